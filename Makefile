@@ -1,0 +1,39 @@
+# make demo          two use cases on real files, then stays up until Ctrl-C   (ONCE=1: then stops)
+# make test          every test, installing what it needs
+# make lint          ruff, mypy, import-linter
+# make clean         forget the demonstration's state and every environment
+
+SHELL := /bin/bash
+SETUP := infra/local/setup.sh
+BIN   := .crosshaul/env/bin
+ONCE  ?=
+
+.PHONY: demo test lint format locks clean
+
+demo:
+	@$(SETUP) env cloud node web
+	@$(BIN)/python -m infra.local.demo $(if $(ONCE),--once)
+
+test:
+	@$(SETUP) env cloud node web browser
+	@$(BIN)/pytest $(ARGS)
+
+lint:
+	@$(SETUP) env node web
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --config pyproject.toml
+	@cd web && npm run --silent lint
+
+format:
+	@$(SETUP) env
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# Rewrites the lock files from pyproject.toml; run it after a change of dependencies.
+locks:
+	@infra/local/lock.sh
+
+clean:
+	rm -rf .crosshaul web/node_modules web/dist

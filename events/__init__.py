@@ -1,0 +1,1 @@
+"""The wire: every message between cloud, agent and console. Models only, no I/O."""

@@ -1,0 +1,55 @@
+"""What every message shares: the wire version, the base model and the small value types."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+
+WIRE = 1
+"""The version of the wire. 1 (2026-11): the first."""
+
+
+class Message(BaseModel):
+    """A frozen message that ignores fields it does not know, so that old readers survive new writers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Request(BaseModel):
+    """An HTTP body. Unknown fields are refused: a typing mistake must not pass silently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Instant = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+"""A moment, always with a zone; written as RFC 3339 in UTC with milliseconds."""
+
+AgentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""An agent's name and id in one: a DNS label, unique in the company, chosen at enrolment."""
+
+TransferId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}$")]
+HopId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}-[0-9]{1,3}$")]
+"""The transfer's id, a dash and the hop's number in it, counted from 0."""
+
+Count = Annotated[int, Field(ge=0)]
+Bytes = Annotated[int, Field(ge=0, description="bytes")]
+
+MAX_PATH_BYTES = 4096
+
+
+class Problem(Message):
+    """What went wrong, where, and what to do about it; the same words from the agent to the screen."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+    """Stable, for programs: `source-missing`."""
+    message: str
+    """What happened and where, for people."""
+    advice: str = ""
+    """What to do about it."""
+    path: str | None = None
+    retryable: bool = False
+    """Would the same attempt, made again later, have a chance?"""

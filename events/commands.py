@@ -1,0 +1,134 @@
+"""Cloud → agent. A command travels as a JWT (ES256, KMS) inside an `Order`; its claims are `Claims`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from events.base import WIRE, AgentId, Count, HopId, Instant, Message, TransferId
+from events.locations import AbsolutePath, Location
+from events.options import Options
+
+
+class Peer(Message):
+    """The agent at the other end of a lane."""
+
+    agent_id: AgentId
+    certificate: str
+    """The peer's lane certificate, PEM. Exactly this one is accepted, whoever else may have signed it."""
+
+
+class DirectRoute(Message):
+    """From agent to agent over the lane; the destination dials the source and asks for what it lacks."""
+
+    kind: Literal["direct"] = "direct"
+    source: Peer
+    endpoints: tuple[str, ...]
+    """The source's lane addresses, `host:port`, in the order of its preference."""
+    hop_token: str
+    """The source's own `Serve` command for this hop and attempt: the destination shows it when it dials."""
+
+
+class S3Route(Message):
+    """Between S3 and one agent, by rclone, with credentials the agent asks for."""
+
+    kind: Literal["s3"] = "s3"
+    region: str
+    endpoint: str | None = None
+    """None for AWS itself."""
+
+
+class LocalRoute(Message):
+    """Both ends on one agent."""
+
+    kind: Literal["local"] = "local"
+
+
+Route = Annotated[DirectRoute | S3Route | LocalRoute, Field(discriminator="kind")]
+
+
+class HopCommand(Message):
+    transfer_id: TransferId
+    hop_id: HopId
+    attempt: Annotated[int, Field(ge=1)]
+
+
+class Move(HopCommand):
+    """Carry out one hop: to the destination's agent, or to the only agent when the other end is S3.
+
+    A repeated Move with a higher attempt goes on where the journal says the last one ended.
+    """
+
+    kind: Literal["move"] = "move"
+    source: Location
+    destination: Location
+    """Where the source itself arrives (see `locations.landing`): a name to give it, or, with a trailing
+    slash, the directory to put its contents into."""
+    selection: tuple[str, ...] | None = None
+    """Only these paths, relative to the source's prefix or directory; None for everything."""
+    route: Route
+    options: Options = Options()
+
+
+class Serve(HopCommand):
+    """Let `peer` read `path` until `until`: the source's side of a direct hop, and its hop token."""
+
+    kind: Literal["serve"] = "serve"
+    path: AbsolutePath
+    peer: Peer
+    until: Instant
+
+
+class Release(HopCommand):
+    """The hop is over, or paused: stop serving it."""
+
+    kind: Literal["release"] = "release"
+
+
+class Pause(HopCommand):
+    """Stop moving, keep what has arrived and the journal."""
+
+    kind: Literal["pause"] = "pause"
+
+
+class Cancel(HopCommand):
+    """Stop moving and remove what is half-done; files that have arrived whole stay."""
+
+    kind: Literal["cancel"] = "cancel"
+
+
+class Browse(Message):
+    """List one directory; the answer is a `Browsed` report."""
+
+    kind: Literal["browse"] = "browse"
+    request_id: str
+    path: AbsolutePath
+    after: str | None = None
+    """Names after this one, in code-point order: the next page."""
+    limit: Annotated[int, Field(ge=1, le=500)] = 200
+
+
+class Retire(Message):
+    """The agent was removed: end everything and do not connect again."""
+
+    kind: Literal["retire"] = "retire"
+
+
+Command = Annotated[Move | Serve | Release | Pause | Cancel | Browse | Retire, Field(discriminator="kind")]
+
+
+class Claims(Message):
+    """A command token's claims; times are seconds since 1970, as RFC 7519 has them."""
+
+    iss: Literal["crosshaul"] = "crosshaul"
+    aud: AgentId
+    jti: str
+    iat: Count
+    exp: Count
+    command: Command
+
+
+class Order(Message):
+    """What the commands topic carries."""
+
+    wire: int = WIRE
+    token: str

@@ -1,0 +1,47 @@
+"""Cloud → anyone: what has happened, in the past tense, on the EventBridge bus.
+
+The event's detail-type is the class's name.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from events.base import AgentId, Bytes, Count, Instant, Message, Problem, TransferId
+from events.states import TransferState
+
+SOURCE = "crosshaul"
+
+
+class TransferRequested(Message):
+    kind: Literal["TransferRequested"] = "TransferRequested"
+    transfer_id: TransferId
+    at: Instant
+    by: str
+    template_id: str | None = None
+    source: str
+    destinations: tuple[str, ...]
+
+
+class TransferFinished(Message):
+    """A transfer reached an end: succeeded, failed, partially_failed or cancelled."""
+
+    kind: Literal["TransferFinished"] = "TransferFinished"
+    transfer_id: TransferId
+    at: Instant
+    state: TransferState
+    files: Count
+    bytes: Bytes
+    problem: Problem | None = None
+
+
+class AgentWentSilent(Message):
+    """No heartbeat for 90 s though nothing was said of leaving."""
+
+    kind: Literal["AgentWentSilent"] = "AgentWentSilent"
+    agent_id: AgentId
+    at: Instant
+    last_heartbeat: Instant
+
+
+Fact = Annotated[TransferRequested | TransferFinished | AgentWentSilent, Field(discriminator="kind")]

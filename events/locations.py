@@ -1,0 +1,131 @@
+"""Where files are: one end of a movement, and the text people write for it.
+
+    server-b:/data/videos/raw/     a directory's contents, on an agent
+    server-b:/data/videos/raw      the file or directory itself
+    s3://bucket/prefix/            every object under a prefix
+
+The trailing slash means what it means to rsync: a source that ends in one stands for its contents, a
+destination that ends in one is a directory to put the source into. See `landing`.
+"""
+
+import posixpath
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+from events.base import MAX_PATH_BYTES, AgentId, Message
+
+_AGENT = re.compile(r"^(?P<agent>[^/:]+):(?P<path>/.*)$", re.DOTALL)
+_S3 = re.compile(r"^s3://(?P<bucket>[^/]+)(?:/(?P<prefix>.*))?$", re.DOTALL)
+
+
+def clean_path(path: str) -> str:
+    """Normalise an absolute path, keeping a trailing slash; ValueError if it could leave where it points."""
+    if not path.startswith("/"):
+        raise ValueError("the path must be absolute: start it with /")
+    if "\0" in path:
+        raise ValueError("the path has a NUL character in it")
+    if ".." in path.split("/"):
+        raise ValueError("the path has '..' in it: name the directory itself")
+    if len(path.encode("utf-8", "surrogateescape")) > MAX_PATH_BYTES:
+        raise ValueError(f"the path is longer than {MAX_PATH_BYTES} bytes")
+    cleaned = "/" + posixpath.normpath(path).lstrip("/")
+    ends_open = path.endswith(("/", "/.")) and cleaned != "/"
+    return cleaned + "/" if ends_open else cleaned
+
+
+def clean_key(key: str) -> str:
+    if len(key.encode("utf-8", "surrogateescape")) > 1024:
+        raise ValueError("an S3 key has at most 1,024 bytes")
+    if ".." in key.split("/"):
+        raise ValueError("the prefix has '..' in it")
+    return key.lstrip("/")
+
+
+AbsolutePath = Annotated[str, AfterValidator(clean_path)]
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+ObjectPrefix = Annotated[str, AfterValidator(clean_key)]
+
+
+class AgentLocation(Message):
+    """A path on one agent, inside one of its roots."""
+
+    kind: Literal["agent"] = "agent"
+    agent_id: AgentId
+    path: AbsolutePath
+
+    def __str__(self) -> str:
+        return f"{self.agent_id}:{self.path}"
+
+
+class S3Location(Message):
+    """The objects under a prefix (or one object) of a bucket."""
+
+    kind: Literal["s3"] = "s3"
+    bucket: BucketName
+    prefix: ObjectPrefix = ""
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+def from_text(value: Any) -> Any:
+    """Turn `server-b:/data` or `s3://bucket/prefix` into a location's fields; leave anything else alone."""
+    if not isinstance(value, str):
+        return value
+    if match := _S3.match(value):
+        return {"kind": "s3", "bucket": match["bucket"], "prefix": match["prefix"] or ""}
+    if match := _AGENT.match(value):
+        return {"kind": "agent", "agent_id": match["agent"], "path": match["path"]}
+    raise ValueError("write a location as agent:/absolute/path or s3://bucket/prefix")
+
+
+Location = Annotated[AgentLocation | S3Location, Field(discriminator="kind")]
+
+_TEXT = {"type": "string", "examples": ["server-b:/data/videos/raw/", "s3://bucket/new-videos/"]}
+
+
+def _or_text(model: type[Message]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [_TEXT, model.model_json_schema()]})
+
+
+LocationText = Annotated[
+    Location,
+    BeforeValidator(from_text),
+    WithJsonSchema({"anyOf": [_TEXT, AgentLocation.model_json_schema(), S3Location.model_json_schema()]}),
+]
+"""A location as people may send it: its text, or its fields."""
+
+AgentLocationText = Annotated[AgentLocation, BeforeValidator(from_text), _or_text(AgentLocation)]
+
+
+def base_name(location: Location) -> str:
+    """The last name in a location: '' for a bucket's or a file system's top."""
+    path = location.path if isinstance(location, AgentLocation) else location.prefix
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def stands_for_contents(location: Location) -> bool:
+    path = location.path if isinstance(location, AgentLocation) else location.prefix
+    return path.endswith("/") or path == ""
+
+
+def landing(source: Location, destination: Location) -> Location:
+    """The exact path at which `source` arrives: rsync's rule, decided from the text alone.
+
+    `/a/b/` → `/x` or `/x/`: the contents of b, in /x/.
+    `/a/b`  → `/x/`:         b itself, as /x/b.
+    `/a/b`  → `/x`:          b itself, under the new name /x.
+    """
+    open_ended = stands_for_contents(destination)
+    if stands_for_contents(source):
+        return destination if open_ended else _with_end(destination, "/")
+    return _with_end(destination, base_name(source)) if open_ended else destination
+
+
+def _with_end(location: Location, end: str) -> Location:
+    if isinstance(location, AgentLocation):
+        joined = "/" if end == "/" and location.path == "/" else location.path + end
+        return AgentLocation(agent_id=location.agent_id, path=joined)
+    return S3Location(bucket=location.bucket, prefix=location.prefix + end)

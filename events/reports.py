@@ -1,0 +1,190 @@
+"""Agent → cloud. State changes must arrive and wait on the agent's disk until they have; progress may be
+lost.
+
+Within one attempt `seq` only grows, so that a late, repeated or reordered report changes nothing.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from events.base import WIRE, Bytes, Count, HopId, Instant, Message, Problem, TransferId
+from events.locations import AbsolutePath
+from events.progress import Progress
+
+MAX_FAILURES = 50
+"""How many single files a report names; the count says how many there were."""
+
+
+class HopReport(Message):
+    transfer_id: TransferId
+    hop_id: HopId
+    attempt: Annotated[int, Field(ge=1)]
+    seq: Count
+    at: Instant
+
+
+class Started(HopReport):
+    """The agent has begun the attempt, or goes on after a pause of its own."""
+
+    kind: Literal["started"] = "started"
+    via: str
+    """How the bytes travel, for people: `direct, dialled 10.0.0.2:4460` or `s3`."""
+
+
+class Checkpoint(HopReport):
+    """Still at it: renews the lease and stores progress; every 10 s at most."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    progress: Progress
+
+
+class Verifying(HopReport):
+    """Every byte has arrived; what was written is being read back."""
+
+    kind: Literal["verifying"] = "verifying"
+    progress: Progress
+
+
+class Paused(HopReport):
+    """The agent paused by itself (a full disk, say), or did as it was told."""
+
+    kind: Literal["paused"] = "paused"
+    progress: Progress
+    problem: Problem | None = None
+
+
+class Succeeded(HopReport):
+    """Every file stands at the destination with the digest it left with."""
+
+    kind: Literal["succeeded"] = "succeeded"
+    progress: Progress
+    digest: str
+    """xxh3-128, hex, over the hop's manifest: two hops of the same tree have the same."""
+    seconds: Annotated[float, Field(ge=0)]
+
+
+class Failed(HopReport):
+    """The attempt ended early. A retryable problem is tried again, from the journal on."""
+
+    kind: Literal["failed"] = "failed"
+    progress: Progress
+    problem: Problem
+    failures: Annotated[tuple[Problem, ...], Field(max_length=MAX_FAILURES)] = ()
+    """Single files that did not arrive, each with its path."""
+    failures_total: Count = 0
+
+
+class Cancelled(HopReport):
+    """Stopped as told; nothing half-done is left."""
+
+    kind: Literal["cancelled"] = "cancelled"
+    progress: Progress
+
+
+class RootState(Message):
+    """A root as the host has it: `path` is the name that locations use."""
+
+    path: AbsolutePath
+    access: Literal["ro", "rw"]
+    free: Bytes | None = None
+    size: Bytes | None = None
+    """Bytes free and in all on its file system; None when the directory is not there."""
+
+
+class HeldHop(Message):
+    """A hop that the agent's journal holds."""
+
+    transfer_id: TransferId
+    hop_id: HopId
+    attempt: Count
+    state: Literal["running", "paused"]
+
+
+class Capabilities(Message):
+    """What this agent can do; a newer agent may name more."""
+
+    movers: tuple[str, ...] = ("lane", "rclone", "local")
+    rclone: str | None = None
+    """rclone's version."""
+
+
+class Hello(Message):
+    """Said at every connect: who I am, what I hold. The cloud answers where the table differs."""
+
+    kind: Literal["hello"] = "hello"
+    at: Instant
+    version: str
+    hostname: str
+    ip_address: str | None = None
+    capabilities: Capabilities
+    endpoints: tuple[str, ...]
+    lane_certificate: str
+    roots: tuple[RootState, ...]
+    hops: tuple[HeldHop, ...] = ()
+
+
+class Heartbeat(Message):
+    """Every 30 s while connected."""
+
+    kind: Literal["heartbeat"] = "heartbeat"
+    at: Instant
+    roots: tuple[RootState, ...]
+    running: Count = 0
+    """Hops running now."""
+    load: float | None = None
+    """The host's 1-minute load average."""
+
+
+class Entry(Message):
+    """One name in a directory."""
+
+    name: str
+    type: Literal["file", "directory", "symlink", "other"]
+    size: Bytes | None = None
+    modified: Instant | None = None
+
+
+class Browsed(Message):
+    """The answer to `Browse`."""
+
+    kind: Literal["browsed"] = "browsed"
+    request_id: str
+    entries: tuple[Entry, ...] = ()
+    next: str | None = None
+    """Pass it as `after` to go on; None at the end."""
+    problem: Problem | None = None
+
+
+class Refused(Message):
+    """A command the agent did not obey, and why: a wrong signature, an expired token, a replay."""
+
+    kind: Literal["refused"] = "refused"
+    at: Instant
+    command_id: str | None = None
+    hop_id: HopId | None = None
+    problem: Problem
+
+
+AboutHop = Started | Checkpoint | Verifying | Paused | Succeeded | Failed | Cancelled
+Report = Annotated[
+    Started
+    | Checkpoint
+    | Verifying
+    | Paused
+    | Succeeded
+    | Failed
+    | Cancelled
+    | Hello
+    | Heartbeat
+    | Browsed
+    | Refused,
+    Field(discriminator="kind"),
+]
+
+
+class Letter(Message):
+    """What the reports topic carries."""
+
+    wire: int = WIRE
+    report: Report

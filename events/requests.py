@@ -1,0 +1,115 @@
+"""Console, CLI and agents → cloud: HTTP bodies. The OpenAPI description is made from these."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from events.base import AgentId, HopId, Request
+from events.locations import (
+    AbsolutePath,
+    AgentLocationText,
+    BucketName,
+    LocationText,
+    ObjectPrefix,
+)
+from events.options import Options
+from events.reports import Capabilities, RootState
+
+TemplateId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Tags = Annotated[
+    dict[
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")],
+        Annotated[str, StringConstraints(max_length=128)],
+    ],
+    Field(max_length=20),
+]
+Shape = Literal["fan_out", "chain"]
+"""fan_out: every destination is served from the source. chain: each from the one before it."""
+
+MAX_DESTINATIONS = 50
+
+
+class EnrollmentRequest(Request):
+    """Ask for a one-time token that lets one host join under this name."""
+
+    agent_id: AgentId
+    tags: Tags = {}
+    expires_in: Annotated[int, Field(ge=60, le=7 * 86400, description="seconds")] = 3600
+
+
+class RegisterRequest(Request):
+    """What the host sends, once: the token it was given and the CSR of a key that never leaves it."""
+
+    token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
+    csr: Annotated[str, StringConstraints(max_length=8192)]
+    """PEM."""
+    hostname: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    version: Annotated[str, StringConstraints(max_length=64)]
+    capabilities: Capabilities
+    endpoints: Annotated[tuple[str, ...], Field(max_length=16)]
+    """Lane addresses others may dial, `host:port`."""
+    lane_certificate: Annotated[str, StringConstraints(max_length=8192)]
+    """PEM."""
+    roots: Annotated[tuple[RootState, ...], Field(max_length=64)]
+
+
+class AgentChange(Request):
+    """Fields left out stay as they are."""
+
+    tags: Tags | None = None
+    endpoints: Annotated[tuple[str, ...], Field(max_length=16)] | None = None
+
+
+class BrowseRequest(Request):
+    path: AbsolutePath
+    after: str | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 200
+
+
+class CredentialsRequest(Request):
+    """An agent asks for S3 credentials for a hop it is carrying out."""
+
+    hop_id: HopId
+
+
+class TransferRequest(Request):
+    source: LocationText
+    destinations: Annotated[tuple[LocationText, ...], Field(min_length=1, max_length=MAX_DESTINATIONS)]
+    shape: Shape = "fan_out"
+    options: Options = Options()
+
+
+class DistributedRequest(Request):
+    """From one agent to one other."""
+
+    source: AgentLocationText
+    destination: AgentLocationText
+    options: Options = Options()
+
+
+class ObjectTrigger(Request):
+    """Objects that arrive in this bucket under this prefix."""
+
+    bucket: BucketName
+    prefix: ObjectPrefix = ""
+    suffix: Annotated[str, StringConstraints(max_length=128)] = ""
+
+
+class TemplateRequest(Request):
+    """A standing order. What lies under the trigger's prefix arrives under each destination."""
+
+    name: TemplateId
+    """Also its id."""
+    description: Annotated[str, StringConstraints(max_length=1000)] = ""
+    trigger: ObjectTrigger
+    destinations: Annotated[tuple[LocationText, ...], Field(min_length=1, max_length=MAX_DESTINATIONS)]
+    shape: Shape = "fan_out"
+    options: Options = Options()
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _every_destination_is_a_directory(self) -> "TemplateRequest":
+        for place in self.destinations:
+            if not str(place).endswith("/"):
+                raise ValueError(f"{place}: a template's destination is a directory: end it with /")
+        return self

@@ -1,0 +1,35 @@
+"""The names of the states, for everyone who shows or guards them. What may follow what: lambdas/domain."""
+
+from enum import StrEnum
+
+
+class HopState(StrEnum):
+    WAITING = "waiting"
+    """For another hop to end (a chain)."""
+    QUEUED = "queued"
+    """For its agents to be there, or for a retry's time to come."""
+    OFFERED = "offered"
+    """Its command is out, the agent has not begun."""
+    RUNNING = "running"
+    PAUSED = "paused"
+    VERIFYING = "verifying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TransferState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    PARTIALLY_FAILED = "partially_failed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class AgentStatus(StrEnum):
+    ONLINE = "online"
+    LATE = "late"
+    """Connected, but its last heartbeat is older than 90 s."""
+    OFFLINE = "offline"

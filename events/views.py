@@ -1,0 +1,194 @@
+"""Cloud → console, CLI and agents: HTTP answers. The OpenAPI description is made from these."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from events.base import AgentId, Count, HopId, Instant, Message, Problem, TransferId
+from events.locations import Location
+from events.options import Options
+from events.progress import Progress
+from events.reports import Capabilities, Entry, RootState
+from events.requests import ObjectTrigger, Shape, TemplateId
+from events.states import AgentStatus, HopState, TransferState
+
+
+class Health(Message):
+    status: str
+    stage: str
+    version: str
+    wire: int
+
+
+class ProblemDetails(Message):
+    """An error, as RFC 9457 has it (application/problem+json); `advice` and `errors` are ours."""
+
+    type: str
+    """A URI that names the kind of problem: `urn:crosshaul:problem:agent-unknown`."""
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    advice: str = ""
+    errors: tuple[dict[str, Any], ...] = ()
+    """Where the request does not fit the schema: `{"at": "destinations.0", "message": …}`."""
+
+
+class EnrollmentView(Message):
+    agent_id: AgentId
+    token: str
+    """Shown once; only its hash is kept."""
+    expires_at: Instant
+    command: str
+    """The line to run on the host."""
+
+
+class RegisteredView(Message):
+    """Everything a new agent needs; `api_key` and `certificate` are given this once."""
+
+    agent_id: AgentId
+    stage: str
+    certificate: str
+    """The device certificate, PEM."""
+    mqtt_host: str
+    mqtt_port: int
+    mqtt_ca: str | None
+    """PEM; None means the system's own trust store."""
+    api_key: str
+    verification_keys: tuple[dict[str, Any], ...]
+    """JWKs (RFC 7517), EC P-256, that commands may be signed with."""
+
+
+class AgentView(Message):
+    agent_id: AgentId
+    hostname: str
+    ip_address: str | None
+    status: AgentStatus
+    version: str
+    tags: dict[str, str]
+    roots: tuple[RootState, ...]
+    endpoints: tuple[str, ...]
+    capabilities: Capabilities
+    registered_at: Instant
+    connected_at: Instant | None
+    last_heartbeat: Instant | None
+    running: Count
+    load: float | None = None
+
+
+class AgentsView(Message):
+    agents: tuple[AgentView, ...]
+    next: str | None = None
+
+
+class ListingView(Message):
+    agent_id: AgentId
+    path: str
+    entries: tuple[Entry, ...]
+    next: str | None
+
+
+class CredentialsView(Message):
+    """As wide as the hop and no wider; ask again before `expires_at`."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expires_at: Instant
+    region: str
+    endpoint: str | None
+
+
+class HopView(Message):
+    hop_id: HopId
+    source: Location
+    destination: Location
+    state: HopState
+    attempt: Count
+    after: HopId | None
+    """The hop this one waits for."""
+    agents: tuple[AgentId, ...]
+    route: str
+    """direct, s3 or local."""
+    via: str | None = None
+    progress: Progress
+    problem: Problem | None = None
+    failures: tuple[Problem, ...] = ()
+    failures_total: Count = 0
+    digest: str | None = None
+    retry_at: Instant | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+
+
+class Moment(Message):
+    """One line of a transfer's timeline."""
+
+    at: Instant
+    what: str
+    """What happened, in words: `hop 0 started (direct, dialled 10.0.0.2:4460)`."""
+    by: str
+    """A person, `agent:server-b`, `template:new-videos` or `crosshaul`."""
+    hop_id: HopId | None = None
+    state: HopState | None = None
+    problem: Problem | None = None
+
+
+class TransferSummary(Message):
+    """A transfer in a list."""
+
+    transfer_id: TransferId
+    state: TransferState
+    source: Location
+    destinations: tuple[Location, ...]
+    shape: Shape
+    selection_count: Count | None = None
+    """How many single objects a template gathered; None when everything under the source was asked for."""
+    template_id: TemplateId | None = None
+    created_by: str
+    created_at: Instant
+    ended_at: Instant | None = None
+    progress: Progress
+    """Summed over its hops."""
+    problem: Problem | None = None
+
+
+class TransferView(TransferSummary):
+    options: Options
+    hops: tuple[HopView, ...]
+    timeline: tuple[Moment, ...]
+
+
+class TransfersView(Message):
+    transfers: tuple[TransferSummary, ...]
+    next: str | None = None
+
+
+class TemplateView(Message):
+    template_id: TemplateId
+    description: str
+    trigger: ObjectTrigger
+    destinations: tuple[Location, ...]
+    shape: Shape
+    options: Options
+    enabled: bool
+    owner: str
+    created_at: Instant
+    updated_at: Instant
+    version: Annotated[int, Field(ge=1)]
+    warnings: tuple[str, ...] = ()
+    """What looks wrong though it is allowed: an agent that is not known yet, say."""
+
+
+class TemplatesView(Message):
+    templates: tuple[TemplateView, ...]
+    next: str | None = None
+
+
+class LiveView(Message):
+    """Where to listen for live progress: an MQTT 5 WebSocket address that allows only `topics`."""
+
+    url: str
+    client_id: str
+    topics: tuple[str, ...]
+    expires_at: Instant

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Writes locks/*.txt from pyproject.toml: every version and every hash, for each platform, without index addresses.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+infra/local/setup.sh uv
+uv=$(cat .crosshaul/uv.path)
+
+compile() {
+  "$uv" pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+    --python-version 3.11 "$@"
+}
+
+compile pyproject.toml --output-file locks/agent.txt
+compile --group lambdas --output-file locks/lambdas.txt
+compile pyproject.toml --group lambdas --group infra --group dev --output-file locks/dev.txt
+compile --group cloud --output-file locks/cloud.txt
+compile --group node --output-file locks/node.txt

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Makes what was asked for, once per content of its lock file: uv, env, cloud, node, web, browser.
+#   infra/local/setup.sh env cloud node web browser
+# Needs Python 3.11+ with pip or venv; everything else comes from the lock files.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+home=.crosshaul
+mkdir -p "$home"
+export UV_LINK_MODE=${UV_LINK_MODE:-copy}
+
+say() { printf '\033[2m· %s\033[0m\n' "$*" >&2; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# current NAME FILE…: was NAME made from these very files?
+digest() { cat "${@:2}" "$0" | sha256sum | cut -d' ' -f1; }
+current() { [ "$(cat "$home/$1.stamp" 2>/dev/null)" = "$(digest "$@")" ]; }
+made() { digest "$@" > "$home/$1.stamp"; }
+
+python=$(command -v python3 || true)
+[ -n "$python" ] || die "python3 is missing: install Python 3.11 or newer"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "$("$python" -V) is too old: Python 3.11 or newer is needed"
+
+make_uv() {
+  [ -x "$(cat "$home/uv.path" 2>/dev/null)" ] && return
+  if "$python" -m pip --version >/dev/null 2>&1; then
+    say "installing uv"
+    "$python" -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
+      --upgrade --target "$home/uv" --require-hashes -r locks/uv.txt
+    echo "$PWD/$home/uv/bin/uv" > "$home/uv.path"
+  elif "$python" -m venv "$home/uv" >/dev/null 2>&1; then
+    say "installing uv"
+    "$home/uv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes -r locks/uv.txt
+    echo "$PWD/$home/uv/bin/uv" > "$home/uv.path"
+  elif command -v uv >/dev/null; then
+    command -v uv > "$home/uv.path"
+  else
+    die "python3 has neither pip nor venv: apt-get install python3-venv"
+  fi
+}
+
+# environment DIR LOCK: exactly the lock file's packages, with their bytecode.
+environment() {
+  local uv; make_uv; uv=$(cat "$home/uv.path")
+  say "making ${1#"$home/"} from $2"
+  [ -x "$1/bin/python" ] || "$uv" venv --quiet --python "$python" "$1"
+  "$uv" pip sync --quiet --require-hashes --compile-bytecode --python "$1/bin/python" "$2"
+}
+
+make_env() {
+  current env locks/dev.txt pyproject.toml && return
+  environment "$home/env" locks/dev.txt
+  "$(cat "$home/uv.path")" pip install --quiet --no-deps --no-build-isolation --editable . --python "$home/env/bin/python"
+  made env locks/dev.txt pyproject.toml
+}
+
+make_cloud() {
+  current cloud locks/cloud.txt && return
+  environment "$home/cloud-env" locks/cloud.txt
+  made cloud locks/cloud.txt
+}
+
+make_node() {
+  current node locks/node.txt && [ -x "$(cat "$home/node.path" 2>/dev/null)" ] && return
+  local found; found=$(command -v node || true)
+  if [ -n "$found" ] && command -v npm >/dev/null &&
+    "$found" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? 0 : 1)'
+  then
+    echo "$found" > "$home/node.path"
+  else
+    environment "$home/node-env" locks/node.txt
+    echo "$PWD/$home/node-env/bin/node" > "$home/node.path"
+  fi
+  made node locks/node.txt
+}
+
+with_node() { PATH="$(dirname "$(cat "$home/node.path")"):$PATH" "$@"; }
+
+make_browser() {
+  command -v chromium >/dev/null || command -v google-chrome >/dev/null || {
+    say "installing Chromium"
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+      { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } > "$home/browser.log" 2>&1 ||
+        die "apt-get could not install chromium: see $home/browser.log"
+    else
+      "$home/env/bin/playwright" install chromium > "$home/browser.log" 2>&1 ||
+        die "no Chromium here and it could not be fetched: install the package 'chromium' (see $home/browser.log)"
+    fi
+  }
+}
+
+for part in "$@"; do "make_$part"; done
