@@ -1,0 +1,234 @@
+"""`make demo`: the two use cases on real files, through the real control plane, seen as their user sees them.
+
+python -m infra.local.demo [--once] [--home DIR]
+"""
+
+import argparse
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import boto3
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from infra.local import cloud as embedded
+from infra.local.material import MIB, differences, listing, make_tree, remove_arrived, write_random
+from infra.local.servers import Server
+from infra.local.world import USER, World, build, until
+
+HOME = Path(".crosshaul/demo")
+SERVERS = {
+    "server-b": {"/data": "rw", "/primary": "rw"},
+    "server-c": {"/archive": "rw"},
+    "server-d": {"/backup": "rw"},
+}
+TEMPLATE = "new-videos"
+BIG_FILE = 512 * MIB
+UPLOAD = 192 * MIB
+
+out = Console(highlight=False)
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(prog="make demo")
+    arguments.add_argument("--once", action="store_true", help="stop when both use cases are done")
+    arguments.add_argument("--home", type=Path, default=HOME, help="where its state lives")
+    chosen = arguments.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run(chosen.home.resolve(), once=chosen.once)
+    except KeyboardInterrupt:
+        out.print("\nstopped before the end")
+        return 130
+
+
+def run(home: Path, *, once: bool) -> int:
+    """Exit code 0 only if every file arrived with the digest it left with."""
+    began = time.monotonic()
+    step("starting the embedded cloud and deploying the control plane into it")
+    here = build(home)
+    try:
+        servers = start_servers(here)
+        out.print(f"  ready after {time.monotonic() - began:.1f} s\n")
+        whole = [direct(here, servers), from_s3(here, servers)]
+        tell_addresses(here, servers)
+        if not once:
+            out.print("\nCtrl-C stops everything; the state stays for the next time.")
+            Event().wait()
+        return 0 if all(whole) else 1
+    except KeyboardInterrupt:
+        if once:
+            raise
+        return 0
+    finally:
+        stop(here)
+
+
+def start_servers(here: World) -> dict[str, Server]:
+    step("starting three agents: " + ", ".join(SERVERS))
+    servers = {name: here.server(name, roots) for name, roots in SERVERS.items()}
+    for server in servers.values():
+        here.enroll(server)
+        here.start_agent(server)
+    for name in servers:
+        until(f"{name} to be online", lambda name=name: here.status_of(name) == "online")  # type: ignore[misc]
+    return servers
+
+
+def direct(here: World, servers: dict[str, Server]) -> bool:
+    """Use case 1: from server to server, over mutual TLS, not through S3."""
+    source, destination = "server-b:/data/videos/raw/", "server-c:/archive/processed/"
+    raw, processed = (
+        servers["server-b"].path("/data/videos/raw"),
+        servers["server-c"].path("/archive/processed"),
+    )
+    step("making real files in " + source)
+    make_tree(raw, BIG_FILE)
+    sent = listing(raw)
+    remove_arrived(sent, processed)
+    headline("1", f"{source} → {destination}", "directly between the two agents")
+    command("crosshaul cp", source, destination, "--watch")
+    ended = here.operator.show("cp", source, destination, "--watch")
+    return verdict(ended == 0, sent, {"server-c": processed})
+
+
+def from_s3(here: World, servers: dict[str, Server]) -> bool:
+    """Use case 2: an upload starts a template; S3 → server-b → server-d. Nobody calls the API."""
+    bucket = here.outputs.bucket
+    primary, backup = (
+        servers["server-b"].path("/primary/storage"),
+        servers["server-d"].path("/backup/storage"),
+    )
+    uploads = here.home / "uploads"
+    make_uploads(uploads)
+    sent = listing(uploads)
+    for folder in (primary, backup):
+        remove_arrived(sent, folder)
+    headline("2", f"s3://{bucket}/new-videos/ → server-b → server-d", "started by the upload itself")
+    sheet = here.home / "new-videos.yaml"
+    sheet.write_text(template(bucket))
+    command("crosshaul templates apply", sheet.name)
+    if here.operator.show("templates", "apply", str(sheet)):
+        return False
+    before = {transfer["transfer_id"] for transfer in moved_by_template(here)}
+    files = upload(here, uploads, bucket)
+    started = until("the uploads to start a transfer", lambda: gathered(here, before, files), patience=90)
+    ended = [watch(here, transfer_id) for transfer_id in started]
+    return verdict(not any(ended), sent, {"server-b": primary, "server-d": backup})
+
+
+def watch(here: World, transfer_id: str) -> int:
+    command("crosshaul show", transfer_id, "--watch")
+    return here.operator.show("show", transfer_id, "--watch")
+
+
+def gathered(here: World, before: set[str], files: int) -> list[str]:
+    """The new transfers, as soon as they hold `files` objects; a slow upload may become more than one."""
+    new = [transfer for transfer in moved_by_template(here) if transfer["transfer_id"] not in before]
+    if sum(transfer["selection_count"] for transfer in new) < files:
+        return []
+    return [transfer["transfer_id"] for transfer in reversed(new)]
+
+
+def make_uploads(folder: Path) -> None:
+    if not (folder / "Köln + Bonn 100%.mov").exists():
+        write_random(folder / "second reel/take one.mov", 3 * MIB)
+        (folder / "second reel/empty.srt").touch()
+        write_random(folder / "Köln + Bonn 100%.mov", UPLOAD)
+
+
+def template(bucket: str) -> str:
+    return f"""\
+name: {TEMPLATE}
+description: Every new video goes to server-b, and from there to server-d
+trigger:
+  bucket: {bucket}
+  prefix: new-videos/
+shape: chain
+destinations:
+  - server-b:/primary/storage/
+  - server-d:/backup/storage/
+"""
+
+
+def moved_by_template(here: World) -> list[dict[str, Any]]:
+    transfers = here.operator.json("transfers", "--limit", "50")["transfers"]
+    return [transfer for transfer in transfers if transfer["template_id"] == TEMPLATE]
+
+
+def upload(here: World, folder: Path, bucket: str) -> int:
+    """How many objects went up."""
+    s3 = boto3.client("s3", **embedded.client_settings(here.cloud))
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for file in files:
+        key = f"new-videos/{file.relative_to(folder)}"
+        command("upload", f"s3://{bucket}/{key}", f"({file.stat().st_size / MIB:.0f} MiB)")
+        s3.upload_file(str(file), bucket, key)
+    return len(files)
+
+
+def verdict(ended_well: bool, sent: dict[str, str], places: dict[str, Path]) -> bool:
+    """Say for each place whether everything that was sent stands there, digest for digest."""
+    wrong = {name: differences(sent, listing(folder)) for name, folder in places.items()}
+    for name, found in wrong.items():
+        files = sum(kind != "directory" for kind in sent.values())
+        if not found:
+            out.print(
+                f"  [green]✓[/] {name}: {files} files and {len(sent) - files} directories, every digest right"
+            )
+            continue
+        out.print(f"  [red]✗ {name}: {len(found)} of {len(sent)} differ[/]")
+        for difference in found[:10]:
+            out.print(f"    {difference.what} {escape(repr(difference.path))}")
+    out.print()
+    return ended_well and not any(wrong.values())
+
+
+def tell_addresses(here: World, servers: dict[str, Server]) -> None:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_row("console", here.outputs.console_url)
+    rows.add_row("API", here.outputs.api_url)
+    rows.add_row("sign in", f"{USER}   {here.password}")
+    for server in servers.values():
+        roots = "  ".join(f"{root} = {_near(server.path(root))}" for root in server.roots)
+        rows.add_row(server.name, escape(roots))
+    rows.add_row("uploads", f"s3://{here.outputs.bucket}/new-videos/")
+    out.print(rows, soft_wrap=True)
+    out.print("\nTry it: put files into a server's folder, then")
+    out.print(f"  export CROSSHAUL_HOME={_near(here.operator.home)} PATH={_near(Path(sys.prefix))}/bin:$PATH")
+    out.print("  crosshaul cp server-b:/data/yours server-c:/archive/ --watch")
+
+
+def _near(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def stop(here: World) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    step("stopping the agents and the embedded cloud")
+    here.stop()
+
+
+def step(text: str) -> None:
+    out.print(f"[dim]· {escape(text)}[/]")
+
+
+def headline(number: str, route: str, how: str) -> None:
+    out.print(f"\n[bold]Use case {number}[/]  {escape(route)}\n[dim]{escape(how)}[/]")
+
+
+def command(*words: str) -> None:
+    out.print(f"  [cyan]$ {escape(' '.join(words))}[/]", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

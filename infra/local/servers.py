@@ -1,0 +1,146 @@
+"""The demonstration's servers: a folder and a real agent process each, driven by `crosshaul` alone."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CROSSHAUL = str(Path(sys.executable).with_name("crosshaul"))
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server: its folder holds the agent's configuration, its state and what its roots show."""
+
+    name: str
+    folder: Path
+    roots: Mapping[str, str]
+    """Root as locations name it → access: {"/data": "rw"}."""
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "agent.toml"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "agent.log"
+
+    def path(self, location: str) -> Path:
+        """The folder on this machine behind a location's path: /data/videos → …/server-b/data/videos."""
+        return self.folder / location.strip("/")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def configure(server: Server) -> None:
+    """Write agent.toml. The lane's port stays the same from run to run, unless somebody else has it now."""
+    remembered = server.folder / "lane.port"
+    port = int(remembered.read_text()) if remembered.exists() else free_port()
+    if not _is_free(port):
+        port = free_port()
+    server.folder.mkdir(parents=True, exist_ok=True)
+    remembered.write_text(str(port))
+    for root in server.roots:
+        server.path(root).mkdir(parents=True, exist_ok=True)
+    address = json.dumps(f"127.0.0.1:{port}")
+    blocks = [
+        f"state = {json.dumps(str(server.state))}",
+        f"[lane]\nlisten = {address}\nadvertise = [{address}]",
+    ]
+    blocks += [
+        f"[[roots]]\npath = {json.dumps(path)}\naccess = {json.dumps(access)}\n"
+        f"directory = {json.dumps(str(server.path(path)))}"
+        for path, access in server.roots.items()
+    ]
+    server.config.write_text("\n\n".join(blocks) + "\n")
+
+
+def register(server: Server, api_url: str, token: str) -> None:
+    """`crosshaul agent register`, the token on standard input; RuntimeError with its words if it fails."""
+    done = subprocess.run(
+        [CROSSHAUL, "agent", "register", "--config", str(server.config), "--api", api_url, "--force"],
+        input=token,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{server.name} could not register:\n{done.stderr or done.stdout}")
+
+
+@dataclass
+class RunningAgent:
+    """An agent process of ours. It has a session of its own, so that Ctrl-C reaches only who started it."""
+
+    server: Server
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, server: Server) -> "RunningAgent":
+        end_stray(server)
+        with server.log.open("ab") as log:
+            process = subprocess.Popen(
+                [CROSSHAUL, "agent", "run", "--config", str(server.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        _pid_file(server).write_text(str(process.pid))
+        return cls(server, process)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, patience: float = 20) -> None:
+        """SIGTERM, and SIGKILL when it does not end within `patience` seconds."""
+        self.process.terminate()
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        _pid_file(self.server).unlink(missing_ok=True)
+
+
+def _pid_file(server: Server) -> Path:
+    return server.folder / "agent.pid"
+
+
+def end_stray(server: Server) -> None:
+    """End an agent that an earlier run, itself killed, left behind for this very folder."""
+    with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+        pid = int(_pid_file(server).read_text())
+        if str(server.config).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGTERM)
+            _await_end(pid)
+
+
+def _await_end(pid: int, patience: float = 20) -> None:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        os.kill(pid, 0)
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
