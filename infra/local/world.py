@@ -26,6 +26,7 @@ class World:
     outputs: Outputs
     operator: Operator
     password: str
+    user: str = USER
     agents: dict[str, RunningAgent] = field(default_factory=dict)
 
     def server(self, name: str, roots: Mapping[str, str]) -> Server:

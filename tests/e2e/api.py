@@ -1,0 +1,68 @@
+"""The HTTP API as a program of a user's own would call it."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import httpx
+
+from agent.http import client
+from infra.local import cloud as embedded
+from infra.local.world import World
+
+
+class Refusal(Exception):  # noqa: N818  # it is an answer
+    """An answer that is not a success: problem details, as RFC 9457 has them."""
+
+    def __init__(self, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(f"{status}: {problem}")
+        self.status, self.problem = status, problem
+
+
+@dataclass
+class Api:
+    """One caller: signed in, or not at all."""
+
+    url: str
+    token: str | None
+
+    @classmethod
+    def signed_in(cls, here: World, user: str, password: str) -> "Api":
+        cognito = boto3.client("cognito-idp", **embedded.client_settings(here.cloud))
+        answer = cognito.initiate_auth(
+            AuthFlow="USER_PASSWORD_AUTH",
+            ClientId=here.outputs.client_id,
+            AuthParameters={"USERNAME": user, "PASSWORD": password},
+        )
+        return cls(here.outputs.api_url, answer["AuthenticationResult"]["IdToken"])
+
+    def send(self, method: str, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if method == "POST":
+            headers["Idempotency-Key"] = key or str(uuid.uuid4())
+        with client(self.url) as http:
+            return http.request(method, path, json=body, headers=headers)
+
+    def status(self, method: str, path: str, body: Any = None) -> int:
+        return self.send(method, path, body).status_code
+
+    def get(self, path: str) -> Any:
+        return _answer(self.send("GET", path))
+
+    def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
+        return _answer(self.send("POST", path, body, key))
+
+    def put(self, path: str, body: Any) -> Any:
+        return _answer(self.send("PUT", path, body))
+
+    def delete(self, path: str) -> Any:
+        return _answer(self.send("DELETE", path))
+
+
+def _answer(response: httpx.Response) -> Any:
+    if response.is_success:
+        return response.json() if response.content else None
+    if response.headers["content-type"] != "application/problem+json":
+        raise AssertionError(f"{response.status_code} without problem details: {response.text}")
+    raise Refusal(response.status_code, response.json())

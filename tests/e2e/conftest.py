@@ -1,0 +1,119 @@
+"""One world for all end-to-end tests: embedded cloud, deployed control plane, three real agents, real files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.deploy import create_user
+from infra.local.servers import RunningAgent, Server
+from infra.local.world import World, until, world
+from tests.e2e.api import Api
+
+SERVERS = {
+    "server-b": {"/data": "rw", "/primary": "rw", "/shelf": "ro"},
+    "server-c": {"/archive": "rw", "/glacier": "ro"},
+    "server-d": {"/backup": "rw"},
+}
+ENDED = {"succeeded", "failed", "partially_failed", "cancelled"}
+
+
+class Fleet:
+    """The three servers, with what a test does to them."""
+
+    def __init__(self, here: World, servers: dict[str, Server], api: Api) -> None:
+        self.here, self.servers, self.api = here, servers, api
+
+    def folder(self, location: str) -> Path:
+        """The folder behind `server-b:/data/x`."""
+        name, _, path = location.partition(":")
+        return self.servers[name].path(path)
+
+    def agent(self, name: str) -> RunningAgent:
+        return self.here.agents[name]
+
+    def status(self, name: str) -> str:
+        return str(self.api.get(f"/agents/{name}")["status"])
+
+    def start(self, name: str) -> None:
+        self.here.start_agent(self.servers[name])
+        until(f"{name} to be online", lambda: self.status(name) == "online")
+
+    def stop(self, name: str) -> None:
+        self.agent(name).stop()
+        until(f"{name} to be offline", lambda: self.status(name) == "offline")
+
+    def ensure(self) -> None:
+        """All three run, whatever the test before did."""
+        for name in self.servers:
+            running = self.here.agents.get(name)
+            if running is None or running.process.poll() is not None:
+                self.start(name)
+
+    def copy(self, source: str, *destinations: str, shape: str = "fan_out", **options: Any) -> str:
+        """Ask for a transfer; its id."""
+        body = {"source": source, "destinations": destinations, "shape": shape, "options": options}
+        return str(self.api.post("/transfers", body)["transfer_id"])
+
+    def transfer(self, transfer_id: str) -> dict[str, Any]:
+        return self.api.get(f"/transfers/{transfer_id}")
+
+    def until_state(self, transfer_id: str, *states: str, patience: float = 60) -> dict[str, Any]:
+        """The transfer, once it is in one of these states."""
+
+        def ask() -> dict[str, Any] | None:
+            found = self.transfer(transfer_id)
+            return found if found["state"] in states else None
+
+        return until(f"{transfer_id} to be {' or '.join(states)}", ask, patience)
+
+    def until_ended(self, transfer_id: str, patience: float = 120) -> dict[str, Any]:
+        return self.until_state(transfer_id, *ENDED, patience=patience)
+
+    def until_moving(self, transfer_id: str, destination: str) -> None:
+        """The hop runs, and bytes have come to lie somewhere below the destination."""
+        self.until_state(transfer_id, "running")
+        folder = self.folder(destination)
+        until("bytes to arrive", lambda: any(_holds_bytes(path) for path in folder.rglob("*")))
+
+
+def _holds_bytes(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_blocks > 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("world")) as built:
+        yield built
+
+
+@pytest.fixture(scope="session")
+def api(here: World) -> Api:
+    """An administrator."""
+    return Api.signed_in(here, here.user, here.password)
+
+
+@pytest.fixture(scope="session")
+def viewer(here: World) -> Api:
+    """Somebody who may only look."""
+    password = "Look-only-7-times"
+    create_user(here.cloud, here.outputs, "viewer@crosshaul.test", password, "viewer")
+    return Api.signed_in(here, "viewer@crosshaul.test", password)
+
+
+@pytest.fixture(scope="session")
+def enrolled(here: World, api: Api) -> Fleet:
+    servers = {name: here.server(name, roots) for name, roots in SERVERS.items()}
+    for server in servers.values():
+        here.enroll(server)
+    return Fleet(here, servers, api)
+
+
+@pytest.fixture
+def fleet(enrolled: Fleet) -> Fleet:
+    enrolled.ensure()
+    return enrolled

@@ -1,0 +1,102 @@
+"""What is interrupted goes on: pause, cancel, absence, a killed agent, a control plane that is away."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.local import cloud as embedded
+from infra.local.material import MIB, differences, listing, write_random
+from infra.local.world import until
+from tests.e2e.conftest import Fleet
+
+pytestmark = pytest.mark.e2e
+
+SLOW = 8 * MIB
+"""Bytes per second: slow enough to be caught in the middle."""
+
+
+def big_file(fleet: Fleet, name: str, size: int = 64 * MIB) -> Path:
+    folder = fleet.folder(f"server-b:/data/{name}")
+    write_random(folder / "big file.bin", size)
+    write_random(folder / "small ü.bin", 1000)
+    return folder
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if ".crosshaul" in path.name]
+
+
+def test_pause_and_resume(fleet: Fleet) -> None:
+    source = big_file(fleet, "pause")
+    moving = fleet.copy("server-b:/data/pause/", "server-c:/archive/pause/", bandwidth_limit=SLOW)
+    fleet.until_moving(moving, "server-c:/archive/pause")
+
+    paused = fleet.api.post(f"/transfers/{moving}/pause")
+    assert paused["state"] == "paused"
+    until("the agent to hold still", lambda: fleet.api.get("/agents/server-c")["running"] == 0, patience=90)
+    assert not (fleet.folder("server-c:/archive/pause") / "big file.bin").exists()
+
+    fleet.api.post(f"/transfers/{moving}/resume")
+    ended = fleet.until_ended(moving)
+    assert ended["state"] == "succeeded", ended["problem"]
+    assert differences(listing(source), listing(fleet.folder("server-c:/archive/pause"))) == []
+
+
+def test_cancel_leaves_nothing_half_done(fleet: Fleet) -> None:
+    big_file(fleet, "cancel")
+    moving = fleet.copy("server-b:/data/cancel/", "server-c:/archive/cancel/", bandwidth_limit=SLOW)
+    fleet.until_moving(moving, "server-c:/archive/cancel")
+
+    cancelled = fleet.api.post(f"/transfers/{moving}/cancel")
+
+    assert cancelled["state"] == "cancelled"
+    destination = fleet.folder("server-c:/archive/cancel")
+    until("the half-done file to go", lambda: not leftovers(destination))
+    assert not (destination / "big file.bin").exists()
+    assert fleet.transfer(moving)["state"] == "cancelled"
+
+
+def test_an_agent_that_is_away_gets_its_transfer_when_it_comes(fleet: Fleet) -> None:
+    source = big_file(fleet, "away", MIB)
+    fleet.stop("server-d")
+    waiting = fleet.copy("server-b:/data/away/", "server-d:/backup/away/")
+    assert fleet.until_state(waiting, "queued")["hops"][0]["state"] == "queued"
+
+    fleet.start("server-d")
+
+    ended = fleet.until_ended(waiting)
+    assert ended["state"] == "succeeded", ended["problem"]
+    assert differences(listing(source), listing(fleet.folder("server-d:/backup/away"))) == []
+
+
+@pytest.mark.parametrize("victim", ["server-c", "server-b"])
+def test_an_agent_killed_in_the_middle_goes_on_when_it_is_back(fleet: Fleet, victim: str) -> None:
+    name = f"killed-{victim}"
+    source = big_file(fleet, name)
+    moving = fleet.copy(f"server-b:/data/{name}/", f"server-c:/archive/{name}/", bandwidth_limit=SLOW)
+    fleet.until_moving(moving, f"server-c:/archive/{name}")
+
+    fleet.agent(victim).kill()
+    fleet.start(victim)
+
+    ended = fleet.until_ended(moving, patience=180)
+    assert ended["state"] == "succeeded", ended["problem"]
+    destination = fleet.folder(f"server-c:/archive/{name}")
+    assert differences(listing(source), listing(destination)) == []
+    assert leftovers(destination) == []
+
+
+def test_the_control_plane_may_go_away_in_the_middle(fleet: Fleet) -> None:
+    source = big_file(fleet, "cloudless")
+    destination = fleet.folder("server-c:/archive/cloudless")
+    moving = fleet.copy("server-b:/data/cloudless/", "server-c:/archive/cloudless/", bandwidth_limit=SLOW)
+    fleet.until_moving(moving, "server-c:/archive/cloudless")
+
+    embedded.stop(fleet.here.cloud)
+    until(
+        "the files to arrive all the same", lambda: differences(listing(source), listing(destination)) == []
+    )
+    fleet.here.cloud = embedded.start(fleet.here.home)
+
+    ended = fleet.until_ended(moving, patience=180)
+    assert ended["state"] == "succeeded", ended["problem"]

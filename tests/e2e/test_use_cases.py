@@ -1,0 +1,116 @@
+"""The two use cases of the main job, on real files."""
+
+from pathlib import Path
+
+import boto3
+import pytest
+
+from infra.local import cloud as embedded
+from infra.local.material import MIB, differences, listing, make_tree, write_random
+from infra.local.world import until
+from tests.e2e.conftest import Fleet
+
+pytestmark = pytest.mark.e2e
+
+
+def test_files_go_directly_from_one_server_to_another(fleet: Fleet) -> None:
+    source = fleet.folder("server-b:/data/videos/raw")
+    make_tree(source, 300 * MIB)
+    sent = listing(source)
+
+    transfer = fleet.until_ended(fleet.copy("server-b:/data/videos/raw/", "server-c:/archive/processed/"))
+
+    assert transfer["state"] == "succeeded", transfer["problem"]
+    assert differences(sent, listing(fleet.folder("server-c:/archive/processed"))) == []
+    [hop] = transfer["hops"]
+    assert hop["route"] == "direct"
+    assert hop["progress"]["files_done"] == sum(kind != "directory" for kind in sent.values())
+    assert hop["progress"]["bytes_done"] == hop["progress"]["bytes_total"]
+    told = [moment["state"] for moment in transfer["timeline"] if moment["hop_id"]]
+    assert told[-3:] == ["offered", "running", "succeeded"]
+
+
+def test_the_same_transfer_again_moves_nothing(fleet: Fleet) -> None:
+    make_tree(fleet.folder("server-b:/data/videos/again"), MIB)
+    first = fleet.until_ended(fleet.copy("server-b:/data/videos/again/", "server-d:/backup/again/"))
+    second = fleet.until_ended(fleet.copy("server-b:/data/videos/again/", "server-d:/backup/again/"))
+
+    progress = second["hops"][0]["progress"]
+    assert progress["files_unchanged"] == progress["files_total"] == first["progress"]["files_done"]
+    assert second["hops"][0]["digest"] == first["hops"][0]["digest"]
+
+
+def upload(fleet: Fleet, folder: Path, prefix: str) -> dict[str, str]:
+    s3 = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        s3.upload_file(str(file), fleet.here.outputs.bucket, f"{prefix}{file.relative_to(folder)}")
+    return listing(folder)
+
+
+def by_template(fleet: Fleet, name: str, objects: int) -> list[str]:
+    found = [t for t in fleet.api.get("/transfers")["transfers"] if t["template_id"] == name]
+    enough = sum(each["selection_count"] for each in found) >= objects
+    return [each["transfer_id"] for each in found] if enough else []
+
+
+def test_an_upload_starts_a_template_and_goes_on_to_a_second_server(fleet: Fleet, tmp_path: Path) -> None:
+    write_random(tmp_path / "Köln + Bonn 100%.mov", 48 * MIB)
+    write_random(tmp_path / "second reel/take ü.mov", MIB)
+    (tmp_path / "second reel/empty.srt").touch()
+    fleet.api.put(
+        "/templates/new-videos",
+        {
+            "name": "new-videos",
+            "trigger": {"bucket": fleet.here.outputs.bucket, "prefix": "new-videos/"},
+            "destinations": ["server-b:/primary/storage/", "server-d:/backup/storage/"],
+            "shape": "chain",
+        },
+    )
+
+    sent = upload(fleet, tmp_path, "new-videos/")
+    started = until("a transfer", lambda: by_template(fleet, "new-videos", 3), patience=90)
+
+    for transfer_id in started:
+        transfer = fleet.until_ended(transfer_id)
+        assert transfer["state"] == "succeeded", transfer["problem"]
+        assert [hop["route"] for hop in transfer["hops"]] == ["s3", "direct"]
+        assert transfer["created_by"] == "template:new-videos"
+    for place in ("server-b:/primary/storage", "server-d:/backup/storage"):
+        assert differences(sent, listing(fleet.folder(place))) == [], place
+
+
+def test_a_server_s_files_go_to_s3_and_come_back(fleet: Fleet) -> None:
+    bucket = fleet.here.outputs.bucket
+    source = fleet.folder("server-c:/archive/to s3")
+    write_random(source / "sub dir/ünï.bin", 3 * MIB)
+    (source / "empty.txt").touch()
+
+    up = fleet.until_ended(fleet.copy("server-c:/archive/to s3/", f"s3://{bucket}/kept/"))
+    down = fleet.until_ended(fleet.copy(f"s3://{bucket}/kept/", "server-d:/backup/from s3/"))
+
+    assert (up["state"], down["state"]) == ("succeeded", "succeeded"), (up["problem"], down["problem"])
+    assert differences(listing(source), listing(fleet.folder("server-d:/backup/from s3"))) == []
+
+
+def test_from_one_root_to_another_on_the_same_server(fleet: Fleet) -> None:
+    source = fleet.folder("server-b:/data/local")
+    write_random(source / "ä b.bin", 2 * MIB)
+
+    transfer = fleet.until_ended(fleet.copy("server-b:/data/local", "server-b:/primary/"))
+
+    assert transfer["state"] == "succeeded", transfer["problem"]
+    assert transfer["hops"][0]["route"] == "local"
+    assert differences(listing(source), listing(fleet.folder("server-b:/primary/local"))) == []
+
+
+def test_one_source_to_many_servers(fleet: Fleet) -> None:
+    source = fleet.folder("server-b:/data/many")
+    write_random(source / "one.bin", 2 * MIB)
+
+    transfer = fleet.until_ended(
+        fleet.copy("server-b:/data/many/", "server-c:/archive/many/", "server-d:/backup/many/")
+    )
+
+    assert transfer["state"] == "succeeded", transfer["problem"]
+    for place in ("server-c:/archive/many", "server-d:/backup/many"):
+        assert differences(listing(source), listing(fleet.folder(place))) == [], place
