@@ -1,0 +1,117 @@
+"""agent.toml: what the host's administrator decides, and nobody else.
+
+state = "/var/lib/crosshaul"
+
+[lane]
+listen = "0.0.0.0:4460"              # one firewall rule
+advertise = ["server-b.example:4460"] # left out: this host's own address
+
+[[roots]]
+path = "/data"                        # the name that locations use
+access = "ro"                         # or "rw"
+directory = "/mnt/raid/data"          # left out: the same as path
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from agent.failure import HostError
+from events.base import Request
+from events.locations import AbsolutePath
+
+DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
+
+
+def split_endpoint(text: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` in two; ValueError says what is wrong with it."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r} is no host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _endpoint(text: str) -> str:
+    split_endpoint(text)
+    return text
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("the directory must be absolute: start it with /")
+    return path
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Directory = Annotated[Path, AfterValidator(_absolute)]
+
+
+class LaneConfig(Request):
+    listen: Endpoint = "0.0.0.0:4460"  # noqa: S104 - other servers must reach it; pinned certificates guard it
+    advertise: tuple[Endpoint, ...] = ()
+    """What others are told to dial; empty means this host's own address and the port of `listen`."""
+
+
+class RootConfig(Request):
+    path: AbsolutePath
+    access: Literal["ro", "rw"]
+    directory: Directory | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the root is on this host."""
+        return self.directory or Path(self.path)
+
+
+class Config(Request):
+    state: Directory = Path("/var/lib/crosshaul")
+    """Where keys, journal and lock are; nobody else needs to read it."""
+    hops_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    lane: LaneConfig = LaneConfig()
+    roots: Annotated[tuple[RootConfig, ...], Field(min_length=1, max_length=64)]
+
+    @model_validator(mode="after")
+    def _each_root_once(self) -> "Config":
+        names = [root.path.rstrip("/") for root in self.roots]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"a root is named twice: {', '.join(sorted(twice)) or '/'}")
+        return self
+
+
+def read_config(path: Path) -> Config:
+    """The configuration in a file; HostError names the file, the key and what to do."""
+    try:
+        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise HostError(
+            f"{path} is not there", "write it (see docs/agents.md) or name it by --config"
+        ) from None
+    except PermissionError:
+        raise HostError(f"{path} may not be read", "run as root or as the agent's user") from None
+    except OSError as error:
+        raise HostError(
+            f"{path} cannot be read: {error.strerror}", "name a readable file by --config"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise HostError(f"{path} is not TOML: {error}", "correct that line") from error
+    except ValidationError as error:
+        raise HostError(f"{path}: {_in_words(error)}", "correct these keys (see docs/agents.md)") from error
+
+
+def _in_words(error: ValidationError) -> str:
+    return "; ".join(f"{_key(part['loc'])}: {_said(part['msg'])}" for part in error.errors())
+
+
+def _key(at: tuple[int | str, ...]) -> str:
+    """`roots[2].access`, the second in the file being 2."""
+    words = [f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in at]
+    return "".join(words).lstrip(".") or "the file"
+
+
+def _said(message: str) -> str:
+    if message == "Extra inputs are not permitted":
+        return "no such key"
+    return message.removeprefix("Value error, ")

@@ -1,0 +1,148 @@
+"""Registering this host: a key pair made here, a certificate from the control plane, files all or none.
+
+Everything is prepared in a folder beside its place first. Only a complete answer puts it there, the record
+last; whatever fails before leaves nothing behind, and the same token can be tried again.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from agent import VERSION, cloud
+from agent.failure import HostError
+from agent.http import ApiProblem
+from agent.registration import SECRET, Files, Registration, is_registered
+from events.requests import RegisterRequest
+from events.views import RegisteredView
+
+Ask = Callable[[str, RegisterRequest], RegisteredView]
+Describe = Callable[[Files], dict[str, object]]
+"""Makes the lane's identity in the given folder; returns RegisterRequest's fields about this host."""
+
+
+def register(
+    state: Path,
+    api_url: str,
+    token: str,
+    *,
+    describe: Describe,
+    force: bool = False,
+    ask: Ask = cloud.register,
+) -> Registration:
+    """Make this host an agent; HostError says what to do. `force` replaces an earlier registration."""
+    files = Files(state)
+    if is_registered(files) and not force:
+        raise HostError(
+            f"this host is registered already: {files.record}", "add --force to replace the registration"
+        )
+    with _staging(state) as staged:
+        csr = _make_device_key(staged)
+        request = RegisterRequest.model_validate(
+            {"token": token, "csr": csr, "version": VERSION, **describe(staged)}
+        )
+        answer = _answer(ask, api_url, request)
+        registration = _store(staged, api_url, answer)
+        _put_in_place(staged, files)
+    return registration
+
+
+@contextmanager
+def _staging(state: Path) -> Iterator[Files]:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".registering-", dir=state))
+    except OSError as error:
+        raise HostError(
+            f"{state} cannot be written to: {error.strerror}", "run as root or as the agent's user"
+        ) from error
+    try:
+        yield Files(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_device_key(staged: Files) -> str:
+    """Write a new private key; return its certificate signing request, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    write_secret(staged.device_key, pem)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crosshaul agent")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _answer(ask: Ask, api_url: str, request: RegisterRequest) -> RegisteredView:
+    try:
+        return ask(api_url, request)
+    except ApiProblem as problem:
+        raise HostError(
+            f"the control plane refused: {problem.details.detail}",
+            problem.details.advice or "ask an administrator for a new token",
+        ) from problem
+    except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise HostError(
+            f"{api_url} does not answer: {error}", "check the address given by --api and this host's network"
+        ) from error
+    except ValueError as error:
+        raise HostError(
+            f"{api_url} answers, but not as Crosshaul does", "check the address given by --api"
+        ) from error
+
+
+def _store(staged: Files, api_url: str, answer: RegisteredView) -> Registration:
+    write_secret(staged.device_certificate, answer.certificate.encode())
+    write_secret(staged.api_key, answer.api_key.encode())
+    if answer.mqtt_ca:
+        write_secret(staged.ca, answer.mqtt_ca.encode())
+    registration = Registration(
+        agent_id=answer.agent_id,
+        api_url=api_url,
+        stage=answer.stage,
+        mqtt_host=answer.mqtt_host,
+        mqtt_port=answer.mqtt_port,
+        verification_keys=answer.verification_keys,
+        registered_at=datetime.now(UTC),
+    )
+    write_secret(staged.record, registration.model_dump_json(indent=2).encode())
+    return registration
+
+
+def _put_in_place(staged: Files, files: Files) -> None:
+    """Unregistered first, registered last: at no moment is there a record beside another's keys."""
+    files.record.unlink(missing_ok=True)
+    files.ca.unlink(missing_ok=True)
+    _sync_folder(files.folder)
+    for path in sorted(staged.folder.iterdir(), key=lambda path: path == staged.record):
+        path.replace(files.folder / path.name)
+    _sync_folder(files.folder)
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """A new file that only its owner can read, on the disk when this returns."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

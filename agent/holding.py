@@ -1,0 +1,65 @@
+"""What a command makes of a hop that the journal holds, or does not hold: rules only, no I/O.
+
+Every command names an attempt. One that is older than what is held is late and changes nothing; a newer
+one wins. `wish` is what the cloud wants last; `hops.py` brings the work in line with it.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from events.commands import Cancel, Move, Pause
+from events.progress import Progress
+from events.reports import Cancelled, Failed, Succeeded
+
+Wish = Literal["run", "pause", "cancel"]
+End = Succeeded | Failed | Cancelled
+Ended: TypeAdapter[End] = TypeAdapter(Annotated[End, Field(discriminator="kind")])
+
+
+@dataclass(frozen=True)
+class Held:
+    """A hop as the journal holds it."""
+
+    order: Move
+    wish: Wish = "run"
+    progress: Progress = Progress()
+    """As it was last said."""
+    paused: bool = False
+    """Has the pause been carried out and said?"""
+    end: End | None = None
+    """The last report of a hop that has ended."""
+
+    @property
+    def hop_id(self) -> str:
+        return self.order.hop_id
+
+    @property
+    def attempt(self) -> int:
+        return self.order.attempt
+
+
+def moved(held: Held | None, order: Move) -> Held:
+    """A Move came: take it, go on under its attempt, or stay as it is when it is late or already over.
+
+    A hop that has succeeded stays so under any later attempt: its bytes are there.
+    """
+    if held is None:
+        return Held(order)
+    over = held.end or held.wish == "cancel"
+    if order.attempt < held.attempt or (over and order.attempt == held.attempt):
+        return held
+    if isinstance(held.end, Succeeded):
+        return replace(held, order=order, end=held.end.model_copy(update={"attempt": order.attempt}))
+    return Held(order, progress=held.progress)
+
+
+def stopped(held: Held | None, command: Pause | Cancel) -> Held | None:
+    """A Pause or Cancel came: None when there is nothing to stop."""
+    if held is None or held.end or command.attempt < held.attempt:
+        return None
+    order = held.order.model_copy(update={"attempt": command.attempt})
+    if isinstance(command, Cancel):
+        return replace(held, order=order, wish="cancel")
+    return None if held.wish == "cancel" else replace(held, order=order, wish="pause")

@@ -1,0 +1,212 @@
+"""The agent's memory across crashes (SQLite): admitted commands, hops, what it serves, unsent reports.
+
+Durable, then acknowledged, then done: what a command asks for stands here before the broker hears that it
+arrived, and what was done stands here before the cloud is told. Every change is one transaction, synced to
+the disk; there are a few of them per hop and one every ten seconds, so they run on the event loop.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.holding import Ended, Held, Wish
+from events.commands import Move, Serve
+from events.progress import Progress
+from events.reports import AboutHop, Letter, Report, Started
+
+KEEP_ENDED = 24 * 3600
+"""Seconds an ended hop is remembered, to answer a repeated Move without moving bytes again."""
+KEEP_NOTES = 200
+"""How many unsent reports that are about no hop may wait."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS admitted (jti TEXT PRIMARY KEY, exp INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hops (
+    hop_id TEXT PRIMARY KEY, arrived INTEGER NOT NULL, move TEXT NOT NULL, wish TEXT NOT NULL,
+    seq INTEGER NOT NULL, progress TEXT NOT NULL, paused INTEGER NOT NULL, end TEXT, ended_at REAL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS serves (hop_id TEXT PRIMARY KEY, serve TEXT NOT NULL, token TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, hop_id TEXT, kind TEXT NOT NULL, letter TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """A report that waits for the broker."""
+
+    number: int
+    letter: str
+
+
+class Journal:
+    """One agent's journal; use it from one thread, and one process, only."""
+
+    def __init__(self, path: Path, registration: str) -> None:
+        """Open the journal of this registration; what an earlier registration left is forgotten."""
+        self._db = sqlite3.connect(path, isolation_level=None)
+        path.chmod(0o600)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+        self._depth = 0
+        if self._meta("registration") != registration:
+            self._begin_anew(registration)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """All or nothing; changes inside a change belong to it."""
+        if self._depth:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        else:
+            self._db.execute("COMMIT")
+        finally:
+            self._depth = 0
+
+    def admit(self, jti: str, exp: int) -> bool:
+        """Remember a command's id until it expires; False if it was here before."""
+        return self._db.execute("INSERT OR IGNORE INTO admitted VALUES (?, ?)", (jti, exp)).rowcount == 1
+
+    def hop(self, hop_id: str) -> Held | None:
+        row = self._db.execute(f"{_SELECT_HOP} WHERE hop_id = ?", (hop_id,)).fetchone()
+        return _held(row) if row else None
+
+    def open_hops(self) -> list[Held]:
+        """Hops that have not ended, in the order in which they came."""
+        rows = self._db.execute(f"{_SELECT_HOP} WHERE end IS NULL ORDER BY arrived, hop_id")
+        return [_held(row) for row in rows]
+
+    def unsaid_ends(self) -> list[Held]:
+        """Hops that have ended, of which the cloud does not know it yet."""
+        rows = self._db.execute(
+            f"{_SELECT_HOP} WHERE end IS NOT NULL AND hop_id IN (SELECT hop_id FROM outbox) ORDER BY arrived"
+        )
+        return [_held(row) for row in rows]
+
+    def keep(self, hop: Held) -> None:
+        """Write what is known of a hop; its place in line and its `seq` stay."""
+        end = hop.end.model_dump_json() if hop.end else None
+        move, progress = hop.order.model_dump_json(), hop.progress.model_dump_json()
+        values = (move, hop.wish, progress, hop.paused, end, time.time() if end else None)
+        self._db.execute(
+            "INSERT INTO hops (hop_id, arrived, seq, move, wish, progress, paused, end, ended_at)"
+            " VALUES (?, (SELECT ifnull(max(arrived), 0) + 1 FROM hops), 0, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (hop_id) DO UPDATE SET (move, wish, progress, paused, end, ended_at)"
+            " = (excluded.move, excluded.wish, excluded.progress, excluded.paused, excluded.end, excluded.ended_at)",
+            (hop.hop_id, *values),
+        )
+
+    def say(self, report: AboutHop) -> None:
+        """Give a report its `seq` and put it in line. An unsent checkpoint of the same hop is dropped:
+        this one says more. `seq` grows over all attempts, so any way of comparing it holds."""
+        with self.change():
+            row = self._db.execute(
+                "UPDATE hops SET seq = seq + 1 WHERE hop_id = ? RETURNING seq", (report.hop_id,)
+            ).fetchone()
+            numbered = report.model_copy(update={"seq": row[0]})
+            self._db.execute("DELETE FROM outbox WHERE hop_id = ? AND kind = 'checkpoint'", (report.hop_id,))
+            self._post(report.hop_id, numbered)
+            if not isinstance(report, Started):
+                progress = report.progress.model_dump_json()
+                self._db.execute("UPDATE hops SET progress = ? WHERE hop_id = ?", (progress, report.hop_id))
+
+    def post(self, report: Report) -> None:
+        """Put a report that is about no hop in line; the oldest such go when too many wait."""
+        with self.change():
+            self._post(None, report)
+            self._db.execute(
+                "DELETE FROM outbox WHERE hop_id IS NULL AND id NOT IN"
+                " (SELECT id FROM outbox WHERE hop_id IS NULL ORDER BY id DESC LIMIT ?)",
+                (KEEP_NOTES,),
+            )
+
+    def oldest_unsent(self) -> Unsent | None:
+        row = self._db.execute("SELECT id, letter FROM outbox ORDER BY id LIMIT 1").fetchone()
+        return Unsent(*row) if row else None
+
+    def sent(self, number: int) -> None:
+        self._db.execute("DELETE FROM outbox WHERE id = ?", (number,))
+
+    def unsent(self) -> int:
+        """How many reports wait."""
+        return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def grant(self, serve: Serve, token: str) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO serves VALUES (?, ?, ?)", (serve.hop_id, serve.model_dump_json(), token)
+        )
+
+    def grants(self) -> list[tuple[Serve, str]]:
+        """What is served now, each with its hop token."""
+        rows = self._db.execute("SELECT serve, token FROM serves ORDER BY hop_id")
+        return [(Serve.model_validate_json(serve), token) for serve, token in rows]
+
+    def withdraw(self, hop_id: str) -> None:
+        self._db.execute("DELETE FROM serves WHERE hop_id = ?", (hop_id,))
+
+    @property
+    def retired(self) -> bool:
+        """Was this registration ended by the cloud?"""
+        return self._meta("retired") is not None
+
+    def retire(self) -> None:
+        with self.change():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('retired', 'yes')")
+            for table in ("hops", "serves", "outbox"):
+                self._db.execute(f"DELETE FROM {table}")
+
+    def prune(self, now: float) -> None:
+        """Forget expired command ids and hops that ended long ago."""
+        with self.change():
+            self._db.execute("DELETE FROM admitted WHERE exp < ?", (now,))
+            self._db.execute(
+                "DELETE FROM hops WHERE ended_at < ? AND hop_id NOT IN"
+                " (SELECT hop_id FROM outbox WHERE hop_id IS NOT NULL)",
+                (now - KEEP_ENDED,),
+            )
+
+    def _post(self, hop_id: str | None, report: Report) -> None:
+        letter = Letter(report=report).model_dump_json()
+        self._db.execute(
+            "INSERT INTO outbox (hop_id, kind, letter) VALUES (?, ?, ?)", (hop_id, report.kind, letter)
+        )
+
+    def _meta(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def _begin_anew(self, registration: str) -> None:
+        with self.change():
+            for table in ("meta", "admitted", "hops", "serves", "outbox"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("INSERT INTO meta VALUES ('registration', ?)", (registration,))
+
+
+_SELECT_HOP = "SELECT move, wish, progress, paused, end FROM hops"
+
+
+def _held(row: tuple[str, Wish, str, int, str | None]) -> Held:
+    move, wish, progress, paused, end = row
+    return Held(
+        order=Move.model_validate_json(move),
+        wish=wish,
+        progress=Progress.model_validate_json(progress),
+        paused=bool(paused),
+        end=Ended.validate_json(end) if end else None,
+    )

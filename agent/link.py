@@ -1,0 +1,223 @@
+"""MQTT 5 by awscrt, made into `async with` and `async for`: its callbacks end here.
+
+The broker keeps the session while the agent is away, so commands wait there. A command is acknowledged only
+when whoever took it says so. Nothing is queued for sending: what must arrive waits in the journal.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from awscrt import io as crt
+from awscrt import mqtt5
+from awscrt.exceptions import AwsCrtError
+from awsiot import mqtt5_client_builder
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE = 30
+SESSION_EXPIRY = 7 * 24 * 3600
+"""Seconds the broker is asked to keep the session (AWS IoT Core allows up to seven days)."""
+MIN_RECONNECT, MAX_RECONNECT = 1_000, 30_000
+"""Milliseconds between attempts, growing, with jitter."""
+ACK_TIMEOUT = 20
+IN_FLIGHT = 32
+"""Commands the broker may send before the first of them is acknowledged."""
+
+
+class LinkDown(Exception):
+    """What was to be published did not reach the broker; try again when connected."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the broker is, and as whom to speak to it."""
+
+    host: str
+    port: int
+    client_id: str
+    certificate: Path
+    key: Path
+    ca: Path | None
+    """None: the system's own trust store."""
+
+
+@dataclass(frozen=True)
+class Connected:
+    session_present: bool
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    reason: str
+    taken_over: bool = False
+    """Did another client with the same name push this one out?"""
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A letter that has arrived; the broker sends it again, some day, until it is acknowledged."""
+
+    payload: bytes
+    acknowledge: Callable[[], None] = field(repr=False)
+
+
+class Link:
+    """The connection of one agent, kept up until the end of the `async with`."""
+
+    def __init__(self, endpoint: Endpoint, subscription: str) -> None:
+        """`subscription` is the topic whose letters `messages()` gives."""
+        self._endpoint = endpoint
+        self._subscription = subscription
+        self._letters: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._events: asyncio.Queue[Connected | Disconnected] = asyncio.Queue()
+        self._up = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def connected(self) -> bool:
+        return self._up.is_set()
+
+    async def wait_connected(self) -> None:
+        await self._up.wait()
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._client = self._build()
+        self._client.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), 3)
+        for task in self._tasks:
+            task.cancel()
+
+    async def messages(self) -> AsyncIterator[Incoming]:
+        while True:
+            yield await self._letters.get()
+
+    async def events(self) -> AsyncIterator[Connected | Disconnected]:
+        """Every change, in order; `Connected` comes once letters can be received."""
+        while True:
+            yield await self._events.get()
+
+    async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        """Return when the broker has it (QoS 1) or it was sent (QoS 0); LinkDown otherwise."""
+        packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS(qos))
+        done = await self._outcome(self._client.publish(packet))
+        if qos and int(done.puback.reason_code or 0) >= 128:
+            raise LinkDown(f"the broker refused it: {_name(done.puback.reason_code)}")
+
+    async def _outcome(self, future: "concurrent.futures.Future[Any]") -> Any:
+        try:
+            return await asyncio.wrap_future(future)
+        except AwsCrtError as error:
+            raise LinkDown(error.message) from error
+
+    def _build(self) -> Any:
+        to = self._endpoint
+        return mqtt5_client_builder.mtls_from_path(
+            str(to.certificate),
+            str(to.key),
+            endpoint="127.0.0.1" if to.host.endswith(".localhost") else to.host,
+            port=to.port,
+            ca_filepath=str(to.ca) if to.ca else None,
+            client_id=to.client_id,
+            keep_alive_interval_sec=KEEP_ALIVE,
+            session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
+            session_expiry_interval_sec=SESSION_EXPIRY,
+            receive_maximum=IN_FLIGHT,
+            offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
+            retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
+            min_reconnect_delay_ms=MIN_RECONNECT,
+            max_reconnect_delay_ms=MAX_RECONNECT,
+            ack_timeout_sec=ACK_TIMEOUT,
+            client_bootstrap=_bootstrap(),
+            on_publish_received=self._heard,
+            on_lifecycle_connection_success=self._came_up,
+            on_lifecycle_connection_failure=self._failed,
+            on_lifecycle_disconnection=self._went_down,
+            on_lifecycle_stopped=lambda _: self._post(self._stopped.set),
+        )
+
+    # On awscrt's own threads from here on: hand over and return.
+
+    def _heard(self, data: mqtt5.PublishReceivedData) -> None:
+        take = data.acquire_publish_acknowledgement_control
+        handle = take() if take else None
+        letter = Incoming(bytes(data.publish_packet.payload or b""), lambda: self._acknowledge(handle))
+        self._post(self._letters.put_nowait, letter)
+
+    def _came_up(self, data: mqtt5.LifecycleConnectSuccessData) -> None:
+        self._post(self._subscribe_soon, bool(data.connack_packet.session_present))
+
+    def _failed(self, data: mqtt5.LifecycleConnectFailureData) -> None:
+        code = data.connack_packet.reason_code if data.connack_packet else None
+        self._post(self._down, Disconnected(_name(code) if code else _why(data.exception)))
+
+    def _went_down(self, data: mqtt5.LifecycleDisconnectData) -> None:
+        code = data.disconnect_packet.reason_code if data.disconnect_packet else None
+        taken = code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
+        self._post(self._down, Disconnected(_name(code) if code else _why(data.exception), taken))
+
+    def _post(self, act: Callable[..., object], *args: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(act, *args)
+
+    # On the event loop again.
+
+    def _acknowledge(self, handle: mqtt5.PublishAcknowledgementControlHandle | None) -> None:
+        """After a reconnect the broker sends an unacknowledged letter again, and the old handle is void."""
+        if handle:
+            with contextlib.suppress(AwsCrtError, RuntimeError):
+                self._client.invoke_publish_acknowledgement(handle)
+
+    def _down(self, event: Disconnected) -> None:
+        self._up.clear()
+        self._events.put_nowait(event)
+
+    def _subscribe_soon(self, session_present: bool) -> None:
+        task = self._loop.create_task(self._subscribe(session_present))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _subscribe(self, session_present: bool) -> None:
+        """At every connect: the broker may have forgotten a session that it says it has kept."""
+        packet = mqtt5.SubscribePacket([mqtt5.Subscription(self._subscription, mqtt5.QoS.AT_LEAST_ONCE)])
+        try:
+            granted = await self._outcome(self._client.subscribe(packet))
+        except LinkDown as error:
+            log.warning("subscribing failed", extra={"topic": self._subscription, "reason": str(error)})
+            return
+        if int(granted.reason_codes[0]) >= 128:
+            reason = _name(granted.reason_codes[0])
+            log.error("the broker grants no commands", extra={"topic": self._subscription, "reason": reason})
+            return
+        self._up.set()
+        self._events.put_nowait(Connected(session_present))
+
+
+def _bootstrap() -> Any:
+    """One thread is plenty for one connection; awscrt would start one per core."""
+    group = crt.EventLoopGroup(1)
+    return crt.ClientBootstrap(group, crt.DefaultHostResolver(group))
+
+
+def _name(code: Any) -> str:
+    name = str(getattr(code, "name", code))
+    return name.replace("_", " ").lower()
+
+
+def _why(error: BaseException | None) -> str:
+    return getattr(error, "message", None) or str(error or "no reason given")

@@ -1,0 +1,105 @@
+"""What registering leaves in the state directory, and reading it back."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent.failure import HostError
+from events.base import AgentId, Instant, Message
+
+SECRET = 0o600
+_RECORD = "registration.json"
+
+
+class Registration(Message):
+    """registration.json: everything about the registration that is no key and no certificate."""
+
+    agent_id: AgentId
+    api_url: str
+    stage: str
+    mqtt_host: str
+    mqtt_port: int
+    verification_keys: tuple[dict[str, Any], ...]
+    registered_at: Instant
+
+
+@dataclass(frozen=True)
+class Files:
+    """The state directory's files, by what they are for."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """Written last: it is the sign that everything else is there."""
+        return self.folder / _RECORD
+
+    @property
+    def device_key(self) -> Path:
+        return self.folder / "device.key"
+
+    @property
+    def device_certificate(self) -> Path:
+        return self.folder / "device.pem"
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
+    @property
+    def api_key(self) -> Path:
+        return self.folder / "api.key"
+
+    @property
+    def lane_key(self) -> Path:
+        return self.folder / "lane.key"
+
+    @property
+    def lane_certificate(self) -> Path:
+        return self.folder / "lane.pem"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.db"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "agent.lock"
+
+    @property
+    def status(self) -> Path:
+        return self.folder / "status.json"
+
+    @property
+    def secrets(self) -> tuple[Path, ...]:
+        return (self.device_key, self.lane_key, self.api_key)
+
+    def fingerprint(self) -> str:
+        """Tells one registration of this host from the next."""
+        return hashlib.sha256(self.device_certificate.read_bytes()).hexdigest()
+
+
+def is_registered(files: Files) -> bool:
+    return files.record.exists()
+
+
+def read_registration(files: Files) -> Registration:
+    """HostError if this host is not registered or its record cannot be used."""
+    try:
+        return Registration.model_validate_json(files.record.read_bytes())
+    except FileNotFoundError:
+        raise HostError(
+            f"this host is not registered: {files.record} is not there",
+            "ask an administrator for a token, then run `crosshaul agent register --api URL`",
+        ) from None
+    except OSError as error:
+        raise HostError(
+            f"{files.record} cannot be read: {error.strerror}", "run as root or as the agent's user"
+        ) from error
+    except ValidationError as error:
+        raise HostError(
+            f"{files.record} is damaged", "register again with `crosshaul agent register --force`"
+        ) from error
