@@ -1,4 +1,4 @@
-"""One world for all end-to-end tests: embedded cloud, deployed control plane, three real agents, real files."""
+"""One world for all end-to-end tests: embedded cloud, deployed control plane, three agents, real files."""
 
 from collections.abc import Iterator
 from pathlib import Path
