@@ -15,7 +15,7 @@ _TIMEOUT = httpx.Timeout(35.0, connect=8.0)
 """Seconds; API Gateway itself gives up after 29."""
 
 
-class ApiProblem(Exception):
+class ApiProblem(Exception):  # noqa: N818  (RFC 9457's own word)
     """The API refused, and said why (RFC 9457)."""
 
     def __init__(self, details: ProblemDetails, retry_after: float | None = None) -> None:
@@ -44,9 +44,18 @@ class LoopbackTransport(httpx.HTTPTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
         if host == "localhost" or host.endswith(".localhost"):
-            request.extensions = {**request.extensions, "sni_hostname": host}
-            request.url = request.url.copy_with(host="127.0.0.1")
+            request = _to_loopback(request)
         return super().handle_request(request)
+
+
+def _to_loopback(request: httpx.Request) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host="127.0.0.1"),
+        headers=request.headers,
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
+    )
 
 
 _ON_THIS_MACHINE = ("all://localhost", "all://*.localhost", "all://127.0.0.1", "all://[::1]")
