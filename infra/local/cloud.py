@@ -1,0 +1,243 @@
+"""The embedded cloud: ministack on loopback, one per home folder, its state kept there.
+
+python -m infra.local.cloud start|stop|status [--home DIR]
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.local import processes
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAM = REPOSITORY / ".crosshaul/cloud-env/bin/ministack"
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+LAMBDA_WORKERS = 8
+"""A burst of events would otherwise start a process for each of them."""
+
+
+class CloudError(RuntimeError):
+    """The embedded cloud does not start or stop; the message says where to look."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A running embedded cloud and how to reach it."""
+
+    home: Path
+    endpoint: str
+    """`http://127.0.0.1:PORT`, for every AWS service."""
+    port: int
+    mqtt_port: int
+    pid: int
+    ca_pem: str
+    """What signed the broker's certificate, PEM."""
+    born: str
+    """Names this state: another one means that everything deployed before is gone."""
+    region: str = REGION
+    account: str = ACCOUNT
+    access_key_id: str = "test"
+    secret_access_key: str = "test"  # noqa: S105  # ministack's root: nothing but loopback hears it
+
+
+def start(home: Path, patience: float = 60) -> Cloud:
+    """Start the cloud whose state lives in `home`, or adopt it if it runs; CloudError when it fails."""
+    home = home.resolve()
+    if running := status(home):
+        return running
+    folder = _folder(home)
+    if not _ended_cleanly(folder):
+        forget(home)
+    folder.mkdir(parents=True, exist_ok=True)
+    port, mqtt_port = _ports(folder)
+    born = _born(folder)
+    pid = _spawn(folder, port, mqtt_port)
+    facts = {"pid": pid, "port": port, "mqtt_port": mqtt_port, "born": born}
+    (folder / "cloud.json").write_text(json.dumps(facts))
+    try:
+        _await_ready(folder, port, pid, patience)
+    except BaseException:
+        processes.end(pid, patience)
+        raise
+    return _cloud(home, facts)
+
+
+def stop(cloud: Cloud, patience: float = 60) -> None:
+    """End it so that its state is saved; CloudError if it had to be killed, and its state is lost."""
+    if not processes.end(cloud.pid, patience):
+        raise CloudError(
+            f"the embedded cloud did not stop in {patience:.0f} s and was killed; its state is lost: "
+            f"see {_log(cloud.home)}"
+        )
+
+
+def status(home: Path) -> Cloud | None:
+    """The cloud of this home if it runs."""
+    with contextlib.suppress(OSError, ValueError):
+        facts = json.loads((_folder(home) / "cloud.json").read_text())
+        if processes.is_alive(facts["pid"], str(PROGRAM)):
+            return _cloud(home.resolve(), facts)
+    return None
+
+
+def forget(home: Path) -> None:
+    """Remove all state, but keep the ports."""
+    for name in ("state", "s3", "born", "started"):
+        path = _folder(home) / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def environment(cloud: Cloud) -> dict[str, str]:
+    """What an SDK or the CDK command line needs to reach this cloud, and nothing that leads elsewhere."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return ours | {
+        "AWS_ENDPOINT_URL": cloud.endpoint,
+        "AWS_ENDPOINT_URL_S3": cloud.endpoint,
+        "AWS_ACCESS_KEY_ID": cloud.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": cloud.secret_access_key,
+        "AWS_REGION": cloud.region,
+        "AWS_DEFAULT_REGION": cloud.region,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def client_settings(cloud: Cloud) -> dict[str, Any]:
+    """Keyword arguments for `boto3.client`."""
+    return {
+        "endpoint_url": cloud.endpoint,
+        "region_name": cloud.region,
+        "aws_access_key_id": cloud.access_key_id,
+        "aws_secret_access_key": cloud.secret_access_key,
+    }
+
+
+def _folder(home: Path) -> Path:
+    return home / "cloud"
+
+
+def _log(home: Path) -> Path:
+    return _folder(home) / "cloud.log"
+
+
+def _cloud(home: Path, facts: dict[str, Any]) -> Cloud:
+    endpoint = f"http://127.0.0.1:{facts['port']}"
+    return Cloud(
+        home=home,
+        endpoint=endpoint,
+        port=facts["port"],
+        mqtt_port=facts["mqtt_port"],
+        pid=facts["pid"],
+        ca_pem=_get(f"{endpoint}/_ministack/iot/ca.pem"),
+        born=facts["born"],
+    )
+
+
+def _ended_cleanly(folder: Path) -> bool:
+    """Was the state saved since the last start? It is only at a proper end; after a kill, tables are gone."""
+    started = folder / "started"
+    if not started.exists():
+        return True
+    saved = [file.stat().st_mtime for file in (folder / "state").glob("*.json")]
+    return bool(saved) and max(saved) > started.stat().st_mtime
+
+
+def _born(folder: Path) -> str:
+    name = folder / "born"
+    if not name.exists():
+        name.write_text(os.urandom(8).hex())
+    return name.read_text()
+
+
+def _spawn(folder: Path, port: int, mqtt_port: int) -> int:
+    """Start it in a session of its own, so that Ctrl-C in the terminal leaves it to us to stop."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    (folder / "started").touch()
+    return processes.spawn([str(PROGRAM)], _settings(folder, port, mqtt_port), folder / "cloud.log")
+
+
+def _settings(folder: Path, port: int, mqtt_port: int) -> dict[str, str]:
+    """Its whole environment: nothing of the caller's account, proxy or Docker reaches it."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TZ") if name in os.environ}
+    return kept | {
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "BIND_HOST": "127.0.0.1",
+        "DOCKER_HOST": f"unix://{folder}/no-docker",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_PORT": str(mqtt_port),
+        "LAMBDA_ACCOUNT_CONCURRENCY": str(LAMBDA_WORKERS),
+        "LOG_LEVEL": "INFO",
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "S3_DATA_DIR": str(folder / "s3"),
+        "S3_PERSIST": "1",
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(folder / "state"),
+        "TMPDIR": str(folder / "tmp"),
+    }
+
+
+def _await_ready(folder: Path, port: int, pid: int, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if not processes.is_alive(pid, str(PROGRAM)):
+            raise CloudError(f"the embedded cloud ended while starting: see {folder / 'cloud.log'}")
+        with contextlib.suppress(OSError):
+            said = json.loads(_get(f"http://127.0.0.1:{port}/_ministack/ready"))
+            if said["iot_mtls"] != "listening":
+                raise CloudError(f"the MQTT broker is {said['iot_mtls']}: see {folder / 'cloud.log'}")
+            return
+        time.sleep(0.05)
+    raise CloudError(f"the embedded cloud was not ready after {patience:.0f} s: see {folder / 'cloud.log'}")
+
+
+def _get(url: str) -> str:
+    """What a GET answers, never through a proxy; OSError unless it is a success."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def _ports(folder: Path) -> tuple[int, int]:
+    """The HTTP and the MQTT port: those of last time, unless somebody else has one of them now."""
+    remembered = folder / "cloud.json"
+    if remembered.exists():
+        facts = json.loads(remembered.read_text())
+        if processes.is_free(facts["port"]) and processes.is_free(facts["mqtt_port"]):
+            return facts["port"], facts["mqtt_port"]
+    first, second = processes.free_ports(2)
+    return first, second
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(prog="python -m infra.local.cloud", description=__doc__)
+    arguments.add_argument("verb", choices=["start", "stop", "status"])
+    arguments.add_argument("--home", type=Path, default=REPOSITORY / ".crosshaul/demo")
+    chosen = arguments.parse_args()
+    running = start(chosen.home) if chosen.verb == "start" else status(chosen.home)
+    if running is None:
+        print("not running")
+        return 0 if chosen.verb == "stop" else 1
+    if chosen.verb == "stop":
+        stop(running)
+        print("stopped")
+        return 0
+    print(f"{running.endpoint}  MQTT {running.mqtt_port}  pid {running.pid}  log {_log(running.home)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
