@@ -1,0 +1,93 @@
+"""`agents`: the fleet, enrolment and removal."""
+
+from typing import Annotated, Any
+
+import typer
+
+from agent.cli import output
+from agent.cli.errors import Trouble
+from agent.cli.text import clean
+
+app = typer.Typer(help="List the agents; enrol and remove them.", invoke_without_command=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print what the API said, as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.callback()
+def agents(context: typer.Context, as_json: Json = False) -> None:
+    """List the agents; enrol and remove them."""
+    if context.invoked_subcommand is None:
+        _list(as_json)
+
+
+def _list(as_json: bool) -> None:
+    from agent.cli.api import connected
+    from events.views import AgentsView
+
+    with connected() as api:
+        found = [agent for page in api.pages("agents") for agent in page["agents"]]
+    if as_json:
+        return output.data({"agents": found})
+    view = AgentsView.model_validate({"agents": found})
+    if not view.agents:
+        return output.say("No agents yet. `crosshaul agents enroll NAME` adds the first.")
+    titles = ("NAME", "STATUS", "HOST", "ROOTS", "FREE", "HEARTBEAT", "RUNNING")
+    return output.table(titles, map(_row, view.agents), right=(6,))
+
+
+def _row(agent: Any) -> tuple[str, ...]:
+    from agent.cli.text import ago, size
+
+    host = f"{agent.hostname} ({agent.ip_address})" if agent.ip_address else agent.hostname
+    roots = "\n".join(f"{root.path} {root.access}" for root in agent.roots)
+    free = "\n".join(size(root.free) for root in agent.roots)
+    seen = ago(agent.last_heartbeat)
+    return agent.agent_id, agent.status.value, host, roots, free, seen, str(agent.running)
+
+
+@app.command()
+def enroll(
+    name: Annotated[str, typer.Argument(help="The new agent's name: small letters, digits, dashes.")],
+    tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
+    expires: Annotated[str, typer.Option(metavar="TIME", help="How long the token may be used.")] = "1h",
+    as_json: Json = False,
+) -> None:
+    """Let one host join under NAME: prints a one-time token and the line to run there."""
+    from agent.cli.api import connected
+    from agent.cli.asked import asked
+    from agent.cli.text import clock, read_span
+    from events.requests import EnrollmentRequest
+    from events.views import EnrollmentView
+
+    seconds = int(read_span(expires).total_seconds())
+    request = asked(EnrollmentRequest, agent_id=name, tags=_tags(tag or []), expires_in=seconds)
+    with connected() as api:
+        answer = api.post("agents", "enrollments", body=request.model_dump(mode="json"))
+    if as_json:
+        return output.data(answer)
+    view = EnrollmentView.model_validate(answer)
+    output.say(f"On the host that is to be {view.agent_id}, run:\n")
+    output.say(f"  {clean(view.command)}\n", style="bold")
+    output.say("It asks for this token, which is shown only now and works once:\n")
+    output.say(f"  {clean(view.token)}\n", style="bold")
+    return output.say(f"It may be used until {clock(view.expires_at)}.", style="dim")
+
+
+def _tags(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    if wrong := next((text for text, (_, equals, _v) in zip(texts, pairs, strict=True) if not equals), None):
+        raise Trouble(f"{wrong!r} is not a tag", "Write --tag KEY=VALUE.")
+    return {key: value for key, _, value in pairs}
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="The agent's name.")], yes: Yes = False) -> None:
+    """Remove an agent: its certificate is revoked and its transfers end. Files stay where they are."""
+    from agent.cli.api import connected
+
+    with connected() as api:
+        view = api.get("agents", name)
+        output.confirm(f"Remove {view['agent_id']} ({view['hostname']})?", yes=yes)
+        api.delete("agents", name)
+    output.say(f"Removed {clean(name)}. Stop its service on the host; the name may be enrolled again.")

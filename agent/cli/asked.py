@@ -1,0 +1,51 @@
+"""What was typed, read as the request that the API will read it as, before anything is sent."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from agent.cli.errors import Trouble
+from events.locations import AgentLocation, AgentLocationText
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def asked(model: type[M], /, **typed: Any) -> M:
+    """The request; Trouble that says which part does not fit."""
+    try:
+        return model.model_validate(typed)
+    except ValidationError as error:
+        raise Trouble(misfits(error), "See --help for how to write it.") from None
+
+
+def agent_location(text: str) -> AgentLocation:
+    """`server-b:/data`; Trouble if it is not that."""
+    try:
+        place: AgentLocation = TypeAdapter(AgentLocationText).validate_python(text)
+    except ValidationError as error:
+        raise Trouble(f"{text!r}: {misfits(error)}", "Write it as AGENT:/PATH.") from None
+    return place
+
+
+_PATTERN = "write it with small letters, digits and dashes"
+
+
+def misfits(error: ValidationError) -> str:
+    """Where something does not fit, and why, in one line: `source: write a location as …`."""
+    found = error.errors(include_url=False)
+    inner = [one for one in found if not any(_contains(one["loc"], other["loc"]) for other in found)]
+    return "; ".join(_misfit(one) for one in inner)
+
+
+def _contains(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    """Is `other` a part of `place`, so that its own error says more?"""
+    return len(other) > len(place) and other[: len(place)] == place
+
+
+def _misfit(one: ErrorDetails) -> str:
+    pattern = one["type"] == "string_pattern_mismatch"
+    why = _PATTERN if pattern else one["msg"].removeprefix("Value error, ")
+    where = ".".join(str(part) for part in one["loc"])
+    value = f" {one['input']!r}" if where and isinstance(one["input"], str) else ""
+    return f"{where}{value}: {why}" if where else why

@@ -1,0 +1,135 @@
+"""Signing in with Amazon Cognito over plain HTTPS, so that no AWS SDK is needed on an operator's machine.
+
+Protocol: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_InitiateAuth.html
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from agent import http
+from agent.cli.errors import Exit, NotSignedIn, Trouble
+
+Ask = Callable[[str, str], str]
+"""(question, what it is for) → the answer, never shown on the screen."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    id_token: str
+    refresh_token: str | None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Where people of this stage sign in."""
+
+    region: str
+    client_id: str
+    endpoint: str | None = None
+
+    @property
+    def url(self) -> str:
+        return self.endpoint or f"https://cognito-idp.{self.region}.amazonaws.com"
+
+
+_CHALLENGES = {
+    "NEW_PASSWORD_REQUIRED": ("New password", "NEW_PASSWORD"),
+    "SOFTWARE_TOKEN_MFA": ("Code from your authenticator", "SOFTWARE_TOKEN_MFA_CODE"),
+    "SMS_MFA": ("Code from the text message", "SMS_MFA_CODE"),
+    "EMAIL_OTP": ("Code from the e-mail", "EMAIL_OTP_CODE"),
+}
+"""Cognito's further questions: what to ask, and the name of the answer."""
+
+_TROUBLES = {
+    "NotAuthorizedException": Trouble("wrong user or password", "Try again.", Exit.FORBIDDEN),
+    "UserNotFoundException": Trouble("wrong user or password", "Try again.", Exit.FORBIDDEN),
+    "CodeMismatchException": Trouble("that code is not right", "Sign in again.", Exit.FORBIDDEN),
+    "PasswordResetRequiredException": Trouble(
+        "the password has to be reset", "Ask an administrator for a new one.", Exit.FORBIDDEN
+    ),
+    "UserNotConfirmedException": Trouble(
+        "this user is not confirmed yet", "Ask an administrator to confirm it.", Exit.FORBIDDEN
+    ),
+    "TooManyRequestsException": Trouble(
+        "too many attempts to sign in", "Wait a minute, then try again.", Exit.REFUSED
+    ),
+}
+
+
+def sign_in(pool: Pool, user: str, password: str, ask: Ask) -> Tokens:
+    """Tokens for a user; `ask` answers what else Cognito wants to know (a new password, a code)."""
+    parameters = {"USERNAME": user, "PASSWORD": password}
+    answer = _initiate(pool, "USER_PASSWORD_AUTH", parameters)
+    while challenge := answer.get("ChallengeName"):
+        answer = _respond(pool, challenge, answer, user, ask)
+    return _tokens(answer)
+
+
+def refresh(pool: Pool, refresh_token: str) -> Tokens:
+    """A fresh id token; NotSignedIn when the session has ended for good."""
+    try:
+        return _tokens(_initiate(pool, "REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token}))
+    except Trouble as error:
+        if error.code is Exit.FORBIDDEN:
+            raise NotSignedIn("your session has ended") from None
+        raise
+
+
+def _initiate(pool: Pool, flow: str, parameters: dict[str, str]) -> dict[str, Any]:
+    body = {"ClientId": pool.client_id, "AuthFlow": flow, "AuthParameters": parameters}
+    return _call(pool, "InitiateAuth", body)
+
+
+def _respond(pool: Pool, challenge: str, answer: dict[str, Any], user: str, ask: Ask) -> dict[str, Any]:
+    if challenge not in _CHALLENGES:
+        advice = "Ask an administrator for a user that signs in with a password."
+        raise Trouble(f"this command cannot answer Cognito's {challenge}", advice, Exit.FORBIDDEN)
+    question, name = _CHALLENGES[challenge]
+    known_as = answer.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", user)
+    body = {
+        "ClientId": pool.client_id,
+        "ChallengeName": challenge,
+        "Session": answer.get("Session"),
+        "ChallengeResponses": {"USERNAME": known_as, name: ask(question, name)},
+    }
+    return _call(pool, "RespondToAuthChallenge", body)
+
+
+def _tokens(answer: dict[str, Any]) -> Tokens:
+    result = answer["AuthenticationResult"]
+    return Tokens(id_token=result["IdToken"], refresh_token=result.get("RefreshToken"))
+
+
+def _call(pool: Pool, action: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": f"AWSCognitoIdentityProviderService.{action}",
+    }
+    with http.client(pool.url) as client:
+        response = client.post("/", json=body, headers=headers)
+    answer = _json(response)
+    if response.is_success:
+        return answer
+    raise _trouble(response, answer)
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _trouble(response: httpx.Response, answer: dict[str, Any]) -> Trouble:
+    kind = str(answer.get("__type", "")).rpartition("#")[2]
+    message = str(answer.get("message") or answer.get("Message") or f"HTTP status {response.status_code}")
+    if kind in _TROUBLES:
+        known = _TROUBLES[kind]
+        return Trouble(known.what, known.advice, known.code)
+    if response.status_code >= 500:
+        return Trouble(f"Cognito has an error of its own: {message}", "Try again later.", Exit.UNREACHABLE)
+    return Trouble(f"Cognito refused: {message}", "See what it says and try again.", Exit.FORBIDDEN)

@@ -1,0 +1,101 @@
+"""A transfer in full, for `show` and for the end of `--watch`."""
+
+from agent.cli import output
+from agent.cli.output import STYLES
+from agent.cli.progress import share
+from agent.cli.text import ago, clean, clock, counted, size
+from events.base import Problem
+from events.options import Options
+from events.progress import Progress
+from events.states import HopState
+from events.views import HopView, Moment, TransferView
+
+_NAMED_FAILURES = 10
+"""Single files named per hop; `--json` has all that the agent sent."""
+
+
+def print_transfer(view: TransferView) -> None:
+    _head(view)
+    for hop in view.hops:
+        print_hop(hop)
+    output.say("\nTimeline", style="bold")
+    for moment in view.timeline:
+        output.say(f"  {_moment(moment)}")
+
+
+def _head(view: TransferView) -> None:
+    output.say(f"Transfer {view.transfer_id}  {view.state}", style=f"bold {STYLES.get(view.state, '')}")
+    output.say(f"  from  {clean(str(view.source))}{_selected(view)}")
+    for place in view.destinations:
+        output.say(f"  to    {clean(str(place))}")
+    template = f", by template {view.template_id}" if view.template_id else ""
+    asked = f"{clock(view.created_at)} ({ago(view.created_at)})"
+    output.say(f"  asked for by {clean(view.created_by)} at {asked}{template}", style="dim")
+    if unusual := _unusual(view.options):
+        output.say(f"  with {unusual}", style="dim")
+
+
+def _selected(view: TransferView) -> str:
+    return "" if view.selection_count is None else f"  ({counted(view.selection_count, 'object')})"
+
+
+def _unusual(options: Options) -> str:
+    chosen = options.model_dump(exclude_defaults=True)
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
+
+
+def print_hop(hop: HopView) -> None:
+    number = hop.hop_id.rpartition("-")[2]
+    output.say(f"\nHop {number}  {hop.state}", style=f"bold {STYLES.get(hop.state, '')}")
+    output.say(f"  {clean(str(hop.source))} → {clean(str(hop.destination))}")
+    output.say(f"  {_travel(hop)}")
+    output.say(f"  {amounts(hop.progress)}")
+    if hop.retry_at and hop.state is HopState.QUEUED:
+        output.say(f"  is tried again at {clock(hop.retry_at)}", style="yellow")
+    print_problems(hop)
+
+
+def _travel(hop: HopView) -> str:
+    told = [hop.via or hop.route]
+    if hop.attempt > 1:
+        told.append(f"attempt {hop.attempt}")
+    if hop.after and hop.state is HopState.WAITING:
+        told.append(f"waits for hop {hop.after.rpartition('-')[2]}")
+    if hop.digest:
+        told.append(f"digest {hop.digest}")
+    return clean(", ".join(told))
+
+
+def amounts(progress: Progress) -> str:
+    """`67%, 700.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged)`."""
+    told = [] if share(progress) == "–" else [share(progress)]
+    told.append(f"{size(progress.bytes_done)}{_of(progress.bytes_total, size)}")
+    files = f"{progress.files_done:,}{_of(progress.files_total, '{:,}'.format)} files"
+    unchanged = f" ({progress.files_unchanged:,} unchanged)" if progress.files_unchanged else ""
+    return ", ".join([*told, files + unchanged])
+
+
+def _of(total: int | None, words: object) -> str:
+    return "" if total is None or not callable(words) else f" of {words(total)}"
+
+
+def print_problems(hop: HopView) -> None:
+    if hop.problem:
+        _problem(hop.problem, "  ")
+    for failure in hop.failures[:_NAMED_FAILURES]:
+        _problem(failure, "    ")
+    total = max(hop.failures_total, len(hop.failures))
+    if (more := total - min(len(hop.failures), _NAMED_FAILURES)) > 0:
+        output.say(f"    and {counted(more, 'file')} more that did not arrive", style="red")
+
+
+def _problem(problem: Problem, indent: str) -> None:
+    where = f" ({problem.path})" if problem.path and problem.path not in problem.message else ""
+    output.say(f"{indent}{clean(problem.message + where)}", style="red")
+    if problem.advice:
+        output.say(f"{indent}→ {clean(problem.advice)}")
+
+
+def _moment(moment: Moment) -> str:
+    why = f": {moment.problem.message}" if moment.problem else ""
+    return f"{clock(moment.at)}  {clean(moment.what)}{clean(why)}  ({clean(moment.by)})"

@@ -1,0 +1,72 @@
+"""From any error to the trouble that a person is told about."""
+
+from typing import TYPE_CHECKING
+
+from agent.cli.errors import Exit, Trouble, code_for_status
+
+if TYPE_CHECKING:
+    import httpx
+    import pydantic
+
+    from agent.http import ApiProblem
+
+
+def explained(error: Exception) -> Trouble | None:
+    """The trouble behind an error; None for a mistake of our own.
+
+    httpx and pydantic are imported only here: they are there already if the error came from them.
+    """
+    if isinstance(error, Trouble):
+        return error
+    import httpx
+    import pydantic
+
+    from agent.http import ApiProblem
+
+    match error:
+        case ApiProblem():
+            return _refusal(error)
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return Trouble(f"the API's address is wrong: {error}", "Sign in again with the right one.")
+        case httpx.TransportError():
+            return _unreachable(error)
+        case pydantic.ValidationError():
+            return _not_understood(error)
+    return None
+
+
+def _refusal(error: "ApiProblem") -> Trouble:
+    details = error.details
+    misfits = "; ".join(f"{item.get('at', '?')}: {item.get('message', '')}" for item in details.errors)
+    code = code_for_status(error.status)
+    what = f"{details.detail} ({misfits})" if misfits else details.detail
+    return Trouble(what, details.advice or _ADVICE.get(code, ""), code)
+
+
+_ADVICE = {
+    Exit.FORBIDDEN: "`crosshaul whoami` shows your groups; an administrator can add you to another.",
+    Exit.NOT_FOUND: "See that the name is right.",
+    Exit.UNREACHABLE: "Try again in a moment.",
+    Exit.REFUSED: "Try again when that has changed.",
+    Exit.USAGE: "See --help for how to write it.",
+}
+
+
+def _unreachable(error: "httpx.TransportError") -> Trouble:
+    reason = str(error) or type(error).__name__
+    advice = "Check the network and the address (`crosshaul whoami`), then try again."
+    return Trouble(f"{_host(error)} does not answer: {reason}", advice, Exit.UNREACHABLE)
+
+
+def _host(error: "httpx.TransportError") -> str:
+    try:
+        return error.request.url.host
+    except RuntimeError:  # httpx knows of no request
+        return "the API"
+
+
+def _not_understood(error: "pydantic.ValidationError") -> Trouble:
+    from agent.cli.asked import misfits
+
+    advice = "Is this `crosshaul` older than the API? Update it."
+    return Trouble(f"the API's answer is not understood: {misfits(error)}", advice, Exit.UNREACHABLE)

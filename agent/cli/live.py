@@ -1,0 +1,73 @@
+"""The live connection of a watch. It may fail at any point: then polling alone shows the way."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from queue import Empty, SimpleQueue
+from time import sleep
+from typing import TYPE_CHECKING
+
+import httpx
+import pydantic
+
+from agent.cli import output
+from agent.http import ApiProblem
+from events.progress import Live
+from events.views import LiveView
+
+if TYPE_CHECKING:
+    from agent.cli.api import Api
+    from agent.live_link import LiveLink
+
+
+class Ear:
+    """Hands over live messages, if there are any."""
+
+    def __init__(self, link: "LiveLink | None" = None) -> None:
+        self._link = link
+
+    @property
+    def hears(self) -> bool:
+        return self._link is not None and self._link.connected
+
+    def next(self, seconds: float) -> Live | None:
+        """The next message, waiting at most that long; None if none came or it cannot be read."""
+        if self._link is None:
+            sleep(seconds)
+            return None
+        try:
+            return _read(self._link.messages, seconds)
+        except Empty:
+            return None
+
+
+def _read(messages: "SimpleQueue[bytes]", seconds: float) -> Live | None:
+    try:
+        return Live.model_validate_json(messages.get(timeout=seconds))
+    except pydantic.ValidationError:  # from a newer agent, or not ours: progress may be lost
+        return None
+
+
+@contextmanager
+def listening(api: "Api", transfer_id: str) -> Iterator[Ear]:
+    """An ear for the transfer's live topics; a deaf one, with a dim remark, if the connection fails."""
+    with ExitStack() as stack:
+        link: LiveLink | None = None
+        try:
+            view = LiveView.model_validate(api.get("live", transfer_id=transfer_id))
+            link = stack.enter_context(_link(view))
+        except (
+            ApiProblem,
+            httpx.TransportError,
+            pydantic.ValidationError,
+            OSError,
+            RuntimeError,
+            ImportError,
+        ):
+            output.note("no live connection; asking every second")
+        yield Ear(link)
+
+
+def _link(view: LiveView) -> "LiveLink":
+    from agent.live_link import LiveLink
+
+    return LiveLink(view.url, view.client_id, view.topics)

@@ -1,0 +1,114 @@
+"""`crosshaul`: what operators type. Commands import what they need when they run, so that --help is quick."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from agent import VERSION
+from agent.cli import agents, browse, cp, login, output, templates, transfers
+from agent.cli.errors import EXIT_TABLE, Exit, Trouble
+
+
+class _Root(TyperGroup):
+    """Loads the host's commands only when they are wanted, and answers for errors."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name == "agent":
+            from agent.cli import host
+
+            return name, typer.main.get_command(host.app), rest
+        return name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            trouble = _trouble_behind(error)
+            if trouble is None or ctx.params.get("debug"):
+                raise
+            output.complain(trouble)
+            raise typer.Exit(trouble.code) from None
+
+
+def _trouble_behind(error: Exception) -> Trouble | None:
+    from agent.cli.explain import explained
+
+    return explained(error)
+
+
+app = typer.Typer(
+    cls=_Root,
+    name="crosshaul",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: twice as quick, and as good in a pipe
+    epilog="\b\n" + EXIT_TABLE,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        output.say(f"crosshaul {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Move files between servers, and from S3 to many of them.
+
+    \b
+      crosshaul login https://….amazonaws.com/prod
+      crosshaul agents
+      crosshaul browse server-b:/data
+      crosshaul cp server-b:/data/raw/ server-c:/archive/ --watch
+    """
+
+
+for command in (
+    login.login,
+    login.logout,
+    login.whoami,
+    browse.browse,
+    cp.cp,
+    transfers.transfers,
+    transfers.show,
+    transfers.cancel,
+    transfers.pause,
+    transfers.resume,
+    transfers.retry,
+):
+    app.command()(command)
+app.add_typer(agents.app, name="agents")
+app.add_typer(templates.app, name="templates")
+
+
+@app.command("agent")
+def agent() -> None:
+    """On a server: register it, run its agent, see how it does."""
+
+
+def main() -> None:
+    """The program's entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        output.complain(_bug(error))
+        raise SystemExit(Exit.BUG) from None
+
+
+def _bug(error: Exception) -> Trouble:
+    what = f"a mistake in crosshaul itself: {type(error).__name__}: {error}"
+    return Trouble(what, "`crosshaul --debug …` shows where; please report it.", Exit.BUG)

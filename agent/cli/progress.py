@@ -1,0 +1,87 @@
+"""How far a transfer is, merged from what was polled and what was heard live, in words and numbers."""
+
+from events.progress import Live, Progress
+from events.states import HopState, TransferState
+from events.views import HopView, TransferView
+
+ENDED = {
+    TransferState.SUCCEEDED,
+    TransferState.PARTIALLY_FAILED,
+    TransferState.FAILED,
+    TransferState.CANCELLED,
+}
+_MOVING = {HopState.OFFERED, HopState.RUNNING, HopState.VERIFYING}
+
+
+class Picture:
+    """The latest view of a transfer, brought nearer to now by live messages."""
+
+    def __init__(self, view: TransferView) -> None:
+        self.view = view
+        self._live: dict[str, Live] = {}
+
+    def polled(self, view: TransferView) -> None:
+        self.view = view
+
+    def heard(self, live: Live) -> None:
+        """Keep it unless it is older than what we have: live messages may come late or twice."""
+        known = self._live.get(live.hop_id)
+        if known is None or (known.attempt, known.at) <= (live.attempt, live.at):
+            self._live[live.hop_id] = live
+
+    def progress(self, hop: HopView) -> Progress:
+        live = self._live.get(hop.hop_id)
+        if live is None or hop.state not in _MOVING or live.attempt < hop.attempt:
+            return hop.progress
+        newer = live.attempt > hop.attempt or live.progress.bytes_done >= hop.progress.bytes_done
+        return live.progress if newer else hop.progress
+
+    @property
+    def ended(self) -> bool:
+        return self.view.state in ENDED
+
+    @property
+    def total(self) -> Progress:
+        """Summed over the hops; a total that one hop does not know yet is not known."""
+        parts = [self.progress(hop) for hop in self.view.hops]
+        if not parts:
+            return self.view.progress
+        return Progress(
+            bytes_done=sum(part.bytes_done for part in parts),
+            bytes_total=_sum([part.bytes_total for part in parts]),
+            files_done=sum(part.files_done for part in parts),
+            files_total=_sum([part.files_total for part in parts]),
+            bytes_per_second=sum(self.rate(hop) for hop in self.view.hops),
+        )
+
+    def rate(self, hop: HopView) -> int:
+        """Bytes per second now; what has stopped moves nothing, whatever its last report said."""
+        return self.progress(hop).bytes_per_second if hop.state in _MOVING else 0
+
+
+def _sum(totals: list[int | None]) -> int | None:
+    known = [total for total in totals if total is not None]
+    return sum(known) if len(known) == len(totals) else None
+
+
+def fraction(progress: Progress) -> float | None:
+    """0 to 1 by bytes, or by files where there are only empty ones; None while it is not known."""
+    if progress.bytes_total:
+        return min(1.0, progress.bytes_done / progress.bytes_total)
+    if progress.files_total:
+        return min(1.0, progress.files_done / progress.files_total)
+    return None
+
+
+def share(progress: Progress) -> str:
+    """`67%`, never 100% before the last byte."""
+    part = fraction(progress)
+    if part is None:
+        return "–"
+    return f"{int(part * 100)}%"
+
+
+def seconds_left(progress: Progress, rate: int) -> float | None:
+    if not rate or progress.bytes_total is None:
+        return None
+    return max(0, progress.bytes_total - progress.bytes_done) / rate

@@ -1,0 +1,160 @@
+"""`transfers`, `show`, `cancel`, `pause`, `resume`, `retry`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli import output
+from agent.cli.agents import Json
+from agent.cli.errors import Exit, Trouble
+from agent.cli.text import clean
+
+if TYPE_CHECKING:
+    from agent.cli.api import Api
+
+TransferId = Annotated[
+    str, typer.Argument(metavar="ID", help="A transfer's id; its first letters do if it is a recent one.")
+]
+_WHOLE = 20
+
+
+def transfers(
+    status: Annotated[
+        str | None,
+        typer.Option(help="queued, running, paused, succeeded, partially_failed, failed, cancelled"),
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those this agent takes part in.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Asked for since: 2h, 7d, 2026-11-24, 2026-11-24T08:30")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Transfers in a page.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Every page, not only the first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List transfers, the newest first."""
+    from agent.cli.api import connected
+
+    query = {"status": _state(status), "agent": agent, "since": _since(since)}
+    with connected() as api:
+        page: dict[str, Any] = {}
+        found: list[Any] = []
+        for page in api.pages("transfers", limit=limit, **query):
+            found += page["transfers"]
+            if not everything:
+                break
+    answer = {"transfers": found, "next": page.get("next")}
+    output.data(answer) if as_json else _list(answer)
+
+
+def _state(status: str | None) -> str | None:
+    from events.states import TransferState
+
+    if status is None or status in set(TransferState):
+        return status
+    raise Trouble(f"{status!r} is not a transfer's status", f"Write one of {', '.join(TransferState)}.")
+
+
+def _since(text: str | None) -> str | None:
+    from datetime import UTC
+
+    from agent.cli.text import read_moment
+
+    return None if text is None else read_moment(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _list(answer: dict[str, Any]) -> None:
+    from events.views import TransfersView
+
+    view = TransfersView.model_validate(answer)
+    if not view.transfers:
+        return output.say("No transfers.")
+    output.table(("ID", "STATUS", "DONE", "ASKED FOR", "FROM", "TO"), map(_row, view.transfers))
+    if view.next:
+        output.note("There are more: add --all, or a higher --limit.")
+    return None
+
+
+def _row(transfer: Any) -> tuple[str, ...]:
+    from agent.cli.progress import share
+    from agent.cli.text import ago
+
+    places = "\n".join(str(place) for place in transfer.destinations)
+    asked = ago(transfer.created_at)
+    source, state = str(transfer.source), transfer.state.value
+    return transfer.transfer_id, state, share(transfer.progress), asked, source, places
+
+
+def show(
+    transfer_id: TransferId,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until the end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a transfer: its hops, how far they are, what happened, and what to do about problems."""
+    from agent.cli.api import connected
+
+    with connected() as api:
+        whole = find(api, transfer_id)
+        if watch:
+            return _watch(api, whole, as_json)
+        answer = api.get("transfers", whole)
+    return output.data(answer) if as_json else _details(answer)
+
+
+def _watch(api: "Api", transfer_id: str, as_json: bool) -> None:
+    from agent.cli.watch import follow
+
+    follow(api, transfer_id, as_json=as_json)
+
+
+def _details(answer: dict[str, Any]) -> None:
+    from agent.cli.details import print_transfer
+    from events.views import TransferView
+
+    print_transfer(TransferView.model_validate(answer))
+
+
+def find(api: "Api", start: str) -> str:
+    """The whole id that begins with `start`, looked for among the latest hundred transfers."""
+    if len(start) == _WHOLE:
+        return start
+    recent = [one["transfer_id"] for one in api.get("transfers", limit=100)["transfers"]]
+    match [one for one in recent if one.startswith(start)]:
+        case [only]:
+            return str(only)
+        case []:
+            advice = "See `crosshaul transfers`; an older one needs its whole id."
+            raise Trouble(f"no recent transfer's id begins with {start!r}", advice, Exit.NOT_FOUND)
+        case several:
+            advice = "Write more of it: " + ", ".join(several[:5])
+            raise Trouble(f"{len(several)} transfers' ids begin with {start!r}", advice)
+
+
+def cancel(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Stop a transfer for good. Files that have arrived whole stay."""
+    _ask(transfer_id, "cancel", "is being cancelled", as_json)
+
+
+def pause(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Halt a transfer; what has arrived is kept for `resume`."""
+    _ask(transfer_id, "pause", "is being paused", as_json)
+
+
+def resume(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Let a paused transfer go on where it stopped."""
+    _ask(transfer_id, "resume", "goes on", as_json)
+
+
+def retry(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Try the failed hops of a transfer again; what has arrived is not sent again."""
+    _ask(transfer_id, "retry", "is tried again", as_json)
+
+
+def _ask(start: str, verb: str, outcome: str, as_json: bool) -> None:
+    from agent.cli.api import connected
+
+    with connected() as api:
+        whole = find(api, start)
+        answer = api.post("transfers", whole, verb)
+    output.data(answer) if as_json else output.say(f"Transfer {clean(whole)} {outcome}.")

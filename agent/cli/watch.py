@@ -1,0 +1,114 @@
+"""Following a transfer to its end: polling is the truth, live messages fill the time between."""
+
+import sys
+import time
+from typing import Any
+
+import httpx
+
+from agent.cli import output
+from agent.cli.api import Api
+from agent.cli.details import amounts, print_problems
+from agent.cli.errors import Exit, Trouble, code_for_status
+from agent.cli.live import Ear, listening
+from agent.cli.progress import Picture
+from agent.cli.screen import Screen, screen_for
+from agent.http import ApiProblem
+from events.states import TransferState
+from events.views import TransferView
+
+_POLL = 1.0
+"""Seconds between two looks without a live connection, and with one:"""
+_POLL_WITH_LIVE = 2.0
+_PATIENCE = 300.0
+"""Seconds without any answer from the API before we give up. The transfer does not need us."""
+
+
+def follow(api: Api, transfer_id: str, *, as_json: bool = False) -> None:
+    """Show progress until the transfer ends; Trouble unless all of it succeeded."""
+    to = sys.stderr if as_json else sys.stdout
+    output.say(f"Transfer {transfer_id}", file=to, style="bold")
+    try:
+        with listening(api, transfer_id) as ear, screen_for(to) as screen:
+            answer = _until_the_end(_Watch(api, transfer_id, ear, screen))
+    except KeyboardInterrupt:
+        raise _left(transfer_id) from None
+    if as_json:
+        output.data(answer)
+    _conclude(TransferView.model_validate(answer), quiet=as_json)
+
+
+class _Watch:
+    """One watch: where to look, where to listen, where to show."""
+
+    def __init__(self, api: Api, transfer_id: str, ear: Ear, screen: Screen) -> None:
+        self.transfer_id = transfer_id
+        self.ear = ear
+        self.screen = screen
+        self._api = api
+        self._silent_since: float | None = None
+
+    def look(self) -> dict[str, Any] | None:
+        """The transfer as the API has it; None while the API does not answer, and an error after a while."""
+        try:
+            answer: dict[str, Any] = self._api.get("transfers", self.transfer_id)
+        except (httpx.TransportError, ApiProblem) as error:
+            self._bear(error)
+            return None
+        self._silent_since = None
+        return answer
+
+    def _bear(self, error: httpx.TransportError | ApiProblem) -> None:
+        if isinstance(error, ApiProblem) and code_for_status(error.status) is not Exit.UNREACHABLE:
+            raise error
+        now = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+            self.screen.remark("the API does not answer; the transfer goes on, and so does this watch")
+        elif now - self._silent_since > _PATIENCE:
+            raise error
+
+
+def _until_the_end(watch: _Watch) -> dict[str, Any]:
+    picture: Picture | None = None
+    while True:
+        answer = watch.look()
+        if answer is not None:
+            view = TransferView.model_validate(answer)
+            picture = picture or Picture(view)
+            picture.polled(view)
+            watch.screen.show(picture)
+            if picture.ended:
+                return answer
+        _listen(watch, picture)
+
+
+def _listen(watch: _Watch, picture: Picture | None) -> None:
+    """Until the next look is due, show what is heard."""
+    due = time.monotonic() + (_POLL_WITH_LIVE if watch.ear.hears else _POLL)
+    while (left := due - time.monotonic()) > 0:
+        live = watch.ear.next(left)
+        if live and picture:
+            picture.heard(live)
+            watch.screen.show(picture)
+
+
+def _left(transfer_id: str) -> Trouble:
+    advice = f"`crosshaul show {transfer_id} --watch` looks again; `crosshaul cancel {transfer_id}` stops it."
+    return Trouble(f"stopped watching; transfer {transfer_id} goes on", advice, Exit.INTERRUPTED)
+
+
+def _conclude(view: TransferView, *, quiet: bool) -> None:
+    if view.state is TransferState.SUCCEEDED:
+        if not quiet:
+            output.say(f"Everything arrived: {amounts(Picture(view).total)}.", style="green")
+        return
+    if not quiet:
+        for hop in view.hops:
+            print_problems(hop)
+    if view.state is TransferState.CANCELLED:
+        what, advice = "was cancelled", "Repeat the copy to send what is missing."
+    else:
+        how = "failed in part" if view.state is TransferState.PARTIALLY_FAILED else "failed"
+        what, advice = how, f"`crosshaul show {view.transfer_id}` tells all; `crosshaul retry` tries again."
+    raise Trouble(f"transfer {view.transfer_id} {what}", advice, Exit.FAILED)

@@ -1,0 +1,94 @@
+"""awscrt ↔ a queue: live progress for the operator's command, by MQTT 5 over a presigned WebSocket.
+
+The presigned address is that of AWS IoT Core:
+https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html#mqtt-ws
+"""
+
+from concurrent.futures import Future, wait
+from queue import SimpleQueue
+from threading import Event
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import SplitResult, urlsplit
+
+from awscrt import io, mqtt5
+
+_STOP_SECONDS = 3.0
+
+
+class LiveLink:
+    """Connects in the background; `messages` fills with payloads while `connected`.
+
+    `with` starts and stops it. A connection that cannot be had shows only in `connected`: awscrt tries
+    again by itself.
+    """
+
+    def __init__(self, url: str, client_id: str, topics: tuple[str, ...]) -> None:
+        self.messages: SimpleQueue[bytes] = SimpleQueue()
+        self._topics = topics
+        self._connected = Event()
+        self._stopped: Future[None] = Future()
+        self._client = mqtt5.Client(self._options(urlsplit(url), client_id))
+
+    @property
+    def connected(self) -> bool:
+        """Is the connection up, and were the topics granted?"""
+        return self._connected.is_set()
+
+    def __enter__(self) -> Self:
+        self._client.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.stop()
+        wait([self._stopped], timeout=_STOP_SECONDS)
+
+    def _options(self, address: SplitResult, client_id: str) -> mqtt5.ClientOptions:
+        secure = address.scheme == "wss"
+        host = address.hostname or ""
+        return mqtt5.ClientOptions(
+            host_name="127.0.0.1" if _is_loopback(host) else host,
+            port=address.port or (443 if secure else 80),
+            tls_ctx=io.ClientTlsContext(io.TlsContextOptions()) if secure else None,
+            websocket_handshake_transform=_presigned(address),
+            connect_options=mqtt5.ConnectPacket(client_id=client_id, keep_alive_interval_sec=30),
+            disable_metrics=True,  # they would go into the user name, which the broker need not know
+            on_publish_callback_fn=self._heard,
+            on_lifecycle_event_connection_success_fn=self._subscribe,
+            on_lifecycle_event_disconnection_fn=lambda _: self._connected.clear(),
+            on_lifecycle_event_stopped_fn=self._ended,
+        )
+
+    # What follows runs on awscrt's threads.
+
+    def _heard(self, received: mqtt5.PublishReceivedData) -> None:
+        self.messages.put(bytes(received.publish_packet.payload or b""))
+
+    def _subscribe(self, _: mqtt5.LifecycleConnectSuccessData) -> None:
+        wanted = [mqtt5.Subscription(topic, qos=mqtt5.QoS.AT_MOST_ONCE) for topic in self._topics]
+        self._client.subscribe(mqtt5.SubscribePacket(wanted)).add_done_callback(self._granted)
+
+    def _granted(self, answer: "Future[Any]") -> None:
+        if answer.exception() is None and all(int(code) < 128 for code in answer.result().reason_codes):
+            self._connected.set()
+
+    def _ended(self, _: mqtt5.LifecycleStoppedData) -> None:
+        self._stopped.set_result(None)
+
+
+def _is_loopback(host: str) -> bool:
+    """Every name under .localhost is this machine (RFC 6761), which resolvers do not know everywhere."""
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def _presigned(address: SplitResult) -> Any:
+    """Sends the upgrade to exactly the path, query and host that were signed."""
+
+    def transform(handshake: mqtt5.WebsocketHandshakeTransformArgs) -> None:
+        handshake.http_request.path = f"{address.path}?{address.query}" if address.query else address.path
+        handshake.http_request.headers.set("Host", address.netloc)
+        handshake.set_done()
+
+    return transform
