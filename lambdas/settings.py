@@ -1,0 +1,53 @@
+"""The names of every setting of the control plane, once: functions read them, infra writes them."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+
+PREFIX = "CROSSHAUL_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a function knows of where it runs. An empty string means: not set."""
+
+    stage: str
+    region: str
+    version: str
+    transfers_table: str
+    agents_table: str
+    templates_table: str
+    dedupe_table: str
+    idempotency_table: str
+    bus_name: str
+    signing_key_id: str = ""
+    """The ARN of the KMS key (ECC_NIST_P256) that signs commands."""
+    device_policy: str = ""
+    """The name of the IoT policy every agent's certificate gets."""
+    object_role_arn: str = ""
+    """Assumed, narrowed by a session policy, for one hop's S3 credentials."""
+    live_role_arn: str = ""
+    """Assumed, narrowed by a session policy, for a viewer of live progress."""
+    sign_in_client_id: str = ""
+    sign_in_endpoint: str = ""
+    """Empty: Cognito in AWS."""
+    mqtt_host: str = ""
+    """Empty: ask IoT for its data endpoint."""
+    mqtt_port: int = 8883
+    mqtt_ca: str = ""
+    """PEM. Empty: the agent's system knows the authority."""
+    s3_endpoint: str = ""
+    """What agents are told. Empty: S3 in AWS."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
+        """Read `CROSSHAUL_<FIELD>` for every field; KeyError names a missing one that has no default."""
+        names = {field.name: PREFIX + field.name.upper() for field in fields(cls)}
+        required = {field.name for field in fields(cls) if field.default is MISSING}
+        given = {field: env[name] for field, name in names.items() if name in env or field in required}
+        port = int(given.pop("mqtt_port", cls.mqtt_port))
+        return cls(**given, mqtt_port=port)
+
+    def as_env(self) -> dict[str, str]:
+        """The same as environment variables; what is not set is left out."""
+        return {PREFIX + name.upper(): str(value) for name, value in asdict(self).items() if value != ""}

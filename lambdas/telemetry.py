@@ -1,0 +1,25 @@
+"""The logger and the metrics of every function, and the wrapper of every entry point."""
+
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger(service="crosshaul")
+metrics = Metrics(namespace="Crosshaul", service="crosshaul")
+
+Handler = Callable[[dict[str, Any], LambdaContext], Any]
+
+
+def entry(handler: Handler) -> Handler:
+    """Wrap an entry point: the request's keys in every log line, metrics flushed at its end."""
+    logged: Handler = logger.inject_lambda_context(handler, clear_state=True)
+    counted: Handler = metrics.log_metrics(logged)
+    return counted
+
+
+def count(name: str, value: int = 1) -> None:
+    """Add to a metric of this name, in the namespace Crosshaul."""
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
