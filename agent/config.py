@@ -49,7 +49,7 @@ Directory = Annotated[Path, AfterValidator(_absolute)]
 
 
 class LaneConfig(Request):
-    listen: Endpoint = "0.0.0.0:4460"  # noqa: S104 - other servers must reach it; pinned certificates guard it
+    listen: Endpoint = "0.0.0.0:4460"
     advertise: tuple[Endpoint, ...] = ()
     """What others are told to dial; empty means this host's own address and the port of `listen`."""
 

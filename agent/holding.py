@@ -17,6 +17,8 @@ Wish = Literal["run", "pause", "cancel"]
 End = Succeeded | Failed | Cancelled
 Ended: TypeAdapter[End] = TypeAdapter(Annotated[End, Field(discriminator="kind")])
 
+NOTHING_YET = Progress()
+
 
 @dataclass(frozen=True)
 class Held:
@@ -24,7 +26,7 @@ class Held:
 
     order: Move
     wish: Wish = "run"
-    progress: Progress = Progress()
+    progress: Progress = NOTHING_YET
     """As it was last said."""
     paused: bool = False
     """Has the pause been carried out and said?"""

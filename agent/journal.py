@@ -29,7 +29,9 @@ CREATE TABLE IF NOT EXISTS hops (
     hop_id TEXT PRIMARY KEY, arrived INTEGER NOT NULL, move TEXT NOT NULL, wish TEXT NOT NULL,
     seq INTEGER NOT NULL, progress TEXT NOT NULL, paused INTEGER NOT NULL, end TEXT, ended_at REAL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS serves (hop_id TEXT PRIMARY KEY, serve TEXT NOT NULL, token TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS serves (
+    hop_id TEXT PRIMARY KEY, serve TEXT NOT NULL, token TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT, hop_id TEXT, kind TEXT NOT NULL, letter TEXT NOT NULL
 );
@@ -106,9 +108,9 @@ class Journal:
         values = (move, hop.wish, progress, hop.paused, end, time.time() if end else None)
         self._db.execute(
             "INSERT INTO hops (hop_id, arrived, seq, move, wish, progress, paused, end, ended_at)"
-            " VALUES (?, (SELECT ifnull(max(arrived), 0) + 1 FROM hops), 0, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (hop_id) DO UPDATE SET (move, wish, progress, paused, end, ended_at)"
-            " = (excluded.move, excluded.wish, excluded.progress, excluded.paused, excluded.end, excluded.ended_at)",
+            " VALUES (?1, (SELECT ifnull(max(arrived), 0) + 1 FROM hops), 0, ?2, ?3, ?4, ?5, ?6, ?7)"
+            " ON CONFLICT (hop_id) DO UPDATE"
+            " SET move = ?2, wish = ?3, progress = ?4, paused = ?5, end = ?6, ended_at = ?7",
             (hop.hop_id, *values),
         )
 

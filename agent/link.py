@@ -9,7 +9,7 @@ import concurrent.futures
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +18,8 @@ from awscrt import io as crt
 from awscrt import mqtt5
 from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
+
+from agent.letters import Connected, Disconnected, Incoming, LinkError
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +33,6 @@ IN_FLIGHT = 32
 """Commands the broker may send before the first of them is acknowledged."""
 
 
-class LinkDown(Exception):
-    """What was to be published did not reach the broker; try again when connected."""
-
-
 @dataclass(frozen=True)
 class Endpoint:
     """Where the broker is, and as whom to speak to it."""
@@ -46,26 +44,6 @@ class Endpoint:
     key: Path
     ca: Path | None
     """None: the system's own trust store."""
-
-
-@dataclass(frozen=True)
-class Connected:
-    session_present: bool
-
-
-@dataclass(frozen=True)
-class Disconnected:
-    reason: str
-    taken_over: bool = False
-    """Did another client with the same name push this one out?"""
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A letter that has arrived; the broker sends it again, some day, until it is acknowledged."""
-
-    payload: bytes
-    acknowledge: Callable[[], None] = field(repr=False)
 
 
 class Link:
@@ -113,17 +91,17 @@ class Link:
             yield await self._events.get()
 
     async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        """Return when the broker has it (QoS 1) or it was sent (QoS 0); LinkDown otherwise."""
+        """Return when the broker has it (QoS 1) or it was sent (QoS 0); LinkError otherwise."""
         packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS(qos))
         done = await self._outcome(self._client.publish(packet))
         if qos and int(done.puback.reason_code or 0) >= 128:
-            raise LinkDown(f"the broker refused it: {_name(done.puback.reason_code)}")
+            raise LinkError(f"the broker refused it: {_name(done.puback.reason_code)}")
 
     async def _outcome(self, future: "concurrent.futures.Future[Any]") -> Any:
         try:
             return await asyncio.wrap_future(future)
         except AwsCrtError as error:
-            raise LinkDown(error.message) from error
+            raise LinkError(error.message) from error
 
     def _build(self) -> Any:
         to = self._endpoint
@@ -197,7 +175,7 @@ class Link:
         packet = mqtt5.SubscribePacket([mqtt5.Subscription(self._subscription, mqtt5.QoS.AT_LEAST_ONCE)])
         try:
             granted = await self._outcome(self._client.subscribe(packet))
-        except LinkDown as error:
+        except LinkError as error:
             log.warning("subscribing failed", extra={"topic": self._subscription, "reason": str(error)})
             return
         if int(granted.reason_codes[0]) >= 128:

@@ -23,7 +23,7 @@ _UPDATE = "update the agent on this host to the control plane's version"
 _CLOCK = "set this host's clock (timedatectl status); commands are valid for minutes only"
 
 
-class Untrusted(Exception):
+class TrustError(Exception):
     """A letter that is not obeyed, and why; `command_id` is its jti as far as it could be read."""
 
     def __init__(self, problem: Problem, command_id: str | None = None) -> None:
@@ -44,7 +44,7 @@ class Verifier:
         self._clock = clock
 
     def open(self, letter: bytes) -> tuple[Claims, str]:
-        """The claims of a letter's command and its token; Untrusted if it must not be obeyed."""
+        """The claims of a letter's command and its token; TrustError if it must not be obeyed."""
         token = _order(letter).token
         claims = self._claims(token)
         self._check_times(claims)
@@ -90,19 +90,19 @@ class Verifier:
         now = self._clock()
         if now > claims.exp + SKEW:
             message = f"the command expired at {_utc(claims.exp)}, this host's clock says {_utc(now)}"
-            raise Untrusted(Problem(code="command-expired", message=message, advice=_CLOCK), claims.jti)
+            raise TrustError(Problem(code="command-expired", message=message, advice=_CLOCK), claims.jti)
         if now < claims.iat - SKEW:
             message = (
                 f"the command is from {_utc(claims.iat)}, this host's clock says {_utc(now)}:"
                 f" it is {claims.iat - now:.0f} s behind"
             )
-            raise Untrusted(Problem(code="clock-skew", message=message, advice=_CLOCK), claims.jti)
+            raise TrustError(Problem(code="clock-skew", message=message, advice=_CLOCK), claims.jti)
 
 
-def replayed(command_id: str) -> Untrusted:
+def replayed(command_id: str) -> TrustError:
     """For a command whose id the journal has already."""
     message = "the command was obeyed before; each is good for once"
-    return Untrusted(Problem(code="command-replayed", message=message), command_id)
+    return TrustError(Problem(code="command-replayed", message=message), command_id)
 
 
 def _order(letter: bytes) -> Order:
@@ -124,7 +124,7 @@ def _understood(found: dict[str, Any]) -> Claims:
         problem = Problem(
             code="command-malformed", message=f"not understood: {_first(error)}", advice=_UPDATE
         )
-        raise Untrusted(problem, str(found["jti"])) from error
+        raise TrustError(problem, str(found["jti"])) from error
 
 
 def _first(error: ValidationError) -> str:
@@ -132,8 +132,8 @@ def _first(error: ValidationError) -> str:
     return f"{'.'.join(map(str, part['loc'])) or 'the whole'}: {part['msg']}"
 
 
-def _refusal(code: str, message: str, advice: str = "") -> Untrusted:
-    return Untrusted(Problem(code=code, message=message, advice=advice))
+def _refusal(code: str, message: str, advice: str = "") -> TrustError:
+    return TrustError(Problem(code=code, message=message, advice=advice))
 
 
 def _utc(seconds: float) -> str:

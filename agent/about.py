@@ -1,0 +1,97 @@
+"""What this host says of itself: names, addresses, roots, load."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from agent.config import Config, LaneConfig, RootConfig, split_endpoint
+from events.reports import Capabilities, RootState
+
+_ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+_ELSEWHERE = "192.0.2.1"
+"""RFC 5737: an address for documentation. Nothing is sent to it; it only picks an interface."""
+
+
+def hostname() -> str:
+    return socket.gethostname()[:253] or "unnamed"
+
+
+def ip_address(towards: str = _ELSEWHERE) -> str:
+    """This host's address on the way to another; 127.0.0.1 when there is no way."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((towards, 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def endpoints(lane: LaneConfig) -> tuple[str, ...]:
+    """What others may dial: as configured, or this host's address and the listening port."""
+    if lane.advertise:
+        return lane.advertise
+    host, port = split_endpoint(lane.listen)
+    if host in _ANYWHERE:
+        return (f"{ip_address()}:{port}",)
+    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}",)
+
+
+def root_states(roots: Iterable[RootConfig]) -> tuple[RootState, ...]:
+    return tuple(_root_state(root) for root in roots)
+
+
+def _root_state(root: RootConfig) -> RootState:
+    try:
+        usage = shutil.disk_usage(root.folder)
+    except OSError:
+        return RootState(path=root.path, access=root.access)
+    return RootState(path=root.path, access=root.access, free=usage.free, size=usage.total)
+
+
+def load() -> float | None:
+    """The 1-minute load average."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except OSError:
+        return None
+
+
+def find_rclone() -> Path | None:
+    """rclone beside this Python first, then on the PATH."""
+    beside = Path(sys.executable).with_name("rclone")
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("rclone")
+    return Path(found) if found else None
+
+
+def rclone_version() -> str | None:
+    """`1.75.2`; None when rclone is missing or does not run."""
+    rclone = find_rclone()
+    if rclone is None:
+        return None
+    try:
+        done = subprocess.run([rclone, "version"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    words = done.stdout.split()
+    return words[1].removeprefix("v") if len(words) > 1 else None
+
+
+def capabilities() -> Capabilities:
+    version = rclone_version()
+    movers = ("lane", "rclone", "local") if version else ("lane", "local")
+    return Capabilities(movers=movers, rclone=version)
+
+
+def describe(config: Config, lane_certificate: str) -> dict[str, object]:
+    """What Hello and registering say alike."""
+    return {
+        "hostname": hostname(),
+        "capabilities": capabilities(),
+        "endpoints": endpoints(config.lane),
+        "lane_certificate": lane_certificate,
+        "roots": root_states(config.roots),
+    }

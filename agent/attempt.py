@@ -1,0 +1,188 @@
+"""One attempt of one hop, from its place in line to its end."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypedDict
+
+from agent.errors import HopError
+from agent.holding import End, Held
+from agent.journal import Journal
+from agent.movers.base import Mover, Tally
+from agent.reports import Desk, now
+from events.base import Problem
+from events.commands import Move
+from events.progress import Progress
+from events.reports import MAX_FAILURES, Checkpoint, Failed, Started, Succeeded, Verifying
+
+log = logging.getLogger(__name__)
+
+Movers = Callable[[Move], Mover]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between two of a kind."""
+
+    live: float = 1.0
+    checkpoint: float = 10.0
+    heartbeat: float = 30.0
+
+
+class Head(TypedDict):
+    transfer_id: str
+    hop_id: str
+    attempt: int
+    seq: int
+    at: datetime
+
+
+def head(order: Move) -> Head:
+    """The fields every report about a hop begins with; the journal gives it its `seq`."""
+    return {
+        "transfer_id": order.transfer_id,
+        "hop_id": order.hop_id,
+        "attempt": order.attempt,
+        "seq": 0,
+        "at": now(),
+    }
+
+
+class Attempt:
+    """Waits for its turn, moves, and tells how far it is; its own watcher."""
+
+    def __init__(
+        self, held: Held, journal: Journal, desk: Desk, movers: Movers, slots: asyncio.Semaphore, pace: Pace
+    ) -> None:
+        self.order = held.order
+        self._earlier = held.progress
+        self._journal = journal
+        self._desk = desk
+        self._movers = movers
+        self._slots = slots
+        self._pace = pace
+        self._tally = Tally()
+        self._via: str | None = None
+        self._open = True
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    async def run(self) -> None:
+        """Ends in a report, or in nothing when it is cancelled."""
+        teller = asyncio.create_task(self._tell(), name=f"progress of {self.order.hop_id}")
+        try:
+            async with self._slots:
+                await self._carry()
+        finally:
+            self._open = False
+            teller.cancel()
+            await asyncio.wait([teller])
+
+    def progress(self) -> Progress:
+        """How far the hop is; what an earlier attempt said until this one knows better."""
+        found = self._tally.progress()
+        begun = found.bytes_total is not None or found.bytes_done or found.files_done
+        return found if begun else self._earlier.model_copy(update={"bytes_per_second": 0, "current": None})
+
+    def say_again(self) -> None:
+        """The same Move came again: whoever sent it has not heard that we began."""
+        if self._via is None:
+            self._desk.say(Checkpoint(**head(self.order), progress=self.progress()))
+        else:
+            self._desk.say(Started(**head(self.order), via=self._via))
+
+    def started(self, via: str) -> None:
+        """From the mover, on any thread."""
+        self._on_loop(self._say_started, via)
+
+    def verifying(self) -> None:
+        """From the mover, on any thread."""
+        self._on_loop(self._say_verifying)
+
+    async def _carry(self) -> None:
+        begun = time.monotonic()
+        try:
+            outcome = await self._movers(self.order).move(self.order, self._tally, self)
+        except HopError as error:
+            self._fail(error.problem, tuple(error.failures), error.failures_total)
+        except Exception as error:
+            log.exception("hop broke", extra={"hop_id": self.order.hop_id})
+            self._fail(_unforeseen(error))
+        else:
+            self._succeed(outcome.digest, time.monotonic() - begun)
+
+    def _succeed(self, digest: str, seconds: float) -> None:
+        """Under whatever attempt the journal holds by now, and though a pause or cancel was on its way:
+        the bytes are there."""
+        held = self._journal.hop(self.order.hop_id)
+        if held is None:
+            return
+        end = Succeeded(**head(held.order), progress=self._tally.progress(), digest=digest, seconds=seconds)
+        self._end(held, end)
+
+    def _fail(self, problem: Problem, failures: tuple[Problem, ...] = (), failures_total: int = 0) -> None:
+        """Unless something else is wanted by now: then `settle` is on its way and decides."""
+        held = self._journal.hop(self.order.hop_id)
+        if held is None or held.wish != "run" or held.attempt != self.order.attempt:
+            return
+        end = Failed(
+            **head(held.order),
+            progress=self.progress(),
+            problem=problem,
+            failures=failures[:MAX_FAILURES],
+            failures_total=max(failures_total, len(failures)),
+        )
+        self._end(held, end)
+
+    def _end(self, held: Held, end: End) -> None:
+        self._open = False
+        with self._journal.change():
+            self._journal.keep(replace(held, end=end))
+            self._desk.say(end)
+        facts = {"hop_id": held.hop_id, "attempt": held.attempt, "bytes": end.progress.bytes_done}
+        if isinstance(end, Failed):
+            why = {"code": end.problem.code, "reason": end.problem.message}
+            log.warning("hop failed", extra=facts | why)
+        else:
+            log.info("hop succeeded", extra=facts)
+
+    def _say_started(self, via: str) -> None:
+        if self._open:
+            self._via = via
+            self._desk.say(Started(**head(self.order), via=via))
+            log.info("hop started", extra={"hop_id": self.order.hop_id, "via": via})
+
+    def _say_verifying(self) -> None:
+        if self._open:
+            self._desk.say(Verifying(**head(self.order), progress=self.progress()))
+
+    def _on_loop(self, act: Callable[..., None], *args: str) -> None:
+        if threading.get_ident() == self._thread:
+            act(*args)
+        else:
+            self._loop.call_soon_threadsafe(act, *args)
+
+    async def _tell(self) -> None:
+        """Live progress while it changes; a checkpoint now and then, also while waiting for a turn, so that
+        the cloud knows the hop is held."""
+        shown, due = None, time.monotonic() + self._pace.checkpoint
+        while True:
+            await asyncio.sleep(self._pace.live)
+            progress = self.progress()
+            if progress != shown:
+                await self._desk.show(self.order, progress)
+                shown = progress
+            if time.monotonic() >= due:
+                self._desk.say(Checkpoint(**head(self.order), progress=progress))
+                due = time.monotonic() + self._pace.checkpoint
+
+
+def _unforeseen(error: Exception) -> Problem:
+    """A fault of the host may pass; a mistake of ours stays, and its traceback is in the log."""
+    words = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+    advice = "see the agent's log (journalctl -u crosshaul-agent) on that host"
+    return Problem(code="agent-error", message=words, advice=advice, retryable=isinstance(error, OSError))

@@ -1,0 +1,157 @@
+"""From a letter to what it asks for: verified, written down, acknowledged, and only then done."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from agent.errors import HopError
+from agent.holding import moved, stopped
+from agent.hops import Hops
+from agent.journal import Journal
+from agent.letters import LinkError
+from agent.reports import Desk, now
+from agent.trust import TrustError, Verifier, replayed
+from events.base import Problem
+from events.commands import Browse, Cancel, Claims, Command, Move, Pause, Release, Retire, Serve
+from events.reports import Browsed, Refused
+
+log = logging.getLogger(__name__)
+
+
+class Lane(Protocol):
+    """The source's side of direct hops."""
+
+    def allow(self, serve: Serve, token: str) -> None: ...
+
+    def revoke(self, hop_id: str) -> None: ...
+
+
+class Commands:
+    """Obeys what the control plane orders."""
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        journal: Journal,
+        desk: Desk,
+        hops: Hops,
+        lane: Lane,
+        browse: Callable[[Browse], Browsed],
+        retire: Callable[[], None],
+    ) -> None:
+        self._verifier = verifier
+        self._journal = journal
+        self._desk = desk
+        self._hops = hops
+        self._lane = lane
+        self._browse = browse
+        self._retire = retire
+
+    def admit(self, letter: bytes) -> Command | None:
+        """The command, once it and all it asks for stand in the journal; None when it is refused."""
+        try:
+            claims, token = self._verifier.open(letter)
+            with self._journal.change():
+                if not self._journal.admit(claims.jti, claims.exp):
+                    raise replayed(claims.jti)
+                self._note(claims.command, token)
+        except TrustError as refusal:
+            self._refuse(refusal.problem, refusal.command_id)
+            return None
+        log.info("command", extra=_facts(claims))
+        return claims.command
+
+    async def obey(self, command: Command) -> None:
+        match command:
+            case Move() | Pause() | Cancel():
+                await self._hops.settle(command.hop_id)
+            case Serve():
+                self._serve(command)
+            case Release():
+                self._release(command)
+            case Browse():
+                await self._answer(command)
+            case Retire():
+                log.warning("removed by the control plane")
+                self._retire()
+
+    def serve_again(self) -> None:
+        """After a start: serve what was served."""
+        self.end_old_grants()
+        for serve, token in self._journal.grants():
+            self._allow(serve, token)
+
+    def end_old_grants(self) -> None:
+        moment = datetime.now(UTC)
+        for serve, _ in self._journal.grants():
+            if serve.until < moment:
+                self._lane.revoke(serve.hop_id)
+                self._journal.withdraw(serve.hop_id)
+
+    def _note(self, command: Command, token: str) -> None:
+        match command:
+            case Move():
+                self._note_move(command)
+            case Pause() | Cancel():
+                held = stopped(self._journal.hop(command.hop_id), command)
+                if held:
+                    self._journal.keep(held)
+            case Serve():
+                if command.attempt >= self._served_attempt(command.hop_id):
+                    self._journal.grant(command, token)
+            case Release():
+                if command.attempt >= self._served_attempt(command.hop_id):
+                    self._journal.withdraw(command.hop_id)
+            case Retire():
+                self._journal.retire()
+            case Browse():
+                pass
+
+    def _note_move(self, order: Move) -> None:
+        held = moved(self._journal.hop(order.hop_id), order)
+        self._journal.keep(held)
+        if held.end and held.attempt == order.attempt:
+            self._desk.say(held.end.model_copy(update={"at": now()}))
+            log.info("hop was over already", extra={"hop_id": held.hop_id, "end": held.end.kind})
+
+    def _serve(self, command: Serve) -> None:
+        for serve, token in self._journal.grants():
+            if serve == command:
+                self._allow(serve, token)
+
+    def _allow(self, serve: Serve, token: str) -> None:
+        try:
+            self._lane.allow(serve, token)
+        except HopError as error:
+            self._journal.withdraw(serve.hop_id)
+            self._refuse(error.problem, None, serve.hop_id)
+
+    def _release(self, command: Release) -> None:
+        if not self._served_attempt(command.hop_id):
+            self._lane.revoke(command.hop_id)
+
+    def _served_attempt(self, hop_id: str) -> int:
+        """0 when the hop is not served."""
+        grants = self._journal.grants()
+        return max((serve.attempt for serve, _ in grants if serve.hop_id == hop_id), default=0)
+
+    async def _answer(self, command: Browse) -> None:
+        answer = await asyncio.to_thread(self._browse, command)
+        try:
+            await self._desk.tell(answer)
+        except LinkError as error:
+            log.warning("listing lost", extra={"path": command.path, "reason": str(error)})
+
+    def _refuse(self, problem: Problem, command_id: str | None, hop_id: str | None = None) -> None:
+        facts = {"code": problem.code, "reason": problem.message, "command_id": command_id, "hop_id": hop_id}
+        log.warning("command refused", extra=facts)
+        self._desk.post(Refused(at=now(), command_id=command_id, hop_id=hop_id, problem=problem))
+
+
+def _facts(claims: Claims) -> dict[str, object]:
+    command = claims.command
+    hop_id, attempt = getattr(command, "hop_id", None), getattr(command, "attempt", None)
+    facts = {"kind": command.kind, "command_id": claims.jti, "hop_id": hop_id, "attempt": attempt}
+    return {name: value for name, value in facts.items() if value is not None}

@@ -1,0 +1,131 @@
+"""The hops this agent carries out: brings the work in line with what the journal says is wanted.
+
+A command changes the journal first; `settle` follows. So a crash between the two costs nothing, and a
+restart is the same as settling every hop that has not ended.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from agent.attempt import Attempt, Movers, Pace, head
+from agent.errors import HopError
+from agent.holding import Held
+from agent.journal import Journal
+from agent.reports import Desk
+from events.reports import Cancelled, HeldHop, Paused
+
+log = logging.getLogger(__name__)
+
+LOCKS = 64
+"""Hops share so many locks: enough that they seldom wait for each other, and no more to forget again."""
+
+Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class Hops:
+    """At most `at_once` hops move at a time; others wait here in the order in which they came."""
+
+    def __init__(
+        self, journal: Journal, desk: Desk, movers: Movers, at_once: int, pace: Pace, spawn: Spawn
+    ) -> None:
+        """`spawn` makes a task whose failure is not overlooked: a TaskGroup's."""
+        self._journal = journal
+        self._desk = desk
+        self._movers = movers
+        self._slots = asyncio.Semaphore(at_once)
+        self._pace = pace
+        self._attempts: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
+        self._spawn = spawn
+        self._locks = [asyncio.Lock() for _ in range(LOCKS)]
+
+    async def carry_on(self) -> None:
+        """After a start: every hop goes on where the journal left it."""
+        for held in self._journal.open_hops():
+            await self.settle(held.hop_id)
+
+    async def settle(self, hop_id: str) -> None:
+        """Start, stop or discard, as the journal wants it; one after the other for each hop."""
+        async with self._locks[hash(hop_id) % LOCKS]:
+            held = self._journal.hop(hop_id)
+            if held and self._is_under_way(held):
+                self._attempts[hop_id][0].say_again()
+                return
+            await self._stop(hop_id)
+            held = self._journal.hop(hop_id)  # it may have come to its end while it was being stopped
+            if held and not held.end:
+                await self._act(held)
+
+    async def halt(self) -> None:
+        """Stop everything and say nothing: the journal goes on with it at the next start."""
+        for hop_id in list(self._attempts):
+            await self._stop(hop_id)
+
+    def held(self) -> tuple[HeldHop, ...]:
+        """What to tell the cloud at a connect. A hop whose end waits to be sent counts as running: the cloud
+        would otherwise order it again."""
+        hops = [*self._journal.open_hops(), *self._journal.unsaid_ends()]
+        return tuple(
+            HeldHop(
+                transfer_id=hop.order.transfer_id,
+                hop_id=hop.hop_id,
+                attempt=hop.attempt,
+                state="paused" if hop.wish == "pause" and not hop.end else "running",
+            )
+            for hop in hops
+        )
+
+    @property
+    def running(self) -> int:
+        return len(self._attempts)
+
+    def _is_under_way(self, held: Held) -> bool:
+        found = self._attempts.get(held.hop_id)
+        return bool(found and held.wish == "run" and found[0].order.attempt == held.attempt and not held.end)
+
+    async def _act(self, held: Held) -> None:
+        if held.wish == "run":
+            self._start(held)
+        elif held.wish == "cancel":
+            await self._discard(held)
+        elif not held.paused:
+            with self._journal.change():
+                self._journal.keep(replace(held, paused=True))
+                self._desk.say(Paused(**head(held.order), progress=held.progress))
+            log.info("hop paused", extra={"hop_id": held.hop_id, "attempt": held.attempt})
+
+    def _start(self, held: Held) -> None:
+        attempt = Attempt(held, self._journal, self._desk, self._movers, self._slots, self._pace)
+        task = self._spawn(attempt.run())
+        self._attempts[held.hop_id] = (attempt, task)
+        task.add_done_callback(lambda done: self._over(held.hop_id, done))
+
+    def _over(self, hop_id: str, task: asyncio.Task[None]) -> None:
+        found = self._attempts.get(hop_id)
+        if found and found[1] is task:
+            del self._attempts[hop_id]
+
+    async def _stop(self, hop_id: str) -> None:
+        """Wait until nothing of the hop moves any more, and keep how far it came."""
+        found = self._attempts.pop(hop_id, None)
+        if not found:
+            return
+        attempt, task = found
+        task.cancel()
+        await asyncio.wait([task])
+        held = self._journal.hop(hop_id)
+        if held and not held.end:
+            self._journal.keep(replace(held, progress=attempt.progress()))
+
+    async def _discard(self, held: Held) -> None:
+        try:
+            await self._movers(held.order).discard(held.order)
+        except (HopError, OSError) as error:
+            log.warning("half-done files may be left", extra={"hop_id": held.hop_id, "reason": str(error)})
+        end = Cancelled(**head(held.order), progress=held.progress)
+        with self._journal.change():
+            self._journal.keep(replace(held, end=end))
+            self._desk.say(end)
+        log.info("hop cancelled", extra={"hop_id": held.hop_id, "attempt": held.attempt})

@@ -1,0 +1,49 @@
+"""What passes between the link and the rest of the agent; `link.py` is the real one, tests have theirs."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class LinkError(Exception):
+    """What was to be published did not reach the broker; try again when connected."""
+
+
+@dataclass(frozen=True)
+class Connected:
+    session_present: bool
+    """Had the broker kept what this agent subscribed to, and the letters that came meanwhile?"""
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    reason: str
+    taken_over: bool = False
+    """Did another client with the same name push this one out?"""
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A letter that has arrived; the broker sends it again, some day, until it is acknowledged."""
+
+    payload: bytes
+    acknowledge: Callable[[], None] = field(repr=False)
+
+
+class Post(Protocol):
+    """A link, as the service sees it."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    async def wait_connected(self) -> None: ...
+
+    def messages(self) -> AsyncIterator[Incoming]: ...
+
+    def events(self) -> AsyncIterator[Connected | Disconnected]:
+        """Every change, in order; `Connected` comes once letters can be received."""
+        ...
+
+    async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        """Return when the broker has it (QoS 1) or it was sent (QoS 0); LinkError otherwise."""
+        ...

@@ -1,0 +1,35 @@
+"""The agent's log on standard error, for journald or a file: one fact a line, as key=value (logfmt)."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+_PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class Logfmt(logging.Formatter):
+    """`time=… level=info msg="hop started" hop_id=…`, with a traceback behind it if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        facts = {"time": moment.replace("+00:00", "Z"), "level": record.levelname.lower()}
+        facts |= {"msg": record.getMessage()}
+        facts |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        line = " ".join(f"{name}={_quoted(value)}" for name, value in facts.items())
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def set_up(level: str) -> None:
+    """Everything of ours from `level` on; of libraries warnings only."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Logfmt())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("agent").setLevel(level.upper())
+
+
+def _quoted(value: object) -> str:
+    text = str(value).encode("utf-8", "backslashreplace").decode()
+    if text and text.isprintable() and not set(text) & set(' "='):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+    return f'"{escaped}"'

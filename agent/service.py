@@ -1,0 +1,139 @@
+"""The agent at work: one group of tasks around one link, from a start to SIGTERM, or to being removed.
+
+With the broker away hops go on, and what must be said waits on the disk.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent import VERSION, about
+from agent.attempt import Movers, Pace
+from agent.commands import Commands, Lane
+from agent.config import Config
+from agent.hops import Hops
+from agent.journal import Journal
+from agent.letters import Connected, Disconnected, LinkError, Post
+from agent.registration import Registration
+from agent.reports import Desk, now
+from agent.status import Status
+from agent.trust import Verifier
+from events.commands import Browse
+from events.reports import Browsed, Capabilities, Heartbeat, Hello
+from events.topics import Topics
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PACE = Pace()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the service is made of; tests bring their own link, movers and lane."""
+
+    config: Config
+    registration: Registration
+    journal: Journal
+    link: Post
+    lane: Lane
+    movers: Movers
+    browse: Callable[[Browse], Browsed]
+    status: Status
+    lane_certificate: str
+    capabilities: Capabilities
+    pace: Pace = DEFAULT_PACE
+
+
+class Service:
+    """`run` returns when `stop` was called, by a signal or because the agent was removed."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._journal = parts.journal
+        self._stopping = asyncio.Event()
+        topics = Topics(parts.registration.stage)
+        self._desk = Desk(parts.journal, parts.link, topics, parts.registration.agent_id)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            hops = self._hops(group)
+            commands = self._commands(hops)
+            commands.serve_again()
+            await hops.carry_on()
+            tasks = [
+                group.create_task(self._listen(commands, group)),
+                group.create_task(self._greet(hops)),
+                group.create_task(self._beat(hops, commands)),
+                group.create_task(self._desk.deliver()),
+            ]
+            await self._stopping.wait()
+            for task in tasks:
+                task.cancel()
+            await hops.halt()
+
+    def _hops(self, group: asyncio.TaskGroup) -> Hops:
+        parts = self._parts
+        at_once = parts.config.hops_at_once
+        return Hops(parts.journal, self._desk, parts.movers, at_once, parts.pace, group.create_task)
+
+    def _commands(self, hops: Hops) -> Commands:
+        parts = self._parts
+        registration = parts.registration
+        verifier = Verifier(registration.agent_id, registration.verification_keys)
+        return Commands(verifier, parts.journal, self._desk, hops, parts.lane, parts.browse, self.stop)
+
+    async def _listen(self, commands: Commands, group: asyncio.TaskGroup) -> None:
+        async for letter in self._parts.link.messages():
+            command = commands.admit(letter.payload)
+            letter.acknowledge()
+            if command:
+                group.create_task(commands.obey(command))
+
+    async def _greet(self, hops: Hops) -> None:
+        """Hello at every connect; and the connection's changes into the log and the status file."""
+        async for event in self._parts.link.events():
+            self._parts.status.note(event)
+            if isinstance(event, Connected):
+                log.info("connected", extra={"session_present": event.session_present})
+                await self._tell(self._hello(hops))
+            else:
+                _log_disconnect(event)
+
+    def _hello(self, hops: Hops) -> Hello:
+        parts = self._parts
+        return Hello(
+            at=now(),
+            version=VERSION,
+            hostname=about.hostname(),
+            ip_address=about.ip_address(),
+            capabilities=parts.capabilities,
+            endpoints=about.endpoints(parts.config.lane),
+            lane_certificate=parts.lane_certificate,
+            roots=about.root_states(parts.config.roots),
+            hops=hops.held(),
+        )
+
+    async def _beat(self, hops: Hops, commands: Commands) -> None:
+        while True:
+            await asyncio.sleep(self._parts.pace.heartbeat)
+            self._journal.prune(now().timestamp())
+            commands.end_old_grants()
+            roots = await asyncio.to_thread(about.root_states, self._parts.config.roots)
+            await self._tell(Heartbeat(at=now(), roots=roots, running=hops.running, load=about.load()))
+
+    async def _tell(self, report: Hello | Heartbeat) -> None:
+        if not self._parts.link.connected:
+            return
+        try:
+            await self._desk.tell(report)
+        except LinkError as error:
+            log.warning("not heard", extra={"kind": report.kind, "reason": str(error)})
+
+
+def _log_disconnect(event: Disconnected) -> None:
+    advice = "another agent runs with this registration: stop one of them" if event.taken_over else ""
+    log.warning("not connected", extra={"reason": event.reason, **({"advice": advice} if advice else {})})

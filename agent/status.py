@@ -1,0 +1,102 @@
+"""What `crosshaul agent status` tells: from the lock, the journal, and a line the service leaves behind."""
+
+import os
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agent import lock
+from agent.letters import Connected, Disconnected
+from agent.registration import Files
+from agent.reports import now
+from events.base import Instant, Message
+
+
+class Connection(Message):
+    """status.json"""
+
+    connected: bool = False
+    since: Instant
+    reason: str | None = None
+    """Why it is not connected."""
+
+
+class Overview(Message):
+    """The answer of `crosshaul agent status`."""
+
+    running: bool
+    pid: int | None = None
+    connected: bool = False
+    since: datetime | None = None
+    reason: str | None = None
+    moving: int = 0
+    paused: int = 0
+    serving: int = 0
+    unsent: int = 0
+    """Reports that wait for the broker."""
+
+
+class Status:
+    """The service's side: keeps status.json as the connection is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last: Connection | None = None
+
+    def note(self, event: Connected | Disconnected) -> None:
+        """Written when something changes, and not at every vain attempt to connect."""
+        connected = isinstance(event, Connected)
+        reason = event.reason if isinstance(event, Disconnected) else None
+        if self._last and (self._last.connected, self._last.reason) == (connected, reason):
+            return
+        self._last = Connection(connected=connected, since=now(), reason=reason)
+        beside = self._path.with_suffix(".new")
+        beside.write_text(self._last.model_dump_json())
+        beside.chmod(0o600)
+        beside.replace(self._path)
+
+    def clear(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def overview(files: Files) -> Overview:
+    """How the agent with this state directory is; also while it runs."""
+    pid = lock.holder(files.lock)
+    connection = _connection(files.status) if pid is not None else None
+    return Overview(
+        running=pid is not None,
+        pid=pid,
+        connected=bool(connection and connection.connected),
+        since=connection.since if connection else None,
+        reason=connection.reason if connection else None,
+        **_counts(files.journal),
+    )
+
+
+def _connection(path: Path) -> Connection | None:
+    try:
+        return Connection.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+_COUNTS = {
+    "moving": "SELECT count(*) FROM hops WHERE end IS NULL AND wish = 'run'",
+    "paused": "SELECT count(*) FROM hops WHERE end IS NULL AND wish = 'pause'",
+    "serving": "SELECT count(*) FROM serves",
+    "unsent": "SELECT count(*) FROM outbox",
+}
+
+
+def _counts(journal: Path) -> dict[str, int]:
+    if not os.access(journal, os.R_OK):
+        return {}
+    db = sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)
+    try:
+        return {name: int(db.execute(sql).fetchone()[0]) for name, sql in _COUNTS.items()}
+    except sqlite3.OperationalError:
+        return {}
+    finally:
+        db.close()

@@ -1,0 +1,450 @@
+"""The service with a link, a mover and a lane of ours: commands in, reports out, crashes in between."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent.attempt import Pace
+from agent.config import Config
+from agent.errors import HopError
+from agent.journal import Journal
+from agent.registration import Registration
+from agent.service import Parts, Service
+from agent.status import Status
+from events.base import Problem
+from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
+from events.progress import Live
+from events.reports import Browsed, Capabilities, Entry
+from tests.fakes_agent import AGENT, TRANSFER, FakeLane, FakeLink, FakeMover, Signer, move
+
+SIGNER = Signer()
+HOP = f"{TRANSFER}-0"
+PACE = Pace(live=0.01, checkpoint=0.03, heartbeat=30)
+
+
+class Host:
+    """One host: its journal outlives the services that run on it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.mover = FakeMover()
+        self.lane = FakeLane()
+        self.link = FakeLink()
+        self.service = None
+
+    def order(self, command, **claims) -> bytes:
+        letter = SIGNER.letter(command, **claims)
+        self.link.deliver(letter)
+        return letter
+
+    def parts(self, journal, pace, at_once) -> Parts:
+        registration = Registration(
+            agent_id=AGENT,
+            api_url="http://api.localhost",
+            stage="local",
+            mqtt_host="127.0.0.1",
+            mqtt_port=1,
+            verification_keys=(SIGNER.jwk,),
+            registered_at=datetime.now(UTC),
+        )
+        roots = [{"path": "/data", "access": "rw", "directory": str(self.folder)}]
+        return Parts(
+            config=Config.model_validate({"roots": roots, "hops_at_once": at_once}),
+            registration=registration,
+            journal=journal,
+            link=self.link,
+            lane=self.lane,
+            movers=self.mover,
+            browse=lambda asked: Browsed(
+                request_id=asked.request_id, entries=(Entry(name="a", type="file", size=1),)
+            ),
+            status=Status(self.folder / "status.json"),
+            lane_certificate="PEM",
+            capabilities=Capabilities(rclone="1.75.2"),
+            pace=pace,
+        )
+
+    @asynccontextmanager
+    async def running(self, pace=PACE, at_once=4, up=True):
+        """A service on this host, with a link of its own; ends as by SIGTERM."""
+        self.link, self.mover, self.lane = FakeLink(), FakeMover(), FakeLane()
+        journal = Journal(self.folder / "journal.db", "reg")
+        self.service = Service(self.parts(journal, pace, at_once))
+        task = asyncio.create_task(self.service.run())
+        if up:
+            self.link.up()
+        try:
+            yield self
+            self.service.stop()
+            await asyncio.wait_for(task, 5)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            journal.close()
+
+
+@pytest.fixture
+def host(tmp_path) -> Host:
+    return Host(tmp_path)
+
+
+def serve(attempt=1, until=None) -> Serve:
+    return Serve(
+        transfer_id=TRANSFER,
+        hop_id=HOP,
+        attempt=attempt,
+        path="/data/",
+        peer=Peer(agent_id="server-c", certificate="PEM"),
+        until=until or datetime.now(UTC) + timedelta(hours=24),
+    )
+
+
+def about(kind, attempt=1):
+    return kind(transfer_id=TRANSFER, hop_id=HOP, attempt=attempt)
+
+
+async def test_a_hop_from_order_to_success(host):
+    async with host.running():
+        letter = host.order(move())
+        order = await host.mover.has_begun()
+        host.mover.tallies[0].bytes_done = 9
+        host.mover.watchers[0].verifying()
+        host.mover.succeed(order, "d1")
+        [end] = await host.link.hears("succeeded")
+        await host.link.until(lambda: host.link.acknowledged)
+    assert (end.digest, end.attempt, end.progress.bytes_done) == ("d1", 1, 9)
+    kinds = [r.kind for r in host.link.reports if r.kind not in ("hello", "checkpoint")]
+    assert kinds == ["started", "verifying", "succeeded"]
+    numbers = [r.seq for r in host.link.reports if hasattr(r, "seq")]
+    assert numbers == sorted(set(numbers))
+    assert host.link.acknowledged == [letter]
+
+
+async def test_hello_at_every_connect_says_what_is_held(host):
+    async with host.running():
+        [hello] = await host.link.hears("hello")
+        assert (hello.hops, hello.roots[0].path, hello.capabilities.rclone) == ((), "/data", "1.75.2")
+        host.order(move())
+        await host.mover.has_begun()
+        host.link.down()
+        host.link.up()
+        hello = (await host.link.hears("hello", 2))[1]
+        assert [(h.hop_id, h.attempt, h.state) for h in hello.hops] == [(HOP, 1, "running")]
+
+
+async def test_after_a_kill_the_hop_goes_on_with_its_attempt_and_its_seq(host):
+    """The first service is cut off mid-work: nothing is closed, nothing said."""
+    journal = Journal(host.folder / "journal.db", "reg")
+    first = asyncio.create_task(Service(host.parts(journal, PACE, 4)).run())
+    host.link.up()
+    host.order(move())
+    host.order(serve())
+    await host.mover.has_begun()
+    [started] = await host.link.hears("started")
+    first.cancel()
+    await asyncio.wait([first])
+    async with host.running():
+        order = await host.mover.has_begun()
+        [again] = await host.link.hears("started")
+        assert order == move()
+        assert again.attempt == started.attempt
+        assert again.seq > started.seq
+        assert list(host.lane.serving) == [HOP]
+    journal.close()
+
+
+async def test_a_stop_says_nothing_and_the_hop_goes_on_later(host):
+    async with host.running():
+        host.order(move())
+        await host.mover.has_begun()
+    assert host.mover.stopped == [move()]
+    assert {r.kind for r in host.link.reports} <= {"hello", "started", "checkpoint"}
+    async with host.running():
+        await host.mover.has_begun()
+
+
+async def test_a_replayed_command_is_refused_and_not_obeyed(host):
+    async with host.running():
+        letter = host.order(move())
+        order = await host.mover.has_begun()
+        host.mover.fail(order, HopError(Problem(code="disk-full", message="full")))
+        await host.link.hears("failed")
+        host.link.deliver(letter)
+        [refused] = await host.link.hears("refused")
+    assert refused.problem.code == "command-replayed"
+    assert refused.command_id
+    assert len(host.mover.begun) == 1
+    assert host.link.acknowledged == [letter, letter]
+
+
+@pytest.mark.parametrize("letter", [b"garbage", b"\xff" * 10, b"{}", b"x" * 200_000])
+async def test_a_malformed_letter_is_refused_acknowledged_and_survived(host, letter):
+    async with host.running():
+        host.link.deliver(letter)
+        await host.link.hears("refused")
+        host.order(move())
+        await host.mover.has_begun()
+    assert host.link.acknowledged[0] == letter
+
+
+async def test_a_failure_carries_its_problem_and_at_most_fifty_files(host):
+    single = tuple(Problem(code="file-vanished", message="gone", path=str(n)) for n in range(80))
+    async with host.running():
+        host.order(move())
+        order = await host.mover.has_begun()
+        problem = Problem(code="files-failed", message="80 files", retryable=True)
+        host.mover.fail(order, HopError(problem, single, 80))
+        [failed] = await host.link.hears("failed")
+    assert failed.problem == problem
+    assert (len(failed.failures), failed.failures_total) == (50, 80)
+
+
+async def test_a_mistake_in_a_mover_fails_the_hop_and_nothing_else(host, caplog):
+    async with host.running():
+        host.order(move(0))
+        host.order(move(1))
+        await host.mover.has_begun(2)
+        host.mover.fail(move(0), KeyError("oops"))
+        [failed] = await host.link.hears("failed")
+        assert (failed.problem.code, failed.problem.retryable) == ("agent-error", False)
+        host.mover.succeed(move(1))
+        await host.link.hears("succeeded")
+
+
+async def test_pause_stops_and_a_newer_move_goes_on(host):
+    async with host.running():
+        host.order(move())
+        await host.mover.has_begun()
+        host.mover.tallies[0].bytes_done = 500
+        host.order(about(Pause))
+        [paused] = await host.link.hears("paused")
+        assert paused.progress.bytes_done == 500
+        assert host.mover.stopped == [move()]
+        host.order(move(attempt=2))
+        assert (await host.mover.has_begun(2)).attempt == 2
+        assert (await host.link.hears("started", 2))[1].attempt == 2
+    assert host.mover.discarded == []
+
+
+async def test_a_paused_hop_stays_paused_over_a_restart(host):
+    async with host.running():
+        host.order(move())
+        await host.mover.has_begun()
+        host.order(about(Pause))
+        await host.link.hears("paused")
+    async with host.running():
+        [hello] = await host.link.hears("hello")
+        assert [h.state for h in hello.hops] == ["paused"]
+        assert host.mover.begun == []
+        assert host.link.of("paused") == []
+
+
+async def test_cancel_stops_discards_and_says_so(host):
+    async with host.running():
+        host.order(move())
+        await host.mover.has_begun()
+        host.order(about(Cancel))
+        await host.link.hears("cancelled")
+        assert host.mover.stopped == host.mover.discarded == [move()]
+        host.link.down()
+        host.link.up()
+        assert (await host.link.hears("hello", 2))[1].hops == ()
+
+
+async def test_a_cancel_cut_off_by_a_kill_is_carried_out_at_the_next_start(host):
+    journal = Journal(host.folder / "journal.db", "reg")
+    commands = Service(host.parts(journal, PACE, 4))
+    async with asyncio.TaskGroup() as group:
+        hops = commands._hops(group)
+        admit = commands._commands(hops).admit
+        assert admit(SIGNER.letter(move()))
+        assert admit(SIGNER.letter(about(Cancel)))
+    journal.close()
+    async with host.running():
+        await host.link.hears("cancelled")
+        assert host.mover.begun == []
+        assert host.mover.discarded == [move()]
+
+
+async def test_late_commands_change_nothing(host):
+    async with host.running():
+        host.order(move(attempt=3))
+        await host.mover.has_begun()
+        host.order(about(Pause, attempt=2))
+        host.order(about(Cancel, attempt=1))
+        host.order(move(attempt=2))
+        host.order(move(1))
+        await host.mover.has_begun(2)
+        assert host.mover.stopped == []
+        assert [m.attempt for m in host.mover.begun] == [3, 1]
+
+
+async def test_a_higher_attempt_takes_over_a_running_hop(host):
+    async with host.running():
+        host.order(move())
+        await host.mover.has_begun()
+        host.order(move(attempt=2))
+        order = await host.mover.has_begun(2)
+        assert host.mover.stopped == [move()]
+        host.mover.succeed(order)
+        [end] = await host.link.hears("succeeded")
+        assert end.attempt == 2
+    assert not host.link.of("failed")
+
+
+async def test_the_same_move_again_is_answered_by_started_again(host):
+    async with host.running():
+        host.order(move())
+        await host.mover.has_begun()
+        host.order(move())
+        first, second = await host.link.hears("started", 2)
+        assert second.seq > first.seq
+        assert len(host.mover.begun) == 1
+
+
+async def test_a_hop_that_succeeded_answers_a_later_attempt_without_moving(host):
+    async with host.running():
+        host.order(move())
+        host.mover.succeed(await host.mover.has_begun(), "d7")
+        await host.link.hears("succeeded")
+    async with host.running():
+        host.order(move(attempt=4))
+        [end] = await host.link.hears("succeeded")
+        assert (end.attempt, end.digest) == (4, "d7")
+        assert host.mover.begun == []
+
+
+async def test_a_failed_hop_is_tried_again_under_the_next_attempt(host):
+    async with host.running():
+        host.order(move())
+        problem = Problem(code="unreachable", message="no", retryable=True)
+        host.mover.fail(await host.mover.has_begun(), HopError(problem))
+        await host.link.hears("failed")
+        host.order(move(attempt=2))
+        host.mover.succeed(await host.mover.has_begun(2))
+        [end] = await host.link.hears("succeeded")
+        assert end.attempt == 2
+
+
+async def test_with_the_broker_away_the_hop_ends_and_its_report_waits(host):
+    async with host.running():
+        host.order(move())
+        order = await host.mover.has_begun()
+        await host.link.hears("started")
+        host.link.down()
+        host.mover.tallies[0].bytes_done = 11
+        host.mover.succeed(order)
+    assert host.link.of("succeeded") == []
+    async with host.running():
+        [hello] = await host.link.hears("hello")
+        [end] = await host.link.hears("succeeded")
+        assert [(h.hop_id, h.state) for h in hello.hops] == [(HOP, "running")]
+        assert end.progress.bytes_done == 11
+        host.link.down()
+        host.link.up()
+        assert (await host.link.hears("hello", 2))[1].hops == ()
+
+
+async def test_only_so_many_move_at_once_and_the_rest_say_they_are_held(host):
+    async with host.running(at_once=1):
+        for n in range(3):
+            host.order(move(n))
+        await host.mover.has_begun()
+        await host.link.until(lambda: {r.hop_id[-1] for r in host.link.of("checkpoint")} >= {"0", "1", "2"})
+        assert [m.hop_id[-1] for m in host.mover.begun] == ["0"]
+        assert [r.hop_id[-1] for r in host.link.of("started")] == ["0"]
+        host.mover.succeed(move(0))
+        await host.mover.has_begun(2)
+        host.mover.succeed(move(1))
+        await host.mover.has_begun(3)
+        assert [m.hop_id[-1] for m in host.mover.begun] == ["0", "1", "2"]
+
+
+async def test_live_progress_only_when_it_changes(host):
+    async with host.running(pace=Pace(live=0.01, checkpoint=60, heartbeat=30)):
+        host.order(move())
+        await host.mover.has_begun()
+
+        def live() -> list[Live]:
+            sent = host.link.published
+            return [
+                Live.model_validate_json(body) for topic, body, qos in sent if "/live/" in topic and not qos
+            ]
+
+        for done in (1, 2, 3):
+            host.mover.tallies[0].bytes_done = done
+            await host.link.until(lambda: any(seen.progress.bytes_done == done for seen in live()))  # noqa: B023
+        assert [seen.progress.bytes_done for seen in live() if seen.progress.bytes_done] == [1, 2, 3]
+        assert live()[-1].hop_id == HOP
+
+
+async def test_heartbeats_while_connected(host):
+    async with host.running(pace=Pace(live=1, checkpoint=60, heartbeat=0.02)):
+        host.order(move())
+        await host.mover.has_begun()
+        await host.link.until(lambda: any(beat.running == 1 for beat in host.link.of("heartbeat")))
+        assert host.link.of("heartbeat")[-1].roots[0].free
+
+
+async def test_serving_from_order_to_release(host):
+    async with host.running():
+        host.order(serve())
+        host.order(Browse(request_id="r1", path="/data/"))
+        await host.link.hears("browsed")
+        assert list(host.lane.serving) == [HOP]
+        host.order(serve(attempt=2))
+        host.order(about(Release, attempt=1))
+        host.order(Browse(request_id="r2", path="/data/"))
+        await host.link.hears("browsed", 2)
+        assert list(host.lane.serving) == [HOP]
+        host.order(about(Release, attempt=2))
+        host.order(Browse(request_id="r3", path="/data/"))
+        await host.link.hears("browsed", 3)
+        assert host.lane.serving == {}
+    async with host.running():
+        await host.link.hears("hello")
+        assert host.lane.serving == {}
+
+
+async def test_a_grant_that_is_over_is_not_served_again(host):
+    async with host.running():
+        host.order(serve(until=datetime.now(UTC) + timedelta(milliseconds=1)))
+        host.order(Browse(request_id="r1", path="/data/"))
+        await host.link.hears("browsed")
+    async with host.running():
+        await host.link.hears("hello")
+        assert host.lane.serving == {}
+
+
+async def test_what_may_not_be_served_is_refused(host):
+    async with host.running():
+        host.lane.refusal = Problem(code="outside-roots", message="/etc is in no root")
+        host.order(serve())
+        [refused] = await host.link.hears("refused")
+    assert (refused.hop_id, refused.problem.code) == (HOP, "outside-roots")
+
+
+async def test_reports_that_the_broker_refuses_are_sent_again_in_order(host):
+    async with host.running(up=False):
+        host.service._desk._retry_after = 0.01
+        host.order(move())
+        host.mover.succeed(await host.mover.has_begun())
+        host.link.refusing = 3
+        host.link.up()
+        await host.link.hears("succeeded")
+    kinds = [r.kind for r in host.link.reports if r.kind in ("started", "succeeded")]
+    assert kinds == ["started", "succeeded"]
+
+
+async def test_retired_ends_the_service_and_forgets_the_work(host):
+    async with host.running():
+        host.order(move())
+        await host.mover.has_begun()
+        host.order(Retire())
+        async with asyncio.timeout(5):
+            await host.service._stopping.wait()
+    journal = Journal(host.folder / "journal.db", "reg")
+    assert (journal.retired, journal.open_hops()) == (True, [])
+    journal.close()

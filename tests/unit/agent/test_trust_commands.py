@@ -1,0 +1,105 @@
+"""What the agent obeys: signed, for it, now. Everything else is refused with a word that helps."""
+
+import json
+import time
+
+import jwt
+import pytest
+
+from agent.trust import MAX_LETTER, SKEW, TrustError, Verifier
+from events.commands import Order
+from tests.fakes_agent import AGENT, Signer, move
+
+SIGNER = Signer()
+
+
+def verifier(**options) -> Verifier:
+    return Verifier(AGENT, [SIGNER.jwk], **options)
+
+
+def refusal(letter: bytes, **options) -> TrustError:
+    with pytest.raises(TrustError) as caught:
+        verifier(**options).open(letter)
+    return caught.value
+
+
+def test_a_signed_command_is_read():
+    claims, token = verifier().open(SIGNER.letter(move()))
+    assert claims.command == move()
+    assert token.count(".") == 2
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [b"", b"\xff\xfe", b"[]", b"{}", b'{"token": 7}', Order(token="x.y").model_dump_json().encode()],
+)
+def test_what_is_no_letter_is_malformed(letter):
+    assert refusal(letter).problem.code == "command-malformed"
+
+
+def test_a_letter_too_large_is_not_even_parsed():
+    assert refusal(b" " * (MAX_LETTER + 1)).problem.code == "command-too-large"
+
+
+def test_a_newer_wire_asks_for_an_update():
+    letter = json.dumps({"wire": 2, "token": "x"}).encode()
+    assert "update the agent" in refusal(letter).problem.advice
+
+
+def test_an_unknown_command_is_refused_with_its_id():
+    found = refusal(SIGNER.letter({"kind": "dance"}, jti="j-9"))
+    assert (found.problem.code, found.command_id) == ("command-malformed", "j-9")
+
+
+def test_another_key_under_a_known_name_is_not_trusted():
+    assert refusal(Signer().letter(move())).problem.code == "command-not-trusted"
+
+
+def test_an_unknown_key_is_not_trusted():
+    assert "unknown key other" in refusal(Signer("other").letter(move())).problem.message
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none"])
+def test_only_es256_is_obeyed(algorithm):
+    key = "a-secret-of-at-least-thirty-two-bytes!" if algorithm == "HS256" else None
+    token = jwt.encode({"aud": AGENT}, key, algorithm=algorithm, headers={"kid": SIGNER.kid})
+    found = refusal(Order(token=token).model_dump_json().encode())
+    assert found.problem.code == "command-not-trusted"
+
+
+def test_a_changed_token_is_not_trusted():
+    head, body, signature = SIGNER.token(move()).split(".")
+    other = SIGNER.token(move(1)).split(".")[1]
+    found = refusal(Order(token=f"{head}.{other}.{signature}").model_dump_json().encode())
+    assert body != other
+    assert found.problem.code == "command-not-trusted"
+
+
+@pytest.mark.parametrize("audience", ["server-c", ["server-b", "server-c"], "SERVER-B"])
+def test_a_command_for_another_is_not_obeyed(audience):
+    assert refusal(SIGNER.letter(move(), aud=audience)).problem.code == "command-misdelivered"
+
+
+def test_another_issuer_is_not_trusted():
+    assert refusal(SIGNER.letter(move(), iss="somebody")).problem.code == "command-not-trusted"
+
+
+def test_times_allow_for_clocks_that_differ_a_little():
+    now = time.time()
+    letter = SIGNER.letter(move(), iat=int(now), exp=int(now) + 10)
+    verifier(clock=lambda: now + 10 + SKEW - 2).open(letter)
+    verifier(clock=lambda: now - SKEW + 2).open(letter)
+
+
+def test_an_expired_command_tells_both_clocks():
+    found = refusal(SIGNER.letter(move(), exp=1_700_000_000, jti="old"))
+    assert (found.problem.code, found.command_id) == ("command-expired", "old")
+    assert "2023-11-14T22:13:20Z" in found.problem.message
+    assert "clock" in found.problem.advice
+
+
+def test_a_command_from_the_future_tells_the_skew():
+    now = int(time.time())
+    found = refusal(SIGNER.letter(move(), iat=now + 600, exp=now + 900))
+    assert found.problem.code == "clock-skew"
+    assert "it is 600 s behind" in found.problem.message or "it is 599 s behind" in found.problem.message
