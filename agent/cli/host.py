@@ -1,0 +1,140 @@
+"""`crosshaul agent …`: what is typed on a server itself."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agent.cli import output
+from agent.cli.errors import Exit, Trouble
+from agent.config import DEFAULT_PATH, read_config
+from agent.failure import HostError
+from agent.registration import Files, is_registered, read_registration
+
+app = typer.Typer(
+    name="agent",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="On a server: register it, run its agent, see how it does.",
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The agent's configuration.")]
+
+
+def in_plain_words(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What is wrong with this host becomes one line and an advice."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        try:
+            return command(*args, **options)
+        except HostError as error:
+            raise Trouble(error.message, error.advice, Exit.REFUSED) from error
+
+    return wrapped
+
+
+@app.command()
+@in_plain_words
+def register(
+    api: Annotated[str, typer.Option("--api", metavar="URL", help="The control plane's API.")],
+    config: ConfigOption = DEFAULT_PATH,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", metavar="FILE", help="A file that holds the token.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier registration.")] = False,
+) -> None:
+    """Make this server an agent. The one-time token comes from CROSSHAUL_TOKEN, --token-file, standard
+    input or a prompt, never from an argument: arguments are seen by everyone on this host."""
+    from agent import run
+
+    settings = read_config(config)
+    if is_registered(Files(settings.state)) and not force:
+        record = Files(settings.state).record
+        raise HostError(f"this host is registered already: {record}", "add --force to replace that")
+    registration = run.register(settings, api, _token(token_file), force=force)
+    output.say(f"registered as {registration.agent_id}; now start it: crosshaul agent run --config {config}")
+
+
+@app.command("run")
+@in_plain_words
+def run_agent(config: ConfigOption = DEFAULT_PATH) -> None:
+    """Run the agent until it is stopped by SIGTERM or Ctrl-C; SIGHUP reads the roots again."""
+    from agent import run
+
+    run.run(config)
+
+
+@app.command()
+@in_plain_words
+def status(
+    config: ConfigOption = DEFAULT_PATH,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """How the agent on this server does; exit code 0 if it is running and connected."""
+    from agent import status as agent_status
+
+    files = Files(read_config(config).state)
+    found = agent_status.overview(files)
+    name = read_registration(files).agent_id if is_registered(files) else None
+    if as_json:
+        output.data({"agent_id": name, **json.loads(found.model_dump_json())})
+    else:
+        _show(name, found)
+    if not found.connected:
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def doctor(config: ConfigOption = DEFAULT_PATH) -> None:
+    """Look at everything the agent needs; exit code 0 only if all of it is right."""
+    from agent.doctor import examine
+
+    sick = 0
+    for check in examine(config):
+        mark, style = ("ok  ", "green") if check.ok else ("FAIL", "red")
+        output.say(f"{mark}  {check.name}: {check.found}", style=style)
+        if check.advice:
+            output.say(f"      → {check.advice}")
+        sick += not check.ok
+    if sick:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _show(name: str | None, found: Any) -> None:
+    output.say(f"agent      {name or 'not registered'}")
+    output.say(f"service    {f'running, process {found.pid}' if found.running else 'not running'}")
+    if found.running:
+        since = f" since {found.since:%Y-%m-%d %H:%M:%S} UTC" if found.since else ""
+        broker = f"connected{since}" if found.connected else f"not connected{since}: {found.reason or 'yet'}"
+        output.say(f"broker     {broker}")
+    output.say(f"hops       {found.moving} held, {found.paused} paused, {found.serving} served to others")
+    output.say(f"reports    {found.unsent} waiting to be sent")
+
+
+def _token(token_file: Path | None) -> str:
+    """The one-time token, without its line's end; HostError if there is none."""
+    token = _token_text(token_file).strip()
+    if not 20 <= len(token) <= 200:
+        raise HostError("that is no enrolment token", "ask an administrator: `crosshaul agents enroll NAME`")
+    return token
+
+
+def _token_text(token_file: Path | None) -> str:
+    if token_file:
+        try:
+            return token_file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise HostError(
+                f"{token_file} cannot be read: {error}", "name a file that holds the token"
+            ) from error
+    if found := os.environ.get("CROSSHAUL_TOKEN"):
+        return found
+    if sys.stdin.isatty():
+        return str(typer.prompt("Enrolment token", hide_input=True))
+    return sys.stdin.read()

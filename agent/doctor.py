@@ -1,0 +1,194 @@
+"""`crosshaul agent doctor`: what must be so for the agent to work, looked at one by one."""
+
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import httpx
+from cryptography import x509
+
+from agent import about, http, lock
+from agent.config import Config, RootConfig, read_config, split_endpoint
+from agent.failure import HostError
+from agent.registration import Files, Registration, read_registration
+from agent.trust import SKEW
+
+PATIENCE = 10
+"""Seconds for one answer from the network."""
+OLDEST_RCLONE = (1, 66)
+_RENEW = "register again with `crosshaul agent register --force`"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's answer."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+def examine(config_path: Path) -> Iterator[Check]:
+    """Every check in turn; what cannot be looked at because of an earlier failure is left out."""
+    try:
+        config = read_config(config_path)
+    except HostError as error:
+        yield Check("configuration", False, error.message, error.advice)
+        return
+    yield Check("configuration", True, str(config_path))
+    files = Files(config.state)
+    yield _told("state directory", _state_directory, files)
+    for root in config.roots:
+        yield _told(f"root {root.path}", _root, root)
+    yield _told("rclone", _rclone)
+    yield _told("lane port", _lane_port, config, files)
+    try:
+        registration = read_registration(files)
+    except HostError as error:
+        yield Check("registration", False, error.message, error.advice)
+        return
+    yield Check("registration", True, f"{registration.agent_id}, stage {registration.stage}")
+    yield _told("keys", _keys, files)
+    yield _told("certificate", _certificate, files)
+    yield _told("clock", _clock, registration)
+    yield _told("broker", _broker, registration, files)
+
+
+def _told(name: str, look: Callable[..., str], *about_what: object) -> Check:
+    try:
+        return Check(name, True, look(*about_what))
+    except HostError as error:
+        return Check(name, False, error.message, error.advice)
+
+
+def _state_directory(files: Files) -> str:
+    folder = files.folder
+    if not folder.is_dir():
+        raise HostError(f"{folder} is not there", "register this host: that makes it")
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise HostError(f"{folder} cannot be written to", "run as root or as the agent's user")
+    if folder.stat().st_mode & 0o077:
+        raise HostError(f"others may look into {folder}", f"chmod 700 {folder}")
+    return str(folder)
+
+
+def _keys(files: Files) -> str:
+    for path in files.secrets:
+        if not os.access(path, os.R_OK):
+            raise HostError(f"{path} is missing or not readable", f"run as the agent's user, or {_RENEW}")
+        if path.stat().st_mode & 0o077:
+            raise HostError(f"others may read {path}", f"chmod 600 {path}")
+    return "readable, and only by their owner"
+
+
+def _root(root: RootConfig) -> str:
+    folder = root.folder
+    if not folder.is_dir():
+        raise HostError(f"{folder} is not there", "make the directory, mount it, or correct agent.toml")
+    wanted = os.R_OK | os.X_OK | (os.W_OK if root.access == "rw" else 0)
+    if not os.access(folder, wanted):
+        wish = "read" if root.access == "ro" else "read and written"
+        raise HostError(
+            f"{folder} cannot be {wish} by uid {os.geteuid()}", "give the agent's user access to it"
+        )
+    return f"{folder}, {root.access}"
+
+
+def _rclone() -> str:
+    version = about.rclone_version()
+    if version is None:
+        raise HostError("rclone is missing or does not run", "install rclone 1.66 or newer: S3 needs it")
+    numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdecimal())
+    if numbers < OLDEST_RCLONE:
+        raise HostError(f"rclone {version} is too old", "install rclone 1.66 or newer")
+    return f"{version}, {about.find_rclone()}"
+
+
+def _lane_port(config: Config, files: Files) -> str:
+    host, port = split_endpoint(config.lane.listen)
+    if lock.holder(files.lock) is not None:
+        return _listens("127.0.0.1" if host in {"", "0.0.0.0"} else host, port)  # noqa: S104 - compared
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise HostError(
+                f"cannot listen on {config.lane.listen}: {error.strerror}", "choose another lane.listen"
+            ) from error
+    return f"{config.lane.listen} is free; others are told {', '.join(about.endpoints(config.lane))}"
+
+
+def _listens(host: str, port: int) -> str:
+    try:
+        socket.create_connection((host, port), PATIENCE).close()
+    except OSError as error:
+        raise HostError(f"the agent runs, but {host}:{port} does not answer", "see its log") from error
+    return f"{host}:{port} answers"
+
+
+def _certificate(files: Files) -> str:
+    try:
+        found = x509.load_pem_x509_certificate(files.device_certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise HostError(f"{files.device_certificate} cannot be used: {error}", _RENEW) from error
+    moment, end = datetime.now(UTC), found.not_valid_after_utc
+    if not found.not_valid_before_utc <= moment <= end:
+        since = found.not_valid_before_utc
+        raise HostError(
+            f"valid from {since:%Y-%m-%d} to {end:%Y-%m-%d} only", f"check the clock, or {_RENEW}"
+        )
+    return f"valid until {end:%Y-%m-%d}"
+
+
+def _clock(registration: Registration) -> str:
+    """Against the API's Date header, which is good to a second."""
+    try:
+        with http.client(registration.api_url) as client:
+            told = client.get("health").headers.get("Date", "")
+        skew = (datetime.now(UTC) - parsedate_to_datetime(told)).total_seconds()
+    except httpx.HTTPError as error:
+        raise HostError(
+            f"the API does not answer: {error}", f"check the way to {registration.api_url}"
+        ) from error
+    except (TypeError, ValueError):
+        return "the API tells no time"
+    if abs(skew) > SKEW:
+        raise HostError(
+            f"{abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}", "set the clock: timedatectl status"
+        )
+    return f"within {abs(skew):.0f} s of the API's"
+
+
+def _broker(registration: Registration, files: Files) -> str:
+    host, port = registration.mqtt_host, registration.mqtt_port
+    address = "127.0.0.1" if host.endswith(".localhost") else host
+    try:
+        with closing(socket.create_connection((address, port), PATIENCE)) as plain:
+            return _handshake(plain, host, port, files)
+    except socket.gaierror as error:
+        raise HostError(f"no address for {host}", "check this host's DNS") from error
+    except ssl.SSLError as error:
+        advice = f"check that nothing on the way opens TLS, or {_RENEW}"
+        raise HostError(f"TLS with {host}:{port} fails: {error.reason or error}", advice) from error
+    except OSError as error:
+        raise HostError(
+            f"{host}:{port} does not answer: {error}", f"let TCP port {port} out of the firewall"
+        ) from error
+
+
+def _handshake(plain: socket.socket, host: str, port: int, files: Files) -> str:
+    context = ssl.create_default_context(cafile=files.ca if files.ca.exists() else None)
+    context.load_cert_chain(files.device_certificate, files.device_key)
+    if port == 443:
+        context.set_alpn_protocols(["x-amzn-mqtt-ca"])
+    with context.wrap_socket(plain, server_hostname=host) as secure:
+        return f"{host}:{port}, {secure.version()}"

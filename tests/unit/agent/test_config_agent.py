@@ -1,0 +1,88 @@
+"""agent.toml: what is right is read, what is wrong is said with its key and what to do."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.config import read_config, split_endpoint
+from agent.failure import HostError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(text: str) -> Path:
+        path = tmp_path / "agent.toml"
+        path.write_text(text)
+        return path
+
+    return written
+
+
+def test_the_smallest_file_is_enough(write):
+    config = read_config(write('[[roots]]\npath = "/data"\naccess = "ro"\n'))
+    assert config.state == Path("/var/lib/crosshaul")
+    assert config.lane.listen == "0.0.0.0:4460"
+    assert config.roots[0].folder == Path("/data")
+
+
+def test_everything_can_be_set(write):
+    config = read_config(
+        write(
+            'state = "/s"\nhops_at_once = 2\nlog_level = "debug"\n'
+            '[lane]\nlisten = "127.0.0.1:9"\nadvertise = ["[2001:db8::1]:9", "b.example:9"]\n'
+            '[[roots]]\npath = "/data"\naccess = "rw"\ndirectory = "/mnt/größe"\n'
+        )
+    )
+    assert (config.state, config.hops_at_once, config.roots[0].folder) == (Path("/s"), 2, Path("/mnt/größe"))
+    assert config.lane.advertise == ("[2001:db8::1]:9", "b.example:9")
+
+
+ROOT = '[[roots]]\npath = "/data"\naccess = "ro"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "roots: Field required"),
+        ("roots = []", "roots: "),
+        (ROOT.replace("ro", "r"), "no such key"),
+        (ROOT.replace('"ro"', '"all"'), "roots[1].access: Input should be 'ro' or 'rw'"),
+        (ROOT.replace("/data", "data"), "roots[1].path: the path must be absolute"),
+        (ROOT + ROOT, "a root is named twice: /data"),
+        (ROOT + 'directory = "mnt"', "roots[1].directory: the directory must be absolute"),
+        ("staet = 1\n" + ROOT, "staet: no such key"),
+        ('[lane]\nlisten = "4460"\n' + ROOT, "lane.listen: '4460' is no host:port"),
+        ('[lane]\nlisten = "x:99999"\n' + ROOT, "'x:99999' is no host:port"),
+        ("hops_at_once = 0\n" + ROOT, "hops_at_once: "),
+        ("= 5", "is not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(write, text, words):
+    with pytest.raises(HostError) as caught:
+        read_config(write(text))
+    assert words in caught.value.message
+    assert "agent.toml" in caught.value.message
+    assert caught.value.advice
+
+
+def test_a_missing_file_and_a_directory_are_told_apart(tmp_path):
+    with pytest.raises(HostError, match="is not there"):
+        read_config(tmp_path / "none.toml")
+    with pytest.raises(HostError, match="cannot be read"):
+        read_config(tmp_path)
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    path = tmp_path / "agent.toml"
+    path.write_bytes(os.urandom(64) + b"\xff")
+    with pytest.raises(HostError, match="is not TOML"):
+        read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [("h:1", ("h", 1)), ("[::]:4460", ("::", 4460)), ("0.0.0.0:0", ("0.0.0.0", 0))],
+)
+def test_endpoints(text, parts):
+    assert split_endpoint(text) == parts
