@@ -1,0 +1,170 @@
+"""The life of a hop: what it is, what may follow what, and the one way to change its state.
+
+`hop_reports` has what agents say about it, `hop_changes` what the cloud and people do with it: pure
+functions from a hop to a hop. "Nothing changes" is the very same object, so callers write only what
+differs. Time is the cloud's clock throughout; an agent's clock is compared only with itself.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from events.base import AgentId, Problem
+from events.locations import AgentLocation, Location
+from events.progress import Progress
+from events.states import HopState
+
+S = HopState
+
+FLOW: dict[HopState, frozenset[HopState]] = {
+    S.WAITING:   frozenset({S.QUEUED, S.PAUSED, S.FAILED, S.CANCELLED}),
+    S.QUEUED:    frozenset({S.OFFERED, S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.OFFERED:   frozenset({S.QUEUED, S.RUNNING, S.PAUSED, S.VERIFYING, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.RUNNING:   frozenset({S.QUEUED, S.PAUSED, S.VERIFYING, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.PAUSED:    frozenset({S.WAITING, S.QUEUED, S.RUNNING, S.VERIFYING, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.VERIFYING: frozenset({S.QUEUED, S.RUNNING, S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.SUCCEEDED: frozenset(),
+    S.FAILED:    frozenset({S.WAITING, S.QUEUED}),  # when a person asks for a retry, and only then
+    S.CANCELLED: frozenset({S.WAITING, S.QUEUED}),  # likewise
+}  # fmt: skip
+"""What may follow what. That a state may follow itself (progress, a lease) goes without saying."""
+
+ENDED = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
+AT_WORK = frozenset({S.RUNNING, S.VERIFYING})
+
+OFFER_LEASE = timedelta(seconds=30)
+WORK_LEASE = timedelta(seconds=60)
+FIRST_LOOK = timedelta(seconds=60)
+LONGEST_NAP = timedelta(minutes=10)
+LONGEST_BACK_OFF = timedelta(minutes=10)
+MAX_TRIES = 8
+"""Attempts that may fail, one after the other, without any progress."""
+
+Route = Literal["direct", "s3", "local"]
+NOTHING_YET = Progress()
+NOT_HEARD = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hop:
+    """One movement, from one location to one other."""
+
+    transfer_id: str
+    number: int
+    source: Location
+    destination: Location
+    """Where the source arrives, exactly."""
+    after: int | None = None
+    """The number of the hop this one waits for."""
+    created_at: datetime
+
+    state: HopState = S.QUEUED
+    attempt: int = 1
+    """Grows with every return to the queue, so no report of an earlier offer is mistaken for a later's."""
+    seq: int = NOT_HEARD
+    """Of the last report of this attempt that changed anything."""
+    held: bool = False
+    """A person paused it: nothing but a person lets it go on."""
+    changed_at: datetime
+    due_at: datetime | None = None
+    """When the sweeper is to look at it: the lease's end, a retry's time, the next look at a queued hop."""
+    retry_at: datetime | None = None
+    offered_at: datetime | None = None
+    tries: int = 0
+    """Attempts that failed since the last progress."""
+    unanswered: int = 0
+    """Offers in a row that no agent took up."""
+    high_water: int = 0
+    """The most bytes and files that ever stood at the destination: beyond it is progress."""
+    reported_at: datetime | None = None
+    """The agent's clock in its last report."""
+
+    via: str | None = None
+    progress: Progress = NOTHING_YET
+    problem: Problem | None = None
+    failures: tuple[Problem, ...] = ()
+    failures_total: int = 0
+    digest: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def hop_id(self) -> str:
+        return f"{self.transfer_id}-{self.number}"
+
+    @property
+    def source_agent(self) -> AgentId | None:
+        return self.source.agent_id if isinstance(self.source, AgentLocation) else None
+
+    @property
+    def carrier(self) -> AgentId:
+        """The agent that moves the bytes and reports: the destination's, or the only one."""
+        end = self.destination if isinstance(self.destination, AgentLocation) else self.source
+        if not isinstance(end, AgentLocation):
+            raise TypeError(f"{self.hop_id} has no agent at either end")
+        return end.agent_id
+
+    @property
+    def agents(self) -> tuple[AgentId, ...]:
+        """The source's first."""
+        return tuple(dict.fromkeys(agent for agent in (self.source_agent, self.carrier) if agent))
+
+    @property
+    def route(self) -> Route:
+        if not (isinstance(self.source, AgentLocation) and isinstance(self.destination, AgentLocation)):
+            return "s3"
+        return "local" if self.source.agent_id == self.destination.agent_id else "direct"
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+def hop_number(hop_id: str) -> int:
+    return int(hop_id.rpartition("-")[2])
+
+
+def back_off(tries: int) -> timedelta:
+    """10 s, 20 s, 40 s … 10 min."""
+    return min(timedelta(seconds=10 * 2 ** min(tries, 10)), LONGEST_BACK_OFF)
+
+
+def tried_again(hop: Hop, now: datetime) -> Hop:
+    """Back to the queue after an attempt that failed, or the end when that was one too many."""
+    if hop.tries + 1 >= MAX_TRIES:
+        return moved(hop, S.FAILED, now)
+    return queued(replace(hop, tries=hop.tries + 1), now, now + back_off(hop.tries))
+
+
+def queued(hop: Hop, now: datetime, retry_at: datetime | None) -> Hop:
+    """Back in the queue, under a new attempt."""
+    anew = replace(hop, attempt=hop.attempt + 1, seq=NOT_HEARD, retry_at=retry_at)
+    return moved(anew, S.QUEUED, now)
+
+
+def moved(hop: Hop, state: HopState, now: datetime) -> Hop:
+    """The hop in this state, with what belongs to it: lease or waiting time, and the end's.
+
+    ValueError if `FLOW` does not allow it, which is a bug of the caller.
+    """
+    if state != hop.state and state not in FLOW[hop.state]:
+        raise ValueError(f"{hop.hop_id}: {state} may not follow {hop.state}")
+    return replace(
+        hop,
+        state=state,
+        changed_at=hop.changed_at if state == hop.state else now,
+        due_at=_due(hop, state, now),
+        retry_at=hop.retry_at if state == S.QUEUED else None,
+        held=hop.held and state == S.PAUSED,
+        ended_at=now if state in ENDED else None,
+    )
+
+
+def _due(hop: Hop, state: HopState, now: datetime) -> datetime | None:
+    if state == S.OFFERED:
+        return now + OFFER_LEASE
+    if state in AT_WORK:
+        return now + WORK_LEASE
+    if state in {S.WAITING, S.QUEUED}:
+        return hop.retry_at or now + FIRST_LOOK
+    return None

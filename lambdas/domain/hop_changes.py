@@ -1,0 +1,105 @@
+"""What a hop becomes by the cloud's own doing and by what people ask."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from events.base import Problem
+from events.states import HopState
+from lambdas.domain.hop import (
+    AT_WORK,
+    FIRST_LOOK,
+    LONGEST_NAP,
+    WORK_LEASE,
+    Hop,
+    back_off,
+    moved,
+    queued,
+    tried_again,
+)
+
+S = HopState
+
+
+def offered(hop: Hop, now: datetime) -> Hop:
+    """The hop with its command on the way, if it is queued and its time has come."""
+    if hop.state != S.QUEUED or (hop.retry_at and hop.retry_at > now):
+        return hop
+    return moved(replace(hop, offered_at=now, retry_at=None), S.OFFERED, now)
+
+
+def lapsed(hop: Hop, now: datetime) -> Hop:
+    """The hop after its lease ran out: offered or at work without a word from the agent."""
+    if hop.due_at is None or hop.due_at > now:
+        return hop
+    if hop.state == S.OFFERED:
+        wait = back_off(hop.unanswered)
+        return queued(replace(hop, unanswered=hop.unanswered + 1), now, now + wait)
+    return tried_again(replace(hop, problem=_fell_silent(hop)), now) if hop.state in AT_WORK else hop
+
+
+def unlocked(hop: Hop, now: datetime) -> Hop:
+    """The hop after the one it waits for has succeeded."""
+    return moved(hop, S.QUEUED, now) if hop.state == S.WAITING else hop
+
+
+def doomed(hop: Hop, before: Hop, now: datetime) -> Hop:
+    """The hop after the one it waits for has failed or was cancelled: it will not be carried out."""
+    if hop.ended:
+        return hop
+    advice = f"See what is wrong with hop {before.number}, then retry the transfer."
+    problem = Problem(
+        code="previous-hop-ended",
+        message=f"Hop {hop.number} goes on from hop {before.number}, which {before.state}.",
+        advice=advice,
+    )
+    return moved(replace(hop, problem=problem), before.state, now)
+
+
+def refused(hop: Hop, problem: Problem, now: datetime) -> Hop:
+    """The hop after it turned out that it cannot be carried out at all."""
+    return hop if hop.ended else moved(replace(hop, problem=problem), S.FAILED, now)
+
+
+def rested(hop: Hop, now: datetime) -> Hop:
+    """A queued or waiting hop that was looked at in vain: look again later, less and less often."""
+    if hop.state not in {S.WAITING, S.QUEUED}:
+        return hop
+    nap = min(max(now - hop.changed_at, FIRST_LOOK), LONGEST_NAP)
+    return replace(hop, due_at=now + nap)
+
+
+def paused(hop: Hop, now: datetime) -> Hop:
+    if hop.ended or hop.held:
+        return hop
+    return moved(replace(hop, held=True), S.PAUSED, now)
+
+
+def cancelled(hop: Hop, now: datetime) -> Hop:
+    return hop if hop.ended else moved(hop, S.CANCELLED, now)
+
+
+def resumed(hop: Hop, ready: bool, now: datetime) -> Hop:
+    """A paused hop goes on; `ready`: what it waits for has succeeded."""
+    return _afresh(hop, ready, now) if hop.state == S.PAUSED else hop
+
+
+def retried(hop: Hop, ready: bool, now: datetime) -> Hop:
+    """A failed or cancelled hop gets another chance."""
+    return _afresh(hop, ready, now) if hop.state in {S.FAILED, S.CANCELLED} else hop
+
+
+def _afresh(hop: Hop, ready: bool, now: datetime) -> Hop:
+    clean = replace(
+        hop, tries=0, unanswered=0, problem=None, failures=(), failures_total=0, ended_at=None, held=False
+    )
+    anew = queued(clean, now, None)
+    return anew if ready else replace(anew, state=S.WAITING)
+
+
+def _fell_silent(hop: Hop) -> Problem:
+    return Problem(
+        code="agent-silent",
+        message=f"{hop.carrier} said nothing about hop {hop.number} for {WORK_LEASE.seconds} s.",
+        advice="See with `crosshaul agents` whether it is online; the hop goes on when it is back.",
+        retryable=True,
+    )

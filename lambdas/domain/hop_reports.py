@@ -1,0 +1,128 @@
+"""What a hop becomes by what its agent says, or does not say."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from events.base import AgentId, Problem
+from events.progress import Progress
+from events.reports import (
+    AboutHop,
+    Cancelled,
+    Checkpoint,
+    Failed,
+    HeldHop,
+    Paused,
+    Started,
+    Succeeded,
+    Verifying,
+)
+from events.states import HopState
+from lambdas.domain.hop import AT_WORK, Hop, moved, tried_again
+
+S = HopState
+
+
+def heard(hop: Hop, report: AboutHop, by: AgentId, now: datetime) -> Hop:
+    """The hop after a report; the same hop when the report is late, repeated, reordered or not its own."""
+    if by != hop.carrier or hop.ended:
+        return hop
+    if isinstance(report, Succeeded) and _is_old_success(hop, report):
+        return _succeeded(hop, report, now)
+    if report.attempt != hop.attempt or report.seq <= hop.seq or hop.state in {S.WAITING, S.QUEUED}:
+        return hop
+    return _taken(_noted(hop, report), report, now)
+
+
+def _taken(hop: Hop, report: AboutHop, now: datetime) -> Hop:
+    """The hop after a report that counts."""
+    match report:
+        case Started():
+            return _at_work(replace(hop, via=report.via), S.RUNNING, now)
+        case Checkpoint():
+            return _at_work(hop, S.VERIFYING if hop.state == S.VERIFYING else S.RUNNING, now)
+        case Verifying():
+            return _at_work(hop, S.VERIFYING, now)
+        case Paused():
+            return moved(replace(hop, problem=report.problem or hop.problem), S.PAUSED, now)
+        case Succeeded():
+            return _succeeded(hop, report, now)
+        case Failed():
+            return _failed(hop, report, now)
+        case Cancelled():
+            return moved(hop, S.CANCELLED, now)
+
+
+def _is_old_success(hop: Hop, report: Succeeded) -> bool:
+    """Did an earlier attempt succeed after all?
+
+    The control plane was away, the lease lapsed, the hop was queued anew; then the agent's disk delivers
+    the success. Every attempt of a hop is the same order to the same agent, so what it says is true
+    whichever attempt did it: each file stood at its destination with its digest. To carry it out again
+    would only prove it. Other late reports say nothing of use now: a newer attempt decides.
+    Not so while the hop waits for another: then the data it shall carry is still to come.
+    """
+    return report.attempt < hop.attempt and hop.state != S.WAITING
+
+
+def _noted(hop: Hop, report: AboutHop) -> Hop:
+    known = replace(hop, seq=report.seq, reported_at=report.at, unanswered=0)
+    return known if isinstance(report, Started) else _with_progress(known, report.progress)
+
+
+def _with_progress(hop: Hop, progress: Progress) -> Hop:
+    mark = progress.bytes_done + progress.files_done
+    if mark <= hop.high_water:
+        return replace(hop, progress=progress)
+    return replace(hop, progress=progress, high_water=mark, tries=0)
+
+
+def _at_work(hop: Hop, state: HopState, now: datetime) -> Hop:
+    """A sign of life. One from before the agent heard of a person's pause does not end the pause."""
+    if hop.held:
+        return hop
+    begun = replace(hop, problem=None, started_at=hop.started_at or now)
+    return moved(begun, state, now)
+
+
+def _succeeded(hop: Hop, report: Succeeded, now: datetime) -> Hop:
+    done = replace(hop, progress=report.progress, digest=report.digest, problem=None)
+    return moved(replace(done, started_at=hop.started_at or now), S.SUCCEEDED, now)
+
+
+def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:
+    told = replace(
+        hop, problem=report.problem, failures=report.failures, failures_total=report.failures_total
+    )
+    if not report.problem.retryable:
+        return moved(told, S.FAILED, now)
+    return told if hop.held else tried_again(told, now)
+
+
+def lost(hop: Hop, hello_at: datetime, now: datetime) -> Hop:
+    """The hop after its agent said Hello without it, though the table has it at work.
+
+    A Hello older than the agent's last report of the hop, by the agent's own clock, says nothing.
+    """
+    if hop.state not in AT_WORK or (hop.reported_at and hop.reported_at > hello_at):
+        return hop
+    return tried_again(replace(hop, problem=_forgotten(hop)), now)
+
+
+def correction(hop: Hop | None, held: HeldHop) -> Literal["cancel", "pause"] | None:
+    """The command for a hop that an agent holds and the table sees otherwise.
+
+    A hop that has ended, or that nobody knows, is not to be held. Queued hops get their Move anyway.
+    """
+    if hop is None or hop.ended:
+        return "cancel"
+    return "pause" if hop.held and held.state == "running" else None
+
+
+def _forgotten(hop: Hop) -> Problem:
+    return Problem(
+        code="agent-restarted",
+        message=f"{hop.carrier} came back without hop {hop.number}, which it had begun.",
+        advice="It is sent again by itself. If this repeats, look into the agent's log.",
+        retryable=True,
+    )

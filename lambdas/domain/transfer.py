@@ -1,0 +1,127 @@
+"""A transfer: what was asked for, its hops, and the state that follows from theirs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from events.base import AgentId, Problem
+from events.locations import Location
+from events.options import Options
+from events.progress import Progress
+from events.requests import Shape
+from events.states import HopState, TransferState
+from lambdas.domain.hop import ENDED, Hop
+
+_KIN = {
+    HopState.OFFERED: HopState.QUEUED,
+    HopState.VERIFYING: HopState.RUNNING,
+}
+"""States that are the same to the transfer: a change within the family changes nothing in its header."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """The header and all hops; `state`, `problem` and `progress` are derived, never set."""
+
+    transfer_id: str
+    source: Location
+    destinations: tuple[Location, ...]
+    shape: Shape
+    options: Options
+    selection: tuple[str, ...] | None = None
+    """Only these paths, relative to the source; None for everything."""
+    template_id: str | None = None
+    created_by: str
+    created_at: datetime
+    ended_at: datetime | None = None
+    fingerprint: str
+    """Of the wish itself: the same Idempotency-Key must not come with another."""
+    revision: int = 1
+    """Of the header: two who change different hops at once must not both count the old ones."""
+    hops: tuple[Hop, ...]
+
+    @property
+    def state(self) -> TransferState:
+        return derived_state(hop.state for hop in self.hops)
+
+    @property
+    def ended(self) -> bool:
+        return all(hop.ended for hop in self.hops)
+
+    @property
+    def problem(self) -> Problem | None:
+        """The first that is to blame: of a failed hop rather than of one that waits to try again."""
+        troubled = [hop for hop in self.hops if hop.problem]
+        troubled.sort(key=lambda hop: (hop.state != HopState.FAILED, hop.number))
+        return troubled[0].problem if troubled else None
+
+    @property
+    def progress(self) -> Progress:
+        return summed(hop.progress for hop in self.hops)
+
+    @property
+    def agents(self) -> tuple[AgentId, ...]:
+        return tuple(dict.fromkeys(agent for hop in self.hops for agent in hop.agents))
+
+    def ready(self, hop: Hop) -> bool:
+        """Has what this hop waits for succeeded?"""
+        return hop.after is None or self.hops[hop.after].state == HopState.SUCCEEDED
+
+    def with_hops(self, changed: Iterable[Hop], now: datetime) -> "Transfer":
+        """The transfer with these hops in place of theirs of before."""
+        news = {hop.number: hop for hop in changed}
+        after = replace(self, hops=tuple(news.get(hop.number, hop) for hop in self.hops))
+        return replace(after, ended_at=(self.ended_at or now) if after.ended else None)
+
+
+def kin(state: HopState) -> HopState:
+    """What the state counts as in the transfer's."""
+    return _KIN.get(state, state)
+
+
+def derived_state(states: Iterable[HopState]) -> TransferState:
+    """A transfer's state from its hops', in any order.
+
+    Paused means: nothing goes on until a person says so. A transfer of which some hops have ended and
+    others are still queued is running.
+    """
+    seen = {kin(state) for state in states}
+    going_on = seen - ENDED
+    if not going_on:
+        return _end(seen)
+    if HopState.PAUSED in going_on and going_on <= {HopState.PAUSED, HopState.WAITING}:
+        return TransferState.PAUSED
+    begun = HopState.RUNNING in going_on or bool(seen & ENDED)
+    return TransferState.RUNNING if begun else TransferState.QUEUED
+
+
+def _end(seen: set[HopState]) -> TransferState:
+    if seen == {HopState.SUCCEEDED}:
+        return TransferState.SUCCEEDED
+    if HopState.FAILED not in seen:
+        return TransferState.CANCELLED
+    return TransferState.PARTIALLY_FAILED if HopState.SUCCEEDED in seen else TransferState.FAILED
+
+
+def summed(parts: Iterable[Progress]) -> Progress:
+    """The progress of several hops as one; a total is known when each one's is."""
+    each = tuple(parts)
+    return Progress(
+        bytes_done=sum(part.bytes_done for part in each),
+        bytes_total=_total(part.bytes_total for part in each),
+        files_done=sum(part.files_done for part in each),
+        files_total=_total(part.files_total for part in each),
+        bytes_unchanged=sum(part.bytes_unchanged for part in each),
+        files_unchanged=sum(part.files_unchanged for part in each),
+        bytes_per_second=sum(part.bytes_per_second for part in each),
+        current=next((part.current for part in each if part.current), None),
+    )
+
+
+def _total(parts: Iterable[int | None]) -> int | None:
+    total = 0
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total

@@ -1,0 +1,108 @@
+"""Orders to agents: each command signed in KMS as a JWT (ES256, RFC 7515 and 7518) and published to its
+agent alone. The only place that signs, and the only one that speaks to the broker.
+"""
+
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from events.base import AgentId, Message
+from events.commands import Claims, Command, Order
+from events.topics import Topics
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot_data import IoTDataPlaneClient
+    from mypy_boto3_kms import KMSClient
+
+NUDGE = timedelta(minutes=10)
+"""How long a command is good for. A lost one costs time, never a transfer, so it may be short; and long
+enough for an agent whose clock is some minutes off."""
+
+_SKEW = timedelta(minutes=2)
+_COORDINATE = 32
+"""Bytes of one number on P-256."""
+
+
+class Fleet:
+    def __init__(
+        self,
+        *,
+        kms: "KMSClient",
+        broker: "IoTDataPlaneClient",
+        key_id: str,
+        topics: Topics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._kms = kms
+        self._broker = broker
+        self._key_id = key_id
+        self._topics = topics
+        self._clock = clock
+
+    def order(self, agent_id: AgentId, command: Command, lifetime: timedelta = NUDGE) -> None:
+        """Sign a command and send it."""
+        self.send(agent_id, self.sign(agent_id, command, lifetime))
+
+    def sign(self, agent_id: AgentId, command: Command, lifetime: timedelta = NUDGE) -> str:
+        """The command's token: good for this agent, from now on, for so long."""
+        now = self._clock()
+        claims = Claims(
+            aud=agent_id,
+            jti=secrets.token_hex(16),
+            iat=int((now - _SKEW).timestamp()),
+            exp=int((now + lifetime).timestamp()),
+            command=command,
+        )
+        header = {"alg": "ES256", "typ": "JWT", "kid": self._kid}
+        signing_input = f"{_encoded(json.dumps(header).encode())}.{_encoded(_json(claims))}"
+        answer = self._kms.sign(
+            KeyId=self._key_id,
+            Message=signing_input.encode(),
+            MessageType="RAW",
+            SigningAlgorithm="ECDSA_SHA_256",
+        )
+        return f"{signing_input}.{_encoded(raw_signature(answer['Signature']))}"
+
+    def send(self, agent_id: AgentId, token: str) -> None:
+        """Publish a token to its agent, QoS 1: a persistent session keeps it while the agent is away."""
+        self._broker.publish(topic=self._topics.commands(agent_id), qos=1, payload=_json(Order(token=token)))
+
+    def verification_keys(self) -> tuple[dict[str, Any], ...]:
+        """The JWKs (RFC 7517) with which agents verify what was signed here."""
+        point = self._kms.get_public_key(KeyId=self._key_id)["PublicKey"][-2 * _COORDINATE :]
+        return (
+            {
+                "kty": "EC",
+                "crv": "P-256",
+                "use": "sig",
+                "alg": "ES256",
+                "kid": self._kid,
+                "x": _encoded(point[:_COORDINATE]),
+                "y": _encoded(point[_COORDINATE:]),
+            },
+        )
+
+    @property
+    def _kid(self) -> str:
+        return self._key_id.rpartition("/")[2]
+
+
+def raw_signature(der: bytes) -> bytes:
+    """KMS's signature (DER: a sequence of two integers) as JOSE has it: r and s, 32 bytes each.
+
+    On P-256 every length fits into one byte (RFC 3279, section 2.2.3).
+    """
+    r_end = 4 + der[3]
+    r, s = der[4:r_end], der[r_end + 2 : r_end + 2 + der[r_end + 1]]
+    return b"".join(number.lstrip(b"\0").rjust(_COORDINATE, b"\0") for number in (r, s))
+
+
+def _json(message: Message) -> bytes:
+    return message.model_dump_json().encode()
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,285 @@
+"""The rows of the `transfers` table and what they are in the domain.
+
+One partition is one transfer: `transfer` (the header), `hop#0000` …, and the timeline `at#<when>#<any>`,
+whose inserts are the outbox. The index `by_agent` finds a transfer by the header for its source's agent and
+by one hop for each other agent, so that a transfer of fifty hops still fits into one transaction.
+"""
+
+import secrets
+from typing import Any
+
+from pynamodb.attributes import (
+    Attribute,
+    BooleanAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+)
+from pynamodb.expressions.update import Action
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from events.base import Problem
+from events.locations import AgentLocation, Location
+from events.options import Options
+from events.progress import Progress
+from events.states import HopState
+from events.views import Moment
+from lambdas.domain.hop import Hop
+from lambdas.domain.transfer import Transfer
+from lambdas.store.base import JsonOf
+
+HEADER = "transfer"
+HOPS = "hop#"
+TIMELINE = "at#"
+DUE = "hop"
+
+
+class _Index(GlobalSecondaryIndex["TransferRow"]):
+    """Keys only: what is found is then read from the table itself."""
+
+
+class ByTime(_Index):
+    class Meta:
+        index_name = "by_time"
+        projection = KeysOnlyProjection()
+
+    month = UnicodeAttribute(hash_key=True)
+    created_at = UTCDateTimeAttribute(range_key=True)
+
+
+class ByStatus(_Index):
+    class Meta:
+        index_name = "by_status"
+        projection = KeysOnlyProjection()
+
+    status = UnicodeAttribute(hash_key=True)
+    created_at = UTCDateTimeAttribute(range_key=True)
+
+
+class ByAgent(_Index):
+    class Meta:
+        index_name = "by_agent"
+        projection = KeysOnlyProjection()
+
+    agent_id = UnicodeAttribute(hash_key=True)
+    created_at = UTCDateTimeAttribute(range_key=True)
+
+
+class Due(_Index):
+    """Hops that someone must look at, by when; sparse."""
+
+    class Meta:
+        index_name = "due"
+        projection = KeysOnlyProjection()
+
+    due = UnicodeAttribute(hash_key=True)
+    due_at = UTCDateTimeAttribute(range_key=True)
+
+
+class Carrying(_Index):
+    """Hops that have not ended, by the agent that carries them; sparse."""
+
+    class Meta:
+        index_name = "carrying"
+        projection = KeysOnlyProjection()
+
+    open_carrier = UnicodeAttribute(hash_key=True)
+    created_at = UTCDateTimeAttribute(range_key=True)
+
+
+class Serving(_Index):
+    """Hops that have not ended, by the agent they come from, if it is another; sparse."""
+
+    class Meta:
+        index_name = "serving"
+        projection = KeysOnlyProjection()
+
+    open_source = UnicodeAttribute(hash_key=True)
+    created_at = UTCDateTimeAttribute(range_key=True)
+
+
+class TransferRow(Model):
+    """Any row, as far as keys and indexes go."""
+
+    class Meta:
+        table_name = ""
+
+    transfer_id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    month = UnicodeAttribute(null=True)
+    created_at = UTCDateTimeAttribute(null=True)
+    status = UnicodeAttribute(null=True)
+    agent_id = UnicodeAttribute(null=True)
+    due = UnicodeAttribute(null=True)
+    due_at = UTCDateTimeAttribute(null=True)
+    open_carrier = UnicodeAttribute(null=True)
+    open_source = UnicodeAttribute(null=True)
+
+    by_time = ByTime()
+    by_status = ByStatus()
+    by_agent = ByAgent()
+    by_due = Due()
+    carrying = Carrying()
+    serving = Serving()
+
+
+class HeaderRow(Model):
+    class Meta:
+        table_name = ""
+
+    transfer_id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True, default=HEADER)
+    month = UnicodeAttribute()
+    created_at = UTCDateTimeAttribute()
+    status = UnicodeAttribute()
+    agent_id = UnicodeAttribute(null=True)
+    source: JsonOf[Location] = JsonOf(Location)
+    destinations: JsonOf[tuple[Location, ...]] = JsonOf(tuple[Location, ...])
+    shape = UnicodeAttribute()
+    options: JsonOf[Options] = JsonOf(Options)
+    selection: JsonOf[tuple[str, ...]] = JsonOf(tuple[str, ...], null=True)
+    template_id = UnicodeAttribute(null=True)
+    created_by = UnicodeAttribute()
+    ended_at = UTCDateTimeAttribute(null=True)
+    fingerprint = UnicodeAttribute()
+    revision = NumberAttribute()
+    hop_count = NumberAttribute()
+    progress: JsonOf[Progress] = JsonOf(Progress)
+    problem: JsonOf[Problem] = JsonOf(Problem, null=True)
+
+
+class HopRow(Model):
+    """Its attributes have the names of the hop's fields."""
+
+    class Meta:
+        table_name = ""
+
+    transfer_id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    agent_id = UnicodeAttribute(null=True)
+    number = NumberAttribute()
+    source: JsonOf[Location] = JsonOf(Location)
+    destination: JsonOf[Location] = JsonOf(Location)
+    after = NumberAttribute(null=True)
+    created_at = UTCDateTimeAttribute()
+    state = UnicodeAttribute()
+    attempt = NumberAttribute()
+    seq = NumberAttribute()
+    held = BooleanAttribute()
+    changed_at = UTCDateTimeAttribute()
+    due = UnicodeAttribute(null=True)
+    due_at = UTCDateTimeAttribute(null=True)
+    open_carrier = UnicodeAttribute(null=True)
+    open_source = UnicodeAttribute(null=True)
+    retry_at = UTCDateTimeAttribute(null=True)
+    offered_at = UTCDateTimeAttribute(null=True)
+    tries = NumberAttribute()
+    unanswered = NumberAttribute()
+    high_water = NumberAttribute()
+    reported_at = UTCDateTimeAttribute(null=True)
+    via = UnicodeAttribute(null=True)
+    progress: JsonOf[Progress] = JsonOf(Progress)
+    problem: JsonOf[Problem] = JsonOf(Problem, null=True)
+    failures: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...])
+    failures_total = NumberAttribute()
+    digest = UnicodeAttribute(null=True)
+    started_at = UTCDateTimeAttribute(null=True)
+    ended_at = UTCDateTimeAttribute(null=True)
+
+
+class MomentRow(Model):
+    """A line of the timeline; `fact` says what the world outside is to be told because of it."""
+
+    class Meta:
+        table_name = ""
+
+    transfer_id = UnicodeAttribute(hash_key=True)
+    part = UnicodeAttribute(range_key=True)
+    moment: JsonOf[Moment] = JsonOf(Moment)
+    fact = UnicodeAttribute(null=True)
+
+
+ROWS: tuple[type[Model], ...] = (TransferRow, HeaderRow, HopRow, MomentRow)
+
+_ROW_ONLY = {"part", "agent_id", "due", "open_carrier", "open_source"}
+HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_ONLY)
+
+
+def hop_part(number: int) -> str:
+    return f"{HOPS}{number:04d}"
+
+
+def hop_values(hop: Hop) -> dict[str, Any]:
+    """Every attribute of a hop's row but its sort key and `agent_id`, which never change."""
+    open_source = hop.source_agent if hop.source_agent != hop.carrier else None
+    return {
+        **{name: getattr(hop, name) for name in HOP_FIELDS},
+        "state": str(hop.state),
+        "due": DUE if hop.due_at else None,
+        "open_carrier": None if hop.ended else hop.carrier,
+        "open_source": None if hop.ended else open_source,
+    }
+
+
+def hop_row(hop: Hop, agent_id: str | None) -> HopRow:
+    return HopRow(part=hop_part(hop.number), agent_id=agent_id, **hop_values(hop))
+
+
+def hop_of(row: HopRow) -> Hop:
+    fields = {name: getattr(row, name) for name in HOP_FIELDS}
+    return Hop(**{**fields, "state": HopState(row.state)})
+
+
+def hop_actions(old: Hop, new: Hop) -> list[Action]:
+    """What to write so that the old hop's row becomes the new one's."""
+    before, after = hop_values(old), hop_values(new)
+    attributes: dict[str, Attribute[Any]] = HopRow.get_attributes()
+    return [
+        attributes[name].remove() if value is None else attributes[name].set(value)
+        for name, value in after.items()
+        if value != before[name]
+    ]
+
+
+def header_row(transfer: Transfer) -> HeaderRow:
+    source = transfer.source
+    return HeaderRow(
+        transfer.transfer_id,
+        HEADER,
+        month=f"{transfer.created_at:%Y-%m}",
+        agent_id=source.agent_id if isinstance(source, AgentLocation) else None,
+        status=str(transfer.state),
+        hop_count=len(transfer.hops),
+        progress=transfer.progress,
+        problem=transfer.problem,
+        **{name: getattr(transfer, name) for name in _HEADER_FIELDS},
+    )
+
+
+_HEADER_FIELDS = (
+    "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "created_by",
+    "ended_at", "fingerprint", "revision",
+)  # fmt: skip
+
+
+def header_actions(new: Transfer) -> list[Action]:
+    """What a header derives from its hops, and the revision."""
+    return [
+        HeaderRow.status.set(str(new.state)),
+        HeaderRow.progress.set(new.progress),
+        HeaderRow.problem.set(new.problem) if new.problem else HeaderRow.problem.remove(),
+        HeaderRow.ended_at.set(new.ended_at) if new.ended_at else HeaderRow.ended_at.remove(),
+        HeaderRow.revision.set(new.revision),
+    ]
+
+
+def transfer_of(row: HeaderRow, hops: list[Hop]) -> Transfer:
+    fields = {name: getattr(row, name) for name in _HEADER_FIELDS}
+    return Transfer(transfer_id=row.transfer_id, hops=tuple(hops), **fields)
+
+
+def moment_row(transfer_id: str, moment: Moment, fact: str | None) -> MomentRow:
+    """The end of the key keeps two lines of the same microsecond apart."""
+    part = f"{TIMELINE}{moment.at:%Y-%m-%dT%H:%M:%S.%f}#{secrets.token_hex(3)}"
+    return MomentRow(transfer_id, part, moment=moment, fact=fact)
