@@ -86,9 +86,10 @@ def _is_loopback(host: str) -> bool:
 def _presigned(address: SplitResult) -> Any:
     """Sends the upgrade to exactly the path, query and host that were signed."""
 
-    def transform(handshake: mqtt5.WebsocketHandshakeTransformArgs) -> None:
-        handshake.http_request.path = f"{address.path}?{address.query}" if address.query else address.path
-        handshake.http_request.headers.set("Host", address.netloc)
-        handshake.set_done()
+    def transform(transform_args: mqtt5.WebsocketHandshakeTransformArgs) -> None:  # called by this keyword
+        request = transform_args.http_request
+        request.path = f"{address.path}?{address.query}" if address.query else address.path
+        request.headers.set("Host", address.netloc)
+        transform_args.set_done()
 
     return transform

@@ -36,12 +36,12 @@ def _list(as_json: bool) -> None:
     return output.table(titles, map(_row, view.agents), right=(6,))
 
 
-def _row(agent: Any) -> tuple[str, ...]:
+def _row(agent: Any) -> tuple[output.Cell, ...]:
     from agent.cli.text import ago, size
 
     host = f"{agent.hostname} ({agent.ip_address})" if agent.ip_address else agent.hostname
-    roots = "\n".join(f"{root.path} {root.access}" for root in agent.roots)
-    free = "\n".join(size(root.free) for root in agent.roots)
+    roots = [f"{root.path} {root.access}" for root in agent.roots]
+    free = [size(root.free) for root in agent.roots]
     seen = ago(agent.last_heartbeat)
     return agent.agent_id, agent.status.value, host, roots, free, seen, str(agent.running)
 
@@ -82,12 +82,16 @@ def _tags(texts: list[str]) -> dict[str, str]:
 
 
 @app.command()
-def remove(name: Annotated[str, typer.Argument(help="The agent's name.")], yes: Yes = False) -> None:
+def remove(
+    name: Annotated[str, typer.Argument(help="The agent's name.")], yes: Yes = False, as_json: Json = False
+) -> None:
     """Remove an agent: its certificate is revoked and its transfers end. Files stay where they are."""
     from agent.cli.api import connected
 
     with connected() as api:
         view = api.get("agents", name)
         output.confirm(f"Remove {view['agent_id']} ({view['hostname']})?", yes=yes)
-        api.delete("agents", name)
-    output.say(f"Removed {clean(name)}. Stop its service on the host; the name may be enrolled again.")
+        answer = api.delete("agents", name)
+    if as_json:
+        return output.data(answer)
+    return output.say(f"Removed {clean(name)}. Stop its service on the host; the name may be enrolled again.")

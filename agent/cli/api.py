@@ -33,6 +33,10 @@ class Api:
         asked = {name: value for name, value in query.items() if value is not None}
         return self._call("GET", path, params=asked)
 
+    def glance(self, *path: str, **query: str | int | None) -> Any:
+        """A GET that is tried once, for callers who look again anyway or can do without."""
+        return self._call("GET", path, pauses=(), params=query)
+
     def post(self, *path: str, body: Any = None) -> Any:
         """A POST with an Idempotency-Key of its own, so that repeating it cannot do the thing twice."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
@@ -41,8 +45,8 @@ class Api:
     def put(self, *path: str, body: Any) -> Any:
         return self._call("PUT", path, json=body)
 
-    def delete(self, *path: str) -> None:
-        self._call("DELETE", path)
+    def delete(self, *path: str) -> Any:
+        return self._call("DELETE", path)
 
     def pages(self, *path: str, limit: int = PAGE, **query: str | int | None) -> Iterator[Any]:
         """Every page of a list, one request each, as far as it is read."""
@@ -54,17 +58,22 @@ class Api:
             if not after:
                 return
 
-    def _call(self, method: str, path: tuple[str, ...], **request: Any) -> Any:
+    def _call(
+        self, method: str, path: tuple[str, ...], *, pauses: tuple[float, ...] | None = None, **request: Any
+    ) -> Any:
         address = "/".join(quote(part, safe="") for part in path)
-        response = self._repeated(method, address, request)
+        between = _PAUSES if pauses is None else pauses
+        response = self._repeated(method, address, request, between)
         if response.status_code == 401:  # revoked or expired early: a fresh token, once
             self._refresh()
-            response = self._repeated(method, address, request)
+            response = self._repeated(method, address, request, between)
         http.raise_for_problem(response)
         return response.json() if response.content else None
 
-    def _repeated(self, method: str, address: str, request: dict[str, Any]) -> httpx.Response:
-        for pause in _PAUSES:
+    def _repeated(
+        self, method: str, address: str, request: dict[str, Any], pauses: tuple[float, ...]
+    ) -> httpx.Response:
+        for pause in pauses:
             try:
                 response = self._send(method, address, request)
             except httpx.TransportError as error:

@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from agent.cli.errors import Trouble
 from events.locations import AgentLocation, AgentLocationText
@@ -14,9 +14,14 @@ M = TypeVar("M", bound=BaseModel)
 def asked(model: type[M], /, **typed: Any) -> M:
     """The request; Trouble that says which part does not fit."""
     try:
-        return model.model_validate(typed)
+        request = model.model_validate(typed)
+        request.model_dump_json()
     except ValidationError as error:
         raise Trouble(misfits(error), "See --help for how to write it.") from None
+    except PydanticSerializationError:
+        advice = "Name the directory above it instead: files with any name are copied."
+        raise Trouble("a name that is not UTF-8 cannot be written in a location", advice) from None
+    return request
 
 
 def agent_location(text: str) -> AgentLocation:

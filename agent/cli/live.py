@@ -53,7 +53,7 @@ def listening(api: "Api", transfer_id: str) -> Iterator[Ear]:
     with ExitStack() as stack:
         link: LiveLink | None = None
         try:
-            view = LiveView.model_validate(api.get("live", transfer_id=transfer_id))
+            view = LiveView.model_validate(api.glance("live", transfer_id=transfer_id))
             link = stack.enter_context(_link(view))
         except (
             ApiProblem,

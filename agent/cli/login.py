@@ -94,12 +94,13 @@ def _pool(address: str) -> "Pool":
 
     with http.client(address) as client:
         response = client.get("health")
-    http.raise_for_problem(response)
+    if response.status_code >= 500:
+        http.raise_for_problem(response)
     try:
         sign_in = Health.model_validate_json(response.content).sign_in
     except pydantic.ValidationError:
         advice = "Give the API's address with its stage, as the deployment printed it."
-        raise Trouble(f"{address} is not a Crosshaul API", advice, Exit.UNREACHABLE) from None
+        raise Trouble(f"there is no Crosshaul API at {address}", advice) from None
     return Pool(sign_in.region, sign_in.client_id, sign_in.endpoint)
 
 

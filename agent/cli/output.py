@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+Cell = str | list[str]
+"""One line, or several."""
+
 _PIPE_WIDTH = 10_000
 """Nothing is cut or wrapped where no person reads along."""
 
@@ -69,7 +72,7 @@ def data(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
 
 
-def table(titles: Iterable[str], rows: Iterable[Iterable[str]], *, right: Iterable[int] = ()) -> None:
+def table(titles: Iterable[str], rows: Iterable[Iterable[Cell]], *, right: Iterable[int] = ()) -> None:
     """Print rows under titles; the columns numbered in `right` are aligned right."""
     grid = _grid(list(titles), set(right))
     for row in rows:
@@ -86,10 +89,11 @@ def _grid(titles: list[str], right: set[int]) -> "Table":
     return grid
 
 
-def _cell(value: str) -> Any:
+def _cell(value: Cell) -> Any:
     from rich.text import Text
 
-    return Text(clean(value), style=STYLES.get(value, ""))
+    lines = [value] if isinstance(value, str) else value
+    return Text("\n".join(map(clean, lines)), style=STYLES.get(lines[0], "") if lines else "")
 
 
 def confirm(question: str, *, yes: bool) -> None:

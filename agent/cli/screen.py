@@ -21,8 +21,8 @@ from events.views import HopView
 
 _EVERY = 5.0
 """Seconds between two lines in a pipe."""
-_WIDE = 80
-"""Columns from which there is room for everything."""
+_ROOMY, _WIDE = 75, 95
+"""Columns from which there is room for most figures, and for all."""
 _REST = {HopState.SUCCEEDED, HopState.WAITING, HopState.CANCELLED}
 """What is shown last when not every hop finds room."""
 
@@ -90,7 +90,7 @@ def drawn(picture: Picture, width: int, height: int) -> RenderableType:
     shown = sorted(hops, key=lambda hop: hop.state in _REST)[:room]
     parts = [part for hop in shown for part in _hop(picture, hop, width)]
     if len(hops) > len(shown):
-        parts.append(Text(f"and {len(hops) - len(shown)} more; all together {line(picture)}", style="dim"))
+        parts.append(_one_line(f"and {len(hops) - len(shown)} more; all together {line(picture)}", "dim"))
     return Group(*parts)
 
 
@@ -110,23 +110,33 @@ def _one_line(text: str, style: str) -> Text:
 
 
 def _bar(picture: Picture, hop: HopView, width: int) -> Table:
-    progress, rate = picture.progress(hop), picture.rate(hop)
-    part = fraction(progress)
-    done = 1.0 if hop.state is HopState.SUCCEEDED else part or 0.0
-    row: list[RenderableType] = [
+    columns: list[RenderableType] = [
         Text(f"  {hop.state}", style=STYLES.get(hop.state, "")),
-        ProgressBar(total=1.0, completed=done),
-        "100%" if hop.state is HopState.SUCCEEDED else share(progress),
+        _progress_bar(picture, hop),
+        Text("100%" if hop.state is HopState.SUCCEEDED else share(picture.progress(hop))),
+        *map(Text, _figures(picture, hop, width)),
     ]
-    if width >= _WIDE:
-        files = f"{progress.files_done:,}" + (f"/{progress.files_total:,}" if progress.files_total else "")
-        row += [f"{size(progress.bytes_done)} of {size(progress.bytes_total)}", f"{files} files"]
-    if rate:
-        row.append(f"{size(rate)}/s")
-        left = seconds_left(progress, rate)
-        row.append(f"{span(left)} left" if left is not None and width >= _WIDE else "")
     grid = Table.grid(padding=(0, 1), expand=True)
-    for number in range(len(row)):
+    for number in range(len(columns)):
         grid.add_column(ratio=1 if number == 1 else None, no_wrap=True)
-    grid.add_row(*row)
+    grid.add_row(*columns)
     return grid
+
+
+def _progress_bar(picture: Picture, hop: HopView) -> ProgressBar:
+    done = 1.0 if hop.state is HopState.SUCCEEDED else fraction(picture.progress(hop)) or 0.0
+    return ProgressBar(total=1.0, completed=done, complete_style="blue", finished_style="green")
+
+
+def _figures(picture: Picture, hop: HopView, width: int) -> list[str]:
+    """As many figures as find room beside the bar, the most telling ones first."""
+    progress, rate = picture.progress(hop), picture.rate(hop)
+    left = seconds_left(progress, rate)
+    files = f"{progress.files_done:,}" + (f"/{progress.files_total:,}" if progress.files_total else "")
+    figures = [
+        (0, f"{size(rate)}/s" if rate else ""),
+        (_ROOMY, f"{span(left)} left" if left is not None else ""),
+        (_ROOMY, f"{size(progress.bytes_done)} of {size(progress.bytes_total)}"),
+        (_WIDE, f"{files} files"),
+    ]
+    return [text for needed, text in figures if text and width >= needed]

@@ -43,9 +43,9 @@ def _list(as_json: bool) -> None:
     return output.table(titles, map(_row, view.templates))
 
 
-def _row(template: Any) -> tuple[str, ...]:
-    between = " → " if template.shape == "chain" else "\n"
-    places = between.join(str(place) for place in template.destinations)
+def _row(template: Any) -> tuple[output.Cell, ...]:
+    destinations = [str(place) for place in template.destinations]
+    places = [" → ".join(destinations)] if template.shape == "chain" else destinations
     return template.template_id, "yes" if template.enabled else "no", _trigger(template), places
 
 
@@ -177,12 +177,12 @@ def _texts(view: "TemplateView") -> list[str]:
 
 
 @app.command()
-def remove(name: Name, yes: Yes = False) -> None:
+def remove(name: Name, yes: Yes = False, as_json: Json = False) -> None:
     """Remove a template. Transfers that it has started go on."""
     from agent.cli.api import connected
 
     with connected() as api:
         known = api.get("templates", name)
         output.confirm(f"Remove template {known['template_id']}?", yes=yes)
-        api.delete("templates", name)
-    output.say(f"Removed {clean(name)}.")
+        answer = api.delete("templates", name)
+    output.data(answer) if as_json else output.say(f"Removed {clean(name)}.")

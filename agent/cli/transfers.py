@@ -76,11 +76,11 @@ def _list(answer: dict[str, Any]) -> None:
     return None
 
 
-def _row(transfer: Any) -> tuple[str, ...]:
+def _row(transfer: Any) -> tuple[output.Cell, ...]:
     from agent.cli.progress import share
     from agent.cli.text import ago
 
-    places = "\n".join(str(place) for place in transfer.destinations)
+    places = [str(place) for place in transfer.destinations]
     asked = ago(transfer.created_at)
     source, state = str(transfer.source), transfer.state.value
     return transfer.transfer_id, state, share(transfer.progress), asked, source, places

@@ -51,7 +51,7 @@ class _Watch:
     def look(self) -> dict[str, Any] | None:
         """The transfer as the API has it; None while the API does not answer, and an error after a while."""
         try:
-            answer: dict[str, Any] = self._api.get("transfers", self.transfer_id)
+            answer: dict[str, Any] = self._api.glance("transfers", self.transfer_id)
         except (httpx.TransportError, ApiProblem) as error:
             self._bear(error)
             return None

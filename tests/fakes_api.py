@@ -1,0 +1,275 @@
+"""A small Crosshaul API and Cognito on a loopback port, whose answers are made from the wire's own models."""
+
+import base64
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import BaseModel
+
+import events
+from events import requests, views
+from events.base import Message
+from events.states import HopState, TransferState
+
+M = TypeVar("M", bound=Message)
+NOW = datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
+TRANSFER = "k3v9q0d7m2x8c5n1b6za"
+
+
+def sample(model: type[M], **changes: Any) -> M:
+    """The model's sample from events/samples, with some fields changed."""
+    path = Path(events.__file__).parent / "samples" / "views" / f"{model.__name__}.json"
+    return model.model_validate(json.loads(path.read_text()) | changes)
+
+
+def transfer_view(state: TransferState, share: float = 0.5, **changes: Any) -> views.TransferView:
+    """The sample transfer with its one hop, so far along and in this state."""
+    whole = sample(views.TransferView)
+    progress = whole.progress.model_copy(update={"bytes_done": int(share * 2**30), "bytes_total": 2**30})
+    hop_state = HopState(state.replace("partially_", ""))
+    problem = whole.hops[0].problem if hop_state is HopState.FAILED else None
+    update = {"state": hop_state, "progress": progress, "problem": problem, "failures": ()}
+    hop = whole.hops[0].model_copy(update=update | changes.pop("hop", {}))
+    return whole.model_copy(update={"state": state, "progress": progress, "hops": (hop,)} | changes)
+
+
+def problem(status: int, detail: str, advice: str = "") -> views.ProblemDetails:
+    return views.ProblemDetails(
+        type="urn:crosshaul:problem:some-kind", title="Some", status=status, detail=detail, advice=advice
+    )
+
+
+def id_token(serial: int, ends_in: float, groups: list[str]) -> str:
+    claims = {"exp": int(time.time() + ends_in), "cognito:groups": groups, "jti": str(serial)}
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{body}.c2ln"
+
+
+class FakeApi:
+    """What it holds may be changed by a test at any time; `asked` has every request it got."""
+
+    def __init__(self, port: int) -> None:
+        self.cognito = f"http://127.0.0.1:{port}"
+        self.url = f"{self.cognito}/local"
+        self.users = {"ana": "right"}
+        self.new_password_needed = False
+        self.token_life = 3600.0
+        self.tokens: set[str] = set()
+        self.refresh_tokens = {"refresh-1"}
+        self.agents = [sample(views.AgentView)]
+        self.entries = [sample(views.ListingView)]
+        self.stories: dict[str, list[views.TransferView]] = {}
+        """Transfer → how it looks at each further look; the last one stays."""
+        self.templates: dict[str, views.TemplateView] = {}
+        self.live_url: str | None = None
+        self.problems: list[views.ProblemDetails] = []
+        """Given as the next answers instead of what was asked for."""
+        self.hang_ups = 0
+        """How many of the next requests are cut off without an answer."""
+        self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
+        """(method, path with query, body, headers with small letters)"""
+
+    def issue(self, ends_in: float | None = None) -> str:
+        token = id_token(len(self.tokens), self.token_life if ends_in is None else ends_in, ["operator"])
+        self.tokens.add(token)
+        return token
+
+    def named(self, method: str, path: str) -> list[tuple[str, str, Any, dict[str, str]]]:
+        return [one for one in self.asked if one[0] == method and urlsplit(one[1]).path == path]
+
+    # Cognito
+
+    def sign_in(self, action: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if action == "RespondToAuthChallenge":
+            self.users[body["ChallengeResponses"]["USERNAME"]] = body["ChallengeResponses"]["NEW_PASSWORD"]
+            self.new_password_needed = False
+            return 200, self._tokens()
+        given = body["AuthParameters"]
+        if body["AuthFlow"] == "REFRESH_TOKEN_AUTH":
+            known = given["REFRESH_TOKEN"] in self.refresh_tokens
+            return (200, self._tokens(refresh=False)) if known else _NOT_AUTHORIZED
+        if self.users.get(given["USERNAME"]) != given["PASSWORD"]:
+            return _NOT_AUTHORIZED
+        if self.new_password_needed:
+            challenge = {"USER_ID_FOR_SRP": given["USERNAME"]}
+            return 200, {
+                "ChallengeName": "NEW_PASSWORD_REQUIRED", "Session": "s", "ChallengeParameters": challenge
+            }  # fmt: skip
+        return 200, self._tokens()
+
+    def _tokens(self, *, refresh: bool = True) -> dict[str, Any]:
+        result = {"IdToken": self.issue()} | ({"RefreshToken": "refresh-1"} if refresh else {})
+        return {"AuthenticationResult": result}
+
+    # The API
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        for verb, pattern, handle in _ROUTES:
+            if verb == method and (found := re.fullmatch(pattern, path)):
+                return handle(self, query, body, *map(unquote, found.groups()))
+        return 404, problem(404, f"no route {method} {path}")
+
+    def health(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        sign_in = {"region": "eu-central-1", "client_id": "client", "endpoint": self.cognito}
+        return 200, {"status": "ok", "stage": "local", "version": "0.1.0", "wire": 1, "sign_in": sign_in}
+
+    def list_agents(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, views.AgentsView(agents=tuple(self.agents))
+
+    def one_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        found = [agent for agent in self.agents if agent.agent_id == name]
+        return (200, found[0]) if found else (404, sample(views.ProblemDetails))
+
+    def enroll(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        request = requests.EnrollmentRequest.model_validate(body)
+        return 201, sample(views.EnrollmentView, agent_id=request.agent_id)
+
+    def remove_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        self.agents = [agent for agent in self.agents if agent.agent_id != name]
+        return 204, None
+
+    def browse(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        after = requests.BrowseRequest.model_validate(body).after
+        numbers = [None, *(page.next for page in self.entries)]
+        return 200, self.entries[numbers.index(after)]
+
+    def request_transfer(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        requests.TransferRequest.model_validate(body)
+        return 202, self._look(TRANSFER)
+
+    def list_transfers(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        found = [story[0] for story in self.stories.values()]
+        first = int(query.get("after", 0))
+        page = found[first : first + int(query["limit"])]
+        end = first + len(page)
+        return 200, views.TransfersView(transfers=tuple(page), next=str(end) if end < len(found) else None)
+
+    def one_transfer(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return (200, self._look(name)) if name in self.stories else (404, problem(404, f"no transfer {name}"))
+
+    def _look(self, name: str) -> views.TransferView:
+        story = self.stories[name]
+        return story.pop(0) if len(story) > 1 else story[0]
+
+    def steer(self, query: dict[str, str], body: Any, name: str, verb: str) -> tuple[int, Any]:
+        return 202, self.stories[name][0]
+
+    def live(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if self.live_url is None:
+            return 503, problem(503, "no live connection here")
+        topics = (f"crosshaul/local/agents/+/live/{query['transfer_id']}/+",)
+        return 200, sample(views.LiveView, url=self.live_url, topics=topics)
+
+    def list_templates(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, views.TemplatesView(templates=tuple(self.templates.values()))
+
+    def one_template(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        known = self.templates.get(name)
+        return (200, known) if known else (404, problem(404, f"no template is called {name}"))
+
+    def create_template(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 201, self._keep(body, 1)
+
+    def replace_template(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return 200, self._keep(body, self.templates[name].version + 1)
+
+    def remove_template(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        del self.templates[name]
+        return 204, None
+
+    def _keep(self, body: Any, version: int) -> views.TemplateView:
+        asked = dict(requests.TemplateRequest.model_validate(body))
+        named = {"template_id": asked.pop("name"), "version": version, "owner": "ana", "warnings": ()}
+        view = sample(views.TemplateView).model_copy(update=asked | named)
+        self.templates[view.template_id] = view
+        return view
+
+
+_NOT_AUTHORIZED = (400, {"__type": "NotAuthorizedException", "message": "Incorrect username or password."})
+_ONE = "([^/]+)"
+_ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
+    ("GET", "/health", FakeApi.health),
+    ("GET", "/agents", FakeApi.list_agents),
+    ("POST", "/agents/enrollments", FakeApi.enroll),
+    ("GET", f"/agents/{_ONE}", FakeApi.one_agent),
+    ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),
+    ("POST", f"/agents/{_ONE}/browse", FakeApi.browse),
+    ("POST", "/transfers", FakeApi.request_transfer),
+    ("GET", "/transfers", FakeApi.list_transfers),
+    ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
+    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry)", FakeApi.steer),
+    ("GET", "/live", FakeApi.live),
+    ("GET", "/templates", FakeApi.list_templates),
+    ("POST", "/templates", FakeApi.create_template),
+    ("GET", f"/templates/{_ONE}", FakeApi.one_template),
+    ("PUT", f"/templates/{_ONE}", FakeApi.replace_template),
+    ("DELETE", f"/templates/{_ONE}", FakeApi.remove_template),
+]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    fake: FakeApi
+
+    def _serve(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length) or b"null")
+        if target := self.headers.get("X-Amz-Target"):
+            return self._answer(*self.fake.sign_in(target.rpartition(".")[2], body))
+        path = self.path.removeprefix("/local")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.fake.asked.append((self.command, path, body, headers))
+        if self.fake.hang_ups:
+            self.fake.hang_ups -= 1
+            self.close_connection = True
+            return None
+        return self._answer(*self._decide(path, body))
+
+    def _decide(self, path: str, body: Any) -> tuple[int, Any]:
+        parts = urlsplit(path)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if parts.path != "/health" and token not in self.fake.tokens:
+            return 401, {"message": "Unauthorized"}
+        if self.fake.problems:
+            refusal = self.fake.problems.pop(0)
+            return refusal.status, refusal
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        return self.fake.answer(self.command, parts.path, query, body)
+
+    def _answer(self, status: int, value: Any) -> None:
+        said = value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value)
+        raw = b"" if value is None else said.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(raw)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815  (the standard library's names)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing: stderr is the command's."""
+
+
+@contextmanager
+def fake_api() -> Iterator[FakeApi]:
+    """A fake on a free loopback port, as long as the block lasts."""
+    handler = type("Handler", (_Handler,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    handler.fake = FakeApi(server.server_port)  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield handler.fake  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,173 @@
+"""The command as a whole: help, exit codes, imports, and the words it shares with the wire."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from agent.cli import cp, text
+from agent.cli.errors import Exit, Trouble, code_for_status
+from events.options import Options
+from tests.unit.cli.conftest import Run
+
+CROSSHAUL = [sys.executable, "-c", "from agent.cli.main import main; main()"]
+
+
+def shell(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a process of its own."""
+    return subprocess.run(
+        [*CROSSHAUL, *arguments],
+        env=os.environ | {"CROSSHAUL_HOME": str(home)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_has_the_exit_codes(run: Run) -> None:
+    said = run("--help")
+    for code in Exit:
+        assert f" {code.value}  " in said.out
+    assert run("-h").out == said.out
+
+
+def test_help_of_cp_explains_the_slash(run: Run) -> None:
+    assert "raw itself, as /archive/raw" in run("cp", "--help").out
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").out.startswith("crosshaul 0.")
+
+
+@pytest.mark.parametrize("name", ["frobnicate", "--frobnicate"])
+def test_unknown_words_are_wrong_usage(run: Run, name: str) -> None:
+    assert run(name).code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "banned"),
+    [
+        (["--help"], "httpx pydantic yaml awscrt rich.console agent.link"),
+        (["transfers"], "awscrt agent.link agent.live_link"),
+    ],
+)
+def test_what_is_not_needed_is_not_imported(tmp_path: Path, arguments: list[str], banned: str) -> None:
+    program = (
+        "import sys, atexit\n"
+        f"atexit.register(lambda: print([m for m in {banned.split()!r} if m in sys.modules]))\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "from agent.cli.main import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"CROSSHAUL_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_terminal_without_unicode_gets_escapes_not_a_traceback(tmp_path: Path) -> None:
+    done = shell("--help", home=tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_mistake_of_our_own_is_one_line_unless_asked_for_more(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from agent.cli import main, session\n"
+        "def load(): raise ZeroDivisionError('oh')\n"
+        "session.load = load\n"
+        "main.main()\n"
+    )
+    run_ = [sys.executable, "-c", program]
+    short = subprocess.run([*run_, "whoami"], capture_output=True, text=True, check=False)
+    assert short.returncode == Exit.BUG
+    assert short.stderr.splitlines() == [
+        "error: a mistake in crosshaul itself: ZeroDivisionError: oh",
+        "`crosshaul --debug …` shows where; please report it.",
+    ]
+    long = subprocess.run([*run_, "--debug", "whoami"], capture_output=True, text=True, check=False)
+    assert "Traceback" in long.stderr
+
+
+def test_debug_shows_where_a_trouble_came_from(tmp_path: Path) -> None:
+    done = shell("--debug", "whoami", home=tmp_path)
+    assert "NotSignedIn" in done.stderr
+    assert done.returncode
+
+
+def test_choices_are_those_of_the_wire() -> None:
+    offered = {
+        "overwrite": cp.Overwrite,
+        "verify": cp.Verify,
+        "symlinks": cp.Symlinks,
+        "if_offline": cp.IfOffline,
+    }
+    for name, choices in offered.items():
+        assert get_args(choices) == get_args(Options.model_fields[name].annotation)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, 2), (401, 3), (403, 3), (404, 4), (409, 6), (412, 6), (422, 2), (429, 6), (500, 5), (504, 5)],
+)
+def test_every_status_has_its_exit_code(status: int, code: int) -> None:
+    assert code_for_status(status) == code
+
+
+@pytest.mark.parametrize(
+    ("typed", "count"),
+    [("50M", 50 * 2**20), ("1.5g", 3 * 2**29), ("2KiB/s", 2048), ("7", 7), ("1 TB", 2**40)],
+)
+def test_sizes_are_read(typed: str, count: int) -> None:
+    assert text.read_size(typed) == count
+
+
+@pytest.mark.parametrize("typed", ["", "M", "-5M", "5X", "5 0M"])
+def test_what_is_no_size_is_refused(typed: str) -> None:
+    with pytest.raises(Trouble, match="not a size"):
+        text.read_size(typed)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (None, "–"),
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (2**20 - 1, "1.0 MiB"),
+        (2**60, "1024.0 PiB"),
+    ],
+)
+def test_sizes_are_told(count: int | None, words: str) -> None:
+    assert text.size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-3, "0 s"), (59, "59 s"), (3600, "1 h"), (90061, "1 d 1 h"), (61.9, "1 min 1 s")]
+)
+def test_spans(seconds: float, words: str) -> None:
+    assert text.span(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("Zoë – 名前 👩‍💻", "Zoë – 名前 👩‍💻"),
+        ("a\tb\nc", r"a\tb\nc"),
+        ("\x1b[31m\x9b0m\x7f", r"\x1b[31m\x9b0m\x7f"),
+        ("\udcff\ud800", r"\xff\ud800"),
+        ("a\u2028b\u202e", r"a\u2028b\u202e"),
+    ],
+)
+def test_names_are_shown_without_their_powers(raw: str, shown: str) -> None:
+    assert text.clean(raw) == shown

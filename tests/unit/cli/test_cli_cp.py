@@ -1,0 +1,250 @@
+"""Asking for a transfer and watching it to its end."""
+
+import json
+
+import pytest
+
+from agent.cli import watch
+from agent.cli.progress import Picture, fraction, share
+from agent.cli.screen import drawn
+from events.progress import Live, Progress
+from events.states import TransferState
+from tests.fakes_api import NOW, TRANSFER, FakeApi, problem, transfer_view
+from tests.unit.cli.conftest import Run
+
+ENDS = ("server-b:/data/raw/", "server-c:/archive/")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_POLL", 0.01)
+    monkeypatch.setattr("agent.cli.api._PAUSES", (0.0, 0.0))
+
+
+def test_cp_asks_and_tells_what_to_do_next(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.QUEUED)]
+    said = run("cp", *ENDS, "s3://bucket/x/", "--chain", "--bwlimit", "50M", "--streams", "4")
+    assert said.code == 0, said
+    assert f"crosshaul show {TRANSFER} --watch" in said.out
+    method, path, body, headers = signed_in.asked[-1]
+    assert (method, path) == ("POST", "/transfers")
+    assert body["shape"] == "chain"
+    assert len(body["destinations"]) == 2
+    assert body["options"]["bandwidth_limit"] == 50 * 2**20
+    assert body["options"]["streams"] == 4
+    assert len(headers["idempotency-key"]) == 36
+
+
+def test_a_cut_connection_is_tried_again_with_the_same_key(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.QUEUED)]
+    signed_in.hang_ups = 1
+    assert run("cp", *ENDS).code == 0
+    first, second = signed_in.named("POST", "/transfers")
+    assert first[3]["idempotency-key"] == second[3]["idempotency-key"]
+
+
+def test_a_connection_that_stays_cut_is_exit_code_5(signed_in: FakeApi, run: Run) -> None:
+    signed_in.hang_ups = 99
+    said = run("cp", *ENDS)
+    assert said.code == 5
+    assert len(signed_in.asked) == 3
+
+
+def test_a_busy_api_is_asked_again(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.QUEUED)]
+    signed_in.problems = [problem(503, "busy")]
+    assert run("cp", *ENDS).code == 0
+
+
+def test_a_refusal_comes_with_its_advice(signed_in: FakeApi, run: Run) -> None:
+    signed_in.problems = [problem(409, "server-c is offline", "Leave out --if-offline refuse to wait.")]
+    said = run("cp", *ENDS, "--if-offline", "refuse")
+    assert said.code == 6
+    assert said.out == ""
+    assert said.err.splitlines() == ["error: server-c is offline", "Leave out --if-offline refuse to wait."]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("server-b:/data",),
+        ("./here", "server-c:/archive/"),
+        ("server-b:/a/../b", "server-c:/archive/"),
+        ("server-b:/data", "Server:/archive/"),
+        ("server-b:/data/\udcff", "server-c:/archive/"),
+        (*ENDS, "--bwlimit", "fast"),
+        (*ENDS, "--bwlimit", "10"),
+        (*ENDS, "--overwrite", "maybe"),
+        (*ENDS, "--streams", "99"),
+        (*ENDS, "--frobnicate"),
+    ],
+)
+def test_what_is_typed_wrongly_is_never_sent(signed_in: FakeApi, run: Run, wrong: tuple[str, ...]) -> None:
+    said = run("cp", *wrong)
+    assert said.code == 2
+    assert said.err
+    assert "Traceback" not in said.err
+    assert signed_in.asked == []
+
+
+def test_watching_to_a_good_end(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [
+        transfer_view(TransferState.QUEUED, 0),
+        transfer_view(TransferState.RUNNING, 0.25),
+        transfer_view(TransferState.RUNNING, 0.75),
+        transfer_view(TransferState.SUCCEEDED, 1),
+    ]
+    said = run("cp", *ENDS, "--watch")
+    assert said.code == 0, said
+    lines = said.out.splitlines()
+    assert lines[0] == f"Transfer {TRANSFER}"
+    assert lines[1].startswith("running: 25%, 256.0 MiB of 1.0 GiB, 2,100 of 3,002 files, 100.0 MiB/s")
+    assert lines[2].startswith("succeeded: 100%")
+    assert lines[3].startswith("Everything arrived: 100%, 1.0 GiB of 1.0 GiB")
+    assert len(lines) == 4
+    assert "no live connection" in said.err
+    assert "\x1b" not in said.out + said.err
+
+
+def test_watching_to_a_bad_end_shows_the_problem_with_its_advice(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [
+        transfer_view(TransferState.RUNNING, 0.25),
+        transfer_view(TransferState.RUNNING, 0.25),
+        transfer_view(TransferState.FAILED, 0.25),
+    ]
+    said = run("cp", *ENDS, "-w")
+    assert said.code == 1
+    assert "server-c has no room left in /archive" in said.out
+    assert "→ Free some space there" in said.out
+    assert f"error: transfer {TRANSFER} failed" in said.err
+
+
+@pytest.mark.parametrize("state", [TransferState.PARTIALLY_FAILED, TransferState.CANCELLED])
+def test_no_other_end_is_a_good_one(signed_in: FakeApi, run: Run, state: TransferState) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(state, 0.25)]
+    assert run("cp", *ENDS, "-w").code == 1
+
+
+def test_watch_with_json_keeps_stdout_for_the_answer(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.SUCCEEDED, 1)]
+    said = run("cp", *ENDS, "--watch", "--json")
+    assert said.code == 0
+    assert json.loads(said.out)["transfer_id"] == TRANSFER
+    assert "succeeded: 100%" in said.err
+
+
+def test_a_watch_survives_an_api_that_is_away_for_a_while(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.SUCCEEDED, 1)]
+    away = [problem(500, "away")] * 4  # the live connection, then three looks
+    signed_in.problems = away
+    said = run("show", TRANSFER, "--watch")
+    assert said.code == 0, said
+    assert said.err.count("the API does not answer") == 1
+
+
+def test_a_watch_gives_up_in_the_end(signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_PATIENCE", 0.05)
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
+    signed_in.problems = [problem(500, "away")] * 10_000
+    said = run("show", TRANSFER, "--watch")
+    assert said.code == 5
+
+
+def test_ctrl_c_leaves_the_transfer_alone(
+    signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch, "_listen", interrupt)
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
+    said = run("cp", *ENDS, "-w")
+    assert said.code == 130
+    assert "goes on" in said.err
+    assert f"crosshaul cancel {TRANSFER}" in said.err
+    assert signed_in.named("POST", f"/transfers/{TRANSFER}/cancel") == []
+
+
+# How live messages and looks become one picture
+
+
+def heard(attempt: int, done: int, second: int = 5) -> Live:
+    progress = Progress(bytes_done=done, bytes_total=2**30, bytes_per_second=7)
+    hop_id = f"{TRANSFER}-0"
+    at = NOW.replace(second=second)
+    return Live(transfer_id=TRANSFER, hop_id=hop_id, attempt=attempt, at=at, progress=progress)
+
+
+def picture(state: TransferState = TransferState.RUNNING) -> Picture:
+    return Picture(transfer_view(state, 0.5, hop={"attempt": 2}))
+
+
+def test_live_progress_is_nearer_to_now_than_the_last_look() -> None:
+    seen = picture()
+    seen.heard(heard(2, 600 * 2**20))
+    assert seen.total.bytes_done == 600 * 2**20
+    assert seen.total.bytes_per_second == 7
+
+
+def test_live_progress_of_an_older_attempt_is_ignored() -> None:
+    seen = picture()
+    seen.heard(heard(1, 900 * 2**20))
+    assert seen.total.bytes_done == 2**29
+
+
+def test_late_and_reordered_live_messages_do_not_go_back() -> None:
+    seen = picture()
+    seen.heard(heard(2, 700 * 2**20, second=9))
+    seen.heard(heard(2, 600 * 2**20, second=8))
+    assert seen.total.bytes_done == 700 * 2**20
+    seen.heard(heard(2, 100, second=10))
+    assert seen.total.bytes_done == 2**29
+
+
+def test_a_newer_attempt_is_believed_before_the_next_look() -> None:
+    seen = picture()
+    seen.heard(heard(3, 100))
+    assert seen.total.bytes_done == 100
+
+
+def test_what_has_ended_is_as_the_table_says() -> None:
+    seen = picture(TransferState.SUCCEEDED)
+    seen.heard(heard(2, 900 * 2**20))
+    assert seen.total.bytes_done == 2**29
+    assert seen.total.bytes_per_second == 0
+
+
+@pytest.mark.parametrize(
+    ("progress", "part", "words"),
+    [
+        (Progress(), None, "–"),
+        (Progress(bytes_done=999_999, bytes_total=1_000_000), 0.999999, "99%"),
+        (Progress(bytes_total=0, files_done=1, files_total=2), 0.5, "50%"),
+        (Progress(bytes_total=0, files_total=0), None, "–"),
+        (Progress(bytes_done=9, bytes_total=8), 1.0, "100%"),
+    ],
+)
+def test_shares(progress: Progress, part: float | None, words: str) -> None:
+    assert fraction(progress) == part
+    assert share(progress) == words
+
+
+@pytest.mark.parametrize("width", [20, 60, 100])
+def test_bars_fit_the_terminal_and_keep_names_harmless(width: int) -> None:
+    import io
+
+    from rich.cells import cell_len
+    from rich.console import Console
+
+    seen = picture()
+    progress = Progress(bytes_done=5, bytes_total=10, current="\x1b]0;title\x07 [red]名前[/red]" * 5)
+    hop = seen.view.hops[0].model_copy(update={"progress": progress, "problem": None})
+    seen.polled(seen.view.model_copy(update={"hops": (hop,) * 9}))
+    file = io.StringIO()
+    console = Console(file=file, width=width, markup=False, emoji=False, highlight=False)
+    console.print(drawn(seen, width, height=11))
+    lines = file.getvalue().splitlines()
+    assert len(lines) <= 11
+    assert all(cell_len(line) <= width for line in lines)
+    assert "\x1b" not in file.getvalue()
+    assert "and 6 more" in file.getvalue()

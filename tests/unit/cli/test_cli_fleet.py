@@ -1,0 +1,128 @@
+"""`agents` and `browse`."""
+
+import json
+
+from events import views
+from events.reports import Entry, RootState
+from tests.fakes_api import FakeApi, problem, sample
+from tests.unit.cli.conftest import Run
+
+
+def test_agents_are_listed_with_what_one_asks_first(signed_in: FakeApi, run: Run) -> None:
+    said = run("agents")
+    titles, first, second = said.out.splitlines()[:3]
+    assert titles.split() == ["NAME", "STATUS", "HOST", "ROOTS", "FREE", "HEARTBEAT", "RUNNING"]
+    assert "server-b" in first
+    assert "online" in first
+    assert "b.example.org (10.0.0.2)" in first
+    assert "/data ro" in first
+    assert "465.8 GiB" in first
+    assert "/primary rw" in second
+
+
+def test_an_empty_fleet_says_how_to_begin(signed_in: FakeApi, run: Run) -> None:
+    signed_in.agents = []
+    assert "agents enroll" in run("agents").out
+
+
+def test_json_is_what_the_api_said(signed_in: FakeApi, run: Run) -> None:
+    answer = json.loads(run("agents", "--json").out)
+    assert answer["agents"] == [signed_in.agents[0].model_dump(mode="json")]
+
+
+def test_enroll_prints_the_line_for_the_host_and_the_token(signed_in: FakeApi, run: Run) -> None:
+    said = run("agents", "enroll", "server-d", "--tag", "site=köln", "--tag", "rack=", "--expires", "2h")
+    assert said.code == 0, said
+    assert "crosshaul agent register --api https://" in said.out
+    assert "Zk3v9q0d7m2x8c5n1b6za" in said.out
+    body = signed_in.asked[-1][2]
+    assert body == {"agent_id": "server-d", "tags": {"site": "köln", "rack": ""}, "expires_in": 7200}
+
+
+def test_enroll_refuses_what_is_typed_wrongly_before_it_asks(signed_in: FakeApi, run: Run) -> None:
+    for wrong in (
+        ("Server D",),
+        ("d", "--tag", "site"),
+        ("d", "--expires", "soon"),
+        ("d", "--expires", "1s"),
+    ):
+        said = run("agents", "enroll", *wrong)
+        assert said.code == 2, said
+    assert signed_in.asked == []
+
+
+def test_remove_asks_and_takes_no_for_an_answer(signed_in: FakeApi, run: Run) -> None:
+    said = run("agents", "remove", "server-b")
+    assert said.code == 2
+    assert "--yes" in said.err
+    assert signed_in.agents
+
+
+def test_remove_with_yes(signed_in: FakeApi, run: Run) -> None:
+    assert run("agents", "remove", "server-b", "--yes").code == 0
+    assert signed_in.agents == []
+
+
+def test_an_unknown_agent_is_exit_code_4_with_the_apis_advice(signed_in: FakeApi, run: Run) -> None:
+    said = run("agents", "remove", "server-x", "--yes")
+    assert said.code == 4
+    assert said.err.splitlines() == [
+        "error: no agent is called server-x (destinations.0: no such agent)",
+        "See `crosshaul agents` for those that are known.",
+    ]
+
+
+def test_browse_lists_like_ls(signed_in: FakeApi, run: Run) -> None:
+    entries = (
+        Entry(name="raw", type="directory"),
+        Entry(name="Zoë – take 2.mov", type="file", size=3 * 2**20),
+        Entry(name="latest", type="symlink", size=11),
+    )
+    signed_in.entries = [sample(views.ListingView).model_copy(update={"entries": entries, "next": None})]
+    said = run("browse", "server-b:/data")
+    lines = [line.split() for line in said.out.splitlines()]
+    assert lines[0] == ["SIZE", "MODIFIED", "NAME"]
+    assert lines[1][-1] == "raw/"
+    assert lines[2] == ["3.0", "MiB", "–", "Zoë", "–", "take", "2.mov"]
+    assert lines[3][-1] == "latest@"
+
+
+def test_browse_tells_of_more_and_all_fetches_it(signed_in: FakeApi, run: Run) -> None:
+    page = sample(views.ListingView)
+    first = page.model_copy(update={"entries": (Entry(name="a", type="file", size=0),), "next": "a"})
+    last = page.model_copy(update={"entries": (Entry(name="b", type="file", size=0),), "next": None})
+    signed_in.entries = [first, last]
+    assert "--all" in run("browse", "server-b:/data").err
+    both = run("browse", "server-b:/data", "--all")
+    assert [line.split()[-1] for line in both.out.splitlines()] == ["NAME", "a", "b"]
+    assert both.err == ""
+    assert len({one[3]["idempotency-key"] for one in signed_in.asked}) == len(signed_in.asked)
+
+
+def test_a_file_name_cannot_drive_the_terminal(signed_in: FakeApi, run: Run) -> None:
+    evil = "\x1b[2Jgone\r\n\u202etxt.exe [bold]loud[/bold] :smile:"
+    entries = (Entry(name=evil, type="file", size=1),)
+    signed_in.entries = [sample(views.ListingView).model_copy(update={"entries": entries, "next": None})]
+    said = run("browse", "server-b:/data")
+    assert r"\x1b[2Jgone\r\n\u202etxt.exe [bold]loud[/bold] :smile:" in said.out
+    assert "\x1b" not in said.out
+
+
+def test_browse_wants_an_agent_and_a_path(signed_in: FakeApi, run: Run) -> None:
+    for wrong in ("server-b", "server-b:data", "/data", "s3://bucket/x", "server-b:/a/../b"):
+        assert run("browse", wrong).code == 2
+
+
+def test_an_agent_that_does_not_answer_is_exit_code_5(signed_in: FakeApi, run: Run) -> None:
+    signed_in.problems = [problem(504, "server-b did not answer within 8 s", "See that its agent runs.")]
+    said = run("browse", "server-b:/data")
+    assert said.code == 5
+    assert said.err.splitlines() == ["error: server-b did not answer within 8 s", "See that its agent runs."]
+
+
+def test_roots_that_are_not_there_have_no_free_space(signed_in: FakeApi, run: Run) -> None:
+    gone = RootState(path="/gone", access="rw")
+    signed_in.agents = [sample(views.AgentView).model_copy(update={"roots": (gone,), "last_heartbeat": None})]
+    row = run("agents").out.splitlines()[1]
+    assert "never" in row
+    assert "–" in row

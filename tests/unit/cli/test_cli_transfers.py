@@ -1,0 +1,173 @@
+"""`transfers`, `show` and the verbs; `templates`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from events.states import TransferState
+from tests.fakes_api import TRANSFER, FakeApi, transfer_view
+from tests.unit.cli.conftest import Run
+
+TEMPLATES = """\
+name: new-videos
+trigger: {bucket: media-uploads, prefix: new-videos/}
+destinations: [server-b:/primary/storage/, server-d:/backup/storage/]
+shape: chain
+---
+name: stills
+description: "Pictures: every one"
+trigger: {bucket: media-uploads, prefix: stills/, suffix: .jpg}
+destinations: [s3://archive/stills/]
+options: {verify: reread}
+---
+"""
+
+
+def other(number: int) -> str:
+    return f"k3v9{number:016}"
+
+
+def test_transfers_are_listed(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING, 0.75)]
+    said = run("transfers", "--status", "running", "--agent", "server-b", "--since", "2h")
+    row = said.out.splitlines()[1]
+    assert row.split()[:3] == [TRANSFER, "running", "75%"]
+    assert "server-b:/data/videos/raw/" in row
+    assert "server-c:/archive/processed/" in row
+    path = signed_in.asked[-1][1]
+    assert "status=running" in path
+    assert "agent=server-b" in path
+    assert "since=20" in path
+
+
+def test_no_transfers(signed_in: FakeApi, run: Run) -> None:
+    assert run("transfers").out == "No transfers.\n"
+
+
+def test_all_reads_every_page(signed_in: FakeApi, run: Run) -> None:
+    for number in range(5):
+        view = transfer_view(TransferState.SUCCEEDED, transfer_id=other(number))
+        signed_in.stories[other(number)] = [view]
+    first = run("transfers", "--limit", "2")
+    assert len(first.out.splitlines()) == 3
+    assert "--all" in first.err
+    assert len(run("transfers", "--limit", "2", "--all").out.splitlines()) == 6
+    answer = json.loads(run("transfers", "--limit", "2", "--json").out)
+    assert len(answer["transfers"]) == 2
+    assert answer["next"] == "2"
+
+
+@pytest.mark.parametrize("wrong", [("--status", "done"), ("--since", "yesterday"), ("--limit", "0")])
+def test_wrong_filters(signed_in: FakeApi, run: Run, wrong: tuple[str, str]) -> None:
+    assert run("transfers", *wrong).code == 2
+
+
+def test_show_tells_all(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.FAILED, 0.75)]
+    said = run("show", TRANSFER)
+    for words in (
+        f"Transfer {TRANSFER}  failed",
+        "from  server-b:/data/videos/raw/",
+        "to    server-c:/archive/processed/",
+        "asked for by ana@example.org",
+        "Hop 0  failed",
+        "direct, dialled 10.0.0.2:4460, attempt 3",
+        "75%, 768.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged)",
+        "server-c has no room left in /archive",
+        "→ Free some space there",
+        "Timeline",
+        "hop 0 failed: server-c has no room left",
+    ):
+        assert words in said.out, said
+    assert "1 file more that did not arrive" in said.out
+
+
+def test_show_names_single_files_that_did_not_arrive(signed_in: FakeApi, run: Run) -> None:
+    failures = transfer_view(TransferState.FAILED).hops[0].problem
+    hop = {"failures": (failures,) * 12, "failures_total": 40}
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.PARTIALLY_FAILED, hop=hop)]
+    said = run("show", TRANSFER)
+    assert "and 30 files more that did not arrive" in said.out
+
+
+def test_first_letters_find_a_transfer(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
+    assert f"Transfer {TRANSFER}" in run("show", "k3v").out
+    assert run("show", "zzz").code == 4
+    signed_in.stories[other(1)] = [transfer_view(TransferState.RUNNING, transfer_id=other(1))]
+    said = run("cancel", "k3v")
+    assert said.code == 2
+    assert TRANSFER in said.err
+    assert signed_in.named("POST", f"/transfers/{TRANSFER}/cancel") == []
+
+
+def test_an_unknown_transfer(signed_in: FakeApi, run: Run) -> None:
+    said = run("show", other(7))
+    assert said.code == 4
+    assert said.err.startswith(f"error: no transfer {other(7)}")
+
+
+@pytest.mark.parametrize("verb", ["cancel", "pause", "resume", "retry"])
+def test_verbs(signed_in: FakeApi, run: Run, verb: str) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
+    said = run(verb, TRANSFER)
+    assert said.code == 0
+    assert TRANSFER in said.out
+    ((_, _, _, headers),) = signed_in.named("POST", f"/transfers/{TRANSFER}/{verb}")
+    assert headers["idempotency-key"]
+
+
+def test_apply_creates_then_leaves_then_updates(signed_in: FakeApi, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "templates.yaml"
+    file.write_text(TEMPLATES)
+    assert run("templates", "apply", str(file)).out == "new-videos: created\nstills: created\n"
+    assert run("templates", "apply", str(file)).out == "new-videos: unchanged\nstills: unchanged\n"
+    file.write_text(TEMPLATES.replace("reread", "transfer"))
+    assert run("templates", "apply", str(file)).out == "new-videos: unchanged\nstills: updated\n"
+    assert signed_in.templates["stills"].version == 2
+
+
+def test_apply_reads_stdin(signed_in: FakeApi, run: Run) -> None:
+    assert run("templates", "apply", "-", given=TEMPLATES).code == 0
+    assert set(signed_in.templates) == {"new-videos", "stills"}
+
+
+def test_apply_changes_nothing_if_one_document_is_wrong(signed_in: FakeApi, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "templates.yaml"
+    file.write_text(TEMPLATES.replace("s3://archive/stills/", "s3://archive/stills"))
+    said = run("templates", "apply", str(file))
+    assert said.code == 2
+    assert "document 2" in said.err
+    assert "end it with /" in said.err
+    assert signed_in.asked == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "just words", "{", "- a\n- b", TEMPLATES.replace("stills\n", "new-videos\n", 1)]
+)
+def test_apply_explains_what_is_no_template(signed_in: FakeApi, run: Run, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "templates.yaml"
+    file.write_text(text)
+    said = run("templates", "apply", str(file))
+    assert said.code == 2
+    assert len(said.err.splitlines()) == 2
+    assert signed_in.asked == []
+
+
+def test_apply_of_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    assert run("templates", "apply", str(tmp_path / "none.yaml")).code == 2
+
+
+def test_templates_are_listed_shown_and_removed(signed_in: FakeApi, run: Run) -> None:
+    assert "templates apply" in run("templates").out
+    run("templates", "apply", "-", given=TEMPLATES)
+    listed = run("templates").out
+    assert "s3://media-uploads/stills/*.jpg" in listed
+    assert "server-b:/primary/storage/ → server-d:/backup/storage/" in listed
+    shown = run("templates", "show", "stills")
+    assert run("templates", "apply", "-", given=shown.out).out == "stills: unchanged\n"
+    assert run("templates", "remove", "stills").code == 2
+    assert run("templates", "remove", "stills", "--yes").code == 0
+    assert set(signed_in.templates) == {"new-videos"}
+    assert run("templates", "show", "stills").code == 4
