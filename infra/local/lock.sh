@@ -11,7 +11,12 @@ compile() {
 }
 
 compile pyproject.toml --output-file locks/agent.txt
-compile --group lambdas --output-file locks/lambdas.txt
+# Chalice is only the routing layer in a function: what its command line needs stays out of the bundle.
+unused=()
+for name in ansicon blessed click editor inquirer jinxed packaging pip pyyaml readchar runs setuptools wcwidth wheel xmod; do
+  unused+=(--no-emit-package "$name")
+done
+compile --group lambdas "${unused[@]}" --output-file locks/lambdas.txt
 compile pyproject.toml --group lambdas --group infra --group dev --output-file locks/dev.txt
 compile --group cloud --output-file locks/cloud.txt
 compile --group node --output-file locks/node.txt

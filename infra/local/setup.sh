@@ -60,6 +60,11 @@ make_cloud() {
 }
 
 make_node() {
+  make_node_itself
+  make_cdk
+}
+
+make_node_itself() {
   current node locks/node.txt && [ -x "$(cat "$home/node.path" 2>/dev/null)" ] && return
   local found; found=$(command -v node || true)
   if [ -n "$found" ] && command -v npm >/dev/null &&
@@ -71,6 +76,17 @@ make_node() {
     echo "$PWD/$home/node-env/bin/node" > "$home/node.path"
   fi
   made node locks/node.txt
+}
+
+# The CDK command line, in the very version of infra/local/package-lock.json.
+make_cdk() {
+  local here=infra/local
+  current cdk "$here/package.json" "$here/package-lock.json" && [ -d "$home/cdk/node_modules" ] && return
+  say "installing the CDK command line"
+  mkdir -p "$home/cdk"
+  cp "$here/package.json" "$here/package-lock.json" "$home/cdk/"
+  with_node npm ci --prefix "$home/cdk" --no-audit --no-fund --loglevel error >&2
+  made cdk "$here/package.json" "$here/package-lock.json"
 }
 
 with_node() { PATH="$(dirname "$(cat "$home/node.path")"):$PATH" "$@"; }

@@ -1,0 +1,131 @@
+"""Who may do what: each function's plan turned into statements as narrow as AWS allows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from events.topics import Topics
+from infra.fleet import iot_arn
+from infra.stage import Stage
+from infra.store import Tables
+
+if TYPE_CHECKING:
+    from infra.functions import Plan
+
+TABLE_ACTIONS = {
+    "get": "dynamodb:GetItem",
+    "query": "dynamodb:Query",
+    "batch": "dynamodb:BatchGetItem",
+    "put": "dynamodb:PutItem",
+    "update": "dynamodb:UpdateItem",
+    "delete": "dynamodb:DeleteItem",
+    "check": "dynamodb:ConditionCheckItem",
+}
+"""There is no word for Scan."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Everything that functions may be let at."""
+
+    stage: Stage
+    tables: Tables
+    key: kms.Key
+    bus: events.EventBus
+    roles: tuple[iam.Role, ...]
+    """Object and live role: whoever lends their credentials assumes them."""
+
+    def grant(self, plan: "Plan", function: lambda_.Function) -> None:
+        """Put what the plan asks for into the function's role."""
+        statements = [one for name, words in plan.tables.items() for one in self._table(name, words.split())]
+        statements += self._commands(function) if plan.signs else []
+        statements += self._enrollment(function) if plan.enrolls else []
+        statements += [_allow(["events:PutEvents"], self.bus.event_bus_arn)] if plan.tells else []
+        statements += (
+            [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.lends else []
+        )
+        for statement in statements:
+            function.add_to_role_policy(statement)
+
+    def _table(self, name: str, words: list[str]) -> Iterator[iam.PolicyStatement]:
+        """The actions on the table itself; queries go to its indexes too, each by its name."""
+        yield _allow([TABLE_ACTIONS[word] for word in words], self.tables.by_setting[name].table_arn)
+        indexes = self.tables.index_arns(name)
+        if "query" in words and indexes:
+            yield _allow(["dynamodb:Query"], *indexes)
+
+    def _commands(self, scope: lambda_.Function) -> list[iam.PolicyStatement]:
+        commands = iot_arn(scope, f"topic/{Topics(self.stage.name).commands('*')}")
+        return [
+            _allow(["kms:Sign", "kms:GetPublicKey"], self.key.key_arn),
+            _allow(["iot:Publish"], commands),
+            _allow(["iot:DescribeEndpoint"], "*"),
+        ]
+
+    def _enrollment(self, scope: lambda_.Function) -> list[iam.PolicyStatement]:
+        things, certificates = iot_arn(scope, "thing/*"), iot_arn(scope, "cert/*")
+        return [
+            _allow(["iot:CreateCertificateFromCsr"], "*"),
+            _allow([f"iot:{verb}" for verb in _THING_VERBS], things),
+            _allow([f"iot:{verb}" for verb in _CERTIFICATE_VERBS], certificates),
+        ]
+
+
+_THING_VERBS = (
+    "CreateThing",
+    "DeleteThing",
+    "DescribeThing",
+    "ListThingPrincipals",
+    "AttachThingPrincipal",
+    "DetachThingPrincipal",
+)
+_CERTIFICATE_VERBS = (
+    "UpdateCertificate",
+    "DeleteCertificate",
+    "AttachPolicy",
+    "DetachPolicy",
+    "ListAttachedPolicies",
+)
+
+
+def _allow(actions: list[str], *resources: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=actions, resources=list(resources))
+
+
+def lent_roles(
+    scope: Construct, stage: Stage, buckets: Sequence[str], lender: iam.IRole
+) -> tuple[iam.Role, iam.Role]:
+    """The object role, for a hop's S3 credentials, and the live role, for a console that listens.
+
+    Only `lender` may assume them, and narrows them by a session policy each time.
+    """
+    trusted = iam.ArnPrincipal(lender.role_arn)
+    objects = iam.Role(scope, "Objects", assumed_by=trusted, max_session_duration=Duration.hours(1))
+    objects.add_to_policy(_allow(list(_BUCKET_ACTIONS), *buckets))
+    objects.add_to_policy(_allow(list(_OBJECT_ACTIONS), *(f"{bucket}/*" for bucket in buckets)))
+    live = iam.Role(scope, "Live", assumed_by=trusted, max_session_duration=Duration.hours(1))
+    topics = f"crosshaul/{stage.name}/agents"
+    live.add_to_policy(_allow(["iot:Connect"], iot_arn(scope, f"client/{LIVE_CLIENT}*")))
+    live.add_to_policy(_allow(["iot:Subscribe"], iot_arn(scope, f"topicfilter/{topics}/+/live/*")))
+    live.add_to_policy(_allow(["iot:Receive"], iot_arn(scope, f"topic/{topics}/*/live/*")))
+    return objects, live
+
+
+LIVE_CLIENT = "live-"
+"""How the MQTT client ids of those who only listen begin."""
+
+_BUCKET_ACTIONS = ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketLocation")
+_OBJECT_ACTIONS = (
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3:PutObject",
+    "s3:AbortMultipartUpload",
+    "s3:ListMultipartUploadParts",
+)

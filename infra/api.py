@@ -1,0 +1,123 @@
+"""The HTTP API: one resource and method for every route that the Chalice app knows, so they cannot drift."""
+
+import json
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_cognito as cognito
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.stage import Stage
+from lambdas.api.app import OPEN_ROUTES, app
+
+STAGE = "v1"
+BURST, RATE = 200, 100
+"""Requests at once, and a second, for everyone together."""
+CORS = {
+    "Access-Control-Allow-Origin": "'*'",
+    "Access-Control-Allow-Headers": "'Authorization,Content-Type,Idempotency-Key'",
+    "Access-Control-Allow-Methods": "'GET,POST,PUT,PATCH,DELETE,OPTIONS'",
+}
+"""Any origin: who calls proves it by a token that no browser sends by itself."""
+
+
+class Api(Construct):
+    """API Gateway in front of the one function that answers."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        stage: Stage,
+        *,
+        function: lambda_.Function,
+        people: cognito.UserPool,
+    ) -> None:
+        super().__init__(scope, name)
+        self.rest = apigateway.RestApi(
+            self,
+            "Rest",
+            rest_api_name=f"crosshaul-{stage.name}",
+            description="Crosshaul: agents, transfers, templates",
+            deploy_options=apigateway.StageOptions(
+                stage_name=STAGE, throttling_burst_limit=BURST, throttling_rate_limit=RATE
+            ),
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            endpoint_export_name=None,
+            cloud_watch_role=False,
+        )
+        self._integration = apigateway.LambdaIntegration(
+            function, allow_test_invoke=False, scope_permission_to_method=False
+        )
+        self._authorizer = apigateway.CognitoUserPoolsAuthorizer(self, "People", cognito_user_pools=[people])
+        for path, methods in app.routes.items():
+            self._add_route(path, list(methods))
+        _problems(self.rest)
+        self.url = stage.api_url(self.rest.rest_api_id, STAGE, Stack.of(self).region)
+
+    def _add_route(self, path: str, methods: list[str]) -> None:
+        resource = self.rest.root.resource_for_path(path)
+        for method in methods:
+            resource.add_method(method, self._integration, **self._door(method, path))
+        _answer_preflight(resource)
+
+    def _door(self, method: str, path: str) -> dict[str, Any]:
+        if (method, path) in OPEN_ROUTES:
+            return {"authorization_type": apigateway.AuthorizationType.NONE}
+        return {"authorizer": self._authorizer, "authorization_type": apigateway.AuthorizationType.COGNITO}
+
+
+def _answer_preflight(resource: apigateway.Resource) -> None:
+    """OPTIONS, answered by API Gateway itself: a browser asks before it sends a token."""
+    resource.add_cors_preflight(
+        allow_origins=apigateway.Cors.ALL_ORIGINS,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+    )
+
+
+def _problems(rest: apigateway.RestApi) -> None:
+    """What API Gateway refuses by itself is said as problem details too (RFC 9457)."""
+    headers = CORS | {"Content-Type": "'application/problem+json'"}
+    for kind, code, status in _OWN_REFUSALS:
+        rest.add_gateway_response(
+            code.title().replace("-", ""),
+            type=kind,
+            response_headers=headers,
+            templates={"application/json": _problem(code, status)},
+        )
+
+
+def _problem(code: str, status: str) -> str:
+    """A mapping template; its variables are API Gateway's."""
+    body = {
+        "type": f"urn:crosshaul:problem:{code}",
+        "title": _ADVICE[code][0],
+        "status": -1,
+        "detail": "$context.error.message",
+        "advice": _ADVICE[code][1],
+    }
+    return json.dumps(body).replace("-1", status)
+
+
+_ANY_STATUS = "$context.status"
+_OWN_REFUSALS = (
+    (apigateway.ResponseType.UNAUTHORIZED, "not-signed-in", "401"),
+    (apigateway.ResponseType.ACCESS_DENIED, "forbidden", "403"),
+    (apigateway.ResponseType.MISSING_AUTHENTICATION_TOKEN, "no-such-route", "404"),
+    (apigateway.ResponseType.THROTTLED, "too-many-requests", "429"),
+    (apigateway.ResponseType.REQUEST_TOO_LARGE, "too-large", "413"),
+    (apigateway.ResponseType.DEFAULT_4_XX, "refused", _ANY_STATUS),
+    (apigateway.ResponseType.DEFAULT_5_XX, "unavailable", _ANY_STATUS),
+)
+_ADVICE = {
+    "not-signed-in": ("Not signed in", "Sign in: crosshaul login URL."),
+    "forbidden": ("Not allowed", "Ask an administrator for the right group."),
+    "no-such-route": ("There is no such route", "See /openapi.json for the routes there are."),
+    "too-many-requests": ("Too many requests", "Wait a moment and try again."),
+    "too-large": ("The request is too large", "Send less at once."),
+    "refused": ("Refused", "Look at the request again."),
+    "unavailable": ("Not available", "Try again; if it stays so, look at the function's log."),
+}

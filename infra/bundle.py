@@ -1,0 +1,120 @@
+"""The functions' bundle: our rooms and the locked packages, with their bytecode, made without Docker."""
+
+import compileall
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_lambda as lambda_
+
+from infra.stage import REPOSITORY, Platform
+
+LOCK = REPOSITORY / "locks/lambdas.txt"
+ROOMS = ("events", "lambdas")
+SERVICES = {"dynamodb", "events", "iot", "iot-data", "kms", "s3", "sqs", "sts"}
+"""The only AWS services whose descriptions botocore needs here; all of them are 25 MB."""
+_UNUSED = ("*.dist-info/RECORD", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json", ".lock", "bin")
+
+
+def code(platform: Platform) -> lambda_.AssetCode:
+    """The bundle as the functions' code. Named after its sources: the same tree is made once."""
+    return lambda_.Code.from_asset(
+        str(REPOSITORY),
+        asset_hash=digest(platform),
+        asset_hash_type=cdk.AssetHashType.CUSTOM,
+        exclude=["*"],
+        bundling=cdk.BundlingOptions(
+            image=cdk.DockerImage.from_registry("crosshaul-needs-no-docker"), local=_Bundler(platform)
+        ),
+    )
+
+
+@jsii.implements(cdk.ILocalBundling)
+class _Bundler:
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def try_bundle(self, output_dir: str, *_options: object) -> bool:
+        make(Path(output_dir), self._platform)
+        return True
+
+
+def make(target: Path, platform: Platform) -> None:
+    """Fill `target` with all that the functions import; CalledProcessError if a package does not install."""
+    _install(target, platform)
+    for room in ROOMS:
+        shutil.copytree(
+            REPOSITORY / room, target / room, ignore=shutil.ignore_patterns("__pycache__", "samples")
+        )
+    _trim(target)
+    _compile(target, platform)
+
+
+def digest(platform: Platform) -> str:
+    """Of everything that the bundle is made from."""
+    seen = hashlib.sha256(repr((platform.python, platform.target, sys.version_info[:2])).encode())
+    for file in sorted(_sources()):
+        seen.update(f"\n{file.relative_to(REPOSITORY)}\n".encode())
+        seen.update(file.read_bytes())
+    return seen.hexdigest()
+
+
+def _sources() -> Iterator[Path]:
+    yield LOCK
+    yield Path(__file__)
+    for room in ROOMS:
+        yield from (REPOSITORY / room).rglob("*.py")
+
+
+def uv() -> str:
+    """The uv that the setup made, or the one on PATH."""
+    noted = REPOSITORY / ".crosshaul/uv.path"
+    return noted.read_text().strip() if noted.exists() else "uv"
+
+
+def _install(target: Path, platform: Platform) -> None:
+    command = [uv(), "pip", "install", "--quiet", "--no-build", "--no-deps", "--require-hashes"]
+    command += ["--target", str(target), "--python", sys.executable, "--python-version", platform.python]
+    if platform.target:
+        command += ["--python-platform", platform.target]
+    subprocess.run([*command, "-r", str(LOCK)], check=True)
+
+
+def _trim(target: Path) -> None:
+    for pattern in _UNUSED:
+        for path in list(target.glob(pattern)):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for folder in (target / "botocore/data").iterdir():
+        if folder.is_dir() and folder.name not in SERVICES:
+            shutil.rmtree(folder)
+
+
+def _compile(target: Path, platform: Platform) -> None:
+    """Bytecode that Python trusts without a look at the source: cold imports take a third of the time.
+
+    It belongs to one Python version; where that one is not at hand, functions compile for themselves.
+    """
+    if platform.python == f"{sys.version_info.major}.{sys.version_info.minor}":
+        compileall.compile_dir(
+            target,
+            quiet=2,
+            stripdir=str(target),
+            prependdir="/var/task",
+            invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+        )
+        return
+    found = subprocess.run(
+        [uv(), "python", "find", "--no-python-downloads", platform.python],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if found.returncode == 0:
+        options = ["-q", "-s", str(target), "-p", "/var/task", "--invalidation-mode", "unchecked-hash"]
+        subprocess.run([found.stdout.strip(), "-m", "compileall", *options, str(target)], check=True)

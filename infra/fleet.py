@@ -1,0 +1,120 @@
+"""The fleet's side: the key that signs commands, what a device may do, and the rules that hear it."""
+
+from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from events.topics import Topics
+from infra.stage import Stage
+
+THING = "${iot:Connection.Thing.ThingName}"
+_SQL_VERSION = "2016-03-23"
+
+
+def signing_key(scope: Construct, stage: Stage) -> kms.Key:
+    """Signs every command (ES256); agents keep its public half, so it outlives a removed stack."""
+    return kms.Key(
+        scope,
+        "Commands",
+        description=f"Crosshaul {stage.name}: signs commands to agents",
+        key_spec=kms.KeySpec.ECC_NIST_P256,
+        key_usage=kms.KeyUsage.SIGN_VERIFY,
+        removal_policy=RemovalPolicy.RETAIN if stage.protected else RemovalPolicy.DESTROY,
+    )
+
+
+def device_policy(scope: Construct, stage: Stage) -> iot.CfnPolicy:
+    """A device connects under its thing's name, hears its commands and says its reports; nothing else."""
+    topics = Topics(stage.name)
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": "iot:Connect",
+                "Resource": iot_arn(scope, f"client/{THING}"),
+                "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}},
+            },
+            _allow("iot:Subscribe", iot_arn(scope, f"topicfilter/{topics.commands(THING)}")),
+            _allow("iot:Receive", iot_arn(scope, f"topic/{topics.commands(THING)}")),
+            _allow(
+                "iot:Publish",
+                iot_arn(scope, f"topic/{topics.reports(THING)}"),
+                iot_arn(scope, f"topic/{topics.live(THING, '*', '*')}"),
+            ),
+        ],
+    }
+    return iot.CfnPolicy(
+        scope, "Device", policy_name=f"crosshaul-{stage.name}-device", policy_document=document
+    )
+
+
+def iot_arn(scope: Construct, resource: str) -> str:
+    return f"arn:{Aws.PARTITION}:iot:{Stack.of(scope).region}:{Stack.of(scope).account}:{resource}"
+
+
+def _allow(action: str, *resources: str) -> dict[str, object]:
+    return {"Effect": "Allow", "Action": action, "Resource": list(resources)}
+
+
+class Ears(Construct):
+    """The topic rules: reports and presence, each to its function; a queue for what cannot be delivered."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        stage: Stage,
+        *,
+        on_report: lambda_.Function,
+        on_presence: lambda_.Function,
+        failures: sqs.Queue,
+    ) -> None:
+        super().__init__(scope, name)
+        topics = Topics(stage.name)
+        self._failures = failures
+        self._to_failures = iam.Role(
+            self, "Undelivered", assumed_by=iam.ServicePrincipal("iot.amazonaws.com")
+        )
+        self._to_failures.add_to_policy(
+            iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[failures.queue_arn])
+        )
+        self._rule("Reports", topics.reports_rule, topics.reports_sql, on_report)
+        self._rule("Presence", topics.presence_rule, topics.presence_sql, on_presence)
+
+    def _rule(self, name: str, rule_name: str, sql: str, function: lambda_.Function) -> None:
+        rule = iot.CfnTopicRule(
+            self,
+            name,
+            rule_name=rule_name,
+            topic_rule_payload=iot.CfnTopicRule.TopicRulePayloadProperty(
+                sql=sql,
+                aws_iot_sql_version=_SQL_VERSION,
+                rule_disabled=False,
+                actions=[_to_function(function)],
+                error_action=self._undelivered(),
+            ),
+        )
+        function.add_permission(
+            f"Rule{name}",
+            principal=iam.ServicePrincipal("iot.amazonaws.com"),
+            source_arn=rule.attr_arn,
+            source_account=Stack.of(self).account,
+        )
+
+    def _undelivered(self) -> iot.CfnTopicRule.ActionProperty:
+        return iot.CfnTopicRule.ActionProperty(
+            sqs=iot.CfnTopicRule.SqsActionProperty(
+                queue_url=self._failures.queue_url, role_arn=self._to_failures.role_arn, use_base64=False
+            )
+        )
+
+
+def _to_function(function: lambda_.Function) -> iot.CfnTopicRule.ActionProperty:
+    return iot.CfnTopicRule.ActionProperty(
+        lambda_=iot.CfnTopicRule.LambdaActionProperty(function_arn=function.function_arn)
+    )

@@ -1,0 +1,201 @@
+"""Deploys the very same stacks into the embedded cloud, and skips what has not changed.
+
+python -m infra.local.deploy [--home DIR]
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from infra.local import cloud as embedded
+from infra.local.cloud import REPOSITORY, Cloud
+from infra.publish import NotBuilt, publish, stack_outputs
+
+STAGE = "local"
+CDK = REPOSITORY / ".crosshaul/cdk/node_modules/aws-cdk/bin/cdk"
+_MATTERS = (
+    "app.py",
+    "cdk.json",
+    "pyproject.toml",
+    "locks/lambdas.txt",
+    "events",
+    "lambdas",
+    "infra",
+    "web/dist",
+)
+
+logger = logging.getLogger(__name__)
+
+
+class DeployError(RuntimeError):
+    """The deployment failed; the message has the end of the deployer's log."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the deployed control plane is called."""
+
+    api_url: str
+    """Without a slash at its end; also for clients that do not resolve names under .localhost."""
+    console_url: str
+    user_pool_id: str
+    client_id: str
+    bucket: str
+    """For uploads: its events start templates."""
+
+
+def deploy(cloud: Cloud, home: Path) -> Outputs:
+    """Deploy what has changed since the last deployment of this home; DeployError with advice if it fails."""
+    home = home.resolve()
+    stamp = home / "deployed.json"
+    wanted = _digest(cloud)
+    if (done := _done(stamp)) and done["digest"] == wanted:
+        return Outputs(**done["outputs"])
+    stamp.unlink(missing_ok=True)
+    if not _is_bootstrapped(cloud):
+        _cdk(cloud, home, "bootstrap", f"aws://{cloud.account}/{cloud.region}")
+    _cdk(
+        cloud,
+        home,
+        "deploy",
+        "--all",
+        "--require-approval",
+        "never",
+        "--method",
+        "direct",
+        *_context(cloud, home),
+    )
+    outputs = _publish(cloud)
+    stamp.write_text(json.dumps({"digest": wanted, "outputs": asdict(outputs)}))
+    return outputs
+
+
+def create_user(cloud: Cloud, outputs: Outputs, name: str, password: str, group: str) -> None:
+    """A person who may sign in at once; an existing one gets this password and group."""
+    cognito = boto3.client("cognito-idp", **embedded.client_settings(cloud))
+    pool: dict[str, Any] = {"UserPoolId": outputs.user_pool_id, "Username": name}
+    with contextlib.suppress(cognito.exceptions.UsernameExistsException):
+        cognito.admin_create_user(
+            **pool,
+            MessageAction="SUPPRESS",
+            UserAttributes=[{"Name": "email", "Value": name}, {"Name": "email_verified", "Value": "true"}],
+        )
+    cognito.admin_set_user_password(**pool, Password=password, Permanent=True)
+    cognito.admin_add_user_to_group(**pool, GroupName=group)
+
+
+def _publish(cloud: Cloud) -> Outputs:
+    clients = {
+        name: boto3.client(name, **embedded.client_settings(cloud))
+        for name in ("cloudformation", "s3", "cloudfront")
+    }
+    found = stack_outputs(clients["cloudformation"], f"Crosshaul-{STAGE}")
+    try:
+        publish(found, clients)
+    except NotBuilt as reason:
+        logger.warning("no console: %s", reason)
+    return Outputs(
+        api_url=found["ApiUrl"],
+        console_url=found["ConsoleUrl"],
+        user_pool_id=found["UserPoolId"],
+        client_id=found["ClientId"],
+        bucket=found["MediaBucket"],
+    )
+
+
+def _done(stamp: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        found: dict[str, Any] = json.loads(stamp.read_text())
+        return found
+    return None
+
+
+def _digest(cloud: Cloud) -> str:
+    """Of everything deployed, and of the very cloud it is deployed into."""
+    seen = hashlib.sha256(repr((cloud.born, cloud.port, cloud.mqtt_port, sys.version_info)).encode())
+    for file in _files():
+        seen.update(f"\n{file.relative_to(REPOSITORY)}\n".encode())
+        seen.update(file.read_bytes())
+    return seen.hexdigest()
+
+
+def _files() -> Iterator[Path]:
+    for name in _MATTERS:
+        path = REPOSITORY / name
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)
+
+
+def _is_bootstrapped(cloud: Cloud) -> bool:
+    client = boto3.client("cloudformation", **embedded.client_settings(cloud))
+    try:
+        client.describe_stacks(StackName="CDKToolkit")
+    except client.exceptions.ClientError:
+        return False
+    return True
+
+
+def _context(cloud: Cloud, home: Path) -> list[str]:
+    """What `infra.stage` reads; a file, because a certificate does not fit a command line."""
+    facts = {
+        "endpoint": cloud.endpoint,
+        "mqtt_host": "127.0.0.1",
+        "mqtt_port": cloud.mqtt_port,
+        "mqtt_ca": cloud.ca_pem,
+        "region": cloud.region,
+        "account": cloud.account,
+    }
+    file = home / "embedded.json"
+    file.write_text(json.dumps(facts))
+    return ["-c", f"stage={STAGE}", "-c", f"embedded={file}"]
+
+
+def _cdk(cloud: Cloud, home: Path, *arguments: str) -> None:
+    log = home / "deploy.log"
+    node = (REPOSITORY / ".crosshaul/node.path").read_text().strip()
+    # Given with every verb: bootstrapping would otherwise run the app for a stage that is not asked for.
+    app = [f"{sys.executable} app.py"] if arguments[0] == "deploy" else []
+    options = ["--app", *app, "--output", str(home / "cdk.out")] if app else []
+    with log.open("ab") as stream:
+        done = subprocess.run(
+            [node, str(CDK), *arguments, *options, "--no-notices", "--no-version-reporting", "--ci"],
+            cwd=REPOSITORY if app else home,
+            env=embedded.environment(cloud)
+            | {"JSII_NODE": node, "PATH": f"{Path(node).parent}:{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            check=False,
+        )
+    if done.returncode:
+        raise DeployError(f"cdk {arguments[0]} failed, see {log}:\n{_tail(log)}")
+
+
+def _tail(log: Path, lines: int = 25) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    arguments = argparse.ArgumentParser(prog="python -m infra.local.deploy", description=__doc__)
+    arguments.add_argument("--home", type=Path, default=REPOSITORY / ".crosshaul/demo")
+    home = arguments.parse_args().home
+    home.mkdir(parents=True, exist_ok=True)
+    for name, value in asdict(deploy(embedded.start(home), home)).items():
+        print(f"{name:14}{value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

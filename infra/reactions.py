@@ -1,0 +1,90 @@
+"""What starts a function by itself: uploads, the transfers table's stream, and the minute."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+_TRIES = 5
+_OUTBOX = "at#"
+"""Timeline rows are the outbox: their insert is what must be acted upon."""
+
+
+def queue(scope: Construct, name: str, **properties: object) -> sqs.Queue:
+    """An encrypted queue that refuses plain HTTP and keeps what it holds for two weeks."""
+    settings = {
+        "encryption": sqs.QueueEncryption.SQS_MANAGED,
+        "enforce_ssl": True,
+        "retention_period": Duration.days(14),
+    }
+    return sqs.Queue(scope, name, **{**settings, **properties})  # type: ignore[arg-type]
+
+
+class Uploads(Construct):
+    """S3 → EventBridge → SQS, with a dead-letter queue → on_object, in batches."""
+
+    def __init__(self, scope: Construct, name: str, buckets: list[str], on_object: lambda_.Function) -> None:
+        super().__init__(scope, name)
+        self.dead = queue(self, "Dead")
+        self.waiting = queue(
+            self,
+            "Waiting",
+            visibility_timeout=Duration.seconds(6 * 60),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_TRIES, queue=self.dead),
+        )
+        self.rule = events.Rule(
+            self,
+            "Created",
+            description="Objects that arrive, for templates",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"], detail_type=["Object Created"], detail={"bucket": {"name": buckets}}
+            ),
+            targets=[targets.SqsQueue(self.waiting, dead_letter_queue=self.dead)],
+        )
+        on_object.add_event_source(
+            sources.SqsEventSource(
+                self.waiting,
+                batch_size=100,
+                max_batching_window=Duration.seconds(1),
+                report_batch_item_failures=True,
+                max_concurrency=2,
+            )
+        )
+
+
+def follow(table: dynamodb.Table, on_change: lambda_.Function, failures: sqs.Queue) -> None:
+    """The stream as outbox: only the timeline's new rows start the function."""
+    new_moment = lambda_.FilterCriteria.filter(
+        {
+            "eventName": lambda_.FilterRule.is_equal("INSERT"),
+            "dynamodb": {"Keys": {"sk": {"S": lambda_.FilterRule.begins_with(_OUTBOX)}}},
+        }
+    )
+    on_change.add_event_source(
+        sources.DynamoEventSource(
+            table,
+            starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+            batch_size=100,
+            bisect_batch_on_error=True,
+            report_batch_item_failures=True,
+            retry_attempts=_TRIES,
+            parallelization_factor=4,
+            filters=[new_moment],
+            on_failure=sources.SqsDlq(failures),
+        )
+    )
+
+
+def each_minute(scope: Construct, on_schedule: lambda_.Function) -> events.Rule:
+    """A missed minute is made good by the next one, so it is not tried again."""
+    return events.Rule(
+        scope,
+        "EachMinute",
+        description="Lapsed leases, retries that are due, silent agents",
+        schedule=events.Schedule.rate(Duration.minutes(1)),
+        targets=[targets.LambdaFunction(on_schedule, retry_attempts=0, max_event_age=Duration.minutes(1))],
+    )

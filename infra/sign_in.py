@@ -1,0 +1,56 @@
+"""How people sign in: a Cognito user pool with the three groups."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_cognito as cognito
+from constructs import Construct
+
+from infra.stage import Stage
+
+GROUPS = {
+    "admin": "Everything, agents too",
+    "operator": "Transfers, browsing and templates",
+    "viewer": "Looks at everything, changes nothing",
+}
+
+
+class SignIn(Construct):
+    """The pool, its groups and the one client that console and command share."""
+
+    def __init__(self, scope: Construct, name: str, stage: Stage) -> None:
+        super().__init__(scope, name)
+        self.pool = cognito.UserPool(
+            self,
+            "People",
+            self_sign_up_enabled=False,
+            sign_in_aliases=cognito.SignInAliases(email=True),
+            account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+            mfa=cognito.Mfa.OPTIONAL,
+            mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
+            password_policy=cognito.PasswordPolicy(
+                min_length=14,
+                require_digits=True,
+                require_lowercase=True,
+                require_uppercase=True,
+                temp_password_validity=Duration.days(3),
+            ),
+            deletion_protection=stage.protected,
+            removal_policy=stage.removal,
+        )
+        for group, description in GROUPS.items():
+            cognito.CfnUserPoolGroup(
+                self,
+                group.title(),
+                user_pool_id=self.pool.user_pool_id,
+                group_name=group,
+                description=description,
+            )
+        self.client = self.pool.add_client(
+            "Client",
+            auth_flows=cognito.AuthFlow(user_password=True, user_srp=True),
+            disable_o_auth=True,
+            generate_secret=False,
+            prevent_user_existence_errors=True,
+            id_token_validity=Duration.hours(1),
+            access_token_validity=Duration.hours(1),
+            refresh_token_validity=Duration.days(7),
+        )

@@ -1,0 +1,111 @@
+"""The two stacks: what must not be lost, and what can be made again from this repository."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from constructs import Construct
+
+from infra import fleet, reactions
+from infra.access import Access, lent_roles
+from infra.api import Api
+from infra.console import Console
+from infra.functions import Functions
+from infra.sign_in import SignIn
+from infra.stage import Stage
+from infra.store import STREAMED, Tables, media_bucket
+from infra.watch import Watch
+from lambdas.settings import Settings
+
+
+class State(cdk.Stack):
+    """Tables, uploads, people and the signing key."""
+
+    def __init__(self, scope: Construct, stage: Stage) -> None:
+        super().__init__(
+            scope,
+            f"{stage.title}-State",
+            env=stage.environment,
+            synthesizer=stage.synthesizer(),
+            termination_protection=stage.protected,
+        )
+        self.tables = Tables(self, "Tables", stage)
+        self.media = media_bucket(self, stage)
+        self.sign_in = SignIn(self, "SignIn", stage)
+        self.key = fleet.signing_key(self, stage)
+
+
+class Control(cdk.Stack):
+    """Functions, API, topic rules and console."""
+
+    def __init__(self, scope: Construct, stage: Stage, state: State) -> None:
+        super().__init__(scope, stage.title, env=stage.environment, synthesizer=stage.synthesizer())
+        self._stage, self._state = stage, state
+        self.failures = reactions.queue(self, "Failures")
+        self.functions = Functions(self, "Functions", stage, failures=self.failures)
+        self.bus = events.EventBus(self, "Facts", event_bus_name=f"crosshaul-{stage.name}")
+        self.api = Api(self, "Api", stage, function=self.functions.by_name["Api"], people=state.sign_in.pool)
+        self.console = Console(self, "Console", stage)
+        self._equip()
+        self._react()
+        self._tell_outputs()
+
+    def _equip(self) -> None:
+        stage, state, functions = self._stage, self._state, self.functions
+        lender = functions.role("Api")
+        buckets = [
+            state.media.bucket_arn,
+            *(f"arn:{cdk.Aws.PARTITION}:s3:::{name}" for name in stage.buckets),
+        ]
+        objects, live = lent_roles(self, stage, buckets, lender)
+        policy = fleet.device_policy(self, stage)
+        tables: dict[str, Any] = {name: table.table_name for name, table in state.tables.by_setting.items()}
+        settings = Settings(
+            **tables,
+            stage=stage.name,
+            region=self.region,
+            version=stage.version,
+            bus_name=self.bus.event_bus_name,
+            signing_key_id=state.key.key_arn,
+            device_policy=str(policy.policy_name),
+            object_role_arn=objects.role_arn,
+            live_role_arn=live.role_arn,
+            sign_in_client_id=state.sign_in.client.user_pool_client_id,
+            **stage.endpoints(),
+        )
+        functions.give(settings, Access(stage, state.tables, state.key, self.bus, (objects, live)))
+
+    def _react(self) -> None:
+        stage, state, functions = self._stage, self._state, self.functions.by_name
+        buckets = [state.media.bucket_name, *stage.buckets]
+        uploads = reactions.Uploads(self, "Uploads", buckets, functions["OnObject"])
+        reactions.follow(state.tables.by_setting[STREAMED], functions["OnChange"], self.failures)
+        reactions.each_minute(self, functions["OnSchedule"])
+        fleet.Ears(
+            self,
+            "Ears",
+            stage,
+            on_report=functions["OnReport"],
+            on_presence=functions["OnPresence"],
+            failures=self.failures,
+        )
+        Watch(self, "Watch", queues={"Failures": self.failures, "Uploads": uploads.dead}, functions=functions)
+
+    def _tell_outputs(self) -> None:
+        state = self._state
+        for name, value in {
+            "ApiUrl": self.api.url,
+            "ConsoleUrl": self.console.url,
+            "ConsoleBucket": self.console.bucket.bucket_name,
+            "ConsoleDistribution": self.console.distribution.distribution_id,
+            "UserPoolId": state.sign_in.pool.user_pool_id,
+            "ClientId": state.sign_in.client.user_pool_client_id,
+            "MediaBucket": state.media.bucket_name,
+        }.items():
+            cdk.CfnOutput(self, name, value=value)
+
+
+def compose(app: cdk.App, stage: Stage) -> None:
+    state = State(app, stage)
+    Control(app, stage, state)
+    cdk.Tags.of(app).add("crosshaul", stage.name)

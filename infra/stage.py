@@ -1,0 +1,148 @@
+"""The only place that knows how the embedded cloud and a real account differ."""
+
+import json
+import os
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the functions' bundle is made for."""
+
+    python: str
+    """`3.13`."""
+    target: str | None
+    """uv's name of another platform; None for this machine."""
+    architecture: lambda_.Architecture
+
+    @property
+    def runtime(self) -> lambda_.Runtime:
+        return lambda_.Runtime(f"python{self.python}", lambda_.RuntimeFamily.PYTHON)
+
+
+GRAVITON = Platform("3.13", "aarch64-manylinux_2_28", lambda_.Architecture.ARM_64)
+THIS_MACHINE = Platform(
+    f"{sys.version_info.major}.{sys.version_info.minor}", None, lambda_.Architecture.X86_64
+)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Where the embedded cloud's services are for agents and browsers."""
+
+    endpoint: str
+    mqtt_host: str
+    mqtt_port: int
+    mqtt_ca: str
+    region: str
+    account: str
+
+    @classmethod
+    def read(cls, file: Path) -> "Embedded":
+        """From the file that `infra.local.deploy` writes."""
+        return cls(**json.loads(file.read_text()))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One deployment of everything: its name, and what is special about where it goes."""
+
+    name: str
+    buckets: tuple[str, ...] = ()
+    """Existing buckets that transfers may read and write, and whose events start templates."""
+    embedded: Embedded | None = None
+
+    @classmethod
+    def of(cls, scope: Construct) -> "Stage":
+        """The stage that the context names; `embedded` is set for the embedded cloud only."""
+        context = scope.node.try_get_context
+        named = str(context("buckets") or "")
+        embedded = context("embedded")
+        return cls(
+            name=str(context("stage") or "dev"),
+            buckets=tuple(name.strip() for name in named.split(",") if name.strip()),
+            embedded=Embedded.read(Path(embedded)) if embedded else None,
+        )
+
+    @property
+    def title(self) -> str:
+        return f"Crosshaul-{self.name}"
+
+    @property
+    def version(self) -> str:
+        project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+        return str(project["version"])
+
+    @property
+    def environment(self) -> cdk.Environment:
+        if self.embedded:
+            return cdk.Environment(account=self.embedded.account, region=self.embedded.region)
+        return cdk.Environment(
+            account=os.environ.get("CDK_DEFAULT_ACCOUNT"), region=os.environ.get("CDK_DEFAULT_REGION")
+        )
+
+    def synthesizer(self) -> cdk.IStackSynthesizer:
+        """There the bootstrap's publishing role is refused its bucket: deploy as ourselves."""
+        return cdk.CliCredentialsStackSynthesizer() if self.embedded else cdk.DefaultStackSynthesizer()
+
+    @property
+    def platform(self) -> Platform:
+        """ministack runs functions on its own Python."""
+        return THIS_MACHINE if self.embedded else GRAVITON
+
+    @property
+    def removal(self) -> cdk.RemovalPolicy:
+        """What becomes of state when its stack goes."""
+        return cdk.RemovalPolicy.DESTROY if self.embedded else cdk.RemovalPolicy.RETAIN
+
+    @property
+    def log_retention(self) -> logs.RetentionDays:
+        return logs.RetentionDays.ONE_DAY if self.embedded else logs.RetentionDays.THREE_MONTHS
+
+    @property
+    def protected(self) -> bool:
+        """Are tables and the user pool guarded against deletion?"""
+        return self.embedded is None
+
+    @property
+    def viewer_protocol(self) -> cloudfront.ViewerProtocolPolicy:
+        """The embedded cloud has no certificate for its hosts under .localhost."""
+        if self.embedded:
+            return cloudfront.ViewerProtocolPolicy.ALLOW_ALL
+        return cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS
+
+    def endpoints(self) -> dict[str, Any]:
+        """Settings that tell agents and browsers where services are; none where AWS's own addresses hold."""
+        here = self.embedded
+        if here is None:
+            return {}
+        return {
+            "mqtt_host": here.mqtt_host,
+            "mqtt_port": here.mqtt_port,
+            "mqtt_ca": here.mqtt_ca,
+            "s3_endpoint": here.endpoint,
+            "sign_in_endpoint": here.endpoint,
+        }
+
+    def api_url(self, api_id: str, api_stage: str, region: str) -> str:
+        if self.embedded:
+            return f"{self.embedded.endpoint}/restapis/{api_id}/{api_stage}/_user_request_"
+        return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/{api_stage}"
+
+    def console_url(self, distribution: cloudfront.Distribution) -> str:
+        if self.embedded:
+            port = self.embedded.endpoint.rpartition(":")[2]
+            return f"http://{distribution.distribution_id}.cloudfront.localhost:{port}"
+        return f"https://{distribution.distribution_domain_name}"

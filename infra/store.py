@@ -1,0 +1,113 @@
+"""What must not be lost: the tables, made from their row classes, and the bucket for uploads."""
+
+from typing import Any, cast
+
+from aws_cdk import Duration
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.stage import Stage
+from lambdas.store import TABLES
+
+STREAMED = "transfers_table"
+"""Its stream is the outbox."""
+
+
+class Tables(Construct):
+    """One table for each name in `TABLES`, with the keys, indexes and TTL of its row class."""
+
+    def __init__(self, scope: Construct, name: str, stage: Stage) -> None:
+        super().__init__(scope, name)
+        self.by_setting = {
+            setting: self._table(setting, row_class, stage) for setting, row_class in TABLES.items()
+        }
+
+    def index_arns(self, setting: str) -> list[str]:
+        """Every index of a table by its name, so that no grant needs a wildcard."""
+        table = self.by_setting[setting]
+        indexes = TABLES[setting]._get_schema()["global_secondary_indexes"]
+        return [f"{table.table_arn}/index/{index['index_name']}" for index in indexes]
+
+    def _table(self, setting: str, row_class: Any, stage: Stage) -> dynamodb.Table:
+        schema = row_class._get_schema()  # pynamodb's own way to the keys of a row class
+        ttl = row_class._ttl_attribute()
+        types = {one["AttributeName"]: one["AttributeType"] for one in schema["attribute_definitions"]}
+        table = dynamodb.Table(
+            self,
+            setting.removesuffix("_table").title(),
+            **_keys(schema["key_schema"], types),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.AWS_MANAGED,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute=ttl.attr_name if ttl else None,
+            stream=dynamodb.StreamViewType.NEW_IMAGE if setting == STREAMED else None,
+            removal_policy=stage.removal,
+            deletion_protection=stage.protected,
+        )
+        for index in schema["global_secondary_indexes"]:
+            _add_index(table, index, types)
+        return table
+
+
+def _keys(key_schema: list[dict[str, str]], types: dict[str, str]) -> dict[str, Any]:
+    names = {"HASH": "partition_key", "RANGE": "sort_key"}
+    return {
+        names[key["KeyType"]]: dynamodb.Attribute(
+            name=key["AttributeName"], type=_TYPES[types[key["AttributeName"]]]
+        )
+        for key in key_schema
+    }
+
+
+def _add_index(table: dynamodb.Table, index: dict[str, Any], types: dict[str, str]) -> None:
+    projection = index["projection"]
+    table.add_global_secondary_index(
+        index_name=index["index_name"],
+        **_keys(index["key_schema"], types),
+        projection_type=dynamodb.ProjectionType[projection["ProjectionType"]],
+        non_key_attributes=list(projection["NonKeyAttributes"])
+        if projection.get("NonKeyAttributes")
+        else None,
+    )
+
+
+_TYPES = {
+    "S": dynamodb.AttributeType.STRING,
+    "N": dynamodb.AttributeType.NUMBER,
+    "B": dynamodb.AttributeType.BINARY,
+}
+
+
+def media_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
+    """Where uploads arrive; it tells EventBridge of each."""
+    bucket = s3.Bucket(
+        scope,
+        "Media",
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=stage.protected,
+        versioned=True,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        lifecycle_rules=[_tidy()],
+        removal_policy=stage.removal,
+    )
+    _tell_eventbridge(bucket)
+    return bucket
+
+
+def _tidy() -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        abort_incomplete_multipart_upload_after=Duration.days(7),
+        noncurrent_version_expiration=Duration.days(30),
+    )
+
+
+def _tell_eventbridge(bucket: s3.Bucket) -> None:
+    """As a property: CDK's `event_bridge_enabled` would bring a function of its own to do it."""
+    resource = cast("s3.CfnBucket", bucket.node.default_child)
+    resource.add_property_override(
+        "NotificationConfiguration", {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    )
