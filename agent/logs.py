@@ -31,5 +31,10 @@ def _quoted(value: object) -> str:
     text = str(value).encode("utf-8", "backslashreplace").decode()
     if text and text.isprintable() and not set(text) & set(' "='):
         return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    return f'"{escaped}"'
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(sign if sign.isprintable() else _spelled(sign) for sign in escaped) + '"'
+
+
+def _spelled(sign: str) -> str:
+    """A control character as its escape, so that a log cannot steer a terminal."""
+    return sign.encode("unicode_escape").decode()

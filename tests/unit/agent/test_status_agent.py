@@ -1,0 +1,70 @@
+"""What `status` tells: from outside the service, while it runs and when it does not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from agent import lock
+from agent.failure import HostError
+from agent.holding import Held
+from agent.journal import Journal
+from agent.letters import Connected, Disconnected
+from agent.registration import Files
+from agent.status import Status, overview
+from tests.fakes_agent import move
+
+
+def test_nothing_there_is_not_running(tmp_path):
+    found = overview(Files(tmp_path))
+    assert (found.running, found.connected, found.moving, found.unsent) == (False, False, 0, 0)
+
+
+def test_a_running_agent_tells_its_process_connection_and_work(tmp_path):
+    files = Files(tmp_path)
+    journal = Journal(files.journal, "reg")
+    journal.keep(Held(move(0)))
+    journal.keep(Held(move(1), wish="pause"))
+    status = Status(files.status)
+    with lock.only_one(files.lock):
+        status.note(Connected(session_present=False))
+        found = overview(files)
+        assert found.running
+        assert found.pid
+        assert (found.connected, found.moving, found.paused) == (True, 1, 1)
+        status.note(Disconnected("the cable"))
+        assert overview(files).reason == "the cable"
+    assert not overview(files).running
+    journal.close()
+
+
+def test_vain_attempts_do_not_write_again(tmp_path):
+    path = tmp_path / "status.json"
+    status = Status(path)
+    status.note(Disconnected("the cable"))
+    before = path.stat().st_mtime_ns
+    status.note(Disconnected("the cable"))
+    assert path.stat().st_mtime_ns == before
+    status.clear()
+    status.clear()
+    assert not path.exists()
+
+
+def test_one_service_per_state_directory_and_the_lock_dies_with_its_holder(tmp_path):
+    path = tmp_path / "agent.lock"
+    program = (
+        "import sys, pathlib; from agent.lock import only_one\n"
+        "with only_one(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with other:
+        assert other.stdout.readline() == "held\n"
+        assert lock.holder(path) == other.pid
+        with pytest.raises(HostError, match=f"process {other.pid}"), lock.only_one(path):
+            pass
+        other.kill()
+    with lock.only_one(path):
+        pass
+    assert lock.holder(path) is None
