@@ -113,7 +113,7 @@ class FakeApi:
     # The API
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
-        for verb, pattern, handle in _ROUTES:
+        for verb, pattern, handle in ROUTES:
             if verb == method and (found := re.fullmatch(pattern, path)):
                 return handle(self, query, body, *map(unquote, found.groups()))
         return 404, problem(404, f"no route {method} {path}")
@@ -196,7 +196,7 @@ class FakeApi:
 
 _NOT_AUTHORIZED = (400, {"__type": "NotAuthorizedException", "message": "Incorrect username or password."})
 _ONE = "([^/]+)"
-_ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
+ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/health", FakeApi.health),
     ("GET", "/agents", FakeApi.list_agents),
     ("POST", "/agents/enrollments", FakeApi.enroll),
@@ -214,6 +214,14 @@ _ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("PUT", f"/templates/{_ONE}", FakeApi.replace_template),
     ("DELETE", f"/templates/{_ONE}", FakeApi.remove_template),
 ]
+
+
+QUERIES = {
+    "/agents": {"limit", "after"},
+    "/templates": {"limit", "after"},
+    "/transfers": {"limit", "after", "status", "agent", "since"},
+    "/live": {"transfer_id"},
+}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -242,10 +250,14 @@ class _Handler(BaseHTTPRequestHandler):
             refusal = self.fake.problems.pop(0)
             return refusal.status, refusal
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if unknown := set(query) - QUERIES.get(parts.path, set()):
+            return 400, problem(400, f"{parts.path} takes no {unknown}")
         return self.fake.answer(self.command, parts.path, query, body)
 
     def _answer(self, status: int, value: Any) -> None:
         said = value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value)
+        if isinstance(value, str):  # a proxy's page, say
+            said = value
         raw = b"" if value is None else said.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(raw)))

@@ -11,6 +11,7 @@ import httpx
 
 from agent import http
 from agent.cli import cognito, session
+from agent.cli.errors import Exit, Trouble
 from agent.cli.session import Session
 
 _PAUSES = (0.2, 0.6, 1.5)
@@ -68,7 +69,7 @@ class Api:
             self._refresh()
             response = self._repeated(method, address, request, between)
         http.raise_for_problem(response)
-        return response.json() if response.content else None
+        return _content(response)
 
     def _repeated(
         self, method: str, address: str, request: dict[str, Any], pauses: tuple[float, ...]
@@ -95,6 +96,15 @@ class Api:
         tokens = cognito.refresh(pool_of(self._session), self._session.refresh_token)
         self._session = self._session.with_token(tokens.id_token, tokens.refresh_token)
         session.save(self._session)
+
+
+def _content(response: httpx.Response) -> Any:
+    try:
+        return response.json() if response.content else None
+    except ValueError:
+        what = f"{response.request.url.host} answered with something that is not JSON"
+        advice = "Is a proxy in between? `crosshaul whoami` shows the API's address."
+        raise Trouble(what, advice, Exit.UNREACHABLE) from None
 
 
 def _may_repeat(method: str, error: httpx.TransportError) -> bool:

@@ -28,7 +28,7 @@ def browse(
     with connected() as api:
         page = api.post("agents", location.agent_id, "browse", body=request.model_dump(mode="json"))
         entries = list(page["entries"])
-        while everything and page["next"]:
+        while everything and page.get("next"):
             request = request.model_copy(update={"after": page["next"]})
             page = api.post("agents", location.agent_id, "browse", body=request.model_dump(mode="json"))
             entries += page["entries"]

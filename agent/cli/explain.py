@@ -1,5 +1,6 @@
 """From any error to the trouble that a person is told about."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from agent.cli.errors import Exit, Trouble, code_for_status
@@ -12,12 +13,11 @@ if TYPE_CHECKING:
 
 
 def explained(error: Exception) -> Trouble | None:
-    """The trouble behind an error; None for a mistake of our own.
-
-    httpx and pydantic are imported only here: they are there already if the error came from them.
-    """
+    """The trouble behind an error; None for wrong usage, which Typer explains, and for a mistake of ours."""
     if isinstance(error, Trouble):
         return error
+    if "agent.http" not in sys.modules:  # nothing was asked of the API: do not load its libraries now
+        return None
     import httpx
     import pydantic
 

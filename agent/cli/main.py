@@ -25,6 +25,8 @@ class _Root(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except (KeyboardInterrupt, typer.Abort):
+            raise typer.Exit(Exit.INTERRUPTED) from None
         except Exception as error:
             trouble = _trouble_behind(error)
             if trouble is None or ctx.params.get("debug"):

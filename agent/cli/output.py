@@ -102,6 +102,11 @@ def confirm(question: str, *, yes: bool) -> None:
 
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not _is_a_person_there():
         raise Trouble(f"this needs a yes: {question}", "Add --yes to do it without being asked.")
-    typer.confirm(clean(question), abort=True)
+    if not typer.confirm(clean(question)):
+        raise Trouble("nothing was changed", code=Exit.REFUSED)
+
+
+def _is_a_person_there() -> bool:
+    return sys.stdin.isatty()

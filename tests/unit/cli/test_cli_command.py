@@ -52,6 +52,8 @@ def test_unknown_words_are_wrong_usage(run: Run, name: str) -> None:
     ("arguments", "banned"),
     [
         (["--help"], "httpx pydantic yaml awscrt rich.console agent.link"),
+        (["cp", "--help"], "httpx yaml awscrt rich.console agent.link"),
+        (["cp", "--what"], "httpx yaml awscrt rich.console agent.link"),
         (["transfers"], "awscrt agent.link agent.live_link"),
     ],
 )

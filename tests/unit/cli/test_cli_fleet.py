@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from agent.cli import output
 from events import views
 from events.reports import Entry, RootState
 from tests.fakes_api import FakeApi, problem, sample
@@ -56,6 +59,39 @@ def test_remove_asks_and_takes_no_for_an_answer(signed_in: FakeApi, run: Run) ->
     assert said.code == 2
     assert "--yes" in said.err
     assert signed_in.agents
+
+
+def test_remove_by_a_person_who_says_no_or_goes_away(
+    signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_is_a_person_there", lambda: True)
+    assert run("agents", "remove", "server-b", given="n\n").code == 6
+    assert run("agents", "remove", "server-b", given="").code == 130
+    assert signed_in.agents
+    assert run("agents", "remove", "server-b", given="y\n").code == 0
+
+
+def test_an_answer_that_is_not_json(signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signed_in, "answer", lambda *_: (200, "<html>Please sign in to the guest network"))
+    said = run("agents")
+    assert said.code == 5
+    assert "not JSON" in said.err
+
+
+def test_an_answer_of_another_shape(signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signed_in, "answer", lambda *_: (200, {"agents": [{"agent_id": "server-b"}]}))
+    said = run("agents")
+    assert said.code == 5
+    assert "Update it" in said.err
+
+
+def test_a_refusal_by_a_proxy_is_told_in_its_words(
+    signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signed_in, "answer", lambda *_: (403, {"message": "\x1b[31mForbidden"}))
+    said = run("agents")
+    assert said.code == 3
+    assert r"error: \x1b[31mForbidden" in said.err
 
 
 def test_remove_with_yes(signed_in: FakeApi, run: Run) -> None:
