@@ -178,7 +178,8 @@ def _broker(registration: Registration, files: Files) -> str:
         raise HostError(f"no address for {host}", "check this host's DNS") from error
     except ssl.SSLError as error:
         advice = f"check that nothing on the way opens TLS, or {_RENEW}"
-        raise HostError(f"TLS with {host}:{port} fails: {error.reason or error}", advice) from error
+        reason = getattr(error, "verify_message", "") or error.reason or error
+        raise HostError(f"TLS with {host}:{port} fails: {reason}", advice) from error
     except OSError as error:
         raise HostError(
             f"{host}:{port} does not answer: {error}", f"let TCP port {port} out of the firewall"
