@@ -85,6 +85,7 @@ def _problems(rest: apigateway.RestApi) -> None:
         rest.add_gateway_response(
             code.title().replace("-", ""),
             type=kind,
+            status_code=status if status.isdigit() else None,
             response_headers=headers,
             templates={"application/json": _problem(code, status)},
         )

@@ -13,7 +13,8 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_lambda as lambda_
 
-from infra.stage import REPOSITORY, Platform
+from infra import REPOSITORY
+from infra.stage import Platform
 
 LOCK = REPOSITORY / "locks/lambdas.txt"
 ROOMS = ("events", "lambdas")
@@ -40,7 +41,7 @@ class _Bundler:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    def try_bundle(self, output_dir: str, *_options: object) -> bool:
+    def try_bundle(self, output_dir: str, *_options: object, **_named: object) -> bool:
         make(Path(output_dir), self._platform)
         return True
 

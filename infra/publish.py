@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-from infra.stage import REPOSITORY
+from infra import REPOSITORY
 
 DIST = REPOSITORY / "web/dist"
 HASHED = "public, max-age=31536000, immutable"

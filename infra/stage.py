@@ -14,7 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from infra import REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -144,5 +144,6 @@ class Stage:
     def console_url(self, distribution: cloudfront.Distribution) -> str:
         if self.embedded:
             port = self.embedded.endpoint.rpartition(":")[2]
-            return f"http://{distribution.distribution_id}.cloudfront.localhost:{port}"
+            label = cdk.Fn.select(0, cdk.Fn.split(".", distribution.distribution_domain_name))
+            return f"http://{label}.cloudfront.localhost:{port}"
         return f"https://{distribution.distribution_domain_name}"

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra import REPOSITORY
 from infra.local import processes
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = REPOSITORY / ".crosshaul/cloud-env/bin/ministack"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"

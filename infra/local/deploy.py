@@ -18,8 +18,9 @@ from typing import Any
 
 import boto3
 
+from infra import REPOSITORY
 from infra.local import cloud as embedded
-from infra.local.cloud import REPOSITORY, Cloud
+from infra.local.cloud import Cloud
 from infra.publish import NotBuilt, publish, stack_outputs
 
 STAGE = "local"
@@ -89,6 +90,7 @@ def create_user(cloud: Cloud, outputs: Outputs, name: str, password: str, group:
         cognito.admin_create_user(
             **pool,
             MessageAction="SUPPRESS",
+            TemporaryPassword=password,
             UserAttributes=[{"Name": "email", "Value": name}, {"Name": "email_verified", "Value": "true"}],
         )
     cognito.admin_set_user_password(**pool, Password=password, Permanent=True)
@@ -171,8 +173,7 @@ def _cdk(cloud: Cloud, home: Path, *arguments: str) -> None:
         done = subprocess.run(
             [node, str(CDK), *arguments, *options, "--no-notices", "--no-version-reporting", "--ci"],
             cwd=REPOSITORY if app else home,
-            env=embedded.environment(cloud)
-            | {"JSII_NODE": node, "PATH": f"{Path(node).parent}:{os.environ['PATH']}"},
+            env=_environment(cloud, Path(node)),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
@@ -180,6 +181,14 @@ def _cdk(cloud: Cloud, home: Path, *arguments: str) -> None:
         )
     if done.returncode:
         raise DeployError(f"cdk {arguments[0]} failed, see {log}:\n{_tail(log)}")
+
+
+def _environment(cloud: Cloud, node: Path) -> dict[str, str]:
+    return embedded.environment(cloud) | {
+        "JSII_NODE": str(node),
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
+        "PATH": f"{node.parent}:{os.environ['PATH']}",
+    }
 
 
 def _tail(log: Path, lines: int = 25) -> str:
