@@ -5,23 +5,18 @@ agent alone. The only place that signs, and the only one that speaks to the brok
 import base64
 import json
 import secrets
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from events.base import AgentId, Message
 from events.commands import Claims, Command, Order
 from events.topics import Topics
+from lambdas.transfers.ports import NUDGE, Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_iot_data import IoTDataPlaneClient
     from mypy_boto3_kms import KMSClient
 
-NUDGE = timedelta(minutes=10)
-"""How long a command is good for. A lost one costs time, never a transfer, so it may be short; and long
-enough for an agent whose clock is some minutes off."""
-
-_SKEW = timedelta(minutes=2)
 _COORDINATE = 32
 """Bytes of one number on P-256."""
 
@@ -34,7 +29,7 @@ class Fleet:
         broker: "IoTDataPlaneClient",
         key_id: str,
         topics: Topics,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._kms = kms
         self._broker = broker
@@ -52,7 +47,7 @@ class Fleet:
         claims = Claims(
             aud=agent_id,
             jti=secrets.token_hex(16),
-            iat=int((now - _SKEW).timestamp()),
+            iat=int(now.timestamp()),
             exp=int((now + lifetime).timestamp()),
             command=command,
         )

@@ -10,7 +10,8 @@ CrosshaulError
 │   ├── DuplicateDestinationError
 │   ├── OutsideRootsError       the host does not offer this path
 │   ├── ReadOnlyError           the host does not let anyone write there
-│   └── LimitError              more than fits
+│   ├── LimitError              more than fits
+│   └── CursorError             `next` is not what was given out
 └── ConflictError           cannot be done as things stand
     ├── AgentOfflineError
     ├── StateError              the transfer is not in a state for this
@@ -85,6 +86,13 @@ class ReadOnlyError(RefusedError):
 
 class LimitError(RefusedError):
     code = "limit"
+
+
+class CursorError(RefusedError):
+    code = "cursor"
+
+    def __init__(self) -> None:
+        super().__init__("`next` is not what this list gave out.", "Begin again without it.")
 
 
 class ConflictError(CrosshaulError):

@@ -25,7 +25,7 @@ S = HopState
 
 def heard(hop: Hop, report: AboutHop, by: AgentId, now: datetime) -> Hop:
     """The hop after a report; the same hop when the report is late, repeated, reordered or not its own."""
-    if by != hop.carrier or hop.ended:
+    if hop.ended or by != hop.carrier or report.hop_id != hop.hop_id:
         return hop
     if isinstance(report, Succeeded) and _is_old_success(hop, report):
         return _succeeded(hop, report, now)
@@ -97,6 +97,14 @@ def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:
     if not report.problem.retryable:
         return moved(told, S.FAILED, now)
     return told if hop.held else tried_again(told, now)
+
+
+def declined(hop: Hop, problem: Problem, by: AgentId) -> Hop:
+    """The hop after one of its agents did not obey a command for it (its clock is wrong, say).
+
+    It is offered again when its lease runs out; until then, people can read why nothing happens.
+    """
+    return replace(hop, problem=problem) if hop.state == S.OFFERED and by in hop.agents else hop
 
 
 def lost(hop: Hop, hello_at: datetime, now: datetime) -> Hop:

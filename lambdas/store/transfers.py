@@ -135,7 +135,8 @@ def _unchanged(hop: Hop) -> Condition:
     """Nobody else has changed the hop since it was read."""
     where: Condition = (HopRow.state == str(hop.state)) & (HopRow.held == hop.held)
     when: Condition = (HopRow.attempt == hop.attempt) & (HopRow.seq == hop.seq)
-    return where & when
+    unchanged: Condition = where & when
+    return unchanged
 
 
 def _key(row: TransferRow) -> HopKey:

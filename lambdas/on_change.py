@@ -1,0 +1,26 @@
+"""React: the stream of the `transfers` table, which is the outbox."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import (
+    DynamoDBRecord,
+    DynamoDBRecordEventName,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas import wiring
+from lambdas.telemetry import entry
+
+processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
+
+
+@entry
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    return process_partial_response(event=event, record_handler=react, processor=processor, context=context)
+
+
+def react(record: DynamoDBRecord) -> None:
+    """One row. Only new ones matter: a line of a timeline is written once and never changed."""
+    if record.event_name == DynamoDBRecordEventName.INSERT and record.dynamodb:
+        wiring.reactions().react(record.dynamodb.new_image or {})

@@ -1,0 +1,45 @@
+"""React: IoT Core says that a client has connected or disconnected.
+
+https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
+
+from events.base import AgentId, Message
+from lambdas import wiring
+from lambdas.domain.errors import AgentUnknownError
+from lambdas.telemetry import entry, logger
+
+
+class Presence(Message):
+    """The event, as far as it is of use. `versionNumber` grows with each connection of a client."""
+
+    clientId: AgentId  # noqa: N815
+    timestamp: int
+    """Milliseconds since 1970."""
+    eventType: Literal["connected", "disconnected"]  # noqa: N815
+    versionNumber: int  # noqa: N815
+
+
+@entry
+def handler(event: dict[str, Any], _: LambdaContext) -> None:
+    try:
+        notice(Presence.model_validate(event))
+    except ValidationError:
+        logger.info("a client that is no agent", extra={"client_id": event.get("clientId")})
+
+
+def notice(presence: Presence) -> None:
+    at = datetime.fromtimestamp(presence.timestamp / 1000, UTC)
+    try:
+        if presence.eventType == "disconnected":
+            wiring.agents().disconnected(presence.clientId, at, presence.versionNumber)
+        else:
+            wiring.agents().connected(presence.clientId, at, presence.versionNumber)
+            wiring.reactions().arrived(presence.clientId)
+    except AgentUnknownError:
+        logger.info("a client that is no agent", extra={"client_id": presence.clientId})

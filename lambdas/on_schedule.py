@@ -1,0 +1,22 @@
+"""React: a minute has passed."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas import wiring
+from lambdas.telemetry import count, entry, logger
+
+
+@entry
+def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
+    """Silent agents first: hops are not offered to those again."""
+    tell_of_silent_agents()
+    wiring.sweeping().sweep()
+
+
+def tell_of_silent_agents() -> None:
+    for fact in wiring.agents().sweep(wiring.clock()):
+        logger.warning("agent went silent", extra={"agent_id": fact.agent_id})
+        count("AgentsWentSilent")
+        wiring.bus().tell(fact)

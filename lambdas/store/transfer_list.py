@@ -1,0 +1,157 @@
+"""Lists of transfers, newest first: of all, of one state, of one agent; read by index, page by page.
+
+The indexes hold keys only. Headers are then read in one batch, and for transfers that are still going on
+their hops as well, since a header's progress is as old as the last change of its state.
+"""
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pynamodb.exceptions import QueryError
+
+from events.states import TransferState
+from events.views import TransferSummary
+from lambdas.domain.errors import CursorError
+from lambdas.domain.transfer import summed
+from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TransferRow, hop_part
+
+_ENDED = {
+    TransferState.SUCCEEDED,
+    TransferState.PARTIALLY_FAILED,
+    TransferState.FAILED,
+    TransferState.CANCELLED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which transfers: created in [since, until), of this state, with this agent."""
+
+    since: datetime
+    until: datetime
+    status: TransferState | None = None
+    agent_id: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class _Cursor:
+    """Where the next page begins: a month (in lists by time), and DynamoDB's key in it."""
+
+    month: str | None
+    key: dict[str, dict[str, Any]] | None
+
+
+def list_transfers(wanted: Wanted, cursor: str | None) -> tuple[tuple[TransferSummary, ...], str | None]:
+    """One page and where the next begins, None at the end; raises CursorError.
+
+    A list by agent and state is filtered after reading, so its pages may be short.
+    """
+    try:
+        ids, following = _page(wanted, _read(cursor))
+    except QueryError as failure:
+        if cursor and failure.cause_response_code == "ValidationException":
+            raise CursorError from failure
+        raise
+    found = _summaries(ids)
+    if wanted.status:
+        found = [summary for summary in found if summary.state == wanted.status]
+    return tuple(found), _written(following)
+
+
+def _page(wanted: Wanted, cursor: _Cursor) -> tuple[list[str], _Cursor | None]:
+    if wanted.agent_id:
+        return _by_key(TransferRow.by_agent, wanted.agent_id, wanted, cursor)
+    if wanted.status:
+        return _by_key(TransferRow.by_status, str(wanted.status), wanted, cursor)
+    return _by_month(wanted, cursor)
+
+
+def _by_key(
+    index: Any, key: str, wanted: Wanted, cursor: _Cursor, limit: int | None = None
+) -> tuple[list[str], _Cursor | None]:
+    rows = index.query(
+        key,
+        TransferRow.created_at.between(wanted.since, wanted.until - timedelta(microseconds=1)),
+        scan_index_forward=False,
+        limit=limit or wanted.limit,
+        last_evaluated_key=cursor.key,
+    )
+    ids = list(dict.fromkeys(row.transfer_id for row in rows))
+    return ids, _Cursor(cursor.month, rows.last_evaluated_key) if rows.last_evaluated_key else None
+
+
+def _by_month(wanted: Wanted, cursor: _Cursor) -> tuple[list[str], _Cursor | None]:
+    ids: list[str] = []
+    for month in _months(wanted, cursor.month):
+        start = _Cursor(month, cursor.key if month == cursor.month else None)
+        more, rest = _by_key(TransferRow.by_time, month, wanted, start, wanted.limit - len(ids))
+        ids += more
+        if rest or len(ids) >= wanted.limit:
+            return ids, rest or _after(month, wanted)
+    return ids, None
+
+
+def _months(wanted: Wanted, first: str | None) -> Iterator[str]:
+    """From the window's last month, or the cursor's, back to its first."""
+    day = wanted.until.astimezone(UTC).replace(day=1)
+    last = f"{wanted.since.astimezone(UTC):%Y-%m}"
+    while (month := f"{day:%Y-%m}") >= last:
+        if first is None or month <= first:
+            yield month
+        day = (day - timedelta(days=1)).replace(day=1)
+
+
+def _after(month: str, wanted: Wanted) -> _Cursor | None:
+    """The page ended where the month did: go on with the one before, if the window has it."""
+    earlier = [other for other in _months(wanted, month) if other != month]
+    return _Cursor(earlier[0], None) if earlier else None
+
+
+def _summaries(ids: Sequence[str]) -> list[TransferSummary]:
+    headers = {row.transfer_id: row for row in HeaderRow.batch_get([(each, HEADER) for each in ids])}
+    going_on = [row for row in headers.values() if TransferState(row.status) not in _ENDED]
+    keys = [(row.transfer_id, hop_part(number)) for row in going_on for number in range(int(row.hop_count))]
+    hops: dict[str, list[HopRow]] = {}
+    for hop in HopRow.batch_get(keys) if keys else ():
+        hops.setdefault(hop.transfer_id, []).append(hop)
+    return [_summary(headers[each], hops.get(each)) for each in ids if each in headers]
+
+
+def _summary(row: HeaderRow, hops: list[HopRow] | None) -> TransferSummary:
+    return TransferSummary(
+        transfer_id=row.transfer_id,
+        state=TransferState(row.status),
+        source=row.source,
+        destinations=row.destinations,
+        shape=row.shape,
+        selection_count=None if row.selection is None else len(row.selection),
+        template_id=row.template_id,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        progress=summed(hop.progress for hop in hops) if hops else row.progress,
+        problem=row.problem,
+    )
+
+
+def _written(cursor: _Cursor | None) -> str | None:
+    if cursor is None:
+        return None
+    return base64.urlsafe_b64encode(json.dumps([cursor.month, cursor.key]).encode()).decode()
+
+
+def _read(cursor: str | None) -> _Cursor:
+    if cursor is None:
+        return _Cursor(None, None)
+    try:
+        month, key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+    except ValueError as failure:
+        raise CursorError from failure
+    if not (isinstance(month, str | None) and isinstance(key, dict | None)):
+        raise CursorError
+    return _Cursor(month, key)

@@ -1,0 +1,80 @@
+"""Read, decide, write, and begin again when someone else was faster."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from events.views import Moment
+from lambdas.domain.errors import StaleError
+from lambdas.domain.hop import Hop
+from lambdas.domain.timeline import became
+from lambdas.domain.transfer import Transfer
+from lambdas.store.transfers import TransferStore
+from lambdas.transfers.ports import Clock
+
+PATIENCE = 12
+"""How often one change is tried: a transfer's fifty hops may all end in the same second."""
+_LONGEST_WAIT = 0.4
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Hops as they shall be, and the line that says so."""
+
+    hops: tuple[Hop, ...]
+    moment: Moment
+
+
+@dataclass(frozen=True)
+class Outcome:
+    transfer: Transfer
+    """As the table has it now."""
+    changed: bool
+    """Was it this call that changed it?"""
+
+
+Decision = Callable[[Transfer, datetime], Change | None]
+
+
+class Changing:
+    """The one hand that writes transfers."""
+
+    def __init__(
+        self, store: TransferStore, clock: Clock, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._wait = wait
+
+    def change(self, transfer_id: str, decide: Decision, known: Transfer | None = None) -> Outcome:
+        """Do what `decide` says of the transfer as it is; it is asked again if that was no longer so.
+
+        `known` saves the first reading. Raises TransferUnknownError, and StaleError when all patience is
+        lost.
+        """
+        for tried in range(PATIENCE):
+            transfer = known if known and not tried else self._store.get(transfer_id)
+            now = self._clock()
+            change = decide(transfer, now)
+            if change is None:
+                return Outcome(transfer, changed=False)
+            try:
+                new = transfer.with_hops(change.hops, now)
+                return Outcome(self._store.write(transfer, new, change.moment), changed=True)
+            except StaleError:
+                self._wait(random.uniform(0, _LONGEST_WAIT * (tried + 1) / PATIENCE))  # noqa: S311
+        raise StaleError(f"Transfer {transfer_id}")
+
+
+def one_hop(number: int, step: Callable[[Hop, datetime], Hop], by: str) -> Decision:
+    """The decision that takes one step with one hop, if it is a step at all."""
+
+    def decide(transfer: Transfer, now: datetime) -> Change | None:
+        old = transfer.hops[number]
+        new = step(old, now)
+        return None if new == old else Change((new,), became(new, by, now))
+
+    return decide

@@ -1,0 +1,164 @@
+"""What people and templates ask of transfers. State is written here, and nothing is sent: agents hear of it
+by what follows from the table's stream.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from events.base import AgentId
+from events.locations import AgentLocation
+from events.requests import TransferRequest
+from events.states import TransferState
+from events.views import TransfersView, TransferView
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
+from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
+from lambdas.domain.roots import check_roots
+from lambdas.domain.timeline import asked, by_template
+from lambdas.domain.transfer import Transfer
+from lambdas.store.base import Writes
+from lambdas.store.transfer_list import Wanted, list_transfers
+from lambdas.store.transfers import TransferStore
+from lambdas.transfers import asking
+from lambdas.transfers.asking import Ask
+from lambdas.transfers.changing import Changing
+from lambdas.transfers.ports import AgentBook, Clock
+from lambdas.transfers.views import transfer_view
+
+WINDOW = timedelta(days=90)
+"""How far back a list goes when nothing else is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Which transfers to list. Times are the creation's; without them, the last 90 days."""
+
+    status: TransferState | None = None
+    agent_id: AgentId | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+class Transfers:
+    def __init__(self, store: TransferStore, changing: Changing, agents: AgentBook, clock: Clock) -> None:
+        self._store = store
+        self._changing = changing
+        self._agents = agents
+        self._clock = clock
+
+    def request(self, by: str, request: TransferRequest, idempotency_key: str | None = None) -> TransferView:
+        """Write a new transfer; with the key of an earlier request, return the transfer that one made.
+
+        Raises ReusedKeyError, RefusedError, AgentUnknownError or AgentOfflineError, and has then written
+        nothing.
+        """
+        wish = _wish(request)
+        if idempotency_key is None:
+            return self._begin(new_transfer_id(), wish, by)
+        transfer_id = same_transfer_id("request", by, idempotency_key)
+        try:
+            return self._same(transfer_id, wish)
+        except TransferUnknownError:
+            return self._begin(transfer_id, wish, by)
+
+    def gathered(self, wish: Wish, template_id: str, sameness: str, also: Writes) -> str:
+        """Write a template's transfer, and `also` what belongs to it, in one transaction; returns its id.
+
+        Nothing is asked of the agents: nobody is there to be told. An agent that is away is waited for, one
+        that is unknown fails its hop, where people see it. Raises StaleError if the transfer, or something
+        of `also`, is there already, and RefusedError if it cannot be carried out.
+        """
+        now = self._clock()
+        by = by_template(template_id)
+        transfer_id = same_transfer_id("gathered", template_id, sameness)
+        transfer = plan(transfer_id, replace(wish, template_id=template_id), by, now)
+        self._store.create(transfer, asked("requested", by, now), also)
+        return transfer_id
+
+    def get(self, transfer_id: str) -> TransferView:
+        """Raises TransferUnknownError."""
+        return self._view(self._store.get(transfer_id))
+
+    def find(self, transfer_id: str) -> Transfer:
+        """The transfer as the domain has it; raises TransferUnknownError."""
+        return self._store.get(transfer_id)
+
+    def page(self, query: Query) -> TransfersView:
+        """One page, newest first; raises CursorError."""
+        until = query.until or self._clock() + timedelta(minutes=1)
+        wanted = Wanted(
+            since=query.since or until - WINDOW,
+            until=until,
+            status=query.status,
+            agent_id=query.agent_id,
+            limit=query.limit,
+        )
+        transfers, following = list_transfers(wanted, query.cursor)
+        return TransfersView(transfers=transfers, next=following)
+
+    def cancel(self, transfer_id: str, by: str) -> TransferView:
+        """Whatever has not ended is cancelled; raises StateError if all has ended otherwise."""
+        return self._ask(transfer_id, asking.CANCEL, by)
+
+    def pause(self, transfer_id: str, by: str) -> TransferView:
+        """Whatever has not ended is paused; raises StateError if all has ended."""
+        return self._ask(transfer_id, asking.PAUSE, by)
+
+    def resume(self, transfer_id: str, by: str) -> TransferView:
+        """What is paused goes on; raises StateError if all has ended."""
+        return self._ask(transfer_id, asking.RESUME, by)
+
+    def retry(self, transfer_id: str, by: str) -> TransferView:
+        """What failed or was cancelled gets another chance; raises StateError if there is none of that."""
+        return self._ask(transfer_id, asking.RETRY, by)
+
+    def _ask(self, transfer_id: str, ask: Ask, by: str) -> TransferView:
+        return self._view(self._changing.change(transfer_id, ask.decision(by)).transfer)
+
+    def _begin(self, transfer_id: str, wish: Wish, by: str) -> TransferView:
+        now = self._clock()
+        transfer = plan(transfer_id, wish, by, now)
+        self._check(transfer)
+        try:
+            self._store.create(transfer, asked("requested", by, now))
+        except StaleError:
+            return self._same(transfer_id, wish)
+        return self._view(transfer)
+
+    def _same(self, transfer_id: str, wish: Wish) -> TransferView:
+        known = self._store.get(transfer_id)
+        if known.fingerprint != wish.fingerprint:
+            raise ReusedKeyError(
+                f"This Idempotency-Key was used for another request, which made transfer {transfer_id}.",
+                "Send a new key with a new request.",
+            )
+        return self._view(known)
+
+    def _check(self, transfer: Transfer) -> None:
+        agents = {agent_id: self._agents.get(agent_id) for agent_id in transfer.agents}
+        _check_paths(transfer, agents)
+        away = [agent_id for agent_id, agent in agents.items() if agent.presence != "online"]
+        if away and transfer.options.if_offline == "refuse":
+            raise AgentOfflineError(away[0])
+
+    def _view(self, transfer: Transfer) -> TransferView:
+        return transfer_view(transfer, self._store.timeline(transfer.transfer_id))
+
+
+def _wish(request: TransferRequest) -> Wish:
+    return Wish(
+        source=request.source,
+        destinations=request.destinations,
+        shape=request.shape,
+        options=request.options,
+    )
+
+
+def _check_paths(transfer: Transfer, agents: dict[AgentId, Agent]) -> None:
+    for hop in transfer.hops:
+        if isinstance(hop.source, AgentLocation):
+            check_roots(agents[hop.source.agent_id], hop.source, writing=False)
+        if isinstance(hop.destination, AgentLocation):
+            check_roots(agents[hop.destination.agent_id], hop.destination, writing=True)

@@ -1,0 +1,116 @@
+"""Offer queued hops to their agents: first in the table, then by signed commands.
+
+Should anything break in between, or a message be lost, the offer's lease runs out and it is made again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+from events.base import AgentId, Problem
+from events.commands import DirectRoute, LocalRoute, Move, Peer, Route, S3Route, Serve
+from events.locations import AgentLocation
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import AgentUnknownError
+from lambdas.domain.hop import Hop
+from lambdas.domain.hop_changes import offered, refused
+from lambdas.domain.timeline import CROSSHAUL
+from lambdas.domain.transfer import Transfer
+from lambdas.telemetry import logger
+from lambdas.transfers.changing import Changing, one_hop
+from lambdas.transfers.ports import AgentBook, Clock, Orders
+
+SERVING = timedelta(hours=24)
+"""How long a source may serve one attempt; a hop that takes longer is offered again and goes on."""
+
+
+@dataclass(frozen=True)
+class S3Access:
+    """What agents are told about S3."""
+
+    region: str
+    endpoint: str | None
+
+
+class Dispatch:
+    def __init__(
+        self, changing: Changing, agents: AgentBook, orders: Orders, s3: S3Access, clock: Clock
+    ) -> None:
+        self._changing = changing
+        self._agents = agents
+        self._orders = orders
+        self._s3 = s3
+        self._clock = clock
+
+    def all_of(self, transfer: Transfer) -> None:
+        """Offer every hop whose time has come and whose agents are there."""
+        find = cache(self._agents.get)
+        for hop in transfer.hops:
+            if offered(hop, self._clock()) is not hop:
+                transfer = self._dispatch(transfer, hop, find)
+
+    def _dispatch(self, transfer: Transfer, hop: Hop, find: Callable[[AgentId], Agent]) -> Transfer:
+        try:
+            agents = {agent_id: find(agent_id) for agent_id in hop.agents}
+        except AgentUnknownError as error:
+            return self._refuse(transfer, hop, error.problem)
+        if any(agent.presence != "online" for agent in agents.values()):
+            return transfer
+        step = one_hop(hop.number, offered, CROSSHAUL)
+        outcome = self._changing.change(transfer.transfer_id, step, transfer)
+        if outcome.changed:
+            self._publish(outcome.transfer, outcome.transfer.hops[hop.number], agents)
+        return outcome.transfer
+
+    def _refuse(self, transfer: Transfer, hop: Hop, problem: Problem) -> Transfer:
+        def step(old: Hop, now: datetime) -> Hop:
+            return refused(old, problem, now)
+
+        return self._changing.change(
+            transfer.transfer_id, one_hop(hop.number, step, CROSSHAUL), transfer
+        ).transfer
+
+    def _publish(self, transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> None:
+        move = Move(
+            transfer_id=hop.transfer_id,
+            hop_id=hop.hop_id,
+            attempt=hop.attempt,
+            source=hop.source,
+            destination=hop.destination,
+            selection=transfer.selection,
+            route=self._route(hop, agents),
+            options=transfer.options,
+        )
+        self._orders.order(hop.carrier, move)
+        logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})
+
+    def _route(self, hop: Hop, agents: dict[AgentId, Agent]) -> Route:
+        if hop.route == "local":
+            return LocalRoute()
+        if not isinstance(hop.source, AgentLocation) or hop.route == "s3":
+            return S3Route(region=self._s3.region, endpoint=self._s3.endpoint)
+        source = agents[hop.source.agent_id]
+        return DirectRoute(
+            source=_peer(source),
+            endpoints=source.endpoints,
+            hop_token=self._serve(hop, hop.source, agents[hop.carrier]),
+        )
+
+    def _serve(self, hop: Hop, source: AgentLocation, peer: Agent) -> str:
+        """Tell the source's agent to serve the hop; the same token lets the destination in."""
+        serve = Serve(
+            transfer_id=hop.transfer_id,
+            hop_id=hop.hop_id,
+            attempt=hop.attempt,
+            path=source.path,
+            peer=_peer(peer),
+            until=self._clock() + SERVING,
+        )
+        token = self._orders.sign(source.agent_id, serve, SERVING)
+        self._orders.send(source.agent_id, token)
+        return token
+
+
+def _peer(agent: Agent) -> Peer:
+    return Peer(agent_id=agent.agent_id, certificate=agent.lane_certificate)

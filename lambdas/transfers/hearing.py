@@ -1,0 +1,104 @@
+"""What agents say about hops: single reports, and the account that each Hello gives.
+
+Two ears, one hand: a report and a Hello end in the same functions of the domain and the same write.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from events.base import AgentId
+from events.commands import Cancel, Pause
+from events.reports import AboutHop, HeldHop, Hello, Refused
+from lambdas.domain.errors import StaleError
+from lambdas.domain.hop import Hop, hop_number
+from lambdas.domain.hop_reports import correction, declined, heard, lost
+from lambdas.domain.timeline import by_agent
+from lambdas.store.transfers import TransferStore
+from lambdas.telemetry import count, logger
+from lambdas.transfers.changing import PATIENCE, Changing, one_hop
+from lambdas.transfers.ports import Clock, Orders
+from lambdas.transfers.reactions import Reactions
+
+_COMMANDS: Mapping[str, type[Cancel | Pause]] = {"cancel": Cancel, "pause": Pause}
+
+MOST_OPEN = 500
+"""Hops of one agent that a Hello looks at; what is beyond, the sweeper and the leases find."""
+
+
+class Hearing:
+    def __init__(
+        self, store: TransferStore, changing: Changing, reactions: Reactions, orders: Orders, clock: Clock
+    ) -> None:
+        self._store = store
+        self._changing = changing
+        self._reactions = reactions
+        self._orders = orders
+        self._clock = clock
+
+    def heard(self, agent_id: AgentId, report: AboutHop) -> None:
+        """Apply a report to its hop. One write if only progress changes, a transaction if the state does;
+        none if the report is late, repeated, reordered, or about a hop that is not the agent's."""
+        number = hop_number(report.hop_id)
+        for _ in range(PATIENCE):
+            hop = self._store.hop(report.transfer_id, number)
+            new = heard(hop, report, agent_id, self._clock()) if hop else None
+            if hop is None or new is None or new == hop:
+                return self._ignored(agent_id, report)
+            if (new.state, new.attempt) != (hop.state, hop.attempt):
+                return self._advance(agent_id, report, number)
+            try:
+                return self._store.note(hop, new)
+            except StaleError:
+                continue
+        raise StaleError(f"Hop {report.hop_id}")
+
+    def _advance(self, agent_id: AgentId, report: AboutHop, number: int) -> None:
+        def step(hop: Hop, now: datetime) -> Hop:
+            return heard(hop, report, agent_id, now)
+
+        self._changing.change(report.transfer_id, one_hop(number, step, by_agent(agent_id)))
+
+    def _ignored(self, agent_id: AgentId, report: AboutHop) -> None:
+        keys = {"agent_id": agent_id, "hop_id": report.hop_id, "attempt": report.attempt, "seq": report.seq}
+        logger.info("report changes nothing", extra={"report": report.kind, **keys})
+        count("ReportsIgnored")
+
+    def refused(self, agent_id: AgentId, report: Refused) -> None:
+        """An agent did not obey: keep its reason where people look for it."""
+        keys = {"agent_id": agent_id, "hop_id": report.hop_id, "code": report.problem.code}
+        logger.warning("command refused", extra=keys)
+        count("CommandsRefused")
+        if report.hop_id is None:
+            return
+        hop = self._store.hop(report.hop_id.rpartition("-")[0], hop_number(report.hop_id))
+        new = declined(hop, report.problem, agent_id) if hop else None
+        if hop and new and new != hop:
+            self._store.note(hop, new)
+
+    def reconcile(self, agent_id: AgentId, hello: Hello) -> None:
+        """Compare what the agent holds with the table, and say where they differ; then send what waited."""
+        for held in hello.hops:
+            self._correct(agent_id, held)
+        holding = {held.hop_id for held in hello.hops}
+        for transfer_id, number in self._store.open_hops(agent_id, MOST_OPEN):
+            hop_id = f"{transfer_id}-{number}"
+            if hop_id not in holding:
+                self._miss(agent_id, transfer_id, number, hello.at)
+        self._reactions.arrived(agent_id)
+
+    def _correct(self, agent_id: AgentId, held: HeldHop) -> None:
+        hop = self._store.hop(held.transfer_id, hop_number(held.hop_id))
+        wanted = correction(hop, held)
+        if wanted is None:
+            return
+        attempt = max(held.attempt, hop.attempt if hop else 1)
+        command = _COMMANDS[wanted](transfer_id=held.transfer_id, hop_id=held.hop_id, attempt=attempt)
+        self._orders.order(agent_id, command)
+
+    def _miss(self, agent_id: AgentId, transfer_id: str, number: int, hello_at: datetime) -> None:
+        """The agent does not hold a hop that is open in the table: if it carried it, it has lost it."""
+
+        def step(hop: Hop, now: datetime) -> Hop:
+            return lost(hop, hello_at, now) if hop.carrier == agent_id else hop
+
+        self._changing.change(transfer_id, one_hop(number, step, by_agent(agent_id)))

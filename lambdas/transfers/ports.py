@@ -1,0 +1,42 @@
+"""What the use cases need of the world outside; each has a fake in the tests."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from events.base import AgentId
+from events.commands import Command
+from events.facts import AgentWentSilent, TransferFinished, TransferRequested
+from lambdas.domain.agent import Agent
+
+Clock = Callable[[], datetime]
+
+NUDGE = timedelta(minutes=10)
+"""How long a command is good for. A lost one costs time, never a transfer, so it may be short; and long
+enough for an agent that is slow to answer."""
+
+
+class AgentBook(Protocol):
+    """Knows the agents."""
+
+    def get(self, agent_id: AgentId) -> Agent:
+        """Raises AgentUnknownError."""
+
+
+class Orders(Protocol):
+    """Sends signed commands to agents."""
+
+    def order(self, agent_id: AgentId, command: Command, lifetime: timedelta = NUDGE) -> None:
+        """Sign a command and send it."""
+
+    def sign(self, agent_id: AgentId, command: Command, lifetime: timedelta = NUDGE) -> str:
+        """The command's token."""
+
+    def send(self, agent_id: AgentId, token: str) -> None:
+        """Send a token to its agent."""
+
+
+class Facts(Protocol):
+    """Tells the world what has happened."""
+
+    def tell(self, fact: TransferRequested | TransferFinished | AgentWentSilent) -> None: ...

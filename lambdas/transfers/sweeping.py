@@ -1,0 +1,56 @@
+"""Once a minute: leases that ran out, retries whose time has come, hops that nobody looked at for long.
+
+Found by the sparse index `due`, so an idle table costs one query that answers nothing.
+"""
+
+from lambdas.domain.errors import StaleError, TransferUnknownError
+from lambdas.domain.hop_changes import lapsed, rested
+from lambdas.domain.timeline import CROSSHAUL
+from lambdas.store.transfers import HopKey, TransferStore
+from lambdas.telemetry import count, logger
+from lambdas.transfers.changing import Changing, one_hop
+from lambdas.transfers.ports import Clock
+from lambdas.transfers.reactions import Reactions
+
+AT_ONCE = 500
+"""Hops a minute; the rest has its turn in the next one, the longest overdue first."""
+
+
+class Sweeping:
+    def __init__(self, store: TransferStore, changing: Changing, reactions: Reactions, clock: Clock) -> None:
+        self._store = store
+        self._changing = changing
+        self._reactions = reactions
+        self._clock = clock
+
+    def sweep(self) -> int:
+        """Look after every overdue hop; returns how many. One that fails does not keep the others waiting:
+        what went wrong is raised at the end, all together."""
+        keys = self._store.due(self._clock(), AT_ONCE)
+        failures = [failure for key in keys if (failure := self._try(key))]
+        count("HopsOverdue", len(keys))
+        if failures:
+            raise ExceptionGroup("hops that could not be swept", failures)
+        return len(keys)
+
+    def _try(self, key: HopKey) -> Exception | None:
+        try:
+            self._look_after(*key)
+        except (StaleError, TransferUnknownError):
+            # Someone else is at it, or it is gone and the index has not noticed.
+            return None
+        except Exception as failure:
+            logger.exception("hop not swept", extra={"transfer_id": key[0], "hop": key[1]})
+            return failure
+        return None
+
+    def _look_after(self, transfer_id: str, number: int) -> None:
+        outcome = self._changing.change(transfer_id, one_hop(number, lapsed, CROSSHAUL))
+        if outcome.changed:
+            logger.info("lease ran out", extra={"transfer_id": transfer_id, "hop": number})
+            return
+        self._reactions.bring_on(outcome.transfer)
+        hop = self._store.hop(transfer_id, number)
+        new = rested(hop, self._clock()) if hop else None
+        if hop and new and new != hop:
+            self._store.note(hop, new)
