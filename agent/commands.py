@@ -58,7 +58,7 @@ class Commands:
                     raise replayed(claims.jti)
                 self._note(claims.command, token)
         except TrustError as refusal:
-            self._refuse(refusal.problem, refusal.command_id)
+            self._refuse(refusal.problem, refusal.command_id, refusal.hop_id)
             return None
         log.info("command", extra=_facts(claims))
         return claims.command

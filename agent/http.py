@@ -4,12 +4,16 @@
 such a host is dialled at 127.0.0.1, with the Host header as it was.
 """
 
+import re
+
 import httpx
 from pydantic import ValidationError
 
 from agent import VERSION
 from events.base import Problem
 from events.views import ProblemDetails
+
+_OURS = re.compile(r"urn:crosshaul:problem:(?P<code>[a-z][a-z0-9-]*)")
 
 _TIMEOUT = httpx.Timeout(35.0, connect=8.0)
 """Seconds; API Gateway itself gives up after 29."""
@@ -31,11 +35,11 @@ class ApiProblem(Exception):  # noqa: N818  (RFC 9457's own word)
     @property
     def problem(self) -> Problem:
         """The same in the words that reports carry."""
-        code = self.details.type.rpartition(":")[2].lower()
-        safe = code if code.replace("-", "").isalnum() and code[:1].isalpha() else "api-refused"
+        named = _OURS.fullmatch(self.details.type)
+        code = named["code"] if named else "api-refused"
         retryable = self.status == 429 or self.status >= 500
         advice = self.details.advice
-        return Problem(code=safe, message=self.details.detail, advice=advice, retryable=retryable)
+        return Problem(code=code, message=self.details.detail, advice=advice, retryable=retryable)
 
 
 class LoopbackTransport(httpx.HTTPTransport):

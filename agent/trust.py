@@ -24,12 +24,14 @@ _CLOCK = "set this host's clock (timedatectl status); commands are valid for min
 
 
 class TrustError(Exception):
-    """A letter that is not obeyed, and why; `command_id` is its jti as far as it could be read."""
+    """A letter that is not obeyed, and why; whose it was, as far as that could be read."""
 
-    def __init__(self, problem: Problem, command_id: str | None = None) -> None:
+    def __init__(self, problem: Problem, command_id: str | None = None, hop_id: str | None = None) -> None:
         super().__init__(problem.message)
         self.problem = problem
         self.command_id = command_id
+        """The command's jti."""
+        self.hop_id = hop_id
 
 
 class Verifier:
@@ -90,13 +92,13 @@ class Verifier:
         now = self._clock()
         if now > claims.exp + SKEW:
             message = f"the command expired at {_utc(claims.exp)}, this host's clock says {_utc(now)}"
-            raise TrustError(Problem(code="command-expired", message=message, advice=_CLOCK), claims.jti)
+            raise _untimely("command-expired", message, claims)
         if now < claims.iat - SKEW:
             message = (
                 f"the command is from {_utc(claims.iat)}, this host's clock says {_utc(now)}:"
                 f" it is {claims.iat - now:.0f} s behind"
             )
-            raise TrustError(Problem(code="clock-skew", message=message, advice=_CLOCK), claims.jti)
+            raise _untimely("clock-skew", message, claims)
 
 
 def replayed(command_id: str) -> TrustError:
@@ -134,6 +136,11 @@ def _first(error: ValidationError) -> str:
 
 def _refusal(code: str, message: str, advice: str = "") -> TrustError:
     return TrustError(Problem(code=code, message=message, advice=advice))
+
+
+def _untimely(code: str, message: str, claims: Claims) -> TrustError:
+    hop_id = getattr(claims.command, "hop_id", None)
+    return TrustError(Problem(code=code, message=message, advice=_CLOCK), claims.jti, hop_id)
 
 
 def _utc(seconds: float) -> str:

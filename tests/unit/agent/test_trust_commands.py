@@ -94,6 +94,7 @@ def test_times_allow_for_clocks_that_differ_a_little():
 def test_an_expired_command_tells_both_clocks():
     found = refusal(SIGNER.letter(move(), exp=1_700_000_000, jti="old"))
     assert (found.problem.code, found.command_id) == ("command-expired", "old")
+    assert found.hop_id == move().hop_id
     assert "2023-11-14T22:13:20Z" in found.problem.message
     assert "clock" in found.problem.advice
 

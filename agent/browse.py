@@ -1,0 +1,147 @@
+"""Listing a directory for people: inside the roots only, a page at a time, however large it is.
+
+Above the roots there are directories that stand for the way to them, so that `/` leads somewhere.
+"""
+
+import errno
+import heapq
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Literal
+
+from agent.config import RootConfig
+from events.base import Problem
+from events.commands import Browse
+from events.reports import Browsed, Entry
+
+Kind = Literal["file", "directory", "symlink", "other"]
+
+
+class Browser:
+    """Answers `Browse` commands; call it from a thread, it waits for disks."""
+
+    def __init__(self, roots: Iterable[RootConfig]) -> None:
+        self._roots = tuple(roots)
+
+    def __call__(self, asked: Browse) -> Browsed:
+        path = "/" + asked.path.strip("/")
+        root = self._root_of(path)
+        if root is None:
+            return self._way_to_roots(asked, path)
+        try:
+            with opened(root, path) as folder, os.scandir(folder) as found:
+                return _page(asked, found)
+        except OSError as error:
+            return Browsed(request_id=asked.request_id, problem=_in_words(asked.path, error))
+
+    def _root_of(self, path: str) -> RootConfig | None:
+        """The innermost root that a path is in."""
+        holding = [root for root in self._roots if is_below(path, root.path)]
+        return max(holding, key=lambda root: len(root.path), default=None)
+
+    def _way_to_roots(self, asked: Browse, path: str) -> Browsed:
+        below = [root.path.strip("/") for root in self._roots if is_below(root.path, path)]
+        if not below:
+            return Browsed(request_id=asked.request_id, problem=self._outside(asked.path))
+        skip = len(path.strip("/").split("/")) if path != "/" else 0
+        names = {place.split("/")[skip] for place in below}
+        entries = tuple(Entry(name=name, type="directory") for name in sorted(names))
+        return Browsed(request_id=asked.request_id, entries=entries)
+
+    def _outside(self, path: str) -> Problem:
+        allowed = ", ".join(root.path for root in self._roots)
+        return Problem(
+            code="outside-roots",
+            message=f"{path} is in none of this agent's roots",
+            advice=f"Its roots are {allowed}; the host's administrator can add one in agent.toml.",
+            path=path,
+        )
+
+
+def is_below(path: str, top: str) -> bool:
+    """Is `path` the directory `top` or in it? By their names alone."""
+    top = top.rstrip("/")
+    return path.rstrip("/") == top or path.startswith(f"{top}/")
+
+
+@contextmanager
+def opened(root: RootConfig, path: str) -> Iterator[int]:
+    """A directory's descriptor; symbolic links are followed as long as they stay in the root.
+
+    Looked at again after opening, so that a link changed meanwhile leads nowhere either.
+    """
+    top = os.path.realpath(root.folder)
+    inner = path[len(root.path.rstrip("/")) :].strip("/")
+    target = os.path.realpath(os.path.join(top, inner))  # noqa: PTH118 - names that are not UTF-8
+    _must_be_below(target, top)
+    descriptor = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _must_be_below(os.readlink(f"/proc/self/fd/{descriptor}"), top)  # noqa: PTH115
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _must_be_below(path: str, top: str) -> None:
+    if not is_below(path, top):
+        raise OSError(errno.EXDEV, "a symbolic link leads out of the root")
+
+
+def _page(asked: Browse, found: Iterable[os.DirEntry[str]]) -> Browsed:
+    """The first names after `asked.after`, in code-point order; only so many are ever held."""
+    named = ((shown(entry.name), entry) for entry in found)
+    after = asked.after or ""
+    wanted = (pair for pair in named if pair[0] > after)
+    first = heapq.nsmallest(asked.limit + 1, wanted, key=lambda pair: pair[0])
+    page = tuple(_entry(name, entry) for name, entry in first[: asked.limit])
+    more = len(first) > asked.limit
+    return Browsed(request_id=asked.request_id, entries=page, next=page[-1].name if more else None)
+
+
+def shown(name: str) -> str:
+    """A name that can be sent: bytes that are not UTF-8 as \\xff."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _entry(name: str, entry: os.DirEntry[str]) -> Entry:
+    try:
+        about = entry.stat(follow_symlinks=False)
+    except OSError:  # it went away while we looked
+        return Entry(name=name, type="other")
+    kind = _kind(about.st_mode)
+    size = about.st_size if kind == "file" else None
+    return Entry(name=name, type=kind, size=size, modified=_moment(about.st_mtime))
+
+
+def _kind(mode: int) -> Kind:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "symlink" if stat.S_ISLNK(mode) else "other"
+
+
+def _moment(seconds: float) -> datetime | None:
+    """None for a time beyond the calendar."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+_WORDS = {
+    errno.ENOENT: ("path-missing", "There is no such directory.", "See that the path is right."),
+    errno.ENOTDIR: ("not-a-directory", "This is no directory.", "Browse the directory it is in."),
+    errno.EACCES: ("not-readable", "The agent may not read it.", "Give the agent's user access to it."),
+    errno.EXDEV: ("outside-roots", "A symbolic link leads out of the root.", "Name a path in a root."),
+    errno.ENAMETOOLONG: ("path-missing", "A name in it is too long.", "See that the path is right."),
+}
+
+
+def _in_words(path: str, error: OSError) -> Problem:
+    words = f"It cannot be read: {os.strerror(error.errno or errno.EIO)}."
+    code, message, advice = _WORDS.get(error.errno or 0, ("not-readable", words, "See the agent's log."))
+    return Problem(code=code, message=f"{path}: {message}", advice=advice, path=path)
