@@ -1,12 +1,16 @@
 """`agents`: the fleet, enrolment and removal."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.cli import output
 from agent.cli.errors import Trouble
 from agent.cli.text import clean
+
+if TYPE_CHECKING:
+    from agent.cli.tables import Cell
+    from events.views import AgentView
 
 app = typer.Typer(help="List the agents; enrol and remove them.", invoke_without_command=True)
 
@@ -32,11 +36,25 @@ def _list(as_json: bool) -> None:
     view = AgentsView.model_validate({"agents": found})
     if not view.agents:
         return output.say("No agents yet. `crosshaul agents enroll NAME` adds the first.")
-    titles = ("NAME", "STATUS", "HOST", "ROOTS", "FREE", "HEARTBEAT", "RUNNING")
-    return output.table(titles, map(_row, view.agents), right=(6,))
+    return _table(view.agents)
 
 
-def _row(agent: Any) -> tuple[output.Cell, ...]:
+def _table(found: "tuple[AgentView, ...]") -> None:
+    from agent.cli.tables import Column, show
+
+    columns = (
+        Column("NAME"),
+        Column("STATUS"),
+        Column("HOST", leaves=1),
+        Column("ROOTS"),
+        Column("FREE", leaves=4),
+        Column("HEARTBEAT", leaves=3),
+        Column("RUNNING", right=True, leaves=2),
+    )
+    show(columns, map(_row, found))
+
+
+def _row(agent: "AgentView") -> "tuple[Cell, ...]":
     from agent.cli.text import ago, size
 
     host = f"{agent.hostname} ({agent.ip_address})" if agent.ip_address else agent.hostname

@@ -37,12 +37,14 @@ def browse(
 
 
 def _show(listing: dict[str, Any], place: str) -> None:
+    from agent.cli.tables import Column, show
     from events.views import ListingView
 
     view = ListingView.model_validate(listing)
     if not view.entries:
         return output.say(f"{clean(place)} is empty.")
-    output.table(("SIZE", "MODIFIED", "NAME"), map(_row, view.entries), right=(0,))
+    columns = (Column("SIZE", right=True), Column("MODIFIED", leaves=1), Column("NAME", folds=True))
+    show(columns, map(_row, view.entries))
     if view.next:
         output.note("There is more: add --all, or --after with the last name.")
     return None

@@ -1,6 +1,9 @@
 """`crosshaul`: what operators type. Commands import what they need when they run, so that --help is quick."""
 
+import os
 import sys
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -100,8 +103,7 @@ def agent() -> None:
 
 def main() -> None:
     """The program's entry point."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _ready_streams()
     try:
         app()
     except Exception as error:
@@ -114,3 +116,12 @@ def main() -> None:
 def _bug(error: Exception) -> Trouble:
     what = f"a mistake in crosshaul itself: {type(error).__name__}: {error}"
     return Trouble(what, "`crosshaul --debug …` shows where; please report it.", Exit.BUG)
+
+
+def _ready_streams() -> None:
+    """Streams that take any letter, and are there even if whoever started us has closed them."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or sys.stdout
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from agent.cli.errors import Exit, Trouble
@@ -10,10 +9,6 @@ from agent.cli.text import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
-
-Cell = str | list[str]
-"""One line, or several."""
 
 _PIPE_WIDTH = 10_000
 """Nothing is cut or wrapped where no person reads along."""
@@ -70,30 +65,6 @@ def _one_line(text: str) -> str:
 def data(value: Any) -> None:
     """What the API said, as JSON; escapes keep foreign names from steering the terminal."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
-
-
-def table(titles: Iterable[str], rows: Iterable[Iterable[Cell]], *, right: Iterable[int] = ()) -> None:
-    """Print rows under titles; the columns numbered in `right` are aligned right."""
-    grid = _grid(list(titles), set(right))
-    for row in rows:
-        grid.add_row(*(_cell(value) for value in row))
-    console().print(grid)
-
-
-def _grid(titles: list[str], right: set[int]) -> "Table":
-    from rich.table import Table
-
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for number, title in enumerate(titles):
-        grid.add_column(title, justify="right" if number in right else "left", overflow="fold")
-    return grid
-
-
-def _cell(value: Cell) -> Any:
-    from rich.text import Text
-
-    lines = [value] if isinstance(value, str) else value
-    return Text("\n".join(map(clean, lines)), style=STYLES.get(lines[0], "") if lines else "")
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -13,6 +13,7 @@ from agent.cli.text import clean
 
 if TYPE_CHECKING:
     from agent.cli.api import Api
+    from agent.cli.tables import Cell
     from events.requests import TemplateRequest
     from events.views import TemplateView
 
@@ -39,17 +40,28 @@ def _list(as_json: bool) -> None:
     view = TemplatesView.model_validate({"templates": found})
     if not view.templates:
         return output.say("No templates. `crosshaul templates apply FILE.yaml` makes one.")
-    titles = ("NAME", "ENABLED", "WHEN OBJECTS ARRIVE IN", "THEY GO TO")
-    return output.table(titles, map(_row, view.templates))
+    return _table(view.templates)
 
 
-def _row(template: Any) -> tuple[output.Cell, ...]:
+def _table(found: "tuple[TemplateView, ...]") -> None:
+    from agent.cli.tables import Column, show
+
+    columns = (
+        Column("NAME"),
+        Column("ENABLED", leaves=1),
+        Column("WHEN OBJECTS ARRIVE IN", folds=True),
+        Column("THEY GO TO", folds=True),
+    )
+    show(columns, map(_row, found))
+
+
+def _row(template: "TemplateView") -> "tuple[Cell, ...]":
     destinations = [str(place) for place in template.destinations]
     places = [" → ".join(destinations)] if template.shape == "chain" else destinations
     return template.template_id, "yes" if template.enabled else "no", _trigger(template), places
 
 
-def _trigger(template: Any) -> str:
+def _trigger(template: "TemplateView") -> str:
     trigger = template.trigger
     suffix = f"*{trigger.suffix}" if trigger.suffix else ""
     return f"s3://{trigger.bucket}/{trigger.prefix}{suffix}"

@@ -11,6 +11,8 @@ from agent.cli.text import clean
 
 if TYPE_CHECKING:
     from agent.cli.api import Api
+    from agent.cli.tables import Cell
+    from events.views import TransferSummary
 
 TransferId = Annotated[
     str, typer.Argument(metavar="ID", help="A transfer's id; its first letters do if it is a recent one.")
@@ -70,13 +72,27 @@ def _list(answer: dict[str, Any]) -> None:
     view = TransfersView.model_validate(answer)
     if not view.transfers:
         return output.say("No transfers.")
-    output.table(("ID", "STATUS", "DONE", "ASKED FOR", "FROM", "TO"), map(_row, view.transfers))
+    _table(view.transfers)
     if view.next:
         output.note("There are more: add --all, or a higher --limit.")
     return None
 
 
-def _row(transfer: Any) -> tuple[output.Cell, ...]:
+def _table(found: "tuple[TransferSummary, ...]") -> None:
+    from agent.cli.tables import Column, show
+
+    columns = (
+        Column("ID"),
+        Column("STATUS"),
+        Column("DONE", right=True),
+        Column("ASKED FOR", leaves=1),
+        Column("FROM", folds=True, leaves=3),
+        Column("TO", folds=True, leaves=2),
+    )
+    show(columns, map(_row, found))
+
+
+def _row(transfer: "TransferSummary") -> "tuple[Cell, ...]":
     from agent.cli.progress import share
     from agent.cli.text import ago
 

@@ -81,6 +81,12 @@ def test_a_terminal_without_unicode_gets_escapes_not_a_traceback(tmp_path: Path)
     assert done.returncode == 0, done.stderr
 
 
+def test_closed_streams_are_no_traceback(tmp_path: Path) -> None:
+    line = ["/bin/sh", "-c", '"$0" "$@" >&- 2>&-', *CROSSHAUL, "whoami"]
+    done = subprocess.run(line, env=os.environ | {"CROSSHAUL_HOME": str(tmp_path)}, check=False)
+    assert done.returncode == Exit.FORBIDDEN
+
+
 def test_a_mistake_of_our_own_is_one_line_unless_asked_for_more(tmp_path: Path) -> None:
     program = (
         "import sys\n"
