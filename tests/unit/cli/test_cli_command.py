@@ -39,6 +39,13 @@ def test_help_of_cp_explains_the_slash(run: Run) -> None:
     assert "raw itself, as /archive/raw" in run("cp", "--help").out
 
 
+def test_the_hosts_commands_are_there(run: Run) -> None:
+    listed = run("agent", "--help").out
+    for name in ("register", "run", "status", "doctor"):
+        assert f"\n  {name} " in listed
+    assert run("agent", "frobnicate").code == 2
+
+
 def test_version(run: Run) -> None:
     assert run("--version").out.startswith("crosshaul 0.")
 
