@@ -1,0 +1,73 @@
+"""Both stages synthesised once for all tests here; no bundling, no network."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import REPOSITORY
+
+_NODE = REPOSITORY / ".crosshaul/node.path"
+if _NODE.exists():
+    os.environ.setdefault("JSII_NODE", _NODE.read_text().strip())
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """A stage's templates, by stack."""
+
+    folder: Path
+    templates: dict[str, dict[str, Any]]
+
+    def of_type(self, kind: str) -> dict[str, Resource]:
+        """Every resource of this type in all stacks, by logical id."""
+        return {
+            name: resource
+            for template in self.templates.values()
+            for name, resource in template["Resources"].items()
+            if resource["Type"] == kind
+        }
+
+    def properties(self, kind: str) -> list[dict[str, Any]]:
+        return [resource.get("Properties", {}) for resource in self.of_type(kind).values()]
+
+
+def synthesise(folder: Path, context: dict[str, Any]) -> Synthesised:
+    import aws_cdk as cdk
+
+    from infra.stacks import compose
+    from infra.stage import Stage
+
+    flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
+    app = cdk.App(outdir=str(folder), context=flags | {"aws:cdk:bundling-stacks": []} | context)
+    compose(app, Stage.of(app))
+    stacks = app.synth().stacks
+    return Synthesised(folder, {stack.stack_name: stack.template for stack in stacks})
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """A stage in a real account, with one bucket that was there before."""
+    return synthesise(tmp_path_factory.mktemp("real"), {"stage": "prod", "buckets": "archive-of-acme"})
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """The embedded cloud's stage."""
+    folder = tmp_path_factory.mktemp("local")
+    facts = {
+        "endpoint": "http://127.0.0.1:4566",
+        "mqtt_host": "127.0.0.1",
+        "mqtt_port": 8883,
+        "mqtt_ca": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        "region": "us-east-1",
+        "account": "000000000000",
+    }
+    (folder / "embedded.json").write_text(json.dumps(facts))
+    return synthesise(folder / "out", {"stage": "local", "embedded": str(folder / "embedded.json")})

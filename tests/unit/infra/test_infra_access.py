@@ -1,0 +1,106 @@
+"""Nobody may do more than its plan says."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.unit.infra.conftest import Synthesised
+
+ALLOWED_ON_ANYTHING = {
+    "dynamodb:ListStreams": "Lambda asks for the account's streams before it reads ours",
+    "iot:CreateCertificateFromCsr": "the certificate has no name before it is made",
+    "iot:DescribeEndpoint": "IoT has no resource for it",
+}
+ALLOWED_PATTERNS = {
+    ":thing/*": "a thing is called as its agent, and agents are called as people like",
+    ":cert/*": "IoT chooses a certificate's id",
+    "/agents/*/commands": "commands go to every agent of this stage",
+    "/agents/*/live/*": "live progress of every agent of this stage; the session policy narrows it",
+    "/agents/+/live/*": "the same, as a filter",
+    ":client/live-*": "one client id for each open console",
+    "/*": "the objects of a bucket",
+}
+
+
+def statements(stage: Synthesised) -> Iterator[dict[str, Any]]:
+    """Every Allow statement of every role."""
+    documents = [one["PolicyDocument"] for one in stage.properties("AWS::IAM::Policy")]
+    for role in stage.properties("AWS::IAM::Role"):
+        documents += [policy["PolicyDocument"] for policy in role.get("Policies", [])]
+    yield from (one for document in documents for one in document["Statement"] if one["Effect"] == "Allow")
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def text(resource: Any) -> str:
+    """An ARN as the template has it, references and all, flattened."""
+    if isinstance(resource, str):
+        return resource
+    if "Fn::Join" in resource:
+        return "".join(part if isinstance(part, str) else "…" for part in resource["Fn::Join"][1])
+    return "…"
+
+
+def test_nobody_may_scan(real: Synthesised, local: Synthesised) -> None:
+    for stage in (real, local):
+        assert "dynamodb:Scan" not in json.dumps(stage.templates)
+
+
+def test_every_action_is_named_in_full(real: Synthesised) -> None:
+    actions = {action for one in statements(real) for action in as_list(one["Action"])}
+    assert actions
+    assert [action for action in actions if "*" in action] == []
+
+
+def test_only_what_has_no_name_is_granted_on_anything(real: Synthesised) -> None:
+    for one in statements(real):
+        if "*" in as_list(one["Resource"]):
+            assert set(as_list(one["Action"])) <= set(ALLOWED_ON_ANYTHING)
+
+
+def test_every_pattern_in_a_resource_has_a_reason(real: Synthesised) -> None:
+    resources = {text(one) for statement in statements(real) for one in as_list(statement["Resource"])}
+    patterns = {resource for resource in resources if "*" in resource and resource != "*"}
+    assert patterns
+    assert [one for one in patterns if not any(one.endswith(end) for end in ALLOWED_PATTERNS)] == []
+
+
+def test_no_managed_policy_widens_a_role(real: Synthesised) -> None:
+    assert [role for role in real.properties("AWS::IAM::Role") if role.get("ManagedPolicyArns")] == []
+
+
+def test_lent_credentials_reach_only_the_buckets_of_the_stage(real: Synthesised) -> None:
+    on_s3 = [one for one in statements(real) if any(act.startswith("s3:") for act in as_list(one["Action"]))]
+    resources = {json.dumps(resource) for one in on_s3 for resource in as_list(one["Resource"])}
+    assert len(on_s3) == 2
+    assert all("Media" in resource or "archive-of-acme" in resource for resource in resources)
+
+
+def test_only_the_api_lends_credentials(real: Synthesised) -> None:
+    for name, role in real.of_type("AWS::IAM::Role").items():
+        principal = role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]
+        if "AWS" in principal:
+            assert principal["AWS"]["Fn::GetAtt"][0].startswith("FunctionsApiRole"), name
+
+
+def test_a_device_may_use_only_its_own_topics(real: Synthesised) -> None:
+    (policy,) = real.properties("AWS::IoT::Policy")
+    thing = "${iot:Connection.Thing.ThingName}"
+    found = {
+        one["Action"]: [text(resource).partition("…:")[2] for resource in as_list(one["Resource"])]
+        for one in policy["PolicyDocument"]["Statement"]
+    }
+    mine = f"crosshaul/prod/agents/{thing}"
+    assert {action: [end.rpartition("…:")[2] for end in ends] for action, ends in found.items()} == {
+        "iot:Connect": [f"client/{thing}"],
+        "iot:Subscribe": [f"topicfilter/{mine}/commands"],
+        "iot:Receive": [f"topic/{mine}/commands"],
+        "iot:Publish": [
+            f"topic/$aws/rules/crosshaul_prod_reports/{mine}/reports",
+            f"topic/{mine}/live/*/*",
+        ],
+    }
+    connect = policy["PolicyDocument"]["Statement"][0]
+    assert connect["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": "true"}}

@@ -1,0 +1,211 @@
+"""What the templates promise: nothing lost silently, nothing open by mistake, nothing drifted."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.unit.infra.conftest import Synthesised
+
+
+def reference(value: Any) -> str:
+    """The logical id behind a Ref, a GetAtt or a cross-stack import."""
+    if isinstance(value, dict):
+        if "Ref" in value:
+            return str(value["Ref"])
+        if "Fn::GetAtt" in value:
+            return str(value["Fn::GetAtt"][0])
+        if "Fn::ImportValue" in value:
+            return str(value["Fn::ImportValue"])
+    return str(value)
+
+
+def started_by(stage: Synthesised, service: str) -> set[str]:
+    return {
+        reference(one["FunctionName"])
+        for one in stage.properties("AWS::Lambda::Permission")
+        if one["Principal"] == service
+    }
+
+
+def test_every_function_that_nobody_waits_for_has_a_failure_destination(real: Synthesised) -> None:
+    unattended = started_by(real, "events.amazonaws.com") | started_by(real, "iot.amazonaws.com")
+    covered = {
+        reference(one["FunctionName"])
+        for one in real.properties("AWS::Lambda::EventInvokeConfig")
+        if one["DestinationConfig"]["OnFailure"]["Destination"]
+    }
+    assert len(unattended) == 3
+    assert unattended <= covered
+
+
+def test_the_stream_is_filtered_and_what_fails_is_kept(real: Synthesised) -> None:
+    (stream,) = [m for m in real.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" in m]
+    assert stream["DestinationConfig"]["OnFailure"]["Destination"]
+    (filtered,) = stream["FilterCriteria"]["Filters"]
+    assert json.loads(filtered["Pattern"]) == {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "at#"}]}}},
+    }
+
+
+def test_every_queue_that_is_read_has_a_dead_letter_queue(real: Synthesised) -> None:
+    read = [m for m in real.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" not in m]
+    queues = real.of_type("AWS::SQS::Queue")
+    assert [queues[reference(m["EventSourceArn"])]["Properties"]["RedrivePolicy"] for m in read]
+
+
+def test_queues_are_encrypted_and_refuse_plain_http(real: Synthesised) -> None:
+    queues = real.of_type("AWS::SQS::Queue")
+    assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in queues.values())
+    guarded = {
+        reference(queue)
+        for policy in real.properties("AWS::SQS::QueuePolicy")
+        if "aws:SecureTransport" in json.dumps(policy)
+        for queue in policy["Queues"]
+    }
+    assert guarded == set(queues)
+
+
+def test_buckets_are_private_and_refuse_plain_http(real: Synthesised) -> None:
+    buckets = real.of_type("AWS::S3::Bucket")
+    for bucket in buckets.values():
+        assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["Properties"]["BucketEncryption"]
+    guarded = {
+        reference(policy["Bucket"])
+        for policy in real.properties("AWS::S3::BucketPolicy")
+        if "aws:SecureTransport" in json.dumps(policy)
+    }
+    assert guarded == set(buckets)
+
+
+def test_uploads_are_told_to_eventbridge(real: Synthesised) -> None:
+    told = [one.get("NotificationConfiguration") for one in real.properties("AWS::S3::Bucket")]
+    assert {"EventBridgeConfiguration": {"EventBridgeEnabled": True}} in told
+    (rule,) = [one for one in real.properties("AWS::Events::Rule") if "EventPattern" in one]
+    assert "archive-of-acme" in rule["EventPattern"]["detail"]["bucket"]["name"]
+
+
+def test_tables_have_the_keys_of_their_row_classes(real: Synthesised) -> None:
+    from lambdas.store import TABLES
+
+    found = {json.dumps(_shape(one), sort_keys=True): one for one in real.properties("AWS::DynamoDB::Table")}
+    for row_class in TABLES.values():
+        schema = row_class._get_schema()
+        wanted = {
+            "keys": _keys(schema["key_schema"]),
+            "indexes": {
+                one["index_name"]: _keys(one["key_schema"]) for one in schema["global_secondary_indexes"]
+            },
+            "ttl": getattr(row_class._ttl_attribute(), "attr_name", None),
+        }
+        assert json.dumps(wanted, sort_keys=True) in found
+    assert len(real.of_type("AWS::DynamoDB::Table")) == len(TABLES)
+
+
+def _keys(schema: list[dict[str, str]]) -> dict[str, str]:
+    return {one["KeyType"]: one["AttributeName"] for one in schema}
+
+
+def _shape(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "keys": _keys(table["KeySchema"]),
+        "indexes": {
+            one["IndexName"]: _keys(one["KeySchema"]) for one in table.get("GlobalSecondaryIndexes", [])
+        },
+        "ttl": table.get("TimeToLiveSpecification", {}).get("AttributeName"),
+    }
+
+
+def test_tables_can_be_brought_back(real: Synthesised) -> None:
+    for table in real.of_type("AWS::DynamoDB::Table").values():
+        assert table["DeletionPolicy"] == "Retain"
+        assert table["Properties"]["DeletionProtectionEnabled"]
+        assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        assert table["Properties"]["SSESpecification"]["SSEEnabled"]
+
+
+def test_the_embedded_cloud_keeps_nothing_behind(local: Synthesised) -> None:
+    kept = [
+        name
+        for template in local.templates.values()
+        for name, one in template["Resources"].items()
+        if one.get("DeletionPolicy", "Delete") != "Delete"
+    ]
+    assert kept == []
+
+
+def test_the_api_has_exactly_the_routes_of_the_app(real: Synthesised) -> None:
+    from lambdas.api.app import app
+
+    wanted = {(method, path) for path, methods in app.routes.items() for method in methods}
+    assert set(_methods(real)) == wanted
+
+
+def test_every_closed_route_asks_who_is_there(real: Synthesised) -> None:
+    from lambdas.api.app import OPEN_ROUTES
+
+    for route, properties in _methods(real).items():
+        wanted = "NONE" if route in OPEN_ROUTES else "COGNITO_USER_POOLS"
+        assert properties["AuthorizationType"] == wanted, route
+        assert ("AuthorizerId" in properties) == (wanted != "NONE"), route
+
+
+def _methods(stage: Synthesised) -> dict[tuple[str, str], dict[str, Any]]:
+    resources = stage.of_type("AWS::ApiGateway::Resource")
+
+    def path(name: str) -> str:
+        if name not in resources:
+            return ""
+        properties = resources[name]["Properties"]
+        return f"{path(reference(properties['ParentId']))}/{properties['PathPart']}"
+
+    return {
+        (one["HttpMethod"], path(reference(one["ResourceId"])) or "/"): one
+        for one in stage.properties("AWS::ApiGateway::Method")
+        if one["HttpMethod"] != "OPTIONS"
+    }
+
+
+def test_the_api_is_throttled(real: Synthesised) -> None:
+    (stage,) = real.properties("AWS::ApiGateway::Stage")
+    (everywhere,) = stage["MethodSettings"]
+    assert everywhere["ThrottlingRateLimit"] > 0
+    assert everywhere["ThrottlingBurstLimit"] > 0
+
+
+def test_logs_end(real: Synthesised) -> None:
+    groups = real.properties("AWS::Logs::LogGroup")
+    assert len(groups) >= len(real.of_type("AWS::Lambda::Function"))
+    assert all(group["RetentionInDays"] for group in groups)
+
+
+def test_functions_are_told_every_setting(real: Synthesised, local: Synthesised) -> None:
+    from lambdas.settings import Settings
+
+    for stage, name in ((real, "prod"), (local, "local")):
+        for function in stage.properties("AWS::Lambda::Function"):
+            variables = {key: str(one) for key, one in function["Environment"]["Variables"].items()}
+            assert Settings.from_env(variables).stage == name
+
+
+def test_a_real_account_runs_the_bundle_on_graviton(real: Synthesised) -> None:
+    functions = real.properties("AWS::Lambda::Function")
+    assert {(one["Runtime"], *one["Architectures"]) for one in functions} == {("python3.13", "arm64")}
+
+
+def test_cfn_lint_finds_nothing(real: Synthesised) -> None:
+    templates = sorted(str(file) for file in real.folder.glob("*.template.json"))
+    assert len(templates) == 2
+    lint = str(Path(sys.executable).with_name("cfn-lint"))
+    # CDK says every dependency twice, which W3005 calls needless.
+    done = subprocess.run(
+        [lint, "--regions", "eu-central-1", "--ignore-checks", "W3005", "--", *templates],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout + done.stderr == ""
+    assert done.returncode == 0
