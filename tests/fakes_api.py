@@ -69,6 +69,7 @@ class FakeApi:
         self.entries = [sample(views.ListingView)]
         self.stories: dict[str, list[views.TransferView]] = {}
         """Transfer → how it looks at each further look; the last one stays."""
+        self.first_page_is_empty = False
         self.templates: dict[str, views.TemplateView] = {}
         self.live_url: str | None = None
         self.problems: list[views.ProblemDetails] = []
@@ -147,6 +148,8 @@ class FakeApi:
         return 202, self._look(TRANSFER)
 
     def list_transfers(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if self.first_page_is_empty and "after" not in query:
+            return 200, views.TransfersView(transfers=(), next="0")
         found = [story[0] for story in self.stories.values()]
         first = int(query.get("after", 0))
         page = found[first : first + int(query["limit"])]

@@ -18,6 +18,9 @@ TransferId = Annotated[
     str, typer.Argument(metavar="ID", help="A transfer's id; its first letters do if it is a recent one.")
 ]
 _WHOLE = 20
+"""Letters of a whole id."""
+_RECENT = 100
+"""How many of the latest transfers the first letters of an id are looked for in."""
 
 
 def transfers(
@@ -44,7 +47,7 @@ def transfers(
         found: list[Any] = []
         for page in api.pages("transfers", limit=limit, **query):
             found += page["transfers"]
-            if not everything:
+            if found and not everything:  # a page may be empty though more follow
                 break
     answer = {"transfers": found, "next": page.get("next")}
     output.data(answer) if as_json else _list(answer)
@@ -135,7 +138,11 @@ def find(api: "Api", start: str) -> str:
     """The whole id that begins with `start`, looked for among the latest hundred transfers."""
     if len(start) == _WHOLE:
         return start
-    recent = [one["transfer_id"] for one in api.get("transfers", limit=100)["transfers"]]
+    recent: list[str] = []
+    for page in api.pages("transfers"):
+        recent += [one["transfer_id"] for one in page["transfers"]]
+        if len(recent) >= _RECENT:
+            break
     match [one for one in recent if one.startswith(start)]:
         case [only]:
             return str(only)

@@ -45,6 +45,13 @@ def test_no_transfers(signed_in: FakeApi, run: Run) -> None:
     assert run("transfers").out == "No transfers.\n"
 
 
+def test_an_empty_page_is_not_the_end(signed_in: FakeApi, run: Run) -> None:
+    signed_in.first_page_is_empty = True
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
+    assert TRANSFER in run("transfers").out
+    assert run("show", "k3v9").code == 0
+
+
 def test_all_reads_every_page(signed_in: FakeApi, run: Run) -> None:
     for number in range(5):
         view = transfer_view(TransferState.SUCCEEDED, transfer_id=other(number))
