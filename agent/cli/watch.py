@@ -106,9 +106,17 @@ def _conclude(view: TransferView, *, quiet: bool) -> None:
     if not quiet:
         for hop in view.hops:
             print_problems(hop)
+    raise Trouble(f"transfer {view.transfer_id} {_ENDS[view.state]}", _advice(view), Exit.FAILED)
+
+
+_ENDS = {
+    TransferState.CANCELLED: "was cancelled",
+    TransferState.FAILED: "failed",
+    TransferState.PARTIALLY_FAILED: "failed in part",
+}
+
+
+def _advice(view: TransferView) -> str:
     if view.state is TransferState.CANCELLED:
-        what, advice = "was cancelled", "Repeat the copy to send what is missing."
-    else:
-        how = "failed in part" if view.state is TransferState.PARTIALLY_FAILED else "failed"
-        what, advice = how, f"`crosshaul show {view.transfer_id}` tells all; `crosshaul retry` tries again."
-    raise Trouble(f"transfer {view.transfer_id} {what}", advice, Exit.FAILED)
+        return "Repeat the copy to send what is missing."
+    return f"`crosshaul retry {view.transfer_id}` tries again; `crosshaul show` with its id tells all."
