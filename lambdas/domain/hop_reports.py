@@ -25,7 +25,7 @@ S = HopState
 
 def heard(hop: Hop, report: AboutHop, by: AgentId, now: datetime) -> Hop:
     """The hop after a report; the same hop when the report is late, repeated, reordered or not its own."""
-    if hop.ended or by != hop.carrier or report.hop_id != hop.hop_id:
+    if hop.ended or hop.offered_at is None or by != hop.carrier or report.hop_id != hop.hop_id:
         return hop
     if isinstance(report, Succeeded) and _is_old_success(hop, report):
         return _succeeded(hop, report, now)
@@ -59,10 +59,10 @@ def _is_old_success(hop: Hop, report: Succeeded) -> bool:
     The control plane was away, the lease lapsed, the hop was queued anew; then the agent's disk delivers
     the success. Every attempt of a hop is the same order to the same agent, so what it says is true
     whichever attempt did it: each file stood at its destination with its digest. To carry it out again
-    would only prove it. Other late reports say nothing of use now: a newer attempt decides.
-    Not so while the hop waits for another: then the data it shall carry is still to come.
+    would only prove it. Should the agent be at a newer attempt after all, it is told to stop as for any
+    hop that has ended. Other late reports say nothing of use now: the newer attempt decides.
     """
-    return report.attempt < hop.attempt and hop.state != S.WAITING
+    return report.attempt < hop.attempt
 
 
 def _noted(hop: Hop, report: AboutHop) -> Hop:

@@ -1,0 +1,94 @@
+"""Stand-ins for the world outside of the control plane's use cases."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from events.commands import Command
+from events.reports import Capabilities, RootState
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import AgentUnknownError
+
+MORNING = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+
+
+@dataclass
+class FakeClock:
+    now: datetime = MORNING
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **time: float) -> datetime:
+        self.now += timedelta(**time)
+        return self.now
+
+
+@dataclass
+class FakeFleet:
+    """Remembers what it was told to send; `broken` makes the broker fail."""
+
+    sent: list[tuple[str, Command]] = field(default_factory=list)
+    signed: dict[str, tuple[str, Command]] = field(default_factory=dict)
+    broken: bool = False
+
+    def order(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(minutes=10)) -> None:
+        self.send(agent_id, self.sign(agent_id, command, lifetime))
+
+    def sign(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(minutes=10)) -> str:
+        token = f"token-{len(self.signed)}"
+        self.signed[token] = (agent_id, command)
+        return token
+
+    def send(self, agent_id: str, token: str) -> None:
+        if self.broken:
+            raise ConnectionError("the broker is away")
+        addressee, command = self.signed[token]
+        assert addressee == agent_id
+        self.sent.append((agent_id, command))
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """To whom and what, in the order sent; forgets it."""
+        told = [(agent_id, command.kind) for agent_id, command in self.sent]
+        self.sent.clear()
+        return told
+
+
+@dataclass
+class FakeFacts:
+    told: list[object] = field(default_factory=list)
+
+    def tell(self, fact: object) -> None:
+        self.told.append(fact)
+
+
+def an_agent(agent_id: str, **differently: object) -> Agent:
+    """An agent that is online and offers /data to read, /archive to write."""
+    agent = Agent(
+        agent_id=agent_id,
+        hostname=f"{agent_id}.example.com",
+        roots=(RootState(path="/data", access="ro"), RootState(path="/archive", access="rw")),
+        endpoints=(f"{agent_id}.example.com:4460",),
+        lane_certificate=f"certificate of {agent_id}",
+        capabilities=Capabilities(),
+        version="0.1.0",
+        registered_at=MORNING,
+        connected_at=MORNING,
+        last_heartbeat=MORNING,
+        presence="online",
+    )
+    return replace(agent, **differently)  # type: ignore[arg-type]
+
+
+class FakeAgents:
+    """Knows the agents it was given."""
+
+    def __init__(self, *agents: Agent) -> None:
+        self.known = {agent.agent_id: agent for agent in agents}
+
+    def get(self, agent_id: str) -> Agent:
+        if agent_id not in self.known:
+            raise AgentUnknownError(agent_id)
+        return self.known[agent_id]
+
+    def is_now(self, agent_id: str, presence: str) -> None:
+        self.known[agent_id] = replace(self.known[agent_id], presence=presence)  # type: ignore[arg-type]
