@@ -67,6 +67,8 @@ class Attempt:
         self._pace = pace
         self._tally = Tally()
         self._via: str | None = None
+        self.moving = False
+        """Has its turn come?"""
         self._open = True
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -104,7 +106,7 @@ class Attempt:
         self._on_loop(self._say_verifying)
 
     async def _carry(self) -> None:
-        begun = time.monotonic()
+        begun, self.moving = time.monotonic(), True
         try:
             outcome = await self._movers(self.order).move(self.order, self._tally, self)
         except HopError as error:

@@ -79,7 +79,8 @@ class Hops:
 
     @property
     def running(self) -> int:
-        return len(self._attempts)
+        """How many move now; those that wait for their turn do not count."""
+        return sum(attempt.moving for attempt, _ in self._attempts.values())
 
     def _is_under_way(self, held: Held) -> bool:
         found = self._attempts.get(held.hop_id)

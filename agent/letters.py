@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 
@@ -28,6 +29,19 @@ class Incoming:
 
     payload: bytes
     acknowledge: Callable[[], None] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the broker is, and as whom to speak to it."""
+
+    host: str
+    port: int
+    client_id: str
+    certificate: Path
+    key: Path
+    ca: Path | None
+    """None: the system's own trust store."""
 
 
 class Post(Protocol):

@@ -9,8 +9,6 @@ import concurrent.futures
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,7 +17,7 @@ from awscrt import mqtt5
 from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
 
-from agent.letters import Connected, Disconnected, Incoming, LinkError
+from agent.letters import Connected, Disconnected, Endpoint, Incoming, LinkError
 
 log = logging.getLogger(__name__)
 
@@ -29,21 +27,10 @@ SESSION_EXPIRY = 7 * 24 * 3600
 MIN_RECONNECT, MAX_RECONNECT = 1_000, 30_000
 """Milliseconds between attempts, growing, with jitter."""
 ACK_TIMEOUT = 20
+SUBSCRIBE_AGAIN = 30
+"""Seconds after which a subscription that was refused is asked for again."""
 IN_FLIGHT = 32
 """Commands the broker may send before the first of them is acknowledged."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where the broker is, and as whom to speak to it."""
-
-    host: str
-    port: int
-    client_id: str
-    certificate: Path
-    key: Path
-    ca: Path | None
-    """None: the system's own trust store."""
 
 
 class Link:
@@ -138,7 +125,7 @@ class Link:
         self._post(self._letters.put_nowait, letter)
 
     def _came_up(self, data: mqtt5.LifecycleConnectSuccessData) -> None:
-        self._post(self._subscribe_soon, bool(data.connack_packet.session_present))
+        self._post(self._came_up_soon, bool(data.connack_packet.session_present))
 
     def _failed(self, data: mqtt5.LifecycleConnectFailureData) -> None:
         code = data.connack_packet.reason_code if data.connack_packet else None
@@ -163,27 +150,36 @@ class Link:
 
     def _down(self, event: Disconnected) -> None:
         self._up.clear()
+        for task in self._tasks:
+            task.cancel()
         self._events.put_nowait(event)
 
-    def _subscribe_soon(self, session_present: bool) -> None:
-        task = self._loop.create_task(self._subscribe(session_present))
+    def _came_up_soon(self, session_present: bool) -> None:
+        task = self._loop.create_task(self._open(session_present))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _subscribe(self, session_present: bool) -> None:
-        """At every connect: the broker may have forgotten a session that it says it has kept."""
+    async def _open(self, session_present: bool) -> None:
+        """A kept session has its subscription; some brokers would deliver twice after a second one."""
+        granted = session_present or await self._subscribe()
+        while not granted:
+            await asyncio.sleep(SUBSCRIBE_AGAIN)
+            granted = await self._subscribe()
+        self._up.set()
+        self._events.put_nowait(Connected(session_present))
+
+    async def _subscribe(self) -> bool:
         packet = mqtt5.SubscribePacket([mqtt5.Subscription(self._subscription, mqtt5.QoS.AT_LEAST_ONCE)])
         try:
             granted = await self._outcome(self._client.subscribe(packet))
         except LinkError as error:
             log.warning("subscribing failed", extra={"topic": self._subscription, "reason": str(error)})
-            return
+            return False
         if int(granted.reason_codes[0]) >= 128:
             reason = _name(granted.reason_codes[0])
             log.error("the broker grants no commands", extra={"topic": self._subscription, "reason": reason})
-            return
-        self._up.set()
-        self._events.put_nowait(Connected(session_present))
+            return False
+        return True
 
 
 def _bootstrap() -> Any:

@@ -14,7 +14,8 @@ class Logfmt(logging.Formatter):
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         facts = {"time": moment.replace("+00:00", "Z"), "level": record.levelname.lower()}
         facts |= {"msg": record.getMessage()}
-        facts |= {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        told = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        facts |= {name: value for name, value in told.items() if value is not None}
         line = " ".join(f"{name}={_quoted(value)}" for name, value in facts.items())
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 

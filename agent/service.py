@@ -20,7 +20,7 @@ from agent.reports import Desk, now
 from agent.status import Status
 from agent.trust import Verifier
 from events.commands import Browse
-from events.reports import Browsed, Capabilities, Heartbeat, Hello
+from events.reports import Browsed, Capabilities, Heartbeat, Hello, RootState
 from events.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -96,25 +96,28 @@ class Service:
     async def _greet(self, hops: Hops) -> None:
         """Hello at every connect; and the connection's changes into the log and the status file."""
         async for event in self._parts.link.events():
-            self._parts.status.note(event)
+            news = self._parts.status.note(event)
             if isinstance(event, Connected):
                 log.info("connected", extra={"session_present": event.session_present})
-                await self._tell(self._hello(hops))
-            else:
+                await self._tell(await self._hello(hops))
+            elif news:
                 _log_disconnect(event)
 
-    def _hello(self, hops: Hops) -> Hello:
+    async def _hello(self, hops: Hops) -> Hello:
+        """What is held is looked up first: while the roots are, reports may leave already."""
         parts = self._parts
+        moment, held = now(), hops.held()
+        roots = await self._roots()
         return Hello(
-            at=now(),
+            at=moment,
             version=VERSION,
             hostname=about.hostname(),
             ip_address=about.ip_address(),
             capabilities=parts.capabilities,
             endpoints=about.endpoints(parts.config.lane),
             lane_certificate=parts.lane_certificate,
-            roots=about.root_states(parts.config.roots),
-            hops=hops.held(),
+            roots=roots,
+            hops=held,
         )
 
     async def _beat(self, hops: Hops, commands: Commands) -> None:
@@ -122,8 +125,12 @@ class Service:
             await asyncio.sleep(self._parts.pace.heartbeat)
             self._journal.prune(now().timestamp())
             commands.end_old_grants()
-            roots = await asyncio.to_thread(about.root_states, self._parts.config.roots)
+            roots = await self._roots()
             await self._tell(Heartbeat(at=now(), roots=roots, running=hops.running, load=about.load()))
+
+    async def _roots(self) -> tuple[RootState, ...]:
+        """In a thread: a disk or a network share may take its time."""
+        return await asyncio.to_thread(about.root_states, self._parts.config.roots)
 
     async def _tell(self, report: Hello | Heartbeat) -> None:
         if not self._parts.link.connected:

@@ -45,17 +45,18 @@ class Status:
         self._path = path
         self._last: Connection | None = None
 
-    def note(self, event: Connected | Disconnected) -> None:
-        """Written when something changes, and not at every vain attempt to connect."""
+    def note(self, event: Connected | Disconnected) -> bool:
+        """Is this news? It is written down then, and not at every vain attempt to connect."""
         connected = isinstance(event, Connected)
         reason = event.reason if isinstance(event, Disconnected) else None
         if self._last and (self._last.connected, self._last.reason) == (connected, reason):
-            return
+            return False
         self._last = Connection(connected=connected, since=now(), reason=reason)
         beside = self._path.with_suffix(".new")
         beside.write_text(self._last.model_dump_json())
         beside.chmod(0o600)
         beside.replace(self._path)
+        return True
 
     def clear(self) -> None:
         self._path.unlink(missing_ok=True)

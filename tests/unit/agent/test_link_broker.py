@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.letters import Connected, Disconnected, LinkError
-from agent.link import Endpoint, Link
+from agent.letters import Connected, Disconnected, Endpoint, LinkError
+from agent.link import Link
 
 MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
 TOPIC = "crosshaul/local/agents/server-b/commands"
