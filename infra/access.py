@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
@@ -13,11 +12,9 @@ from constructs import Construct
 
 from events.topics import Topics
 from infra.fleet import iot_arn
+from infra.plans import Plan
 from infra.stage import Stage
 from infra.store import Tables
-
-if TYPE_CHECKING:
-    from infra.functions import Plan
 
 TABLE_ACTIONS = {
     "get": "dynamodb:GetItem",
@@ -42,7 +39,7 @@ class Access:
     roles: tuple[iam.Role, ...]
     """Object and live role: whoever lends their credentials assumes them."""
 
-    def grant(self, plan: "Plan", function: lambda_.Function) -> None:
+    def grant(self, plan: Plan, function: lambda_.Function) -> None:
         """Put what the plan asks for into the function's role."""
         statements = [one for name, words in plan.tables.items() for one in self._table(name, words.split())]
         statements += self._commands(function) if plan.signs else []

@@ -17,7 +17,9 @@ from infra import REPOSITORY
 
 DIST = REPOSITORY / "web/dist"
 HASHED = "public, max-age=31536000, immutable"
+"""For files with their digest in their name."""
 FRESH = "no-cache"
+"""To be asked for each time; index.html goes up last, when all it names is there."""
 
 
 class NotBuilt(RuntimeError):  # noqa: N818  # it reads as what happened
@@ -34,26 +36,19 @@ def publish(outputs: Mapping[str, str], clients: Mapping[str, Any], dist: Path =
             f"{dist} has no index.html: build the console first with infra/local/setup.sh node web"
         )
     bucket = outputs["ConsoleBucket"]
+    config = json.dumps({"api_url": outputs["ApiUrl"]}).encode()
+    _put(clients["s3"], bucket, "config.json", config, FRESH)
     files = sorted(path for path in dist.rglob("*") if path.is_file())
     for file in sorted(files, key=lambda path: path.name == "index.html"):
-        _upload(clients["s3"], bucket, file, str(file.relative_to(dist)))
-    config = json.dumps({"api_url": outputs["ApiUrl"]})
-    clients["s3"].put_object(
-        Bucket=bucket,
-        Key="config.json",
-        Body=config.encode(),
-        ContentType="application/json",
-        CacheControl=FRESH,
-    )
+        key = str(file.relative_to(dist))
+        _put(clients["s3"], bucket, key, file.read_bytes(), HASHED if key.startswith("assets/") else FRESH)
     _invalidate(clients["cloudfront"], outputs["ConsoleDistribution"])
     return len(files)
 
 
-def _upload(s3: Any, bucket: str, file: Path, key: str) -> None:
-    """What has its digest in its name may be kept for ever; index.html comes last and is always asked for."""
+def _put(s3: Any, bucket: str, key: str, content: bytes, cache: str) -> None:
     kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
-    cache = HASHED if key.startswith("assets/") else FRESH
-    s3.put_object(Bucket=bucket, Key=key, Body=file.read_bytes(), ContentType=kind, CacheControl=cache)
+    s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType=kind, CacheControl=cache)
 
 
 def _invalidate(cloudfront: Any, distribution: str) -> None:
@@ -67,16 +62,20 @@ def _invalidate(cloudfront: Any, distribution: str) -> None:
     )
 
 
-def stack_outputs(cloudformation: Any, stack: str) -> dict[str, str]:
-    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    return {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])}
+def stage_outputs(cloudformation: Any, stage: str) -> dict[str, str]:
+    """The outputs of both stacks."""
+    found = {}
+    for name in (f"Crosshaul-{stage}-State", f"Crosshaul-{stage}"):
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        found.update({one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])})
+    return found
 
 
 def main() -> int:
     if len(sys.argv) != 2:
         print(__doc__)
         return 2
-    outputs = stack_outputs(boto3.client("cloudformation"), f"Crosshaul-{sys.argv[1]}")
+    outputs = stage_outputs(boto3.client("cloudformation"), sys.argv[1])
     files = publish(outputs, {name: boto3.client(name) for name in ("s3", "cloudfront")})
     print(f"{files} files are at {outputs['ConsoleUrl']}")
     return 0

@@ -33,6 +33,12 @@ class State(cdk.Stack):
         self.media = media_bucket(self, stage)
         self.sign_in = SignIn(self, "SignIn", stage)
         self.key = fleet.signing_key(self, stage)
+        outputs = {
+            "UserPoolId": self.sign_in.pool.user_pool_id,
+            "ClientId": self.sign_in.client.user_pool_client_id,
+            "MediaBucket": self.media.bucket_name,
+        }
+        _tell(self, outputs)
 
 
 class Control(cdk.Stack):
@@ -92,17 +98,18 @@ class Control(cdk.Stack):
         Watch(self, "Watch", queues={"Failures": self.failures, "Uploads": uploads.dead}, functions=functions)
 
     def _tell_outputs(self) -> None:
-        state = self._state
-        for name, value in {
+        outputs = {
             "ApiUrl": self.api.url,
             "ConsoleUrl": self.console.url,
             "ConsoleBucket": self.console.bucket.bucket_name,
             "ConsoleDistribution": self.console.distribution.distribution_id,
-            "UserPoolId": state.sign_in.pool.user_pool_id,
-            "ClientId": state.sign_in.client.user_pool_client_id,
-            "MediaBucket": state.media.bucket_name,
-        }.items():
-            cdk.CfnOutput(self, name, value=value)
+        }
+        _tell(self, outputs)
+
+
+def _tell(stack: cdk.Stack, outputs: dict[str, str]) -> None:
+    for name, value in outputs.items():
+        cdk.CfnOutput(stack, name, value=value)
 
 
 def compose(app: cdk.App, stage: Stage) -> None:

@@ -21,7 +21,7 @@ import boto3
 from infra import REPOSITORY
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
-from infra.publish import NotBuilt, publish, stack_outputs
+from infra.publish import NotBuilt, publish, stage_outputs
 
 STAGE = "local"
 CDK = REPOSITORY / ".crosshaul/cdk/node_modules/aws-cdk/bin/cdk"
@@ -59,11 +59,10 @@ class Outputs:
 def deploy(cloud: Cloud, home: Path) -> Outputs:
     """Deploy what has changed since the last deployment of this home; DeployError with advice if it fails."""
     home = home.resolve()
-    stamp = home / "deployed.json"
     wanted = _digest(cloud)
-    if (done := _done(stamp)) and done["digest"] == wanted:
+    if (done := _remembered(home)) and done["digest"] == wanted:
         return Outputs(**done["outputs"])
-    stamp.unlink(missing_ok=True)
+    _stamp(home).unlink(missing_ok=True)
     if not _is_bootstrapped(cloud):
         _cdk(cloud, home, "bootstrap", f"aws://{cloud.account}/{cloud.region}")
     _cdk(
@@ -78,7 +77,7 @@ def deploy(cloud: Cloud, home: Path) -> Outputs:
         *_context(cloud, home),
     )
     outputs = _publish(cloud)
-    stamp.write_text(json.dumps({"digest": wanted, "outputs": asdict(outputs)}))
+    _remember(home, wanted, outputs)
     return outputs
 
 
@@ -102,7 +101,7 @@ def _publish(cloud: Cloud) -> Outputs:
         name: boto3.client(name, **embedded.client_settings(cloud))
         for name in ("cloudformation", "s3", "cloudfront")
     }
-    found = stack_outputs(clients["cloudformation"], f"Crosshaul-{STAGE}")
+    found = stage_outputs(clients["cloudformation"], STAGE)
     try:
         publish(found, clients)
     except NotBuilt as reason:
@@ -116,9 +115,17 @@ def _publish(cloud: Cloud) -> Outputs:
     )
 
 
-def _done(stamp: Path) -> dict[str, Any] | None:
+def _stamp(home: Path) -> Path:
+    return home / "deployed.json"
+
+
+def _remember(home: Path, digest: str, outputs: Outputs) -> None:
+    _stamp(home).write_text(json.dumps({"digest": digest, "outputs": asdict(outputs)}))
+
+
+def _remembered(home: Path) -> dict[str, Any] | None:
     with contextlib.suppress(FileNotFoundError, ValueError):
-        found: dict[str, Any] = json.loads(stamp.read_text())
+        found: dict[str, Any] = json.loads(_stamp(home).read_text())
         return found
     return None
 

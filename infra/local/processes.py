@@ -28,8 +28,8 @@ def spawn(command: list[str], environment: dict[str, str], log: Path) -> int:
 
 def is_alive(pid: int, program: str) -> bool:
     """Does `pid` run, and is it still this program? Ids are given again after a restart of the machine."""
-    if (child := _children.get(pid)) and child.poll() is not None:
-        return False
+    if child := _children.get(pid):
+        return child.poll() is None
     try:
         return program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

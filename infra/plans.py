@@ -1,0 +1,81 @@
+"""The plan of every function: what it runs, how much it gets, and what it may touch. Data only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One function. `tables` names what it does to each table, in words of `access.TABLE_ACTIONS`."""
+
+    handler: str
+    seconds: int
+    tables: Mapping[str, str]
+    signs: bool = False
+    """Commands: KMS's signature and the publish to an agent's commands topic."""
+    tells: bool = False
+    """Facts, on the event bus."""
+    enrolls: bool = False
+    """Things, certificates and their policy."""
+    lends: bool = False
+    """Credentials of the object and live roles, narrowed."""
+    asynchronous: bool = False
+    """Started by an event that nobody waits for: what fails for good goes to a queue."""
+    megabytes: int = 512
+
+
+PLANS: dict[str, Plan] = {
+    "Api": Plan(
+        "lambdas.api.handler.handler",
+        29,
+        {
+            "transfers_table": "get query put update check",
+            "agents_table": "get query batch put update delete check",
+            "templates_table": "get query put update delete check",
+            "idempotency_table": "get put update delete",
+        },
+        signs=True,
+        enrolls=True,
+        lends=True,
+        megabytes=1024,
+    ),
+    "OnObject": Plan(
+        "lambdas.on_object.handler",
+        60,
+        {
+            "transfers_table": "get query put check",
+            "agents_table": "get batch",
+            "templates_table": "get query",
+            "dedupe_table": "get batch put check",
+        },
+    ),
+    "OnReport": Plan(
+        "lambdas.on_report.handler",
+        30,
+        {"transfers_table": "get query put update check", "agents_table": "get batch put update"},
+        signs=True,
+        asynchronous=True,
+    ),
+    "OnPresence": Plan(
+        "lambdas.on_presence.handler",
+        30,
+        {"transfers_table": "get query put update check", "agents_table": "get batch update"},
+        signs=True,
+        asynchronous=True,
+    ),
+    "OnChange": Plan(
+        "lambdas.on_change.handler",
+        60,
+        {"transfers_table": "get query put update check", "agents_table": "get batch"},
+        signs=True,
+        tells=True,
+    ),
+    "OnSchedule": Plan(
+        "lambdas.on_schedule.handler",
+        60,
+        {"transfers_table": "get query put update check", "agents_table": "get query batch update"},
+        signs=True,
+        tells=True,
+        asynchronous=True,
+    ),
+}

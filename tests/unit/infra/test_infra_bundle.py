@@ -1,0 +1,82 @@
+"""The bundle by itself: nothing of this machine may hide what is missing in it."""
+
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import REPOSITORY
+from infra.plans import PLANS
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from infra.bundle import make
+    from infra.stage import THIS_MACHINE
+
+    target = tmp_path_factory.mktemp("bundle")
+    make(target, THIS_MACHINE)
+    return target
+
+
+@pytest.mark.parametrize("handler", [plan.handler for plan in PLANS.values()])
+def test_every_handler_imports_from_the_bundle_alone(bundle: Path, handler: str) -> None:
+    module, _, name = handler.rpartition(".")
+    program = f"import sys; sys.path.insert(0, {str(bundle)!r}); from {module} import {name}; print({name})"
+    done = subprocess.run(
+        # -I -S: neither the environment nor anything installed for this Python.
+        [sys.executable, "-I", "-S", "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"POWERTOOLS_SERVICE_NAME": "crosshaul", "AWS_DEFAULT_REGION": "eu-central-1"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "function" in done.stdout
+
+
+def test_what_functions_never_need_is_left_out(bundle: Path) -> None:
+    there = {path.name for path in bundle.iterdir()}
+    assert {"events", "lambdas", "chalice", "boto3", "pydantic"} <= there
+    unwanted = {
+        "pip",
+        "setuptools",
+        "wheel",
+        "inquirer",
+        "blessed",
+        "click",
+        "yaml",
+        "awscrt",
+        "agent",
+        "infra",
+    }
+    assert there & unwanted == set()
+
+
+def test_bytecode_is_trusted_without_a_look_at_the_source(bundle: Path) -> None:
+    compiled = list((bundle / "lambdas").rglob("*.pyc"))
+    assert compiled
+    for file in compiled:
+        (flags,) = struct.unpack("<I", file.read_bytes()[4:8])
+        assert flags == 0b01, "hash-based and unchecked (PEP 552)"
+
+
+def test_every_aws_service_that_the_functions_use_is_described(bundle: Path) -> None:
+    from infra.bundle import SERVICES
+
+    sources = "\n".join(file.read_text() for file in (REPOSITORY / "lambdas").rglob("*.py"))
+    used = set(re.findall(r"""(?:client|resource)\(\s*["']([a-z0-9-]+)["']""", sources))
+    assert used
+    assert used <= SERVICES
+    assert {path.name for path in (bundle / "botocore/data").iterdir() if path.is_dir()} <= SERVICES
+
+
+def test_an_unchanged_tree_has_an_unchanged_name() -> None:
+    from infra.bundle import digest
+    from infra.stage import GRAVITON, THIS_MACHINE
+
+    assert digest(THIS_MACHINE) == digest(THIS_MACHINE)
+    assert digest(GRAVITON) != digest(THIS_MACHINE)
