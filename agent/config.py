@@ -87,7 +87,7 @@ def read_config(path: Path) -> Config:
         return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise HostError(
-            f"{path} is not there", "write it (see docs/agents.md) or name it by --config"
+            f"{path} is not there", "write it (see docs/guides/agent.md) or name it by --config"
         ) from None
     except PermissionError:
         raise HostError(f"{path} may not be read", "run as root or as the agent's user") from None
@@ -98,7 +98,9 @@ def read_config(path: Path) -> Config:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise HostError(f"{path} is not TOML: {error}", "correct that line") from error
     except ValidationError as error:
-        raise HostError(f"{path}: {_in_words(error)}", "correct these keys (see docs/agents.md)") from error
+        raise HostError(
+            f"{path}: {_in_words(error)}", "correct these keys (see docs/guides/agent.md)"
+        ) from error
 
 
 def _in_words(error: ValidationError) -> str:
