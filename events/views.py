@@ -13,11 +13,21 @@ from events.requests import ObjectTrigger, Shape, TemplateId
 from events.states import AgentStatus, HopState, TransferState
 
 
+class SignIn(Message):
+    """Where people sign in: a Cognito user pool's public client."""
+
+    region: str
+    client_id: str
+    endpoint: str | None = None
+    """None for Cognito in AWS."""
+
+
 class Health(Message):
     status: str
     stage: str
     version: str
     wire: int
+    sign_in: SignIn
 
 
 class ProblemDetails(Message):
