@@ -52,6 +52,7 @@ class AnyOrder(RuleBasedStateMachine):
     @initialize(shape=st.sampled_from(["chain", "fan_out"]))
     def begin(self, shape):
         self.now = MORNING
+        self.told_to_pause = set()
         source = AgentLocation(agent_id="a", path="/data/")
         destinations = tuple(AgentLocation(agent_id=name, path="/archive/") for name in "bcd")
         wish = Wish(source=source, destinations=destinations, shape=shape)
@@ -73,6 +74,13 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(report=reports, by=st.sampled_from(["a", "b", "c", "d"]))
     def a_report_arrives_from_someone(self, report, by):
         self.deliver(report, by)
+
+    @rule(target=reports, number=NUMBERS, kind=KINDS, seq=st.integers(0, 30), problem=PROBLEMS)
+    def a_report_of_now_arrives(self, number, kind, seq, problem):
+        hop = self.transfer.hops[number]
+        report = a_report(kind, number, hop.attempt, seq, self.now, 1, problem)
+        self.deliver(report, hop.carrier)
+        return report
 
     @rule(report=reports)
     def a_report_arrives(self, report):
@@ -111,9 +119,11 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def paused(self):
         self.ask(lambda hop: paused(hop, self.now))
+        self.told_to_pause = {hop.number for hop in self.transfer.hops if not hop.ended}
 
     @rule()
     def resumed(self):
+        self.told_to_pause = set()
         self.ask(lambda hop: resumed(hop, self.transfer.ready(hop), self.now))
 
     @rule()
@@ -122,6 +132,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def retried(self):
+        self.told_to_pause -= {hop.number for hop in self.transfer.hops if hop.ended}
         self.ask(lambda hop: retried(hop, self.transfer.ready(hop), self.now), retry=True)
 
     # ── what always holds ──
@@ -155,6 +166,12 @@ class AnyOrder(RuleBasedStateMachine):
             assert (hop.due_at is None) == (hop.ended or hop.state == HopState.PAUSED)
             assert not hop.held or hop.state == HopState.PAUSED
             assert hop.retry_at is None or hop.state == HopState.QUEUED
+
+    @invariant()
+    def only_a_person_ends_a_persons_pause(self):
+        for number in self.told_to_pause:
+            hop = self.transfer.hops[number]
+            assert hop.ended or (hop.state == HopState.PAUSED and hop.held)
 
     @invariant()
     def nothing_begins_before_what_it_waits_for_has_succeeded(self):

@@ -1,0 +1,160 @@
+"""A transfer's state and progress follow from its hops'; its plan from the wish."""
+
+from datetime import timedelta
+
+import pytest
+
+from events.locations import AgentLocation, S3Location, from_text
+from events.progress import Progress
+from events.requests import MAX_DESTINATIONS
+from events.states import HopState, TransferState
+from lambdas.domain.errors import (
+    DuplicateDestinationError,
+    LimitError,
+    OutsideRootsError,
+    OverlapError,
+    ReadOnlyError,
+    RefusedError,
+    RouteError,
+)
+from lambdas.domain.hop_changes import cancelled, refused
+from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
+from lambdas.domain.roots import check_roots
+from lambdas.domain.transfer import derived_state, summed
+from tests.fakes import MORNING, an_agent
+
+H, T = HopState, TransferState
+LATER = MORNING + timedelta(hours=1)
+
+
+def place(text: str) -> AgentLocation | S3Location:
+    fields = from_text(text)
+    return (S3Location if fields["kind"] == "s3" else AgentLocation).model_validate(fields)
+
+
+def a_plan(source: str, *destinations: str, **more):
+    wish = Wish(source=place(source), destinations=tuple(map(place, destinations)), **more)
+    return plan(new_transfer_id(), wish, "ada", MORNING)
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        ({H.QUEUED}, T.QUEUED),
+        ({H.OFFERED, H.WAITING}, T.QUEUED),
+        ({H.QUEUED, H.PAUSED}, T.QUEUED),
+        ({H.RUNNING, H.PAUSED}, T.RUNNING),
+        ({H.VERIFYING}, T.RUNNING),
+        ({H.SUCCEEDED, H.QUEUED}, T.RUNNING),
+        ({H.PAUSED, H.WAITING}, T.PAUSED),
+        ({H.PAUSED, H.SUCCEEDED}, T.PAUSED),
+        ({H.SUCCEEDED}, T.SUCCEEDED),
+        ({H.SUCCEEDED, H.CANCELLED}, T.CANCELLED),
+        ({H.CANCELLED}, T.CANCELLED),
+        ({H.FAILED, H.CANCELLED}, T.FAILED),
+        ({H.FAILED}, T.FAILED),
+        ({H.FAILED, H.SUCCEEDED}, T.PARTIALLY_FAILED),
+    ],
+)
+def test_state_follows_from_the_hops(states, state):
+    assert derived_state(states) == state
+
+
+def test_totals_are_known_when_every_hops_is():
+    one, two = Progress(bytes_done=1, bytes_total=4, files_total=1), Progress(bytes_done=2, bytes_total=6)
+    assert summed([one, two]) == Progress(bytes_done=3, bytes_total=10)
+
+
+def test_a_transfer_ends_with_its_last_hop_and_begins_anew_with_a_retry():
+    transfer = a_plan("a:/data/", "b:/x/", "c:/x/")
+    problem = OutsideRootsError("not there").problem
+    half = transfer.with_hops([refused(transfer.hops[1], problem, LATER)], LATER)
+    assert (half.ended_at, half.problem) == (None, problem)
+    ended = half.with_hops([cancelled(half.hops[0], LATER)], LATER)
+    assert (ended.ended_at, ended.state) == (LATER, T.FAILED)
+    assert ended.with_hops([transfer.hops[0]], LATER).ended_at is None
+
+
+def test_fan_out_serves_every_destination_from_the_source():
+    hops = a_plan("a:/data/raw", "b:/x/", "c:/y", "s3://media/raw/").hops
+    assert [str(hop.source) for hop in hops] == ["a:/data/raw"] * 3
+    assert [str(hop.destination) for hop in hops] == ["b:/x/raw", "c:/y", "s3://media/raw/raw"]
+    assert {(hop.state, hop.after) for hop in hops} == {(H.QUEUED, None)}
+
+
+def test_a_chain_goes_from_each_destination_onward():
+    hops = a_plan("s3://media/new/", "b:/primary/", "d:/backup", shape="chain").hops
+    assert [(str(hop.source), str(hop.destination)) for hop in hops] == [
+        ("s3://media/new/", "b:/primary/"),
+        ("b:/primary/", "d:/backup/"),
+    ]
+    assert [(hop.state, hop.after, hop.route) for hop in hops] == [
+        (H.QUEUED, None, "s3"),
+        (H.WAITING, 0, "direct"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "destinations", "error"),
+    [
+        ("s3://media/", ["s3://other/"], RouteError),
+        ("a:/data/", ["a:/data/"], OverlapError),
+        ("a:/data/x", ["a:/data/"], OverlapError),
+        ("a:/data/", ["a:/data/sub/"], OverlapError),
+        ("a:/data/sub/", ["a:/data/"], OverlapError),
+        ("a:/", ["a:/x/"], OverlapError),
+        ("a:/data/", ["b:/x/", "b:/x"], DuplicateDestinationError),
+        ("a:/data/", ["b:/x/"] * (MAX_DESTINATIONS + 1), LimitError),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_advice(source, destinations, error):
+    with pytest.raises(RefusedError) as refusal:
+        a_plan(source, *destinations)
+    assert type(refusal.value) is error
+    assert refusal.value.problem.advice
+
+
+def test_a_chain_that_comes_back_to_where_it_began_is_refused():
+    with pytest.raises(OverlapError):
+        a_plan("s3://media/new/", "b:/x/", "s3://media/new/again/", shape="chain")
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [("a:/data/", "a:/database/"), ("a:/data/sub/x", "a:/data/"), ("a:/data/", "b:/data/")],
+)
+def test_neighbours_are_not_taken_for_one_another(source, destination):
+    assert a_plan(source, destination).hops
+
+
+def test_a_selection_has_its_limits():
+    assert a_plan("s3://media/", "b:/x/", selection=("a",) * 80).selection
+    for selection in (("a",) * 81, ("ü" * 8193,)):
+        with pytest.raises(LimitError):
+            a_plan("s3://media/", "b:/x/", selection=selection)
+
+
+def test_the_same_words_give_the_same_id():
+    same = same_transfer_id("ada", "key")
+    assert same == same_transfer_id("ada", "key") != same_transfer_id("adak", "ey")
+    for transfer_id in (same, new_transfer_id()):
+        assert len(transfer_id) == 20
+        assert transfer_id.isalnum()
+        assert transfer_id == transfer_id.lower()
+
+
+def test_the_fingerprint_is_of_the_wish():
+    one, other = a_plan("a:/data/", "b:/x/"), a_plan("a:/data/", "b:/y/")
+    assert one.fingerprint == a_plan("a:/data/", "b:/x/").fingerprint != other.fingerprint
+
+
+def test_roots_are_named_when_a_path_lies_outside():
+    agent = an_agent("b")
+    check_roots(agent, place("b:/archive/x"), writing=True)
+    check_roots(agent, place("b:/data"), writing=False)
+    with pytest.raises(OutsideRootsError) as outside:
+        check_roots(agent, place("b:/database"), writing=False)
+    assert "/data, /archive" in outside.value.problem.advice
+    with pytest.raises(ReadOnlyError) as read_only:
+        check_roots(agent, place("b:/data/x"), writing=True)
+    assert "/archive" in read_only.value.problem.advice

@@ -1,0 +1,103 @@
+"""The control plane's use cases on tables in moto, with fakes around them; and its stream, by hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+from moto import mock_aws
+
+from events.base import Problem
+from events.locations import AgentLocation
+from events.progress import Progress
+from events.reports import Checkpoint, Failed, Started, Succeeded
+from events.requests import TransferRequest
+from lambdas.domain.hop import Hop
+from lambdas.domain.plan import Wish, new_transfer_id, plan
+from lambdas.domain.timeline import asked
+from lambdas.domain.transfer import Transfer
+from lambdas.store.transfer_rows import TransferRow
+from lambdas.store.transfers import TransferStore
+from lambdas.transfers.changing import Changing
+from lambdas.transfers.desk import Transfers
+from lambdas.transfers.dispatch import Dispatch, S3Access
+from lambdas.transfers.hearing import Hearing
+from lambdas.transfers.reactions import Reactions
+from lambdas.transfers.sweeping import Sweeping
+from tests.fakes import FakeAgents, FakeClock, FakeFacts, FakeFleet, an_agent
+
+REGION = "eu-central-1"
+TABLE = "transfers"
+
+
+class World:
+    """Agents a, b, c and d, online. `stream()` lets the table's stream run until it is dry."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.fleet = FakeFleet()
+        self.facts = FakeFacts()
+        self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
+        self.store = TransferStore(TABLE, REGION)
+        TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
+        self.changing = Changing(self.store, self.clock, wait=lambda _: None)
+        dispatch = Dispatch(self.changing, self.agents, self.fleet, S3Access(REGION, None), self.clock)
+        self.reactions = Reactions(self.store, self.changing, dispatch, self.fleet, self.facts)
+        self.desk = Transfers(self.store, self.changing, self.agents, self.clock)
+        self.hearing = Hearing(self.store, self.changing, self.reactions, self.fleet, self.clock)
+        self.sweeping = Sweeping(self.store, self.changing, self.reactions, self.clock)
+        self._seen: set[tuple[str, str]] = set()
+
+    def request(self, source: str, *destinations: str, **more: Any) -> str:
+        """Ask for a transfer; its id."""
+        body = {"source": source, "destinations": destinations, **more}
+        return self.desk.request("ada", TransferRequest.model_validate(body)).transfer_id
+
+    def stream(self) -> None:
+        while news := self._news():
+            for image in news:
+                self.reactions.react(image)
+
+    def _news(self) -> list[dict[str, Any]]:
+        """New rows, in the order of the timeline; as the stream gives them, deserialised."""
+        items = boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
+        rows = [
+            {name: TypeDeserializer().deserialize(value) for name, value in item.items()} for item in items
+        ]
+        fresh = [row for row in rows if (row["transfer_id"], row["part"]) not in self._seen]
+        self._seen |= {(row["transfer_id"], row["part"]) for row in fresh}
+        return sorted(fresh, key=lambda row: row["part"])
+
+    def hop(self, transfer_id: str, number: int = 0) -> Hop:
+        return self.store.get(transfer_id).hops[number]
+
+    def says(self, kind: type, hop: Hop, seq: int = 1, **more: Any) -> None:
+        """The hop's agent reports."""
+        given = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt, "seq": seq}
+        own: dict[str, Any] = {
+            Started: {"via": "direct, dialled 10.0.0.2:4460"},
+            Checkpoint: {"progress": Progress(bytes_done=5)},
+            Succeeded: {"progress": Progress(bytes_done=9, files_done=1), "digest": "d", "seconds": 1.5},
+            Failed: {"progress": Progress(), "problem": Problem(code="source-missing", message="gone")},
+        }.get(kind, {"progress": Progress()})
+        report = kind(**{**given, "at": self.clock(), **own, **more})
+        self.hearing.heard(hop.carrier, report)
+
+
+@contextmanager
+def a_world() -> Iterator[World]:
+    with mock_aws():
+        yield World()
+
+
+def a_transfer(*destinations: str, shape: str = "fan_out", at: Any = None) -> Transfer:
+    """From a:/data/ to /archive/ of each of these."""
+    arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
+    source = AgentLocation(agent_id="a", path="/data/")
+    wish = Wish(source=source, destinations=arrivals, shape=shape)  # type: ignore[arg-type]
+    return plan(new_transfer_id(), wish, "ada", at or FakeClock().now)
+
+
+def requested(transfer: Transfer) -> Any:
+    return asked("requested", "ada", transfer.created_at)
