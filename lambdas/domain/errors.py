@@ -3,7 +3,8 @@
 CrosshaulError
 ├── NotFoundError           nothing of that name
 │   ├── AgentUnknownError
-│   └── TransferUnknownError
+│   ├── TransferUnknownError
+│   └── TemplateUnknownError
 ├── RefusedError            cannot be done as asked, now or ever
 │   ├── RouteError              no mover carries bytes between these ends
 │   ├── OverlapError            source and destination are the same, or one lies in the other
@@ -11,12 +12,22 @@ CrosshaulError
 │   ├── OutsideRootsError       the host does not offer this path
 │   ├── ReadOnlyError           the host does not let anyone write there
 │   ├── LimitError              more than fits
-│   └── CursorError             `next` is not what was given out
-└── ConflictError           cannot be done as things stand
-    ├── AgentOfflineError
-    ├── StateError              the transfer is not in a state for this
-    ├── ReusedKeyError          the same Idempotency-Key for another wish
-    └── StaleError              someone else was faster, again and again
+│   ├── CursorError             `next` is not what was given out
+│   ├── CertificateError        a CSR or a certificate that will not do
+│   ├── LoopError               a template that would start itself
+│   └── AgentDeclinedError      the agent itself says no
+├── ConflictError           cannot be done as things stand
+│   ├── AgentOfflineError
+│   ├── AgentExistsError
+│   ├── TemplateExistsError
+│   ├── StateError              the transfer is not in a state for this
+│   ├── ReusedKeyError          the same Idempotency-Key for another wish
+│   └── StaleError              someone else was faster, again and again
+├── NotSignedInError        nobody we know
+│   ├── TokenError              no enrolment token that may be used
+│   └── AgentKeyError           not the agent's own key
+├── ForbiddenError          somebody we know who may not do this
+└── AgentSilentError        an agent that should have answered
 """
 
 from typing import ClassVar
@@ -60,6 +71,13 @@ class TransferUnknownError(NotFoundError):
         )
 
 
+class TemplateUnknownError(NotFoundError):
+    code = "template-unknown"
+
+    def __init__(self, template_id: str) -> None:
+        super().__init__(f"There is no template {template_id}.", "See the names with `crosshaul templates`.")
+
+
 class RefusedError(CrosshaulError):
     code = "refused"
 
@@ -95,6 +113,24 @@ class CursorError(RefusedError):
         super().__init__("`next` is not what this list gave out.", "Begin again without it.")
 
 
+class CertificateError(RefusedError):
+    code = "certificate"
+
+
+class LoopError(RefusedError):
+    code = "template-loop"
+
+
+class AgentDeclinedError(RefusedError):
+    """Carries the agent's own problem."""
+
+    code = "agent-declined"
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
 class ConflictError(CrosshaulError):
     code = "conflict"
 
@@ -103,10 +139,30 @@ class AgentOfflineError(ConflictError):
     code = "agent-offline"
     retryable = True
 
+    def __init__(
+        self,
+        agent_id: str,
+        advice: str = "Start it, or ask with if_offline=queue: the transfer then waits for it.",
+    ) -> None:
+        super().__init__(f"The agent {agent_id} is offline.", advice)
+
+
+class AgentExistsError(ConflictError):
+    code = "agent-exists"
+
     def __init__(self, agent_id: str) -> None:
         super().__init__(
-            f"The agent {agent_id} is offline.",
-            "Start it, or ask with if_offline=queue: the transfer then waits for it.",
+            f"An agent {agent_id} is registered already.",
+            f"Choose another name, or remove the old one first: crosshaul agents remove {agent_id}.",
+        )
+
+
+class TemplateExistsError(ConflictError):
+    code = "template-exists"
+
+    def __init__(self, template_id: str) -> None:
+        super().__init__(
+            f"There is a template {template_id} already.", "Choose another name, or replace it with PUT."
         )
 
 
@@ -124,3 +180,42 @@ class StaleError(ConflictError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} was changed by someone else at the same moment.", "Try again.")
+
+
+class NotSignedInError(CrosshaulError):
+    code = "not-signed-in"
+
+    def __init__(
+        self, message: str = "You are not signed in.", advice: str = "Sign in: crosshaul login URL."
+    ) -> None:
+        super().__init__(message, advice)
+
+
+class TokenError(NotSignedInError):
+    """Says the same whatever is wrong with the token: whoever guesses learns nothing."""
+
+    code = "enrollment-token"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This enrolment token is not known, was used already, or has expired.",
+            "Ask an administrator for a new one: crosshaul agents enroll NAME.",
+        )
+
+
+class AgentKeyError(NotSignedInError):
+    code = "agent-key"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no agent of this name with this key.", "Send the agent's own key in X-Agent-Key."
+        )
+
+
+class ForbiddenError(CrosshaulError):
+    code = "forbidden"
+
+
+class AgentSilentError(CrosshaulError):
+    code = "agent-silent"
+    retryable = True

@@ -1,0 +1,23 @@
+"""The Chalice app: all routes, and nothing that needs AWS to be imported. Infra builds the API from it."""
+
+from chalice import Chalice
+
+from lambdas.api.agents import agents
+from lambdas.api.routing import Route
+from lambdas.api.system import system
+from lambdas.api.templates import templates
+from lambdas.api.transfers import transfers
+
+RESOURCES = (agents, transfers, templates, system)
+
+ROUTES: tuple[Route, ...] = tuple(route for resource in RESOURCES for route in resource.routes)
+
+OPEN_ROUTES: frozenset[tuple[str, str]] = frozenset(
+    (route.method, route.path) for route in ROUTES if route.role is None
+)
+"""(method, path) of those without a Cognito authoriser: nobody is asked, or the view asks for itself."""
+
+app = Chalice("crosshaul", configure_logs=False, env={})
+
+for resource in RESOURCES:
+    app.register_blueprint(resource.blueprint)

@@ -1,0 +1,125 @@
+"""One request: who calls, and its parts parsed into what the view takes."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+from chalice.app import Request
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from events.base import Problem
+from lambdas import wiring
+from lambdas.api.auth import Caller, caller
+from lambdas.api.problems import RequestError, malformed, misfit, too_large
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_KEY = 255
+"""Characters of an Idempotency-Key."""
+
+
+class Call:
+    """What a view may want to know of the request, besides body, query and path."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    @cached_property
+    def caller(self) -> Caller:
+        """The signed-in person; raises NotSignedInError."""
+        return caller(self._request.context)
+
+    @property
+    def by(self) -> str:
+        return self.caller.name
+
+    @property
+    def request_id(self) -> str:
+        return str(self._request.context.get("requestId", "unknown"))
+
+    @property
+    def source_ip(self) -> str | None:
+        return (self._request.context.get("identity") or {}).get("sourceIp")
+
+    @property
+    def address(self) -> str:
+        """The API's own address. The embedded cloud, which names no domain, has it under .localhost."""
+        context = self._request.context
+        if domain := context.get("domainName"):
+            return f"https://{domain}/{context['stage']}"
+        port = (self.header("Host") or "").rpartition(":")[2]
+        return f"http://{context['apiId']}.execute-api.localhost:{port}/{context['stage']}"
+
+    def header(self, name: str) -> str | None:
+        value: str | None = self._request.headers.get(name)
+        return value
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """Raises RequestError if it is empty or too long."""
+        key = self.header("Idempotency-Key")
+        if key is not None and not 0 < len(key) <= MAX_KEY:
+            raise malformed(
+                f"An Idempotency-Key has 1 to {MAX_KEY} characters.", "Send a new UUID with every new wish."
+            )
+        return key
+
+    def once(self, what: str, body: BaseModel | None, act: Callable[[], object]) -> None:
+        """Do it, unless this person did the same with the same Idempotency-Key before; then do nothing.
+
+        Raises ReusedKeyError if the key came with another body, and whatever `act` raises.
+        """
+        if key := self.idempotency_key:
+            said = body.model_dump_json() if body else ""
+            wiring.once()(f"{self.by} {what} {key}", said, act)
+        else:
+            act()
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The last value of each parameter."""
+        given = self._request.query_params or {}
+        return {name: given[name] for name in given}
+
+    def body(self, limit: int) -> bytes:
+        """The body's bytes, at most so many; raises RequestError."""
+        try:
+            raw: bytes = self._request.raw_body
+        except ValueError as error:
+            raise malformed("The body is not what its encoding says.", "Send JSON, as UTF-8.") from error
+        if len(raw) > limit:
+            raise too_large(limit)
+        return raw
+
+
+def parse_body(kind: type[M], call: Call, limit: int) -> M:
+    """400 if it is no JSON, 422 if it does not fit, 413 if it is too large."""
+    raw = call.body(limit)
+    if not raw.strip():
+        raise malformed("A body is missing.", "Send JSON; GET /openapi.json says what.")
+    try:
+        return kind.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise malformed(f"The body is not JSON: {first['msg']}.", "Send JSON, as UTF-8.") from error
+        raise misfit(error, "body", 422) from error
+
+
+def parse_query(kind: type[M], call: Call) -> M:
+    """400 if a parameter is unknown or does not fit."""
+    try:
+        return kind.model_validate(call.query)
+    except ValidationError as error:
+        raise misfit(error, "query", 400) from error
+
+
+def parse_path(kind: Any, name: str, value: str) -> Any:
+    """404 if nothing could have such a name."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        message = f"{value!r} cannot be a {name}: there is nothing of that name."
+        raise RequestError(
+            404, Problem(code="not-found", message=message, advice="Check how it is written.")
+        ) from error

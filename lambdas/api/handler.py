@@ -1,0 +1,61 @@
+"""The API's function: hands API Gateway's event to Chalice, whose routing it guards."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.api.app import app
+from lambdas.api.problems import details, no_such_method, no_such_route, response
+from lambdas.telemetry import entry, logger
+
+_ABSENT: dict[str, Any] = {
+    "headers": None,
+    "multiValueQueryStringParameters": None,
+    "pathParameters": None,
+    "stageVariables": None,
+    "body": None,
+}
+"""What Chalice reads without asking whether it is there."""
+
+
+@entry
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    answer: dict[str, Any] = _refusal(event) or app({**_ABSENT, **event}, context)
+    logger.info("answered", extra=_facts(event, answer))
+    return answer
+
+
+def _refusal(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Chalice's own words for these would be no problem details."""
+    context = event["requestContext"]
+    method, path = context["httpMethod"], context["resourcePath"]
+    methods = app.routes.get(path, {})
+    if method in methods:
+        return None
+    if method == "OPTIONS" and methods:
+        return {"statusCode": 204, "headers": preflight(methods), "body": ""}
+    error = no_such_method(method, path, tuple(methods)) if methods else no_such_route(method, path)
+    refusal: dict[str, Any] = response(details(error, context.get("requestId", "unknown"))).to_dict()
+    if methods:
+        refusal["headers"]["Allow"] = ", ".join(sorted(methods))
+    return refusal
+
+
+def preflight(methods: Any) -> dict[str, str]:
+    """What a browser wants to know before it sends a token; API Gateway answers most of these itself."""
+    return {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
+        "Access-Control-Max-Age": "3600",
+    }
+
+
+def _facts(event: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    context = event["requestContext"]
+    return {
+        "method": context["httpMethod"],
+        "route": context["resourcePath"],
+        "status": answer["statusCode"],
+        "request_id": context.get("requestId"),
+    }

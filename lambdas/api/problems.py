@@ -1,0 +1,124 @@
+"""Errors as problem details (RFC 9457): the one table from an error to its HTTP status."""
+
+from typing import Any
+
+from chalice import Response
+from pydantic import ValidationError
+
+from events.base import Problem
+from events.views import ProblemDetails
+from lambdas.domain import errors
+
+STATUS: dict[type[Exception], int] = {
+    errors.NotFoundError: 404,
+    errors.RefusedError: 422,
+    errors.CursorError: 400,
+    errors.ConflictError: 409,
+    errors.ReusedKeyError: 422,
+    errors.NotSignedInError: 401,
+    errors.ForbiddenError: 403,
+    errors.AgentSilentError: 504,
+}
+"""The nearest of an error's classes decides."""
+
+TITLES = {
+    400: "Malformed request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "No such method here",
+    409: "Not as things stand",
+    413: "Too large",
+    422: "Cannot be done as asked",
+    500: "Broken",
+    504: "No answer in time",
+}
+MEDIA_TYPE = "application/problem+json"
+ANYWHERE = {"Access-Control-Allow-Origin": "*"}
+"""Any origin may read the answers: who calls proves it by a token that no browser sends by itself."""
+
+
+class RequestError(Exception):
+    """The HTTP request itself is not right."""
+
+    def __init__(self, status: int, problem: Problem, misfits: tuple[dict[str, Any], ...] = ()) -> None:
+        super().__init__(problem.message)
+        self.status, self.problem, self.misfits = status, problem, misfits
+
+
+def malformed(message: str, advice: str) -> RequestError:
+    return RequestError(400, Problem(code="malformed", message=message, advice=advice))
+
+
+def too_large(limit: int) -> RequestError:
+    message = f"The body is larger than {limit} bytes."
+    return RequestError(413, Problem(code="too-large", message=message, advice="Send less at once."))
+
+
+def no_such_route(method: str, path: str) -> RequestError:
+    message = f"There is no route {method} {path}."
+    return RequestError(
+        404, Problem(code="no-such-route", message=message, advice="See GET /openapi.json for all of them.")
+    )
+
+
+def no_such_method(method: str, path: str, allowed: tuple[str, ...]) -> RequestError:
+    message = f"{path} does not take {method}."
+    advice = f"It takes {', '.join(sorted(allowed))}."
+    return RequestError(405, Problem(code="no-such-method", message=message, advice=advice))
+
+
+def misfit(error: ValidationError, where: str, status: int) -> RequestError:
+    """What does not fit the schema, every place of it."""
+    misfits = tuple(_place(each) for each in error.errors(include_url=False, include_input=False))
+    first = misfits[0]
+    message = f"The {where} does not fit: {first['at'] or where}: {first['message']}"
+    advice = "See `errors` for every place, and GET /openapi.json for what fits."
+    return RequestError(status, Problem(code="misfit", message=message, advice=advice), misfits)
+
+
+def _place(error: Any) -> dict[str, Any]:
+    return {
+        "at": ".".join(str(step) for step in error["loc"]),
+        "message": error["msg"].removeprefix("Value error, "),
+    }
+
+
+def details(error: Exception, request_id: str) -> ProblemDetails:
+    """An error as its caller gets to see it; what was not foreseen says nothing about its inside."""
+    if isinstance(error, RequestError):
+        return _details(error.status, error.problem, request_id, error.misfits)
+    if isinstance(error, errors.CrosshaulError):
+        return _details(_status(error), error.problem, request_id)
+    broken = Problem(
+        code="internal",
+        message=f"Something is broken in the control plane. The request's id is {request_id}.",
+        advice="Try again; if it stays so, show an administrator the id: the log has the rest.",
+    )
+    return _details(500, broken, request_id)
+
+
+def _status(error: errors.CrosshaulError) -> int:
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def _details(
+    status: int, problem: Problem, request_id: str, misfits: tuple[dict[str, Any], ...] = ()
+) -> ProblemDetails:
+    return ProblemDetails(
+        type=f"urn:crosshaul:problem:{problem.code}",
+        title=TITLES[status],
+        status=status,
+        detail=problem.message,
+        instance=f"urn:crosshaul:request:{request_id}",
+        advice=problem.advice,
+        errors=misfits,
+    )
+
+
+def response(problem: ProblemDetails) -> Response:
+    return Response(
+        body=problem.model_dump_json(),
+        status_code=problem.status,
+        headers={"Content-Type": MEDIA_TYPE, **ANYWHERE},
+    )

@@ -1,0 +1,48 @@
+"""Query strings, as models."""
+
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
+
+from events.base import AgentId, Instant, Request, TransferId
+from events.states import TransferState
+
+MAX_PAGE = 200
+
+
+class PageQuery(Request):
+    """One page of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
+    after: Annotated[
+        str | None,
+        Field(
+            validation_alias=AliasChoices("after", "cursor"),
+            min_length=1,
+            max_length=4096,
+            description="`next` of the page before. `cursor` means the same.",
+        ),
+    ] = None
+
+
+class TransferQuery(PageQuery):
+    """Which transfers; times are those of creation."""
+
+    status: TransferState | None = None
+    agent: AgentId | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+
+
+class TemplateQuery(Request):
+    """How to replace a template."""
+
+    version: Annotated[
+        int | None, Field(ge=1, description="Replace this version only; 409 if another stands there by now.")
+    ] = None
+
+
+class LiveQuery(Request):
+    """What to listen to."""
+
+    transfer_id: Annotated[TransferId | None, Field(description="Left out: every transfer.")] = None

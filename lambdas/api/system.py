@@ -1,0 +1,36 @@
+"""The API about itself, and the way to live progress."""
+
+from typing import Any
+
+from events.base import WIRE
+from events.views import Health, LiveView, SignIn
+from lambdas import wiring
+from lambdas.api.auth import Role
+from lambdas.api.queries import LiveQuery
+from lambdas.api.routing import Resource
+
+system = Resource("system")
+
+
+@system.get("/health", role=None)
+def health() -> Health:
+    """Is it there, and where do people sign in?"""
+    here = wiring.settings()
+    sign_in = SignIn(
+        region=here.region, client_id=here.sign_in_client_id, endpoint=here.sign_in_endpoint or None
+    )
+    return Health(status="ok", stage=here.stage, version=here.version, wire=WIRE, sign_in=sign_in)
+
+
+@system.get("/openapi.json", role=Role.VIEWER)
+def describe() -> dict[str, Any]:
+    """This description: OpenAPI 3.1."""
+    from lambdas.api.openapi import document
+
+    return document()
+
+
+@system.get("/live", role=Role.VIEWER)
+def live(query: LiveQuery) -> LiveView:
+    """Where to listen for live progress: an MQTT 5 WebSocket address, good for some minutes."""
+    return wiring.live().address(query.transfer_id)
