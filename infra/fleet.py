@@ -9,9 +9,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from events.topics import Topics
+from infra import device
 from infra.stage import Stage
 
-THING = "${iot:Connection.Thing.ThingName}"
 _SQL_VERSION = "2016-03-23"
 
 
@@ -28,37 +28,20 @@ def signing_key(scope: Construct, stage: Stage) -> kms.Key:
 
 
 def device_policy(scope: Construct, stage: Stage) -> iot.CfnPolicy:
-    """A device connects under its thing's name, hears its commands and says its reports; nothing else."""
-    topics = Topics(stage.name)
-    document = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Action": "iot:Connect",
-                "Resource": iot_arn(scope, f"client/{THING}"),
-                "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}},
-            },
-            _allow("iot:Subscribe", iot_arn(scope, f"topicfilter/{topics.commands(THING)}")),
-            _allow("iot:Receive", iot_arn(scope, f"topic/{topics.commands(THING)}")),
-            _allow(
-                "iot:Publish",
-                iot_arn(scope, f"topic/{topics.reports(THING)}"),
-                iot_arn(scope, f"topic/{topics.live(THING, '*', '*')}"),
-            ),
-        ],
-    }
     return iot.CfnPolicy(
-        scope, "Device", policy_name=f"crosshaul-{stage.name}-device", policy_document=document
+        scope,
+        "Device",
+        policy_name=f"crosshaul-{stage.name}-device",
+        policy_document=device.document(Topics(stage.name), _iot(scope)),
     )
 
 
 def iot_arn(scope: Construct, resource: str) -> str:
-    return f"arn:{Aws.PARTITION}:iot:{Stack.of(scope).region}:{Stack.of(scope).account}:{resource}"
+    return f"{_iot(scope)}:{resource}"
 
 
-def _allow(action: str, *resources: str) -> dict[str, object]:
-    return {"Effect": "Allow", "Action": action, "Resource": list(resources)}
+def _iot(scope: Construct) -> str:
+    return f"arn:{Aws.PARTITION}:iot:{Stack.of(scope).region}:{Stack.of(scope).account}"
 
 
 class Ears(Construct):

@@ -1,32 +1,37 @@
 """What we rely on of the embedded cloud: small proofs of the very behaviours that Crosshaul is built on."""
 
-import io
+import asyncio
 import json
 import os
 import signal
 import time
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from agent.letters import LinkError
+from agent.link import Link
+from infra import device
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
+from tests.contract.embedded_parts import (
+    DEVICE_POLICY,
+    TOPICS,
+    allow,
+    client,
+    heard,
+    new_device,
+    new_ear,
+    new_queue,
+    new_role,
+    new_speaker,
+    policy,
+    until,
+)
 
-T = TypeVar("T")
 KEY = "new videos/Köln + Bonn 100%.mov"
-
-SPEAKER = """
-import json, os
-from botocore.session import get_session  # ministack's own; boto3 is not there
-def handler(event, context):
-    sqs = get_session().create_client("sqs")
-    sqs.send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(event))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -34,74 +39,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     running = embedded.start(tmp_path_factory.mktemp("contract"))
     yield running
     embedded.stop(running)
-
-
-def client(cloud: Cloud, service: str, **credentials: str) -> Any:
-    return boto3.client(service, **{**embedded.client_settings(cloud), **credentials})
-
-
-def until(ask: Callable[[], T | None], patience: float = 30) -> T:
-    deadline = time.monotonic() + patience
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return answer
-
-
-def heard(cloud: Cloud, queue: str, count: int = 1) -> list[Any]:
-    """The next `count` messages of a queue, parsed."""
-    sqs, found = client(cloud, "sqs"), []
-
-    def more() -> bool:
-        answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
-        for message in answer.get("Messages", []):
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-            found.append(json.loads(message["Body"]))
-        return len(found) >= count
-
-    until(more)
-    return found
-
-
-def new_queue(cloud: Cloud, name: str) -> tuple[str, str]:
-    """Its URL and ARN."""
-    url = client(cloud, "sqs").create_queue(QueueName=name)["QueueUrl"]
-    return url, f"arn:aws:sqs:{cloud.region}:{cloud.account}:{name}"
-
-
-def new_role(cloud: Cloud, name: str, principal: dict[str, str], *statements: dict[str, Any]) -> str:
-    """Its ARN."""
-    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    iam = client(cloud, "iam")
-    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))
-    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=_policy(*statements))
-    return str(role["Role"]["Arn"])
-
-
-def allow(action: str | list[str], resource: str | list[str]) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, "Resource": resource}
-
-
-def _policy(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
-
-
-def new_speaker(cloud: Cloud, name: str, queue: tuple[str, str], *more: dict[str, Any]) -> str:
-    """A function that puts every event into a queue; its ARN."""
-    url, arn = queue
-    role = new_role(cloud, name, {"Service": "lambda.amazonaws.com"}, allow("sqs:SendMessage", arn), *more)
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("speaker.py", SPEAKER)
-    made = client(cloud, "lambda").create_function(
-        FunctionName=name,
-        Runtime="python3.11",
-        Role=role,
-        Handler="speaker.handler",
-        Code={"ZipFile": code.getvalue()},
-        Environment={"Variables": {"QUEUE": url}},
-    )
-    return str(made["FunctionArn"])
 
 
 def test_a_function_may_do_only_what_its_role_says(cloud: Cloud) -> None:
@@ -175,7 +112,7 @@ def test_an_upload_reaches_a_queue_under_its_own_name(cloud: Cloud) -> None:
         "Resource": arn,
         "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
     }
-    client(cloud, "sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": _policy(grant)})
+    client(cloud, "sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(grant)})
 
     s3.put_object(Bucket="uploads-here", Key=KEY, Body=b"film")
 
@@ -199,7 +136,7 @@ def test_a_session_policy_narrows_a_role(cloud: Cloud) -> None:
     lent = client(cloud, "sts").assume_role(
         RoleArn=role,
         RoleSessionName="hop",
-        Policy=_policy(allow("s3:GetObject", "arn:aws:s3:::narrowed/mine/*")),
+        Policy=policy(allow("s3:GetObject", "arn:aws:s3:::narrowed/mine/*")),
     )["Credentials"]
     narrow = client(
         cloud,
@@ -212,6 +149,27 @@ def test_a_session_policy_narrows_a_role(cloud: Cloud) -> None:
     assert narrow.get_object(Bucket="narrowed", Key="mine/a")["Body"].read() == b"x"
     with pytest.raises(ClientError, match="AccessDenied"):
         narrow.get_object(Bucket="narrowed", Key="yours/a")
+
+
+async def test_a_device_speaks_for_itself_alone(cloud: Cloud, tmp_path: Path) -> None:
+    document = device.document(TOPICS, f"arn:aws:iot:{cloud.region}:{cloud.account}")
+    client(cloud, "iot").create_policy(policyName=DEVICE_POLICY, policyDocument=json.dumps(document))
+    ear = new_ear(cloud)
+    endpoint = new_device(cloud, tmp_path, "server-x")
+    async with Link(endpoint, TOPICS.commands("server-x")) as link:
+        await asyncio.wait_for(link.wait_connected(), 30)
+        await link.publish(TOPICS.reports("server-x"), b'{"wire": 1, "report": {"kind": "hello"}}')
+        (event,) = await asyncio.to_thread(heard, cloud, ear)
+        assert event == {"wire": 1, "report": {"kind": "hello"}, "agent_id": "server-x"}
+
+        with pytest.raises(LinkError, match="not authorized"):
+            await link.publish(TOPICS.reports("server-y"), b"{}")
+
+        orders = client(cloud, "iot-data")
+        orders.publish(topic=TOPICS.commands("server-x"), qos=1, payload=b"mine")
+        letter = await asyncio.wait_for(anext(link.messages()), 30)
+        assert letter.payload == b"mine"
+        letter.acknowledge()
 
 
 def test_state_survives_a_stop_and_a_kill_is_noticed(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""What one device may do at the broker: IoT puts the thing's name in when it connects."""
+
+from typing import Any
+
+from events.topics import Topics
+
+THING = "${iot:Connection.Thing.ThingName}"
+
+
+def document(topics: Topics, arn: str) -> dict[str, Any]:
+    """Connect under its thing's name, hear its commands, say its reports; nothing else.
+
+    `arn` is how ARNs of this account's IoT begin: `arn:aws:iot:eu-central-1:111122223333`.
+    """
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            _allow("iot:Connect", f"{arn}:client/{THING}") | _ONLY_WITH_ITS_OWN_CERTIFICATE,
+            _allow("iot:Subscribe", f"{arn}:topicfilter/{topics.commands(THING)}"),
+            _allow("iot:Receive", f"{arn}:topic/{topics.commands(THING)}"),
+            _allow(
+                "iot:Publish",
+                f"{arn}:topic/{topics.reports(THING)}",
+                f"{arn}:topic/{topics.live(THING, '*', '*')}",
+            ),
+        ],
+    }
+
+
+def _allow(action: str, *resources: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": list(resources)}
+
+
+_ONLY_WITH_ITS_OWN_CERTIFICATE = {"Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}}}

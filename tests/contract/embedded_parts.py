@@ -1,0 +1,150 @@
+"""What the proofs of the embedded cloud are made with: clients, queues, functions, devices."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import boto3
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from agent.letters import Endpoint
+from events.topics import Topics
+from infra.local import cloud as embedded
+from infra.local.cloud import Cloud
+
+T = TypeVar("T")
+
+TOPICS = Topics("contract")
+DEVICE_POLICY = "device"
+
+SPEAKER = """
+import json, os
+from botocore.session import get_session  # ministack's own; boto3 is not there
+def handler(event, context):
+    sqs = get_session().create_client("sqs")
+    sqs.send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(event))
+"""
+
+
+def client(cloud: Cloud, service: str, **credentials: str) -> Any:
+    return boto3.client(service, **{**embedded.client_settings(cloud), **credentials})
+
+
+def until(ask: Callable[[], T | None], patience: float = 30) -> T:
+    deadline = time.monotonic() + patience
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return answer
+
+
+def heard(cloud: Cloud, queue: str, count: int = 1) -> list[Any]:
+    """The next `count` messages of a queue, parsed."""
+    sqs, found = client(cloud, "sqs"), []
+
+    def more() -> bool:
+        answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+        for message in answer.get("Messages", []):
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            found.append(json.loads(message["Body"]))
+        return len(found) >= count
+
+    until(more)
+    return found
+
+
+def new_queue(cloud: Cloud, name: str) -> tuple[str, str]:
+    """Its URL and ARN."""
+    url = client(cloud, "sqs").create_queue(QueueName=name)["QueueUrl"]
+    return url, f"arn:aws:sqs:{cloud.region}:{cloud.account}:{name}"
+
+
+def new_role(cloud: Cloud, name: str, principal: dict[str, str], *statements: dict[str, Any]) -> str:
+    """Its ARN."""
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    iam = client(cloud, "iam")
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
+    iam.put_rolepolicy(RoleName=name, PolicyName="all", PolicyDocument=policy(*statements))
+    return str(role["Role"]["Arn"])
+
+
+def allow(action: str | list[str], resource: str | list[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def new_speaker(cloud: Cloud, name: str, queue: tuple[str, str], *more: dict[str, Any]) -> str:
+    """A function that puts every event into a queue; its ARN."""
+    url, arn = queue
+    role = new_role(cloud, name, {"Service": "lambda.amazonaws.com"}, allow("sqs:SendMessage", arn), *more)
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("speaker.py", SPEAKER)
+    made = client(cloud, "lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.11",
+        Role=role,
+        Handler="speaker.handler",
+        Code={"ZipFile": code.getvalue()},
+        Environment={"Variables": {"QUEUE": url}},
+    )
+    return str(made["FunctionArn"])
+
+
+def new_device(cloud: Cloud, folder: Path, name: str) -> Endpoint:
+    """A thing with our device policy and a certificate for a key that was made here."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    iot = client(cloud, "iot")
+    pem = csr.public_bytes(serialization.Encoding.PEM).decode()
+    made = iot.create_certificate_from_csr(certificateSigningRequest=pem, setAsActive=True)
+    iot.create_thing(thingName=name)
+    iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
+    iot.attachpolicy(policyName=DEVICE_POLICY, target=made["certificateArn"])
+    files = {
+        "device.pem": made["certificatePem"].encode(),
+        "device.key": key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+        "ca.pem": cloud.ca_pem.encode(),
+    }
+    for file, content in files.items():
+        (folder / file).write_bytes(content)
+    return Endpoint(
+        "127.0.0.1", cloud.mqtt_port, name, folder / "device.pem", folder / "device.key", folder / "ca.pem"
+    )
+
+
+def new_ear(cloud: Cloud) -> str:
+    """A queue that hears what the reports rule hears: its URL."""
+    queue = new_queue(cloud, "reports")
+    function = new_speaker(cloud, "ear", queue)
+    rule = TOPICS.reports_rule
+    arn = f"arn:aws:iot:{cloud.region}:{cloud.account}:rule/{rule}"
+    client(cloud, "lambda").add_permission(
+        FunctionName="ear",
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="iot.amazonaws.com",
+        SourceArn=arn,
+    )
+    client(cloud, "iot").create_topic_rule(
+        ruleName=rule,
+        topicRulePayload={
+            "sql": TOPICS.reports_sql,
+            "awsIotSqlVersion": "2016-03-23",
+            "actions": [{"lambda": {"functionArn": function}}],
+        },
+    )
+    return queue[0]
