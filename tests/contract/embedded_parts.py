@@ -71,7 +71,7 @@ def new_role(cloud: Cloud, name: str, principal: dict[str, str], *statements: di
     trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     iam = client(cloud, "iam")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
-    iam.put_rolepolicy(RoleName=name, PolicyName="all", PolicyDocument=policy(*statements))
+    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy(*statements))
     return str(role["Role"]["Arn"])
 
 
@@ -111,7 +111,7 @@ def new_device(cloud: Cloud, folder: Path, name: str) -> Endpoint:
     made = iot.create_certificate_from_csr(certificateSigningRequest=pem, setAsActive=True)
     iot.create_thing(thingName=name)
     iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
-    iot.attachpolicy(policyName=DEVICE_POLICY, target=made["certificateArn"])
+    iot.attach_policy(policyName=DEVICE_POLICY, target=made["certificateArn"])
     files = {
         "device.pem": made["certificatePem"].encode(),
         "device.key": key.private_bytes(
