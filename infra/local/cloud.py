@@ -68,6 +68,7 @@ def start(home: Path, patience: float = 60) -> Cloud:
     except BaseException:
         processes.end(pid, patience)
         raise
+    (folder / "started").touch()
     return _cloud(home, facts)
 
 
@@ -162,7 +163,6 @@ def _born(folder: Path) -> str:
 def _spawn(folder: Path, port: int, mqtt_port: int) -> int:
     """Start it in a session of its own, so that Ctrl-C in the terminal leaves it to us to stop."""
     (folder / "tmp").mkdir(exist_ok=True)
-    (folder / "started").touch()
     return processes.spawn([str(PROGRAM)], _settings(folder, port, mqtt_port), folder / "cloud.log")
 
 
