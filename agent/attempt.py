@@ -82,7 +82,6 @@ class Attempt:
         finally:
             self._open = False
             teller.cancel()
-            await asyncio.wait([teller])
 
     def progress(self) -> Progress:
         """How far the hop is; what an earlier attempt said until this one knows better."""

@@ -26,6 +26,9 @@ class Browser:
     def __init__(self, roots: Iterable[RootConfig]) -> None:
         self._roots = tuple(roots)
 
+    def reload(self, roots: Iterable[RootConfig]) -> None:
+        self._roots = tuple(roots)
+
     def __call__(self, asked: Browse) -> Browsed:
         path = "/" + asked.path.strip("/")
         root = self._root_of(path)

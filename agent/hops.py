@@ -58,11 +58,6 @@ class Hops:
             if held and not held.end:
                 await self._act(held)
 
-    async def halt(self) -> None:
-        """Stop everything and say nothing: the journal goes on with it at the next start."""
-        for hop_id in list(self._attempts):
-            await self._stop(hop_id)
-
     def held(self) -> tuple[HeldHop, ...]:
         """What to tell the cloud at a connect. A hop whose end waits to be sent counts as running: the cloud
         would otherwise order it again."""

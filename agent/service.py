@@ -5,14 +5,15 @@ With the broker away hops go on, and what must be said waits on the disk.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any
 
 from agent import VERSION, about
 from agent.attempt import Movers, Pace
 from agent.commands import Commands, Lane
 from agent.config import Config
-from agent.hops import Hops
+from agent.hops import Hops, Spawn
 from agent.journal import Journal
 from agent.letters import Connected, Disconnected, LinkError, Post
 from agent.registration import Registration
@@ -55,30 +56,43 @@ class Service:
         topics = Topics(parts.registration.stage)
         self._desk = Desk(parts.journal, parts.link, topics, parts.registration.agent_id)
 
+    def reload(self, config: Config) -> None:
+        """Tell of these roots from now on."""
+        self._parts = replace(self._parts, config=config)
+
     def stop(self) -> None:
         self._stopping.set()
 
     async def run(self) -> None:
+        """A failure of any task ends them all; the supervisor starts the agent anew."""
         async with asyncio.TaskGroup() as group:
-            hops = self._hops(group)
-            commands = self._commands(hops)
-            commands.serve_again()
-            await hops.carry_on()
-            tasks = [
-                group.create_task(self._listen(commands, group)),
-                group.create_task(self._greet(hops)),
-                group.create_task(self._beat(hops, commands)),
-                group.create_task(self._desk.deliver()),
-            ]
-            await self._stopping.wait()
-            for task in tasks:
-                task.cancel()
-            await hops.halt()
+            tasks: set[asyncio.Task[None]] = set()
 
-    def _hops(self, group: asyncio.TaskGroup) -> Hops:
+            def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+                task = group.create_task(work)
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                return task
+
+            self._begin(spawn)
+            await self._stopping.wait()
+            for task in list(tasks):
+                task.cancel()
+
+    def _begin(self, spawn: Spawn) -> None:
+        hops = self._hops(spawn)
+        commands = self._commands(hops)
+        commands.serve_again()
+        spawn(hops.carry_on())
+        spawn(self._listen(commands, spawn))
+        spawn(self._greet(hops))
+        spawn(self._beat(hops, commands))
+        spawn(self._desk.deliver())
+
+    def _hops(self, spawn: Spawn) -> Hops:
         parts = self._parts
         at_once = parts.config.hops_at_once
-        return Hops(parts.journal, self._desk, parts.movers, at_once, parts.pace, group.create_task)
+        return Hops(parts.journal, self._desk, parts.movers, at_once, parts.pace, spawn)
 
     def _commands(self, hops: Hops) -> Commands:
         parts = self._parts
@@ -86,12 +100,12 @@ class Service:
         verifier = Verifier(registration.agent_id, registration.verification_keys)
         return Commands(verifier, parts.journal, self._desk, hops, parts.lane, parts.browse, self.stop)
 
-    async def _listen(self, commands: Commands, group: asyncio.TaskGroup) -> None:
+    async def _listen(self, commands: Commands, spawn: Spawn) -> None:
         async for letter in self._parts.link.messages():
             command = commands.admit(letter.payload)
             letter.acknowledge()
             if command:
-                group.create_task(commands.obey(command))
+                spawn(commands.obey(command))
 
     async def _greet(self, hops: Hops) -> None:
         """Hello at every connect; and the connection's changes into the log and the status file."""

@@ -1,25 +1,13 @@
 """The real link against the embedded cloud's broker: mutual TLS, a kept session, acknowledging by hand."""
 
 import asyncio
-import contextlib
-import os
-import signal
 import socket
-import subprocess
-import urllib.request
-from pathlib import Path
 
-import boto3
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from agent.letters import Connected, Disconnected, Endpoint, LinkError
 from agent.link import Link
 
-MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
 TOPIC = "crosshaul/local/agents/server-b/commands"
 PATIENCE = 30
 
@@ -30,98 +18,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-class Cloud:
-    """One embedded cloud in a folder of its own; it can be stopped and started again on the same ports."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port, self.mqtt_port = free_port(), free_port()
-        self.process = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder),
-            "BIND_HOST": "127.0.0.1",
-            "PERSIST_STATE": "1",
-            "STATE_DIR": str(self.folder / "state"),
-            "GATEWAY_PORT": str(self.port),
-            "IOT_MTLS_PORT": str(self.mqtt_port),
-            "IOT_RETRANSMIT_SECONDS": "2",
-        }
-        with (self.folder / "cloud.log").open("ab") as log:
-            self.process = subprocess.Popen([MINISTACK], env=env, stdout=log, stderr=log, cwd=self.folder)
-
-    async def ready(self) -> None:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                with contextlib.suppress(OSError):
-                    await asyncio.to_thread(self.ca)
-                    return
-                await asyncio.sleep(0.05)
-
-    def ca(self) -> bytes:
-        with urllib.request.urlopen(f"{self.url}/_ministack/iot/ca.pem", timeout=5) as answer:
-            return answer.read()
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(PATIENCE)
-            self.process = None
-
-    def client(self, service: str):
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        return boto3.client(service, region_name="eu-central-1", endpoint_url=self.url, **keys)
-
-
-@pytest.fixture
-async def cloud(tmp_path):
-    cloud = Cloud(tmp_path)
-    cloud.start()
-    try:
-        await cloud.ready()
-        yield cloud
-    finally:
-        cloud.stop()
-
-
-@pytest.fixture
-def endpoint(cloud, tmp_path) -> Endpoint:
-    """A thing called server-b with a certificate made from its CSR."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = serialization.Encoding.PEM
-    (tmp_path / "device.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
-    )
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crosshaul agent")])
-    csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    iot = cloud.client("iot")
-    made = iot.create_certificate_from_csr(
-        certificateSigningRequest=csr.public_bytes(pem).decode(), setAsActive=True
-    )
-    policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}'
-    iot.create_policy(policyName="all", policyDocument=policy)
-    iot.attach_policy(policyName="all", target=made["certificateArn"])
-    iot.create_thing(thingName="server-b")
-    iot.attach_thing_principal(thingName="server-b", principal=made["certificateArn"])
-    (tmp_path / "device.pem").write_text(made["certificatePem"])
-    (tmp_path / "ca.pem").write_bytes(cloud.ca())
-    return Endpoint(
-        host="127.0.0.1",
-        port=cloud.mqtt_port,
-        client_id="server-b",
-        certificate=tmp_path / "device.pem",
-        key=tmp_path / "device.key",
-        ca=tmp_path / "ca.pem",
-    )
-
-
-async def tell(cloud: Cloud, payload: bytes) -> None:
+async def tell(cloud, payload: bytes) -> None:
     data = cloud.client("iot-data")
     await asyncio.to_thread(data.publish, topic=TOPIC, qos=1, payload=payload)
 

@@ -257,7 +257,7 @@ async def test_a_cancel_cut_off_by_a_kill_is_carried_out_at_the_next_start(host)
     journal = Journal(host.folder / "journal.db", "reg")
     commands = Service(host.parts(journal, PACE, 4))
     async with asyncio.TaskGroup() as group:
-        hops = commands._hops(group)
+        hops = commands._hops(group.create_task)
         admit = commands._commands(hops).admit
         assert admit(SIGNER.letter(move()))
         assert admit(SIGNER.letter(about(Cancel)))
