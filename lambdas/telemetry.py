@@ -1,6 +1,7 @@
 """The logger and the metrics of every function, and the wrapper of every entry point."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -14,9 +15,18 @@ Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 
 def entry(handler: Handler) -> Handler:
-    """Wrap an entry point: the request's keys in every log line, metrics flushed at its end."""
+    """Wrap an entry point: the request's keys in every log line, metrics flushed at its end if there are
+    any (Powertools' own wrapper warns each time there are none)."""
     logged: Handler = logger.inject_lambda_context(handler, clear_state=True)
-    counted: Handler = metrics.log_metrics(logged)
+
+    @wraps(handler)
+    def counted(event: dict[str, Any], context: LambdaContext) -> Any:
+        try:
+            return logged(event, context)
+        finally:
+            if metrics.metric_set:
+                metrics.flush_metrics()
+
     return counted
 
 

@@ -57,6 +57,7 @@ class World:
     def stream(self) -> None:
         while news := self._news():
             for image in news:
+                self.clock.forward(milliseconds=1)
                 self.reactions.react(image)
 
     def _news(self) -> list[dict[str, Any]]:
@@ -74,6 +75,7 @@ class World:
 
     def says(self, kind: type, hop: Hop, seq: int = 1, **more: Any) -> None:
         """The hop's agent reports."""
+        self.clock.forward(milliseconds=1)
         given = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt, "seq": seq}
         own: dict[str, Any] = {
             Started: {"via": "direct, dialled 10.0.0.2:4460"},

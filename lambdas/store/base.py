@@ -1,7 +1,8 @@
 """What all rows share: binding to a table at run time, attributes that hold the wire's models, refusals."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -44,19 +45,34 @@ class JsonOf(Attribute[T], Generic[T]):
         return self._adapter.validate_json(value)
 
 
-def bind(rows: Iterable[type[Model]], table: str, region: str) -> None:
-    """Say which table these rows live in; called when a store is built, never at import."""
+@cache
+def connection(region: str) -> Connection:
+    """One client for all tables: making one takes 50 ms and more, which each cold start would pay again."""
+    return Connection(region=region)
+
+
+def bind(rows: Sequence[type[Model]], table: str, region: str) -> None:
+    """Say which table these rows live in; called when a store is built, never at import.
+
+    The first is the one with all of the table's indexes.
+    """
     for row in rows:
         meta: Any = row.Meta
         meta.table_name = table
         meta.region = region
-        row._connection = None
+    rows[0]._connection = None
+    own = rows[0]._get_connection()
+    with suppress(ValueError):  # is bound already
+        connection(region).add_meta_table(own.get_meta_table())
+    own.connection = connection(region)
+    for row in rows[1:]:
+        row._connection = own
 
 
 @contextmanager
 def transaction(region: str) -> Iterator[TransactWrite]:
     """All of the writes or none of them."""
-    with TransactWrite(connection=Connection(region=region)) as writes:
+    with TransactWrite(connection=connection(region)) as writes:
         yield writes
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 
 import boto3
 import pytest
@@ -122,6 +123,20 @@ def test_two_who_end_different_hops_do_not_both_count_the_old_ones(store):
     assert store.get(transfer.transfer_id).state == TransferState.CANCELLED
 
 
+@pytest.fixture
+def one_call_at_a_time(monkeypatch):
+    """DynamoDB's transactions are serialised; moto's are not, among threads."""
+    lock = Lock()
+    really = BaseClient._make_api_call
+
+    def serialised(self, operation, arguments):
+        with lock:
+            return really(self, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", serialised)
+
+
+@pytest.mark.usefixtures("one_call_at_a_time")
 def test_of_many_at_once_exactly_one_wins(store):
     transfer = put(store, "b")
 
@@ -134,6 +149,7 @@ def test_of_many_at_once_exactly_one_wins(store):
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(attempt, range(16))) == 1
+    assert len(store.timeline(transfer.transfer_id)) == 2
 
 
 def test_a_hop_costs_few_writes(store, calls):

@@ -1,0 +1,80 @@
+"""Commands as agents get them: signed in KMS, verifiable with the published key, for one agent only."""
+
+import json
+from datetime import timedelta
+
+import boto3
+import jwt
+import pytest
+from moto import mock_aws
+
+from events.commands import Claims, Order, Pause
+from events.topics import Topics
+from lambdas.fleet import Fleet, raw_signature
+from tests.fakes import FakeClock
+
+REGION = "eu-central-1"
+PAUSE = Pause(transfer_id="x" * 20, hop_id=f"{'x' * 20}-0", attempt=2)
+
+
+class FakeBroker:
+    def __init__(self) -> None:
+        self.published: list[dict] = []
+
+    def publish(self, **message) -> None:
+        self.published.append(message)
+
+
+@pytest.fixture
+def broker():
+    return FakeBroker()
+
+
+@pytest.fixture
+def fleet(broker, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        kms = boto3.client("kms", REGION)
+        key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+        yield Fleet(kms=kms, broker=broker, key_id=key, topics=Topics("test"), clock=FakeClock())
+
+
+def opened(fleet: Fleet, token: str, audience: str) -> Claims:
+    (key,) = fleet.verification_keys()
+    assert jwt.get_unverified_header(token)["kid"] == key["kid"]
+    options = {"verify_exp": False, "verify_iat": False}
+    claims = jwt.decode(token, jwt.PyJWK(key), ["ES256"], audience=audience, options=options)
+    return Claims.model_validate(claims)
+
+
+def test_an_order_is_published_to_its_agent_alone(fleet, broker):
+    fleet.order("server-b", PAUSE)
+    (message,) = broker.published
+    assert (message["topic"], message["qos"]) == ("crosshaul/test/agents/server-b/commands", 1)
+    claims = opened(fleet, Order.model_validate_json(message["payload"]).token, "server-b")
+    assert claims.command == PAUSE
+    assert claims.exp - claims.iat == 600
+
+
+def test_it_verifies_whatever_the_length_of_its_numbers(fleet):
+    """About one signature in 128 has an r or an s that is shorter than 32 bytes."""
+    tokens = [fleet.sign("server-b", PAUSE, timedelta(hours=24)) for _ in range(300)]
+    assert len({opened(fleet, token, "server-b").jti for token in tokens}) == 300
+
+
+def test_nobody_else_obeys_it(fleet):
+    with pytest.raises(jwt.InvalidAudienceError):
+        opened(fleet, fleet.sign("server-b", PAUSE), "server-c")
+
+
+def test_a_changed_command_does_not_verify(fleet):
+    header, _, signature = fleet.sign("server-b", PAUSE).split(".")
+    forged = jwt.utils.base64url_encode(json.dumps({"aud": "server-b"}).encode()).decode()
+    with pytest.raises(jwt.InvalidSignatureError):
+        opened(fleet, f"{header}.{forged}.{signature}", "server-b")
+
+
+def test_short_numbers_are_filled_up_and_signs_are_dropped():
+    der = bytes.fromhex("3026022100" + "ff" * 32 + "020107")
+    assert raw_signature(der) == b"\xff" * 32 + b"\x07".rjust(32, b"\0")

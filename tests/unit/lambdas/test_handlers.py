@@ -1,0 +1,165 @@
+"""The entry points: what comes from outside is parsed, what is malformed is counted and not tried again."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
+
+from events.facts import AgentWentSilent
+from lambdas import on_change, on_presence, on_report, on_schedule, wiring
+from lambdas.domain.errors import AgentUnknownError, StaleError
+from tests.fakes import MORNING, FakeFacts
+
+SAMPLES = Path("events/samples/aws")
+
+
+@dataclass
+class Context:
+    """As much of the Lambda context as Powertools reads."""
+
+    function_name: str = "reactor"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:111122223333:function:reactor"
+    aws_request_id: str = "c6af9ac6"
+
+
+@dataclass
+class Spy:
+    """Any use case: notes what it was called with, and raises what it is told to."""
+
+    calls: list[tuple[str, tuple]] = field(default_factory=list)
+    answers: dict[str, object] = field(default_factory=dict)
+
+    def __getattr__(self, name: str):
+        def called(*arguments):
+            self.calls.append((name, arguments))
+            answer = self.answers.get(name)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return called
+
+
+@pytest.fixture
+def spies(monkeypatch) -> dict[str, Spy]:
+    made = {name: Spy() for name in ("agents", "hearing", "reactions", "sweeping")}
+    for name, spy in made.items():
+        monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
+    return made
+
+
+def sample(name: str) -> dict:
+    return json.loads((SAMPLES / f"{name}.json").read_text())
+
+
+def letter(kind: str) -> dict:
+    report = json.loads(Path(f"events/samples/reports/{kind}.json").read_text())
+    return {"wire": 1, "report": report, "agent_id": "server-c"}
+
+
+def test_a_report_reaches_its_use_case(spies):
+    on_report.handler(sample("rule_report"), Context())
+    ((name, (agent_id, report)),) = spies["hearing"].calls
+    assert (name, agent_id, report.kind, report.seq) == ("heard", "server-c", "checkpoint", 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("Hello", {"agents": ["hello"], "hearing": ["reconcile"]}),
+        ("Heartbeat", {"agents": ["heartbeat"]}),
+        ("Browsed", {"agents": ["browsed"]}),
+        ("Refused", {"hearing": ["refused"]}),
+        ("Succeeded", {"hearing": ["heard"]}),
+    ],
+)
+def test_each_kind_of_report_has_its_ear(spies, kind, expected):
+    on_report.handler(letter(kind), Context())
+    called = {name: [call for call, _ in spy.calls] for name, spy in spies.items() if spy.calls}
+    assert called == expected
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"agent_id": "server-c"},
+        {"agent_id": "server-c", "report": {"kind": "gossip"}},
+        {"agent_id": "Not A Name", "report": letter("Heartbeat")["report"]},
+        {"agent_id": "server-c", "report": {"kind": "heartbeat", "at": "now"}},
+    ],
+)
+def test_a_malformed_report_is_counted_and_not_tried_again(spies, capsys, event):
+    on_report.handler(event, Context())
+    assert "ReportsMalformed" in capsys.readouterr().out
+    assert not any(spy.calls for spy in spies.values())
+
+
+def test_a_report_of_a_removed_agent_is_not_tried_again(spies):
+    spies["agents"].answers["hello"] = AgentUnknownError("server-c")
+    on_report.handler(letter("Hello"), Context())
+    assert spies["hearing"].calls == []
+
+
+def test_a_report_that_met_another_is_tried_again(spies):
+    spies["hearing"].answers["heard"] = StaleError("Hop 0")
+    with pytest.raises(StaleError):
+        on_report.handler(letter("Succeeded"), Context())
+
+
+def test_presence_dispatches_what_waited(spies):
+    on_presence.handler(sample("presence_connected"), Context())
+    ((name, (agent_id, at, version)),) = spies["agents"].calls
+    assert (name, agent_id, version) == ("connected", "server-b", 3)
+    assert at.isoformat() == "2026-11-24T01:30:00.250000+00:00"
+    assert spies["reactions"].calls == [("arrived", ("server-b",))]
+
+
+def test_absence_dispatches_nothing(spies):
+    on_presence.handler(sample("presence_disconnected"), Context())
+    assert [name for name, _ in spies["agents"].calls] == ["disconnected"]
+    assert spies["reactions"].calls == []
+
+
+@pytest.mark.parametrize("client", ["console-4711", "A Browser"])
+def test_clients_that_are_no_agents_come_and_go(spies, client):
+    spies["agents"].answers["connected"] = AgentUnknownError(client)
+    on_presence.handler(sample("presence_connected") | {"clientId": client}, Context())
+    assert spies["reactions"].calls == []
+
+
+def record(number: int, name: str = "INSERT") -> dict:
+    image = {"transfer_id": {"S": "x" * 20}, "part": {"S": f"at#{number}"}}
+    change = {"SequenceNumber": str(number), "NewImage": image, "Keys": {}, "StreamViewType": "NEW_IMAGE"}
+    return {"eventID": str(number), "eventName": name, "dynamodb": change, "eventSource": "aws:dynamodb"}
+
+
+def test_the_stream_is_reacted_to_line_by_line(spies):
+    answer = on_change.handler({"Records": [record(1), record(2, "MODIFY"), record(3, "REMOVE")]}, Context())
+    assert answer == {"batchItemFailures": []}
+    assert [arguments[0]["part"] for _, arguments in spies["reactions"].calls] == ["at#1"]
+
+
+def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypatch):
+    def react(image):
+        if image["part"] == "at#2":
+            raise StaleError("Transfer")
+
+    monkeypatch.setattr(spies["reactions"], "react", react, raising=False)
+    answer = on_change.handler({"Records": [record(1), record(2)]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+    with pytest.raises(BatchProcessingError):
+        on_change.handler({"Records": [record(2)]}, Context())
+
+
+def test_each_minute_finds_silent_agents_and_stuck_hops(spies, monkeypatch):
+    facts = FakeFacts()
+    silent = AgentWentSilent(agent_id="server-d", at=MORNING, last_heartbeat=MORNING)
+    spies["agents"].answers["sweep"] = [silent]
+    monkeypatch.setattr(wiring, "bus", lambda: facts)
+    on_schedule.handler(sample("schedule"), Context())
+    assert facts.told == [silent]
+    assert [name for name, _ in spies["sweeping"].calls] == ["sweep"]

@@ -1,0 +1,207 @@
+"""What agents say, applied to the table: single reports and the account of a Hello; cloud away or not."""
+
+from datetime import timedelta
+
+import pytest
+
+from events.base import Problem
+from events.progress import Progress
+from events.reports import (
+    Capabilities,
+    Checkpoint,
+    Failed,
+    HeldHop,
+    Hello,
+    Paused,
+    Refused,
+    Started,
+    Succeeded,
+)
+from events.states import HopState
+from lambdas.domain.hop import Hop
+from tests.world import World, a_world
+
+
+@pytest.fixture
+def world(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with a_world() as made:
+        yield made
+
+
+def running(world: World, source: str = "a:/data/", destination: str = "b:/archive/") -> Hop:
+    transfer_id = world.request(source, destination)
+    world.stream()
+    world.says(Started, world.hop(transfer_id))
+    world.stream()
+    world.fleet.kinds()
+    return world.hop(transfer_id)
+
+
+def hello(world: World, *hops: HeldHop) -> Hello:
+    return Hello(
+        at=world.clock(),
+        version="0.1.0",
+        hostname="b.example.com",
+        capabilities=Capabilities(),
+        endpoints=(),
+        lane_certificate="pem",
+        roots=(),
+        hops=hops,
+    )
+
+
+def held(hop: Hop, attempt: int | None = None, state: str = "running") -> HeldHop:
+    return HeldHop.model_validate(
+        {
+            "transfer_id": hop.transfer_id,
+            "hop_id": hop.hop_id,
+            "attempt": attempt or hop.attempt,
+            "state": state,
+        }
+    )
+
+
+def now(world: World, hop: Hop) -> Hop:
+    return world.hop(hop.transfer_id, hop.number)
+
+
+def test_a_checkpoint_stores_progress_renews_the_lease_and_wakes_nobody(world: World):
+    hop = running(world)
+    lines = len(world.store.timeline(hop.transfer_id))
+    world.clock.forward(seconds=50)
+    world.says(Checkpoint, hop, seq=2, progress=Progress(bytes_done=7))
+    after = now(world, hop)
+    assert (after.progress.bytes_done, after.seq) == (7, 2)
+    assert after.due_at == world.clock() + timedelta(seconds=60)
+    assert len(world.store.timeline(hop.transfer_id)) == lines
+
+
+def test_late_repeated_and_foreign_reports_change_nothing(world: World):
+    hop = running(world)
+    world.says(Checkpoint, hop, seq=5)
+    before = now(world, hop)
+    world.says(Checkpoint, hop, seq=5, progress=Progress(bytes_done=1))
+    world.says(Paused, hop, seq=4)
+    world.hearing.heard("a", Failed.model_validate(_failed(world, hop, seq=9)))
+    world.hearing.heard("b", Failed.model_validate(_failed(world, hop, hop_id=f"{'x' * 20}-0")))
+    assert now(world, hop) == before
+
+
+def _failed(world: World, hop: Hop, **more):
+    problem = Problem(code="trouble", message="x")
+    return {
+        "transfer_id": hop.transfer_id,
+        "hop_id": hop.hop_id,
+        "attempt": hop.attempt,
+        "seq": 9,
+        "at": world.clock(),
+        "progress": {},
+        "problem": problem,
+        **more,
+    }
+
+
+def test_a_report_about_nothing_is_dropped(world: World):
+    hop = running(world)
+    gone = {"transfer_id": "x" * 20, "hop_id": f"{'x' * 20}-0"}
+    world.hearing.heard("b", Failed.model_validate(_failed(world, hop, **gone)))
+
+
+def test_a_retryable_failure_comes_back_by_the_sweeper(world: World):
+    hop = running(world)
+    problem = Problem(code="connection-lost", message="cut", retryable=True)
+    world.says(Failed, hop, seq=2, problem=problem)
+    world.stream()
+    queued = now(world, hop)
+    assert (queued.state, queued.problem, queued.attempt) == (HopState.QUEUED, problem, 2)
+    assert world.fleet.kinds() == []
+    world.clock.forward(seconds=10)
+    world.sweeping.sweep()
+    assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
+
+
+def test_a_success_is_not_lost_though_the_control_plane_was_away_for_hours(world: World):
+    hop = running(world)
+    world.clock.forward(hours=5)
+    world.sweeping.sweep()
+    world.stream()
+    assert now(world, hop).attempt == 2
+    world.says(Succeeded, hop, seq=9)
+    world.stream()
+    assert (now(world, hop).state, now(world, hop).attempt) == (HopState.SUCCEEDED, 2)
+    assert world.fleet.kinds()[-1] == ("a", "release")
+
+
+def test_a_hello_without_a_running_hop_sends_it_anew(world: World):
+    hop = running(world)
+    world.clock.forward(seconds=5)
+    world.hearing.reconcile("b", hello(world))
+    assert (now(world, hop).state, now(world, hop).attempt) == (HopState.QUEUED, 2)
+    world.clock.forward(seconds=10)
+    world.sweeping.sweep()
+    assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
+
+
+def test_the_sources_hello_says_nothing_of_what_it_does_not_carry(world: World):
+    hop = running(world)
+    world.clock.forward(seconds=5)
+    world.hearing.reconcile("a", hello(world))
+    assert now(world, hop) == hop
+    assert world.fleet.sent == []
+
+
+def test_a_hello_with_what_it_should_hold_changes_nothing(world: World):
+    hop = running(world)
+    world.hearing.reconcile("b", hello(world, held(hop)))
+    assert now(world, hop) == hop
+    assert world.fleet.sent == []
+
+
+def test_a_hello_hears_of_the_asks_it_missed(world: World):
+    paused, cancelled = running(world), running(world, "c:/data/", "b:/archive/c/")
+    world.desk.pause(paused.transfer_id, "ada")
+    world.desk.cancel(cancelled.transfer_id, "ada")
+    unknown = HeldHop(transfer_id="x" * 20, hop_id=f"{'x' * 20}-3", attempt=4, state="paused")
+    world.hearing.reconcile("b", hello(world, held(paused), held(cancelled), unknown))
+    assert [(command.kind, command.attempt) for _, command in world.fleet.sent] == [
+        ("pause", 1),
+        ("cancel", 1),
+        ("cancel", 4),
+    ]
+
+
+def test_an_offer_on_its_way_is_left_to_its_lease(world: World):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.fleet.kinds()
+    world.hearing.reconcile("b", hello(world))
+    assert (world.hop(transfer_id).state, world.fleet.sent) == (HopState.OFFERED, [])
+
+
+def test_why_a_command_was_not_obeyed_stands_with_the_hop(world: World):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    problem = Problem(code="command-expired", message="this host's clock is 3 h ahead", advice="Set it.")
+    hop_id = f"{transfer_id}-0"
+    for about in (hop_id, None, f"{'x' * 20}-0"):
+        world.hearing.refused("b", Refused(at=world.clock(), hop_id=about, problem=problem))
+    assert world.desk.get(transfer_id).hops[0].problem == problem
+
+
+def test_reports_of_two_hops_at_once_both_count(world: World, monkeypatch):
+    """The second is written between the first's reading and its writing."""
+    transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/")
+    world.stream()
+    one, two = world.store.get(transfer_id).hops
+    write = world.store.write
+
+    def interrupted(*change):
+        monkeypatch.setattr(world.store, "write", write)
+        world.says(Succeeded, two)
+        return write(*change)
+
+    monkeypatch.setattr(world.store, "write", interrupted)
+    world.says(Succeeded, one)
+    assert world.desk.get(transfer_id).state == "succeeded"
