@@ -23,7 +23,6 @@ TABLE_ACTIONS = {
     "put": "dynamodb:PutItem",
     "update": "dynamodb:UpdateItem",
     "delete": "dynamodb:DeleteItem",
-    "check": "dynamodb:ConditionCheckItem",
 }
 """There is no word for Scan."""
 
@@ -61,15 +60,15 @@ class Access:
     def _commands(self, scope: lambda_.Function) -> list[iam.PolicyStatement]:
         commands = iot_arn(scope, f"topic/{Topics(self.stage.name).commands('*')}")
         return [
-            _allow(["kms:Sign", "kms:GetPublicKey"], self.key.key_arn),
+            _allow(["kms:Sign"], self.key.key_arn),
             _allow(["iot:Publish"], commands),
-            _allow(["iot:DescribeEndpoint"], "*"),
         ]
 
     def _enrollment(self, scope: lambda_.Function) -> list[iam.PolicyStatement]:
         things, certificates = iot_arn(scope, "thing/*"), iot_arn(scope, "cert/*")
         return [
-            _allow(["iot:CreateCertificateFromCsr"], "*"),
+            _allow(["kms:GetPublicKey"], self.key.key_arn),
+            _allow(["iot:CreateCertificateFromCsr", "iot:DescribeEndpoint"], "*"),
             _allow([f"iot:{verb}" for verb in _THING_VERBS], things),
             _allow([f"iot:{verb}" for verb in _CERTIFICATE_VERBS], certificates),
         ]

@@ -1,5 +1,7 @@
 """What starts a function by itself: uploads, the transfers table's stream, and the minute."""
 
+from typing import cast
+
 from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
@@ -9,9 +11,9 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from lambdas.store.transfer_rows import TIMELINE
+
 _TRIES = 5
-_OUTBOX = "at#"
-"""Timeline rows are the outbox: their insert is what must be acted upon."""
 
 
 def queue(scope: Construct, name: str, **properties: object) -> sqs.Queue:
@@ -58,10 +60,11 @@ class Uploads(Construct):
 
 def follow(table: dynamodb.Table, on_change: lambda_.Function, failures: sqs.Queue) -> None:
     """The stream as outbox: only the timeline's new rows start the function."""
+    sort_key = cast("dynamodb.Attribute", table.schema().sort_key).name
     new_moment = lambda_.FilterCriteria.filter(
         {
             "eventName": lambda_.FilterRule.is_equal("INSERT"),
-            "dynamodb": {"Keys": {"sk": {"S": lambda_.FilterRule.begins_with(_OUTBOX)}}},
+            "dynamodb": {"Keys": {sort_key: {"S": lambda_.FilterRule.begins_with(TIMELINE)}}},
         }
     )
     on_change.add_event_source(

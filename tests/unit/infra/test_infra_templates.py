@@ -46,7 +46,7 @@ def test_the_stream_is_filtered_and_what_fails_is_kept(real: Synthesised) -> Non
     (filtered,) = stream["FilterCriteria"]["Filters"]
     assert json.loads(filtered["Pattern"]) == {
         "eventName": ["INSERT"],
-        "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "at#"}]}}},
+        "dynamodb": {"Keys": {"part": {"S": [{"prefix": "at#"}]}}},
     }
 
 
