@@ -15,6 +15,7 @@ from infra.fleet import iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
 from infra.store import Tables
+from lambdas.live import CLIENT
 
 TABLE_ACTIONS = {
     "get": "dynamodb:GetItem",
@@ -70,25 +71,14 @@ class Access:
             _allow(["kms:GetPublicKey"], self.key.key_arn),
             _allow(["iot:CreateCertificateFromCsr", "iot:DescribeEndpoint"], "*"),
             _allow([f"iot:{verb}" for verb in _THING_VERBS], things),
+            _allow([f"iot:{verb}" for verb in _BOND_VERBS], things, certificates),
             _allow([f"iot:{verb}" for verb in _CERTIFICATE_VERBS], certificates),
         ]
 
 
-_THING_VERBS = (
-    "CreateThing",
-    "DeleteThing",
-    "DescribeThing",
-    "ListThingPrincipals",
-    "AttachThingPrincipal",
-    "DetachThingPrincipal",
-)
-_CERTIFICATE_VERBS = (
-    "UpdateCertificate",
-    "DeleteCertificate",
-    "AttachPolicy",
-    "DetachPolicy",
-    "ListAttachedPolicies",
-)
+_THING_VERBS = ("CreateThing", "DeleteThing", "ListThingPrincipals")
+_BOND_VERBS = ("AttachThingPrincipal", "DetachThingPrincipal")
+_CERTIFICATE_VERBS = ("UpdateCertificate", "DeleteCertificate", "AttachPolicy", "DetachPolicy")
 
 
 def _allow(actions: list[str], *resources: str) -> iam.PolicyStatement:
@@ -108,16 +98,13 @@ def lent_roles(
     objects.add_to_policy(_allow(list(_OBJECT_ACTIONS), *(f"{bucket}/*" for bucket in buckets)))
     live = iam.Role(scope, "Live", assumed_by=trusted, max_session_duration=Duration.hours(1))
     topics = f"crosshaul/{stage.name}/agents"
-    live.add_to_policy(_allow(["iot:Connect"], iot_arn(scope, f"client/{LIVE_CLIENT}*")))
+    live.add_to_policy(_allow(["iot:Connect"], iot_arn(scope, f"client/{CLIENT}*")))
     live.add_to_policy(_allow(["iot:Subscribe"], iot_arn(scope, f"topicfilter/{topics}/+/live/*")))
     live.add_to_policy(_allow(["iot:Receive"], iot_arn(scope, f"topic/{topics}/*/live/*")))
     return objects, live
 
 
-LIVE_CLIENT = "live-"
-"""How the MQTT client ids of those who only listen begin."""
-
-_BUCKET_ACTIONS = ("s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetBucketLocation")
+_BUCKET_ACTIONS = ("s3:ListBucket",)
 _OBJECT_ACTIONS = (
     "s3:GetObject",
     "s3:GetObjectVersion",
