@@ -89,6 +89,20 @@ make_cdk() {
   made cdk "$here/package.json" "$here/package-lock.json"
 }
 
+# The console: packages once per lock file, files once per source, into web/dist.
+make_web() {
+  local sources; mapfile -t sources < <(find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json -type f | LC_ALL=C sort)
+  if ! current web-packages web/package.json web/package-lock.json web/.npmrc || [ ! -d web/node_modules ]; then
+    say "installing the console's packages"
+    with_node npm ci --prefix web --no-audit --no-fund --loglevel error >&2
+    made web-packages web/package.json web/package-lock.json web/.npmrc
+  fi
+  current web web/package-lock.json "${sources[@]}" && [ -f web/dist/index.html ] && return
+  say "building the console"
+  with_node npm run --silent --prefix web build -- --logLevel error >&2
+  made web web/package-lock.json "${sources[@]}"
+}
+
 with_node() { PATH="$(dirname "$(cat "$home/node.path")"):$PATH" "$@"; }
 
 make_browser() {

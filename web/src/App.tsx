@@ -1,0 +1,57 @@
+import I18nProvider from "@cloudscape-design/components/i18n";
+import messages from "@cloudscape-design/components/i18n/messages/all.en";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect, useMemo, useSyncExternalStore } from "react";
+import { createApi } from "./api/client";
+import { loadSettings, type Settings } from "./config";
+import { SignInPage } from "./pages/SignIn";
+import { ProblemAlert } from "./parts/ProblemAlert";
+import { Waiting } from "./parts/Waiting";
+import { createSession } from "./session/session";
+
+const Console = lazy(() => import("./shell/Console"));
+
+export function App() {
+  return (
+    <I18nProvider locale="en" messages={[messages]}>
+      <Opening />
+    </I18nProvider>
+  );
+}
+
+function Opening() {
+  const asked = useQuery({
+    queryKey: ["settings"],
+    queryFn: loadSettings,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (asked.data) return <Door settings={asked.data} />;
+  return (
+    <main className="sign-in">
+      {asked.isError ? (
+        <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />
+      ) : (
+        <Waiting what="the console" />
+      )}
+    </main>
+  );
+}
+
+/** Signed in: the console. Not: the way in. */
+function Door({ settings }: { settings: Settings }) {
+  const session = useMemo(() => createSession(settings.signIn), [settings]);
+  const api = useMemo(() => createApi(settings.apiUrl, session), [settings, session]);
+  const { claims, ending } = useSyncExternalStore(session.subscribe, session.snapshot);
+  const queries = useQueryClient();
+  const user = claims?.user;
+  useEffect(() => {
+    // What one person saw is not for the next who signs in here.
+    if (user === undefined) queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "settings" });
+  }, [user, queries]);
+  if (!claims) return <SignInPage settings={settings} session={session} ending={ending} />;
+  return (
+    <Suspense fallback={<Waiting what="the console" />}>
+      <Console settings={settings} session={session} api={api} claims={claims} />
+    </Suspense>
+  );
+}

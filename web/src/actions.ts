@@ -1,0 +1,23 @@
+/** What a person may do to a transfer: a table of states, narrowed by role. */
+import { mayAct, type Role } from "./session/claims";
+import type { TransferState } from "./types";
+
+export type Verb = "pause" | "resume" | "retry" | "cancel";
+
+const OFFERED: Record<TransferState, Verb[]> = {
+  queued: ["pause", "cancel"],
+  running: ["pause", "cancel"],
+  paused: ["resume", "cancel"],
+  succeeded: [],
+  partially_failed: ["retry"],
+  failed: ["retry"],
+  cancelled: ["retry"],
+};
+
+export function verbsFor(state: TransferState, role: Role): Verb[] {
+  return mayAct(role, "operator") ? (OFFERED[state] ?? []) : [];
+}
+
+export function goesOn(state: TransferState): boolean {
+  return state === "queued" || state === "running" || state === "paused";
+}

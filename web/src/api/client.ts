@@ -1,0 +1,79 @@
+/** One signed-in conversation with the API: the token kept fresh, problems typed, nothing sent twice. */
+import type { Session } from "../session/session";
+import { ApiProblem, problemOf, unreachable } from "./problem";
+
+export type Query = Record<string, string | number | null | undefined>;
+
+interface Sent {
+  body?: unknown;
+  query?: Query;
+  key?: string;
+  signal?: AbortSignal;
+}
+
+export interface Api {
+  get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T>;
+  /** `key` is the Idempotency-Key: pass the same one again when the same wish is sent again. */
+  post<T>(path: string, body: unknown, key: string): Promise<T>;
+  put<T>(path: string, body: unknown): Promise<T>;
+  remove(path: string): Promise<void>;
+}
+
+/** Every call throws an ApiProblem; a 401 that a fresh token does not cure also ends the session. */
+export function createApi(apiUrl: string, session: Session, fetcher: typeof fetch = fetch): Api {
+  async function send(method: string, path: string, token: string, sent: Sent): Promise<Response> {
+    const headers: Record<string, string> = { Authorization: `Bearer ${token}`, Accept: "application/json" };
+    if (sent.body !== undefined) headers["Content-Type"] = "application/json";
+    if (sent.key) headers["Idempotency-Key"] = sent.key;
+    const body = sent.body === undefined ? undefined : JSON.stringify(sent.body);
+    const address = apiUrl + path + queryText(sent.query);
+    const init: RequestInit = { method, headers, body, signal: sent.signal, credentials: "omit" };
+    return fetcher(address, init).catch((error: unknown) => {
+      throw sent.signal?.aborted ? error : unreachable("The API");
+    });
+  }
+
+  async function call<T>(method: string, path: string, sent: Sent = {}): Promise<T> {
+    let response = await send(method, path, await session.token(), sent);
+    if (response.status === 401) {
+      response = await send(method, path, await session.freshToken(), sent);
+    }
+    if (response.status === 401) {
+      session.end("expired");
+    }
+    if (!response.ok) {
+      throw await problemOf(response);
+    }
+    return read<T>(response);
+  }
+
+  return {
+    get: (path, query, signal) => call("GET", path, { query, signal }),
+    post: (path, body, key) => call("POST", path, { body, key }),
+    put: (path, body) => call("PUT", path, { body }),
+    remove: (path) => call("DELETE", path),
+  };
+}
+
+async function read<T>(response: Response): Promise<T> {
+  const text = await response.text();
+  if (!text) {
+    return undefined as T;
+  }
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new ApiProblem({
+      title: "The API's answer is not JSON",
+      detail: "Something between this page and the API answered instead of it.",
+      advice: "Is a proxy in between?",
+    });
+  }
+}
+
+function queryText(query: Query = {}): string {
+  const given = Object.entries(query).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "",
+  );
+  return given.length ? `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}` : "";
+}

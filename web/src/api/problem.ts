@@ -1,0 +1,82 @@
+/** Errors that people get to read: RFC 9457 problem details, also for what never reached the API. */
+import type { ProblemDetails } from "../types";
+
+export interface FieldError {
+  at: string;
+  message: string;
+}
+
+export class ApiProblem extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly title: string;
+  readonly detail: string;
+  readonly advice: string;
+  readonly errors: FieldError[];
+
+  constructor(given: Partial<ProblemDetails> & { title: string }) {
+    super(given.detail || given.title);
+    this.name = "ApiProblem";
+    this.status = given.status ?? 0;
+    this.code = (given.type ?? "").replace(/^urn:crosshaul:problem:/, "");
+    this.title = given.title;
+    this.detail = given.detail ?? "";
+    this.advice = given.advice ?? "";
+    this.errors = (given.errors ?? []).map((one) => ({
+      at: String(one.at ?? ""),
+      message: String(one.message ?? ""),
+    }));
+  }
+
+  /** Would the same request, sent again, have a chance? */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** The problem an answer carries, or one made from its status when it carries none. */
+export async function problemOf(response: Response): Promise<ApiProblem> {
+  const body: unknown = await response.json().catch(() => null);
+  if (isDetails(body)) {
+    return new ApiProblem({ ...body, status: response.status });
+  }
+  return new ApiProblem({
+    status: response.status,
+    title: "The API answered with an error",
+    detail: `${response.status} ${response.statusText}`.trim(),
+    advice: response.status >= 500 ? "Try again in a moment." : "",
+  });
+}
+
+function isDetails(body: unknown): body is ProblemDetails {
+  return typeof body === "object" && body !== null && typeof (body as ProblemDetails).title === "string";
+}
+
+/** Nothing answered at all. */
+export function unreachable(what: string): ApiProblem {
+  return new ApiProblem({
+    title: `${what} cannot be reached`,
+    detail: "No answer came over the network.",
+    advice: "Check the connection; this page tries again by itself.",
+  });
+}
+
+/** Whatever was thrown, as a problem. */
+export function asProblem(error: unknown): ApiProblem {
+  if (error instanceof ApiProblem) {
+    return error;
+  }
+  const detail = error instanceof Error ? error.message : String(error);
+  return new ApiProblem({ title: "Something went wrong in this page", detail, advice: "Reload the page." });
+}
+
+/** What the API says about one field of the request; empty when it says nothing about it. */
+export function errorAt(error: unknown, field: string): string {
+  if (!(error instanceof ApiProblem)) {
+    return "";
+  }
+  const about = error.errors.filter(
+    ({ at }) => `${at}.`.startsWith(`body.${field}.`) || `${at}.`.startsWith(`${field}.`),
+  );
+  return about.map(({ message }) => message).join(" ");
+}

@@ -1,0 +1,37 @@
+/** Names as they are, safely: a control or direction character shows itself instead of doing its work. */
+import type { Location } from "../types";
+
+/**
+ * C0 and C1 controls, soft hyphen, zero-width and direction marks, line and paragraph separators, byte-order
+ * mark, interlinear and tag characters, unpaired surrogates. See Unicode TR36 on spoofing by such characters.
+ */
+const UNSAFE = new RegExp(
+  [
+    "[\\p{Cc}\\p{Cs}\\u00AD\\u061C\\u115F\\u1160\\u180B-\\u180E\\u200B\\u200E\\u200F\\u2028-\\u202E]",
+    "[\\u2060-\\u206F\\u3164\\uFEFF\\uFFA0\\uFFF9-\\uFFFB]",
+    "\\u034F",
+    "[\\u{E0000}-\\u{E007F}]",
+  ].join("|"),
+  "gu",
+);
+
+/** `evil\u202Egpj.exe`: what could mislead is written out. */
+export function shown(name: string): string {
+  return name.replace(UNSAFE, (letter) => {
+    const code = (letter.codePointAt(0) ?? 0).toString(16).toUpperCase();
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, "0")}`;
+  });
+}
+
+/** `server-b:/data` or `s3://bucket/prefix`: the text that the API understands, not made safe. */
+export function locationText(location: Location): string {
+  return location.kind === "agent"
+    ? `${location.agent_id}:${location.path}`
+    : `s3://${location.bucket}/${location.prefix}`;
+}
+
+/** `agent:server-b` → `server-b (agent)`: who did it, for people. */
+export function actor(by: string): string {
+  const [kind, name] = by.split(/:(.*)/s);
+  return name && (kind === "agent" || kind === "template") ? `${shown(name)} (${kind})` : shown(by);
+}

@@ -1,0 +1,62 @@
+/** Sizes, speeds, shares and durations for people. Sizes are binary: 1 KiB = 1,024 bytes. */
+import type { Progress } from "../types";
+
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** `1.5 GiB`; three digits at most, so that columns stay narrow. */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : 1;
+  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+}
+
+export function speed(bytesPerSecond: number): string {
+  return `${bytes(bytesPerSecond)}/s`;
+}
+
+export function count(value: number): string {
+  return value.toLocaleString("en");
+}
+
+export function files(value: number): string {
+  return `${count(value)} ${value === 1 ? "file" : "files"}`;
+}
+
+/** How much is done, in percent; null while the total is unknown. 100 only when nothing is left. */
+export function share(progress: Progress): number | null {
+  const byBytes = part(progress.bytes_done, progress.bytes_total);
+  return progress.bytes_total === 0 ? part(progress.files_done, progress.files_total) : byBytes;
+}
+
+function part(done: number, total: number | null | undefined): number | null {
+  if (total === null || total === undefined) return null;
+  if (total === 0 || done >= total) return 100;
+  return Math.min(99, Math.floor((done / total) * 100));
+}
+
+/** `3 h 5 min`: the two biggest units that are not nought. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts: [number, string][] = [
+    [Math.floor(whole / 86400), "d"],
+    [Math.floor(whole / 3600) % 24, "h"],
+    [Math.floor(whole / 60) % 60, "min"],
+    [whole % 60, "s"],
+  ];
+  const first = parts.findIndex(([value]) => value > 0);
+  if (first < 0) return "0 s";
+  const shown = parts.slice(first, first + 2).filter(([value]) => value > 0);
+  return shown.map(([value, unit]) => `${value} ${unit}`).join(" ");
+}
+
+/** Seconds until the end at the present speed; null when nobody can know. */
+export function timeLeft(progress: Progress): number | null {
+  const { bytes_total, bytes_done, bytes_per_second } = progress;
+  if (bytes_total === null || bytes_total === undefined || !bytes_per_second) return null;
+  return Math.max(0, bytes_total - bytes_done) / bytes_per_second;
+}

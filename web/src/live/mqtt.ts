@@ -1,0 +1,33 @@
+/** The only import of mqtt.js, in a chunk of its own: it is fetched when something is to be watched. */
+import mqtt, { type MqttClient } from "mqtt";
+import type { LiveAddress } from "../types";
+
+interface Handlers {
+  granted(): void;
+  heard(payload: Uint8Array): void;
+  closed(): void;
+}
+
+/** One connection. It does not reconnect by itself: its address is good for one short time only. */
+export function open(place: LiveAddress, handlers: Handlers): MqttClient {
+  const client = mqtt.connect(place.url, {
+    clientId: place.client_id,
+    protocolVersion: 5,
+    clean: true,
+    keepalive: 30,
+    connectTimeout: 10_000,
+    reconnectPeriod: 0,
+    // mqtt.js would keep its time in a worker made from a blob, which the content security policy forbids.
+    timerVariant: "native",
+  });
+  client.on("connect", () => {
+    client.subscribe([...place.topics], { qos: 0 }, (error, grants) => {
+      const refused = error || grants?.some((grant) => grant.qos >= 0x80);
+      refused ? client.end(true) : handlers.granted();
+    });
+  });
+  client.on("message", (_topic, payload) => handlers.heard(payload));
+  client.on("error", () => client.end(true));
+  client.once("close", handlers.closed);
+  return client;
+}

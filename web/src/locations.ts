@@ -1,0 +1,81 @@
+/** Locations while people write them: two fields, and the text the API takes. */
+import { locationText } from "./format/names";
+import type { Location } from "./types";
+
+export const S3 = "s3://";
+
+export interface Draft {
+  /** An agent's name, `s3://`, or nothing yet. */
+  place: string;
+  /** `/absolute/path` on an agent, `bucket/prefix` on S3. */
+  path: string;
+}
+
+export const EMPTY: Draft = { place: "", path: "" };
+
+export function draftText({ place, path }: Draft): string {
+  return place === S3 ? `${S3}${path}` : `${place}:${path}`;
+}
+
+export function draftOf(location: Location): Draft {
+  const text = locationText(location);
+  return location.kind === "s3"
+    ? { place: S3, path: text.slice(S3.length) }
+    : { place: location.agent_id, path: location.path };
+}
+
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/|$)/;
+
+/** What is wrong with it, as far as the text tells; empty when nothing is. The API has the last word. */
+export function draftFault({ place, path }: Draft, directory = false): string {
+  if (!place) return "Choose an agent or S3.";
+  if (place === S3) {
+    if (!BUCKET.test(path)) return "Write the bucket's name, then / and a prefix: media-uploads/new-videos/";
+  } else if (!path.startsWith("/")) {
+    return "Write an absolute path: begin it with /";
+  }
+  if (path.split("/").includes("..")) return "The path has '..' in it: name the directory itself.";
+  return directory && !path.endsWith("/") ? "This has to be a directory: end it with /" : "";
+}
+
+function lastName(path: string): string {
+  return path.replace(/\/+$/, "").split("/").pop() ?? "";
+}
+
+function standsForContents({ place, path }: Draft): boolean {
+  return path.endsWith("/") || (place === S3 && !path.includes("/"));
+}
+
+/** What the trailing slashes mean, in words: rsync's rule. Empty while one end is not written yet. */
+export function landingWords(source: Draft, destination: Draft): string {
+  if (draftFault(source) || draftFault(destination)) return "";
+  const name = lastName(source.path);
+  const into = destination.path.endsWith("/") ? destination.path : `${destination.path}/`;
+  if (standsForContents(source)) {
+    const whose = name && source.path.includes("/") ? `of ${name} ` : "";
+    return `The contents ${whose}arrive in ${into}`;
+  }
+  return standsForContents(destination)
+    ? `${name} itself arrives as ${into}${name}`
+    : `${name} itself arrives under the name ${destination.path}`;
+}
+
+/** `/data` + `videos` → `/data/videos`. */
+export function joined(directory: string, name: string): string {
+  return `${directory.replace(/\/+$/, "")}/${name}`;
+}
+
+/** `/data/videos/raw` → its parts, each with its own path, beginning at the root that holds it. */
+export function trail(path: string, roots: readonly string[]): { text: string; path: string }[] {
+  const root =
+    roots.filter((one) => within(path, one)).sort((one, other) => other.length - one.length)[0] ?? "/";
+  const steps = [{ text: root, path: root }];
+  for (const name of path.slice(root.length).split("/").filter(Boolean)) {
+    steps.push({ text: name, path: joined(steps[steps.length - 1]?.path ?? root, name) });
+  }
+  return steps;
+}
+
+function within(path: string, root: string): boolean {
+  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
+}

@@ -1,0 +1,178 @@
+import Alert from "@cloudscape-design/components/alert";
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import Form from "@cloudscape-design/components/form";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { type FormEvent, useState } from "react";
+import type { Settings } from "../config";
+import { ProblemAlert } from "../parts/ProblemAlert";
+import { type Answer, answerChallenge, type Challenge, signIn } from "../session/cognito";
+import type { Ending, Session } from "../session/session";
+
+interface Props {
+  settings: Settings;
+  session: Session;
+  ending: Ending | null;
+}
+
+export function SignInPage({ settings, session, ending }: Props) {
+  const [challenge, setChallenge] = useState<Challenge | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+
+  async function attempt(asked: Promise<Answer>): Promise<void> {
+    setBusy(true);
+    setError(null);
+    try {
+      const answer = await asked;
+      "tokens" in answer ? session.begin(answer.tokens) : setChallenge(answer.challenge);
+    } catch (refused) {
+      setError(refused);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <main className="sign-in">
+      <SpaceBetween size="m">
+        {ending === "expired" && !error && <Alert type="info">Your session has ended. Sign in again.</Alert>}
+        {error !== null && <ProblemAlert error={error} />}
+        {challenge ? (
+          <ChallengeForm
+            challenge={challenge}
+            busy={busy}
+            onAnswer={(value) => attempt(answerChallenge(settings.signIn, challenge, value))}
+            onBack={() => setChallenge(null)}
+          />
+        ) : (
+          <PasswordForm
+            stage={settings.stage}
+            busy={busy}
+            onSignIn={(name, password) => attempt(signIn(settings.signIn, name, password))}
+          />
+        )}
+      </SpaceBetween>
+    </main>
+  );
+}
+
+interface PasswordProps {
+  stage: string;
+  busy: boolean;
+  onSignIn(name: string, password: string): void;
+}
+
+function PasswordForm({ stage, busy, onSignIn }: PasswordProps) {
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (name && password && !busy) onSignIn(name.trim(), password);
+  };
+  return (
+    <form onSubmit={submit}>
+      <Form
+        actions={
+          <Button variant="primary" formAction="submit" loading={busy} disabled={!name || !password}>
+            Sign in
+          </Button>
+        }
+      >
+        <Container
+          header={
+            <Header variant="h1" description={`Stage: ${stage}`}>
+              Crosshaul
+            </Header>
+          }
+        >
+          <SpaceBetween size="m">
+            <FormField label="User name or e-mail">
+              <Input
+                value={name}
+                onChange={({ detail }) => setName(detail.value)}
+                autoComplete="username"
+                name="username"
+                autoFocus
+                spellcheck={false}
+              />
+            </FormField>
+            <FormField label="Password">
+              <Input
+                value={password}
+                onChange={({ detail }) => setPassword(detail.value)}
+                type="password"
+                name="password"
+                autoComplete="current-password"
+              />
+            </FormField>
+          </SpaceBetween>
+        </Container>
+      </Form>
+    </form>
+  );
+}
+
+const ASKED = {
+  NEW_PASSWORD_REQUIRED: {
+    title: "Choose a new password",
+    label: "New password",
+    hint: "At least 14 characters, with small and capital letters and a digit.",
+    complete: "new-password",
+    type: "password",
+  },
+  SOFTWARE_TOKEN_MFA: {
+    title: "Confirm that it is you",
+    label: "Code from your authenticator app",
+    hint: "Six digits; a new one every 30 seconds.",
+    complete: "one-time-code",
+    type: "text",
+  },
+} as const;
+
+interface ChallengeProps {
+  challenge: Challenge;
+  busy: boolean;
+  onAnswer(value: string): void;
+  onBack(): void;
+}
+
+function ChallengeForm({ challenge, busy, onAnswer, onBack }: ChallengeProps) {
+  const [value, setValue] = useState("");
+  const asked = ASKED[challenge.name];
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (value && !busy) onAnswer(value);
+  };
+  return (
+    <form onSubmit={submit}>
+      <Form
+        actions={
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" formAction="none" onClick={onBack}>
+              Back
+            </Button>
+            <Button variant="primary" formAction="submit" loading={busy} disabled={!value}>
+              Continue
+            </Button>
+          </SpaceBetween>
+        }
+      >
+        <Container header={<Header variant="h1">{asked.title}</Header>}>
+          <FormField label={asked.label} constraintText={asked.hint}>
+            <Input
+              value={value}
+              onChange={({ detail }) => setValue(detail.value)}
+              type={asked.type}
+              autoComplete={asked.complete}
+              autoFocus
+            />
+          </FormField>
+        </Container>
+      </Form>
+    </form>
+  );
+}

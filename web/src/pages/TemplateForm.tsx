@@ -1,0 +1,219 @@
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import ExpandableSection from "@cloudscape-design/components/expandable-section";
+import Form from "@cloudscape-design/components/form";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Toggle from "@cloudscape-design/components/toggle";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useRef, useState } from "react";
+import { createWish } from "../api/idempotency";
+import { errorAt } from "../api/problem";
+import { useTemplate } from "../api/queries";
+import { useSurroundings } from "../context";
+import { draftFault, draftOf, draftText, S3 } from "../locations";
+import { DestinationsFields, type Row, row, ShapeField } from "../parts/DestinationsFields";
+import { DEFAULT_OPTIONS, OptionsFields } from "../parts/OptionsFields";
+import { ProblemAlert } from "../parts/ProblemAlert";
+import { Waiting } from "../parts/Waiting";
+import { go, href } from "../router";
+import type { Template, TemplateRequest } from "../types";
+import { requestOf } from "./templates/request";
+
+const NEW: TemplateRequest = {
+  name: "",
+  description: "",
+  trigger: { bucket: "", prefix: "", suffix: "" },
+  destinations: [],
+  shape: "fan_out",
+  options: DEFAULT_OPTIONS,
+  enabled: true,
+};
+
+export default function TemplateFormPage({ templateId }: { templateId?: string }) {
+  const asked = useTemplate(templateId);
+  if (templateId === undefined) return <TemplateForm start={NEW} rows={[row()]} />;
+  if (asked.data) {
+    return <TemplateForm known={asked.data} start={requestOf(asked.data)} rows={rowsOf(asked.data)} />;
+  }
+  return asked.isError ? (
+    <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />
+  ) : (
+    <Waiting what="the template" />
+  );
+}
+
+function rowsOf(template: Template): Row[] {
+  return template.destinations.map((place) => row(draftOf(place)));
+}
+
+interface Props {
+  /** The template that is edited, in the version that this page saw. */
+  known?: Template;
+  start: TemplateRequest;
+  rows: Row[];
+}
+
+function TemplateForm({ known, start, rows: firstRows }: Props) {
+  const [draft, setDraft] = useState(start);
+  const [rows, setRows] = useState(firstRows);
+  const [tried, setTried] = useState(false);
+  const save = useSave(known);
+  const faults = faultsOf(draft);
+  const faulty = Object.values(faults).some(Boolean) || rows.some((one) => draftFault(one.draft, true));
+  const fault = (field: keyof typeof faults, at: string) =>
+    (tried && faults[field]) || errorAt(save.error, at);
+  const setTrigger = (change: Partial<TemplateRequest["trigger"]>) =>
+    setDraft({ ...draft, trigger: { ...draft.trigger, ...change } });
+
+  function submit(event: FormEvent): void {
+    event.preventDefault();
+    setTried(true);
+    if (faulty || save.isPending) return;
+    save.mutate({ ...draft, destinations: rows.map((one) => draftText(one.draft)) });
+  }
+
+  return (
+    <form onSubmit={submit}>
+      <Form
+        header={<Header variant="h1">{known ? `Template ${known.template_id}` : "New template"}</Header>}
+        actions={
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" href={href("templates")} formAction="none">
+              Cancel
+            </Button>
+            <Button variant="primary" loading={save.isPending}>
+              {known ? "Save" : "Create template"}
+            </Button>
+          </SpaceBetween>
+        }
+      >
+        <SpaceBetween size="l">
+          {save.error && <ProblemAlert error={save.error} />}
+          <Container header={<Header variant="h2">Name</Header>}>
+            <SpaceBetween size="l">
+              <FormField
+                label="Name"
+                constraintText="Small letters, digits and dashes."
+                errorText={fault("name", "name")}
+              >
+                <Input
+                  value={draft.name}
+                  disabled={known !== undefined}
+                  onChange={({ detail }) => setDraft({ ...draft, name: detail.value })}
+                  placeholder="new-videos"
+                  spellcheck={false}
+                />
+              </FormField>
+              <FormField label="Description" errorText={errorAt(save.error, "description")}>
+                <Input
+                  value={draft.description}
+                  onChange={({ detail }) => setDraft({ ...draft, description: detail.value })}
+                />
+              </FormField>
+              <Toggle
+                checked={draft.enabled}
+                onChange={({ detail }) => setDraft({ ...draft, enabled: detail.checked })}
+              >
+                Enabled
+              </Toggle>
+            </SpaceBetween>
+          </Container>
+          <Container header={<Header variant="h2">When objects arrive in</Header>}>
+            <SpaceBetween size="l">
+              <FormField label="Bucket" errorText={fault("bucket", "trigger.bucket")}>
+                <Input
+                  value={draft.trigger.bucket}
+                  onChange={({ detail }) => setTrigger({ bucket: detail.value })}
+                  placeholder="media-uploads"
+                  spellcheck={false}
+                />
+              </FormField>
+              <FormField
+                label="Prefix"
+                description="What follows it in an object's key arrives under each destination."
+                errorText={errorAt(save.error, "trigger.prefix")}
+              >
+                <Input
+                  value={draft.trigger.prefix}
+                  onChange={({ detail }) => setTrigger({ prefix: detail.value })}
+                  placeholder="new-videos/"
+                  spellcheck={false}
+                />
+              </FormField>
+              <FormField
+                label="Suffix"
+                description="Only keys that end in this; empty for all."
+                errorText={errorAt(save.error, "trigger.suffix")}
+              >
+                <Input
+                  value={draft.trigger.suffix}
+                  onChange={({ detail }) => setTrigger({ suffix: detail.value })}
+                  placeholder=".mov"
+                  spellcheck={false}
+                />
+              </FormField>
+            </SpaceBetween>
+          </Container>
+          <Container header={<Header variant="h2">Bring them to</Header>}>
+            <SpaceBetween size="l">
+              <DestinationsFields
+                rows={rows}
+                onChange={setRows}
+                tried={tried}
+                directories
+                faultAt={(number) => errorAt(save.error, `destinations.${number}`)}
+              />
+              {rows.length > 1 && (
+                <ShapeField value={draft.shape} onChange={(shape) => setDraft({ ...draft, shape })} />
+              )}
+            </SpaceBetween>
+          </Container>
+          <ExpandableSection
+            variant="container"
+            headerText="Options"
+            headerDescription="The defaults lose nothing."
+          >
+            <OptionsFields value={draft.options} onChange={(options) => setDraft({ ...draft, options })} />
+          </ExpandableSection>
+        </SpaceBetween>
+      </Form>
+    </form>
+  );
+}
+
+function useSave(known: Template | undefined) {
+  const { api, notify } = useSurroundings();
+  const queries = useQueryClient();
+  const wish = useRef(createWish());
+  return useMutation({
+    mutationFn: (body: TemplateRequest) =>
+      known
+        ? api.put<Template>(
+            `/templates/${encodeURIComponent(known.template_id)}?version=${known.version}`,
+            body,
+          )
+        : api.post<Template>("/templates", body, wish.current.keyFor(body)),
+    onSuccess: (template) => {
+      wish.current.granted();
+      queries.invalidateQueries({ queryKey: ["templates"] });
+      notify({
+        type: template.warnings.length ? "warning" : "success",
+        header: `${template.template_id} is saved`,
+        content: template.warnings.join(" "),
+      });
+      go(href("templates"));
+    },
+  });
+}
+
+const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+function faultsOf(draft: TemplateRequest) {
+  return {
+    name: SLUG.test(draft.name) ? "" : "Use small letters, digits and dashes; begin and end without a dash.",
+    bucket: draftFault({ place: S3, path: draft.trigger.bucket }) && "Write the bucket's name.",
+  };
+}

@@ -1,0 +1,66 @@
+import Button from "@cloudscape-design/components/button";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import { type Verb, verbsFor } from "../../actions";
+import { createWish } from "../../api/idempotency";
+import { asProblem } from "../../api/problem";
+import { useSurroundings } from "../../context";
+import { Confirm } from "../../parts/Confirm";
+import type { Transfer } from "../../types";
+
+const LABELS: Record<Verb, string> = {
+  pause: "Pause",
+  resume: "Resume",
+  retry: "Retry",
+  cancel: "Cancel transfer",
+};
+
+/** The buttons that fit the transfer's state and the person's role. */
+export function Steering({ transfer }: { transfer: Transfer }) {
+  const { api, role, notify } = useSurroundings();
+  const queries = useQueryClient();
+  const [confirming, setConfirming] = useState(false);
+  const wish = useRef(createWish());
+  const steer = useMutation({
+    mutationFn: (verb: Verb) => {
+      const path = `/transfers/${transfer.transfer_id}/${verb}`;
+      return api.post(path, {}, wish.current.keyFor(path));
+    },
+    onSuccess: () => wish.current.granted(),
+    onError: (error) => {
+      const { title, detail, advice } = asProblem(error);
+      notify({ type: "error", header: title, content: [detail, advice].filter(Boolean).join(" ") });
+    },
+    onSettled: () => {
+      setConfirming(false);
+      queries.invalidateQueries({ queryKey: ["transfers"] });
+      return queries.invalidateQueries({ queryKey: ["transfer", transfer.transfer_id] });
+    },
+  });
+  return (
+    <SpaceBetween direction="horizontal" size="xs">
+      {verbsFor(transfer.state, role).map((verb) => (
+        <Button
+          key={verb}
+          loading={steer.isPending && steer.variables === verb}
+          disabled={steer.isPending}
+          onClick={() => (verb === "cancel" ? setConfirming(true) : steer.mutate(verb))}
+        >
+          {LABELS[verb]}
+        </Button>
+      ))}
+      {confirming && (
+        <Confirm
+          title="Cancel this transfer?"
+          verb="Cancel the transfer"
+          busy={steer.isPending}
+          onConfirm={() => steer.mutate("cancel")}
+          onClose={() => setConfirming(false)}
+        >
+          Files that have arrived stay where they are; half-done ones are removed. It can be retried later.
+        </Confirm>
+      )}
+    </SpaceBetween>
+  );
+}

@@ -1,0 +1,285 @@
+import { useCollection } from "@cloudscape-design/collection-hooks";
+import Box from "@cloudscape-design/components/box";
+import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
+import Button from "@cloudscape-design/components/button";
+import Icon from "@cloudscape-design/components/icon";
+import Link from "@cloudscape-design/components/link";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table, { type TableProps } from "@cloudscape-design/components/table";
+import TextFilter from "@cloudscape-design/components/text-filter";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { newKey } from "../api/idempotency";
+import { useApi } from "../context";
+import { shown } from "../format/names";
+import { bytes, count } from "../format/sizes";
+import { joined, trail } from "../locations";
+import { useNarrow } from "../media";
+import type { Agent, Entry, Listing } from "../types";
+import { ProblemAlert } from "./ProblemAlert";
+import { Name, When } from "./text";
+
+interface Props {
+  agent: Agent;
+  /** What the field says now. */
+  start: string;
+  end: "source" | "destination";
+  onChoose(path: string): void;
+  onClose(): void;
+}
+
+const PAGE = 200;
+
+/** The agent's real directories, beginning at its roots; nothing is read before it is opened. */
+export function DirectoryBrowser({ agent, start, end, onChoose, onClose }: Props) {
+  const [path, setPath] = useState<string | null>(() => startingAt(start, agent));
+  const [selected, setSelected] = useState<Entry | null>(null);
+  const choice = path === null ? null : chosenPath(path, selected, end);
+  function open(next: string | null): void {
+    setSelected(null);
+    setPath(next);
+  }
+  return (
+    <Modal
+      visible
+      size="large"
+      onDismiss={onClose}
+      header={`Browse ${agent.agent_id}`}
+      footer={<Footer choice={choice} onChoose={onChoose} onClose={onClose} />}
+    >
+      {path === null ? (
+        <Roots agent={agent} onOpen={open} />
+      ) : (
+        <Directory
+          key={path}
+          agent={agent}
+          path={path}
+          files={end === "source"}
+          selected={selected}
+          onSelect={setSelected}
+          onOpen={open}
+        />
+      )}
+    </Modal>
+  );
+}
+
+/** The directory the field names, if it lies in a root; else the list of roots, or the only one there is. */
+function startingAt(text: string, agent: Agent): string | null {
+  const directory = text.slice(0, text.lastIndexOf("/")) || "/";
+  const inside = agent.roots.some((root) => directory === root.path || directory.startsWith(`${root.path}/`));
+  if (text.startsWith("/") && inside) return directory;
+  const [only, ...others] = agent.roots;
+  return only && others.length === 0 ? only.path : null;
+}
+
+/** With nothing selected: what is in the directory. Otherwise the thing itself; as a destination, inside it. */
+export function chosenPath(path: string, selected: Entry | null, end: Props["end"]): string {
+  if (!selected) return joined(path, "");
+  const inside = end === "destination" && selected.type !== "file";
+  return joined(path, selected.name) + (inside ? "/" : "");
+}
+
+function Footer({
+  choice,
+  onChoose,
+  onClose,
+}: { choice: string | null } & Pick<Props, "onChoose" | "onClose">) {
+  return (
+    <Box float="right">
+      <SpaceBetween direction="horizontal" size="xs">
+        <Button variant="link" onClick={onClose}>
+          Cancel
+        </Button>
+        <Button
+          variant="primary"
+          disabled={choice === null}
+          onClick={() => choice !== null && onChoose(choice)}
+        >
+          {choice === null ? "Choose" : `Use ${shortened(shown(choice))}`}
+        </Button>
+      </SpaceBetween>
+    </Box>
+  );
+}
+
+function shortened(text: string): string {
+  return text.length > 40 ? `…${text.slice(-39)}` : text;
+}
+
+function Roots({ agent, onOpen }: { agent: Agent; onOpen(path: string): void }) {
+  return (
+    <Table
+      variant="embedded"
+      items={[...agent.roots]}
+      trackBy="path"
+      empty="This agent has no roots: its administrator has to name some in agent.toml."
+      ariaLabels={{ tableLabel: "Roots" }}
+      columnDefinitions={[
+        {
+          id: "path",
+          header: "Root",
+          isRowHeader: true,
+          cell: (root) => <Opener onOpen={() => onOpen(root.path)} name={root.path} />,
+        },
+        {
+          id: "access",
+          header: "Access",
+          cell: ({ access }) => (access === "rw" ? "read, write" : "read only"),
+        },
+        { id: "free", header: "Free", cell: ({ free }) => (free === null ? "not there" : bytes(free)) },
+      ]}
+    />
+  );
+}
+
+interface DirectoryProps {
+  agent: Agent;
+  path: string;
+  /** May files be selected? */
+  files: boolean;
+  selected: Entry | null;
+  onSelect(entry: Entry | null): void;
+  onOpen(path: string | null): void;
+}
+
+function Directory({ agent, path, files, selected, onSelect, onOpen }: DirectoryProps) {
+  const listing = useListing(agent.agent_id, path);
+  const narrow = useNarrow();
+  const entries = listing.data?.pages.flatMap((page) => page.entries) ?? [];
+  const { items, collectionProps, filterProps, filteredItemsCount } = useCollection(entries, {
+    filtering: { fields: ["name"], noMatch: "No name matches.", empty: "This directory is empty." },
+  });
+  if (listing.isError && entries.length === 0) {
+    return (
+      <SpaceBetween size="m">
+        <Trail agent={agent} path={path} onOpen={onOpen} />
+        <ProblemAlert error={listing.error} onRetry={() => listing.refetch()} />
+      </SpaceBetween>
+    );
+  }
+  return (
+    <SpaceBetween size="s">
+      <Trail agent={agent} path={path} onOpen={onOpen} />
+      <Table
+        {...collectionProps}
+        variant="embedded"
+        items={items}
+        trackBy="name"
+        loading={listing.isPending}
+        loadingText={`Asking ${agent.agent_id}`}
+        selectionType="single"
+        selectedItems={selected ? [selected] : []}
+        onSelectionChange={({ detail }) => onSelect(detail.selectedItems[0] ?? null)}
+        isItemDisabled={({ type }) => type === "other" || (type === "file" && !files)}
+        ariaLabels={{
+          tableLabel: `Contents of ${path}`,
+          selectionGroupLabel: "Selection",
+          itemSelectionLabel: (_, { name }) => `Select ${shown(name)}`,
+        }}
+        columnDefinitions={columns(narrow, (name) => onOpen(joined(path, name)))}
+        filter={
+          <TextFilter
+            {...filterProps}
+            filteringPlaceholder="Find names"
+            filteringAriaLabel="Find names"
+            countText={`${filteredItemsCount ?? 0} found`}
+          />
+        }
+        footer={
+          listing.hasNextPage && (
+            <Box textAlign="center">
+              <Button loading={listing.isFetchingNextPage} onClick={() => listing.fetchNextPage()}>
+                Load more ({count(entries.length)} so far)
+              </Button>
+            </Box>
+          )
+        }
+      />
+      {listing.isError && <ProblemAlert error={listing.error} onRetry={() => listing.fetchNextPage()} />}
+    </SpaceBetween>
+  );
+}
+
+function useListing(agentId: string, path: string) {
+  const api = useApi();
+  return useInfiniteQuery({
+    queryKey: ["browse", agentId, path],
+    queryFn: ({ pageParam }) => {
+      const body = { path, after: pageParam, limit: PAGE };
+      return api.post<Listing>(`/agents/${encodeURIComponent(agentId)}/browse`, body, newKey());
+    },
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+    retry: false,
+    refetchOnWindowFocus: false,
+    gcTime: 0,
+  });
+}
+
+function Trail({ agent, path, onOpen }: Pick<DirectoryProps, "agent" | "path" | "onOpen">) {
+  const steps = trail(
+    path,
+    agent.roots.map((root) => root.path),
+  );
+  const items = [
+    { text: agent.agent_id, href: "#" },
+    ...steps.map((step) => ({ text: shown(step.text), href: `#${step.path}` })),
+  ];
+  return (
+    <BreadcrumbGroup
+      ariaLabel="Directories"
+      items={items}
+      onFollow={(event) => {
+        event.preventDefault();
+        const step = steps[items.findIndex((item) => item.href === event.detail.href) - 1];
+        onOpen(step?.path ?? null);
+      }}
+    />
+  );
+}
+
+function columns(narrow: boolean, onOpen: (name: string) => void): TableProps.ColumnDefinition<Entry>[] {
+  const all: TableProps.ColumnDefinition<Entry>[] = [
+    {
+      id: "name",
+      header: "Name",
+      isRowHeader: true,
+      cell: (entry) => <EntryName entry={entry} onOpen={onOpen} />,
+    },
+    {
+      id: "size",
+      header: "Size",
+      width: 110,
+      cell: ({ size, type }) => (type === "file" && size !== null ? bytes(size) : ""),
+    },
+    {
+      id: "modified",
+      header: "Modified",
+      width: 210,
+      cell: ({ modified }) => modified && <When at={modified} />,
+    },
+  ];
+  return narrow ? all.slice(0, 2) : all;
+}
+
+function EntryName({ entry, onOpen }: { entry: Entry; onOpen(name: string): void }) {
+  if (entry.type === "directory" || entry.type === "symlink") {
+    return <Opener onOpen={() => onOpen(entry.name)} name={entry.name} link={entry.type === "symlink"} />;
+  }
+  return (
+    <>
+      <Icon name={entry.type === "file" ? "file" : "status-warning"} /> <Name>{entry.name}</Name>
+    </>
+  );
+}
+
+function Opener({ name, onOpen, link = false }: { name: string; onOpen(): void; link?: boolean }) {
+  return (
+    <Link onFollow={onOpen} ariaLabel={`Open ${shown(name)}`}>
+      <Icon name={link ? "external" : "folder"} /> <Name>{name}</Name>
+      {link && " (link)"}
+    </Link>
+  );
+}

@@ -1,0 +1,113 @@
+import Button from "@cloudscape-design/components/button";
+import FormField from "@cloudscape-design/components/form-field";
+import Input from "@cloudscape-design/components/input";
+import Select, { type SelectProps } from "@cloudscape-design/components/select";
+import { useState } from "react";
+import { useAgents } from "../api/queries";
+import { AGENT_STATES } from "../format/states";
+import { type Draft, S3 } from "../locations";
+import type { Agent } from "../types";
+import { DirectoryBrowser } from "./DirectoryBrowser";
+
+interface Props {
+  label: string;
+  description?: string;
+  value: Draft;
+  onChange(value: Draft): void;
+  fault?: string;
+  /** A destination may only be a directory or a new name; a source may also be a file. */
+  end: "source" | "destination";
+  onRemove?: () => void;
+}
+
+const S3_OPTION: SelectProps.Option = { value: S3, label: "S3", description: "A bucket and a prefix" };
+
+/** One end of a transfer: where, and which path there. */
+export function LocationField({ label, description, value, onChange, fault, end, onRemove }: Props) {
+  const agents = useAgents();
+  const [browsing, setBrowsing] = useState(false);
+  const agent = agents.data?.find((one) => one.agent_id === value.place);
+  const options = optionsOf(agents.data ?? []);
+  const selected = options.flatMap(within).find((one) => one.value === value.place);
+  const unknown = value.place && value.place !== S3 ? { value: value.place, label: value.place } : null;
+  return (
+    <FormField label={label} description={description} errorText={fault} stretch>
+      <div className="location">
+        <Select
+          ariaLabel={`${label}: agent or S3`}
+          placeholder="Agent or S3"
+          options={options}
+          filteringType={(agents.data?.length ?? 0) > 8 ? "auto" : "none"}
+          statusType={agents.isPending ? "loading" : agents.isError ? "error" : "finished"}
+          loadingText="Loading agents"
+          errorText="The agents could not be loaded"
+          recoveryText="Try again"
+          onLoadItems={() => agents.isError && agents.refetch()}
+          selectedOption={selected ?? unknown}
+          triggerVariant="label"
+          expandToViewport
+          onChange={({ detail }) => onChange(moved(value, detail.selectedOption.value ?? ""))}
+        />
+        <Input
+          ariaLabel={`${label}: ${value.place === S3 ? "bucket and prefix" : "path"}`}
+          value={value.path}
+          onChange={({ detail }) => onChange({ ...value, path: detail.value })}
+          placeholder={value.place === S3 ? "bucket/prefix/" : "/data/videos/raw/"}
+          spellcheck={false}
+          autoComplete={false}
+        />
+        <Button
+          iconName="folder"
+          onClick={() => setBrowsing(true)}
+          disabled={!agent}
+          ariaLabel={`Browse for the ${label.toLowerCase()}`}
+          formAction="none"
+        >
+          Browse
+        </Button>
+        {onRemove && (
+          <Button
+            iconName="remove"
+            variant="icon"
+            ariaLabel={`Remove ${label}`}
+            onClick={onRemove}
+            formAction="none"
+          />
+        )}
+      </div>
+      {browsing && agent && (
+        <DirectoryBrowser
+          agent={agent}
+          start={value.path}
+          end={end}
+          onClose={() => setBrowsing(false)}
+          onChoose={(path) => {
+            onChange({ ...value, path });
+            setBrowsing(false);
+          }}
+        />
+      )}
+    </FormField>
+  );
+}
+
+/** Another place of the same kind may well have the same path; a bucket never is one. */
+function moved(value: Draft, place: string): Draft {
+  const sameKind = (value.place === S3) === (place === S3);
+  return { place, path: sameKind ? value.path : "" };
+}
+
+function optionsOf(agents: Agent[]): (SelectProps.Option | SelectProps.OptionGroup)[] {
+  const named = [...agents].sort((one, other) => one.agent_id.localeCompare(other.agent_id));
+  const options = named.map((agent) => ({
+    value: agent.agent_id,
+    label: agent.agent_id,
+    description: agent.hostname,
+    labelTag: agent.status === "online" ? undefined : AGENT_STATES[agent.status].label,
+  }));
+  return [{ label: "Agents", options }, S3_OPTION];
+}
+
+function within(option: SelectProps.Option | SelectProps.OptionGroup): readonly SelectProps.Option[] {
+  return "options" in option ? option.options : [option];
+}

@@ -1,0 +1,46 @@
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import { asProblem } from "../api/problem";
+import { shown } from "../format/names";
+import type { Problem } from "../types";
+
+interface Props {
+  error: unknown;
+  onRetry?: () => void;
+}
+
+/** What went wrong with a request, where, and what to do about it. */
+export function ProblemAlert({ error, onRetry }: Props) {
+  const problem = asProblem(error);
+  return (
+    <Alert
+      type="error"
+      header={shown(problem.title)}
+      action={onRetry && <Button onClick={onRetry}>Try again</Button>}
+    >
+      {problem.detail && <div className="name">{shown(problem.detail)}</div>}
+      {problem.errors.length > 0 && (
+        <ul>
+          {problem.errors.map((one) => (
+            <li key={`${one.at} ${one.message}`} className="name">
+              {one.at && <code>{shown(one.at)}: </code>}
+              {shown(one.message)}
+            </li>
+          ))}
+        </ul>
+      )}
+      {problem.advice && <Box fontWeight="bold">{shown(problem.advice)}</Box>}
+    </Alert>
+  );
+}
+
+/** What went wrong with a hop or a file, as its agent says it. */
+export function HopProblem({ problem, type = "error" }: { problem: Problem; type?: "error" | "warning" }) {
+  return (
+    <Alert type={type} header={<span className="name">{shown(problem.message)}</span>}>
+      {problem.path && <div className="name mono">{shown(problem.path)}</div>}
+      {problem.advice && <div className="name">{shown(problem.advice)}</div>}
+    </Alert>
+  );
+}

@@ -1,0 +1,62 @@
+import Box from "@cloudscape-design/components/box";
+import ProgressBar from "@cloudscape-design/components/progress-bar";
+import { shown } from "../format/names";
+import { bytes, duration, files, share, speed, timeLeft } from "../format/sizes";
+import type { Progress } from "../types";
+
+interface Props {
+  progress: Progress;
+  /** Does it move, so that speed and time left mean something? */
+  moving: boolean;
+  label?: string;
+  detailed?: boolean;
+}
+
+/** How far it is, as a bar once the total is known, and in words. */
+export function ProgressLine({ progress, moving, label, detailed = false }: Props) {
+  const percent = share(progress);
+  const words = described(progress, moving, detailed);
+  const current = detailed && moving && progress.current ? shown(progress.current) : null;
+  if (percent === null) {
+    return <Box color="text-body-secondary">{untold(progress, moving) ? words : "–"}</Box>;
+  }
+  return (
+    <ProgressBar
+      value={percent}
+      label={label}
+      ariaLabel={label ?? "Progress"}
+      description={words}
+      additionalInfo={current && <bdi className="name">{current}</bdi>}
+    />
+  );
+}
+
+function untold(progress: Progress, moving: boolean): boolean {
+  return moving || progress.files_done > 0 || progress.bytes_done > 0;
+}
+
+/** `734 MiB of 1.0 GiB · 100 MiB/s · 3 s left`. */
+export function described(progress: Progress, moving: boolean, detailed: boolean): string {
+  const left = timeLeft(progress);
+  const rate = moving && progress.bytes_per_second > 0;
+  const parts = [
+    amount(progress),
+    detailed ? counted(progress) : "",
+    rate ? speed(progress.bytes_per_second) : "",
+    rate && left !== null ? `${duration(left)} left` : "",
+    detailed && progress.files_unchanged > 0 ? `${files(progress.files_unchanged)} already there` : "",
+  ];
+  return parts.filter(Boolean).join(" · ");
+}
+
+function amount({ bytes_done, bytes_total }: Progress): string {
+  if (bytes_total === null) return `${bytes(bytes_done)} so far`;
+  return bytes_done === bytes_total ? bytes(bytes_total) : `${bytes(bytes_done)} of ${bytes(bytes_total)}`;
+}
+
+function counted({ files_done, files_total }: Progress): string {
+  if (files_total === null) return `${files(files_done)} so far`;
+  return files_done === files_total
+    ? files(files_total)
+    : `${files_done.toLocaleString("en")} of ${files(files_total)}`;
+}

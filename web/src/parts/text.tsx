@@ -1,0 +1,34 @@
+/** The small pieces that every page is written with. */
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { useNow } from "../clock";
+import { locationText, shown } from "../format/names";
+import { lookOf } from "../format/states";
+import { ago, local, utc } from "../format/times";
+import type { Location } from "../types";
+
+/** A name from someone's disk: isolated, so that its direction cannot turn the text around it. */
+export function Name({ children }: { children: string }) {
+  return <bdi className="name">{shown(children)}</bdi>;
+}
+
+export function Place({ at }: { at: Location }) {
+  return <Name>{locationText(at)}</Name>;
+}
+
+/** A moment in the viewer's zone; UTC on hover. */
+export function When({ at, relative = false }: { at: string; relative?: boolean }) {
+  return (
+    <time dateTime={at} title={relative ? `${local(at)} · ${utc(at)}` : utc(at)}>
+      {relative ? <Ago at={at} /> : local(at)}
+    </time>
+  );
+}
+
+function Ago({ at }: { at: string }) {
+  return <>{ago(at, useNow())}</>;
+}
+
+export function State({ of }: { of: string }) {
+  const look = lookOf(of);
+  return <StatusIndicator type={look.type}>{look.label}</StatusIndicator>;
+}

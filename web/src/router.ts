@@ -1,0 +1,44 @@
+/** Addresses after the `#`, so that static hosting needs no rewrite rule: `#/transfers?status=running`. */
+import { useSyncExternalStore } from "react";
+
+export interface Route {
+  /** `["transfers", "k3v9…"]` */
+  path: string[];
+  query: URLSearchParams;
+}
+
+export function parseRoute(hash: string): Route {
+  const [path = "", query = ""] = hash.replace(/^#\/?/, "").split(/\?(.*)/s);
+  return { path: path.split("/").filter(Boolean).map(decode), query: new URLSearchParams(query) };
+}
+
+/** `href("transfers", id)` → `#/transfers/<id>`. */
+export function href(...path: string[]): string {
+  return `#/${path.map(encodeURIComponent).join("/")}`;
+}
+
+export function hrefWith(path: string, query: Record<string, string | null>): string {
+  const given = Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]));
+  return given.length ? `${href(path)}?${new URLSearchParams(given)}` : href(path);
+}
+
+export function go(address: string): void {
+  window.location.hash = address;
+}
+
+export function useRoute(): Route {
+  return parseRoute(useSyncExternalStore(subscribe, () => window.location.hash));
+}
+
+function subscribe(listener: () => void): () => void {
+  window.addEventListener("hashchange", listener);
+  return () => window.removeEventListener("hashchange", listener);
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

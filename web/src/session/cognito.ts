@@ -1,0 +1,118 @@
+/** Cognito's JSON API, spoken with plain fetch: sign in, answer a challenge, refresh, revoke. */
+import { ApiProblem, unreachable } from "../api/problem";
+import type { SignIn } from "../types";
+
+export interface Tokens {
+  idToken: string;
+  /** Missing when a refresh keeps the old one. */
+  refreshToken?: string;
+}
+
+export type ChallengeName = "NEW_PASSWORD_REQUIRED" | "SOFTWARE_TOKEN_MFA";
+
+export interface Challenge {
+  name: ChallengeName;
+  session: string;
+  username: string;
+}
+
+export type Answer = { tokens: Tokens } | { challenge: Challenge };
+
+interface CognitoAnswer {
+  AuthenticationResult?: { IdToken?: string; RefreshToken?: string };
+  ChallengeName?: string;
+  ChallengeParameters?: Record<string, string>;
+  Session?: string;
+}
+
+const CHALLENGE_FIELD: Record<ChallengeName, string> = {
+  NEW_PASSWORD_REQUIRED: "NEW_PASSWORD",
+  SOFTWARE_TOKEN_MFA: "SOFTWARE_TOKEN_MFA_CODE",
+};
+
+const PROBLEMS: Record<string, { title: string; advice: string }> = {
+  NotAuthorizedException: { title: "Not signed in", advice: "Check the name and the password." },
+  UserNotFoundException: { title: "Not signed in", advice: "Check the name and the password." },
+  InvalidPasswordException: { title: "The new password is too weak", advice: "Choose a longer one." },
+  CodeMismatchException: { title: "The code is wrong", advice: "Enter the code your app shows now." },
+  PasswordResetRequiredException: {
+    title: "The password must be reset",
+    advice: "Ask an administrator for a new one.",
+  },
+  TooManyRequestsException: { title: "Too many tries", advice: "Wait a minute and try again." },
+};
+
+export async function signIn(pool: SignIn, username: string, password: string): Promise<Answer> {
+  const parameters = { USERNAME: username, PASSWORD: password };
+  return answered(username, await initiate(pool, "USER_PASSWORD_AUTH", parameters));
+}
+
+/** `value` is the new password or the code, as the challenge asks. */
+export async function answerChallenge(pool: SignIn, challenge: Challenge, value: string): Promise<Answer> {
+  const said = await call(pool, "RespondToAuthChallenge", {
+    ClientId: pool.client_id,
+    ChallengeName: challenge.name,
+    Session: challenge.session,
+    ChallengeResponses: { USERNAME: challenge.username, [CHALLENGE_FIELD[challenge.name]]: value },
+  });
+  return answered(challenge.username, said);
+}
+
+export async function refresh(pool: SignIn, refreshToken: string): Promise<Tokens> {
+  const answer = answered("", await initiate(pool, "REFRESH_TOKEN_AUTH", { REFRESH_TOKEN: refreshToken }));
+  if ("challenge" in answer) {
+    throw new ApiProblem({ title: "Sign in again", detail: "Cognito asks for more than the refresh token." });
+  }
+  return answer.tokens;
+}
+
+export async function revoke(pool: SignIn, refreshToken: string): Promise<void> {
+  await call(pool, "RevokeToken", { ClientId: pool.client_id, Token: refreshToken });
+}
+
+function initiate(pool: SignIn, flow: string, parameters: Record<string, string>): Promise<CognitoAnswer> {
+  return call(pool, "InitiateAuth", { ClientId: pool.client_id, AuthFlow: flow, AuthParameters: parameters });
+}
+
+function answered(username: string, said: CognitoAnswer): Answer {
+  const result = said.AuthenticationResult;
+  if (result?.IdToken) {
+    return { tokens: { idToken: result.IdToken, refreshToken: result.RefreshToken } };
+  }
+  const name = said.ChallengeName;
+  if ((name === "NEW_PASSWORD_REQUIRED" || name === "SOFTWARE_TOKEN_MFA") && said.Session !== undefined) {
+    const known = said.ChallengeParameters?.USER_ID_FOR_SRP ?? username;
+    return { challenge: { name, session: said.Session, username: known } };
+  }
+  throw new ApiProblem({
+    title: "This sign-in cannot be finished here",
+    detail: `Cognito asks for ${name ?? "something unknown"}.`,
+    advice: "Ask an administrator.",
+  });
+}
+
+async function call(pool: SignIn, action: string, body: unknown): Promise<CognitoAnswer> {
+  const address = pool.endpoint || `https://cognito-idp.${pool.region}.amazonaws.com/`;
+  const response = await fetch(address, {
+    method: "POST",
+    credentials: "omit",
+    headers: {
+      "Content-Type": "application/x-amz-json-1.1",
+      "X-Amz-Target": `AWSCognitoIdentityProviderService.${action}`,
+    },
+    body: JSON.stringify(body),
+  }).catch(() => {
+    throw unreachable("The sign-in service");
+  });
+  const said = await response.json().catch(() => ({}));
+  if (!response.ok) {
+    throw refusal(response.status, said);
+  }
+  return said;
+}
+
+function refusal(status: number, said: { __type?: string; message?: string }): ApiProblem {
+  const type = (said.__type ?? "").split("#").pop() ?? "";
+  const known = PROBLEMS[type] ?? { title: "Not signed in", advice: "Try again." };
+  return new ApiProblem({ ...known, status, detail: said.message ?? type });
+}
