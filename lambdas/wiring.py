@@ -10,10 +10,22 @@ from typing import TYPE_CHECKING
 from lambdas.settings import Settings
 
 if TYPE_CHECKING:
+    from lambdas.agents.book import Agents
+    from lambdas.agents.browsing import Browsing
+    from lambdas.agents.enrolling import Enrolling
+    from lambdas.agents.leaving import Leaving
+    from lambdas.agents.registry import Registry
+    from lambdas.arrivals import Arrivals
     from lambdas.bus import Bus
+    from lambdas.credentials import Lending
     from lambdas.fleet import Fleet
+    from lambdas.live import LiveAddresses
+    from lambdas.once import Once
     from lambdas.store.agents import AgentStore
+    from lambdas.store.replies import ReplyStore
+    from lambdas.store.templates import TemplateStore
     from lambdas.store.transfers import TransferStore
+    from lambdas.templates import Templates
     from lambdas.transfers.changing import Changing
     from lambdas.transfers.desk import Transfers
     from lambdas.transfers.dispatch import Dispatch
@@ -115,3 +127,125 @@ def sweeping() -> "Sweeping":
     from lambdas.transfers.sweeping import Sweeping
 
     return Sweeping(transfer_store(), changing(), reactions(), clock)
+
+
+@cache
+def reply_store() -> "ReplyStore":
+    from lambdas.store.replies import ReplyStore
+
+    return ReplyStore(settings().agents_table, settings().region)
+
+
+@cache
+def template_store() -> "TemplateStore":
+    from lambdas.store.templates import TemplateStore
+
+    return TemplateStore(settings().templates_table, settings().region)
+
+
+@cache
+def registry() -> "Registry":
+    import boto3
+
+    from lambdas.agents.registry import Endpoint, Registry
+
+    here = settings()
+    broker = Endpoint(here.mqtt_host, here.mqtt_port, here.mqtt_ca or None)
+    return Registry(boto3.client("iot", region_name=here.region), here.device_policy, broker)
+
+
+@cache
+def agents() -> "Agents":
+    """What agents and the broker say of them, and what people see."""
+    from lambdas.agents.book import Agents
+
+    return Agents(agent_store(), reply_store(), clock)
+
+
+@cache
+def enrolling() -> "Enrolling":
+    from lambdas.agents.enrolling import Enrolling
+    from lambdas.store.enrollments import EnrollmentStore
+
+    return Enrolling(
+        agents=agent_store(),
+        enrollments=EnrollmentStore(settings().agents_table, settings().region),
+        registry=registry(),
+        fleet=fleet(),
+        stage=settings().stage,
+        clock=clock,
+    )
+
+
+@cache
+def leaving() -> "Leaving":
+    from lambdas.agents.leaving import Leaving
+
+    return Leaving(
+        agents=agent_store(),
+        registry=registry(),
+        orders=fleet(),
+        transfers=transfer_store(),
+        changing=changing(),
+    )
+
+
+@cache
+def browsing() -> "Browsing":
+    from lambdas.agents.browsing import Browsing
+
+    return Browsing(agent_store(), fleet(), reply_store())
+
+
+@cache
+def lending() -> "Lending":
+    import boto3
+
+    from lambdas.credentials import Lending
+
+    here = settings()
+    sts = boto3.client("sts", region_name=here.region)
+    return Lending(transfers(), sts, here.object_role_arn, here.region, here.s3_endpoint or None)
+
+
+@cache
+def live() -> "LiveAddresses":
+    import boto3
+
+    from events.topics import Topics
+    from lambdas.live import LiveAddresses
+
+    here = settings()
+    return LiveAddresses(
+        iot=boto3.client("iot", region_name=here.region),
+        sts=boto3.client("sts", region_name=here.region),
+        role_arn=here.live_role_arn,
+        region=here.region,
+        topics=Topics(here.stage),
+        clock=clock,
+    )
+
+
+@cache
+def templates() -> "Templates":
+    from lambdas.templates import Templates
+
+    return Templates(template_store(), agent_store(), clock)
+
+
+@cache
+def arrivals() -> "Arrivals":
+    from lambdas.arrivals import Arrivals
+    from lambdas.store.dedupe import DedupeStore
+
+    dedupe = DedupeStore(settings().dedupe_table, settings().region)
+    return Arrivals(template_store(), dedupe, transfers(), clock)
+
+
+@cache
+def once() -> "Once":
+    import boto3
+
+    from lambdas.once import Once
+
+    return Once(settings().idempotency_table, boto3.client("dynamodb", region_name=settings().region))

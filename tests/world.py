@@ -55,12 +55,12 @@ class World:
         return self.desk.request("ada", TransferRequest.model_validate(body)).transfer_id
 
     def stream(self) -> None:
-        while news := self._news():
+        while news := self.news():
             for image in news:
                 self.clock.forward(milliseconds=1)
                 self.reactions.react(image)
 
-    def _news(self) -> list[dict[str, Any]]:
+    def news(self) -> list[dict[str, Any]]:
         """New rows, in the order of the timeline; as the stream gives them, deserialised."""
         items = boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
         rows = [

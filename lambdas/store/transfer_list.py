@@ -17,7 +17,8 @@ from events.states import TransferState
 from events.views import TransferSummary
 from lambdas.domain.errors import CursorError
 from lambdas.domain.transfer import summed
-from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TransferRow, hop_part
+from lambdas.store.transfer_mapping import hop_part
+from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TransferRow
 
 _ENDED = {
     TransferState.SUCCEEDED,

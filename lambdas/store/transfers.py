@@ -15,9 +15,11 @@ from events.views import Moment
 from lambdas.domain.errors import StaleError, TransferUnknownError
 from lambdas.domain.hop import Hop
 from lambdas.domain.transfer import Transfer, kin
+from lambdas.store import transfer_mapping as mapping
 from lambdas.store import transfer_rows as rows
 from lambdas.store.base import Writes, bind, refusal_is, transaction
-from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, MomentRow, TransferRow, hop_part
+from lambdas.store.transfer_mapping import hop_part
+from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, MomentRow, TransferRow
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Line:
     moment: Moment
     fact: str | None
 
+
+OPEN_AT_ONCE = 100
 
 HopKey = tuple[str, int]
 """A transfer's id and a hop's number."""
@@ -55,11 +59,11 @@ class TransferStore:
         except HeaderRow.DoesNotExist:
             raise TransferUnknownError(transfer_id) from None
         found = HopRow.query(transfer_id, HopRow.part.startswith(rows.HOPS), consistent_read=True)
-        return rows.transfer_of(header, [rows.hop_of(row) for row in found])
+        return mapping.transfer_of(header, [mapping.hop_of(row) for row in found])
 
     def hop(self, transfer_id: str, number: int) -> Hop | None:
         try:
-            return rows.hop_of(HopRow.get(transfer_id, hop_part(number), consistent_read=True))
+            return mapping.hop_of(HopRow.get(transfer_id, hop_part(number), consistent_read=True))
         except HopRow.DoesNotExist:
             return None
 
@@ -75,12 +79,12 @@ class TransferStore:
         """
         named = {transfer.hops[0].source_agent}
         with refusal_is(StaleError(f"Transfer {transfer.transfer_id}")), transaction(self._region) as writes:
-            writes.save(rows.header_row(transfer), condition=HeaderRow.transfer_id.does_not_exist())
+            writes.save(mapping.header_row(transfer), condition=HeaderRow.transfer_id.does_not_exist())
             for hop in transfer.hops:
                 news = [agent for agent in hop.agents if agent not in named][:1]
                 named.update(news)
-                writes.save(rows.hop_row(hop, next(iter(news), None)))
-            writes.save(rows.moment_row(transfer.transfer_id, moment, "requested"))
+                writes.save(mapping.hop_row(hop, next(iter(news), None)))
+            writes.save(mapping.moment_row(transfer.transfer_id, moment, "requested"))
             also(writes)
 
     def write(self, old: Transfer, new: Transfer, moment: Moment) -> Transfer:
@@ -95,30 +99,31 @@ class TransferStore:
         with refusal_is(StaleError(f"Transfer {old.transfer_id}")), transaction(self._region) as writes:
             for before, after in changed:
                 row = HopRow(before.transfer_id, hop_part(before.number))
-                writes.update(row, rows.hop_actions(before, after), condition=_unchanged(before))
+                writes.update(row, mapping.hop_actions(before, after), condition=_unchanged(before))
             if felt:
                 header = HeaderRow(old.transfer_id, HEADER)
                 guard = HeaderRow.revision == old.revision
-                writes.update(header, rows.header_actions(new), condition=guard)
-            writes.save(rows.moment_row(old.transfer_id, moment, finished))
+                writes.update(header, mapping.header_actions(new), condition=guard)
+            writes.save(mapping.moment_row(old.transfer_id, moment, finished))
         return new
 
     def note(self, old: Hop, new: Hop) -> None:
         """Write what is no change of state (progress, a lease): one write, which wakes nobody."""
         row = HopRow(old.transfer_id, hop_part(old.number))
         with refusal_is(StaleError(f"Hop {old.hop_id}")):
-            row.update(rows.hop_actions(old, new), condition=_unchanged(old))
+            row.update(mapping.hop_actions(old, new), condition=_unchanged(old))
 
     def due(self, now: datetime, limit: int) -> list[HopKey]:
         """The hops that someone must look at, the longest overdue first."""
         found = TransferRow.by_due.query(rows.DUE, TransferRow.due_at <= now, limit=limit)
         return [_key(row) for row in found]
 
-    def open_hops(self, agent_id: str, limit: int) -> list[HopKey]:
-        """Hops that have not ended and that this agent carries or serves, the oldest first of each kind."""
+    def open_transfers(self, agent_id: str, limit: int = OPEN_AT_ONCE) -> list[str]:
+        """Transfers with hops that have not ended and that this agent carries or serves; of each kind the
+        oldest, up to the limit. What is beyond, the leases and the sweeper find."""
         carried = TransferRow.carrying.query(agent_id, limit=limit)
         served = TransferRow.serving.query(agent_id, limit=limit)
-        return [_key(row) for found in (carried, served) for row in found]
+        return list(dict.fromkeys(row.transfer_id for found in (carried, served) for row in found))
 
     def line(self, image: Mapping[str, Any]) -> Line | None:
         """What a row that the stream shows as new says, or None if it is no line of a timeline."""

@@ -13,6 +13,7 @@ from lambdas.domain.errors import StaleError
 from lambdas.domain.hop import Hop, hop_number
 from lambdas.domain.hop_reports import correction, declined, heard, lost
 from lambdas.domain.timeline import by_agent
+from lambdas.domain.transfer import Transfer
 from lambdas.store.transfers import TransferStore
 from lambdas.telemetry import count, logger
 from lambdas.transfers.changing import PATIENCE, Changing, one_hop
@@ -20,9 +21,6 @@ from lambdas.transfers.ports import Clock, Orders
 from lambdas.transfers.reactions import Reactions
 
 _COMMANDS: Mapping[str, type[Cancel | Pause]] = {"cancel": Cancel, "pause": Pause}
-
-MOST_OPEN = 500
-"""Hops of one agent that a Hello looks at; what is beyond, the sweeper and the leases find."""
 
 
 class Hearing:
@@ -80,11 +78,12 @@ class Hearing:
         for held in hello.hops:
             self._correct(agent_id, held)
         holding = {held.hop_id for held in hello.hops}
-        for transfer_id, number in self._store.open_hops(agent_id, MOST_OPEN):
-            hop_id = f"{transfer_id}-{number}"
-            if hop_id not in holding:
-                self._miss(agent_id, transfer_id, number, hello.at)
-        self._reactions.arrived(agent_id)
+        for transfer_id in self._store.open_transfers(agent_id):
+            transfer = self._store.get(transfer_id)
+            missed = [hop for hop in transfer.hops if hop.carrier == agent_id and hop.hop_id not in holding]
+            for hop in missed:
+                transfer = self._missed(agent_id, transfer, hop, hello.at)
+            self._reactions.bring_on(transfer)
 
     def _correct(self, agent_id: AgentId, held: HeldHop) -> None:
         hop = self._store.hop(held.transfer_id, hop_number(held.hop_id))
@@ -95,10 +94,11 @@ class Hearing:
         command = _COMMANDS[wanted](transfer_id=held.transfer_id, hop_id=held.hop_id, attempt=attempt)
         self._orders.order(agent_id, command)
 
-    def _miss(self, agent_id: AgentId, transfer_id: str, number: int, hello_at: datetime) -> None:
-        """The agent does not hold a hop that is open in the table: if it carried it, it has lost it."""
+    def _missed(self, agent_id: AgentId, transfer: Transfer, hop: Hop, hello_at: datetime) -> Transfer:
+        """The agent does not hold this hop: if the table has it at work, the agent has lost it."""
 
-        def step(hop: Hop, now: datetime) -> Hop:
-            return lost(hop, hello_at, now) if hop.carrier == agent_id else hop
+        def step(old: Hop, now: datetime) -> Hop:
+            return lost(old, hello_at, now)
 
-        self._changing.change(transfer_id, one_hop(number, step, by_agent(agent_id)))
+        decision = one_hop(hop.number, step, by_agent(agent_id))
+        return self._changing.change(transfer.transfer_id, decision, transfer).transfer

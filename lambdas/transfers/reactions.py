@@ -11,6 +11,7 @@ from events.base import AgentId
 from events.commands import Cancel, Pause, Release
 from events.facts import TransferFinished, TransferRequested
 from events.states import HopState
+from lambdas.domain.errors import TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number
 from lambdas.domain.hop_changes import doomed, unlocked
 from lambdas.domain.timeline import CROSSHAUL, became
@@ -39,7 +40,11 @@ class Reactions:
         line = self._store.line(image)
         if line is None:
             return
-        transfer = self._store.get(line.transfer_id)
+        try:
+            transfer = self._store.get(line.transfer_id)
+        except TransferUnknownError:
+            logger.warning("line of a transfer that is gone", extra={"transfer_id": line.transfer_id})
+            return
         for agent_id, command in nudges(transfer, line):
             self._orders.order(agent_id, command)
         self.bring_on(transfer)
@@ -52,9 +57,9 @@ class Reactions:
             outcome = self._changing.change(transfer.transfer_id, _next_step, outcome.transfer)
         self._dispatch.all_of(outcome.transfer)
 
-    def arrived(self, agent_id: AgentId, limit: int = 200) -> None:
-        """An agent is there: dispatch what waited for it. What is beyond the limit the sweeper finds."""
-        for transfer_id in dict.fromkeys(key for key, _ in self._store.open_hops(agent_id, limit)):
+    def arrived(self, agent_id: AgentId) -> None:
+        """An agent is there: dispatch what waited for it."""
+        for transfer_id in self._store.open_transfers(agent_id):
             self.bring_on(self._store.get(transfer_id))
 
     def _tell(self, transfer: Transfer, line: Line) -> None:

@@ -3,6 +3,8 @@
 Found by the sparse index `due`, so an idle table costs one query that answers nothing.
 """
 
+from datetime import timedelta
+
 from lambdas.domain.errors import StaleError, TransferUnknownError
 from lambdas.domain.hop_changes import lapsed, rested
 from lambdas.domain.timeline import CROSSHAUL
@@ -14,6 +16,8 @@ from lambdas.transfers.reactions import Reactions
 
 AT_ONCE = 500
 """Hops a minute; the rest has its turn in the next one, the longest overdue first."""
+AT_MOST = timedelta(seconds=40)
+"""Then the rest waits as well: the next minute's sweep is due."""
 
 
 class Sweeping:
@@ -26,12 +30,18 @@ class Sweeping:
     def sweep(self) -> int:
         """Look after every overdue hop; returns how many. One that fails does not keep the others waiting:
         what went wrong is raised at the end, all together."""
-        keys = self._store.due(self._clock(), AT_ONCE)
-        failures = [failure for key in keys if (failure := self._try(key))]
-        count("HopsOverdue", len(keys))
+        start = self._clock()
+        done, failures = 0, []
+        for key in self._store.due(start, AT_ONCE):
+            if self._clock() - start > AT_MOST:
+                break
+            done += 1
+            if failure := self._try(key):
+                failures.append(failure)
+        count("HopsOverdue", done)
         if failures:
             raise ExceptionGroup("hops that could not be swept", failures)
-        return len(keys)
+        return done
 
     def _try(self, key: HopKey) -> Exception | None:
         try:

@@ -239,6 +239,13 @@ def test_a_broker_that_is_away_costs_time_but_no_transfer(world: World):
     assert world.hop(transfer_id).attempt == 2
 
 
+def test_a_line_of_what_is_gone_is_not_reacted_to(world: World):
+    world.request("a:/data/", "b:/archive/")
+    (line,) = (row for row in world.news() if row["part"].startswith("at#"))
+    world.reactions.react({**line, "transfer_id": "x" * 20})
+    assert world.fleet.sent == []
+
+
 def test_reacting_twice_sends_no_second_offer(world: World):
     world.request("a:/data/", "b:/archive/")
     world.stream()

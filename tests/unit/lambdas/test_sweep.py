@@ -81,6 +81,20 @@ def test_one_that_fails_does_not_keep_the_others_waiting(world: World, monkeypat
     assert world.hop(second).state == HopState.OFFERED
 
 
+def test_a_sweep_ends_before_the_next_one_begins(world: World, monkeypatch):
+    for number in range(3):
+        world.request("a:/data/", f"b:/archive/{number}/")
+    world.clock.forward(minutes=2)
+    bring_on = world.reactions.bring_on
+
+    def slowly(transfer):
+        world.clock.forward(seconds=25)
+        bring_on(transfer)
+
+    monkeypatch.setattr(world.reactions, "bring_on", slowly)
+    assert world.sweeping.sweep() == 2
+
+
 def test_patience_with_others_has_an_end(world: World, monkeypatch):
     transfer_id = world.request("a:/data/", "b:/archive/")
     tries = []

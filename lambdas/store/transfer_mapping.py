@@ -1,0 +1,94 @@
+"""From the rows of the `transfers` table to the domain and back: whole, or only what has changed."""
+
+import secrets
+from typing import Any
+
+from pynamodb.attributes import Attribute
+from pynamodb.expressions.update import Action
+
+from events.locations import AgentLocation
+from events.states import HopState
+from events.views import Moment
+from lambdas.domain.hop import Hop
+from lambdas.domain.transfer import Transfer
+from lambdas.store.transfer_rows import DUE, HEADER, HOPS, TIMELINE, HeaderRow, HopRow, MomentRow
+
+_ROW_ONLY = {"part", "agent_id", "due", "open_carrier", "open_source"}
+HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_ONLY)
+_HEADER_FIELDS = (
+    "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "created_by",
+    "ended_at", "fingerprint", "revision",
+)  # fmt: skip
+
+
+def hop_part(number: int) -> str:
+    return f"{HOPS}{number:04d}"
+
+
+def hop_values(hop: Hop) -> dict[str, Any]:
+    """Every attribute of a hop's row but its sort key and `agent_id`, which never change."""
+    open_source = hop.source_agent if hop.source_agent != hop.carrier else None
+    return {
+        **{name: getattr(hop, name) for name in HOP_FIELDS},
+        "state": str(hop.state),
+        "due": DUE if hop.due_at else None,
+        "open_carrier": None if hop.ended else hop.carrier,
+        "open_source": None if hop.ended else open_source,
+    }
+
+
+def hop_row(hop: Hop, agent_id: str | None) -> HopRow:
+    return HopRow(part=hop_part(hop.number), agent_id=agent_id, **hop_values(hop))
+
+
+def hop_of(row: HopRow) -> Hop:
+    fields = {name: getattr(row, name) for name in HOP_FIELDS}
+    return Hop(**{**fields, "state": HopState(row.state)})
+
+
+def hop_actions(old: Hop, new: Hop) -> list[Action]:
+    """What to write so that the old hop's row becomes the new one's."""
+    before, after = hop_values(old), hop_values(new)
+    attributes: dict[str, Attribute[Any]] = HopRow.get_attributes()
+    return [
+        attributes[name].remove() if value is None else attributes[name].set(value)
+        for name, value in after.items()
+        if value != before[name]
+    ]
+
+
+def header_row(transfer: Transfer) -> HeaderRow:
+    source = transfer.source
+    return HeaderRow(
+        transfer.transfer_id,
+        HEADER,
+        month=f"{transfer.created_at:%Y-%m}",
+        agent_id=source.agent_id if isinstance(source, AgentLocation) else None,
+        status=str(transfer.state),
+        hop_count=len(transfer.hops),
+        progress=transfer.progress,
+        problem=transfer.problem,
+        **{name: getattr(transfer, name) for name in _HEADER_FIELDS},
+    )
+
+
+def header_actions(new: Transfer) -> list[Action]:
+    """What a header derives from its hops, and the revision."""
+    return [
+        HeaderRow.status.set(str(new.state)),
+        HeaderRow.progress.set(new.progress),
+        HeaderRow.problem.set(new.problem) if new.problem else HeaderRow.problem.remove(),
+        HeaderRow.ended_at.set(new.ended_at) if new.ended_at else HeaderRow.ended_at.remove(),
+        HeaderRow.revision.set(new.revision),
+    ]
+
+
+def transfer_of(row: HeaderRow, hops: list[Hop]) -> Transfer:
+    fields = {name: getattr(row, name) for name in _HEADER_FIELDS}
+    return Transfer(transfer_id=row.transfer_id, hops=tuple(hops), **fields)
+
+
+def moment_row(transfer_id: str, moment: Moment, fact: str | None) -> MomentRow:
+    """The end of the key keeps two lines of the same microsecond apart."""
+    part = f"{TIMELINE}{moment.at:%Y-%m-%dT%H:%M:%S.%f}#{secrets.token_hex(3)}"
+    return MomentRow(transfer_id, part, moment=moment, fact=fact)

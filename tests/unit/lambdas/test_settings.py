@@ -1,0 +1,56 @@
+"""The names of the settings are the same for who writes and who reads them; the parts find each other."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from lambdas.settings import Settings
+
+SETTINGS = Settings(
+    stage="test",
+    region="eu-central-1",
+    version="0.1.0",
+    transfers_table="t",
+    agents_table="a",
+    templates_table="p",
+    dedupe_table="d",
+    idempotency_table="i",
+    bus_name="bus",
+    mqtt_port=4711,
+)
+
+
+def test_what_is_written_is_read():
+    env = SETTINGS.as_env()
+    assert env["CROSSHAUL_TRANSFERS_TABLE"] == "t"
+    assert "CROSSHAUL_MQTT_CA" not in env
+    assert Settings.from_env({**env, "PATH": "/bin"}) == SETTINGS
+    assert Settings.from_env(replace(SETTINGS, mqtt_port=8883).as_env()).mqtt_port == 8883
+
+
+def test_a_missing_one_is_named():
+    env = SETTINGS.as_env()
+    del env["CROSSHAUL_BUS_NAME"]
+    with pytest.raises(KeyError, match="CROSSHAUL_BUS_NAME"):
+        Settings.from_env(env)
+
+
+@pytest.mark.parametrize("module", ["on_report", "on_presence", "on_change", "on_schedule"])
+def test_importing_a_function_does_nothing_and_loads_no_sdk(module):
+    program = f"import sys, lambdas.{module}; print([name for name in ('boto3', 'pynamodb') if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"
+    assert printed.stderr == ""
+
+
+def test_the_use_cases_find_what_they_need():
+    """In a process of its own: what wiring has built, it keeps."""
+    program = (
+        "from lambdas import wiring;"
+        "wiring.transfers(), wiring.reactions(), wiring.hearing(), wiring.sweeping(), wiring.agents();"
+        "assert wiring.reactions() is wiring.reactions()"
+    )
+    env = {**SETTINGS.as_env(), "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    subprocess.run([sys.executable, "-c", program], env=env, check=True, timeout=60)
