@@ -1,9 +1,6 @@
 """What starts a function by itself: uploads, the transfers table's stream, and the minute."""
 
-from typing import cast
-
 from aws_cdk import Duration
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
@@ -11,6 +8,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.store import STREAMED, Tables
 from lambdas.store.transfer_rows import TIMELINE
 
 _TRIES = 5
@@ -58,18 +56,19 @@ class Uploads(Construct):
         )
 
 
-def follow(table: dynamodb.Table, on_change: lambda_.Function, failures: sqs.Queue) -> None:
+def follow(tables: Tables, on_change: lambda_.Function, failures: sqs.Queue) -> None:
     """The stream as outbox: only the timeline's new rows start the function."""
-    sort_key = cast("dynamodb.Attribute", table.schema().sort_key).name
     new_moment = lambda_.FilterCriteria.filter(
         {
             "eventName": lambda_.FilterRule.is_equal("INSERT"),
-            "dynamodb": {"Keys": {sort_key: {"S": lambda_.FilterRule.begins_with(TIMELINE)}}},
+            "dynamodb": {
+                "Keys": {tables.sort_key(STREAMED): {"S": lambda_.FilterRule.begins_with(TIMELINE)}}
+            },
         }
     )
     on_change.add_event_source(
         sources.DynamoEventSource(
-            table,
+            tables.by_setting[STREAMED],
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=100,
             bisect_batch_on_error=True,

@@ -13,7 +13,7 @@ from infra.console import Console
 from infra.functions import Functions
 from infra.sign_in import SignIn
 from infra.stage import Stage
-from infra.store import STREAMED, Tables, media_bucket
+from infra.store import Tables, media_bucket
 from infra.watch import Watch
 from lambdas.settings import Settings
 
@@ -85,7 +85,7 @@ class Control(cdk.Stack):
         stage, state, functions = self._stage, self._state, self.functions.by_name
         buckets = [state.media.bucket_name, *stage.buckets]
         uploads = reactions.Uploads(self, "Uploads", buckets, functions["OnObject"])
-        reactions.follow(state.tables.by_setting[STREAMED], functions["OnChange"], self.failures)
+        reactions.follow(state.tables, functions["OnChange"], self.failures)
         reactions.each_minute(self, functions["OnSchedule"])
         fleet.Ears(
             self,

@@ -29,6 +29,10 @@ class Tables(Construct):
         indexes = TABLES[setting]._get_schema()["global_secondary_indexes"]
         return [f"{table.table_arn}/index/{index['index_name']}" for index in indexes]
 
+    def sort_key(self, setting: str) -> str:
+        schema = TABLES[setting]._get_schema()
+        return next(key["AttributeName"] for key in schema["key_schema"] if key["KeyType"] == "RANGE")
+
     def _table(self, setting: str, row_class: Any, stage: Stage) -> dynamodb.Table:
         schema = row_class._get_schema()  # pynamodb's own way to the keys of a row class
         ttl = row_class._ttl_attribute()
