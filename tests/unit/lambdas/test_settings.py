@@ -39,7 +39,8 @@ def test_a_missing_one_is_named():
 
 @pytest.mark.parametrize("module", ["on_report", "on_presence", "on_change", "on_schedule"])
 def test_importing_a_function_does_nothing_and_loads_no_sdk(module):
-    program = f"import sys, lambdas.{module}; print([name for name in ('boto3', 'pynamodb') if name in sys.modules])"
+    loaded = "[name for name in ('boto3', 'pynamodb') if name in sys.modules]"
+    program = f"import sys, lambdas.{module}; print({loaded})"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
     assert printed.stderr == ""
