@@ -58,12 +58,11 @@ class Uploads(Construct):
 
 def follow(tables: Tables, on_change: lambda_.Function, failures: sqs.Queue) -> None:
     """The stream as outbox: only the timeline's new rows start the function."""
+    timeline = {"S": lambda_.FilterRule.begins_with(TIMELINE)}
     new_moment = lambda_.FilterCriteria.filter(
         {
             "eventName": lambda_.FilterRule.is_equal("INSERT"),
-            "dynamodb": {
-                "Keys": {tables.sort_key(STREAMED): {"S": lambda_.FilterRule.begins_with(TIMELINE)}}
-            },
+            "dynamodb": {"Keys": {tables.sort_key(STREAMED): timeline}},
         }
     )
     on_change.add_event_source(
