@@ -31,7 +31,7 @@ PLANS: dict[str, Plan] = {
         {
             "transfers_table": "get query batch put update",
             "agents_table": "get query batch put update delete",
-            "templates_table": "get query put update delete",
+            "templates_table": "get query put delete",
             "idempotency_table": "get put update delete",
         },
         signs=True,
@@ -46,7 +46,7 @@ PLANS: dict[str, Plan] = {
             "transfers_table": "get query put",
             "agents_table": "get batch",
             "templates_table": "get query",
-            "dedupe_table": "get batch put",
+            "dedupe_table": "batch put",
         },
     ),
     "OnReport": Plan(
