@@ -1,6 +1,6 @@
 """The Chalice app: all routes, and nothing that needs AWS to be imported. Infra builds the API from it."""
 
-from chalice import Chalice
+from chalice.app import Chalice
 
 from lambdas.api.agents import agents
 from lambdas.api.routing import Route

@@ -71,25 +71,25 @@ class Call:
         """
         if key := self.idempotency_key:
             said = body.model_dump_json() if body else ""
-            wiring.once()(f"{self.by} {what} {key}", said, act)
+            wiring.once()(f"{self.by} {what} {key}", said, act, self._request.lambda_context)
         else:
             act()
 
     @property
     def query(self) -> dict[str, str]:
         """The last value of each parameter."""
-        given = self._request.query_params or {}
+        given: Any = self._request.query_params or {}
         return {name: given[name] for name in given}
 
     def body(self, limit: int) -> bytes:
         """The body's bytes, at most so many; raises RequestError."""
         try:
-            raw: bytes = self._request.raw_body
+            raw = self._request.raw_body or b""
         except ValueError as error:
             raise malformed("The body is not what its encoding says.", "Send JSON, as UTF-8.") from error
         if len(raw) > limit:
             raise too_large(limit)
-        return raw
+        return raw if isinstance(raw, bytes) else raw.encode()
 
 
 def parse_body(kind: type[M], call: Call, limit: int) -> M:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalice import Response
+from chalice.app import Response
 from pydantic import ValidationError
 
 from events.base import Problem

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from chalice import Blueprint, Response
+from chalice.app import Blueprint, Response
 from pydantic import BaseModel
 
 from lambdas.api.auth import Role
@@ -127,7 +127,7 @@ class Resource:
 
 
 def _success(route: Route, answer: Answer) -> Response:
-    headers = {"Content-Type": "application/json", **ANYWHERE}
+    headers: dict[str, str | list[str]] = {"Content-Type": "application/json", **ANYWHERE}
     if answer is None:
         return Response(body="", status_code=204, headers=headers)
     body = answer.model_dump_json() if isinstance(answer, BaseModel) else answer

@@ -1,18 +1,31 @@
-"""An agent as the control plane knows it."""
+"""An agent as the control plane knows it: what it said of itself, and whether it is there.
 
-from dataclasses import dataclass, field
-from datetime import datetime
+Time is the cloud's clock, but for `presence_at`, which is the broker's.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Literal
 
 from events.base import AgentId
-from events.reports import Capabilities, RootState
+from events.reports import Capabilities, Heartbeat, Hello, RootState
+from events.requests import AgentChange
+from events.states import AgentStatus
 
-Presence = Literal["online", "offline"]
+Presence = Literal["online", "silent", "offline"]
+"""`silent`: it did not say that it leaves, but its heartbeat has stopped."""
+
+LATE = timedelta(seconds=90)
+SESSIONS_BEGIN_ANEW = timedelta(minutes=45)
+"""IoT Core counts an agent's connections, and begins anew after about an hour without one.
+
+https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agent:
-    """One server's agent: what it said of itself, and when it was last heard."""
+    """One server's agent."""
 
     agent_id: AgentId
     hostname: str
@@ -21,6 +34,8 @@ class Agent:
     roots: tuple[RootState, ...] = ()
     endpoints: tuple[str, ...] = ()
     """Lane addresses, `host:port`, in the order of its preference."""
+    endpoints_fixed: bool = False
+    """An administrator set the addresses: what the agent says of them does not count."""
     lane_certificate: str
     """PEM."""
     capabilities: Capabilities
@@ -28,7 +43,88 @@ class Agent:
     registered_at: datetime
     connected_at: datetime | None = None
     last_heartbeat: datetime | None = None
+    heard_at: datetime | None = None
+    """When anything of it was last heard."""
     presence: Presence = "offline"
+    presence_at: datetime | None = None
+    """Of the broker's last word on its connection that counted."""
+    session: int = -1
+    """The number of that connection."""
     running: int = 0
     """Hops running, as of the last heartbeat."""
     load: float | None = None
+
+
+def status(agent: Agent, now: datetime) -> AgentStatus:
+    if agent.presence == "offline":
+        return AgentStatus.OFFLINE
+    fresh = agent.heard_at is not None and now - agent.heard_at < LATE
+    return AgentStatus.ONLINE if agent.presence == "online" and fresh else AgentStatus.LATE
+
+
+def came(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:
+    """The agent after the broker said that it has connected; the very same if that is an old story."""
+    told = session == agent.session and agent.presence_at is not None and at <= agent.presence_at
+    if told or _of_an_earlier_session(agent, at, session):
+        return agent
+    return replace(agent, presence="online", presence_at=at, session=session, connected_at=at, heard_at=now)
+
+
+def went(agent: Agent, at: datetime, session: int) -> Agent:
+    """The agent after the broker said that it has disconnected; the very same if that is an old story."""
+    told = session == agent.session and agent.presence_at is not None and at < agent.presence_at
+    if told or _of_an_earlier_session(agent, at, session):
+        return agent
+    return replace(agent, presence="offline", presence_at=at, session=session, running=0)
+
+
+def _of_an_earlier_session(agent: Agent, at: datetime, session: int) -> bool:
+    """When an agent reconnects, the end of its old connection may be told after the begin of the new."""
+    if agent.presence_at is None or session >= agent.session:
+        return False
+    return at < agent.presence_at + SESSIONS_BEGIN_ANEW
+
+
+def greeted(agent: Agent, hello: Hello, now: datetime) -> Agent:
+    """The agent as it says it is; it is there, whatever the broker has told so far."""
+    return replace(
+        agent,
+        hostname=hello.hostname,
+        ip_address=hello.ip_address or agent.ip_address,
+        version=hello.version,
+        capabilities=hello.capabilities,
+        endpoints=agent.endpoints if agent.endpoints_fixed else hello.endpoints,
+        lane_certificate=hello.lane_certificate,
+        roots=hello.roots,
+        presence="online",
+        connected_at=agent.connected_at if agent.presence == "online" else now,
+        heard_at=now,
+    )
+
+
+def beat(agent: Agent, heartbeat: Heartbeat, now: datetime) -> Agent:
+    """The agent after a heartbeat: one that was thought to be away is there."""
+    return replace(
+        agent,
+        roots=heartbeat.roots,
+        running=heartbeat.running,
+        load=heartbeat.load,
+        presence="online",
+        last_heartbeat=now,
+        heard_at=now,
+    )
+
+
+def silenced(agent: Agent, now: datetime) -> Agent:
+    """The agent after nothing was heard of it for too long."""
+    quiet = agent.heard_at is None or now - agent.heard_at >= LATE
+    return replace(agent, presence="silent") if agent.presence == "online" and quiet else agent
+
+
+def changed(agent: Agent, change: AgentChange) -> Agent:
+    """The agent as an administrator wants it; no addresses at all: those that it says itself count again."""
+    tags = agent.tags if change.tags is None else change.tags
+    if change.endpoints is None:
+        return replace(agent, tags=tags)
+    endpoints = change.endpoints or agent.endpoints
+    return replace(agent, tags=tags, endpoints=endpoints, endpoints_fixed=bool(change.endpoints))

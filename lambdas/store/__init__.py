@@ -2,9 +2,17 @@
 
 from pynamodb.models import Model
 
+from lambdas.store.agent_rows import AgentRow
+from lambdas.store.dedupe import DedupeRow
+from lambdas.store.once import OnceRow
+from lambdas.store.templates import TemplateRow
 from lambdas.store.transfer_rows import TransferRow
 
 TABLES: dict[str, type[Model]] = {
     "transfers_table": TransferRow,
+    "agents_table": AgentRow,
+    "templates_table": TemplateRow,
+    "dedupe_table": DedupeRow,
+    "idempotency_table": OnceRow,
 }
 """The setting that names a table → the row class with all of its keys and indexes."""

@@ -1,0 +1,74 @@
+"""Looking into an agent's directories: asked by a command, answered by a report (docs/adr/007)."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from events.base import AgentId
+from events.commands import Browse
+from events.reports import Browsed
+from events.requests import BrowseRequest
+from events.views import ListingView
+from lambdas.domain.errors import AgentDeclinedError, AgentOfflineError, AgentSilentError
+from lambdas.transfers.ports import AgentBook, Orders
+
+PATIENCE = 8.0
+"""Seconds until the answer must be here."""
+_FIRST_LOOK, _LATER_LOOKS = 0.08, 0.25
+"""Seconds between two looks, at first and at most: an agent next door answers in some hundredths."""
+
+
+class Replies(Protocol):
+    """Where the agents' answers arrive."""
+
+    def get(self, agent_id: AgentId, request_id: str) -> Browsed | None: ...
+
+
+class Browsing:
+    def __init__(
+        self,
+        agents: AgentBook,
+        orders: Orders,
+        replies: Replies,
+        wait: Callable[[float], None] = time.sleep,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._agents = agents
+        self._orders = orders
+        self._replies = replies
+        self._wait = wait
+        self._timer = timer
+
+    def browse(self, agent_id: AgentId, request: BrowseRequest) -> ListingView:
+        """One page of a directory, as the agent says.
+
+        Raises AgentUnknownError, AgentOfflineError, AgentSilentError when no answer comes in 8 s, and
+        AgentDeclinedError with what the agent says against it.
+        """
+        if self._agents.get(agent_id).presence == "offline":
+            raise AgentOfflineError(agent_id, "Start it, or wait until it is back.")
+        request_id = secrets.token_hex(8)
+        command = Browse(request_id=request_id, path=request.path, after=request.after, limit=request.limit)
+        self._orders.order(agent_id, command)
+        reply = self._answer(agent_id, request_id)
+        if reply.problem:
+            raise AgentDeclinedError(reply.problem)
+        return ListingView(agent_id=agent_id, path=request.path, entries=reply.entries, next=reply.next)
+
+    def _answer(self, agent_id: AgentId, request_id: str) -> Browsed:
+        for _ in self._looks():
+            if reply := self._replies.get(agent_id, request_id):
+                return reply
+        raise AgentSilentError(
+            f"{agent_id} did not answer within {PATIENCE:.0f} s.",
+            "Try again; `crosshaul agents` shows when it was last heard. A large directory on a slow disk "
+            "may take longer: ask for a smaller page.",
+        )
+
+    def _looks(self) -> Iterator[None]:
+        end, pause = self._timer() + PATIENCE, _FIRST_LOOK
+        while self._timer() < end:
+            self._wait(pause)
+            yield
+            pause = min(pause * 1.5, _LATER_LOOKS)

@@ -1,0 +1,62 @@
+"""An agent is removed: it may no longer connect, and what it had to carry or to serve ends."""
+
+from datetime import datetime
+
+from events.base import AgentId, Problem
+from events.commands import Retire
+from lambdas.agents.registry import Registry
+from lambdas.domain.hop import Hop
+from lambdas.domain.hop_changes import refused
+from lambdas.store.agents import AgentStore
+from lambdas.store.transfers import TransferStore
+from lambdas.telemetry import logger
+from lambdas.transfers.changing import Changing, one_hop
+from lambdas.transfers.ports import Orders
+
+
+class Leaving:
+    def __init__(
+        self,
+        *,
+        agents: AgentStore,
+        registry: Registry,
+        orders: Orders,
+        transfers: TransferStore,
+        changing: Changing,
+    ) -> None:
+        self._agents = agents
+        self._registry = registry
+        self._orders = orders
+        self._transfers = transfers
+        self._changing = changing
+
+    def remove(self, agent_id: AgentId, by: str) -> None:
+        """Raises AgentUnknownError. May be repeated until it ends well: the row goes when the keys have gone,
+        and hops that are left are failed by whoever looks at them next."""
+        self._agents.get(agent_id)
+        self._orders.order(agent_id, Retire())
+        self._registry.expel(agent_id)
+        self._agents.remove(agent_id)
+        logger.info("agent removed", extra={"agent_id": agent_id, "by": by})
+        self._end_hops(agent_id, by)
+
+    def _end_hops(self, agent_id: AgentId, by: str) -> None:
+        done: set[str] = set()
+        while fresh := set(self._transfers.open_transfers(agent_id)) - done:
+            for transfer_id in fresh:
+                for hop in self._transfers.get(transfer_id).hops:
+                    if agent_id in hop.agents and not hop.ended:
+                        self._end(transfer_id, hop.number, agent_id, by)
+            done |= fresh
+
+    def _end(self, transfer_id: str, number: int, agent_id: AgentId, by: str) -> None:
+        problem = Problem(
+            code="agent-removed",
+            message=f"The agent {agent_id} was removed by {by}.",
+            advice="Ask again with another agent; what had arrived whole stays.",
+        )
+
+        def step(hop: Hop, now: datetime) -> Hop:
+            return refused(hop, problem, now)
+
+        self._changing.change(transfer_id, one_hop(number, step, by))

@@ -1,0 +1,105 @@
+"""Agents in IoT Core: a thing for each, with one certificate that has the device policy."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from events.base import AgentId
+from lambdas.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+_GONE = "ResourceNotFoundException"
+_NOT_YET = {"InvalidRequestException", "DeleteConflictException", "CertificateStateException"}
+"""To detach takes IoT Core a moment, and until then nothing that is attached can be deleted."""
+_TRIES = 6
+_PAUSE = 0.4
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where agents find the broker."""
+
+    host: str
+    port: int
+    ca: str | None
+
+
+class Registry:
+    """Gives agents their identity, and takes it back."""
+
+    def __init__(
+        self, iot: "IoTClient", policy: str, endpoint: Endpoint, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._iot = iot
+        self._policy = policy
+        self._endpoint = endpoint
+        self._wait = wait
+
+    def endpoint(self) -> Endpoint:
+        known = self._endpoint
+        host = known.host or self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+        return Endpoint(host, known.port, known.ca)
+
+    def admit(self, agent_id: AgentId, csr: str) -> str:
+        """The agent's certificate, PEM. Whatever an earlier try has left is removed first.
+
+        It becomes active last: one that is half made opens nothing.
+        """
+        self.expel(agent_id)
+        self._iot.create_thing(thingName=agent_id)
+        made = self._iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=False)
+        self._iot.attach_thing_principal(thingName=agent_id, principal=made["certificateArn"])
+        self._iot.attach_policy(policyName=self._policy, target=made["certificateArn"])
+        self._iot.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
+        return made["certificatePem"]
+
+    def expel(self, agent_id: AgentId) -> None:
+        """Revoke and remove its certificates, then its thing; all is well if there are none.
+
+        What IoT Core will not delete yet is left: revoked, it opens nothing.
+        """
+        for arn in self._certificates(agent_id):
+            self._revoke(agent_id, arn)
+        self._delete(lambda: self._iot.delete_thing(thingName=agent_id), agent_id)
+
+    def _certificates(self, agent_id: AgentId) -> list[str]:
+        pages = self._iot.get_paginator("list_thing_principals").paginate(thingName=agent_id)
+        try:
+            return [arn for page in pages for arn in page["principals"]]
+        except ClientError as error:
+            if _code(error) != _GONE:
+                raise
+            return []
+
+    def _revoke(self, agent_id: AgentId, arn: str) -> None:
+        certificate_id = arn.rpartition("/")[2]
+        self._iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
+        self._iot.detach_policy(policyName=self._policy, target=arn)
+        self._iot.detach_thing_principal(thingName=agent_id, principal=arn)
+        self._delete(
+            lambda: self._iot.delete_certificate(certificateId=certificate_id, forceDelete=True), arn
+        )
+
+    def _delete(self, delete: Callable[[], object], what: str) -> None:
+        for _ in range(_TRIES):
+            try:
+                delete()
+            except ClientError as error:
+                if _code(error) == _GONE:
+                    return
+                if _code(error) not in _NOT_YET:
+                    raise
+                self._wait(_PAUSE)
+            else:
+                return
+        logger.warning("left in IoT Core", extra={"what": what})
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]

@@ -1,0 +1,113 @@
+"""Objects arrive in S3, and templates start: one transfer per template from a batch (docs/adr/009)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lambdas.domain.arrival import Arrival, Gathering, can_be_a_file, gather, mark_of
+from lambdas.domain.errors import RefusedError, StaleError, TemplateUnknownError
+from lambdas.domain.plan import Wish
+from lambdas.domain.template import Template
+from lambdas.store.base import Writes
+from lambdas.store.dedupe import DedupeStore
+from lambdas.store.templates import TemplateStore
+from lambdas.telemetry import count, logger
+from lambdas.transfers.ports import Clock
+
+
+class Desk(Protocol):
+    """Where transfers are asked for."""
+
+    def gathered(self, wish: Wish, template_id: str, sameness: str, also: Writes) -> str:
+        """Raises StaleError, RefusedError."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A gathering that could not be handled now, and why."""
+
+    arrivals: tuple[Arrival, ...]
+    error: Exception
+
+
+class Arrivals:
+    def __init__(self, templates: TemplateStore, dedupe: DedupeStore, desk: Desk, clock: Clock) -> None:
+        self._templates = templates
+        self._dedupe = dedupe
+        self._desk = desk
+        self._clock = clock
+
+    def arrived(self, arrivals: Sequence[Arrival]) -> list[Failure]:
+        """Start what is to be started; returns what failed and should be tried again.
+
+        To handle an arrival again is harmless: it is marked in the transaction that writes its transfer.
+        """
+        failures: list[Failure] = []
+        for gathering in self._gatherings(arrivals):
+            try:
+                self._handle(gathering)
+            except Exception as error:
+                logger.exception("objects not handled", extra={"template_id": gathering.template.template_id})
+                failures.append(Failure(gathering.arrivals, error))
+        return failures
+
+    def _gatherings(self, arrivals: Sequence[Arrival]) -> Iterable[Gathering]:
+        wanted = [one for one in arrivals if not (one.is_folder_marker or one.is_ours)]
+        for bucket in dict.fromkeys(one.bucket for one in wanted):
+            for template in self._templates.of_bucket(bucket):
+                matching = [one for one in wanted if template.matches(one.bucket, one.key)]
+                yield from gather(template, _carriable(template, matching))
+
+    def _handle(self, gathering: Gathering) -> None:
+        template = self._as_it_is(gathering)
+        if template is None:
+            return
+        try:
+            self._begin(gathering)
+        except StaleError:
+            rest = self._not_yet_handled(gathering)
+            if len(rest.arrivals) == len(gathering.arrivals):
+                raise
+            if rest.arrivals:
+                self._begin(rest)
+        except RefusedError as error:
+            # It will not be better later: say so where people look for it, and go on.
+            keys = {"template_id": template.template_id, "problem": error.problem.message}
+            logger.error("template cannot be carried out", extra=keys)
+            count("TemplatesRefused")
+
+    def _as_it_is(self, gathering: Gathering) -> Template | None:
+        """The template read again, since the index may lag; None if it has changed or gone meanwhile."""
+        try:
+            template = self._templates.get(gathering.template.template_id)
+        except TemplateUnknownError:
+            return None
+        return template if template == gathering.template else None
+
+    def _begin(self, gathering: Gathering) -> None:
+        template, marks = gathering.template, gathering.marks
+        marking = self._dedupe.marking(marks, self._clock())
+        transfer_id = self._desk.gathered(
+            template.wish(gathering.selection), template.template_id, "\n\n".join(marks), marking
+        )
+        keys = {"template_id": template.template_id, "objects": len(marks), "transfer_id": transfer_id}
+        logger.info("template started", extra=keys)
+        count("ObjectsGathered", len(marks))
+
+    def _not_yet_handled(self, gathering: Gathering) -> Gathering:
+        marked = self._dedupe.marked(gathering.marks)
+        fresh = [one for one in gathering.arrivals if mark_of(gathering.template, one) not in marked]
+        return Gathering(gathering.template, tuple(fresh))
+
+
+def _carriable(template: Template, arrivals: Iterable[Arrival]) -> list[Arrival]:
+    """Without those whose keys no file could have."""
+    good = []
+    for arrival in arrivals:
+        if can_be_a_file(template.relative(arrival.key)):
+            good.append(arrival)
+        else:
+            keys = {"bucket": arrival.bucket, "key": arrival.key}
+            logger.warning("key cannot be a file's name", extra=keys)
+            count("ObjectsRefused")
+    return good

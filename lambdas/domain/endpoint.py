@@ -1,0 +1,24 @@
+"""Addresses that agents dial each other at."""
+
+import re
+from collections.abc import Iterable
+
+from lambdas.domain.errors import RefusedError
+
+_ENDPOINT = re.compile(
+    r"^(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}))?:(\d{1,5})$"
+)
+_LAST_PORT = 65535
+
+
+class EndpointError(RefusedError):
+    code = "endpoint"
+
+
+def check_endpoints(endpoints: Iterable[str]) -> None:
+    """Raise EndpointError for what is no `host:port`."""
+    for endpoint in endpoints:
+        if not _ENDPOINT.fullmatch(endpoint) or not 0 < int(endpoint.rpartition(":")[2]) <= _LAST_PORT:
+            raise EndpointError(
+                f"{endpoint!r} is no address to dial.", "Write host:port, or [address]:port for IPv6."
+            )

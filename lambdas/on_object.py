@@ -1,0 +1,66 @@
+"""React: objects arrived in S3. EventBridge's events come in batches from a queue.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
+
+from events.base import Bytes, Message
+from lambdas import wiring
+from lambdas.domain.arrival import Arrival
+from lambdas.telemetry import entry
+
+
+class Bucket(Message):
+    name: str
+
+
+class Object(Message):
+    """One of version and sequencer tells one write of a key from the next."""
+
+    key: str
+    size: Bytes = 0
+    version_id: str | None = Field(default=None, alias="version-id")
+    sequencer: str | None = None
+    etag: str = ""
+
+
+class Detail(Message):
+    bucket: Bucket
+    object: Object
+
+
+class Created(Message):
+    """The event, as far as it is of use. Its key is not URL-encoded, unlike in S3's own notifications."""
+
+    id: str
+    detail: Detail
+
+    @property
+    def arrival(self) -> Arrival:
+        thing = self.detail.object
+        mark = thing.version_id or thing.sequencer or self.id
+        return Arrival(self.detail.bucket.name, thing.key, mark, thing.size)
+
+
+@entry
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Malformed messages fail one by one, and gatherings with all of their messages."""
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    with processor(records=event["Records"], handler=read, lambda_context=context):
+        outcomes = processor.process()
+    messages = {record.message_id: arrival for status, arrival, record in outcomes if status == "success"}
+    failures = wiring.arrivals().arrived(list(dict.fromkeys(messages.values())))
+    failed = {arrival for failure in failures for arrival in failure.arrivals}
+    answer = processor.response()
+    again = [{"itemIdentifier": name} for name, arrival in messages.items() if arrival in failed]
+    return {"batchItemFailures": [*answer["batchItemFailures"], *again]}
+
+
+def read(record: SQSRecord) -> Arrival:
+    return Created.model_validate_json(record.body).arrival

@@ -1,0 +1,61 @@
+"""Doing a thing once for an Idempotency-Key, where the thing itself has no natural identity."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyValidationError,
+)
+
+from lambdas.domain.errors import ReusedKeyError, StaleError
+
+KEPT = 24 * 3600
+"""Seconds for which a key is remembered."""
+
+
+class Once:
+    """Powertools' idempotency, with nothing kept but digests: answers may have secrets in them."""
+
+    def __init__(self, table: str, client: Any) -> None:
+        self._store = DynamoDBPersistenceLayer(table_name=table, boto3_client=client)
+
+    def __call__(self, who: str, wish: str, act: Callable[[], object], context: Any = None) -> None:
+        """Do it, unless it was done before; a failure is not remembered. The function's context tells how
+        long it may be under way: beyond that, it is taken to have died, and may be tried again.
+
+        Raises ReusedKeyError if the same was asked for with another wish, StaleError if it is being done at
+        this very moment, and whatever `act` raises.
+        """
+
+        def run(*, asked: dict[str, str]) -> None:  # noqa: ARG001  (Powertools reads it)
+            act()
+
+        guarded = idempotent_function(
+            run, data_keyword_argument="asked", persistence_store=self._store, config=_config(context),
+            key_prefix="once",
+        )  # fmt: skip
+        try:
+            guarded(asked={"who": who, "wish": hashlib.sha256(wish.encode()).hexdigest()})
+        except IdempotencyValidationError as error:
+            raise ReusedKeyError(
+                "This Idempotency-Key was used for another request.", "Send a new key with a new request."
+            ) from error
+        except IdempotencyAlreadyInProgressError as error:
+            raise StaleError("What this Idempotency-Key stands for") from error
+
+
+def _config(context: Any) -> IdempotencyConfig:
+    return IdempotencyConfig(
+        event_key_jmespath="who",
+        payload_validation_jmespath="wish",
+        expires_after_seconds=KEPT,
+        hash_function="sha256",
+        lambda_context=context,
+    )

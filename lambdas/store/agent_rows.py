@@ -1,0 +1,137 @@
+"""The rows of the `agents` table: agents, enrolments waiting for their host, answers waiting for who asked.
+
+They share one table: an agent's name has no `#` in it, the keys of the others do.
+"""
+
+from typing import Any
+
+from pynamodb.attributes import (
+    Attribute,
+    BooleanAttribute,
+    NumberAttribute,
+    TTLAttribute,
+    UnicodeAttribute,
+    UTCDateTimeAttribute,
+)
+from pynamodb.expressions.update import Action
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.models import Model
+
+from events.reports import Browsed, Capabilities, RootState
+from lambdas.domain.agent import Agent
+from lambdas.store.base import JsonOf
+
+FLEET = "agent"
+AWAITED = "heartbeat"
+
+
+class Fleet(GlobalSecondaryIndex["AgentRow"]):
+    """Every agent, by name."""
+
+    class Meta:
+        index_name = "fleet"
+        projection = KeysOnlyProjection()
+
+    kind = UnicodeAttribute(hash_key=True)
+    agent_id = UnicodeAttribute(range_key=True)
+
+
+class Silent(GlobalSecondaryIndex["AgentRow"]):
+    """Agents that should be heard of, by when they last were; sparse."""
+
+    class Meta:
+        index_name = "silent"
+        projection = KeysOnlyProjection()
+
+    awaited = UnicodeAttribute(hash_key=True)
+    heard_at = UTCDateTimeAttribute(range_key=True)
+
+
+class AgentRow(Model):
+    """Its attributes have the names of the agent's fields."""
+
+    class Meta:
+        table_name = ""
+
+    agent_id = UnicodeAttribute(hash_key=True)
+    kind = UnicodeAttribute(null=True)
+    hostname = UnicodeAttribute()
+    ip_address = UnicodeAttribute(null=True)
+    tags: JsonOf[dict[str, str]] = JsonOf(dict[str, str])
+    roots: JsonOf[tuple[RootState, ...]] = JsonOf(tuple[RootState, ...])
+    endpoints: JsonOf[tuple[str, ...]] = JsonOf(tuple[str, ...])
+    endpoints_fixed = BooleanAttribute()
+    lane_certificate = UnicodeAttribute()
+    capabilities: JsonOf[Capabilities] = JsonOf(Capabilities)
+    version = UnicodeAttribute()
+    registered_at = UTCDateTimeAttribute()
+    connected_at = UTCDateTimeAttribute(null=True)
+    last_heartbeat = UTCDateTimeAttribute(null=True)
+    awaited = UnicodeAttribute(null=True)
+    heard_at = UTCDateTimeAttribute(null=True)
+    presence = UnicodeAttribute()
+    presence_at = UTCDateTimeAttribute(null=True)
+    session = NumberAttribute()
+    running = NumberAttribute()
+    load = NumberAttribute(null=True)
+    key_hash = UnicodeAttribute()
+    expires_at = TTLAttribute(null=True)
+    """Of the other rows in this table; an agent's never expires."""
+
+    fleet = Fleet()
+    silent = Silent()
+
+
+class EnrollmentRow(Model):
+    """A token that was given out for a name; its hash, rather."""
+
+    class Meta:
+        table_name = ""
+
+    agent_id = UnicodeAttribute(hash_key=True)
+    token_hash = UnicodeAttribute()
+    tags: JsonOf[dict[str, str]] = JsonOf(dict[str, str])
+    claimed_at = UTCDateTimeAttribute(null=True)
+    expires_at = TTLAttribute()
+
+
+class ReplyRow(Model):
+    """An agent's answer to a Browse."""
+
+    class Meta:
+        table_name = ""
+
+    agent_id = UnicodeAttribute(hash_key=True)
+    reply: JsonOf[Browsed] = JsonOf(Browsed)
+    expires_at = TTLAttribute()
+
+
+ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow)
+
+_ROW_ONLY = {"agent_id", "kind", "awaited", "key_hash", "expires_at"}
+FIELDS = tuple(name for name in AgentRow.get_attributes() if name not in _ROW_ONLY)
+
+
+def values(agent: Agent) -> dict[str, Any]:
+    """Every attribute of an agent's row that may change."""
+    awaited = AWAITED if agent.presence == "online" and agent.heard_at else None
+    return {**{name: getattr(agent, name) for name in FIELDS}, "awaited": awaited}
+
+
+def agent_row(agent: Agent, key_hash: str) -> AgentRow:
+    return AgentRow(agent.agent_id, kind=FLEET, key_hash=key_hash, **values(agent))
+
+
+def agent_of(row: AgentRow) -> Agent:
+    return Agent(agent_id=row.agent_id, **{name: getattr(row, name) for name in FIELDS})
+
+
+def actions(old: Agent, new: Agent) -> list[Action]:
+    """What to write so that the old agent's row becomes the new one's."""
+    before, after = values(old), values(new)
+    attributes: dict[str, Attribute[Any]] = AgentRow.get_attributes()
+    return [
+        attributes[name].remove() if value is None else attributes[name].set(value)
+        for name, value in after.items()
+        if value != before[name]
+    ]

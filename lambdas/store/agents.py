@@ -1,0 +1,71 @@
+"""Agents in DynamoDB. No Scan: lists go by the index `fleet`, the sweeper's by the sparse index `silent`."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from events.base import AgentId
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import AgentUnknownError, StaleError
+from lambdas.store import agent_rows as rows
+from lambdas.store.agent_rows import FLEET, AgentRow, agent_of
+from lambdas.store.base import Writes, bind, refusal_is, transaction
+
+
+class AgentStore:
+    """The only one who reads and writes agents."""
+
+    def __init__(self, table: str, region: str) -> None:
+        self._region = region
+        bind(rows.ROWS, table, region)
+
+    def get(self, agent_id: AgentId) -> Agent:
+        """Raises AgentUnknownError."""
+        return agent_of(self._row(agent_id))
+
+    def get_many(self, agent_ids: Iterable[AgentId]) -> dict[AgentId, Agent]:
+        """Those that there are, by name."""
+        return {row.agent_id: agent_of(row) for row in AgentRow.batch_get(sorted(set(agent_ids)))}
+
+    def key_hash(self, agent_id: AgentId) -> str:
+        """Of its API key; raises AgentUnknownError."""
+        return self._row(agent_id).key_hash
+
+    def page(self, limit: int, after: AgentId | None) -> tuple[list[Agent], AgentId | None]:
+        """Agents by name, those after `after`, and the last one's name if there may be more."""
+        beyond = AgentRow.agent_id > after if after else None
+        names = [row.agent_id for row in AgentRow.fleet.query(FLEET, beyond, limit=limit)]
+        found = self.get_many(names)
+        agents = [found[name] for name in names if name in found]
+        return agents, names[-1] if len(names) == limit else None
+
+    def create(self, agent: Agent, key_hash: str, also: Writes) -> None:
+        """Write a new agent, and `also` what belongs to it; raises StaleError if either is refused."""
+        refusal = StaleError(f"Agent {agent.agent_id}")
+        with refusal_is(refusal), transaction(self._region) as writes:
+            writes.save(rows.agent_row(agent, key_hash), condition=AgentRow.agent_id.does_not_exist())
+            also(writes)
+
+    def replace(self, old: Agent, new: Agent) -> None:
+        """Write what differs; raises StaleError if the agent's presence is no longer the old one's, or if
+        the agent is gone."""
+        actions = rows.actions(old, new)
+        if not actions:
+            return
+        told = AgentRow.presence_at == old.presence_at if old.presence_at else ~AgentRow.presence_at.exists()
+        guard = (AgentRow.presence == old.presence) & (AgentRow.session == old.session) & told
+        with refusal_is(StaleError(f"Agent {old.agent_id}")):
+            AgentRow(old.agent_id).update(actions, condition=AgentRow.agent_id.exists() & guard)
+
+    def silent(self, since: datetime, limit: int) -> list[AgentId]:
+        """Agents that should have been heard of and were not, since then."""
+        found = AgentRow.silent.query(rows.AWAITED, AgentRow.heard_at <= since, limit=limit)
+        return [row.agent_id for row in found]
+
+    def remove(self, agent_id: AgentId) -> None:
+        AgentRow(agent_id).delete()
+
+    def _row(self, agent_id: AgentId) -> AgentRow:
+        try:
+            return AgentRow.get(agent_id, consistent_read=True)
+        except AgentRow.DoesNotExist:
+            raise AgentUnknownError(agent_id) from None

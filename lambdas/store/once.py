@@ -1,0 +1,12 @@
+"""The table that Powertools' idempotency writes: here only for infra to read its key and its TTL."""
+
+from pynamodb.attributes import TTLAttribute, UnicodeAttribute
+from pynamodb.models import Model
+
+
+class OnceRow(Model):
+    class Meta:
+        table_name = ""
+
+    id = UnicodeAttribute(hash_key=True)
+    expiration = TTLAttribute()

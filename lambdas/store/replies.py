@@ -1,0 +1,30 @@
+"""Agents' answers on their way to who asked, in the table of agents; they live for some minutes."""
+
+from datetime import datetime, timedelta
+
+from events.base import AgentId
+from events.reports import Browsed
+from lambdas.store.agent_rows import ROWS, ReplyRow
+from lambdas.store.base import bind
+
+KEPT = timedelta(minutes=5)
+
+
+class ReplyStore:
+    def __init__(self, table: str, region: str) -> None:
+        bind(ROWS, table, region)
+
+    def put(self, agent_id: AgentId, reply: Browsed, now: datetime) -> None:
+        ReplyRow(_key(agent_id, reply.request_id), reply=reply, expires_at=now + KEPT).save()
+
+    def get(self, agent_id: AgentId, request_id: str) -> Browsed | None:
+        """None as long as the agent has not answered."""
+        try:
+            return ReplyRow.get(_key(agent_id, request_id), consistent_read=True).reply
+        except ReplyRow.DoesNotExist:
+            return None
+
+
+def _key(agent_id: AgentId, request_id: str) -> str:
+    """The agent's name is in it: nobody answers for another."""
+    return f"reply#{agent_id}#{request_id}"

@@ -1,0 +1,107 @@
+"""Templates in DynamoDB: lists by the index `every`, those that a bucket may start by `by_bucket`."""
+
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.models import Model
+
+from events.locations import Location
+from events.options import Options
+from events.requests import ObjectTrigger, TemplateId
+from lambdas.domain.errors import StaleError, TemplateExistsError, TemplateUnknownError
+from lambdas.domain.template import Template
+from lambdas.store.base import JsonOf, bind, refusal_is
+
+EVERY = "template"
+
+
+class Every(GlobalSecondaryIndex["TemplateRow"]):
+    class Meta:
+        index_name = "every"
+        projection = AllProjection()
+
+    kind = UnicodeAttribute(hash_key=True)
+    template_id = UnicodeAttribute(range_key=True)
+
+
+class ByBucket(GlobalSecondaryIndex["TemplateRow"]):
+    class Meta:
+        index_name = "by_bucket"
+        projection = AllProjection()
+
+    bucket = UnicodeAttribute(hash_key=True)
+    template_id = UnicodeAttribute(range_key=True)
+
+
+class TemplateRow(Model):
+    """Its attributes have the names of the template's fields."""
+
+    class Meta:
+        table_name = ""
+
+    template_id = UnicodeAttribute(hash_key=True)
+    kind = UnicodeAttribute(default=EVERY)
+    bucket = UnicodeAttribute()
+    description = UnicodeAttribute()
+    trigger: JsonOf[ObjectTrigger] = JsonOf(ObjectTrigger)
+    destinations: JsonOf[tuple[Location, ...]] = JsonOf(tuple[Location, ...])
+    shape = UnicodeAttribute()
+    options: JsonOf[Options] = JsonOf(Options)
+    enabled = BooleanAttribute()
+    owner = UnicodeAttribute()
+    created_at = UTCDateTimeAttribute()
+    updated_at = UTCDateTimeAttribute()
+    version = NumberAttribute()
+
+    every = Every()
+    by_bucket = ByBucket()
+
+
+_FIELDS = tuple(name for name in TemplateRow.get_attributes() if name not in {"kind", "bucket"})
+
+
+class TemplateStore:
+    def __init__(self, table: str, region: str) -> None:
+        bind((TemplateRow,), table, region)
+
+    def get(self, template_id: TemplateId) -> Template:
+        """Raises TemplateUnknownError."""
+        try:
+            return _template(TemplateRow.get(template_id, consistent_read=True))
+        except TemplateRow.DoesNotExist:
+            raise TemplateUnknownError(template_id) from None
+
+    def page(self, limit: int, after: TemplateId | None) -> tuple[list[Template], TemplateId | None]:
+        """Templates by name, those after `after`, and the last one's name if there may be more."""
+        beyond = TemplateRow.template_id > after if after else None
+        found = [_template(row) for row in TemplateRow.every.query(EVERY, beyond, limit=limit)]
+        return found, found[-1].template_id if len(found) == limit else None
+
+    def all(self) -> list[Template]:
+        return [_template(row) for row in TemplateRow.every.query(EVERY)]
+
+    def of_bucket(self, bucket: str) -> list[Template]:
+        """Those that objects in this bucket may start, as of a moment ago."""
+        return [_template(row) for row in TemplateRow.by_bucket.query(bucket)]
+
+    def create(self, template: Template) -> None:
+        """Raises TemplateExistsError."""
+        with refusal_is(TemplateExistsError(template.template_id)):
+            _row(template).save(condition=TemplateRow.template_id.does_not_exist())
+
+    def replace(self, old: Template, new: Template) -> None:
+        """Raises StaleError if the old one no longer stands there."""
+        with refusal_is(StaleError(f"Template {old.template_id}")):
+            _row(new).save(condition=TemplateRow.version == old.version)
+
+    def remove(self, template_id: TemplateId) -> None:
+        """Raises TemplateUnknownError."""
+        with refusal_is(TemplateUnknownError(template_id)):
+            TemplateRow(template_id).delete(condition=TemplateRow.template_id.exists())
+
+
+def _row(template: Template) -> TemplateRow:
+    return TemplateRow(bucket=template.trigger.bucket, **{name: getattr(template, name) for name in _FIELDS})
+
+
+def _template(row: TemplateRow) -> Template:
+    return Template(**{name: getattr(row, name) for name in _FIELDS})

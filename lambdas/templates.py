@@ -1,0 +1,115 @@
+"""Templates as people keep them."""
+
+from typing import Protocol
+
+from pydantic import TypeAdapter, ValidationError
+
+from events.base import AgentId
+from events.requests import TemplateId, TemplateRequest
+from events.views import TemplatesView, TemplateView
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import CursorError, RefusedError, StaleError, TemplateUnknownError
+from lambdas.domain.plan import new_transfer_id, plan
+from lambdas.domain.template import Template, check_loops, written
+from lambdas.store.templates import TemplateStore
+from lambdas.telemetry import logger
+from lambdas.transfers.ports import Clock
+
+
+class MisnamedError(RefusedError):
+    code = "template-misnamed"
+
+
+class Agents(Protocol):
+    def get_many(self, agent_ids: tuple[AgentId, ...]) -> dict[AgentId, Agent]:
+        """Those that there are."""
+
+
+class Templates:
+    def __init__(self, store: TemplateStore, agents: Agents, clock: Clock) -> None:
+        self._store = store
+        self._agents = agents
+        self._clock = clock
+
+    def view(self, template_id: TemplateId) -> TemplateView:
+        """Raises TemplateUnknownError."""
+        return self._view(self._store.get(template_id))
+
+    def page(self, limit: int, after: str | None) -> TemplatesView:
+        """One page, by name; raises CursorError."""
+        templates, following = self._store.page(limit, _name(after))
+        return TemplatesView(templates=tuple(map(self._view, templates)), next=following)
+
+    def create(self, request: TemplateRequest, by: str) -> None:
+        """Raises TemplateExistsError, or RefusedError if it could never be carried out."""
+        template = written(request, by, self._clock())
+        self._check(template)
+        self._store.create(template)
+        self._log("template created", template, by)
+
+    def replace(
+        self, template_id: TemplateId, request: TemplateRequest, by: str, version: int | None
+    ) -> TemplateView:
+        """Replace it, or create it where there is none; with `version`, only that one is replaced.
+
+        Raises RefusedError if it could never be carried out, and StaleError if another version stands there.
+        """
+        if request.name != template_id:
+            message = f"The body names the template {request.name}, the address {template_id}."
+            raise MisnamedError(
+                message, "Use one name in both; to rename, create the new and remove the old."
+            )
+        old = self._known(template_id)
+        if version is not None and (old is None or old.version != version):
+            raise StaleError(f"Template {template_id}")
+        template = written(request, by, self._clock(), old)
+        self._check(template)
+        if old:
+            self._store.replace(old, template)
+        else:
+            self._store.create(template)
+        self._log("template replaced" if old else "template created", template, by)
+        return self._view(template)
+
+    def remove(self, template_id: TemplateId) -> None:
+        """Raises TemplateUnknownError."""
+        self._store.remove(template_id)
+
+    def _known(self, template_id: TemplateId) -> Template | None:
+        try:
+            return self._store.get(template_id)
+        except TemplateUnknownError:
+            return None
+
+    def _check(self, template: Template) -> None:
+        """Loops first: what is wrong with them is worse than what is wrong with a route."""
+        check_loops(template, self._store.all())
+        plan(new_transfer_id(), template.wish(None), template.owner, self._clock())
+
+    def _view(self, template: Template) -> TemplateView:
+        known = self._agents.get_many(template.agents)
+        missing = [agent_id for agent_id in template.agents if agent_id not in known]
+        return TemplateView(
+            template_id=template.template_id,
+            description=template.description,
+            trigger=template.trigger,
+            destinations=template.destinations,
+            shape=template.shape,
+            options=template.options,
+            enabled=template.enabled,
+            owner=template.owner,
+            created_at=template.created_at,
+            updated_at=template.updated_at,
+            version=template.version,
+            warnings=tuple(f"There is no agent {agent_id} (yet)." for agent_id in missing),
+        )
+
+    def _log(self, what: str, template: Template, by: str) -> None:
+        logger.info(what, extra={"template_id": template.template_id, "version": template.version, "by": by})
+
+
+def _name(after: str | None) -> TemplateId | None:
+    try:
+        return None if after is None else TypeAdapter(TemplateId).validate_python(after)
+    except ValidationError:
+        raise CursorError from None
