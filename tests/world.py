@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
+from botocore.client import BaseClient
 from moto import mock_aws
 
 from events.base import Problem
@@ -91,6 +94,20 @@ class World:
 def a_world() -> Iterator[World]:
     with mock_aws():
         yield World()
+
+
+@contextmanager
+def one_call_at_a_time() -> Iterator[None]:
+    """DynamoDB's transactions are serialised; moto's are not, among threads."""
+    lock = Lock()
+    really = BaseClient._make_api_call
+
+    def serialised(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
+        with lock:
+            return really(self, operation, arguments)
+
+    with patch.object(BaseClient, "_make_api_call", serialised):
+        yield
 
 
 def a_transfer(*destinations: str, shape: str = "fan_out", at: Any = None) -> Transfer:

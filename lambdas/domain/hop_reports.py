@@ -59,8 +59,8 @@ def _is_old_success(hop: Hop, report: Succeeded) -> bool:
     The control plane was away, the lease lapsed, the hop was queued anew; then the agent's disk delivers
     the success. Every attempt of a hop is the same order to the same agent, so what it says is true
     whichever attempt did it: each file stood at its destination with its digest. To carry it out again
-    would only prove it. Should the agent be at a newer attempt after all, it is told to stop as for any
-    hop that has ended. Other late reports say nothing of use now: the newer attempt decides.
+    would only prove it. Should the agent be at a newer attempt after all, it loses its source now and
+    is told to stop at its next Hello. Other late reports say nothing of use: the newer attempt decides.
     """
     return report.attempt < hop.attempt
 

@@ -1,10 +1,12 @@
 """What agents say, applied to the table: single reports and the account of a Hello; cloud away or not."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from events.base import Problem
+from events.facts import TransferFinished
 from events.progress import Progress
 from events.reports import (
     Capabilities,
@@ -19,7 +21,7 @@ from events.reports import (
 )
 from events.states import HopState
 from lambdas.domain.hop import Hop
-from tests.world import World, a_world
+from tests.world import World, a_world, one_call_at_a_time
 
 
 @pytest.fixture
@@ -188,6 +190,17 @@ def test_why_a_command_was_not_obeyed_stands_with_the_hop(world: World):
     for about in (hop_id, None, f"{'x' * 20}-0"):
         world.hearing.refused("b", Refused(at=world.clock(), hop_id=about, problem=problem))
     assert world.desk.get(transfer_id).hops[0].problem == problem
+
+
+def test_many_hops_that_end_at_once_all_count(world: World):
+    transfer_id = world.request("a:/data/", *(f"b:/archive/{number}/" for number in range(12)))
+    world.stream()
+    hops = world.store.get(transfer_id).hops
+    with one_call_at_a_time(), ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda hop: world.says(Succeeded, hop), hops))
+    assert world.desk.get(transfer_id).state == "succeeded"
+    world.stream()
+    assert len([fact for fact in world.facts.told if isinstance(fact, TransferFinished)]) == 1
 
 
 def test_reports_of_two_hops_at_once_both_count(world: World, monkeypatch):

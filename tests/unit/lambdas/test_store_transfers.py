@@ -4,7 +4,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Lock
 
 import boto3
 import pytest
@@ -22,7 +21,7 @@ from lambdas.store.transfer_list import Wanted, list_transfers
 from lambdas.store.transfer_rows import TransferRow
 from lambdas.store.transfers import TransferStore
 from tests.fakes import MORNING
-from tests.world import REGION, TABLE, a_transfer, a_world, requested
+from tests.world import REGION, TABLE, a_transfer, a_world, one_call_at_a_time, requested
 
 LATER = MORNING + timedelta(minutes=5)
 
@@ -123,20 +122,6 @@ def test_two_who_end_different_hops_do_not_both_count_the_old_ones(store):
     assert store.get(transfer.transfer_id).state == TransferState.CANCELLED
 
 
-@pytest.fixture
-def one_call_at_a_time(monkeypatch):
-    """DynamoDB's transactions are serialised; moto's are not, among threads."""
-    lock = Lock()
-    really = BaseClient._make_api_call
-
-    def serialised(self, operation, arguments):
-        with lock:
-            return really(self, operation, arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", serialised)
-
-
-@pytest.mark.usefixtures("one_call_at_a_time")
 def test_of_many_at_once_exactly_one_wins(store):
     transfer = put(store, "b")
 
@@ -147,7 +132,7 @@ def test_of_many_at_once_exactly_one_wins(store):
             return False
         return True
 
-    with ThreadPoolExecutor(8) as pool:
+    with one_call_at_a_time(), ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(attempt, range(16))) == 1
     assert len(store.timeline(transfer.transfer_id)) == 2
 
