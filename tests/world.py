@@ -97,6 +97,22 @@ def a_world() -> Iterator[World]:
 
 
 @contextmanager
+def items_written() -> Iterator[list[int]]:
+    """How many items each writing call to DynamoDB writes; a call that scans is an error."""
+    written: list[int] = []
+    really = BaseClient._make_api_call
+
+    def counting(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
+        assert operation != "Scan"
+        if operation in {"TransactWriteItems", "UpdateItem", "PutItem", "DeleteItem"}:
+            written.append(len(arguments.get("TransactItems", "1")))
+        return really(self, operation, arguments)
+
+    with patch.object(BaseClient, "_make_api_call", counting):
+        yield written
+
+
+@contextmanager
 def one_call_at_a_time() -> Iterator[None]:
     """DynamoDB's transactions are serialised; moto's are not, among threads."""
     lock = Lock()

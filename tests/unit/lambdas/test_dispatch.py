@@ -7,7 +7,7 @@ import pytest
 from events.commands import Move, Serve
 from events.facts import TransferFinished, TransferRequested
 from events.progress import Progress
-from events.reports import Failed, Paused, Started, Succeeded
+from events.reports import Checkpoint, Failed, Paused, Started, Succeeded
 from events.requests import TransferRequest
 from events.states import HopState, TransferState
 from lambdas.domain.errors import (
@@ -21,7 +21,7 @@ from lambdas.domain.errors import (
 )
 from lambdas.domain.plan import Wish
 from lambdas.transfers.desk import Query
-from tests.world import World, a_transfer, a_world
+from tests.world import World, a_transfer, a_world, items_written
 
 
 @pytest.fixture
@@ -82,6 +82,23 @@ def test_a_transfer_from_wish_to_fact(world: World):
     assert isinstance(requested, TransferRequested)
     assert isinstance(finished, TransferFinished)
     assert (finished.state, finished.bytes, finished.files) == (TransferState.SUCCEEDED, 9, 1)
+
+
+def test_what_a_hop_costs(world: World):
+    """The promise of docs/architecture.md: a small, fixed number of writes, signatures and messages."""
+    with items_written() as written:
+        transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
+        assert written == [3], "header, hop, line"
+        world.reactions.bring_on(world.store.get(transfer_id))
+        assert written == [3, 2], "the hop and a line; the transfer is queued as before"
+        world.says(Started, world.hop(transfer_id))
+        world.says(Checkpoint, world.hop(transfer_id), seq=2)
+        world.says(Checkpoint, world.hop(transfer_id), seq=2)
+        world.says(Succeeded, world.hop(transfer_id), seq=3)
+        world.sweeping.sweep()
+        assert written == [3, 2, 3, 1, 3]
+    world.stream()
+    assert len(world.fleet.signed) == len(world.fleet.sent) == 3, "serve, move, release"
 
 
 def test_a_chain_goes_on_when_its_first_hop_has_succeeded(world: World):
