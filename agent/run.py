@@ -1,0 +1,205 @@
+"""Puts the agent together on a host: `register` and `run` of the command line end here."""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import VERSION, about, lock, logs
+from agent.attempt import Movers
+from agent.browse import Browser
+from agent.config import Config, read_config, split_endpoint
+from agent.failure import HostError
+from agent.journal import Journal
+from agent.lane import identity
+from agent.lane.server import LaneServer
+from agent.letters import Endpoint
+from agent.movers import mover_for
+from agent.registration import Files, Registration, read_registration
+from agent.roots import Roots
+from agent.service import Parts, Service
+from agent.status import Status
+from events.topics import Topics
+from events.views import CredentialsView
+
+if TYPE_CHECKING:
+    from agent.cloud import HopCredentials
+
+log = logging.getLogger(__name__)
+
+STOP_WITHIN = 8.0
+"""Seconds after a request to stop at which the process ends, whoever still waits for a disk. Nothing is lost
+by that: the journal is as good as after a power cut."""
+
+
+def register(config: Config, api_url: str, token: str, *, force: bool = False) -> Registration:
+    """Make this host an agent; HostError says what to do."""
+    from agent import enrol  # HTTP and certificates are not wanted in a running agent's memory
+
+    def describe(staged: Files) -> dict[str, object]:
+        identity.ensure(staged.folder)
+        return about.describe(config, staged.lane_certificate.read_text())
+
+    return enrol.register(config.state, api_url, token, describe=describe, force=force)
+
+
+def run(config_path: Path) -> None:
+    """Run the agent until it is told to stop, or is removed; HostError says what is to be put right."""
+    config = read_config(config_path)
+    logs.set_up(config.log_level)
+    files = Files(config.state)
+    registration = read_registration(files)
+    with lock.only_one(files.lock), _journal(files) as journal:
+        Status(files.status).clear()  # what a killed process left behind
+        asyncio.run(_serve(config_path, config, files, registration, journal))
+        if journal.retired:
+            log.warning("removed by the control plane; it will not connect again")
+
+
+@contextmanager
+def _journal(files: Files) -> Iterator[Journal]:
+    journal = Journal(files.journal, files.fingerprint())
+    try:
+        if journal.retired:
+            raise HostError(
+                "this agent was removed by the control plane",
+                "to bring it back: a new token, and `crosshaul agent register --force`",
+            )
+        yield journal
+    finally:
+        journal.close()
+
+
+async def _serve(
+    config_path: Path, config: Config, files: Files, registration: Registration, journal: Journal
+) -> None:
+    from agent.link import Link  # awscrt takes 10 MB: only where there is a broker to speak to
+
+    browser = Browser(config.roots)
+    status = Status(files.status)
+    roots = Roots(config.roots)
+    with _lane(config, files, roots) as lane:
+        async with Link(_endpoint(files, registration), _commands_topic(registration)) as link:
+            service = Service(
+                Parts(
+                    config=config,
+                    registration=registration,
+                    journal=journal,
+                    link=link,
+                    lane=lane,
+                    movers=_movers(files, registration, roots),
+                    browse=browser,
+                    status=status,
+                    lane_certificate=files.lane_certificate.read_text(),
+                    capabilities=await asyncio.to_thread(about.capabilities),
+                )
+            )
+            _heed_signals(service, lambda: _reload(config_path, service, browser, roots))
+            log.info("agent up", extra={"agent_id": registration.agent_id, "version": VERSION})
+            await _until_stopped(service, status)
+
+
+async def _until_stopped(service: Service, status: Status) -> None:
+    try:
+        await service.run()
+    except BaseException:
+        log.exception("a mistake in the agent itself; it has to start anew")
+        _end_in(STOP_WITHIN, 1)
+        raise
+    finally:
+        status.clear()
+    _end_in(STOP_WITHIN, 0)
+
+
+def _heed_signals(service: Service, reload: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, service, number)
+
+
+def _stop(service: Service, number: signal.Signals) -> None:
+    log.info("told to stop", extra={"signal": number.name})
+    _end_in(STOP_WITHIN, 0)
+    service.stop()
+
+
+def _reload(config_path: Path, service: Service, browser: Browser, roots: Roots) -> None:
+    """New roots hold for what begins from now on; everything else in the file wants a restart."""
+    try:
+        config = read_config(config_path)
+    except HostError as error:
+        log.warning("roots stay as they were", extra={"reason": error.message, "advice": error.advice})
+        return
+    service.reload(config)
+    browser.reload(config.roots)
+    roots.reload(config.roots)
+    log.info("roots read again", extra={"roots": ",".join(root.path for root in config.roots)})
+
+
+def _end_in(seconds: float, code: int) -> None:
+    """A thread that waits for a disk cannot be cancelled; the process need not wait for it."""
+    timer = threading.Timer(seconds, os._exit, [code])
+    timer.daemon = True
+    timer.start()
+
+
+@contextmanager
+def _lane(config: Config, files: Files, roots: Roots) -> Iterator[LaneServer]:
+    host, port = split_endpoint(config.lane.listen)
+    lane = LaneServer(identity.load(files.folder), roots, (host, port))
+    try:
+        lane.start()
+    except OSError as error:
+        raise HostError(
+            f"cannot listen on {config.lane.listen}: {error.strerror}", "choose another lane.listen"
+        ) from error
+    try:
+        yield lane
+    finally:
+        lane.stop()
+
+
+def _movers(files: Files, registration: Registration, roots: Roots) -> Movers:
+    own, credentials = identity.load(files.folder), _credentials(files, registration)
+    return lambda order: mover_for(
+        order, roots=roots, identity=own, state=files.folder, credentials=credentials
+    )
+
+
+def _credentials(files: Files, registration: Registration) -> Callable[[str], CredentialsView]:
+    """S3 credentials by hop id. HTTP is loaded when the first hop asks: an idle agent does without."""
+
+    @cache
+    def asker() -> "HopCredentials":
+        from agent import http
+        from agent.cloud import HopCredentials
+
+        key = files.api_key.read_text().strip()
+        return HopCredentials(registration.agent_id, key, http.client(registration.api_url))
+
+    def credentials(hop_id: str) -> CredentialsView:
+        return asker()(hop_id)
+
+    return credentials
+
+
+def _endpoint(files: Files, registration: Registration) -> Endpoint:
+    return Endpoint(
+        host=registration.mqtt_host,
+        port=registration.mqtt_port,
+        client_id=registration.agent_id,
+        certificate=files.device_certificate,
+        key=files.device_key,
+        ca=files.ca if files.ca.exists() else None,
+    )
+
+
+def _commands_topic(registration: Registration) -> str:
+    return Topics(registration.stage).commands(registration.agent_id)

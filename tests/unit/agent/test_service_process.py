@@ -1,0 +1,158 @@
+"""The agent as a process, with a broker that is real: started, asked, killed, stopped, removed."""
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agent.cli.errors import Exit
+from agent.enrol import write_secret
+from agent.lane import identity
+from agent.registration import Files, Registration
+from agent.status import overview
+from events.commands import Browse, Retire
+from events.topics import Topics
+from tests.fakes_agent import AGENT, Signer
+
+CROSSHAUL = Path(sys.executable).with_name("crosshaul")
+SIGNER = Signer()
+TOPICS = Topics("local")
+PATIENCE = 30
+
+
+class Host:
+    """One registered host and its agent."""
+
+    def __init__(self, folder: Path, cloud, endpoint) -> None:
+        self.cloud = cloud
+        self.process = None
+        self.config = folder / "agent.toml"
+        self.files = Files(folder / "state-of-agent")
+        self._register(folder, endpoint)
+
+    def _register(self, folder: Path, endpoint) -> None:
+        files = self.files
+        files.folder.mkdir(mode=0o700)
+        (folder / "data").mkdir()
+        shutil.copy(endpoint.certificate, files.device_certificate)
+        shutil.copy(endpoint.ca, files.ca)
+        write_secret(files.device_key, endpoint.key.read_bytes())
+        write_secret(files.api_key, b"key")
+        identity.ensure(files.folder)
+        registration = Registration(
+            agent_id=AGENT,
+            api_url=self.cloud.url,
+            stage="local",
+            mqtt_host=endpoint.host,
+            mqtt_port=endpoint.port,
+            verification_keys=(SIGNER.jwk,),
+            registered_at=datetime.now(UTC),
+        )
+        files.record.write_text(registration.model_dump_json())
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.config.write_text(
+            f'state = "{files.folder}"\n[lane]\nlisten = "127.0.0.1:{port}"\n'
+            f'[[roots]]\npath = "/data"\naccess = "rw"\ndirectory = "{folder}/data"\n'
+        )
+
+    def command(self, *words: str) -> list[str]:
+        return [str(CROSSHAUL), "agent", *words, "--config", str(self.config)]
+
+    def start(self) -> None:
+        with (self.files.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command("run"), stdout=log, stderr=log)
+
+    async def ask(self, *words: str) -> tuple[int, str]:
+        """Exit code and words of a command."""
+        piped = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+        process = await asyncio.create_subprocess_exec(*self.command(*words), **piped)
+        said, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+        return process.returncode, said.decode()
+
+    async def logs(self, words: str) -> None:
+        """Return once these words are in the log."""
+        async with asyncio.timeout(PATIENCE):
+            while words not in self.log:  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(0.02)
+
+    async def connected(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not overview(self.files).connected:
+                assert self.process.poll() is None, self.log
+                await asyncio.sleep(0.05)
+
+    def order(self, command) -> None:
+        data = self.cloud.client("iot-data")
+        data.publish(topic=TOPICS.commands(AGENT), qos=1, payload=SIGNER.letter(command))
+
+    async def ended(self) -> int:
+        return await asyncio.to_thread(self.process.wait, PATIENCE)
+
+    @property
+    def log(self) -> str:
+        return (self.files.folder / "log").read_text()
+
+
+@pytest.fixture
+def host(tmp_path, cloud, endpoint):
+    host = Host(tmp_path, cloud, endpoint)
+    host.start()
+    yield host
+    if host.process.poll() is None:
+        host.process.kill()
+        host.process.wait()
+
+
+async def test_the_life_of_an_agent(host):
+    await host.connected()
+    code, said = await host.ask("status", "--json")
+    assert code == 0, said
+    assert json.loads(said)["pid"] == host.process.pid
+
+    code, said = await host.ask("doctor")
+    assert code == 0, said
+    assert "lane port: 127.0.0.1" in said
+    assert "answers" in said
+
+    code, said = await host.ask("run")
+    assert code == Exit.REFUSED
+    assert f"process {host.process.pid}" in said
+
+    host.process.kill()
+    await host.ended()
+    assert (await host.ask("status"))[0] == Exit.FAILED
+    host.start()
+    await host.connected()
+
+    host.process.terminate()
+    assert await host.ended() == 0
+
+    host.start()
+    await host.connected()
+    host.order(Browse(request_id="r", path="/data"))
+    host.order(Retire())
+    assert await host.ended() == 0
+    assert "kind=browse" in host.log
+    code, said = await host.ask("run")
+    assert code == Exit.REFUSED
+    assert "removed by the control plane" in said
+
+
+async def test_roots_are_read_again_on_sighup(host, tmp_path):
+    await host.connected()
+    before = host.config.read_text()
+    host.config.write_text(f'{before}[[roots]]\npath = "/more"\naccess = "ro"\ndirectory = "{tmp_path}"\n')
+    host.process.send_signal(1)
+    await host.logs("roots read again")
+    host.config.write_text("nonsense")
+    host.process.send_signal(1)
+    await host.logs("roots stay as they were")
+    assert host.process.poll() is None
