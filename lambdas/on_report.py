@@ -55,7 +55,8 @@ def _hear(agent_id: AgentId, report: Report) -> None:
             wiring.agents().hello(agent_id, report)
             wiring.hearing().reconcile(agent_id, report)
         case Heartbeat():
-            wiring.agents().heartbeat(agent_id, report)
+            if wiring.agents().heartbeat(agent_id, report):
+                wiring.reactions().arrived(agent_id)
         case Browsed():
             wiring.agents().browsed(agent_id, report)
         case Refused():

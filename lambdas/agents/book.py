@@ -37,9 +37,16 @@ class Agents:
         """An agent has connected and says who it is; raises AgentUnknownError."""
         self._change(agent_id, lambda agent, now: domain.greeted(agent, hello, now))
 
-    def heartbeat(self, agent_id: AgentId, heartbeat: Heartbeat) -> None:
-        """Raises AgentUnknownError."""
-        self._change(agent_id, lambda agent, now: domain.beat(agent, heartbeat, now))
+    def heartbeat(self, agent_id: AgentId, heartbeat: Heartbeat) -> bool:
+        """Was it thought to be away until now? Raises AgentUnknownError."""
+        before: list[domain.Presence] = []
+
+        def step(agent: Agent, now: datetime) -> Agent:
+            before.append(agent.presence)
+            return domain.beat(agent, heartbeat, now)
+
+        self._change(agent_id, step)
+        return before[-1] != "online"
 
     def browsed(self, agent_id: AgentId, reply: Browsed) -> None:
         """Keep an answer for who asked."""

@@ -82,6 +82,12 @@ def test_each_kind_of_report_has_its_ear(spies, kind, expected):
     assert called == expected
 
 
+def test_an_agent_that_is_heard_again_gets_what_waited_for_it(spies):
+    spies["agents"].answers["heartbeat"] = True
+    on_report.handler(letter("Heartbeat"), Context())
+    assert spies["reactions"].calls == [("arrived", ("server-c",))]
+
+
 @pytest.mark.parametrize(
     "event",
     [
