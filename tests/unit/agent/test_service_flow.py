@@ -109,7 +109,7 @@ async def test_a_hop_from_order_to_success(host):
     async with host.running():
         letter = host.order(move())
         order = await host.mover.has_begun()
-        host.mover.tallies[0].bytes_done = 9
+        host.mover.tallies[0].stood(9)
         host.mover.watchers[0].verifying()
         host.mover.succeed(order, "d1")
         [end] = await host.link.hears("succeeded")
@@ -217,7 +217,7 @@ async def test_pause_stops_and_a_newer_move_goes_on(host):
     async with host.running():
         host.order(move())
         await host.mover.has_begun()
-        host.mover.tallies[0].bytes_done = 500
+        host.mover.tallies[0].stood(500)
         host.order(about(Pause))
         [paused] = await host.link.hears("paused")
         assert paused.progress.bytes_done == 500
@@ -334,7 +334,7 @@ async def test_with_the_broker_away_the_hop_ends_and_its_report_waits(host):
         order = await host.mover.has_begun()
         await host.link.hears("started")
         host.link.down()
-        host.mover.tallies[0].bytes_done = 11
+        host.mover.tallies[0].stood(11)
         host.mover.succeed(order)
     assert host.link.of("succeeded") == []
     async with host.running():
@@ -374,7 +374,7 @@ async def test_live_progress_only_when_it_changes(host):
             ]
 
         for done in (1, 2, 3):
-            host.mover.tallies[0].bytes_done = done
+            host.mover.tallies[0].stood(1)
             await host.link.until(lambda: any(seen.progress.bytes_done == done for seen in live()))  # noqa: B023
         assert [seen.progress.bytes_done for seen in live() if seen.progress.bytes_done] == [1, 2, 3]
         assert live()[-1].hop_id == HOP
