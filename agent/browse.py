@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from agent.config import RootConfig
+from agent.errors import shown
+from agent.roots import is_below
 from events.base import Problem
 from events.commands import Browse
 from events.reports import Browsed, Entry
@@ -64,12 +66,6 @@ class Browser:
         )
 
 
-def is_below(path: str, top: str) -> bool:
-    """Is `path` the directory `top` or in it? By their names alone."""
-    top = top.rstrip("/")
-    return path.rstrip("/") == top or path.startswith(f"{top}/")
-
-
 @contextmanager
 def opened(root: RootConfig, path: str) -> Iterator[int]:
     """A directory's descriptor; symbolic links are followed as long as they stay in the root.
@@ -102,11 +98,6 @@ def _page(asked: Browse, found: Iterable[os.DirEntry[str]]) -> Browsed:
     page = tuple(_entry(name, entry) for name, entry in first[: asked.limit])
     more = len(first) > asked.limit
     return Browsed(request_id=asked.request_id, entries=page, next=page[-1].name if more else None)
-
-
-def shown(name: str) -> str:
-    """A name that can be sent: bytes that are not UTF-8 as \\xff."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _entry(name: str, entry: os.DirEntry[str]) -> Entry:
