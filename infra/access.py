@@ -69,16 +69,27 @@ class Access:
         things, certificates = iot_arn(scope, "thing/*"), iot_arn(scope, "cert/*")
         return [
             _allow(["kms:GetPublicKey"], self.key.key_arn),
-            _allow(["iot:CreateCertificateFromCsr", "iot:DescribeEndpoint"], "*"),
-            _allow([f"iot:{verb}" for verb in _THING_VERBS], things),
-            _allow([f"iot:{verb}" for verb in _BOND_VERBS], things, certificates),
-            _allow([f"iot:{verb}" for verb in _CERTIFICATE_VERBS], certificates),
+            _allow(_verbs(*_NAMELESS_VERBS), "*"),
+            _allow(_verbs("CreateThing", "DeleteThing"), things),
+            _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
+            _allow(_verbs("AttachPolicy", "DetachPolicy"), self.stage.policy_targets(certificates)),
         ]
 
 
-_THING_VERBS = ("CreateThing", "DeleteThing", "ListThingPrincipals")
-_BOND_VERBS = ("AttachThingPrincipal", "DetachThingPrincipal")
-_CERTIFICATE_VERBS = ("UpdateCertificate", "DeleteCertificate", "AttachPolicy", "DetachPolicy")
+_NAMELESS_VERBS = (
+    "CreateCertificateFromCsr",
+    "DescribeEndpoint",
+    "ListThingPrincipals",
+    "AttachThingPrincipal",
+    "DetachThingPrincipal",
+)
+"""IoT has no resource for these:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html
+"""
+
+
+def _verbs(*names: str) -> list[str]:
+    return [f"iot:{name}" for name in names]
 
 
 def _allow(actions: list[str], *resources: str) -> iam.PolicyStatement:
