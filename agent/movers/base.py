@@ -1,0 +1,148 @@
+"""What a mover is: the door between the agent's service and whatever carries the bytes."""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from events.commands import Move
+from events.progress import Progress
+
+WINDOW = 5.0
+"""Seconds over which the rate is taken."""
+
+
+Answer = TypeVar("Answer")
+
+
+async def in_thread(work: Callable[[], Answer], stop: Callable[[], None]) -> Answer:
+    """What `work` answers. When this is cancelled, `stop` has to bring it to its end, which is waited for:
+    nothing is written any more when the cancelling returns."""
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop()
+        with suppress(Exception):
+            await running
+        raise
+
+
+class Tally:
+    """How far a hop is; counted from any thread, read from any other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bytes_done = self._files_done = 0
+        self._bytes_unchanged = self._files_unchanged = 0
+        self._bytes_total: int | None = None
+        self._files_total: int | None = None
+        self._current: str | None = None
+        self._moved = 0
+        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
+
+    def begin(self) -> None:
+        """Count anew: the source is gone through from its beginning once more."""
+        with self._lock:
+            self._bytes_done = self._files_done = 0
+            self._bytes_unchanged = self._files_unchanged = 0
+
+    def moved(self, size: int) -> None:
+        """Bytes came over the line just now."""
+        with self._lock:
+            self._bytes_done += size
+            self._moved += size
+
+    def stood(self, size: int) -> None:
+        """Bytes that this hop itself had brought before."""
+        with self._lock:
+            self._bytes_done += size
+
+    def undone(self, size: int) -> None:
+        """Bytes that were counted have to come again."""
+        with self._lock:
+            self._bytes_done -= size
+
+    def finished(self, path: str) -> None:
+        """A file stands at the destination."""
+        with self._lock:
+            self._files_done += 1
+            self._current = path
+
+    def unchanged(self, size: int) -> None:
+        """A file was there already, and the same."""
+        with self._lock:
+            self._bytes_done += size
+            self._files_done += 1
+            self._bytes_unchanged += size
+            self._files_unchanged += 1
+
+    def moving(self, path: str) -> None:
+        with self._lock:
+            self._current = path
+
+    def resized(self, size: int) -> None:
+        """A file has become larger by so much, or smaller, since it was listed."""
+        with self._lock:
+            if self._bytes_total is not None:
+                self._bytes_total += size
+
+    def total(self, size: int, files: int) -> None:
+        """The source has been listed to its end."""
+        with self._lock:
+            self._bytes_total, self._files_total = size, files
+
+    def progress(self) -> Progress:
+        with self._lock:
+            return Progress(
+                bytes_done=max(self._bytes_done, 0),
+                bytes_total=self._bytes_total,
+                files_done=self._files_done,
+                files_total=self._files_total,
+                bytes_unchanged=self._bytes_unchanged,
+                files_unchanged=self._files_unchanged,
+                bytes_per_second=self._rate(),
+                current=self._current,
+            )
+
+    def _rate(self) -> int:
+        now = time.monotonic()
+        if now - self._samples[-1][0] >= 0.1:
+            self._samples.append((now, self._moved))
+        while len(self._samples) > 2 and self._samples[1][0] < now - WINDOW:
+            self._samples.popleft()
+        (_, before), elapsed = self._samples[0], now - self._samples[0][0]
+        return int((self._moved - before) / elapsed) if elapsed > 0.1 else 0
+
+
+class Watcher(Protocol):
+    """Is told what becomes of the attempt; on any thread."""
+
+    def started(self, via: str) -> None:
+        """The way stands: `direct, dialled 10.0.0.2:4460`."""
+
+    def verifying(self) -> None:
+        """Every byte has arrived; what was written is being read back."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a hop ended well."""
+
+    digest: str
+    """Of all that was moved, see `agent.digests`."""
+
+
+class Mover(Protocol):
+    """Carries out one hop."""
+
+    async def move(self, order: Move, tally: Tally, watcher: Watcher) -> Outcome:
+        """Carry it out, or go on with it. HopError ends the attempt; being cancelled pauses it: what has
+        arrived stays, and so does the memory of it."""
+
+    async def discard(self, order: Move) -> None:
+        """After a cancel: remove what is half-done."""

@@ -1,0 +1,206 @@
+"""How things come to stand at the destination: beside their place first, under their name once whole.
+
+A half-done file is called `.crosshaul-HOP-…` and lies in the directory of what it becomes, so that the
+rename at the end is atomic and can be found again after a kill.
+"""
+
+import errno
+import os
+import stat
+from typing import Literal
+
+from agent import disk
+from agent.digests import digest_of, read_digest
+from agent.errors import shown
+from agent.listing import Entry
+from agent.movers.ledger import Ledger
+from agent.movers.source import FileError
+from agent.movers.work import BigFile
+from agent.roots import Tree
+from events.base import Problem
+from events.options import Options
+
+PREFIX = ".crosshaul-"
+_MODE = 0o1777
+"""Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
+_SECOND = 10**9
+
+Verdict = Literal["same", "ours", "kept", "wanted"]
+"""What stands there: the very same; the same, brought by this hop; something to be left; nothing of worth."""
+
+
+class Landing:
+    """One hop's destination, for one thread."""
+
+    def __init__(self, tree: Tree, hop_id: str, options: Options, ledger: Ledger) -> None:
+        self._tree = tree
+        self._hop_id = hop_id
+        self._options = options
+        self._ledger = ledger
+
+    def close(self) -> None:
+        self._tree.close()
+
+    def name(self, path: str) -> str:
+        return self._tree.name(path)
+
+    def judge(self, entry: Entry) -> Verdict:
+        """What is to become of a file or link. FileError, OSError if it cannot stand there."""
+        try:
+            there = self._tree.stat(entry.path)
+        except FileNotFoundError:
+            return "wanted"
+        if stat.S_ISDIR(there.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if self._is_same(entry, there):
+            return self._whose(entry)
+        return self._overwritten(entry, there)
+
+    def folder(self, entry: Entry) -> None:
+        """The directory; its times come when everything is in it."""
+        try:
+            self._tree.folder(entry.path)
+            made = False
+        except FileNotFoundError:
+            self._tree.make_folder(entry.path)
+            made = True
+        self._ledger.folder(entry, made=made)
+
+    def link(self, entry: Entry) -> None:
+        self._tree.make_room(entry.path)
+        self._tree.link(entry.path, entry.target)
+        self._ledger.link_done(entry.path, entry.target)
+
+    def small(self, entry: Entry, data: memoryview) -> None:
+        """A whole file at once."""
+        self._tree.make_room(entry.path)
+        part = self._part(entry.path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        descriptor = self._tree.open_beside(entry.path, part, flags, 0o600)
+        try:
+            _write(descriptor, data, 0)
+            _dress(descriptor, entry)
+        finally:
+            os.close(descriptor)
+        self._tree.put(part, entry.path)
+
+    def open(self, file: BigFile) -> None:
+        """Its half-done file: that of an earlier attempt if there is one, else a new one with room enough."""
+        entry = file.entry
+        self._tree.make_room(entry.path)
+        part = self._part(entry.path)
+        self._ledger.begun([entry])
+        try:
+            file.descriptor = self._tree.open_beside(entry.path, part, os.O_RDWR)
+            file.fresh, file.recorded = False, self._ledger.ranges(entry.path)
+        except FileNotFoundError:
+            file.descriptor = self._tree.open_beside(entry.path, part, os.O_RDWR | os.O_CREAT, 0o600)
+        if entry.sparse:
+            os.ftruncate(file.descriptor, entry.size)
+        else:
+            disk.reserve(file.descriptor, entry.size)
+
+    def write(self, file: BigFile, data: memoryview, start: int) -> None:
+        """Holes stay holes where nothing was written before."""
+        if file.entry.sparse and file.fresh and not data.tobytes().strip(b"\0"):
+            return
+        _write(file.descriptor, data, start)
+
+    def complete(self, file: BigFile, digest: bytes) -> None:
+        """All its bytes are there: on the disk first, then under its name."""
+        _dress(file.descriptor, file.entry)
+        os.fsync(file.descriptor)
+        self._tree.put(self._part(file.entry.path), file.entry.path)
+        self._ledger.done(file.entry, digest)
+
+    def drop(self, path: str) -> None:
+        """Whatever is half-done of a file goes."""
+        try:
+            self._tree.unlink_beside(path, self._part(path))
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
+                raise
+        self._ledger.drop(path)
+
+    def read_back(self, path: str, size: int) -> bytes | None:
+        """The digest of what stands there, read from the disk; None when it is not there, or not as long."""
+        try:
+            descriptor = self._tree.open(path, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            return read_digest(descriptor, size) if os.fstat(descriptor).st_size == size else None
+        finally:
+            os.close(descriptor)
+
+    def remove(self, path: str) -> None:
+        """A file that turned out not to be what was sent."""
+        self._tree.unlink(path)
+        self._ledger.drop(path)
+
+    def settle(self) -> None:
+        """Times and modes of directories; then everything is made to survive a power cut."""
+        for entry, _ in self._ledger.folders():
+            self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & _MODE)
+        try:
+            disk.sync_file_system(self._tree.folder(""))
+        except NotADirectoryError:
+            descriptor = self._tree.open("", os.O_RDONLY)
+            try:
+                disk.sync_file_system(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _part(self, path: str) -> str:
+        """The name of a half-done file, in the directory of the whole one."""
+        mark = digest_of(os.fsencode(path.rpartition("/")[2]))[:8].hex()
+        return f"{PREFIX}{self._hop_id}-{mark}"
+
+    @staticmethod
+    def _is_same(entry: Entry, there: os.stat_result) -> bool:
+        """Size and time are the same; some file systems keep whole seconds only."""
+        if entry.kind != "f" or not stat.S_ISREG(there.st_mode) or there.st_size != entry.size:
+            return False
+        coarse = there.st_mtime_ns % _SECOND == 0 and there.st_mtime_ns == entry.mtime_ns // _SECOND * _SECOND
+        return coarse or there.st_mtime_ns == entry.mtime_ns
+
+    def _whose(self, entry: Entry) -> Verdict:
+        known = self._ledger.known(entry)
+        if known == "begun":  # killed between the rename and the ledger
+            digest = self.read_back(entry.path, entry.size)
+            if digest is None:
+                return "wanted"
+            self._ledger.done(entry, digest)
+        return "ours" if known else "same"
+
+    def _overwritten(self, entry: Entry, there: os.stat_result) -> Verdict:
+        match self._options.overwrite:
+            case "always":
+                return "wanted"
+            case "newer":
+                return "wanted" if entry.mtime_ns > there.st_mtime_ns else "kept"
+            case "never":
+                return "kept"
+            case "fail":
+                raise FileError(_in_the_way(self.name(entry.path)))
+
+
+def _write(descriptor: int, data: memoryview, start: int) -> None:
+    while data:
+        count = os.pwrite(descriptor, data, start)
+        data, start = data[count:], start + count
+
+
+def _dress(descriptor: int, entry: Entry) -> None:
+    os.fchmod(descriptor, entry.mode & _MODE)
+    os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+
+
+def _in_the_way(path: str) -> Problem:
+    return Problem(
+        code="destination-exists",
+        message=f"{shown(path)} is there already and differs from what was to be written.",
+        advice="Move it away, or choose another --overwrite.",
+        path=shown(path),
+    )

@@ -1,0 +1,59 @@
+"""A hop from another agent: the lane as a source."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from agent.lane import wire
+from agent.lane.client import Conversation, Dialer
+from agent.listing import Entry, Symlinks
+
+
+class LaneSource:
+    """A hop's source, served by another agent."""
+
+    pack_files = wire.PACK_FILES
+
+    def __init__(self, dialer: Dialer, hop_id: str, token: str, symlinks: Symlinks) -> None:
+        self._dialer = dialer
+        self._hop_id = hop_id
+        self._token = token
+        self._symlinks: Symlinks = symlinks
+        self.streams = max(2, min(8, os.cpu_count() or 1))
+        self._lock = threading.Lock()
+        self._listing: set[Conversation] = set()
+
+    def connect(self) -> str:
+        connection, endpoint = self._dialer.dial()
+        connection.close()
+        return f"direct, dialled {endpoint}"
+
+    def entries(self, selection: tuple[str, ...] | None) -> Iterator[Entry]:
+        with closing(self._conversation()) as conversation, self._interruptible(conversation):
+            yield from conversation.manifest(self._symlinks, selection)
+
+    def reader(self) -> Conversation:
+        return self._conversation()
+
+    def interrupt(self) -> None:
+        with self._lock:
+            for conversation in self._listing:
+                conversation.interrupt()
+
+    def close(self) -> None:
+        """Each connection belongs to whoever opened it."""
+
+    def _conversation(self) -> Conversation:
+        connection, endpoint = self._dialer.dial()
+        return Conversation(connection, endpoint, self._hop_id, self._token)
+
+    @contextmanager
+    def _interruptible(self, conversation: Conversation) -> Iterator[None]:
+        with self._lock:
+            self._listing.add(conversation)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listing.discard(conversation)

@@ -1,0 +1,182 @@
+"""The memory of one hop (SQLite): what stands at the destination already, and what is half-done there.
+
+A file per hop, gone when the hop is over. It survives a kill as it is. After a power cut its last lines may
+be missing, or tell of bytes that never reached the disk: so whoever goes on reads ranges again before
+trusting them.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from agent.listing import Entry
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest BLOB
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS links (path BLOB PRIMARY KEY, target BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ranges (
+    path BLOB, start INTEGER, digest BLOB NOT NULL, PRIMARY KEY (path, start)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS folders (
+    path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL, made INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A file that this hop has brought, whole."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    digest: bytes
+
+
+class Ledger:
+    """Safe from any thread; every method is one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or begin it."""
+        self._path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def forget(self) -> None:
+        """The hop is over: close and remove."""
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+    def begin(self, destination: str) -> None:
+        """Where the hop arrives. What was noted for another place is forgotten."""
+        if self.destination == destination:
+            return
+        with self._lock:
+            for table in ("hop", "files", "links", "ranges", "folders"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("INSERT INTO hop VALUES (?)", (destination,))
+
+    @property
+    def destination(self) -> str | None:
+        """None for a hop that never began."""
+        row = self._one("SELECT destination FROM hop")
+        return str(row[0]) if row else None
+
+    def begun(self, entries: Iterable[Entry]) -> None:
+        """Half-done files may stand for these from now on. Ranges of another version are forgotten."""
+        rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns) for entry in entries]
+        self._many(
+            "DELETE FROM ranges WHERE path = ?1 AND NOT EXISTS"
+            " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND digest IS NULL)",
+            rows,
+            "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL)",
+        )
+
+    def done(self, entry: Entry, digest: bytes) -> None:
+        self.all_done([(entry, digest)])
+
+    def all_done(self, whole: Iterable[tuple[Entry, bytes]]) -> None:
+        """These stand under their names."""
+        rows = [(os.fsencode(one.path), one.size, one.mtime_ns, digest) for one, digest in whole]
+        self._many(
+            "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4)", rows, "DELETE FROM ranges WHERE path = ?1"
+        )
+
+    def drop(self, path: str) -> None:
+        """Nothing of this file is here any more."""
+        row = [(os.fsencode(path),)]
+        self._many("DELETE FROM files WHERE path = ?1", row, "DELETE FROM ranges WHERE path = ?1")
+
+    def known(self, entry: Entry) -> Literal["begun", "done"] | None:
+        """How far this hop itself has come with this very version."""
+        sql = "SELECT digest FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
+        row = self._one(sql, (os.fsencode(entry.path), entry.size, entry.mtime_ns))
+        return None if row is None else "begun" if row[0] is None else "done"
+
+    def range_done(self, path: str, start: int, digest: bytes) -> None:
+        row = [(os.fsencode(path), start, digest)]
+        self._many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?)", row)
+
+    def ranges(self, path: str) -> dict[int, bytes]:
+        """Start → digest of each range that an earlier attempt finished."""
+        with self._lock:
+            rows = self._db.execute("SELECT start, digest FROM ranges WHERE path = ?", (os.fsencode(path),))
+            return dict(rows.fetchall())
+
+    def link_done(self, path: str, target: str) -> None:
+        row = [(os.fsencode(path), os.fsencode(target))]
+        self._many("INSERT OR REPLACE INTO links VALUES (?, ?)", row)
+
+    def folder(self, entry: Entry, *, made: bool) -> None:
+        """A directory whose times are to be set when everything is in it."""
+        row = [(os.fsencode(entry.path), entry.mtime_ns, entry.mode, made)]
+        self._many(
+            "INSERT INTO folders VALUES (?1, ?2, ?3, ?4) ON CONFLICT (path) DO UPDATE"
+            " SET mtime_ns = ?2, mode = ?3, made = max(made, ?4)",
+            row,
+        )
+
+    def half_done(self) -> Iterator[Entry]:
+        """Files that were begun and do not stand yet."""
+        sql = "SELECT path, size, mtime_ns FROM files WHERE digest IS NULL AND path > ?"
+        for path, size, mtime_ns in self._paged(sql):
+            yield Entry("f", os.fsdecode(path), size, mtime_ns)
+
+    def standing(self) -> Iterator[Standing]:
+        sql = "SELECT path, size, mtime_ns, digest FROM files WHERE digest IS NOT NULL AND path > ?"
+        for path, size, mtime_ns, digest in self._paged(sql):
+            yield Standing(os.fsdecode(path), size, mtime_ns, digest)
+
+    def linked(self) -> Iterator[tuple[str, bytes]]:
+        for path, target in self._paged("SELECT path, target FROM links WHERE path > ?"):
+            yield os.fsdecode(path), target
+
+    def folders(self) -> Iterator[tuple[Entry, bool]]:
+        """Each directory, and whether this hop has made it."""
+        for path, mtime_ns, mode, made in self._paged("SELECT * FROM folders WHERE path > ?"):
+            yield Entry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode), bool(made)
+
+    def _paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """All rows by their path, some at a time, so that neither memory nor the lock is held for long."""
+        after, page = b"", self._page(f"{sql.replace('path > ?', 'path >= ?')} ORDER BY path LIMIT 1000", b"")
+        while page:
+            yield from page
+            after = page[-1][0]
+            page = self._page(f"{sql} ORDER BY path LIMIT 1000", after)
+
+    def _page(self, sql: str, after: bytes) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(sql, (after,)).fetchall()
+
+    def _one(self, sql: str, values: tuple[object, ...] = ()) -> tuple[object, ...] | None:
+        with self._lock:
+            found: tuple[object, ...] | None = self._db.execute(sql, values).fetchone()
+            return found
+
+    def _many(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None = None) -> None:
+        with self._lock:
+            self._db.execute("BEGIN")
+            try:
+                self._db.executemany(sql, rows)
+                if then:
+                    width = then.count("?")
+                    self._db.executemany(then, [row[:width] for row in rows])
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise

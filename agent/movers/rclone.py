@@ -1,0 +1,201 @@
+"""rclone as a program of ours: one hop's S3, with credentials that it fetches itself.
+
+It asks for them on loopback, by the interface that AWS's SDKs use in containers, so that no secret is on a
+command line or in a file, and renewal is its own affair.
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+"""
+
+import hmac
+import json
+import os
+import secrets
+import subprocess
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import IO, Any
+
+from agent import about
+from agent.errors import HopError
+from agent.movers.source import LostError
+from events.base import Problem
+from events.commands import Move, S3Route
+from events.locations import S3Location
+from events.views import CredentialsView
+
+REMOTE = "s3"
+STOP_WITHIN = 10.0
+"""Seconds that rclone has to abort an upload before it is killed."""
+_PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_KEPT = ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXY)
+
+Credentials = Callable[[str], CredentialsView]
+
+
+class Rclone:
+    """Runs rclone for one hop; `close` ends whatever still runs."""
+
+    def __init__(self, order: Move, credentials: Credentials) -> None:
+        """HopError if there is no rclone here."""
+        program = about.find_rclone()
+        if program is None:
+            raise HopError(_missing())
+        if not isinstance(order.route, S3Route):
+            raise TypeError(f"{order.hop_id} does not go by S3")
+        self._program = program
+        self._lender = _Lender(lambda: credentials(order.hop_id))
+        self._environment = _environment(order.route) | self._lender.environment
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._closed = False
+
+    def start(
+        self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """Standard output and error are pipes; LostError after `close`."""
+        with self._lock:
+            if self._closed:
+                raise LostError("stopped")
+            process = subprocess.Popen(
+                [self._program, *arguments],
+                env=self._environment | environment,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            self._running.add(process)
+            return process
+
+    def ended(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait for its end; the exit code."""
+        code = process.wait()
+        with self._lock:
+            self._running.discard(process)
+        return code
+
+    def interrupt(self) -> None:
+        """From any thread: whatever runs is asked to end."""
+        with self._lock:
+            for process in self._running:
+                process.terminate()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            running = list(self._running)
+        for process in running:
+            _end(process)
+        self._lender.close()
+
+    def refusal(self) -> Exception | None:
+        """Why there were no credentials, if that was the last answer to rclone."""
+        return self._lender.refusal
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            with suppress(OSError):
+                pipe.close()
+
+
+def remote(place: S3Location) -> str:
+    """As rclone names it."""
+    return f"{REMOTE}:{place.bucket}/{place.prefix}".rstrip("/")
+
+
+def _environment(route: S3Route) -> dict[str, str]:
+    """Its whole environment: no configuration and no account of this host's reaches it."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    section = f"RCLONE_CONFIG_{REMOTE.upper()}_"
+    found = kept | {
+        "RCLONE_CONFIG": "",
+        "RCLONE_USE_JSON_LOG": "true",
+        "RCLONE_LOG_LEVEL": "NOTICE",
+        "RCLONE_USE_SERVER_MODTIME": "true",
+        "RCLONE_LOW_LEVEL_RETRIES": "4",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        f"{section}TYPE": "s3",
+        f"{section}PROVIDER": "Other" if route.endpoint else "AWS",
+        f"{section}ENV_AUTH": "true",
+        f"{section}REGION": route.region,
+        f"{section}NO_CHECK_BUCKET": "true",
+        f"{section}USE_DATA_INTEGRITY_PROTECTIONS": "true",
+    }
+    hosts = [name for name in (kept.get("NO_PROXY"), kept.get("no_proxy")) if name]
+    found["NO_PROXY"] = found["no_proxy"] = ",".join(["127.0.0.1", "localhost", *hosts])
+    if route.endpoint:
+        found |= {f"{section}ENDPOINT": route.endpoint, f"{section}FORCE_PATH_STYLE": "true"}
+    return found
+
+
+class _Lender:
+    """Hands out credentials on loopback, to whoever shows the token."""
+
+    def __init__(self, credentials: Callable[[], CredentialsView]) -> None:
+        self._credentials = credentials
+        self._token = secrets.token_urlsafe(32)
+        self.refusal: Exception | None = None
+        lender = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, body = lender.answer(self.headers.get("Authorization", ""))
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
+                """Nothing: it would go to standard error."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, name="credentials", daemon=True).start()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        port = self._server.server_address[1]
+        return {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{port}/",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._token,
+        }
+
+    def answer(self, token: str) -> tuple[int, bytes]:
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
+            return 403, b"{}"
+        try:
+            lent = self._credentials()
+        except Exception as error:
+            self.refusal = error
+            return 500, json.dumps({"code": "Unavailable", "message": str(error)}).encode()
+        self.refusal = None
+        answer = {
+            "AccessKeyId": lent.access_key_id,
+            "SecretAccessKey": lent.secret_access_key,
+            "Token": lent.session_token,
+            "Expiration": lent.expires_at.isoformat().replace("+00:00", "Z"),
+        }
+        return 200, json.dumps(answer).encode()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _missing() -> Problem:
+    return Problem(
+        code="rclone-missing",
+        message="There is no rclone on this agent's host.",
+        advice="Install rclone 1.66 or newer there; `crosshaul agent doctor` tells when it is found.",
+    )

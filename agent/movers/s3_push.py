@@ -1,0 +1,243 @@
+"""A hop to S3: rclone uploads what this agent reads to it.
+
+rclone is given no path of this host. It asks for each file on loopback, so every name is resolved inside its
+root by the agent itself, as on the lane, and the digest is taken of the very bytes that are uploaded.
+"""
+
+import logging
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import IO
+
+from agent.digests import HopDigest
+from agent.errors import HopError, problem_of, shown
+from agent.listing import Entry, entries
+from agent.movers.base import Outcome, Tally, Watcher, in_thread
+from agent.movers.failures import Failures
+from agent.movers.fetching import StoppedError
+from agent.movers.ledger import Ledger
+from agent.movers.limiter import Limiter
+from agent.movers.rclone import Credentials, Rclone, remote
+from agent.movers.s3_pull import refused
+from agent.movers.s3_words import known_problem, passing_problem, said
+from agent.movers.shelf import Shelf
+from agent.roots import Roots, Tree
+from events.base import Problem
+from events.commands import Move
+from events.locations import AgentLocation, S3Location, base_name
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 500
+"""Listed files that go into the ledger together."""
+_OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
+
+
+class S3Push:
+    def __init__(self, roots: Roots, state: Path, credentials: Credentials) -> None:
+        self._roots = roots
+        self._state = state
+        self._credentials = credentials
+
+    async def move(self, order: Move, tally: Tally, watcher: Watcher) -> Outcome:
+        upload = _Upload(self._roots, self._state, self._credentials, order, tally, watcher)
+        return await in_thread(upload.run, upload.stop)
+
+    async def discard(self, order: Move) -> None:
+        """An object stands whole or not at all; rclone aborts the uploads it has begun when it is ended."""
+
+
+class _Upload:
+    def __init__(
+        self,
+        roots: Roots,
+        state: Path,
+        credentials: Credentials,
+        order: Move,
+        tally: Tally,
+        watcher: Watcher,
+    ) -> None:
+        if not (isinstance(order.source, AgentLocation) and isinstance(order.destination, S3Location)):
+            raise TypeError(f"{order.hop_id} does not go from this host to S3")
+        self._source, self._destination = order.source, order.destination
+        self._roots = roots
+        self._state = state
+        self._credentials = credentials
+        self._order = order
+        self._tally = tally
+        self._watcher = watcher
+        self._failures = Failures()
+        self._stopped = threading.Event()
+        self._rclone: Rclone | None = None
+        self._single = False
+        """Is the source a file?"""
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._rclone:
+            self._rclone.interrupt()
+
+    def run(self) -> Outcome:
+        """HopError, or StoppedError after `stop`."""
+        ledger = Ledger(self._state / "hops" / f"{self._order.hop_id}.db")
+        try:
+            ledger.begin("")  # what is in S3 is rclone's to compare: nothing is known from earlier
+            ledger.begin(str(self._destination))
+            with tempfile.TemporaryFile(dir=self._state) as names:
+                self._list(ledger, names)
+                names.seek(0)
+                self._copy(ledger, names)
+            return self._finish(ledger)
+        finally:
+            ledger.forget()
+
+    def _tree(self) -> Tree:
+        return self._roots.tree(self._source.path, writing=False)
+
+    # --- listing ---
+
+    def _list(self, ledger: Ledger, names: IO[bytes]) -> None:
+        """Note every file, and write its name where rclone reads it."""
+        size = files = 0
+        with self._tree() as tree:
+            self._single = self._is_file(tree)
+            for batch in _batches(self._found(tree)):
+                ledger.begun(batch)
+                names.writelines(self._line(entry) for entry in batch)
+                size, files = size + sum(entry.size for entry in batch), files + len(batch)
+        self._tally.total(size, files)
+
+    def _is_file(self, tree: Tree) -> bool:
+        try:
+            tree.folder("")
+        except NotADirectoryError:
+            return True
+        except OSError as error:
+            raise HopError(problem_of(error, self._source.path)) from error
+        return False
+
+    def _found(self, tree: Tree) -> Iterator[Entry]:
+        """The files; what S3 cannot hold has failed."""
+        try:
+            for entry in entries(tree, self._order.options.symlinks, self._order.selection):
+                if self._stopped.is_set():
+                    raise StoppedError
+                if entry.kind == "f" and "\n" not in entry.path:
+                    yield entry
+                elif entry.kind != "d":
+                    self._failures.add(entry.problem or _not_for_s3(tree.name(entry.path), entry.kind))
+        except OSError as error:
+            raise HopError(problem_of(error, self._source.path)) from error
+
+    def _line(self, entry: Entry) -> bytes:
+        name = entry.path or base_name(self._destination)
+        return name.encode("utf-8", "surrogateescape") + b"\n"
+
+    # --- uploading ---
+
+    def _copy(self, ledger: Ledger, names: IO[bytes]) -> None:
+        with (
+            closing(Rclone(self._order, self._credentials)) as self._rclone,
+            closing(self._shelf(ledger)) as shelf,
+        ):
+            if self._stopped.is_set():
+                raise StoppedError
+            self._watcher.started("s3")
+            process = self._rclone.start(
+                "copy",
+                "shelf:",
+                self._target(),
+                "--files-from-raw=-",
+                "--no-traverse",
+                "--multi-thread-streams=0",
+                "--transfers=4",
+                *_OVERWRITE[self._order.options.overwrite],
+                stdin=names,
+                RCLONE_CONFIG_SHELF_TYPE="http",
+                RCLONE_CONFIG_SHELF_URL=shelf.url,
+                RCLONE_USE_SERVER_MODTIME="false",
+            )
+            errors = _errors(process)
+            code = self._rclone.ended(process)
+            if self._stopped.is_set():
+                raise StoppedError
+            if code:
+                self._explain(ledger, errors)
+
+    def _shelf(self, ledger: Ledger) -> Shelf:
+        limiter = Limiter(self._order.options.bandwidth_limit, self._stopped)
+        single = base_name(self._destination) if self._single else None
+        return Shelf(self._tree, ledger, limiter, self._tally, self._failures, single)
+
+    def _target(self) -> str:
+        """The directory, in rclone's words: of a single file the one it is to stand in."""
+        where = remote(self._destination)
+        return where.rpartition("/")[0] if self._single else where
+
+    def _explain(self, ledger: Ledger, errors: list[bytes]) -> None:
+        """Of single files in the list of failures; HopError for what is about none of them."""
+        if self._rclone and (refusal := self._rclone.refusal()):
+            raise _final(refused(refusal)) from refusal
+        about = {path: words for words, path in said(errors) if path}
+        for path, words in about.items():
+            name = str(self._destination) if self._single else f"{self._destination}{path}"
+            self._failures.add(known_problem(words, name) or passing_problem(words, name))
+            ledger.drop("" if self._single else path)
+        if not self._failures.total:
+            words = " ".join(words for words, _ in said(errors))
+            raise HopError(
+                known_problem(words, self._destination) or passing_problem(words, self._destination)
+            )
+
+    def _finish(self, ledger: Ledger) -> Outcome:
+        """Files that rclone did not ask for stood in S3 already, unless they failed."""
+        total, arrived = HopDigest(), 0
+        for one in ledger.standing():
+            total.add("f", one.path, one.size, one.digest)
+            arrived += 1
+        if self._failures.total:
+            raise self._failures.summed(arrived)
+        for entry in ledger.half_done():
+            self._tally.unchanged(entry.size)
+        return Outcome(total.hex())
+
+
+def _batches(found: Iterator[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    for entry in found:
+        batch.append(entry)
+        if len(batch) == AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _errors(process: subprocess.Popen[bytes]) -> list[bytes]:
+    """What rclone says, until it ends: the last lines of it."""
+    lines: list[bytes] = []
+    for line in process.stderr or []:
+        lines = [*lines[-999:], line]
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+    return lines
+
+
+def _final(error: Exception) -> HopError:
+    """A push has no second way: what would be waited for ends the attempt, to be tried again."""
+    if isinstance(error, HopError):
+        return error
+    return HopError(passing_problem(str(error), "the upload"))
+
+
+def _not_for_s3(name: str, kind: str) -> Problem:
+    if kind == "l":
+        message, advice = "is a symbolic link, which S3 cannot hold", "Choose --symlinks follow or skip."
+    else:
+        message, advice = "has a line break in its name", "Rename it."
+    return Problem(code="not-for-s3", message=f"{shown(name)} {message}.", advice=advice, path=shown(name))

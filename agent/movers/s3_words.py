@@ -1,0 +1,58 @@
+"""What rclone says of S3, as problems in our words."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+from events.base import Problem
+from events.locations import S3Location
+
+DIRECTORY_NOT_FOUND = 3
+"""rclone's exit code. https://rclone.org/docs/#exit-code"""
+
+_DENIED = ("AccessDenied", "Access Denied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
+_MISSING = ("NoSuchBucket", "NoSuchKey", "directory not found", "object not found")
+_SKEW = ("RequestTimeTooSkewed",)
+_OVERWRITE = ("immutable file modified",)
+
+
+def said(lines: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
+    """Each error in rclone's JSON log: its words, and the object it is about."""
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("level") in {"error", "critical", "emergency"}:
+            yield str(entry.get("msg", "")), entry.get("object")
+
+
+def known_problem(words: str, place: S3Location | str) -> Problem | None:
+    """The problem that another try would meet again; None for what may pass."""
+    for marks, code, message, advice in _TABLE:
+        if any(mark in words for mark in marks):
+            return Problem(code=code, message=message.format(place=place), advice=advice, path=str(place))
+    return None
+
+
+def passing_problem(words: str, place: S3Location | str) -> Problem:
+    return Problem(
+        code="s3-failed",
+        message=f"S3 could not be used for {place}: {_short(words)}.",
+        advice="It is tried again by itself. If this repeats, see the agent's log.",
+        path=str(place),
+        retryable=True,
+    )
+
+
+_TABLE = (
+    (_DENIED, "s3-denied", "S3 does not let this agent use {place}.",
+     "Name the bucket when the control plane is deployed (-c buckets=…), and see the bucket's own policy."),
+    (_MISSING, "source-missing", "{place} is not there.", "See that bucket and prefix are right."),
+    (_SKEW, "clock-skew", "S3 refuses this host because of its clock.", "Set the clock: timedatectl status."),
+    (_OVERWRITE, "destination-exists", "{place} is there already and differs from what was to be written.",
+     "Move it away, or choose another --overwrite."),
+)  # fmt: skip
+
+
+def _short(words: str) -> str:
+    return words.strip().splitlines()[0][:300].rstrip(".") if words.strip() else "it gave no reason"

@@ -1,0 +1,174 @@
+"""Where a pull gets its bytes from: the door between the pipeline and a lane, a disk, or S3."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.digests import CHUNK
+from agent.errors import problem_of
+from agent.lane import wire
+from agent.listing import Entry, Symlinks, entries, open_source
+from agent.roots import Tree
+from events.base import Problem
+
+Sink = Callable[[memoryview], None]
+"""Takes the next bytes; raises no OSError, which would be taken for the source's."""
+
+
+class LostError(Exception):
+    """The way to the source broke, or does not stand yet; what was asked for can be asked for again."""
+
+
+class FileError(Exception):
+    """This one file cannot be had; the rest can."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+_NO_BYTES = memoryview(b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A small file, whole; without bytes if it cannot be had."""
+
+    entry: Entry
+    data: memoryview = _NO_BYTES
+    digest: bytes | None = None
+    """As the source computed it; None where nothing lies between the source's disk and us."""
+    problem: Problem | None = None
+
+
+class Reader(Protocol):
+    """One connection; for one thread at a time."""
+
+    def range(self, entry: Entry, start: int, length: int, sink: Sink) -> bytes | None:
+        """Give the bytes to `sink`, piece by piece; the digest as in `Packed`. LostError, FileError."""
+
+    def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+        """Each of them, in this order. LostError."""
+
+    def interrupt(self) -> None:
+        """From any thread: whoever is reading gets LostError."""
+
+    def close(self) -> None: ...
+
+
+class Source(Protocol):
+    """One hop's source."""
+
+    streams: int
+    """Connections that serve it well."""
+    pack_files: int
+    """How many small files are well asked for at once."""
+
+    def connect(self) -> str:
+        """Make sure that it is there; how, in words for people. LostError, HopError."""
+
+    def entries(self, selection: tuple[str, ...] | None) -> Iterator[Entry]:
+        """What there is. HopError if there is nothing to begin with; LostError before its end."""
+
+    def reader(self) -> Reader:
+        """Another connection. LostError."""
+
+    def interrupt(self) -> None:
+        """From any thread: whoever lists gets LostError."""
+
+    def close(self) -> None: ...
+
+
+def changed(path: str) -> FileError:
+    return FileError(
+        Problem(code="source-changed", message=f"{path} changed while it was being read.", path=path)
+    )
+
+
+class LocalSource:
+    """A place on this very host."""
+
+    pack_files = wire.PACK_FILES
+
+    def __init__(self, tree: Callable[[], Tree], symlinks: Symlinks) -> None:
+        """`tree` makes one for each thread; HopError if the path is outside the roots."""
+        self._tree = tree
+        self._symlinks: Symlinks = symlinks
+        self.streams = min(4, os.cpu_count() or 1)
+
+    def connect(self) -> str:
+        self._tree().close()
+        return "local"
+
+    def entries(self, selection: tuple[str, ...] | None) -> Iterator[Entry]:
+        with self._tree() as tree:
+            yield from entries(tree, self._symlinks, selection)
+
+    def reader(self) -> "LocalReader":
+        return LocalReader(self._tree())
+
+    def interrupt(self) -> None:
+        """Nothing here waits for anyone."""
+
+    def close(self) -> None: ...
+
+
+class LocalReader:
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._interrupted = False
+
+    def range(self, entry: Entry, start: int, length: int, sink: Sink) -> bytes | None:
+        descriptor = self._open(entry)
+        buffer, end = memoryview(bytearray(min(CHUNK, length))), start + length
+        try:
+            while start < end:
+                if self._interrupted:
+                    raise LostError("interrupted")
+                count = os.preadv(descriptor, [buffer[: end - start]], start)
+                if not count:
+                    raise changed(self._tree.name(entry.path))
+                sink(buffer[:count])
+                start += count
+            self._must_be(descriptor, entry)
+        except OSError as error:
+            raise FileError(problem_of(error, self._tree.name(entry.path))) from error
+        finally:
+            os.close(descriptor)
+        return None
+
+    def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+        for entry in wanted:
+            try:
+                yield Packed(entry, memoryview(self._whole(entry)))
+            except FileError as error:
+                yield Packed(entry, problem=error.problem)
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+
+    def close(self) -> None:
+        self._tree.close()
+
+    def _whole(self, entry: Entry) -> bytes:
+        pieces = bytearray()
+        self.range(entry, 0, entry.size, pieces.extend)
+        return bytes(pieces)
+
+    def _open(self, entry: Entry) -> int:
+        try:
+            descriptor = open_source(self._tree, entry.path)
+        except OSError as error:
+            raise FileError(problem_of(error, self._tree.name(entry.path))) from error
+        try:
+            self._must_be(descriptor, entry)
+        except FileError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _must_be(self, descriptor: int, entry: Entry) -> None:
+        found = os.fstat(descriptor)
+        if (found.st_size, found.st_mtime_ns) != (entry.size, entry.mtime_ns):
+            raise changed(self._tree.name(entry.path))
