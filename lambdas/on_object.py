@@ -54,7 +54,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     with processor(records=event["Records"], handler=read, lambda_context=context):
         outcomes = processor.process()
-    messages = {record.message_id: arrival for status, arrival, record in outcomes if status == "success"}
+    arrived = zip(event["Records"], outcomes, strict=True)
+    messages = {record["messageId"]: found for record, (status, found, _) in arrived if status == "success"}
     failures = wiring.arrivals().arrived(list(dict.fromkeys(messages.values())))
     failed = {arrival for failure in failures for arrival in failure.arrivals}
     answer = processor.response()
