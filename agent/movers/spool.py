@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -90,4 +91,4 @@ def _plain(entry: Entry) -> tuple[object, ...]:
 
 def _entry(plain: tuple[Any, ...]) -> Entry:
     problem = plain[7]
-    return Entry(*plain[:7], problem=Problem.model_validate(problem) if problem else None)
+    return replace(Entry(*plain[:7]), problem=Problem.model_validate(problem) if problem else None)
