@@ -17,6 +17,7 @@ from typing import Any
 
 from infra import REPOSITORY
 from infra.local import processes
+from infra.local.saved_state import forget_stream_positions
 
 PROGRAM = REPOSITORY / ".crosshaul/cloud-env/bin/ministack"
 REGION = "us-east-1"
@@ -60,6 +61,7 @@ def start(home: Path, patience: float = 60) -> Cloud:
     folder.mkdir(parents=True, exist_ok=True)
     port, mqtt_port = _ports(folder)
     born = _born(folder)
+    forget_stream_positions(folder / "state")
     pid = _spawn(folder, port, mqtt_port)
     facts = {"pid": pid, "port": port, "mqtt_port": mqtt_port, "born": born}
     (folder / "cloud.json").write_text(json.dumps(facts))

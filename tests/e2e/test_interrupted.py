@@ -100,3 +100,6 @@ def test_the_control_plane_may_go_away_in_the_middle(fleet: Fleet) -> None:
 
     ended = fleet.until_ended(moving, patience=180)
     assert ended["state"] == "succeeded", ended["problem"]
+
+    next_one = fleet.copy("server-b:/data/cloudless/", "server-d:/backup/cloudless/")
+    assert fleet.until_ended(next_one, patience=40)["state"] == "succeeded"
