@@ -1,0 +1,69 @@
+"""Digests, xxh3-128 throughout: of a range, of a file, of all that a hop moved.
+
+A file's digest is that of its bytes; of a file longer than `RANGE` it is that of its ranges' digests, one
+after the other, so that ranges can arrive in any order and on several connections. A hop's digest is the sum,
+modulo 2^128, of the digests of one line for each thing moved: the order of arrival does not matter to it,
+and two hops of the same tree have the same.
+"""
+
+import os
+import threading
+from collections.abc import Iterable
+
+import xxhash
+
+MIB = 1024 * 1024
+RANGE = 32 * MIB
+"""Bytes of a range; every one of a file but the last."""
+CHUNK = MIB
+DIGEST_SIZE = 16
+
+digest_of = xxhash.xxh3_128_digest
+"""bytes → 16 bytes."""
+
+
+def ranges_of(size: int) -> list[tuple[int, int]]:
+    """Start and length of each range; an empty file has one that is empty."""
+    return [(start, min(RANGE, size - start)) for start in range(0, max(size, 1), RANGE)]
+
+
+def file_digest(range_digests: Iterable[bytes]) -> bytes:
+    """A file's digest from its ranges', in their order."""
+    digests = list(range_digests)
+    return digests[0] if len(digests) == 1 else digest_of(b"".join(digests))
+
+
+def range_digest(descriptor: int, start: int, length: int) -> bytes:
+    """Read it anew; a file that has become shorter gives another digest."""
+    state, buffer = xxhash.xxh3_128(), bytearray(CHUNK)
+    view, end = memoryview(buffer), start + length
+    while start < end:
+        count = os.preadv(descriptor, [view[: min(CHUNK, end - start)]], start)
+        if not count:
+            break
+        state.update(view[:count])
+        start += count
+    return state.digest()
+
+
+def read_digest(descriptor: int, size: int) -> bytes:
+    """A whole file's digest, read from its beginning."""
+    return file_digest(range_digest(descriptor, start, length) for start, length in ranges_of(size))
+
+
+class HopDigest:
+    """The sum over everything that was moved, added to from any thread."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+        self._lock = threading.Lock()
+
+    def add(self, kind: str, path: str, size: int, digest: bytes) -> None:
+        """One thing: `f` with its bytes' digest, `l` with its target's, `d` with none."""
+        line = b"\0".join([kind.encode(), os.fsencode(path), str(size).encode(), digest])
+        value = int.from_bytes(digest_of(line))
+        with self._lock:
+            self._sum = (self._sum + value) % (1 << 128)
+
+    def hex(self) -> str:
+        return f"{self._sum:032x}"

@@ -1,0 +1,62 @@
+"""What can go wrong with a hop, as one exception that carries the words people read."""
+
+import errno
+import os
+from collections.abc import Sequence
+
+from events.base import Problem
+
+
+class HopError(Exception):
+    """The hop, or one attempt at it, ends here.
+
+    `failures` are single files that did not arrive; `failures_total` counts them all.
+    """
+
+    def __init__(self, problem: Problem, failures: Sequence[Problem] = (), failures_total: int = 0) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+        self.failures = tuple(failures)
+        self.failures_total = max(failures_total, len(self.failures))
+
+
+def shown(path: str) -> str:
+    """A path that can be sent and printed: bytes that are not UTF-8 as \\xff."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def is_fatal(error: OSError) -> bool:
+    """Would every further file fail alike?"""
+    return error.errno in _FULL | {errno.EROFS, errno.EIO}
+
+
+_WORDS: dict[int, tuple[str, str, str]] = {
+    errno.ENOENT: ("source-missing", "is not there", "See that the path is right, with `crosshaul browse`."),
+    errno.EACCES: ("permission-denied", "is not open to the agent's user", "Give that user access to it."),
+    errno.EPERM: ("permission-denied", "is not open to the agent's user", "Give that user access to it."),
+    errno.ENOSPC: ("destination-full", "has no room left", "Free some space; it goes on by itself."),
+    errno.EDQUOT: ("destination-full", "is over its quota", "Free some space; it goes on by itself."),
+    errno.EROFS: ("destination-read-only", "is on a read-only file system", "Mount it for writing."),
+    errno.ENAMETOOLONG: ("name-too-long", "has a name too long for that file system", "Shorten the name."),
+    errno.ENOTDIR: ("not-a-directory", "is no directory", "Name the file without a slash at its end."),
+    errno.EISDIR: ("is-a-directory", "is a directory where a file should be", "Move it away or rename one."),
+    errno.EEXIST: ("in-the-way", "is in the way", "Move it away or rename one."),
+    errno.ENOTEMPTY: ("in-the-way", "is in the way", "Move it away or rename one."),
+    errno.ELOOP: ("outside-roots", "leads through a symbolic link", "Name a path without links."),
+    errno.EXDEV: ("outside-roots", "leads out of the root", "Name a path inside one of the agent's roots."),
+}
+_RETRYABLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ESTALE}
+
+
+def problem_of(error: OSError, path: str) -> Problem:
+    """An operating system's error about a path, in words."""
+    number = error.errno or errno.EIO
+    general = ("io-error", f"cannot be used: {os.strerror(number)}", "See the host's own log.")
+    code, words, advice = _WORDS.get(number, general)
+    name = shown(path)
+    return Problem(
+        code=code, message=f"{name} {words}.", advice=advice, path=name, retryable=number in _RETRYABLE
+    )

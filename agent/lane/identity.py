@@ -1,0 +1,61 @@
+"""The agent's lane certificate: self-signed, ten years, known to others by exactly its bytes."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+LIFE = timedelta(days=3650)
+KEY, CERTIFICATE = "lane.key", "lane.pem"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Where key and certificate are."""
+
+    key: Path
+    certificate: Path
+
+
+def load(folder: Path) -> Identity:
+    return Identity(folder / KEY, folder / CERTIFICATE)
+
+
+def ensure(folder: Path) -> Identity:
+    """The identity in `folder`, made if it is not there; the key can be read by its owner only."""
+    found = load(folder)
+    if not (found.key.exists() and found.certificate.exists()):
+        _make(found)
+    return found
+
+
+def _make(identity: Identity) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crosshaul lane")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + LIFE)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    _write(identity.key, pem)
+    _write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _write(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)

@@ -1,0 +1,71 @@
+"""What is said on the lane: HTTP/1.1 over TLS 1.3, POST with a JSON body, the hop token as bearer.
+
+POST /hops/HOP/manifest  {"symlinks", "selection"}           → one JSON array a line; last ["end", count]
+POST /hops/HOP/range     {"path", "size", "mtime_ns",
+                          "start", "length"}                 → the bytes, then their digest
+POST /hops/HOP/pack      {"files": [[path, size, mtime_ns]]} → for each: state, digest, the bytes if `OK`
+
+What is refused is said as problem details. Paths are JSON with only ASCII in it, so that names which are not
+UTF-8 (as Python's surrogates) come through unharmed.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from agent.digests import DIGEST_SIZE, MIB
+from agent.listing import Entry
+from events.base import Problem
+
+SMALL = MIB
+"""Bytes; files up to this size travel in packs."""
+PACK_BYTES = 8 * MIB
+PACK_FILES = 512
+"""A pack is full when it has one or the other; a source holds it in memory."""
+MAX_BODY = 4 * MIB
+
+OK, CHANGED, MISSING, UNREADABLE = b"\0", b"\1", b"\2", b"\3"
+"""What became of a file of a pack."""
+HEAD_SIZE = 1 + DIGEST_SIZE
+
+END = "end"
+
+
+def dump(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def entry_line(entry: Entry) -> bytes:
+    problem = entry.problem.model_dump() if entry.problem else None
+    fields = [entry.kind, entry.path, entry.size, entry.mtime_ns, entry.mode, entry.sparse, entry.target]
+    return dump([*fields, problem] if problem else fields) + b"\n"
+
+
+class Misbehaviour(ValueError):  # noqa: N818  # of the other side
+    """The source said something that no source of ours says."""
+
+
+def read_entry(fields: Any) -> Entry:
+    """The entry, whose path is certainly below the place. Misbehaviour if it would not be."""
+    try:
+        kind, path, size, mtime_ns, mode, sparse, target, *rest = fields
+        problem = Problem.model_validate(rest[0]) if rest else None
+        entry = Entry(kind, path, int(size), int(mtime_ns), int(mode) & 0o7777, bool(sparse), target, problem)
+    except (TypeError, ValueError) as error:
+        raise Misbehaviour("an entry of its manifest has another shape") from error
+    if kind not in {"f", "d", "l", "!"} or entry.size < 0 or not isinstance(target, str):
+        raise Misbehaviour("an entry of its manifest is of no known kind")
+    if not is_inside(path):
+        raise Misbehaviour("a path of its manifest leads somewhere else")
+    return entry
+
+
+def is_inside(path: Any) -> bool:
+    """Is it the place itself, or a plain way down from it?"""
+    if path == "":
+        return True
+    return isinstance(path, str) and "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
+
+
+def pack_request(entries: Iterable[Entry]) -> bytes:
+    return dump({"files": [[entry.path, entry.size, entry.mtime_ns] for entry in entries]})
