@@ -2,18 +2,21 @@ import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { goesOn } from "../actions";
 import { useTransfer } from "../api/queries";
 import { useNow } from "../clock";
+import { actor } from "../format/names";
 import { bytes, count } from "../format/sizes";
 import { type Heard, progressOf, summed } from "../live/merge";
 import { useLive } from "../live/useLive";
 import { HopProblem, ProblemAlert } from "../parts/ProblemAlert";
 import { ProgressLine } from "../parts/ProgressLine";
-import { Name, Place, State, When } from "../parts/text";
+import { Place, State, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
+import { href } from "../router";
 import type { Options, Transfer } from "../types";
 import { HopPanel } from "./transfer/HopPanel";
 import { Steering } from "./transfer/Steering";
@@ -24,27 +27,33 @@ export default function TransferPage({ transferId }: { transferId: string }) {
   const transfer = asked.data;
   const active = transfer !== undefined && goesOn(transfer.state) && transfer.state !== "paused";
   const { heard, connected } = useLive(transferId, active);
+  const trouble = asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />;
+  if (!transfer) return trouble || <Waiting what="the transfer" />;
   return (
     <SpaceBetween size="l">
-      {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
-      {asked.isPending && <Waiting what="the transfer" />}
-      {transfer && (
-        <>
-          <Header
-            variant="h1"
-            description={<span className="mono">{transfer.transfer_id}</span>}
-            actions={<Steering transfer={transfer} />}
-          >
-            <State of={transfer.state} /> <Title transfer={transfer} />
-          </Header>
-          {transfer.problem && !transfer.hops.some((hop) => hop.problem) && (
-            <HopProblem problem={transfer.problem} />
-          )}
-          <Overview transfer={transfer} heard={heard} live={active ? connected : null} />
-          <Hops transfer={transfer} heard={heard} />
-          <Timeline moments={transfer.timeline} />
-        </>
+      {trouble}
+      <Header
+        variant="h1"
+        description={<Beneath transfer={transfer} />}
+        actions={<Steering transfer={transfer} />}
+      >
+        <Title transfer={transfer} />
+      </Header>
+      {transfer.problem && !transfer.hops.some((hop) => hop.problem) && (
+        <HopProblem problem={transfer.problem} />
       )}
+      <Overview transfer={transfer} heard={heard} live={active ? connected : null} />
+      <Hops transfer={transfer} heard={heard} />
+      <Timeline moments={transfer.timeline} />
+    </SpaceBetween>
+  );
+}
+
+function Beneath({ transfer }: { transfer: Transfer }) {
+  return (
+    <SpaceBetween direction="horizontal" size="s">
+      <State of={transfer.state} />
+      <span className="mono">{transfer.transfer_id}</span>
     </SpaceBetween>
   );
 }
@@ -98,15 +107,27 @@ function Ear({ live }: { live: boolean }) {
 function facts(transfer: Transfer) {
   const { template_id, selection_count, ended_at } = transfer;
   return [
-    { label: "Asked by", value: <Name>{transfer.created_by}</Name> },
+    { label: "Asked by", value: <bdi className="name">{actor(transfer.created_by)}</bdi> },
     { label: "Asked for", value: <When at={transfer.created_at} /> },
     { label: "Ended", value: ended_at ? <When at={ended_at} /> : "–" },
-    { label: "Order", value: transfer.shape === "chain" ? "Chain: one after the other" : "Fan-out" },
-    ...(template_id ? [{ label: "Template", value: template_id }] : []),
+    ...(transfer.destinations.length > 1 ? [{ label: "Order", value: ORDER[transfer.shape] }] : []),
+    ...(template_id
+      ? [
+          {
+            label: "Template",
+            value: <Link href={href("templates", template_id, "edit")}>{template_id}</Link>,
+          },
+        ]
+      : []),
     ...(selection_count ? [{ label: "Objects gathered", value: count(selection_count) }] : []),
     { label: "Options", value: optionWords(transfer.options) },
   ];
 }
+
+const ORDER: Record<Transfer["shape"], string> = {
+  chain: "Chain: one after the other",
+  fan_out: "Fan-out: all at once",
+};
 
 /** The options that matter, in words. */
 function optionWords(options: Options): string {

@@ -160,7 +160,7 @@ type Column = TableProps.ColumnDefinition<TransferSummary>;
 const STATE: Column = {
   id: "state",
   header: "State",
-  minWidth: 130,
+  minWidth: 165,
   cell: ({ state }) => <State of={state} />,
 };
 
@@ -187,7 +187,7 @@ const PROGRESS: Column = {
 const BY: Column = {
   id: "by",
   header: "Asked by",
-  minWidth: 130,
+  minWidth: 190,
   cell: ({ created_by, template_id }) => <Name>{template_id ? `template ${template_id}` : created_by}</Name>,
 };
 

@@ -11,8 +11,15 @@ export function Name({ children }: { children: string }) {
   return <bdi className="name">{shown(children)}</bdi>;
 }
 
+/** Where files are; an agent's name is never broken at its dashes. */
 export function Place({ at }: { at: Location }) {
-  return <Name>{locationText(at)}</Name>;
+  const [text, start] = [locationText(at), at.kind === "agent" ? at.agent_id.length + 1 : 0];
+  return (
+    <bdi className="name">
+      <span className="whole">{shown(text.slice(0, start))}</span>
+      {shown(text.slice(start))}
+    </bdi>
+  );
 }
 
 /** A moment in the viewer's zone; UTC on hover. */

@@ -7,6 +7,7 @@ import type { Api } from "../api/client";
 import type { Settings } from "../config";
 import { type Notice, type Surroundings, SurroundingsContext } from "../context";
 import { shown } from "../format/names";
+import { useNarrow } from "../media";
 import { NotFoundPage } from "../pages/NotFound";
 import { Waiting } from "../parts/Waiting";
 import { href, type Route, useRoute } from "../router";
@@ -47,8 +48,8 @@ export default function Console({ settings, session, api, claims }: Props) {
   );
   return (
     <SurroundingsContext.Provider value={here}>
-      <Top settings={settings} session={session} claims={claims} />
-      <Frame notices={notices} />
+      <Top session={session} claims={claims} />
+      <Frame notices={notices} stage={settings.stage} />
     </SurroundingsContext.Provider>
   );
 }
@@ -63,14 +64,14 @@ function withNotice(
   return [{ ...notice, id, dismissible: true, dismissLabel: "Dismiss", onDismiss }, ...all].slice(0, 3);
 }
 
-function Top({ settings, session, claims }: Omit<Props, "api">) {
+function Top({ session, claims }: Pick<Props, "session" | "claims">) {
   const role = roleOf(claims.groups);
   return (
     <div id="top">
       <TopNavigation
         identity={{
           href: href("transfers"),
-          title: `Crosshaul · ${settings.stage}`,
+          title: "Crosshaul",
           logo: { src: "./favicon.svg", alt: "" },
         }}
         utilities={[
@@ -88,7 +89,13 @@ function Top({ settings, session, claims }: Omit<Props, "api">) {
   );
 }
 
-function Frame({ notices }: { notices: FlashbarProps.MessageDefinition[] }) {
+interface FrameProps {
+  notices: FlashbarProps.MessageDefinition[];
+  stage: string;
+}
+
+function Frame({ notices, stage }: FrameProps) {
+  const [open, setOpen] = useState(!useNarrow());
   const route = useRoute();
   const { page, type, title } = pageOf(route);
   const section = href(route.path[0] ?? "transfers");
@@ -101,8 +108,16 @@ function Frame({ notices }: { notices: FlashbarProps.MessageDefinition[] }) {
       headerSelector="#top"
       toolsHide
       contentType={type}
-      navigation={<SideNavigation activeHref={section} items={SECTIONS} />}
-      navigationWidth={200}
+      navigation={
+        <SideNavigation
+          header={{ text: `Stage: ${stage}`, href: href("transfers") }}
+          activeHref={section}
+          items={SECTIONS}
+        />
+      }
+      navigationOpen={open}
+      onNavigationChange={({ detail }) => setOpen(detail.open)}
+      navigationWidth={240}
       notifications={<Flashbar items={notices} stackItems={notices.length > 1} />}
       content={<Suspense fallback={<Waiting what="the page" />}>{page}</Suspense>}
     />

@@ -30,18 +30,17 @@ const NAME: Column = {
 
 const STATUS: Column = {
   id: "status",
-  header: "Status",
+  header: "Status, last heartbeat",
   sortingField: "status",
-  minWidth: 110,
-  cell: ({ status }) => <State of={status} />,
-};
-
-const HEARTBEAT: Column = {
-  id: "heartbeat",
-  header: "Last heartbeat",
-  sortingField: "last_heartbeat",
   minWidth: 130,
-  cell: ({ last_heartbeat }) => (last_heartbeat ? <When at={last_heartbeat} relative /> : "never"),
+  cell: ({ status, last_heartbeat }) => (
+    <>
+      <State of={status} />
+      <Box color="text-body-secondary" fontSize="body-s">
+        {last_heartbeat ? <When at={last_heartbeat} relative /> : "never heard from"}
+      </Box>
+    </>
+  ),
 };
 
 const ROOTS: Column = {
@@ -77,12 +76,17 @@ const VERSION: Column = {
 /** The table's columns: on a phone everything in one. `onRemove` is null for who may not. */
 export function columns(narrow: boolean, onRemove: OnRemove): Column[] {
   if (narrow) return [stacked(onRemove)];
-  const all = [NAME, STATUS, ROOTS, RUNNING, HEARTBEAT, TAGS, VERSION];
+  const all = [NAME, STATUS, ROOTS, RUNNING, TAGS, VERSION];
   return onRemove ? [...all, removal(onRemove)] : all;
 }
 
 function removal(onRemove: NonNullable<OnRemove>): Column {
-  return { id: "remove", header: "Actions", cell: (agent) => <Remove agent={agent} onRemove={onRemove} /> };
+  return {
+    id: "remove",
+    header: "Actions",
+    minWidth: 115,
+    cell: (agent) => <Remove agent={agent} onRemove={onRemove} />,
+  };
 }
 
 function stacked(onRemove: OnRemove): Column {
@@ -93,9 +97,7 @@ function stacked(onRemove: OnRemove): Column {
     cell: (agent) => (
       <SpaceBetween size="xxs">
         {NAME.cell(agent)}
-        <div>
-          {STATUS.cell(agent)} · {HEARTBEAT.cell(agent)}
-        </div>
+        <div>{STATUS.cell(agent)}</div>
         <div>{ROOTS.cell(agent)}</div>
         <Tags tags={agent.tags} />
         {onRemove && <Remove agent={agent} onRemove={onRemove} />}

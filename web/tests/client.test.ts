@@ -1,0 +1,140 @@
+import { describe, expect, it, vi } from "vitest";
+import { createApi } from "../src/api/client";
+import { createWish } from "../src/api/idempotency";
+import { ApiProblem, asProblem, errorAt } from "../src/api/problem";
+import { everyPage } from "../src/api/queries";
+import type { Session } from "../src/session/session";
+import { problemDetails } from "./samples";
+
+const URL = "https://api.example.org/v1";
+
+function fakeSession(): Session & { ended: string[] } {
+  const ended: string[] = [];
+  return {
+    ended,
+    snapshot: () => ({ claims: null, ending: null }),
+    subscribe: () => () => undefined,
+    begin: () => undefined,
+    token: async () => "first",
+    freshToken: async () => "second",
+    end: (why) => ended.push(why),
+  };
+}
+
+function answering(...answers: (Response | Error)[]) {
+  return vi.fn<typeof fetch>(async () => {
+    const next = answers.shift();
+    if (next instanceof Response) return next;
+    throw next;
+  });
+}
+
+const json = (status: number, body: unknown) => new Response(JSON.stringify(body), { status });
+
+async function thrown(call: Promise<unknown>): Promise<ApiProblem> {
+  const error = await call.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(ApiProblem);
+  return error as ApiProblem;
+}
+
+describe("a request", () => {
+  it("carries token, query and body, and never cookies", async () => {
+    const fetcher = answering(json(200, { ok: true }));
+    const api = createApi(URL, fakeSession(), fetcher);
+    expect(await api.get("/transfers", { status: "running", agent: null, after: "" })).toEqual({ ok: true });
+    const [address, init] = fetcher.mock.calls[0] ?? [];
+    expect(address).toBe(`${URL}/transfers?status=running`);
+    expect(init).toMatchObject({
+      method: "GET",
+      credentials: "omit",
+      headers: { Authorization: "Bearer first" },
+    });
+  });
+
+  it("is sent again once with a fresh token when the old one is refused", async () => {
+    const fetcher = answering(json(401, {}), json(202, { id: 1 }));
+    const session = fakeSession();
+    const api = createApi(URL, session, fetcher);
+    expect(await api.post("/transfers", {}, "key-1")).toEqual({ id: 1 });
+    const keys = fetcher.mock.calls.map(([, init]) => new Headers(init?.headers).get("Idempotency-Key"));
+    expect(keys).toEqual(["key-1", "key-1"]);
+    expect(session.ended).toEqual([]);
+  });
+
+  it("ends the session when the fresh token is refused, too", async () => {
+    const session = fakeSession();
+    const api = createApi(URL, session, answering(json(401, {}), json(401, problemDetails())));
+    expect((await thrown(api.get("/agents"))).status).toBe(401);
+    expect(session.ended).toEqual(["expired"]);
+  });
+
+  it("may be answered with nothing", async () => {
+    const api = createApi(URL, fakeSession(), answering(new Response(null, { status: 204 })));
+    await expect(api.remove("/agents/server-b")).resolves.toBeUndefined();
+  });
+});
+
+describe("an error", () => {
+  it("says what the API said", async () => {
+    const api = createApi(URL, fakeSession(), answering(json(404, problemDetails())));
+    const problem = await thrown(api.get("/agents/server-x"));
+    expect(problem).toMatchObject({
+      status: 404,
+      code: "agent-unknown",
+      detail: "no agent is called server-x",
+      advice: "See `crosshaul agents` for those that are known.",
+    });
+    expect(errorAt(problem, "destinations.0")).toBe("no such agent");
+    expect(errorAt(problem, "destinations.01")).toBe("");
+    expect(problem.passing).toBe(false);
+  });
+
+  it("without problem details is still a problem", async () => {
+    const api = createApi(URL, fakeSession(), answering(new Response("<html>", { status: 502 })));
+    expect(await thrown(api.get("/agents"))).toMatchObject({ status: 502, passing: true });
+  });
+
+  it("of the network says so", async () => {
+    const api = createApi(URL, fakeSession(), answering(new TypeError("failed to fetch")));
+    const problem = await thrown(api.get("/agents"));
+    expect(problem).toMatchObject({ status: 0, passing: true, title: "The API cannot be reached" });
+  });
+
+  it("is also an answer that is no JSON", async () => {
+    const api = createApi(URL, fakeSession(), answering(new Response("<html>", { status: 200 })));
+    expect((await thrown(api.get("/agents"))).title).toBe("The API's answer is not JSON");
+  });
+
+  it("of this page is a problem as well", () => {
+    expect(asProblem(new RangeError("oh"))).toMatchObject({ detail: "oh" });
+  });
+});
+
+describe("a wish", () => {
+  it("keeps its key until it is granted", () => {
+    const wish = createWish();
+    const key = wish.keyFor({ source: "a:/x" });
+    expect(key).toMatch(/^[0-9a-f]{32}$/);
+    expect(wish.keyFor({ source: "a:/x" })).toBe(key);
+    wish.granted();
+    expect(wish.keyFor({ source: "a:/x" })).not.toBe(key);
+  });
+
+  it("has a new key when it changes", () => {
+    const wish = createWish();
+    expect(wish.keyFor({ source: "a:/x" })).not.toBe(wish.keyFor({ source: "a:/y" }));
+  });
+});
+
+it("reads a list to its end", async () => {
+  const fetcher = answering(json(200, { agents: [1, 2], next: "n" }), json(200, { agents: [3], next: null }));
+  const api = createApi(URL, fakeSession(), fetcher);
+  expect(await everyPage(api, "/agents", "agents")).toEqual([1, 2, 3]);
+  expect(fetcher.mock.calls.map(([address]) => address)).toEqual([
+    `${URL}/agents?limit=100`,
+    `${URL}/agents?limit=100&after=n`,
+  ]);
+});

@@ -1,0 +1,95 @@
+import { describe, expect, it } from "vitest";
+import { readLive } from "../src/live/listen";
+import type { Heard } from "../src/live/merge";
+import { progressOf, QUIET_MS, summed, withLive } from "../src/live/merge";
+import type { Live } from "../src/types";
+import { hop, live, progress } from "./samples";
+
+const NOW = Date.parse(live().at);
+
+function heard(...lives: Live[]): Heard {
+  return lives.reduce<Heard>(withLive, new Map());
+}
+
+describe("the progress of a hop", () => {
+  const stored = hop({ progress: progress({ bytes_done: 100, bytes_per_second: 1 }) });
+
+  it("is what the broker said last", () => {
+    const said = { ...live(), progress: progress({ bytes_done: 200 }) };
+    expect(progressOf(stored, heard(said), NOW)).toEqual(said.progress);
+  });
+
+  it("is what is stored where the broker said nothing", () => {
+    expect(progressOf(stored, heard(), NOW)).toBe(stored.progress);
+  });
+
+  it("never goes back", () => {
+    const said = { ...live(), progress: progress({ bytes_done: 50 }) };
+    expect(progressOf(stored, heard(said), NOW).bytes_done).toBe(100);
+  });
+
+  it("is not that of another attempt", () => {
+    const said = { ...live(), attempt: 2, progress: progress({ bytes_done: 200 }) };
+    expect(progressOf(stored, heard(said), NOW)).toBe(stored.progress);
+  });
+
+  it.each(["succeeded", "failed", "cancelled", "paused"] as const)(
+    "is what is stored once it is %s",
+    (state) => {
+      const said = { ...live(), progress: progress({ bytes_done: 200 }) };
+      const ended = hop({ state, progress: stored.progress });
+      expect(progressOf(ended, heard(said), NOW)).toBe(ended.progress);
+    },
+  );
+
+  it("does not keep a speed that nobody confirms", () => {
+    const said = { ...live(), progress: progress({ bytes_done: 200, bytes_per_second: 999 }) };
+    const later = progressOf(stored, heard(said), NOW + QUIET_MS + 1);
+    expect(later).toMatchObject({ bytes_done: 200, bytes_per_second: 1 });
+  });
+});
+
+describe("what was heard", () => {
+  const first = live();
+  const second = {
+    ...first,
+    at: "2026-11-24T01:30:03.250Z",
+    progress: progress({ bytes_done: 800_000_000 }),
+  };
+
+  it("keeps the latest word, in whatever order they come", () => {
+    expect(heard(first, second).get(first.hop_id)).toBe(second);
+    expect(heard(second, first).get(first.hop_id)).toBe(second);
+  });
+
+  it("goes by the attempt before the time: clocks of two agents differ", () => {
+    const retried = { ...first, attempt: 2, at: "2026-11-24T01:29:00.000Z" };
+    expect(heard(second, retried).get(first.hop_id)).toBe(retried);
+    expect(heard(retried, second).get(first.hop_id)).toBe(retried);
+  });
+
+  it("is only what can be read", () => {
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    expect(readLive(bytes(JSON.stringify(first)))).toEqual(first);
+    expect(readLive(bytes("{"))).toBeNull();
+    expect(readLive(bytes('{"hop_id": "x"}'))).toBeNull();
+    expect(readLive(bytes("null"))).toBeNull();
+  });
+});
+
+describe("several hops together", () => {
+  it("are their sum", () => {
+    const sum = summed([
+      progress({ bytes_done: 1, bytes_total: 2 }),
+      progress({ bytes_done: 3, bytes_total: 4 }),
+    ]);
+    expect(sum).toMatchObject({ bytes_done: 4, bytes_total: 6 });
+  });
+
+  it("have no total while one of them has none", () => {
+    expect(summed([progress(), progress({ bytes_total: null, files_total: null })])).toMatchObject({
+      bytes_total: null,
+      files_total: null,
+    });
+  });
+});

@@ -1,0 +1,33 @@
+/** The wire's own samples, as every other room has them in its tests. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Agent, Hop, Listing, Live, ProblemDetails, Progress, Template, Transfer } from "../src/types";
+
+function read<T>(path: string): T {
+  return JSON.parse(readFileSync(join(import.meta.dirname, "../../events/samples", path), "utf8")) as T;
+}
+
+export const agent = () => read<Agent>("views/AgentView.json");
+export const listing = () => read<Listing>("views/ListingView.json");
+export const live = () => read<Live>("progress/Live.json");
+export const problemDetails = () => read<ProblemDetails>("views/ProblemDetails.json");
+export const template = () => read<Template>("views/TemplateView.json");
+export const transfer = () => read<Transfer>("views/TransferView.json");
+
+export function hop(changes: Partial<Hop> = {}): Hop {
+  const [first] = transfer().hops;
+  if (!first) throw new Error("the sample has no hop");
+  return {
+    ...first,
+    state: "running",
+    attempt: 1,
+    problem: null,
+    failures: [],
+    failures_total: 0,
+    ...changes,
+  };
+}
+
+export function progress(changes: Partial<Progress> = {}): Progress {
+  return { ...live().progress, ...changes };
+}

@@ -1,0 +1,122 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import { answerChallenge, signIn } from "../src/session/cognito";
+import { createSession } from "../src/session/session";
+import { idToken } from "./tokens";
+
+const POOL = { region: "eu-central-1", client_id: "client", endpoint: null };
+const said = vi.fn<(action: string, body: Record<string, unknown>) => [number, unknown]>();
+
+beforeEach(() => {
+  said.mockReset();
+  vi.stubGlobal("fetch", async (address: string, init: RequestInit) => {
+    expect(address).toBe("https://cognito-idp.eu-central-1.amazonaws.com/");
+    const action = new Headers(init.headers).get("X-Amz-Target")?.split(".")[1] ?? "";
+    const [status, body] = said(action, JSON.parse(String(init.body)));
+    return new Response(JSON.stringify(body), { status });
+  });
+});
+
+const granted = (token: string): [number, unknown] => [
+  200,
+  { AuthenticationResult: { IdToken: token, RefreshToken: "refresh" } },
+];
+
+describe("signing in", () => {
+  it("gives tokens", async () => {
+    said.mockReturnValue(granted("token"));
+    expect(await signIn(POOL, "ana", "right")).toEqual({
+      tokens: { idToken: "token", refreshToken: "refresh" },
+    });
+  });
+
+  it("asks for a new password when Cognito does", async () => {
+    said.mockReturnValueOnce([
+      200,
+      {
+        ChallengeName: "NEW_PASSWORD_REQUIRED",
+        Session: "s",
+        ChallengeParameters: { USER_ID_FOR_SRP: "uuid" },
+      },
+    ]);
+    const answer = await signIn(POOL, "ana", "temporary");
+    if (!("challenge" in answer)) throw new Error("no challenge");
+    said.mockReturnValueOnce(granted("token"));
+    await answerChallenge(POOL, answer.challenge, "a much longer one");
+    expect(said.mock.calls[1]).toEqual([
+      "RespondToAuthChallenge",
+      {
+        ClientId: "client",
+        ChallengeName: "NEW_PASSWORD_REQUIRED",
+        Session: "s",
+        ChallengeResponses: { USERNAME: "uuid", NEW_PASSWORD: "a much longer one" },
+      },
+    ]);
+  });
+
+  it("says what is wrong", async () => {
+    said.mockReturnValue([
+      400,
+      { __type: "NotAuthorizedException", message: "Incorrect username or password." },
+    ]);
+    await expect(signIn(POOL, "ana", "wrong")).rejects.toMatchObject({
+      detail: "Incorrect username or password.",
+      advice: "Check the name and the password.",
+    });
+  });
+});
+
+describe("a session", () => {
+  const soon = () => Date.now() / 1000 + 30;
+
+  it("outlives a reload of the page, in this tab only", async () => {
+    const token = idToken({ groups: ["operator"] });
+    createSession(POOL).begin({ idToken: token, refreshToken: "refresh" });
+    const reloaded = createSession(POOL);
+    expect(reloaded.snapshot().claims?.groups).toEqual(["operator"]);
+    expect(await reloaded.token()).toBe(token);
+    expect(localStorage.length).toBe(0);
+  });
+
+  it("refreshes once for all who ask, and keeps the refresh token", async () => {
+    const session = createSession(POOL);
+    session.begin({ idToken: idToken({ exp: soon() }), refreshToken: "refresh" });
+    const fresh = idToken();
+    said.mockReturnValue([200, { AuthenticationResult: { IdToken: fresh } }]);
+    expect(await Promise.all([session.token(), session.token()])).toEqual([fresh, fresh]);
+    expect(said).toHaveBeenCalledTimes(1);
+    expect(JSON.parse(sessionStorage.getItem("crosshaul.session") ?? "").refreshToken).toBe("refresh");
+  });
+
+  it("ends when the refresh token is refused", async () => {
+    const session = createSession(POOL);
+    session.begin({ idToken: idToken({ exp: soon() }), refreshToken: "refresh" });
+    said.mockReturnValue([400, { __type: "NotAuthorizedException", message: "Refresh Token has expired" }]);
+    await expect(session.token()).rejects.toMatchObject({ status: 400 });
+    expect(session.snapshot()).toEqual({ claims: null, ending: "expired" });
+    expect(sessionStorage.length).toBe(0);
+  });
+
+  it("waits out a sign-in service that is away for a moment", async () => {
+    const session = createSession(POOL);
+    session.begin({ idToken: idToken({ exp: soon() }), refreshToken: "refresh" });
+    said.mockReturnValue([503, {}]);
+    await expect(session.token()).rejects.toMatchObject({ status: 503 });
+    expect(session.snapshot().claims).not.toBeNull();
+  });
+
+  it("forgets and revokes when one signs out", async () => {
+    const session = createSession(POOL);
+    session.begin({ idToken: idToken(), refreshToken: "refresh" });
+    said.mockReturnValue([200, {}]);
+    session.end("signed-out");
+    expect(sessionStorage.length).toBe(0);
+    await vi.waitFor(() =>
+      expect(said).toHaveBeenCalledWith("RevokeToken", { ClientId: "client", Token: "refresh" }),
+    );
+  });
+
+  it("does not trip over rubbish in the storage", () => {
+    sessionStorage.setItem("crosshaul.session", '{"idToken": "x"}');
+    expect(createSession(POOL).snapshot().claims).toBeNull();
+  });
+});
