@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.digests import HopDigest, digest_of
-from agent.errors import HopError, shown
+from agent.errors import HopError, problem_of, shown
 from agent.movers.base import Outcome, Tally, Watcher, in_thread
 from agent.movers.failures import Failures
 from agent.movers.fetching import StoppedError
@@ -171,7 +171,10 @@ class _Hauling:
 
     def _finish(self, ledger: Ledger, failures: Failures) -> Outcome:
         with closing(self._landing(ledger)) as landing:
-            landing.settle()
+            try:
+                landing.settle()
+            except OSError as error:
+                failures.add(problem_of(error, landing.name("")))
             if self._order.options.verify == "reread":
                 self._read_back(ledger, landing)
         if failures.total:

@@ -1,0 +1,142 @@
+"""Two hosts with a lane between them, for the tests of what moves bytes: real files, real TLS, no cloud."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from agent.config import RootConfig
+from agent.errors import HopError
+from agent.lane import identity
+from agent.lane.server import LaneServer
+from agent.movers import mover_for
+from agent.movers.base import Outcome, Tally
+from agent.movers.pull import Pull
+from agent.roots import Roots
+from events.commands import DirectRoute, LocalRoute, Move, Peer, Serve
+from events.locations import AgentLocation
+from events.options import Options
+from events.progress import Progress
+from tests.fakes_line import Line
+
+TRANSFER = "abcdefghij0123456789"
+TOKEN = "the-hop's-token"
+_numbers = itertools.count()
+
+
+async def until(true: Callable[[], object], patience: float = 60) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(patience):
+        while not true():  # noqa: ASYNC110 - threads change it, who know of no event
+            await asyncio.sleep(0.01)
+
+
+class Told:
+    """A watcher that remembers."""
+
+    def __init__(self) -> None:
+        self.ways: list[str] = []
+        self.verified = False
+
+    def started(self, via: str) -> None:
+        self.ways.append(via)
+
+    def verifying(self) -> None:
+        self.verified = True
+
+
+class Hosts:
+    """server-b has /data to read, server-c has /archive to write; a line lies between them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data, self.archive = folder / "data", folder / "archive"
+        self.state = folder / "state"
+        keys = folder / "b-keys", folder / "c-keys"
+        for each in (self.data, self.archive, self.state, *keys):
+            each.mkdir()
+        self.b, self.c = identity.ensure(keys[0]), identity.ensure(keys[1])
+        self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
+        self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
+        self.server = LaneServer(self.b, self.sources, ("127.0.0.1", 0))
+        self.server.start()
+        self.line = Line(self.server.port)
+        self.told = Told()
+        self.tally = Tally()
+
+    def close(self) -> None:
+        self.line.close()
+        self.server.stop()
+
+    def order(self, source: str, destination: str, *, attempt: int = 1, **options: Any) -> Move:
+        """A Move of a hop of its own; the source serves it."""
+        hop = f"{TRANSFER}-{next(_numbers)}"
+        self.serve(hop, source)
+        return Move(
+            transfer_id=TRANSFER,
+            hop_id=hop,
+            attempt=attempt,
+            source=AgentLocation(agent_id="server-b", path=source),
+            destination=AgentLocation(agent_id="server-c", path=destination),
+            route=DirectRoute(
+                source=Peer(agent_id="server-b", certificate=self.b.certificate.read_text()),
+                endpoints=(self.line.endpoint,),
+                hop_token=TOKEN,
+            ),
+            options=Options(**options),
+        )
+
+    def serve(self, hop: str, source: str) -> None:
+        serve = Serve(
+            transfer_id=TRANSFER,
+            hop_id=hop,
+            attempt=1,
+            path=source,
+            peer=Peer(agent_id="server-c", certificate=self.c.certificate.read_text()),
+            until=datetime.now(UTC) + timedelta(hours=1),
+        )
+        self.server.allow(serve, TOKEN)
+
+    def local(self, source: str, destination: str, **options: Any) -> Move:
+        """The same on one host."""
+        return self.order(source, destination, **options).model_copy(update={"route": LocalRoute()})
+
+    def mover(self, order: Move, patience: float | None = None) -> Pull:
+        both = Roots([*self.roots._roots, *self.sources._roots])
+        mover = mover_for(order, roots=both, identity=self.c, state=self.state, credentials=_no_credentials)
+        assert isinstance(mover, Pull)
+        if patience is not None:
+            mover._patience = patience
+        return mover
+
+    async def move(self, order: Move, patience: float | None = None) -> Outcome:
+        self.tally, self.told = Tally(), Told()
+        return await self.mover(order, patience).move(order, self.tally, self.told)
+
+    async def fails(self, order: Move, patience: float | None = None) -> HopError:
+        try:
+            await self.move(order, patience)
+        except HopError as error:
+            return error
+        raise AssertionError("it succeeded")
+
+    async def moves_until(self, order: Move, reached: Callable[[Progress], bool]) -> None:
+        """Begin to move, and pause once `reached`."""
+        self.tally, self.told = Tally(), Told()
+        moving = asyncio.create_task(self.mover(order).move(order, self.tally, self.told))
+        await until(lambda: moving.done() or reached(self.progress))
+        moving.cancel()
+        try:
+            await moving
+        except asyncio.CancelledError:
+            return
+        raise AssertionError("it ended before it was to be paused")
+
+    @property
+    def progress(self) -> Progress:
+        return self.tally.progress()
+
+
+def _no_credentials(hop_id: str) -> Any:
+    raise AssertionError("nothing here goes to S3")
