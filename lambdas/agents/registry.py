@@ -66,7 +66,7 @@ class Registry:
         """
         for arn in self._certificates(agent_id):
             self._revoke(agent_id, arn)
-        self._delete(lambda: self._iot.delete_thing(thingName=agent_id), agent_id)
+        self._undo(lambda: self._iot.delete_thing(thingName=agent_id), agent_id)
 
     def _certificates(self, agent_id: AgentId) -> list[str]:
         pages = self._iot.get_paginator("list_thing_principals").paginate(thingName=agent_id)
@@ -80,16 +80,19 @@ class Registry:
     def _revoke(self, agent_id: AgentId, arn: str) -> None:
         certificate_id = arn.rpartition("/")[2]
         self._iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
-        self._iot.detach_policy(policyName=self._policy, target=arn)
-        self._iot.detach_thing_principal(thingName=agent_id, principal=arn)
-        self._delete(
-            lambda: self._iot.delete_certificate(certificateId=certificate_id, forceDelete=True), arn
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: self._iot.detach_policy(policyName=self._policy, target=arn),
+            lambda: self._iot.detach_thing_principal(thingName=agent_id, principal=arn),
+            lambda: self._iot.delete_certificate(certificateId=certificate_id, forceDelete=True),
         )
+        for step in steps:
+            self._undo(step, arn)
 
-    def _delete(self, delete: Callable[[], object], what: str) -> None:
+    def _undo(self, step: Callable[[], object], what: str) -> None:
+        """Take a step back, unless it was taken already; again while IoT Core is not ready for it."""
         for _ in range(_TRIES):
             try:
-                delete()
+                step()
             except ClientError as error:
                 if _code(error) == _GONE:
                     return
