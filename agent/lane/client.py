@@ -34,8 +34,9 @@ _NOT_SO = {404, 409}
 class Dialer:
     """Finds the source at one of its addresses. Safe from any thread."""
 
-    def __init__(self, identity: Identity, route: DirectRoute) -> None:
+    def __init__(self, identity: Identity, route: DirectRoute, hop_id: str) -> None:
         """HopError if the source's certificate cannot be read."""
+        self._hop_id = hop_id
         self._endpoints = list(route.endpoints)
         try:
             self._certificate = ssl.PEM_cert_to_DER_cert(route.source.certificate)
@@ -61,7 +62,7 @@ class Dialer:
         plain = socket.create_connection(split_endpoint(endpoint), DIAL_WITHIN)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            secured = self._context.wrap_socket(plain)
+            secured = self._context.wrap_socket(plain, server_hostname=self._hop_id)
         except BaseException:
             plain.close()
             raise

@@ -1,4 +1,8 @@
-"""Who may read what, and for how long: the hops that this agent serves now."""
+"""Who may read what, and for how long: the hops that this agent serves now.
+
+Whoever dials names its hop in the TLS handshake (SNI), and is let in by that hop's peer certificate and no
+other. A hop that is not served gets no further than its name.
+"""
 
 import hashlib
 import hmac
@@ -19,6 +23,8 @@ class Grant:
     token_hash: bytes
     certificate: bytes
     """The peer's, DER."""
+    context: ssl.SSLContext
+    """Trusts this one certificate."""
 
     def admits(self, token: str, certificate: bytes | None) -> bool:
         """Is this the token, shown by the peer it is for, in time?"""
@@ -37,54 +43,47 @@ class Grants:
         self._identity = identity
         self._lock = threading.Lock()
         self._by_hop: dict[str, Grant] = {}
-        self._context = server_context(identity, [])
+        self.context = _context(ssl.PROTOCOL_TLS_SERVER, identity, None)
+        """For every connection: trusts nobody, until it hears which hop it is for."""
+        self.context.sni_callback = self._choose
 
     def add(self, serve: Serve, token: str) -> None:
         """ValueError if the peer's certificate cannot be read."""
         certificate = ssl.PEM_cert_to_DER_cert(serve.peer.certificate)
+        context = _context(ssl.PROTOCOL_TLS_SERVER, self._identity, serve.peer.certificate)
         with self._lock:
-            self._by_hop[serve.hop_id] = Grant(serve, hashed(token), certificate)
-            self._renew()
+            self._by_hop[serve.hop_id] = Grant(serve, hashed(token), certificate, context)
 
     def remove(self, hop_id: str) -> None:
         with self._lock:
-            if self._by_hop.pop(hop_id, None):
-                self._renew()
+            self._by_hop.pop(hop_id, None)
 
     def get(self, hop_id: str) -> Grant | None:
         with self._lock:
             return self._by_hop.get(hop_id)
 
-    def context(self) -> ssl.SSLContext:
-        """For the next connection; without grants it lets nobody in."""
-        with self._lock:
-            return self._context
-
-    def knows(self, certificate: bytes | None) -> bool:
-        with self._lock:
-            return any(grant.certificate == certificate for grant in self._by_hop.values())
-
-    def _renew(self) -> None:
-        pems = {grant.serve.peer.certificate for grant in self._by_hop.values()}
-        self._context = server_context(self._identity, sorted(pems))
-
-
-def server_context(identity: Identity, peers: list[str]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    return _pinned(context, identity, peers)
+    def _choose(
+        self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _context: ssl.SSLContext
+    ) -> int | None:
+        grant = self.get(name or "")
+        if grant is None:
+            return ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        connection.context = grant.context
+        return None
 
 
 def client_context(identity: Identity, source: str) -> ssl.SSLContext:
-    """Accepts the one certificate of the source, PEM, and no other, whatever name it is under."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    """Accepts the one certificate of the source, PEM, and no other, whatever name it is under; ValueError
+    or ssl.SSLError if it cannot be read."""
+    return _context(ssl.PROTOCOL_TLS_CLIENT, identity, source)
+
+
+def _context(protocol: int, identity: Identity, peer: str | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
     context.check_hostname = False
-    return _pinned(context, identity, [source])
-
-
-def _pinned(context: ssl.SSLContext, identity: Identity, peers: list[str]) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(identity.certificate, identity.key)
-    if peers:
-        context.load_verify_locations(cadata="\n".join(peers))
+    if peer:
+        context.load_verify_locations(cadata=peer)
     return context

@@ -109,13 +109,12 @@ class _Listener(ThreadingHTTPServer):
         request.settimeout(HANDSHAKE_WITHIN)
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            secured = self.lane.grants.context().wrap_socket(request, server_side=True)
+            secured = self.lane.grants.context.wrap_socket(request, server_side=True)
         except OSError as error:  # ssl.SSLError is one
             log.info("lane refused", extra={"peer": client_address[0], "reason": str(error)})
             return
         with secured:
-            if self.lane.grants.knows(secured.getpeercert(binary_form=True)):
-                _Handler(secured, client_address, self)
+            _Handler(secured, client_address, self)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
         log.exception("lane connection broke", extra={"peer": client_address[0]})

@@ -33,7 +33,7 @@ def _source(order: Move, roots: Roots, identity: Identity, credentials: Credenti
             from agent.lane.client import Dialer
             from agent.movers.lane import LaneSource
 
-            dialer = Dialer(identity, order.route)
+            dialer = Dialer(identity, order.route, order.hop_id)
             return LaneSource(dialer, order.hop_id, order.route.hop_token, order.options.symlinks)
         case S3Route():
             from agent.movers.s3_pull import S3Source

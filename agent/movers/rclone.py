@@ -50,6 +50,14 @@ class Rclone:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
 
+    def check(self) -> None:
+        """See that there are credentials, before rclone finds out by trying for minutes. HopError if the
+        control plane refuses them, LostError if it does not answer."""
+        try:
+            self._lender.lend()
+        except Exception as error:
+            raise refused(error) from error
+
     def start(
         self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
     ) -> subprocess.Popen[bytes]:
@@ -88,7 +96,8 @@ class Rclone:
             _end(process)
         self._lender.close()
 
-    def refusal(self) -> Exception | None:
+    @property
+    def refusal(self) -> HopError | LostError | None:
         """Why there were no credentials, if that was the last answer to rclone."""
         return self._lender.refusal
 
@@ -107,8 +116,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def remote(place: S3Location) -> str:
-    """As rclone names it."""
-    return f"{REMOTE}:{place.bucket}/{place.prefix}".rstrip("/")
+    """As rclone names it. With a slash at its end it is not looked at first whether an object is called so,
+    which the hop's credentials would not allow."""
+    return f"{REMOTE}:{place.bucket}/{place.prefix}"
 
 
 def _environment(route: S3Route) -> dict[str, str]:
@@ -129,7 +139,7 @@ def _environment(route: S3Route) -> dict[str, str]:
         f"{section}ENV_AUTH": "true",
         f"{section}REGION": route.region,
         f"{section}NO_CHECK_BUCKET": "true",
-        f"{section}USE_DATA_INTEGRITY_PROTECTIONS": "true",
+        f"{section}USE_DATA_INTEGRITY_PROTECTIONS": str(_is_tls(route)).lower(),
     }
     hosts = [name for name in (kept.get("NO_PROXY"), kept.get("no_proxy")) if name]
     found["NO_PROXY"] = found["no_proxy"] = ",".join(["127.0.0.1", "localhost", *hosts])
@@ -138,13 +148,18 @@ def _environment(route: S3Route) -> dict[str, str]:
     return found
 
 
+def _is_tls(route: S3Route) -> bool:
+    """Without it, checksums that follow the bytes are not to be had."""
+    return route.endpoint is None or route.endpoint.startswith("https:")
+
+
 class _Lender:
     """Hands out credentials on loopback, to whoever shows the token."""
 
     def __init__(self, credentials: Callable[[], CredentialsView]) -> None:
         self._credentials = credentials
         self._token = secrets.token_urlsafe(32)
-        self.refusal: Exception | None = None
+        self.refusal: HopError | LostError | None = None
         lender = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -171,14 +186,17 @@ class _Lender:
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._token,
         }
 
+    def lend(self) -> CredentialsView:
+        return self._credentials()
+
     def answer(self, token: str) -> tuple[int, bytes]:
         if not hmac.compare_digest(token.encode(), self._token.encode()):
             return 403, b"{}"
         try:
-            lent = self._credentials()
+            lent = self.lend()
         except Exception as error:
-            self.refusal = error
-            return 500, json.dumps({"code": "Unavailable", "message": str(error)}).encode()
+            self.refusal = refused(error)
+            return 400, json.dumps({"code": "Unavailable", "message": str(error)}).encode()
         self.refusal = None
         answer = {
             "AccessKeyId": lent.access_key_id,
@@ -191,6 +209,14 @@ class _Lender:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def refused(error: Exception) -> HopError | LostError:
+    """Why there are no credentials: a refusal of the control plane, or that it is away."""
+    problem = getattr(error, "problem", None)
+    if isinstance(problem, Problem) and not problem.retryable:
+        return HopError(problem)
+    return LostError(f"no S3 credentials: {error}")
 
 
 def _missing() -> Problem:

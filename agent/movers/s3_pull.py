@@ -58,6 +58,7 @@ class S3Source:
         self._serving: subprocess.Popen[bytes] | None = None
 
     def connect(self) -> str:
+        self._rclone.check()
         with self._lock:
             if self._serving is None or self._serving.poll() is not None:
                 self._serve()
@@ -95,9 +96,9 @@ class S3Source:
 
     def _object(self) -> Entry | None:
         """The source if it is a single object; None if it stands for many."""
-        for fields in self._run(["lsjson", "--stat", "--no-mimetype", remote(self._place)]):
-            return None if fields["IsDir"] else _entry("", fields)
-        return None
+        lines = self._run(["lsjson", "--stat", "--no-mimetype", remote(self._place)])
+        fields = json.loads(b"".join(lines))
+        return None if fields is None or fields["IsDir"] else _entry("", fields)
 
     def _all(self) -> Iterator[Entry]:
         empty = True
@@ -108,9 +109,12 @@ class S3Source:
             raise HopError(_nothing(self._place))
 
     def _listed(self, options: list[str]) -> Iterator[Entry]:
-        arguments = ["lsjson", "--files-only", "--no-mimetype", *options, remote(self._place)]
-        for fields in self._run(arguments):
-            yield _entry(str(fields["Path"]), fields)
+        where = remote(self._place).rstrip("/") + "/"
+        arguments = ["lsjson", "--files-only", "--no-mimetype", *options, where]
+        for line in self._run(arguments):
+            if line.startswith(b"{"):
+                fields = json.loads(line.rstrip(b",\n"))
+                yield _entry(str(fields["Path"]), fields)
 
     def _selected(self, selection: tuple[str, ...]) -> Iterator[Entry]:
         """Each object that was named, looked up by itself: a bucket may hold millions of others."""
@@ -124,17 +128,14 @@ class S3Source:
         for path in missing:
             yield broken(path, _gone(shown(f"{self._place}{path}")))
 
-    def _run(self, arguments: list[str]) -> Iterator[dict[str, object]]:
-        """The objects that an `lsjson` prints, as it prints them. HopError or LostError if it fails."""
+    def _run(self, arguments: list[str]) -> Iterator[bytes]:
+        """The lines that rclone prints, as it prints them. HopError or LostError if it fails."""
         process = self._rclone.start(*arguments)
         errors: list[bytes] = []
         reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
         reader.start()
         try:
-            for line in process.stdout or []:
-                text = line.strip().rstrip(b",")
-                if text.startswith(b"{"):
-                    yield json.loads(text)
+            yield from process.stdout or ()
         except GeneratorExit:  # whoever listens has had enough
             process.terminate()
             raise
@@ -147,8 +148,8 @@ class S3Source:
 
     def _explain(self, code: int, errors: list[bytes]) -> None:
         words = " ".join(words for words, _ in said(errors))
-        if refusal := self._rclone.refusal():
-            raise refused(refusal) from refusal
+        if refusal := self._rclone.refusal:
+            raise refusal
         if code == DIRECTORY_NOT_FOUND:
             raise HopError(_nothing(self._place))
         if problem := known_problem(words, self._place):
@@ -226,14 +227,6 @@ class S3Reader:
         if problem := known_problem(words, name):
             raise FileError(problem)
         raise LostError(passing_problem(words, name).message)
-
-
-def refused(error: Exception) -> Exception:
-    """Why there are no credentials: a refusal of the control plane, or that it is away."""
-    problem = getattr(error, "problem", None)
-    if isinstance(problem, Problem) and not problem.retryable:
-        return HopError(problem)
-    return LostError(f"no S3 credentials: {error}")
 
 
 def _entry(path: str, fields: dict[str, object]) -> Entry:

@@ -22,9 +22,9 @@ from agent.movers.fetching import StoppedError
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import Limiter
 from agent.movers.rclone import Credentials, Rclone, remote
-from agent.movers.s3_pull import refused
 from agent.movers.s3_words import known_problem, passing_problem, said
 from agent.movers.shelf import Shelf
+from agent.movers.source import LostError
 from agent.roots import Roots, Tree
 from events.base import Problem
 from events.commands import Move
@@ -146,6 +146,7 @@ class _Upload:
         ):
             if self._stopped.is_set():
                 raise StoppedError
+            self._check(self._rclone)
             self._watcher.started("s3")
             process = self._rclone.start(
                 "copy",
@@ -168,6 +169,13 @@ class _Upload:
             if code:
                 self._explain(ledger, errors)
 
+    @staticmethod
+    def _check(rclone: Rclone) -> None:
+        try:
+            rclone.check()
+        except LostError as lost:
+            raise _final(lost) from lost
+
     def _shelf(self, ledger: Ledger) -> Shelf:
         limiter = Limiter(self._order.options.bandwidth_limit, self._stopped)
         single = base_name(self._destination) if self._single else None
@@ -176,12 +184,12 @@ class _Upload:
     def _target(self) -> str:
         """The directory, in rclone's words: of a single file the one it is to stand in."""
         where = remote(self._destination)
-        return where.rpartition("/")[0] if self._single else where
+        return where.rpartition("/")[0] + "/" if self._single else where.rstrip("/") + "/"
 
     def _explain(self, ledger: Ledger, errors: list[bytes]) -> None:
         """Of single files in the list of failures; HopError for what is about none of them."""
-        if self._rclone and (refusal := self._rclone.refusal()):
-            raise _final(refused(refusal)) from refusal
+        if self._rclone and (refusal := self._rclone.refusal):
+            raise _final(refusal)
         about = {path: words for words, path in said(errors) if path}
         for path, words in about.items():
             name = str(self._destination) if self._single else f"{self._destination}{path}"
