@@ -186,6 +186,7 @@ class Tree:
     def _opened(self, key: str) -> int:
         if key in self._folders:
             self._folders.move_to_end(key)
+            self._must_be_inside(_where(self._folders[key]))  # it may have been moved since
             return self._folders[key]
         target = os.path.realpath(os.path.join(self._top, key))  # noqa: PTH118
         self._must_be_inside(target)
@@ -210,7 +211,7 @@ class Tree:
 
     def _checked(self, descriptor: int) -> int:
         try:
-            self._must_be_inside(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115
+            self._must_be_inside(_where(descriptor))
         except OSError:
             os.close(descriptor)
             raise
@@ -219,3 +220,8 @@ class Tree:
     def _must_be_inside(self, target: str) -> None:
         if not (self._top == "/" or is_below(target, self._top)):
             raise OSError(errno.EXDEV, "a symbolic link leads out of the root", target)
+
+
+def _where(descriptor: int) -> str:
+    """By the kernel's own word."""
+    return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115

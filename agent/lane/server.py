@@ -5,14 +5,17 @@ import logging
 import os
 import socket
 import ssl
+import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from agent.digests import CHUNK, DIGEST_SIZE, RANGE, digest_of
+import xxhash
+
+from agent.digests import DIGEST_SIZE, RANGE, digest_of
 from agent.errors import HopError, problem_of
 from agent.lane import wire
 from agent.lane.grants import Grant, Grants
@@ -28,6 +31,8 @@ HANDSHAKE_WITHIN = 10.0
 IDLE_FOR = 120.0
 """Seconds a connection may be silent."""
 BLOCK = 64 * 1024
+PIECE = 256 * 1024
+"""Bytes sent at once: as many must go within `IDLE_FOR`, however slow the line."""
 
 
 class LaneServer:
@@ -38,6 +43,7 @@ class LaneServer:
         self._listen = listen
         self.grants = Grants(identity)
         self._live: defaultdict[str, set[socket.socket]] = defaultdict(set)
+        self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._server: _Listener | None = None
 
@@ -50,7 +56,8 @@ class LaneServer:
         if self._server:
             self._server.shutdown()
             self._server.server_close()
-            self._hang_up([connection for found in self._live.values() for connection in found])
+            with self._lock:
+                self._hang_up(self._open)
 
     @property
     def port(self) -> int:
@@ -87,9 +94,20 @@ class LaneServer:
                 if not self._live[hop_id]:
                     del self._live[hop_id]
 
+    @contextmanager
+    def connected(self, connection: socket.socket) -> Iterator[None]:
+        """Remember who is connected at all, so that `stop` can hang up."""
+        with self._lock:
+            self._open.add(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+
     @staticmethod
-    def _hang_up(connections: Any) -> None:
-        for connection in list(connections):
+    def _hang_up(connections: Iterable[socket.socket]) -> None:
+        for connection in connections:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -113,11 +131,14 @@ class _Listener(ThreadingHTTPServer):
         except OSError as error:  # ssl.SSLError is one
             log.info("lane refused", extra={"peer": client_address[0], "reason": str(error)})
             return
-        with secured:
+        with secured, self.lane.connected(secured):
             _Handler(secured, client_address, self)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
-        log.exception("lane connection broke", extra={"peer": client_address[0]})
+        level = logging.INFO if isinstance(sys.exception(), OSError) else logging.ERROR
+        log.log(
+            level, "lane connection broke", extra={"peer": client_address[0]}, exc_info=level > logging.INFO
+        )
 
 
 class _Refusal(Exception):  # noqa: N818  # an answer
@@ -239,8 +260,10 @@ class _Handler(BaseHTTPRequestHandler):
         if len(files) > wire.PACK_FILES or sum(int(size) for _, size, _ in files) > 2 * wire.PACK_BYTES:
             raise _Refusal(400, _malformed("a pack is too large"))
         parts = [part for path, size, mtime_ns in files for part in _packed(tree, path, size, mtime_ns)]
-        self._head(200, "application/octet-stream", sum(map(len, parts)))
-        self.connection.sendall(b"".join(parts))
+        body = memoryview(b"".join(parts))
+        self._head(200, "application/octet-stream", len(body))
+        for start in range(0, len(body), PIECE):
+            self.connection.sendall(body[start : start + PIECE])
 
     def _head(self, status: int, kind: str, length: int | None) -> None:
         self.send_response_only(status)
@@ -271,11 +294,9 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 def _send(connection: socket.socket, descriptor: int, start: int, length: int) -> bytes | None:
     """Send the range; its digest, or None if the file ended early."""
-    import xxhash
-
-    state, buffer, end = xxhash.xxh3_128(), memoryview(bytearray(CHUNK)), start + length
+    state, buffer, end = xxhash.xxh3_128(), memoryview(bytearray(PIECE)), start + length
     while start < end:
-        count = os.preadv(descriptor, [buffer[: min(CHUNK, end - start)]], start)
+        count = os.preadv(descriptor, [buffer[: end - start]], start)
         if not count:
             return None
         state.update(buffer[:count])

@@ -1,0 +1,186 @@
+"""No path leaves its root, whatever lies on the disk."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent import roots as roots_module
+from agent.config import RootConfig
+from agent.errors import HopError
+from agent.roots import Roots
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "root/sub").mkdir(parents=True)
+    (tmp_path / "root/sub/file").write_text("inside")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/file").write_text("outside")
+    return tmp_path / "root"
+
+
+def tree(root: Path, path: str = "/data", access: str = "rw", *, writing: bool = False):
+    return Roots([RootConfig(path="/data", access=access, directory=root)]).tree(path, writing=writing)
+
+
+def code(call) -> str:
+    with pytest.raises(HopError) as caught:
+        call()
+    return caught.value.problem.code
+
+
+@pytest.mark.parametrize("path", ["/etc", "/dat", "/data2/x", "/", "/data/../etc", "/data/\0"])
+def test_a_path_in_no_root_is_refused(root, path):
+    assert code(lambda: tree(root, path)) == "outside-roots"
+
+
+def test_a_root_to_read_is_not_written_to(root):
+    assert code(lambda: tree(root, access="ro", writing=True)) == "read-only-root"
+    tree(root, access="ro").close()
+
+
+def test_the_innermost_root_decides(root):
+    roots = Roots(
+        [
+            RootConfig(path="/data", access="rw", directory=root),
+            RootConfig(path="/data/sub", access="ro", directory=root / "sub"),
+        ]
+    )
+    assert code(lambda: roots.tree("/data/sub/x", writing=True)) == "read-only-root"
+    roots.tree("/data/subway", writing=True).close()
+
+
+def test_what_is_inside_is_read(root):
+    with tree(root) as inside:
+        assert os.read(inside.open("sub/file", os.O_RDONLY), 10) == b"inside"
+        assert inside.stat("sub/file").st_size == 6
+        assert inside.name("sub/file") == "/data/sub/file"
+
+
+def test_a_root_may_itself_be_reached_by_a_link(root, tmp_path):
+    (tmp_path / "door").symlink_to(root)
+    with tree(tmp_path / "door") as inside:
+        os.close(inside.open("sub/file", os.O_RDONLY))
+
+
+def refused(call) -> int:
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - which is looked at
+        call()
+    return caught.value.errno
+
+
+def test_a_link_out_of_the_root_leads_nowhere(root, tmp_path):
+    (root / "out").symlink_to(tmp_path / "secret")
+    (root / "leak").symlink_to(tmp_path / "secret/file")
+    with tree(root, writing=True) as inside:
+        assert refused(lambda: inside.folder("out")) == errno.EXDEV
+        assert refused(lambda: inside.open("out/file", os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: inside.open("leak", os.O_RDONLY)) == errno.ELOOP
+        assert refused(lambda: inside.open_followed("leak", os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: inside.make_folder("out/new")) == errno.EXDEV
+        assert refused(lambda: inside.open_beside("out/x", ".part", os.O_WRONLY | os.O_CREAT)) == errno.EXDEV
+        assert refused(lambda: inside.unlink("out/file")) == errno.EXDEV
+        assert refused(lambda: inside.resolved("out")) == errno.EXDEV
+    assert [path.name for path in (tmp_path / "secret").iterdir()] == ["file"]
+
+
+def test_a_link_inside_the_root_is_followed_where_it_may_be(root):
+    (root / "in").symlink_to("sub")
+    (root / "alias").symlink_to("sub/file")
+    with tree(root) as inside:
+        os.close(inside.open("in/file", os.O_RDONLY))
+        os.close(inside.open_followed("alias", os.O_RDONLY))
+        assert refused(lambda: inside.open("alias", os.O_RDONLY)) == errno.ELOOP
+
+
+def test_a_directory_swapped_for_a_link_after_it_was_looked_at_leads_nowhere(root, tmp_path, monkeypatch):
+    """Between the resolving and the opening somebody puts a link there."""
+    really = os.path.realpath
+
+    def resolved_then_swapped(path):
+        found = really(path)
+        if found == str(root / "sub") and not (root / "sub").is_symlink():
+            (root / "sub").rename(root / "was")
+            (root / "sub").symlink_to(tmp_path / "secret")
+        return found
+
+    with tree(root) as inside:
+        monkeypatch.setattr(roots_module.os.path, "realpath", resolved_then_swapped)
+        assert refused(lambda: inside.open("sub/file", os.O_RDONLY)) in {errno.ELOOP, errno.ENOTDIR}
+
+
+def test_a_directory_moved_out_of_the_root_is_not_followed_there(root, tmp_path):
+    """It is found again under the name of its place, not by the descriptor that was kept."""
+    with tree(root) as inside:
+        inside.folder("sub")
+        (root / "sub").rename(tmp_path / "moved")
+        (tmp_path / "moved/late").write_text("outside by now")
+        assert refused(lambda: inside.open("sub/late", os.O_RDONLY)) in {errno.EXDEV, errno.ENOENT}
+
+
+def test_many_directories_do_not_use_up_the_descriptors(root):
+    for number in range(roots_module.OPEN_FOLDERS + 50):
+        (root / f"d{number}").mkdir()
+    with tree(root) as inside:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for number in range(roots_module.OPEN_FOLDERS + 50):
+            inside.folder(f"d{number}")
+        assert len(list(Path("/proc/self/fd").iterdir())) - before <= roots_module.OPEN_FOLDERS
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_names_that_are_not_utf8_and_long_ones_work(root):
+    odd = os.fsdecode(b"latin-\xfc")
+    with tree(root, writing=True) as inside:
+        inside.make_folder(f"{odd}/{'n' * 255}")
+        inside.link(f"{odd}/link", "target")
+        assert inside.readlink(f"{odd}/link") == "target"
+        assert refused(lambda: inside.make_folder("n" * 256)) == errno.ENAMETOOLONG
+
+
+def test_a_file_where_a_directory_should_be(root):
+    with tree(root, writing=True) as inside:
+        assert refused(lambda: inside.make_folder("sub/file/deeper")) == errno.ENOTDIR
+        assert refused(lambda: inside.folder("sub/file")) == errno.ENOTDIR
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "a/a", "a/b", "b/a"]),
+        st.sampled_from(["dir", "file", "..", "../..", "../../secret", "/etc", "a", "b", "../b", "."]),
+    ),
+    max_size=8,
+)
+
+
+@given(steps=steps, path=st.lists(st.sampled_from(["a", "b", "file"]), min_size=1, max_size=4).map("/".join))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_links_there_are_what_opens_is_inside(tmp_path_factory, steps, path):
+    """By the kernel's own word."""
+    base = tmp_path_factory.mktemp("links")
+    root = base / "root"
+    root.mkdir()
+    (base / "secret").mkdir()
+    for name, kind in steps:
+        try:
+            if kind == "dir":
+                (root / name).mkdir()
+            elif kind == "file":
+                (root / name).write_text("x")
+            else:
+                (root / name).symlink_to(kind)
+        except OSError:
+            continue
+    with tree(root) as inside:
+        for opening in (inside.open, inside.open_followed):
+            try:
+                descriptor = opening(path, os.O_RDONLY)
+            except OSError:
+                continue
+            found = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
+            os.close(descriptor)
+            assert found == str(root) or found.startswith(f"{root}/")
