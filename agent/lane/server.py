@@ -135,10 +135,11 @@ class _Listener(ThreadingHTTPServer):
             _Handler(secured, client_address, self)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
-        level = logging.INFO if isinstance(sys.exception(), OSError) else logging.ERROR
-        log.log(
-            level, "lane connection broke", extra={"peer": client_address[0]}, exc_info=level > logging.INFO
-        )
+        peer = {"peer": client_address[0]}
+        if isinstance(sys.exception(), OSError):
+            log.info("lane connection broke", extra=peer)
+        else:
+            log.exception("lane connection broke", extra=peer)
 
 
 class _Refusal(Exception):  # noqa: N818  # an answer
@@ -260,10 +261,10 @@ class _Handler(BaseHTTPRequestHandler):
         if len(files) > wire.PACK_FILES or sum(int(size) for _, size, _ in files) > 2 * wire.PACK_BYTES:
             raise _Refusal(400, _malformed("a pack is too large"))
         parts = [part for path, size, mtime_ns in files for part in _packed(tree, path, size, mtime_ns)]
-        body = memoryview(b"".join(parts))
-        self._head(200, "application/octet-stream", len(body))
-        for start in range(0, len(body), PIECE):
-            self.connection.sendall(body[start : start + PIECE])
+        answer = memoryview(b"".join(parts))
+        self._head(200, "application/octet-stream", len(answer))
+        for start in range(0, len(answer), PIECE):
+            self.connection.sendall(answer[start : start + PIECE])
 
     def _head(self, status: int, kind: str, length: int | None) -> None:
         self.send_response_only(status)

@@ -16,10 +16,11 @@ Presence = Literal["online", "silent", "offline"]
 """`silent`: it did not say that it leaves, but its heartbeat has stopped."""
 
 LATE = timedelta(seconds=90)
-SESSIONS_BEGIN_ANEW = timedelta(minutes=45)
-"""IoT Core counts an agent's connections, and begins anew after about an hour without one.
+TAKEOVER = timedelta(seconds=10)
+"""When an agent connects again, the broker ends its old connection at once: so much later at the most.
 
-https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html
+IoT Core counts an agent's connections, but begins anew when it likes: a lower number is an old story only as
+long as this. https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html
 """
 
 
@@ -82,7 +83,7 @@ def _of_an_earlier_session(agent: Agent, at: datetime, session: int) -> bool:
     """When an agent reconnects, the end of its old connection may be told after the begin of the new."""
     if agent.presence_at is None or session >= agent.session:
         return False
-    return at < agent.presence_at + SESSIONS_BEGIN_ANEW
+    return at < agent.presence_at + TAKEOVER
 
 
 def greeted(agent: Agent, hello: Hello, now: datetime) -> Agent:

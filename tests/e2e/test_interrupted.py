@@ -102,4 +102,4 @@ def test_the_control_plane_may_go_away_in_the_middle(fleet: Fleet) -> None:
     assert ended["state"] == "succeeded", ended["problem"]
 
     next_one = fleet.copy("server-b:/data/cloudless/", "server-d:/backup/cloudless/")
-    assert fleet.until_ended(next_one, patience=40)["state"] == "succeeded"
+    assert fleet.until_ended(next_one, patience=90)["state"] == "succeeded"

@@ -1,0 +1,63 @@
+"""Is an agent there? What the broker says of its connections, in whatever order, and what it says itself."""
+
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from events.states import AgentStatus
+from lambdas.domain.agent import LATE, TAKEOVER, came, silenced, status, went
+from tests.fakes import MORNING, an_agent
+
+
+def at(seconds: float):
+    return MORNING + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def away():
+    return replace(an_agent("server-b"), presence="offline", presence_at=None, session=-1)
+
+
+def test_it_comes_and_goes(away):
+    here = came(away, at(0), 1, at(0))
+    assert status(here, at(1)) == AgentStatus.ONLINE
+    assert status(went(here, at(5), 1), at(5)) == AgentStatus.OFFLINE
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_takeover_told_in_any_order_leaves_it_there(away, order):
+    """The old connection's end may be told last, and even be a little later than the new one's begin."""
+    first = came(away, at(0), 1, at(0))
+    story = [
+        lambda agent: went(agent, at(60.2), 1),
+        lambda agent: came(agent, at(60.0), 2, at(60)),
+        lambda agent: came(agent, at(0), 1, at(60)),
+    ]
+    agent = first
+    for number in order:
+        agent = story[number](agent)
+    assert agent.presence == "online"
+    assert agent.session == 2
+
+
+def test_the_broker_may_begin_to_count_anew(away):
+    agent = came(away, at(0), 7, at(0))
+    agent = came(agent, at(0) + TAKEOVER + timedelta(seconds=1), 0, at(11))
+    assert (agent.session, agent.presence) == (0, "online")
+    assert went(agent, at(100), 0).presence == "offline"
+
+
+def test_who_said_that_it_came_though_it_had_begun_anew_may_go(away):
+    """Its coming was taken for an old story, its going is not."""
+    agent = came(away, at(0), 7, at(0))
+    agent = came(agent, at(5), 0, at(5))
+    assert went(agent, at(60), 0).presence == "offline"
+
+
+def test_who_says_nothing_is_late_and_then_silent(away):
+    agent = came(away, at(0), 1, at(0))
+    assert status(agent, at(0) + LATE) == AgentStatus.LATE
+    assert silenced(agent, at(10)) is agent
+    assert silenced(agent, at(0) + LATE).presence == "silent"
