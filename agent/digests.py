@@ -35,7 +35,7 @@ def file_digest(range_digests: Iterable[bytes]) -> bytes:
 
 def range_digest(descriptor: int, start: int, length: int) -> bytes:
     """Read it anew; a file that has become shorter gives another digest."""
-    state, buffer = xxhash.xxh3_128(), bytearray(CHUNK)
+    state, buffer = xxhash.xxh3_128(), bytearray(min(CHUNK, length))
     view, end = memoryview(buffer), start + length
     while start < end:
         count = os.preadv(descriptor, [view[: min(CHUNK, end - start)]], start)

@@ -46,7 +46,11 @@ _WORDS: dict[int, tuple[str, str, str]] = {
     errno.EEXIST: ("in-the-way", "is in the way", "Move it away or rename one."),
     errno.ENOTEMPTY: ("in-the-way", "is in the way", "Move it away or rename one."),
     errno.ELOOP: ("outside-roots", "leads through a symbolic link", "Name a path without links."),
-    errno.EXDEV: ("outside-roots", "leads out of the root", "Name a path inside one of the agent's roots."),
+    errno.EXDEV: (
+        "outside-roots",
+        "leads out of the root, or into one that is read-only",
+        "Name a path inside one of the agent's roots.",
+    ),
 }
 _RETRYABLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ESTALE}
 

@@ -18,6 +18,8 @@ Symlinks = Literal["keep", "skip", "follow"]
 Kind = Literal["f", "d", "l", "!"]
 """File, directory, symbolic link; `!` is something that cannot be moved, with the reason."""
 
+HALF_DONE = ".crosshaul-"
+"""How the names begin of what a hop has not finished here."""
 READ = os.O_RDONLY | os.O_NONBLOCK
 """Not to wait for a FIFO's other end."""
 
@@ -39,17 +41,26 @@ class Entry:
 
 
 def entries(tree: Tree, symlinks: Symlinks, selection: tuple[str, ...] | None) -> Iterator[Entry]:
-    """Everything below the place, or below each selected path. OSError if the place itself is not there."""
+    """Everything below the place, or below each selected path, once. OSError if the place itself is not
+    there; what goes away while it is being listed is not there either."""
     if selection is None:
-        yield from _all(tree, "", tree.stat(""), symlinks)
+        yield from _all(tree, _entry(tree, "", tree.stat(""), "follow"), symlinks)
         return
-    for path in selection:
+    for path in _outermost(selection):
         try:
-            found = tree.stat(path)
+            first = _entry(tree, path, tree.stat(path), symlinks)
         except OSError as error:
-            yield broken(path, problem_of(error, tree.name(path)))
-        else:
-            yield from _all(tree, path, found, symlinks)
+            first = broken(path, problem_of(error, tree.name(path)))
+        yield from _all(tree, first, symlinks)
+
+
+def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
+    """Each path once, without those that lie below another."""
+    chosen = set(selection)
+    for path in dict.fromkeys(selection):
+        names = path.split("/")
+        if not any("/".join(names[:depth]) in chosen for depth in range(1, len(names))):
+            yield path
 
 
 def broken(path: str, problem: Problem) -> Entry:
@@ -67,11 +78,11 @@ class _Folder:
     """The directories it lies in: a link to one of them would go round for ever."""
 
 
-def _all(tree: Tree, path: str, found: os.stat_result, symlinks: Symlinks) -> Iterator[Entry]:
-    first = _entry(tree, path, found, "follow" if path == "" else symlinks)
-    waiting = [_Folder(path, ())] if first and first.kind == "d" else []
-    if first:
-        yield first
+def _all(tree: Tree, first: Entry | None, symlinks: Symlinks) -> Iterator[Entry]:
+    if first is None:
+        return
+    yield first
+    waiting = [_Folder(first.path, ())] if first.kind == "d" else []
     while waiting:
         folder = waiting.pop()
         below: list[_Folder] = []
@@ -84,23 +95,37 @@ def _in(tree: Tree, folder: _Folder, symlinks: Symlinks, below: list[_Folder]) -
     try:
         descriptor = tree.folder(folder.path)
         here = _place(os.fstat(descriptor))
-        names = sorted(os.listdir(descriptor))  # noqa: PTH208 - of a descriptor
+        names = os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
     except OSError as error:
-        yield broken(folder.path, problem_of(error, tree.name(folder.path)))
+        if not (folder.above and isinstance(error, FileNotFoundError)):
+            yield broken(folder.path, problem_of(error, tree.name(folder.path)))
         return
     if here in folder.above:
         yield broken(folder.path, _endless(tree.name(folder.path)))
         return
+    above = (*folder.above, here)
+    names.sort()
     for name in names:
         path = f"{folder.path}/{name}" if folder.path else name
-        try:
-            entry = _entry(tree, path, tree.stat(path), symlinks)
-        except OSError as error:
-            entry = broken(path, problem_of(error, tree.name(path)))
-        if entry and not name.startswith(".crosshaul-"):
+        entry = None if name.startswith(HALF_DONE) else _looked_at(tree, path, symlinks)
+        if entry:
             yield entry
             if entry.kind == "d":
-                below.append(_Folder(path, (*folder.above, here)))
+                below.append(_Folder(path, above))
+
+
+def _looked_at(tree: Tree, path: str, symlinks: Symlinks) -> Entry | None:
+    """None for what is to be left out, or has gone since its name was read."""
+    try:
+        found = tree.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return broken(path, problem_of(error, tree.name(path)))
+    try:
+        return _entry(tree, path, found, symlinks)
+    except OSError as error:  # a link may lead to nothing: that is worth a word
+        return broken(path, problem_of(error, tree.name(path)))
 
 
 def _entry(tree: Tree, path: str, found: os.stat_result, symlinks: Symlinks) -> Entry | None:
@@ -120,14 +145,15 @@ def _entry(tree: Tree, path: str, found: os.stat_result, symlinks: Symlinks) -> 
 
 
 def _followed(tree: Tree, path: str) -> os.stat_result:
+    """Of what a link leads to, which is not opened: a FIFO's writer would take us for its reader."""
+    descriptor = tree.open_followed(path, os.O_PATH)
     try:
-        return os.fstat(tree.folder(path))
-    except NotADirectoryError:
-        descriptor = tree.open_followed(path, READ)
-        try:
-            return os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if stat.S_ISLNK(found.st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return found
 
 
 def open_source(tree: Tree, path: str) -> int:

@@ -1,15 +1,18 @@
 """No path leaves its root: names resolved with their links followed, and looked at again once open.
 
 Everything below a root is reached through descriptors of directories. A directory is opened at its resolved
-path and must then still be inside the root, by the kernel's own word; a file is opened in its directory
-without following a link. So a link, or a directory swapped for one meanwhile, leads nowhere.
+path and must then still be inside the root, by the kernel's own word, and again while it is kept open; a file
+is opened in its directory without following a link. So a link, or a directory swapped for one or moved away
+meanwhile, leads nowhere.
 """
 
 import errno
 import os
 import stat
+import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -17,8 +20,11 @@ from agent.config import RootConfig
 from agent.errors import HopError, shown
 from events.base import Problem
 
-OPEN_FOLDERS = 128
-"""Descriptors that one `Tree` keeps open at most."""
+OPEN_FOLDERS = 32
+"""Descriptors that one `Tree` keeps open at most: every thread of a hop has a tree, and a process may have
+no more than 1,024 descriptors."""
+LOOKED_AT_FOR = 1.0
+"""Seconds for which a directory that is kept open is believed to be where it was."""
 
 
 class Roots:
@@ -40,7 +46,10 @@ class Roots:
         if writing and root.access != "rw":
             raise HopError(self._read_only(plain, root))
         inner = plain[len(root.path.rstrip("/")) :].strip("/")
-        return Tree(root.folder, inner, path=plain)
+        return Tree(root.folder, inner, path=plain, nested=self._nested() if writing else ())
+
+    def _nested(self) -> tuple["Nested", ...]:
+        return tuple((os.path.realpath(root.folder), root.access == "rw") for root in self._roots)
 
     def _outside(self, path: str) -> Problem:
         return Problem(
@@ -70,6 +79,20 @@ def is_below(path: str, top: str) -> bool:
     return path.rstrip("/") == top or path.startswith(f"{top}/")
 
 
+Nested = tuple[str, bool]
+"""A root's directory, and whether it may be written."""
+
+
+@dataclass(slots=True)
+class _Folder:
+    """A directory that is kept open."""
+
+    descriptor: int
+    place: str
+    """Where it was, by the kernel's word."""
+    looked_at: float
+
+
 class Tree:
     """A place inside a root, a file or a directory, and all that lies below it.
 
@@ -77,12 +100,14 @@ class Tree:
     that are not UTF-8. OSError with EXDEV says that a link leads out of the root. One thread at a time.
     """
 
-    def __init__(self, top: Path, inner: str, *, path: str) -> None:
+    def __init__(self, top: Path, inner: str, *, path: str, nested: Iterable[Nested] = ()) -> None:
+        """`nested` are roots that may lie in this one: what the innermost allows counts."""
         self.path = path
         """The place as locations call it."""
         self._top = os.path.realpath(top)
         self._inner = inner
-        self._folders: OrderedDict[str, int] = OrderedDict()
+        self._nested = [one for one in nested if one[0] != self._top and is_below(one[0], self._top)]
+        self._folders: OrderedDict[str, _Folder] = OrderedDict()
 
     def __enter__(self) -> "Tree":
         return self
@@ -94,16 +119,15 @@ class Tree:
 
     def close(self) -> None:
         while self._folders:
-            os.close(self._folders.popitem()[1])
+            os.close(self._folders.popitem()[1].descriptor)
 
     def name(self, rel: str) -> str:
         """A path below the place as locations call it."""
         return f"{self.path.rstrip('/')}/{rel}" if rel else self.path
 
     def folder(self, rel: str) -> int:
-        """A directory's descriptor; it stays this tree's to close."""
-        key = self._below_top(rel)
-        return self._opened(key)
+        """A directory's descriptor; it stays this tree's to close, and may be closed by the next call."""
+        return self._opened(self._below_top(rel))
 
     def stat(self, rel: str) -> os.stat_result:
         """Of the thing itself, not of what a link points to."""
@@ -120,7 +144,8 @@ class Tree:
         target = os.path.realpath(os.path.join(self._top, self._below_top(rel)))  # noqa: PTH118
         self._must_be_inside(target)
         descriptor = os.open(target, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
-        return self._checked(descriptor)
+        self._checked(descriptor)
+        return descriptor
 
     def make_folder(self, rel: str) -> None:
         """The directory and those above it, where they are missing; FileExistsError if a file is there."""
@@ -176,6 +201,8 @@ class Tree:
         return target
 
     def _below_top(self, rel: str) -> str:
+        if ".." in rel and ".." in rel.split("/"):
+            raise OSError(errno.EXDEV, "a path leads upwards", rel)
         return "/".join(part for part in (self._inner, rel) if part)
 
     def _split(self, rel: str) -> tuple[int, str]:
@@ -184,44 +211,77 @@ class Tree:
         return self._opened(parent), name or "."
 
     def _opened(self, key: str) -> int:
-        if key in self._folders:
+        known = self._folders.get(key)
+        if known and self._is_still_there(known):
             self._folders.move_to_end(key)
-            self._must_be_inside(_where(self._folders[key]))  # it may have been moved since
-            return self._folders[key]
+            return known.descriptor
+        if known:
+            os.close(self._folders.pop(key).descriptor)
+        opened = self._open_folder(key)
+        self._folders[key] = opened
+        if len(self._folders) > OPEN_FOLDERS:
+            os.close(self._folders.popitem(last=False)[1].descriptor)
+        return opened.descriptor
+
+    @staticmethod
+    def _is_still_there(folder: _Folder) -> bool:
+        now = time.monotonic()
+        if now - folder.looked_at >= LOOKED_AT_FOR:
+            if _place_of(folder.descriptor) != folder.place:
+                return False
+            folder.looked_at = now
+        return True
+
+    def _open_folder(self, key: str) -> _Folder:
         target = os.path.realpath(os.path.join(self._top, key))  # noqa: PTH118
         self._must_be_inside(target)
         descriptor = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        self._folders[key] = self._checked(descriptor)
-        if len(self._folders) > OPEN_FOLDERS:
-            os.close(self._folders.popitem(last=False)[1])
-        return descriptor
+        return _Folder(descriptor, self._checked(descriptor), time.monotonic())
 
     def _make(self, key: str) -> None:
-        if not key:
-            return
+        missing = []
+        while key and not self._stands(key):
+            missing.append(key)
+            key = key.rpartition("/")[0]
+        for one in reversed(missing):
+            self._make_one(one)
+
+    def _make_one(self, key: str) -> None:
+        parent, _, name = key.rpartition("/")
+        try:
+            os.mkdir(name, dir_fd=self._opened(parent))
+        except FileExistsError:  # made by another thread, or a link that leads to nothing
+            if not self._stands(key):
+                raise
+
+    def _stands(self, key: str) -> bool:
+        """Is there a directory? FileExistsError if there is something else."""
         try:
             self._opened(key)
         except FileNotFoundError:
-            parent, _, name = key.rpartition("/")
-            self._make(parent)
-            try:
-                os.mkdir(name, dir_fd=self._opened(parent))
-            except FileExistsError:  # made by another thread, or a link that leads to nothing
-                self._opened(key)
+            return False
+        except NotADirectoryError as error:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), key) from error
+        return True
 
-    def _checked(self, descriptor: int) -> int:
+    def _checked(self, descriptor: int) -> str:
+        """Where an open thing is; it is closed if that is not inside the root."""
         try:
-            self._must_be_inside(_where(descriptor))
+            place = _place_of(descriptor)
+            self._must_be_inside(place)
         except OSError:
             os.close(descriptor)
             raise
-        return descriptor
+        return place
 
     def _must_be_inside(self, target: str) -> None:
-        if not (self._top == "/" or is_below(target, self._top)):
+        if not is_below(target, self._top):
             raise OSError(errno.EXDEV, "a symbolic link leads out of the root", target)
+        holding = [one for one in self._nested if is_below(target, one[0])]
+        if holding and not max(holding, key=lambda one: (len(one[0]), one[1]))[1]:
+            raise OSError(errno.EXDEV, "a root that is read-only lies in this one", target)
 
 
-def _where(descriptor: int) -> str:
-    """By the kernel's own word."""
+def _place_of(descriptor: int) -> str:
+    """By the kernel's word; of something that was deleted it is another place."""
     return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115

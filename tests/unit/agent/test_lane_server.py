@@ -34,6 +34,7 @@ def hosts(tmp_path):
 def dial(hosts, hop: str = HOP, who=None) -> ssl.SSLSocket:
     context = client_context(who or hosts.c, hosts.b.certificate.read_text())
     plain = socket.create_connection(("127.0.0.1", hosts.server.port), 10)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         return context.wrap_socket(plain, server_hostname=hop)
     except BaseException:

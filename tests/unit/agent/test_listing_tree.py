@@ -1,15 +1,19 @@
 """What a listing says of the things on a disk."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent import listing
+from agent import roots as roots_module
 from agent.config import RootConfig
-from agent.listing import entries
-from agent.roots import Roots
+from agent.listing import entries, open_source
+from agent.roots import OPEN_FOLDERS, Roots
 
 
 @pytest.fixture
@@ -22,6 +26,12 @@ def listed(root: Path, symlinks: str = "keep", selection: tuple[str, ...] | None
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree(path, writing=False) as tree:
         return {entry.path: entry for entry in entries(tree, symlinks, selection)}
+
+
+def entries_of(root: Path, symlinks: str = "keep", selection: tuple[str, ...] | None = None):
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
+    with roots.tree("/data", writing=False) as tree:
+        yield from entries(tree, symlinks, selection)
 
 
 def test_a_directory_comes_before_what_is_in_it(root):
@@ -128,6 +138,102 @@ def test_a_selection_is_looked_up_and_nothing_else(root):
     found = listed(root, selection=("want", "gone"))
     assert set(found) == {"want", "want/this", "want/that", "gone"}
     assert found["gone"].problem.code == "source-missing"
+
+
+def test_what_is_selected_twice_is_listed_once(root):
+    for name in ("a/b/c", "ab"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    selection = ("a/b", "a", "ab", "a/b/c", "ab")
+    assert [entry.path for entry in entries_of(root, selection=selection)] == ["a", "a/b", "a/b/c", "ab"]
+
+
+def test_a_selected_link_that_leads_to_nothing_is_told_and_the_rest_goes_on(root):
+    linked(root)
+    (root / "loop").symlink_to("loop")
+    found = listed(root, "follow", selection=("dangling", "loop", "file"))
+    problems = {path: entry.problem.code for path, entry in found.items() if entry.problem}
+    assert problems == {"dangling": "source-missing", "loop": "outside-roots"}
+    assert found["file"].size == 4
+
+
+def test_the_place_itself_may_be_a_link_and_may_be_missing(root):
+    linked(root)
+    assert "inside" in listed(root, "skip", path="/data/to dir")
+    assert listed(root, "keep", path="/data/to file")[""].size == 4
+    for missing in ("dangling", "nothing"):
+        with pytest.raises(FileNotFoundError):
+            listed(root, path=f"/data/{missing}")
+
+
+def test_what_goes_away_while_it_is_listed_was_not_there(root):
+    for name in ("a/1", "b/2", "c/3"):
+        (root / name).parent.mkdir()
+        (root / name).touch()
+    found = []
+    for entry in entries_of(root):
+        found.append(entry.path)
+        if entry.path == "a":
+            (root / "c/3").unlink()
+            (root / "c").rmdir()  # its name has been read already
+        if entry.path == "a/1":
+            (root / "b/2").unlink()
+            (root / "b").rmdir()  # it has been told already
+    assert found == ["", "a", "b", "a/1"]
+
+
+def test_a_fifo_behind_a_link_is_not_opened(root, monkeypatch):
+    """Whoever waits to write to it would take us for the reader."""
+    os.mkfifo(root / "pipe")
+    (root / "link").symlink_to("pipe")
+    really, opened = os.open, []
+
+    def noting(path, flags, *rest, **more):
+        opened.append((path, flags))
+        return really(path, flags, *rest, **more)
+
+    monkeypatch.setattr(roots_module.os, "open", noting)
+    assert listed(root, "follow")["link"].problem.code == "special-file"
+    assert all(flags & os.O_PATH for path, flags in opened if str(path).endswith("pipe"))
+
+
+def test_a_file_that_became_something_else_is_not_opened_to_read(root):
+    os.mkfifo(root / "pipe")
+    (root / "link").symlink_to("pipe")
+    (root / "dir").mkdir()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
+    with roots.tree("/data", writing=False) as tree:
+        for name in ("pipe", "link", "dir"):
+            with pytest.raises(OSError, match="regular file"):
+                open_source(tree, name)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_tree_deeper_and_wider_than_what_is_kept_open(root):
+    """Descriptors come and go while the listing stands in the middle of it."""
+    count = 0
+    for first in range(OPEN_FOLDERS + 5):
+        (root / f"{first:03}" / "/".join("d" * 5)).mkdir(parents=True)
+        (root / f"{first:03}" / "/".join("d" * 5) / "file").touch()
+        count += 7
+    assert len(listed(root)) == count + 1
+
+
+@given(names=st.sets(st.lists(st.sampled_from(["a", "b", "a b", "ü"]), min_size=1, max_size=4).map("/".join)))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_everything_is_listed_once_and_after_its_directory(tmp_path_factory, names):
+    root = tmp_path_factory.mktemp("any")
+    made = {""}
+    for name in sorted(names):
+        with contextlib.suppress(OSError):  # a file may be in the way
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+    made |= {str(path.relative_to(root)) for path in root.rglob("*")}
+    found = [entry.path for entry in entries_of(root)]
+    assert sorted(found) == sorted(made)
+    for place, path in enumerate(found[1:], 1):
+        assert path.rpartition("/")[0] in found[:place]
 
 
 def test_a_sparse_file_is_called_so(root):

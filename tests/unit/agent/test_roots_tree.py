@@ -113,8 +113,9 @@ def test_a_directory_swapped_for_a_link_after_it_was_looked_at_leads_nowhere(roo
         assert refused(lambda: inside.open("sub/file", os.O_RDONLY)) in {errno.ELOOP, errno.ENOTDIR}
 
 
-def test_a_directory_moved_out_of_the_root_is_not_followed_there(root, tmp_path):
+def test_a_directory_moved_out_of_the_root_is_not_followed_there(root, tmp_path, monkeypatch):
     """It is found again under the name of its place, not by the descriptor that was kept."""
+    monkeypatch.setattr(roots_module, "LOOKED_AT_FOR", 0)
     with tree(root) as inside:
         inside.folder("sub")
         (root / "sub").rename(tmp_path / "moved")
@@ -144,8 +145,144 @@ def test_names_that_are_not_utf8_and_long_ones_work(root):
 
 def test_a_file_where_a_directory_should_be(root):
     with tree(root, writing=True) as inside:
-        assert refused(lambda: inside.make_folder("sub/file/deeper")) == errno.ENOTDIR
+        assert refused(lambda: inside.make_folder("sub/file/deeper")) == errno.EEXIST
+        assert refused(lambda: inside.make_folder("sub/file")) == errno.EEXIST
         assert refused(lambda: inside.folder("sub/file")) == errno.ENOTDIR
+
+
+def test_a_link_that_leads_to_nothing_is_in_the_way_of_a_directory(root):
+    (root / "dangling").symlink_to("nowhere")
+    with tree(root, writing=True) as inside:
+        assert refused(lambda: inside.make_folder("dangling")) == errno.EEXIST
+        assert refused(lambda: inside.make_room("dangling/x/y")) == errno.EEXIST
+    assert not (root / "nowhere").exists()
+
+
+def test_a_path_a_thousand_directories_deep_can_be_made(root):
+    deep = "/".join("d" * 1200)
+    with tree(root, writing=True) as inside:
+        inside.make_room(f"{deep}/file")
+        inside.make_folder(deep)
+        os.close(inside.open_beside(f"{deep}/file", "part", os.O_WRONLY | os.O_CREAT))
+        inside.put("part", f"{deep}/file")
+        assert inside.stat(f"{deep}/file").st_size == 0
+
+
+@pytest.mark.parametrize("path", ["..", "sub/..", "../secret", "sub/../../secret/file"])
+def test_nothing_goes_upwards_not_even_inside(root, path):
+    with tree(root, "/data/sub", writing=True) as inside:
+        for call in (inside.stat, inside.folder, inside.readlink, inside.unlink, inside.make_folder):
+            assert refused(lambda call=call: call(path)) == errno.EXDEV
+        assert refused(lambda: inside.open(path, os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: inside.open_followed(path, os.O_RDONLY)) == errno.EXDEV
+        assert inside.name("..") == "/data/sub/.."
+
+
+def test_the_whole_host_may_be_a_root(root):
+    with tree(Path("/"), f"/data{root}/sub") as inside:
+        assert inside.stat("file").st_size == 6
+        assert inside.resolved("file") == f"{root}/sub/file"
+    slash = Roots([RootConfig(path="/", access="rw", directory=root)])
+    with slash.tree("/sub", writing=True) as inside:
+        assert inside.stat("file").st_size == 6
+        assert inside.name("file") == "/sub/file"
+    with slash.tree("/", writing=True) as inside:
+        assert inside.stat("sub/file").st_size == 6
+
+
+class TestRootsInRoots:
+    """Whichever way one comes, the innermost says whether its directory may be written."""
+
+    @pytest.fixture
+    def roots(self, root):
+        (root / "sub/drop").mkdir()
+        (root / "way in").symlink_to("sub")
+        return Roots(
+            [
+                RootConfig(path="/data", access="rw", directory=root),
+                RootConfig(path="/kept", access="ro", directory=root / "sub"),
+                RootConfig(path="/data/sub/drop", access="rw", directory=root / "sub/drop"),
+                RootConfig(path="/later", access="ro", directory=root / "later"),
+            ]
+        )
+
+    @pytest.mark.parametrize("folder", ["sub", "sub/made", "way in", "later", "later/made"])
+    def test_one_to_read_is_not_written_through_another(self, roots, root, folder):
+        with roots.tree("/data", writing=True) as inside:
+            assert refused(lambda: inside.make_folder(folder)) == errno.EXDEV
+            flags = os.O_WRONLY | os.O_CREAT
+            assert refused(lambda: inside.open(f"{folder}/x", flags)) in {errno.EXDEV, errno.ENOENT}
+        assert sorted(path.name for path in (root / "sub").iterdir()) == ["drop", "file"]
+        assert not (root / "later").exists()
+
+    def test_one_to_write_inside_that_one_is(self, roots, root):
+        with roots.tree("/data", writing=True) as inside:
+            inside.make_folder("sub/drop/new")
+            inside.make_folder("subway")
+        assert (root / "sub/drop/new").is_dir()
+
+    def test_all_of_it_may_be_read(self, roots):
+        with roots.tree("/data", writing=False) as inside:
+            assert inside.stat("sub/file").st_size == 6
+
+
+def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
+    """Whoever moves it aside and makes another in its place gets the files in the new one."""
+    monkeypatch.setattr(roots_module, "LOOKED_AT_FOR", 0)
+    with tree(root, writing=True) as inside:
+        inside.make_room("sub/new")
+        (root / "sub").rename(root / "aside")
+        inside.make_room("sub/new")
+        inside.link("sub/new", "target")
+    assert (root / "sub/new").is_symlink()
+    assert not (root / "aside/new").is_symlink()
+
+
+def test_a_directory_that_was_removed_is_made_again(root, monkeypatch):
+    monkeypatch.setattr(roots_module, "LOOKED_AT_FOR", 0)
+    with tree(root, writing=True) as inside:
+        inside.make_folder("gone/deep")
+        (root / "gone/deep").rmdir()
+        inside.make_room("gone/deep/file")
+    assert (root / "gone/deep").is_dir()
+
+
+def test_a_kept_directory_is_not_looked_at_each_time(root, monkeypatch):
+    asked = []
+    really = os.readlink
+    monkeypatch.setattr(roots_module.os, "readlink", lambda path: asked.append(path) or really(path))
+    with tree(root) as inside:
+        for _ in range(100):
+            inside.stat("sub/file")
+    assert len(asked) <= 2
+
+
+def test_a_directory_swapped_on_the_way_is_seen_once_it_is_open(root, tmp_path, monkeypatch):
+    """Further up the path, where no flag of `open` minds a link."""
+    (root / "sub/deep").mkdir()
+    (tmp_path / "secret/deep").mkdir()
+    really = os.path.realpath
+
+    def resolved_then_swapped(path):
+        found = really(path)
+        if found == str(root / "sub/deep"):
+            (root / "sub").rename(root / "was")
+            (root / "sub").symlink_to(tmp_path / "secret")
+        return found
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with tree(root, writing=True) as inside:
+        monkeypatch.setattr(roots_module.os.path, "realpath", resolved_then_swapped)
+        assert refused(lambda: inside.make_folder("sub/deep")) == errno.EXDEV
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_what_a_link_replaces_is_gone_and_nothing_half_done_stays(root):
+    with tree(root, writing=True) as inside:
+        inside.link("sub/file", "elsewhere")
+        assert refused(lambda: inside.link("sub", "elsewhere")) == errno.EISDIR
+    assert (root / "sub/file").readlink() == Path("elsewhere")
+    assert sorted(path.name for path in root.rglob("*")) == ["file", "sub"]
 
 
 steps = st.lists(
@@ -176,7 +313,7 @@ def test_whatever_links_there_are_what_opens_is_inside(tmp_path_factory, steps, 
         except OSError:
             continue
     with tree(root) as inside:
-        for opening in (inside.open, inside.open_followed):
+        for opening in (inside.open, inside.open_followed, lambda rel, _: os.dup(inside.folder(rel))):
             try:
                 descriptor = opening(path, os.O_RDONLY)
             except OSError:
