@@ -60,8 +60,8 @@ class Succeeded(HopReport):
     kind: Literal["succeeded"] = "succeeded"
     progress: Progress
     digest: str
-    """xxh3-128, hex, over all that the hop moved: two hops that move the same have the same. What stood at the
-    destination already, unchanged, is not in it; 0 if that was everything."""
+    """xxh3-128, hex, over all that the hop moved: two hops that move the same have the same. What stood there
+    already, unchanged, is not in it; 0 if that was everything."""
     seconds: Annotated[float, Field(ge=0)]
 
 

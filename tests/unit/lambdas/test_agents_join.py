@@ -14,13 +14,7 @@ from events.states import HopState
 from lambdas import wiring
 from lambdas.agents.registry import Endpoint, Registry
 from lambdas.domain.errors import AgentUnknownError
-from tests.control_plane import JWK, POLICY, REGION, control_plane, csr, host, lane_certificate
-
-
-@pytest.fixture
-def here(monkeypatch):
-    with control_plane(monkeypatch) as plane:
-        yield plane
+from tests.control_plane import JWK, POLICY, REGION, csr, host, lane_certificate
 
 
 @pytest.fixture

@@ -1,0 +1,78 @@
+"""The API's description of itself: valid, complete, and what the API really does."""
+
+import json
+
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from events.requests import TransferRequest
+from lambdas.api.app import app
+from lambdas.api.openapi import document
+
+ROUTES = """
+POST /agents/enrollments
+POST /agents/register
+GET /agents
+GET /agents/{agent_id}
+PATCH /agents/{agent_id}
+DELETE /agents/{agent_id}
+POST /agents/{agent_id}/browse
+POST /agents/{agent_id}/credentials
+POST /transfers
+POST /transfers/distributed
+GET /transfers
+GET /transfers/{transfer_id}
+POST /transfers/{transfer_id}/cancel
+POST /transfers/{transfer_id}/pause
+POST /transfers/{transfer_id}/resume
+POST /transfers/{transfer_id}/retry
+GET /templates
+POST /templates
+GET /templates/{template_id}
+PUT /templates/{template_id}
+DELETE /templates/{template_id}
+GET /health
+GET /openapi.json
+GET /live
+"""
+
+
+def described() -> set[str]:
+    paths = document()["paths"]
+    return {
+        f"{method.upper()} {path}"
+        for path, item in paths.items()
+        for method in item
+        if method != "parameters"
+    }
+
+
+def test_it_is_valid_openapi_3_1():
+    assert document()["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(json.loads(json.dumps(document()))).validate()
+
+
+def test_every_route_is_described_and_nothing_else():
+    assert described() == set(ROUTES.strip().splitlines())
+    assert described() == {f"{method} {path}" for path, methods in app.routes.items() for method in methods}
+
+
+def test_what_is_validated_is_what_is_described():
+    body = document()["components"]["schemas"]["TransferRequest"]
+    assert set(body["properties"]) == set(TransferRequest.model_fields)
+    assert body["additionalProperties"] is False
+
+
+def test_errors_are_described_as_problem_details():
+    for path, item in document()["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            failures = [status for status in operation["responses"] if not status.startswith("2")]
+            for status in failures:
+                content = operation["responses"][status].get("content") or {"application/problem+json": {}}
+                assert list(content) == ["application/problem+json"], (path, method, status)
+
+
+def test_it_is_served(here):
+    answer = here.get("/openapi.json", role="viewer")
+    assert (answer.status, answer.body["openapi"]) == (200, document()["openapi"])
