@@ -130,9 +130,10 @@ class Conversation:
             yield packed
 
     def interrupt(self) -> None:
-        """From any thread."""
+        """From any thread. Not by the TLS socket's own `shutdown`: it drops TLS first, and whoever is reading
+        would be given what comes in the clear."""
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._http.close()
