@@ -8,10 +8,11 @@ import hashlib
 import hmac
 import ssl
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from agent.lane.identity import Identity
+from events.base import Problem
 from events.commands import Serve
 
 
@@ -25,6 +26,8 @@ class Grant:
     """The peer's, DER."""
     context: ssl.SSLContext
     """Trusts this one certificate."""
+    unreadable: dict[str, Problem] = field(default_factory=dict)
+    """By path: what broke a range off, to be told when it is asked for again."""
 
     def admits(self, token: str, certificate: bytes | None) -> bool:
         """Is this the token, shown by the peer it is for, in time?"""
@@ -50,7 +53,11 @@ class Grants:
     def add(self, serve: Serve, token: str) -> None:
         """ValueError if the peer's certificate cannot be read."""
         certificate = ssl.PEM_cert_to_DER_cert(serve.peer.certificate)
-        context = _context(ssl.PROTOCOL_TLS_SERVER, self._identity, serve.peer.certificate)
+        context = _context(ssl.PROTOCOL_TLS_SERVER, self._identity, None)
+        try:
+            context.load_verify_locations(cadata=serve.peer.certificate)
+        except ssl.SSLError as error:
+            raise ValueError("the peer's certificate is none") from error
         with self._lock:
             self._by_hop[serve.hop_id] = Grant(serve, hashed(token), certificate, context)
 
@@ -58,9 +65,18 @@ class Grants:
         with self._lock:
             self._by_hop.pop(hop_id, None)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._by_hop.clear()
+
     def get(self, hop_id: str) -> Grant | None:
         with self._lock:
             return self._by_hop.get(hop_id)
+
+    def hop_of(self, context: ssl.SSLContext) -> str | None:
+        """The hop that a connection named in its handshake."""
+        with self._lock:
+            return next((hop for hop, grant in self._by_hop.items() if grant.context is context), None)
 
     def _choose(
         self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _context: ssl.SSLContext
@@ -84,6 +100,8 @@ def _context(protocol: int, identity: Identity, peer: str | None) -> ssl.SSLCont
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(identity.certificate, identity.key)
+    if protocol == ssl.PROTOCOL_TLS_SERVER:
+        context.num_tickets = 0  # a resumed session would bring along whoever began it
     if peer:
         context.load_verify_locations(cadata=peer)
     return context

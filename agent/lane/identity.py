@@ -53,10 +53,16 @@ def _make(identity: Identity) -> None:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(identity.key, pem)
+    _write(identity.key, pem)  # first: without its certificate it is made anew
     _write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _write(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    """All of it or nothing, whatever stood there."""
+    half_done = path.with_name(f".{path.name}.new")
+    half_done.unlink(missing_ok=True)
+    with os.fdopen(os.open(half_done, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    half_done.replace(path)

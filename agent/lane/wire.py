@@ -10,6 +10,7 @@ UTF-8 (as Python's surrogates) come through unharmed.
 """
 
 import json
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +30,8 @@ OK, CHANGED, MISSING, UNREADABLE = b"\0", b"\1", b"\2", b"\3"
 HEAD_SIZE = 1 + DIGEST_SIZE
 
 END = "end"
+LARGEST = 2**63 - 1
+"""No file system and no database of ours holds a larger number."""
 
 
 def dump(value: Any) -> bytes:
@@ -50,21 +53,40 @@ def read_entry(fields: Any) -> Entry:
     try:
         kind, path, size, mtime_ns, mode, sparse, target, *rest = fields
         problem = Problem.model_validate(rest[0]) if rest else None
-        entry = Entry(kind, path, int(size), int(mtime_ns), int(mode) & 0o7777, bool(sparse), target, problem)
+        entry = Entry(kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, problem)
     except (TypeError, ValueError) as error:
         raise Misbehaviour("an entry of its manifest has another shape") from error
-    if kind not in {"f", "d", "l", "!"} or entry.size < 0 or not isinstance(target, str):
+    if not (_is_kind(entry) and is_number(size) and is_number(mtime_ns, -LARGEST)):
         raise Misbehaviour("an entry of its manifest is of no known kind")
     if not is_inside(path):
         raise Misbehaviour("a path of its manifest leads somewhere else")
     return entry
 
 
+def _is_kind(entry: Entry) -> bool:
+    """Of those there are, with what belongs to it."""
+    if entry.kind == "l":
+        return bool(entry.target) and is_name(entry.target)
+    return entry.kind in ("f", "d") or (entry.kind == "!" and entry.problem is not None)
+
+
+def is_number(value: Any, least: int = 0) -> bool:
+    return type(value) is int and least <= value <= LARGEST
+
+
+def is_name(value: Any) -> bool:
+    """Can a file system take it? Not every string is one of bytes."""
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
 def is_inside(path: Any) -> bool:
     """Is it the place itself, or a plain way down from it?"""
     if path == "":
         return True
-    return isinstance(path, str) and "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
+    return is_name(path) and not {"", ".", ".."} & set(path.split("/"))
 
 
 def pack_request(entries: Iterable[Entry]) -> bytes:

@@ -340,17 +340,17 @@ class TestDamage:
 
 def lying(monkeypatch, times: int) -> None:
     """The source says another digest than its bytes have, so many times."""
-    from agent.lane import server
+    from agent.lane import answering
 
-    really_send, really_digest = server._send, server.digest_of
+    really_send, really_digest = answering._send, answering.digest_of
     left = [times]
 
     def wrong(digest: bytes | None) -> bytes | None:
         left[0] -= 1
         return bytes(16) if left[0] >= 0 and digest else digest
 
-    monkeypatch.setattr(server, "_send", lambda *args: wrong(really_send(*args)))
-    monkeypatch.setattr(server, "digest_of", lambda data: wrong(really_digest(data)))
+    monkeypatch.setattr(answering, "_send", lambda *args: wrong(really_send(*args)))
+    monkeypatch.setattr(answering, "digest_of", lambda data: wrong(really_digest(data)))
 
 
 class TestWhatStandsThereAlready:

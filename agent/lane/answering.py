@@ -1,0 +1,255 @@
+"""What is said to a peer that was let in: a hop's listing, ranges of its files, packs of small ones."""
+
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import xxhash
+
+from agent.digests import DIGEST_SIZE, digest_of
+from agent.errors import HopError, problem_of
+from agent.lane import asked, wire
+from agent.lane.asked import File, Refusal
+from agent.lane.grants import Grant, Grants
+from agent.listing import Entry, entries, open_source
+from agent.roots import Roots, Tree
+from events.base import Problem
+
+log = logging.getLogger(__name__)
+
+IDLE_FOR = 120.0
+"""Seconds a connection may be silent between requests and in the middle of one."""
+TAKEN_WITHIN = 3600.0
+"""Seconds in which a peer must take something of what is sent. A bandwidth limit can make it wait long; one
+that is dead is found out by TCP itself."""
+BLOCK = 64 * 1024
+PIECE = 256 * 1024
+"""Bytes read and sent at once."""
+
+
+class Answering(BaseHTTPRequestHandler):
+    """One connection, from its first request to its last."""
+
+    protocol_version = "HTTP/1.1"
+    connection: ssl.SSLSocket
+
+    def __init__(
+        self, grants: Grants, roots: Roots, hop_id: str, connection: ssl.SSLSocket, address: Any
+    ) -> None:
+        """Returns when nothing more is asked; OSError if the peer went away."""
+        connection.settimeout(IDLE_FOR)
+        self._grants = grants
+        self._roots = roots
+        self._hop_id = hop_id
+        self._begun = False
+        super().__init__(connection, address, None)  # type: ignore[arg-type]  # it needs no server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base's name
+        """Nothing: one line a request would be thousands a second."""
+
+    def do_POST(self) -> None:
+        self._begun = False
+        try:
+            body = self._body()
+            verb = self._verb()
+            grant = self._grant()
+            with self._roots.tree(grant.serve.path, writing=False) as tree, self._patiently():
+                verb(grant, tree, asked.parsed(body))
+        except Refusal as refusal:
+            self._refuse(refusal.status, refusal.problem)
+        except HopError as error:
+            self._refuse(403, error.problem)
+
+    @contextmanager
+    def _patiently(self) -> Iterator[None]:
+        self.connection.settimeout(TAKEN_WITHIN)
+        yield
+        self.connection.settimeout(IDLE_FOR)
+
+    def _body(self) -> bytes:
+        length = self.headers.get("Content-Length", "")
+        if not (length.isdecimal() and len(length) < 10 and int(length) <= wire.MAX_BODY):
+            self.close_connection = True  # what follows cannot be told from the next request
+            raise asked.malformed("a body of a known, small size is needed", 413)
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            raise ConnectionResetError("the peer left in the middle of a request")
+        return body
+
+    def _verb(self) -> Any:
+        _, *parts = self.path.split("/")
+        verbs = {"manifest": self._manifest, "range": self._range, "pack": self._pack}
+        if len(parts) != 3 or parts[0] != "hops" or parts[2] not in verbs:
+            raise asked.malformed("there is no such path", 404)
+        if parts[1] != self._hop_id:
+            raise asked.not_served(parts[1])
+        return verbs[parts[2]]
+
+    def _grant(self) -> Grant:
+        """The same answer for a hop that is not served any more and for a wrong token."""
+        grant = self._grants.get(self._hop_id)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if grant is None or not grant.admits(token, self.connection.getpeercert(binary_form=True)):
+            raise asked.not_served(self._hop_id)
+        return grant
+
+    def _manifest(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+        symlinks, selection = asked.listing(body)
+        found = entries(tree, symlinks, selection)
+        try:
+            first = next(found, None)
+        except OSError as error:
+            raise Refusal(404, problem_of(error, grant.serve.path)) from error
+        if first and first.kind != "d" and selection is None and grant.serve.path.endswith("/"):
+            raise Refusal(404, problem_of(NotADirectoryError(20, ""), grant.serve.path))
+        self._head(200, "application/x-ndjson", None)
+        for block in _blocks(first, found):
+            self._chunk(block)
+        self._chunk(b"")
+
+    def _range(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+        """The bytes and their digest; if the file changes meanwhile, the connection ends without it."""
+        file, start, length = asked.piece(body)
+        if problem := grant.unreadable.pop(file.path, None):
+            raise Refusal(409, problem)
+        descriptor = _opened(tree, file)
+        try:
+            self._head(200, "application/octet-stream", length + DIGEST_SIZE)
+            digest = _send(self.connection, descriptor, start, length)
+            if digest is None or not file.is_still(descriptor):
+                self.close_connection = True
+                return
+            self.connection.sendall(digest)
+        except _ReadError as error:
+            self.close_connection = True
+            problem = problem_of(error.cause, tree.name(file.path))
+            grant.unreadable[file.path] = problem
+            log.warning("range broke off", extra={"hop_id": self._hop_id, "reason": problem.message})
+        finally:
+            os.close(descriptor)
+
+    def _pack(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+        files = asked.pack(body)
+        room = memoryview(bytearray(sum(wire.HEAD_SIZE + file.size for file in files)))
+        used = 0
+        for file in files:
+            used += _packed(tree, file, room[used:])
+        self._head(200, "application/octet-stream", used)
+        for start in range(0, used, PIECE):
+            self.connection.sendall(room[start : min(start + PIECE, used)])
+
+    def _head(self, status: int, kind: str, length: int | None) -> None:
+        self._begun = True
+        self.send_response_only(status)
+        self.send_header("Content-Type", kind)
+        if length is None:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def _chunk(self, data: bytes | bytearray) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), bytes(data)))
+
+    def _refuse(self, status: int, problem: Problem) -> None:
+        if self._begun:  # in the middle of an answer there is no room for another
+            self.close_connection = True
+            return
+        body = problem.model_dump_json().encode()
+        self._head(status, "application/problem+json", len(body))
+        self.wfile.write(body)
+
+
+def _blocks(first: Entry | None, rest: Iterator[Entry]) -> Iterator[bytearray]:
+    """A manifest's lines, many at once, and how many they were."""
+    count, pending, entry = 0, bytearray(), first
+    while entry:
+        pending += wire.entry_line(entry)
+        count += 1
+        if len(pending) > BLOCK:
+            yield pending
+            pending.clear()
+        entry = next(rest, None)
+    yield pending + wire.dump([wire.END, count]) + b"\n"
+
+
+def _opened(tree: Tree, file: File) -> int:
+    try:
+        descriptor = open_source(tree, file.path)
+    except OSError as error:
+        raise Refusal(404, problem_of(error, tree.name(file.path))) from error
+    if not file.is_still(descriptor):
+        os.close(descriptor)
+        raise asked.changed(tree.name(file.path))
+    return descriptor
+
+
+class _ReadError(Exception):
+    """The disk's error, not the connection's."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _send(connection: socket.socket, descriptor: int, start: int, length: int) -> bytes | None:
+    """Send the range; its digest, or None if the file ended early. _ReadError."""
+    state, buffer, end = xxhash.xxh3_128(), memoryview(bytearray(min(PIECE, length))), start + length
+    while start < end:
+        count = _read(descriptor, buffer[: end - start], start)
+        if not count:
+            return None
+        state.update(buffer[:count])
+        connection.sendall(buffer[:count])
+        start += count
+    return state.digest()
+
+
+def _read(descriptor: int, buffer: memoryview, start: int) -> int:
+    try:
+        return os.preadv(descriptor, [buffer], start)
+    except OSError as error:
+        raise _ReadError(error) from error
+
+
+def _packed(tree: Tree, file: File, room: memoryview) -> int:
+    """Put one small file there, after its head; how many bytes that takes. Of one that cannot be had, the
+    head only."""
+    data = room[wire.HEAD_SIZE : wire.HEAD_SIZE + file.size]
+    state = _read_whole(tree, file, data)
+    if state != wire.OK:
+        room[: wire.HEAD_SIZE] = state + bytes(DIGEST_SIZE)
+        return wire.HEAD_SIZE
+    room[: wire.HEAD_SIZE] = state + digest_of(data)
+    return wire.HEAD_SIZE + file.size
+
+
+def _read_whole(tree: Tree, file: File, data: memoryview) -> bytes:
+    """What became of it."""
+    try:
+        descriptor = open_source(tree, file.path)
+    except FileNotFoundError:
+        return wire.MISSING
+    except OSError:
+        return wire.UNREADABLE
+    try:
+        is_whole = file.is_still(descriptor) and _filled(descriptor, data) and file.is_still(descriptor)
+    except OSError:
+        return wire.UNREADABLE
+    finally:
+        os.close(descriptor)
+    return wire.OK if is_whole else wire.CHANGED
+
+
+def _filled(descriptor: int, data: memoryview) -> bool:
+    while data:
+        count = os.readv(descriptor, [data])
+        if not count:
+            return False
+        data = data[count:]
+    return True

@@ -1,0 +1,101 @@
+"""What a peer asks for, made sure of: its body is one, every path is below the place, every number one that
+can be. And the words with which it is refused.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, cast
+
+from agent.digests import RANGE
+from agent.errors import shown
+from agent.lane import wire
+from agent.listing import Symlinks
+from events.base import Problem
+
+
+class Refusal(Exception):  # noqa: N818  # an answer
+    def __init__(self, status: int, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.status, self.problem = status, problem
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One to read, as it was when it was listed."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+    def is_still(self, descriptor: int) -> bool:
+        found = os.fstat(descriptor)
+        return (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns)
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise malformed("the body is no JSON") from error
+    if not isinstance(found, dict):
+        raise malformed("the body is no object")
+    return found
+
+
+def listing(body: dict[str, Any]) -> tuple[Symlinks, tuple[str, ...] | None]:
+    symlinks, selection = body.get("symlinks"), body.get("selection")
+    if symlinks not in ("keep", "skip", "follow"):
+        raise malformed("symlinks are kept, skipped or followed")
+    if selection is None:
+        return cast("Symlinks", symlinks), None
+    if not isinstance(selection, list) or not all(path and wire.is_inside(path) for path in selection):
+        raise malformed("a selected path leads somewhere else")
+    return cast("Symlinks", symlinks), tuple(selection)
+
+
+def piece(body: dict[str, Any]) -> tuple[File, int, int]:
+    """A file, and the start and length of a range of it."""
+    file = _file(body.get("path"), body.get("size"), body.get("mtime_ns"))
+    start, length = _number(body.get("start")), _number(body.get("length"))
+    if length > RANGE or start + length > file.size:
+        raise malformed("the range is too long")
+    return file, start, length
+
+
+def pack(body: dict[str, Any]) -> list[File]:
+    files = body.get("files")
+    if not isinstance(files, list) or not all(isinstance(one, list) and len(one) == 3 for one in files):
+        raise malformed("a pack is a list of files")
+    found = [_file(*one) for one in files]
+    if len(found) > wire.PACK_FILES or sum(file.size for file in found) > 2 * wire.PACK_BYTES:
+        raise malformed("the pack is too large")
+    return found
+
+
+def _file(path: Any, size: Any, mtime_ns: Any) -> File:
+    if not wire.is_inside(path):
+        raise malformed("the path leads somewhere else")
+    return File(path, _number(size), _number(mtime_ns, -wire.LARGEST))
+
+
+def _number(value: Any, least: int = 0) -> int:
+    if not wire.is_number(value, least):
+        raise malformed("a number is missing, or is none")
+    return int(value)
+
+
+def malformed(words: str, status: int = 400) -> Refusal:
+    return Refusal(status, Problem(code="malformed", message=f"The lane does not understand this: {words}."))
+
+
+def not_served(hop_id: str) -> Refusal:
+    words = f"Hop {hop_id[:40]} is not served here, or not to you, or not any more."
+    return Refusal(401, Problem(code="not-served", message=words, retryable=True))
+
+
+def changed(path: str) -> Refusal:
+    name = shown(path)
+    return Refusal(
+        409, Problem(code="source-changed", message=f"{name} has changed since it was listed.", path=name)
+    )

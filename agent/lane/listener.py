@@ -1,0 +1,103 @@
+"""One port for everyone: a connection gets a thread of its own, and shakes hands there before anything else,
+so that nobody waits for another.
+"""
+
+import errno
+import logging
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from socketserver import BaseRequestHandler, TCPServer, ThreadingMixIn
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+HANDSHAKE_WITHIN = 10.0
+HANDSHAKES = 256
+"""At once. Whoever comes then is sent away: strangers must not use up this process's descriptors."""
+BREATH = 0.2
+"""Seconds without accepting anyone when there are no descriptors left."""
+
+Converse = Callable[[ssl.SSLSocket, Any], None]
+
+
+class Listener(ThreadingMixIn, TCPServer):
+    """Not http.server's: that one asks the name service for this host's name, and waits. Nor does this one
+    wake twice a second to see whether it is to stop."""
+
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, listen: tuple[str, int], context: ssl.SSLContext, converse: Converse) -> None:
+        """`converse` is called, on the connection's thread, with who has shaken hands."""
+        self._context = context
+        self._converse = converse
+        self._hands = threading.BoundedSemaphore(HANDSHAKES)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._accept, name="lane", daemon=True)
+        self.address_family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
+        super().__init__(listen, BaseRequestHandler)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Once or more often."""
+        self._stopped.set()
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes who waits for the next connection
+        self._thread.join()
+        self.server_close()
+
+    def _accept(self) -> None:
+        while not self._stopped.is_set():
+            self.handle_request()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE}:  # it would be asked again at once, for ever
+                log.warning("lane cannot accept", extra={"reason": error.strerror})
+                time.sleep(BREATH)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._hands.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._hands.release()
+            raise
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        try:
+            secured = self._shake_hands(request)
+        except OSError as error:  # ssl.SSLError is one
+            log.info("lane refused", extra={"peer": client_address[0], "reason": str(error)})
+            return
+        finally:
+            self._hands.release()
+        with secured:
+            self._converse(secured, client_address)
+
+    def _shake_hands(self, request: socket.socket) -> ssl.SSLSocket:
+        request.settimeout(HANDSHAKE_WITHIN)
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        request.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return self._context.wrap_socket(request, server_side=True)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
+        peer = {"peer": client_address[0]}
+        if isinstance(sys.exception(), OSError):  # it went away
+            log.info("lane connection broke", extra=peer)
+        else:
+            log.exception("lane connection broke", extra=peer)
