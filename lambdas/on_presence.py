@@ -1,5 +1,7 @@
 """React: IoT Core says that a client has connected or disconnected.
 
+Nothing is sent to an agent for that: it does not listen yet. Once it does, it says Hello, and is told.
+
 https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html
 """
 
@@ -40,6 +42,5 @@ def notice(presence: Presence) -> None:
             wiring.agents().disconnected(presence.clientId, at, presence.versionNumber)
         else:
             wiring.agents().connected(presence.clientId, at, presence.versionNumber)
-            wiring.reactions().arrived(presence.clientId)
     except AgentUnknownError:
         logger.info("a client that is no agent", extra={"client_id": presence.clientId})

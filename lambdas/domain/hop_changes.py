@@ -37,6 +37,12 @@ def lapsed(hop: Hop, now: datetime) -> Hop:
     return tried_again(replace(hop, problem=_fell_silent(hop)), now) if hop.state in AT_WORK else hop
 
 
+def unheard(hop: Hop, now: datetime) -> Hop:
+    """The hop after one of its agents began to listen anew: its command may have been sent while it did not.
+    Should it have been heard after all, the next one makes it go on under a newer attempt."""
+    return queued(hop, now, None) if hop.state == S.OFFERED else hop
+
+
 def unlocked(hop: Hop, now: datetime) -> Hop:
     """The hop after the one it waits for has succeeded."""
     return moved(hop, S.QUEUED, now) if hop.state == S.WAITING else hop

@@ -11,6 +11,7 @@ from events.commands import Cancel, Pause
 from events.reports import AboutHop, HeldHop, Hello, Refused
 from lambdas.domain.errors import StaleError
 from lambdas.domain.hop import Hop, hop_number
+from lambdas.domain.hop_changes import unheard
 from lambdas.domain.hop_reports import correction, declined, heard, lost
 from lambdas.domain.timeline import by_agent
 from lambdas.domain.transfer import Transfer
@@ -80,7 +81,7 @@ class Hearing:
         holding = {held.hop_id for held in hello.hops}
         for transfer_id in self._store.open_transfers(agent_id):
             transfer = self._store.get(transfer_id)
-            missed = [hop for hop in transfer.hops if hop.carrier == agent_id and hop.hop_id not in holding]
+            missed = [hop for hop in transfer.hops if agent_id in hop.agents and hop.hop_id not in holding]
             for hop in missed:
                 transfer = self._missed(agent_id, transfer, hop, hello.at)
             self._reactions.bring_on(transfer)
@@ -95,10 +96,12 @@ class Hearing:
         self._orders.order(agent_id, command)
 
     def _missed(self, agent_id: AgentId, transfer: Transfer, hop: Hop, hello_at: datetime) -> Transfer:
-        """The agent does not hold this hop: if the table has it at work, the agent has lost it."""
+        """The agent does not hold this hop. If the table has it offered, the agent may not have heard of it;
+        if it has it at work there, the agent has lost it."""
 
         def step(old: Hop, now: datetime) -> Hop:
-            return lost(old, hello_at, now)
+            found = unheard(old, now)
+            return lost(found, hello_at, now) if old.carrier == agent_id else found
 
         decision = one_hop(hop.number, step, by_agent(agent_id))
         return self._changing.change(transfer.transfer_id, decision, transfer).transfer

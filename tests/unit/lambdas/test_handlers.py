@@ -116,12 +116,12 @@ def test_a_report_that_met_another_is_tried_again(spies):
         on_report.handler(letter("Succeeded"), Context())
 
 
-def test_presence_dispatches_what_waited(spies):
+def test_presence_is_noted_and_nothing_is_sent_before_the_hello(spies):
     on_presence.handler(sample("presence_connected"), Context())
     ((name, (agent_id, at, version)),) = spies["agents"].calls
     assert (name, agent_id, version) == ("connected", "server-b", 3)
     assert at.isoformat() == "2026-11-24T01:30:00.250000+00:00"
-    assert spies["reactions"].calls == [("arrived", ("server-b",))]
+    assert spies["reactions"].calls == []
 
 
 def test_absence_dispatches_nothing(spies):

@@ -174,12 +174,23 @@ def test_a_hello_hears_of_the_asks_it_missed(world: World):
     ]
 
 
-def test_an_offer_on_its_way_is_left_to_its_lease(world: World):
+@pytest.mark.parametrize("agent_id", ["a", "b"])
+def test_an_offer_that_may_not_have_been_heard_is_made_again(world: World, agent_id):
+    """It was sent between the agent's connecting and its listening."""
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
-    world.hearing.reconcile("b", hello(world))
-    assert (world.hop(transfer_id).state, world.fleet.sent) == (HopState.OFFERED, [])
+    world.hearing.reconcile(agent_id, hello(world))
+    assert (world.hop(transfer_id).state, world.hop(transfer_id).attempt) == (HopState.OFFERED, 2)
+    assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
+
+
+def test_an_offer_that_was_heard_stays(world: World):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.fleet.kinds()
+    world.hearing.reconcile("b", hello(world, held(world.hop(transfer_id))))
+    assert (world.hop(transfer_id).attempt, world.fleet.sent) == (1, [])
 
 
 def test_why_a_command_was_not_obeyed_stands_with_the_hop(world: World):
