@@ -7,14 +7,13 @@ import errno
 import heapq
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
 from agent.config import RootConfig
 from agent.errors import shown
-from agent.roots import is_below
+from agent.roots import Roots, is_below
 from events.base import Problem
 from events.commands import Browse
 from events.reports import Browsed, Entry
@@ -33,19 +32,13 @@ class Browser:
 
     def __call__(self, asked: Browse) -> Browsed:
         path = "/" + asked.path.strip("/")
-        root = self._root_of(path)
-        if root is None:
+        if not any(is_below(path, root.path) for root in self._roots):
             return self._way_to_roots(asked, path)
         try:
-            with opened(root, path) as folder, os.scandir(folder) as found:
+            with Roots(self._roots).tree(path, writing=False) as tree, os.scandir(tree.folder("")) as found:
                 return _page(asked, found)
         except OSError as error:
             return Browsed(request_id=asked.request_id, problem=_in_words(asked.path, error))
-
-    def _root_of(self, path: str) -> RootConfig | None:
-        """The innermost root that a path is in."""
-        holding = [root for root in self._roots if is_below(path, root.path)]
-        return max(holding, key=lambda root: len(root.path), default=None)
 
     def _way_to_roots(self, asked: Browse, path: str) -> Browsed:
         below = [root.path.strip("/") for root in self._roots if is_below(root.path, path)]
@@ -64,29 +57,6 @@ class Browser:
             advice=f"Its roots are {allowed}; the host's administrator can add one in agent.toml.",
             path=path,
         )
-
-
-@contextmanager
-def opened(root: RootConfig, path: str) -> Iterator[int]:
-    """A directory's descriptor; symbolic links are followed as long as they stay in the root.
-
-    Looked at again after opening, so that a link changed meanwhile leads nowhere either.
-    """
-    top = os.path.realpath(root.folder)
-    inner = path[len(root.path.rstrip("/")) :].strip("/")
-    target = os.path.realpath(os.path.join(top, inner))  # noqa: PTH118 - names that are not UTF-8
-    _must_be_below(target, top)
-    descriptor = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _must_be_below(os.readlink(f"/proc/self/fd/{descriptor}"), top)  # noqa: PTH115
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _must_be_below(path: str, top: str) -> None:
-    if not is_below(path, top):
-        raise OSError(errno.EXDEV, "a symbolic link leads out of the root")
 
 
 def _page(asked: Browse, found: Iterable[os.DirEntry[str]]) -> Browsed:

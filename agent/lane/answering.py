@@ -68,8 +68,10 @@ class Answering(BaseHTTPRequestHandler):
     @contextmanager
     def _patiently(self) -> Iterator[None]:
         self.connection.settimeout(TAKEN_WITHIN)
-        yield
-        self.connection.settimeout(IDLE_FOR)
+        try:
+            yield
+        finally:
+            self.connection.settimeout(IDLE_FOR)
 
     def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "")

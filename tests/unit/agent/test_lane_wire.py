@@ -1,0 +1,82 @@
+"""The words of the lane: what is written is read the same, and nothing else is believed."""
+
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.lane import wire
+from agent.listing import Entry
+from events.base import Problem
+
+names = st.binary(min_size=1, max_size=20).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_"))
+paths = (
+    st.lists(names.filter(lambda raw: raw not in (b".", b"..")), max_size=4).map(b"/".join).map(os.fsdecode)
+)
+numbers = st.integers(0, wire.LARGEST)
+times = st.integers(-wire.LARGEST, wire.LARGEST)
+found = st.one_of(
+    st.builds(Entry, st.sampled_from("fd"), paths, numbers, times, st.integers(0, 0o7777), st.booleans()),
+    st.builds(Entry, st.just("l"), paths, mtime_ns=times, target=names.map(os.fsdecode)),
+    st.builds(
+        Entry, st.just("!"), paths, problem=st.builds(Problem, code=st.just("gone"), message=st.text())
+    ),
+)
+
+
+def read(*fields) -> Entry:
+    return wire.read_entry(json.loads(json.dumps(fields)))
+
+
+@given(entry=found)
+def test_every_entry_is_read_as_it_was_written(entry):
+    line = wire.entry_line(entry)
+    assert line.isascii()
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert wire.read_entry(json.loads(line)) == entry
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        ["f"],
+        ["f", "x", 1, 1, 0o644, False],
+        ["x", "x", 1, 1, 0o644, False, ""],
+        [["f"], "x", 1, 1, 0o644, False, ""],
+        ["f", 7, 1, 1, 0o644, False, ""],
+        ["f", None, 1, 1, 0o644, False, ""],
+        ["f", "x", -1, 1, 0o644, False, ""],
+        ["f", "x", 2**63, 1, 0o644, False, ""],
+        ["f", "x", 1.5, 1, 0o644, False, ""],
+        ["f", "x", float("inf"), 1, 0o644, False, ""],
+        ["f", "x", True, 1, 0o644, False, ""],
+        ["f", "x", 1, 10**30, 0o644, False, ""],
+        ["f", "x", 1, 1, "rw", False, ""],
+        ["l", "x", 0, 1, 0, False, ""],
+        ["l", "x", 0, 1, 0, False, 5],
+        ["l", "x", 0, 1, 0, False, "a\0b"],
+        ["l", "x", 0, 1, 0, False, "\ud800"],
+        ["!", "x", 0, 0, 0, False, ""],
+        ["!", "x", 0, 0, 0, False, "", "it is gone"],
+        ["!", "x", 0, 0, 0, False, "", {"code": "NOT A CODE", "message": ""}],
+    ],
+)
+def test_what_no_source_says_is_not_believed(fields):
+    with pytest.raises(wire.Misbehaviour):
+        read(*fields)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc", "..", "a/../b", "a/./b", ".", "a//b", "a/", "x\0", "\ud800", "a/\udfff"]
+)
+def test_paths_that_are_no_plain_way_down_are_not_believed(path):
+    with pytest.raises(wire.Misbehaviour, match="somewhere else"):
+        read("f", path, 1, 1, 0o644, False, "")
+
+
+def test_only_permission_bits_are_read():
+    assert read("f", "x", 1, 1, 0o104755, False, "").mode == 0o4755
