@@ -21,6 +21,7 @@ from agent.lane import identity
 from agent.lane.server import LaneServer
 from agent.letters import Endpoint
 from agent.movers import mover_for
+from agent.movers.pull import discard_abandoned
 from agent.registration import Files, Registration, read_registration
 from agent.roots import Roots
 from agent.service import Parts, Service
@@ -101,6 +102,8 @@ async def _serve(
                 )
             )
             _heed_signals(service, lambda: _reload(config_path, service, browser, roots))
+            held = {hop.hop_id for hop in journal.open_hops()}
+            await asyncio.to_thread(discard_abandoned, roots, files.folder, held)
             log.info("agent up", extra={"agent_id": registration.agent_id, "version": VERSION})
             await _until_stopped(service, status)
 

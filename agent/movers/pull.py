@@ -7,8 +7,8 @@ the source breaks, everything is gone through once more: what has arrived is in 
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Collection
+from contextlib import closing, suppress
 from pathlib import Path
 
 from agent.digests import HopDigest, digest_of
@@ -24,11 +24,14 @@ from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move
 from events.locations import AgentLocation
+from events.options import Options
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 60.0
 """Seconds without any progress after which a broken way to the source ends the attempt."""
+ABANDONED = 14 * 86400.0
+"""Seconds after which what is half-done of a hop that failed is given up."""
 PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds before the way is tried again; the last one for ever."""
 
@@ -50,22 +53,31 @@ class Pull:
         return await in_thread(hauling.run, hauling.stop)
 
     async def discard(self, order: Move) -> None:
-        await in_thread(lambda: discard(self._roots, self._state, order), lambda: None)
+        await in_thread(lambda: discard(self._roots, self._state, order.hop_id), lambda: None)
 
 
-def discard(roots: Roots, state: Path, order: Move) -> None:
+def discard(roots: Roots, state: Path, hop_id: str) -> None:
     """Remove whatever is half-done of a hop, and the memory of it."""
-    path = ledger_path(state, order.hop_id)
+    path = ledger_path(state, hop_id)
     if not path.exists():
         return
     ledger = Ledger(path)
     try:
-        tree = roots.tree(arrival(order), writing=True)
-        with closing(Landing(tree, order.hop_id, order.options, ledger)) as landing:
+        tree = roots.tree(ledger.destination or "/", writing=True)
+        with closing(Landing(tree, hop_id, Options(), ledger)) as landing:
             for half_done in list(ledger.half_done()):
                 landing.drop(half_done.path)
     finally:
         ledger.forget()
+
+
+def discard_abandoned(roots: Roots, state: Path, held: Collection[str]) -> None:
+    """The same for hops that nobody has gone on with for long; `held`: those that the journal holds open."""
+    for path in (state / "hops").glob("*.db"):
+        if path.stem not in held and time.time() - path.stat().st_mtime > ABANDONED:
+            log.info("abandoned hop discarded", extra={"hop_id": path.stem})
+            with suppress(HopError, OSError):  # its root is no longer there
+                discard(roots, state, path.stem)
 
 
 def ledger_path(state: Path, hop_id: str) -> Path:

@@ -16,7 +16,7 @@ from agent.digests import RANGE
 from agent.errors import HopError
 from agent.lane import identity
 from agent.listing import Entry
-from agent.movers import fetching, landing, ledger, spool
+from agent.movers import fetching, landing, ledger, pull, spool
 from agent.movers.landing import PREFIX
 from agent.movers.source import LocalReader, LostError
 from infra.local.material import MIB, differences, listing, write_random
@@ -230,6 +230,22 @@ class TestAPause:
         assert half_done(hosts.archive)
 
         await hosts.mover(order).discard(order)
+
+        assert half_done(hosts.archive) == []
+        assert list((hosts.state / "hops").iterdir()) == []
+
+    async def test_that_nobody_ends_is_cleared_away_after_weeks(self, hosts):
+        write_random(hosts.data / "t/big", 3 * RANGE)
+        order = hosts.order("/data/t/", "/archive/t/", streams=1)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE)
+        [book] = (hosts.state / "hops").glob("*.db")
+
+        pull.discard_abandoned(hosts.roots, hosts.state, held=set())
+        assert half_done(hosts.archive)
+        os.utime(book, (0, 0))
+        pull.discard_abandoned(hosts.roots, hosts.state, held={order.hop_id})
+        assert half_done(hosts.archive)
+        pull.discard_abandoned(hosts.roots, hosts.state, held=set())
 
         assert half_done(hosts.archive) == []
         assert list((hosts.state / "hops").iterdir()) == []
