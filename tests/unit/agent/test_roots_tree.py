@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent import roots as roots_module
 from agent.config import RootConfig
 from agent.errors import HopError
-from agent.roots import Roots
+from agent.roots import Roots, is_below
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_what_a_link_replaces_is_gone_and_nothing_half_done_stays(root):
 steps = st.lists(
     st.tuples(
         st.sampled_from(["a", "b", "a/a", "a/b", "b/a"]),
-        st.sampled_from(["dir", "file", "..", "../..", "../../secret", "/etc", "a", "b", "../b", "."]),
+        st.sampled_from(["dir", "file", "..", "../..", "../secret", "/etc", "a", "b", "../b", "."]),
     ),
     max_size=8,
 )
@@ -309,11 +309,13 @@ def test_whatever_links_there_are_what_opens_is_inside(tmp_path_factory, steps, 
     root.mkdir()
     (base / "secret").mkdir()
     for name, kind in steps:
+        if not is_below(os.path.realpath((root / name).parent), str(base)):
+            continue  # a link made before leads out: nothing is to be made there
         try:
             if kind == "dir":
                 (root / name).mkdir()
             elif kind == "file":
-                (root / name).write_text("x")
+                (root / name).open("x").close()
             else:
                 (root / name).symlink_to(kind)
         except OSError:
