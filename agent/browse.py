@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from agent.config import RootConfig
@@ -24,8 +25,10 @@ Kind = Literal["file", "directory", "symlink", "other"]
 class Browser:
     """Answers `Browse` commands; call it from a thread, it waits for disks."""
 
-    def __init__(self, roots: Iterable[RootConfig]) -> None:
+    def __init__(self, roots: Iterable[RootConfig], private: Path | None = None) -> None:
+        """`private` as in `Roots`."""
         self._roots = tuple(roots)
+        self._private = private
 
     def reload(self, roots: Iterable[RootConfig]) -> None:
         self._roots = tuple(roots)
@@ -35,7 +38,8 @@ class Browser:
         if not any(is_below(path, root.path) for root in self._roots):
             return self._way_to_roots(asked, path)
         try:
-            with Roots(self._roots).tree(path, writing=False) as tree, os.scandir(tree.folder("")) as found:
+            tree = Roots(self._roots, self._private).tree(path, writing=False)
+            with tree, os.scandir(tree.folder("")) as found:
                 return _page(asked, found)
         except OSError as error:
             return Browsed(request_id=asked.request_id, problem=_in_words(asked.path, error))

@@ -31,8 +31,10 @@ LOOKED_AT_FOR = 1.0
 class Roots:
     """The roots of this host, as its administrator has them now."""
 
-    def __init__(self, roots: Iterable[RootConfig]) -> None:
+    def __init__(self, roots: Iterable[RootConfig], private: Path | None = None) -> None:
+        """`private` is the agent's own directory, with its keys: in no root, though one may hold it."""
         self._roots = tuple(roots)
+        self._private = os.path.realpath(private) if private else None
 
     def reload(self, roots: Iterable[RootConfig]) -> None:
         self._roots = tuple(roots)
@@ -47,7 +49,8 @@ class Roots:
         if writing and root.access != "rw":
             raise HopError(self._read_only(plain, root))
         inner = plain[len(root.path.rstrip("/")) :].strip("/")
-        return Tree(root.folder, inner, path=plain, nested=self._nested() if writing else ())
+        nested = self._nested() if writing else ()
+        return Tree(root.folder, inner, path=plain, nested=nested, private=self._private)
 
     def _nested(self) -> tuple["Nested", ...]:
         return tuple((os.path.realpath(root.folder), root.access == "rw") for root in self._roots)
@@ -101,12 +104,15 @@ class Tree:
     that are not UTF-8. OSError with EXDEV says that a link leads out of the root. One thread at a time.
     """
 
-    def __init__(self, top: Path, inner: str, *, path: str, nested: Iterable[Nested] = ()) -> None:
+    def __init__(
+        self, top: Path, inner: str, *, path: str, nested: Iterable[Nested] = (), private: str | None = None
+    ) -> None:
         """`nested` are roots that may lie in this one: what the innermost allows counts."""
         self.path = path
         """The place as locations call it."""
         self._top = os.path.realpath(top)
         self._inner = inner
+        self._private = private
         self._nested = [one for one in nested if one[0] != self._top and is_below(one[0], self._top)]
         self._folders: OrderedDict[str, _Folder] = OrderedDict()
 
@@ -290,6 +296,8 @@ class Tree:
     def _must_be_inside(self, target: str) -> None:
         if not is_below(target, self._top):
             raise OSError(errno.EXDEV, "a symbolic link leads out of the root", target)
+        if self._private and is_below(target, self._private):
+            raise OSError(errno.EXDEV, "the agent's own directory is in no root", target)
         holding = [one for one in self._nested if is_below(target, one[0])]
         if holding and not max(holding, key=lambda one: (len(one[0]), one[1]))[1]:
             raise OSError(errno.EXDEV, "a root that is read-only lies in this one", target)

@@ -82,9 +82,9 @@ async def _serve(
 ) -> None:
     from agent.link import Link  # awscrt takes 10 MB: only where there is a broker to speak to
 
-    browser = Browser(config.roots)
+    browser = Browser(config.roots, files.folder)
     status = Status(files.status)
-    roots = Roots(config.roots)
+    roots = Roots(config.roots, files.folder)
     with _lane(config, files, roots) as lane:
         async with Link(_endpoint(files, registration), _commands_topic(registration)) as link:
             service = Service(

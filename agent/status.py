@@ -17,6 +17,8 @@ from events.base import Instant, Message
 class Connection(Message):
     """status.json"""
 
+    pid: int = 0
+    """Of the process that says so: a killed one leaves its word behind."""
     connected: bool = False
     since: Instant
     reason: str | None = None
@@ -51,7 +53,7 @@ class Status:
         reason = event.reason if isinstance(event, Disconnected) else None
         if self._last and (self._last.connected, self._last.reason) == (connected, reason):
             return False
-        self._last = Connection(connected=connected, since=now(), reason=reason)
+        self._last = Connection(pid=os.getpid(), connected=connected, since=now(), reason=reason)
         beside = self._path.with_suffix(".new")
         beside.write_text(self._last.model_dump_json())
         beside.chmod(0o600)
@@ -65,7 +67,9 @@ class Status:
 def overview(files: Files) -> Overview:
     """How the agent with this state directory is; also while it runs."""
     pid = lock.holder(files.lock)
-    connection = _connection(files.status) if pid is not None else None
+    connection = _connection(files.status)
+    if connection and connection.pid != pid:
+        connection = None
     return Overview(
         running=pid is not None,
         pid=pid,

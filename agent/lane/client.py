@@ -79,7 +79,11 @@ class Dialer:
 class Conversation:
     """HTTP on one connection, one request after the other."""
 
-    def __init__(self, connection: ssl.SSLSocket, endpoint: str, hop_id: str, token: str) -> None:
+    def __init__(
+        self, connection: ssl.SSLSocket, endpoint: str, hop_id: str, token: str, piece: int = CHUNK
+    ) -> None:
+        """`piece`: bytes of a range that are handed on at once."""
+        self._piece = piece
         self._socket = connection
         self._endpoint = endpoint
         self._http = http.client.HTTPConnection(endpoint)
@@ -94,7 +98,8 @@ class Conversation:
             answer = self._ask("manifest", {"symlinks": symlinks, "selection": selection})
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem(answer))
-            for count, line in enumerate(io.BufferedReader(answer, BLOCK)):
+            lines = io.BufferedReader(answer, BLOCK)
+            for count, line in enumerate(iter(lambda: lines.readline(wire.MAX_LINE), b"")):
                 fields = _parsed(line)
                 if fields[:1] == [wire.END]:
                     return _must_agree(fields, count)
@@ -107,7 +112,7 @@ class Conversation:
         with self._guarded():
             answer = self._ask("range", body | {"start": start, "length": length})
             self._must_be_ok(answer, entry)
-            buffer = memoryview(bytearray(min(CHUNK, length)))
+            buffer = memoryview(bytearray(min(self._piece, length)))
             while length:
                 count = answer.readinto(buffer[:length])
                 if not count:
@@ -124,7 +129,7 @@ class Conversation:
             answer = self._ask_raw("pack", wire.pack_request(wanted))
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem(answer))
-            data = memoryview(answer.read())
+            data = memoryview(answer.read(wire.pack_size(wanted) + 1))
         for entry in wanted:
             packed, data = _unpacked(entry, data)
             yield packed

@@ -24,6 +24,8 @@ PACK_BYTES = 8 * MIB
 PACK_FILES = 512
 """A pack is full when it has one or the other; a source holds it in memory."""
 MAX_BODY = 4 * MIB
+MAX_LINE = MIB
+"""Bytes of a manifest's line: a path of 4,096 bytes is six times as long when it is not ASCII."""
 
 OK, CHANGED, MISSING, UNREADABLE = b"\0", b"\1", b"\2", b"\3"
 """What became of a file of a pack."""
@@ -91,3 +93,8 @@ def is_inside(path: Any) -> bool:
 
 def pack_request(entries: Iterable[Entry]) -> bytes:
     return dump({"files": [[entry.path, entry.size, entry.mtime_ns] for entry in entries]})
+
+
+def pack_size(entries: Iterable[Entry]) -> int:
+    """Bytes of a pack in which every file is as it was listed."""
+    return sum(HEAD_SIZE + entry.size for entry in entries)

@@ -34,7 +34,7 @@ def _source(order: Move, roots: Roots, identity: Identity, credentials: Credenti
             from agent.movers.lane import LaneSource
 
             dialer = Dialer(identity, order.route, order.hop_id)
-            return LaneSource(dialer, order.hop_id, order.route.hop_token, order.options.symlinks)
+            return LaneSource(dialer, order.hop_id, order.route.hop_token, order.options)
         case S3Route():
             from agent.movers.s3_pull import S3Source
 

@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from agent.lane import wire
 from agent.lane.client import Conversation, Dialer
 from agent.listing import Entry, Symlinks
+from agent.movers.limiter import piece_of
+from events.options import Options
 
 
 class LaneSource:
@@ -15,11 +17,12 @@ class LaneSource:
 
     pack_files = wire.PACK_FILES
 
-    def __init__(self, dialer: Dialer, hop_id: str, token: str, symlinks: Symlinks) -> None:
+    def __init__(self, dialer: Dialer, hop_id: str, token: str, options: Options) -> None:
+        self._piece = piece_of(options.bandwidth_limit)
         self._dialer = dialer
         self._hop_id = hop_id
         self._token = token
-        self._symlinks: Symlinks = symlinks
+        self._symlinks: Symlinks = options.symlinks
         self.streams = max(2, min(8, os.cpu_count() or 1))
         self._lock = threading.Lock()
         self._listing: set[Conversation] = set()
@@ -46,7 +49,7 @@ class LaneSource:
 
     def _conversation(self) -> Conversation:
         connection, endpoint = self._dialer.dial()
-        return Conversation(connection, endpoint, self._hop_id, self._token)
+        return Conversation(connection, endpoint, self._hop_id, self._token, self._piece)
 
     @contextmanager
     def _interruptible(self, conversation: Conversation) -> Iterator[None]:

@@ -3,6 +3,9 @@
 import threading
 import time
 
+from agent.digests import CHUNK
+
+SMALLEST = 1024
 BURST = 0.25
 """Seconds' worth of bytes that may go at once."""
 
@@ -26,3 +29,8 @@ class Limiter:
             wait = self._paid_until - now
         if wait > 0:
             self._stopped.wait(wait)
+
+
+def piece_of(rate: int | None) -> int:
+    """Bytes that are well taken at once: with a limit a quarter of a second's worth, so that it flows."""
+    return CHUNK if rate is None else min(CHUNK, max(SMALLEST, rate // 4))

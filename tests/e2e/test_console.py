@@ -41,14 +41,14 @@ def page(browser: Browser, fleet: Fleet) -> Iterator[Page]:
 
 
 def sign_in(page: Page, fleet: Fleet) -> None:
-    page.get_by_label("Email").fill(fleet.here.user)
+    page.get_by_label("User name or e-mail").fill(fleet.here.user)
     page.get_by_label("Password", exact=True).fill(fleet.here.password)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Transfers")).to_be_visible()
 
 
 def test_a_wrong_password_is_said_and_nothing_is_shown(page: Page, fleet: Fleet) -> None:
-    page.get_by_label("Email").fill(fleet.here.user)
+    page.get_by_label("User name or e-mail").fill(fleet.here.user)
     page.get_by_label("Password", exact=True).fill("Wrong-pass-1")
     page.keyboard.press("Enter")
     expect(page.get_by_text(re.compile("password", re.IGNORECASE)).first).to_be_visible()
@@ -86,15 +86,14 @@ def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> Non
     sign_in(page, fleet)
     page.get_by_role("link", name="New transfer").or_(page.get_by_role("button", name="New transfer")).click()
 
-    ends = page.get_by_role("button", name="Agent or S3")
-    choose(page, ends.first, "server-b")
+    choose(page, "Source", "server-b")
     page.get_by_role("button", name="Browse").first.click()
     dialog = page.get_by_role("dialog")
     for name in ("/data", "to browse"):
         dialog.get_by_text(name, exact=True).click()
     expect(dialog).to_contain_text("one.bin")
     dialog.get_by_role("button", name=re.compile("^(Choose|Select|Use)")).click()
-    choose(page, ends.first, "server-c")
+    choose(page, "Destination", "server-c")
     page.get_by_placeholder("/data/videos/raw/").last.fill("/archive/browsed/")
     page.get_by_role("button", name="Start transfer").click()
 
@@ -102,6 +101,6 @@ def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> Non
     assert (fleet.folder("server-c:/archive/browsed")).exists()
 
 
-def choose(page: Page, select: object, name: str) -> None:
-    select.click()  # type: ignore[attr-defined]
+def choose(page: Page, end: str, name: str) -> None:
+    page.get_by_role("button", name=f"{end}: agent or S3").click()
     page.get_by_role("option", name=name).click()

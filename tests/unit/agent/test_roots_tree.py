@@ -329,3 +329,18 @@ def test_whatever_links_there_are_what_opens_is_inside(tmp_path_factory, steps, 
             found = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115
             os.close(descriptor)
             assert found == str(root) or found.startswith(f"{root}/")
+
+
+def test_the_agent_s_own_directory_is_in_no_root(root):
+    """Its keys would otherwise be a transfer away."""
+    (root / "state").mkdir()
+    (root / "state/device.key").write_text("secret")
+    (root / "way in").symlink_to("state")
+    roots = Roots([RootConfig(path="/data", access="rw", directory=root)], private=root / "state")
+    with roots.tree("/data", writing=True) as inside:
+        assert refused(lambda: inside.open("state/device.key", os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: inside.open("way in/device.key", os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: inside.folder("state")) == errno.EXDEV
+        assert refused(lambda: inside.make_folder("state/new")) == errno.EXDEV
+    with roots.tree("/data/state/device.key", writing=False) as inside:
+        assert refused(lambda: inside.open("", os.O_RDONLY)) == errno.EXDEV
