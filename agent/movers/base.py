@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -20,9 +21,14 @@ Answer = TypeVar("Answer")
 
 
 async def in_thread(work: Callable[[], Answer], stop: Callable[[], None]) -> Answer:
-    """What `work` answers. When this is cancelled, `stop` has to bring it to its end, which is waited for:
-    nothing is written any more when the cancelling returns."""
-    running = asyncio.get_running_loop().run_in_executor(None, work)
+    """What `work` answers, on a thread of its own: hops last long, and the loop's few are for what does not.
+
+    When this is cancelled, `stop` has to bring it to its end, which is waited for: nothing is written any
+    more when the cancelling returns.
+    """
+    executor = ThreadPoolExecutor(1, "hop")
+    running = asyncio.get_running_loop().run_in_executor(executor, work)
+    executor.shutdown(wait=False)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

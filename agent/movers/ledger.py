@@ -62,9 +62,9 @@ class Ledger:
         for suffix in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
-    def begin(self, destination: str) -> None:
-        """Where the hop arrives. What was noted for another place is forgotten."""
-        if self.destination == destination:
+    def begin(self, destination: str, *, anew: bool = False) -> None:
+        """Where the hop arrives. What was noted for another place is forgotten, `anew` everything."""
+        if self.destination == destination and not anew:
             return
         with self._lock:
             for table in ("hop", "files", "links", "ranges", "folders"):

@@ -85,8 +85,7 @@ class _Upload:
         """HopError, or StoppedError after `stop`."""
         ledger = Ledger(self._state / "hops" / f"{self._order.hop_id}.db")
         try:
-            ledger.begin("")  # what is in S3 is rclone's to compare: nothing is known from earlier
-            ledger.begin(str(self._destination))
+            ledger.begin(str(self._destination), anew=True)  # what is in S3 already is rclone's to compare
             with tempfile.TemporaryFile(dir=self._state) as names:
                 self._list(ledger, names)
                 names.seek(0)
