@@ -1,7 +1,9 @@
 """The console in a real browser: a person signs in, moves files, and watches them go."""
 
+import gc
 import re
 import shutil
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -24,6 +26,9 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=program, args=list(QUIET))
         yield running
         running.close()
+    with warnings.catch_warnings():  # Playwright does not wait for its driver's end
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
