@@ -1,6 +1,7 @@
 """What rclone says of S3, as problems in our words."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from events.base import Problem
@@ -8,6 +9,9 @@ from events.locations import S3Location
 
 DIRECTORY_NOT_FOUND = 3
 """rclone's exit code. https://rclone.org/docs/#exit-code"""
+
+_OURS = re.compile(r"http://127\.0\.0\.1:\d+/[\w-]*/?")
+"""Addresses of the agent's own, with the secret in them."""
 
 _DENIED = ("AccessDenied", "Access Denied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
 _MISSING = ("NoSuchBucket", "NoSuchKey", "directory not found", "object not found")
@@ -23,7 +27,7 @@ def said(lines: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
         except ValueError:
             continue
         if isinstance(entry, dict) and entry.get("level") in {"error", "critical", "emergency"}:
-            yield str(entry.get("msg", "")), entry.get("object")
+            yield _OURS.sub("", str(entry.get("msg", ""))), entry.get("object")
 
 
 def known_problem(words: str, place: S3Location | str) -> Problem | None:

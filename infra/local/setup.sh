@@ -33,6 +33,12 @@ make_uv() {
     echo "$PWD/$home/uv/bin/uv" > "$home/uv.path"
   elif command -v uv >/dev/null; then
     command -v uv > "$home/uv.path"
+  elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing python3-venv"
+    { apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv; } > "$home/venv.log" 2>&1 ||
+      die "apt-get could not install python3-venv: see $home/venv.log"
+    rm -rf "$home/uv"
+    make_uv
   else
     die "python3 has neither pip nor venv: apt-get install python3-venv"
   fi
