@@ -7,12 +7,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from agent.errors import problem_of, shown
 from agent.roots import Tree
 from events.base import Problem
+from events.filters import Filters
 
 Symlinks = Literal["keep", "skip", "follow"]
 Kind = Literal["f", "d", "l", "!"]
@@ -40,18 +41,39 @@ class Entry:
     problem: Problem | None = None
 
 
-def entries(tree: Tree, symlinks: Symlinks, selection: tuple[str, ...] | None) -> Iterator[Entry]:
-    """Everything below the place, or below each selected path, once. OSError if the place itself is not
-    there; what goes away while it is being listed is not there either."""
-    if selection is None:
-        yield from _all(tree, _entry(tree, "", tree.stat(""), "follow"), symlinks)
+@dataclass(frozen=True)
+class Meant:
+    """Which of the things below a place are asked for."""
+
+    symlinks: Symlinks = "keep"
+    selection: tuple[str, ...] | None = None
+    filters: Filters = field(default_factory=Filters)
+
+    def takes(self, entry: Entry) -> bool:
+        """Do the filters take it, or anything in it? The place itself is meant whatever they say."""
+        if not (self.filters and entry.path):
+            return True
+        return self.filters.enters(entry.path) if entry.kind == "d" else self.filters.takes(entry.path)
+
+    def may_take(self, path: str) -> bool:
+        """The same of a name that was not looked at yet."""
+        return not self.filters or self.filters.takes(path) or self.filters.enters(path)
+
+
+def entries(tree: Tree, meant: Meant) -> Iterator[Entry]:
+    """Everything below the place, or below each selected path, once, as far as the filters take it. OSError
+    if the place itself is not there; what goes away while it is being listed is not there either."""
+    walk = _Walk(tree, meant)
+    if meant.selection is None:
+        yield from walk.below(_entry(tree, "", tree.stat(""), "follow"))
         return
-    for path in _outermost(selection):
+    for path in _outermost(meant.selection):
         try:
-            first = _entry(tree, path, tree.stat(path), symlinks)
+            first = _entry(tree, path, tree.stat(path), meant.symlinks)
         except OSError as error:
             first = broken(path, problem_of(error, tree.name(path)))
-        yield from _all(tree, first, symlinks)
+        if first and meant.takes(first):
+            yield from walk.below(first)
 
 
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
@@ -71,47 +93,86 @@ Place = tuple[int, int]
 """Device and inode: which directory it is, whatever it is called."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Folder:
-    path: str
-    above: tuple[Place, ...]
-    """The directories it lies in: a link to one of them would go round for ever."""
+    entry: Entry
+    within: "_Folder | None" = None
+    place: Place | None = None
+    told: bool = False
+    """Has its entry been given to whoever listens?"""
+
+    def lies_in(self, place: Place) -> bool:
+        """A link to a directory that it is in would go round for ever."""
+        return self.within is not None and (self.within.place == place or self.within.lies_in(place))
 
 
-def _all(tree: Tree, first: Entry | None, symlinks: Symlinks) -> Iterator[Entry]:
-    if first is None:
-        return
-    yield first
-    waiting = [_Folder(first.path, ())] if first.kind == "d" else []
-    while waiting:
-        folder = waiting.pop()
-        below: list[_Folder] = []
-        yield from _in(tree, folder, symlinks, below)
-        waiting += reversed(below)
+class _Walk:
+    """Goes down a tree, one directory after the other."""
+
+    def __init__(self, tree: Tree, meant: Meant) -> None:
+        self._tree = tree
+        self._meant = meant
+        self._only_some = bool(meant.filters.include)
+
+    def below(self, first: Entry | None) -> Iterator[Entry]:
+        """What was named itself, and all that is in it."""
+        if first is None:
+            return
+        if first.kind != "d":
+            yield first
+            return
+        waiting = [_Folder(first)]
+        if not self._only_some:
+            yield from _told(waiting[0])
+        while waiting:
+            folder = waiting.pop()
+            found: list[_Folder] = []
+            yield from self._in(folder, found)
+            waiting += reversed(found)
+
+    def _in(self, folder: _Folder, found: list[_Folder]) -> Iterator[Entry]:
+        """A directory's own entries; `found` gets those to go on with. Where only some files are meant, they
+        are told with the first file in them."""
+        path = folder.entry.path
+        try:
+            descriptor = self._tree.folder(path)
+            folder.place = _place(os.fstat(descriptor))
+            names = os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
+        except OSError as error:
+            if not (folder.within and isinstance(error, FileNotFoundError)):
+                yield broken(path, problem_of(error, self._tree.name(path)))
+            return
+        if folder.lies_in(folder.place):
+            yield broken(path, _endless(self._tree.name(path)))
+            return
+        names.sort()
+        for name in names:
+            entry = self._found(f"{path}/{name}" if path else name, name)
+            if entry is None:
+                continue
+            if entry.kind != "d":
+                yield from _told(folder)
+                yield entry
+                continue
+            found.append(_Folder(entry, folder))
+            if not self._only_some:
+                yield from _told(found[-1])
+
+    def _found(self, path: str, name: str) -> Entry | None:
+        """What is there; None for what is to be left out."""
+        if name.startswith(HALF_DONE) or not self._meant.may_take(path):
+            return None
+        entry = _looked_at(self._tree, path, self._meant.symlinks)
+        return entry if entry and self._meant.takes(entry) else None
 
 
-def _in(tree: Tree, folder: _Folder, symlinks: Symlinks, below: list[_Folder]) -> Iterator[Entry]:
-    """A directory's own entries; `below` gets those to go on with."""
-    try:
-        descriptor = tree.folder(folder.path)
-        here = _place(os.fstat(descriptor))
-        names = os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
-    except OSError as error:
-        if not (folder.above and isinstance(error, FileNotFoundError)):
-            yield broken(folder.path, problem_of(error, tree.name(folder.path)))
-        return
-    if here in folder.above:
-        yield broken(folder.path, _endless(tree.name(folder.path)))
-        return
-    above = (*folder.above, here)
-    names.sort()
-    for name in names:
-        path = f"{folder.path}/{name}" if folder.path else name
-        entry = None if name.startswith(HALF_DONE) else _looked_at(tree, path, symlinks)
-        if entry:
-            yield entry
-            if entry.kind == "d":
-                below.append(_Folder(path, above))
+def _told(folder: _Folder) -> Iterator[Entry]:
+    """The directory itself and those it is in, each once."""
+    if not folder.told:
+        if folder.within:
+            yield from _told(folder.within)
+        folder.told = True
+        yield folder.entry
 
 
 def _looked_at(tree: Tree, path: str, symlinks: Symlinks) -> Entry | None:

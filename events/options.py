@@ -5,11 +5,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from events.base import Request
+from events.filters import Globs
 
 
 class Options(Request):
     """Every field has a default that loses nothing."""
 
+    include: Globs = ()
+    """Only files that match one of these, see `events.filters`; empty means all."""
+    exclude: Globs = ()
+    """No file that matches one of these. What is left out is not touched at the destination either."""
     overwrite: Literal["always", "newer", "never", "fail"] = "always"
     """What to do with a destination file that differs: replace it, replace it only by a newer one, leave
     it, or end the hop with an error. A file of the same size and mtime is never sent again."""

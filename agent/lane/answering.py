@@ -101,13 +101,13 @@ class Answering(BaseHTTPRequestHandler):
         return grant
 
     def _manifest(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        symlinks, selection = asked.listing(body)
-        found = entries(tree, symlinks, selection)
+        meant = asked.listing(body)
+        found = entries(tree, meant)
         try:
             first = next(found, None)
         except OSError as error:
             raise Refusal(404, problem_of(error, grant.serve.path)) from error
-        if first and first.kind != "d" and selection is None and grant.serve.path.endswith("/"):
+        if first and first.kind != "d" and meant.selection is None and grant.serve.path.endswith("/"):
             raise Refusal(404, problem_of(NotADirectoryError(20, ""), grant.serve.path))
         self._head(200, "application/x-ndjson", None)
         for block in _blocks(first, found):

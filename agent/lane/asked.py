@@ -7,11 +7,16 @@ import os
 from dataclasses import dataclass
 from typing import Any, cast
 
+from pydantic import TypeAdapter, ValidationError
+
 from agent.digests import RANGE
 from agent.errors import shown
 from agent.lane import wire
-from agent.listing import Symlinks
+from agent.listing import Meant, Symlinks
 from events.base import Problem
+from events.filters import Filters, Globs
+
+_GLOBS: TypeAdapter[tuple[str, ...]] = TypeAdapter(Globs)
 
 
 class Refusal(Exception):  # noqa: N818  # an answer
@@ -43,15 +48,24 @@ def parsed(body: bytes) -> dict[str, Any]:
     return found
 
 
-def listing(body: dict[str, Any]) -> tuple[Symlinks, tuple[str, ...] | None]:
+def listing(body: dict[str, Any]) -> Meant:
     symlinks, selection = body.get("symlinks"), body.get("selection")
     if symlinks not in ("keep", "skip", "follow"):
         raise malformed("symlinks are kept, skipped or followed")
+    filters = Filters(_globs(body.get("include")), _globs(body.get("exclude")))
     if selection is None:
-        return cast("Symlinks", symlinks), None
+        return Meant(cast("Symlinks", symlinks), None, filters)
     if not isinstance(selection, list) or not all(path and wire.is_inside(path) for path in selection):
         raise malformed("a selected path leads somewhere else")
-    return cast("Symlinks", symlinks), tuple(selection)
+    return Meant(cast("Symlinks", symlinks), tuple(selection), filters)
+
+
+def _globs(value: Any) -> tuple[str, ...]:
+    """Left out by an older agent, which knows of none."""
+    try:
+        return _GLOBS.validate_python(value or ())
+    except ValidationError as error:
+        raise malformed("a filter is no pattern") from error
 
 
 def piece(body: dict[str, Any]) -> tuple[File, int, int]:

@@ -16,7 +16,7 @@ from agent.errors import HopError, shown
 from agent.lane import wire
 from agent.lane.grants import client_context
 from agent.lane.identity import Identity
-from agent.listing import Entry, Symlinks
+from agent.listing import Entry, Meant
 from agent.movers.source import FileError, LostError, Packed, Sink, changed
 from events.base import Problem
 from events.commands import DirectRoute
@@ -92,10 +92,10 @@ class Conversation:
         self._hop_id = hop_id
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
-    def manifest(self, symlinks: Symlinks, selection: tuple[str, ...] | None) -> Iterator[Entry]:
+    def manifest(self, meant: Meant) -> Iterator[Entry]:
         """HopError if the source has nothing to begin with; LostError before the end."""
         with self._guarded():
-            answer = self._ask("manifest", {"symlinks": symlinks, "selection": selection})
+            answer = self._ask("manifest", wire.manifest_request(meant))
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem(answer))
             lines = io.BufferedReader(answer, BLOCK)

@@ -1,6 +1,7 @@
 """What is said on the lane: HTTP/1.1 over TLS 1.3, POST with a JSON body, the hop token as bearer.
 
-POST /hops/HOP/manifest  {"symlinks", "selection"}           → one JSON array a line; last ["end", count]
+POST /hops/HOP/manifest  {"symlinks", "selection",
+                          "include", "exclude"}              → one JSON array a line; last ["end", count]
 POST /hops/HOP/range     {"path", "size", "mtime_ns",
                           "start", "length"}                 → the bytes, then their digest
 POST /hops/HOP/pack      {"files": [[path, size, mtime_ns]]} → for each: state, digest, the bytes if `OK`
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agent.digests import DIGEST_SIZE, MIB
-from agent.listing import Entry
+from agent.listing import Entry, Meant
 from events.base import Problem
 
 SMALL = MIB
@@ -89,6 +90,11 @@ def is_inside(path: Any) -> bool:
     if path == "":
         return True
     return is_name(path) and not {"", ".", ".."} & set(path.split("/"))
+
+
+def manifest_request(meant: Meant) -> dict[str, object]:
+    filters = {"include": meant.filters.include, "exclude": meant.filters.exclude}
+    return {"symlinks": meant.symlinks, "selection": meant.selection, **filters}
 
 
 def pack_request(entries: Iterable[Entry]) -> bytes:

@@ -40,7 +40,7 @@ def _source(order: Move, roots: Roots, identity: Identity, credentials: Credenti
 
             return S3Source(order, credentials)
         case LocalRoute():
-            return LocalSource(lambda: _local_tree(order, roots), order.options.symlinks)
+            return LocalSource(lambda: _local_tree(order, roots))
 
 
 def _local_tree(order: Move, roots: Roots) -> Tree:

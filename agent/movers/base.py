@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from agent.listing import Meant
 from events.commands import Move
+from events.filters import Filters
 from events.progress import Progress
 
 WINDOW = 5.0
@@ -36,6 +38,12 @@ async def in_thread(work: Callable[[], Answer], stop: Callable[[], None]) -> Ans
         with suppress(Exception):
             await running
         raise
+
+
+def meant_by(order: Move) -> Meant:
+    """Which of the source's things the hop is to move."""
+    options = order.options
+    return Meant(options.symlinks, order.selection, Filters(options.include, options.exclude))
 
 
 class Tally:

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 
 import xxhash
 
 from agent.digests import digest_of, file_digest, range_digest, ranges_of
 from agent.errors import shown
-from agent.listing import Entry
+from agent.listing import Entry, Meant
 from agent.movers.base import Tally
 from agent.movers.comparing import Comparing
 from agent.movers.failures import Failures
@@ -44,6 +44,7 @@ class Bench:
     """What the threads of a pass share."""
 
     source: Source
+    meant: Meant
     ledger: Ledger
     tally: Tally
     work: Work
@@ -236,8 +237,8 @@ class Fetching:
         if problem.code not in {"source-changed", _DAMAGED} or tries + 1 >= TRIES:
             self._bench.failures.add(problem)
             return
-        selection = (entry.path,) if entry.path else None
-        for fresh in self._bench.source.entries(selection):
+        again = replace(self._bench.meant, selection=(entry.path,) if entry.path else None)
+        for fresh in self._bench.source.entries(again):
             self._bench.tally.resized(fresh.size - entry.size)
             self._comparing.consider(fresh, tries + 1)
 

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 
 from agent.lane import wire
 from agent.lane.client import Conversation, Dialer
-from agent.listing import Entry, Symlinks
+from agent.listing import Entry, Meant
 from agent.movers.limiter import piece_of
 from events.options import Options
 
@@ -22,7 +22,6 @@ class LaneSource:
         self._dialer = dialer
         self._hop_id = hop_id
         self._token = token
-        self._symlinks: Symlinks = options.symlinks
         self.streams = max(2, min(8, os.cpu_count() or 1))
         self._lock = threading.Lock()
         self._listing: set[Conversation] = set()
@@ -32,9 +31,9 @@ class LaneSource:
         connection.close()
         return f"direct, dialled {endpoint}"
 
-    def entries(self, selection: tuple[str, ...] | None) -> Iterator[Entry]:
+    def entries(self, meant: Meant) -> Iterator[Entry]:
         with closing(self._conversation()) as conversation, self._interruptible(conversation):
-            yield from conversation.manifest(self._symlinks, selection)
+            yield from conversation.manifest(meant)
 
     def reader(self) -> Conversation:
         return self._conversation()

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.errors import HopError, problem_of
-from agent.movers.base import Tally, Watcher
+from agent.movers.base import Tally, Watcher, meant_by
 from agent.movers.comparing import Comparing
 from agent.movers.failures import Failures
 from agent.movers.fetching import Bench, Fetching
@@ -38,6 +38,7 @@ class Pass:
     ) -> None:
         """`landing` makes one for each thread; `folder` is for what the listing is ahead."""
         self._order = order
+        self._meant = meant_by(order)
         self._source = source
         self._landing = landing
         self._tally = tally
@@ -51,6 +52,7 @@ class Pass:
         self._readers: set[Reader] = set()
         self._bench = Bench(
             source=source,
+            meant=self._meant,
             ledger=ledger,
             tally=tally,
             work=self._work,
@@ -111,7 +113,9 @@ class Pass:
     def _list(self) -> None:
         size = files = 0
         try:
-            for entry in self._source.entries(self._order.selection):
+            for entry in self._source.entries(self._meant):
+                if not self._meant.takes(entry):  # an older agent knows of no filters, and S3 of none of ours
+                    continue
                 self._spool.put(entry)
                 size, files = size + entry.size, files + (entry.kind in "fl")
                 if self._stopped.is_set():

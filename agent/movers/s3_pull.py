@@ -23,7 +23,7 @@ from urllib.parse import quote
 from agent.digests import CHUNK
 from agent.errors import HopError, shown
 from agent.lane import wire
-from agent.listing import Entry, broken
+from agent.listing import Entry, Meant, broken
 from agent.movers.rclone import REMOTE, Credentials, Rclone, remote
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, known_problem, passing_problem, said
 from agent.movers.source import FileError, LostError, Packed, Sink, changed
@@ -64,13 +64,13 @@ class S3Source:
                 self._serve()
         return "s3"
 
-    def entries(self, selection: tuple[str, ...] | None) -> Iterator[Entry]:
+    def entries(self, meant: Meant) -> Iterator[Entry]:
         if not stands_for_contents(self._place) and (one := self._object()):
             yield one
-        elif selection is None:
+        elif meant.selection is None:
             yield from self._all()
         else:
-            yield from self._selected(selection)
+            yield from self._selected(meant.selection)
 
     def reader(self) -> "S3Reader":
         return S3Reader(self._socket, self._place)

@@ -16,7 +16,7 @@ from typing import IO
 from agent.digests import HopDigest
 from agent.errors import HopError, problem_of, shown
 from agent.listing import Entry, entries
-from agent.movers.base import Outcome, Tally, Watcher, in_thread
+from agent.movers.base import Outcome, Tally, Watcher, in_thread, meant_by
 from agent.movers.failures import Failures
 from agent.movers.fetching import StoppedError
 from agent.movers.ledger import Ledger
@@ -122,7 +122,7 @@ class _Upload:
     def _found(self, tree: Tree) -> Iterator[Entry]:
         """The files; what S3 cannot hold has failed."""
         try:
-            for entry in entries(tree, self._order.options.symlinks, self._order.selection):
+            for entry in entries(tree, meant_by(self._order)):
                 if self._stopped.is_set():
                     raise StoppedError
                 if entry.kind == "f" and "\n" not in entry.path:

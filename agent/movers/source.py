@@ -8,7 +8,7 @@ from typing import Protocol
 from agent.digests import CHUNK
 from agent.errors import problem_of
 from agent.lane import wire
-from agent.listing import Entry, Symlinks, entries, open_source
+from agent.listing import Entry, Meant, entries, open_source
 from agent.roots import Tree
 from events.base import Problem
 
@@ -68,7 +68,7 @@ class Source(Protocol):
     def connect(self) -> str:
         """Make sure that it is there; how, in words for people. LostError, HopError."""
 
-    def entries(self, selection: tuple[str, ...] | None) -> Iterator[Entry]:
+    def entries(self, meant: Meant) -> Iterator[Entry]:
         """What there is. HopError if there is nothing to begin with; LostError before its end."""
 
     def reader(self) -> Reader:
@@ -91,19 +91,18 @@ class LocalSource:
 
     pack_files = wire.PACK_FILES
 
-    def __init__(self, tree: Callable[[], Tree], symlinks: Symlinks) -> None:
+    def __init__(self, tree: Callable[[], Tree]) -> None:
         """`tree` makes one for each thread; HopError if the path is outside the roots."""
         self._tree = tree
-        self._symlinks: Symlinks = symlinks
         self.streams = min(4, os.cpu_count() or 1)
 
     def connect(self) -> str:
         self._tree().close()
         return "local"
 
-    def entries(self, selection: tuple[str, ...] | None) -> Iterator[Entry]:
+    def entries(self, meant: Meant) -> Iterator[Entry]:
         with self._tree() as tree:
-            yield from entries(tree, self._symlinks, selection)
+            yield from entries(tree, meant)
 
     def reader(self) -> "LocalReader":
         return LocalReader(self._tree())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent import listing
 from agent import roots as roots_module
 from agent.config import RootConfig
-from agent.listing import entries, open_source
+from agent.listing import Meant, entries, open_source
 from agent.roots import OPEN_FOLDERS, Roots
 
 
@@ -25,13 +25,13 @@ def root(tmp_path):
 def listed(root: Path, symlinks: str = "keep", selection: tuple[str, ...] | None = None, path: str = "/data"):
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree(path, writing=False) as tree:
-        return {entry.path: entry for entry in entries(tree, symlinks, selection)}
+        return {entry.path: entry for entry in entries(tree, Meant(symlinks, selection))}
 
 
 def entries_of(root: Path, symlinks: str = "keep", selection: tuple[str, ...] | None = None):
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        yield from entries(tree, symlinks, selection)
+        yield from entries(tree, Meant(symlinks, selection))
 
 
 def test_a_directory_comes_before_what_is_in_it(root):
@@ -54,7 +54,7 @@ def test_it_is_read_as_it_goes(root):
         (root / f"d{number:02}/file").touch()
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        walk = entries(tree, "keep", None)
+        walk = entries(tree, Meant())
         seen = [next(walk).path for _ in range(55)]
         (root / "d49/late").touch()
         assert "d49/late" not in seen
@@ -118,7 +118,7 @@ def test_a_directory_that_cannot_be_read_is_told_and_the_rest_goes_on(root, monk
     monkeypatch.setattr(listing.os, "listdir", listdir)
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        found = list(entries(tree, "keep", None))
+        found = list(entries(tree, Meant()))
     assert [(entry.path, entry.problem.code) for entry in found if entry.problem] == [
         ("a", "permission-denied")
     ]
