@@ -12,12 +12,12 @@ from typing import TypedDict
 from agent.errors import HopError
 from agent.holding import End, Held
 from agent.journal import Journal
-from agent.movers.base import Mover, Tally
+from agent.movers.base import Mover, Outcome, Tally
 from agent.reports import Desk, now
 from events.base import Problem
 from events.commands import Move
 from events.progress import Progress
-from events.reports import MAX_FAILURES, Checkpoint, Failed, Started, Succeeded, Verifying
+from events.reports import MAX_FAILURES, Checkpoint, Failed, Paused, Started, Succeeded, Verifying
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Attempt:
         self._pace = pace
         self._tally = Tally()
         self._via: str | None = None
+        self._waits_for: Problem | None = None
         self.moving = False
         """Has its turn come?"""
         self._open = True
@@ -91,7 +92,9 @@ class Attempt:
 
     def say_again(self) -> None:
         """The same Move came again: whoever sent it has not heard that we began."""
-        if self._via is None:
+        if self._waits_for:
+            self._say_waiting(self._waits_for)
+        elif self._via is None:
             self._desk.say(Checkpoint(**head(self.order), progress=self.progress()))
         else:
             self._desk.say(Started(**head(self.order), via=self._via))
@@ -99,6 +102,10 @@ class Attempt:
     def started(self, via: str) -> None:
         """From the mover, on any thread."""
         self._on_loop(self._say_started, via)
+
+    def waiting(self, problem: Problem) -> None:
+        """From the mover, on any thread."""
+        self._on_loop(self._say_waiting, problem)
 
     def verifying(self) -> None:
         """From the mover, on any thread."""
@@ -114,15 +121,21 @@ class Attempt:
             log.exception("hop broke", extra={"hop_id": self.order.hop_id})
             self._fail(_unforeseen(error))
         else:
-            self._succeed(outcome.digest, time.monotonic() - begun)
+            self._succeed(outcome, time.monotonic() - begun)
 
-    def _succeed(self, digest: str, seconds: float) -> None:
+    def _succeed(self, outcome: Outcome, seconds: float) -> None:
         """Under whatever attempt the journal holds by now, and though a pause or cancel was on its way:
         the bytes are there."""
         held = self._journal.hop(self.order.hop_id)
         if held is None:
             return
-        end = Succeeded(**head(held.order), progress=self._tally.progress(), digest=digest, seconds=seconds)
+        end = Succeeded(
+            **head(held.order),
+            progress=self._tally.progress(),
+            digest=outcome.digest,
+            seconds=seconds,
+            preview=outcome.preview,
+        )
         self._end(held, end)
 
     def _fail(self, problem: Problem, failures: tuple[Problem, ...] = (), failures_total: int = 0) -> None:
@@ -151,9 +164,14 @@ class Attempt:
         else:
             log.info("hop succeeded", extra=facts)
 
+    def _say_waiting(self, problem: Problem) -> None:
+        if self._open:
+            self._waits_for = problem
+            self._desk.say(Paused(**head(self.order), progress=self.progress(), problem=problem))
+
     def _say_started(self, via: str) -> None:
         if self._open:
-            self._via = via
+            self._via, self._waits_for = via, None
             self._desk.say(Started(**head(self.order), via=via))
             log.info("hop started", extra={"hop_id": self.order.hop_id, "via": via})
 
@@ -161,7 +179,7 @@ class Attempt:
         if self._open:
             self._desk.say(Verifying(**head(self.order), progress=self.progress()))
 
-    def _on_loop(self, act: Callable[..., None], *args: str) -> None:
+    def _on_loop(self, act: Callable[..., None], *args: object) -> None:
         if threading.get_ident() == self._thread:
             act(*args)
         else:
@@ -178,7 +196,8 @@ class Attempt:
                 await self._desk.show(self.order, progress)
                 shown = progress
             if time.monotonic() >= due:
-                self._desk.say(Checkpoint(**head(self.order), progress=progress))
+                if not self._waits_for:  # then no lease runs
+                    self._desk.say(Checkpoint(**head(self.order), progress=progress))
                 due = time.monotonic() + self._pace.checkpoint
 
 

@@ -231,6 +231,28 @@ def open_source(tree: Tree, path: str) -> int:
     return descriptor
 
 
+def remove_source(tree: Tree, entry: Entry) -> bool:
+    """Remove a file, a link, or an empty directory; of one that has changed, or is not empty, nothing: False.
+    OSError if it cannot be removed."""
+    try:
+        if entry.kind == "d":
+            tree.remove_folder(entry.path)
+            return True
+        found = tree.stat(entry.path)
+        if entry.kind == "f" and (found.st_size, found.st_mtime_ns) != (entry.size, entry.mtime_ns):
+            return False
+        if stat.S_ISLNK(found.st_mode) != (entry.kind == "l"):
+            return False
+        tree.unlink(entry.path)
+    except FileNotFoundError:  # that is what was wanted
+        return True
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        return False
+    return True
+
+
 def _place(found: os.stat_result) -> Place:
     return found.st_dev, found.st_ino
 

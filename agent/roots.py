@@ -136,6 +136,16 @@ class Tree:
         """A directory's descriptor; it stays this tree's to close, and may be closed by the next call."""
         return self._opened(self._below_top(rel))
 
+    def nearest(self) -> int:
+        """The descriptor of the place's directory, or of the first above it that is there; like `folder`."""
+        key = self._inner
+        while key:
+            try:
+                return self._opened(key)
+            except (FileNotFoundError, NotADirectoryError):
+                key = key.rpartition("/")[0]
+        return self._opened("")
+
     def stat(self, rel: str) -> os.stat_result:
         """Of the thing itself, not of what a link points to."""
         parent, name = self._split(rel)
@@ -194,6 +204,14 @@ class Tree:
     def unlink(self, rel: str) -> None:
         parent, name = self._split(rel)
         os.unlink(name, dir_fd=parent)
+
+    def remove_folder(self, rel: str) -> None:
+        """A directory that is empty; of a link to one, the link itself is not touched: ENOTDIR."""
+        key = self._below_top(rel)
+        parent, name = self._split(rel)
+        os.rmdir(name, dir_fd=parent)
+        if stale := self._folders.pop(key, None):
+            os.close(stale.descriptor)
 
     def set_times(self, rel: str, mtime_ns: int, mode: int) -> None:
         """Of a directory."""

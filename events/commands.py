@@ -76,6 +76,8 @@ class Serve(HopCommand):
     path: AbsolutePath
     peer: Peer
     until: Instant
+    removing: bool = False
+    """May it also remove what it has read? Only where the host lets the agent write."""
 
 
 class Release(HopCommand):

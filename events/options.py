@@ -1,11 +1,40 @@
 """How a transfer is to be carried out: the same options on API, command and template."""
 
+from datetime import time
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from events.base import Request
 from events.filters import Globs
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is no time zone: write one as in Europe/Berlin") from error
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+Rate = Annotated[int, Field(ge=1024, description="bytes per second")]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class BandwidthWindow(Request):
+    """Hours of a day; a window that ends before it begins goes on past midnight, from its days into the
+    next ones."""
+
+    days: Annotated[tuple[Day, ...], Field(max_length=7)] = ()
+    """Empty means every day."""
+    start: time
+    end: time
+    zone: ZoneName = "UTC"
+    """As in `Europe/Berlin`."""
+    limit: Rate | None = None
+    """None means no limit."""
 
 
 class Options(Request):
@@ -17,13 +46,27 @@ class Options(Request):
     """No file that matches one of these. What is left out is not touched at the destination either."""
     overwrite: Literal["always", "newer", "never", "fail"] = "always"
     """What to do with a destination file that differs: replace it, replace it only by a newer one, leave
-    it, or end the hop with an error. A file of the same size and mtime is never sent again."""
+    it, or end the hop with an error. What is the same is never sent again."""
+    compare: Literal["time", "checksum"] = "time"
+    """What is the same: files of one size and mtime, or of one size and digest, whatever their times are."""
+    delete_extra: bool = False
+    """Make the destination a mirror: remove there what the source does not have, once everything has arrived.
+    What the filters leave out stays. Nothing is removed for an empty source, or one that could not be read
+    to its end."""
+    move: bool = False
+    """Remove each file at the source once it stands at the destination, on its disk."""
+    dry_run: bool = False
+    """Write nothing: tell what would be sent, replaced and removed."""
     verify: Literal["transfer", "reread"] = "transfer"
     """`transfer`: every range and pack is checked against its digest as it arrives. `reread`: what was
     written is read back from the disk as well."""
     symlinks: Literal["keep", "skip", "follow"] = "keep"
     streams: Annotated[int, Field(ge=1, le=16)] | None = None
-    """Parallel connections; the agent chooses when it is left out."""
-    bandwidth_limit: Annotated[int, Field(ge=1024, description="bytes per second")] | None = None
+    """Parallel connections; left out, there are more of them as long as more bring more."""
+    bandwidth_limit: Rate | None = None
+    bandwidth_windows: Annotated[tuple[BandwidthWindow, ...], Field(max_length=20)] = ()
+    """At these hours another limit holds; the first window that fits counts."""
+    priority: Literal["low", "normal", "high"] = "normal"
+    """Whose turn comes first on a busy agent, and how its line is shared: 1 to 2 to 4."""
     if_offline: Literal["queue", "refuse"] = "queue"
     """When an agent is away: wait for it, or refuse the transfer."""

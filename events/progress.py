@@ -14,6 +14,8 @@ class Progress(Message):
     bytes_unchanged: Bytes = 0
     """Of `bytes_done`: were there already, the same, and did not travel."""
     files_unchanged: Count = 0
+    files_removed: Count = 0
+    """At the destination, since the source does not have them."""
     bytes_per_second: Bytes = 0
     current: str | None = None
     """A path that is moving now, relative to the source."""

@@ -54,6 +54,29 @@ class Paused(HopReport):
     problem: Problem | None = None
 
 
+class Amount(Message):
+    files: Count = 0
+    bytes: Bytes = 0
+
+
+MAX_EXAMPLES = 100
+"""How many files a preview names of each kind."""
+
+
+class Preview(Message):
+    """What a hop would do, found out by a dry run."""
+
+    sent: Amount = Amount()
+    """New at the destination."""
+    replaced: Amount = Amount()
+    removed: Amount = Amount()
+    kept: Amount = Amount()
+    """Differ, and are left as they are."""
+    unchanged: Amount = Amount()
+    examples: dict[str, tuple[str, ...]] = {}
+    """The first paths of each kind that would change anything: `sent`, `replaced`, `removed`, `kept`."""
+
+
 class Succeeded(HopReport):
     """Every file stands at the destination with the digest it left with."""
 
@@ -63,6 +86,8 @@ class Succeeded(HopReport):
     """xxh3-128, hex, over all that the hop moved: two hops that move the same have the same. What stood there
     already, unchanged, is not in it; 0 if that was everything."""
     seconds: Annotated[float, Field(ge=0)]
+    preview: Preview | None = None
+    """Of a dry run."""
 
 
 class Failed(HopReport):

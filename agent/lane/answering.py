@@ -11,12 +11,12 @@ from typing import Any
 
 import xxhash
 
-from agent.digests import DIGEST_SIZE, digest_of
+from agent.digests import DIGEST_SIZE, digest_of, range_digest, ranges_of
 from agent.errors import HopError, problem_of
 from agent.lane import asked, wire
 from agent.lane.asked import File, Refusal
 from agent.lane.grants import Grant, Grants
-from agent.listing import Entry, entries, open_source
+from agent.listing import Entry, entries, open_source, remove_source
 from agent.roots import Roots, Tree
 from events.base import Problem
 
@@ -58,7 +58,7 @@ class Answering(BaseHTTPRequestHandler):
             body = self._body()
             verb = self._verb()
             grant = self._grant()
-            with self._roots.tree(grant.serve.path, writing=False) as tree, self._patiently():
+            with self._roots.tree(grant.serve.path, writing=grant.serve.removing) as tree, self._patiently():
                 verb(grant, tree, asked.parsed(body))
         except Refusal as refusal:
             self._refuse(refusal.status, refusal.problem)
@@ -85,7 +85,13 @@ class Answering(BaseHTTPRequestHandler):
 
     def _verb(self) -> Any:
         _, *parts = self.path.split("/")
-        verbs = {"manifest": self._manifest, "range": self._range, "pack": self._pack}
+        verbs = {
+            "manifest": self._manifest,
+            "range": self._range,
+            "pack": self._pack,
+            "digests": self._digests,
+            "remove": self._remove,
+        }
         if len(parts) != 3 or parts[0] != "hops" or parts[2] not in verbs:
             raise asked.malformed("there is no such path", 404)
         if parts[1] != self._hop_id:
@@ -144,6 +150,20 @@ class Answering(BaseHTTPRequestHandler):
         self._head(200, "application/octet-stream", used)
         for start in range(0, used, PIECE):
             self.connection.sendall(room[start : min(start + PIECE, used)])
+
+    def _digests(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+        files = asked.digests(body)
+        ranges = sum(len(ranges_of(file.size)) for file in files)
+        self._head(200, "application/octet-stream", ranges * DIGEST_SIZE + len(files))
+        for file in files:
+            self.wfile.write(_digested(tree, file))
+
+    def _remove(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+        if not grant.serve.removing:
+            raise asked.not_to_remove(self._hop_id)
+        states = b"".join(_removed(tree, entry) for entry in asked.gone(body))
+        self._head(200, "application/octet-stream", len(states))
+        self.wfile.write(states)
 
     def _head(self, status: int, kind: str, length: int | None) -> None:
         self._begun = True
@@ -246,6 +266,32 @@ def _read_whole(tree: Tree, file: File, data: memoryview) -> bytes:
     finally:
         os.close(descriptor)
     return wire.OK if is_whole else wire.CHANGED
+
+
+def _digested(tree: Tree, file: File) -> bytes:
+    """Its ranges' digests, and what became of it."""
+    ranges = ranges_of(file.size)
+    nothing = bytes(DIGEST_SIZE * len(ranges))
+    try:
+        descriptor = open_source(tree, file.path)
+    except FileNotFoundError:
+        return nothing + wire.MISSING
+    except OSError:
+        return nothing + wire.UNREADABLE
+    try:
+        digests = b"".join(range_digest(descriptor, *piece) for piece in ranges)
+        return digests + (wire.OK if file.is_still(descriptor) else wire.CHANGED)
+    except OSError:
+        return nothing + wire.UNREADABLE
+    finally:
+        os.close(descriptor)
+
+
+def _removed(tree: Tree, entry: Entry) -> bytes:
+    try:
+        return wire.OK if remove_source(tree, entry) or entry.kind == "d" else wire.CHANGED
+    except OSError:
+        return wire.UNREADABLE
 
 
 def _filled(descriptor: int, data: memoryview) -> bool:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from agent.digests import RANGE
 from agent.errors import shown
 from agent.lane import wire
-from agent.listing import Meant, Symlinks
+from agent.listing import Entry, Meant, Symlinks
 from events.base import Problem
 from events.filters import Filters, Globs
 
@@ -78,13 +78,30 @@ def piece(body: dict[str, Any]) -> tuple[File, int, int]:
 
 
 def pack(body: dict[str, Any]) -> list[File]:
-    files = body.get("files")
-    if not isinstance(files, list) or not all(isinstance(one, list) and len(one) == 3 for one in files):
-        raise malformed("a pack is a list of files")
-    found = [_file(*one) for one in files]
-    if len(found) > wire.PACK_FILES or sum(file.size for file in found) > 2 * wire.PACK_BYTES:
+    found = digests(body)
+    if sum(file.size for file in found) > 2 * wire.PACK_BYTES:
         raise malformed("the pack is too large")
     return found
+
+
+def digests(body: dict[str, Any]) -> list[File]:
+    files = body.get("files")
+    if not isinstance(files, list) or not all(isinstance(one, list) and len(one) == 3 for one in files):
+        raise malformed("what is asked for is a list of files")
+    if len(files) > wire.PACK_FILES:
+        raise malformed("these are too many files")
+    return [_file(*one) for one in files]
+
+
+def gone(body: dict[str, Any]) -> list[Entry]:
+    """What is to be removed."""
+    found = body.get("gone")
+    if not isinstance(found, list) or not all(isinstance(one, list) and len(one) == 4 for one in found):
+        raise malformed("what is gone is a list of things")
+    if len(found) > wire.PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in found):
+        raise malformed("these are too many things, or of no known kind")
+    files = [(kind, _file(*rest)) for kind, *rest in found]
+    return [Entry(kind, file.path, file.size, file.mtime_ns) for kind, file in files]
 
 
 def _file(path: Any, size: Any, mtime_ns: Any) -> File:
@@ -101,6 +118,11 @@ def _number(value: Any, least: int = 0) -> int:
 
 def malformed(words: str, status: int = 400) -> Refusal:
     return Refusal(status, Problem(code="malformed", message=f"The lane does not understand this: {words}."))
+
+
+def not_to_remove(hop_id: str) -> Refusal:
+    words = f"Hop {hop_id[:40]} is to copy, not to move: nothing is removed here for it."
+    return Refusal(403, Problem(code="not-to-remove", message=words))
 
 
 def not_served(hop_id: str) -> Refusal:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pydantic import ValidationError
 
 from agent.config import split_endpoint
-from agent.digests import CHUNK, DIGEST_SIZE
+from agent.digests import CHUNK, DIGEST_SIZE, file_digest, ranges_of
 from agent.errors import HopError, shown
 from agent.lane import wire
 from agent.lane.grants import client_context
@@ -134,6 +134,29 @@ class Conversation:
             packed, data = _unpacked(entry, data)
             yield packed
 
+    def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+        with self._guarded():
+            answer = self._ask_raw("digests", wire.pack_request(wanted))
+            if answer.status != http.HTTPStatus.OK:
+                raise HopError(self._problem(answer))
+            for entry in wanted:
+                count = len(ranges_of(entry.size))
+                told = answer.read(count * DIGEST_SIZE + 1)
+                if len(told) != count * DIGEST_SIZE + 1:
+                    raise LostError(f"{self._endpoint} ended in the middle of a file's digests")
+                yield _checked(entry, told)
+
+    def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
+        with self._guarded():
+            answer = self._ask_raw("remove", wire.remove_request(gone))
+            if answer.status != http.HTTPStatus.OK:
+                raise HopError(self._problem(answer))
+            states = answer.read(len(gone) + 1)
+        if len(states) != len(gone):
+            raise LostError(f"{self._endpoint} did not tell what became of each file")
+        for entry, state in zip(gone, states, strict=True):
+            yield None if bytes([state]) == wire.OK else _kept(bytes([state]), entry)
+
     def interrupt(self) -> None:
         """From any thread. Not by the TLS socket's own `shutdown`: it drops TLS first, and whoever is reading
         would be given what comes in the clear."""
@@ -205,6 +228,23 @@ def _unpacked(entry: Entry, data: memoryview) -> tuple[Packed, memoryview]:
     if len(data) < entry.size:
         raise LostError("a pack ended in the middle of a file")
     return Packed(entry, data[: entry.size], digest), data[entry.size :]
+
+
+def _checked(entry: Entry, told: bytes) -> Packed:
+    state, digests = told[-1:], told[:-1]
+    if state != wire.OK:
+        return Packed(entry, problem=_not_packed(state, entry))
+    pieces = range(0, len(digests), DIGEST_SIZE)
+    return Packed(entry, digest=file_digest(digests[start : start + DIGEST_SIZE] for start in pieces))
+
+
+def _kept(state: bytes, entry: Entry) -> Problem:
+    name = shown(entry.path)
+    if state == wire.CHANGED:
+        words, advice = "changed after it was read, and stays at the source", "Move it again."
+    else:
+        words, advice = "arrived, but could not be removed", "Let the source's agent write there."
+    return Problem(code="source-kept", message=f"{name} {words}.", advice=advice, path=name)
 
 
 def _not_packed(state: bytes, entry: Entry) -> Problem:

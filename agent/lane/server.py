@@ -52,7 +52,7 @@ class LaneServer:
 
     def allow(self, serve: Serve, token: str) -> None:
         """Let the peer read. HopError if the path is outside the roots, or the peer's certificate is none."""
-        self._roots.tree(serve.path, writing=False).close()
+        self._roots.tree(serve.path, writing=serve.removing).close()
         try:
             self.grants.add(serve, token)
         except ValueError as error:

@@ -5,6 +5,9 @@ POST /hops/HOP/manifest  {"symlinks", "selection",
 POST /hops/HOP/range     {"path", "size", "mtime_ns",
                           "start", "length"}                 → the bytes, then their digest
 POST /hops/HOP/pack      {"files": [[path, size, mtime_ns]]} → for each: state, digest, the bytes if `OK`
+POST /hops/HOP/digests   {"files": [[path, size, mtime_ns]]} → for each: its ranges' digests, then its state
+POST /hops/HOP/remove    {"gone": [[kind, path, size,
+                                    mtime_ns]]}              → for each: its state; only a hop that moves may
 
 What is refused is said as problem details. Paths are JSON with only ASCII in it, so that names which are not
 UTF-8 (as Python's surrogates) come through unharmed.
@@ -29,7 +32,7 @@ MAX_LINE = MIB
 """Bytes of a manifest's line: a path of 4,096 bytes is six times as long when it is not ASCII."""
 
 OK, CHANGED, MISSING, UNREADABLE = b"\0", b"\1", b"\2", b"\3"
-"""What became of a file of a pack."""
+"""What became of a file."""
 HEAD_SIZE = 1 + DIGEST_SIZE
 
 END = "end"
@@ -99,6 +102,10 @@ def manifest_request(meant: Meant) -> dict[str, object]:
 
 def pack_request(entries: Iterable[Entry]) -> bytes:
     return dump({"files": [[entry.path, entry.size, entry.mtime_ns] for entry in entries]})
+
+
+def remove_request(gone: Iterable[Entry]) -> bytes:
+    return dump({"gone": [[entry.kind, entry.path, entry.size, entry.mtime_ns] for entry in gone]})
 
 
 def pack_size(entries: Iterable[Entry]) -> int:

@@ -46,4 +46,4 @@ def _source(order: Move, roots: Roots, identity: Identity, credentials: Credenti
 def _local_tree(order: Move, roots: Roots) -> Tree:
     if not isinstance(order.source, AgentLocation):
         raise TypeError(f"{order.hop_id} has no source on this host")
-    return roots.tree(order.source.path, writing=False)
+    return roots.tree(order.source.path, writing=order.options.move and not order.options.dry_run)

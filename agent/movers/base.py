@@ -4,22 +4,26 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol, TypeVar
 
 from agent.listing import Meant
+from events.base import Problem
 from events.commands import Move
 from events.filters import Filters
 from events.progress import Progress
+from events.reports import Preview
 
 WINDOW = 5.0
 """Seconds over which the rate is taken."""
 
 
 Answer = TypeVar("Answer")
+Thing = TypeVar("Thing")
 
 
 async def in_thread(work: Callable[[], Answer], stop: Callable[[], None]) -> Answer:
@@ -40,6 +44,13 @@ async def in_thread(work: Callable[[], Answer], stop: Callable[[], None]) -> Ans
         raise
 
 
+def batches(found: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+    """So many at once."""
+    source = iter(found)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
 def meant_by(order: Move) -> Meant:
     """Which of the source's things the hop is to move."""
     options = order.options
@@ -52,7 +63,7 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._bytes_done = self._files_done = 0
-        self._bytes_unchanged = self._files_unchanged = 0
+        self._bytes_unchanged = self._files_unchanged = self._files_removed = 0
         self._bytes_total: int | None = None
         self._files_total: int | None = None
         self._current: str | None = None
@@ -95,6 +106,12 @@ class Tally:
             self._bytes_unchanged += size
             self._files_unchanged += 1
 
+    def removed(self, path: str) -> None:
+        """At the destination, since the source does not have it."""
+        with self._lock:
+            self._files_removed += 1
+            self._current = path
+
     def moving(self, path: str) -> None:
         with self._lock:
             self._current = path
@@ -119,6 +136,7 @@ class Tally:
                 files_total=self._files_total,
                 bytes_unchanged=self._bytes_unchanged,
                 files_unchanged=self._files_unchanged,
+                files_removed=self._files_removed,
                 bytes_per_second=self._rate(),
                 current=self._current,
             )
@@ -139,6 +157,9 @@ class Watcher(Protocol):
     def started(self, via: str) -> None:
         """The way stands: `direct, dialled 10.0.0.2:4460`."""
 
+    def waiting(self, problem: Problem) -> None:
+        """Nothing moves until the destination has room again; then the way stands anew."""
+
     def verifying(self) -> None:
         """Every byte has arrived; what was written is being read back."""
 
@@ -149,6 +170,8 @@ class Outcome:
 
     digest: str
     """Of all that was moved, see `agent.digests`."""
+    preview: Preview | None = None
+    """Of a dry run."""
 
 
 class Mover(Protocol):

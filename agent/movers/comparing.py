@@ -4,20 +4,41 @@ from agent.errors import HopError, is_fatal, problem_of
 from agent.listing import Entry
 from agent.movers.base import Tally
 from agent.movers.failures import Failures
-from agent.movers.landing import Landing
+from agent.movers.landing import Landing, Verdict
+from agent.movers.ledger import Ledger
+from agent.movers.rehearsal import Rehearsal
 from agent.movers.source import FileError
 from agent.movers.work import Work
 from events.base import Problem
 
+AT_ONCE = 500
+"""Entries that go into the ledger together."""
+
 
 class Comparing:
-    """Directories and links are put in place at once, files are planned. For one thread."""
+    """Directories and links are put in place at once, files are planned. For one thread; then `close`."""
 
-    def __init__(self, landing: Landing, work: Work, tally: Tally, failures: Failures) -> None:
+    def __init__(
+        self,
+        landing: Landing,
+        ledger: Ledger,
+        work: Work,
+        tally: Tally,
+        failures: Failures,
+        rehearsal: Rehearsal | None = None,
+    ) -> None:
+        """With a `rehearsal`, it is told what would be done, and nothing is."""
         self._landing = landing
+        self._ledger = ledger
         self._work = work
         self._tally = tally
         self._failures = failures
+        self._rehearsal = rehearsal
+        self._unchanged: list[Entry] = []
+
+    def close(self) -> None:
+        self._ledger.unchanged(self._unchanged)
+        self._unchanged = []
 
     def consider(self, entry: Entry, tries: int = 0) -> None:
         """`tries`: how often the file has changed while it was read. HopError if nothing more can arrive."""
@@ -26,13 +47,36 @@ class Comparing:
                 case "!":
                     self._failures.add(entry.problem or self._unnamed(entry))
                 case "d":
-                    self._landing.folder(entry)
+                    self._folder(entry)
                 case "l" | "f":
-                    self._compare(entry, tries)
+                    self.settle(entry, self._landing.judge(entry), tries, waits=not tries)
         except FileError as error:
             self._failures.add(error.problem)
         except OSError as error:
             self._failures.add(self.problem(entry, error))
+
+    def checked(self, entry: Entry, *, is_same: bool) -> None:
+        """A file of the same size was compared by its digest. FileError, OSError."""
+        if is_same and not self._rehearsal:
+            self._landing.dress(entry)
+        self.settle(entry, "same" if is_same else self._landing.overwritten(entry), waits=False)
+
+    def settle(self, entry: Entry, verdict: Verdict, tries: int = 0, *, waits: bool = True) -> None:
+        """Do what follows from the verdict on a file or link. `waits`: until there is need of more work."""
+        if verdict == "unsure":
+            self._work.check(entry, waits=waits)
+        elif self._rehearsal:
+            self._rehearsal.note(entry, verdict)
+        elif verdict == "ours":
+            self._tally.stood(entry.size)
+            self._tally.finished(entry.path)
+        elif verdict in {"same", "kept"}:
+            self._stays(entry, verdict)
+        elif entry.kind == "l":
+            self._landing.link(entry)
+            self._tally.finished(entry.path)
+        else:
+            self._work.add(entry, tries, waits=waits)
 
     def problem(self, entry: Entry, error: OSError) -> Problem:
         """Why this could not be written; HopError if nothing else could be either."""
@@ -41,18 +85,16 @@ class Comparing:
             raise HopError(problem) from error
         return problem
 
-    def _compare(self, entry: Entry, tries: int) -> None:
-        verdict = self._landing.judge(entry)
-        if verdict == "ours":
-            self._tally.stood(entry.size)
-            self._tally.finished(entry.path)
-        elif verdict in {"same", "kept"}:
-            self._tally.unchanged(entry.size)
-        elif entry.kind == "l":
-            self._landing.link(entry)
-            self._tally.finished(entry.path)
-        else:
-            self._work.add(entry, tries)
+    def _folder(self, entry: Entry) -> None:
+        if not self._rehearsal:
+            self._landing.folder(entry)
+
+    def _stays(self, entry: Entry, verdict: Verdict) -> None:
+        self._tally.unchanged(entry.size)
+        if verdict == "same":
+            self._unchanged.append(entry)
+        if len(self._unchanged) >= AT_ONCE:
+            self.close()
 
     def _unnamed(self, entry: Entry) -> Problem:
         name = self._landing.name(entry.path)

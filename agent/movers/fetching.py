@@ -17,7 +17,7 @@ from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import Limiter
 from agent.movers.source import FileError, LostError, Packed, Reader, Source
-from agent.movers.work import BigFile, Job, PackJob, RangeJob, Work
+from agent.movers.work import BigFile, CheckJob, Job, PackJob, RangeJob, Work
 from events.base import Problem
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ class Bench:
     work: Work
     failures: Failures
     limiter: Limiter
+    comparing: Callable[[Landing], Comparing]
+    """One for each thread."""
     stopped: Event
     opened: Callable[[], Reader]
     """Another connection that a stop will interrupt; LostError."""
@@ -60,20 +62,27 @@ class Fetching:
     def __init__(self, bench: Bench, landing: Landing) -> None:
         self._bench = bench
         self._landing = landing
-        self._comparing = Comparing(landing, bench.work, bench.tally, bench.failures)
+        self._comparing = bench.comparing(landing)
         self._reader: Reader | None = None
 
     def close(self) -> None:
+        self._comparing.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._reader:
             self._bench.closed(self._reader)
             self._reader = None
 
     def carry_out(self, job: Job) -> None:
         """LostError, HopError or StoppedError end the pass."""
-        if isinstance(job, PackJob):
-            self._pack(job.entries)
-        else:
-            self._range(job)
+        match job:
+            case PackJob():
+                self._pack(job.entries)
+            case CheckJob():
+                self._check(job.entries)
+            case RangeJob():
+                self._range(job)
         if self._bench.work.finished(job) and isinstance(job, RangeJob):
             self._end_file(job.file)
 
@@ -145,7 +154,7 @@ class Fetching:
         except BaseException as error:
             self._bench.tally.undone(position - job.start)
             if isinstance(error, LostError):
-                self.close()
+                self._hang_up()
             if isinstance(error, _WriteError):
                 raise error.cause from None
             raise
@@ -184,11 +193,15 @@ class Fetching:
     def _pack(self, entries: Sequence[Entry]) -> None:
         waiting = list(entries)
         self._bench.ledger.begun(waiting)
+        self._tried(lambda: self._unpack(waiting))
+
+    def _tried(self, ask: Callable[[], None]) -> None:
+        """Ask again over another connection if this one breaks."""
         for left in reversed(range(TRIES)):
             try:
-                self._unpack(waiting)
+                ask()
             except LostError:
-                self.close()
+                self._hang_up()
                 if not left:
                     raise
             else:
@@ -230,7 +243,35 @@ class Fetching:
         self._bench.tally.finished(entry.path)
         return digest
 
-    # --- both ---
+    # --- comparing ---
+
+    def _check(self, entries: Sequence[Entry]) -> None:
+        waiting = list(entries)
+        self._tried(lambda: self._compare(waiting))
+
+    def _compare(self, waiting: list[Entry]) -> None:
+        """Each by the source's digest and that of what stands here; take it from `waiting`."""
+        for checked in self._connected().digests(waiting.copy()):
+            if self._bench.stopped.is_set():
+                raise StoppedError
+            waiting.remove(checked.entry)
+            self._bench.tally.moving(checked.entry.path)
+            if checked.problem:
+                self._again(checked.entry, 0, checked.problem)
+            else:
+                self._decide(checked)
+
+    def _decide(self, checked: Packed) -> None:
+        entry = checked.entry
+        try:
+            is_same = self._landing.digest(entry) == checked.digest
+            self._comparing.checked(entry, is_same=is_same)
+        except FileError as error:
+            self._bench.failures.add(error.problem)
+        except OSError as error:
+            self._bench.failures.add(self._comparing.problem(entry, error))
+
+    # --- all ---
 
     def _again(self, entry: Entry, tries: int, problem: Problem) -> None:
         """A file that changed, or came damaged, is looked up anew; then it has failed."""

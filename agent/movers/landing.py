@@ -25,8 +25,9 @@ _MODE = 0o1777
 """Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
 _SECOND = 10**9
 
-Verdict = Literal["same", "ours", "kept", "wanted"]
-"""What stands there: the very same; the same, brought by this hop; something to be left; nothing of worth."""
+Verdict = Literal["same", "ours", "kept", "unsure", "new", "differs"]
+"""What stands there: the very same; the same, brought by this hop; something to be left; something that only
+its digest can tell; nothing; something to be replaced."""
 
 
 class Landing:
@@ -48,13 +49,35 @@ class Landing:
         """What is to become of a file or link. FileError, OSError if it cannot stand there."""
         try:
             there = self._tree.stat(entry.path)
-        except FileNotFoundError:
-            return "wanted"
+        except (FileNotFoundError, NotADirectoryError):  # in the way of a directory: that is said elsewhere
+            return "new"
         if stat.S_ISDIR(there.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if self._is_same(entry, there):
             return self._whose(entry)
+        if self._options.compare == "checksum" and _may_be_same(entry, there):
+            return "unsure"
         return self._overwritten(entry, there)
+
+    def overwritten(self, entry: Entry) -> Verdict:
+        """What is to become of a file whose digest is another. FileError, OSError."""
+        return self._overwritten(entry, self._tree.stat(entry.path))
+
+    def digest(self, entry: Entry) -> bytes:
+        """Of what stands there. OSError."""
+        descriptor = self._tree.open(entry.path, os.O_RDONLY)
+        try:
+            return read_digest(descriptor, entry.size)
+        finally:
+            os.close(descriptor)
+
+    def dress(self, entry: Entry) -> None:
+        """Times and mode, of a file whose bytes are right. OSError."""
+        descriptor = self._tree.open(entry.path, os.O_RDONLY)
+        try:
+            _dress(descriptor, entry)
+        finally:
+            os.close(descriptor)
 
     def folder(self, entry: Entry) -> None:
         """The directory; its times come when everything is in it."""
@@ -122,6 +145,11 @@ class Landing:
                 raise
         self._ledger.drop(path)
 
+    def drop_all(self) -> None:
+        """Whatever is half-done of the hop."""
+        for half_done in list(self._ledger.half_done()):
+            self.drop(half_done.path)
+
     def read_back(self, path: str, size: int) -> bytes | None:
         """The digest of what stands there, read from the disk; None when it is not there, or not as long."""
         try:
@@ -160,30 +188,36 @@ class Landing:
     @staticmethod
     def _is_same(entry: Entry, there: os.stat_result) -> bool:
         """Size and time are the same; some file systems keep whole seconds only."""
-        if entry.kind != "f" or not stat.S_ISREG(there.st_mode) or there.st_size != entry.size:
+        if not _may_be_same(entry, there):
             return False
         coarse = there.st_mtime_ns % _SECOND == 0 and there.st_mtime_ns == entry.mtime_ns // _SECOND * _SECOND
         return coarse or there.st_mtime_ns == entry.mtime_ns
 
     def _whose(self, entry: Entry) -> Verdict:
         known = self._ledger.known(entry)
+        if known is None and self._options.compare == "checksum":
+            return "unsure"
         if known == "begun":  # killed between the rename and the ledger
             digest = self.read_back(entry.path, entry.size)
             if digest is None:
-                return "wanted"
+                return "differs"
             self._ledger.done(entry, digest)
         return "ours" if known else "same"
 
     def _overwritten(self, entry: Entry, there: os.stat_result) -> Verdict:
         match self._options.overwrite:
             case "always":
-                return "wanted"
+                return "differs"
             case "newer":
-                return "wanted" if entry.mtime_ns > there.st_mtime_ns else "kept"
+                return "differs" if entry.mtime_ns > there.st_mtime_ns else "kept"
             case "never":
                 return "kept"
             case "fail":
                 raise FileError(_in_the_way(self.name(entry.path)))
+
+
+def _may_be_same(entry: Entry, there: os.stat_result) -> bool:
+    return entry.kind == "f" and stat.S_ISREG(there.st_mode) and there.st_size == entry.size
 
 
 def _write(descriptor: int, data: memoryview, start: int) -> None:

@@ -26,8 +26,16 @@ CREATE TABLE IF NOT EXISTS ranges (
 CREATE TABLE IF NOT EXISTS folders (
     path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL, made INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unchanged (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS listed (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL);
 """
+
+
+def ledger_path(state: Path, hop_id: str) -> Path:
+    return state / "hops" / f"{hop_id}.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class Ledger:
         if self.destination == destination and not anew:
             return
         with self._lock:
-            for table in ("hop", "files", "links", "ranges", "folders"):
+            for table in ("hop", "files", "links", "ranges", "folders", "unchanged", "listed"):
                 self._db.execute(f"DELETE FROM {table}")
             self._db.execute("INSERT INTO hop VALUES (?)", (destination,))
 
@@ -131,6 +139,24 @@ class Ledger:
             row,
         )
 
+    def unchanged(self, entries: Iterable[Entry]) -> None:
+        """These stood at the destination before, the same."""
+        rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns) for entry in entries]
+        self._many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)", rows)
+
+    def look_anew(self) -> None:
+        """What the source has, and what of it stood here, is about to be found out once more."""
+        with self._lock:
+            self._db.execute("DELETE FROM listed")
+            self._db.execute("DELETE FROM unchanged")
+
+    def listed(self, paths: Iterable[str]) -> None:
+        """The source has these."""
+        self._many("INSERT OR IGNORE INTO listed VALUES (?)", [(os.fsencode(path),) for path in paths])
+
+    def is_listed(self, path: str) -> bool:
+        return self._one("SELECT 1 FROM listed WHERE path = ?", (os.fsencode(path),)) is not None
+
     def half_done(self) -> Iterator[Entry]:
         """Files that were begun and do not stand yet."""
         sql = "SELECT path, size, mtime_ns FROM files WHERE digest IS NULL AND path > ?"
@@ -141,6 +167,13 @@ class Ledger:
         sql = "SELECT path, size, mtime_ns, digest FROM files WHERE digest IS NOT NULL AND path > ?"
         for path, size, mtime_ns, digest in self._paged(sql):
             yield Standing(os.fsdecode(path), size, mtime_ns, digest)
+
+    def there(self) -> Iterator[Entry]:
+        """Every file that stands at the destination as the source has it, whoever brought it."""
+        for table in ("files WHERE digest IS NOT NULL AND", "unchanged WHERE"):
+            sql = f"SELECT path, size, mtime_ns FROM {table} path > ?"
+            for path, size, mtime_ns in self._paged(sql):
+                yield Entry("f", os.fsdecode(path), size, mtime_ns)
 
     def linked(self) -> Iterator[tuple[str, bytes]]:
         for path, target in self._paged("SELECT path, target FROM links WHERE path > ?"):

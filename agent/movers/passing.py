@@ -5,22 +5,27 @@ They end together: the first to fail stops the others, and its error is the pass
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from agent.errors import HopError, problem_of
-from agent.movers.base import Tally, Watcher, meant_by
+from agent.listing import Entry
+from agent.movers.base import Tally, Watcher, batches, meant_by
 from agent.movers.comparing import Comparing
 from agent.movers.failures import Failures
-from agent.movers.fetching import Bench, Fetching
+from agent.movers.fetching import Bench, Fetching, StoppedError
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import Limiter
+from agent.movers.rehearsal import Rehearsal
 from agent.movers.source import LostError, Reader, Source
 from agent.movers.spool import Spool
 from agent.movers.work import Work
 from events.commands import Move
+
+LISTED_AT_ONCE = 1000
+"""Entries that go into the ledger together."""
 
 
 class Pass:
@@ -35,20 +40,26 @@ class Pass:
         tally: Tally,
         watcher: Watcher,
         folder: Path,
+        rehearsal: Rehearsal | None,
     ) -> None:
-        """`landing` makes one for each thread; `folder` is for what the listing is ahead."""
+        """`landing` makes one for each thread; `folder` is for what the listing is ahead. With a `rehearsal`
+        nothing is written."""
         self._order = order
         self._meant = meant_by(order)
         self._source = source
         self._landing = landing
+        self._ledger = ledger
+        self._rehearsal = rehearsal
         self._tally = tally
         self._watcher = watcher
         self._spool = Spool(folder)
         self._work = Work(source.pack_files)
-        self._failures = Failures()
+        self.failures = Failures()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._error: BaseException | None = None
+        self.files = 0
+        """That the source has, once it is known."""
         self._readers: set[Reader] = set()
         self._bench = Bench(
             source=source,
@@ -56,7 +67,8 @@ class Pass:
             ledger=ledger,
             tally=tally,
             work=self._work,
-            failures=self._failures,
+            failures=self.failures,
+            comparing=self._comparing,
             limiter=Limiter(order.options.bandwidth_limit, self._stopped),
             stopped=self._stopped,
             opened=self._opened,
@@ -80,9 +92,11 @@ class Pass:
         for reader in readers:
             reader.interrupt()
 
-    def run(self) -> Failures:
-        """The single files that failed. HopError, LostError or StoppedError if the pass did not end."""
+    def run(self) -> None:
+        """Single files that failed are in `failures`. HopError, LostError or StoppedError if the pass did
+        not end."""
         self._tally.begin()
+        self._ledger.look_anew()
         self._watcher.started(self._source.connect())
         streams = self._order.options.streams or self._source.streams
         threads = [threading.Thread(target=self._guarded, args=[self._list], name="list")]
@@ -98,7 +112,6 @@ class Pass:
         self._work.close()
         if self._error:
             raise self._error
-        return self._failures
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -113,27 +126,36 @@ class Pass:
     def _list(self) -> None:
         size = files = 0
         try:
-            for entry in self._source.entries(self._meant):
-                if not self._meant.takes(entry):  # an older agent knows of no filters, and S3 of none of ours
-                    continue
-                self._spool.put(entry)
-                size, files = size + entry.size, files + (entry.kind in "fl")
-                if self._stopped.is_set():
-                    return
+            for batch in batches(self._entries(), LISTED_AT_ONCE):
+                if self._order.options.delete_extra:
+                    self._ledger.listed(entry.path for entry in batch)
+                for entry in batch:
+                    size, files = size + entry.size, files + (entry.kind in "fl")
         except Exception as error:
             self._spool.end(error)
             raise
+        self.files = files
         self._tally.total(size, files)
         self._spool.end()
+
+    def _entries(self) -> Iterator[Entry]:
+        for entry in self._source.entries(self._meant):
+            if self._stopped.is_set():
+                raise StoppedError
+            if self._meant.takes(entry):  # an older agent knows of no filters, and S3 of none of ours
+                self._spool.put(entry)
+                yield entry
 
     # --- planning ---
 
     def _plan(self) -> None:
-        with closing(self._landing()) as landing:
-            comparing = Comparing(landing, self._work, self._tally, self._failures)
+        with closing(self._landing()) as landing, closing(self._comparing(landing)) as comparing:
             for entry in self._spool:
                 comparing.consider(entry)
         self._work.planned()
+
+    def _comparing(self, landing: Landing) -> Comparing:
+        return Comparing(landing, self._ledger, self._work, self._tally, self.failures, self._rehearsal)
 
     # --- fetching ---
 

@@ -188,6 +188,14 @@ class S3Reader:
             else:
                 yield Packed(entry, memoryview(data))
 
+    def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+        """S3 keeps none of ours: each is taken for another."""
+        return (Packed(entry) for entry in wanted)
+
+    def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
+        """The hop's credentials are to read."""
+        return (_stays(shown(f"{self._place}{entry.path}")) for entry in gone)
+
     def interrupt(self) -> None:
         if self._http.sock:
             with suppress(OSError):
@@ -289,6 +297,15 @@ def _gone(name: str) -> Problem:
         code="source-missing",
         message=f"{name} is not in S3 any more.",
         advice="Nothing, if it was meant to go.",
+        path=name,
+    )
+
+
+def _stays(name: str) -> Problem:
+    return Problem(
+        code="source-kept",
+        message=f"{name} arrived, and stays in S3.",
+        advice="Let a life cycle rule of the bucket remove it.",
         path=name,
     )
 

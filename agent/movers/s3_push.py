@@ -16,10 +16,10 @@ from typing import IO
 from agent.digests import HopDigest
 from agent.errors import HopError, problem_of, shown
 from agent.listing import Entry, entries
-from agent.movers.base import Outcome, Tally, Watcher, in_thread, meant_by
+from agent.movers.base import Outcome, Tally, Watcher, batches, in_thread, meant_by
 from agent.movers.failures import Failures
 from agent.movers.fetching import StoppedError
-from agent.movers.ledger import Ledger
+from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.limiter import Limiter
 from agent.movers.rclone import Credentials, Rclone, remote
 from agent.movers.s3_words import known_problem, passing_problem, said
@@ -83,7 +83,7 @@ class _Upload:
 
     def run(self) -> Outcome:
         """HopError, or StoppedError after `stop`."""
-        ledger = Ledger(self._state / "hops" / f"{self._order.hop_id}.db")
+        ledger = Ledger(ledger_path(self._state, self._order.hop_id))
         try:
             ledger.begin(str(self._destination), anew=True)  # what is in S3 already is rclone's to compare
             with tempfile.TemporaryFile(dir=self._state) as names:
@@ -104,7 +104,7 @@ class _Upload:
         size = files = 0
         with self._tree() as tree:
             self._single = self._is_file(tree)
-            for batch in _batches(self._found(tree)):
+            for batch in batches(self._found(tree), AT_ONCE):
                 ledger.begun(batch)
                 names.writelines(self._line(entry) for entry in batch)
                 size, files = size + sum(entry.size for entry in batch), files + len(batch)
@@ -211,17 +211,6 @@ class _Upload:
         for entry in ledger.half_done():
             self._tally.unchanged(entry.size)
         return Outcome(total.hex())
-
-
-def _batches(found: Iterator[Entry]) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
-    for entry in found:
-        batch.append(entry)
-        if len(batch) == AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _errors(process: subprocess.Popen[bytes]) -> list[bytes]:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.digests import CHUNK
-from agent.errors import problem_of
+from agent.digests import CHUNK, file_digest, range_digest, ranges_of
+from agent.errors import problem_of, shown
 from agent.lane import wire
-from agent.listing import Entry, Meant, entries, open_source
+from agent.listing import Entry, Meant, entries, open_source, remove_source
 from agent.roots import Tree
 from events.base import Problem
 
@@ -51,6 +51,12 @@ class Reader(Protocol):
     def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
         """Each of them, in this order. LostError."""
 
+    def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+        """Each of them, without its bytes. LostError."""
+
+    def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
+        """Remove each from the source, if it is still as it was; why not, or None. LostError."""
+
     def interrupt(self) -> None:
         """From any thread: whoever is reading gets LostError."""
 
@@ -92,7 +98,8 @@ class LocalSource:
     pack_files = wire.PACK_FILES
 
     def __init__(self, tree: Callable[[], Tree]) -> None:
-        """`tree` makes one for each thread; HopError if the path is outside the roots."""
+        """`tree` makes one for each thread; HopError if the path is outside the roots, or is to be removed
+        from one where nothing may be written."""
         self._tree = tree
         self.streams = min(4, os.cpu_count() or 1)
 
@@ -144,6 +151,27 @@ class LocalReader:
             except FileError as error:
                 yield Packed(entry, problem=error.problem)
 
+    def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+        for entry in wanted:
+            digest, problem = b"", None
+            try:
+                digest = self._digest(entry)
+            except FileError as error:
+                problem = error.problem
+            yield Packed(entry, digest=digest, problem=problem)
+
+    def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
+        for entry in gone:
+            if self._interrupted:
+                raise LostError("interrupted")
+            try:
+                removed = remove_source(self._tree, entry)
+            except OSError as error:
+                yield problem_of(error, self._tree.name(entry.path))
+            else:
+                stays = not removed and entry.kind != "d"  # a directory may have got something new
+                yield changed(shown(self._tree.name(entry.path))).problem if stays else None
+
     def interrupt(self) -> None:
         self._interrupted = True
 
@@ -154,6 +182,20 @@ class LocalReader:
         pieces = bytearray()
         self.range(entry, 0, entry.size, pieces.extend)
         return bytes(pieces)
+
+    def _digest(self, entry: Entry) -> bytes:
+        descriptor, digests = self._open(entry), []
+        try:
+            for start, length in ranges_of(entry.size):
+                if self._interrupted:
+                    raise LostError("interrupted")
+                digests.append(range_digest(descriptor, start, length))
+            self._must_be(descriptor, entry)
+        except OSError as error:
+            raise FileError(problem_of(error, self._tree.name(entry.path))) from error
+        finally:
+            os.close(descriptor)
+        return file_digest(digests)
 
     def _open(self, entry: Entry) -> int:
         try:

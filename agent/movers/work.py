@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from agent.digests import ranges_of
+from agent.digests import MIB, ranges_of
 from agent.lane import wire
 from agent.listing import Entry
 from events.base import Problem
@@ -17,6 +17,9 @@ from events.base import Problem
 BIG_FILES_AHEAD = 1000
 PACKS_AHEAD = 8
 """How much may be planned and not yet taken."""
+CHECK_FILES = 64
+CHECK_BYTES = 256 * MIB
+"""What one thread compares before it looks for other work; a larger file is compared by itself."""
 
 
 @dataclass(eq=False)
@@ -72,7 +75,14 @@ class PackJob:
     entries: tuple[Entry, ...]
 
 
-Job = RangeJob | PackJob
+@dataclass(frozen=True)
+class CheckJob:
+    """Files to be compared by their digests."""
+
+    entries: tuple[Entry, ...]
+
+
+Job = RangeJob | PackJob | CheckJob
 
 
 class Work:
@@ -85,6 +95,9 @@ class Work:
         self._packs: deque[PackJob] = deque()
         self._small: list[Entry] = []
         self._small_bytes = 0
+        self._checks: deque[CheckJob] = deque()
+        self._unsure: list[Entry] = []
+        self._unsure_bytes = 0
         self._taken = 0
         self._planned = self._aborted = False
         self._range_next = False
@@ -92,15 +105,24 @@ class Work:
         self.carried_out = 0
         """Jobs."""
 
-    def add(self, entry: Entry, tries: int = 0) -> None:
-        """Plan a file, but not before there is need of more. One that is tried again does not wait: it may
-        be a fetching thread that says so."""
+    def add(self, entry: Entry, tries: int = 0, *, waits: bool = True) -> None:
+        """Plan a file; `waits`, as a fetching thread must not: only when there is need of more."""
         with self._changed:
-            self._changed.wait_for(lambda: tries or self._aborted or not self._is_full())
+            self._changed.wait_for(lambda: not waits or self._aborted or not self._is_full())
             if entry.size > wire.SMALL or tries:
                 self._big.append(BigFile(entry, tries))
             else:
                 self._add_small(entry)
+            self._changed.notify()
+
+    def check(self, entry: Entry, *, waits: bool = True) -> None:
+        """Plan to compare a file, likewise."""
+        with self._changed:
+            self._changed.wait_for(lambda: not waits or self._aborted or not self._is_full())
+            self._unsure.append(entry)
+            self._unsure_bytes += entry.size
+            if len(self._unsure) >= CHECK_FILES or self._unsure_bytes >= CHECK_BYTES:
+                self._checks.append(self._to_check())
             self._changed.notify()
 
     def planned(self) -> None:
@@ -134,10 +156,13 @@ class Work:
             self._taken -= 1
             self.carried_out += 1
             self._changed.notify_all()
-            if isinstance(job, PackJob):
+            if not isinstance(job, RangeJob):
                 return False
             job.file.under_way -= 1
-            return job.file.exhausted and not job.file.under_way
+            if not job.file.exhausted or job.file.under_way:
+                return False
+            self._begun.discard(job.file)
+            return True
 
     def close(self) -> None:
         """Once no thread is at it any more: files that were left in the middle are closed."""
@@ -155,13 +180,18 @@ class Work:
         self._small, self._small_bytes = [], 0
         return job
 
+    def _to_check(self) -> CheckJob:
+        job = CheckJob(tuple(self._unsure))
+        self._unsure, self._unsure_bytes = [], 0
+        return job
+
     def _is_full(self) -> bool:
-        return len(self._big) >= BIG_FILES_AHEAD or len(self._packs) >= PACKS_AHEAD
+        return len(self._big) >= BIG_FILES_AHEAD or max(len(self._packs), len(self._checks)) >= PACKS_AHEAD
 
     def _is_waiting(self) -> bool:
         while self._big and self._big[0].exhausted:
             self._big.popleft()
-        return bool(self._big or self._packs or self._small)
+        return bool(self._big or self._packs or self._small or self._checks or self._unsure)
 
     def _is_decided(self) -> bool:
         return self._aborted or self._is_waiting() or (self._planned and not self._taken)
@@ -170,4 +200,6 @@ class Work:
         self._range_next = not self._range_next
         if self._big and (self._range_next or not (self._packs or self._small)):
             return self._big[0].take()
-        return self._packs.popleft() if self._packs else self._packed()
+        if self._packs or self._small:
+            return self._packs.popleft() if self._packs else self._packed()
+        return self._checks.popleft() if self._checks else self._to_check()

@@ -112,7 +112,8 @@ def lost(hop: Hop, hello_at: datetime, now: datetime) -> Hop:
 
     A Hello older than the agent's last report of the hop, by the agent's own clock, says nothing.
     """
-    if hop.state not in AT_WORK or (hop.reported_at and hop.reported_at > hello_at):
+    waits_by_itself = hop.state == S.PAUSED and not hop.held
+    if not (hop.state in AT_WORK or waits_by_itself) or (hop.reported_at and hop.reported_at > hello_at):
         return hop
     return tried_again(replace(hop, problem=_forgotten(hop)), now)
 

@@ -113,6 +113,7 @@ def summed(parts: Iterable[Progress]) -> Progress:
         files_total=_total(part.files_total for part in each),
         bytes_unchanged=sum(part.bytes_unchanged for part in each),
         files_unchanged=sum(part.files_unchanged for part in each),
+        files_removed=sum(part.files_removed for part in each),
         bytes_per_second=sum(part.bytes_per_second for part in each),
         current=next((part.current for part in each if part.current), None),
     )

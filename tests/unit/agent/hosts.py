@@ -15,6 +15,7 @@ from agent.movers import mover_for
 from agent.movers.base import Outcome, Tally
 from agent.movers.pull import Pull
 from agent.roots import Roots
+from events.base import Problem
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Serve
 from events.locations import AgentLocation
 from events.options import Options
@@ -39,9 +40,13 @@ class Told:
     def __init__(self) -> None:
         self.ways: list[str] = []
         self.verified = False
+        self.waited: list[Problem] = []
 
     def started(self, via: str) -> None:
         self.ways.append(via)
+
+    def waiting(self, problem: Problem) -> None:
+        self.waited.append(problem)
 
     def verifying(self) -> None:
         self.verified = True
@@ -72,7 +77,8 @@ class Hosts:
     def order(self, source: str, destination: str, *, attempt: int = 1, **options: Any) -> Move:
         """A Move of a hop of its own; the source serves it."""
         hop = f"{TRANSFER}-{next(_numbers)}"
-        self.serve(hop, source)
+        asked = Options(**options)
+        self.serve(hop, source, removing=asked.move and not asked.dry_run)
         return Move(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -84,10 +90,14 @@ class Hosts:
                 endpoints=(self.line.endpoint,),
                 hop_token=TOKEN,
             ),
-            options=Options(**options),
+            options=asked,
         )
 
-    def serve(self, hop: str, source: str) -> None:
+    def open_source(self) -> None:
+        """The source's host lets its agent write, too."""
+        self.sources.reload([RootConfig(path="/data", access="rw", directory=self.data)])
+
+    def serve(self, hop: str, source: str, *, removing: bool = False) -> None:
         serve = Serve(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -95,6 +105,7 @@ class Hosts:
             path=source,
             peer=Peer(agent_id="server-c", certificate=self.c.certificate.read_text()),
             until=datetime.now(UTC) + timedelta(hours=1),
+            removing=removing,
         )
         self.server.allow(serve, TOKEN)
 
@@ -114,6 +125,10 @@ class Hosts:
         self.tally, self.told = Tally(), Told()
         return await self.mover(order, patience).move(order, self.tally, self.told)
 
+    def begin(self, order: Move) -> asyncio.Task[Outcome]:
+        self.tally, self.told = Tally(), Told()
+        return asyncio.create_task(self.mover(order).move(order, self.tally, self.told))
+
     async def fails(self, order: Move, patience: float | None = None) -> HopError:
         try:
             await self.move(order, patience)
@@ -123,8 +138,7 @@ class Hosts:
 
     async def moves_until(self, order: Move, reached: Callable[[Progress], bool]) -> None:
         """Begin to move, and pause once `reached`."""
-        self.tally, self.told = Tally(), Told()
-        moving = asyncio.create_task(self.mover(order).move(order, self.tally, self.told))
+        moving = self.begin(order)
         await until(lambda: moving.done() or reached(self.progress))
         moving.cancel()
         try:

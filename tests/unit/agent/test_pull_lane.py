@@ -415,21 +415,6 @@ class TestWhatStandsThereAlready:
         assert not (hosts.archive / "t/x").is_symlink()
 
 
-async def test_a_full_disk_ends_the_attempt_and_says_that_it_goes_on(hosts, monkeypatch):
-    write_random(hosts.data / "t/big", 2 * RANGE)
-
-    def full(descriptor: int, size: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    order = hosts.order("/data/t/", "/archive/t/")
-    with monkeypatch.context() as patch:
-        patch.setattr(landing.disk, "reserve", full)
-        error = await hosts.fails(order)
-    assert (error.problem.code, error.problem.retryable) == ("destination-full", True)
-    await hosts.move(order)
-    assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
-
-
 async def test_a_path_outside_the_roots_is_refused_here_too(hosts):
     write_random(hosts.data / "x", 10)
     error = await hosts.fails(hosts.order("/data/x", "/etc/x"))

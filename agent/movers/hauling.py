@@ -1,0 +1,185 @@
+"""One attempt at a pull: passes over the source until one of them comes to its end, then the finish."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from agent.errors import HopError
+from agent.movers.base import Outcome, Tally, Watcher
+from agent.movers.fetching import StoppedError
+from agent.movers.finishing import Finishing
+from agent.movers.landing import Landing
+from agent.movers.ledger import Ledger
+from agent.movers.mirror import empty_source
+from agent.movers.passing import Pass
+from agent.movers.rehearsal import Rehearsal
+from agent.movers.source import LostError, Source
+from agent.roots import Roots
+from events.base import Problem
+from events.commands import Move
+
+log = logging.getLogger(__name__)
+
+PAUSES = (0.2, 0.5, 1.0, 2.0)
+"""Seconds before the way is tried again; the last one for ever."""
+LOOK_EVERY = 2.0
+"""Seconds between two looks at a full disk."""
+ROOM = 16 * 1024 * 1024
+"""Bytes that have become free: worth another try."""
+TRY_AGAIN = 60.0
+"""Seconds after which it is tried though nothing has become free that can be seen: a quota cannot."""
+FULL = "destination-full"
+
+
+class Hauling:
+    def __init__(
+        self,
+        roots: Roots,
+        ledger: Callable[[], Ledger],
+        source: Callable[[], Source],
+        order: Move,
+        arrival: str,
+        tally: Tally,
+        watcher: Watcher,
+        state: Path,
+        patience: float,
+    ) -> None:
+        """`arrival` is where the hop arrives on this host; `state` is for what the listing is ahead."""
+        self._roots = roots
+        self._make_ledger = ledger
+        self._make_source = source
+        self._order = order
+        self._arrival = arrival
+        self._tally = tally
+        self._watcher = watcher
+        self._state = state
+        self._patience = patience
+        self._rehearsal = Rehearsal() if order.options.dry_run else None
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._pass: Pass | None = None
+
+    def stop(self) -> None:
+        """From any thread: `run` ends soon."""
+        with self._lock:
+            self._stopped.set()
+            if self._pass:
+                self._pass.stop(StoppedError())
+
+    def run(self) -> Outcome:
+        """HopError, or StoppedError after `stop`."""
+        self._roots.tree(self._arrival, writing=True).close()
+        ledger = self._make_ledger()
+        ledger.begin(self._arrival)
+        try:
+            with closing(self._make_source()) as source:
+                outcome = self._finish(source, ledger, self._to_the_end(source, ledger))
+        except HopError as error:
+            if not error.problem.retryable:
+                self._give_up(ledger)
+            raise
+        else:
+            ledger.forget()
+            return outcome
+        finally:
+            ledger.close()
+
+    def _landing(self, ledger: Ledger) -> Landing:
+        tree = self._roots.tree(self._arrival, writing=True)
+        return Landing(tree, self._order.hop_id, self._order.options, ledger)
+
+    def _to_the_end(self, source: Source, ledger: Ledger) -> Pass:
+        """Pass after pass while each brings something or the patience lasts; a full disk is waited for."""
+        lost_at, vain = 0.0, 0
+        while True:
+            one = self._begin(source, ledger)
+            try:
+                one.run()
+            except LostError as lost:
+                if one.brought or not vain:
+                    lost_at, vain = time.monotonic(), 0
+                if time.monotonic() - lost_at > self._patience:
+                    raise HopError(_unreachable(self._order, lost)) from lost
+                log.info("way to the source lost", extra=self._about() | {"reason": str(lost)})
+                self._wait(PAUSES[min(vain, len(PAUSES) - 1)])
+                vain += 1
+            except HopError as error:
+                if error.problem.code != FULL:
+                    raise
+                self._wait_for_room(error.problem)
+            else:
+                return one
+
+    def _about(self) -> dict[str, object]:
+        return {"hop_id": self._order.hop_id, "attempt": self._order.attempt}
+
+    def _wait(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise StoppedError
+
+    def _wait_for_room(self, problem: Problem) -> None:
+        log.warning("waiting for room", extra=self._about() | {"reason": problem.message})
+        self._watcher.waiting(problem)
+        before, give_it_a_try = self._free(), time.monotonic() + TRY_AGAIN
+        while time.monotonic() < give_it_a_try and self._free() < before + ROOM:
+            self._wait(LOOK_EVERY)
+
+    def _free(self) -> int:
+        with self._roots.tree(self._arrival, writing=True) as tree:
+            found = os.fstatvfs(tree.nearest())
+            return found.f_bavail * found.f_frsize
+
+    def _begin(self, source: Source, ledger: Ledger) -> Pass:
+        with self._lock:
+            if self._stopped.is_set():
+                raise StoppedError
+            self._pass = Pass(
+                self._order,
+                source,
+                lambda: self._landing(ledger),
+                ledger,
+                self._tally,
+                self._watcher,
+                self._state,
+                self._rehearsal,
+            )
+            return self._pass
+
+    def _finish(self, source: Source, ledger: Ledger, one: Pass) -> Outcome:
+        if self._order.options.delete_extra and not one.files:
+            raise empty_source(self._order.source)
+        finishing = Finishing(
+            self._order,
+            source,
+            ledger,
+            self._roots.tree(self._arrival, writing=True),
+            self._tally,
+            self._watcher,
+            one.failures,
+            self._rehearsal,
+            self._stopped,
+        )
+        with closing(finishing):
+            return finishing.run()
+
+    def _give_up(self, ledger: Ledger) -> None:
+        """Nothing half-done stays behind when the hop will not be tried again by itself."""
+        try:
+            with closing(self._landing(ledger)) as landing:
+                landing.drop_all()
+        except (HopError, OSError) as error:
+            log.warning("half-done files may be left", extra=self._about() | {"reason": str(error)})
+
+
+def _unreachable(order: Move, lost: LostError) -> Problem:
+    return Problem(
+        code="source-unreachable",
+        message=f"{order.source} cannot be reached: {lost}.",
+        advice="See that the source's agent runs, and that its lane port is open from here "
+        "(`crosshaul agent doctor` on both hosts).",
+        retryable=True,
+    )

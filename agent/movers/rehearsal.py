@@ -1,0 +1,50 @@
+"""A dry run: what a hop would do, counted instead of done."""
+
+import threading
+from collections import Counter, defaultdict
+
+from agent.errors import shown
+from agent.listing import Entry
+from events.reports import MAX_EXAMPLES, Amount, Preview
+
+MAX_NAMES = 8 * 1024
+"""Bytes of examples of each kind: the whole has to fit into one report."""
+_KINDS = {"new": "sent", "differs": "replaced", "kept": "kept", "same": "unchanged", "ours": "unchanged"}
+
+
+class Rehearsal:
+    """Told from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._examples: defaultdict[str, list[str]] = defaultdict(list)
+        self._room: Counter[str] = Counter()
+
+    def note(self, entry: Entry, verdict: str) -> None:
+        """A verdict of `Landing`'s."""
+        self._add(_KINDS[verdict], entry)
+
+    def removed(self, entry: Entry) -> None:
+        self._add("removed", entry)
+
+    def preview(self) -> Preview:
+        with self._lock:
+            amounts = {
+                kind: Amount(files=files, bytes=self._bytes[kind]) for kind, files in self._files.items()
+            }
+            examples = {kind: tuple(names) for kind, names in self._examples.items()}
+            return Preview.model_validate(amounts | {"examples": examples})
+
+    def _add(self, kind: str, entry: Entry) -> None:
+        with self._lock:
+            self._files[kind] += 1
+            self._bytes[kind] += entry.size
+            if kind != "unchanged":
+                self._name(kind, shown(entry.path))
+
+    def _name(self, kind: str, path: str) -> None:
+        self._room[kind] += len(path.encode())
+        if len(self._examples[kind]) < MAX_EXAMPLES and self._room[kind] < MAX_NAMES:
+            self._examples[kind].append(path)
