@@ -1,6 +1,7 @@
 # make demo          two use cases on real files, then stays up until Ctrl-C   (ONCE=1: then stops)
 # make test          every test, installing what it needs
 # make lint          ruff, mypy, import-linter
+# make wire          the console's types, from the models in events/
 # make clean         forget the demonstration's state and every environment
 
 SHELL := /bin/bash
@@ -8,7 +9,7 @@ SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
 
-.PHONY: demo test lint format locks clean
+.PHONY: demo test lint format wire locks clean
 
 demo:
 	@$(SETUP) env cloud node web
@@ -30,6 +31,10 @@ format:
 	@$(SETUP) env
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+wire:
+	@$(SETUP) env node web
+	@PATH="$$(dirname "$$(cat .crosshaul/node.path)"):$$PATH" npm run --silent --prefix web wire
 
 # Rewrites the lock files from pyproject.toml; run it after a change of dependencies.
 locks:

@@ -8,7 +8,7 @@ from events.base import AgentId, Count, HopId, Instant, Message, Problem, Transf
 from events.locations import Location
 from events.options import Options
 from events.progress import Progress
-from events.reports import Capabilities, Entry, RootState
+from events.reports import Capabilities, Entry, Preview, RootState
 from events.requests import ObjectTrigger, Shape, TemplateId
 from events.states import AgentStatus, HopState, TransferState
 
@@ -126,6 +126,8 @@ class HopView(Message):
     failures: tuple[Problem, ...] = ()
     failures_total: Count = 0
     digest: str | None = None
+    preview: Preview | None = None
+    """Of a dry run: what would be done."""
     retry_at: Instant | None = None
     started_at: Instant | None = None
     ended_at: Instant | None = None

@@ -4,14 +4,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from agent.cli import output
+from agent.cli import bandwidth, output
 from agent.cli.agents import Json
-from agent.cli.errors import Trouble
 from agent.cli.text import clean
 
 Overwrite = Literal["always", "newer", "never", "fail"]
 Verify = Literal["transfer", "reread"]
 Symlinks = Literal["keep", "skip", "follow"]
+Priority = Literal["low", "normal", "high"]
 IfOffline = Literal["queue", "refuse"]
 
 
@@ -27,9 +27,30 @@ def cp(
         bool,
         typer.Option("--watch", "-w", help="Show progress until the end; 0 only if all arrived."),
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing; tell what would be sent, replaced and removed.")
+    ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Only these, as in '*.mov' or '/raw/**'. May be repeated."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="None of these, as in 'proxies/'. May be repeated."),
+    ] = None,
     overwrite: Annotated[
         Overwrite, typer.Option(help="What to do with a file that is there already and differs.")
     ] = "always",
+    checksum: Annotated[
+        bool, typer.Option("--checksum", help="Compare by digest; without it by size and time.")
+    ] = False,
+    delete_extra: Annotated[
+        bool,
+        typer.Option("--delete-extra", help="Remove at the destination what the source does not have."),
+    ] = False,
+    move: Annotated[
+        bool, typer.Option("--move", help="Remove each file at the source once it stands at the destination.")
+    ] = False,
     verify: Annotated[
         Verify,
         typer.Option(help="transfer: digests are checked on arrival. reread: also read back from the disk."),
@@ -43,6 +64,16 @@ def cp(
     bwlimit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Bytes per second: 500K, 50M, 1.5G (1024 each).")
     ] = None,
+    bwlimit_at: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WINDOW",
+            help="Another limit at these hours, as in 'mon-fri 08:00-18:00 10M'; off for none.",
+        ),
+    ] = None,
+    priority: Annotated[
+        Priority, typer.Option(help="Whose turn comes first, and how a busy line is shared.")
+    ] = "normal",
     if_offline: Annotated[
         IfOffline, typer.Option(help="If an agent is away: wait for it, or refuse.")
     ] = "queue",
@@ -67,11 +98,19 @@ def cp(
         destinations,
         "chain" if chain else "fan_out",
         {
+            "include": include or [],
+            "exclude": exclude or [],
             "overwrite": overwrite,
+            "compare": "checksum" if checksum else "time",
+            "delete_extra": delete_extra,
+            "move": move,
+            "dry_run": dry_run,
             "verify": verify,
             "symlinks": symlinks,
             "streams": streams,
-            "bandwidth_limit": _rate(bwlimit),
+            "bandwidth_limit": bandwidth.rate("--bwlimit", bwlimit),
+            "bandwidth_windows": [bandwidth.window(text) for text in bwlimit_at or []],
+            "priority": priority,
             "if_offline": if_offline,
         },
     )
@@ -91,17 +130,6 @@ def _request(source: str, destinations: list[str], shape: str, options: dict[str
 
     request = asked(TransferRequest, source=source, destinations=destinations, shape=shape, options=options)
     return request.model_dump(mode="json")
-
-
-def _rate(text: str | None) -> int | None:
-    """Bytes per second from what was typed; at least 1 KiB/s, below which nothing would end."""
-    from agent.cli.text import read_size
-
-    if text is None:
-        return None
-    if (rate := read_size(text)) < 1024:
-        raise Trouble(f"--bwlimit {text} is less than 1K", "Give 1K or more, as in 50M.")
-    return rate
 
 
 def _follow(api: Any, transfer_id: str, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from agent.cli.text import ago, clean, clock, counted, size
 from events.base import Problem
 from events.options import Options
 from events.progress import Progress
+from events.reports import Amount, Preview
 from events.states import HopState
 from events.views import HopView, Moment, TransferView
 
@@ -50,6 +51,8 @@ def print_hop(hop: HopView) -> None:
     output.say(f"  {clean(str(hop.source))} → {clean(str(hop.destination))}")
     output.say(f"  {_travel(hop)}")
     output.say(f"  {amounts(hop.progress)}")
+    if hop.preview:
+        _print_preview(hop.preview)
     if hop.retry_at and hop.state is HopState.QUEUED:
         output.say(f"  is tried again at {clock(hop.retry_at)}", style="yellow")
     print_problems(hop)
@@ -72,11 +75,27 @@ def amounts(progress: Progress) -> str:
     told.append(f"{size(progress.bytes_done)}{_of(progress.bytes_total, size)}")
     files = f"{progress.files_done:,}{_of(progress.files_total, '{:,}'.format)} files"
     unchanged = f" ({progress.files_unchanged:,} unchanged)" if progress.files_unchanged else ""
-    return ", ".join([*told, files + unchanged])
+    removed = f", {progress.files_removed:,} removed" if progress.files_removed else ""
+    return ", ".join([*told, files + unchanged + removed])
 
 
 def _of(total: int | None, words: object) -> str:
     return "" if total is None or not callable(words) else f" of {words(total)}"
+
+
+_KINDS = (("sent", "would be sent"), ("replaced", "would be replaced"), ("removed", "would be removed"))
+_STAY = (("kept", "differ and would stay"), ("unchanged", "are the same"))
+
+
+def _print_preview(preview: Preview) -> None:
+    """`12 files would be sent (1.5 GiB)`, each with the first of them."""
+    for kind, words in (*_KINDS, *_STAY):
+        amount: Amount = getattr(preview, kind)
+        if not amount.files and kind in {"kept", "removed"}:
+            continue
+        output.say(f"  {counted(amount.files, 'file')} {words} ({size(amount.bytes)})")
+        for path in preview.examples.get(kind, ())[:_NAMED_FAILURES]:
+            output.say(f"      {clean(path)}", style="dim")
 
 
 def print_problems(hop: HopView) -> None:

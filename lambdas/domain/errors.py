@@ -7,6 +7,7 @@ CrosshaulError
 │   └── TemplateUnknownError
 ├── RefusedError            cannot be done as asked, now or ever
 │   ├── RouteError              no mover carries bytes between these ends
+│   ├── OptionsError            options that do not go together, or not with these ends
 │   ├── OverlapError            source and destination are the same, or one lies in the other
 │   ├── DuplicateDestinationError
 │   ├── OutsideRootsError       the host does not offer this path
@@ -84,6 +85,10 @@ class RefusedError(CrosshaulError):
 
 class RouteError(RefusedError):
     code = "route-unsupported"
+
+
+class OptionsError(RefusedError):
+    code = "options"
 
 
 class OverlapError(RefusedError):

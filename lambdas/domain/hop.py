@@ -12,6 +12,7 @@ from typing import Literal
 from events.base import AgentId, Problem
 from events.locations import AgentLocation, Location
 from events.progress import Progress
+from events.reports import Preview
 from events.states import HopState
 
 S = HopState
@@ -85,6 +86,8 @@ class Hop:
     failures: tuple[Problem, ...] = ()
     failures_total: int = 0
     digest: str | None = None
+    preview: Preview | None = None
+    """Of a dry run."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
 

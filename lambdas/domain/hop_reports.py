@@ -86,7 +86,7 @@ def _at_work(hop: Hop, state: HopState, now: datetime) -> Hop:
 
 
 def _succeeded(hop: Hop, report: Succeeded, now: datetime) -> Hop:
-    done = replace(hop, progress=report.progress, digest=report.digest, problem=None)
+    done = replace(hop, progress=report.progress, digest=report.digest, preview=report.preview, problem=None)
     return moved(replace(done, started_at=hop.started_at or now), S.SUCCEEDED, now)
 
 

@@ -12,6 +12,7 @@ from events.requests import MAX_DESTINATIONS, Shape
 from events.states import HopState
 from lambdas.domain.errors import DuplicateDestinationError, LimitError, OverlapError, RouteError
 from lambdas.domain.hop import FIRST_LOOK, Hop
+from lambdas.domain.options import check_options
 from lambdas.domain.transfer import Transfer
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -59,9 +60,12 @@ def same_transfer_id(*sameness: str) -> str:
 def plan(transfer_id: str, wish: Wish, by: str, now: datetime) -> Transfer:
     """The transfer, with its hops queued or waiting.
 
-    Raises LimitError, RouteError, OverlapError or DuplicateDestinationError, each with its advice.
+    Raises LimitError, OptionsError, RouteError, OverlapError or DuplicateDestinationError, each with its
+    advice.
     """
     _within_limits(wish)
+    gathered = wish.selection is not None or wish.template_id is not None
+    check_options(wish.options, wish.source, wish.destinations, gathered=gathered)
     ways = _ways(wish)
     _no_two_the_same([destination for _, destination in ways])
     for source, destination in ways:

@@ -42,7 +42,9 @@ class Transfer:
 
     @property
     def state(self) -> TransferState:
-        return derived_state(hop.state for hop in self.hops)
+        return derived_state(
+            [hop.state for hop in self.hops], some_arrived=any(map(_some_arrived, self.hops))
+        )
 
     @property
     def ended(self) -> bool:
@@ -79,8 +81,13 @@ def kin(state: HopState) -> HopState:
     return _KIN.get(state, state)
 
 
-def derived_state(states: Iterable[HopState]) -> TransferState:
-    """A transfer's state from its hops', in any order.
+def _some_arrived(hop: Hop) -> bool:
+    """Did it fail for some files only? A hop that goes to its end names them."""
+    return hop.failures_total > 0 and hop.progress.files_done > 0
+
+
+def derived_state(states: Iterable[HopState], *, some_arrived: bool = False) -> TransferState:
+    """A transfer's state from its hops', in any order. `some_arrived`: of a hop that failed for others.
 
     Paused means: nothing goes on until a person says so. A transfer of which some hops have ended and
     others are still queued is running.
@@ -88,19 +95,20 @@ def derived_state(states: Iterable[HopState]) -> TransferState:
     seen = {kin(state) for state in states}
     going_on = seen - ENDED
     if not going_on:
-        return _end(seen)
+        return _end(seen, some_arrived=some_arrived)
     if HopState.PAUSED in going_on and going_on <= {HopState.PAUSED, HopState.WAITING}:
         return TransferState.PAUSED
     begun = HopState.RUNNING in going_on or bool(seen & ENDED)
     return TransferState.RUNNING if begun else TransferState.QUEUED
 
 
-def _end(seen: set[HopState]) -> TransferState:
+def _end(seen: set[HopState], *, some_arrived: bool) -> TransferState:
     if seen == {HopState.SUCCEEDED}:
         return TransferState.SUCCEEDED
     if HopState.FAILED not in seen:
         return TransferState.CANCELLED
-    return TransferState.PARTIALLY_FAILED if HopState.SUCCEEDED in seen else TransferState.FAILED
+    in_part = some_arrived or HopState.SUCCEEDED in seen
+    return TransferState.PARTIALLY_FAILED if in_part else TransferState.FAILED
 
 
 def summed(parts: Iterable[Progress]) -> Progress:

@@ -18,6 +18,7 @@ from events.base import Problem
 from events.locations import Location
 from events.options import Options
 from events.progress import Progress
+from events.reports import Preview
 from events.views import Moment
 from lambdas.store.base import JsonOf
 
@@ -176,6 +177,7 @@ class HopRow(Model):
     failures: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...])
     failures_total = NumberAttribute()
     digest = UnicodeAttribute(null=True)
+    preview: JsonOf[Preview] = JsonOf(Preview, null=True)
     started_at = UTCDateTimeAttribute(null=True)
     ended_at = UTCDateTimeAttribute(null=True)
 

@@ -159,6 +159,6 @@ def _wish(request: TransferRequest) -> Wish:
 def _check_paths(transfer: Transfer, agents: dict[AgentId, Agent]) -> None:
     for hop in transfer.hops:
         if isinstance(hop.source, AgentLocation):
-            check_roots(agents[hop.source.agent_id], hop.source, writing=False)
+            check_roots(agents[hop.source.agent_id], hop.source, writing=transfer.options.move)
         if isinstance(hop.destination, AgentLocation):
             check_roots(agents[hop.destination.agent_id], hop.destination, writing=True)

@@ -11,6 +11,7 @@ from functools import cache
 from events.base import AgentId, Problem
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Route, S3Route, Serve
 from events.locations import AgentLocation
+from events.options import Options
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentUnknownError
 from lambdas.domain.hop import Hop
@@ -79,13 +80,13 @@ class Dispatch:
             source=hop.source,
             destination=hop.destination,
             selection=transfer.selection,
-            route=self._route(hop, agents),
+            route=self._route(transfer, hop, agents),
             options=transfer.options,
         )
         self._orders.order(hop.carrier, move)
         logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})
 
-    def _route(self, hop: Hop, agents: dict[AgentId, Agent]) -> Route:
+    def _route(self, transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> Route:
         if hop.route == "local":
             return LocalRoute()
         if not isinstance(hop.source, AgentLocation) or hop.route == "s3":
@@ -94,10 +95,10 @@ class Dispatch:
         return DirectRoute(
             source=_peer(source),
             endpoints=source.endpoints,
-            hop_token=self._serve(hop, hop.source, agents[hop.carrier]),
+            hop_token=self._serve(hop, hop.source, agents[hop.carrier], transfer.options),
         )
 
-    def _serve(self, hop: Hop, source: AgentLocation, peer: Agent) -> str:
+    def _serve(self, hop: Hop, source: AgentLocation, peer: Agent, options: Options) -> str:
         """Tell the source's agent to serve the hop; the same token lets the destination in."""
         serve = Serve(
             transfer_id=hop.transfer_id,
@@ -106,6 +107,7 @@ class Dispatch:
             path=source.path,
             peer=_peer(peer),
             until=self._clock() + SERVING,
+            removing=options.move and not options.dry_run,
         )
         token = self._orders.sign(source.agent_id, serve, SERVING)
         self._orders.send(source.agent_id, token)

@@ -402,6 +402,52 @@ export interface components {
             /** Version */
             version: string;
         };
+        /** Amount */
+        Amount: {
+            /**
+             * Bytes
+             * @description bytes
+             * @default 0
+             */
+            bytes: number;
+            /**
+             * Files
+             * @default 0
+             */
+            files: number;
+        };
+        /**
+         * BandwidthWindow
+         * @description Hours of a day; a window that ends before it begins goes on past midnight, from its days into the
+         *     next ones.
+         */
+        BandwidthWindow: {
+            /**
+             * Days
+             * @default []
+             */
+            days: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            /**
+             * End
+             * Format: time
+             */
+            end: string;
+            /**
+             * Limit
+             * @default null
+             */
+            limit: number | null;
+            /**
+             * Start
+             * Format: time
+             */
+            start: string;
+            /**
+             * Zone
+             * @default UTC
+             */
+            zone: string;
+        };
         /** BrowseRequest */
         BrowseRequest: {
             /**
@@ -483,8 +529,16 @@ export interface components {
             /**
              * @default {
              *       "bandwidth_limit": null,
+             *       "bandwidth_windows": [],
+             *       "compare": "time",
+             *       "delete_extra": false,
+             *       "dry_run": false,
+             *       "exclude": [],
              *       "if_offline": "queue",
+             *       "include": [],
+             *       "move": false,
              *       "overwrite": "always",
+             *       "priority": "normal",
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -609,6 +663,8 @@ export interface components {
             /** Hop Id */
             hop_id: string;
             /** @default null */
+            preview: components["schemas"]["Preview"] | null;
+            /** @default null */
             problem: components["schemas"]["Problem"] | null;
             progress: components["schemas"]["Progress"];
             /**
@@ -722,17 +778,59 @@ export interface components {
              */
             bandwidth_limit: number | null;
             /**
+             * Bandwidth Windows
+             * @default []
+             */
+            bandwidth_windows: components["schemas"]["BandwidthWindow"][];
+            /**
+             * Compare
+             * @default time
+             * @enum {string}
+             */
+            compare: "time" | "checksum";
+            /**
+             * Delete Extra
+             * @default false
+             */
+            delete_extra: boolean;
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * Exclude
+             * @default []
+             */
+            exclude: string[];
+            /**
              * If Offline
              * @default queue
              * @enum {string}
              */
             if_offline: "queue" | "refuse";
             /**
+             * Include
+             * @default []
+             */
+            include: string[];
+            /**
+             * Move
+             * @default false
+             */
+            move: boolean;
+            /**
              * Overwrite
              * @default always
              * @enum {string}
              */
             overwrite: "always" | "newer" | "never" | "fail";
+            /**
+             * Priority
+             * @default normal
+             * @enum {string}
+             */
+            priority: "low" | "normal" | "high";
             /**
              * Streams
              * @default null
@@ -750,6 +848,54 @@ export interface components {
              * @enum {string}
              */
             verify: "transfer" | "reread";
+        };
+        /**
+         * Preview
+         * @description What a hop would do, found out by a dry run.
+         */
+        Preview: {
+            /**
+             * Examples
+             * @default {}
+             */
+            examples: {
+                [key: string]: string[];
+            };
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            kept: components["schemas"]["Amount"];
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            removed: components["schemas"]["Amount"];
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            replaced: components["schemas"]["Amount"];
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            sent: components["schemas"]["Amount"];
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            unchanged: components["schemas"]["Amount"];
         };
         /**
          * Problem
@@ -845,6 +991,11 @@ export interface components {
              * @default 0
              */
             files_done: number;
+            /**
+             * Files Removed
+             * @default 0
+             */
+            files_removed: number;
             /**
              * Files Total
              * @default null
@@ -1004,8 +1155,16 @@ export interface components {
             /**
              * @default {
              *       "bandwidth_limit": null,
+             *       "bandwidth_windows": [],
+             *       "compare": "time",
+             *       "delete_extra": false,
+             *       "dry_run": false,
+             *       "exclude": [],
              *       "if_offline": "queue",
+             *       "include": [],
+             *       "move": false,
              *       "overwrite": "always",
+             *       "priority": "normal",
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -1093,8 +1252,16 @@ export interface components {
             /**
              * @default {
              *       "bandwidth_limit": null,
+             *       "bandwidth_windows": [],
+             *       "compare": "time",
+             *       "delete_extra": false,
+             *       "dry_run": false,
+             *       "exclude": [],
              *       "if_offline": "queue",
+             *       "include": [],
+             *       "move": false,
              *       "overwrite": "always",
+             *       "priority": "normal",
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"

@@ -124,6 +124,7 @@ def test_choices_are_those_of_the_wire() -> None:
         "overwrite": cp.Overwrite,
         "verify": cp.Verify,
         "symlinks": cp.Symlinks,
+        "priority": cp.Priority,
         "if_offline": cp.IfOffline,
     }
     for name, choices in offered.items():

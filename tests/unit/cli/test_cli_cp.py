@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from agent.cli import watch
+from agent.cli import bandwidth, watch
+from agent.cli.errors import Trouble
 from agent.cli.progress import Picture, fraction, share
 from agent.cli.screen import drawn
 from events.progress import Live, Progress
@@ -74,6 +75,9 @@ def test_a_refusal_comes_with_its_advice(signed_in: FakeApi, run: Run) -> None:
         ("server-b:/data/\udcff", "server-c:/archive/"),
         (*ENDS, "--bwlimit", "fast"),
         (*ENDS, "--bwlimit", "10"),
+        (*ENDS, "--bwlimit-at", "night 10M"),
+        (*ENDS, "--bwlimit-at", "08:00-18:00 10M Mars/Base"),
+        (*ENDS, "--include", "{a"),
         (*ENDS, "--overwrite", "maybe"),
         (*ENDS, "--streams", "99"),
         (*ENDS, "--frobnicate"),
@@ -248,3 +252,21 @@ def test_bars_fit_the_terminal_and_keep_names_harmless(width: int) -> None:
     assert all(cell_len(line) <= width for line in lines)
     assert "\x1b" not in file.getvalue()
     assert "and 6 more" in file.getvalue()
+
+
+def test_hours_of_another_limit_are_read() -> None:
+    assert bandwidth.window("mon-fri 08:00-18:00 10M Europe/Berlin") == {
+        "days": ["mon", "tue", "wed", "thu", "fri"],
+        "start": "08:00",
+        "end": "18:00",
+        "zone": "Europe/Berlin",
+        "limit": 10 * 2**20,
+    }
+    assert bandwidth.window("sat,sun-mon 22:00-06:00 off")["days"] == ["sat", "sun", "mon"]
+    assert bandwidth.window("22:00-06:00 off")["limit"] is None
+
+
+@pytest.mark.parametrize("typed", ["", "08:00-18:00", "fry 08:00-18:00 10M", "8-18 10M", "08:00-18:00 fast"])
+def test_hours_that_are_none_are_told_so(typed: str) -> None:
+    with pytest.raises(Trouble):
+        bandwidth.window(typed)

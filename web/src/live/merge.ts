@@ -42,6 +42,7 @@ export function summed(parts: Progress[]): Progress {
     files_total: total(parts, (one) => one.files_total),
     bytes_unchanged: sum(parts, (one) => one.bytes_unchanged),
     files_unchanged: sum(parts, (one) => one.files_unchanged),
+    files_removed: sum(parts, (one) => one.files_removed),
     bytes_per_second: sum(parts, (one) => one.bytes_per_second),
     current: parts.find((one) => one.current)?.current ?? null,
   };

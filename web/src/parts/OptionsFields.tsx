@@ -5,6 +5,14 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { Options } from "../types";
 
 export const DEFAULT_OPTIONS: Options = {
+  include: [],
+  exclude: [],
+  compare: "time",
+  delete_extra: false,
+  move: false,
+  dry_run: false,
+  bandwidth_windows: [],
+  priority: "normal",
   overwrite: "always",
   verify: "transfer",
   symlinks: "keep",
