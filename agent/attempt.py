@@ -14,6 +14,7 @@ from agent.holding import End, Held
 from agent.journal import Journal
 from agent.movers.base import Mover, Outcome, Tally
 from agent.reports import Desk, now
+from agent.turns import Turns
 from events.base import Problem
 from events.commands import Move
 from events.progress import Progress
@@ -56,14 +57,14 @@ class Attempt:
     """Waits for its turn, moves, and tells how far it is; its own watcher."""
 
     def __init__(
-        self, held: Held, journal: Journal, desk: Desk, movers: Movers, slots: asyncio.Semaphore, pace: Pace
+        self, held: Held, journal: Journal, desk: Desk, movers: Movers, turns: Turns, pace: Pace
     ) -> None:
         self.order = held.order
         self._earlier = held.progress
         self._journal = journal
         self._desk = desk
         self._movers = movers
-        self._slots = slots
+        self._turns = turns
         self._pace = pace
         self._tally = Tally()
         self._via: str | None = None
@@ -78,7 +79,7 @@ class Attempt:
         """Ends in a report, or in nothing when it is cancelled."""
         teller = asyncio.create_task(self._tell(), name=f"progress of {self.order.hop_id}")
         try:
-            async with self._slots:
+            async with self._turns.turn(self.order.options.priority):
                 await self._carry()
         finally:
             self._open = False

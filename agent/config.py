@@ -1,10 +1,17 @@
 """agent.toml: what the host's administrator decides, and nobody else.
 
 state = "/var/lib/crosshaul"
+hops_at_once = 4                      # others wait for their turn
+bandwidth_limit = 52428800            # bytes per second for all hops together; left out: none
 
 [lane]
 listen = "0.0.0.0:4460"              # one firewall rule
 advertise = ["server-b.example:4460"] # left out: this host's own address
+
+[[bandwidth_windows]]                 # at these hours another limit; without `limit`: none
+start = 20:00:00
+end = 06:00:00
+zone = "Europe/Berlin"
 
 [[roots]]
 path = "/data"                        # the name that locations use
@@ -21,6 +28,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from agent.failure import HostError
 from events.base import Request
 from events.locations import AbsolutePath
+from events.options import BandwidthWindow, Rate
 
 DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
 
@@ -69,6 +77,9 @@ class Config(Request):
     state: Directory = Path("/var/lib/crosshaul")
     """Where keys, journal and lock are; nobody else needs to read it."""
     hops_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    bandwidth_limit: Rate | None = None
+    """Bytes per second that all hops may bring here together, shared by their priority."""
+    bandwidth_windows: Annotated[tuple[BandwidthWindow, ...], Field(max_length=20)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lane: LaneConfig = LaneConfig()
     roots: Annotated[tuple[RootConfig, ...], Field(min_length=1, max_length=64)]

@@ -15,6 +15,7 @@ from agent.errors import HopError
 from agent.holding import Held
 from agent.journal import Journal
 from agent.reports import Desk
+from agent.turns import Turns
 from events.reports import Cancelled, HeldHop, Paused
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Hops:
-    """At most `at_once` hops move at a time; others wait here in the order in which they came."""
+    """At most `at_once` hops move at a time; others wait here for their turn."""
 
     def __init__(
         self, journal: Journal, desk: Desk, movers: Movers, at_once: int, pace: Pace, spawn: Spawn
@@ -35,7 +36,7 @@ class Hops:
         self._journal = journal
         self._desk = desk
         self._movers = movers
-        self._slots = asyncio.Semaphore(at_once)
+        self._turns = Turns(at_once)
         self._pace = pace
         self._attempts: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
         self._spawn = spawn
@@ -93,7 +94,7 @@ class Hops:
             log.info("hop paused", extra={"hop_id": held.hop_id, "attempt": held.attempt})
 
     def _start(self, held: Held) -> None:
-        attempt = Attempt(held, self._journal, self._desk, self._movers, self._slots, self._pace)
+        attempt = Attempt(held, self._journal, self._desk, self._movers, self._turns, self._pace)
         task = self._spawn(attempt.run())
         self._attempts[held.hop_id] = (attempt, task)
         task.add_done_callback(lambda done: self._over(held.hop_id, done))

@@ -21,6 +21,8 @@ from agent.lane import identity
 from agent.lane.server import LaneServer
 from agent.letters import Endpoint
 from agent.movers import mover_for
+from agent.movers.base import Host
+from agent.movers.limiter import Hours, Line
 from agent.movers.pull import discard_abandoned
 from agent.registration import Files, Registration, read_registration
 from agent.roots import Roots
@@ -94,7 +96,7 @@ async def _serve(
                     journal=journal,
                     link=link,
                     lane=lane,
-                    movers=_movers(files, registration, roots),
+                    movers=_movers(config, files, registration, roots),
                     browse=browser,
                     status=status,
                     lane_certificate=files.lane_certificate.read_text(),
@@ -169,11 +171,11 @@ def _lane(config: Config, files: Files, roots: Roots) -> Iterator[LaneServer]:
         lane.stop()
 
 
-def _movers(files: Files, registration: Registration, roots: Roots) -> Movers:
+def _movers(config: Config, files: Files, registration: Registration, roots: Roots) -> Movers:
     own, credentials = identity.load(files.folder), _credentials(files, registration)
-    return lambda order: mover_for(
-        order, roots=roots, identity=own, state=files.folder, credentials=credentials
-    )
+    line = Line(Hours(config.bandwidth_limit, config.bandwidth_windows))
+    host = Host(roots, files.folder, line)
+    return lambda order: mover_for(order, host=host, identity=own, credentials=credentials)
 
 
 def _credentials(files: Files, registration: Registration) -> Callable[[str], CredentialsView]:

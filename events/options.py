@@ -20,6 +20,7 @@ def _known_zone(name: str) -> str:
 
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Rate = Annotated[int, Field(ge=1024, description="bytes per second")]
+Priority = Literal["low", "normal", "high"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -66,7 +67,7 @@ class Options(Request):
     bandwidth_limit: Rate | None = None
     bandwidth_windows: Annotated[tuple[BandwidthWindow, ...], Field(max_length=20)] = ()
     """At these hours another limit holds; the first window that fits counts."""
-    priority: Literal["low", "normal", "high"] = "normal"
+    priority: Priority = "normal"
     """Whose turn comes first on a busy agent, and how its line is shared: 1 to 2 to 4."""
     if_offline: Literal["queue", "refuse"] = "queue"
     """When an agent is away: wait for it, or refuse the transfer."""

@@ -1,10 +1,9 @@
 """Who carries out a hop: chosen by its route."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from agent.lane.identity import Identity
-from agent.movers.base import Mover
+from agent.movers.base import Host, Mover
 from agent.movers.pull import Pull
 from agent.movers.source import LocalSource, Source
 from agent.roots import Roots, Tree
@@ -16,15 +15,13 @@ Credentials = Callable[[str], CredentialsView]
 """S3 credentials by hop id."""
 
 
-def mover_for(
-    order: Move, *, roots: Roots, identity: Identity, state: Path, credentials: Credentials
-) -> Mover:
+def mover_for(order: Move, *, host: Host, identity: Identity, credentials: Credentials) -> Mover:
     """What is needed for other routes is loaded when the first such hop comes: an idle agent stays small."""
     if isinstance(order.destination, S3Location):
         from agent.movers.s3_push import S3Push
 
-        return S3Push(roots, state, credentials)
-    return Pull(roots, state, lambda: _source(order, roots, identity, credentials))
+        return S3Push(host, credentials)
+    return Pull(host, lambda: _source(order, host.roots, identity, credentials))
 
 
 def _source(order: Move, roots: Roots, identity: Identity, credentials: Credentials) -> Source:

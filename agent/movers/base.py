@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from agent.listing import Meant
+from agent.movers.limiter import Hours, Line
+from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move
 from events.filters import Filters
@@ -51,6 +54,16 @@ def batches(found: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
         yield batch
 
 
+@dataclass(frozen=True)
+class Host:
+    """What an agent's host has for every hop."""
+
+    roots: Roots
+    state: Path
+    """For ledgers, and for what a listing is ahead."""
+    line: Line = field(default_factory=lambda: Line(Hours(None)))
+
+
 def meant_by(order: Move) -> Meant:
     """Which of the source's things the hop is to move."""
     options = order.options
@@ -81,6 +94,12 @@ class Tally:
         with self._lock:
             self._bytes_done += size
             self._moved += size
+
+    @property
+    def moved_now(self) -> int:
+        """Bytes that came over the line since this began, those included that had to come again."""
+        with self._lock:
+            return self._moved
 
     def stood(self, size: int) -> None:
         """Bytes that this hop itself had brought before."""

@@ -6,19 +6,17 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 from agent.errors import HopError
-from agent.movers.base import Outcome, Tally, Watcher
+from agent.movers.base import Host, Outcome, Tally, Watcher
 from agent.movers.fetching import StoppedError
 from agent.movers.finishing import Finishing
 from agent.movers.landing import Landing
-from agent.movers.ledger import Ledger
+from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.mirror import empty_source
 from agent.movers.passing import Pass
 from agent.movers.rehearsal import Rehearsal
 from agent.movers.source import LostError, Source
-from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move
 
@@ -38,25 +36,22 @@ FULL = "destination-full"
 class Hauling:
     def __init__(
         self,
-        roots: Roots,
-        ledger: Callable[[], Ledger],
+        host: Host,
         source: Callable[[], Source],
         order: Move,
         arrival: str,
         tally: Tally,
         watcher: Watcher,
-        state: Path,
         patience: float,
     ) -> None:
-        """`arrival` is where the hop arrives on this host; `state` is for what the listing is ahead."""
-        self._roots = roots
-        self._make_ledger = ledger
+        """`arrival` is where the hop arrives on this host."""
+        self._host = host
+        self._roots = host.roots
         self._make_source = source
         self._order = order
         self._arrival = arrival
         self._tally = tally
         self._watcher = watcher
-        self._state = state
         self._patience = patience
         self._rehearsal = Rehearsal() if order.options.dry_run else None
         self._stopped = threading.Event()
@@ -73,7 +68,7 @@ class Hauling:
     def run(self) -> Outcome:
         """HopError, or StoppedError after `stop`."""
         self._roots.tree(self._arrival, writing=True).close()
-        ledger = self._make_ledger()
+        ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
         ledger.begin(self._arrival)
         try:
             with closing(self._make_source()) as source:
@@ -144,7 +139,7 @@ class Hauling:
                 ledger,
                 self._tally,
                 self._watcher,
-                self._state,
+                self._host,
                 self._rehearsal,
             )
             return self._pass

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from agent.lane import wire
 from agent.lane.client import Conversation, Dialer
 from agent.listing import Entry, Meant
+from agent.movers import crew
 from agent.movers.limiter import piece_of
 from events.options import Options
 
@@ -15,10 +16,11 @@ from events.options import Options
 class LaneSource:
     """A hop's source, served by another agent."""
 
+    most_streams = crew.MOST
     pack_files = wire.PACK_FILES
 
     def __init__(self, dialer: Dialer, hop_id: str, token: str, options: Options) -> None:
-        self._piece = piece_of(options.bandwidth_limit)
+        self._piece = piece_of(options)
         self._dialer = dialer
         self._hop_id = hop_id
         self._token = token

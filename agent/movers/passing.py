@@ -7,17 +7,17 @@ They end together: the first to fail stops the others, and its error is the pass
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 from agent.errors import HopError, problem_of
 from agent.listing import Entry
-from agent.movers.base import Tally, Watcher, batches, meant_by
+from agent.movers.base import Host, Tally, Watcher, batches, meant_by
 from agent.movers.comparing import Comparing
+from agent.movers.crew import Crew
 from agent.movers.failures import Failures
 from agent.movers.fetching import Bench, Fetching, StoppedError
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
-from agent.movers.limiter import Limiter
+from agent.movers.limiter import limiter_for
 from agent.movers.rehearsal import Rehearsal
 from agent.movers.source import LostError, Reader, Source
 from agent.movers.spool import Spool
@@ -39,11 +39,10 @@ class Pass:
         ledger: Ledger,
         tally: Tally,
         watcher: Watcher,
-        folder: Path,
+        host: Host,
         rehearsal: Rehearsal | None,
     ) -> None:
-        """`landing` makes one for each thread; `folder` is for what the listing is ahead. With a `rehearsal`
-        nothing is written."""
+        """`landing` makes one for each thread. With a `rehearsal` nothing is written."""
         self._order = order
         self._meant = meant_by(order)
         self._source = source
@@ -52,7 +51,7 @@ class Pass:
         self._rehearsal = rehearsal
         self._tally = tally
         self._watcher = watcher
-        self._spool = Spool(folder)
+        self._spool = Spool(host.state)
         self._work = Work(source.pack_files)
         self.failures = Failures()
         self._stopped = threading.Event()
@@ -69,7 +68,7 @@ class Pass:
             work=self._work,
             failures=self.failures,
             comparing=self._comparing,
-            limiter=Limiter(order.options.bandwidth_limit, self._stopped),
+            limiter=limiter_for(order.options, host.line, self._stopped),
             stopped=self._stopped,
             opened=self._opened,
             closed=self._closed,
@@ -98,16 +97,13 @@ class Pass:
         self._tally.begin()
         self._ledger.look_anew()
         self._watcher.started(self._source.connect())
-        streams = self._order.options.streams or self._source.streams
-        threads = [threading.Thread(target=self._guarded, args=[self._list], name="list")]
-        threads += [
-            threading.Thread(target=self._guarded, args=[self._fetch], name="fetch") for _ in range(streams)
-        ]
-        for thread in threads:
-            thread.start()
+        listing = threading.Thread(target=self._guarded, args=[self._list], name="list")
+        listing.start()
+        crew = self._crew()
+        crew.start()
         self._guarded(self._plan)
-        for thread in threads:
-            thread.join()
+        crew.join()
+        listing.join()
         self._spool.close()
         self._work.close()
         if self._error:
@@ -159,14 +155,18 @@ class Pass:
 
     # --- fetching ---
 
-    def _fetch(self) -> None:
-        with closing(self._landing()) as landing:
-            fetching = Fetching(self._bench, landing)
-            try:
-                while job := self._work.take():
-                    fetching.carry_out(job)
-            finally:
-                fetching.close()
+    def _crew(self) -> Crew:
+        first = most = self._order.options.streams
+        first, most = first or self._source.streams, most or self._source.most_streams
+        return Crew(lambda leaves: self._guarded(lambda: self._fetch(leaves)), self._moved, first, most)
+
+    def _moved(self) -> int:
+        return self._tally.moved_now
+
+    def _fetch(self, leaves: Callable[[], bool]) -> None:
+        with closing(self._landing()) as landing, closing(Fetching(self._bench, landing)) as fetching:
+            while not leaves() and (job := self._work.take()):
+                fetching.carry_out(job)
 
     def _opened(self) -> Reader:
         reader = self._source.reader()

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from agent.errors import HopError
-from agent.movers.base import Outcome, Tally, Watcher, in_thread
+from agent.movers.base import Host, Outcome, Tally, Watcher, in_thread
 from agent.movers.hauling import Hauling
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger, ledger_path
@@ -32,31 +32,18 @@ ABANDONED = 14 * 86400.0
 class Pull:
     """Brings a hop's files here from a `source`."""
 
-    def __init__(
-        self, roots: Roots, state: Path, source: Callable[[], Source], patience: float = PATIENCE
-    ) -> None:
+    def __init__(self, host: Host, source: Callable[[], Source], patience: float = PATIENCE) -> None:
         """`source` is asked for when the hop begins. HopError if it cannot be had at all."""
-        self._roots = roots
-        self._state = state
+        self._host = host
         self._source = source
         self._patience = patience
 
     async def move(self, order: Move, tally: Tally, watcher: Watcher) -> Outcome:
-        hauling = Hauling(
-            self._roots,
-            lambda: Ledger(ledger_path(self._state, order.hop_id)),
-            self._source,
-            order,
-            arrival(order),
-            tally,
-            watcher,
-            self._state,
-            self._patience,
-        )
+        hauling = Hauling(self._host, self._source, order, arrival(order), tally, watcher, self._patience)
         return await in_thread(hauling.run, hauling.stop)
 
     async def discard(self, order: Move) -> None:
-        await in_thread(lambda: discard(self._roots, self._state, order.hop_id), lambda: None)
+        await in_thread(lambda: discard(self._host.roots, self._host.state, order.hop_id), lambda: None)
 
 
 def discard(roots: Roots, state: Path, hop_id: str) -> None:

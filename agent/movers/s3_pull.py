@@ -24,6 +24,7 @@ from agent.digests import CHUNK
 from agent.errors import HopError, shown
 from agent.lane import wire
 from agent.listing import Entry, Meant, broken
+from agent.movers import crew
 from agent.movers.rclone import REMOTE, Credentials, Rclone, remote
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, known_problem, passing_problem, said
 from agent.movers.source import FileError, LostError, Packed, Sink, changed
@@ -44,6 +45,7 @@ MODE_FILE = 0o644
 
 class S3Source:
     streams = STREAMS
+    most_streams = crew.MOST
     pack_files = PACK_FILES
 
     def __init__(self, order: Move, credentials: Credentials) -> None:

@@ -10,22 +10,21 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import IO
 
 from agent.digests import HopDigest
 from agent.errors import HopError, problem_of, shown
 from agent.listing import Entry, entries
-from agent.movers.base import Outcome, Tally, Watcher, batches, in_thread, meant_by
+from agent.movers.base import Host, Outcome, Tally, Watcher, batches, in_thread, meant_by
 from agent.movers.failures import Failures
 from agent.movers.fetching import StoppedError
 from agent.movers.ledger import Ledger, ledger_path
-from agent.movers.limiter import Limiter
+from agent.movers.limiter import limiter_for
 from agent.movers.rclone import Credentials, Rclone, remote
 from agent.movers.s3_words import known_problem, passing_problem, said
 from agent.movers.shelf import Shelf
 from agent.movers.source import LostError
-from agent.roots import Roots, Tree
+from agent.roots import Tree
 from events.base import Problem
 from events.commands import Move
 from events.locations import AgentLocation, S3Location, base_name
@@ -38,13 +37,12 @@ _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing
 
 
 class S3Push:
-    def __init__(self, roots: Roots, state: Path, credentials: Credentials) -> None:
-        self._roots = roots
-        self._state = state
+    def __init__(self, host: Host, credentials: Credentials) -> None:
+        self._host = host
         self._credentials = credentials
 
     async def move(self, order: Move, tally: Tally, watcher: Watcher) -> Outcome:
-        upload = _Upload(self._roots, self._state, self._credentials, order, tally, watcher)
+        upload = _Upload(self._host, self._credentials, order, tally, watcher)
         return await in_thread(upload.run, upload.stop)
 
     async def discard(self, order: Move) -> None:
@@ -54,8 +52,7 @@ class S3Push:
 class _Upload:
     def __init__(
         self,
-        roots: Roots,
-        state: Path,
+        host: Host,
         credentials: Credentials,
         order: Move,
         tally: Tally,
@@ -64,8 +61,7 @@ class _Upload:
         if not (isinstance(order.source, AgentLocation) and isinstance(order.destination, S3Location)):
             raise TypeError(f"{order.hop_id} does not go from this host to S3")
         self._source, self._destination = order.source, order.destination
-        self._roots = roots
-        self._state = state
+        self._host = host
         self._credentials = credentials
         self._order = order
         self._tally = tally
@@ -83,10 +79,10 @@ class _Upload:
 
     def run(self) -> Outcome:
         """HopError, or StoppedError after `stop`."""
-        ledger = Ledger(ledger_path(self._state, self._order.hop_id))
+        ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
         try:
             ledger.begin(str(self._destination), anew=True)  # what is in S3 already is rclone's to compare
-            with tempfile.TemporaryFile(dir=self._state) as names:
+            with tempfile.TemporaryFile(dir=self._host.state) as names:
                 self._list(ledger, names)
                 names.seek(0)
                 self._copy(ledger, names)
@@ -95,7 +91,7 @@ class _Upload:
             ledger.forget()
 
     def _tree(self) -> Tree:
-        return self._roots.tree(self._source.path, writing=False)
+        return self._host.roots.tree(self._source.path, writing=False)
 
     # --- listing ---
 
@@ -176,7 +172,7 @@ class _Upload:
             raise _final(lost) from lost
 
     def _shelf(self, ledger: Ledger) -> Shelf:
-        limiter = Limiter(self._order.options.bandwidth_limit, self._stopped)
+        limiter = limiter_for(self._order.options, self._host.line, self._stopped)
         single = base_name(self._destination) if self._single else None
         return Shelf(self._tree, ledger, limiter, self._tally, self._failures, single)
 

@@ -67,7 +67,9 @@ class Source(Protocol):
     """One hop's source."""
 
     streams: int
-    """Connections that serve it well."""
+    """Connections to begin with."""
+    most_streams: int
+    """As many as there may be, as long as more bring more."""
     pack_files: int
     """How many small files are well asked for at once."""
 
@@ -101,7 +103,7 @@ class LocalSource:
         """`tree` makes one for each thread; HopError if the path is outside the roots, or is to be removed
         from one where nothing may be written."""
         self._tree = tree
-        self.streams = min(4, os.cpu_count() or 1)
+        self.streams = self.most_streams = min(4, os.cpu_count() or 1)
 
     def connect(self) -> str:
         self._tree().close()

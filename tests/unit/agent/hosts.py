@@ -12,7 +12,7 @@ from agent.errors import HopError
 from agent.lane import identity
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
-from agent.movers.base import Outcome, Tally
+from agent.movers.base import Host, Outcome, Tally
 from agent.movers.pull import Pull
 from agent.roots import Roots
 from events.base import Problem
@@ -115,7 +115,7 @@ class Hosts:
 
     def mover(self, order: Move, patience: float | None = None) -> Pull:
         both = Roots([*self.roots._roots, *self.sources._roots])
-        mover = mover_for(order, roots=both, identity=self.c, state=self.state, credentials=_no_credentials)
+        mover = mover_for(order, host=Host(both, self.state), identity=self.c, credentials=_no_credentials)
         assert isinstance(mover, Pull)
         if patience is not None:
             mover._patience = patience

@@ -72,7 +72,10 @@ class Host:
         self.tally, self.told = Tally(), Told()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         mover = mover_for(
-            order, roots=roots, identity=self._identity, state=self.state, credentials=self.credentials
+            order,
+            host=base.Host(roots, self.state),
+            identity=self._identity,
+            credentials=self.credentials,
         )
         if patience is not None:
             mover._patience = patience
