@@ -14,7 +14,7 @@ from agent.digests import RANGE
 from agent.errors import HopError
 from agent.http import ApiProblem
 from agent.lane import identity
-from agent.movers import mover_for, rclone
+from agent.movers import base, mover_for, rclone
 from agent.movers.base import Outcome, Tally
 from agent.movers.landing import PREFIX
 from agent.roots import Roots
