@@ -37,7 +37,7 @@ class Entry:
     """Permission bits."""
     sparse: bool = False
     target: str = ""
-    """Of a link."""
+    """Of a link; of a file the path under which it was told of already, when that is a hard link to it."""
     problem: Problem | None = None
 
 
@@ -65,11 +65,11 @@ def entries(tree: Tree, meant: Meant) -> Iterator[Entry]:
     if the place itself is not there; what goes away while it is being listed is not there either."""
     walk = _Walk(tree, meant)
     if meant.selection is None:
-        yield from walk.below(_entry(tree, "", tree.stat(""), "follow"))
+        yield from walk.below(_entry(tree, "", tree.stat(""), "follow", {}))
         return
     for path in _outermost(meant.selection):
         try:
-            first = _entry(tree, path, tree.stat(path), meant.symlinks)
+            first = _entry(tree, path, tree.stat(path), meant.symlinks, walk.names)
         except OSError as error:
             first = broken(path, problem_of(error, tree.name(path)))
         if first and meant.takes(first):
@@ -93,6 +93,12 @@ Place = tuple[int, int]
 """Device and inode: which directory it is, whatever it is called."""
 
 
+Names = dict[Place, str]
+"""Files with several names, by the first of them."""
+MAX_NAMES = 200_000
+"""So many are remembered, some 40 MB; what has more names than one beyond that is sent once for each."""
+
+
 @dataclass(slots=True)
 class _Folder:
     entry: Entry
@@ -113,6 +119,7 @@ class _Walk:
         self._tree = tree
         self._meant = meant
         self._only_some = bool(meant.filters.include)
+        self.names: Names = {}
 
     def below(self, first: Entry | None) -> Iterator[Entry]:
         """What was named itself, and all that is in it."""
@@ -162,7 +169,7 @@ class _Walk:
         """What is there; None for what is to be left out."""
         if name.startswith(HALF_DONE) or not self._meant.may_take(path):
             return None
-        entry = _looked_at(self._tree, path, self._meant.symlinks)
+        entry = _looked_at(self._tree, path, self._meant.symlinks, self.names)
         return entry if entry and self._meant.takes(entry) else None
 
 
@@ -175,7 +182,7 @@ def _told(folder: _Folder) -> Iterator[Entry]:
         yield folder.entry
 
 
-def _looked_at(tree: Tree, path: str, symlinks: Symlinks) -> Entry | None:
+def _looked_at(tree: Tree, path: str, symlinks: Symlinks, names: Names) -> Entry | None:
     """None for what is to be left out, or has gone since its name was read."""
     try:
         found = tree.stat(path)
@@ -184,12 +191,12 @@ def _looked_at(tree: Tree, path: str, symlinks: Symlinks) -> Entry | None:
     except OSError as error:
         return broken(path, problem_of(error, tree.name(path)))
     try:
-        return _entry(tree, path, found, symlinks)
+        return _entry(tree, path, found, symlinks, names)
     except OSError as error:  # a link may lead to nothing: that is worth a word
         return broken(path, problem_of(error, tree.name(path)))
 
 
-def _entry(tree: Tree, path: str, found: os.stat_result, symlinks: Symlinks) -> Entry | None:
+def _entry(tree: Tree, path: str, found: os.stat_result, symlinks: Symlinks, names: Names) -> Entry | None:
     if stat.S_ISLNK(found.st_mode):
         if symlinks == "skip":
             return None
@@ -201,8 +208,16 @@ def _entry(tree: Tree, path: str, found: os.stat_result, symlinks: Symlinks) -> 
         return Entry("d", path, mtime_ns=found.st_mtime_ns, mode=mode)
     if stat.S_ISREG(found.st_mode):
         sparse = found.st_blocks * 512 < found.st_size
-        return Entry("f", path, found.st_size, found.st_mtime_ns, mode, sparse)
+        first = _first_name(path, found, names) if found.st_nlink > 1 else path
+        target = "" if first == path else first
+        return Entry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target)
     return broken(path, _special(tree.name(path)))
+
+
+def _first_name(path: str, found: os.stat_result, names: Names) -> str:
+    """The path under which this very file was met first; those beyond `MAX_NAMES` are not remembered."""
+    place = _place(found)
+    return names.get(place, path) if len(names) >= MAX_NAMES else names.setdefault(place, path)
 
 
 def _followed(tree: Tree, path: str) -> os.stat_result:

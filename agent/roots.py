@@ -12,6 +12,7 @@ import stat
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -182,6 +183,20 @@ class Tree:
         except OSError:
             os.unlink(half_done, dir_fd=parent)
             raise
+
+    def hard_link(self, rel: str, target: str) -> None:
+        """Another name for the file `target`, in place of whatever link or file was there."""
+        parent, name = self._split(rel)
+        there = os.dup(parent)  # what is opened for the target may close it
+        half_done = f".crosshaul-{os.urandom(8).hex()}"
+        try:
+            beside, own = self._split(target)
+            os.link(own, half_done, src_dir_fd=beside, dst_dir_fd=there, follow_symlinks=False)
+            os.rename(half_done, name, src_dir_fd=there, dst_dir_fd=there)
+            with suppress(FileNotFoundError):  # if it was the same file already, the rename did nothing
+                os.unlink(half_done, dir_fd=there)
+        finally:
+            os.close(there)
 
     def readlink(self, rel: str) -> str:
         parent, name = self._split(rel)

@@ -73,7 +73,9 @@ def _is_kind(entry: Entry) -> bool:
     """Of those there are, with what belongs to it."""
     if entry.kind == "l":
         return bool(entry.target) and is_name(entry.target)
-    return entry.kind in ("f", "d") or (entry.kind == "!" and entry.problem is not None)
+    if entry.kind == "f":
+        return is_inside(entry.target)
+    return entry.kind == "d" or (entry.kind == "!" and entry.problem is not None)
 
 
 def is_number(value: Any, least: int = 0) -> bool:

@@ -75,6 +75,8 @@ class Comparing:
         elif entry.kind == "l":
             self._landing.link(entry)
             self._tally.finished(entry.path)
+        elif entry.target:  # its bytes come under the other name
+            self._ledger.name(entry)
         else:
             self._work.add(entry, tries, waits=waits)
 

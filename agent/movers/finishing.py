@@ -15,7 +15,7 @@ from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
 from agent.movers.mirror import Mirror
 from agent.movers.rehearsal import Rehearsal
-from agent.movers.source import LostError, Source
+from agent.movers.source import FileError, LostError, Source
 from agent.roots import Tree
 from events.base import Problem
 from events.commands import Move
@@ -57,6 +57,7 @@ class Finishing:
         """HopError if anything failed; StoppedError."""
         options = self._order.options
         if not self._rehearsal:
+            self._name()
             self._settle()
         if options.delete_extra and not self._failures.total:
             self._mirror()
@@ -73,6 +74,20 @@ class Finishing:
             raise StoppedError
 
     # --- at the destination ---
+
+    def _name(self) -> None:
+        """Hard links, now that what they lead to is there."""
+        for entry in self._ledger.names():
+            self._go_on()
+            try:
+                self._landing.another_name(entry)
+            except FileError as error:
+                self._failures.add(error.problem)
+            except OSError as error:
+                self._failures.add(problem_of(error, self._landing.name(entry.path)))
+            else:
+                self._tally.stood(entry.size)
+                self._tally.finished(entry.path)
 
     def _settle(self) -> None:
         try:

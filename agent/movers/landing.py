@@ -6,11 +6,13 @@ rename at the end is atomic and can be found again after a kill.
 
 import errno
 import os
+import shutil
 import stat
+from dataclasses import replace
 from typing import Literal
 
 from agent import disk
-from agent.digests import digest_of, read_digest
+from agent.digests import CHUNK, digest_of, read_digest
 from agent.errors import shown
 from agent.listing import Entry
 from agent.movers.ledger import Ledger
@@ -24,6 +26,8 @@ PREFIX = ".crosshaul-"
 _MODE = 0o1777
 """Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
 _SECOND = 10**9
+_NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
+"""The file system knows of no second name, or of no more."""
 
 Verdict = Literal["same", "ours", "kept", "unsure", "new", "differs"]
 """What stands there: the very same; the same, brought by this hop; something to be left; something that only
@@ -93,6 +97,45 @@ class Landing:
         self._tree.make_room(entry.path)
         self._tree.link(entry.path, entry.target)
         self._ledger.link_done(entry.path, entry.target)
+
+    def another_name(self, entry: Entry) -> None:
+        """For a file that stands. FileError if it does not, OSError."""
+        self._tree.make_room(entry.path)
+        if not self._stands(replace(entry, path=entry.target)):
+            raise FileError(_no_first(self.name(entry.path), self.name(entry.target)))
+        try:
+            self._tree.hard_link(entry.path, entry.target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._copy(entry)
+        digest = self._ledger.digest(entry.target)
+        if digest is None:
+            self._ledger.unchanged([entry])
+        else:
+            self._ledger.done(entry, digest)
+
+    def _stands(self, entry: Entry) -> bool:
+        try:
+            return self._is_same(entry, self._tree.stat(entry.path))
+        except FileNotFoundError:
+            return False
+
+    def _copy(self, entry: Entry) -> None:
+        """Where a file has one name only."""
+        part = self._part(entry.path)
+        source = self._tree.open(entry.target, os.O_RDONLY)
+        try:
+            descriptor = self._tree.open_beside(
+                entry.path, part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
+            )
+            with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(descriptor, "wb") as writer:
+                shutil.copyfileobj(reader, writer, CHUNK)
+                writer.flush()
+                _dress(descriptor, entry)
+        finally:
+            os.close(source)
+        self._tree.put(part, entry.path)
 
     def small(self, entry: Entry, data: memoryview) -> None:
         """A whole file at once."""
@@ -229,6 +272,15 @@ def _write(descriptor: int, data: memoryview, start: int) -> None:
 def _dress(descriptor: int, entry: Entry) -> None:
     os.fchmod(descriptor, entry.mode & _MODE)
     os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
+
+
+def _no_first(path: str, first: str) -> Problem:
+    return Problem(
+        code="link-without-file",
+        message=f"{shown(path)} is another name of {shown(first)}, which is not there.",
+        advice="See what is wrong with that one, then retry.",
+        path=shown(path),
+    )
 
 
 def _in_the_way(path: str) -> Problem:

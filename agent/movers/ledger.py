@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS ranges (
 CREATE TABLE IF NOT EXISTS folders (
     path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL, made INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL,
+    target BLOB NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unchanged (
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -75,7 +79,7 @@ class Ledger:
         if self.destination == destination and not anew:
             return
         with self._lock:
-            for table in ("hop", "files", "links", "ranges", "folders", "unchanged", "listed"):
+            for table in ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed"):
                 self._db.execute(f"DELETE FROM {table}")
             self._db.execute("INSERT INTO hop VALUES (?)", (destination,))
 
@@ -130,6 +134,20 @@ class Ledger:
         row = [(os.fsencode(path), os.fsencode(target))]
         self._many("INSERT OR REPLACE INTO links VALUES (?, ?)", row)
 
+    def name(self, entry: Entry) -> None:
+        """A file that is to become another name of one that comes, or stands already."""
+        row = (os.fsencode(entry.path), entry.size, entry.mtime_ns, entry.mode, os.fsencode(entry.target))
+        self._many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", [row])
+
+    def names(self) -> Iterator[Entry]:
+        for path, size, mtime_ns, mode, target in self._paged("SELECT * FROM names WHERE path > ?"):
+            yield Entry("f", os.fsdecode(path), size, mtime_ns, mode, False, os.fsdecode(target))
+
+    def digest(self, path: str) -> bytes | None:
+        """Of a file that this hop has brought, whole."""
+        row = self._one("SELECT digest FROM files WHERE path = ?", (os.fsencode(path),))
+        return None if row is None or not isinstance(row[0], bytes) else row[0]
+
     def folder(self, entry: Entry, *, made: bool) -> None:
         """A directory whose times are to be set when everything is in it."""
         row = [(os.fsencode(entry.path), entry.mtime_ns, entry.mode, made)]
@@ -147,8 +165,8 @@ class Ledger:
     def look_anew(self) -> None:
         """What the source has, and what of it stood here, is about to be found out once more."""
         with self._lock:
-            self._db.execute("DELETE FROM listed")
-            self._db.execute("DELETE FROM unchanged")
+            for table in ("listed", "unchanged", "names"):
+                self._db.execute(f"DELETE FROM {table}")
 
     def listed(self, paths: Iterable[str]) -> None:
         """The source has these."""

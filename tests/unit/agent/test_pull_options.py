@@ -1,6 +1,7 @@
 """What a hop's options do to two real trees: filters, mirrors, moves, checksums, dry runs, a full disk."""
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 
@@ -239,6 +240,61 @@ class TestMove:
         error = await hosts.fails(hop)
         assert error.problem.code == "not-to-remove"
         assert tree(hosts.data) == {"a": b"a"}
+
+
+class TestHardLinks:
+    async def test_a_file_with_several_names_travels_once(self, hosts):
+        content = os.urandom(BIG)
+        fill(hosts.data, sub__z=content, small="s")
+        (hosts.data / "a").hardlink_to(hosts.data / "sub/z")
+        (hosts.data / "sub/m").hardlink_to(hosts.data / "small")
+        before = hosts.line.passed
+        await hosts.move(hosts.order("/data/", "/archive/", verify="reread"))
+        assert hosts.line.passed - before < 1.2 * BIG
+        assert tree(hosts.archive) == tree(hosts.data)
+        assert (hosts.archive / "a").samefile(hosts.archive / "sub/z")
+        assert (hosts.archive / "small").samefile(hosts.archive / "sub/m")
+        assert (hosts.progress.bytes_done, hosts.progress.files_done) == (2 * BIG + 2, 4)
+        assert not list(hosts.archive.rglob(".crosshaul-*"))
+
+    async def test_a_name_that_was_added_later_brings_no_bytes(self, hosts):
+        fill(hosts.data, b=os.urandom(BIG))
+        await hosts.move(hosts.order("/data/", "/archive/"))
+        (hosts.data / "c").hardlink_to(hosts.data / "b")
+        before = hosts.line.passed
+        await hosts.move(hosts.order("/data/", "/archive/"))
+        assert hosts.line.passed - before < 20_000
+        assert (hosts.archive / "c").samefile(hosts.archive / "b")
+        before = hosts.line.passed
+        await hosts.move(hosts.order("/data/", "/archive/"))
+        assert hosts.progress.files_unchanged == 2
+
+    @pytest.mark.parametrize("number", [errno.EPERM, errno.EMLINK])
+    async def test_where_files_have_one_name_only_each_has_its_bytes(self, hosts, monkeypatch, number):
+        def refuse(*names, **folders):
+            raise OSError(number, os.strerror(number))
+
+        fill(hosts.data, a=os.urandom(BIG))
+        (hosts.data / "b").hardlink_to(hosts.data / "a")
+        monkeypatch.setattr(os, "link", refuse)
+        await hosts.move(hosts.order("/data/", "/archive/"))
+        assert tree(hosts.archive) == tree(hosts.data)
+        assert not (hosts.archive / "a").samefile(hosts.archive / "b")
+
+    async def test_a_name_whose_file_did_not_arrive_is_told_of(self, hosts):
+        fill(hosts.data, a="a")
+        (hosts.data / "b").hardlink_to(hosts.data / "a")
+        (hosts.archive / "a").mkdir()
+        error = await hosts.fails(hosts.order("/data/", "/archive/"))
+        assert {one.code for one in error.failures} == {"is-a-directory", "link-without-file"}
+
+    async def test_all_names_are_moved(self, hosts):
+        hosts.open_source()
+        fill(hosts.data, a="a")
+        (hosts.data / "b").hardlink_to(hosts.data / "a")
+        await hosts.move(hosts.order("/data/", "/archive/", move=True))
+        assert tree(hosts.data) == {}
+        assert tree(hosts.archive) == {"a": b"a", "b": b"a"}
 
 
 def full(descriptor: int, size: int) -> None:
