@@ -18,6 +18,7 @@ from agent.config import Config, read_config, split_endpoint
 from agent.failure import HostError
 from agent.journal import Journal
 from agent.lane import identity
+from agent.lane.routes import Routes
 from agent.lane.server import LaneServer
 from agent.letters import Endpoint
 from agent.movers import mover_for
@@ -94,7 +95,7 @@ async def _serve(
                     journal=journal,
                     link=link,
                     lane=lane,
-                    movers=_movers(files, registration, roots),
+                    movers=_movers(files, registration, roots, lane),
                     browse=browser,
                     status=status,
                     lane_certificate=files.lane_certificate.read_text(),
@@ -156,7 +157,8 @@ def _end_in(seconds: float, code: int) -> None:
 @contextmanager
 def _lane(config: Config, files: Files, roots: Roots) -> Iterator[LaneServer]:
     host, port = split_endpoint(config.lane.listen)
-    lane = LaneServer(identity.load(files.folder), roots, (host, port))
+    routes = Routes(files.folder / "routes.json")
+    lane = LaneServer(identity.load(files.folder), roots, (host, port), routes)
     try:
         lane.start()
     except OSError as error:
@@ -169,10 +171,10 @@ def _lane(config: Config, files: Files, roots: Roots) -> Iterator[LaneServer]:
         lane.stop()
 
 
-def _movers(files: Files, registration: Registration, roots: Roots) -> Movers:
+def _movers(files: Files, registration: Registration, roots: Roots, lane: LaneServer) -> Movers:
     own, credentials = identity.load(files.folder), _credentials(files, registration)
     return lambda order: mover_for(
-        order, roots=roots, identity=own, state=files.folder, credentials=credentials
+        order, roots=roots, identity=own, state=files.folder, credentials=credentials, lane=lane
     )
 
 

@@ -94,6 +94,7 @@ class Dispatch:
         return DirectRoute(
             source=_peer(source),
             endpoints=source.endpoints,
+            own_endpoints=agents[hop.carrier].endpoints,
             hop_token=self._serve(hop, hop.source, agents[hop.carrier]),
         )
 
@@ -105,6 +106,7 @@ class Dispatch:
             attempt=hop.attempt,
             path=source.path,
             peer=_peer(peer),
+            endpoints=peer.endpoints,
             until=self._clock() + SERVING,
         )
         token = self._orders.sign(source.agent_id, serve, SERVING)

@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agent.config import RootConfig
 from agent.errors import HopError
@@ -21,9 +22,16 @@ from events.options import Options
 from events.progress import Progress
 from tests.fakes_line import Line
 
+Dials = Literal["destination", "source"]
 TRANSFER = "abcdefghij0123456789"
 TOKEN = "the-hop's-token"
 _numbers = itertools.count()
+
+
+def closed_port() -> str:
+    """An address at which nobody answers: like one behind a firewall that says so."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 async def until(true: Callable[[], object], patience: float = 60) -> None:
@@ -48,9 +56,10 @@ class Told:
 
 
 class Hosts:
-    """server-b has /data to read, server-c has /archive to write; a line lies between them."""
+    """server-b has /data to read, server-c has /archive to write; a line lies between them, by which the one
+    that `dials` reaches the other, and not the other way round."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dials: Dials = "destination") -> None:
         self.data, self.archive = folder / "data", folder / "archive"
         self.state = folder / "state"
         keys = folder / "b-keys", folder / "c-keys"
@@ -61,13 +70,27 @@ class Hosts:
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
         self.server = LaneServer(self.b, self.sources, ("127.0.0.1", 0))
         self.server.start()
-        self.line = Line(self.server.port)
+        self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
+        self.arriving.start()
+        self.dials = dials
+        if dials == "destination":
+            self.line = Line(self.server.port)
+            self.b_endpoints, self.c_endpoints = (self.line.endpoint,), (closed_port(),)
+        else:
+            self.line = Line(self.arriving.port, counts_back=False)
+            self.b_endpoints, self.c_endpoints = (closed_port(),), (self.line.endpoint,)
         self.told = Told()
         self.tally = Tally()
 
     def close(self) -> None:
         self.line.close()
         self.server.stop()
+        self.arriving.stop()
+
+    @property
+    def way(self) -> str:
+        """How a hop says that it travels."""
+        return f"direct, {'' if self.dials == 'destination' else 'server-b '}dialled {self.line.endpoint}"
 
     def order(self, source: str, destination: str, *, attempt: int = 1, **options: Any) -> Move:
         """A Move of a hop of its own; the source serves it."""
@@ -81,11 +104,16 @@ class Hosts:
             destination=AgentLocation(agent_id="server-c", path=destination),
             route=DirectRoute(
                 source=Peer(agent_id="server-b", certificate=self.b.certificate.read_text()),
-                endpoints=(self.line.endpoint,),
+                endpoints=self.b_endpoints,
+                own_endpoints=self.c_endpoints,
                 hop_token=TOKEN,
             ),
             options=Options(**options),
         )
+
+    def release(self, order: Move) -> None:
+        """The hop is over: its source hears of it."""
+        self.server.revoke(order.hop_id)
 
     def serve(self, hop: str, source: str) -> None:
         serve = Serve(
@@ -94,6 +122,7 @@ class Hosts:
             attempt=1,
             path=source,
             peer=Peer(agent_id="server-c", certificate=self.c.certificate.read_text()),
+            endpoints=self.c_endpoints,
             until=datetime.now(UTC) + timedelta(hours=1),
         )
         self.server.allow(serve, TOKEN)
@@ -104,7 +133,14 @@ class Hosts:
 
     def mover(self, order: Move, patience: float | None = None) -> Pull:
         both = Roots([*self.roots._roots, *self.sources._roots])
-        mover = mover_for(order, roots=both, identity=self.c, state=self.state, credentials=_no_credentials)
+        mover = mover_for(
+            order,
+            roots=both,
+            identity=self.c,
+            state=self.state,
+            credentials=_no_credentials,
+            lane=self.arriving,
+        )
         assert isinstance(mover, Pull)
         if patience is not None:
             mover._patience = patience
