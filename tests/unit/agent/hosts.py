@@ -22,7 +22,7 @@ from events.options import Options
 from events.progress import Progress
 from tests.fakes_line import Line
 
-Dials = Literal["destination", "source"]
+Dials = Literal["destination", "source", "both", "neither"]
 TRANSFER = "abcdefghij0123456789"
 TOKEN = "the-hop's-token"
 _numbers = itertools.count()
@@ -57,7 +57,7 @@ class Told:
 
 class Hosts:
     """server-b has /data to read, server-c has /archive to write; a line lies between them, by which the one
-    that `dials` reaches the other, and not the other way round."""
+    that `dials` reaches the other. The other way round there is one only if both do."""
 
     def __init__(self, folder: Path, dials: Dials = "destination") -> None:
         self.data, self.archive = folder / "data", folder / "archive"
@@ -73,12 +73,16 @@ class Hosts:
         self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
         self.arriving.start()
         self.dials = dials
-        if dials == "destination":
-            self.line = Line(self.server.port)
-            self.b_endpoints, self.c_endpoints = (self.line.endpoint,), (closed_port(),)
-        else:
-            self.line = Line(self.arriving.port, counts_back=False)
-            self.b_endpoints, self.c_endpoints = (closed_port(),), (self.line.endpoint,)
+        to_c = dials == "source"
+        self.line = Line(self.arriving.port if to_c else self.server.port, counts_back=not to_c)
+        self.b_endpoints: tuple[str, ...] = (closed_port(),)
+        self.c_endpoints: tuple[str, ...] = (closed_port(),)
+        if dials in {"destination", "both"}:
+            self.b_endpoints = (self.line.endpoint,)
+        if dials == "source":
+            self.c_endpoints = (self.line.endpoint,)
+        if dials == "both":
+            self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
         self.told = Told()
         self.tally = Tally()
 
@@ -90,7 +94,8 @@ class Hosts:
     @property
     def way(self) -> str:
         """How a hop says that it travels."""
-        return f"direct, {'' if self.dials == 'destination' else 'server-b '}dialled {self.line.endpoint}"
+        dialler = "server-b " if self.dials == "source" else ""
+        return f"direct, {dialler}dialled {self.line.endpoint}"
 
     def order(self, source: str, destination: str, *, attempt: int = 1, **options: Any) -> Move:
         """A Move of a hop of its own; the source serves it."""

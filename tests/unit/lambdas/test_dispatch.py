@@ -45,6 +45,7 @@ def test_a_direct_hop_is_served_and_moved_with_one_token(world: World):
     assert move.route.kind == "direct"
     assert move.route.source.certificate == "certificate of a"
     assert move.route.endpoints == ("a.example.com:4460",)
+    assert move.route.own_endpoints == serve.endpoints == ("b.example.com:4460",)
     assert world.fleet.signed[move.route.hop_token] == ("a", serve)
     assert len(world.fleet.signed) == 2, "two signatures a hop"
     assert world.hop(transfer_id).state == HopState.OFFERED
