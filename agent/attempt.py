@@ -16,7 +16,7 @@ from agent.movers.base import Mover, Tally
 from agent.reports import Desk, now
 from events.base import Problem
 from events.commands import Move
-from events.progress import Progress
+from events.progress import Progress, Way
 from events.reports import MAX_FAILURES, Checkpoint, Failed, Started, Succeeded, Verifying
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Attempt:
         self._slots = slots
         self._pace = pace
         self._tally = Tally()
-        self._via: str | None = None
+        self._way: Way | None = None
         self.moving = False
         """Has its turn come?"""
         self._open = True
@@ -91,14 +91,14 @@ class Attempt:
 
     def say_again(self) -> None:
         """The same Move came again: whoever sent it has not heard that we began."""
-        if self._via is None:
+        if self._way is None:
             self._desk.say(Checkpoint(**head(self.order), progress=self.progress()))
         else:
-            self._desk.say(Started(**head(self.order), via=self._via))
+            self._desk.say(Started(**head(self.order), via=str(self._way), way=self._way))
 
-    def started(self, via: str) -> None:
+    def started(self, way: Way) -> None:
         """From the mover, on any thread."""
-        self._on_loop(self._say_started, via)
+        self._on_loop(self._say_started, way)
 
     def verifying(self) -> None:
         """From the mover, on any thread."""
@@ -151,17 +151,17 @@ class Attempt:
         else:
             log.info("hop succeeded", extra=facts)
 
-    def _say_started(self, via: str) -> None:
+    def _say_started(self, way: Way) -> None:
         if self._open:
-            self._via = via
-            self._desk.say(Started(**head(self.order), via=via))
-            log.info("hop started", extra={"hop_id": self.order.hop_id, "via": via})
+            self._way = way
+            self._desk.say(Started(**head(self.order), via=str(way), way=way))
+            log.info("hop started", extra={"hop_id": self.order.hop_id, "via": str(way)})
 
     def _say_verifying(self) -> None:
         if self._open:
             self._desk.say(Verifying(**head(self.order), progress=self.progress()))
 
-    def _on_loop(self, act: Callable[..., None], *args: str) -> None:
+    def _on_loop(self, act: Callable[..., None], *args: Way) -> None:
         if threading.get_ident() == self._thread:
             act(*args)
         else:

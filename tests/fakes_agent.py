@@ -15,6 +15,7 @@ from agent.movers.base import Outcome, Tally, Watcher
 from events.base import Problem
 from events.commands import Command, LocalRoute, Move, Order
 from events.locations import AgentLocation
+from events.progress import Way
 from events.reports import Letter, Report
 
 AGENT = "server-b"
@@ -145,7 +146,7 @@ class FakeMover:
         self.tallies.append(tally)
         self.watchers.append(watcher)
         self.begun.append(order)
-        watcher.started("local")
+        watcher.started(Way(kind="local"))
         async with self._changed:
             self._changed.notify_all()
         try:

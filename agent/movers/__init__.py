@@ -61,6 +61,9 @@ def _lane_source(order: Move, route: DirectRoute, identity: Identity, lane: "Lan
     from agent.lane.routes import Routes
     from agent.movers.lane import LaneSource
 
+    if not isinstance(order.destination, AgentLocation):
+        raise TypeError(f"{order.hop_id} does not arrive at an agent")
+    here = order.destination.agent_id
     dialler = Dialler(identity, route.source, order.hop_id)
     awaited = None
     if lane and route.own_endpoints:
@@ -68,7 +71,7 @@ def _lane_source(order: Move, route: DirectRoute, identity: Identity, lane: "Lan
     piece = piece_of(order.options.bandwidth_limit)
     converse = partial(Conversation, hop_id=order.hop_id, token=route.hop_token, piece=piece)
     routes = lane.routes if lane else Routes()
-    return LaneSource(order, route, Meeting(dialler, route, awaited, routes, converse))
+    return LaneSource(order, route, Meeting(dialler, route, awaited, routes, converse), here)
 
 
 def _local_tree(order: Move, roots: Roots) -> Tree:

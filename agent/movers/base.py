@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from events.commands import Move
-from events.progress import Progress
+from events.progress import Progress, Way
 
 WINDOW = 5.0
 """Seconds over which the rate is taken."""
@@ -128,8 +128,8 @@ class Tally:
 class Watcher(Protocol):
     """Is told what becomes of the attempt; on any thread."""
 
-    def started(self, via: str) -> None:
-        """The way stands: `direct, dialled 10.0.0.2:4460`."""
+    def started(self, way: Way) -> None:
+        """The way stands."""
 
     def verifying(self) -> None:
         """Every byte has arrived; what was written is being read back."""

@@ -10,7 +10,9 @@ from agent.lane.client import Conversation
 from agent.lane.meeting import Meeting, unreachable
 from agent.listing import Entry, Symlinks
 from agent.movers.source import LostError
+from events.base import AgentId
 from events.commands import DirectRoute, Move
+from events.progress import Way
 
 
 class LaneSource:
@@ -18,7 +20,9 @@ class LaneSource:
 
     pack_files = wire.PACK_FILES
 
-    def __init__(self, order: Move, route: DirectRoute, meeting: Meeting) -> None:
+    def __init__(self, order: Move, route: DirectRoute, meeting: Meeting, here: AgentId) -> None:
+        """`here`: this agent."""
+        self._agent = here
         self._source = str(order.source)
         self._route = route
         self._meeting = meeting
@@ -30,7 +34,7 @@ class LaneSource:
         self._listing: set[Conversation] = set()
         self._was_here = False
 
-    def connect(self) -> str:
+    def connect(self) -> Way:
         """The first time, a source that cannot be reached ends the attempt, so that people see why. Later it
         was there a moment ago, and is waited for."""
         self._forget()
@@ -42,8 +46,8 @@ class LaneSource:
             raise unreachable(self._source, self._route, lost) from lost
         self._was_here = True
         self._keep(conversation)
-        dialler = "" if met.dialled else f"{self._route.source.agent_id} "
-        return f"direct, {dialler}dialled {met.address}"
+        dialler = self._agent if met.dialled else self._route.source.agent_id
+        return Way(kind="direct", dialled_by=dialler, address=met.address)
 
     def entries(self, selection: tuple[str, ...] | None) -> Iterator[Entry]:
         conversation = self.reader()

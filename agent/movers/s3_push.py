@@ -29,6 +29,7 @@ from agent.roots import Roots, Tree
 from events.base import Problem
 from events.commands import Move
 from events.locations import AgentLocation, S3Location, base_name
+from events.progress import Way
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ class _Upload:
             if self._stopped.is_set():
                 raise StoppedError
             self._check(self._rclone)
-            self._watcher.started("s3")
+            self._watcher.started(Way(kind="s3"))
             process = self._rclone.start(
                 "copy",
                 "shelf:",

@@ -38,7 +38,7 @@ def _taken(hop: Hop, report: AboutHop, now: datetime) -> Hop:
     """The hop after a report that counts."""
     match report:
         case Started():
-            return _at_work(replace(hop, via=report.via), S.RUNNING, now)
+            return _at_work(replace(hop, via=report.via, way=report.way), S.RUNNING, now)
         case Checkpoint():
             return _at_work(hop, S.VERIFYING if hop.state == S.VERIFYING else S.RUNNING, now)
         case Verifying():

@@ -19,7 +19,7 @@ from agent.roots import Roots
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Serve
 from events.locations import AgentLocation
 from events.options import Options
-from events.progress import Progress
+from events.progress import Progress, Way
 from tests.fakes_line import Line
 
 Dials = Literal["destination", "source", "both", "neither"]
@@ -48,8 +48,8 @@ class Told:
         self.ways: list[str] = []
         self.verified = False
 
-    def started(self, via: str) -> None:
-        self.ways.append(via)
+    def started(self, way: Way) -> None:
+        self.ways.append(str(way))
 
     def verifying(self) -> None:
         self.verified = True
@@ -94,8 +94,8 @@ class Hosts:
     @property
     def way(self) -> str:
         """How a hop says that it travels."""
-        dialler = "server-b " if self.dials == "source" else ""
-        return f"direct, {dialler}dialled {self.line.endpoint}"
+        dialler = "server-b" if self.dials == "source" else "server-c"
+        return f"direct, {dialler} dialled {self.line.endpoint}"
 
     def order(self, source: str, destination: str, *, attempt: int = 1, **options: Any) -> Move:
         """A Move of a hop of its own; the source serves it."""

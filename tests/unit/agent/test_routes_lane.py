@@ -37,7 +37,7 @@ class TestWhenBothCanDial:
             await hosts.move(order)
 
             assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-            ways = {f"direct, dialled {hosts.line.endpoint}"} | {
+            ways = {f"direct, server-c dialled {hosts.line.endpoint}"} | {
                 f"direct, server-b dialled {one}" for one in hosts.c_endpoints
             }
             assert set(hosts.told.ways) <= ways
@@ -63,7 +63,7 @@ class TestWhenBothCanDial:
 
                 await moving
 
-                assert hosts.told.ways[0] == f"direct, dialled {hosts.line.endpoint}"
+                assert hosts.told.ways[0] == f"direct, server-c dialled {hosts.line.endpoint}"
                 assert hosts.told.ways[-1] == f"direct, server-b dialled {back.endpoint}"
             assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
             assert hosts.line.passed + back.passed < 5.1 * RANGE
@@ -287,7 +287,7 @@ class TestASourceThatDials:
         hosts.c_endpoints, hosts.b_endpoints = (), (f"127.0.0.1:{hosts.server.port}",)
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/x"))
-        assert hosts.told.ways == [f"direct, dialled {hosts.b_endpoints[0]}"]
+        assert hosts.told.ways == [f"direct, server-c dialled {hosts.b_endpoints[0]}"]
         assert hosts.server._callers == {}
 
 
