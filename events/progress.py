@@ -1,4 +1,4 @@
-"""How far a hop is, and which way its bytes go: the same in reports, on the live topic and in HTTP answers."""
+"""How far a hop is and which way its bytes go: the same in reports, on the live topic and in HTTP answers."""
 
 from typing import Literal
 

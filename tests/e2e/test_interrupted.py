@@ -86,6 +86,27 @@ def test_an_agent_killed_in_the_middle_goes_on_when_it_is_back(fleet: Fleet, vic
     assert leftovers(destination) == []
 
 
+@pytest.mark.parametrize("victim", ["server-c", "server-b"])
+def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: Fleet, victim: str) -> None:
+    name = f"walled-{victim}"
+    source = big_file(fleet, name)
+    with fleet.walled("server-b"):
+        moving = fleet.copy(f"server-b:/data/{name}/", f"server-c:/archive/{name}/", bandwidth_limit=SLOW)
+        fleet.until_moving(moving, f"server-c:/archive/{name}")
+        [hop] = fleet.transfer(moving)["hops"]
+        [address] = fleet.api.get("/agents/server-c")["endpoints"]
+        assert hop["way"] == {"kind": "direct", "dialled_by": "server-b", "address": address}
+
+        fleet.agent(victim).kill()
+        fleet.start(victim)
+
+        ended = fleet.until_ended(moving, patience=180)
+    assert ended["state"] == "succeeded", ended["problem"]
+    destination = fleet.folder(f"server-c:/archive/{name}")
+    assert differences(listing(source), listing(destination)) == []
+    assert leftovers(destination) == []
+
+
 def test_the_control_plane_may_go_away_in_the_middle(fleet: Fleet) -> None:
     source = big_file(fleet, "cloudless")
     destination = fleet.folder("server-c:/archive/cloudless")
