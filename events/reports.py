@@ -16,6 +16,10 @@ MAX_FAILURES = 50
 """How many single files a report names; the count says how many there were."""
 
 
+SOURCE_UNREACHABLE, DESTINATION_UNREACHABLE = "source-unreachable", "destination-unreachable"
+"""What either side of a direct hop says that got through to the other nowhere; people read the two as one."""
+
+
 class HopReport(Message):
     transfer_id: TransferId
     hop_id: HopId

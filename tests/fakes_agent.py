@@ -187,3 +187,6 @@ class FakeLane:
 
     def revoke(self, hop_id: str) -> None:
         self.serving.pop(hop_id, None)
+
+    def tell(self, unreached: Any) -> None:
+        self.unreached = unreached

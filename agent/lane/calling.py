@@ -37,13 +37,21 @@ class Caller:
     """For one hop that is served, from one thread of its own."""
 
     def __init__(
-        self, dialler: Dialler, serve: Serve, token: str, routes: Routes, converse: Converse
+        self,
+        dialler: Dialler,
+        serve: Serve,
+        token: str,
+        routes: Routes,
+        converse: Converse,
+        unreached: Callable[[Serve, str], None],
     ) -> None:
+        """`unreached` is told, once, what each address answered when none let us through."""
         self._dialler = dialler
         self._serve = serve
         self._token = token
         self._routes = routes
         self._converse = converse
+        self._unreached = unreached
         self._changed = threading.Condition()
         self._waiting = self._in_use = self._came = 0
         self._stopped = False
@@ -90,7 +98,7 @@ class Caller:
             except (LostError, HopError) as error:
                 vain = 0 if race.answered(NOT_YET) or self._came else vain + 1
                 pause = min(SOON * 2**vain, LATEST)
-                self._note(str(error))
+                self._note(str(error), is_there=race.answered(NOT_YET))
             else:
                 pause, vain = 0.0, 0
                 self._hand_over(endpoint, connection)
@@ -105,12 +113,14 @@ class Caller:
     def _lacks_one(self) -> bool:
         return self._waiting < min(max(1, self._in_use), RESERVE)
 
-    def _note(self, answers: str) -> None:
-        """Once for each news."""
+    def _note(self, answers: str, is_there: bool) -> None:
+        """Once for each news. A destination that `is_there` will let us in when the hop's turn has come."""
         with self._changed:
             is_over = self._stopped or self._came
         if not is_over and answers != self._answered:
             log.info("lane not dialled", extra={"hop_id": self._serve.hop_id, "reason": answers})
+            if not self._answered and not is_there:
+                self._unreached(self._serve, answers)
             self._answered = answers
 
     def _park(self, endpoint: str) -> ssl.SSLSocket:

@@ -17,6 +17,7 @@ from agent.lane.routes import Met, Routes
 from agent.movers.source import LostError
 from events.base import Problem
 from events.commands import DirectRoute
+from events.reports import SOURCE_UNREACHABLE
 
 LOOK = 0.25
 """Seconds after which who waits for the source to dial looks whether that is still wanted."""
@@ -132,7 +133,7 @@ def unreachable(source: str, route: DirectRoute, lost: LostError) -> HopError:
     log = f" What {route.source.agent_id} met is in its log." if route.own_endpoints else ""
     return HopError(
         Problem(
-            code="source-unreachable",
+            code=SOURCE_UNREACHABLE,
             message=f"{source} cannot be reached: {lost or 'it has told no address'}.",
             advice="See that both agents run, and open the lane port of one of the two hosts to the other: "
             f"either will do (`crosshaul agent doctor` on both hosts).{log}",

@@ -38,6 +38,7 @@ class LaneServer:
         self.routes = routes or Routes()
         self.grants = Grants(identity)
         self._live: dict[str, set[socket.socket]] = {}
+        self._unreached: Callable[[Serve, str], None] = _tell_nobody
         self._callers: dict[str, Caller] = {}
         self._lock = threading.Lock()
         self._server: Listener | None = None
@@ -73,6 +74,11 @@ class LaneServer:
             raise HopError(no_certificate(serve.peer.agent_id)) from error
         self._replace_caller(serve.hop_id, self._caller(serve, token) if serve.endpoints else None)
 
+    def tell(self, unreached: Callable[[Serve, str], None]) -> None:
+        """From now on say, on any thread, which hop's peer could not be dialled, and what its addresses
+        answered."""
+        self._unreached = unreached
+
     def revoke(self, hop_id: str) -> None:
         """No longer; who is connected is cut off."""
         self.grants.remove(hop_id)
@@ -94,7 +100,7 @@ class LaneServer:
                 Answering(self.grants, self._roots, serve.hop_id, connection, (endpoint, 0), asked)
 
         dialler = Dialler(self._identity, serve.peer, serve.hop_id)
-        return Caller(dialler, serve, token, self.routes, converse)
+        return Caller(dialler, serve, token, self.routes, converse, self._unreached)
 
     def _replace_caller(self, hop_id: str, caller: Caller | None) -> None:
         with self._lock:
@@ -167,6 +173,10 @@ class LaneServer:
                 live.discard(connection)
                 if not live and self._live.get(hop_id) is live:
                     del self._live[hop_id]
+
+
+def _tell_nobody(_serve: Serve, _answers: str) -> None:
+    """Until somebody wants to know."""
 
 
 def _hang_up(connections: Iterable[socket.socket]) -> None:

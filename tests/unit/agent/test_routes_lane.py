@@ -89,6 +89,31 @@ class TestWhenNobodyCan:
             assert "'nonsense' is no host:port" in problem.message
             assert f"server-b, dialling {hosts.c_endpoints[0]} itself: has not come" in problem.message
 
+    async def test_the_source_tells_what_it_met_once(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(calling, "DIAL_WITHIN", 0.2)
+        monkeypatch.setattr(calling, "SOON", 0.01)
+        with made(tmp_path, "neither") as hosts:
+            told, noted = [], []
+            hosts.server.tell(lambda serve, answers: told.append((serve.hop_id, answers)))
+            really = calling.Caller._note
+            monkeypatch.setattr(
+                calling.Caller, "_note", lambda *args, **more: (really(*args, **more), noted.append(1))
+            )
+            order = hosts.order("/data/x", "/archive/x")
+            await until(lambda: len(noted) > 2)
+            assert told == [(order.hop_id, f"{hosts.c_endpoints[0]}: connection refused")]
+
+    async def test_the_source_says_nothing_while_the_hop_waits_for_its_turn(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(calling, "DIAL_WITHIN", 1.0)
+        with made(tmp_path, "source") as hosts:
+            told = []
+            hosts.server.tell(lambda *what: told.append(what))
+            write_random(hosts.data / "x", 10)
+            order = hosts.order("/data/x", "/archive/x")
+            await until(lambda: hosts.line.dialled > 4)
+            await hosts.move(order)
+            assert told == []
+
     async def test_a_pause_does_not_wait_for_it(self, tmp_path):
         with made(tmp_path, "neither") as hosts:
             moving = asyncio.create_task(hosts.move(hosts.order("/data/x", "/archive/")))
