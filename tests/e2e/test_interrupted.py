@@ -107,6 +107,25 @@ def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: F
     assert leftovers(destination) == []
 
 
+def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fleet: Fleet) -> None:
+    source = big_file(fleet, "apart", MIB)
+    with fleet.walled("server-b"):
+        with fleet.walled("server-c"):
+            moving = fleet.copy("server-b:/data/apart/", "server-c:/archive/apart/")
+            addresses = [
+                fleet.api.get(f"/agents/{name}")["endpoints"][0] for name in ("server-b", "server-c")
+            ]
+
+            def told() -> bool:
+                problem = fleet.transfer(moving)["hops"][0]["problem"] or {"message": ""}
+                return all(f"{one}: connection refused" in problem["message"] for one in addresses)
+
+            until("both sides' answers to be told", told)
+        ended = fleet.until_ended(moving, patience=180)
+    assert ended["state"] == "succeeded", ended["problem"]
+    assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []
+
+
 def test_the_control_plane_may_go_away_in_the_middle(fleet: Fleet) -> None:
     source = big_file(fleet, "cloudless")
     destination = fleet.folder("server-c:/archive/cloudless")
