@@ -17,7 +17,7 @@ from agent.reports import Desk, now
 from agent.turns import Turns
 from events.base import Problem
 from events.commands import Move
-from events.progress import Progress
+from events.progress import Progress, Way
 from events.reports import MAX_FAILURES, Checkpoint, Failed, Paused, Started, Succeeded, Verifying
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Attempt:
         self._turns = turns
         self._pace = pace
         self._tally = Tally()
-        self._via: str | None = None
+        self._way: Way | None = None
         self._waits_for: Problem | None = None
         self.moving = False
         """Has its turn come?"""
@@ -95,14 +95,14 @@ class Attempt:
         """The same Move came again: whoever sent it has not heard that we began."""
         if self._waits_for:
             self._say_waiting(self._waits_for)
-        elif self._via is None:
+        elif self._way is None:
             self._desk.say(Checkpoint(**head(self.order), progress=self.progress()))
         else:
-            self._desk.say(Started(**head(self.order), via=self._via))
+            self._desk.say(Started(**head(self.order), via=str(self._way), way=self._way))
 
-    def started(self, via: str) -> None:
+    def started(self, way: Way) -> None:
         """From the mover, on any thread."""
-        self._on_loop(self._say_started, via)
+        self._on_loop(self._say_started, way)
 
     def waiting(self, problem: Problem) -> None:
         """From the mover, on any thread."""
@@ -170,11 +170,11 @@ class Attempt:
             self._waits_for = problem
             self._desk.say(Paused(**head(self.order), progress=self.progress(), problem=problem))
 
-    def _say_started(self, via: str) -> None:
+    def _say_started(self, way: Way) -> None:
         if self._open:
-            self._via, self._waits_for = via, None
-            self._desk.say(Started(**head(self.order), via=via))
-            log.info("hop started", extra={"hop_id": self.order.hop_id, "via": via})
+            self._way, self._waits_for = way, None
+            self._desk.say(Started(**head(self.order), via=str(way), way=way))
+            log.info("hop started", extra={"hop_id": self.order.hop_id, "via": str(way)})
 
     def _say_verifying(self) -> None:
         if self._open:

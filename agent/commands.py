@@ -15,7 +15,7 @@ from agent.reports import Desk, now
 from agent.trust import TrustError, Verifier, replayed
 from events.base import Problem
 from events.commands import Browse, Cancel, Claims, Command, Move, Pause, Release, Retire, Serve
-from events.reports import Browsed, Refused
+from events.reports import DESTINATION_UNREACHABLE, Browsed, Refused
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ class Lane(Protocol):
     def allow(self, serve: Serve, token: str) -> None: ...
 
     def revoke(self, hop_id: str) -> None: ...
+
+    def tell(self, unreached: Callable[[Serve, str], None]) -> None: ...
 
 
 class Commands:
@@ -82,6 +84,12 @@ class Commands:
         self.end_old_grants()
         for serve, token in self._journal.grants():
             self._allow(serve, token)
+
+    def unreached(self, serve: Serve, answers: str) -> None:
+        """The peer of a hop that is served could not be dialled; it may still dial us."""
+        self._desk.post(
+            Refused(at=now(), hop_id=serve.hop_id, problem=_unreached(serve.peer.agent_id, answers))
+        )
 
     def end_old_grants(self) -> None:
         moment = datetime.now(UTC)
@@ -148,6 +156,15 @@ class Commands:
         facts = {"code": problem.code, "reason": problem.message, "command_id": command_id, "hop_id": hop_id}
         log.warning("command refused", extra=facts)
         self._desk.post(Refused(at=now(), command_id=command_id, hop_id=hop_id, problem=problem))
+
+
+def _unreached(agent_id: str, answers: str) -> Problem:
+    return Problem(
+        code=DESTINATION_UNREACHABLE,
+        message=f"Its source dialled {agent_id} in vain: {answers}.",
+        advice=f"Nothing, if {agent_id} can dial the source: one way is enough.",
+        retryable=True,
+    )
 
 
 def _facts(claims: Claims) -> dict[str, object]:

@@ -18,6 +18,7 @@ from agent.config import Config, read_config, split_endpoint
 from agent.failure import HostError
 from agent.journal import Journal
 from agent.lane import identity
+from agent.lane.routes import Routes
 from agent.lane.server import LaneServer
 from agent.letters import Endpoint
 from agent.movers import mover_for
@@ -96,7 +97,7 @@ async def _serve(
                     journal=journal,
                     link=link,
                     lane=lane,
-                    movers=_movers(config, files, registration, roots),
+                    movers=_movers(files, registration, Host(roots, files.folder, _line(config)), lane),
                     browse=browser,
                     status=status,
                     lane_certificate=files.lane_certificate.read_text(),
@@ -158,7 +159,8 @@ def _end_in(seconds: float, code: int) -> None:
 @contextmanager
 def _lane(config: Config, files: Files, roots: Roots) -> Iterator[LaneServer]:
     host, port = split_endpoint(config.lane.listen)
-    lane = LaneServer(identity.load(files.folder), roots, (host, port))
+    routes = Routes(files.folder / "routes.json")
+    lane = LaneServer(identity.load(files.folder), roots, (host, port), routes)
     try:
         lane.start()
     except OSError as error:
@@ -171,11 +173,13 @@ def _lane(config: Config, files: Files, roots: Roots) -> Iterator[LaneServer]:
         lane.stop()
 
 
-def _movers(config: Config, files: Files, registration: Registration, roots: Roots) -> Movers:
+def _line(config: Config) -> Line:
+    return Line(Hours(config.bandwidth_limit, config.bandwidth_windows))
+
+
+def _movers(files: Files, registration: Registration, host: Host, lane: LaneServer) -> Movers:
     own, credentials = identity.load(files.folder), _credentials(files, registration)
-    line = Line(Hours(config.bandwidth_limit, config.bandwidth_windows))
-    host = Host(roots, files.folder, line)
-    return lambda order: mover_for(order, host=host, identity=own, credentials=credentials)
+    return lambda order: mover_for(order, host=host, identity=own, credentials=credentials, lane=lane)
 
 
 def _credentials(files: Files, registration: Registration) -> Callable[[str], CredentialsView]:

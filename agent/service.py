@@ -6,6 +6,7 @@ With the broker away hops go on, and what must be said waits on the disk.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from agent.registration import Registration
 from agent.reports import Desk, now
 from agent.status import Status
 from agent.trust import Verifier
-from events.commands import Browse
+from events.commands import Browse, Serve
 from events.reports import Browsed, Capabilities, Heartbeat, Hello, RootState
 from events.topics import Topics
 
@@ -82,12 +83,22 @@ class Service:
     def _begin(self, spawn: Spawn) -> None:
         hops = self._hops(spawn)
         commands = self._commands(hops)
+        self._hear_lane(commands)
         commands.serve_again()
         spawn(hops.carry_on())
         spawn(self._listen(commands, spawn))
         spawn(self._greet(hops))
         spawn(self._beat(hops, commands))
         spawn(self._desk.deliver())
+
+    def _hear_lane(self, commands: Commands) -> None:
+        loop = asyncio.get_running_loop()
+
+        def unreached(serve: Serve, answers: str) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and so has the agent
+                loop.call_soon_threadsafe(commands.unreached, serve, answers)
+
+        self._parts.lane.tell(unreached)
 
     def _hops(self, spawn: Spawn) -> Hops:
         parts = self._parts

@@ -18,14 +18,16 @@ class Peer(Message):
 
 
 class DirectRoute(Message):
-    """From agent to agent over the lane; the destination dials the source and asks for what it lacks."""
+    """From agent to agent over the lane; either side dials, the destination asks for what it lacks."""
 
     kind: Literal["direct"] = "direct"
     source: Peer
     endpoints: tuple[str, ...]
     """The source's lane addresses, `host:port`, in the order of its preference."""
+    own_endpoints: tuple[str, ...] = ()
+    """The destination's own, which the source was told to dial; none, if it was not."""
     hop_token: str
-    """The source's own `Serve` command for this hop and attempt: the destination shows it when it dials."""
+    """The source's own `Serve` command for this hop and attempt: shown on every connection, whoever dials."""
 
 
 class S3Route(Message):
@@ -75,6 +77,8 @@ class Serve(HopCommand):
     kind: Literal["serve"] = "serve"
     path: AbsolutePath
     peer: Peer
+    endpoints: tuple[str, ...] = ()
+    """The peer's lane addresses, which the source dials while the peer dials it; none: it only listens."""
     until: Instant
     removing: bool = False
     """May it also remove what it has read? Only where the host lets the agent write."""

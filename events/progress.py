@@ -1,6 +1,22 @@
-"""How far a hop is: one shape in reports, on the live topic and in HTTP answers."""
+"""How far a hop is and which way its bytes go: the same in reports, on the live topic and in HTTP answers."""
 
-from events.base import Bytes, Count, HopId, Instant, Message, TransferId
+from typing import Literal
+
+from events.base import AgentId, Bytes, Count, HopId, Instant, Message, TransferId
+
+
+class Way(Message):
+    """The way that a hop's bytes really go, once it stands."""
+
+    kind: Literal["direct", "relay", "s3", "local"]
+    dialled_by: AgentId | None = None
+    """On a direct way: the agent that got through to the other."""
+    address: str | None = None
+    """What it dialled: `10.0.0.2:4460`."""
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.kind}, {self.dialled_by} dialled {self.address}" if self.address else self.kind
 
 
 class Progress(Message):

@@ -10,10 +10,14 @@ from pydantic import Field
 
 from events.base import WIRE, Bytes, Count, HopId, Instant, Message, Problem, TransferId
 from events.locations import AbsolutePath
-from events.progress import Progress
+from events.progress import Progress, Way
 
 MAX_FAILURES = 50
 """How many single files a report names; the count says how many there were."""
+
+
+SOURCE_UNREACHABLE, DESTINATION_UNREACHABLE = "source-unreachable", "destination-unreachable"
+"""What either side of a direct hop says that got through to the other nowhere; people read the two as one."""
 
 
 class HopReport(Message):
@@ -29,7 +33,9 @@ class Started(HopReport):
 
     kind: Literal["started"] = "started"
     via: str
-    """How the bytes travel, for people: `direct, dialled 10.0.0.2:4460` or `s3`."""
+    """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460` or `s3`."""
+    way: Way | None = None
+    """The same for programs; said again when it changes. Older agents do not say it."""
 
 
 class Checkpoint(HopReport):

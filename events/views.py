@@ -7,7 +7,7 @@ from pydantic import Field
 from events.base import AgentId, Count, HopId, Instant, Message, Problem, TransferId
 from events.locations import Location
 from events.options import Options
-from events.progress import Progress
+from events.progress import Progress, Way
 from events.reports import Capabilities, Entry, Preview, RootState
 from events.requests import ObjectTrigger, Shape, TemplateId
 from events.states import AgentStatus, HopState, TransferState
@@ -121,6 +121,9 @@ class HopView(Message):
     route: str
     """direct, s3 or local."""
     via: str | None = None
+    """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460`."""
+    way: Way | None = None
+    """The same for programs."""
     progress: Progress
     problem: Problem | None = None
     failures: tuple[Problem, ...] = ()
@@ -138,7 +141,7 @@ class Moment(Message):
 
     at: Instant
     what: str
-    """What happened, in words: `hop 0 started (direct, dialled 10.0.0.2:4460)`."""
+    """What happened, in words: `hop 0 started (direct, server-c dialled 10.0.0.2:4460)`."""
     by: str
     """A person, `agent:server-b`, `template:new-videos` or `crosshaul`."""
     hop_id: HopId | None = None

@@ -15,6 +15,7 @@ from agent.movers.base import Outcome, Tally, Watcher
 from events.base import Problem
 from events.commands import Command, LocalRoute, Move, Order
 from events.locations import AgentLocation
+from events.progress import Way
 from events.reports import Letter, Report
 
 AGENT = "server-b"
@@ -145,7 +146,7 @@ class FakeMover:
         self.tallies.append(tally)
         self.watchers.append(watcher)
         self.begun.append(order)
-        watcher.started("local")
+        watcher.started(Way(kind="local"))
         async with self._changed:
             self._changed.notify_all()
         try:
@@ -186,3 +187,6 @@ class FakeLane:
 
     def revoke(self, hop_id: str) -> None:
         self.serving.pop(hop_id, None)
+
+    def tell(self, unreached: Any) -> None:
+        self.unreached = unreached

@@ -10,14 +10,16 @@ PIECE = 64 * 1024
 class Line:
     """Forwards connections to a port. `down` cuts what is up and lets nobody through until `up`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, counts_back: bool = True) -> None:
+        """Counted is what the target sends back, or else what it is sent."""
         self._target = port
+        self._counts_back = counts_back
         self._server = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._lock = threading.Lock()
         self._ends: set[socket.socket] = set()
         self._is_up = True
         self.passed = 0
-        """Bytes from the target to whoever dialled."""
+        """Bytes, in the one direction that is counted."""
         self.dialled = 0
         self.cut_after: int | None = None
         """Cut everything, once, when so many bytes have passed."""
@@ -67,9 +69,11 @@ class Line:
             with far:
                 with self._lock:
                     self._ends |= {near, far}
-                back = threading.Thread(target=self._pump, args=[near, far, False], daemon=True)
+                back = threading.Thread(
+                    target=self._pump, args=[near, far, not self._counts_back], daemon=True
+                )
                 back.start()
-                self._pump(far, near, True)
+                self._pump(far, near, self._counts_back)
                 back.join()
                 with self._lock:
                     self._ends -= {near, far}

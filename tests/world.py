@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from events.base import Problem
 from events.locations import AgentLocation
-from events.progress import Progress
+from events.progress import Progress, Way
 from events.reports import Checkpoint, Failed, Started, Succeeded
 from events.requests import TransferRequest
 from lambdas.domain.hop import Hop
@@ -32,6 +32,7 @@ from tests.fakes import FakeAgents, FakeClock, FakeFacts, FakeFleet, an_agent
 
 REGION = "eu-central-1"
 TABLE = "transfers"
+A_WAY = Way(kind="direct", dialled_by="server-c", address="10.0.0.2:4460")
 
 
 class World:
@@ -81,7 +82,7 @@ class World:
         self.clock.forward(milliseconds=1)
         given = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt, "seq": seq}
         own: dict[str, Any] = {
-            Started: {"via": "direct, dialled 10.0.0.2:4460"},
+            Started: {"via": "direct, server-c dialled 10.0.0.2:4460", "way": A_WAY},
             Checkpoint: {"progress": Progress(bytes_done=5)},
             Succeeded: {"progress": Progress(bytes_done=9, files_done=1), "digest": "d", "seconds": 1.5},
             Failed: {"progress": Progress(), "problem": Problem(code="source-missing", message="gone")},

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -39,14 +39,22 @@ class Answering(BaseHTTPRequestHandler):
     connection: ssl.SSLSocket
 
     def __init__(
-        self, grants: Grants, roots: Roots, hop_id: str, connection: ssl.SSLSocket, address: Any
+        self,
+        grants: Grants,
+        roots: Roots,
+        hop_id: str,
+        connection: ssl.SSLSocket,
+        address: Any,
+        asked: Callable[[], None],
     ) -> None:
-        """Returns when nothing more is asked; OSError if the peer went away."""
+        """Returns when nothing more is asked; OSError if the peer went away. `asked` is called at each
+        question from whoever may ask."""
         connection.settimeout(IDLE_FOR)
         self._grants = grants
         self._roots = roots
         self._hop_id = hop_id
         self._begun = False
+        self._tell = asked
         super().__init__(connection, address, None)  # type: ignore[arg-type]  # it needs no server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base's name
@@ -58,6 +66,7 @@ class Answering(BaseHTTPRequestHandler):
             body = self._body()
             verb = self._verb()
             grant = self._grant()
+            self._tell()
             with self._roots.tree(grant.serve.path, writing=grant.serve.removing) as tree, self._patiently():
                 verb(grant, tree, asked.parsed(body))
         except Refusal as refusal:

@@ -1,8 +1,9 @@
-"""The destination's side of the lane: dials the source, asks, and believes nothing it is told unseen."""
+"""The destination's side of a connection, whoever dialled: asks, and believes nothing it is told unseen."""
 
 import http.client
 import io
 import json
+import select
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -10,19 +11,14 @@ from contextlib import contextmanager, suppress
 
 from pydantic import ValidationError
 
-from agent.config import split_endpoint
 from agent.digests import CHUNK, DIGEST_SIZE, file_digest, ranges_of
 from agent.errors import HopError, shown
 from agent.lane import wire
-from agent.lane.grants import client_context
-from agent.lane.identity import Identity
+from agent.lane.dialling import in_words
 from agent.listing import Entry, Meant
 from agent.movers.source import FileError, LostError, Packed, Sink, changed
 from events.base import Problem
-from events.commands import DirectRoute
 
-DIAL_WITHIN = 5.0
-"""Seconds for each address: the connection and the handshake."""
 SILENT_FOR = 120.0
 """Seconds that the source may be silent; it may have a slow disk."""
 
@@ -31,66 +27,44 @@ _NOT_SERVED = 401
 _NOT_SO = {404, 409}
 
 
-class Dialer:
-    """Finds the source at one of its addresses. Safe from any thread."""
-
-    def __init__(self, identity: Identity, route: DirectRoute, hop_id: str) -> None:
-        """HopError if the source's certificate cannot be read."""
-        self._hop_id = hop_id
-        self._endpoints = list(route.endpoints)
-        try:
-            self._certificate = ssl.PEM_cert_to_DER_cert(route.source.certificate)
-            self._context = client_context(identity, route.source.certificate)
-        except (ValueError, ssl.SSLError) as error:
-            raise HopError(_no_certificate(route.source.agent_id)) from error
-
-    def dial(self) -> tuple[ssl.SSLSocket, str]:
-        """A connection to the source itself, and the address at which it was found; LostError names what
-        each address answered."""
-        answers = []
-        for endpoint in list(self._endpoints):
-            try:
-                connection = self._connect(endpoint)
-            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-                answers.append(f"{endpoint}: {_in_words(error)}")
-            else:
-                self._prefer(endpoint)
-                return connection, endpoint
-        raise LostError("; ".join(answers) or "it has told no address")
-
-    def _connect(self, endpoint: str) -> ssl.SSLSocket:
-        plain = socket.create_connection(split_endpoint(endpoint), DIAL_WITHIN)
-        try:
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            secured = self._context.wrap_socket(plain, server_hostname=self._hop_id)
-        except BaseException:
-            plain.close()
-            raise
-        if secured.getpeercert(binary_form=True) != self._certificate:
-            secured.close()
-            raise ssl.SSLError("another agent answers there")
-        secured.settimeout(SILENT_FOR)
-        return secured
-
-    def _prefer(self, endpoint: str) -> None:
-        self._endpoints.sort(key=lambda one: one != endpoint)
-
-
 class Conversation:
     """HTTP on one connection, one request after the other."""
 
     def __init__(
         self, connection: ssl.SSLSocket, endpoint: str, hop_id: str, token: str, piece: int = CHUNK
     ) -> None:
-        """`piece`: bytes of a range that are handed on at once."""
+        """`endpoint`: the address that was dialled. `piece`: bytes of a range that are handed on at once."""
+        connection.settimeout(SILENT_FOR)
         self._piece = piece
         self._socket = connection
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._http = http.client.HTTPConnection(endpoint)
         self._http.auto_open = 0  # it would dial again by itself, without TLS
         self._http.sock = connection
         self._hop_id = hop_id
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def greet(self, within: float) -> None:
+        """Make sure that the source is there and serves this hop to us, by asking for no files at all, which
+        every version understands. OSError, LostError or HopError, also when that takes longer."""
+        self._socket.settimeout(within)
+        try:
+            answer = self._request("pack", wire.pack_request(()))
+        except http.client.HTTPException as error:
+            raise LostError(in_words(error)) from error
+        if answer.status == _NOT_SERVED:
+            raise LostError(self._problem(answer).message)
+        if answer.status != http.HTTPStatus.OK:
+            raise HopError(self._problem(answer))
+        answer.read()
+        self._socket.settimeout(SILENT_FOR)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Is it good for another question? A source that has hung up, or talks unasked, is not."""
+        watch = select.poll()
+        watch.register(self._socket, select.POLLIN)
+        return not watch.poll(0)
 
     def manifest(self, meant: Meant) -> Iterator[Entry]:
         """HopError if the source has nothing to begin with; LostError before the end."""
@@ -104,7 +78,7 @@ class Conversation:
                 if fields[:1] == [wire.END]:
                     return _must_agree(fields, count)
                 yield wire.read_entry(fields)
-            raise LostError(f"{self._endpoint} ended its listing early")
+            raise LostError(f"{self.endpoint} ended its listing early")
 
     def range(self, entry: Entry, start: int, length: int, sink: Sink) -> bytes:
         """The digest that the source says the bytes have. LostError, FileError."""
@@ -116,12 +90,12 @@ class Conversation:
             while length:
                 count = answer.readinto(buffer[:length])
                 if not count:
-                    raise LostError(f"{self._endpoint} ended in the middle of a range")
+                    raise LostError(f"{self.endpoint} ended in the middle of a range")
                 sink(buffer[:count])
                 length -= count
             digest = answer.read()
         if len(digest) != DIGEST_SIZE:
-            raise LostError(f"{self._endpoint} ended a range without its digest")
+            raise LostError(f"{self.endpoint} ended a range without its digest")
         return digest
 
     def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
@@ -143,7 +117,7 @@ class Conversation:
                 count = len(ranges_of(entry.size))
                 told = answer.read(count * DIGEST_SIZE + 1)
                 if len(told) != count * DIGEST_SIZE + 1:
-                    raise LostError(f"{self._endpoint} ended in the middle of a file's digests")
+                    raise LostError(f"{self.endpoint} ended in the middle of a file's digests")
                 yield _checked(entry, told)
 
     def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
@@ -153,7 +127,7 @@ class Conversation:
                 raise HopError(self._problem(answer))
             states = answer.read(len(gone) + 1)
         if len(states) != len(gone):
-            raise LostError(f"{self._endpoint} did not tell what became of each file")
+            raise LostError(f"{self.endpoint} did not tell what became of each file")
         for entry, state in zip(gone, states, strict=True):
             yield None if bytes([state]) == wire.OK else _kept(bytes([state]), entry)
 
@@ -170,11 +144,14 @@ class Conversation:
     def _ask(self, verb: str, body: dict[str, object]) -> http.client.HTTPResponse:
         return self._ask_raw(verb, wire.dump(body))
 
-    def _ask_raw(self, verb: str, body: bytes) -> http.client.HTTPResponse:
+    def _request(self, verb: str, body: bytes) -> http.client.HTTPResponse:
         self._http.request("POST", f"/hops/{self._hop_id}/{verb}", body, self._headers)
-        answer = self._http.getresponse()
+        return self._http.getresponse()
+
+    def _ask_raw(self, verb: str, body: bytes) -> http.client.HTTPResponse:
+        answer = self._request(verb, body)
         if answer.status == _NOT_SERVED:
-            raise LostError(f"{self._endpoint}: {self._problem(answer).message}")
+            raise LostError(f"{self.endpoint}: {self._problem(answer).message}")
         return answer
 
     def _must_be_ok(self, answer: http.client.HTTPResponse, entry: Entry) -> None:
@@ -183,13 +160,13 @@ class Conversation:
         if answer.status != http.HTTPStatus.OK:
             raise HopError(self._problem(answer))
         if entry.size and not answer.length:
-            raise LostError(f"{self._endpoint} does not say how long a range is")
+            raise LostError(f"{self.endpoint} does not say how long a range is")
 
     def _problem(self, answer: http.client.HTTPResponse) -> Problem:
         try:
             return Problem.model_validate_json(answer.read())
         except ValidationError:
-            return _strange(self._endpoint, f"HTTP status {answer.status}")
+            return _strange(self.endpoint, f"HTTP status {answer.status}")
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -197,9 +174,9 @@ class Conversation:
         try:
             yield
         except wire.Misbehaviour as error:
-            raise HopError(_strange(self._endpoint, str(error))) from error
+            raise HopError(_strange(self.endpoint, str(error))) from error
         except (OSError, http.client.HTTPException) as error:
-            raise LostError(f"{self._endpoint}: {_in_words(error)}") from error
+            raise LostError(f"{self.endpoint}: {in_words(error)}") from error
 
 
 def _parsed(line: bytes) -> list[object]:
@@ -262,26 +239,9 @@ def _not_packed(state: bytes, entry: Entry) -> Problem:
     return Problem(code=code, message=f"{name} {words}.", advice=advice, path=name)
 
 
-def _in_words(error: Exception) -> str:
-    """`connection refused`, `certificate verify failed`, without numbers."""
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.lower().replace("_", " ")
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-
-
 def _strange(endpoint: str, what: str) -> Problem:
     return Problem(
         code="source-misbehaved",
         message=f"The agent at {endpoint} said what no agent should: {what}.",
         advice="See that both agents have the same version, and look into the source's log.",
-    )
-
-
-def _no_certificate(agent_id: str) -> Problem:
-    return Problem(
-        code="peer-certificate",
-        message=f"The lane certificate of {agent_id} cannot be read.",
-        advice="Register that agent again.",
     )

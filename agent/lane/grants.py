@@ -1,19 +1,20 @@
-"""Who may read what, and for how long: the hops that this agent serves now.
+"""Who may read what, and for how long: the hops that this agent serves now. And those it waits for: a hop's
+source may dial, too.
 
 Whoever dials names its hop in the TLS handshake (SNI), and is let in by that hop's peer certificate and no
-other. A hop that is not served gets no further than its name.
+other. A hop that is neither served nor awaited gets no further than its name.
 """
 
-import hashlib
 import hmac
 import ssl
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from agent.lane.awaiting import Awaited, hashed
 from agent.lane.identity import Identity
 from events.base import Problem
-from events.commands import Serve
+from events.commands import Peer, Serve
 
 
 @dataclass(frozen=True)
@@ -35,31 +36,45 @@ class Grant:
         return right and certificate == self.certificate and datetime.now(UTC) < self.serve.until
 
 
-def hashed(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
-
-
 class Grants:
-    """All grants, and the TLS context that lets in only the peers they name. Used by any thread."""
+    """All grants, what is awaited, and the TLS context that lets in only the peers they name. Used by any
+    thread."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self._lock = threading.Lock()
         self._by_hop: dict[str, Grant] = {}
+        self._awaited: dict[str, Awaited] = {}
         self.context = _context(ssl.PROTOCOL_TLS_SERVER, identity, None)
         """For every connection: trusts nobody, until it hears which hop it is for."""
         self.context.sni_callback = self._choose
 
     def add(self, serve: Serve, token: str) -> None:
         """ValueError if the peer's certificate cannot be read."""
-        certificate = ssl.PEM_cert_to_DER_cert(serve.peer.certificate)
-        context = _context(ssl.PROTOCOL_TLS_SERVER, self._identity, None)
-        try:
-            context.load_verify_locations(cadata=serve.peer.certificate)
-        except ssl.SSLError as error:
-            raise ValueError("the peer's certificate is none") from error
+        certificate, context = self._trusting(serve.peer)
         with self._lock:
             self._by_hop[serve.hop_id] = Grant(serve, hashed(token), certificate, context)
+
+    def expect(self, hop_id: str, source: Peer, token: str) -> Awaited:
+        """Let a hop's source in, until what is returned is closed. ValueError as above."""
+        certificate, context = self._trusting(source)
+        with self._lock:
+            awaited = Awaited(hop_id, token, certificate, context, self._expect_no_more)
+            self._awaited[hop_id] = awaited
+        return awaited
+
+    def _expect_no_more(self, awaited: Awaited) -> None:
+        with self._lock:
+            if self._awaited.get(awaited.hop_id) is awaited:
+                del self._awaited[awaited.hop_id]
+
+    def _trusting(self, peer: Peer) -> tuple[bytes, ssl.SSLContext]:
+        """The peer's certificate, DER, and a context that trusts no other; ValueError."""
+        certificate = ssl.PEM_cert_to_DER_cert(peer.certificate)
+        try:
+            return certificate, _context(ssl.PROTOCOL_TLS_SERVER, self._identity, peer.certificate)
+        except ssl.SSLError as error:
+            raise ValueError("the peer's certificate is none") from error
 
     def remove(self, hop_id: str) -> None:
         with self._lock:
@@ -78,13 +93,19 @@ class Grants:
         with self._lock:
             return next((hop for hop, grant in self._by_hop.items() if grant.context is context), None)
 
+    def awaited_by(self, context: ssl.SSLContext) -> Awaited | None:
+        """The same for a hop that is awaited."""
+        with self._lock:
+            return next((one for one in self._awaited.values() if one.context is context), None)
+
     def _choose(
         self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _context: ssl.SSLContext
     ) -> int | None:
-        grant = self.get(name or "")
-        if grant is None:
+        with self._lock:
+            found = self._by_hop.get(name or "") or self._awaited.get(name or "")
+        if found is None:
             return ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
-        connection.context = grant.context
+        connection.context = found.context
         return None
 
 

@@ -35,7 +35,7 @@ class Listener(ThreadingMixIn, TCPServer):
     request_queue_size = 128
 
     def __init__(self, listen: tuple[str, int], context: ssl.SSLContext, converse: Converse) -> None:
-        """`converse` is called, on the connection's thread, with who has shaken hands."""
+        """`converse` is called, on the connection's thread, with who has shaken hands, and closes it."""
         self._context = context
         self._converse = converse
         self._hands = threading.BoundedSemaphore(HANDSHAKES)
@@ -86,8 +86,7 @@ class Listener(ThreadingMixIn, TCPServer):
             return
         finally:
             self._hands.release()
-        with secured:
-            self._converse(secured, client_address)
+        self._converse(secured, client_address)
 
     def _shake_hands(self, request: socket.socket) -> ssl.SSLSocket:
         request.settimeout(HANDSHAKE_WITHIN)

@@ -1,20 +1,25 @@
-"""The source's side of the lane: lets in the peers it serves now, and reads to them what it was told to."""
+"""This agent's end of every lane: lets in the peers that it serves now, or waits for; dials those it serves,
+too, and reads to them what it was told to.
+"""
 
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from agent.errors import HopError
 from agent.lane.answering import Answering
+from agent.lane.awaiting import Awaited, Welcome
+from agent.lane.calling import Caller
+from agent.lane.dialling import Dialler, no_certificate
 from agent.lane.grants import Grants
 from agent.lane.identity import Identity
 from agent.lane.listener import Listener
+from agent.lane.routes import Met, Routes
 from agent.roots import Roots
-from events.base import Problem
-from events.commands import Serve
+from events.commands import Peer, Serve
 
 CONNECTIONS = 64
 """Of one hop at most."""
@@ -23,11 +28,18 @@ CONNECTIONS = 64
 class LaneServer:
     """Listens on one port for everyone."""
 
-    def __init__(self, identity: Identity, roots: Roots, listen: tuple[str, int]) -> None:
+    def __init__(
+        self, identity: Identity, roots: Roots, listen: tuple[str, int], routes: Routes | None = None
+    ) -> None:
+        """`routes` is what was remembered of earlier hops."""
+        self._identity = identity
         self._roots = roots
         self._listen = listen
+        self.routes = routes or Routes()
         self.grants = Grants(identity)
         self._live: dict[str, set[socket.socket]] = {}
+        self._unreached: Callable[[Serve, str], None] = _tell_nobody
+        self._callers: dict[str, Caller] = {}
         self._lock = threading.Lock()
         self._server: Listener | None = None
 
@@ -37,11 +49,13 @@ class LaneServer:
         self._server.start()
 
     def stop(self) -> None:
-        """Nobody is let in any more, and who is connected is cut off."""
+        """Nobody is let in or dialled any more, and who is connected is cut off."""
         if self._server:
             self._server.stop()
         self.grants.clear()
         with self._lock:
+            for caller in self._callers.values():
+                caller.stop()
             for connections in self._live.values():
                 _hang_up(connections)
 
@@ -51,25 +65,96 @@ class LaneServer:
         return int(self._server.server_address[1]) if self._server else self._listen[1]
 
     def allow(self, serve: Serve, token: str) -> None:
-        """Let the peer read. HopError if the path is outside the roots, or the peer's certificate is none."""
+        """Let the peer read, and dial it until it comes. HopError if the path is outside the roots, or the
+        peer's certificate is none."""
         self._roots.tree(serve.path, writing=serve.removing).close()
         try:
             self.grants.add(serve, token)
         except ValueError as error:
-            raise HopError(_no_certificate(serve)) from error
+            raise HopError(no_certificate(serve.peer.agent_id)) from error
+        self._replace_caller(serve.hop_id, self._caller(serve, token) if serve.endpoints else None)
+
+    def tell(self, unreached: Callable[[Serve, str], None]) -> None:
+        """From now on say, on any thread, which hop's peer could not be dialled, and what its addresses
+        answered."""
+        self._unreached = unreached
 
     def revoke(self, hop_id: str) -> None:
         """No longer; who is connected is cut off."""
         self.grants.remove(hop_id)
+        self._replace_caller(hop_id, None)
         with self._lock:
             _hang_up(self._live.get(hop_id, ()))
 
+    def expect(self, hop_id: str, source: Peer, token: str) -> Awaited:
+        """Let the source of a hop in that arrives here, until what is returned is closed. HopError if its
+        certificate is none."""
+        try:
+            return self.grants.expect(hop_id, source, token)
+        except ValueError as error:
+            raise HopError(no_certificate(source.agent_id)) from error
+
+    def _caller(self, serve: Serve, token: str) -> Caller:
+        def converse(connection: ssl.SSLSocket, endpoint: str, asked: Callable[[], None]) -> None:
+            with self._remembered(serve.hop_id, connection):
+                Answering(self.grants, self._roots, serve.hop_id, connection, (endpoint, 0), asked)
+
+        dialler = Dialler(self._identity, serve.peer, serve.hop_id)
+        return Caller(dialler, serve, token, self.routes, converse, self._unreached)
+
+    def _replace_caller(self, hop_id: str, caller: Caller | None) -> None:
+        with self._lock:
+            if old := self._callers.pop(hop_id, None):
+                old.stop()
+            if caller:
+                self._callers[hop_id] = caller
+                caller.start()
+
     def _converse(self, connection: ssl.SSLSocket, address: Any) -> None:
-        """Until the peer has nothing more to ask."""
-        hop_id = self.grants.hop_of(connection.context)
-        if hop_id:
+        """Until the peer has nothing more to ask; or until it is known that it wants to be asked."""
+        try:
+            if awaited := self.grants.awaited_by(connection.context):
+                self._welcome(awaited, connection, address)
+            else:
+                self._serve(connection, address)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _welcome(self, awaited: Awaited, connection: ssl.SSLSocket, address: Any) -> None:
+        parked = Welcome(awaited, connection, address).parked
+        if parked:
+            awaited.park(parked)
+        else:
+            connection.close()
+
+    def _serve(self, connection: ssl.SSLSocket, address: Any) -> None:
+        with connection:
+            if hop_id := self.grants.hop_of(connection.context):
+                self._answer(hop_id, connection, address)
+
+    def _answer(self, hop_id: str, connection: ssl.SSLSocket, address: Any) -> None:
+        """The peer has dialled: from its first question on it needs nobody to dial it."""
+        came: list[Caller] = []
+
+        def asked() -> None:
+            with self._lock:
+                caller = self._callers.get(hop_id)
+            if caller and caller not in came:
+                came.append(caller)
+                caller.came()
+                self._remember(hop_id)
+
+        try:
             with self._remembered(hop_id, connection):
-                Answering(self.grants, self._roots, hop_id, connection, address)
+                Answering(self.grants, self._roots, hop_id, connection, address, asked)
+        finally:
+            for caller in came:
+                caller.went()
+
+    def _remember(self, hop_id: str) -> None:
+        if grant := self.grants.get(hop_id):
+            self.routes.remember(grant.serve.peer.agent_id, Met(dialled=False))
 
     @contextmanager
     def _remembered(self, hop_id: str, connection: socket.socket) -> Iterator[None]:
@@ -90,17 +175,13 @@ class LaneServer:
                     del self._live[hop_id]
 
 
+def _tell_nobody(_serve: Serve, _answers: str) -> None:
+    """Until somebody wants to know."""
+
+
 def _hang_up(connections: Iterable[socket.socket]) -> None:
     """Not with the TLS socket's own `shutdown`: it drops TLS first, and a thread that is sending would go on
     in the clear."""
     for connection in connections:
         with suppress(OSError):
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
-
-
-def _no_certificate(serve: Serve) -> Problem:
-    return Problem(
-        code="peer-certificate",
-        message=f"The lane certificate of {serve.peer.agent_id} cannot be read.",
-        advice="Register that agent again.",
-    )

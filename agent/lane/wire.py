@@ -9,6 +9,10 @@ POST /hops/HOP/digests   {"files": [[path, size, mtime_ns]]} → for each: its r
 POST /hops/HOP/remove    {"gone": [[kind, path, size,
                                     mtime_ns]]}              → for each: its state; only a hop that moves may
 
+Whoever dialled, the destination asks. A source that dialled says first, showing the same token:
+
+POST /hops/HOP/turn      {"dialled"}, Upgrade: crosshaul-lane → 101; from then on it is asked
+
 What is refused is said as problem details. Paths are JSON with only ASCII in it, so that names which are not
 UTF-8 (as Python's surrogates) come through unharmed.
 """
@@ -34,6 +38,9 @@ MAX_LINE = MIB
 OK, CHANGED, MISSING, UNREADABLE = b"\0", b"\1", b"\2", b"\3"
 """What became of a file."""
 HEAD_SIZE = 1 + DIGEST_SIZE
+
+TURN = "turn"
+UPGRADE = "crosshaul-lane"
 
 END = "end"
 LARGEST = 2**63 - 1

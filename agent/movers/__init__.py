@@ -1,9 +1,12 @@
 """Who carries out a hop: chosen by its route."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from agent.lane.identity import Identity
 from agent.movers.base import Host, Mover
+from agent.movers.limiter import piece_of
 from agent.movers.pull import Pull
 from agent.movers.source import LocalSource, Source
 from agent.roots import Roots, Tree
@@ -11,33 +14,57 @@ from events.commands import DirectRoute, LocalRoute, Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.views import CredentialsView
 
+if TYPE_CHECKING:
+    from agent.lane.server import LaneServer
+
 Credentials = Callable[[str], CredentialsView]
 """S3 credentials by hop id."""
 
 
-def mover_for(order: Move, *, host: Host, identity: Identity, credentials: Credentials) -> Mover:
-    """What is needed for other routes is loaded when the first such hop comes: an idle agent stays small."""
+def mover_for(
+    order: Move, *, host: Host, identity: Identity, credentials: Credentials, lane: "LaneServer | None" = None
+) -> Mover:
+    """What is needed for other routes is loaded when the first such hop comes: an idle agent stays small.
+    Without this agent's `lane` no source can dial it."""
     if isinstance(order.destination, S3Location):
         from agent.movers.s3_push import S3Push
 
         return S3Push(host, credentials)
-    return Pull(host, lambda: _source(order, host.roots, identity, credentials))
+    return Pull(host, lambda: _source(order, host.roots, identity, credentials, lane))
 
 
-def _source(order: Move, roots: Roots, identity: Identity, credentials: Credentials) -> Source:
+def _source(
+    order: Move, roots: Roots, identity: Identity, credentials: Credentials, lane: "LaneServer | None"
+) -> Source:
     match order.route:
         case DirectRoute():
-            from agent.lane.client import Dialer
-            from agent.movers.lane import LaneSource
-
-            dialer = Dialer(identity, order.route, order.hop_id)
-            return LaneSource(dialer, order.hop_id, order.route.hop_token, order.options)
+            return _lane_source(order, order.route, identity, lane)
         case S3Route():
             from agent.movers.s3_pull import S3Source
 
             return S3Source(order, credentials)
         case LocalRoute():
             return LocalSource(lambda: _local_tree(order, roots))
+
+
+def _lane_source(order: Move, route: DirectRoute, identity: Identity, lane: "LaneServer | None") -> Source:
+    from agent.lane.client import Conversation
+    from agent.lane.dialling import Dialler
+    from agent.lane.meeting import Meeting
+    from agent.lane.routes import Routes
+    from agent.movers.lane import LaneSource
+
+    if not isinstance(order.destination, AgentLocation):
+        raise TypeError(f"{order.hop_id} does not arrive at an agent")
+    here = order.destination.agent_id
+    dialler = Dialler(identity, route.source, order.hop_id)
+    awaited = None
+    if lane and route.own_endpoints:
+        awaited = lane.expect(order.hop_id, route.source, route.hop_token)
+    piece = piece_of(order.options)
+    converse = partial(Conversation, hop_id=order.hop_id, token=route.hop_token, piece=piece)
+    routes = lane.routes if lane else Routes()
+    return LaneSource(order, route, Meeting(dialler, route, awaited, routes, converse), here)
 
 
 def _local_tree(order: Move, roots: Roots) -> Tree:

@@ -18,7 +18,7 @@ from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move
 from events.filters import Filters
-from events.progress import Progress
+from events.progress import Progress, Way
 from events.reports import Preview
 
 WINDOW = 5.0
@@ -173,8 +173,8 @@ class Tally:
 class Watcher(Protocol):
     """Is told what becomes of the attempt; on any thread."""
 
-    def started(self, via: str) -> None:
-        """The way stands: `direct, dialled 10.0.0.2:4460`."""
+    def started(self, way: Way) -> None:
+        """The way stands."""
 
     def waiting(self, problem: Problem) -> None:
         """Nothing moves until the destination has room again; then the way stands anew."""

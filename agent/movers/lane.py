@@ -3,14 +3,17 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from agent.lane import wire
-from agent.lane.client import Conversation, Dialer
+from agent.lane.client import Conversation
+from agent.lane.meeting import Meeting, unreachable
 from agent.listing import Entry, Meant
 from agent.movers import crew
-from agent.movers.limiter import piece_of
-from events.options import Options
+from agent.movers.source import LostError
+from events.base import AgentId
+from events.commands import DirectRoute, Move
+from events.progress import Way
 
 
 class LaneSource:
@@ -19,38 +22,73 @@ class LaneSource:
     most_streams = crew.MOST
     pack_files = wire.PACK_FILES
 
-    def __init__(self, dialer: Dialer, hop_id: str, token: str, options: Options) -> None:
-        self._piece = piece_of(options)
-        self._dialer = dialer
-        self._hop_id = hop_id
-        self._token = token
+    def __init__(self, order: Move, route: DirectRoute, meeting: Meeting, here: AgentId) -> None:
+        """`here`: this agent."""
+        self._agent = here
+        self._source = str(order.source)
+        self._route = route
+        self._meeting = meeting
         self.streams = max(2, min(8, os.cpu_count() or 1))
         self._lock = threading.Lock()
+        self._kept: list[Conversation] = []
+        """Connections that nobody uses just now."""
         self._listing: set[Conversation] = set()
+        self._was_here = False
 
-    def connect(self) -> str:
-        connection, endpoint = self._dialer.dial()
-        connection.close()
-        return f"direct, dialled {endpoint}"
+    def connect(self) -> Way:
+        """The first time, a source that cannot be reached ends the attempt, so that people see why. Later it
+        was there a moment ago, and is waited for."""
+        self._forget()
+        try:
+            conversation, met = self._meeting.meet()
+        except LostError as lost:
+            if self._was_here:
+                raise
+            raise unreachable(self._source, self._route, lost) from lost
+        self._was_here = True
+        self._keep(conversation)
+        dialler = self._agent if met.dialled else self._route.source.agent_id
+        return Way(kind="direct", dialled_by=dialler, address=met.address)
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
-        with closing(self._conversation()) as conversation, self._interruptible(conversation):
-            yield from conversation.manifest(meant)
+        conversation = self.reader()
+        try:
+            with self._interruptible(conversation):
+                yield from conversation.manifest(meant)
+        except BaseException:
+            conversation.close()
+            raise
+        self._keep(conversation)
 
     def reader(self) -> Conversation:
-        return self._conversation()
+        """One that is kept, or another."""
+        while conversation := self._taken():
+            if conversation.is_quiet:
+                return conversation
+            conversation.close()
+        return self._meeting.another()
 
     def interrupt(self) -> None:
+        self._meeting.interrupt()
         with self._lock:
             for conversation in self._listing:
                 conversation.interrupt()
 
     def close(self) -> None:
-        """Each connection belongs to whoever opened it."""
+        self._forget()
+        self._meeting.close()
 
-    def _conversation(self) -> Conversation:
-        connection, endpoint = self._dialer.dial()
-        return Conversation(connection, endpoint, self._hop_id, self._token, self._piece)
+    def _keep(self, conversation: Conversation) -> None:
+        with self._lock:
+            self._kept.append(conversation)
+
+    def _taken(self) -> Conversation | None:
+        with self._lock:
+            return self._kept.pop() if self._kept else None
+
+    def _forget(self) -> None:
+        while conversation := self._taken():
+            conversation.close()
 
     @contextmanager
     def _interruptible(self, conversation: Conversation) -> Iterator[None]:

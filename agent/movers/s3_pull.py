@@ -31,6 +31,7 @@ from agent.movers.source import FileError, LostError, Packed, Sink, changed
 from events.base import Problem
 from events.commands import Move
 from events.locations import S3Location, stands_for_contents
+from events.progress import Way
 
 STREAMS = 8
 """S3 answers slowly and to many at once."""
@@ -59,12 +60,12 @@ class S3Source:
         self._lock = threading.Lock()
         self._serving: subprocess.Popen[bytes] | None = None
 
-    def connect(self) -> str:
+    def connect(self) -> Way:
         self._rclone.check()
         with self._lock:
             if self._serving is None or self._serving.poll() is not None:
                 self._serve()
-        return "s3"
+        return Way(kind="s3")
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
         if not stands_for_contents(self._place) and (one := self._object()):

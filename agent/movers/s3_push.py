@@ -28,6 +28,7 @@ from agent.roots import Tree
 from events.base import Problem
 from events.commands import Move
 from events.locations import AgentLocation, S3Location, base_name
+from events.progress import Way
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class _Upload:
             if self._stopped.is_set():
                 raise StoppedError
             self._check(self._rclone)
-            self._watcher.started("s3")
+            self._watcher.started(Way(kind="s3"))
             process = self._rclone.start(
                 "copy",
                 "shelf:",

@@ -11,6 +11,7 @@ from agent.lane import wire
 from agent.listing import Entry, Meant, entries, open_source, remove_source
 from agent.roots import Tree
 from events.base import Problem
+from events.progress import Way
 
 Sink = Callable[[memoryview], None]
 """Takes the next bytes; raises no OSError, which would be taken for the source's."""
@@ -73,8 +74,8 @@ class Source(Protocol):
     pack_files: int
     """How many small files are well asked for at once."""
 
-    def connect(self) -> str:
-        """Make sure that it is there; how, in words for people. LostError, HopError."""
+    def connect(self) -> Way:
+        """Make sure that it is there; which way. LostError, HopError."""
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
         """What there is. HopError if there is nothing to begin with; LostError before its end."""
@@ -105,9 +106,9 @@ class LocalSource:
         self._tree = tree
         self.streams = self.most_streams = min(4, os.cpu_count() or 1)
 
-    def connect(self) -> str:
+    def connect(self) -> Way:
         self._tree().close()
-        return "local"
+        return Way(kind="local")
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
         with self._tree() as tree:

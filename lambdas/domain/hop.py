@@ -11,7 +11,7 @@ from typing import Literal
 
 from events.base import AgentId, Problem
 from events.locations import AgentLocation, Location
-from events.progress import Progress
+from events.progress import Progress, Way
 from events.reports import Preview
 from events.states import HopState
 
@@ -81,6 +81,7 @@ class Hop:
     """The agent's clock in its last report."""
 
     via: str | None = None
+    way: Way | None = None
     progress: Progress = NOTHING_YET
     problem: Problem | None = None
     failures: tuple[Problem, ...] = ()

@@ -7,6 +7,8 @@ from typing import Literal
 from events.base import AgentId, Problem
 from events.progress import Progress
 from events.reports import (
+    DESTINATION_UNREACHABLE,
+    SOURCE_UNREACHABLE,
     AboutHop,
     Cancelled,
     Checkpoint,
@@ -38,7 +40,7 @@ def _taken(hop: Hop, report: AboutHop, now: datetime) -> Hop:
     """The hop after a report that counts."""
     match report:
         case Started():
-            return _at_work(replace(hop, via=report.via), S.RUNNING, now)
+            return _at_work(replace(hop, via=report.via, way=report.way), S.RUNNING, now)
         case Checkpoint():
             return _at_work(hop, S.VERIFYING if hop.state == S.VERIFYING else S.RUNNING, now)
         case Verifying():
@@ -92,7 +94,10 @@ def _succeeded(hop: Hop, report: Succeeded, now: datetime) -> Hop:
 
 def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:
     told = replace(
-        hop, problem=report.problem, failures=report.failures, failures_total=report.failures_total
+        hop,
+        problem=_of_both_sides(report.problem, hop.problem),
+        failures=report.failures,
+        failures_total=report.failures_total,
     )
     if not report.problem.retryable:
         return moved(told, S.FAILED, now)
@@ -102,9 +107,26 @@ def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:
 def declined(hop: Hop, problem: Problem, by: AgentId) -> Hop:
     """The hop after one of its agents did not obey a command for it (its clock is wrong, say).
 
-    It is offered again when its lease runs out; until then, people can read why nothing happens.
+    It is offered again when its lease runs out; until then, people can read why nothing happens. That the
+    source could not dial is of use after the destination has said the same, too.
     """
-    return replace(hop, problem=problem) if hop.state == S.OFFERED and by in hop.agents else hop
+    if by not in hop.agents:
+        return hop
+    if hop.state == S.OFFERED:
+        return replace(hop, problem=problem)
+    if hop.state == S.QUEUED and hop.problem:
+        return replace(hop, problem=_of_both_sides(hop.problem, problem))
+    return hop
+
+
+def _of_both_sides(problem: Problem, other: Problem | None) -> Problem:
+    """The destination's problem, with what the source met when neither could dial the other."""
+    codes = (problem.code, other.code if other else None)
+    if other is None or codes != (SOURCE_UNREACHABLE, DESTINATION_UNREACHABLE):
+        return problem
+    if other.message in problem.message:
+        return problem
+    return problem.model_copy(update={"message": f"{problem.message} {other.message}"})
 
 
 def lost(hop: Hop, hello_at: datetime, now: datetime) -> Hop:

@@ -17,7 +17,7 @@ from pynamodb.models import Model
 from events.base import Problem
 from events.locations import Location
 from events.options import Options
-from events.progress import Progress
+from events.progress import Progress, Way
 from events.reports import Preview
 from events.views import Moment
 from lambdas.store.base import JsonOf
@@ -172,6 +172,7 @@ class HopRow(Model):
     high_water = NumberAttribute()
     reported_at = UTCDateTimeAttribute(null=True)
     via = UnicodeAttribute(null=True)
+    way: JsonOf[Way] = JsonOf(Way, null=True)
     progress: JsonOf[Progress] = JsonOf(Progress)
     problem: JsonOf[Problem] = JsonOf(Problem, null=True)
     failures: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...])

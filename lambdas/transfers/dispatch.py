@@ -95,6 +95,7 @@ class Dispatch:
         return DirectRoute(
             source=_peer(source),
             endpoints=source.endpoints,
+            own_endpoints=agents[hop.carrier].endpoints,
             hop_token=self._serve(hop, hop.source, agents[hop.carrier], transfer.options),
         )
 
@@ -106,6 +107,7 @@ class Dispatch:
             attempt=hop.attempt,
             path=source.path,
             peer=_peer(peer),
+            endpoints=peer.endpoints,
             until=self._clock() + SERVING,
             removing=options.move and not options.dry_run,
         )

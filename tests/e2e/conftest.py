@@ -1,13 +1,15 @@
 """One world for all end-to-end tests: embedded cloud, deployed control plane, three agents, real files."""
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local.deploy import create_user
-from infra.local.servers import RunningAgent, Server
+from infra.local.servers import RunningAgent, Server, free_port
 from infra.local.world import World, until, world
 from tests.e2e.api import Api
 
@@ -43,6 +45,22 @@ class Fleet:
     def stop(self, name: str) -> None:
         self.agent(name).stop()
         until(f"{name} to be offline", lambda: self.status(name) == "offline")
+
+    @contextmanager
+    def walled(self, name: str) -> Iterator[None]:
+        """Nobody can dial this agent: it tells an address at which nothing answers."""
+        config = self.servers[name].config
+        plain = config.read_text()
+        self.stop(name)
+        told = re.sub(r"advertise = .*", f'advertise = ["127.0.0.1:{free_port()}"]', plain)
+        config.write_text(told)
+        try:
+            self.start(name)
+            yield
+        finally:
+            self.agent(name).stop()
+            config.write_text(plain)
+            self.start(name)
 
     def ensure(self) -> None:
         """All three run, whatever the test before did."""

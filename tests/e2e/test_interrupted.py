@@ -86,6 +86,46 @@ def test_an_agent_killed_in_the_middle_goes_on_when_it_is_back(fleet: Fleet, vic
     assert leftovers(destination) == []
 
 
+@pytest.mark.parametrize("victim", ["server-c", "server-b"])
+def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: Fleet, victim: str) -> None:
+    name = f"walled-{victim}"
+    source = big_file(fleet, name)
+    with fleet.walled("server-b"):
+        moving = fleet.copy(f"server-b:/data/{name}/", f"server-c:/archive/{name}/", bandwidth_limit=SLOW)
+        fleet.until_moving(moving, f"server-c:/archive/{name}")
+        [hop] = fleet.transfer(moving)["hops"]
+        [address] = fleet.api.get("/agents/server-c")["endpoints"]
+        assert hop["way"] == {"kind": "direct", "dialled_by": "server-b", "address": address}
+
+        fleet.agent(victim).kill()
+        fleet.start(victim)
+
+        ended = fleet.until_ended(moving, patience=180)
+    assert ended["state"] == "succeeded", ended["problem"]
+    destination = fleet.folder(f"server-c:/archive/{name}")
+    assert differences(listing(source), listing(destination)) == []
+    assert leftovers(destination) == []
+
+
+def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fleet: Fleet) -> None:
+    source = big_file(fleet, "apart", MIB)
+    with fleet.walled("server-b"):
+        with fleet.walled("server-c"):
+            moving = fleet.copy("server-b:/data/apart/", "server-c:/archive/apart/")
+            addresses = [
+                fleet.api.get(f"/agents/{name}")["endpoints"][0] for name in ("server-b", "server-c")
+            ]
+
+            def told() -> bool:
+                problem = fleet.transfer(moving)["hops"][0]["problem"] or {"message": ""}
+                return all(f"{one}: connection refused" in problem["message"] for one in addresses)
+
+            until("both sides' answers to be told", told)
+        ended = fleet.until_ended(moving, patience=180)
+    assert ended["state"] == "succeeded", ended["problem"]
+    assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []
+
+
 def test_the_control_plane_may_go_away_in_the_middle(fleet: Fleet) -> None:
     source = big_file(fleet, "cloudless")
     destination = fleet.folder("server-c:/archive/cloudless")

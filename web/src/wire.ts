@@ -687,6 +687,8 @@ export interface components {
              * @default null
              */
             via: string | null;
+            /** @default null */
+            way: components["schemas"]["Way"] | null;
         };
         /** ListingView */
         ListingView: {
@@ -1398,6 +1400,27 @@ export interface components {
             timeline: components["schemas"]["Moment"][];
             /** Transfer Id */
             transfer_id: string;
+        };
+        /**
+         * Way
+         * @description The way that a hop's bytes really go, once it stands.
+         */
+        Way: {
+            /**
+             * Address
+             * @default null
+             */
+            address: string | null;
+            /**
+             * Dialled By
+             * @default null
+             */
+            dialled_by: string | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "direct" | "relay" | "s3" | "local";
         };
     };
     responses: never;

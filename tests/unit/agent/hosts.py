@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agent.config import RootConfig
 from agent.errors import HopError
@@ -19,12 +20,19 @@ from events.base import Problem
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Serve
 from events.locations import AgentLocation
 from events.options import Options
-from events.progress import Progress
+from events.progress import Progress, Way
 from tests.fakes_line import Line
 
+Dials = Literal["destination", "source", "both", "neither"]
 TRANSFER = "abcdefghij0123456789"
 TOKEN = "the-hop's-token"
 _numbers = itertools.count()
+
+
+def closed_port() -> str:
+    """An address at which nobody answers: like one behind a firewall that says so."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 async def until(true: Callable[[], object], patience: float = 60) -> None:
@@ -42,8 +50,8 @@ class Told:
         self.verified = False
         self.waited: list[Problem] = []
 
-    def started(self, via: str) -> None:
-        self.ways.append(via)
+    def started(self, way: Way) -> None:
+        self.ways.append(str(way))
 
     def waiting(self, problem: Problem) -> None:
         self.waited.append(problem)
@@ -53,9 +61,10 @@ class Told:
 
 
 class Hosts:
-    """server-b has /data to read, server-c has /archive to write; a line lies between them."""
+    """server-b has /data to read, server-c has /archive to write; a line lies between them, by which the one
+    that `dials` reaches the other. The other way round there is one only if both do."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, dials: Dials = "destination") -> None:
         self.data, self.archive = folder / "data", folder / "archive"
         self.state = folder / "state"
         keys = folder / "b-keys", folder / "c-keys"
@@ -66,13 +75,32 @@ class Hosts:
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
         self.server = LaneServer(self.b, self.sources, ("127.0.0.1", 0))
         self.server.start()
-        self.line = Line(self.server.port)
+        self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
+        self.arriving.start()
+        self.dials = dials
+        to_c = dials == "source"
+        self.line = Line(self.arriving.port if to_c else self.server.port, counts_back=not to_c)
+        self.b_endpoints: tuple[str, ...] = (closed_port(),)
+        self.c_endpoints: tuple[str, ...] = (closed_port(),)
+        if dials in {"destination", "both"}:
+            self.b_endpoints = (self.line.endpoint,)
+        if dials == "source":
+            self.c_endpoints = (self.line.endpoint,)
+        if dials == "both":
+            self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
         self.told = Told()
         self.tally = Tally()
 
     def close(self) -> None:
         self.line.close()
         self.server.stop()
+        self.arriving.stop()
+
+    @property
+    def way(self) -> str:
+        """How a hop says that it travels."""
+        dialler = "server-b" if self.dials == "source" else "server-c"
+        return f"direct, {dialler} dialled {self.line.endpoint}"
 
     def order(self, source: str, destination: str, *, attempt: int = 1, **options: Any) -> Move:
         """A Move of a hop of its own; the source serves it."""
@@ -87,7 +115,8 @@ class Hosts:
             destination=AgentLocation(agent_id="server-c", path=destination),
             route=DirectRoute(
                 source=Peer(agent_id="server-b", certificate=self.b.certificate.read_text()),
-                endpoints=(self.line.endpoint,),
+                endpoints=self.b_endpoints,
+                own_endpoints=self.c_endpoints,
                 hop_token=TOKEN,
             ),
             options=asked,
@@ -97,6 +126,10 @@ class Hosts:
         """The source's host lets its agent write, too."""
         self.sources.reload([RootConfig(path="/data", access="rw", directory=self.data)])
 
+    def release(self, order: Move) -> None:
+        """The hop is over: its source hears of it."""
+        self.server.revoke(order.hop_id)
+
     def serve(self, hop: str, source: str, *, removing: bool = False) -> None:
         serve = Serve(
             transfer_id=TRANSFER,
@@ -104,6 +137,7 @@ class Hosts:
             attempt=1,
             path=source,
             peer=Peer(agent_id="server-c", certificate=self.c.certificate.read_text()),
+            endpoints=self.c_endpoints,
             until=datetime.now(UTC) + timedelta(hours=1),
             removing=removing,
         )
@@ -115,7 +149,13 @@ class Hosts:
 
     def mover(self, order: Move, patience: float | None = None) -> Pull:
         both = Roots([*self.roots._roots, *self.sources._roots])
-        mover = mover_for(order, host=Host(both, self.state), identity=self.c, credentials=_no_credentials)
+        mover = mover_for(
+            order,
+            host=Host(both, self.state),
+            identity=self.c,
+            credentials=_no_credentials,
+            lane=self.arriving,
+        )
         assert isinstance(mover, Pull)
         if patience is not None:
             mover._patience = patience

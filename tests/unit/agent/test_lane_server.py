@@ -598,6 +598,7 @@ async def test_a_mistake_of_ours_is_told_with_its_traceback(hosts, monkeypatch, 
 def test_stopping_ends_every_thread_of_it(hosts):
     with Talk(hosts) as talk:
         talk.ask("manifest", ALL)
+        hosts.arriving.stop()
         hosts.server.stop()
         talk.http.sock.settimeout(10)
         assert talk.http.sock.recv(1) == b""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent.digests import RANGE
 from agent.errors import HopError
-from agent.lane import identity
+from agent.lane import identity, meeting
 from agent.listing import Entry
 from agent.movers import fetching, landing, ledger, pull, spool
 from agent.movers.landing import PREFIX
@@ -23,9 +23,10 @@ from infra.local.material import MIB, differences, listing, write_random
 from tests.unit.agent.hosts import Hosts, until
 
 
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
+@pytest.fixture(params=["destination", "source"])
+def hosts(tmp_path, request):
+    """Whoever dials, all of this holds."""
+    hosts = Hosts(tmp_path, dials=request.param)
     yield hosts
     hosts.close()
 
@@ -64,7 +65,7 @@ class TestATree:
         assert progress.bytes_done == progress.bytes_total
         files = sum(kind != "directory" for kind in sent.values())
         assert progress.files_done == progress.files_total == files
-        assert hosts.told.ways == [f"direct, dialled {hosts.line.endpoint}"]
+        assert hosts.told.ways == [hosts.way]
         again = await hosts.move(hosts.local("/data/tree/", "/archive/elsewhere/"))
         assert again.digest == outcome.digest
         assert list((hosts.state / "hops").iterdir()) == []
@@ -122,11 +123,15 @@ class TestATree:
 
     async def test_leaves_no_descriptor_and_no_thread_behind(self, hosts):
         odd_tree(hosts.data / "tree")
-        await hosts.move(hosts.order("/data/tree/", "/archive/1/"))
+        order = hosts.order("/data/tree/", "/archive/1/")
+        await hosts.move(order)
+        hosts.release(order)
         hosts.line.cut()
         before, threads = descriptors(), threading.active_count()
         for number in range(3):
-            await hosts.move(hosts.order("/data/tree/", f"/archive/2/{number}/"))
+            order = hosts.order("/data/tree/", f"/archive/2/{number}/")
+            await hosts.move(order)
+            hosts.release(order)
         await until(lambda: descriptors() <= before + 2 and threading.active_count() <= threads + 2)
 
 
@@ -162,27 +167,30 @@ class TestALineThatBreaks:
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
 
-    async def test_for_good_ends_the_attempt_with_what_each_address_said(self, hosts):
+    async def test_for_good_ends_the_attempt_with_what_each_address_said(self, hosts, monkeypatch):
+        monkeypatch.setattr(meeting, "DIAL_WITHIN", 0.5)
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
         hosts.server.stop()
 
-        error = await hosts.fails(order, patience=0.5)
+        error = await hosts.fails(order)
 
         assert error.problem.code == "source-unreachable"
         assert error.problem.retryable
         assert hosts.line.endpoint in error.problem.message
 
-    async def test_to_another_agent_is_no_line(self, hosts, tmp_path):
+    async def test_to_another_agent_is_no_line(self, hosts, tmp_path, monkeypatch):
+        monkeypatch.setattr(meeting, "DIAL_WITHIN", 0.5)
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
         (tmp_path / "mallory").mkdir()
         mallory = identity.ensure(tmp_path / "mallory")
         peer = order.route.source.model_copy(update={"certificate": mallory.certificate.read_text()})
         order = order.model_copy(update={"route": order.route.model_copy(update={"source": peer})})
-        error = await hosts.fails(order, patience=0.3)
+        error = await hosts.fails(order)
         assert error.problem.code == "source-unreachable"
-        assert "certificate verify failed" in error.problem.message
+        refusal = {"destination": "shows another certificate", "source": "has not come through"}
+        assert refusal[hosts.dials] in error.problem.message
 
 
 class TestAPause:
@@ -421,11 +429,12 @@ async def test_a_path_outside_the_roots_is_refused_here_too(hosts):
     assert error.problem.code == "outside-roots"
 
 
-async def test_a_hop_that_is_no_longer_served_ends(hosts):
+async def test_a_hop_that_is_no_longer_served_ends(hosts, monkeypatch):
     write_random(hosts.data / "big", 4 * RANGE)
     order = hosts.order("/data/big", "/archive/big", bandwidth_limit=RANGE)
     moving = asyncio.create_task(hosts.move(order, patience=0.3))
     await until(lambda: hosts.progress.bytes_done)
+    monkeypatch.setattr(meeting, "DIAL_WITHIN", 0.3)
     hosts.server.revoke(order.hop_id)
     with pytest.raises(HopError) as caught:
         await moving

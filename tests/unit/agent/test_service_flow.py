@@ -426,6 +426,16 @@ async def test_what_may_not_be_served_is_refused(host):
     assert (refused.hop_id, refused.problem.code) == (HOP, "outside-roots")
 
 
+async def test_a_peer_that_cannot_be_dialled_is_told_with_what_it_answered(host):
+    async with host.running():
+        await host.link.hears("hello")
+        answers = "10.0.0.3:1: no answer in time"
+        await asyncio.to_thread(host.lane.unreached, serve(), answers)
+        [refused] = await host.link.hears("refused")
+    assert (refused.hop_id, refused.problem.code) == (HOP, "destination-unreachable")
+    assert refused.problem.message == f"Its source dialled server-c in vain: {answers}."
+
+
 async def test_reports_that_the_broker_refuses_are_sent_again_in_order(host):
     async with host.running(up=False):
         host.service._desk._retry_after = 0.01

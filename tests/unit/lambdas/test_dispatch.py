@@ -21,7 +21,7 @@ from lambdas.domain.errors import (
 )
 from lambdas.domain.plan import Wish
 from lambdas.transfers.desk import Query
-from tests.world import World, a_transfer, a_world, items_written
+from tests.world import A_WAY, World, a_transfer, a_world, items_written
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def test_a_direct_hop_is_served_and_moved_with_one_token(world: World):
     assert move.route.kind == "direct"
     assert move.route.source.certificate == "certificate of a"
     assert move.route.endpoints == ("a.example.com:4460",)
+    assert move.route.own_endpoints == serve.endpoints == ("b.example.com:4460",)
     assert world.fleet.signed[move.route.hop_token] == ("a", serve)
     assert len(world.fleet.signed) == 2, "two signatures a hop"
     assert world.hop(transfer_id).state == HopState.OFFERED
@@ -64,6 +65,7 @@ def test_a_transfer_from_wish_to_fact(world: World):
     transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
     world.stream()
     world.says(Started, world.hop(transfer_id))
+    assert world.desk.get(transfer_id).hops[0].way == A_WAY
     world.stream()
     world.fleet.kinds()
     world.says(Succeeded, world.hop(transfer_id), seq=2)
@@ -74,7 +76,7 @@ def test_a_transfer_from_wish_to_fact(world: World):
     assert [moment.what for moment in view.timeline] == [
         "requested",
         "hop 0 offered to b",
-        "hop 0 started (direct, dialled 10.0.0.2:4460)",
+        "hop 0 started (direct, server-c dialled 10.0.0.2:4460)",
         "hop 0 succeeded",
     ]
     assert [moment.by for moment in view.timeline] == ["ada", "crosshaul", "agent:b", "agent:b"]

@@ -257,6 +257,31 @@ def test_a_command_that_was_not_obeyed_leaves_its_reason_on_the_offer_only():
     assert declined(running, NO_FILE, B) is running
 
 
+@pytest.mark.parametrize("source_first", [True, False])
+def test_what_both_sides_met_that_could_not_dial_is_read_as_one(source_first):
+    from_c = Problem(code="source-unreachable", message="b:1 refused.", advice="Open a port.", retryable=True)
+    from_b = Problem(code="destination-unreachable", message="c:1 timed out.", retryable=True)
+    hop = a_hop(HopState.OFFERED)
+    if source_first:
+        hop = declined(hop, from_b, B)
+        assert hop.problem == from_b
+    hop = heard(hop, report(Failed, problem=from_c), C, LATER)
+    if not source_first:
+        hop = declined(hop, from_b, B)
+    assert hop.state == HopState.QUEUED
+    assert hop.problem == from_c.model_copy(update={"message": "b:1 refused. c:1 timed out."})
+    assert declined(hop, from_b, B) == hop, "told twice"
+    assert declined(hop, NO_FILE, B) == hop, "another matter"
+
+
+def test_what_the_source_met_is_forgotten_when_the_destination_gets_through():
+    met = Problem(code="destination-unreachable", message="c:1 timed out.", retryable=True)
+    hop = declined(a_hop(HopState.OFFERED), met, B)
+    assert heard(hop, report(Started), C, LATER).problem is None
+    failed = heard(hop, report(Failed, problem=NO_FILE), C, LATER)
+    assert failed.problem == NO_FILE
+
+
 def test_a_queued_hop_is_looked_at_less_and_less_often():
     hop = a_hop()
     first = rested(hop, MORNING + timedelta(seconds=5))

@@ -10,7 +10,7 @@ import pytest
 from botocore.client import BaseClient
 
 from events.base import Problem
-from events.progress import Progress
+from events.progress import Progress, Way
 from events.states import HopState, TransferState
 from lambdas.domain.errors import CursorError, StaleError, TransferUnknownError
 from lambdas.domain.hop import Hop
@@ -67,6 +67,7 @@ def test_what_goes_in_comes_out(store):
         state=HopState.RUNNING,
         seq=3,
         via="direct",
+        way=Way(kind="direct", dialled_by="b", address="10.0.0.2:4460"),
         progress=Progress(bytes_done=7, current="Zoë – take 2.mov"),
         problem=problem,
         failures=(problem,),

@@ -1,0 +1,201 @@
+"""The hops whose source may dial this agent, and the connections that it made: they wait for the pull."""
+
+import hashlib
+import hmac
+import json
+import select
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from agent.config import split_endpoint
+from agent.lane import asked, wire
+from agent.lane.asked import Refusal
+from agent.movers.source import LostError
+
+SAY_WITHIN = 10.0
+"""Seconds in which whoever has shaken hands says what it wants."""
+PARKED = 64
+"""Connections of one hop that may wait."""
+MAX_BODY = 4096
+LONGEST_ADDRESS = 300
+
+
+def hashed(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A connection that the source made, on which it waits to be asked."""
+
+    connection: ssl.SSLSocket
+    dialled: str
+    """This agent's address, as the source dialled it."""
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class Awaited:
+    """One hop's. Used by any thread; `close` it when the hop's pull ends."""
+
+    def __init__(
+        self,
+        hop_id: str,
+        token: str,
+        certificate: bytes,
+        context: ssl.SSLContext,
+        closed: Callable[["Awaited"], None],
+    ) -> None:
+        """`certificate`: the source's, DER; `context` trusts this one; `closed` is told of the end."""
+        self.hop_id = hop_id
+        self.context = context
+        self._token_hash = hashed(token)
+        self._certificate = certificate
+        self._changed = threading.Condition()
+        self._parked: deque[Parked] = deque()
+        self._woken = 0
+        self._closed = False
+        self._tell = closed
+
+    def admits(self, token: str, certificate: bytes | None) -> bool:
+        """Is this the hop's token, shown by its source?"""
+        return hmac.compare_digest(self._token_hash, hashed(token)) and certificate == self._certificate
+
+    def park(self, parked: Parked) -> None:
+        with self._changed:
+            self._drop_dead()
+            if not self._closed and len(self._parked) < PARKED:
+                self._parked.append(parked)
+                self._changed.notify()
+                return
+        parked.close()
+
+    def take(self, within: float) -> Parked:
+        """One of those that wait, or the next to come; LostError if none comes in so many seconds, or
+        `wake` is called."""
+        with self._changed:
+            self._drop_dead()
+            woken = self._woken
+            self._changed.wait_for(lambda: self._parked or self._closed or self._woken != woken, within)
+            if not self._parked:
+                raise LostError("has not come through")
+            return self._parked.popleft()
+
+    def wake(self) -> None:
+        """Whoever waits for the next to come need wait no longer."""
+        with self._changed:
+            self._woken += 1
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Nobody has use for those that wait."""
+        with self._changed:
+            while self._parked:
+                self._parked.popleft().close()
+
+    def close(self) -> None:
+        """And nobody is let in any more."""
+        self._tell(self)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self.clear()
+
+    def _drop_dead(self) -> None:
+        """Who waits to be asked says nothing: what can be read is its end."""
+        alive: deque[Parked] = deque()
+        for parked in self._parked:
+            if _is_quiet(parked.connection):
+                alive.append(parked)
+            else:
+                parked.close()
+        self._parked = alive
+
+
+def _is_quiet(connection: ssl.SSLSocket) -> bool:
+    watch = select.poll()
+    watch.register(connection, select.POLLIN)
+    return not watch.poll(0)
+
+
+class Welcome(BaseHTTPRequestHandler):
+    """Hears the one request of a source that dialled; `parked` is its connection if it was let in."""
+
+    protocol_version = "HTTP/1.1"
+    connection: ssl.SSLSocket
+
+    def __init__(self, awaited: Awaited, connection: ssl.SSLSocket, address: Any) -> None:
+        """OSError if it went away."""
+        connection.settimeout(SAY_WITHIN)
+        self._awaited = awaited
+        self.parked: Parked | None = None
+        super().__init__(connection, address, None)  # type: ignore[arg-type]  # it needs no server
+
+    def handle(self) -> None:
+        self.handle_one_request()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base's name
+        """Nothing: it is no web server."""
+
+    def do_POST(self) -> None:
+        try:
+            dialled = self._dialled()
+        except Refusal as refusal:
+            body = refusal.problem.model_dump_json().encode()
+            self.send_response_only(refusal.status)
+            self.send_header("Content-Type", "application/problem+json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return
+        self.send_response_only(101)
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Upgrade", wire.UPGRADE)
+        self.end_headers()
+        self.parked = Parked(self.connection, dialled)
+
+    def _dialled(self) -> str:
+        """The address in the body of a right request; Refusal of any other."""
+        length = self.headers.get("Content-Length", "")
+        if not (length.isdecimal() and len(length) < 6 and int(length) <= MAX_BODY):
+            raise asked.malformed("a body of a known, small size is needed", 413)
+        body = asked.parsed(self.rfile.read(int(length)))
+        hop_id = self._awaited.hop_id
+        if self.path != f"/hops/{hop_id}/{wire.TURN}" or self.headers.get("Upgrade") != wire.UPGRADE:
+            raise asked.malformed("here, too, it is the source that is asked", 404)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not self._awaited.admits(token, self.connection.getpeercert(binary_form=True)):
+            raise asked.not_served(hop_id)
+        return _address(body.get("dialled"))
+
+
+def turn_request(hop_id: str, token: str, dialled: str) -> bytes:
+    """What a source says first on a connection that it made."""
+    body = json.dumps({"dialled": dialled}).encode()
+    lines = [
+        f"POST /hops/{hop_id}/{wire.TURN} HTTP/1.1",
+        "Host: lane",
+        f"Authorization: Bearer {token}",
+        "Connection: Upgrade",
+        f"Upgrade: {wire.UPGRADE}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _address(dialled: Any) -> str:
+    """For people to read: one that can be an address."""
+    if not isinstance(dialled, str) or len(dialled) > LONGEST_ADDRESS or not dialled.isprintable():
+        raise asked.malformed("the address that was dialled is none")
+    try:
+        split_endpoint(dialled)
+    except ValueError as error:
+        raise asked.malformed("the address that was dialled is none") from error
+    return dialled

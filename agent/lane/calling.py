@@ -1,0 +1,184 @@
+"""The source dials too: it keeps connections at a hop's destination, as long as that does not come itself.
+
+One more than are in use waits there at any time, and up to a handful when many are: so the destination has
+as many as it takes, without a word about how many.
+"""
+
+import logging
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+
+from agent.errors import HopError
+from agent.lane.awaiting import turn_request
+from agent.lane.dialling import DIAL_WITHIN, NOT_YET, Dialler
+from agent.lane.racing import HEAD_START, Race
+from agent.lane.routes import Met, Routes
+from agent.movers.source import LostError
+from events.commands import Serve
+
+log = logging.getLogger(__name__)
+
+RESERVE = 4
+"""Connections that wait there at most, beside those in use."""
+SOON = 1.0
+LATEST = 30.0
+"""Seconds between two attempts: while the destination is there and has not come to this hop, and at most
+while it cannot be reached."""
+_LONGEST_ANSWER = 4096
+
+Converse = Callable[[ssl.SSLSocket, str, Callable[[], None]], None]
+"""Answer on a connection to that address until it ends; the last is to be called at each question."""
+
+
+class Caller:
+    """For one hop that is served, from one thread of its own."""
+
+    def __init__(
+        self,
+        dialler: Dialler,
+        serve: Serve,
+        token: str,
+        routes: Routes,
+        converse: Converse,
+        unreached: Callable[[Serve, str], None],
+    ) -> None:
+        """`unreached` is told, once, what each address answered when none let us through."""
+        self._dialler = dialler
+        self._serve = serve
+        self._token = token
+        self._routes = routes
+        self._converse = converse
+        self._unreached = unreached
+        self._changed = threading.Condition()
+        self._waiting = self._in_use = self._came = 0
+        self._stopped = False
+        self._race: Race[ssl.SSLSocket] | None = None
+        self._answered = ""
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="call", daemon=True).start()
+
+    def stop(self) -> None:
+        """From any thread: dial no more. What stands is not touched."""
+        with self._changed:
+            self._stopped = True
+            self._hurry()
+
+    def came(self) -> None:
+        """The destination itself dialled, and asked for this hop: it needs nobody to dial it."""
+        with self._changed:
+            self._came += 1
+            self._hurry()
+
+    def went(self) -> None:
+        """One that came has ended."""
+        with self._changed:
+            self._came -= 1
+            self._hurry()
+
+    def _hurry(self) -> None:
+        if self._race and (self._stopped or self._came):
+            self._race.stop()
+        self._changed.notify_all()
+
+    def _run(self) -> None:
+        known = self._routes.recall(self._serve.peer.agent_id)
+        pause = HEAD_START if known and not known.dialled else 0.0
+        vain = 0
+        while self._is_wanted(pause):
+            race = self._race = Race(
+                {one: partial(self._park, one) for one in self._serve.endpoints},
+                known.address if known and known.dialled else None,
+            )
+            try:
+                endpoint, connection = race.run(DIAL_WITHIN)
+            except (LostError, HopError) as error:
+                vain = 0 if race.answered(NOT_YET) or self._came else vain + 1
+                pause = min(SOON * 2**vain, LATEST)
+                self._note(str(error), is_there=race.answered(NOT_YET))
+            else:
+                pause, vain = 0.0, 0
+                self._hand_over(endpoint, connection)
+
+    def _is_wanted(self, pause: float) -> bool:
+        """Wait so many seconds, and then until there is need of another connection; False at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, pause)
+            self._changed.wait_for(lambda: self._stopped or (not self._came and self._lacks_one()))
+            return not self._stopped
+
+    def _lacks_one(self) -> bool:
+        return self._waiting < min(max(1, self._in_use), RESERVE)
+
+    def _note(self, answers: str, is_there: bool) -> None:
+        """Once for each news. A destination that `is_there` will let us in when the hop's turn has come."""
+        with self._changed:
+            is_over = self._stopped or self._came
+        if not is_over and answers != self._answered:
+            log.info("lane not dialled", extra={"hop_id": self._serve.hop_id, "reason": answers})
+            if not self._answered and not is_there:
+                self._unreached(self._serve, answers)
+            self._answered = answers
+
+    def _park(self, endpoint: str) -> ssl.SSLSocket:
+        """A connection on which the destination has agreed to ask. OSError, LostError."""
+        connection = self._dialler.connect(endpoint)
+        try:
+            connection.sendall(turn_request(self._serve.hop_id, self._token, endpoint))
+            _must_have_turned(_head(connection))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _hand_over(self, endpoint: str, connection: ssl.SSLSocket) -> None:
+        with self._changed:
+            self._waiting += 1
+        thread = threading.Thread(target=self._answer, args=[endpoint, connection], name="lane", daemon=True)
+        thread.start()
+
+    def _answer(self, endpoint: str, connection: ssl.SSLSocket) -> None:
+        begun = False
+
+        def asked() -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                self._routes.remember(self._serve.peer.agent_id, Met(dialled=True, address=endpoint))
+                self._count(waiting=-1, in_use=1)
+
+        try:
+            with closing(connection):
+                self._converse(connection, endpoint, asked)
+        except OSError as error:
+            log.info("lane connection broke", extra={"peer": endpoint, "reason": str(error)})
+        finally:
+            self._count(waiting=0 if begun else -1, in_use=-1 if begun else 0)
+
+    def _count(self, waiting: int, in_use: int) -> None:
+        with self._changed:
+            self._waiting += waiting
+            self._in_use += in_use
+            self._changed.notify_all()
+
+
+def _head(connection: ssl.SSLSocket) -> bytes:
+    """An answer's lines, and not a byte of the first question, which may follow at once."""
+    head = bytearray()
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte or len(head) > _LONGEST_ANSWER:
+            raise LostError("hung up instead of asking")
+        head += byte
+    return bytes(head)
+
+
+def _must_have_turned(head: bytes) -> None:
+    status = head.split(b" ", 2)[1:2]
+    if status == [b"401"]:
+        raise LostError(NOT_YET)
+    if status != [b"101"]:
+        raise LostError(f"answered {head.splitlines()[0].decode('ascii', 'replace')!r}")

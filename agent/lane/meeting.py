@@ -1,0 +1,142 @@
+"""How a destination comes to its source: it dials, and lets itself be dialled, until one of the two stands.
+
+The way that stood first is the hop's, for every further connection, until it breaks; then both are tried
+anew.
+"""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from agent.errors import HopError
+from agent.lane.awaiting import Awaited
+from agent.lane.client import Conversation
+from agent.lane.dialling import DIAL_WITHIN, Dialler
+from agent.lane.racing import Race
+from agent.lane.routes import Met, Routes
+from agent.movers.source import LostError
+from events.base import Problem
+from events.commands import DirectRoute
+from events.reports import SOURCE_UNREACHABLE
+
+LOOK = 0.25
+"""Seconds after which who waits for the source to dial looks whether that is still wanted."""
+
+
+class Meeting:
+    """One hop's, with its source. Used by any thread."""
+
+    def __init__(
+        self,
+        dialler: Dialler,
+        route: DirectRoute,
+        awaited: Awaited | None,
+        routes: Routes,
+        converse: Callable[..., Conversation],
+    ) -> None:
+        """`awaited` is where the source's own connections come in, if it was told to dial; `converse` makes
+        a conversation of a connection and the address that was dialled."""
+        self._dialler = dialler
+        self._route = route
+        self._awaited = awaited
+        self._routes = routes
+        self._converse = converse
+        self._lock = threading.Lock()
+        self._race: Race[Conversation] | None = None
+        self._met: Met | None = None
+        self._interrupted = False
+
+    def meet(self) -> tuple[Conversation, Met]:
+        """The first connection on which the source has answered, and how it came about. LostError names what
+        was tried and what came of it; HopError."""
+        ways: dict[str, Callable[[], Conversation]] = {
+            endpoint: partial(self._greeted, partial(self._dialled, endpoint))
+            for endpoint in self._route.endpoints
+        }
+        from_there = self._from_there()
+        if self._awaited:
+            ways[from_there] = partial(self._greeted, partial(self._came, LOOK))
+        race = self._begin(Race(ways, self._favourite(from_there)))
+        name, conversation = race.run(DIAL_WITHIN)
+        return conversation, self._settle(Met(name != from_there, conversation.endpoint))
+
+    def another(self) -> Conversation:
+        """A further connection, the same way. LostError."""
+        with self._lock:
+            met, interrupted = self._met, self._interrupted
+        if met is None or interrupted:
+            raise LostError("interrupted")
+        return self._dialled_again(met.address) if met.dialled else self._came(DIAL_WITHIN)
+
+    def interrupt(self) -> None:
+        """From any thread: whoever waits for a connection gets LostError; until `meet` is called again."""
+        with self._lock:
+            self._interrupted = True
+            if self._race:
+                self._race.stop()
+        if self._awaited:
+            self._awaited.wake()
+
+    def close(self) -> None:
+        if self._awaited:
+            self._awaited.close()
+
+    def _begin(self, race: Race[Conversation]) -> Race[Conversation]:
+        with self._lock:
+            self._race, self._met, self._interrupted = race, None, False
+        return race
+
+    def _settle(self, met: Met) -> Met:
+        with self._lock:
+            self._met = met
+        if met.dialled and self._awaited:
+            self._awaited.clear()
+        self._routes.remember(self._route.source.agent_id, met if met.dialled else Met(False))
+        return met
+
+    def _from_there(self) -> str:
+        return f"{self._route.source.agent_id}, dialling {', '.join(self._route.own_endpoints)} itself"
+
+    def _favourite(self, from_there: str) -> str | None:
+        known = self._routes.recall(self._route.source.agent_id)
+        if known is None:
+            return None
+        return known.address if known.dialled else from_there
+
+    def _greeted(self, connect: Callable[[], Conversation]) -> Conversation:
+        conversation = connect()
+        try:
+            conversation.greet(DIAL_WITHIN)
+        except BaseException:
+            conversation.close()
+            raise
+        return conversation
+
+    def _dialled(self, endpoint: str) -> Conversation:
+        return self._converse(self._dialler.connect(endpoint), endpoint)
+
+    def _dialled_again(self, endpoint: str) -> Conversation:
+        try:
+            return self._dialled(endpoint)
+        except (OSError, ValueError) as error:
+            raise LostError(f"{endpoint}: {error}") from error
+
+    def _came(self, within: float) -> Conversation:
+        if self._awaited is None:
+            raise LostError("it was not told to dial")
+        parked = self._awaited.take(within)
+        return self._converse(parked.connection, parked.dialled)
+
+
+def unreachable(source: str, route: DirectRoute, lost: LostError) -> HopError:
+    """Neither side got through to the other."""
+    log = f" What {route.source.agent_id} met is in its log." if route.own_endpoints else ""
+    return HopError(
+        Problem(
+            code=SOURCE_UNREACHABLE,
+            message=f"{source} cannot be reached: {lost or 'it has told no address'}.",
+            advice="See that both agents run, and open the lane port of one of the two hosts to the other: "
+            f"either will do (`crosshaul agent doctor` on both hosts).{log}",
+            retryable=True,
+        )
+    )

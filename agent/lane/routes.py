@@ -1,0 +1,64 @@
+"""What worked last between this agent and each other, so that it is tried first the next time."""
+
+import json
+import logging
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+KEPT = 1000
+"""Peers; whoever was met longest ago is forgotten."""
+
+
+@dataclass(frozen=True)
+class Met:
+    """How two agents met. Who can dial whom does not depend on who asks for files."""
+
+    dialled: bool
+    """Did this agent dial, and not the other?"""
+    address: str = ""
+    """What was dialled, where that is known."""
+
+
+class Routes:
+    """By the peer's name, in a small file: to lose it costs a few attempts. Used by any thread."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Without a path it is forgotten with the process."""
+        self._path = path
+        self._lock = threading.Lock()
+        self._met = _read(path) if path else {}
+
+    def recall(self, agent_id: str) -> Met | None:
+        with self._lock:
+            return self._met.get(agent_id)
+
+    def remember(self, agent_id: str, met: Met) -> None:
+        with self._lock:
+            known = self._met.pop(agent_id, None)
+            self._met[agent_id] = met
+            while len(self._met) > KEPT:
+                del self._met[next(iter(self._met))]
+            if known != met and self._path:
+                self._write(self._path)
+
+    def _write(self, path: Path) -> None:
+        half_done = path.with_name(f".{path.name}.new")
+        try:
+            half_done.write_text(json.dumps({name: asdict(met) for name, met in self._met.items()}))
+            half_done.replace(path)
+        except OSError as error:
+            log.warning("routes not remembered", extra={"reason": error.strerror})
+
+
+def _read(path: Path) -> dict[str, Met]:
+    try:
+        known = json.loads(path.read_text())
+        return {str(name): Met(bool(met["dialled"]), str(met["address"])) for name, met in known.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        log.warning("routes forgotten: their file cannot be read", extra={"path": str(path)})
+        return {}
