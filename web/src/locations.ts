@@ -1,6 +1,7 @@
 /** Locations while people write them: two fields, and the text the API takes. */
 import { locationText } from "./format/names";
 import type { Location } from "./types";
+import { t } from "./words";
 
 export const S3 = "s3://";
 
@@ -28,14 +29,14 @@ const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/|$)/;
 
 /** What is wrong with it, as far as the text tells; empty when nothing is. The API has the last word. */
 export function draftFault({ place, path }: Draft, directory = false): string {
-  if (!place) return "Choose an agent or S3.";
+  if (!place) return t().location.choose;
   if (place === S3) {
-    if (!BUCKET.test(path)) return "Write the bucket's name, then / and a prefix: media-uploads/new-videos/";
+    if (!BUCKET.test(path)) return t().location.writeBucket;
   } else if (!path.startsWith("/")) {
-    return "Write an absolute path: begin it with /";
+    return t().location.absolute;
   }
-  if (path.split("/").includes("..")) return "The path has '..' in it: name the directory itself.";
-  return directory && !path.endsWith("/") ? "This has to be a directory: end it with /" : "";
+  if (path.split("/").includes("..")) return t().location.dots;
+  return directory && !path.endsWith("/") ? t().location.directory : "";
 }
 
 function lastName(path: string): string {
@@ -52,12 +53,12 @@ export function landingWords(source: Draft, destination: Draft): string {
   const name = lastName(source.path);
   const into = destination.path.endsWith("/") ? destination.path : `${destination.path}/`;
   if (standsForContents(source)) {
-    const whose = name && source.path.includes("/") ? `of ${name} ` : "";
-    return `The contents ${whose}arrive in ${into}`;
+    const whose = name && source.path.includes("/") ? name : "";
+    return t().location.contents(whose, into);
   }
   return standsForContents(destination)
-    ? `${name} itself arrives as ${into}${name}`
-    : `${name} itself arrives under the name ${destination.path}`;
+    ? t().location.itself(name, into + name)
+    : t().location.named(name, destination.path);
 }
 
 /** `/data` + `videos` → `/data/videos`. */

@@ -20,6 +20,7 @@ import { ProblemAlert } from "../parts/ProblemAlert";
 import { Waiting } from "../parts/Waiting";
 import { go, href } from "../router";
 import type { Template, TemplateRequest } from "../types";
+import { t } from "../words";
 import { requestOf } from "./templates/request";
 
 const NEW: TemplateRequest = {
@@ -41,7 +42,7 @@ export default function TemplateFormPage({ templateId }: { templateId?: string }
   return asked.isError ? (
     <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />
   ) : (
-    <Waiting what="the template" />
+    <Waiting what={t().template.thing} />
   );
 }
 
@@ -78,25 +79,27 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
   return (
     <form onSubmit={submit}>
       <Form
-        header={<Header variant="h1">{known ? `Template ${known.template_id}` : "New template"}</Header>}
+        header={
+          <Header variant="h1">{known ? t().template.tab(known.template_id) : t().templates.new}</Header>
+        }
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" href={href("templates")} formAction="none">
-              Cancel
+              {t().common.cancel}
             </Button>
             <Button variant="primary" loading={save.isPending}>
-              {known ? "Save" : "Create template"}
+              {known ? t().common.save : t().template.create}
             </Button>
           </SpaceBetween>
         }
       >
         <SpaceBetween size="l">
           {save.error && <ProblemAlert error={save.error} />}
-          <Container header={<Header variant="h2">Name</Header>}>
+          <Container header={<Header variant="h2">{t().common.name}</Header>}>
             <SpaceBetween size="l">
               <FormField
-                label="Name"
-                constraintText="Small letters, digits and dashes."
+                label={t().common.name}
+                constraintText={t().template.nameHint}
                 errorText={fault("name", "name")}
               >
                 <Input
@@ -107,7 +110,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                   spellcheck={false}
                 />
               </FormField>
-              <FormField label="Description" errorText={errorAt(save.error, "description")}>
+              <FormField label={t().common.description} errorText={errorAt(save.error, "description")}>
                 <Input
                   value={draft.description}
                   onChange={({ detail }) => setDraft({ ...draft, description: detail.value })}
@@ -117,13 +120,13 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                 checked={draft.enabled}
                 onChange={({ detail }) => setDraft({ ...draft, enabled: detail.checked })}
               >
-                Enabled
+                {t().templates.enabled}
               </Toggle>
             </SpaceBetween>
           </Container>
-          <Container header={<Header variant="h2">When objects arrive in</Header>}>
+          <Container header={<Header variant="h2">{t().template.arrive}</Header>}>
             <SpaceBetween size="l">
-              <FormField label="Bucket" errorText={fault("bucket", "trigger.bucket")}>
+              <FormField label={t().template.bucket} errorText={fault("bucket", "trigger.bucket")}>
                 <Input
                   value={draft.trigger.bucket}
                   onChange={({ detail }) => setTrigger({ bucket: detail.value })}
@@ -132,8 +135,8 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                 />
               </FormField>
               <FormField
-                label="Prefix"
-                description="What follows it in an object's key arrives under each destination."
+                label={t().template.prefix}
+                description={t().template.prefixHint}
                 errorText={errorAt(save.error, "trigger.prefix")}
               >
                 <Input
@@ -144,8 +147,8 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                 />
               </FormField>
               <FormField
-                label="Suffix"
-                description="Only keys that end in this; empty for all."
+                label={t().template.suffix}
+                description={t().template.suffixHint}
                 errorText={errorAt(save.error, "trigger.suffix")}
               >
                 <Input
@@ -157,7 +160,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
               </FormField>
             </SpaceBetween>
           </Container>
-          <Container header={<Header variant="h2">Bring them to</Header>}>
+          <Container header={<Header variant="h2">{t().templates.bring}</Header>}>
             <SpaceBetween size="l">
               <DestinationsFields
                 rows={rows}
@@ -173,8 +176,8 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
           </Container>
           <ExpandableSection
             variant="container"
-            headerText="Options"
-            headerDescription="The defaults lose nothing."
+            headerText={t().newTransfer.options}
+            headerDescription={t().newTransfer.optionsHint}
           >
             <OptionsFields value={draft.options} onChange={(options) => setDraft({ ...draft, options })} />
           </ExpandableSection>
@@ -201,7 +204,7 @@ function useSave(known: Template | undefined) {
       queries.invalidateQueries({ queryKey: ["templates"] });
       notify({
         type: template.warnings.length ? "warning" : "success",
-        header: `${template.template_id} is saved`,
+        header: t().template.saved(template.template_id),
         content: template.warnings.join(" "),
       });
       go(href("templates"));
@@ -213,7 +216,7 @@ const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 function faultsOf(draft: TemplateRequest) {
   return {
-    name: SLUG.test(draft.name) ? "" : "Use small letters, digits and dashes; begin and end without a dash.",
-    bucket: draftFault({ place: S3, path: draft.trigger.bucket }) && "Write the bucket's name.",
+    name: SLUG.test(draft.name) ? "" : t().addAgent.nameFault,
+    bucket: draftFault({ place: S3, path: draft.trigger.bucket }) && t().template.bucketFault,
   };
 }
