@@ -18,6 +18,13 @@ export function draftText({ place, path }: Draft): string {
   return place === S3 ? `${S3}${path}` : `${place}:${path}`;
 }
 
+/** A location's text taken apart; whatever cannot be a location has no place. */
+export function draftFrom(text: string): Draft {
+  if (text.startsWith(S3)) return { place: S3, path: text.slice(S3.length) };
+  const colon = text.indexOf(":");
+  return colon < 0 ? { place: "", path: text } : { place: text.slice(0, colon), path: text.slice(colon + 1) };
+}
+
 export function draftOf(location: Location): Draft {
   const text = locationText(location);
   return location.kind === "s3"

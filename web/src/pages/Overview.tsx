@@ -83,7 +83,7 @@ function Loaded({ agents, running, recent, trouble }: LoadedProps) {
       </Header>
       {agents.length === 0 && <Welcome />}
       <Figures agents={agents} running={running.length} speed={speed} totals={totals.data} />
-      <Grid gridDefinition={[{ colspan: { default: 12, m: 7 } }, { colspan: { default: 12, m: 5 } }]}>
+      <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
         <FleetMap agents={agents} edges={edgesOf(running, recent, heard, now)} />
         <Cares cares={caresOf(agents, recent, now)} />
       </Grid>

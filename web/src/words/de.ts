@@ -167,7 +167,7 @@ export const de: Words = {
     today: "Heute bewegt",
     month: "In 30 Tagen bewegt",
     success: "In 30 Tagen gelungen",
-    successOf: (good, all) => `${good} von ${all} beendeten`,
+    successOf: (good, all) => `${good} von ${all} beendeten gelangen`,
     noneEnded: "noch keine beendet",
     newestOnly: (count) => `von den neuesten ${count}`,
     transfers: (count, text) => `${text} ${many(count, "Übertragung", "Übertragungen")}`,

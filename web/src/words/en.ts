@@ -169,7 +169,7 @@ export const en = {
     today: "Moved today",
     month: "Moved in 30 days",
     success: "Went well in 30 days",
-    successOf: (good: string, all: string) => `${good} of ${all} that ended`,
+    successOf: (good: string, all: string) => `${good} of ${all} that ended went well`,
     noneEnded: "none has ended yet",
     newestOnly: (count: string) => `of the newest ${count}`,
     transfers: (count: number, text: string) => `${text} ${many(count, "transfer", "transfers")}`,

@@ -90,7 +90,7 @@ function Success({ month }: { month: Tally }) {
     <>
       {ended ? (
         <span title={words.success}>
-          <strong>{rate}</strong> ✓ {words.successOf(count(month.succeeded), count(ended))}
+          <strong>{rate}</strong>: {words.successOf(count(month.succeeded), count(ended))}
         </span>
       ) : (
         words.noneEnded
