@@ -38,7 +38,8 @@ def test_every_page_is_for_everyone(page: Page, fleet: Fleet, ended: str, theme:
         settled(page)
         found[name] = violations(page)
         picture(page, f"{name}-{theme}")
-    assert {name: lines for name, lines in found.items() if lines} == {}
+    wrong = [f"{name}: {line}" for name, lines in found.items() for line in lines]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_without_a_live_line_it_polls_and_says_so(page: Page, fleet: Fleet) -> None:
@@ -103,6 +104,7 @@ def test_five_hundred_running_hops_on_one_screen(page: Page, browser: Browser, f
     """Measured and kept beside the pictures; a shared machine is no yardstick, so no limit is asserted."""
     page.route(re.compile("status=running"), running)
     page.add_init_script(path=str(SHOTS.parent / "tests/broker.js"))
+    page.reload()
     sign_in(page, fleet)
     rows = page.get_by_role("list", name="Running transfers").get_by_role("listitem")
     expect(rows).to_have_count(HOPS)

@@ -79,7 +79,7 @@ function Top({ session, claims }: Pick<Props, "session" | "claims">) {
         identity={{
           href: href("overview"),
           title: "Crosshaul",
-          logo: { src: "./favicon.svg", alt: "" },
+          logo: { src: "./favicon.svg", alt: t().nav.logo },
         }}
         utilities={[
           display(useSpoken().language),
@@ -116,9 +116,7 @@ function Frame({ notices, stage }: FrameProps) {
     <AppLayout
       headerSelector="#top"
       toolsHide
-      breadcrumbs={
-        trail.length > 1 ? <BreadcrumbGroup items={trail} ariaLabel={t().nav.navigation} /> : undefined
-      }
+      breadcrumbs={trail.length > 1 ? <BreadcrumbGroup items={trail} ariaLabel={t().nav.trail} /> : undefined}
       ariaLabels={{
         navigation: t().nav.navigation,
         navigationToggle: t().nav.openNavigation,

@@ -45,6 +45,8 @@ export const de: Words = {
     language: "Sprache",
     roles: { viewer: "Betrachter", operator: "Operator", admin: "Administrator" },
     navigation: "Seiten",
+    trail: "Wo diese Seite ist",
+    logo: "Logo",
     openNavigation: "Seitenliste öffnen",
     closeNavigation: "Seitenliste schließen",
     notifications: "Meldungen",

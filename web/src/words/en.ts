@@ -44,6 +44,8 @@ export const en = {
     language: "Language",
     roles: { viewer: "viewer", operator: "operator", admin: "admin" },
     navigation: "Pages",
+    trail: "Where this page is",
+    logo: "Logo",
     openNavigation: "Open the list of pages",
     closeNavigation: "Close the list of pages",
     notifications: "Notices",

@@ -2,8 +2,8 @@
 import type { Agent } from "../../types";
 import { type Edge, S3_PLACE } from "./moving";
 
-export const WIDTH = 720;
-export const HEIGHT = 380;
+export const WIDTH = 560;
+export const HEIGHT = 340;
 export const RADIUS = 9;
 /** As many names as can be read around one circle. */
 export const MOST_PLACES = 28;
@@ -30,7 +30,7 @@ export function placed(agents: readonly Agent[], edges: readonly Edge[]): Node[]
     const angle = Math.PI + (2 * Math.PI * number) / places.length;
     return {
       ...place,
-      x: WIDTH / 2 + Math.cos(angle) * (WIDTH / 2 - 110),
+      x: WIDTH / 2 + Math.cos(angle) * (WIDTH / 2 - 80),
       y: HEIGHT / 2 + Math.sin(angle) * (HEIGHT / 2 - 46),
     };
   });
