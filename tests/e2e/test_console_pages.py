@@ -75,13 +75,13 @@ def _moving(number: int) -> dict[str, object]:
 
 
 SPEAK = """([hops, seconds]) => new Promise((resolve) => {
-  const texts = () => Array.from({length: hops}, (_, n) => ({
-    transfer_id: `load${String(n).padStart(16, "0")}`, attempt: 1,
-    hop_id: `load${String(n).padStart(16, "0")}-0`,
-    at: new Date().toISOString(),
-    progress: {bytes_done: 1e6 + performance.now() * 1000 + n, bytes_total: 9e8,
-      files_done: 0, files_total: 1, bytes_unchanged: 0, files_unchanged: 0,
-      bytes_per_second: 1e6 + n, current: "film.mov"}}));
+  const word = (n) => {
+    const transfer_id = `load${String(n).padStart(16, "0")}`;
+    const progress = {bytes_done: 1e6 + performance.now() * 1000 + n, bytes_total: 9e8, files_done: 0,
+      files_total: 1, bytes_unchanged: 0, files_unchanged: 0, bytes_per_second: 1e6 + n, current: "film.mov"};
+    return JSON.stringify(
+      {transfer_id, hop_id: `${transfer_id}-0`, attempt: 1, at: new Date().toISOString(), progress});
+  };
   const begun = performance.now();
   let frames = 0, slow = 0, last = begun, said = 0;
   const frame = (now) => {
@@ -91,9 +91,7 @@ SPEAK = """([hops, seconds]) => new Promise((resolve) => {
   };
   const timer = setInterval(() => {
     // A fiftieth of the hops speaks every 20 ms: each of them once a second.
-    const all = texts(), part = hops / 50;
-    for (const live of all.slice(said % hops, said % hops + part)) window.__hear(JSON.stringify(live));
-    said += part;
+    for (let n = 0; n < hops / 50; n += 1, said += 1) window.__hear(word(said % hops));
   }, 20);
   requestAnimationFrame(frame);
 })"""
