@@ -55,7 +55,7 @@ function Figure({ label, under, children }: { label: string; under: ReactNode; c
 }
 
 function Big({ children }: { children: ReactNode }) {
-  return <Box variant="awsui-value-large">{children}</Box>;
+  return <Box fontSize="display-l">{children}</Box>;
 }
 
 function Statuses({ agents }: { agents: readonly Agent[] }) {
