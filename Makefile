@@ -17,6 +17,7 @@ demo:
 
 test:
 	@$(SETUP) env cloud node web browser
+	@cd web && npm run --silent test
 	@$(BIN)/pytest $(ARGS)
 
 lint:

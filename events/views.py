@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from events.base import AgentId, Count, HopId, Instant, Message, Problem, TransferId
+from events.base import AgentId, Bytes, Count, HopId, Instant, Message, Problem, TransferId
 from events.locations import Location
 from events.options import Options
 from events.progress import Progress, Way
@@ -177,6 +177,28 @@ class TransferView(TransferSummary):
 class TransfersView(Message):
     transfers: tuple[TransferSummary, ...]
     next: str | None = None
+
+
+class Tally(Message):
+    """What became of the transfers that were asked for since a moment."""
+
+    since: Instant
+    transfers: Count
+    succeeded: Count
+    failed: Count
+    """Partly or altogether. What goes on and what was cancelled is in neither number."""
+    bytes_moved: Bytes
+    """What travelled, over all hops; not what stood there already."""
+    files_moved: Count
+    complete: bool
+    """False: there were more transfers than are looked at, and only the newest are counted."""
+
+
+class OverviewView(Message):
+    today: Tally
+    """Since the midnight that was asked for; in UTC, if none was."""
+    month: Tally
+    """The last 30 days."""
 
 
 class TemplateView(Message):

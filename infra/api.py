@@ -56,6 +56,7 @@ class Api(Construct):
             self._add_route(path, list(methods))
         _problems(self.rest)
         self.url = stage.api_url(self.rest.rest_api_id, STAGE, Stack.of(self).region)
+        self.origin = stage.api_origin(self.rest.rest_api_id, Stack.of(self).region)
 
     def _add_route(self, path: str, methods: list[str]) -> None:
         resource = self.rest.root.resource_for_path(path)

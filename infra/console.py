@@ -1,5 +1,7 @@
 """The console: static files in a private bucket, behind CloudFront."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
@@ -14,7 +16,7 @@ INDEX = "index.html"
 class Console(Construct):
     """Where `infra.publish` puts the console, and how browsers get it. Nothing here is state."""
 
-    def __init__(self, scope: Construct, name: str, stage: Stage) -> None:
+    def __init__(self, scope: Construct, name: str, stage: Stage, api_origin: str) -> None:
         super().__init__(scope, name)
         self.bucket = s3.Bucket(
             self,
@@ -33,12 +35,68 @@ class Console(Construct):
             default_behavior=cloudfront.BehaviorOptions(
                 origin=origins.S3BucketOrigin.with_origin_access_control(self.bucket),
                 viewer_protocol_policy=stage.viewer_protocol,
-                response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+                response_headers_policy=self._headers(stage, api_origin),
             ),
             error_responses=[_index_instead(status) for status in (403, 404)],
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
         )
         self.url = stage.console_url(self.distribution)
+
+    def _headers(self, stage: Stage, api_origin: str) -> cloudfront.ResponseHeadersPolicy:
+        """What browsers are told about the console: what it may run, load, speak to and be shown in."""
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            "Headers",
+            comment=f"Crosshaul {stage.name}: console",
+            security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
+                content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
+                    content_security_policy=content_security_policy(stage.connections(self, api_origin)),
+                    override=True,
+                ),
+                content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
+                frame_options=cloudfront.ResponseHeadersFrameOptions(
+                    frame_option=cloudfront.HeadersFrameOption.DENY, override=True
+                ),
+                referrer_policy=cloudfront.ResponseHeadersReferrerPolicy(
+                    referrer_policy=cloudfront.HeadersReferrerPolicy.NO_REFERRER, override=True
+                ),
+                strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                    access_control_max_age=Duration.days(365), include_subdomains=True, override=True
+                ),
+            ),
+            custom_headers_behavior=cloudfront.ResponseCustomHeadersBehavior(
+                custom_headers=[
+                    cloudfront.ResponseCustomHeader(header=name, value=value, override=True)
+                    for name, value in _FURTHER.items()
+                ]
+            ),
+        )
+
+
+_FURTHER = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+
+def content_security_policy(connections: Sequence[str]) -> str:
+    """Scripts and styles are our own files; nothing inline, nothing evaluated, nobody frames it.
+
+    Cloudscape's style sheets have small pictures in data: addresses. Its parts set single style properties
+    from script, which a policy allows.
+    """
+    rules = {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'", "data:"],
+        "connect-src": ["'self'", *connections],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+    return "; ".join(" ".join([name, *values]) for name, values in rules.items())
 
 
 def _index_instead(status: int) -> cloudfront.ErrorResponse:

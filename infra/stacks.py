@@ -51,7 +51,7 @@ class Control(cdk.Stack):
         self.functions = Functions(self, "Functions", stage, failures=self.failures)
         self.bus = events.EventBus(self, "Facts", event_bus_name=f"crosshaul-{stage.name}")
         self.api = Api(self, "Api", stage, function=self.functions.by_name["Api"], people=state.sign_in.pool)
-        self.console = Console(self, "Console", stage)
+        self.console = Console(self, "Console", stage, self.api.origin)
         self._equip()
         self._react()
         self._tell_outputs()

@@ -145,6 +145,24 @@ class Stage:
             return f"{self.embedded.endpoint}/restapis/{api_id}/{api_stage}/_user_request_"
         return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}/{api_stage}"
 
+    def api_origin(self, api_id: str, region: str) -> str:
+        """The API's address as far as browsers' policies go: without its path."""
+        if self.embedded:
+            return self.embedded.endpoint
+        return f"https://{api_id}.execute-api.{region}.{cdk.Aws.URL_SUFFIX}"
+
+    def connections(self, scope: Construct, api_origin: str) -> list[str]:
+        """Whom the console in a browser speaks to: the API, the broker, and who signs people in."""
+        if self.embedded:
+            port = self.embedded.endpoint.rpartition(":")[2]
+            return [api_origin, f"ws://*.localhost:{port}", f"ws://127.0.0.1:{port}"]
+        region = cdk.Stack.of(scope).region
+        return [
+            api_origin,
+            f"wss://*.iot.{region}.amazonaws.com",
+            f"https://cognito-idp.{region}.amazonaws.com",
+        ]
+
     def console_url(self, distribution: cloudfront.Distribution) -> str:
         if self.embedded:
             port = self.embedded.endpoint.rpartition(":")[2]

@@ -34,6 +34,14 @@ class TransferQuery(PageQuery):
     until: Instant | None = None
 
 
+class OverviewQuery(Request):
+    """Where today begins."""
+
+    midnight: Annotated[
+        Instant | None, Field(description="When the caller's day began; left out: midnight in UTC.")
+    ] = None
+
+
 class TemplateQuery(Request):
     """How to replace a template."""
 

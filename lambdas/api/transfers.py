@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from events.base import TransferId
 from events.requests import DistributedRequest, TransferRequest
-from events.views import TransfersView, TransferView
+from events.views import OverviewView, TransfersView, TransferView
 from lambdas import wiring
 from lambdas.api.auth import Role
 from lambdas.api.calls import Call
-from lambdas.api.queries import TransferQuery
+from lambdas.api.queries import OverviewQuery, TransferQuery
 from lambdas.api.routing import Resource
 
 transfers = Resource("transfers")
@@ -56,6 +56,12 @@ def _window(query: TransferQuery) -> tuple[datetime | None, datetime]:
     end = wiring.clock() + timedelta(minutes=1)
     until = min(max(query.until, _FIRST_DAY), end) if query.until else end
     return query.since and max(query.since, _FIRST_DAY), until
+
+
+@transfers.get("/overview", role=Role.VIEWER)
+def overview(query: OverviewQuery) -> OverviewView:
+    """How much was moved today and in the last 30 days, and how much of it went well."""
+    return wiring.transfers().overview(query.midnight)
 
 
 @transfers.get("/transfers/{transfer_id}", role=Role.VIEWER)

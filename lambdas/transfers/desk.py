@@ -9,7 +9,7 @@ from events.base import AgentId
 from events.locations import AgentLocation
 from events.requests import TransferRequest
 from events.states import TransferState
-from events.views import TransfersView, TransferView
+from events.views import OverviewView, TransfersView, TransferView
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
 from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
@@ -18,6 +18,7 @@ from lambdas.domain.timeline import asked, by_template
 from lambdas.domain.transfer import Transfer
 from lambdas.store.base import Writes
 from lambdas.store.transfer_list import Wanted, list_transfers
+from lambdas.store.transfer_tally import tallies
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import asking
 from lambdas.transfers.asking import Ask
@@ -27,6 +28,7 @@ from lambdas.transfers.views import transfer_view
 
 WINDOW = timedelta(days=90)
 """How far back a list goes when nothing else is asked for."""
+MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,14 @@ class Transfers:
         )
         transfers, following = list_transfers(wanted, query.cursor)
         return TransfersView(transfers=transfers, next=following)
+
+    def overview(self, midnight: datetime | None = None) -> OverviewView:
+        """What was moved since midnight and in the last 30 days; a midnight to come or too old is not one."""
+        now = self._clock()
+        monthly = now - MONTH
+        daily = midnight or now.replace(hour=0, minute=0, second=0, microsecond=0)
+        today, month = tallies((min(max(daily, monthly), now), monthly), now + timedelta(minutes=1))
+        return OverviewView(today=today, month=month)
 
     def cancel(self, transfer_id: str, by: str) -> TransferView:
         """Whatever has not ended is cancelled; raises StateError if all has ended otherwise."""

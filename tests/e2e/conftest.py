@@ -1,12 +1,16 @@
 """One world for all end-to-end tests: embedded cloud, deployed control plane, three agents, real files."""
 
+import gc
 import re
+import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from infra.local.deploy import create_user
 from infra.local.servers import RunningAgent, Server, free_port
@@ -135,3 +139,33 @@ def enrolled(here: World, api: Api) -> Fleet:
 def fleet(enrolled: Fleet) -> Fleet:
     enrolled.ensure()
     return enrolled
+
+
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=list(QUIET))
+        yield running
+        running.close()
+    with warnings.catch_warnings():  # Playwright does not wait for its driver's end
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture
+def page(browser: Browser, fleet: Fleet) -> Iterator[Page]:
+    """Nobody is signed in; a script's error, or anything that the security policy refuses, fails the test."""
+    expect.set_options(timeout=30_000)
+    opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en-GB")
+    opened.set_default_timeout(30_000)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
+    opened.goto(fleet.here.outputs.console_url)
+    yield opened
+    opened.close()
+    assert errors == []

@@ -1,55 +1,23 @@
-"""The console in a real browser: a person signs in, moves files, and watches them go."""
+"""The console in a real browser: people sign in, add servers, move files, and watch them go."""
 
-import gc
 import re
-import shutil
-import warnings
-from collections.abc import Iterator
+import shlex
+import subprocess
+from pathlib import Path
 
+import boto3
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from infra.local import cloud as embedded
 from infra.local.material import MIB, differences, listing, write_random
+from infra.local.servers import CROSSHAUL
+from infra.local.world import until
+from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
+from tests.e2e.console import PATIENCE, choose, picture, sign_in, slow_transfer, visit
 
 pytestmark = pytest.mark.e2e
-
-PATIENCE = 30_000
-"""Milliseconds."""
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=list(QUIET))
-        yield running
-        running.close()
-    with warnings.catch_warnings():  # Playwright does not wait for its driver's end
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
-@pytest.fixture
-def page(browser: Browser, fleet: Fleet) -> Iterator[Page]:
-    """Nobody is signed in; a script's error fails the test."""
-    expect.set_options(timeout=PATIENCE)
-    opened = browser.new_page(viewport={"width": 1280, "height": 900})
-    opened.set_default_timeout(PATIENCE)
-    errors: list[str] = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.goto(fleet.here.outputs.console_url)
-    yield opened
-    opened.close()
-    assert errors == []
-
-
-def sign_in(page: Page, fleet: Fleet) -> None:
-    page.get_by_label("User name or e-mail").fill(fleet.here.user)
-    page.get_by_label("Password", exact=True).fill(fleet.here.password)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Transfers")).to_be_visible()
 
 
 def test_a_wrong_password_is_said_and_nothing_is_shown(page: Page, fleet: Fleet) -> None:
@@ -57,39 +25,105 @@ def test_a_wrong_password_is_said_and_nothing_is_shown(page: Page, fleet: Fleet)
     page.get_by_label("Password", exact=True).fill("Wrong-pass-1")
     page.keyboard.press("Enter")
     expect(page.get_by_text(re.compile("password", re.IGNORECASE)).first).to_be_visible()
-    expect(page.get_by_role("heading", name="Transfers")).not_to_be_visible()
+    expect(page.get_by_role("heading", name="Overview")).not_to_be_visible()
 
 
-def test_agents_are_shown_with_their_roots(page: Page, fleet: Fleet) -> None:
+def test_signing_in_leads_to_the_overview_and_leaves_no_token_where_it_would_stay(
+    page: Page, fleet: Fleet
+) -> None:
     sign_in(page, fleet)
-    page.get_by_role("link", name="Agents").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    expect(page.get_by_text("3 up")).to_be_visible()
     for name in fleet.servers:
-        row = page.get_by_role("row").filter(has_text=name)
-        expect(row).to_contain_text("Online")
-    expect(page.get_by_role("row").filter(has_text="server-c")).to_contain_text("/archive")
+        expect(page.get_by_role("link", name=f"{name}: Online")).to_be_visible()
+    assert "eyJ" not in page.evaluate("JSON.stringify(localStorage) + location.href + document.cookie")
+
+
+def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -> None:
+    sign_in(page, fleet)
+    page.get_by_role("link", name="Agents").first.click()
+    for name in fleet.servers:
+        expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("Online")
+    page.get_by_label("Find by name").fill("glacier")
+    expect(page.get_by_role("row").filter(has_text="server-b")).to_have_count(0)
+    page.get_by_role("row").filter(has_text="server-c").get_by_role("link", name="server-c").click()
+    expect(page.get_by_role("heading", name="server-c", exact=True)).to_be_visible()
+    expect(page.get_by_text("/archive").first).to_be_visible()
+    expect(page.get_by_text("Certificate made")).to_be_visible()
+
+
+def test_an_agent_is_added_by_running_the_line_that_is_shown(page: Page, fleet: Fleet) -> None:
+    server = fleet.here.server("server-e", {"/new": "rw"})
+    sign_in(page, fleet)
+    visit(page, fleet, "agents")
+    page.get_by_role("button", name="Add agent").first.click()
+    page.get_by_placeholder("server-b").fill("server-e")
+    page.get_by_role("button", name="Get the install command").click()
+    command, token = (page.locator("code.command").nth(number).inner_text() for number in (0, 1))
+    program, *words = shlex.split(command)
+    assert program == "crosshaul"
+
+    line = [CROSSHAUL, *words, "--config", str(server.config)]
+    subprocess.run(line, input=token, text=True, check=True, capture_output=True)
+    fleet.here.start_agent(server)
+
+    try:
+        expect(page.get_by_text("server-e has joined")).to_be_visible()
+    finally:
+        fleet.here.agents.pop("server-e").stop()
+    visit(page, fleet, "agents/server-e")
+    page.get_by_role("button", name="Remove").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("server-e was removed")).to_be_visible()
+    assert "server-e" not in [agent["agent_id"] for agent in fleet.api.get("/agents")["agents"]]
 
 
 def test_files_are_moved_paused_resumed_and_watched_live(page: Page, fleet: Fleet) -> None:
-    source = fleet.folder("server-b:/data/browser films")
-    write_random(source / "Zoë.mov", 96 * MIB)
-    moving = fleet.copy("server-b:/data/browser films/", "server-d:/backup/films/", bandwidth_limit=12 * MIB)
+    moving = slow_transfer(fleet, "browser films", 96 * MIB, 12 * MIB)
     sign_in(page, fleet)
 
-    page.goto(f"{fleet.here.outputs.console_url}/#/transfers/{moving}")
+    visit(page, fleet, f"transfers/{moving}")
 
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     expect(page.get_by_text(re.compile(r"of 96\.0 MiB .* MiB/s")).first).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Speed: Now"))).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Paused").first).to_be_visible()
+    page.reload()
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=2 * PATIENCE)
-    assert differences(listing(source), listing(fleet.folder("server-d:/backup/films"))) == []
+    sent, arrived = (
+        fleet.folder("server-b:/data/browser films"),
+        fleet.folder("server-d:/backup/browser films"),
+    )
+    assert differences(listing(sent), listing(arrived)) == []
+
+
+def test_the_overview_shows_what_moves_and_a_cancel_elsewhere_ends_it(
+    page: Page, browser: Browser, fleet: Fleet
+) -> None:
+    moving = slow_transfer(fleet, "overview", limit=MIB)
+    sign_in(page, fleet)
+    expect(page.locator(".fleet-map .line.moving")).to_have_count(1)
+    expect(page.get_by_role("list", name="Running transfers").get_by_role("link")).to_have_count(1)
+    expect(page.locator(".fleet-map .speed")).to_have_count(1)
+    picture(page, "overview-moving")
+    other = browser.new_page(locale="en-GB")
+    try:
+        other.goto(f"{fleet.here.outputs.console_url}/#/transfers/{moving}")
+        sign_in(other, fleet)
+        other.get_by_role("button", name="Cancel transfer").click()
+        other.get_by_role("button", name="Cancel the transfer").click()
+        expect(other.get_by_text("Cancelled").first).to_be_visible()
+    finally:
+        other.close()
+    expect(page.get_by_text("Nothing is on its way")).to_be_visible()
 
 
 def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> None:
     write_random(fleet.folder("server-b:/data/to browse") / "one.bin", 1000)
     sign_in(page, fleet)
-    page.get_by_role("link", name="New transfer").or_(page.get_by_role("button", name="New transfer")).click()
+    visit(page, fleet, "transfers/new")
 
     choose(page, "Source", "server-b")
     page.get_by_role("button", name="Browse").first.click()
@@ -100,12 +134,102 @@ def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> Non
     dialog.get_by_role("button", name=re.compile("^(Choose|Select|Use)")).click()
     choose(page, "Destination", "server-c")
     page.get_by_placeholder("/data/videos/raw/").last.fill("/archive/browsed/")
+    page.get_by_role("button", name="Add destination").click()
+    choose(page, "Destination 2", "server-d")
+    page.get_by_placeholder("/data/videos/raw/").last.fill("/backup/browsed/")
+    page.get_by_text("Chain", exact=True).click()
+    expect(page.get_by_text("when the one before has arrived")).to_be_visible()
     page.get_by_role("button", name="Start transfer").click()
 
+    expect(page.get_by_role("heading", name="Hops (2)")).to_be_visible()
+    fleet.until_ended(page.url.rpartition("/")[2])
     expect(page.get_by_text("Succeeded").first).to_be_visible()
-    assert (fleet.folder("server-c:/archive/browsed")).exists()
+    assert fleet.folder("server-d:/backup/browsed/one.bin").exists()
 
 
-def choose(page: Page, end: str, name: str) -> None:
-    page.get_by_role("button", name=f"{end}: agent or S3").click()
-    page.get_by_role("option", name=name).click()
+def test_a_transfer_is_put_together_with_the_keyboard_alone(page: Page, fleet: Fleet) -> None:
+    write_random(fleet.folder("server-b:/data/keys") / "one.bin", 1000)
+    sign_in(page, fleet)
+    visit(page, fleet, "transfers/new?from=server-b&to=server-c")
+    page.get_by_label("Source: path").focus()
+    page.keyboard.type("/data/keys/")
+    for _ in range(3):  # past "Browse" and the destination's agent
+        page.keyboard.press("Tab")
+    page.keyboard.type("/archive/keys/")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
+    assert fleet.folder("server-c:/archive/keys/one.bin").exists()
+
+
+def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fleet, tmp_path: Path) -> None:
+    bucket = fleet.here.outputs.bucket
+    sign_in(page, fleet)
+    visit(page, fleet, "templates/new")
+    page.get_by_role("button", name="YAML").click()
+    page.get_by_role("textbox").fill(
+        "name: from-console\ntrigger: {bucket: x}\nshape: star\ndestinations: [a]\n"
+    )
+    expect(page.get_by_text(re.compile("Line 3: shape .* fan_out, chain"))).to_be_visible()
+    page.get_by_role("textbox").fill(
+        f"name: from-console\ntrigger: {{bucket: {bucket}, prefix: console/}}\n"
+        "destinations:\n  - server-b:/primary/console/\n"
+    )
+    page.get_by_role("button", name="Create template").click()
+    expect(page.get_by_text("from-console is saved")).to_be_visible()
+    visit(page, fleet, "templates/from-console/edit")
+    expect(page.get_by_text("Yes: it would arrive as")).to_be_visible()
+    write_random(tmp_path / "clip.mov", 1000)
+    s3 = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
+    s3.upload_file(str(tmp_path / "clip.mov"), bucket, "console/clip.mov")
+
+    expect(page.get_by_role("table", name="Runs so far")).to_contain_text("Succeeded", timeout=2 * PATIENCE)
+    assert fleet.folder("server-b:/primary/console/clip.mov").exists()
+    fleet.api.delete("/templates/from-console")
+
+
+def test_a_transfer_that_failed_says_what_to_do_and_is_retried(page: Page, fleet: Fleet) -> None:
+    failed = fleet.copy("server-b:/data/not there yet.bin", "server-c:/archive/")
+    fleet.until_state(failed, "failed")
+    sign_in(page, fleet)
+    expect(page.get_by_role("link", name=re.compile("Failed: .*not there yet"))).to_be_visible()
+    visit(page, fleet, f"transfers/{failed}")
+    expect(page.get_by_text("Failed").first).to_be_visible()
+    write_random(fleet.folder("server-b:/data") / "not there yet.bin", 1000)
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
+
+
+def test_an_agent_that_is_killed_is_shown_as_down(page: Page, fleet: Fleet) -> None:
+    sign_in(page, fleet)
+    fleet.agent("server-d").kill()
+    expect(page.get_by_role("link", name="server-d: Offline")).to_be_visible(timeout=2 * PATIENCE)
+    expect(page.get_by_role("link", name="server-d is down")).to_be_visible()
+    fleet.start("server-d")
+    expect(page.get_by_role("link", name="server-d: Online")).to_be_visible()
+
+
+def test_a_viewer_sees_everything_and_is_offered_nothing(page: Page, fleet: Fleet, viewer: Api) -> None:
+    asked = fleet.copy("server-b:/data/nothing here", "server-c:/archive/")
+    until("it to end", lambda: fleet.transfer(asked)["state"] == "failed")
+    sign_in(page, fleet, "viewer@crosshaul.test", "Look-only-7-times")
+    for address in ("overview", "transfers", f"transfers/{asked}", "agents", "agents/server-b", "templates"):
+        visit(page, fleet, address)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(
+            page.get_by_role("button", name=re.compile("Add|New|Retry|Cancel|Remove|Pause|Save|Delete"))
+        ).to_have_count(0)
+        expect(page.get_by_role("link", name=re.compile("^New "))).to_have_count(0)
+    assert viewer.status("POST", f"/transfers/{asked}/retry") == 403
+
+
+def test_german_and_dark_are_one_choice_each_and_stay(page: Page, fleet: Fleet) -> None:
+    sign_in(page, fleet)
+    page.get_by_role("button", name="Display and language").click()
+    page.get_by_role("menuitemcheckbox", name="Dark").click()
+    expect(page.locator("body.awsui-dark-mode")).to_be_visible()
+    page.get_by_role("button", name="Display and language").click()
+    page.get_by_role("menuitemcheckbox", name="Deutsch").click()
+    expect(page.get_by_role("heading", name="Übersicht")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Übersicht")).to_be_visible()
+    expect(page.locator("body.awsui-dark-mode")).to_be_visible()

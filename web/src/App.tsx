@@ -1,5 +1,4 @@
 import I18nProvider from "@cloudscape-design/components/i18n";
-import messages from "@cloudscape-design/components/i18n/messages/all.en";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useMemo, useSyncExternalStore } from "react";
 import { createApi } from "./api/client";
@@ -8,12 +7,14 @@ import { SignInPage } from "./pages/SignIn";
 import { ProblemAlert } from "./parts/ProblemAlert";
 import { Waiting } from "./parts/Waiting";
 import { createSession } from "./session/session";
+import { t, useSpoken } from "./words";
 
 const Console = lazy(() => import("./shell/Console"));
 
 export function App() {
+  const { language, parts } = useSpoken();
   return (
-    <I18nProvider locale="en" messages={[messages]}>
+    <I18nProvider locale={language} messages={[parts]}>
       <Opening />
     </I18nProvider>
   );
@@ -31,7 +32,7 @@ function Opening() {
       {asked.isError ? (
         <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />
       ) : (
-        <Waiting what="the console" />
+        <Waiting what={t().common.console} />
       )}
     </main>
   );
@@ -50,7 +51,7 @@ function Door({ settings }: { settings: Settings }) {
   }, [user, queries]);
   if (!claims) return <SignInPage settings={settings} session={session} ending={ending} />;
   return (
-    <Suspense fallback={<Waiting what="the console" />}>
+    <Suspense fallback={<Waiting what={t().common.console} />}>
       <Console settings={settings} session={session} api={api} claims={claims} />
     </Suspense>
   );

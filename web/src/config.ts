@@ -1,6 +1,7 @@
 /** Where the API is, and how people sign in there: asked once, when the page opens. */
 import { ApiProblem, problemOf, unreachable } from "./api/problem";
 import type { Health, SignIn } from "./types";
+import { t } from "./words";
 
 export interface Settings {
   apiUrl: string;
@@ -11,14 +12,14 @@ export interface Settings {
 
 /** The deployed settings. Throws an ApiProblem that says which of the two addresses did not answer. */
 export async function loadSettings(): Promise<Settings> {
-  const { api_url } = await read<{ api_url?: string }>("./config.json", "The console's config.json");
+  const { api_url } = await read<{ api_url?: string }>("./config.json", t().problems.config);
   if (!api_url) {
-    throw notReady("The console's config.json does not name the API.");
+    throw notReady(t().problems.noApi);
   }
   const apiUrl = api_url.replace(/\/+$/, "");
-  const health = await read<Health>(`${apiUrl}/health`, "The API");
+  const health = await read<Health>(`${apiUrl}/health`, t().problems.api);
   if (!health.sign_in) {
-    throw notReady("The API does not say how people sign in.");
+    throw notReady(t().problems.noSignIn);
   }
   return { apiUrl, stage: health.stage, version: health.version, signIn: health.sign_in };
 }
@@ -31,14 +32,14 @@ async function read<T>(address: string, what: string): Promise<T> {
     throw await problemOf(response);
   }
   return response.json().catch(() => {
-    throw notReady(`${what} is not there yet, or is not JSON.`);
+    throw notReady(t().problems.notThere(what));
   });
 }
 
 function notReady(detail: string): ApiProblem {
   return new ApiProblem({
-    title: "The console is not set up",
+    title: t().problems.notSetUp,
     detail,
-    advice: "Publish it again: `python -m infra.publish STAGE` writes config.json beside it.",
+    advice: t().problems.publish,
   });
 }

@@ -1,6 +1,7 @@
 /** Locations while people write them: two fields, and the text the API takes. */
 import { locationText } from "./format/names";
 import type { Location } from "./types";
+import { t } from "./words";
 
 export const S3 = "s3://";
 
@@ -17,6 +18,13 @@ export function draftText({ place, path }: Draft): string {
   return place === S3 ? `${S3}${path}` : `${place}:${path}`;
 }
 
+/** A location's text taken apart; whatever cannot be a location has no place. */
+export function draftFrom(text: string): Draft {
+  if (text.startsWith(S3)) return { place: S3, path: text.slice(S3.length) };
+  const colon = text.indexOf(":");
+  return colon < 0 ? { place: "", path: text } : { place: text.slice(0, colon), path: text.slice(colon + 1) };
+}
+
 export function draftOf(location: Location): Draft {
   const text = locationText(location);
   return location.kind === "s3"
@@ -28,14 +36,14 @@ const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/|$)/;
 
 /** What is wrong with it, as far as the text tells; empty when nothing is. The API has the last word. */
 export function draftFault({ place, path }: Draft, directory = false): string {
-  if (!place) return "Choose an agent or S3.";
+  if (!place) return t().location.choose;
   if (place === S3) {
-    if (!BUCKET.test(path)) return "Write the bucket's name, then / and a prefix: media-uploads/new-videos/";
+    if (!BUCKET.test(path)) return t().location.writeBucket;
   } else if (!path.startsWith("/")) {
-    return "Write an absolute path: begin it with /";
+    return t().location.absolute;
   }
-  if (path.split("/").includes("..")) return "The path has '..' in it: name the directory itself.";
-  return directory && !path.endsWith("/") ? "This has to be a directory: end it with /" : "";
+  if (path.split("/").includes("..")) return t().location.dots;
+  return directory && !path.endsWith("/") ? t().location.directory : "";
 }
 
 function lastName(path: string): string {
@@ -52,12 +60,12 @@ export function landingWords(source: Draft, destination: Draft): string {
   const name = lastName(source.path);
   const into = destination.path.endsWith("/") ? destination.path : `${destination.path}/`;
   if (standsForContents(source)) {
-    const whose = name && source.path.includes("/") ? `of ${name} ` : "";
-    return `The contents ${whose}arrive in ${into}`;
+    const whose = name && source.path.includes("/") ? name : "";
+    return t().location.contents(whose, into);
   }
   return standsForContents(destination)
-    ? `${name} itself arrives as ${into}${name}`
-    : `${name} itself arrives under the name ${destination.path}`;
+    ? t().location.itself(name, into + name)
+    : t().location.named(name, destination.path);
 }
 
 /** `/data` + `videos` → `/data/videos`. */

@@ -3,7 +3,8 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { asProblem } from "./api/problem";
-import { followSystemTheme } from "./media";
+import { followTheme } from "./media";
+import { preferred, speak } from "./words";
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -16,9 +17,10 @@ const queries = new QueryClient({
   },
 });
 
-followSystemTheme();
+followTheme();
 const place = document.getElementById("app");
 if (place) {
+  await speak(preferred());
   createRoot(place).render(
     <QueryClientProvider client={queries}>
       <App />

@@ -2,12 +2,31 @@
 import { applyMode, Mode } from "@cloudscape-design/global-styles";
 import { useSyncExternalStore } from "react";
 
-/** Dark when the system is dark, also when it changes its mind. */
-export function followSystemTheme(): void {
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const apply = () => applyMode(dark.matches ? Mode.Dark : Mode.Light);
-  dark.addEventListener("change", apply);
-  apply();
+export type Theme = "system" | "light" | "dark";
+const STORED = "crosshaul.theme";
+const dark = () => window.matchMedia("(prefers-color-scheme: dark)");
+
+/** What the viewer chose here; else as the system has it. */
+export function theme(): Theme {
+  const chosen = localStorage.getItem(STORED);
+  return chosen === "light" || chosen === "dark" ? chosen : "system";
+}
+
+export function chooseTheme(chosen: Theme): void {
+  localStorage.setItem(STORED, chosen);
+  paint();
+}
+
+/** In the viewer's colours, also when the system changes its mind. */
+export function followTheme(): void {
+  dark().addEventListener("change", paint);
+  paint();
+}
+
+function paint(): void {
+  const wanted = theme();
+  const isDark = wanted === "system" ? dark().matches : wanted === "dark";
+  applyMode(isDark ? Mode.Dark : Mode.Light);
 }
 
 const narrow = () => window.matchMedia("(max-width: 688px)");

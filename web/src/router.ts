@@ -19,7 +19,8 @@ export function href(...path: string[]): string {
 
 export function hrefWith(path: string, query: Record<string, string | null>): string {
   const given = Object.entries(query).filter((pair): pair is [string, string] => Boolean(pair[1]));
-  return given.length ? `${href(path)}?${new URLSearchParams(given)}` : href(path);
+  const place = href(...path.split("/"));
+  return given.length ? `${place}?${new URLSearchParams(given)}` : place;
 }
 
 export function go(address: string): void {

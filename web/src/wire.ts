@@ -159,6 +159,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much was moved today and in the last 30 days, and how much of it went well */
+        get: operations["overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/templates": {
         parameters: {
             query?: never;
@@ -851,6 +868,11 @@ export interface components {
              */
             verify: "transfer" | "reread";
         };
+        /** OverviewView */
+        OverviewView: {
+            month: components["schemas"]["Tally"];
+            today: components["schemas"]["Tally"];
+        };
         /**
          * Preview
          * @description What a hop would do, found out by a dry run.
@@ -1109,6 +1131,29 @@ export interface components {
             endpoint: string | null;
             /** Region */
             region: string;
+        };
+        /**
+         * Tally
+         * @description What became of the transfers that were asked for since a moment.
+         */
+        Tally: {
+            /**
+             * Bytes Moved
+             * @description bytes
+             */
+            bytes_moved: number;
+            /** Complete */
+            complete: boolean;
+            /** Failed */
+            failed: number;
+            /** Files Moved */
+            files_moved: number;
+            /** Since */
+            since: string;
+            /** Succeeded */
+            succeeded: number;
+            /** Transfers */
+            transfers: number;
         };
         /**
          * TemplateRequest
@@ -2169,6 +2214,64 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    overview: {
+        parameters: {
+            query?: {
+                midnight?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
             /** @description Not signed in */

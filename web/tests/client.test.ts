@@ -134,7 +134,7 @@ it("reads a list to its end", async () => {
   const api = createApi(URL, fakeSession(), fetcher);
   expect(await everyPage(api, "/agents", "agents")).toEqual([1, 2, 3]);
   expect(fetcher.mock.calls.map(([address]) => address)).toEqual([
-    `${URL}/agents?limit=100`,
-    `${URL}/agents?limit=100&after=n`,
+    `${URL}/agents?limit=200`,
+    `${URL}/agents?limit=200&after=n`,
   ]);
 });

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { readLive } from "../src/live/listen";
 import type { Heard } from "../src/live/merge";
-import { progressOf, QUIET_MS, summed, withLive } from "../src/live/merge";
+import { progressOf, QUIET_MS, summed, withLives } from "../src/live/merge";
 import type { Live } from "../src/types";
 import { hop, live, progress } from "./samples";
 
 const NOW = Date.parse(live().at);
 
 function heard(...lives: Live[]): Heard {
-  return lives.reduce<Heard>(withLive, new Map());
+  return withLives(new Map(), lives);
 }
 
 describe("the progress of a hop", () => {

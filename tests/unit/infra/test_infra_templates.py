@@ -81,6 +81,18 @@ def test_buckets_are_private_and_refuse_plain_http(real: Synthesised) -> None:
     assert guarded == set(buckets)
 
 
+def test_the_console_runs_nothing_but_its_own_files(real: Synthesised, local: Synthesised) -> None:
+    for stage, plain in ((real, False), (local, True)):
+        [policy] = stage.properties("AWS::CloudFront::ResponseHeadersPolicy")
+        headers = policy["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+        rules = str(headers["ContentSecurityPolicy"]["ContentSecurityPolicy"])
+        assert "unsafe" not in rules
+        for rule in ("script-src 'self';", "style-src 'self';", "frame-ancestors 'none'"):
+            assert rule in rules
+        assert ("http:" in rules) is plain
+        assert headers["StrictTransportSecurity"]["IncludeSubdomains"]
+
+
 def test_uploads_are_told_to_eventbridge(real: Synthesised) -> None:
     told = [one.get("NotificationConfiguration") for one in real.properties("AWS::S3::Bucket")]
     assert {"EventBridgeConfiguration": {"EventBridgeEnabled": True}} in told

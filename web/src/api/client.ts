@@ -1,5 +1,6 @@
 /** One signed-in conversation with the API: the token kept fresh, problems typed, nothing sent twice. */
 import type { Session } from "../session/session";
+import { t } from "../words";
 import { ApiProblem, problemOf, unreachable } from "./problem";
 
 export type Query = Record<string, string | number | null | undefined>;
@@ -16,6 +17,7 @@ export interface Api {
   /** `key` is the Idempotency-Key: pass the same one again when the same wish is sent again. */
   post<T>(path: string, body: unknown, key: string): Promise<T>;
   put<T>(path: string, body: unknown): Promise<T>;
+  patch<T>(path: string, body: unknown): Promise<T>;
   remove(path: string): Promise<void>;
 }
 
@@ -29,7 +31,7 @@ export function createApi(apiUrl: string, session: Session, fetcher: typeof fetc
     const address = apiUrl + path + queryText(sent.query);
     const init: RequestInit = { method, headers, body, signal: sent.signal, credentials: "omit" };
     return fetcher(address, init).catch((error: unknown) => {
-      throw sent.signal?.aborted ? error : unreachable("The API");
+      throw sent.signal?.aborted ? error : unreachable(t().problems.api);
     });
   }
 
@@ -51,6 +53,7 @@ export function createApi(apiUrl: string, session: Session, fetcher: typeof fetc
     get: (path, query, signal) => call("GET", path, { query, signal }),
     post: (path, body, key) => call("POST", path, { body, key }),
     put: (path, body) => call("PUT", path, { body }),
+    patch: (path, body) => call("PATCH", path, { body }),
     remove: (path) => call("DELETE", path),
   };
 }
@@ -64,9 +67,9 @@ async function read<T>(response: Response): Promise<T> {
     return JSON.parse(text) as T;
   } catch {
     throw new ApiProblem({
-      title: "The API's answer is not JSON",
-      detail: "Something between this page and the API answered instead of it.",
-      advice: "Is a proxy in between?",
+      title: t().problems.notJson,
+      detail: t().problems.notJsonDetail,
+      advice: t().problems.proxy,
     });
   }
 }

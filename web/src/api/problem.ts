@@ -1,5 +1,6 @@
 /** Errors that people get to read: RFC 9457 problem details, also for what never reached the API. */
 import type { ProblemDetails } from "../types";
+import { t } from "../words";
 
 export interface FieldError {
   at: string;
@@ -42,9 +43,9 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
   }
   return new ApiProblem({
     status: response.status,
-    title: "The API answered with an error",
+    title: t().problems.apiError,
     detail: `${response.status} ${response.statusText}`.trim(),
-    advice: response.status >= 500 ? "Try again in a moment." : "",
+    advice: response.status >= 500 ? t().problems.tryInAMoment : "",
   });
 }
 
@@ -55,9 +56,9 @@ function isDetails(body: unknown): body is ProblemDetails {
 /** Nothing answered at all. */
 export function unreachable(what: string): ApiProblem {
   return new ApiProblem({
-    title: `${what} cannot be reached`,
-    detail: "No answer came over the network.",
-    advice: "Check the connection; this page tries again by itself.",
+    title: t().problems.unreachable(what),
+    detail: t().problems.noAnswer,
+    advice: t().problems.tryAgainByItself,
   });
 }
 
@@ -67,7 +68,7 @@ export function asProblem(error: unknown): ApiProblem {
     return error;
   }
   const detail = error instanceof Error ? error.message : String(error);
-  return new ApiProblem({ title: "Something went wrong in this page", detail, advice: "Reload the page." });
+  return new ApiProblem({ title: t().problems.page, detail, advice: t().problems.reload });
 }
 
 /** What the API says about one field of the request; empty when it says nothing about it. */

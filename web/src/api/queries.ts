@@ -2,13 +2,23 @@
 import { useQuery } from "@tanstack/react-query";
 import { goesOn } from "../actions";
 import { useApi } from "../context";
-import type { Agent, Template, Transfer, TransferState, TransfersPage } from "../types";
+import type {
+  Agent,
+  Overview,
+  Template,
+  Transfer,
+  TransferState,
+  TransferSummary,
+  TransfersPage,
+} from "../types";
 import type { Api, Query } from "./client";
 
 /** While something goes on, and while nothing does. */
 const SOON_MS = 3_000;
 const LATER_MS = 10_000;
+const RARELY_MS = 30_000;
 const PAGE = 20;
+const MOST_RUNNING = 1_000;
 
 export interface Filters {
   status: TransferState | null;
@@ -33,6 +43,53 @@ export function useTransfer(transferId: string) {
     queryFn: ({ signal }) =>
       api.get<Transfer>(`/transfers/${encodeURIComponent(transferId)}`, undefined, signal),
     refetchInterval: ({ state }) => (!state.data || goesOn(state.data.state) ? SOON_MS : false),
+  });
+}
+
+/** Every transfer that runs, as far as one screen can show. */
+export function useRunning() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["transfers", "running"],
+    queryFn: ({ signal }) =>
+      everyPage<TransferSummary>(api, "/transfers", "transfers", signal, { status: "running" }, MOST_RUNNING),
+    refetchInterval: SOON_MS,
+  });
+}
+
+/** What was moved today, by the viewer's own midnight, and in 30 days. */
+export function useOverview() {
+  const api = useApi();
+  const midnight = new Date(new Date().setHours(0, 0, 0, 0)).toISOString();
+  return useQuery({
+    queryKey: ["transfers", "overview", midnight],
+    queryFn: ({ signal }) => api.get<Overview>("/overview", { midnight }, signal),
+    refetchInterval: RARELY_MS,
+  });
+}
+
+export function useAgent(agentId: string) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["agents", agentId],
+    queryFn: ({ signal }) => api.get<Agent>(`/agents/${encodeURIComponent(agentId)}`, undefined, signal),
+    refetchInterval: SOON_MS,
+  });
+}
+
+/** A template's transfers: those of the first agent it brings something to, since that one can be asked for. */
+export function useRuns(template: Template | undefined) {
+  const api = useApi();
+  const place = template?.destinations.find((one) => one.kind === "agent");
+  const agent = place?.kind === "agent" ? place.agent_id : null;
+  return useQuery({
+    queryKey: ["transfers", "runs", template?.template_id],
+    queryFn: async ({ signal }) => {
+      const page = await api.get<TransfersPage>("/transfers", { agent, limit: 100 }, signal);
+      return page.transfers.filter((one) => one.template_id === template?.template_id).slice(0, PAGE);
+    },
+    enabled: agent !== null,
+    refetchInterval: LATER_MS,
   });
 }
 
@@ -71,14 +128,16 @@ export async function everyPage<T>(
   path: string,
   field: string,
   signal?: AbortSignal,
+  filter: Query = {},
+  most = Number.POSITIVE_INFINITY,
 ): Promise<T[]> {
   const found: T[] = [];
   let after: string | null = null;
   do {
-    const query: Query = { limit: 100, after };
+    const query: Query = { ...filter, limit: 200, after };
     const page: Record<string, unknown> = await api.get(path, query, signal);
     found.push(...(page[field] as T[]));
     after = (page.next as string | null) ?? null;
-  } while (after);
+  } while (after && found.length < most);
   return found;
 }

@@ -1,5 +1,6 @@
 /** Names as they are, safely: a control or direction character shows itself instead of doing its work. */
 import type { Location } from "../types";
+import { t } from "../words";
 
 /**
  * C0 and C1 controls, soft hyphen, zero-width and direction marks, line and paragraph separators, byte-order
@@ -33,5 +34,5 @@ export function locationText(location: Location): string {
 /** `agent:server-b` → `server-b (agent)`: who did it, for people. */
 export function actor(by: string): string {
   const [kind, name] = by.split(/:(.*)/s);
-  return name && (kind === "agent" || kind === "template") ? `${shown(name)} (${kind})` : shown(by);
+  return name && (kind === "agent" || kind === "template") ? t().times.by[kind](shown(name)) : shown(by);
 }

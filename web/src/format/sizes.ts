@@ -1,5 +1,6 @@
 /** Sizes, speeds, shares and durations for people. Sizes are binary: 1 KiB = 1,024 bytes. */
 import type { Progress } from "../types";
+import { locale, t } from "../words";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -12,19 +13,29 @@ export function bytes(count: number): string {
     unit += 1;
   }
   const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+  const shown = value.toLocaleString(locale(), {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    useGrouping: false,
+  });
+  return `${shown} ${UNITS[unit]}`;
 }
 
 export function speed(bytesPerSecond: number): string {
-  return `${bytes(bytesPerSecond)}/s`;
+  return t().amounts.perSecond(bytes(bytesPerSecond));
 }
 
 export function count(value: number): string {
-  return value.toLocaleString("en");
+  return value.toLocaleString(locale());
+}
+
+/** `1.25`: a load, a share of something. */
+export function decimal(value: number): string {
+  return value.toLocaleString(locale(), { maximumFractionDigits: 2 });
 }
 
 export function files(value: number): string {
-  return `${count(value)} ${value === 1 ? "file" : "files"}`;
+  return t().amounts.files(value, count(value));
 }
 
 /** How much is done, in percent; null while the total is unknown. 100 only when nothing is left. */
@@ -41,15 +52,16 @@ function part(done: number, total: number | null | undefined): number | null {
 
 /** `3 h 5 min`: the two biggest units that are not nought. */
 export function duration(seconds: number): string {
+  const { units } = t().amounts;
   const whole = Math.max(0, Math.round(seconds));
   const parts: [number, string][] = [
-    [Math.floor(whole / 86400), "d"],
-    [Math.floor(whole / 3600) % 24, "h"],
-    [Math.floor(whole / 60) % 60, "min"],
-    [whole % 60, "s"],
+    [Math.floor(whole / 86400), units.d],
+    [Math.floor(whole / 3600) % 24, units.h],
+    [Math.floor(whole / 60) % 60, units.min],
+    [whole % 60, units.s],
   ];
   const first = parts.findIndex(([value]) => value > 0);
-  if (first < 0) return "0 s";
+  if (first < 0) return `0 ${units.s}`;
   const shown = parts.slice(first, first + 2).filter(([value]) => value > 0);
   return shown.map(([value, unit]) => `${value} ${unit}`).join(" ");
 }

@@ -1,29 +1,32 @@
 /** What states are called and how they look. */
 import type { StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
 import type { AgentStatus, HopState, TransferState } from "../types";
+import { t } from "../words";
+
+type Kind = StatusIndicatorProps.Type;
 
 interface Look {
   label: string;
-  type: StatusIndicatorProps.Type;
+  type: Kind;
 }
 
-export const STATES: Record<TransferState | HopState, Look> = {
-  waiting: { label: "Waiting", type: "pending" },
-  queued: { label: "Queued", type: "pending" },
-  offered: { label: "Starting", type: "in-progress" },
-  running: { label: "Running", type: "in-progress" },
-  paused: { label: "Paused", type: "stopped" },
-  verifying: { label: "Verifying", type: "in-progress" },
-  succeeded: { label: "Succeeded", type: "success" },
-  partially_failed: { label: "Partially failed", type: "warning" },
-  failed: { label: "Failed", type: "error" },
-  cancelled: { label: "Cancelled", type: "stopped" },
+const STATES: Record<TransferState | HopState, Kind> = {
+  waiting: "pending",
+  queued: "pending",
+  offered: "in-progress",
+  running: "in-progress",
+  paused: "stopped",
+  verifying: "in-progress",
+  succeeded: "success",
+  partially_failed: "warning",
+  failed: "error",
+  cancelled: "stopped",
 };
 
-export const AGENT_STATES: Record<AgentStatus, Look> = {
-  online: { label: "Online", type: "success" },
-  late: { label: "Late", type: "warning" },
-  offline: { label: "Offline", type: "error" },
+const AGENT_STATES: Record<AgentStatus, Kind> = {
+  online: "success",
+  late: "warning",
+  offline: "error",
 };
 
 export const TRANSFER_STATES: TransferState[] = [
@@ -38,6 +41,7 @@ export const TRANSFER_STATES: TransferState[] = [
 
 /** A state that a newer API may know and this page does not is shown by its own name. */
 export function lookOf(state: string): Look {
-  const known: Record<string, Look> = { ...STATES, ...AGENT_STATES };
-  return known[state] ?? { label: state, type: "info" };
+  const types: Record<string, Kind> = { ...STATES, ...AGENT_STATES };
+  const labels: Record<string, string> = t().states;
+  return { label: labels[state] ?? state, type: types[state] ?? "info" };
 }

@@ -9,12 +9,19 @@ export const QUIET_MS = 10_000;
 
 const MAY_MOVE: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
 
-/** `heard` with `live` in it, unless something newer about the same hop is there already. */
-export function withLive(heard: Heard, live: Live): Heard {
-  const before = heard.get(live.hop_id);
-  const older =
-    before && (live.attempt < before.attempt || (live.attempt === before.attempt && live.at < before.at));
-  return older ? heard : new Map(heard).set(live.hop_id, live);
+/** `heard` with these in it, except where something newer about the same hop is there already. */
+export function withLives(heard: Heard, lives: readonly Live[]): Heard {
+  const after = new Map(heard);
+  for (const live of lives) {
+    const before = after.get(live.hop_id);
+    if (!before || !isOlder(live, before)) after.set(live.hop_id, live);
+  }
+  return after;
+}
+
+/** Clocks of two agents differ: the attempt goes before the time. */
+function isOlder(live: Live, before: Live): boolean {
+  return live.attempt < before.attempt || (live.attempt === before.attempt && live.at < before.at);
 }
 
 /** The hop's progress now. Only the same attempt's live word counts, and only while the hop may move. */

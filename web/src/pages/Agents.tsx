@@ -2,32 +2,47 @@ import { useCollection } from "@cloudscape-design/collection-hooks";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Header from "@cloudscape-design/components/header";
+import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { useState } from "react";
 import { useAgents } from "../api/queries";
 import { useSurroundings } from "../context";
+import { count } from "../format/sizes";
+import { lookOf } from "../format/states";
 import { useNarrow } from "../media";
 import { ProblemAlert } from "../parts/ProblemAlert";
+import { go, hrefWith } from "../router";
 import { mayAct } from "../session/claims";
-import type { Agent } from "../types";
+import type { Agent, AgentStatus } from "../types";
+import { t } from "../words";
 import { AddAgent } from "./agents/AddAgent";
 import { columns } from "./agents/columns";
 import { RemoveAgent } from "./agents/RemoveAgent";
 
-export default function AgentsPage() {
+const STATUSES: AgentStatus[] = ["online", "late", "offline"];
+
+export default function AgentsPage({ query }: { query: URLSearchParams }) {
   const asked = useAgents();
+  const status = STATUSES.find((one) => one === query.get("status")) ?? null;
+  const wanted = (asked.data ?? []).filter((one) => status === null || one.status === status);
   const { role } = useSurroundings();
   const admin = mayAct(role, "admin");
   const narrow = useNarrow();
   const [adding, setAdding] = useState(false);
   const [removing, setRemoving] = useState<Agent | null>(null);
-  const { items, collectionProps, filterProps, filteredItemsCount } = useCollection(asked.data ?? [], {
+  const { items, collectionProps, filterProps, filteredItemsCount } = useCollection(wanted, {
     filtering: {
       filteringFunction: matches,
-      noMatch: "No agent matches.",
-      empty: asked.isError ? "Not loaded" : <Empty admin={admin} onAdd={() => setAdding(true)} />,
+      noMatch: t().agents.noMatch,
+      empty: asked.isError ? (
+        t().common.notLoaded
+      ) : status ? (
+        t().agents.noMatch
+      ) : (
+        <Empty admin={admin} onAdd={() => setAdding(true)} />
+      ),
     },
     sorting: { defaultState: { sortingColumn: { sortingField: "agent_id" } } },
   });
@@ -45,33 +60,49 @@ export default function AgentsPage() {
             actions={
               admin && (
                 <Button variant="primary" onClick={() => setAdding(true)}>
-                  Add agent
+                  {t().agents.add}
                 </Button>
               )
             }
           >
-            Agents
+            {t().agents.title}
           </Header>
         }
         filter={
-          <TextFilter
-            {...filterProps}
-            filteringPlaceholder="Find agents"
-            filteringAriaLabel="Find agents"
-            countText={`${filteredItemsCount ?? 0} found`}
-          />
+          <div className="filters">
+            <TextFilter
+              {...filterProps}
+              filteringPlaceholder={t().agents.find}
+              filteringAriaLabel={t().agents.find}
+              countText={t().common.found(count(filteredItemsCount ?? 0))}
+            />
+            <StatusFilter status={status} />
+          </div>
         }
         items={items}
         trackBy="agent_id"
         loading={asked.isPending}
-        loadingText="Loading agents"
+        loadingText={t().location.loading}
         columnDefinitions={columns(narrow, admin ? setRemoving : null)}
         wrapLines
-        ariaLabels={{ tableLabel: "Agents" }}
+        ariaLabels={{ tableLabel: t().agents.title }}
       />
       {adding && <AddAgent onClose={() => setAdding(false)} />}
       {removing && <RemoveAgent agent={removing} onClose={() => setRemoving(null)} />}
     </SpaceBetween>
+  );
+}
+
+function StatusFilter({ status }: { status: AgentStatus | null }) {
+  const every = { value: "", label: t().agents.everyStatus };
+  const options = [every, ...STATUSES.map((value) => ({ value, label: lookOf(value).label }))];
+  return (
+    <Select
+      ariaLabel={t().agents.status}
+      options={options}
+      selectedOption={options.find((one) => one.value === status) ?? every}
+      onChange={({ detail }) => go(hrefWith("agents", { status: detail.selectedOption.value ?? null }))}
+    />
   );
 }
 
@@ -92,18 +123,17 @@ function matches(agent: Agent, text: string): boolean {
 
 function counter(agents: Agent[]): string {
   const online = agents.filter((agent) => agent.status === "online").length;
-  return `${online} of ${agents.length} online`;
+  return t().agents.online(online, agents.length);
 }
 
 function Empty({ admin, onAdd }: { admin: boolean; onAdd(): void }) {
   return (
     <Box textAlign="center" padding="l">
-      <Box variant="strong">No agents yet</Box>
+      <Box variant="strong">{t().agents.none}</Box>
       <Box variant="p" color="text-body-secondary">
-        An agent is the service that reads and writes files on one server. Add one, then run the line it shows
-        on that server.
+        {t().agents.noneHint}
       </Box>
-      {admin && <Button onClick={onAdd}>Add agent</Button>}
+      {admin && <Button onClick={onAdd}>{t().agents.add}</Button>}
     </Box>
   );
 }

@@ -16,12 +16,19 @@ import { DEFAULT_OPTIONS, OptionsFields } from "../parts/OptionsFields";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { go, href } from "../router";
 import type { Transfer, TransferRequest } from "../types";
+import { t } from "../words";
+import { Preview } from "./newTransfer/Preview";
 
-export default function NewTransferPage() {
+/** `?from=server-b&path=/data/x/` and `?to=server-c` begin it with an agent. */
+export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   const api = useApi();
   const queries = useQueryClient();
-  const [source, setSource] = useState(EMPTY);
-  const [rows, setRows] = useState(() => [row()]);
+  const [source, setSource] = useState(() => ({
+    ...EMPTY,
+    place: query.get("from") ?? "",
+    path: query.get("path") ?? "",
+  }));
+  const [rows, setRows] = useState(() => [row({ ...EMPTY, place: query.get("to") ?? "" })]);
   const [shape, setShape] = useState<TransferRequest["shape"]>("fan_out");
   const [options, setOptions] = useState(DEFAULT_OPTIONS);
   const [tried, setTried] = useState(false);
@@ -51,25 +58,25 @@ export default function NewTransferPage() {
   return (
     <form onSubmit={submit}>
       <Form
-        header={<Header variant="h1">New transfer</Header>}
+        header={<Header variant="h1">{t().newTransfer.title}</Header>}
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" href={href("transfers")} formAction="none">
-              Cancel
+              {t().common.cancel}
             </Button>
             <Button variant="primary" loading={ask.isPending}>
-              Start transfer
+              {t().newTransfer.start}
             </Button>
           </SpaceBetween>
         }
       >
         <SpaceBetween size="l">
           {ask.error && <ProblemAlert error={ask.error} />}
-          <Container header={<Header variant="h2">From and to</Header>}>
+          <Container header={<Header variant="h2">{t().newTransfer.fromTo}</Header>}>
             <SpaceBetween size="l">
               <LocationField
-                label="Source"
-                description="A path that ends in / stands for what is in the directory; without it, for the directory or file itself."
+                label={t().newTransfer.source}
+                description={t().newTransfer.sourceHint}
                 value={source}
                 onChange={setSource}
                 end="source"
@@ -87,11 +94,19 @@ export default function NewTransferPage() {
           </Container>
           <ExpandableSection
             variant="container"
-            headerText="Options"
-            headerDescription="The defaults lose nothing."
+            headerText={t().newTransfer.options}
+            headerDescription={t().newTransfer.optionsHint}
           >
             <OptionsFields value={options} onChange={setOptions} />
           </ExpandableSection>
+          {!faulty && (
+            <Preview
+              source={source}
+              destinations={rows.map(({ draft }) => draft)}
+              chain={rows.length > 1 && shape === "chain"}
+              options={options}
+            />
+          )}
         </SpaceBetween>
       </Form>
     </form>

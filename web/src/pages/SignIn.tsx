@@ -11,6 +11,7 @@ import type { Settings } from "../config";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { type Answer, answerChallenge, type Challenge, signIn } from "../session/cognito";
 import type { Ending, Session } from "../session/session";
+import { t } from "../words";
 
 interface Props {
   settings: Settings;
@@ -39,7 +40,7 @@ export function SignInPage({ settings, session, ending }: Props) {
   return (
     <main className="sign-in">
       <SpaceBetween size="m">
-        {ending === "expired" && !error && <Alert type="info">Your session has ended. Sign in again.</Alert>}
+        {ending === "expired" && !error && <Alert type="info">{t().signIn.ended}</Alert>}
         {error !== null && <ProblemAlert error={error} />}
         {challenge ? (
           <ChallengeForm
@@ -78,19 +79,19 @@ function PasswordForm({ stage, busy, onSignIn }: PasswordProps) {
       <Form
         actions={
           <Button variant="primary" formAction="submit" loading={busy} disabled={!name || !password}>
-            Sign in
+            {t().signIn.submit}
           </Button>
         }
       >
         <Container
           header={
-            <Header variant="h1" description={`Stage: ${stage}`}>
+            <Header variant="h1" description={t().nav.stage(stage)}>
               Crosshaul
             </Header>
           }
         >
           <SpaceBetween size="m">
-            <FormField label="User name or e-mail">
+            <FormField label={t().signIn.user}>
               <Input
                 value={name}
                 onChange={({ detail }) => setName(detail.value)}
@@ -100,7 +101,7 @@ function PasswordForm({ stage, busy, onSignIn }: PasswordProps) {
                 spellcheck={false}
               />
             </FormField>
-            <FormField label="Password">
+            <FormField label={t().signIn.password}>
               <Input
                 value={password}
                 onChange={({ detail }) => setPassword(detail.value)}
@@ -118,16 +119,12 @@ function PasswordForm({ stage, busy, onSignIn }: PasswordProps) {
 
 const ASKED = {
   NEW_PASSWORD_REQUIRED: {
-    title: "Choose a new password",
-    label: "New password",
-    hint: "At least 14 characters, with small and capital letters and a digit.",
+    words: () => t().signIn.newPassword,
     complete: "new-password",
     type: "password",
   },
   SOFTWARE_TOKEN_MFA: {
-    title: "Confirm that it is you",
-    label: "Code from your authenticator app",
-    hint: "Six digits; a new one every 30 seconds.",
+    words: () => t().signIn.code,
     complete: "one-time-code",
     type: "text",
   },
@@ -143,6 +140,7 @@ interface ChallengeProps {
 function ChallengeForm({ challenge, busy, onAnswer, onBack }: ChallengeProps) {
   const [value, setValue] = useState("");
   const asked = ASKED[challenge.name];
+  const words = asked.words();
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (value && !busy) onAnswer(value);
@@ -153,16 +151,16 @@ function ChallengeForm({ challenge, busy, onAnswer, onBack }: ChallengeProps) {
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" formAction="none" onClick={onBack}>
-              Back
+              {t().common.back}
             </Button>
             <Button variant="primary" formAction="submit" loading={busy} disabled={!value}>
-              Continue
+              {t().signIn.next}
             </Button>
           </SpaceBetween>
         }
       >
-        <Container header={<Header variant="h1">{asked.title}</Header>}>
-          <FormField label={asked.label} constraintText={asked.hint}>
+        <Container header={<Header variant="h1">{words.title}</Header>}>
+          <FormField label={words.label} constraintText={words.hint}>
             <Input
               value={value}
               onChange={({ detail }) => setValue(detail.value)}

@@ -5,22 +5,30 @@ import Form from "@cloudscape-design/components/form";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
+import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Toggle from "@cloudscape-design/components/toggle";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useRef, useState } from "react";
+import { type FormEvent, lazy, Suspense, useRef, useState } from "react";
 import { createWish } from "../api/idempotency";
 import { errorAt } from "../api/problem";
 import { useTemplate } from "../api/queries";
 import { useSurroundings } from "../context";
-import { draftFault, draftOf, draftText, S3 } from "../locations";
+import { draftFault, draftFrom, draftOf, draftText, S3 } from "../locations";
 import { DestinationsFields, type Row, row, ShapeField } from "../parts/DestinationsFields";
 import { DEFAULT_OPTIONS, OptionsFields } from "../parts/OptionsFields";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { Waiting } from "../parts/Waiting";
 import { go, href } from "../router";
 import type { Template, TemplateRequest } from "../types";
+import { t } from "../words";
+import { Runs } from "./templates/Runs";
 import { requestOf } from "./templates/request";
+import { Trial } from "./templates/Trial";
+
+const YamlField = lazy(() =>
+  import("./templates/YamlField").then(({ YamlField: field }) => ({ default: field })),
+);
 
 const NEW: TemplateRequest = {
   name: "",
@@ -36,12 +44,18 @@ export default function TemplateFormPage({ templateId }: { templateId?: string }
   const asked = useTemplate(templateId);
   if (templateId === undefined) return <TemplateForm start={NEW} rows={[row()]} />;
   if (asked.data) {
-    return <TemplateForm known={asked.data} start={requestOf(asked.data)} rows={rowsOf(asked.data)} />;
+    return (
+      <SpaceBetween size="l">
+        <TemplateForm known={asked.data} start={requestOf(asked.data)} rows={rowsOf(asked.data)} />
+        <Trial template={asked.data} />
+        <Runs template={asked.data} />
+      </SpaceBetween>
+    );
   }
   return asked.isError ? (
     <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />
   ) : (
-    <Waiting what="the template" />
+    <Waiting what={t().template.thing} />
   );
 }
 
@@ -60,7 +74,11 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
   const [draft, setDraft] = useState(start);
   const [rows, setRows] = useState(firstRows);
   const [tried, setTried] = useState(false);
+  const [asText, setAsText] = useState(false);
+  /** Null: there is something wrong with the text. */
+  const [text, setText] = useState<TemplateRequest | null>(null);
   const save = useSave(known);
+  const written = { ...draft, destinations: rows.map((one) => draftText(one.draft)) };
   const faults = faultsOf(draft);
   const faulty = Object.values(faults).some(Boolean) || rows.some((one) => draftFault(one.draft, true));
   const fault = (field: keyof typeof faults, at: string) =>
@@ -70,117 +88,167 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
 
   function submit(event: FormEvent): void {
     event.preventDefault();
+    if (asText) {
+      if (text && !save.isPending) save.mutate(text);
+      return;
+    }
     setTried(true);
     if (faulty || save.isPending) return;
-    save.mutate({ ...draft, destinations: rows.map((one) => draftText(one.draft)) });
+    save.mutate(written);
+  }
+
+  /** What was written in one of the two is there in the other. */
+  function turn(toText: boolean): void {
+    if (toText) setText(written);
+    else if (text) {
+      setDraft(text);
+      setRows(text.destinations.map((one) => row(draftFrom(String(one)))));
+    }
+    setAsText(toText);
   }
 
   return (
     <form onSubmit={submit}>
       <Form
-        header={<Header variant="h1">{known ? `Template ${known.template_id}` : "New template"}</Header>}
+        header={
+          <Header variant="h1" actions={<FormOrText text={asText} stuck={asText && !text} onTurn={turn} />}>
+            {known ? t().template.tab(known.template_id) : t().templates.new}
+          </Header>
+        }
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" href={href("templates")} formAction="none">
-              Cancel
+              {t().common.cancel}
             </Button>
             <Button variant="primary" loading={save.isPending}>
-              {known ? "Save" : "Create template"}
+              {known ? t().common.save : t().template.create}
             </Button>
           </SpaceBetween>
         }
       >
         <SpaceBetween size="l">
           {save.error && <ProblemAlert error={save.error} />}
-          <Container header={<Header variant="h2">Name</Header>}>
+          {asText ? (
+            <Suspense fallback={<Waiting what={t().template.yaml} />}>
+              <YamlField start={written} known={known?.template_id ?? null} onRead={setText} />
+            </Suspense>
+          ) : (
             <SpaceBetween size="l">
-              <FormField
-                label="Name"
-                constraintText="Small letters, digits and dashes."
-                errorText={fault("name", "name")}
+              <Container header={<Header variant="h2">{t().common.name}</Header>}>
+                <SpaceBetween size="l">
+                  <FormField
+                    label={t().common.name}
+                    constraintText={t().template.nameHint}
+                    errorText={fault("name", "name")}
+                  >
+                    <Input
+                      value={draft.name}
+                      disabled={known !== undefined}
+                      onChange={({ detail }) => setDraft({ ...draft, name: detail.value })}
+                      placeholder="new-videos"
+                      spellcheck={false}
+                    />
+                  </FormField>
+                  <FormField label={t().common.description} errorText={errorAt(save.error, "description")}>
+                    <Input
+                      value={draft.description}
+                      onChange={({ detail }) => setDraft({ ...draft, description: detail.value })}
+                    />
+                  </FormField>
+                  <Toggle
+                    checked={draft.enabled}
+                    onChange={({ detail }) => setDraft({ ...draft, enabled: detail.checked })}
+                  >
+                    {t().templates.enabled}
+                  </Toggle>
+                </SpaceBetween>
+              </Container>
+              <Container header={<Header variant="h2">{t().template.arrive}</Header>}>
+                <SpaceBetween size="l">
+                  <FormField label={t().template.bucket} errorText={fault("bucket", "trigger.bucket")}>
+                    <Input
+                      value={draft.trigger.bucket}
+                      onChange={({ detail }) => setTrigger({ bucket: detail.value })}
+                      placeholder="media-uploads"
+                      spellcheck={false}
+                    />
+                  </FormField>
+                  <FormField
+                    label={t().template.prefix}
+                    description={t().template.prefixHint}
+                    errorText={errorAt(save.error, "trigger.prefix")}
+                  >
+                    <Input
+                      value={draft.trigger.prefix}
+                      onChange={({ detail }) => setTrigger({ prefix: detail.value })}
+                      placeholder="new-videos/"
+                      spellcheck={false}
+                    />
+                  </FormField>
+                  <FormField
+                    label={t().template.suffix}
+                    description={t().template.suffixHint}
+                    errorText={errorAt(save.error, "trigger.suffix")}
+                  >
+                    <Input
+                      value={draft.trigger.suffix}
+                      onChange={({ detail }) => setTrigger({ suffix: detail.value })}
+                      placeholder=".mov"
+                      spellcheck={false}
+                    />
+                  </FormField>
+                </SpaceBetween>
+              </Container>
+              <Container header={<Header variant="h2">{t().templates.bring}</Header>}>
+                <SpaceBetween size="l">
+                  <DestinationsFields
+                    rows={rows}
+                    onChange={setRows}
+                    tried={tried}
+                    directories
+                    faultAt={(number) => errorAt(save.error, `destinations.${number}`)}
+                  />
+                  {rows.length > 1 && (
+                    <ShapeField value={draft.shape} onChange={(shape) => setDraft({ ...draft, shape })} />
+                  )}
+                </SpaceBetween>
+              </Container>
+              <ExpandableSection
+                variant="container"
+                headerText={t().newTransfer.options}
+                headerDescription={t().newTransfer.optionsHint}
               >
-                <Input
-                  value={draft.name}
-                  disabled={known !== undefined}
-                  onChange={({ detail }) => setDraft({ ...draft, name: detail.value })}
-                  placeholder="new-videos"
-                  spellcheck={false}
+                <OptionsFields
+                  value={draft.options}
+                  onChange={(options) => setDraft({ ...draft, options })}
                 />
-              </FormField>
-              <FormField label="Description" errorText={errorAt(save.error, "description")}>
-                <Input
-                  value={draft.description}
-                  onChange={({ detail }) => setDraft({ ...draft, description: detail.value })}
-                />
-              </FormField>
-              <Toggle
-                checked={draft.enabled}
-                onChange={({ detail }) => setDraft({ ...draft, enabled: detail.checked })}
-              >
-                Enabled
-              </Toggle>
+              </ExpandableSection>
             </SpaceBetween>
-          </Container>
-          <Container header={<Header variant="h2">When objects arrive in</Header>}>
-            <SpaceBetween size="l">
-              <FormField label="Bucket" errorText={fault("bucket", "trigger.bucket")}>
-                <Input
-                  value={draft.trigger.bucket}
-                  onChange={({ detail }) => setTrigger({ bucket: detail.value })}
-                  placeholder="media-uploads"
-                  spellcheck={false}
-                />
-              </FormField>
-              <FormField
-                label="Prefix"
-                description="What follows it in an object's key arrives under each destination."
-                errorText={errorAt(save.error, "trigger.prefix")}
-              >
-                <Input
-                  value={draft.trigger.prefix}
-                  onChange={({ detail }) => setTrigger({ prefix: detail.value })}
-                  placeholder="new-videos/"
-                  spellcheck={false}
-                />
-              </FormField>
-              <FormField
-                label="Suffix"
-                description="Only keys that end in this; empty for all."
-                errorText={errorAt(save.error, "trigger.suffix")}
-              >
-                <Input
-                  value={draft.trigger.suffix}
-                  onChange={({ detail }) => setTrigger({ suffix: detail.value })}
-                  placeholder=".mov"
-                  spellcheck={false}
-                />
-              </FormField>
-            </SpaceBetween>
-          </Container>
-          <Container header={<Header variant="h2">Bring them to</Header>}>
-            <SpaceBetween size="l">
-              <DestinationsFields
-                rows={rows}
-                onChange={setRows}
-                tried={tried}
-                directories
-                faultAt={(number) => errorAt(save.error, `destinations.${number}`)}
-              />
-              {rows.length > 1 && (
-                <ShapeField value={draft.shape} onChange={(shape) => setDraft({ ...draft, shape })} />
-              )}
-            </SpaceBetween>
-          </Container>
-          <ExpandableSection
-            variant="container"
-            headerText="Options"
-            headerDescription="The defaults lose nothing."
-          >
-            <OptionsFields value={draft.options} onChange={(options) => setDraft({ ...draft, options })} />
-          </ExpandableSection>
+          )}
         </SpaceBetween>
       </Form>
     </form>
+  );
+}
+
+interface FormOrTextProps {
+  text: boolean;
+  /** The text is not right yet, and a form could not show it. */
+  stuck: boolean;
+  onTurn(toText: boolean): void;
+}
+
+function FormOrText({ text, stuck, onTurn }: FormOrTextProps) {
+  return (
+    <SegmentedControl
+      selectedId={text ? "yaml" : "form"}
+      label={t().template.form}
+      options={[
+        { id: "form", text: t().template.form, disabled: stuck },
+        { id: "yaml", text: t().template.yaml },
+      ]}
+      onChange={({ detail }) => onTurn(detail.selectedId === "yaml")}
+    />
   );
 }
 
@@ -201,7 +269,7 @@ function useSave(known: Template | undefined) {
       queries.invalidateQueries({ queryKey: ["templates"] });
       notify({
         type: template.warnings.length ? "warning" : "success",
-        header: `${template.template_id} is saved`,
+        header: t().template.saved(template.template_id),
         content: template.warnings.join(" "),
       });
       go(href("templates"));
@@ -213,7 +281,7 @@ const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 function faultsOf(draft: TemplateRequest) {
   return {
-    name: SLUG.test(draft.name) ? "" : "Use small letters, digits and dashes; begin and end without a dash.",
-    bucket: draftFault({ place: S3, path: draft.trigger.bucket }) && "Write the bucket's name.",
+    name: SLUG.test(draft.name) ? "" : t().addAgent.nameFault,
+    bucket: draftFault({ place: S3, path: draft.trigger.bucket }) && t().template.bucketFault,
   };
 }

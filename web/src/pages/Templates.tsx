@@ -20,6 +20,7 @@ import { Name, Place, When } from "../parts/text";
 import { href } from "../router";
 import { mayAct } from "../session/claims";
 import type { Template } from "../types";
+import { t } from "../words";
 import { requestOf } from "./templates/request";
 
 export default function TemplatesPage() {
@@ -30,7 +31,7 @@ export default function TemplatesPage() {
   const [removing, setRemoving] = useState<Template | null>(null);
   const create = (
     <Button variant="primary" href={href("templates", "new")}>
-      New template
+      {t().templates.new}
     </Button>
   );
   return (
@@ -43,20 +44,20 @@ export default function TemplatesPage() {
           <Header
             variant="awsui-h1-sticky"
             counter={asked.data && `(${asked.data.length})`}
-            description="What is moved by itself whenever an object arrives in a bucket."
+            description={t().templates.hint}
             actions={writes && create}
           >
-            Templates
+            {t().templates.title}
           </Header>
         }
         items={asked.data ?? []}
         trackBy="template_id"
         loading={asked.isPending}
-        loadingText="Loading templates"
-        empty={asked.isError ? "Not loaded" : <Empty writes={writes} />}
+        loadingText={t().common.loading(t().templates.thing)}
+        empty={asked.isError ? t().common.notLoaded : <Empty writes={writes} />}
         columnDefinitions={columns(narrow, writes ? setRemoving : null)}
         wrapLines
-        ariaLabels={{ tableLabel: "Templates" }}
+        ariaLabels={{ tableLabel: t().templates.title }}
       />
       {removing && <RemoveTemplate template={removing} onClose={() => setRemoving(null)} />}
     </SpaceBetween>
@@ -66,11 +67,11 @@ export default function TemplatesPage() {
 function Empty({ writes }: { writes: boolean }) {
   return (
     <Box textAlign="center" padding="l">
-      <Box variant="strong">No templates yet</Box>
+      <Box variant="strong">{t().templates.none}</Box>
       <Box variant="p" color="text-body-secondary">
-        A template says: when an object arrives under this prefix, bring it to these servers.
+        {t().templates.noneHint}
       </Box>
-      {writes && <Button href={href("templates", "new")}>New template</Button>}
+      {writes && <Button href={href("templates", "new")}>{t().templates.new}</Button>}
     </Box>
   );
 }
@@ -78,14 +79,16 @@ function Empty({ writes }: { writes: boolean }) {
 type Column = TableProps.ColumnDefinition<Template>;
 type OnRemove = ((template: Template) => void) | null;
 
-const NAME: Column = {
+const name = (): Column => ({
   id: "name",
-  header: "Name",
+  header: t().common.name,
   isRowHeader: true,
   minWidth: 170,
   cell: (template) => (
     <>
-      <strong>{template.template_id}</strong>
+      <Link href={href("templates", template.template_id, "edit")}>
+        <strong>{template.template_id}</strong>
+      </Link>
       <Box color="text-body-secondary" fontSize="body-s">
         <Name>{template.description}</Name>
       </Box>
@@ -96,27 +99,27 @@ const NAME: Column = {
       ))}
     </>
   ),
-};
+});
 
-const TRIGGER: Column = {
+const trigger = (): Column => ({
   id: "trigger",
-  header: "When objects arrive under",
+  header: t().templates.when,
   minWidth: 200,
   cell: ({ trigger }) => (
     <>
       <Name>{`s3://${trigger.bucket}/${trigger.prefix}`}</Name>
       {trigger.suffix && (
         <Box color="text-body-secondary" fontSize="body-s">
-          that end in <Name>{trigger.suffix}</Name>
+          {t().templates.endIn} <Name>{trigger.suffix}</Name>
         </Box>
       )}
     </>
   ),
-};
+});
 
-const DESTINATIONS: Column = {
+const destinations = (): Column => ({
   id: "destinations",
-  header: "Bring them to",
+  header: t().templates.bring,
   minWidth: 220,
   cell: ({ destinations, shape }) => (
     <>
@@ -126,14 +129,16 @@ const DESTINATIONS: Column = {
           <Place at={place} />
         </div>
       ))}
-      {destinations.length > 1 && <Badge>{shape === "chain" ? "chain" : "fan-out"}</Badge>}
+      {destinations.length > 1 && (
+        <Badge>{shape === "chain" ? t().templates.chain : t().templates.fanOut}</Badge>
+      )}
     </>
   ),
-};
+});
 
-const CHANGED: Column = {
+const changed = (): Column => ({
   id: "changed",
-  header: "Changed",
+  header: t().templates.changed,
   minWidth: 140,
   cell: ({ updated_at, owner }) => (
     <>
@@ -143,29 +148,29 @@ const CHANGED: Column = {
       </Box>
     </>
   ),
-};
+});
 
 function columns(narrow: boolean, onRemove: OnRemove): Column[] {
   const enabled: Column = {
     id: "enabled",
-    header: "Enabled",
+    header: t().templates.enabled,
     minWidth: 110,
     cell: (template) => <Switch template={template} writes={onRemove !== null} />,
   };
   const acts: Column = {
     id: "acts",
-    header: "Actions",
+    header: t().common.actions,
     minWidth: 130,
     cell: (template) => onRemove && <Acts template={template} onRemove={onRemove} />,
   };
-  const all = [NAME, enabled, TRIGGER, DESTINATIONS, CHANGED, ...(onRemove ? [acts] : [])];
+  const all = [name(), enabled, trigger(), destinations(), changed(), ...(onRemove ? [acts] : [])];
   return narrow ? [stacked(all)] : all;
 }
 
 function stacked(all: Column[]): Column {
   return {
     id: "all",
-    header: "Template",
+    header: t().templates.template,
     isRowHeader: true,
     cell: (template) => (
       <SpaceBetween size="xs">
@@ -180,15 +185,18 @@ function stacked(all: Column[]): Column {
 function Acts({ template, onRemove }: { template: Template; onRemove: NonNullable<OnRemove> }) {
   return (
     <SpaceBetween direction="horizontal" size="s">
-      <Link href={href("templates", template.template_id, "edit")} ariaLabel={`Edit ${template.template_id}`}>
-        Edit
+      <Link
+        href={href("templates", template.template_id, "edit")}
+        ariaLabel={t().templates.editIt(template.template_id)}
+      >
+        {t().common.edit}
       </Link>
       <Button
         variant="inline-link"
-        ariaLabel={`Delete ${template.template_id}`}
+        ariaLabel={t().templates.deleteIt(template.template_id)}
         onClick={() => onRemove(template)}
       >
-        Delete
+        {t().common.delete}
       </Button>
     </SpaceBetween>
   );
@@ -217,10 +225,10 @@ function Switch({ template, writes }: { template: Template; writes: boolean }) {
     <Toggle
       checked={checked}
       disabled={!writes || change.isPending}
-      ariaLabel={`${template.template_id} is enabled`}
+      ariaLabel={t().templates.isEnabled(template.template_id)}
       onChange={({ detail }) => change.mutate(detail.checked)}
     >
-      {checked ? "On" : "Off"}
+      {checked ? t().templates.on : t().templates.off}
     </Toggle>
   );
 }
@@ -231,22 +239,21 @@ function RemoveTemplate({ template, onClose }: { template: Template; onClose(): 
   const removal = useMutation({
     mutationFn: () => api.remove(`/templates/${encodeURIComponent(template.template_id)}`),
     onSuccess: async () => {
-      notify({ type: "success", header: `${template.template_id} was deleted` });
+      notify({ type: "success", header: t().templates.deleted(template.template_id) });
       await queries.invalidateQueries({ queryKey: ["templates"] });
       onClose();
     },
   });
   return (
     <Confirm
-      title={`Delete ${template.template_id}?`}
-      verb="Delete"
+      title={t().templates.deleteTitle(template.template_id)}
+      verb={t().common.delete}
       busy={removal.isPending}
       error={removal.error}
       onConfirm={() => removal.mutate()}
       onClose={onClose}
     >
-      Objects that arrive from now on are no longer moved. Transfers that have begun go on. To stop it for a
-      while, switch it off instead.
+      {t().templates.deleteWhy}
     </Confirm>
   );
 }

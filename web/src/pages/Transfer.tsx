@@ -1,24 +1,27 @@
 import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
+import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { goesOn } from "../actions";
 import { useTransfer } from "../api/queries";
 import { useNow } from "../clock";
 import { actor } from "../format/names";
-import { bytes, count } from "../format/sizes";
+import { count, duration, speed } from "../format/sizes";
 import { type Heard, progressOf, summed } from "../live/merge";
 import { useLive } from "../live/useLive";
+import { Ear } from "../parts/Ear";
 import { HopProblem, ProblemAlert } from "../parts/ProblemAlert";
 import { ProgressLine } from "../parts/ProgressLine";
 import { Place, State, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
 import { href } from "../router";
 import type { Options, Transfer } from "../types";
+import { t } from "../words";
 import { HopPanel } from "./transfer/HopPanel";
+import { SpeedPlot } from "./transfer/SpeedPlot";
 import { Steering } from "./transfer/Steering";
 import { Timeline } from "./transfer/Timeline";
 
@@ -28,14 +31,25 @@ export default function TransferPage({ transferId }: { transferId: string }) {
   const active = transfer !== undefined && goesOn(transfer.state) && transfer.state !== "paused";
   const { heard, connected } = useLive(transferId, active);
   const trouble = asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />;
-  if (!transfer) return trouble || <Waiting what="the transfer" />;
+  if (!transfer) return trouble || <Waiting what={t().transfer.thing} />;
   return (
     <SpaceBetween size="l">
       {trouble}
       <Header
         variant="h1"
         description={<Beneath transfer={transfer} />}
-        actions={<Steering transfer={transfer} />}
+        actions={
+          <SpaceBetween direction="horizontal" size="xs">
+            <CopyToClipboard
+              variant="icon"
+              textToCopy={window.location.href}
+              copyButtonAriaLabel={t().common.copy(t().transfer.link)}
+              copySuccessText={t().common.copied}
+              copyErrorText={t().common.notCopied}
+            />
+            <Steering transfer={transfer} />
+          </SpaceBetween>
+        }
       >
         <Title transfer={transfer} />
       </Header>
@@ -66,7 +80,7 @@ function Title({ transfer }: { transfer: Transfer }) {
     </>
   ) : (
     <>
-      <Place at={transfer.source} /> → {transfer.destinations.length} destinations
+      <Place at={transfer.source} /> → {t().transfer.destinations(transfer.destinations.length)}
     </>
   );
 }
@@ -82,62 +96,62 @@ function Overview({ transfer, heard, live }: OverviewProps) {
   const now = useNow();
   const progress = summed(transfer.hops.map((hop) => progressOf(hop, heard, now)));
   return (
-    <Container header={<Header actions={live !== null && <Ear live={live} />}>Overview</Header>}>
+    <Container
+      header={<Header actions={live !== null && <Ear live={live} />}>{t().transfer.overview}</Header>}
+    >
       <SpaceBetween size="l">
         <ProgressLine
           progress={progress}
           moving={transfer.state === "running"}
-          label="All hops together"
+          label={t().transfer.together}
           detailed
         />
+        {live !== null && <SpeedPlot key={transfer.transfer_id} speed={progress.bytes_per_second} />}
         <KeyValuePairs columns={4} items={facts(transfer)} />
       </SpaceBetween>
     </Container>
   );
 }
 
-function Ear({ live }: { live: boolean }) {
-  return live ? (
-    <StatusIndicator type="success">Live</StatusIndicator>
-  ) : (
-    <StatusIndicator type="info">Updated every 3 s</StatusIndicator>
-  );
-}
-
 function facts(transfer: Transfer) {
   const { template_id, selection_count, ended_at } = transfer;
   return [
-    { label: "Asked by", value: <bdi className="name">{actor(transfer.created_by)}</bdi> },
-    { label: "Asked for", value: <When at={transfer.created_at} /> },
-    { label: "Ended", value: ended_at ? <When at={ended_at} /> : "–" },
-    ...(transfer.destinations.length > 1 ? [{ label: "Order", value: ORDER[transfer.shape] }] : []),
+    { label: t().transfers.askedBy, value: <bdi className="name">{actor(transfer.created_by)}</bdi> },
+    { label: t().transfer.askedFor, value: <When at={transfer.created_at} /> },
+    { label: t().transfer.ended, value: ended_at ? <When at={ended_at} /> : "–" },
+    ...(ended_at
+      ? [{ label: t().transfer.took, value: duration(secondsBetween(transfer.created_at, ended_at)) }]
+      : []),
+    ...(transfer.destinations.length > 1
+      ? [{ label: t().transfer.order, value: t().transfer.orders[transfer.shape] }]
+      : []),
     ...(template_id
       ? [
           {
-            label: "Template",
+            label: t().transfer.template,
             value: <Link href={href("templates", template_id, "edit")}>{template_id}</Link>,
           },
         ]
       : []),
-    ...(selection_count ? [{ label: "Objects gathered", value: count(selection_count) }] : []),
-    { label: "Options", value: optionWords(transfer.options) },
+    ...(selection_count ? [{ label: t().transfer.gathered, value: count(selection_count) }] : []),
+    { label: t().transfer.options, value: optionWords(transfer.options) },
   ];
 }
 
-const ORDER: Record<Transfer["shape"], string> = {
-  chain: "Chain: one after the other",
-  fan_out: "Fan-out: all at once",
-};
+function secondsBetween(start: string, end: string): number {
+  return (Date.parse(end) - Date.parse(start)) / 1000;
+}
 
 /** The options that matter, in words. */
 function optionWords(options: Options): string {
+  const said = t().transfer.optionWords;
   const words = [
-    `overwrite ${options.overwrite}`,
-    options.verify === "reread" ? "read back what was written" : "",
-    options.symlinks === "keep" ? "" : `${options.symlinks} symlinks`,
-    options.streams ? `${options.streams} streams` : "",
-    options.bandwidth_limit ? `at most ${bytes(options.bandwidth_limit)}/s` : "",
-    options.if_offline === "refuse" ? "refused when an agent is offline" : "",
+    said.overwrite[options.overwrite],
+    options.verify === "reread" ? said.reread : "",
+    said.symlinks[options.symlinks],
+    options.streams ? said.streams(options.streams) : "",
+    options.bandwidth_limit ? said.limit(speed(options.bandwidth_limit)) : "",
+    options.if_offline === "refuse" ? said.refuse : "",
   ];
   return words.filter(Boolean).join(", ");
 }
@@ -145,7 +159,9 @@ function optionWords(options: Options): string {
 function Hops({ transfer, heard }: { transfer: Transfer; heard: Heard }) {
   return (
     <SpaceBetween size="s">
-      <Box variant="h2">{transfer.hops.length === 1 ? "Hop" : `Hops (${transfer.hops.length})`}</Box>
+      <Box variant="h2">
+        {transfer.hops.length === 1 ? t().transfer.hop : t().transfer.hops(transfer.hops.length)}
+      </Box>
       {transfer.hops.map((hop, number) => (
         <HopPanel key={hop.hop_id} hop={hop} number={number} heard={heard} />
       ))}

@@ -3,6 +3,7 @@ import Button from "@cloudscape-design/components/button";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { ReactNode } from "react";
+import { t } from "../words";
 import { ProblemAlert } from "./ProblemAlert";
 
 interface Props {
@@ -17,7 +18,16 @@ interface Props {
 }
 
 /** Asks before something that cannot be taken back. */
-export function Confirm({ title, verb, back = "Keep it", busy, error, onConfirm, onClose, children }: Props) {
+export function Confirm({
+  title,
+  verb,
+  back = t().common.keep,
+  busy,
+  error,
+  onConfirm,
+  onClose,
+  children,
+}: Props) {
   const footer = (
     <Box float="right">
       <SpaceBetween direction="horizontal" size="xs">

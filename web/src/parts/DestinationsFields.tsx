@@ -4,6 +4,7 @@ import RadioGroup from "@cloudscape-design/components/radio-group";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { type Draft, draftFault, EMPTY, landingWords } from "../locations";
 import type { TransferRequest } from "../types";
+import { t } from "../words";
 import { LocationField } from "./LocationField";
 
 type Shape = NonNullable<TransferRequest["shape"]>;
@@ -41,7 +42,9 @@ export function DestinationsFields({ rows, onChange, tried, directories = false,
       {rows.map(({ id, draft }, number) => (
         <LocationField
           key={id}
-          label={rows.length > 1 ? `Destination ${number + 1}` : "Destination"}
+          label={
+            rows.length > 1 ? t().newTransfer.destinationNumber(number + 1) : t().newTransfer.destination
+          }
           description={source && landingWords(source, draft)}
           value={draft}
           end="destination"
@@ -56,7 +59,7 @@ export function DestinationsFields({ rows, onChange, tried, directories = false,
         disabled={rows.length >= MAX_DESTINATIONS}
         onClick={() => onChange([...rows, row()])}
       >
-        Add destination
+        {t().newTransfer.add}
       </Button>
     </SpaceBetween>
   );
@@ -64,21 +67,20 @@ export function DestinationsFields({ rows, onChange, tried, directories = false,
 
 export function ShapeField({ value, onChange }: { value: Shape; onChange(value: Shape): void }) {
   return (
-    <FormField label="Order">
+    <FormField label={t().newTransfer.order}>
       <RadioGroup
         value={value}
         onChange={({ detail }) => onChange(detail.value as Shape)}
         items={[
           {
             value: "fan_out",
-            label: "Fan-out",
-            description: "Every destination is served from the source, all at once.",
+            label: t().newTransfer.fanOut,
+            description: t().newTransfer.fanOutHint,
           },
           {
             value: "chain",
-            label: "Chain",
-            description:
-              "The first destination is served from the source, each further one from the one before it.",
+            label: t().newTransfer.chain,
+            description: t().newTransfer.chainHint,
           },
         ]}
       />

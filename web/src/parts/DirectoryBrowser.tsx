@@ -17,6 +17,7 @@ import { bytes, count } from "../format/sizes";
 import { joined, trail } from "../locations";
 import { useNarrow } from "../media";
 import type { Agent, Entry, Listing } from "../types";
+import { t } from "../words";
 import { ProblemAlert } from "./ProblemAlert";
 import { Name, When } from "./text";
 
@@ -45,7 +46,7 @@ export function DirectoryBrowser({ agent, start, end, onChoose, onClose }: Props
       visible
       size="large"
       onDismiss={onClose}
-      header={`Browse ${agent.agent_id}`}
+      header={t().browser.title(agent.agent_id)}
       footer={<Footer choice={choice} onChoose={onChoose} onClose={onClose} />}
     >
       {path === null ? (
@@ -90,14 +91,14 @@ function Footer({
     <Box float="right">
       <SpaceBetween direction="horizontal" size="xs">
         <Button variant="link" onClick={onClose}>
-          Cancel
+          {t().common.cancel}
         </Button>
         <Button
           variant="primary"
           disabled={choice === null}
           onClick={() => choice !== null && onChoose(choice)}
         >
-          {choice === null ? "Choose" : `Use ${shortened(shown(choice))}`}
+          {choice === null ? t().browser.choose : t().browser.use(shortened(shown(choice)))}
         </Button>
       </SpaceBetween>
     </Box>
@@ -114,21 +115,25 @@ function Roots({ agent, onOpen }: { agent: Agent; onOpen(path: string): void }) 
       variant="embedded"
       items={[...agent.roots]}
       trackBy="path"
-      empty="This agent has no roots: its administrator has to name some in agent.toml."
-      ariaLabels={{ tableLabel: "Roots" }}
+      empty={t().browser.noRoots}
+      ariaLabels={{ tableLabel: t().browser.roots }}
       columnDefinitions={[
         {
           id: "path",
-          header: "Root",
+          header: t().browser.root,
           isRowHeader: true,
           cell: (root) => <Opener onOpen={() => onOpen(root.path)} name={root.path} />,
         },
         {
           id: "access",
-          header: "Access",
-          cell: ({ access }) => (access === "rw" ? "read, write" : "read only"),
+          header: t().browser.access,
+          cell: ({ access }) => (access === "rw" ? t().browser.rw : t().browser.ro),
         },
-        { id: "free", header: "Free", cell: ({ free }) => (free === null ? "not there" : bytes(free)) },
+        {
+          id: "free",
+          header: t().browser.free,
+          cell: ({ free }) => (free === null ? t().browser.gone : bytes(free)),
+        },
       ]}
     />
   );
@@ -149,7 +154,7 @@ function Directory({ agent, path, files, selected, onSelect, onOpen }: Directory
   const narrow = useNarrow();
   const entries = listing.data?.pages.flatMap((page) => page.entries) ?? [];
   const { items, collectionProps, filterProps, filteredItemsCount } = useCollection(entries, {
-    filtering: { fields: ["name"], noMatch: "No name matches.", empty: "This directory is empty." },
+    filtering: { fields: ["name"], noMatch: t().browser.noName, empty: t().browser.empty },
   });
   if (listing.isError && entries.length === 0) {
     return (
@@ -168,30 +173,30 @@ function Directory({ agent, path, files, selected, onSelect, onOpen }: Directory
         items={items}
         trackBy="name"
         loading={listing.isPending}
-        loadingText={`Asking ${agent.agent_id}`}
+        loadingText={t().browser.asking(agent.agent_id)}
         selectionType="single"
         selectedItems={selected ? [selected] : []}
         onSelectionChange={({ detail }) => onSelect(detail.selectedItems[0] ?? null)}
         isItemDisabled={({ type }) => type === "other" || (type === "file" && !files)}
         ariaLabels={{
-          tableLabel: `Contents of ${path}`,
-          selectionGroupLabel: "Selection",
-          itemSelectionLabel: (_, { name }) => `Select ${shown(name)}`,
+          tableLabel: t().browser.contents(path),
+          selectionGroupLabel: t().browser.selection,
+          itemSelectionLabel: (_, { name }) => t().browser.select(shown(name)),
         }}
         columnDefinitions={columns(narrow, (name) => onOpen(joined(path, name)))}
         filter={
           <TextFilter
             {...filterProps}
-            filteringPlaceholder="Find names"
-            filteringAriaLabel="Find names"
-            countText={`${filteredItemsCount ?? 0} found`}
+            filteringPlaceholder={t().browser.find}
+            filteringAriaLabel={t().browser.find}
+            countText={t().common.found(count(filteredItemsCount ?? 0))}
           />
         }
         footer={
           listing.hasNextPage && (
             <Box textAlign="center">
               <Button loading={listing.isFetchingNextPage} onClick={() => listing.fetchNextPage()}>
-                Load more ({count(entries.length)} so far)
+                {t().browser.more(count(entries.length))}
               </Button>
             </Box>
           )
@@ -229,7 +234,7 @@ function Trail({ agent, path, onOpen }: Pick<DirectoryProps, "agent" | "path" | 
   ];
   return (
     <BreadcrumbGroup
-      ariaLabel="Directories"
+      ariaLabel={t().browser.directories}
       items={items}
       onFollow={(event) => {
         event.preventDefault();
@@ -244,19 +249,19 @@ function columns(narrow: boolean, onOpen: (name: string) => void): TableProps.Co
   const all: TableProps.ColumnDefinition<Entry>[] = [
     {
       id: "name",
-      header: "Name",
+      header: t().common.name,
       isRowHeader: true,
       cell: (entry) => <EntryName entry={entry} onOpen={onOpen} />,
     },
     {
       id: "size",
-      header: "Size",
+      header: t().browser.size,
       width: 110,
       cell: ({ size, type }) => (type === "file" && size !== null ? bytes(size) : ""),
     },
     {
       id: "modified",
-      header: "Modified",
+      header: t().browser.modified,
       width: 210,
       cell: ({ modified }) => modified && <When at={modified} />,
     },
@@ -277,9 +282,9 @@ function EntryName({ entry, onOpen }: { entry: Entry; onOpen(name: string): void
 
 function Opener({ name, onOpen, link = false }: { name: string; onOpen(): void; link?: boolean }) {
   return (
-    <Link onFollow={onOpen} ariaLabel={`Open ${shown(name)}`}>
+    <Link onFollow={onOpen} ariaLabel={t().browser.open(shown(name))}>
       <Icon name={link ? "external" : "folder"} /> <Name>{name}</Name>
-      {link && " (link)"}
+      {link && t().browser.link}
     </Link>
   );
 }

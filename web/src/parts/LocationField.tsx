@@ -4,9 +4,10 @@ import Input from "@cloudscape-design/components/input";
 import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import { useState } from "react";
 import { useAgents } from "../api/queries";
-import { AGENT_STATES } from "../format/states";
+import { lookOf } from "../format/states";
 import { type Draft, S3 } from "../locations";
 import type { Agent } from "../types";
+import { t } from "../words";
 import { DirectoryBrowser } from "./DirectoryBrowser";
 
 interface Props {
@@ -20,7 +21,7 @@ interface Props {
   onRemove?: () => void;
 }
 
-const S3_OPTION: SelectProps.Option = { value: S3, label: "S3", description: "A bucket and a prefix" };
+const s3Option = (): SelectProps.Option => ({ value: S3, label: "S3", description: t().location.s3Hint });
 
 /** One end of a transfer: where, and which path there. */
 export function LocationField({ label, description, value, onChange, fault, end, onRemove }: Props) {
@@ -34,14 +35,14 @@ export function LocationField({ label, description, value, onChange, fault, end,
     <FormField label={label} description={description} errorText={fault} stretch>
       <div className="location">
         <Select
-          ariaLabel={`${label}: agent or S3`}
-          placeholder="Agent or S3"
+          ariaLabel={t().location.agentOrS3(label)}
+          placeholder={t().location.placeholder}
           options={options}
           filteringType={(agents.data?.length ?? 0) > 8 ? "auto" : "none"}
           statusType={agents.isPending ? "loading" : agents.isError ? "error" : "finished"}
-          loadingText="Loading agents"
-          errorText="The agents could not be loaded"
-          recoveryText="Try again"
+          loadingText={t().location.loading}
+          errorText={t().location.failed}
+          recoveryText={t().common.retry}
           onLoadItems={() => agents.isError && agents.refetch()}
           selectedOption={selected ?? unknown}
           triggerVariant="label"
@@ -49,7 +50,7 @@ export function LocationField({ label, description, value, onChange, fault, end,
           onChange={({ detail }) => onChange(moved(value, detail.selectedOption.value ?? ""))}
         />
         <Input
-          ariaLabel={`${label}: ${value.place === S3 ? "bucket and prefix" : "path"}`}
+          ariaLabel={value.place === S3 ? t().location.bucket(label) : t().location.path(label)}
           value={value.path}
           onChange={({ detail }) => onChange({ ...value, path: detail.value })}
           placeholder={value.place === S3 ? "bucket/prefix/" : "/data/videos/raw/"}
@@ -60,16 +61,16 @@ export function LocationField({ label, description, value, onChange, fault, end,
           iconName="folder"
           onClick={() => setBrowsing(true)}
           disabled={!agent}
-          ariaLabel={`Browse for the ${label.toLowerCase()}`}
+          ariaLabel={t().location.browseFor(label)}
           formAction="none"
         >
-          Browse
+          {t().location.browse}
         </Button>
         {onRemove && (
           <Button
             iconName="remove"
             variant="icon"
-            ariaLabel={`Remove ${label}`}
+            ariaLabel={t().newTransfer.removeIt(label)}
             onClick={onRemove}
             formAction="none"
           />
@@ -103,9 +104,9 @@ function optionsOf(agents: Agent[]): (SelectProps.Option | SelectProps.OptionGro
     value: agent.agent_id,
     label: agent.agent_id,
     description: agent.hostname,
-    labelTag: agent.status === "online" ? undefined : AGENT_STATES[agent.status].label,
+    labelTag: agent.status === "online" ? undefined : lookOf(agent.status).label,
   }));
-  return [{ label: "Agents", options }, S3_OPTION];
+  return [{ label: t().location.agents, options }, s3Option()];
 }
 
 function within(option: SelectProps.Option | SelectProps.OptionGroup): readonly SelectProps.Option[] {

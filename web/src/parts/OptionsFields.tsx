@@ -3,6 +3,7 @@ import Input from "@cloudscape-design/components/input";
 import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { Options } from "../types";
+import { t } from "../words";
 
 export const DEFAULT_OPTIONS: Options = {
   include: [],
@@ -26,32 +27,11 @@ interface Props {
   onChange(value: Options): void;
 }
 
-type Choices<K extends keyof Options> = { value: NonNullable<Options[K]> & string; label: string }[];
-
-const OVERWRITE: Choices<"overwrite"> = [
-  { value: "always", label: "Replace it" },
-  { value: "newer", label: "Replace it by a newer one only" },
-  { value: "never", label: "Leave it as it is" },
-  { value: "fail", label: "Stop with an error" },
-];
-const VERIFY: Choices<"verify"> = [
-  { value: "transfer", label: "While it arrives" },
-  { value: "reread", label: "While it arrives, and read back from the disk" },
-];
-const SYMLINKS: Choices<"symlinks"> = [
-  { value: "keep", label: "Keep them as links" },
-  { value: "skip", label: "Leave them out" },
-  { value: "follow", label: "Send what they point to" },
-];
-const IF_OFFLINE: Choices<"if_offline"> = [
-  { value: "queue", label: "Wait for it" },
-  { value: "refuse", label: "Refuse the transfer" },
-];
-
 const MIB = 2 ** 20;
 
 /** How it is to be carried out. The defaults lose nothing. */
 export function OptionsFields({ value, onChange }: Props) {
+  const words = t().options;
   const set =
     <K extends keyof Options>(name: K) =>
     (next: Options[K]) =>
@@ -59,28 +39,38 @@ export function OptionsFields({ value, onChange }: Props) {
   return (
     <SpaceBetween size="m">
       <Choice
-        label="A file at the destination that differs"
-        choices={OVERWRITE}
+        label={words.differs}
+        choices={choices(words.overwrite, words.overwriteHints)}
         value={value.overwrite}
         onChange={set("overwrite")}
       />
-      <Choice label="Check every file" choices={VERIFY} value={value.verify} onChange={set("verify")} />
-      <Choice label="Symbolic links" choices={SYMLINKS} value={value.symlinks} onChange={set("symlinks")} />
       <Choice
-        label="When an agent is offline"
-        choices={IF_OFFLINE}
+        label={words.check}
+        choices={choices(words.verify, words.verifyHints)}
+        value={value.verify}
+        onChange={set("verify")}
+      />
+      <Choice
+        label={words.links}
+        choices={choices(words.symlinks, words.symlinkHints)}
+        value={value.symlinks}
+        onChange={set("symlinks")}
+      />
+      <Choice
+        label={words.offline}
+        choices={choices(words.ifOffline, words.offlineHints)}
         value={value.if_offline}
         onChange={set("if_offline")}
       />
       <Amount
-        label="Parallel connections"
-        constraint="1 to 16; left empty, the agent chooses"
+        label={words.streams}
+        constraint={words.streamsHint}
         value={value.streams}
         onChange={set("streams")}
       />
       <Amount
-        label="Speed limit (MiB/s)"
-        constraint="Left empty: as fast as it goes"
+        label={words.limit}
+        constraint={words.limitHint}
         value={value.bandwidth_limit === null ? null : value.bandwidth_limit / MIB}
         onChange={(limit) => set("bandwidth_limit")(limit === null ? null : Math.round(limit * MIB))}
       />
@@ -88,9 +78,20 @@ export function OptionsFields({ value, onChange }: Props) {
   );
 }
 
+interface Chosen<T extends string> {
+  value: T;
+  label: string;
+  description: string;
+}
+
+function choices<T extends string>(labels: Record<T, string>, hints: Record<T, string>): Chosen<T>[] {
+  const values = Object.keys(labels) as T[];
+  return values.map((value) => ({ value, label: labels[value], description: hints[value] }));
+}
+
 interface ChoiceProps<T extends string> {
   label: string;
-  choices: { value: T; label: string }[];
+  choices: Chosen<T>[];
   value: T;
   onChange(value: T): void;
 }
@@ -100,13 +101,10 @@ function Choice<T extends string>({ label, choices, value, onChange }: ChoicePro
     const chosen = choices.find((one) => one.value === detail.selectedOption.value);
     if (chosen) onChange(chosen.value);
   };
+  const now = choices.find((one) => one.value === value);
   return (
-    <FormField label={label}>
-      <Select
-        options={choices}
-        selectedOption={choices.find((one) => one.value === value) ?? null}
-        onChange={pick}
-      />
+    <FormField label={label} constraintText={now?.description}>
+      <Select triggerVariant="label" options={choices} selectedOption={now ?? null} onChange={pick} />
     </FormField>
   );
 }

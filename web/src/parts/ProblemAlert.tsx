@@ -4,6 +4,7 @@ import Button from "@cloudscape-design/components/button";
 import { asProblem } from "../api/problem";
 import { shown } from "../format/names";
 import type { Problem } from "../types";
+import { t } from "../words";
 
 interface Props {
   error: unknown;
@@ -17,7 +18,7 @@ export function ProblemAlert({ error, onRetry }: Props) {
     <Alert
       type="error"
       header={shown(problem.title)}
-      action={onRetry && <Button onClick={onRetry}>Try again</Button>}
+      action={onRetry && <Button onClick={onRetry}>{t().common.retry}</Button>}
     >
       {problem.detail && <div className="name">{shown(problem.detail)}</div>}
       {problem.errors.length > 0 && (

@@ -1,8 +1,9 @@
 import Box from "@cloudscape-design/components/box";
 import ProgressBar from "@cloudscape-design/components/progress-bar";
 import { shown } from "../format/names";
-import { bytes, duration, files, share, speed, timeLeft } from "../format/sizes";
+import { bytes, count, duration, files, share, speed, timeLeft } from "../format/sizes";
 import type { Progress } from "../types";
+import { t } from "../words";
 
 interface Props {
   progress: Progress;
@@ -24,7 +25,7 @@ export function ProgressLine({ progress, moving, label, detailed = false }: Prop
     <ProgressBar
       value={percent}
       label={label}
-      ariaLabel={label ?? "Progress"}
+      ariaLabel={label ?? t().amounts.progress}
       description={words}
       additionalInfo={current && <bdi className="name">{current}</bdi>}
     />
@@ -43,20 +44,22 @@ export function described(progress: Progress, moving: boolean, detailed: boolean
     amount(progress),
     detailed ? counted(progress) : "",
     rate ? speed(progress.bytes_per_second) : "",
-    rate && left !== null ? `${duration(left)} left` : "",
-    detailed && progress.files_unchanged > 0 ? `${files(progress.files_unchanged)} already there` : "",
+    rate && left !== null ? t().amounts.left(duration(left)) : "",
+    detailed && progress.files_unchanged > 0 ? t().amounts.unchanged(files(progress.files_unchanged)) : "",
   ];
   return parts.filter(Boolean).join(" · ");
 }
 
 function amount({ bytes_done, bytes_total }: Progress): string {
-  if (bytes_total === null) return `${bytes(bytes_done)} so far`;
-  return bytes_done === bytes_total ? bytes(bytes_total) : `${bytes(bytes_done)} of ${bytes(bytes_total)}`;
+  if (bytes_total === null) return t().amounts.soFar(bytes(bytes_done));
+  return bytes_done === bytes_total
+    ? bytes(bytes_total)
+    : t().amounts.of(bytes(bytes_done), bytes(bytes_total));
 }
 
 function counted({ files_done, files_total }: Progress): string {
-  if (files_total === null) return `${files(files_done)} so far`;
+  if (files_total === null) return t().amounts.soFar(files(files_done));
   return files_done === files_total
     ? files(files_total)
-    : `${files_done.toLocaleString("en")} of ${files(files_total)}`;
+    : t().amounts.of(count(files_done), files(files_total));
 }

@@ -1,6 +1,7 @@
 /** Cognito's JSON API, spoken with plain fetch: sign in, answer a challenge, refresh, revoke. */
 import { ApiProblem, unreachable } from "../api/problem";
 import type { SignIn } from "../types";
+import { t } from "../words";
 
 export interface Tokens {
   idToken: string;
@@ -30,17 +31,17 @@ const CHALLENGE_FIELD: Record<ChallengeName, string> = {
   SOFTWARE_TOKEN_MFA: "SOFTWARE_TOKEN_MFA_CODE",
 };
 
-const PROBLEMS: Record<string, { title: string; advice: string }> = {
-  NotAuthorizedException: { title: "Not signed in", advice: "Check the name and the password." },
-  UserNotFoundException: { title: "Not signed in", advice: "Check the name and the password." },
-  InvalidPasswordException: { title: "The new password is too weak", advice: "Choose a longer one." },
-  CodeMismatchException: { title: "The code is wrong", advice: "Enter the code your app shows now." },
+const problems = (): Record<string, { title: string; advice: string }> => ({
+  NotAuthorizedException: { title: t().problems.notSignedIn, advice: t().problems.checkPassword },
+  UserNotFoundException: { title: t().problems.notSignedIn, advice: t().problems.checkPassword },
+  InvalidPasswordException: { title: t().problems.weak, advice: t().problems.longer },
+  CodeMismatchException: { title: t().problems.wrongCode, advice: t().problems.codeNow },
   PasswordResetRequiredException: {
-    title: "The password must be reset",
-    advice: "Ask an administrator for a new one.",
+    title: t().problems.mustReset,
+    advice: t().problems.askNew,
   },
-  TooManyRequestsException: { title: "Too many tries", advice: "Wait a minute and try again." },
-};
+  TooManyRequestsException: { title: t().problems.tooMany, advice: t().problems.waitMinute },
+});
 
 export async function signIn(pool: SignIn, username: string, password: string): Promise<Answer> {
   const parameters = { USERNAME: username, PASSWORD: password };
@@ -61,7 +62,7 @@ export async function answerChallenge(pool: SignIn, challenge: Challenge, value:
 export async function refresh(pool: SignIn, refreshToken: string): Promise<Tokens> {
   const answer = answered("", await initiate(pool, "REFRESH_TOKEN_AUTH", { REFRESH_TOKEN: refreshToken }));
   if ("challenge" in answer) {
-    throw new ApiProblem({ title: "Sign in again", detail: "Cognito asks for more than the refresh token." });
+    throw new ApiProblem({ title: t().problems.signInAgainTitle, detail: t().problems.moreThanToken });
   }
   return answer.tokens;
 }
@@ -85,9 +86,9 @@ function answered(username: string, said: CognitoAnswer): Answer {
     return { challenge: { name, session: said.Session, username: known } };
   }
   throw new ApiProblem({
-    title: "This sign-in cannot be finished here",
-    detail: `Cognito asks for ${name ?? "something unknown"}.`,
-    advice: "Ask an administrator.",
+    title: t().problems.cannotFinish,
+    detail: t().problems.asksFor(name ?? t().problems.somethingUnknown),
+    advice: t().problems.askAdmin,
   });
 }
 
@@ -102,7 +103,7 @@ async function call(pool: SignIn, action: string, body: unknown): Promise<Cognit
     },
     body: JSON.stringify(body),
   }).catch(() => {
-    throw unreachable("The sign-in service");
+    throw unreachable(t().problems.signInService);
   });
   const said = await response.json().catch(() => ({}));
   if (!response.ok) {
@@ -113,6 +114,6 @@ async function call(pool: SignIn, action: string, body: unknown): Promise<Cognit
 
 function refusal(status: number, said: { __type?: string; message?: string }): ApiProblem {
   const type = (said.__type ?? "").split("#").pop() ?? "";
-  const known = PROBLEMS[type] ?? { title: "Not signed in", advice: "Try again." };
+  const known = problems()[type] ?? { title: t().problems.notSignedIn, advice: t().problems.tryAgain };
   return new ApiProblem({ ...known, status, detail: said.message ?? type });
 }

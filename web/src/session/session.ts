@@ -1,6 +1,7 @@
 /** Who is signed in: tokens in this tab's sessionStorage, refreshed before they expire, never elsewhere. */
 import { ApiProblem, asProblem } from "../api/problem";
 import type { SignIn } from "../types";
+import { t } from "../words";
 import { type Claims, readClaims } from "./claims";
 import * as cognito from "./cognito";
 
@@ -109,8 +110,8 @@ function claimsOf(kept: Kept): Claims {
 function signedOut(): ApiProblem {
   return new ApiProblem({
     status: 401,
-    title: "Not signed in",
-    detail: "The session has ended.",
-    advice: "Sign in again.",
+    title: t().problems.notSignedIn,
+    detail: t().problems.sessionEnded,
+    advice: t().problems.signInAgain,
   });
 }

@@ -1,21 +1,27 @@
 import AppLayout, { type AppLayoutProps } from "@cloudscape-design/components/app-layout";
+import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
 import Flashbar, { type FlashbarProps } from "@cloudscape-design/components/flashbar";
 import SideNavigation from "@cloudscape-design/components/side-navigation";
-import TopNavigation from "@cloudscape-design/components/top-navigation";
+import TopNavigation, { type TopNavigationProps } from "@cloudscape-design/components/top-navigation";
+import { useQueryClient } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import type { Api } from "../api/client";
 import type { Settings } from "../config";
 import { type Notice, type Surroundings, SurroundingsContext } from "../context";
 import { shown } from "../format/names";
-import { useNarrow } from "../media";
+import { onWake } from "../live/wake";
+import { chooseTheme, type Theme, theme, useNarrow } from "../media";
 import { NotFoundPage } from "../pages/NotFound";
 import { Waiting } from "../parts/Waiting";
 import { href, type Route, useRoute } from "../router";
 import { type Claims, roleOf } from "../session/claims";
 import type { Session } from "../session/session";
+import { LANGUAGES, type Language, speak, t, useSpoken } from "../words";
 
+const AgentPage = lazy(() => import("../pages/Agent"));
 const AgentsPage = lazy(() => import("../pages/Agents"));
 const NewTransferPage = lazy(() => import("../pages/NewTransfer"));
+const OverviewPage = lazy(() => import("../pages/Overview"));
 const TemplateFormPage = lazy(() => import("../pages/TemplateForm"));
 const TemplatesPage = lazy(() => import("../pages/Templates"));
 const TransferPage = lazy(() => import("../pages/Transfer"));
@@ -28,11 +34,7 @@ interface Props {
   claims: Claims;
 }
 
-const SECTIONS = [
-  { type: "link", text: "Transfers", href: href("transfers") },
-  { type: "link", text: "Agents", href: href("agents") },
-  { type: "link", text: "Templates", href: href("templates") },
-] as const;
+const SECTIONS = ["overview", "transfers", "agents", "templates"] as const;
 
 /** The signed-in part: navigation around the page that the address names. */
 export default function Console({ settings, session, api, claims }: Props) {
@@ -41,6 +43,8 @@ export default function Console({ settings, session, api, claims }: Props) {
     (notice: Notice) => setNotices((all) => withNotice(all, notice, setNotices)),
     [],
   );
+  const queries = useQueryClient();
+  useEffect(() => onWake(() => void queries.invalidateQueries()), [queries]);
   const role = roleOf(claims.groups);
   const here = useMemo<Surroundings>(
     () => ({ api, settings, session, claims, role, notify }),
@@ -61,7 +65,10 @@ function withNotice(
 ): FlashbarProps.MessageDefinition[] {
   const id = `${Date.now()}-${all.length}`;
   const onDismiss = () => set((now) => now.filter((one) => one.id !== id));
-  return [{ ...notice, id, dismissible: true, dismissLabel: "Dismiss", onDismiss }, ...all].slice(0, 3);
+  return [{ ...notice, id, dismissible: true, dismissLabel: t().common.dismiss, onDismiss }, ...all].slice(
+    0,
+    3,
+  );
 }
 
 function Top({ session, claims }: Pick<Props, "session" | "claims">) {
@@ -70,17 +77,18 @@ function Top({ session, claims }: Pick<Props, "session" | "claims">) {
     <div id="top">
       <TopNavigation
         identity={{
-          href: href("transfers"),
+          href: href("overview"),
           title: "Crosshaul",
-          logo: { src: "./favicon.svg", alt: "" },
+          logo: { src: "./favicon.svg", alt: t().nav.logo },
         }}
         utilities={[
+          display(useSpoken().language),
           {
             type: "menu-dropdown",
             text: shown(claims.user),
-            description: role,
+            description: t().nav.roles[role],
             iconName: "user-profile",
-            items: [{ id: "sign-out", text: "Sign out" }],
+            items: [{ id: "sign-out", text: t().nav.signOut }],
             onItemClick: () => session.end("signed-out"),
           },
         ]}
@@ -98,7 +106,8 @@ function Frame({ notices, stage }: FrameProps) {
   const [open, setOpen] = useState(!useNarrow());
   const route = useRoute();
   const { page, type, title } = pageOf(route);
-  const section = href(route.path[0] ?? "transfers");
+  const trail = trailOf(route, title);
+  const section = href(route.path[0] ?? "overview");
   useEffect(() => {
     document.title = `${title} · Crosshaul`;
     window.scrollTo(0, 0);
@@ -107,19 +116,26 @@ function Frame({ notices, stage }: FrameProps) {
     <AppLayout
       headerSelector="#top"
       toolsHide
+      breadcrumbs={trail.length > 1 ? <BreadcrumbGroup items={trail} ariaLabel={t().nav.trail} /> : undefined}
+      ariaLabels={{
+        navigation: t().nav.navigation,
+        navigationToggle: t().nav.openNavigation,
+        navigationClose: t().nav.closeNavigation,
+        notifications: t().nav.notifications,
+      }}
       contentType={type}
       navigation={
         <SideNavigation
-          header={{ text: `Stage: ${stage}`, href: href("transfers") }}
+          header={{ text: t().nav.stage(stage), href: href("overview") }}
           activeHref={section}
-          items={SECTIONS}
+          items={SECTIONS.map((name) => ({ type: "link", text: t().nav[name], href: href(name) }))}
         />
       }
       navigationOpen={open}
       onNavigationChange={({ detail }) => setOpen(detail.open)}
       navigationWidth={240}
       notifications={<Flashbar items={notices} stackItems={notices.length > 1} />}
-      content={<Suspense fallback={<Waiting what="the page" />}>{page}</Suspense>}
+      content={<Suspense fallback={<Waiting what={t().common.page} />}>{page}</Suspense>}
     />
   );
 }
@@ -130,6 +146,49 @@ function shape(item: string | undefined, verb: string | undefined): string {
   return item === "new" ? "new" : item ? "*" : "";
 }
 
+/** Where this page is: its section, then itself. */
+function trailOf({ path }: Route, title: string): { text: string; href: string }[] {
+  const section = SECTIONS.find((name) => name === path[0]);
+  if (!section || path.length < 2) return [];
+  return [
+    { text: t().nav[section], href: href(section) },
+    { text: title, href: href(...path) },
+  ];
+}
+
+/** Colours and language, as a menu. */
+function display(language: Language): TopNavigationProps.MenuDropdownUtility {
+  const { nav } = t();
+  const themes: Theme[] = ["system", "light", "dark"];
+  const languages = Object.entries(LANGUAGES) as [Language, string][];
+  return {
+    type: "menu-dropdown",
+    iconName: "settings",
+    ariaLabel: nav.display,
+    title: nav.display,
+    items: [
+      {
+        text: nav.theme,
+        items: themes.map((one) => ({
+          id: one,
+          text: nav.themes[one],
+          itemType: "checkbox",
+          checked: theme() === one,
+        })),
+      },
+      {
+        text: nav.language,
+        items: languages.map(([id, text]) => ({ id, text, itemType: "checkbox", checked: id === language })),
+      },
+    ],
+    onItemClick: ({ detail }) => {
+      const chosen = themes.find((one) => one === detail.id);
+      if (chosen) chooseTheme(chosen);
+      else void speak(detail.id as Language, true);
+    },
+  };
+}
+
 interface Page {
   page: ReactNode;
   type: AppLayoutProps.ContentType;
@@ -137,31 +196,44 @@ interface Page {
 }
 
 function pageOf({ path, query }: Route): Page {
-  const [section = "transfers", item, verb, ...rest] = path;
-  const missing: Page = { page: <NotFoundPage />, type: "default", title: "Not found" };
+  const [section = "overview", item, verb, ...rest] = path;
+  const missing: Page = { page: <NotFoundPage />, type: "default", title: t().notFound.tab };
   if (rest.length > 0) return missing;
   switch (`${section}/${shape(item, verb)}`) {
+    case "overview/":
+      return { page: <OverviewPage />, type: "dashboard", title: t().overview.title };
     case "transfers/":
-      return { page: <TransfersPage query={query} />, type: "table", title: "Transfers" };
+      return { page: <TransfersPage query={query} />, type: "table", title: t().transfers.title };
     case "transfers/new":
-      return { page: <NewTransferPage />, type: "form", title: "New transfer" };
+      return {
+        page: <NewTransferPage key={query.toString()} query={query} />,
+        type: "form",
+        title: t().newTransfer.title,
+      };
     case "transfers/*":
       return {
         page: <TransferPage key={item} transferId={item ?? ""} />,
         type: "default",
-        title: `Transfer ${item}`,
+        title: t().transfer.tab(item ?? ""),
       };
     case "agents/":
-      return { page: <AgentsPage />, type: "table", title: "Agents" };
+      return { page: <AgentsPage query={query} />, type: "table", title: t().agents.title };
+    case "agents/*":
+    case "agents/new":
+      return {
+        page: <AgentPage key={item} agentId={item ?? ""} />,
+        type: "default",
+        title: t().agent.tab(item ?? ""),
+      };
     case "templates/":
-      return { page: <TemplatesPage />, type: "table", title: "Templates" };
+      return { page: <TemplatesPage />, type: "table", title: t().templates.title };
     case "templates/new":
-      return { page: <TemplateFormPage key="new" />, type: "form", title: "New template" };
+      return { page: <TemplateFormPage key="new" />, type: "form", title: t().templates.new };
     case "templates/*/edit":
       return {
         page: <TemplateFormPage key={item} templateId={item} />,
         type: "form",
-        title: `Template ${item}`,
+        title: t().template.tab(item ?? ""),
       };
     default:
       return missing;

@@ -4,6 +4,7 @@ import Button from "@cloudscape-design/components/button";
 import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
+import Link from "@cloudscape-design/components/link";
 import Modal from "@cloudscape-design/components/modal";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
@@ -17,13 +18,15 @@ import { useNow } from "../../clock";
 import { useApi } from "../../context";
 import { ProblemAlert } from "../../parts/ProblemAlert";
 import { When } from "../../parts/text";
+import { href } from "../../router";
 import type { Enrollment } from "../../types";
+import { t } from "../../words";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-const LIVES = [
-  { value: "3600", label: "1 hour" },
-  { value: "86400", label: "1 day" },
-  { value: "604800", label: "7 days" },
+const lives = () => [
+  { value: "3600", label: t().addAgent.lives.hour },
+  { value: "86400", label: t().addAgent.lives.day },
+  { value: "604800", label: t().addAgent.lives.week },
 ];
 
 /** A name and tags in; the one line to run on the server out. */
@@ -41,7 +44,7 @@ function Ask({ onEnrolled, onClose }: { onEnrolled(enrollment: Enrollment): void
   const [name, setName] = useState("");
   const [tags, setTags] = useState<readonly TagEditorProps.Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
-  const [life, setLife] = useState(LIVES[0]);
+  const [life, setLife] = useState(() => lives()[0]);
   const [tried, setTried] = useState(false);
   const wish = useRef(createWish());
   const enrol = useMutation({
@@ -65,15 +68,15 @@ function Ask({ onEnrolled, onClose }: { onEnrolled(enrollment: Enrollment): void
     <Modal
       visible
       onDismiss={onClose}
-      header="Add agent"
+      header={t().addAgent.title}
       footer={
         <Box float="right">
           <SpaceBetween direction="horizontal" size="xs">
             <Button variant="link" onClick={onClose}>
-              Cancel
+              {t().common.cancel}
             </Button>
             <Button variant="primary" loading={enrol.isPending} onClick={submit}>
-              Get the install command
+              {t().addAgent.get}
             </Button>
           </SpaceBetween>
         </Box>
@@ -81,11 +84,9 @@ function Ask({ onEnrolled, onClose }: { onEnrolled(enrollment: Enrollment): void
     >
       <SpaceBetween size="m">
         <FormField
-          label="Name"
-          constraintText="Small letters, digits and dashes, at most 63. Locations begin with it: server-b:/data."
-          errorText={
-            tried && !valid ? "Use small letters, digits and dashes; begin and end without a dash." : ""
-          }
+          label={t().common.name}
+          constraintText={t().addAgent.nameHint}
+          errorText={tried && !valid ? t().addAgent.nameFault : ""}
         >
           <Input
             value={name}
@@ -96,14 +97,16 @@ function Ask({ onEnrolled, onClose }: { onEnrolled(enrollment: Enrollment): void
             placeholder="server-b"
           />
         </FormField>
-        <FormField label="The command is good for">
+        <FormField label={t().addAgent.life}>
           <Select
-            options={LIVES}
+            options={lives()}
             selectedOption={life ?? null}
-            onChange={({ detail }) => setLife(LIVES.find((one) => one.value === detail.selectedOption.value))}
+            onChange={({ detail }) =>
+              setLife(lives().find((one) => one.value === detail.selectedOption.value))
+            }
           />
         </FormField>
-        <FormField label="Tags" description="To find the agent by: site, owner, purpose." stretch>
+        <FormField label={t().common.tags} description={t().agent.tagsHint} stretch>
           <TagEditor
             tags={tags}
             tagLimit={20}
@@ -128,22 +131,21 @@ function Enrolled({ enrollment, onClose }: { enrollment: Enrollment; onClose(): 
       visible
       size="large"
       onDismiss={onClose}
-      header={`Install ${enrollment.agent_id}`}
+      header={t().addAgent.install(enrollment.agent_id)}
       footer={
         <Box float="right">
           <Button variant="primary" onClick={onClose}>
-            Done
+            {t().common.done}
           </Button>
         </Box>
       }
     >
       <SpaceBetween size="m">
         <Box>
-          {tokenApart ? "Run this on the server; it asks for the token below." : "Run this on the server."}{" "}
-          The server makes its own keys, and they never leave it.
+          {tokenApart ? t().addAgent.runToken : t().addAgent.run} {t().addAgent.keys}
         </Box>
-        <Copyable label="Command" text={enrollment.command} />
-        {tokenApart && <Copyable label="Token" text={enrollment.token} />}
+        <Copyable label={t().addAgent.command} text={enrollment.command} />
+        {tokenApart && <Copyable label={t().addAgent.token} text={enrollment.token} />}
         <Expiry at={enrollment.expires_at} />
         <Joined agentId={enrollment.agent_id} />
       </SpaceBetween>
@@ -160,9 +162,9 @@ function Copyable({ label, text }: { label: string; text: string }) {
       </Box>
       <CopyToClipboard
         textToCopy={text}
-        copyButtonText={`Copy ${label.toLowerCase()}`}
-        copySuccessText="Copied"
-        copyErrorText="Could not be copied: select the text instead"
+        copyButtonText={t().common.copy(label)}
+        copySuccessText={t().common.copied}
+        copyErrorText={t().common.notCopied}
       />
     </div>
   );
@@ -173,10 +175,10 @@ function Expiry({ at }: { at: string }) {
   return (
     <Alert type={gone ? "warning" : "info"}>
       {gone ? (
-        "The token has expired. Close this and add the agent again."
+        t().addAgent.expired
       ) : (
         <>
-          The token is shown this once, works once, and expires <When at={at} relative /> (<When at={at} />
+          {t().addAgent.once} <When at={at} relative /> (<When at={at} />
           ).
         </>
       )}
@@ -192,8 +194,11 @@ function Joined({ agentId }: { agentId: string }) {
   // An agent that rejoins under its old name was connected before this window was opened.
   const joined = agent?.connected_at && Date.parse(agent.connected_at) >= opened - 5_000;
   return joined && agent.status === "online" ? (
-    <StatusIndicator type="success">{agentId} has joined</StatusIndicator>
+    <SpaceBetween direction="horizontal" size="m">
+      <StatusIndicator type="success">{t().addAgent.joined(agentId)}</StatusIndicator>
+      <Link href={href("agents", agentId)}>{t().addAgent.show(agentId)}</Link>
+    </SpaceBetween>
   ) : (
-    <StatusIndicator type="pending">Waiting for {agentId} to join</StatusIndicator>
+    <StatusIndicator type="pending">{t().addAgent.waiting(agentId)}</StatusIndicator>
   );
 }

@@ -4,86 +4,97 @@ import Button from "@cloudscape-design/components/button";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
-import { bytes } from "../../format/sizes";
+import { bytes, decimal } from "../../format/sizes";
 import { Name, State, When } from "../../parts/text";
-import { hrefWith } from "../../router";
+import { href, hrefWith } from "../../router";
 import type { Agent } from "../../types";
+import { t } from "../../words";
 
 type Column = TableProps.ColumnDefinition<Agent>;
 type OnRemove = ((agent: Agent) => void) | null;
 
-const NAME: Column = {
+const name = (): Column => ({
   id: "name",
-  header: "Name",
+  header: t().common.name,
   sortingField: "agent_id",
   isRowHeader: true,
   minWidth: 150,
   cell: (agent) => (
     <>
-      <strong>{agent.agent_id}</strong>
+      <Link href={href("agents", agent.agent_id)}>
+        <strong>{agent.agent_id}</strong>
+      </Link>
       <Box color="text-body-secondary" fontSize="body-s">
         <Name>{[agent.hostname, agent.ip_address].filter(Boolean).join(" · ")}</Name>
       </Box>
     </>
   ),
-};
+});
 
-const STATUS: Column = {
+const status = (): Column => ({
   id: "status",
-  header: "Status, last heartbeat",
+  header: t().agents.heartbeat,
   sortingField: "status",
   minWidth: 130,
-  cell: ({ status, last_heartbeat }) => (
+  cell: ({ status: now, last_heartbeat }) => (
     <>
-      <State of={status} />
+      <State of={now} />
       <Box color="text-body-secondary" fontSize="body-s">
-        {last_heartbeat ? <When at={last_heartbeat} relative /> : "never heard from"}
+        {last_heartbeat ? <When at={last_heartbeat} relative /> : t().agents.never}
       </Box>
     </>
   ),
-};
+});
 
-const ROOTS: Column = {
+const roots = (): Column => ({
   id: "roots",
-  header: "Roots and free space",
+  header: t().agents.roots,
   minWidth: 240,
-  cell: ({ roots }) => (roots.length ? roots.map((root) => <Root key={root.path} root={root} />) : "none"),
-};
+  cell: (agent) =>
+    agent.roots.length ? agent.roots.map((root) => <Root key={root.path} root={root} />) : t().common.none,
+});
 
-const RUNNING: Column = {
+const running = (): Column => ({
   id: "running",
-  header: "Running hops",
+  header: t().agents.running,
   sortingField: "running",
   minWidth: 110,
-  cell: ({ agent_id, running }) =>
-    running > 0 ? <Link href={hrefWith("transfers", { agent: agent_id })}>{running}</Link> : "0",
-};
+  cell: ({ agent_id, running: hops }) =>
+    hops > 0 ? <Link href={hrefWith("transfers", { agent: agent_id })}>{hops}</Link> : "0",
+});
 
-const TAGS: Column = {
+const tags = (): Column => ({
   id: "tags",
-  header: "Tags",
+  header: t().common.tags,
   minWidth: 120,
-  cell: ({ tags }) => <Tags tags={tags} />,
-};
+  cell: (agent) => <Tags tags={agent.tags} />,
+});
 
-const VERSION: Column = {
+const version = (): Column => ({
   id: "version",
-  header: "Version",
+  header: t().agents.version,
   sortingField: "version",
-  cell: ({ version }) => version,
-};
+  cell: (agent) => agent.version,
+});
+
+const load = (): Column => ({
+  id: "load",
+  header: t().agents.load,
+  sortingField: "load",
+  cell: (agent) => (agent.load === null ? "–" : decimal(agent.load)),
+});
 
 /** The table's columns: on a phone everything in one. `onRemove` is null for who may not. */
 export function columns(narrow: boolean, onRemove: OnRemove): Column[] {
   if (narrow) return [stacked(onRemove)];
-  const all = [NAME, STATUS, ROOTS, RUNNING, TAGS, VERSION];
+  const all = [name(), status(), roots(), running(), load(), tags(), version()];
   return onRemove ? [...all, removal(onRemove)] : all;
 }
 
 function removal(onRemove: NonNullable<OnRemove>): Column {
   return {
     id: "remove",
-    header: "Actions",
+    header: t().common.actions,
     minWidth: 115,
     cell: (agent) => <Remove agent={agent} onRemove={onRemove} />,
   };
@@ -92,13 +103,13 @@ function removal(onRemove: NonNullable<OnRemove>): Column {
 function stacked(onRemove: OnRemove): Column {
   return {
     id: "all",
-    header: "Agent",
+    header: t().agents.agent,
     isRowHeader: true,
     cell: (agent) => (
       <SpaceBetween size="xxs">
-        {NAME.cell(agent)}
-        <div>{STATUS.cell(agent)}</div>
-        <div>{ROOTS.cell(agent)}</div>
+        {name().cell(agent)}
+        <div>{status().cell(agent)}</div>
+        <div>{roots().cell(agent)}</div>
         <Tags tags={agent.tags} />
         {onRemove && <Remove agent={agent} onRemove={onRemove} />}
       </SpaceBetween>
@@ -106,18 +117,18 @@ function stacked(onRemove: OnRemove): Column {
   };
 }
 
-function Root({ root }: { root: Agent["roots"][number] }) {
+export function Root({ root }: { root: Agent["roots"][number] }) {
   const room =
     root.free !== null && root.size !== null
-      ? `${bytes(root.free)} free of ${bytes(root.size)}`
-      : "not there";
+      ? t().agents.freeOf(bytes(root.free), bytes(root.size))
+      : t().browser.gone;
   return (
     <div>
       <span className="mono">
         <Name>{root.path}</Name>
       </span>{" "}
       <Badge color={root.access === "rw" ? "blue" : "grey"}>
-        {root.access === "rw" ? "read, write" : "read only"}
+        {root.access === "rw" ? t().browser.rw : t().browser.ro}
       </Badge>{" "}
       <Box
         display="inline"
@@ -130,7 +141,7 @@ function Root({ root }: { root: Agent["roots"][number] }) {
   );
 }
 
-function Tags({ tags }: { tags: Agent["tags"] }) {
+export function Tags({ tags }: { tags: Agent["tags"] }) {
   const pairs = Object.entries(tags);
   if (pairs.length === 0) return null;
   return (
@@ -146,8 +157,12 @@ function Tags({ tags }: { tags: Agent["tags"] }) {
 
 function Remove({ agent, onRemove }: { agent: Agent; onRemove: NonNullable<OnRemove> }) {
   return (
-    <Button variant="inline-link" ariaLabel={`Remove ${agent.agent_id}`} onClick={() => onRemove(agent)}>
-      Remove
+    <Button
+      variant="inline-link"
+      ariaLabel={t().agents.removeIt(agent.agent_id)}
+      onClick={() => onRemove(agent)}
+    >
+      {t().common.remove}
     </Button>
   );
 }

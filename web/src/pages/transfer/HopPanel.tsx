@@ -11,6 +11,7 @@ import { HopProblem } from "../../parts/ProblemAlert";
 import { ProgressLine } from "../../parts/ProgressLine";
 import { Name, Place, State, When } from "../../parts/text";
 import type { Hop, HopState } from "../../types";
+import { t } from "../../words";
 
 interface Props {
   hop: Hop;
@@ -30,7 +31,7 @@ export function HopPanel({ hop, number, heard }: Props) {
     <Container
       header={
         <Header variant="h3" description={<Travel hop={hop} />} actions={<State of={hop.state} />}>
-          {number}: <Place at={hop.source} /> → <Place at={hop.destination} />
+          {number + 1}. <Place at={hop.source} /> → <Place at={hop.destination} />
         </Header>
       }
     >
@@ -38,7 +39,12 @@ export function HopPanel({ hop, number, heard }: Props) {
         {bare ? (
           <Box color="text-body-secondary">{waitsFor(hop)}</Box>
         ) : (
-          <ProgressLine progress={progress} moving={moving} detailed label={`Hop ${number}`} />
+          <ProgressLine
+            progress={progress}
+            moving={moving}
+            detailed
+            label={t().transfer.hopNumber(number + 1)}
+          />
         )}
         {hop.problem && (
           <HopProblem problem={hop.problem} type={hop.state === "failed" ? "error" : "warning"} />
@@ -52,23 +58,23 @@ export function HopPanel({ hop, number, heard }: Props) {
 function Travel({ hop }: { hop: Hop }) {
   return (
     <>
-      {shown(hop.via ?? hop.route)}
-      {hop.attempt > 1 && ` · attempt ${hop.attempt}`}
+      {routeWords(hop)}
+      {hop.attempt > 1 && ` · ${t().transfer.attempt(hop.attempt)}`}
       {hop.started_at && (
         <>
-          {" · started "}
+          {` · ${t().transfer.started} `}
           <When at={hop.started_at} />
         </>
       )}
       {hop.ended_at && (
         <>
-          {" · ended "}
+          {` · ${t().transfer.endedAt} `}
           <When at={hop.ended_at} />
         </>
       )}
       {hop.retry_at && hop.state === "queued" && (
         <>
-          {" · next try "}
+          {` · ${t().transfer.nextTry} `}
           <When at={hop.retry_at} relative />
         </>
       )}
@@ -76,17 +82,23 @@ function Travel({ hop }: { hop: Hop }) {
   );
 }
 
+/** The kind of route in words, and how exactly its bytes went, as the agent said it. */
+function routeWords({ route, via }: Hop): string {
+  const known: Record<string, string> = t().transfer.routes;
+  const kind = known[route] ?? route;
+  return via && via !== route ? `${shown(kind)} (${shown(via)})` : shown(kind);
+}
+
 function waitsFor(hop: Hop): string {
-  if (hop.state === "waiting") return "Begins when the hop before it has succeeded.";
-  if (hop.state === "offered") return "The agents have been told; the first report is due any moment.";
-  if (hop.retry_at) return "Waits for its next try.";
-  return `Begins when ${hop.agents.join(" and ")} ${hop.agents.length > 1 ? "are" : "is"} online.`;
+  if (hop.state === "waiting") return t().transfer.waits;
+  if (hop.state === "offered") return t().transfer.told;
+  if (hop.retry_at) return t().transfer.waitsRetry;
+  return t().transfer.waitsOnline(hop.agents.join(t().common.and), hop.agents.length > 1);
 }
 
 function Failures({ hop }: { hop: Hop }) {
   const more = hop.failures_total - hop.failures.length;
-  const words =
-    hop.failures_total === 1 ? "1 file did not arrive" : `${count(hop.failures_total)} files did not arrive`;
+  const words = t().transfer.notArrived(hop.failures_total, count(hop.failures_total));
   return (
     <ExpandableSection headerText={words} variant="footer">
       <ul>
@@ -104,7 +116,7 @@ function Failures({ hop }: { hop: Hop }) {
           </li>
         ))}
       </ul>
-      {more > 0 && <Box color="text-body-secondary">and {count(more)} more</Box>}
+      {more > 0 && <Box color="text-body-secondary">{t().transfer.more(count(more))}</Box>}
     </ExpandableSection>
   );
 }

@@ -8,13 +8,7 @@ import { asProblem } from "../../api/problem";
 import { useSurroundings } from "../../context";
 import { Confirm } from "../../parts/Confirm";
 import type { Transfer } from "../../types";
-
-const LABELS: Record<Verb, string> = {
-  pause: "Pause",
-  resume: "Resume",
-  retry: "Retry",
-  cancel: "Cancel transfer",
-};
+import { t } from "../../words";
 
 /** The buttons that fit the transfer's state and the person's role. */
 export function Steering({ transfer }: { transfer: Transfer }) {
@@ -47,18 +41,18 @@ export function Steering({ transfer }: { transfer: Transfer }) {
           disabled={steer.isPending}
           onClick={() => (verb === "cancel" ? setConfirming(true) : steer.mutate(verb))}
         >
-          {LABELS[verb]}
+          {t().transfer.verbs[verb]}
         </Button>
       ))}
       {confirming && (
         <Confirm
-          title="Cancel this transfer?"
-          verb="Cancel the transfer"
+          title={t().transfer.cancelTitle}
+          verb={t().transfer.cancelVerb}
           busy={steer.isPending}
           onConfirm={() => steer.mutate("cancel")}
           onClose={() => setConfirming(false)}
         >
-          Files that have arrived stay where they are; half-done ones are removed. It can be retried later.
+          {t().transfer.cancelWhy}
         </Confirm>
       )}
     </SpaceBetween>

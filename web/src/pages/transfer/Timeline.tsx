@@ -6,6 +6,7 @@ import { actor } from "../../format/names";
 import { useNarrow } from "../../media";
 import { Name, When } from "../../parts/text";
 import type { Moment } from "../../types";
+import { t } from "../../words";
 
 type Line = Moment & { key: string };
 
@@ -15,28 +16,33 @@ export function Timeline({ moments }: { moments: readonly Moment[] }) {
   const lines = moments.map((moment, number) => ({ ...moment, key: `${number}` })).reverse();
   return (
     <Table
-      header={<Header counter={`(${lines.length})`}>Timeline</Header>}
+      header={<Header counter={`(${lines.length})`}>{t().transfer.timeline}</Header>}
       items={lines}
       trackBy="key"
-      columnDefinitions={narrow ? NARROW : WIDE}
+      columnDefinitions={narrow ? slim() : wide()}
       wrapLines
       contentDensity="compact"
-      ariaLabels={{ tableLabel: "Timeline" }}
-      empty="Nothing has happened yet."
+      ariaLabels={{ tableLabel: t().transfer.timeline }}
+      empty={t().transfer.nothing}
     />
   );
 }
 
-const WIDE: TableProps.ColumnDefinition<Line>[] = [
-  { id: "at", header: "When", cell: ({ at }) => <When at={at} />, width: 210 },
-  { id: "what", header: "What", cell: (line) => <What line={line} />, isRowHeader: true },
-  { id: "by", header: "By", cell: ({ by }) => <bdi className="name">{actor(by)}</bdi>, width: 220 },
+const wide = (): TableProps.ColumnDefinition<Line>[] => [
+  { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, width: 210 },
+  { id: "what", header: t().transfer.what, cell: (line) => <What line={line} />, isRowHeader: true },
+  {
+    id: "by",
+    header: t().transfer.by,
+    cell: ({ by }) => <bdi className="name">{actor(by)}</bdi>,
+    width: 220,
+  },
 ];
 
-const NARROW: TableProps.ColumnDefinition<Line>[] = [
+const slim = (): TableProps.ColumnDefinition<Line>[] => [
   {
     id: "all",
-    header: "What",
+    header: t().transfer.what,
     cell: (line) => (
       <SpaceBetween size="xxxs">
         <What line={line} />

@@ -1,0 +1,34 @@
+"""What has been moved lately: the newest transfers of a window, added up from their headers.
+
+One query a month and one batch read a hundred transfers, of `NEWEST` at the most, however many there are.
+"""
+
+from datetime import datetime
+
+from events.states import TransferState
+from events.views import Tally, TransferSummary
+from lambdas.store.transfer_list import Wanted, list_transfers
+
+NEWEST = 500
+"""How many transfers are looked at. A header is some kilobyte: this costs about as much as one long list."""
+_FAILED = {TransferState.FAILED, TransferState.PARTIALLY_FAILED}
+
+
+def tallies(starts: tuple[datetime, ...], until: datetime) -> tuple[Tally, ...]:
+    """For each start, what was asked for since then; `complete` says whether everything could be counted."""
+    found, more = list_transfers(Wanted(since=min(starts), until=until, limit=NEWEST), None)
+    oldest = found[-1].created_at if found and more else None
+    return tuple(_tally(found, start, complete=oldest is None or oldest < start) for start in starts)
+
+
+def _tally(found: tuple[TransferSummary, ...], start: datetime, *, complete: bool) -> Tally:
+    inside = [one for one in found if one.created_at >= start]
+    return Tally(
+        since=start,
+        transfers=len(inside),
+        succeeded=sum(one.state == TransferState.SUCCEEDED for one in inside),
+        failed=sum(one.state in _FAILED for one in inside),
+        bytes_moved=sum(one.progress.bytes_done - one.progress.bytes_unchanged for one in inside),
+        files_moved=sum(one.progress.files_done - one.progress.files_unchanged for one in inside),
+        complete=complete,
+    )

@@ -1,0 +1,77 @@
+"""What people do in the console, and what tests look at: signing in, choosing, pictures, axe's findings."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from infra import REPOSITORY
+from infra.local.material import MIB, write_random
+from tests.e2e.conftest import Fleet
+
+AXE = REPOSITORY / "web/node_modules/axe-core/axe.min.js"
+SHOTS = REPOSITORY / "web/shots"
+"""Kept as the test run's output; not in the repository."""
+PATIENCE = 30_000
+"""Milliseconds."""
+THEMES = ("light", "dark")
+
+PAGES = {
+    "overview": "overview",
+    "transfers": "transfers",
+    "new-transfer": "transfers/new",
+    "agents": "agents",
+    "agent": "agents/server-b",
+    "templates": "templates",
+    "new-template": "templates/new",
+    "not-found": "nowhere",
+}
+"""Name → address after the `#/`; those that are of one thing are added by who has one."""
+
+
+def sign_in(page: Page, fleet: Fleet, user: str | None = None, password: str | None = None) -> None:
+    """Come in, and stand on the page that was asked for."""
+    page.get_by_label("User name or e-mail").fill(user or fleet.here.user)
+    page.get_by_label("Password", exact=True).fill(password or fleet.here.password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Templates").first).to_be_visible()
+
+
+def visit(page: Page, fleet: Fleet, address: str) -> None:
+    page.goto(f"{fleet.here.outputs.console_url}/#/{address}")
+
+
+def choose(page: Page, end: str, name: str) -> None:
+    page.get_by_role("button", name=f"{end}: agent or S3").click()
+    page.get_by_role("option", name=name).click()
+
+
+def state(page: Page) -> Locator:
+    """Where the transfer's page says how it stands."""
+    return page.get_by_role("main")
+
+
+def slow_transfer(fleet: Fleet, name: str, size: int = 64 * MIB, limit: int = 8 * MIB) -> str:
+    """A transfer that takes a while; its id."""
+    write_random(fleet.folder(f"server-b:/data/{name}") / "film.mov", size)
+    return fleet.copy(f"server-b:/data/{name}/", f"server-d:/backup/{name}/", bandwidth_limit=limit)
+
+
+def settled(page: Page) -> None:
+    """Everything that was being loaded is there."""
+    expect(page.get_by_text(re.compile("^Loading"))).to_have_count(0)
+
+
+def picture(page: Page, name: str, folder: Path = SHOTS) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds on the page as it is now, a line each: the rule, and where."""
+    page.evaluate(AXE.read_text())
+    found: list[dict[str, Any]] = page.evaluate(
+        "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)"
+    )
+    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]

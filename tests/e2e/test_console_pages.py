@@ -1,0 +1,129 @@
+"""Every page of the console in both themes: axe finds nothing, a picture is kept; and how it bears load."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.e2e.conftest import Fleet
+from tests.e2e.console import PAGES, SHOTS, THEMES, picture, settled, sign_in, violations, visit
+
+pytestmark = pytest.mark.e2e
+
+HOPS = 500
+SECONDS = 6
+
+
+@pytest.fixture(scope="module")
+def ended(enrolled: Fleet) -> str:
+    """A transfer to look at."""
+    enrolled.ensure()
+    (enrolled.folder("server-b:/data/pages")).mkdir(parents=True, exist_ok=True)
+    (enrolled.folder("server-b:/data/pages") / "one.bin").write_bytes(b"1" * 5000)
+    moved = enrolled.copy("server-b:/data/pages/", "server-c:/archive/pages/")
+    enrolled.until_ended(moved)
+    return moved
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_page_is_for_everyone(page: Page, fleet: Fleet, ended: str, theme: str) -> None:
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+    found = {"sign-in": violations(page)}
+    picture(page, f"sign-in-{theme}")
+    sign_in(page, fleet)
+    for name, address in {**PAGES, "transfer": f"transfers/{ended}"}.items():
+        visit(page, fleet, address)
+        expect(page.locator("h1").last).to_be_visible()
+        settled(page)
+        found[name] = violations(page)
+        picture(page, f"{name}-{theme}")
+    wrong = [f"{name}: {line}" for name, lines in found.items() for line in lines]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_without_a_live_line_it_polls_and_says_so(page: Page, fleet: Fleet) -> None:
+    page.route(re.compile("/live"), lambda route: route.abort())
+    page.route(re.compile("status=running"), running)
+    sign_in(page, fleet)
+    expect(page.get_by_text("No live line: updated every 3 s")).to_be_visible()
+
+
+def running(route: Route) -> None:
+    """As many running transfers as one screen is made for."""
+    route.fulfill(
+        status=200,
+        content_type="application/json",
+        headers={"Access-Control-Allow-Origin": "*"},
+        body=json.dumps({"transfers": [_moving(number) for number in range(HOPS)], "next": None}),
+    )
+
+
+def _moving(number: int) -> dict[str, object]:
+    place = {"kind": "agent", "path": f"/data/film-{number}.mov"}
+    progress = {
+        "bytes_done": 1_000_000, "bytes_total": 900_000_000, "files_done": 0, "files_total": 1,
+        "bytes_unchanged": 0, "files_unchanged": 0, "bytes_per_second": 0, "current": None,
+    }  # fmt: skip
+    return {
+        "transfer_id": f"load{number:016}", "state": "running", "shape": "fan_out",
+        "source": {**place, "agent_id": "server-b"},
+        "destinations": [{**place, "agent_id": "server-c" if number % 2 else "server-d"}],
+        "selection_count": None, "template_id": None, "created_by": "load", "ended_at": None,
+        "created_at": "2026-11-24T01:30:00.000Z", "progress": progress, "problem": None,
+    }  # fmt: skip
+
+
+SPEAK = """([hops, seconds]) => new Promise((resolve) => {
+  const word = (n) => {
+    const transfer_id = `load${String(n).padStart(16, "0")}`;
+    const progress = {bytes_done: 1e6 + performance.now() * 1000 + n, bytes_total: 9e8, files_done: 0,
+      files_total: 1, bytes_unchanged: 0, files_unchanged: 0, bytes_per_second: 1e6 + n, current: "film.mov"};
+    return JSON.stringify(
+      {transfer_id, hop_id: `${transfer_id}-0`, attempt: 1, at: new Date().toISOString(), progress});
+  };
+  const begun = performance.now();
+  let frames = 0, slow = 0, last = begun, said = 0;
+  const frame = (now) => {
+    frames += 1; if (now - last > 34) slow += 1; last = now;
+    if (now - begun < seconds * 1000) return requestAnimationFrame(frame);
+    clearInterval(timer); resolve({frames: frames / seconds, slow: slow / seconds});
+  };
+  const timer = setInterval(() => {
+    // A fiftieth of the hops speaks every 20 ms: each of them once a second.
+    for (let n = 0; n < hops / 50; n += 1, said += 1) window.__hear(word(said % hops));
+  }, 20);
+  requestAnimationFrame(frame);
+})"""
+"""Live words as the broker would bring them: to the WebSocket that the page has opened."""
+
+
+def test_five_hundred_running_hops_on_one_screen(page: Page, browser: Browser, fleet: Fleet) -> None:
+    """Measured and kept beside the pictures; a shared machine is no yardstick, so no limit is asserted."""
+    page.route(re.compile("status=running"), running)
+    page.add_init_script(path=str(SHOTS.parent / "tests/broker.js"))
+    page.reload()
+    sign_in(page, fleet)
+    rows = page.get_by_role("list", name="Running transfers").get_by_role("listitem")
+    expect(rows).to_have_count(HOPS)
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    before = _busy(session.send("Performance.getMetrics"))
+    measured = page.evaluate(SPEAK, [HOPS, SECONDS])
+    after = _busy(session.send("Performance.getMetrics"))
+    expect(rows.first).to_contain_text("KiB/s")
+    picture(page, "load-500")
+    result = {
+        "hops": HOPS,
+        "frames_per_second": round(measured["frames"], 1),
+        "late_frames_per_second": round(measured["slow"], 1),
+        "main_thread_share": round((after - before) / SECONDS, 3),
+    }
+    (SHOTS / "load-500.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(result)
+
+
+def _busy(metrics: dict[str, list[dict[str, float]]]) -> float:
+    """Seconds that the page's main thread has worked."""
+    return next(one["value"] for one in metrics["metrics"] if one["name"] == "TaskDuration")

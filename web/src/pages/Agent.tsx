@@ -1,0 +1,174 @@
+import Badge from "@cloudscape-design/components/badge";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import Header from "@cloudscape-design/components/header";
+import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import ProgressBar from "@cloudscape-design/components/progress-bar";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table from "@cloudscape-design/components/table";
+import { useState } from "react";
+import { useAgent, useTransfers } from "../api/queries";
+import { useSurroundings } from "../context";
+import { bytes, decimal } from "../format/sizes";
+import { useNarrow } from "../media";
+import { DirectoryBrowser } from "../parts/DirectoryBrowser";
+import { ProblemAlert } from "../parts/ProblemAlert";
+import { Name, State, When } from "../parts/text";
+import { Waiting } from "../parts/Waiting";
+import { go, href, hrefWith } from "../router";
+import { mayAct } from "../session/claims";
+import type { Agent } from "../types";
+import { t } from "../words";
+import { Settings } from "./agent/Settings";
+import { Tags } from "./agents/columns";
+import { RemoveAgent } from "./agents/RemoveAgent";
+import { transferColumns } from "./transfers/columns";
+
+export default function AgentPage({ agentId }: { agentId: string }) {
+  const asked = useAgent(agentId);
+  const { role } = useSurroundings();
+  const agent = asked.data;
+  const trouble = asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />;
+  if (!agent) return trouble || <Waiting what={t().agent.thing} />;
+  return (
+    <SpaceBetween size="l">
+      {trouble}
+      <Header variant="h1" description={<State of={agent.status} />} actions={<Acts agent={agent} />}>
+        {agent.agent_id}
+      </Header>
+      <Container header={<Header>{t().agent.facts}</Header>}>
+        <KeyValuePairs columns={4} items={facts(agent)} />
+      </Container>
+      <Roots agent={agent} />
+      <Transfers agentId={agentId} />
+      {mayAct(role, "admin") && <Settings key={settingsKey(agent)} agent={agent} />}
+    </SpaceBetween>
+  );
+}
+
+/** The form begins anew when somebody else has changed what it shows. */
+function settingsKey({ tags, endpoints }: Agent): string {
+  return JSON.stringify([tags, endpoints]);
+}
+
+function Acts({ agent }: { agent: Agent }) {
+  const { role } = useSurroundings();
+  const [browsing, setBrowsing] = useState(false);
+  const [removing, setRemoving] = useState(false);
+  if (!mayAct(role, "operator")) return null;
+  const from = hrefWith("transfers/new", { from: agent.agent_id });
+  return (
+    <SpaceBetween direction="horizontal" size="xs">
+      {mayAct(role, "admin") && <Button onClick={() => setRemoving(true)}>{t().common.remove}</Button>}
+      <Button iconName="folder" onClick={() => setBrowsing(true)} disabled={agent.status === "offline"}>
+        {t().agent.browse}
+      </Button>
+      <Button variant="primary" href={from}>
+        {t().agent.sendFrom}
+      </Button>
+      {browsing && (
+        <DirectoryBrowser
+          agent={agent}
+          start=""
+          end="source"
+          onClose={() => setBrowsing(false)}
+          onChoose={(path) => go(hrefWith("transfers/new", { from: agent.agent_id, path }))}
+        />
+      )}
+      {removing && (
+        <RemoveAgent agent={agent} onClose={() => setRemoving(false)} onRemoved={() => go(href("agents"))} />
+      )}
+    </SpaceBetween>
+  );
+}
+
+function facts(agent: Agent) {
+  const words = t().agent;
+  const { hostname, ip_address, last_heartbeat, connected_at, load, tags } = agent;
+  return [
+    { label: words.server, value: <Name>{[hostname, ip_address].filter(Boolean).join(" · ")}</Name> },
+    {
+      label: words.heartbeat,
+      value: last_heartbeat ? <When at={last_heartbeat} relative /> : t().agents.never,
+    },
+    { label: words.connected, value: connected_at ? <When at={connected_at} relative /> : "–" },
+    { label: words.load, value: load === null ? words.loadNone : decimal(load) },
+    { label: t().agents.running, value: String(agent.running) },
+    { label: words.version, value: agent.version },
+    { label: words.certificate, value: <When at={agent.registered_at} relative /> },
+    { label: words.endpoints, value: agent.endpoints.join(", ") || words.fixed },
+    ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <Tags tags={tags} /> }] : []),
+  ];
+}
+
+function Roots({ agent }: { agent: Agent }) {
+  const words = t().browser;
+  return (
+    <Table
+      header={<Header counter={`(${agent.roots.length})`}>{t().agent.roots}</Header>}
+      items={[...agent.roots]}
+      trackBy="path"
+      empty={words.noRoots}
+      ariaLabels={{ tableLabel: t().agent.roots }}
+      columnDefinitions={[
+        {
+          id: "path",
+          header: words.root,
+          isRowHeader: true,
+          cell: ({ path }) => (
+            <span className="mono">
+              <Name>{path}</Name>
+            </span>
+          ),
+        },
+        {
+          id: "access",
+          header: words.access,
+          cell: ({ access }) => (
+            <Badge color={access === "rw" ? "blue" : "grey"}>{access === "rw" ? words.rw : words.ro}</Badge>
+          ),
+        },
+        { id: "space", header: t().agent.space, cell: (root) => <Space root={root} /> },
+      ]}
+    />
+  );
+}
+
+function Space({ root }: { root: Agent["roots"][number] }) {
+  if (root.free === null || root.size === null) {
+    return <Box color="text-status-warning">{t().browser.gone}</Box>;
+  }
+  const used = root.size ? Math.round((1 - root.free / root.size) * 100) : 0;
+  return (
+    <ProgressBar
+      value={used}
+      ariaLabel={t().agent.used(used)}
+      description={t().agents.freeOf(bytes(root.free), bytes(root.size))}
+    />
+  );
+}
+
+function Transfers({ agentId }: { agentId: string }) {
+  const asked = useTransfers({ status: null, agent: agentId }, null);
+  const narrow = useNarrow();
+  return (
+    <Table
+      header={
+        <Header
+          actions={<Button href={hrefWith("transfers", { agent: agentId })}>{t().overview.all}</Button>}
+        >
+          {t().agent.transfers}
+        </Header>
+      }
+      items={asked.data?.transfers.slice(0, 8) ?? []}
+      trackBy="transfer_id"
+      loading={asked.isPending}
+      loadingText={t().common.loading(t().transfers.thing)}
+      empty={asked.isError ? t().common.notLoaded : t().agent.noTransfers}
+      columnDefinitions={transferColumns(narrow)}
+      wrapLines
+      ariaLabels={{ tableLabel: t().agent.transfers }}
+    />
+  );
+}

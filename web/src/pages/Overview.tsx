@@ -1,0 +1,127 @@
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import ColumnLayout from "@cloudscape-design/components/column-layout";
+import Container from "@cloudscape-design/components/container";
+import Grid from "@cloudscape-design/components/grid";
+import Header from "@cloudscape-design/components/header";
+import Link from "@cloudscape-design/components/link";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useAgents, useOverview, useRunning, useTransfers } from "../api/queries";
+import { useNow } from "../clock";
+import { useSurroundings } from "../context";
+import { useLive } from "../live/useLive";
+import { Ear } from "../parts/Ear";
+import { ProblemAlert } from "../parts/ProblemAlert";
+import { Waiting } from "../parts/Waiting";
+import { href } from "../router";
+import { mayAct } from "../session/claims";
+import type { Agent, TransferSummary } from "../types";
+import { t } from "../words";
+import { Cares } from "./overview/Cares";
+import { Figures } from "./overview/Figures";
+import { FleetMap } from "./overview/FleetMap";
+import { caresOf, edgesOf, progressNow } from "./overview/moving";
+import { RunningList } from "./overview/RunningList";
+
+const NO_FILTER = { status: null, agent: null };
+const NONE: never[] = [];
+
+export default function OverviewPage() {
+  const agents = useAgents();
+  const running = useRunning();
+  const recent = useTransfers(NO_FILTER, null);
+  const trouble = [agents, running, recent].find((one) => one.isError);
+  if (agents.data && running.data && recent.data) {
+    return (
+      <Loaded
+        agents={agents.data}
+        running={running.data}
+        recent={recent.data.transfers}
+        trouble={trouble && <ProblemAlert error={trouble.error} onRetry={() => trouble.refetch()} />}
+      />
+    );
+  }
+  return trouble ? (
+    <ProblemAlert error={trouble.error} onRetry={() => trouble.refetch()} />
+  ) : (
+    <Waiting what={t().common.page} />
+  );
+}
+
+interface LoadedProps {
+  agents: Agent[];
+  running: TransferSummary[];
+  recent: readonly TransferSummary[];
+  trouble: React.ReactNode;
+}
+
+function Loaded({ agents, running, recent, trouble }: LoadedProps) {
+  const { role } = useSurroundings();
+  const now = useNow();
+  const listening = running.length > 0;
+  const { heard, connected } = useLive(null, listening);
+  const moving = running.map((transfer) => ({ transfer, progress: progressNow(transfer, heard, now) }));
+  const speed = moving.reduce((total, { progress }) => total + progress.bytes_per_second, 0);
+  const totals = useOverview();
+  return (
+    <SpaceBetween size="l">
+      {trouble}
+      <Header
+        variant="h1"
+        actions={
+          <SpaceBetween direction="horizontal" size="s" alignItems="center">
+            {listening && <Ear live={connected} />}
+            {mayAct(role, "operator") && (
+              <Button variant="primary" href={href("transfers", "new")}>
+                {t().transfers.new}
+              </Button>
+            )}
+          </SpaceBetween>
+        }
+      >
+        {t().overview.title}
+      </Header>
+      {agents.length === 0 && <Welcome />}
+      <Figures agents={agents} running={running.length} speed={speed} totals={totals.data} />
+      <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
+        <FleetMap agents={agents} edges={edgesOf(running, recent, heard, now)} />
+        <Cares cares={caresOf(agents, recent, now)} />
+      </Grid>
+      <RunningList moving={moving} />
+      <Latest transfers={recent.filter((one) => one.state !== "running").slice(0, 5)} />
+    </SpaceBetween>
+  );
+}
+
+function Welcome() {
+  const { steps, welcome } = t().overview;
+  return (
+    <Container header={<Header variant="h2">{welcome}</Header>}>
+      <ColumnLayout columns={3}>
+        {[
+          { text: steps.agent, to: href("agents"), label: t().agents.add },
+          { text: steps.transfer, to: href("transfers", "new"), label: t().transfers.new },
+          { text: steps.template, to: href("templates", "new"), label: t().templates.new },
+        ].map(({ text, to, label }, number) => (
+          <div key={label}>
+            <Box variant="h3">{`${number + 1}. ${label}`}</Box>
+            <Box variant="p">{text}</Box>
+            <Link href={to}>{label}</Link>
+          </div>
+        ))}
+      </ColumnLayout>
+    </Container>
+  );
+}
+
+function Latest({ transfers }: { transfers: readonly TransferSummary[] }) {
+  return (
+    <RunningList
+      title={t().overview.recent}
+      moving={
+        transfers.length ? transfers.map((transfer) => ({ transfer, progress: transfer.progress })) : NONE
+      }
+      ended
+    />
+  );
+}

@@ -1,0 +1,90 @@
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import TagEditor, { type TagEditorProps } from "@cloudscape-design/components/tag-editor";
+import Textarea from "@cloudscape-design/components/textarea";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { errorAt } from "../../api/problem";
+import { useSurroundings } from "../../context";
+import { ProblemAlert } from "../../parts/ProblemAlert";
+import type { Agent } from "../../types";
+import { t } from "../../words";
+
+/** What an administrator may change of an agent from here; its roots are its host's. */
+export function Settings({ agent }: { agent: Agent }) {
+  const { api, notify } = useSurroundings();
+  const queries = useQueryClient();
+  const [tags, setTags] = useState<readonly TagEditorProps.Tag[]>(() => editable(agent.tags));
+  const [valid, setValid] = useState(true);
+  const known = agent.endpoints.join("\n");
+  const [addresses, setAddresses] = useState(known);
+  const save = useMutation({
+    mutationFn: () => {
+      // Addresses that nobody touched stay the agent's own.
+      const endpoints = addresses === known ? null : addresses.split(/\s+/).filter(Boolean);
+      return api.patch<Agent>(`/agents/${encodeURIComponent(agent.agent_id)}`, {
+        tags: given(tags),
+        endpoints,
+      });
+    },
+    onSuccess: () => {
+      notify({ type: "success", header: t().agent.saved(agent.agent_id) });
+      return queries.invalidateQueries({ queryKey: ["agents"] });
+    },
+  });
+  return (
+    <Container
+      header={
+        <Header
+          actions={
+            <Button loading={save.isPending} disabled={!valid} onClick={() => save.mutate()}>
+              {t().common.save}
+            </Button>
+          }
+        >
+          {t().agent.settings}
+        </Header>
+      }
+    >
+      <SpaceBetween size="l">
+        {save.error && <ProblemAlert error={save.error} />}
+        <FormField label={t().common.tags} description={t().agent.tagsHint} stretch>
+          <TagEditor
+            tags={tags}
+            tagLimit={20}
+            keysRequest={() => Promise.resolve([])}
+            valuesRequest={() => Promise.resolve([])}
+            onChange={({ detail }) => {
+              setTags(detail.tags);
+              setValid(detail.valid);
+            }}
+          />
+        </FormField>
+        <FormField
+          label={t().agent.endpointsLabel}
+          description={t().agent.endpointsHint}
+          errorText={errorAt(save.error, "endpoints")}
+        >
+          <Textarea
+            value={addresses}
+            onChange={({ detail }) => setAddresses(detail.value)}
+            rows={3}
+            spellcheck={false}
+          />
+        </FormField>
+      </SpaceBetween>
+    </Container>
+  );
+}
+
+function editable(tags: Agent["tags"]): TagEditorProps.Tag[] {
+  return Object.entries(tags).map(([key, value]) => ({ key, value, existing: true }));
+}
+
+function given(tags: readonly TagEditorProps.Tag[]): Record<string, string> {
+  const kept = tags.filter((tag) => !tag.markedForRemoval && tag.key);
+  return Object.fromEntries(kept.map(({ key, value }) => [key, value]));
+}

@@ -1,0 +1,50 @@
+import Box from "@cloudscape-design/components/box";
+import Container from "@cloudscape-design/components/container";
+import Header from "@cloudscape-design/components/header";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { useAgents } from "../../api/queries";
+import { type Draft, draftText, landingWords, S3 } from "../../locations";
+import { Name } from "../../parts/text";
+import type { Options } from "../../types";
+import { t } from "../../words";
+
+interface Props {
+  source: Draft;
+  destinations: Draft[];
+  chain: boolean;
+  options: Options;
+}
+
+/** The hops that will be made of it, in words, and who is not there to make them. */
+export function Preview({ source, destinations, chain, options }: Props) {
+  const words = t().newTransfer;
+  const agents = useAgents();
+  const names = new Set([source, ...destinations].map(({ place }) => place).filter((one) => one !== S3));
+  const away = (agents.data ?? []).filter((one) => names.has(one.agent_id) && one.status !== "online");
+  const hops = destinations.map((to, number) => {
+    const before = destinations[number - 1];
+    return { from: chain && before ? before : source, to, waits: chain && number > 0 };
+  });
+  return (
+    <Container header={<Header description={words.previewHint}>{words.preview}</Header>}>
+      <ol className="steps">
+        {hops.map(({ from, to, waits }) => (
+          <li key={draftText(to)}>
+            <Name>{words.hop(draftText(from), draftText(to))}</Name>
+            {waits && ` (${words.previewAfter})`}
+            <Box color="text-body-secondary" fontSize="body-s">
+              <Name>{landingWords(from, to)}</Name>
+            </Box>
+          </li>
+        ))}
+      </ol>
+      {away.map(({ agent_id }) => (
+        <div key={agent_id}>
+          <StatusIndicator type="warning">
+            {options.if_offline === "refuse" ? words.offlineRefuses(agent_id) : words.offlineWaits(agent_id)}
+          </StatusIndicator>
+        </div>
+      ))}
+    </Container>
+  );
+}

@@ -1,0 +1,89 @@
+import Box from "@cloudscape-design/components/box";
+import Container from "@cloudscape-design/components/container";
+import Header from "@cloudscape-design/components/header";
+import Link from "@cloudscape-design/components/link";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { locationText, shown } from "../../format/names";
+import { bytes } from "../../format/sizes";
+import { Name } from "../../parts/text";
+import { href } from "../../router";
+import { t } from "../../words";
+import type { Care } from "./moving";
+
+const MOST = 6;
+
+/** What needs a person, the most urgent first, each with what to do. */
+export function Cares({ cares }: { cares: readonly Care[] }) {
+  const words = t().overview;
+  return (
+    <Container fitHeight header={<Header variant="h2">{words.attention}</Header>}>
+      {cares.length === 0 ? (
+        <StatusIndicator type="success">{words.calm}</StatusIndicator>
+      ) : (
+        <SpaceBetween size="s">
+          {cares.slice(0, MOST).map((care) => {
+            const { title, why, to, error } = told(care);
+            return (
+              <div key={`${care.kind} ${title}`}>
+                <StatusIndicator type={error ? "error" : "warning"}>
+                  <Link href={to}>
+                    <Name>{title}</Name>
+                  </Link>
+                </StatusIndicator>
+                <Box color="text-body-secondary" fontSize="body-s">
+                  <Name>{why}</Name>
+                </Box>
+              </div>
+            );
+          })}
+          {cares.length > MOST && <Box color="text-body-secondary">{words.more(cares.length - MOST)}</Box>}
+        </SpaceBetween>
+      )}
+    </Container>
+  );
+}
+
+interface Told {
+  title: string;
+  why: string;
+  to: string;
+  error: boolean;
+}
+
+function told(care: Care): Told {
+  const words = t().overview;
+  switch (care.kind) {
+    case "failed": {
+      const { transfer_id, source, problem } = care.transfer;
+      const why = problem ? `${problem.message} ${problem.advice}` : "";
+      return {
+        title: words.failed(shown(locationText(source))),
+        why,
+        to: href("transfers", transfer_id),
+        error: true,
+      };
+    }
+    case "full":
+    case "missing": {
+      const root = `${care.agent.agent_id}:${care.root.path}`;
+      const full = care.kind === "full";
+      return {
+        title: full ? words.full(root) : words.missing(root),
+        why: full ? words.fullWhy(bytes(care.root.free ?? 0)) : words.missingWhy,
+        to: href("agents", care.agent.agent_id),
+        error: !full,
+      };
+    }
+    default: {
+      const name = care.agent.agent_id;
+      const down = care.kind === "down";
+      return {
+        title: down ? words.down(name) : words.late(name),
+        why: down ? words.downWhy : words.lateWhy,
+        to: href("agents", name),
+        error: down,
+      };
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import Box from "@cloudscape-design/components/box";
+import ColumnLayout from "@cloudscape-design/components/column-layout";
+import Container from "@cloudscape-design/components/container";
+import Link from "@cloudscape-design/components/link";
+import type { ReactNode } from "react";
+import { bytes, count, speed as speedText } from "../../format/sizes";
+import { href, hrefWith } from "../../router";
+import type { Agent, AgentStatus, Overview, Tally } from "../../types";
+import { t } from "../../words";
+
+interface Props {
+  agents: readonly Agent[];
+  running: number;
+  speed: number;
+  totals: Overview | undefined;
+}
+
+/** The day in five numbers. */
+export function Figures({ agents, running, speed, totals }: Props) {
+  const words = t().overview;
+  return (
+    <Container>
+      <ColumnLayout columns={4} variant="text-grid" minColumnWidth={150}>
+        <Figure label={words.agents} under={<Statuses agents={agents} />}>
+          <Link href={href("agents")} fontSize="display-l">
+            {count(agents.filter((agent) => agent.status === "online").length)}
+          </Link>
+        </Figure>
+        <Figure label={words.running} under={`${speedText(speed)} ${words.runningSpeed}`}>
+          <Link href={hrefWith("transfers", { status: "running" })} fontSize="display-l">
+            {count(running)}
+          </Link>
+        </Figure>
+        <Figure label={words.today} under={totals && counted(totals.today)}>
+          <Big>{totals ? bytes(totals.today.bytes_moved) : "–"}</Big>
+        </Figure>
+        <Figure label={words.month} under={totals && <Success month={totals.month} />}>
+          <Big>{totals ? bytes(totals.month.bytes_moved) : "–"}</Big>
+        </Figure>
+      </ColumnLayout>
+    </Container>
+  );
+}
+
+function Figure({ label, under, children }: { label: string; under: ReactNode; children: ReactNode }) {
+  return (
+    <div>
+      <Box variant="awsui-key-label">{label}</Box>
+      {children}
+      <Box color="text-body-secondary" fontSize="body-s">
+        {under}
+      </Box>
+    </div>
+  );
+}
+
+function Big({ children }: { children: ReactNode }) {
+  return <Box fontSize="display-l">{children}</Box>;
+}
+
+function Statuses({ agents }: { agents: readonly Agent[] }) {
+  const { agentsUp, agentsLate, agentsDown } = t().overview;
+  const of = (status: AgentStatus) => agents.filter((agent) => agent.status === status).length;
+  const parts: [AgentStatus, string][] = [
+    ["online", agentsUp],
+    ["late", agentsLate],
+    ["offline", agentsDown],
+  ];
+  return (
+    <>
+      {parts.map(([status, word], number) => (
+        <span key={status}>
+          {number > 0 && " · "}
+          {of(status) > 0 && status !== "online" ? (
+            <Link href={hrefWith("agents", { status })} fontSize="body-s">{`${of(status)} ${word}`}</Link>
+          ) : (
+            `${of(status)} ${word}`
+          )}
+        </span>
+      ))}
+    </>
+  );
+}
+
+function Success({ month }: { month: Tally }) {
+  const words = t().overview;
+  const ended = month.succeeded + month.failed;
+  const rate = ended ? `${Math.floor((month.succeeded / ended) * 100)} %` : "";
+  return (
+    <>
+      {ended ? (
+        <span title={words.success}>
+          <strong>{rate}</strong>: {words.successOf(count(month.succeeded), count(ended))}
+        </span>
+      ) : (
+        words.noneEnded
+      )}
+      {!month.complete && ` (${words.newestOnly(count(month.transfers))})`}
+    </>
+  );
+}
+
+function counted(tally: Tally): string {
+  const text = t().overview.transfers(tally.transfers, count(tally.transfers));
+  return tally.complete ? text : `${text} (${t().overview.newestOnly(count(tally.transfers))})`;
+}

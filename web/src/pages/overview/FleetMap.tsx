@@ -1,0 +1,121 @@
+import Box from "@cloudscape-design/components/box";
+import Container from "@cloudscape-design/components/container";
+import Header from "@cloudscape-design/components/header";
+import { speed } from "../../format/sizes";
+import { lookOf } from "../../format/states";
+import { href } from "../../router";
+import type { Agent } from "../../types";
+import { t } from "../../words";
+import { bent, HEIGHT, MOST_EDGES, MOST_PLACES, type Node, placed, RADIUS, WIDTH } from "./layout";
+import type { Edge } from "./moving";
+
+/** So many speeds can be read beside their lines. */
+const MOST_SPEEDS = 10;
+
+/** Who sends to whom: agents as places around a circle, running hops as moving lines. */
+export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: readonly Edge[] }) {
+  const words = t().overview;
+  const drawn = edges.slice(0, MOST_EDGES);
+  const nodes = placed(agents, drawn);
+  const moving = drawn.filter((edge) => edge.hops > 0);
+  if (nodes.length === 0) return null;
+  return (
+    <Container
+      fitHeight
+      header={
+        <Header variant="h2" description={words.mapHint}>
+          {words.map}
+        </Header>
+      }
+    >
+      {/* biome-ignore lint/a11y/useSemanticElements: a picture with links in it is no fieldset. */}
+      <svg
+        className="fleet-map"
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        role="group"
+        aria-label={words.mapLabel(nodes.length, moving.length)}
+      >
+        <Arrow id="arrow-moving" className="tip" />
+        <Arrow id="arrow-pale" className="tip pale" />
+        {[...drawn].reverse().map((edge) => (
+          <Line
+            key={`${edge.from} ${edge.to}`}
+            edge={edge}
+            nodes={nodes}
+            named={moving.length <= MOST_SPEEDS}
+          />
+        ))}
+        {nodes.map((node) => (
+          <Place key={node.name} node={node} />
+        ))}
+      </svg>
+      <ul className="visually-hidden">
+        {drawn.map(({ from, to, hops, speed: rate }) => (
+          <li key={`${from} ${to}`}>
+            {hops ? words.mapEdge(from, to, hops, speed(rate)) : words.mapPale(from, to)}
+          </li>
+        ))}
+      </ul>
+      {agents.length > MOST_PLACES && (
+        <Box color="text-body-secondary" fontSize="body-s">
+          {words.mapMany(MOST_PLACES, agents.length)}
+        </Box>
+      )}
+    </Container>
+  );
+}
+
+function Arrow({ id, className }: { id: string; className: string }) {
+  return (
+    <marker id={id} viewBox="0 0 8 8" refX="6" refY="4" markerWidth="5" markerHeight="5" orient="auto">
+      <path d="M0,0 L8,4 L0,8 z" className={className} />
+    </marker>
+  );
+}
+
+function Line({ edge, nodes, named }: { edge: Edge; nodes: readonly Node[]; named: boolean }) {
+  const from = nodes.find((node) => node.name === edge.from);
+  const to = nodes.find((node) => node.name === edge.to);
+  if (!from || !to) return null;
+  const { path, middle } = bent(from, to);
+  const moves = edge.hops > 0;
+  return (
+    <g>
+      <path
+        d={path}
+        className={moves ? "line moving" : "line"}
+        markerEnd={moves ? "url(#arrow-moving)" : "url(#arrow-pale)"}
+      />
+      {moves && named && edge.speed > 0 && (
+        <text x={middle.x} y={middle.y} className="speed">
+          {speed(edge.speed)}
+        </text>
+      )}
+    </g>
+  );
+}
+
+function Place({ node }: { node: Node }) {
+  const look = node.status === null ? null : lookOf(node.status);
+  const below = node.y >= HEIGHT / 2;
+  const dot = (
+    <g className={`place ${node.status ?? "s3"}`}>
+      {node.status === null ? (
+        <rect x={node.x - RADIUS} y={node.y - RADIUS} width={2 * RADIUS} height={2 * RADIUS} rx="3" />
+      ) : (
+        <circle cx={node.x} cy={node.y} r={RADIUS} />
+      )}
+      <text x={node.x} y={node.y + (below ? RADIUS + 18 : -RADIUS - 8)}>
+        {node.name}
+        {node.status !== "online" && look && ` (${look.label})`}
+      </text>
+    </g>
+  );
+  return look ? (
+    <a href={href("agents", node.name)} aria-label={`${node.name}: ${look.label}`}>
+      {dot}
+    </a>
+  ) : (
+    dot
+  );
+}

@@ -1,0 +1,121 @@
+import Box from "@cloudscape-design/components/box";
+import Container from "@cloudscape-design/components/container";
+import Header from "@cloudscape-design/components/header";
+import Link from "@cloudscape-design/components/link";
+import { memo } from "react";
+import { locationText, shown } from "../../format/names";
+import { count, duration, share, speed, timeLeft } from "../../format/sizes";
+import { described } from "../../parts/ProgressLine";
+import { State, When } from "../../parts/text";
+import { href, hrefWith } from "../../router";
+import type { Progress, TransferSummary } from "../../types";
+import { t, useSpoken } from "../../words";
+
+interface Props {
+  moving: readonly { transfer: TransferSummary; progress: Progress }[];
+  title?: string;
+  /** They do not run any more: what became of them, instead of how fast they are. */
+  ended?: boolean;
+}
+
+/**
+ * Transfers, a plain row each: five hundred of them are drawn anew twice a second, which a table with
+ * everything would be too heavy for.
+ */
+export function RunningList({ moving, title, ended = false }: Props) {
+  const words = t().overview;
+  const { language } = useSpoken();
+  if (ended && moving.length === 0) return null;
+  const all = ended ? href("transfers") : hrefWith("transfers", { status: "running" });
+  return (
+    <Container
+      header={
+        <Header
+          variant="h2"
+          counter={ended ? undefined : `(${count(moving.length)})`}
+          actions={<Link href={all}>{words.all}</Link>}
+        >
+          {title ?? words.runningTable}
+        </Header>
+      }
+    >
+      {moving.length === 0 ? (
+        <Box textAlign="center" padding="s">
+          <Box variant="strong">{words.nothingRuns}</Box>
+          <Box variant="p" color="text-body-secondary">
+            {words.nothingRunsHint}
+          </Box>
+        </Box>
+      ) : (
+        <ul className="running" aria-label={title ?? words.runningTable}>
+          {moving.map(({ transfer, progress }) => (
+            <Row
+              key={transfer.transfer_id}
+              transfer={transfer}
+              progress={progress}
+              ended={ended}
+              language={language}
+            />
+          ))}
+        </ul>
+      )}
+    </Container>
+  );
+}
+
+interface RowProps {
+  transfer: TransferSummary;
+  progress: Progress;
+  ended: boolean;
+  language: string;
+}
+
+const Row = memo(function Row({ transfer, progress, ended }: RowProps) {
+  const { transfer_id, source, destinations } = transfer;
+  const [first] = destinations;
+  const more = destinations.length - 1;
+  const route = `${shown(locationText(source))} → ${first ? shown(locationText(first)) : ""}`;
+  return (
+    <li>
+      <a className="route" href={href("transfers", transfer_id)} title={route}>
+        <bdi>{route}</bdi>
+        {more > 0 && t().transfers.more(more)}
+      </a>
+      {ended ? (
+        <>
+          <State of={transfer.state} />
+          <span>{described(progress, false, false)}</span>
+          <When at={transfer.ended_at ?? transfer.created_at} relative />
+        </>
+      ) : (
+        <Moving progress={progress} />
+      )}
+    </li>
+  );
+}, same);
+
+function Moving({ progress }: { progress: Progress }) {
+  const percent = share(progress);
+  const left = timeLeft(progress);
+  return (
+    <>
+      <progress aria-label={t().amounts.progress} max={100} value={percent ?? undefined} />
+      <span>{described({ ...progress, bytes_per_second: 0 }, false, false)}</span>
+      <span className="rate">
+        {progress.bytes_per_second > 0 && speed(progress.bytes_per_second)}
+        {left !== null && progress.bytes_per_second > 0 && ` · ${t().amounts.left(duration(left))}`}
+      </span>
+    </>
+  );
+}
+
+function same(one: RowProps, other: RowProps): boolean {
+  return (
+    one.language === other.language &&
+    one.transfer.transfer_id === other.transfer.transfer_id &&
+    one.transfer.state === other.transfer.state &&
+    one.progress.bytes_done === other.progress.bytes_done &&
+    one.progress.bytes_total === other.progress.bytes_total &&
+    one.progress.bytes_per_second === other.progress.bytes_per_second
+  );
+}

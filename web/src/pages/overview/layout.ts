@@ -1,0 +1,77 @@
+/** Where the picture of the fleet puts its places, and how its lines run between them. */
+import type { Agent } from "../../types";
+import { type Edge, S3_PLACE } from "./moving";
+
+export const WIDTH = 560;
+export const HEIGHT = 340;
+export const RADIUS = 9;
+/** As many names as can be read around one circle. */
+export const MOST_PLACES = 28;
+export const MOST_EDGES = 80;
+
+export interface Node {
+  name: string;
+  x: number;
+  y: number;
+  /** An agent's status; null for S3. */
+  status: Agent["status"] | null;
+}
+
+/** The places that take part first, then the others by name; around an ellipse from the left. */
+export function placed(agents: readonly Agent[], edges: readonly Edge[]): Node[] {
+  const busy = new Set(edges.flatMap(({ from, to }) => [from, to]));
+  const named = agents.map(({ agent_id, status }) => ({ name: agent_id, status }));
+  const chosen = named
+    .sort((one, other) => Number(busy.has(other.name)) - Number(busy.has(one.name)))
+    .slice(0, MOST_PLACES)
+    .sort((one, other) => one.name.localeCompare(other.name));
+  const places = busy.has(S3_PLACE) ? [{ name: S3_PLACE, status: null }, ...chosen] : chosen;
+  return places.map((place, number) => {
+    const angle = Math.PI + (2 * Math.PI * number) / places.length;
+    return {
+      ...place,
+      x: WIDTH / 2 + Math.cos(angle) * (WIDTH / 2 - 80),
+      y: HEIGHT / 2 + Math.sin(angle) * (HEIGHT / 2 - 46),
+    };
+  });
+}
+
+/** From the rim of one place to that of another, bent to its left, so that both directions can be seen. */
+export function bent(from: Node, to: Node): { path: string; middle: { x: number; y: number } } {
+  if (from === to) return looped(from);
+  const [dx, dy] = [to.x - from.x, to.y - from.y];
+  const length = Math.hypot(dx, dy) || 1;
+  const bend = Math.min(46, length * 0.16);
+  const control = {
+    x: (from.x + to.x) / 2 + (dy / length) * bend,
+    y: (from.y + to.y) / 2 - (dx / length) * bend,
+  };
+  const start = towards(from, control, RADIUS + 4);
+  const end = towards(to, control, RADIUS + 8);
+  const middle = {
+    x: (start.x + 2 * control.x + end.x) / 4,
+    y: (start.y + 2 * control.y + end.y) / 4,
+  };
+  return { path: `M${point(start)} Q${point(control)} ${point(end)}`, middle };
+}
+
+/** A copy within one server. */
+function looped({ x, y }: Node): ReturnType<typeof bent> {
+  const [left, right, top] = [x - RADIUS, x + RADIUS, y - RADIUS * 5];
+  return {
+    path: `M${point({ x: left, y: y - RADIUS })} C${left - 18},${top} ${right + 18},${top} ${right},${y - RADIUS}`,
+    middle: { x, y: top },
+  };
+}
+
+function towards(from: { x: number; y: number }, to: { x: number; y: number }, distance: number) {
+  const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
+  return {
+    x: from.x + ((to.x - from.x) / length) * distance,
+    y: from.y + ((to.y - from.y) / length) * distance,
+  };
+}
+
+function point({ x, y }: { x: number; y: number }): string {
+  return `${x.toFixed(1)},${y.toFixed(1)}`;
+}

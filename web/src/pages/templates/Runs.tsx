@@ -1,0 +1,28 @@
+import Header from "@cloudscape-design/components/header";
+import Table from "@cloudscape-design/components/table";
+import { useRuns } from "../../api/queries";
+import { useNarrow } from "../../media";
+import type { Template } from "../../types";
+import { t } from "../../words";
+import { transferColumns } from "../transfers/columns";
+
+/** The transfers that the template has made, the latest first. */
+export function Runs({ template }: { template: Template }) {
+  const asked = useRuns(template);
+  const narrow = useNarrow();
+  const words = t().template;
+  const listed = template.destinations.some(({ kind }) => kind === "agent");
+  return (
+    <Table
+      header={<Header>{words.runs}</Header>}
+      items={asked.data ?? []}
+      trackBy="transfer_id"
+      loading={listed && asked.isPending}
+      loadingText={t().common.loading(t().transfers.thing)}
+      empty={asked.isError ? t().common.notLoaded : listed ? words.noRuns : words.runsS3}
+      columnDefinitions={transferColumns(narrow)}
+      wrapLines
+      ariaLabels={{ tableLabel: words.runs }}
+    />
+  );
+}

@@ -1,0 +1,127 @@
+/** A template as YAML, the very text that `crosshaul templates apply` reads, and what is wrong with it. */
+import { isMap, LineCounter, parseDocument, stringify } from "yaml";
+import { draftFault, draftFrom } from "../../locations";
+import { DEFAULT_OPTIONS } from "../../parts/OptionsFields";
+import type { TemplateRequest } from "../../types";
+import { t } from "../../words";
+
+export interface Fault {
+  line: number;
+  what: string;
+}
+
+export type Read = { request: TemplateRequest } | { faults: Fault[] };
+
+type Check = (value: unknown) => string;
+
+const kind =
+  (type: "string" | "boolean", word: () => string): Check =>
+  (value) =>
+    typeof value === type ? "" : word();
+const text = kind("string", () => t().template.kinds.text);
+const truth = kind("boolean", () => t().template.kinds.truth);
+const number: Check = (value) =>
+  value === null || (Number.isInteger(value) && Number(value) > 0) ? "" : t().template.kinds.number;
+const mapping: Check = (value) =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? "" : t().template.kinds.mapping;
+const list: Check = (value) =>
+  Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string")
+    ? ""
+    : t().template.kinds.list;
+const oneOf =
+  (...values: string[]): Check =>
+  (value) =>
+    values.includes(String(value)) ? "" : t().template.yamlOneOf(values.join(", "));
+
+/** Every field there is; the API checks what lies deeper. */
+const FIELDS: Record<string, Check> = {
+  name: text,
+  description: text,
+  trigger: mapping,
+  "trigger.bucket": text,
+  "trigger.prefix": text,
+  "trigger.suffix": text,
+  destinations: list,
+  shape: oneOf("fan_out", "chain"),
+  options: mapping,
+  "options.overwrite": oneOf("always", "newer", "never", "fail"),
+  "options.verify": oneOf("transfer", "reread"),
+  "options.symlinks": oneOf("keep", "skip", "follow"),
+  "options.streams": number,
+  "options.bandwidth_limit": number,
+  "options.if_offline": oneOf("queue", "refuse"),
+  enabled: truth,
+};
+const NEEDED = ["name", "trigger", "trigger.bucket", "destinations"];
+/** Options that this page does not know, since a newer API has them, are the API's to judge. */
+const OPEN = "options";
+
+export const EMPTY: TemplateRequest = {
+  name: "",
+  description: "",
+  trigger: { bucket: "", prefix: "", suffix: "" },
+  destinations: [],
+  shape: "fan_out",
+  options: DEFAULT_OPTIONS,
+  enabled: true,
+};
+
+export function written(request: TemplateRequest): string {
+  return stringify(request, { lineWidth: 0 });
+}
+
+/** The template that the text stands for: what it leaves out is as the API has it by default. */
+export function read(source: string): Read {
+  const lines = new LineCounter();
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number | undefined) => lines.linePos(offset ?? 0).line || 1;
+  const wrong = document.errors.map(({ message, pos }) => ({ line: at(pos[0]), what: message }));
+  if (wrong.length) return { faults: wrong };
+  const value: unknown = document.toJS();
+  if (!isMap(document.contents) || mapping(value)) {
+    return { faults: [{ line: 1, what: t().template.yamlNeeds("YAML", t().template.kinds.mapping) }] };
+  }
+  const line = (path: string[]): number => {
+    const node = document.getIn(path, true) as { range?: [number, number, number] } | undefined;
+    return at(node?.range?.[0]);
+  };
+  const faults = faultsOf(value as Record<string, unknown>, line);
+  if (faults.length) return { faults };
+  const given = value as Partial<TemplateRequest> & Pick<TemplateRequest, "name" | "destinations">;
+  const request: TemplateRequest = {
+    ...EMPTY,
+    ...given,
+    trigger: { ...EMPTY.trigger, ...given.trigger },
+    options: { ...EMPTY.options, ...given.options },
+  };
+  return { request };
+}
+
+function faultsOf(value: Record<string, unknown>, line: (path: string[]) => number): Fault[] {
+  const words = t().template;
+  const flat = new Map<string, unknown>(Object.entries(value));
+  for (const part of ["trigger", OPEN]) {
+    const inner = value[part];
+    if (inner && !mapping(inner)) {
+      for (const [name, one] of Object.entries(inner)) flat.set(`${part}.${name}`, one);
+    }
+  }
+  const faults: Fault[] = [];
+  for (const [field, one] of flat) {
+    const check = FIELDS[field];
+    const what = check?.(one);
+    if (!check && !field.startsWith(`${OPEN}.`)) {
+      faults.push({ line: line(field.split(".")), what: words.yamlUnknown(field) });
+    } else if (what) faults.push({ line: line(field.split(".")), what: words.yamlNeeds(field, what) });
+  }
+  for (const field of NEEDED) {
+    const missing = !flat.has(field) && (field !== "trigger.bucket" || flat.has("trigger"));
+    if (missing) faults.push({ line: 1, what: words.yamlNeeds(field, FIELDS[field]?.(undefined) ?? "") });
+  }
+  const places = Array.isArray(value.destinations) ? value.destinations : [];
+  for (const [index, place] of places.entries()) {
+    const fault = typeof place === "string" && draftFault(draftFrom(place), true);
+    if (fault) faults.push({ line: line(["destinations", String(index)]), what: `${place}: ${fault}` });
+  }
+  return faults;
+}

@@ -1,0 +1,86 @@
+import Box from "@cloudscape-design/components/box";
+import Link from "@cloudscape-design/components/link";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import type { TableProps } from "@cloudscape-design/components/table";
+import { ProgressLine } from "../../parts/ProgressLine";
+import { Name, Place, State, When } from "../../parts/text";
+import { href } from "../../router";
+import type { TransferSummary } from "../../types";
+import { t } from "../../words";
+
+type Column = TableProps.ColumnDefinition<TransferSummary>;
+
+const state = (): Column => ({
+  id: "state",
+  header: t().transfers.state,
+  minWidth: 165,
+  cell: ({ state }) => <State of={state} />,
+});
+
+const route = (): Column => ({
+  id: "route",
+  header: t().transfers.route,
+  isRowHeader: true,
+  minWidth: 260,
+  cell: (transfer) => (
+    <Link href={href("transfers", transfer.transfer_id)}>
+      <Place at={transfer.source} /> <span aria-hidden="true">→</span>
+      <span className="visually-hidden">{t().common.to}</span> <Destinations transfer={transfer} />
+    </Link>
+  ),
+});
+
+const progressed = (): Column => ({
+  id: "progress",
+  header: t().transfers.progress,
+  minWidth: 220,
+  cell: ({ progress, state }) => <ProgressLine progress={progress} moving={state === "running"} />,
+});
+
+const asker = (): Column => ({
+  id: "by",
+  header: t().transfers.askedBy,
+  minWidth: 190,
+  cell: ({ created_by, template_id }) => (
+    <Name>{template_id ? t().transfers.template(template_id) : created_by}</Name>
+  ),
+});
+
+const at = (): Column => ({
+  id: "at",
+  header: t().transfers.when,
+  minWidth: 130,
+  cell: ({ created_at }) => <When at={created_at} relative />,
+});
+
+/** A list of transfers: on a phone everything in one column. */
+export function transferColumns(narrow: boolean): Column[] {
+  return narrow ? [stacked()] : [state(), route(), progressed(), asker(), at()];
+}
+
+const stacked = (): Column => ({
+  id: "all",
+  header: t().transfers.transfer,
+  isRowHeader: true,
+  cell: (transfer) => (
+    <SpaceBetween size="xxs">
+      <State of={transfer.state} />
+      {route().cell(transfer)}
+      <ProgressLine progress={transfer.progress} moving={transfer.state === "running"} />
+      <Box color="text-body-secondary" fontSize="body-s">
+        {at().cell(transfer)} · {asker().cell(transfer)}
+      </Box>
+    </SpaceBetween>
+  ),
+});
+
+function Destinations({ transfer }: { transfer: TransferSummary }) {
+  const [first, ...others] = transfer.destinations;
+  if (!first) return null;
+  return (
+    <>
+      <Place at={first} />
+      {others.length > 0 && t().transfers.more(others.length)}
+    </>
+  );
+}

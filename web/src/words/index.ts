@@ -1,0 +1,60 @@
+/** The language the console speaks. `t()` is read while rendering; the root renders anew when it changes. */
+import cloudscape from "@cloudscape-design/components/i18n/messages/all.en";
+import { useSyncExternalStore } from "react";
+import { en, type Words } from "./en";
+
+export type Language = "en" | "de";
+export const LANGUAGES: Record<Language, string> = { en: "English", de: "Deutsch" };
+const STORED = "crosshaul.language";
+
+interface Spoken {
+  language: Language;
+  words: Words;
+  /** What Cloudscape's own parts say. */
+  parts: typeof cloudscape;
+}
+
+const listeners = new Set<() => void>();
+let spoken: Spoken = { language: "en", words: en, parts: cloudscape };
+
+export function t(): Words {
+  return spoken.words;
+}
+
+/** For `Intl`: the viewer's own kind of the language, if the browser has it (en-GB), else the language. */
+export function locale(): string {
+  return navigator.languages.find((one) => one.startsWith(spoken.language)) ?? spoken.language;
+}
+
+export function useSpoken(): Spoken {
+  return useSyncExternalStore(subscribe, () => spoken);
+}
+
+/** What the viewer chose here before; else the browser's first language that the console knows. */
+export function preferred(): Language {
+  const known = (one: string | null): one is Language => one !== null && one in LANGUAGES;
+  const chosen = localStorage.getItem(STORED);
+  if (known(chosen)) return chosen;
+  return navigator.languages.map((one) => one.slice(0, 2)).find(known) ?? "en";
+}
+
+/** Speak it from now on; `remember` it for the next time as well. */
+export async function speak(language: Language, remember = false): Promise<void> {
+  if (remember) localStorage.setItem(STORED, language);
+  spoken = language === "de" ? await german() : { language, words: en, parts: cloudscape };
+  document.documentElement.lang = language;
+  for (const listener of listeners) listener();
+}
+
+async function german(): Promise<Spoken> {
+  const [{ de }, { default: parts }] = await Promise.all([
+    import("./de"),
+    import("@cloudscape-design/components/i18n/messages/all.de"),
+  ]);
+  return { language: "de", words: de, parts };
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}

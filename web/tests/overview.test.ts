@@ -1,0 +1,114 @@
+import { describe, expect, it } from "vitest";
+import { caresOf, edgesOf, progressNow } from "../src/pages/overview/moving";
+import { curve } from "../src/pages/transfer/SpeedPlot";
+import type { Agent, Location, Progress, TransferSummary } from "../src/types";
+import { agent, live, progress, transfer } from "./samples";
+
+const NOW = Date.parse(live().at);
+
+function at(agent_id: string): Location {
+  return { kind: "agent", agent_id, path: "/data/" };
+}
+
+function running(id: string, from: string, to: string[], shape: TransferSummary["shape"] = "fan_out") {
+  const stored = progress({ bytes_done: 100, bytes_per_second: 0 });
+  return {
+    ...transfer(),
+    transfer_id: id,
+    shape,
+    source: at(from),
+    destinations: to.map(at),
+    progress: stored,
+  };
+}
+
+function heard(...words: [hop: string, said: Partial<Progress>][]) {
+  return new Map(
+    words.map(([hop_id, said]) => [hop_id, { ...live(), hop_id, progress: progress({ ...said }) }]),
+  );
+}
+
+describe("a running transfer", () => {
+  it("is as far as its agents say, and as fast as its hops together", () => {
+    const said = heard(
+      ["t-0", { bytes_done: 200, bytes_per_second: 5 }],
+      ["t-1", { bytes_done: 50, bytes_per_second: 7 }],
+    );
+    const now = progressNow(running("t", "a", ["b", "c"]), said, NOW);
+    expect(now).toMatchObject({ bytes_done: 250, bytes_per_second: 12 });
+  });
+
+  it("never goes back behind what is stored", () => {
+    const now = progressNow(running("t", "a", ["b"]), heard(["t-0", { bytes_done: 1 }]), NOW);
+    expect(now.bytes_done).toBe(100);
+  });
+
+  it("is what is stored when nobody speaks", () => {
+    const silent = heard(["t-0", { bytes_done: 900 }]);
+    expect(progressNow(running("t", "a", ["b"]), silent, NOW + 60_000).bytes_done).toBe(100);
+  });
+});
+
+describe("who sends to whom", () => {
+  it("is a line a pair, with all its hops and their speed", () => {
+    const said = heard(["t-0", { bytes_per_second: 5 }], ["u-0", { bytes_per_second: 7 }]);
+    const edges = edgesOf([running("t", "a", ["b"]), running("u", "a", ["b"])], [], said, NOW);
+    expect(edges).toEqual([{ from: "a", to: "b", hops: 2, speed: 12 }]);
+  });
+
+  it("moves along a chain only where a hop was heard", () => {
+    const chain = running("t", "a", ["b", "c"], "chain");
+    const edges = edgesOf([chain], [], heard(["t-1", { bytes_per_second: 3 }]), NOW);
+    expect(edges.map(({ from, to, hops }) => [from, to, hops])).toEqual([
+      ["b", "c", 1],
+      ["a", "b", 0],
+    ]);
+  });
+
+  it("keeps what moved lately as a pale line", () => {
+    const [edge] = edgesOf([], [running("t", "a", ["b"])], new Map(), NOW);
+    expect(edge).toMatchObject({ hops: 0, speed: 0 });
+  });
+});
+
+describe("what needs a person first", () => {
+  const GiB = 2 ** 30;
+  const root = (free: number | null): Agent["roots"][number] => ({
+    path: "/data",
+    access: "rw",
+    free,
+    size: 100 * GiB,
+  });
+  const named = (agent_id: string, changes: Partial<Agent>): Agent => ({
+    ...agent(),
+    agent_id,
+    status: "online",
+    roots: [root(50 * GiB)],
+    ...changes,
+  });
+
+  it("is in order of urgency", () => {
+    const cares = caresOf(
+      [
+        named("late", { status: "late" }),
+        named("full", { roots: [root(GiB)] }),
+        named("gone", { roots: [root(null)] }),
+        named("down", { status: "offline", roots: [root(null)] }),
+        named("well", {}),
+      ],
+      [{ ...running("t", "a", ["b"]), state: "failed", ended_at: new Date(NOW - 1000).toISOString() }],
+      NOW,
+    );
+    expect(cares.map(({ kind }) => kind)).toEqual(["down", "missing", "full", "failed", "late"]);
+  });
+
+  it("forgets a failure after a day", () => {
+    const failed = { ...running("t", "a", ["b"]), state: "failed" as const };
+    const ended_at = new Date(NOW - 2 * 86_400_000).toISOString();
+    expect(caresOf([], [{ ...failed, ended_at }], NOW)).toEqual([]);
+  });
+});
+
+it("draws a speed from the floor to the top", () => {
+  expect(curve([0, 10], 10)).toBe("M0.0,98.0 L5.1,6.0");
+});

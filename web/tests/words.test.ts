@@ -1,0 +1,89 @@
+/** The console speaks two languages, and no word of it stands outside their two files. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import ts from "typescript";
+import { afterEach, describe, expect, it } from "vitest";
+import { bytes, duration, files } from "../src/format/sizes";
+import { lookOf } from "../src/format/states";
+import { speak, t } from "../src/words";
+import { de } from "../src/words/de";
+import { en } from "../src/words/en";
+
+const SOURCES = join(import.meta.dirname, "../src");
+
+afterEach(() => speak("en"));
+
+/** `a.b.c` of every word. */
+function keys(words: object, above = ""): string[] {
+  return Object.entries(words).flatMap(([name, word]) => {
+    const key = above ? `${above}.${name}` : name;
+    return typeof word === "object" ? keys(word, key) : [key];
+  });
+}
+
+describe("the two languages", () => {
+  it("have the same words", () => {
+    expect(keys(de)).toEqual(keys(en));
+  });
+
+  it("have no empty word that the other has", () => {
+    const empty = (words: object) =>
+      JSON.stringify(words, (_, word) => (word === "" ? null : word)).split("null");
+    expect(empty(de).length).toBe(empty(en).length);
+  });
+
+  it("are spoken, with their own numbers", async () => {
+    expect([files(1234), bytes(1536), duration(3_900)]).toEqual(["1,234 files", "1.5 KiB", "1 h 5 min"]);
+    await speak("de");
+    expect(document.documentElement.lang).toBe("de");
+    expect([files(1234), bytes(1536), duration(3_900)]).toEqual([
+      "1.234 Dateien",
+      "1,5 KiB",
+      "1 Std. 5 Min.",
+    ]);
+    expect(lookOf("failed").label).toBe("Misslungen");
+    expect(t().nav.overview).toBe("Übersicht");
+  });
+});
+
+/** What people get to see or hear: text between tags, and these properties when they are written out. */
+const SEEN = new Set(
+  "ariaLabel aria-label alt title label header headerText headerDescription description constraintText placeholder loadingText empty errorText recoveryText copyButtonText noMatch".split(
+    " ",
+  ),
+);
+/** A name, a path or a sign is the same in every language. */
+const SAME_EVERYWHERE = new Set(["Crosshaul", "S3", "/data/videos/raw/", "bucket/prefix/", "server-b"]);
+const EXAMPLES = new Set(["new-videos", "media-uploads", "new-videos/", ".mov"]);
+
+function literal(node: ts.Node | undefined): string | null {
+  return node && (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) ? node.text : null;
+}
+
+/** The words that stand in a file itself. */
+function loose(path: string): string[] {
+  const text = readFileSync(path, "utf8");
+  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TSX);
+  const found: string[] = [];
+  const note = (said: string | null) => {
+    const word = said?.trim() ?? "";
+    if (/\p{L}{2}/u.test(word) && !SAME_EVERYWHERE.has(word) && !EXAMPLES.has(word)) found.push(word);
+  };
+  const look = (node: ts.Node): void => {
+    if (ts.isJsxText(node)) note(node.text);
+    if (ts.isJsxAttribute(node) && SEEN.has(node.name.getText())) note(literal(node.initializer));
+    if (ts.isPropertyAssignment(node) && SEEN.has(node.name.getText())) note(literal(node.initializer));
+    if (ts.isJsxExpression(node)) note(literal(node.expression));
+    ts.forEachChild(node, look);
+  };
+  look(tree);
+  return found;
+}
+
+const pages = readdirSync(SOURCES, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".tsx"))
+  .sort();
+
+it.each(pages)("%s has no word of its own", (file) => {
+  expect(loose(join(SOURCES, file))).toEqual([]);
+});

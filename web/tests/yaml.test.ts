@@ -1,0 +1,53 @@
+import { expect, it } from "vitest";
+import { requestOf } from "../src/pages/templates/request";
+import { tried } from "../src/pages/templates/trying";
+import { read, written } from "../src/pages/templates/yaml";
+import { template } from "./samples";
+
+const GOOD = `name: new-videos
+trigger: {bucket: media, prefix: new-videos/}
+shape: chain
+destinations:
+  - server-b:/primary/storage/
+  - server-d:/backup/storage/
+`;
+
+function faults(text: string): string[] {
+  const found = read(text);
+  return "faults" in found ? found.faults.map(({ line, what }) => `${line}: ${what}`) : [];
+}
+
+it("reads what the command line reads, with the defaults of what is left out", () => {
+  const found = read(GOOD);
+  expect(found).toMatchObject({
+    request: { name: "new-videos", enabled: true, options: { overwrite: "always" }, trigger: { suffix: "" } },
+  });
+});
+
+it("writes what it can read again", () => {
+  const request = requestOf(template());
+  expect(read(written(request))).toEqual({ request });
+});
+
+it.each([
+  ["no YAML at all", "name: [", /^1: /],
+  ["a list", "- a", /mapping/],
+  ["a name that is missing", GOOD.replace("name: new-videos\n", ""), /^1: name/],
+  ["an unknown field", `${GOOD}colour: red\n`, /^7: colour/],
+  ["a shape there is none of", GOOD.replace("chain", "star"), /^3: shape .*fan_out, chain/],
+  ["a destination that is a file", GOOD.replace("/backup/storage/", "/backup/storage"), /^6: .*directory/],
+  ["a place that is none", GOOD.replace("server-b:/", "/"), /^5: /],
+  ["an option of the wrong kind", `${GOOD}options: {streams: many}\n`, /^7: options\.streams/],
+])("says where it is wrong: %s", (_, text, expected) => {
+  expect(faults(text).join("\n")).toMatch(expected);
+});
+
+it("says what an upload would start, by the prefix's last slash", () => {
+  const order = {
+    ...template(),
+    trigger: { bucket: "media", prefix: "new/ma", suffix: ".mov" },
+    destinations: [{ kind: "agent" as const, agent_id: "server-b", path: "/primary/" }],
+  };
+  expect(tried(order, "new/mars/one.mov")).toEqual({ arrives: ["server-b:/primary/mars/one.mov"] });
+  expect(tried(order, "old/one.mp4")).toEqual({ misses: ["prefix", "suffix"] });
+});
