@@ -42,6 +42,8 @@ class ProblemDetails(Message):
     advice: str = ""
     errors: tuple[dict[str, Any], ...] = ()
     """Where the request does not fit the schema: `{"at": "destinations.0", "message": …}`."""
+    policies: tuple[str, ...] = ()
+    """Those that forbid it, by name."""
 
 
 class EnrollmentView(Message):

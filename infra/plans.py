@@ -19,6 +19,8 @@ class Plan:
     """Things, certificates and their policy."""
     lends: bool = False
     """Credentials of the object and live roles, narrowed."""
+    knows_people: bool = False
+    """Looks up whether a template's owner is still there, and in which groups."""
     asynchronous: bool = False
     """Started by an event that nobody waits for: what fails for good goes to a queue."""
     megabytes: int = 512
@@ -32,11 +34,13 @@ PLANS: dict[str, Plan] = {
             "transfers_table": "get query batch put update",
             "agents_table": "get query batch put update delete",
             "templates_table": "get query put delete",
+            "policies_table": "get query put update delete",
             "idempotency_table": "get put update delete",
         },
         signs=True,
         enrolls=True,
         lends=True,
+        knows_people=True,
         megabytes=1024,
     ),
     "OnObject": Plan(
@@ -46,8 +50,10 @@ PLANS: dict[str, Plan] = {
             "transfers_table": "get query put",
             "agents_table": "get batch",
             "templates_table": "get query",
+            "policies_table": "get query",
             "dedupe_table": "batch put",
         },
+        knows_people=True,
     ),
     "OnReport": Plan(
         "lambdas.on_report.handler",

@@ -76,10 +76,13 @@ class Control(cdk.Stack):
             device_policy=str(policy.policy_name),
             object_role_arn=objects.role_arn,
             live_role_arn=live.role_arn,
+            zone=stage.zone,
+            user_pool_id=state.sign_in.pool.user_pool_id,
             sign_in_client_id=state.sign_in.client.user_pool_client_id,
             **stage.endpoints(),
         )
-        functions.give(settings, Access(stage, state.tables, state.key, self.bus, (objects, live)))
+        access = Access(stage, state.tables, state.key, self.bus, state.sign_in.pool, (objects, live))
+        functions.give(settings, access)
 
     def _react(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions.by_name

@@ -17,6 +17,7 @@ class Settings:
     transfers_table: str
     agents_table: str
     templates_table: str
+    policies_table: str
     dedupe_table: str
     idempotency_table: str
     bus_name: str
@@ -28,6 +29,10 @@ class Settings:
     """Assumed, narrowed by a session policy, for one hop's S3 credentials."""
     live_role_arn: str = ""
     """Assumed, narrowed by a session policy, for a viewer of live progress."""
+    zone: str = "UTC"
+    """The time zone that policies speak of: `Europe/Zurich`."""
+    user_pool_id: str = ""
+    """Where the groups of a template's owner are looked up."""
     sign_in_client_id: str = ""
     sign_in_endpoint: str = ""
     """Empty: Cognito in AWS."""

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from lambdas.fleet import Fleet
     from lambdas.live import LiveAddresses
     from lambdas.once import Once
+    from lambdas.people import People
+    from lambdas.policies.deciding import Deciding
+    from lambdas.policies.gate import Gate
+    from lambdas.policies.keeping import Keeping
+    from lambdas.policies.trying import Trying
     from lambdas.store.agents import AgentStore
+    from lambdas.store.policies import PolicyStore
     from lambdas.store.replies import ReplyStore
     from lambdas.store.templates import TemplateStore
     from lambdas.store.transfers import TransferStore
@@ -239,7 +245,52 @@ def arrivals() -> "Arrivals":
     from lambdas.store.dedupe import DedupeStore
 
     dedupe = DedupeStore(settings().dedupe_table, settings().region)
-    return Arrivals(template_store(), dedupe, transfers(), clock)
+    return Arrivals(template_store(), dedupe, transfers(), gate(), clock)
+
+
+@cache
+def policy_store() -> "PolicyStore":
+    from lambdas.store.policies import PolicyStore
+
+    return PolicyStore(settings().policies_table, settings().region)
+
+
+@cache
+def people() -> "People":
+    import boto3
+
+    from lambdas.people import People
+
+    return People(boto3.client("cognito-idp", region_name=settings().region), settings().user_pool_id)
+
+
+@cache
+def deciding() -> "Deciding":
+    from lambdas.policies.deciding import Deciding
+
+    return Deciding(policy_store())
+
+
+@cache
+def gate() -> "Gate":
+    """Whether anyone may do anything."""
+    from lambdas.policies.gate import Gate
+
+    return Gate(deciding(), agent_store(), people(), settings().zone, clock)
+
+
+@cache
+def policies() -> "Keeping":
+    from lambdas.policies.keeping import Keeping
+
+    return Keeping(policy_store(), deciding(), settings().zone, clock)
+
+
+@cache
+def trying() -> "Trying":
+    from lambdas.policies.trying import Trying
+
+    return Trying(policy_store(), agent_store(), people(), transfer_store(), settings().zone, clock)
 
 
 @cache

@@ -23,7 +23,7 @@ from lambdas.api.app import app
 from lambdas.api.handler import handler
 from lambdas.settings import Settings
 from lambdas.store import TABLES
-from tests.fakes import FakeFleet
+from tests.fakes import FakeFleet, FakePeople
 
 REGION = "eu-central-1"
 POLICY = "crosshaul-test-device"
@@ -73,6 +73,7 @@ class ControlPlane:
     """Ana is an administrator, unless a call says otherwise."""
 
     fleet: Fleet = field(default_factory=Fleet)
+    people: FakePeople = field(default_factory=lambda: FakePeople({"ana@example.org": ("admin",)}))
     calls: int = 0
 
     def call(
@@ -215,6 +216,7 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
     with mock_aws():
         here = ControlPlane()
         monkeypatch.setattr(wiring, "fleet", lambda: here.fleet)
+        monkeypatch.setattr(wiring, "people", lambda: here.people)
         _make()
         yield here
     forget()

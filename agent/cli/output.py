@@ -27,6 +27,9 @@ STYLES = {
     "partially_failed": "red",
     "failed": "red",
     "cancelled": "yellow",
+    "allowed": "green",
+    "approval": "yellow",
+    "refused": "red",
 }
 
 

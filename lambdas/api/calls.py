@@ -9,8 +9,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from events.base import Problem
 from lambdas import wiring
-from lambdas.api.auth import Caller, caller
+from lambdas.api.auth import caller
 from lambdas.api.problems import RequestError, malformed, misfit, too_large
+from lambdas.domain.deciding import Person
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,7 +26,7 @@ class Call:
         self._request = request
 
     @cached_property
-    def caller(self) -> Caller:
+    def caller(self) -> Person:
         """The signed-in person; raises NotSignedInError."""
         return caller(self._request.context)
 

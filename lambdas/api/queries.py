@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field
 
 from events.base import AgentId, Instant, Request, TransferId
+from events.policies import Why
 from events.states import TransferState
 
 MAX_PAGE = 200
@@ -40,6 +41,20 @@ class TemplateQuery(Request):
     version: Annotated[
         int | None, Field(ge=1, description="Replace this version only; 409 if another stands there by now.")
     ] = None
+
+
+class PolicyQuery(Request):
+    """How to replace a policy."""
+
+    version: Annotated[
+        int | None, Field(ge=0, description="Replace this version only; 409 if another stands there by now.")
+    ] = None
+
+
+class PolicyRemoval(Request):
+    """Why a policy goes."""
+
+    why: Why
 
 
 class LiveQuery(Request):

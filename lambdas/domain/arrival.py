@@ -50,6 +50,11 @@ class Gathering:
         return tuple(dict.fromkeys(keys))
 
     @property
+    def size(self) -> int:
+        """Bytes, of all of them."""
+        return sum(arrival.size for arrival in self.arrivals)
+
+    @property
     def marks(self) -> tuple[str, ...]:
         """What makes each arrival one of its own, for this template."""
         return tuple(sorted({mark_of(self.template, arrival) for arrival in self.arrivals}))

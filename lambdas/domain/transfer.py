@@ -31,6 +31,8 @@ class Transfer:
     selection: tuple[str, ...] | None = None
     """Only these paths, relative to the source; None for everything."""
     template_id: str | None = None
+    owner: str | None = None
+    """The template's: it acts as this person. None: whoever created the transfer."""
     created_by: str
     created_at: datetime
     ended_at: datetime | None = None
@@ -62,6 +64,11 @@ class Transfer:
     @property
     def agents(self) -> tuple[AgentId, ...]:
         return tuple(dict.fromkeys(agent for hop in self.hops for agent in hop.agents))
+
+    @property
+    def acting(self) -> str:
+        """The person for whom it is done: a template's transfer is its owner's."""
+        return self.owner or self.created_by
 
     def ready(self, hop: Hop) -> bool:
         """Has what this hop waits for succeeded?"""

@@ -48,6 +48,7 @@ class TemplateRow(Model):
     options: JsonOf[Options] = JsonOf(Options)
     enabled = BooleanAttribute()
     owner = UnicodeAttribute()
+    changed_by = UnicodeAttribute(null=True)
     created_at = UTCDateTimeAttribute()
     updated_at = UTCDateTimeAttribute()
     version = NumberAttribute()
@@ -104,4 +105,5 @@ def _row(template: Template) -> TemplateRow:
 
 
 def _template(row: TemplateRow) -> Template:
-    return Template(**{name: getattr(row, name) for name in _FIELDS})
+    values = {name: getattr(row, name) for name in _FIELDS}
+    return Template(**values | {"changed_by": row.changed_by or row.owner})

@@ -16,8 +16,8 @@ from lambdas.store.transfer_rows import DUE, HEADER, HOPS, TIMELINE, HeaderRow, 
 _ROW_ONLY = {"part", "agent_id", "due", "open_carrier", "open_source"}
 HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_ONLY)
 _HEADER_FIELDS = (
-    "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "created_by",
-    "ended_at", "fingerprint", "revision",
+    "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "owner",
+    "created_by", "ended_at", "fingerprint", "revision",
 )  # fmt: skip
 
 

@@ -132,6 +132,7 @@ class HeaderRow(Model):
     options: JsonOf[Options] = JsonOf(Options)
     selection: JsonOf[tuple[str, ...]] = JsonOf(tuple[str, ...], null=True)
     template_id = UnicodeAttribute(null=True)
+    owner = UnicodeAttribute(null=True)
     created_by = UnicodeAttribute()
     ended_at = UTCDateTimeAttribute(null=True)
     fingerprint = UnicodeAttribute()

@@ -11,6 +11,7 @@ from lambdas.domain.hop_changes import cancelled, paused, resumed, retried
 from lambdas.domain.timeline import asked
 from lambdas.domain.transfer import Transfer
 from lambdas.transfers.changing import Change, Decision
+from lambdas.transfers.ports import Permit, unasked
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,16 @@ class Ask:
     """Asked when there is nothing to do: is that an error, or was it done already?"""
     advice: str
 
-    def decision(self, by: str) -> Decision:
-        """All hops at once, in one line; raises StateError when it is too late."""
+    def decision(self, by: str, permit: Permit = unasked) -> Decision:
+        """All hops at once, in one line; raises StateError when it is too late, ForbiddenError if it may not
+        be."""
 
         def decide(transfer: Transfer, now: datetime) -> Change | None:
+            ruling = permit(transfer)
             steps = tuple(self.step(transfer, hop, now) for hop in transfer.hops)
             changed = tuple(new for old, new in zip(transfer.hops, steps, strict=True) if new is not old)
             if changed:
-                return Change(changed, asked(self.what, by, now))
+                return Change(changed, asked(self.what, by, now), ruling.also)
             if self.too_late(transfer):
                 message = f"Transfer {transfer.transfer_id} cannot be {self.what}: it is {transfer.state}."
                 raise StateError(message, self.advice)

@@ -11,6 +11,7 @@ from lambdas.domain.errors import StaleError
 from lambdas.domain.hop import Hop
 from lambdas.domain.timeline import became
 from lambdas.domain.transfer import Transfer
+from lambdas.store.base import Writes, no_more
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers.ports import Clock
 
@@ -26,6 +27,8 @@ class Change:
 
     hops: tuple[Hop, ...]
     moment: Moment
+    also: Writes = no_more
+    """What is written with it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Changing:
                 return Outcome(transfer, changed=False)
             try:
                 new = transfer.with_hops(change.hops, now)
-                return Outcome(self._store.write(transfer, new, change.moment), changed=True)
+                return Outcome(self._store.write(transfer, new, change.moment, change.also), changed=True)
             except StaleError:
                 self._wait(random.uniform(0, _LONGEST_WAIT * (tried + 1) / PATIENCE))  # noqa: S311
         raise StaleError(f"Transfer {transfer_id}")

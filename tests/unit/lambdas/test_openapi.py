@@ -30,6 +30,12 @@ POST /templates
 GET /templates/{template_id}
 PUT /templates/{template_id}
 DELETE /templates/{template_id}
+GET /policies
+GET /policies/{policy_id}
+PUT /policies/{policy_id}
+DELETE /policies/{policy_id}
+POST /policies/test
+POST /policies/{policy_id}/dry-run
 GET /health
 GET /openapi.json
 GET /live

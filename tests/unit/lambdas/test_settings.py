@@ -15,6 +15,7 @@ SETTINGS = Settings(
     transfers_table="t",
     agents_table="a",
     templates_table="p",
+    policies_table="c",
     dedupe_table="d",
     idempotency_table="i",
     bus_name="bus",
