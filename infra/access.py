@@ -38,6 +38,7 @@ class Access:
     key: kms.Key
     bus: events.EventBus
     people: cognito.UserPool
+    audit_key: kms.Key
     roles: tuple[iam.Role, ...]
     """Object and live role: whoever lends their credentials assumes them."""
 
@@ -51,6 +52,8 @@ class Access:
             [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.lends else []
         )
         statements += [_allow(list(_PEOPLE), self.people.user_pool_arn)] if plan.knows_people else []
+        statements += [_allow(["kms:Sign"], self.audit_key.key_arn)] if plan.seals else []
+        statements += [_allow(["kms:GetPublicKey"], self.audit_key.key_arn)] if plan.shows_seals else []
         for statement in statements:
             function.add_to_role_policy(statement)
 

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lambdas.audit.recording import Deed
 from lambdas.domain.arrival import Arrival, Gathering, can_be_a_file, gather, mark_of
+from lambdas.domain.deciding import Person
 from lambdas.domain.errors import ForbiddenError, RefusedError, StaleError, TemplateUnknownError
 from lambdas.domain.plan import Wish
 from lambdas.domain.template import Template
+from lambdas.domain.timeline import by_template
 from lambdas.store.base import Writes
 from lambdas.store.dedupe import DedupeStore
 from lambdas.store.templates import TemplateStore
@@ -28,6 +31,12 @@ class Leave(Protocol):
     def for_template(self, template: Template, size: int) -> Permit: ...
 
 
+class Refusals(Protocol):
+    """Where they are recorded."""
+
+    def refused(self, person: Person, deed: Deed, why: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class Failure:
     """A gathering that could not be handled now, and why."""
@@ -38,12 +47,19 @@ class Failure:
 
 class Arrivals:
     def __init__(
-        self, templates: TemplateStore, dedupe: DedupeStore, desk: Desk, leave: Leave, clock: Clock
+        self,
+        templates: TemplateStore,
+        dedupe: DedupeStore,
+        desk: Desk,
+        leave: Leave,
+        refusals: Refusals,
+        clock: Clock,
     ) -> None:
         self._templates = templates
         self._dedupe = dedupe
         self._desk = desk
         self._leave = leave
+        self._refusals = refusals
         self._clock = clock
 
     def arrived(self, arrivals: Sequence[Arrival]) -> list[Failure]:
@@ -83,6 +99,9 @@ class Arrivals:
             # It will not be better later: say so where people look for it, and go on.
             keys = {"template_id": template.template_id, "problem": error.problem.message}
             logger.error("template cannot be carried out", extra=keys)
+            self._refusals.refused(
+                Person(by_template(template.template_id)), _deed(template, error), error.problem.message
+            )
             count("TemplatesRefused")
 
     def _as_it_is(self, gathering: Gathering) -> Template | None:
@@ -108,6 +127,16 @@ class Arrivals:
         marked = self._dedupe.marked(gathering.marks)
         fresh = [one for one in gathering.arrivals if mark_of(gathering.template, one) not in marked]
         return Gathering(gathering.template, tuple(fresh))
+
+
+def _deed(template: Template, error: RefusedError | ForbiddenError) -> Deed:
+    policies = error.policies if isinstance(error, ForbiddenError) else ()
+    return Deed(
+        action="transfer.requested",
+        about=f"template {template.template_id}",
+        agents=template.agents,
+        policies=policies,
+    )
 
 
 def _carriable(template: Template, arrivals: Iterable[Arrival]) -> list[Arrival]:

@@ -18,11 +18,14 @@ class Settings:
     agents_table: str
     templates_table: str
     policies_table: str
+    audit_table: str
     dedupe_table: str
     idempotency_table: str
     bus_name: str
     signing_key_id: str = ""
     """The ARN of the KMS key (ECC_NIST_P256) that signs commands."""
+    audit_key_id: str = ""
+    """The ARN of the KMS key that seals the audit's days."""
     device_policy: str = ""
     """The name of the IoT policy every agent's certificate gets."""
     object_role_arn: str = ""

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lambdas.agents.leaving import Leaving
     from lambdas.agents.registry import Registry
     from lambdas.arrivals import Arrivals
+    from lambdas.audit.chaining import Chaining, Sealing
+    from lambdas.audit.reading import Reading
+    from lambdas.audit.recording import Recording
     from lambdas.bus import Bus
     from lambdas.credentials import Lending
     from lambdas.fleet import Fleet
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from lambdas.policies.keeping import Keeping
     from lambdas.policies.trying import Trying
     from lambdas.store.agents import AgentStore
+    from lambdas.store.audit import AuditStore
     from lambdas.store.policies import PolicyStore
     from lambdas.store.replies import ReplyStore
     from lambdas.store.templates import TemplateStore
@@ -245,7 +249,7 @@ def arrivals() -> "Arrivals":
     from lambdas.store.dedupe import DedupeStore
 
     dedupe = DedupeStore(settings().dedupe_table, settings().region)
-    return Arrivals(template_store(), dedupe, transfers(), gate(), clock)
+    return Arrivals(template_store(), dedupe, transfers(), gate(), recording(), clock)
 
 
 @cache
@@ -276,7 +280,7 @@ def gate() -> "Gate":
     """Whether anyone may do anything."""
     from lambdas.policies.gate import Gate
 
-    return Gate(deciding(), agent_store(), people(), settings().zone, clock)
+    return Gate(deciding(), recording(), agent_store(), people(), settings().zone, clock)
 
 
 @cache
@@ -300,3 +304,41 @@ def once() -> "Once":
     from lambdas.once import Once
 
     return Once(settings().idempotency_table, boto3.client("dynamodb", region_name=settings().region))
+
+
+@cache
+def audit_store() -> "AuditStore":
+    from lambdas.store.audit import AuditStore
+
+    return AuditStore(settings().audit_table, settings().region)
+
+
+@cache
+def recording() -> "Recording":
+    from lambdas.audit.recording import Recording
+
+    return Recording(audit_store(), clock)
+
+
+@cache
+def chaining() -> "Chaining":
+    from lambdas.audit.chaining import Chaining
+
+    return Chaining(audit_store(), clock)
+
+
+@cache
+def sealing() -> "Sealing":
+    import boto3
+
+    from lambdas.audit.chaining import Sealing
+
+    kms = boto3.client("kms", region_name=settings().region)
+    return Sealing(audit_store(), kms, settings().audit_key_id, clock)
+
+
+@cache
+def reading() -> "Reading":
+    from lambdas.audit.reading import Reading
+
+    return Reading(audit_store(), sealing(), clock)

@@ -217,7 +217,7 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
         here = ControlPlane()
         monkeypatch.setattr(wiring, "fleet", lambda: here.fleet)
         monkeypatch.setattr(wiring, "people", lambda: here.people)
-        _make()
+        _make(monkeypatch)
         yield here
     forget()
 
@@ -245,7 +245,7 @@ def _settings() -> Settings:
     )
 
 
-def _make() -> None:
+def _make(monkeypatch: pytest.MonkeyPatch) -> None:
     wiring.transfer_store()
     wiring.agent_store()
     wiring.template_store()
@@ -254,5 +254,8 @@ def _make() -> None:
         row.Meta.region = REGION
         row._connection = None
         row.create_table(billing_mode="PAY_PER_REQUEST")
+    key = boto3.client("kms", REGION).create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    monkeypatch.setenv("CROSSHAUL_AUDIT_KEY_ID", key["KeyMetadata"]["Arn"])
+    wiring.settings.cache_clear()
     document = {"Version": "2012-10-17", "Statement": []}
     boto3.client("iot", REGION).create_policy(policyName=POLICY, policyDocument=json.dumps(document))

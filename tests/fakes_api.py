@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import BaseModel
 
 import events
-from events import policies, requests, views
+from events import audit, policies, requests, views
 from events.base import Message
 from events.policies import Outcome
 from events.states import HopState, TransferState
@@ -74,6 +74,7 @@ class FakeApi:
         self.first_page_is_empty = False
         self.templates: dict[str, views.TemplateView] = {}
         self.policy_outcome: Outcome = "allowed"
+        self.audit = [sample(audit.AuditRecord)]
         self.live_url: str | None = None
         self.problems: list[views.ProblemDetails] = []
         """Given as the next answers instead of what was asked for."""
@@ -213,6 +214,16 @@ class FakeApi:
         policies.DryRunRequest.model_validate(body)
         return 200, sample(policies.DryRunView)
 
+    def list_audit(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, audit.AuditView(records=tuple(self.audit))
+
+    def audit_chain(self, query: dict[str, str], body: Any, day: str) -> tuple[int, Any]:
+        link = sample(audit.AuditLink)
+        return 200, audit.AuditChainView(links=(link,) if link.day == day else ())
+
+    def audit_seals(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, sample(audit.AuditSealsView)
+
     def _keep(self, body: Any, version: int) -> views.TemplateView:
         asked = dict(requests.TemplateRequest.model_validate(body))
         named = {"template_id": asked.pop("name"), "version": version, "owner": "ana", "warnings": ()}
@@ -244,6 +255,9 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", f"/policies/{_ONE}", FakeApi.one_policy),
     ("PUT", f"/policies/{_ONE}", FakeApi.put_policy),
     ("DELETE", f"/policies/{_ONE}", FakeApi.remove_policy),
+    ("GET", "/audit", FakeApi.list_audit),
+    ("GET", "/audit/seals", FakeApi.audit_seals),
+    ("GET", f"/audit/chain/{_ONE}", FakeApi.audit_chain),
     ("POST", "/policies/test", FakeApi.test_policies),
     ("POST", f"/policies/{_ONE}/dry-run", FakeApi.dry_run_policy),
 ]
@@ -254,6 +268,7 @@ QUERIES = {
     "/templates": {"limit", "after"},
     "/transfers": {"limit", "after", "status", "agent", "since"},
     "/live": {"transfer_id"},
+    "/audit": {"limit", "after", "person", "agent", "transfer_id", "since", "until"},
 }
 
 
@@ -283,7 +298,8 @@ class _Handler(BaseHTTPRequestHandler):
             refusal = self.fake.problems.pop(0)
             return refusal.status, refusal
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        unknown = set(query) - QUERIES.get(parts.path, set())
+        known = QUERIES.get(parts.path, {"limit", "after"} if "/chain/" in parts.path else set())
+        unknown = set(query) - known
         if unknown and self.command == "GET":
             return 400, problem(400, f"{parts.path} takes no {unknown}")
         return self.fake.answer(self.command, parts.path, query, body)

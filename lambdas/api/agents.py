@@ -14,9 +14,15 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
 from lambdas.api.routing import Resource
-from lambdas.domain.deciding import BROWSE, MANAGE_AGENT, READ, agent_thing, path_of
+from lambdas.audit.recording import Deed
+from lambdas.domain.deciding import BROWSE, MANAGE_AGENT, READ, Person, agent_thing, path_of
+from lambdas.domain.timeline import by_agent
 
 agents = Resource("agents")
+
+
+def _deed(what: str, agent_id: AgentId) -> Deed:
+    return Deed(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,))
 
 
 @agents.post("/agents/enrollments", may=MANAGE_AGENT, status=201, keyed=True)
@@ -25,15 +31,19 @@ def enroll(call: Call, body: EnrollmentRequest) -> EnrollmentView:
 
     The answer's token works once. Asking again for a name replaces the token that was given out before.
     """
-    wiring.gate().check(call.caller, MANAGE_AGENT, agent_thing(body.agent_id, body.tags))
+    deed = _deed("enrolled", body.agent_id)
+    record = wiring.gate().allow(call.caller, MANAGE_AGENT, agent_thing(body.agent_id, body.tags), deed)
     call.once("enroll", body, lambda: None)
-    return wiring.enrolling().enroll(body, call.address)
+    return wiring.enrolling().enroll(body, call.address, record)
 
 
 @agents.post("/agents/register", may=None, status=201, max_body=64 * 1024)
 def register(call: Call, body: RegisterRequest) -> RegisteredView:
     """Join, with the token of an enrolment and the CSR of a key that stays on the host."""
-    return wiring.enrolling().register(body, call.source_ip)
+    agent_id = body.token.partition(".")[0]
+    joining = Person(by_agent(agent_id), address=call.source_ip)
+    record = wiring.recording().change(joining, _deed("registered", agent_id))
+    return wiring.enrolling().register(body, call.source_ip, record)
 
 
 @agents.get("/agents", may=READ)
@@ -51,24 +61,26 @@ def show_agent(agent_id: AgentId) -> AgentView:
 @agents.patch("/agents/{agent_id}", may=MANAGE_AGENT)
 def change_agent(call: Call, agent_id: AgentId, body: AgentChange) -> AgentView:
     """Change its tags, or the addresses that others dial it at."""
-    wiring.gate().check_agent(call.caller, MANAGE_AGENT, agent_id)
+    gate = wiring.gate()
+    record = gate.allow(call.caller, MANAGE_AGENT, gate.agent(agent_id), _deed("changed", agent_id))
     if body.tags is not None:
-        wiring.gate().check(call.caller, MANAGE_AGENT, agent_thing(agent_id, body.tags))
-    return wiring.agents().change(agent_id, body)
+        gate.check(call.caller, MANAGE_AGENT, agent_thing(agent_id, body.tags))
+    return wiring.agents().change(agent_id, body, record)
 
 
 @agents.delete("/agents/{agent_id}", may=MANAGE_AGENT, status=204)
 def remove_agent(call: Call, agent_id: AgentId) -> None:
     """Revoke its certificate, end its transfers, forget it. The name may be enrolled again."""
-    wiring.gate().check_agent(call.caller, MANAGE_AGENT, agent_id)
-    wiring.leaving().remove(agent_id, call.by)
+    gate = wiring.gate()
+    record = gate.allow(call.caller, MANAGE_AGENT, gate.agent(agent_id), _deed("removed", agent_id))
+    wiring.leaving().remove(agent_id, call.by, record)
 
 
 @agents.post("/agents/{agent_id}/browse", may=BROWSE)
 def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView:
     """List a directory on the agent, as the agent itself answers."""
     here = AgentLocation(agent_id=agent_id, path=body.path)
-    wiring.gate().check_agent(call.caller, BROWSE, agent_id, path=path_of(here))
+    wiring.gate().check(call.caller, BROWSE, wiring.gate().agent(agent_id), path=path_of(here))
     return wiring.browsing().browse(agent_id, body)
 
 

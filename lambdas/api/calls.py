@@ -11,7 +11,9 @@ from events.base import Problem
 from lambdas import wiring
 from lambdas.api.auth import caller
 from lambdas.api.problems import RequestError, malformed, misfit, too_large
+from lambdas.audit.recording import NOBODY
 from lambdas.domain.deciding import Person
+from lambdas.domain.errors import NotSignedInError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,6 +35,26 @@ class Call:
     @property
     def by(self) -> str:
         return self.caller.name
+
+    @property
+    def somebody(self) -> Person:
+        """The signed-in person, or nobody, from where the request came."""
+        try:
+            return self.caller
+        except NotSignedInError:
+            return Person(NOBODY, address=self.source_ip)
+
+    @property
+    def what(self) -> str:
+        """`POST /transfers/{transfer_id}/cancel`."""
+        context = self._request.context
+        return f"{context['httpMethod']} {context['resourcePath']}"
+
+    @property
+    def path(self) -> str:
+        """As it was called."""
+        given: dict[str, str] = self._request.uri_params or {}
+        return str(self._request.context["resourcePath"]).format(**given)
 
     @property
     def request_id(self) -> str:

@@ -14,6 +14,7 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PolicyQuery, PolicyRemoval
 from lambdas.api.routing import Resource
+from lambdas.audit.recording import Deed, Record
 from lambdas.domain.deciding import MANAGE_POLICY, READ, SYSTEM
 
 policies = Resource("policies")
@@ -34,13 +35,15 @@ def show_policy(policy_id: PolicyId) -> PolicyDetails:
 @policies.put("/policies/{policy_id}", may=MANAGE_POLICY, max_body=64 * 1024)
 def put_policy(call: Call, policy_id: PolicyId, query: PolicyQuery, body: PolicyRequest) -> PolicyDetails:
     """Write a policy, or a new version of it. It is checked first, and counts within ten seconds."""
-    return wiring.policies().put(policy_id, body, call.caller, query.version)
+    record = _allowed(call, "put", policy_id, body.why)
+    return wiring.policies().put(policy_id, body, call.caller, query.version, record)
 
 
 @policies.delete("/policies/{policy_id}", may=MANAGE_POLICY, status=204)
 def remove_policy(call: Call, policy_id: PolicyId, query: PolicyRemoval) -> None:
     """Take a policy out of force. Its versions stay."""
-    wiring.policies().remove(policy_id, query.why, call.caller)
+    record = _allowed(call, "removed", policy_id, query.why)
+    wiring.policies().remove(policy_id, query.why, call.caller, record)
 
 
 @policies.post("/policies/test", may=READ, max_body=64 * 1024)
@@ -57,3 +60,8 @@ def test_policies(call: Call, body: PolicyTest) -> PolicyTestView:
 def dry_run_policy(policy_id: PolicyId, body: DryRunRequest) -> DryRunView:
     """Which transfers of the last days would be decided differently, were this the policy's text?"""
     return wiring.trying().dry_run(policy_id, body)
+
+
+def _allowed(call: Call, what: str, policy_id: PolicyId, why: str) -> Record:
+    deed = Deed(action=f"policy.{what}", about=f"policy {policy_id}", why=why)
+    return wiring.gate().allow(call.caller, MANAGE_POLICY, SYSTEM, deed)

@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 from chalice.app import Blueprint, Response
 from pydantic import BaseModel
 
+from events.views import ProblemDetails
 from lambdas import wiring
 from lambdas.api.calls import Call, parse_body, parse_path, parse_query
 from lambdas.api.problems import ANYWHERE, details, response
+from lambdas.audit.recording import Deed
 from lambdas.telemetry import logger
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -122,7 +124,10 @@ class Resource:
             try:
                 return _success(route, route.run(call, path))
             except Exception as error:
-                return _failure(error, call.request_id)
+                problem = details(error, call.request_id)
+                if problem.status in _REFUSALS:
+                    _record(call, path, problem)
+                return _failure(error, problem)
 
         return serve
 
@@ -135,8 +140,23 @@ def _success(route: Route, answer: Answer) -> Response:
     return Response(body=body, status_code=route.status, headers=headers)
 
 
-def _failure(error: Exception, request_id: str) -> Response:
-    problem = details(error, request_id)
+_REFUSALS = {401, 403, 422}
+"""Who may not, and what cannot be: paths outside a root, names that are tricks. Each is recorded."""
+
+
+def _record(call: Call, path: dict[str, str], problem: ProblemDetails) -> None:
+    """What was tried, and by whom."""
+    deed = Deed(
+        action=call.what,
+        about=f"{call.what.partition(' ')[0]} {call.path}",
+        policies=problem.policies,
+        agents=(path["agent_id"],) if "agent_id" in path else (),
+        transfer_id=path.get("transfer_id"),
+    )
+    wiring.recording().refused(call.somebody, deed, problem.detail)
+
+
+def _failure(error: Exception, problem: ProblemDetails) -> Response:
     if problem.status >= 500:
         logger.exception("request failed", exc_info=error)
     else:

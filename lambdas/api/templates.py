@@ -6,6 +6,7 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery, TemplateQuery
 from lambdas.api.routing import Resource
+from lambdas.audit.recording import Deed, Record
 from lambdas.domain.deciding import MANAGE_TEMPLATE, READ, template_thing
 
 templates = Resource("templates")
@@ -20,8 +21,8 @@ def list_templates(query: PageQuery) -> TemplatesView:
 @templates.post("/templates", may=MANAGE_TEMPLATE, status=201, keyed=True)
 def create_template(call: Call, body: TemplateRequest) -> TemplateView:
     """Give a standing order under a new name."""
-    wiring.gate().check(call.caller, MANAGE_TEMPLATE, template_thing(body.name))
-    call.once("create template", body, lambda: wiring.templates().create(body, call.by))
+    record = _allowed(call, "created", body.name)
+    call.once("create template", body, lambda: wiring.templates().create(body, call.by, record))
     return wiring.templates().view(body.name)
 
 
@@ -36,12 +37,16 @@ def replace_template(
     call: Call, template_id: TemplateId, query: TemplateQuery, body: TemplateRequest
 ) -> TemplateView:
     """Replace a template, or create it. Transfers that it has started go on as they are."""
-    wiring.gate().check(call.caller, MANAGE_TEMPLATE, template_thing(template_id))
-    return wiring.templates().replace(template_id, body, call.by, query.version)
+    record = _allowed(call, "replaced", template_id)
+    return wiring.templates().replace(template_id, body, call.by, query.version, record)
 
 
 @templates.delete("/templates/{template_id}", may=MANAGE_TEMPLATE, status=204)
 def remove_template(call: Call, template_id: TemplateId) -> None:
     """Remove a template. Transfers that it has started go on."""
-    wiring.gate().check(call.caller, MANAGE_TEMPLATE, template_thing(template_id))
-    wiring.templates().remove(template_id)
+    wiring.templates().remove(template_id, _allowed(call, "removed", template_id))
+
+
+def _allowed(call: Call, what: str, template_id: TemplateId) -> Record:
+    deed = Deed(action=f"template.{what}", about=f"template {template_id}")
+    return wiring.gate().allow(call.caller, MANAGE_TEMPLATE, template_thing(template_id), deed)

@@ -24,7 +24,7 @@ _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 @transfers.post("/transfers", may=TRANSFER, status=202, keyed=True)
 def request(call: Call, body: TransferRequest) -> TransferView:
     """Move files from one place to one or more others."""
-    permit = wiring.gate().permit(call.caller, TRANSFER)
+    permit = wiring.gate().permit(call.caller, TRANSFER, "transfer.requested")
     return wiring.transfers().request(call.by, body, call.idempotency_key, permit)
 
 
@@ -32,7 +32,7 @@ def request(call: Call, body: TransferRequest) -> TransferView:
 def request_distributed(call: Call, body: DistributedRequest) -> TransferView:
     """Move files from one agent to one other."""
     wish = TransferRequest(source=body.source, destinations=(body.destination,), options=body.options)
-    permit = wiring.gate().permit(call.caller, TRANSFER)
+    permit = wiring.gate().permit(call.caller, TRANSFER, "transfer.requested")
     return wiring.transfers().request(call.by, wish, call.idempotency_key, permit)
 
 
@@ -95,7 +95,7 @@ def retry(call: Call, transfer_id: TransferId) -> TransferView:
 
 def _steered(call: Call, transfer_id: TransferId, action: str, steer: Steer) -> TransferView:
     view: list[TransferView] = []
-    permit = wiring.gate().permit(call.caller, action)
+    permit = wiring.gate().permit(call.caller, action, f"transfer.{steer.__name__}")
     what = f"{steer.__name__} {transfer_id}"
     call.once(what, None, lambda: view.append(steer(transfer_id, call.by, permit)))
     return view[0] if view else wiring.transfers().get(transfer_id)

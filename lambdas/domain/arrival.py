@@ -8,8 +8,8 @@ from lambdas.domain.template import Template
 
 TRANSACTION = 100
 """Writes in one transaction, as DynamoDB has it."""
-_BESIDES = 2
-"""Header and timeline."""
+_BESIDES = 3
+"""Header, timeline and audit."""
 PARTIAL = (".crosshaul-", ".rclone")
 """How the last part of a key begins or ends while it is only half there."""
 

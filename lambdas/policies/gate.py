@@ -1,15 +1,18 @@
 """Asks for every wish whether it may be, and says no with the policy that says so."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from events.base import AgentId
+from lambdas.audit.recording import Deed, Record, Recording
 from lambdas.domain import deciding as domain
 from lambdas.domain.agent import Agent
 from lambdas.domain.deciding import SYSTEM, Now, Person, Question, Thing
 from lambdas.domain.errors import ForbiddenError
-from lambdas.domain.rule_set import Verdict
+from lambdas.domain.rule_set import Outcome, Verdict
 from lambdas.domain.template import Template
+from lambdas.domain.timeline import by_template
 from lambdas.domain.transfer import Transfer
 from lambdas.policies.deciding import Deciding
 from lambdas.transfers.ports import Clock, Permit, Ruling
@@ -48,8 +51,17 @@ class Everyone(Protocol):
 
 
 class Gate:
-    def __init__(self, deciding: Deciding, agents: Agents, people: Everyone, zone: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        deciding: Deciding,
+        recording: Recording,
+        agents: Agents,
+        people: Everyone,
+        zone: str,
+        clock: Clock,
+    ) -> None:
         self._deciding = deciding
+        self._recording = recording
         self._agents = agents
         self._people = people
         self._zone = zone
@@ -73,10 +85,10 @@ class Gate:
         """Raises ForbiddenError unless this is allowed."""
         return self.settle(domain.simple(person, action, thing, self.now, **context))
 
-    def check_agent(self, person: Person, action: str, agent_id: AgentId, **context: Any) -> None:
-        """About an agent as it is; one that is not there has no tags."""
+    def agent(self, agent_id: AgentId) -> Thing:
+        """As it is; one that is not there has no tags."""
         tags = domain.tags_of(self._agents.get_many((agent_id,)).values())
-        self.check(person, action, domain.agent_thing(agent_id, tags.get(agent_id, {})), **context)
+        return domain.agent_thing(agent_id, tags.get(agent_id, {}))
 
     def check_transfer(
         self, person: Person, action: str, transfer: Transfer, size: int | None = None
@@ -89,12 +101,16 @@ class Gate:
         size = transfer.progress.bytes_total if size is None else size
         return self.judge(domain.movements(person, action, transfer, tags, self.now, size))
 
-    def permit(self, person: Person, action: str) -> Permit:
+    def allow(self, person: Person, action: str, thing: Thing, deed: Deed, **context: Any) -> Record:
+        """What is to be written with the deed, if it is allowed; raises ForbiddenError."""
+        verdict = self.check(person, action, thing, **context)
+        return self._recording.change(person, replace(deed, policies=verdict.policies))
+
+    def permit(self, person: Person, action: str, deed: str) -> Permit:
         """For whoever writes a transfer, to be asked in time."""
 
         def asked(transfer: Transfer) -> Ruling:
-            verdict = self.check_transfer(person, action, transfer)
-            return Ruling(approval=verdict.policies if verdict.outcome == "approval" else ())
+            return self._ruling(person, deed, transfer, self.check_transfer(person, action, transfer))
 
         return asked
 
@@ -106,17 +122,24 @@ class Gate:
         def asked(transfer: Transfer) -> Ruling:
             people = [self._people.find(name) for name in acting]
             verdicts = [self.check_transfer(one, domain.TRANSFER, transfer, size) for one in people]
-            demanding = {name for one in verdicts if one.outcome == "approval" for name in one.policies}
-            return Ruling(approval=tuple(sorted(demanding)))
+            acts = Person(by_template(template.template_id))
+            return self._ruling(acts, "transfer.requested", transfer, _together(verdicts))
 
         return asked
 
+    def _ruling(self, person: Person, action: str, transfer: Transfer, verdict: Verdict) -> Ruling:
+        deed = Deed(
+            action=action,
+            about=f"transfer {transfer.transfer_id}",
+            transfer_id=transfer.transfer_id,
+            agents=transfer.agents,
+            policies=verdict.policies,
+        )
+        approval = verdict.policies if verdict.outcome == "approval" else ()
+        return Ruling(approval, self._recording.change(person, deed, verdict.outcome))
+
     def judge(self, questions: Iterable[Question]) -> Verdict:
-        verdicts = [self.settle(question) for question in questions]
-        demanding = sorted({name for one in verdicts if one.outcome == "approval" for name in one.policies})
-        if demanding:
-            return Verdict("approval", tuple(demanding))
-        return Verdict("allowed", tuple(sorted({name for one in verdicts for name in one.policies})))
+        return _together([self.settle(question) for question in questions])
 
     def settle(self, question: Question) -> Verdict:
         """The verdict, unless it is a refusal: that is raised as ForbiddenError."""
@@ -124,6 +147,13 @@ class Gate:
         if not verdict.allowed:
             raise forbidden(question, verdict)
         return verdict
+
+
+def _together(verdicts: list[Verdict]) -> Verdict:
+    """Of verdicts that are no refusals: an approval that one of them takes, all of them take."""
+    wanted: Outcome = "approval" if any(one.outcome == "approval" for one in verdicts) else "allowed"
+    names = {name for one in verdicts if one.outcome == wanted for name in one.policies}
+    return Verdict(wanted, tuple(sorted(names)))
 
 
 def forbidden(question: Question, verdict: Verdict) -> ForbiddenError:

@@ -1,16 +1,15 @@
 """Policies as people keep them: checked before they count, in versions, with who and why."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 
 from events.policies import PoliciesView, PolicyDetails, PolicyRequest, PolicyView
+from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain.deciding import MANAGE_POLICY, SYSTEM, Now, Person, simple
 from lambdas.domain.errors import LimitError, LockoutError, PolicyUnknownError, StaleError
 from lambdas.domain.policy import Policy, in_force, shipped, texts
 from lambdas.domain.policy_text import statements
 from lambdas.domain.rule_set import rules
 from lambdas.policies.deciding import Deciding
-from lambdas.store.base import Writes, no_more
 from lambdas.store.policies import PolicyStore
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock
@@ -18,13 +17,6 @@ from lambdas.transfers.ports import Clock
 MAX_POLICIES = 500
 SHOWN = 20
 """Versions of before."""
-
-Record = Callable[[Policy | None, Policy], Writes]
-"""What is written with a change, from the policy as it was and as it is to be."""
-
-
-def unrecorded(_: Policy | None, __: Policy) -> Writes:
-    return no_more
 
 
 class Keeping:

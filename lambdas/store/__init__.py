@@ -3,6 +3,7 @@
 from pynamodb.models import Model
 
 from lambdas.store.agent_rows import AgentRow
+from lambdas.store.audit import AuditRow
 from lambdas.store.dedupe import DedupeRow
 from lambdas.store.once import OnceRow
 from lambdas.store.policies import PolicyRow
@@ -14,6 +15,7 @@ TABLES: dict[str, type[Model]] = {
     "agents_table": AgentRow,
     "templates_table": TemplateRow,
     "policies_table": PolicyRow,
+    "audit_table": AuditRow,
     "dedupe_table": DedupeRow,
     "idempotency_table": OnceRow,
 }

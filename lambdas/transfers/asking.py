@@ -32,7 +32,8 @@ class Ask:
             steps = tuple(self.step(transfer, hop, now) for hop in transfer.hops)
             changed = tuple(new for old, new in zip(transfer.hops, steps, strict=True) if new is not old)
             if changed:
-                return Change(changed, asked(self.what, by, now), ruling.also)
+                record = ruling.record(transfer, transfer.with_hops(changed, now))
+                return Change(changed, asked(self.what, by, now), record)
             if self.too_late(transfer):
                 message = f"Transfer {transfer.transfer_id} cannot be {self.what}: it is {transfer.state}."
                 raise StateError(message, self.advice)

@@ -79,7 +79,7 @@ class Transfers:
         transfer_id = same_transfer_id("gathered", template_id, sameness)
         transfer = plan(transfer_id, replace(wish, template_id=template_id), by, now)
         ruling = permit(transfer)
-        self._store.create(transfer, asked("requested", by, now), both(also, ruling.also))
+        self._store.create(transfer, asked("requested", by, now), both(also, ruling.record(None, transfer)))
         return transfer_id
 
     def get(self, transfer_id: str) -> TransferView:
@@ -127,7 +127,7 @@ class Transfers:
         transfer = plan(transfer_id, wish, by, now)
         ruling = self._check(transfer, permit)
         try:
-            self._store.create(transfer, asked("requested", by, now), ruling.also)
+            self._store.create(transfer, asked("requested", by, now), ruling.record(None, transfer))
         except StaleError:
             return self._same(transfer_id, wish)
         return self._view(transfer)

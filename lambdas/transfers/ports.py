@@ -19,14 +19,18 @@ NUDGE = timedelta(minutes=10)
 enough for an agent that is slow to answer."""
 
 
+def _nothing(_: object, __: object) -> Writes:
+    return no_more
+
+
 @dataclass(frozen=True)
 class Ruling:
     """Leave that was given, and what comes with it."""
 
     approval: tuple[str, ...] = ()
     """The policies that want a second person to agree first."""
-    also: Writes = no_more
-    """What is written in the transaction of the change."""
+    record: Callable[[Transfer | None, Transfer], Writes] = _nothing
+    """What is written in the transaction of the change, from before and after it."""
 
 
 Permit = Callable[[Transfer], Ruling]

@@ -108,6 +108,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Newest first; without `since`, of the last 30 days */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/chain/{day}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The chain of one day: the digests of all records, in order */
+        get: operations["show_audit_chain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/seals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The signed seals of the days that are over */
+        get: operations["list_audit_seals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -474,6 +525,155 @@ export interface components {
             };
             /** Version */
             version: string;
+        };
+        /**
+         * AuditChainView
+         * @description The links of one day, in order.
+         */
+        AuditChainView: {
+            /** Links */
+            links: components["schemas"]["AuditLink"][];
+            /**
+             * Next
+             * @default null
+             */
+            next: string | null;
+        };
+        /**
+         * AuditEntry
+         * @description A record in the chain.
+         */
+        AuditEntry: {
+            /** Digest */
+            digest: string;
+            /** Record Id */
+            record_id: string;
+        };
+        /**
+         * AuditLink
+         * @description Some records, in the order in which the table took them; `previous` is the link before's digest.
+         */
+        AuditLink: {
+            /** Day */
+            day: string;
+            /** Digest */
+            digest: string;
+            /** Entries */
+            entries: components["schemas"]["AuditEntry"][];
+            /** Number */
+            number: number;
+            /** Previous */
+            previous: string;
+        };
+        /**
+         * AuditRecord
+         * @description One change, or one refusal. Written once, never changed.
+         */
+        AuditRecord: {
+            /** About */
+            about: string;
+            /** Action */
+            action: string;
+            /**
+             * Address
+             * @default null
+             */
+            address: string | null;
+            /**
+             * After
+             * @default null
+             */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Agents
+             * @default []
+             */
+            agents: string[];
+            /** At */
+            at: string;
+            /**
+             * Before
+             * @default null
+             */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Decision
+             * @enum {string}
+             */
+            decision: "allowed" | "approval" | "refused";
+            /**
+             * Policies
+             * @default []
+             */
+            policies: string[];
+            /** Record Id */
+            record_id: string;
+            /**
+             * Transfer Id
+             * @default null
+             */
+            transfer_id: string | null;
+            /** Who */
+            who: string;
+            /**
+             * Why
+             * @default
+             */
+            why: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * AuditSeal
+         * @description A day that is over, signed: how many links it had, the last one's digest, and the seal before.
+         */
+        AuditSeal: {
+            /** At */
+            at: string;
+            /** Day */
+            day: string;
+            /** Kid */
+            kid: string;
+            /** Last */
+            last: string;
+            /** Links */
+            links: number;
+            /** Previous */
+            previous: string;
+            /**
+             * Signature
+             * @default
+             */
+            signature: string;
+        };
+        /**
+         * AuditSealsView
+         * @description Every seal, oldest first, and the public keys (JWK) of their signatures.
+         */
+        AuditSealsView: {
+            /** Keys */
+            keys: {
+                [key: string]: unknown;
+            }[];
+            /** Seals */
+            seals: components["schemas"]["AuditSeal"][];
+        };
+        /**
+         * AuditView
+         * @description Records, the newest first.
+         */
+        AuditView: {
+            /**
+             * Next
+             * @default null
+             */
+            next: string | null;
+            /** Records */
+            records: components["schemas"]["AuditRecord"][];
         };
         /** BrowseRequest */
         BrowseRequest: {
@@ -2107,6 +2307,187 @@ export interface operations {
             };
             /** @description Cannot be done as asked */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                agent?: string | null;
+                limit?: number;
+                person?: string | null;
+                since?: string | null;
+                transfer_id?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    show_audit_chain: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                day: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditChainView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    list_audit_seals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditSealsView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -36,6 +36,9 @@ PUT /policies/{policy_id}
 DELETE /policies/{policy_id}
 POST /policies/test
 POST /policies/{policy_id}/dry-run
+GET /audit
+GET /audit/chain/{day}
+GET /audit/seals
 GET /health
 GET /openapi.json
 GET /live

@@ -102,7 +102,7 @@ class TestKeeping:
     def test_a_change_costs_four_writes(self, here):
         with items_written() as written:
             put(here, "no-lab", NO_LAB)
-        assert written == [3], "the head, the policy, its version"
+        assert written == [4], "the head, the policy, its version, and the audit"
 
 
 class TestDeciding:
