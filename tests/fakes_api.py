@@ -244,7 +244,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("POST", "/transfers", FakeApi.request_transfer),
     ("GET", "/transfers", FakeApi.list_transfers),
     ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
-    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry)", FakeApi.steer),
+    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|approval)", FakeApi.steer),
     ("GET", "/live", FakeApi.live),
     ("GET", "/templates", FakeApi.list_templates),
     ("POST", "/templates", FakeApi.create_template),

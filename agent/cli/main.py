@@ -90,6 +90,7 @@ for command in (
     transfers.pause,
     transfers.resume,
     transfers.retry,
+    transfers.approve,
 ):
     app.command()(command)
 app.add_typer(agents.app, name="agents")

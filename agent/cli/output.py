@@ -17,6 +17,7 @@ STYLES = {
     "online": "green",
     "late": "yellow",
     "offline": "red",
+    "awaiting_approval": "yellow",
     "queued": "cyan",
     "waiting": "cyan",
     "offered": "cyan",

@@ -93,6 +93,19 @@ def retry(call: Call, transfer_id: TransferId) -> TransferView:
     return _steered(call, transfer_id, TRANSFER, wiring.transfers().retry)
 
 
+@transfers.post("/transfers/{transfer_id}/approval", may=TRANSFER, status=202, keyed=True)
+def approve(call: Call, transfer_id: TransferId) -> TransferView:
+    """Agree, as a second person, to what a policy wants two for. Whoever asked for it cannot."""
+    view: list[TransferView] = []
+    permit = wiring.gate().for_approval(call.caller)
+    call.once(
+        f"approve {transfer_id}",
+        None,
+        lambda: view.append(wiring.transfers().approve(transfer_id, call.by, permit)),
+    )
+    return view[0] if view else wiring.transfers().get(transfer_id)
+
+
 def _steered(call: Call, transfer_id: TransferId, action: str, steer: Steer) -> TransferView:
     view: list[TransferView] = []
     permit = wiring.gate().permit(call.caller, action, f"transfer.{steer.__name__}")

@@ -84,7 +84,7 @@ class Recording:
 
 
 _SHOWN: dict[type, tuple[str, ...]] = {
-    Transfer: ("state", "source", "destinations", "shape", "options", "template_id", "owner"),
+    Transfer: ("state", "source", "destinations", "shape", "options", "template_id", "owner", "approval"),
     Template: ("trigger", "destinations", "shape", "options", "enabled", "owner", "changed_by", "version"),
     Agent: ("hostname", "ip_address", "tags", "roots", "endpoints", "endpoints_fixed", "version"),
     Policy: ("text", "version", "by"),

@@ -10,6 +10,7 @@ from events.options import Options
 from events.progress import Progress
 from events.requests import Shape
 from events.states import HopState, TransferState
+from events.views import Approval
 from lambdas.domain.hop import ENDED, Hop
 
 _KIN = {
@@ -40,6 +41,8 @@ class Transfer:
     """Of the wish itself: the same Idempotency-Key must not come with another."""
     revision: int = 1
     """Of the header: two who change different hops at once must not both count the old ones."""
+    approval: Approval | None = None
+    """What a policy wants of a second person, and what that person said."""
     hops: tuple[Hop, ...]
 
     @property
@@ -74,6 +77,15 @@ class Transfer:
         """Has what this hop waits for succeeded?"""
         return hop.after is None or self.hops[hop.after].state == HopState.SUCCEEDED
 
+    @property
+    def approved_by(self) -> str | None:
+        return self.approval.by if self.approval else None
+
+    def lacks(self, policies: Iterable[str]) -> tuple[str, ...]:
+        """Those of the policies that want an approval which was not given yet."""
+        given = self.approval.policies if self.approval and self.approval.by else ()
+        return tuple(name for name in policies if name not in given)
+
     def with_hops(self, changed: Iterable[Hop], now: datetime) -> "Transfer":
         """The transfer with these hops in place of theirs of before."""
         news = {hop.number: hop for hop in changed}
@@ -96,6 +108,8 @@ def derived_state(states: Iterable[HopState]) -> TransferState:
     going_on = seen - ENDED
     if not going_on:
         return _end(seen)
+    if HopState.AWAITING_APPROVAL in going_on:
+        return TransferState.AWAITING_APPROVAL
     if HopState.PAUSED in going_on and going_on <= {HopState.PAUSED, HopState.WAITING}:
         return TransferState.PAUSED
     begun = HopState.RUNNING in going_on or bool(seen & ENDED)

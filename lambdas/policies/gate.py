@@ -110,7 +110,8 @@ class Gate:
         """For whoever writes a transfer, to be asked in time."""
 
         def asked(transfer: Transfer) -> Ruling:
-            return self._ruling(person, deed, transfer, self.check_transfer(person, action, transfer))
+            verdict = self.check_transfer(person, action, transfer)
+            return self._ruling(person, deed, transfer, verdict, (person.name,))
 
         return asked
 
@@ -123,11 +124,38 @@ class Gate:
             people = [self._people.find(name) for name in acting]
             verdicts = [self.check_transfer(one, domain.TRANSFER, transfer, size) for one in people]
             acts = Person(by_template(template.template_id))
-            return self._ruling(acts, "transfer.requested", transfer, _together(verdicts))
+            return self._ruling(acts, "transfer.requested", transfer, _together(verdicts), tuple(acting))
 
         return asked
 
-    def _ruling(self, person: Person, action: str, transfer: Transfer, verdict: Verdict) -> Ruling:
+    def for_approval(self, person: Person) -> Permit:
+        """Four eyes: another person than those who asked, who may move these files, too. And those who asked
+        still must be allowed to."""
+
+        def asked(transfer: Transfer) -> Ruling:
+            asked_for = transfer.approval.asked_for if transfer.approval else ()
+            if person.name in asked_for:
+                raise ForbiddenError(
+                    f"{person.name} asked for transfer {transfer.transfer_id}, and so may not approve it.",
+                    f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
+                    transfer.approval.policies if transfer.approval else (),
+                )
+            for name in asked_for:
+                self.check_transfer(self._people.find(name), domain.TRANSFER, transfer)
+            verdict = self.check_transfer(person, domain.TRANSFER, transfer)
+            allowed = Verdict("allowed", verdict.policies)
+            return self._ruling(person, "transfer.approved", transfer, allowed, asked_for)
+
+        return asked
+
+    def _ruling(
+        self,
+        person: Person,
+        action: str,
+        transfer: Transfer,
+        verdict: Verdict,
+        asked_for: tuple[str, ...],
+    ) -> Ruling:
         deed = Deed(
             action=action,
             about=f"transfer {transfer.transfer_id}",
@@ -136,7 +164,7 @@ class Gate:
             policies=verdict.policies,
         )
         approval = verdict.policies if verdict.outcome == "approval" else ()
-        return Ruling(approval, self._recording.change(person, deed, verdict.outcome))
+        return Ruling(approval, asked_for, self._recording.change(person, deed, verdict.outcome))
 
     def judge(self, questions: Iterable[Question]) -> Verdict:
         return _together([self.settle(question) for question in questions])
@@ -144,7 +172,7 @@ class Gate:
     def settle(self, question: Question) -> Verdict:
         """The verdict, unless it is a refusal: that is raised as ForbiddenError."""
         verdict = self._deciding.decide(question)
-        if not verdict.allowed:
+        if verdict.outcome == "refused":
             raise forbidden(question, verdict)
         return verdict
 

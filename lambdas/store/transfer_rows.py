@@ -18,7 +18,7 @@ from events.base import Problem
 from events.locations import Location
 from events.options import Options
 from events.progress import Progress
-from events.views import Moment
+from events.views import Approval, Moment
 from lambdas.store.base import JsonOf
 
 HEADER = "transfer"
@@ -140,6 +140,7 @@ class HeaderRow(Model):
     hop_count = NumberAttribute()
     progress: JsonOf[Progress] = JsonOf(Progress)
     problem: JsonOf[Problem] = JsonOf(Problem, null=True)
+    approval: JsonOf[Approval] = JsonOf(Approval, null=True)
 
 
 class HopRow(Model):

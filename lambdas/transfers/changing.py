@@ -3,10 +3,10 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from events.views import Moment
+from events.views import Approval, Moment
 from lambdas.domain.errors import StaleError
 from lambdas.domain.hop import Hop
 from lambdas.domain.timeline import became
@@ -29,6 +29,8 @@ class Change:
     moment: Moment
     also: Writes = no_more
     """What is written with it."""
+    approval: Approval | None = None
+    """None: as it was."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Changing:
                 return Outcome(transfer, changed=False)
             try:
                 new = transfer.with_hops(change.hops, now)
+                new = replace(new, approval=change.approval or transfer.approval)
                 return Outcome(self._store.write(transfer, new, change.moment, change.also), changed=True)
             except StaleError:
                 self._wait(random.uniform(0, _LONGEST_WAIT * (tried + 1) / PATIENCE))  # noqa: S311

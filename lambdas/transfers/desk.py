@@ -12,6 +12,7 @@ from events.states import TransferState
 from events.views import TransfersView, TransferView
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
+from lambdas.domain.hop_changes import withheld
 from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
 from lambdas.domain.roots import check_roots
 from lambdas.domain.timeline import asked, by_template
@@ -20,7 +21,7 @@ from lambdas.store.base import Writes, both
 from lambdas.store.transfer_list import Wanted, list_transfers
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import asking
-from lambdas.transfers.asking import Ask
+from lambdas.transfers.asking import Ask, agreed, wanting
 from lambdas.transfers.changing import Changing
 from lambdas.transfers.ports import AgentBook, Clock, Permit, Ruling, unasked
 from lambdas.transfers.views import transfer_view
@@ -79,6 +80,7 @@ class Transfers:
         transfer_id = same_transfer_id("gathered", template_id, sameness)
         transfer = plan(transfer_id, replace(wish, template_id=template_id), by, now)
         ruling = permit(transfer)
+        transfer = _withheld(transfer, ruling)
         self._store.create(transfer, asked("requested", by, now), both(also, ruling.record(None, transfer)))
         return transfer_id
 
@@ -119,6 +121,10 @@ class Transfers:
         """What failed or was cancelled gets another chance; raises StateError if there is none of that."""
         return self._ask(transfer_id, asking.RETRY, by, permit)
 
+    def approve(self, transfer_id: str, by: str, permit: Permit) -> TransferView:
+        """What waits for a second person goes on; raises StateError if nothing does."""
+        return self._view(self._changing.change(transfer_id, agreed(by, permit)).transfer)
+
     def _ask(self, transfer_id: str, ask: Ask, by: str, permit: Permit) -> TransferView:
         return self._view(self._changing.change(transfer_id, ask.decision(by, permit)).transfer)
 
@@ -126,6 +132,7 @@ class Transfers:
         now = self._clock()
         transfer = plan(transfer_id, wish, by, now)
         ruling = self._check(transfer, permit)
+        transfer = _withheld(transfer, ruling)
         try:
             self._store.create(transfer, asked("requested", by, now), ruling.record(None, transfer))
         except StaleError:
@@ -153,6 +160,14 @@ class Transfers:
 
     def _view(self, transfer: Transfer) -> TransferView:
         return transfer_view(transfer, self._store.timeline(transfer.transfer_id))
+
+
+def _withheld(transfer: Transfer, ruling: Ruling) -> Transfer:
+    """Until a second person has agreed, if a policy wants that."""
+    if not ruling.approval:
+        return transfer
+    hops = tuple(withheld(hop, transfer.created_at) for hop in transfer.hops)
+    return replace(transfer, hops=hops, approval=wanting(ruling))
 
 
 def _wish(request: TransferRequest) -> Wish:

@@ -29,6 +29,8 @@ class Ruling:
 
     approval: tuple[str, ...] = ()
     """The policies that want a second person to agree first."""
+    asked_for: tuple[str, ...] = ()
+    """Who cannot be that person."""
     record: Callable[[Transfer | None, Transfer], Writes] = _nothing
     """What is written in the transaction of the change, from before and after it."""
 

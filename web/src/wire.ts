@@ -355,6 +355,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/transfers/{transfer_id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Agree, as a second person, to what a policy wants two for. Whoever asked for it cannot */
+        post: operations["approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/transfers/{transfer_id}/cancel": {
         parameters: {
             query?: never;
@@ -527,6 +544,26 @@ export interface components {
             version: string;
         };
         /**
+         * Approval
+         * @description A second person's: wanted by policies, given or not yet.
+         */
+        Approval: {
+            /** Asked For */
+            asked_for: string[];
+            /**
+             * At
+             * @default null
+             */
+            at: string | null;
+            /**
+             * By
+             * @default null
+             */
+            by: string | null;
+            /** Policies */
+            policies: string[];
+        };
+        /**
          * AuditChainView
          * @description The links of one day, in order.
          */
@@ -629,7 +666,7 @@ export interface components {
         };
         /**
          * AuditSeal
-         * @description A day that is over, signed: how many links it had, the last one's digest, and the seal before.
+         * @description A day that is over, signed: how many links it had, its last one's digest, the seal before.
          */
         AuditSeal: {
             /** At */
@@ -899,7 +936,7 @@ export interface components {
          * HopState
          * @enum {string}
          */
-        HopState: "waiting" | "queued" | "offered" | "running" | "paused" | "verifying" | "succeeded" | "failed" | "cancelled";
+        HopState: "awaiting_approval" | "waiting" | "queued" | "offered" | "running" | "paused" | "verifying" | "succeeded" | "failed" | "cancelled";
         /** HopView */
         HopView: {
             /** After */
@@ -1588,7 +1625,7 @@ export interface components {
          * TransferState
          * @enum {string}
          */
-        TransferState: "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled";
+        TransferState: "awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled";
         /**
          * TransferSummary
          * @description A transfer in a list.
@@ -1641,6 +1678,8 @@ export interface components {
         };
         /** TransferView */
         TransferView: {
+            /** @default null */
+            approval: components["schemas"]["Approval"] | null;
             /** Created At */
             created_at: string;
             /** Created By */
@@ -3467,7 +3506,7 @@ export interface operations {
                 agent?: string | null;
                 limit?: number;
                 since?: string | null;
-                status?: ("queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
+                status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
                 until?: string | null;
             };
             header?: never;
@@ -3671,6 +3710,85 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body does it once; with another body it is refused. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

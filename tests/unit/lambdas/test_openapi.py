@@ -22,6 +22,7 @@ POST /transfers/distributed
 GET /transfers
 GET /transfers/{transfer_id}
 POST /transfers/{transfer_id}/cancel
+POST /transfers/{transfer_id}/approval
 POST /transfers/{transfer_id}/pause
 POST /transfers/{transfer_id}/resume
 POST /transfers/{transfer_id}/retry

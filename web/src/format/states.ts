@@ -8,6 +8,7 @@ interface Look {
 }
 
 export const STATES: Record<TransferState | HopState, Look> = {
+  awaiting_approval: { label: "Awaiting approval", type: "pending" },
   waiting: { label: "Waiting", type: "pending" },
   queued: { label: "Queued", type: "pending" },
   offered: { label: "Starting", type: "in-progress" },
@@ -27,6 +28,7 @@ export const AGENT_STATES: Record<AgentStatus, Look> = {
 };
 
 export const TRANSFER_STATES: TransferState[] = [
+  "awaiting_approval",
   "queued",
   "running",
   "paused",
