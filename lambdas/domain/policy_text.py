@@ -59,17 +59,26 @@ def schema() -> Any:
 
 def statements(text: str) -> tuple[dict[str, Any], ...]:
     """The text's statements as Cedar has them in JSON; raises PolicyError, with places and advice."""
-    import cedarpy
-
     if len(text.encode("utf-8", "replace")) > MAX_TEXT:
         flaw = Flaw(1, 1, f"the text is longer than {MAX_TEXT // 1024} KiB")
         raise PolicyError((flaw,), "Make several policies of it.")
     _check_syntax(text)
-    parsed = json.loads(cedarpy.policies_to_json_str(text))
-    found = tuple(parsed["staticPolicies"].values())
-    _check_kind(text, found, parsed["templates"])
+    found, templates = _parsed(text)
+    _check_kind(text, found, templates)
     _check_types(text)
     return found
+
+
+def kept(text: str) -> tuple[dict[str, Any], ...]:
+    """The statements of a text that was checked when it was saved; twenty times as quick."""
+    return _parsed(text)[0]
+
+
+def _parsed(text: str) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+    import cedarpy
+
+    parsed = json.loads(cedarpy.policies_to_json_str(text))
+    return tuple(parsed["staticPolicies"].values()), parsed["templates"]
 
 
 def _check_syntax(text: str) -> None:

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from lambdas.domain.deciding import TRANSFER, Person, Question
-from lambdas.domain.policy_text import APPROVAL, statements
+from lambdas.domain.deciding import TRANSFER, Person, Question, Thing, person_thing
+from lambdas.domain.policy_text import APPROVAL, kept
 
 Outcome = Literal["allowed", "approval", "refused"]
 
@@ -31,25 +31,68 @@ class Verdict:
         return self.outcome == "allowed"
 
 
+Uids = frozenset[tuple[str, str]]
+MOST_SLICES = 512
+
+
+class Statements:
+    """Parsed statements by their ids. A question is put only to those whose heads fit it, which decides the
+    same and is quick however many there are; the sets for recurring heads are kept."""
+
+    def __init__(self, statements: Mapping[str, Any]) -> None:
+        self._statements = statements
+        self._slices: dict[tuple[str, Uids, Uids], Any] = {}
+
+    def about(self, question: Question) -> Any:
+        """Cedar's set of those that could say anything about it."""
+        who, what = _uids(person_thing(question.person)), _uids(question.resource)
+        key = (question.action, who, what)
+        if key not in self._slices:
+            if len(self._slices) >= MOST_SLICES:
+                self._slices.clear()
+            acts = frozenset({("Action", question.action)})
+            heads = (("principal", who), ("action", acts), ("resource", what))
+            fitting = {
+                name: one
+                for name, one in self._statements.items()
+                if all(_fits(one[part], uids) for part, uids in heads)
+            }
+            self._slices[key] = _set(fitting)
+        return self._slices[key]
+
+
+def _uids(thing: Thing) -> Uids:
+    """Its own and those of what it is in."""
+    return frozenset((one["uid"]["type"], one["uid"]["id"]) for one in thing.written())
+
+
+def _fits(scope: Mapping[str, Any], uids: Uids) -> bool:
+    """False only where the head of a statement rules it out."""
+    named = scope.get("entities") or ([scope["entity"]] if "entity" in scope else [])
+    if scope["op"] not in {"==", "in"} or not all("type" in one for one in named):
+        return True
+    return any((one["type"], one["id"]) in uids for one in named)
+
+
 @dataclass(frozen=True)
 class Rules:
     """The policies of one moment, by name."""
 
     texts: Mapping[str, str]
-    plain: Any
+    plain: Statements
     """What permits and what forbids, without those that only ask for approval."""
-    approvals: Any
+    approvals: Statements | None
     """Those; None if there are none."""
-    door: Any
+    door: Statements
     """What permits, without conditions on anything but who and what for."""
 
     def decide(self, question: Question) -> Verdict:
         """Every forbid that holds, else a permit that does; then whether a second person must agree."""
         request, entities = question.request, question.entities_text
-        found = _ask(self.plain, request, entities)
+        found = _ask(self.plain.about(question), request, entities)
         if not found.allowed or self.approvals is None or question.action != TRANSFER:
             return Verdict("allowed" if found.allowed else "refused", found.policies)
-        demand = _ask(self.approvals, request, entities)
+        demand = _ask(self.approvals.about(question), request, entities)
         if demand.allowed:
             return Verdict("allowed", found.policies)
         return Verdict("refused" if demand.broken else "approval", demand.policies)
@@ -60,7 +103,7 @@ class Rules:
         Forbids and conditions do not count here, so a yes means nothing by itself.
         """
         question = Question.of(person, action)
-        return _ask(self.door, question.request, question.entities_text).allowed
+        return _ask(self.door.about(question), question.request, question.entities_text).allowed
 
 
 @dataclass(frozen=True)
@@ -95,7 +138,7 @@ def defaults() -> dict[str, str]:
 
 
 def rules(texts: Mapping[str, str]) -> Rules:
-    """Parse them; raises PolicyError."""
+    """Parse them; each was checked before."""
     named = {
         name if number == 0 else f"{name}.{number}": one
         for name, text in texts.items()
@@ -105,13 +148,13 @@ def rules(texts: Mapping[str, str]) -> Rules:
     plain = {name: one for name, one in named.items() if name not in asks}
     approvals = {name: named[name] for name in asks} | {"": _ANYTHING}
     permits = {name: _at_the_door(one) for name, one in named.items() if one["effect"] == "permit"}
-    return Rules(texts, _set(plain), _set(approvals) if asks else None, _set(permits))
+    return Rules(texts, Statements(plain), Statements(approvals) if asks else None, Statements(permits))
 
 
 @cache
 def _read(text: str) -> tuple[dict[str, Any], ...]:
     """A changed policy leaves the others as they are: they are not read again."""
-    return statements(text)
+    return kept(text)
 
 
 _ANY = {"op": "All"}
