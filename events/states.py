@@ -4,6 +4,8 @@ from enum import StrEnum
 
 
 class HopState(StrEnum):
+    AWAITING_APPROVAL = "awaiting_approval"
+    """For a second person to agree."""
     WAITING = "waiting"
     """For another hop to end (a chain)."""
     QUEUED = "queued"
@@ -19,6 +21,7 @@ class HopState(StrEnum):
 
 
 class TransferState(StrEnum):
+    AWAITING_APPROVAL = "awaiting_approval"
     QUEUED = "queued"
     RUNNING = "running"
     PAUSED = "paused"

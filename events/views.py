@@ -42,6 +42,8 @@ class ProblemDetails(Message):
     advice: str = ""
     errors: tuple[dict[str, Any], ...] = ()
     """Where the request does not fit the schema: `{"at": "destinations.0", "message": …}`."""
+    policies: tuple[str, ...] = ()
+    """Those that forbid it, by name."""
 
 
 class EnrollmentView(Message):
@@ -168,8 +170,20 @@ class TransferSummary(Message):
     problem: Problem | None = None
 
 
+class Approval(Message):
+    """A second person's: wanted by policies, given or not yet."""
+
+    policies: tuple[str, ...]
+    """Those that want it."""
+    asked_for: tuple[str, ...]
+    """Who asked for the transfer, and so cannot approve it."""
+    by: str | None = None
+    at: Instant | None = None
+
+
 class TransferView(TransferSummary):
     options: Options
+    approval: Approval | None = None
     hops: tuple[HopView, ...]
     timeline: tuple[Moment, ...]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Duration
+from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -36,6 +37,8 @@ class Access:
     tables: Tables
     key: kms.Key
     bus: events.EventBus
+    people: cognito.UserPool
+    audit_key: kms.Key
     roles: tuple[iam.Role, ...]
     """Object and live role: whoever lends their credentials assumes them."""
 
@@ -48,6 +51,9 @@ class Access:
         statements += (
             [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.lends else []
         )
+        statements += [_allow(list(_PEOPLE), self.people.user_pool_arn)] if plan.knows_people else []
+        statements += [_allow(["kms:Sign"], self.audit_key.key_arn)] if plan.seals else []
+        statements += [_allow(["kms:GetPublicKey"], self.audit_key.key_arn)] if plan.shows_seals else []
         for statement in statements:
             function.add_to_role_policy(statement)
 
@@ -86,6 +92,9 @@ _NAMELESS_VERBS = (
 """IoT has no resource for these:
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html
 """
+
+
+_PEOPLE = ("cognito-idp:AdminGetUser", "cognito-idp:AdminListGroupsForUser")
 
 
 def _verbs(*names: str) -> list[str]:

@@ -18,7 +18,7 @@ from infra.stage import Platform
 
 LOCK = REPOSITORY / "locks/lambdas.txt"
 ROOMS = ("events", "lambdas")
-SERVICES = {"dynamodb", "events", "iot", "iot-data", "kms", "s3", "sqs", "sts"}
+SERVICES = {"cognito-idp", "dynamodb", "events", "iot", "iot-data", "kms", "s3", "sqs", "sts"}
 """The only AWS services whose descriptions botocore needs here; all of them are 25 MB."""
 _UNUSED = ("*.dist-info/RECORD", "*.dist-info/direct_url.json", "*.dist-info/uv_cache.json", ".lock", "bin")
 
@@ -70,7 +70,8 @@ def _sources() -> Iterator[Path]:
     yield LOCK
     yield Path(__file__)
     for room in ROOMS:
-        yield from (REPOSITORY / room).rglob("*.py")
+        for kind in ("*.py", "*.cedar", "*.cedarschema"):
+            yield from (REPOSITORY / room).rglob(kind)
 
 
 def uv() -> str:

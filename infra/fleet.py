@@ -15,12 +15,14 @@ from infra.stage import Stage
 _SQL_VERSION = "2016-03-23"
 
 
-def signing_key(scope: Construct, stage: Stage) -> kms.Key:
-    """Signs every command (ES256); agents keep its public half, so it outlives a removed stack."""
+def signing_key(
+    scope: Construct, stage: Stage, name: str = "Commands", use: str = "signs commands to agents"
+) -> kms.Key:
+    """Signs (ES256) what others verify later with its public half, so it outlives a removed stack."""
     return kms.Key(
         scope,
-        "Commands",
-        description=f"Crosshaul {stage.name}: signs commands to agents",
+        name,
+        description=f"Crosshaul {stage.name}: {use}",
         key_spec=kms.KeySpec.ECC_NIST_P256,
         key_usage=kms.KeyUsage.SIGN_VERIFY,
         removal_policy=RemovalPolicy.RETAIN if stage.protected else RemovalPolicy.DESTROY,

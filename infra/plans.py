@@ -19,6 +19,12 @@ class Plan:
     """Things, certificates and their policy."""
     lends: bool = False
     """Credentials of the object and live roles, narrowed."""
+    seals: bool = False
+    """The audit's days, with a key of its own."""
+    shows_seals: bool = False
+    """That key's public half."""
+    knows_people: bool = False
+    """Looks up whether a template's owner is still there, and in which groups."""
     asynchronous: bool = False
     """Started by an event that nobody waits for: what fails for good goes to a queue."""
     megabytes: int = 512
@@ -32,11 +38,15 @@ PLANS: dict[str, Plan] = {
             "transfers_table": "get query batch put update",
             "agents_table": "get query batch put update delete",
             "templates_table": "get query put delete",
+            "policies_table": "get query put update delete",
+            "audit_table": "query batch put",
             "idempotency_table": "get put update delete",
         },
         signs=True,
         enrolls=True,
         lends=True,
+        knows_people=True,
+        shows_seals=True,
         megabytes=1024,
     ),
     "OnObject": Plan(
@@ -46,8 +56,11 @@ PLANS: dict[str, Plan] = {
             "transfers_table": "get query put",
             "agents_table": "get batch",
             "templates_table": "get query",
+            "policies_table": "get query",
+            "audit_table": "put",
             "dedupe_table": "batch put",
         },
+        knows_people=True,
     ),
     "OnReport": Plan(
         "lambdas.on_report.handler",
@@ -73,9 +86,15 @@ PLANS: dict[str, Plan] = {
     "OnSchedule": Plan(
         "lambdas.on_schedule.handler",
         60,
-        {"transfers_table": "get query put update", "agents_table": "get query batch update"},
+        {
+            "transfers_table": "get query put update",
+            "agents_table": "get query batch update",
+            "audit_table": "query put",
+        },
         signs=True,
         tells=True,
+        seals=True,
         asynchronous=True,
     ),
+    "OnAudit": Plan("lambdas.on_audit.handler", 60, {"audit_table": "query put"}),
 }

@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.store import STREAMED, Tables
+from infra.store import AUDIT, STREAMED, Tables
 from lambdas.store.transfer_rows import TIMELINE
 
 _TRIES = 5
@@ -75,6 +75,24 @@ def follow(tables: Tables, on_change: lambda_.Function, failures: sqs.Queue) -> 
             retry_attempts=_TRIES,
             parallelization_factor=4,
             filters=[new_moment],
+            on_failure=sources.SqsDlq(failures),
+        )
+    )
+
+
+def chain(tables: Tables, on_audit: lambda_.Function, failures: sqs.Queue) -> None:
+    """The audit's records, those of a day in order, one batch after the other; not the chain's own links."""
+    of_a_day = {"S": lambda_.FilterRule.begins_with("2")}
+    on_audit.add_event_source(
+        sources.DynamoEventSource(
+            tables.by_setting[AUDIT],
+            starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+            batch_size=100,
+            max_batching_window=Duration.seconds(1),
+            bisect_batch_on_error=True,
+            retry_attempts=_TRIES,
+            parallelization_factor=1,
+            filters=[lambda_.FilterCriteria.filter({"dynamodb": {"Keys": {"day": of_a_day}}})],
             on_failure=sources.SqsDlq(failures),
         )
     )

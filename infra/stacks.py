@@ -33,6 +33,7 @@ class State(cdk.Stack):
         self.media = media_bucket(self, stage)
         self.sign_in = SignIn(self, "SignIn", stage)
         self.key = fleet.signing_key(self, stage)
+        self.audit_key = fleet.signing_key(self, stage, "Audit", "seals the audit's days")
         outputs = {
             "UserPoolId": self.sign_in.pool.user_pool_id,
             "ClientId": self.sign_in.client.user_pool_client_id,
@@ -73,19 +74,32 @@ class Control(cdk.Stack):
             version=stage.version,
             bus_name=self.bus.event_bus_name,
             signing_key_id=state.key.key_arn,
+            audit_key_id=state.audit_key.key_arn,
             device_policy=str(policy.policy_name),
             object_role_arn=objects.role_arn,
             live_role_arn=live.role_arn,
+            zone=stage.zone,
+            user_pool_id=state.sign_in.pool.user_pool_id,
             sign_in_client_id=state.sign_in.client.user_pool_client_id,
             **stage.endpoints(),
         )
-        functions.give(settings, Access(stage, state.tables, state.key, self.bus, (objects, live)))
+        access = Access(
+            stage=stage,
+            tables=state.tables,
+            key=state.key,
+            bus=self.bus,
+            people=state.sign_in.pool,
+            audit_key=state.audit_key,
+            roles=(objects, live),
+        )
+        functions.give(settings, access)
 
     def _react(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions.by_name
         buckets = [state.media.bucket_name, *stage.buckets]
         uploads = reactions.Uploads(self, "Uploads", buckets, functions["OnObject"])
         reactions.follow(state.tables, functions["OnChange"], self.failures)
+        reactions.chain(state.tables, functions["OnAudit"], self.failures)
         reactions.each_minute(self, functions["OnSchedule"])
         fleet.Ears(
             self,

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import tomllib
+import zoneinfo
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,13 @@ class Embedded:
         return cls(**json.loads(file.read_text()))
 
 
+def _zone(name: str) -> str:
+    """ValueError at deployment, rather than at the first decision."""
+    if name not in zoneinfo.available_timezones():
+        raise ValueError(f"{name!r} is no time zone: write -c zone=Europe/Zurich, say")
+    return name
+
+
 @dataclass(frozen=True)
 class Stage:
     """One deployment of everything: its name, and what is special about where it goes."""
@@ -63,6 +71,8 @@ class Stage:
     buckets: tuple[str, ...] = ()
     """Existing buckets that transfers may read and write, and whose events start templates."""
     embedded: Embedded | None = None
+    zone: str = "UTC"
+    """What policies mean by an hour and a weekday: `-c zone=Europe/Zurich`."""
 
     @classmethod
     def of(cls, scope: Construct) -> "Stage":
@@ -74,6 +84,7 @@ class Stage:
             name=str(context("stage") or "dev"),
             buckets=tuple(name.strip() for name in named.split(",") if name.strip()),
             embedded=Embedded.read(Path(embedded)) if embedded else None,
+            zone=_zone(str(context("zone") or "UTC")),
         )
 
     @property

@@ -12,6 +12,8 @@ from lambdas.store import TABLES
 
 STREAMED = "transfers_table"
 """Its stream is the outbox."""
+AUDIT = "audit_table"
+"""Its stream is where the chain is made from."""
 
 
 class Tables(Construct):
@@ -47,7 +49,7 @@ class Tables(Construct):
                 point_in_time_recovery_enabled=True
             ),
             time_to_live_attribute=ttl.attr_name if ttl else None,
-            stream=dynamodb.StreamViewType.NEW_IMAGE if setting == STREAMED else None,
+            stream=dynamodb.StreamViewType.NEW_IMAGE if setting in {STREAMED, AUDIT} else None,
             removal_policy=stage.removal,
             deletion_protection=stage.protected,
         )

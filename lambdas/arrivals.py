@@ -4,22 +4,37 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lambdas.audit.recording import Deed
 from lambdas.domain.arrival import Arrival, Gathering, can_be_a_file, gather, mark_of
-from lambdas.domain.errors import RefusedError, StaleError, TemplateUnknownError
+from lambdas.domain.deciding import Person
+from lambdas.domain.errors import ForbiddenError, RefusedError, StaleError, TemplateUnknownError
 from lambdas.domain.plan import Wish
 from lambdas.domain.template import Template
+from lambdas.domain.timeline import by_template
 from lambdas.store.base import Writes
 from lambdas.store.dedupe import DedupeStore
 from lambdas.store.templates import TemplateStore
 from lambdas.telemetry import count, logger
-from lambdas.transfers.ports import Clock
+from lambdas.transfers.ports import Clock, Permit
 
 
 class Desk(Protocol):
     """Where transfers are asked for."""
 
-    def gathered(self, wish: Wish, template_id: str, sameness: str, also: Writes) -> str:
-        """Raises StaleError, RefusedError."""
+    def gathered(self, wish: Wish, template_id: str, sameness: str, also: Writes, permit: Permit) -> str:
+        """Raises StaleError, RefusedError, ForbiddenError."""
+
+
+class Leave(Protocol):
+    """Whether a template may, as its owner."""
+
+    def for_template(self, template: Template, size: int) -> Permit: ...
+
+
+class Refusals(Protocol):
+    """Where they are recorded."""
+
+    def refused(self, person: Person, deed: Deed, why: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -31,10 +46,20 @@ class Failure:
 
 
 class Arrivals:
-    def __init__(self, templates: TemplateStore, dedupe: DedupeStore, desk: Desk, clock: Clock) -> None:
+    def __init__(
+        self,
+        templates: TemplateStore,
+        dedupe: DedupeStore,
+        desk: Desk,
+        leave: Leave,
+        refusals: Refusals,
+        clock: Clock,
+    ) -> None:
         self._templates = templates
         self._dedupe = dedupe
         self._desk = desk
+        self._leave = leave
+        self._refusals = refusals
         self._clock = clock
 
     def arrived(self, arrivals: Sequence[Arrival]) -> list[Failure]:
@@ -70,10 +95,13 @@ class Arrivals:
                 raise
             if rest.arrivals:
                 self._begin(rest)
-        except RefusedError as error:
+        except (RefusedError, ForbiddenError) as error:
             # It will not be better later: say so where people look for it, and go on.
             keys = {"template_id": template.template_id, "problem": error.problem.message}
             logger.error("template cannot be carried out", extra=keys)
+            self._refusals.refused(
+                Person(by_template(template.template_id)), _deed(template, error), error.problem.message
+            )
             count("TemplatesRefused")
 
     def _as_it_is(self, gathering: Gathering) -> Template | None:
@@ -87,8 +115,9 @@ class Arrivals:
     def _begin(self, gathering: Gathering) -> None:
         template, marks = gathering.template, gathering.marks
         marking = self._dedupe.marking(marks, self._clock())
+        permit = self._leave.for_template(template, gathering.size)
         transfer_id = self._desk.gathered(
-            template.wish(gathering.selection), template.template_id, "\n\n".join(marks), marking
+            template.wish(gathering.selection), template.template_id, "\n\n".join(marks), marking, permit
         )
         keys = {"template_id": template.template_id, "objects": len(marks), "transfer_id": transfer_id}
         logger.info("template started", extra=keys)
@@ -98,6 +127,16 @@ class Arrivals:
         marked = self._dedupe.marked(gathering.marks)
         fresh = [one for one in gathering.arrivals if mark_of(gathering.template, one) not in marked]
         return Gathering(gathering.template, tuple(fresh))
+
+
+def _deed(template: Template, error: RefusedError | ForbiddenError) -> Deed:
+    policies = error.policies if isinstance(error, ForbiddenError) else ()
+    return Deed(
+        action="transfer.requested",
+        about=f"template {template.template_id}",
+        agents=template.agents,
+        policies=policies,
+    )
 
 
 def _carriable(template: Template, arrivals: Iterable[Arrival]) -> list[Arrival]:

@@ -67,22 +67,25 @@ class Fleet:
 
     def verification_keys(self) -> tuple[dict[str, Any], ...]:
         """The JWKs (RFC 7517) with which agents verify what was signed here."""
-        point = self._kms.get_public_key(KeyId=self._key_id)["PublicKey"][-2 * _COORDINATE :]
-        return (
-            {
-                "kty": "EC",
-                "crv": "P-256",
-                "use": "sig",
-                "alg": "ES256",
-                "kid": self._kid,
-                "x": _encoded(point[:_COORDINATE]),
-                "y": _encoded(point[_COORDINATE:]),
-            },
-        )
+        return (jwk(self._kms.get_public_key(KeyId=self._key_id)["PublicKey"], self._kid),)
 
     @property
     def _kid(self) -> str:
         return self._key_id.rpartition("/")[2]
+
+
+def jwk(public_key: bytes, kid: str) -> dict[str, Any]:
+    """A key of P-256 as KMS gives it (DER, the point at its end) as a JWK."""
+    point = public_key[-2 * _COORDINATE :]
+    return {
+        "kty": "EC",
+        "crv": "P-256",
+        "use": "sig",
+        "alg": "ES256",
+        "kid": kid,
+        "x": _encoded(point[:_COORDINATE]),
+        "y": _encoded(point[_COORDINATE:]),
+    }
 
 
 def raw_signature(der: bytes) -> bytes:

@@ -12,6 +12,7 @@ from lambdas.telemetry import count, entry, logger
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Silent agents first: hops are not offered to those again."""
     tell_of_silent_agents()
+    wiring.sealing().seal()
     wiring.sweeping().sweep()
 
 

@@ -17,17 +17,25 @@ class Settings:
     transfers_table: str
     agents_table: str
     templates_table: str
+    policies_table: str
+    audit_table: str
     dedupe_table: str
     idempotency_table: str
     bus_name: str
     signing_key_id: str = ""
     """The ARN of the KMS key (ECC_NIST_P256) that signs commands."""
+    audit_key_id: str = ""
+    """The ARN of the KMS key that seals the audit's days."""
     device_policy: str = ""
     """The name of the IoT policy every agent's certificate gets."""
     object_role_arn: str = ""
     """Assumed, narrowed by a session policy, for one hop's S3 credentials."""
     live_role_arn: str = ""
     """Assumed, narrowed by a session policy, for a viewer of live progress."""
+    zone: str = "UTC"
+    """The time zone that policies speak of: `Europe/Zurich`."""
+    user_pool_id: str = ""
+    """Where the groups of a template's owner are looked up."""
     sign_in_client_id: str = ""
     sign_in_endpoint: str = ""
     """Empty: Cognito in AWS."""

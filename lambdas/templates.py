@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from events.base import AgentId
 from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
+from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import CursorError, RefusedError, StaleError, TemplateUnknownError
 from lambdas.domain.plan import new_transfer_id, plan
@@ -40,16 +41,17 @@ class Templates:
         templates, following = self._store.page(limit, _name(after))
         return TemplatesView(templates=tuple(map(self._view, templates)), next=following)
 
-    def create(self, request: TemplateRequest, by: str) -> None:
+    def create(self, request: TemplateRequest, by: str, record: Record = unrecorded) -> None:
         """Raises TemplateExistsError, or RefusedError if it could never be carried out."""
         template = written(request, by, self._clock())
         self._check(template)
-        self._store.create(template)
+        self._store.create(template, record(None, template))
         self._log("template created", template, by)
 
     def replace(
-        self, template_id: TemplateId, request: TemplateRequest, by: str, version: int | None
-    ) -> TemplateView:
+        self, template_id: TemplateId, request: TemplateRequest, by: str, version: int | None,
+        record: Record = unrecorded,
+    ) -> TemplateView:  # fmt: skip
         """Replace it, or create it where there is none; with `version`, only that one is replaced.
 
         Raises RefusedError if it could never be carried out, and StaleError if another version stands there.
@@ -65,15 +67,16 @@ class Templates:
         template = written(request, by, self._clock(), old)
         self._check(template)
         if old:
-            self._store.replace(old, template)
+            self._store.replace(old, template, record(old, template))
         else:
-            self._store.create(template)
+            self._store.create(template, record(None, template))
         self._log("template replaced" if old else "template created", template, by)
         return self._view(template)
 
-    def remove(self, template_id: TemplateId) -> None:
+    def remove(self, template_id: TemplateId, record: Record = unrecorded) -> None:
         """Raises TemplateUnknownError."""
-        self._store.remove(template_id)
+        old = self._store.get(template_id)
+        self._store.remove(old, record(old, None))
 
     def _known(self, template_id: TemplateId) -> Template | None:
         try:

@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from lambdas.agents.leaving import Leaving
     from lambdas.agents.registry import Registry
     from lambdas.arrivals import Arrivals
+    from lambdas.audit.chaining import Chaining, Sealing
+    from lambdas.audit.reading import Reading
+    from lambdas.audit.recording import Recording
     from lambdas.bus import Bus
     from lambdas.credentials import Lending
     from lambdas.fleet import Fleet
     from lambdas.live import LiveAddresses
     from lambdas.once import Once
+    from lambdas.people import People
+    from lambdas.policies.deciding import Deciding
+    from lambdas.policies.gate import Gate
+    from lambdas.policies.keeping import Keeping
+    from lambdas.policies.trying import Trying
     from lambdas.store.agents import AgentStore
+    from lambdas.store.audit import AuditStore
+    from lambdas.store.policies import PolicyStore
     from lambdas.store.replies import ReplyStore
     from lambdas.store.templates import TemplateStore
     from lambdas.store.transfers import TransferStore
@@ -239,7 +249,52 @@ def arrivals() -> "Arrivals":
     from lambdas.store.dedupe import DedupeStore
 
     dedupe = DedupeStore(settings().dedupe_table, settings().region)
-    return Arrivals(template_store(), dedupe, transfers(), clock)
+    return Arrivals(template_store(), dedupe, transfers(), gate(), recording(), clock)
+
+
+@cache
+def policy_store() -> "PolicyStore":
+    from lambdas.store.policies import PolicyStore
+
+    return PolicyStore(settings().policies_table, settings().region)
+
+
+@cache
+def people() -> "People":
+    import boto3
+
+    from lambdas.people import People
+
+    return People(boto3.client("cognito-idp", region_name=settings().region), settings().user_pool_id)
+
+
+@cache
+def deciding() -> "Deciding":
+    from lambdas.policies.deciding import Deciding
+
+    return Deciding(policy_store())
+
+
+@cache
+def gate() -> "Gate":
+    """Whether anyone may do anything."""
+    from lambdas.policies.gate import Gate
+
+    return Gate(deciding(), recording(), agent_store(), people(), settings().zone, clock)
+
+
+@cache
+def policies() -> "Keeping":
+    from lambdas.policies.keeping import Keeping
+
+    return Keeping(policy_store(), deciding(), settings().zone, clock)
+
+
+@cache
+def trying() -> "Trying":
+    from lambdas.policies.trying import Trying
+
+    return Trying(policy_store(), agent_store(), people(), transfer_store(), settings().zone, clock)
 
 
 @cache
@@ -249,3 +304,41 @@ def once() -> "Once":
     from lambdas.once import Once
 
     return Once(settings().idempotency_table, boto3.client("dynamodb", region_name=settings().region))
+
+
+@cache
+def audit_store() -> "AuditStore":
+    from lambdas.store.audit import AuditStore
+
+    return AuditStore(settings().audit_table, settings().region)
+
+
+@cache
+def recording() -> "Recording":
+    from lambdas.audit.recording import Recording
+
+    return Recording(audit_store(), clock)
+
+
+@cache
+def chaining() -> "Chaining":
+    from lambdas.audit.chaining import Chaining
+
+    return Chaining(audit_store(), clock)
+
+
+@cache
+def sealing() -> "Sealing":
+    import boto3
+
+    from lambdas.audit.chaining import Sealing
+
+    kms = boto3.client("kms", region_name=settings().region)
+    return Sealing(audit_store(), kms, settings().audit_key_id, clock)
+
+
+@cache
+def reading() -> "Reading":
+    from lambdas.audit.reading import Reading
+
+    return Reading(audit_store(), sealing(), clock)

@@ -23,7 +23,7 @@ from lambdas.api.app import app
 from lambdas.api.handler import handler
 from lambdas.settings import Settings
 from lambdas.store import TABLES
-from tests.fakes import FakeFleet
+from tests.fakes import FakeFleet, FakePeople
 
 REGION = "eu-central-1"
 POLICY = "crosshaul-test-device"
@@ -73,6 +73,7 @@ class ControlPlane:
     """Ana is an administrator, unless a call says otherwise."""
 
     fleet: Fleet = field(default_factory=Fleet)
+    people: FakePeople = field(default_factory=lambda: FakePeople({"ana@example.org": ("admin",)}))
     calls: int = 0
 
     def call(
@@ -215,7 +216,8 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
     with mock_aws():
         here = ControlPlane()
         monkeypatch.setattr(wiring, "fleet", lambda: here.fleet)
-        _make()
+        monkeypatch.setattr(wiring, "people", lambda: here.people)
+        _make(monkeypatch)
         yield here
     forget()
 
@@ -243,7 +245,7 @@ def _settings() -> Settings:
     )
 
 
-def _make() -> None:
+def _make(monkeypatch: pytest.MonkeyPatch) -> None:
     wiring.transfer_store()
     wiring.agent_store()
     wiring.template_store()
@@ -252,5 +254,8 @@ def _make() -> None:
         row.Meta.region = REGION
         row._connection = None
         row.create_table(billing_mode="PAY_PER_REQUEST")
+    key = boto3.client("kms", REGION).create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    monkeypatch.setenv("CROSSHAUL_AUDIT_KEY_ID", key["KeyMetadata"]["Arn"])
+    wiring.settings.cache_clear()
     document = {"Version": "2012-10-17", "Statement": []}
     boto3.client("iot", REGION).create_policy(policyName=POLICY, policyDocument=json.dumps(document))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from events.commands import Command
 from events.reports import Capabilities, RootState
 from lambdas.domain.agent import Agent
+from lambdas.domain.deciding import Person
 from lambdas.domain.errors import AgentUnknownError
 
 MORNING = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -51,6 +52,16 @@ class FakeFleet:
         told = [(agent_id, command.kind) for agent_id, command in self.sent]
         self.sent.clear()
         return told
+
+
+@dataclass
+class FakePeople:
+    """Knows the groups that people are in now."""
+
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def find(self, name: str) -> Person:
+        return Person(name, self.groups.get(name, ()))
 
 
 @dataclass

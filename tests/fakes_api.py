@@ -16,8 +16,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import BaseModel
 
 import events
-from events import requests, views
+from events import audit, policies, requests, views
 from events.base import Message
+from events.policies import Outcome
 from events.states import HopState, TransferState
 
 M = TypeVar("M", bound=Message)
@@ -27,7 +28,8 @@ TRANSFER = "k3v9q0d7m2x8c5n1b6za"
 
 def sample(model: type[M], **changes: Any) -> M:
     """The model's sample from events/samples, with some fields changed."""
-    path = Path(events.__file__).parent / "samples" / "views" / f"{model.__name__}.json"
+    room = model.__module__.rpartition(".")[2]
+    path = Path(events.__file__).parent / "samples" / room / f"{model.__name__}.json"
     return model.model_validate(json.loads(path.read_text()) | changes)
 
 
@@ -71,6 +73,8 @@ class FakeApi:
         """Transfer → how it looks at each further look; the last one stays."""
         self.first_page_is_empty = False
         self.templates: dict[str, views.TemplateView] = {}
+        self.policy_outcome: Outcome = "allowed"
+        self.audit = [sample(audit.AuditRecord)]
         self.live_url: str | None = None
         self.problems: list[views.ProblemDetails] = []
         """Given as the next answers instead of what was asked for."""
@@ -189,6 +193,37 @@ class FakeApi:
         del self.templates[name]
         return 204, None
 
+    def list_policies(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, sample(policies.PoliciesView)
+
+    def one_policy(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return 200, sample(policies.PolicyDetails, policy_id=name)
+
+    def put_policy(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        asked = policies.PolicyRequest.model_validate(body)
+        return 200, sample(policies.PolicyDetails, policy_id=name, text=asked.text, why=asked.why)
+
+    def remove_policy(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return 204, None
+
+    def test_policies(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        policies.PolicyTest.model_validate(body)
+        return 200, sample(policies.PolicyTestView, outcome=self.policy_outcome)
+
+    def dry_run_policy(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        policies.DryRunRequest.model_validate(body)
+        return 200, sample(policies.DryRunView)
+
+    def list_audit(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, audit.AuditView(records=tuple(self.audit))
+
+    def audit_chain(self, query: dict[str, str], body: Any, day: str) -> tuple[int, Any]:
+        link = sample(audit.AuditLink)
+        return 200, audit.AuditChainView(links=(link,) if link.day == day else ())
+
+    def audit_seals(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, sample(audit.AuditSealsView)
+
     def _keep(self, body: Any, version: int) -> views.TemplateView:
         asked = dict(requests.TemplateRequest.model_validate(body))
         named = {"template_id": asked.pop("name"), "version": version, "owner": "ana", "warnings": ()}
@@ -209,13 +244,22 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("POST", "/transfers", FakeApi.request_transfer),
     ("GET", "/transfers", FakeApi.list_transfers),
     ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
-    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry)", FakeApi.steer),
+    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|approval)", FakeApi.steer),
     ("GET", "/live", FakeApi.live),
     ("GET", "/templates", FakeApi.list_templates),
     ("POST", "/templates", FakeApi.create_template),
     ("GET", f"/templates/{_ONE}", FakeApi.one_template),
     ("PUT", f"/templates/{_ONE}", FakeApi.replace_template),
     ("DELETE", f"/templates/{_ONE}", FakeApi.remove_template),
+    ("GET", "/policies", FakeApi.list_policies),
+    ("GET", f"/policies/{_ONE}", FakeApi.one_policy),
+    ("PUT", f"/policies/{_ONE}", FakeApi.put_policy),
+    ("DELETE", f"/policies/{_ONE}", FakeApi.remove_policy),
+    ("GET", "/audit", FakeApi.list_audit),
+    ("GET", "/audit/seals", FakeApi.audit_seals),
+    ("GET", f"/audit/chain/{_ONE}", FakeApi.audit_chain),
+    ("POST", "/policies/test", FakeApi.test_policies),
+    ("POST", f"/policies/{_ONE}/dry-run", FakeApi.dry_run_policy),
 ]
 
 
@@ -224,6 +268,7 @@ QUERIES = {
     "/templates": {"limit", "after"},
     "/transfers": {"limit", "after", "status", "agent", "since"},
     "/live": {"transfer_id"},
+    "/audit": {"limit", "after", "person", "agent", "transfer_id", "since", "until"},
 }
 
 
@@ -253,7 +298,9 @@ class _Handler(BaseHTTPRequestHandler):
             refusal = self.fake.problems.pop(0)
             return refusal.status, refusal
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        if unknown := set(query) - QUERIES.get(parts.path, set()):
+        known = QUERIES.get(parts.path, {"limit", "after"} if "/chain/" in parts.path else set())
+        unknown = set(query) - known
+        if unknown and self.command == "GET":
             return 400, problem(400, f"{parts.path} takes no {unknown}")
         return self.fake.answer(self.command, parts.path, query, body)
 

@@ -43,11 +43,13 @@ class Api:
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return self._call("POST", path, json={} if body is None else body, headers=headers)
 
-    def put(self, *path: str, body: Any) -> Any:
-        return self._call("PUT", path, json=body)
+    def put(self, *path: str, body: Any, **query: str | int | None) -> Any:
+        asked = {name: value for name, value in query.items() if value is not None}
+        return self._call("PUT", path, json=body, params=asked)
 
-    def delete(self, *path: str) -> Any:
-        return self._call("DELETE", path)
+    def delete(self, *path: str, **query: str | int | None) -> Any:
+        asked = {name: value for name, value in query.items() if value is not None}
+        return self._call("DELETE", path, params=asked)
 
     def pages(self, *path: str, limit: int = PAGE, **query: str | int | None) -> Iterator[Any]:
         """Every page of a list, one request each, as far as it is read."""

@@ -121,7 +121,7 @@ def cp(
         elif as_json:
             output.data(answer)
         else:
-            _next_steps(answer["transfer_id"])
+            _next_steps(answer["transfer_id"], waits=answer["state"] == "awaiting_approval")
 
 
 def _request(source: str, destinations: list[str], shape: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +138,11 @@ def _follow(api: Any, transfer_id: str, as_json: bool) -> None:
     follow(api, transfer_id, as_json=as_json)
 
 
-def _next_steps(transfer_id: str) -> None:
-    output.say(f"Transfer {clean(transfer_id)} is on its way.")
+def _next_steps(transfer_id: str, *, waits: bool) -> None:
+    if waits:
+        output.say(f"Transfer {clean(transfer_id)} waits for a second person to agree.", style="yellow")
+        output.say(f"  crosshaul approve {transfer_id}         by somebody else")
+    else:
+        output.say(f"Transfer {clean(transfer_id)} is on its way.")
     output.say(f"  crosshaul show {transfer_id} --watch    to look at it")
     output.say(f"  crosshaul cancel {transfer_id}          to stop it")

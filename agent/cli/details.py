@@ -9,7 +9,7 @@ from events.options import Options
 from events.progress import Progress
 from events.reports import Amount, Preview
 from events.states import HopState
-from events.views import HopView, Moment, TransferView
+from events.views import Approval, HopView, Moment, TransferView
 
 _NAMED_FAILURES = 10
 """Single files named per hop; `--json` has all that the agent sent."""
@@ -32,8 +32,18 @@ def _head(view: TransferView) -> None:
     template = f", by template {view.template_id}" if view.template_id else ""
     asked = f"{clock(view.created_at)} ({ago(view.created_at)})"
     output.say(f"  asked for by {clean(view.created_by)} at {asked}{template}", style="dim")
+    if view.approval:
+        output.say(f"  {_approval(view.approval)}", style="" if view.approval.by else "yellow")
     if unusual := _unusual(view.options):
         output.say(f"  with {unusual}", style="dim")
+
+
+def _approval(approval: Approval) -> str:
+    policies = ", ".join(approval.policies)
+    if approval.by:
+        return f"approved by {clean(approval.by)} at {clock(approval.at)} (policies: {policies})"
+    barred = clean(", ".join(approval.asked_for))
+    return f"waits for a second person, not {barred}: crosshaul approve (policies: {policies})"
 
 
 def _selected(view: TransferView) -> str:

@@ -39,7 +39,8 @@ def _refusal(error: "ApiProblem") -> Trouble:
     details = error.details
     misfits = "; ".join(f"{item.get('at', '?')}: {item.get('message', '')}" for item in details.errors)
     code = code_for_status(error.status)
-    what = f"{details.detail} ({misfits})" if misfits else details.detail
+    told = all(str(item.get("message")) in details.detail for item in details.errors)
+    what = details.detail if told else f"{details.detail} ({misfits})"
     return Trouble(what, details.advice or _ADVICE.get(code, ""), code)
 
 

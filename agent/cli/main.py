@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from agent import VERSION
-from agent.cli import agents, browse, cp, login, output, templates, transfers
+from agent.cli import agents, audit, browse, cp, login, output, policies, templates, transfers
 from agent.cli.errors import EXIT_TABLE, Exit, Trouble
 
 
@@ -90,10 +90,13 @@ for command in (
     transfers.pause,
     transfers.resume,
     transfers.retry,
+    transfers.approve,
 ):
     app.command()(command)
 app.add_typer(agents.app, name="agents")
 app.add_typer(templates.app, name="templates")
+app.add_typer(policies.app, name="policies")
+app.add_typer(audit.app, name="audit")
 
 
 @app.command("agent")

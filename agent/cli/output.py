@@ -17,6 +17,7 @@ STYLES = {
     "online": "green",
     "late": "yellow",
     "offline": "red",
+    "awaiting_approval": "yellow",
     "queued": "cyan",
     "waiting": "cyan",
     "offered": "cyan",
@@ -27,6 +28,9 @@ STYLES = {
     "partially_failed": "red",
     "failed": "red",
     "cancelled": "yellow",
+    "allowed": "green",
+    "approval": "yellow",
+    "refused": "red",
 }
 
 

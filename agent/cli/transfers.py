@@ -1,4 +1,4 @@
-"""`transfers`, `show`, `cancel`, `pause`, `resume`, `retry`."""
+"""`transfers`, `show`, `cancel`, `pause`, `resume`, `retry`, `approve`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +26,7 @@ _RECENT = 100
 def transfers(
     status: Annotated[
         str | None,
-        typer.Option(help="queued, running, paused, succeeded, partially_failed, failed, cancelled"),
+        typer.Option(help="awaiting_approval, queued, running, paused, succeeded, failed, …"),
     ] = None,
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only those this agent takes part in.")
@@ -172,6 +172,11 @@ def resume(transfer_id: TransferId, as_json: Json = False) -> None:
 def retry(transfer_id: TransferId, as_json: Json = False) -> None:
     """Try the failed hops of a transfer again; what has arrived is not sent again."""
     _ask(transfer_id, "retry", "is tried again", as_json)
+
+
+def approve(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Agree to another person's transfer that waits for a second one."""
+    _ask(transfer_id, "approval", "is approved and goes on", as_json)
 
 
 def _ask(start: str, verb: str, outcome: str, as_json: bool) -> None:

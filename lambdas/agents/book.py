@@ -12,6 +12,7 @@ from events.reports import Browsed, Heartbeat, Hello
 from events.requests import AgentChange
 from events.views import AgentsView, AgentView
 from lambdas.agents.secrets import is_secret
+from lambdas.audit.recording import Record
 from lambdas.domain import agent as domain
 from lambdas.domain.agent import LATE, Agent
 from lambdas.domain.endpoint import check_endpoints
@@ -87,10 +88,10 @@ class Agents:
         now = self._clock()
         return AgentsView(agents=tuple(agent_view(agent, now) for agent in agents), next=following)
 
-    def change(self, agent_id: AgentId, change: AgentChange) -> AgentView:
+    def change(self, agent_id: AgentId, change: AgentChange, record: Record | None = None) -> AgentView:
         """Raises AgentUnknownError or EndpointError."""
         check_endpoints(change.endpoints or ())
-        agent = self._change(agent_id, lambda agent, _: domain.changed(agent, change))
+        agent = self._change(agent_id, lambda agent, _: domain.changed(agent, change), record)
         return agent_view(agent, self._clock())
 
     def check_key(self, agent_id: AgentId, key: str) -> None:
@@ -102,12 +103,12 @@ class Agents:
         if not is_secret(key, known):
             raise AgentKeyError
 
-    def _change(self, agent_id: AgentId, step: Step) -> Agent:
+    def _change(self, agent_id: AgentId, step: Step, record: Record | None = None) -> Agent:
         for _ in range(PATIENCE):
             agent = self._store.get(agent_id)
             new = step(agent, self._clock())
             try:
-                self._store.replace(agent, new)
+                self._store.replace(agent, new, record(agent, new) if record else None)
             except StaleError:
                 continue
             return new

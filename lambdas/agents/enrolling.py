@@ -9,11 +9,13 @@ from events.views import EnrollmentView, RegisteredView
 from lambdas.agents.certificates import check_csr, check_lane_certificate
 from lambdas.agents.registry import Registry
 from lambdas.agents.secrets import hash_of, is_secret, new_secret
+from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain.agent import Agent
 from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentExistsError, AgentUnknownError, TokenError
 from lambdas.fleet import Fleet
 from lambdas.store.agents import AgentStore
+from lambdas.store.base import both
 from lambdas.store.enrollments import Enrollment, EnrollmentStore
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock
@@ -40,7 +42,7 @@ class Enrolling:
         self._stage = stage
         self._clock = clock
 
-    def enroll(self, request: EnrollmentRequest, api_url: str) -> EnrollmentView:
+    def enroll(self, request: EnrollmentRequest, api_url: str, record: Record = unrecorded) -> EnrollmentView:
         """A new token for this name, in place of any earlier one; raises AgentExistsError."""
         self._must_be_new(request.agent_id)
         token = f"{request.agent_id}.{new_secret()}"
@@ -50,7 +52,8 @@ class Enrolling:
             tags=dict(request.tags),
             expires_at=self._clock().replace(microsecond=0) + timedelta(seconds=request.expires_in),
         )
-        self._enrollments.put(enrollment)
+        shown = {"tags": enrollment.tags, "expires_at": enrollment.expires_at.isoformat()}
+        self._enrollments.put(enrollment, record(None, shown))
         logger.info("agent enrolled", extra={"agent_id": request.agent_id})
         return EnrollmentView(
             agent_id=request.agent_id,
@@ -59,7 +62,9 @@ class Enrolling:
             command=f"crosshaul agent register --api {api_url}",
         )
 
-    def register(self, request: RegisterRequest, source_ip: str | None) -> RegisteredView:
+    def register(
+        self, request: RegisterRequest, source_ip: str | None, record: Record = unrecorded
+    ) -> RegisteredView:
         """Make the host an agent, whole or not at all: when it fails, the token can be tried again.
 
         Raises TokenError, CertificateError, EndpointError, AgentExistsError, or StaleError if the same
@@ -72,15 +77,18 @@ class Enrolling:
         self._must_be_new(agent.agent_id)
         self._enrollments.claim(enrollment, now)
         try:
-            return self._admit(agent, csr, enrollment, now)
+            return self._admit(agent, csr, enrollment, now, record)
         except Exception:
             self._undo(enrollment, now)
             raise
 
-    def _admit(self, agent: Agent, csr: str, enrollment: Enrollment, now: datetime) -> RegisteredView:
+    def _admit(
+        self, agent: Agent, csr: str, enrollment: Enrollment, now: datetime, record: Record
+    ) -> RegisteredView:
         certificate = self._registry.admit(agent.agent_id, csr)
         endpoint, keys, api_key = self._registry.endpoint(), self._fleet.verification_keys(), new_secret()
-        self._agents.create(agent, hash_of(api_key), self._enrollments.used(enrollment, now))
+        also = both(self._enrollments.used(enrollment, now), record(None, agent))
+        self._agents.create(agent, hash_of(api_key), also)
         logger.info("agent registered", extra={"agent_id": agent.agent_id})
         return RegisteredView(
             agent_id=agent.agent_id,

@@ -5,6 +5,7 @@ from datetime import datetime
 from events.base import AgentId, Problem
 from events.commands import Retire
 from lambdas.agents.registry import Registry
+from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain.hop import Hop
 from lambdas.domain.hop_changes import refused
 from lambdas.store.agents import AgentStore
@@ -30,13 +31,13 @@ class Leaving:
         self._transfers = transfers
         self._changing = changing
 
-    def remove(self, agent_id: AgentId, by: str) -> None:
+    def remove(self, agent_id: AgentId, by: str, record: Record = unrecorded) -> None:
         """Raises AgentUnknownError. May be repeated until it ends well: the row goes when the keys have gone,
         and hops that are left are failed by whoever looks at them next."""
-        self._agents.get(agent_id)
+        agent = self._agents.get(agent_id)
         self._orders.order(agent_id, Retire())
         self._registry.expel(agent_id)
-        self._agents.remove(agent_id)
+        self._agents.remove(agent_id, record(agent, None))
         logger.info("agent removed", extra={"agent_id": agent_id, "by": by})
         self._end_hops(agent_id, by)
 

@@ -3,17 +3,19 @@
 from chalice.app import Chalice
 
 from lambdas.api.agents import agents
+from lambdas.api.audit import audit
+from lambdas.api.policies import policies
 from lambdas.api.routing import Route
 from lambdas.api.system import system
 from lambdas.api.templates import templates
 from lambdas.api.transfers import transfers
 
-RESOURCES = (agents, transfers, templates, system)
+RESOURCES = (agents, transfers, templates, policies, audit, system)
 
 ROUTES: tuple[Route, ...] = tuple(route for resource in RESOURCES for route in resource.routes)
 
 OPEN_ROUTES: frozenset[tuple[str, str]] = frozenset(
-    (route.method, route.path) for route in ROUTES if route.role is None
+    (route.method, route.path) for route in ROUTES if route.may is None
 )
 """(method, path) of those without a Cognito authoriser: nobody is asked, or the view asks for itself."""
 

@@ -9,8 +9,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from events.base import Problem
 from lambdas import wiring
-from lambdas.api.auth import Caller, caller
+from lambdas.api.auth import caller
 from lambdas.api.problems import RequestError, malformed, misfit, too_large
+from lambdas.audit.recording import NOBODY
+from lambdas.domain.deciding import Person
+from lambdas.domain.errors import NotSignedInError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,13 +28,33 @@ class Call:
         self._request = request
 
     @cached_property
-    def caller(self) -> Caller:
+    def caller(self) -> Person:
         """The signed-in person; raises NotSignedInError."""
         return caller(self._request.context)
 
     @property
     def by(self) -> str:
         return self.caller.name
+
+    @property
+    def somebody(self) -> Person:
+        """The signed-in person, or nobody, from where the request came."""
+        try:
+            return self.caller
+        except NotSignedInError:
+            return Person(NOBODY, address=self.source_ip)
+
+    @property
+    def what(self) -> str:
+        """`POST /transfers/{transfer_id}/cancel`."""
+        context = self._request.context
+        return f"{context['httpMethod']} {context['resourcePath']}"
+
+    @property
+    def path(self) -> str:
+        """As it was called."""
+        given: dict[str, str] = self._request.uri_params or {}
+        return str(self._request.context["resourcePath"]).format(**given)
 
     @property
     def request_id(self) -> str:

@@ -78,7 +78,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    if route.role is not None:
+    if route.may is not None:
         return [{"person": []}]
     return [{"agent": []}] if route.path == _AGENTS_OWN else []
 
@@ -98,7 +98,12 @@ def _in_query(route: Route) -> list[dict[str, Any]]:
     schema = kind.model_json_schema()
     definitions = schema.get("$defs", {})
     return [
-        {"name": name, "in": "query", "required": False, "schema": _inlined(one, definitions)}
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": _inlined(one, definitions),
+        }
         for name, one in schema["properties"].items()
     ]
 
@@ -125,7 +130,7 @@ def _statuses(route: Route) -> list[int]:
     """The problems that this route may answer with."""
     takes = route.takes
     found = {500}
-    found |= {401, 403} if route.role is not None else set()
+    found |= {401, 403} if route.may is not None else set()
     found |= {401} if route.path in {_AGENTS_OWN, "/agents/register"} else set()
     found |= {400, 413, 422} if "body" in takes else set()
     found |= {400} if "query" in takes else set()

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from events.base import Problem
 from events.views import ProblemDetails
 from lambdas.domain import errors
+from lambdas.domain.policy_text import PolicyError
 
 STATUS: dict[type[Exception], int] = {
     errors.NotFoundError: 404,
@@ -88,14 +89,24 @@ def details(error: Exception, request_id: str) -> ProblemDetails:
     """An error as its caller gets to see it; what was not foreseen says nothing about its inside."""
     if isinstance(error, RequestError):
         return _details(error.status, error.problem, request_id, error.misfits)
+    if isinstance(error, errors.ForbiddenError):
+        refusal = _details(403, error.problem, request_id)
+        return refusal.model_copy(update={"policies": error.policies})
     if isinstance(error, errors.CrosshaulError):
-        return _details(_status(error), error.problem, request_id)
+        return _details(_status(error), error.problem, request_id, _flaws(error))
     broken = Problem(
         code="internal",
         message=f"Something is broken in the control plane. The request's id is {request_id}.",
         advice="Try again; if it stays so, show an administrator the id: the log has the rest.",
     )
     return _details(500, broken, request_id)
+
+
+def _flaws(error: errors.CrosshaulError) -> tuple[dict[str, Any], ...]:
+    """Places in a policy's text: `text:3:17` is its third line, seventeenth column."""
+    if not isinstance(error, PolicyError):
+        return ()
+    return tuple({"at": f"text:{flaw.line}:{flaw.column}", "message": flaw.message} for flaw in error.flaws)
 
 
 def _status(error: errors.CrosshaulError) -> int:

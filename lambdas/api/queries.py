@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 
 from events.base import AgentId, Instant, Request, TransferId
+from events.policies import Why
 from events.states import TransferState
 
 MAX_PAGE = 200
@@ -48,6 +49,36 @@ class TemplateQuery(Request):
     version: Annotated[
         int | None, Field(ge=1, description="Replace this version only; 409 if another stands there by now.")
     ] = None
+
+
+class PolicyQuery(Request):
+    """How to replace a policy."""
+
+    version: Annotated[
+        int | None, Field(ge=0, description="Replace this version only; 409 if another stands there by now.")
+    ] = None
+
+
+class PolicyRemoval(Request):
+    """Why a policy goes."""
+
+    why: Why
+
+
+class AuditQuery(PageQuery):
+    """Which records; one of person, agent and transfer, or none of them."""
+
+    person: Annotated[str | None, Field(min_length=1, max_length=256)] = None
+    agent: AgentId | None = None
+    transfer_id: TransferId | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "AuditQuery":
+        if sum(given is not None for given in (self.person, self.agent, self.transfer_id)) > 1:
+            raise ValueError("ask by person, by agent or by transfer_id, not by two of them")
+        return self
 
 
 class LiveQuery(Request):

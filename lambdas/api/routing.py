@@ -3,7 +3,7 @@ are made from them.
 
 A view says by its annotations what it takes and gives:
 
-    @agents.post("/agents/{agent_id}/browse", role=Role.OPERATOR)
+    @agents.post("/agents/{agent_id}/browse", may=BROWSE)
     def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView: ...
 
 `body` is parsed from the request's body, `query` from its query string, `call` is the request itself, and
@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 from chalice.app import Blueprint, Response
 from pydantic import BaseModel
 
-from lambdas.api.auth import Role
+from events.views import ProblemDetails
+from lambdas import wiring
 from lambdas.api.calls import Call, parse_body, parse_path, parse_query
 from lambdas.api.problems import ANYWHERE, details, response
+from lambdas.audit.recording import Deed
 from lambdas.telemetry import logger
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -33,8 +35,8 @@ class Route:
     method: str
     path: str
     view: Callable[..., Any]
-    role: Role | None
-    """Who may; None: the view asks nobody, or asks for itself."""
+    may: str | None
+    """The action of the policies' schema that it takes; None: the view asks nobody, or asks for itself."""
     status: int
     tag: str
     keyed: bool
@@ -51,9 +53,10 @@ class Route:
         return self.view.__annotations__["return"]
 
     def run(self, call: Call, path: dict[str, str]) -> Answer:
-        """Check, parse, ask the view."""
-        if self.role is not None:
-            call.caller.must_be(self.role)
+        """Check, parse, ask the view. What is about something narrower than Crosshaul, the view checks again
+        when it knows about what."""
+        if self.may is not None:
+            wiring.gate().enter(call.caller, self.may)
         readers: dict[str, Callable[[Any], Any]] = {
             "call": lambda _: call,
             "body": lambda kind: parse_body(kind, call, self.max_body),
@@ -95,14 +98,14 @@ class Resource:
         method: str,
         path: str,
         *,
-        role: Role | None,
+        may: str | None,
         status: int = 200,
         keyed: bool = False,
         max_body: int = 512 * 1024,
     ) -> Callable[[View], View]:
         def register(view: View) -> View:
             route = Route(
-                method=method, path=path, view=view, role=role, status=status, tag=self.tag, keyed=keyed,
+                method=method, path=path, view=view, may=may, status=status, tag=self.tag, keyed=keyed,
                 max_body=max_body,
             )  # fmt: skip
             self.routes.append(route)
@@ -121,7 +124,10 @@ class Resource:
             try:
                 return _success(route, route.run(call, path))
             except Exception as error:
-                return _failure(error, call.request_id)
+                problem = details(error, call.request_id)
+                if problem.status in _REFUSALS:
+                    _record(call, path, problem)
+                return _failure(error, problem)
 
         return serve
 
@@ -134,8 +140,23 @@ def _success(route: Route, answer: Answer) -> Response:
     return Response(body=body, status_code=route.status, headers=headers)
 
 
-def _failure(error: Exception, request_id: str) -> Response:
-    problem = details(error, request_id)
+_REFUSALS = {401, 403, 422}
+"""Who may not, and what cannot be: paths outside a root, names that are tricks. Each is recorded."""
+
+
+def _record(call: Call, path: dict[str, str], problem: ProblemDetails) -> None:
+    """What was tried, and by whom."""
+    deed = Deed(
+        action=call.what,
+        about=f"{call.what.partition(' ')[0]} {call.path}",
+        policies=problem.policies,
+        agents=(path["agent_id"],) if "agent_id" in path else (),
+        transfer_id=path.get("transfer_id"),
+    )
+    wiring.recording().refused(call.somebody, deed, problem.detail)
+
+
+def _failure(error: Exception, problem: ProblemDetails) -> Response:
     if problem.status >= 500:
         logger.exception("request failed", exc_info=error)
     else:

@@ -5,14 +5,14 @@ from typing import Any
 from events.base import WIRE
 from events.views import Health, LiveView, SignIn
 from lambdas import wiring
-from lambdas.api.auth import Role
 from lambdas.api.queries import LiveQuery
 from lambdas.api.routing import Resource
+from lambdas.domain.deciding import READ
 
 system = Resource("system")
 
 
-@system.get("/health", role=None)
+@system.get("/health", may=None)
 def health() -> Health:
     """Is it there, and where do people sign in?"""
     here = wiring.settings()
@@ -22,7 +22,7 @@ def health() -> Health:
     return Health(status="ok", stage=here.stage, version=here.version, wire=WIRE, sign_in=sign_in)
 
 
-@system.get("/openapi.json", role=Role.VIEWER)
+@system.get("/openapi.json", may=READ)
 def describe() -> dict[str, Any]:
     """This description: OpenAPI 3.1."""
     from lambdas.api.openapi import document
@@ -30,7 +30,7 @@ def describe() -> dict[str, Any]:
     return document()
 
 
-@system.get("/live", role=Role.VIEWER)
+@system.get("/live", may=READ)
 def live(query: LiveQuery) -> LiveView:
     """Where to listen for live progress: an MQTT 5 WebSocket address, good for some minutes."""
     return wiring.live().address(query.transfer_id)

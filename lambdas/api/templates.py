@@ -3,42 +3,50 @@
 from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
 from lambdas import wiring
-from lambdas.api.auth import Role
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery, TemplateQuery
 from lambdas.api.routing import Resource
+from lambdas.audit.recording import Deed, Record
+from lambdas.domain.deciding import MANAGE_TEMPLATE, READ, template_thing
 
 templates = Resource("templates")
 
 
-@templates.get("/templates", role=Role.VIEWER)
+@templates.get("/templates", may=READ)
 def list_templates(query: PageQuery) -> TemplatesView:
     """The templates, by name."""
     return wiring.templates().page(query.limit, query.after)
 
 
-@templates.post("/templates", role=Role.OPERATOR, status=201, keyed=True)
+@templates.post("/templates", may=MANAGE_TEMPLATE, status=201, keyed=True)
 def create_template(call: Call, body: TemplateRequest) -> TemplateView:
     """Give a standing order under a new name."""
-    call.once("create template", body, lambda: wiring.templates().create(body, call.by))
+    record = _allowed(call, "created", body.name)
+    call.once("create template", body, lambda: wiring.templates().create(body, call.by, record))
     return wiring.templates().view(body.name)
 
 
-@templates.get("/templates/{template_id}", role=Role.VIEWER)
+@templates.get("/templates/{template_id}", may=READ)
 def show_template(template_id: TemplateId) -> TemplateView:
     """One template."""
     return wiring.templates().view(template_id)
 
 
-@templates.put("/templates/{template_id}", role=Role.OPERATOR)
+@templates.put("/templates/{template_id}", may=MANAGE_TEMPLATE)
 def replace_template(
     call: Call, template_id: TemplateId, query: TemplateQuery, body: TemplateRequest
 ) -> TemplateView:
     """Replace a template, or create it. Transfers that it has started go on as they are."""
-    return wiring.templates().replace(template_id, body, call.by, query.version)
+    record = _allowed(call, "replaced", template_id)
+    return wiring.templates().replace(template_id, body, call.by, query.version, record)
 
 
-@templates.delete("/templates/{template_id}", role=Role.OPERATOR, status=204)
-def remove_template(template_id: TemplateId) -> None:
+@templates.delete("/templates/{template_id}", may=MANAGE_TEMPLATE, status=204)
+def remove_template(call: Call, template_id: TemplateId) -> None:
     """Remove a template. Transfers that it has started go on."""
-    wiring.templates().remove(template_id)
+    wiring.templates().remove(template_id, _allowed(call, "removed", template_id))
+
+
+def _allowed(call: Call, what: str, template_id: TemplateId) -> Record:
+    deed = Deed(action=f"template.{what}", about=f"template {template_id}")
+    return wiring.gate().allow(call.caller, MANAGE_TEMPLATE, template_thing(template_id), deed)

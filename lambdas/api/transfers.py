@@ -7,31 +7,36 @@ from events.base import TransferId
 from events.requests import DistributedRequest, TransferRequest
 from events.views import OverviewView, TransfersView, TransferView
 from lambdas import wiring
-from lambdas.api.auth import Role
 from lambdas.api.calls import Call
 from lambdas.api.queries import OverviewQuery, TransferQuery
 from lambdas.api.routing import Resource
+from lambdas.domain.deciding import READ, STOP, TRANSFER
+from lambdas.transfers.ports import Permit
 
 transfers = Resource("transfers")
+
+Steer = Callable[[str, str, Permit], TransferView]
 
 _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """Nothing is older than this, so no window needs to begin before it."""
 
 
-@transfers.post("/transfers", role=Role.OPERATOR, status=202, keyed=True)
+@transfers.post("/transfers", may=TRANSFER, status=202, keyed=True)
 def request(call: Call, body: TransferRequest) -> TransferView:
     """Move files from one place to one or more others."""
-    return wiring.transfers().request(call.by, body, call.idempotency_key)
+    permit = wiring.gate().permit(call.caller, TRANSFER, "transfer.requested")
+    return wiring.transfers().request(call.by, body, call.idempotency_key, permit)
 
 
-@transfers.post("/transfers/distributed", role=Role.OPERATOR, status=202, keyed=True)
+@transfers.post("/transfers/distributed", may=TRANSFER, status=202, keyed=True)
 def request_distributed(call: Call, body: DistributedRequest) -> TransferView:
     """Move files from one agent to one other."""
     wish = TransferRequest(source=body.source, destinations=(body.destination,), options=body.options)
-    return wiring.transfers().request(call.by, wish, call.idempotency_key)
+    permit = wiring.gate().permit(call.caller, TRANSFER, "transfer.requested")
+    return wiring.transfers().request(call.by, wish, call.idempotency_key, permit)
 
 
-@transfers.get("/transfers", role=Role.VIEWER)
+@transfers.get("/transfers", may=READ)
 def list_transfers(query: TransferQuery) -> TransfersView:
     """Newest first; without `since`, of the last 90 days."""
     from lambdas.transfers.desk import Query
@@ -58,43 +63,58 @@ def _window(query: TransferQuery) -> tuple[datetime | None, datetime]:
     return query.since and max(query.since, _FIRST_DAY), until
 
 
-@transfers.get("/overview", role=Role.VIEWER)
+@transfers.get("/overview", may=READ)
 def overview(query: OverviewQuery) -> OverviewView:
     """How much was moved today and in the last 30 days, and how much of it went well."""
     return wiring.transfers().overview(query.midnight)
 
 
-@transfers.get("/transfers/{transfer_id}", role=Role.VIEWER)
+@transfers.get("/transfers/{transfer_id}", may=READ)
 def show_transfer(transfer_id: TransferId) -> TransferView:
     """One transfer with its hops, their progress, and its timeline."""
     return wiring.transfers().get(transfer_id)
 
 
-@transfers.post("/transfers/{transfer_id}/cancel", role=Role.OPERATOR, status=202, keyed=True)
+@transfers.post("/transfers/{transfer_id}/cancel", may=STOP, status=202, keyed=True)
 def cancel(call: Call, transfer_id: TransferId) -> TransferView:
     """Stop for good; what has arrived whole stays."""
-    return _steered(call, transfer_id, wiring.transfers().cancel)
+    return _steered(call, transfer_id, STOP, wiring.transfers().cancel)
 
 
-@transfers.post("/transfers/{transfer_id}/pause", role=Role.OPERATOR, status=202, keyed=True)
+@transfers.post("/transfers/{transfer_id}/pause", may=STOP, status=202, keyed=True)
 def pause(call: Call, transfer_id: TransferId) -> TransferView:
     """Stop until it is resumed; what has arrived does not travel again."""
-    return _steered(call, transfer_id, wiring.transfers().pause)
+    return _steered(call, transfer_id, STOP, wiring.transfers().pause)
 
 
-@transfers.post("/transfers/{transfer_id}/resume", role=Role.OPERATOR, status=202, keyed=True)
+@transfers.post("/transfers/{transfer_id}/resume", may=TRANSFER, status=202, keyed=True)
 def resume(call: Call, transfer_id: TransferId) -> TransferView:
     """Go on after a pause."""
-    return _steered(call, transfer_id, wiring.transfers().resume)
+    return _steered(call, transfer_id, TRANSFER, wiring.transfers().resume)
 
 
-@transfers.post("/transfers/{transfer_id}/retry", role=Role.OPERATOR, status=202, keyed=True)
+@transfers.post("/transfers/{transfer_id}/retry", may=TRANSFER, status=202, keyed=True)
 def retry(call: Call, transfer_id: TransferId) -> TransferView:
     """Give what failed or was cancelled another chance."""
-    return _steered(call, transfer_id, wiring.transfers().retry)
+    return _steered(call, transfer_id, TRANSFER, wiring.transfers().retry)
 
 
-def _steered(call: Call, transfer_id: TransferId, steer: Callable[[str, str], TransferView]) -> TransferView:
+@transfers.post("/transfers/{transfer_id}/approval", may=TRANSFER, status=202, keyed=True)
+def approve(call: Call, transfer_id: TransferId) -> TransferView:
+    """Agree, as a second person, to what a policy wants two for. Whoever asked for it cannot."""
     view: list[TransferView] = []
-    call.once(f"{steer.__name__} {transfer_id}", None, lambda: view.append(steer(transfer_id, call.by)))
+    permit = wiring.gate().for_approval(call.caller)
+    call.once(
+        f"approve {transfer_id}",
+        None,
+        lambda: view.append(wiring.transfers().approve(transfer_id, call.by, permit)),
+    )
+    return view[0] if view else wiring.transfers().get(transfer_id)
+
+
+def _steered(call: Call, transfer_id: TransferId, action: str, steer: Steer) -> TransferView:
+    view: list[TransferView] = []
+    permit = wiring.gate().permit(call.caller, action, f"transfer.{steer.__name__}")
+    what = f"{steer.__name__} {transfer_id}"
+    call.once(what, None, lambda: view.append(steer(transfer_id, call.by, permit)))
     return view[0] if view else wiring.transfers().get(transfer_id)

@@ -8,8 +8,8 @@ from lambdas.domain.template import Template
 
 TRANSACTION = 100
 """Writes in one transaction, as DynamoDB has it."""
-_BESIDES = 2
-"""Header and timeline."""
+_BESIDES = 3
+"""Header, timeline and audit."""
 PARTIAL = (".crosshaul-", ".rclone")
 """How the last part of a key begins or ends while it is only half there."""
 
@@ -48,6 +48,11 @@ class Gathering:
         """Each key once, relative to the template's source."""
         keys = (self.template.relative(arrival.key) for arrival in self.arrivals)
         return tuple(dict.fromkeys(keys))
+
+    @property
+    def size(self) -> int:
+        """Bytes, of all of them."""
+        return sum(arrival.size for arrival in self.arrivals)
 
     @property
     def marks(self) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ CrosshaulError
 ├── NotFoundError           nothing of that name
 │   ├── AgentUnknownError
 │   ├── TransferUnknownError
-│   └── TemplateUnknownError
+│   ├── TemplateUnknownError
+│   └── PolicyUnknownError
 ├── RefusedError            cannot be done as asked, now or ever
 │   ├── RouteError              no mover carries bytes between these ends
 │   ├── OptionsError            options that do not go together, or not with these ends
@@ -16,6 +17,8 @@ CrosshaulError
 │   ├── CursorError             `next` is not what was given out
 │   ├── CertificateError        a CSR or a certificate that will not do
 │   ├── LoopError               a template that would start itself
+│   ├── PolicyError             a policy's text that will not do (domain/policy_text)
+│   ├── LockoutError            a change after which its author could not take it back
 │   └── AgentDeclinedError      the agent itself says no
 ├── ConflictError           cannot be done as things stand
 │   ├── AgentOfflineError
@@ -79,6 +82,13 @@ class TemplateUnknownError(NotFoundError):
         super().__init__(f"There is no template {template_id}.", "See the names with `crosshaul templates`.")
 
 
+class PolicyUnknownError(NotFoundError):
+    code = "policy-unknown"
+
+    def __init__(self, policy_id: str) -> None:
+        super().__init__(f"There is no policy {policy_id}.", "See the names with `crosshaul policies list`.")
+
+
 class RefusedError(CrosshaulError):
     code = "refused"
 
@@ -124,6 +134,10 @@ class CertificateError(RefusedError):
 
 class LoopError(RefusedError):
     code = "template-loop"
+
+
+class LockoutError(RefusedError):
+    code = "policy-lockout"
 
 
 class AgentDeclinedError(RefusedError):
@@ -218,7 +232,13 @@ class AgentKeyError(NotSignedInError):
 
 
 class ForbiddenError(CrosshaulError):
+    """Names the policies that forbid it; none where nothing permits it."""
+
     code = "forbidden"
+
+    def __init__(self, message: str, advice: str = "", policies: tuple[str, ...] = ()) -> None:
+        super().__init__(message, advice)
+        self.policies = policies
 
 
 class AgentSilentError(CrosshaulError):

@@ -74,8 +74,18 @@ def rested(hop: Hop, now: datetime) -> Hop:
     return replace(hop, due_at=now + nap)
 
 
+def withheld(hop: Hop, now: datetime) -> Hop:
+    """A hop that could go on, until a second person has agreed."""
+    return moved(hop, S.AWAITING_APPROVAL, now) if hop.state == S.QUEUED else hop
+
+
+def approved(hop: Hop, now: datetime) -> Hop:
+    return moved(hop, S.QUEUED, now) if hop.state == S.AWAITING_APPROVAL else hop
+
+
 def paused(hop: Hop, now: datetime) -> Hop:
-    if hop.ended or hop.held:
+    """What waits for approval is not paused: it would be resumed without one."""
+    if hop.ended or hop.held or hop.state == S.AWAITING_APPROVAL:
         return hop
     return moved(replace(hop, held=True), S.PAUSED, now)
 

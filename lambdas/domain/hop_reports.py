@@ -24,6 +24,9 @@ from lambdas.domain.hop import AT_WORK, Hop, moved, tried_again
 
 S = HopState
 
+_NOT_OUT = {S.AWAITING_APPROVAL, S.WAITING, S.QUEUED}
+"""This attempt was offered to nobody yet."""
+
 
 def heard(hop: Hop, report: AboutHop, by: AgentId, now: datetime) -> Hop:
     """The hop after a report; the same hop when the report is late, repeated, reordered or not its own."""
@@ -31,7 +34,7 @@ def heard(hop: Hop, report: AboutHop, by: AgentId, now: datetime) -> Hop:
         return hop
     if isinstance(report, Succeeded) and _is_old_success(hop, report):
         return _succeeded(hop, report, now)
-    if report.attempt != hop.attempt or report.seq <= hop.seq or hop.state in {S.WAITING, S.QUEUED}:
+    if report.attempt != hop.attempt or report.seq <= hop.seq or hop.state in _NOT_OUT:
         return hop
     return _taken(_noted(hop, report), report, now)
 
@@ -147,7 +150,8 @@ def correction(hop: Hop | None, held: HeldHop) -> Literal["cancel", "pause"] | N
     """
     if hop is None or hop.ended:
         return "cancel"
-    return "pause" if hop.held and held.state == "running" else None
+    stopped = hop.held or hop.state == S.AWAITING_APPROVAL
+    return "pause" if stopped and held.state == "running" else None
 
 
 def _forgotten(hop: Hop) -> Problem:

@@ -33,6 +33,8 @@ class Wish:
     options: Options = field(default_factory=Options)
     selection: tuple[str, ...] | None = None
     template_id: str | None = None
+    owner: str | None = None
+    """Of the template: for whom it is done."""
 
     @property
     def fingerprint(self) -> str:
@@ -80,6 +82,7 @@ def plan(transfer_id: str, wish: Wish, by: str, now: datetime) -> Transfer:
         options=wish.options,
         selection=wish.selection,
         template_id=wish.template_id,
+        owner=wish.owner,
         created_by=by,
         created_at=now,
         fingerprint=wish.fingerprint,

@@ -22,6 +22,9 @@ class Template:
     options: Options
     enabled: bool
     owner: str
+    """It acts as this person."""
+    changed_by: str
+    """Whoever wrote it last: it does nothing that this person may not, either."""
     created_at: datetime
     updated_at: datetime
     version: int = 1
@@ -56,6 +59,7 @@ class Template:
             options=self.options,
             selection=selection,
             template_id=self.template_id,
+            owner=self.owner,
         )
 
 
@@ -70,6 +74,7 @@ def written(request: TemplateRequest, by: str, now: datetime, old: Template | No
         options=request.options,
         enabled=request.enabled,
         owner=old.owner if old else by,
+        changed_by=by,
         created_at=old.created_at if old else now,
         updated_at=now,
         version=old.version + 1 if old else 1,

@@ -9,6 +9,7 @@ from lambdas.domain.hop import Hop
 CROSSHAUL = "crosshaul"
 
 _WORDS = {
+    HopState.AWAITING_APPROVAL: "waits for approval",
     HopState.WAITING: "waits for the hop before it",
     HopState.QUEUED: "queued",
     HopState.OFFERED: "offered to {carrier}",

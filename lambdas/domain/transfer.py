@@ -10,6 +10,7 @@ from events.options import Options
 from events.progress import Progress
 from events.requests import Shape
 from events.states import HopState, TransferState
+from events.views import Approval
 from lambdas.domain.hop import ENDED, Hop
 
 _KIN = {
@@ -31,6 +32,8 @@ class Transfer:
     selection: tuple[str, ...] | None = None
     """Only these paths, relative to the source; None for everything."""
     template_id: str | None = None
+    owner: str | None = None
+    """The template's: it acts as this person. None: whoever created the transfer."""
     created_by: str
     created_at: datetime
     ended_at: datetime | None = None
@@ -38,6 +41,8 @@ class Transfer:
     """Of the wish itself: the same Idempotency-Key must not come with another."""
     revision: int = 1
     """Of the header: two who change different hops at once must not both count the old ones."""
+    approval: Approval | None = None
+    """What a policy wants of a second person, and what that person said."""
     hops: tuple[Hop, ...]
 
     @property
@@ -65,9 +70,23 @@ class Transfer:
     def agents(self) -> tuple[AgentId, ...]:
         return tuple(dict.fromkeys(agent for hop in self.hops for agent in hop.agents))
 
+    @property
+    def acting(self) -> str:
+        """The person for whom it is done: a template's transfer is its owner's."""
+        return self.owner or self.created_by
+
     def ready(self, hop: Hop) -> bool:
         """Has what this hop waits for succeeded?"""
         return hop.after is None or self.hops[hop.after].state == HopState.SUCCEEDED
+
+    @property
+    def approved_by(self) -> str | None:
+        return self.approval.by if self.approval else None
+
+    def lacks(self, policies: Iterable[str]) -> tuple[str, ...]:
+        """Those of the policies that want an approval which was not given yet."""
+        given = self.approval.policies if self.approval and self.approval.by else ()
+        return tuple(name for name in policies if name not in given)
 
     def with_hops(self, changed: Iterable[Hop], now: datetime) -> "Transfer":
         """The transfer with these hops in place of theirs of before."""
@@ -96,6 +115,8 @@ def derived_state(states: Iterable[HopState], *, some_arrived: bool = False) -> 
     going_on = seen - ENDED
     if not going_on:
         return _end(seen, some_arrived=some_arrived)
+    if HopState.AWAITING_APPROVAL in going_on:
+        return TransferState.AWAITING_APPROVAL
     if HopState.PAUSED in going_on and going_on <= {HopState.PAUSED, HopState.WAITING}:
         return TransferState.PAUSED
     begun = HopState.RUNNING in going_on or bool(seen & ENDED)

@@ -3,8 +3,10 @@
 from pynamodb.models import Model
 
 from lambdas.store.agent_rows import AgentRow
+from lambdas.store.audit import AuditRow
 from lambdas.store.dedupe import DedupeRow
 from lambdas.store.once import OnceRow
+from lambdas.store.policies import PolicyRow
 from lambdas.store.templates import TemplateRow
 from lambdas.store.transfer_rows import TransferRow
 
@@ -12,6 +14,8 @@ TABLES: dict[str, type[Model]] = {
     "transfers_table": TransferRow,
     "agents_table": AgentRow,
     "templates_table": TemplateRow,
+    "policies_table": PolicyRow,
+    "audit_table": AuditRow,
     "dedupe_table": DedupeRow,
     "idempotency_table": OnceRow,
 }

@@ -8,7 +8,7 @@ from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentUnknownError, StaleError
 from lambdas.store import agent_rows as rows
 from lambdas.store.agent_rows import FLEET, AgentRow, agent_of
-from lambdas.store.base import Writes, bind, refusal_is, transaction
+from lambdas.store.base import Writes, bind, no_more, refusal_is, transaction
 
 
 class AgentStore:
@@ -45,7 +45,7 @@ class AgentStore:
             writes.save(rows.agent_row(agent, key_hash), condition=AgentRow.agent_id.does_not_exist())
             also(writes)
 
-    def replace(self, old: Agent, new: Agent) -> None:
+    def replace(self, old: Agent, new: Agent, also: Writes | None = None) -> None:
         """Write what differs; raises StaleError if the agent's presence is no longer the old one's, or if
         the agent is gone."""
         actions = rows.actions(old, new)
@@ -53,16 +53,24 @@ class AgentStore:
             return
         told = AgentRow.presence_at == old.presence_at if old.presence_at else ~AgentRow.presence_at.exists()
         guard = (AgentRow.presence == old.presence) & (AgentRow.session == old.session) & told
+        row, condition = AgentRow(old.agent_id), AgentRow.agent_id.exists() & guard
         with refusal_is(StaleError(f"Agent {old.agent_id}")):
-            AgentRow(old.agent_id).update(actions, condition=AgentRow.agent_id.exists() & guard)
+            if also is None:
+                row.update(actions, condition=condition)
+                return
+            with transaction(self._region) as writes:
+                writes.update(row, actions, condition=condition)
+                also(writes)
 
     def silent(self, since: datetime, limit: int) -> list[AgentId]:
         """Agents that should have been heard of and were not, since then."""
         found = AgentRow.silent.query(rows.AWAITED, AgentRow.heard_at <= since, limit=limit)
         return [row.agent_id for row in found]
 
-    def remove(self, agent_id: AgentId) -> None:
-        AgentRow(agent_id).delete()
+    def remove(self, agent_id: AgentId, also: Writes = no_more) -> None:
+        with transaction(self._region) as writes:
+            writes.delete(AgentRow(agent_id))
+            also(writes)
 
     def _row(self, agent_id: AgentId) -> AgentRow:
         try:

@@ -18,6 +18,19 @@ T = TypeVar("T")
 Writes = Callable[[TransactWrite], None]
 """Writes that belong into someone else's transaction, from one store to another; opaque to all others."""
 
+
+def no_more(_: object) -> None:
+    """Nothing else belongs into the transaction."""
+
+
+def both(first: Writes, second: Writes) -> Writes:
+    def write(writes: TransactWrite) -> None:
+        first(writes)
+        second(writes)
+
+    return write
+
+
 TRANSACTION_LIMIT = 100
 """Writes in one transaction, as DynamoDB has it."""
 

@@ -9,7 +9,7 @@ from pynamodb.transactions import TransactWrite
 from events.base import AgentId
 from lambdas.domain.errors import StaleError
 from lambdas.store.agent_rows import ROWS, EnrollmentRow
-from lambdas.store.base import Writes, bind, refusal_is
+from lambdas.store.base import Writes, bind, no_more, refusal_is, transaction
 
 CLAIM = timedelta(seconds=40)
 """How long a registration may take: beyond it, the one that claimed the token is taken for dead."""
@@ -27,16 +27,20 @@ class EnrollmentStore:
     """Knows who may join."""
 
     def __init__(self, table: str, region: str) -> None:
+        self._region = region
         bind(ROWS, table, region)
 
-    def put(self, enrollment: Enrollment) -> None:
+    def put(self, enrollment: Enrollment, also: Writes = no_more) -> None:
         """Replaces an earlier one for the same name."""
-        EnrollmentRow(
+        row = EnrollmentRow(
             _key(enrollment.agent_id),
             token_hash=enrollment.token_hash,
             tags=enrollment.tags,
             expires_at=enrollment.expires_at,
-        ).save()
+        )
+        with transaction(self._region) as writes:
+            writes.save(row)
+            also(writes)
 
     def get(self, agent_id: AgentId) -> Enrollment | None:
         try:

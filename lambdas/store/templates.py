@@ -9,7 +9,7 @@ from events.options import Options
 from events.requests import ObjectTrigger, TemplateId
 from lambdas.domain.errors import StaleError, TemplateExistsError, TemplateUnknownError
 from lambdas.domain.template import Template
-from lambdas.store.base import JsonOf, bind, refusal_is
+from lambdas.store.base import JsonOf, Writes, bind, no_more, refusal_is, transaction
 
 EVERY = "template"
 
@@ -48,6 +48,7 @@ class TemplateRow(Model):
     options: JsonOf[Options] = JsonOf(Options)
     enabled = BooleanAttribute()
     owner = UnicodeAttribute()
+    changed_by = UnicodeAttribute(null=True)
     created_at = UTCDateTimeAttribute()
     updated_at = UTCDateTimeAttribute()
     version = NumberAttribute()
@@ -61,6 +62,7 @@ _FIELDS = tuple(name for name in TemplateRow.get_attributes() if name not in {"k
 
 class TemplateStore:
     def __init__(self, table: str, region: str) -> None:
+        self._region = region
         bind((TemplateRow,), table, region)
 
     def get(self, template_id: TemplateId) -> Template:
@@ -83,20 +85,24 @@ class TemplateStore:
         """Those that objects in this bucket may start, as of a moment ago."""
         return [_template(row) for row in TemplateRow.by_bucket.query(bucket)]
 
-    def create(self, template: Template) -> None:
+    def create(self, template: Template, also: Writes = no_more) -> None:
         """Raises TemplateExistsError."""
-        with refusal_is(TemplateExistsError(template.template_id)):
-            _row(template).save(condition=TemplateRow.template_id.does_not_exist())
+        with refusal_is(TemplateExistsError(template.template_id)), transaction(self._region) as writes:
+            writes.save(_row(template), condition=TemplateRow.template_id.does_not_exist())
+            also(writes)
 
-    def replace(self, old: Template, new: Template) -> None:
+    def replace(self, old: Template, new: Template, also: Writes = no_more) -> None:
         """Raises StaleError if the old one no longer stands there."""
-        with refusal_is(StaleError(f"Template {old.template_id}")):
-            _row(new).save(condition=TemplateRow.version == old.version)
+        with refusal_is(StaleError(f"Template {old.template_id}")), transaction(self._region) as writes:
+            writes.save(_row(new), condition=TemplateRow.version == old.version)
+            also(writes)
 
-    def remove(self, template_id: TemplateId) -> None:
-        """Raises TemplateUnknownError."""
-        with refusal_is(TemplateUnknownError(template_id)):
-            TemplateRow(template_id).delete(condition=TemplateRow.template_id.exists())
+    def remove(self, old: Template, also: Writes = no_more) -> None:
+        """Raises StaleError if it no longer stands there."""
+        with refusal_is(StaleError(f"Template {old.template_id}")), transaction(self._region) as writes:
+            row = TemplateRow(old.template_id)
+            writes.delete(row, condition=TemplateRow.version == old.version)
+            also(writes)
 
 
 def _row(template: Template) -> TemplateRow:
@@ -104,4 +110,5 @@ def _row(template: Template) -> TemplateRow:
 
 
 def _template(row: TemplateRow) -> Template:
-    return Template(**{name: getattr(row, name) for name in _FIELDS})
+    values = {name: getattr(row, name) for name in _FIELDS}
+    return Template(**values | {"changed_by": row.changed_by or row.owner})

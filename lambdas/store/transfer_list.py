@@ -64,6 +64,16 @@ def list_transfers(wanted: Wanted, cursor: str | None) -> tuple[tuple[TransferSu
     return tuple(found), _written(following)
 
 
+def created_ids(since: datetime, until: datetime, limit: int) -> list[str]:
+    """Ids of the transfers created in [since, until), the newest first."""
+    wanted = Wanted(since=since, until=until, limit=limit)
+    found, following = _by_month(wanted, _Cursor(None, None))
+    while following and len(found) < limit:
+        more, following = _by_month(wanted, following)
+        found += more
+    return found[:limit]
+
+
 def _page(wanted: Wanted, cursor: _Cursor) -> tuple[list[str], _Cursor | None]:
     if wanted.agent_id:
         return _by_key(TransferRow.by_agent, wanted.agent_id, wanted, cursor)

@@ -16,8 +16,8 @@ from lambdas.store.transfer_rows import DUE, HEADER, HOPS, TIMELINE, HeaderRow, 
 _ROW_ONLY = {"part", "agent_id", "due", "open_carrier", "open_source"}
 HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_ONLY)
 _HEADER_FIELDS = (
-    "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "created_by",
-    "ended_at", "fingerprint", "revision",
+    "created_at", "source", "destinations", "shape", "options", "selection", "template_id", "owner",
+    "created_by", "ended_at", "fingerprint", "revision", "approval",
 )  # fmt: skip
 
 
@@ -79,6 +79,7 @@ def header_actions(new: Transfer) -> list[Action]:
         HeaderRow.progress.set(new.progress),
         HeaderRow.problem.set(new.problem) if new.problem else HeaderRow.problem.remove(),
         HeaderRow.ended_at.set(new.ended_at) if new.ended_at else HeaderRow.ended_at.remove(),
+        HeaderRow.approval.set(new.approval) if new.approval else HeaderRow.approval.remove(),
         HeaderRow.revision.set(new.revision),
     ]
 

@@ -19,7 +19,7 @@ from events.locations import Location
 from events.options import Options
 from events.progress import Progress, Way
 from events.reports import Preview
-from events.views import Moment
+from events.views import Approval, Moment
 from lambdas.store.base import JsonOf
 
 HEADER = "transfer"
@@ -133,6 +133,7 @@ class HeaderRow(Model):
     options: JsonOf[Options] = JsonOf(Options)
     selection: JsonOf[tuple[str, ...]] = JsonOf(tuple[str, ...], null=True)
     template_id = UnicodeAttribute(null=True)
+    owner = UnicodeAttribute(null=True)
     created_by = UnicodeAttribute()
     ended_at = UTCDateTimeAttribute(null=True)
     fingerprint = UnicodeAttribute()
@@ -140,6 +141,7 @@ class HeaderRow(Model):
     hop_count = NumberAttribute()
     progress: JsonOf[Progress] = JsonOf(Progress)
     problem: JsonOf[Problem] = JsonOf(Problem, null=True)
+    approval: JsonOf[Approval] = JsonOf(Approval, null=True)
 
 
 class HopRow(Model):

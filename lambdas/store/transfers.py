@@ -17,7 +17,8 @@ from lambdas.domain.hop import Hop
 from lambdas.domain.transfer import Transfer, kin
 from lambdas.store import transfer_mapping as mapping
 from lambdas.store import transfer_rows as rows
-from lambdas.store.base import Writes, bind, refusal_is, transaction
+from lambdas.store.base import Writes, bind, no_more, refusal_is, transaction
+from lambdas.store.transfer_list import created_ids
 from lambdas.store.transfer_mapping import hop_part
 from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, MomentRow, TransferRow
 
@@ -35,10 +36,6 @@ OPEN_AT_ONCE = 100
 
 HopKey = tuple[str, int]
 """A transfer's id and a hop's number."""
-
-
-def _no_more(_: object) -> None:
-    """Nothing else belongs into the transaction."""
 
 
 class TransferStore:
@@ -61,6 +58,11 @@ class TransferStore:
         found = HopRow.query(transfer_id, HopRow.part.startswith(rows.HOPS), consistent_read=True)
         return mapping.transfer_of(header, [mapping.hop_of(row) for row in found])
 
+    def created(self, since: datetime, until: datetime, limit: int) -> list[Transfer]:
+        """Transfers created in this time, the newest first."""
+        ids = created_ids(since, until, limit)
+        return [self.get(transfer_id) for transfer_id in ids]
+
     def hop(self, transfer_id: str, number: int) -> Hop | None:
         try:
             return mapping.hop_of(HopRow.get(transfer_id, hop_part(number), consistent_read=True))
@@ -72,7 +74,7 @@ class TransferStore:
         found = MomentRow.query(transfer_id, MomentRow.part.startswith(rows.TIMELINE), consistent_read=True)
         return tuple(row.moment for row in found)
 
-    def create(self, transfer: Transfer, moment: Moment, also: Writes = _no_more) -> None:
+    def create(self, transfer: Transfer, moment: Moment, also: Writes = no_more) -> None:
         """Write a new transfer, and `also` what belongs to it; raises StaleError if either is there already.
 
         Takes two writes and one for each hop of the `TRANSACTION_LIMIT`.
@@ -87,8 +89,9 @@ class TransferStore:
             writes.save(mapping.moment_row(transfer.transfer_id, moment, "requested"))
             also(writes)
 
-    def write(self, old: Transfer, new: Transfer, moment: Moment) -> Transfer:
-        """Replace the old transfer by the new one, and say so; raises StaleError if it is not the old one.
+    def write(self, old: Transfer, new: Transfer, moment: Moment, also: Writes = no_more) -> Transfer:
+        """Replace the old transfer by the new one, say so, and write `also` what belongs to it; raises
+        StaleError if it is not the old one.
 
         Returns the new one with its revision.
         """
@@ -105,6 +108,7 @@ class TransferStore:
                 guard = HeaderRow.revision == old.revision
                 writes.update(header, mapping.header_actions(new), condition=guard)
             writes.save(mapping.moment_row(old.transfer_id, moment, finished))
+            also(writes)
         return new
 
     def note(self, old: Hop, new: Hop) -> None:

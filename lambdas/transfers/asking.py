@@ -1,16 +1,18 @@
 """The four asks of people, as data: what each makes of a hop, and when it is too late for it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from events.states import TransferState
+from events.views import Approval
 from lambdas.domain.errors import StateError
 from lambdas.domain.hop import Hop
-from lambdas.domain.hop_changes import cancelled, paused, resumed, retried
+from lambdas.domain.hop_changes import approved, cancelled, paused, resumed, retried, withheld
 from lambdas.domain.timeline import asked
 from lambdas.domain.transfer import Transfer
 from lambdas.transfers.changing import Change, Decision
+from lambdas.transfers.ports import Permit, Ruling, unasked
 
 
 @dataclass(frozen=True)
@@ -22,20 +24,51 @@ class Ask:
     """Asked when there is nothing to do: is that an error, or was it done already?"""
     advice: str
 
-    def decision(self, by: str) -> Decision:
-        """All hops at once, in one line; raises StateError when it is too late."""
+    def decision(self, by: str, permit: Permit = unasked) -> Decision:
+        """All hops at once, in one line; raises StateError when it is too late, ForbiddenError if it may not
+        be."""
 
         def decide(transfer: Transfer, now: datetime) -> Change | None:
-            steps = tuple(self.step(transfer, hop, now) for hop in transfer.hops)
+            ruling = permit(transfer)
+            lacking = transfer.lacks(ruling.approval)
+            steps = tuple(self._step(transfer, hop, now, bool(lacking)) for hop in transfer.hops)
             changed = tuple(new for old, new in zip(transfer.hops, steps, strict=True) if new is not old)
             if changed:
-                return Change(changed, asked(self.what, by, now))
+                record = ruling.record(transfer, transfer.with_hops(changed, now))
+                wanted = wanting(ruling) if lacking else None
+                return Change(changed, asked(self.what, by, now), record, wanted)
             if self.too_late(transfer):
                 message = f"Transfer {transfer.transfer_id} cannot be {self.what}: it is {transfer.state}."
                 raise StateError(message, self.advice)
             return None
 
         return decide
+
+    def _step(self, transfer: Transfer, hop: Hop, now: datetime, lacking: bool) -> Hop:
+        """What would go on is withheld if an approval is lacking."""
+        new = self.step(transfer, hop, now)
+        return withheld(new, now) if lacking and new is not hop else new
+
+
+def wanting(ruling: Ruling) -> Approval:
+    return Approval(policies=ruling.approval, asked_for=ruling.asked_for)
+
+
+def agreed(by: str, permit: Permit) -> Decision:
+    """A second person's agreement; raises StateError if none is awaited, ForbiddenError if it is not theirs
+    to give."""
+
+    def decide(transfer: Transfer, now: datetime) -> Change | None:
+        if transfer.state != TransferState.AWAITING_APPROVAL or transfer.approval is None:
+            message = f"Transfer {transfer.transfer_id} does not wait for approval: it is {transfer.state}."
+            raise StateError(message, "There is nothing to approve.")
+        ruling = permit(transfer)
+        changed = tuple(new for hop in transfer.hops if (new := approved(hop, now)) is not hop)
+        given = transfer.approval.model_copy(update={"by": by, "at": now})
+        after = replace(transfer.with_hops(changed, now), approval=given)
+        return Change(changed, asked("approved", by, now), ruling.record(transfer, after), given)
+
+    return decide
 
 
 CANCEL = Ask(

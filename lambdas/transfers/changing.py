@@ -3,14 +3,15 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from events.views import Moment
+from events.views import Approval, Moment
 from lambdas.domain.errors import StaleError
 from lambdas.domain.hop import Hop
 from lambdas.domain.timeline import became
 from lambdas.domain.transfer import Transfer
+from lambdas.store.base import Writes, no_more
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers.ports import Clock
 
@@ -26,6 +27,10 @@ class Change:
 
     hops: tuple[Hop, ...]
     moment: Moment
+    also: Writes = no_more
+    """What is written with it."""
+    approval: Approval | None = None
+    """None: as it was."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class Changing:
                 return Outcome(transfer, changed=False)
             try:
                 new = transfer.with_hops(change.hops, now)
-                return Outcome(self._store.write(transfer, new, change.moment), changed=True)
+                new = replace(new, approval=change.approval or transfer.approval)
+                return Outcome(self._store.write(transfer, new, change.moment, change.also), changed=True)
             except StaleError:
                 self._wait(random.uniform(0, _LONGEST_WAIT * (tried + 1) / PATIENCE))  # noqa: S311
         raise StaleError(f"Transfer {transfer_id}")

@@ -12,18 +12,19 @@ from events.states import TransferState
 from events.views import OverviewView, TransfersView, TransferView
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
+from lambdas.domain.hop_changes import withheld
 from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
 from lambdas.domain.roots import check_roots
 from lambdas.domain.timeline import asked, by_template
 from lambdas.domain.transfer import Transfer
-from lambdas.store.base import Writes
+from lambdas.store.base import Writes, both
 from lambdas.store.transfer_list import Wanted, list_transfers
 from lambdas.store.transfer_tally import tallies
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import asking
-from lambdas.transfers.asking import Ask
+from lambdas.transfers.asking import Ask, agreed, wanting
 from lambdas.transfers.changing import Changing
-from lambdas.transfers.ports import AgentBook, Clock
+from lambdas.transfers.ports import AgentBook, Clock, Permit, Ruling, unasked
 from lambdas.transfers.views import transfer_view
 
 WINDOW = timedelta(days=90)
@@ -50,33 +51,39 @@ class Transfers:
         self._agents = agents
         self._clock = clock
 
-    def request(self, by: str, request: TransferRequest, idempotency_key: str | None = None) -> TransferView:
+    def request(
+        self, by: str, request: TransferRequest, idempotency_key: str | None = None, permit: Permit = unasked
+    ) -> TransferView:
         """Write a new transfer; with the key of an earlier request, return the transfer that one made.
 
-        Raises ReusedKeyError, RefusedError, AgentUnknownError or AgentOfflineError, and has then written
-        nothing.
+        Raises ForbiddenError, ReusedKeyError, RefusedError, AgentUnknownError or AgentOfflineError, and has
+        then written nothing.
         """
         wish = _wish(request)
         if idempotency_key is None:
-            return self._begin(new_transfer_id(), wish, by)
+            return self._begin(new_transfer_id(), wish, by, permit)
         transfer_id = same_transfer_id("request", by, idempotency_key)
         try:
             return self._same(transfer_id, wish)
         except TransferUnknownError:
-            return self._begin(transfer_id, wish, by)
+            return self._begin(transfer_id, wish, by, permit)
 
-    def gathered(self, wish: Wish, template_id: str, sameness: str, also: Writes) -> str:
+    def gathered(
+        self, wish: Wish, template_id: str, sameness: str, also: Writes, permit: Permit = unasked
+    ) -> str:
         """Write a template's transfer, and `also` what belongs to it, in one transaction; returns its id.
 
         Nothing is asked of the agents: nobody is there to be told. An agent that is away is waited for, one
         that is unknown fails its hop, where people see it. Raises StaleError if the transfer, or something
-        of `also`, is there already, and RefusedError if it cannot be carried out.
+        of `also`, is there already, RefusedError if it cannot be carried out, ForbiddenError if it may not.
         """
         now = self._clock()
         by = by_template(template_id)
         transfer_id = same_transfer_id("gathered", template_id, sameness)
         transfer = plan(transfer_id, replace(wish, template_id=template_id), by, now)
-        self._store.create(transfer, asked("requested", by, now), also)
+        ruling = permit(transfer)
+        transfer = _withheld(transfer, ruling)
+        self._store.create(transfer, asked("requested", by, now), both(also, ruling.record(None, transfer)))
         return transfer_id
 
     def get(self, transfer_id: str) -> TransferView:
@@ -108,31 +115,36 @@ class Transfers:
         today, month = tallies((min(max(daily, monthly), now), monthly), now + timedelta(minutes=1))
         return OverviewView(today=today, month=month)
 
-    def cancel(self, transfer_id: str, by: str) -> TransferView:
+    def cancel(self, transfer_id: str, by: str, permit: Permit = unasked) -> TransferView:
         """Whatever has not ended is cancelled; raises StateError if all has ended otherwise."""
-        return self._ask(transfer_id, asking.CANCEL, by)
+        return self._ask(transfer_id, asking.CANCEL, by, permit)
 
-    def pause(self, transfer_id: str, by: str) -> TransferView:
+    def pause(self, transfer_id: str, by: str, permit: Permit = unasked) -> TransferView:
         """Whatever has not ended is paused; raises StateError if all has ended."""
-        return self._ask(transfer_id, asking.PAUSE, by)
+        return self._ask(transfer_id, asking.PAUSE, by, permit)
 
-    def resume(self, transfer_id: str, by: str) -> TransferView:
+    def resume(self, transfer_id: str, by: str, permit: Permit = unasked) -> TransferView:
         """What is paused goes on; raises StateError if all has ended."""
-        return self._ask(transfer_id, asking.RESUME, by)
+        return self._ask(transfer_id, asking.RESUME, by, permit)
 
-    def retry(self, transfer_id: str, by: str) -> TransferView:
+    def retry(self, transfer_id: str, by: str, permit: Permit = unasked) -> TransferView:
         """What failed or was cancelled gets another chance; raises StateError if there is none of that."""
-        return self._ask(transfer_id, asking.RETRY, by)
+        return self._ask(transfer_id, asking.RETRY, by, permit)
 
-    def _ask(self, transfer_id: str, ask: Ask, by: str) -> TransferView:
-        return self._view(self._changing.change(transfer_id, ask.decision(by)).transfer)
+    def approve(self, transfer_id: str, by: str, permit: Permit) -> TransferView:
+        """What waits for a second person goes on; raises StateError if nothing does."""
+        return self._view(self._changing.change(transfer_id, agreed(by, permit)).transfer)
 
-    def _begin(self, transfer_id: str, wish: Wish, by: str) -> TransferView:
+    def _ask(self, transfer_id: str, ask: Ask, by: str, permit: Permit) -> TransferView:
+        return self._view(self._changing.change(transfer_id, ask.decision(by, permit)).transfer)
+
+    def _begin(self, transfer_id: str, wish: Wish, by: str, permit: Permit) -> TransferView:
         now = self._clock()
         transfer = plan(transfer_id, wish, by, now)
-        self._check(transfer)
+        ruling = self._check(transfer, permit)
+        transfer = _withheld(transfer, ruling)
         try:
-            self._store.create(transfer, asked("requested", by, now))
+            self._store.create(transfer, asked("requested", by, now), ruling.record(None, transfer))
         except StaleError:
             return self._same(transfer_id, wish)
         return self._view(transfer)
@@ -146,15 +158,26 @@ class Transfers:
             )
         return self._view(known)
 
-    def _check(self, transfer: Transfer) -> None:
+    def _check(self, transfer: Transfer, permit: Permit) -> Ruling:
+        """Whether it may be, before whether it can: who may not learns nothing about roots."""
         agents = {agent_id: self._agents.get(agent_id) for agent_id in transfer.agents}
+        ruling = permit(transfer)
         _check_paths(transfer, agents)
         away = [agent_id for agent_id, agent in agents.items() if agent.presence != "online"]
         if away and transfer.options.if_offline == "refuse":
             raise AgentOfflineError(away[0])
+        return ruling
 
     def _view(self, transfer: Transfer) -> TransferView:
         return transfer_view(transfer, self._store.timeline(transfer.transfer_id))
+
+
+def _withheld(transfer: Transfer, ruling: Ruling) -> Transfer:
+    """Until a second person has agreed, if a policy wants that."""
+    if not ruling.approval:
+        return transfer
+    hops = tuple(withheld(hop, transfer.created_at) for hop in transfer.hops)
+    return replace(transfer, hops=hops, approval=wanting(ruling))
 
 
 def _wish(request: TransferRequest) -> Wish:

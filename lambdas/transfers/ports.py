@@ -1,6 +1,7 @@
 """What the use cases need of the world outside; each has a fake in the tests."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -8,12 +9,39 @@ from events.base import AgentId
 from events.commands import Command
 from events.facts import AgentWentSilent, TransferFinished, TransferRequested
 from lambdas.domain.agent import Agent
+from lambdas.domain.transfer import Transfer
+from lambdas.store.base import Writes, no_more
 
 Clock = Callable[[], datetime]
 
 NUDGE = timedelta(minutes=10)
 """How long a command is good for. A lost one costs time, never a transfer, so it may be short; and long
 enough for an agent that is slow to answer."""
+
+
+def _nothing(_: object, __: object) -> Writes:
+    return no_more
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """Leave that was given, and what comes with it."""
+
+    approval: tuple[str, ...] = ()
+    """The policies that want a second person to agree first."""
+    asked_for: tuple[str, ...] = ()
+    """Who cannot be that person."""
+    record: Callable[[Transfer | None, Transfer], Writes] = _nothing
+    """What is written in the transaction of the change, from before and after it."""
+
+
+Permit = Callable[[Transfer], Ruling]
+"""Asked before a transfer is written: raises ForbiddenError if it may not be."""
+
+
+def unasked(_: Transfer) -> Ruling:
+    """For what no person and no template asks."""
+    return Ruling()
 
 
 class AgentBook(Protocol):

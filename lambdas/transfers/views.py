@@ -20,6 +20,7 @@ def transfer_view(transfer: Transfer, timeline: tuple[Moment, ...]) -> TransferV
         progress=transfer.progress,
         problem=transfer.problem,
         options=transfer.options,
+        approval=transfer.approval,
         hops=tuple(hop_view(hop) for hop in transfer.hops),
         timeline=timeline,
     )

@@ -5,6 +5,7 @@ import type { TransferState } from "./types";
 export type Verb = "pause" | "resume" | "retry" | "cancel";
 
 const OFFERED: Record<TransferState, Verb[]> = {
+  awaiting_approval: ["cancel"],
   queued: ["pause", "cancel"],
   running: ["pause", "cancel"],
   paused: ["resume", "cancel"],
@@ -19,5 +20,5 @@ export function verbsFor(state: TransferState, role: Role): Verb[] {
 }
 
 export function goesOn(state: TransferState): boolean {
-  return state === "queued" || state === "running" || state === "paused";
+  return state === "awaiting_approval" || state === "queued" || state === "running" || state === "paused";
 }

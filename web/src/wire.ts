@@ -108,6 +108,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Newest first; without `since`, of the last 30 days */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/chain/{day}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The chain of one day: the digests of all records, in order */
+        get: operations["show_audit_chain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/audit/seals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The signed seals of the days that are over */
+        get: operations["list_audit_seals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -170,6 +221,79 @@ export interface paths {
         get: operations["overview"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every policy in force, by name. What none of them permits is refused */
+        get: operations["list_policies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/policies/{policy_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One policy and its latest versions: who wrote each, and why */
+        get: operations["show_policy"];
+        /** Write a policy, or a new version of it. It is checked first, and counts within ten seconds */
+        put: operations["put_policy"];
+        post?: never;
+        /** Take a policy out of force. Its versions stay */
+        delete: operations["remove_policy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/policies/{policy_id}/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Which transfers of the last days would be decided differently, were this the policy's text? */
+        post: operations["dry_run_policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/policies/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Would this transfer be allowed, and which policies say so? About others, and about what would be if you
+         * @description were in other groups, only who manages policies may ask.
+         */
+        post: operations["test_policies"];
         delete?: never;
         options?: never;
         head?: never;
@@ -242,6 +366,23 @@ export interface paths {
         get: operations["show_transfer"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transfers/{transfer_id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Agree, as a second person, to what a policy wants two for. Whoever asked for it cannot */
+        post: operations["approve"];
         delete?: never;
         options?: never;
         head?: never;
@@ -434,6 +575,175 @@ export interface components {
             files: number;
         };
         /**
+         * Approval
+         * @description A second person's: wanted by policies, given or not yet.
+         */
+        Approval: {
+            /** Asked For */
+            asked_for: string[];
+            /**
+             * At
+             * @default null
+             */
+            at: string | null;
+            /**
+             * By
+             * @default null
+             */
+            by: string | null;
+            /** Policies */
+            policies: string[];
+        };
+        /**
+         * AuditChainView
+         * @description The links of one day, in order.
+         */
+        AuditChainView: {
+            /** Links */
+            links: components["schemas"]["AuditLink"][];
+            /**
+             * Next
+             * @default null
+             */
+            next: string | null;
+        };
+        /**
+         * AuditEntry
+         * @description A record in the chain.
+         */
+        AuditEntry: {
+            /** Digest */
+            digest: string;
+            /** Record Id */
+            record_id: string;
+        };
+        /**
+         * AuditLink
+         * @description Some records, in the order in which the table took them; `previous` is the link before's digest.
+         */
+        AuditLink: {
+            /** Day */
+            day: string;
+            /** Digest */
+            digest: string;
+            /** Entries */
+            entries: components["schemas"]["AuditEntry"][];
+            /** Number */
+            number: number;
+            /** Previous */
+            previous: string;
+        };
+        /**
+         * AuditRecord
+         * @description One change, or one refusal. Written once, never changed.
+         */
+        AuditRecord: {
+            /** About */
+            about: string;
+            /** Action */
+            action: string;
+            /**
+             * Address
+             * @default null
+             */
+            address: string | null;
+            /**
+             * After
+             * @default null
+             */
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Agents
+             * @default []
+             */
+            agents: string[];
+            /** At */
+            at: string;
+            /**
+             * Before
+             * @default null
+             */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Decision
+             * @enum {string}
+             */
+            decision: "allowed" | "approval" | "refused";
+            /**
+             * Policies
+             * @default []
+             */
+            policies: string[];
+            /** Record Id */
+            record_id: string;
+            /**
+             * Transfer Id
+             * @default null
+             */
+            transfer_id: string | null;
+            /** Who */
+            who: string;
+            /**
+             * Why
+             * @default
+             */
+            why: string;
+        } & {
+            [key: string]: unknown;
+        };
+        /**
+         * AuditSeal
+         * @description A day that is over, signed: how many links it had, its last one's digest, the seal before.
+         */
+        AuditSeal: {
+            /** At */
+            at: string;
+            /** Day */
+            day: string;
+            /** Kid */
+            kid: string;
+            /** Last */
+            last: string;
+            /** Links */
+            links: number;
+            /** Previous */
+            previous: string;
+            /**
+             * Signature
+             * @default
+             */
+            signature: string;
+        };
+        /**
+         * AuditSealsView
+         * @description Every seal, oldest first, and the public keys (JWK) of their signatures.
+         */
+        AuditSealsView: {
+            /** Keys */
+            keys: {
+                [key: string]: unknown;
+            }[];
+            /** Seals */
+            seals: components["schemas"]["AuditSeal"][];
+        };
+        /**
+         * AuditView
+         * @description Records, the newest first.
+         */
+        AuditView: {
+            /**
+             * Next
+             * @default null
+             */
+            next: string | null;
+            /** Records */
+            records: components["schemas"]["AuditRecord"][];
+        };
+        /**
          * BandwidthWindow
          * @description Hours of a day; a window that ends before it begins goes on past midnight, from its days into the
          *     next ones.
@@ -499,6 +809,32 @@ export interface components {
              * @default null
              */
             rclone: string | null;
+        };
+        /**
+         * ChangedVerdict
+         * @description A transfer that would be decided differently.
+         */
+        ChangedVerdict: {
+            /**
+             * After
+             * @enum {string}
+             */
+            after: "allowed" | "approval" | "refused";
+            /** Agents */
+            agents: string[];
+            /**
+             * Before
+             * @enum {string}
+             */
+            before: "allowed" | "approval" | "refused";
+            /** Created At */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /** Policies */
+            policies: string[];
+            /** Transfer Id */
+            transfer_id: string;
         };
         /**
          * CredentialsRequest
@@ -576,6 +912,31 @@ export interface components {
             };
         };
         /**
+         * DryRunRequest
+         * @description What would another text of this policy have meant for the transfers of the last days?
+         */
+        DryRunRequest: {
+            /**
+             * Days
+             * @default 30
+             */
+            days: number;
+            /**
+             * Text
+             * @default null
+             */
+            text: string | null;
+        };
+        /** DryRunView */
+        DryRunView: {
+            /** Changed */
+            changed: components["schemas"]["ChangedVerdict"][];
+            /** Checked */
+            checked: number;
+            /** Complete */
+            complete: boolean;
+        };
+        /**
          * EnrollmentRequest
          * @description Ask for a one-time token that lets one host join under this name.
          */
@@ -646,7 +1007,7 @@ export interface components {
          * HopState
          * @enum {string}
          */
-        HopState: "waiting" | "queued" | "offered" | "running" | "paused" | "verifying" | "succeeded" | "failed" | "cancelled";
+        HopState: "awaiting_approval" | "waiting" | "queued" | "offered" | "running" | "paused" | "verifying" | "succeeded" | "failed" | "cancelled";
         /** HopView */
         HopView: {
             /** After */
@@ -769,6 +1130,23 @@ export interface components {
             what: string;
         };
         /**
+         * MovementVerdict
+         * @description What is decided about one movement of a transfer.
+         */
+        MovementVerdict: {
+            /** Destination */
+            destination: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "allowed" | "approval" | "refused";
+            /** Policies */
+            policies: string[];
+            /** Source */
+            source: string;
+        };
+        /**
          * ObjectTrigger
          * @description Objects that arrive in this bucket under this prefix.
          */
@@ -874,6 +1252,109 @@ export interface components {
             today: components["schemas"]["Tally"];
         };
         /**
+         * PoliciesView
+         * @description Every policy in force, by name.
+         */
+        PoliciesView: {
+            /** Policies */
+            policies: components["schemas"]["PolicyView"][];
+            /** Version */
+            version: number;
+        };
+        /**
+         * PolicyDetails
+         * @description The policy as it is now, and its latest versions, the newest first.
+         */
+        PolicyDetails: {
+            /** At */
+            at: string | null;
+            /** By */
+            by: string;
+            /** Past */
+            past: components["schemas"]["PolicyView"][];
+            /** Policy Id */
+            policy_id: string;
+            /** Text */
+            text: string | null;
+            /** Version */
+            version: number;
+            /** Why */
+            why: string;
+        };
+        /**
+         * PolicyRequest
+         * @description A policy, in Cedar, and why it is to be so.
+         */
+        PolicyRequest: {
+            /** Text */
+            text: string;
+            /** Why */
+            why: string;
+        };
+        /**
+         * PolicyTest
+         * @description Would this person's transfer be allowed?
+         */
+        PolicyTest: {
+            /**
+             * At
+             * @default null
+             */
+            at: string | null;
+            /**
+             * Groups
+             * @default null
+             */
+            groups: string[] | null;
+            /**
+             * Person
+             * @default null
+             */
+            person: string | null;
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
+            /**
+             * Template Id
+             * @default null
+             */
+            template_id: string | null;
+            transfer: components["schemas"]["TransferRequest"];
+        };
+        /** PolicyTestView */
+        PolicyTestView: {
+            /** Groups */
+            groups: string[];
+            /** Movements */
+            movements: components["schemas"]["MovementVerdict"][];
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "allowed" | "approval" | "refused";
+            /** Person */
+            person: string;
+            /** Policies */
+            policies: string[];
+        };
+        /** PolicyView */
+        PolicyView: {
+            /** At */
+            at: string | null;
+            /** By */
+            by: string;
+            /** Policy Id */
+            policy_id: string;
+            /** Text */
+            text: string | null;
+            /** Version */
+            version: number;
+            /** Why */
+            why: string;
+        };
+        /**
          * Preview
          * @description What a hop would do, found out by a dry run.
          */
@@ -970,6 +1451,11 @@ export interface components {
              * @default null
              */
             instance: string | null;
+            /**
+             * Policies
+             * @default []
+             */
+            policies: string[];
             /** Status */
             status: number;
             /** Title */
@@ -1353,7 +1839,7 @@ export interface components {
          * TransferState
          * @enum {string}
          */
-        TransferState: "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled";
+        TransferState: "awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled";
         /**
          * TransferSummary
          * @description A transfer in a list.
@@ -1406,6 +1892,8 @@ export interface components {
         };
         /** TransferView */
         TransferView: {
+            /** @default null */
+            approval: components["schemas"]["Approval"] | null;
             /** Created At */
             created_at: string;
             /** Created By */
@@ -2111,6 +2599,187 @@ export interface operations {
             };
         };
     };
+    list_audit: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                agent?: string | null;
+                limit?: number;
+                person?: string | null;
+                since?: string | null;
+                transfer_id?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    show_audit_chain: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                day: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditChainView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    list_audit_seals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditSealsView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -2285,6 +2954,463 @@ export interface operations {
             };
             /** @description Not allowed */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    list_policies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoliciesView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    show_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    put_policy: {
+        parameters: {
+            query?: {
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyDetails"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    remove_policy: {
+        parameters: {
+            query: {
+                why: string;
+            };
+            header?: never;
+            path: {
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    dry_run_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policy_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DryRunRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRunView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    test_policies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyTest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyTestView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2673,7 +3799,7 @@ export interface operations {
                 agent?: string | null;
                 limit?: number;
                 since?: string | null;
-                status?: ("queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
+                status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
                 until?: string | null;
             };
             header?: never;
@@ -2877,6 +4003,85 @@ export interface operations {
             };
             /** @description Not found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    approve: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body does it once; with another body it is refused. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransferView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

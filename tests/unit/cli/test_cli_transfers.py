@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from events.states import TransferState
+from events.views import Approval
 from tests.fakes_api import TRANSFER, FakeApi, transfer_view
 from tests.unit.cli.conftest import Run
 
@@ -178,3 +179,13 @@ def test_templates_are_listed_shown_and_removed(signed_in: FakeApi, run: Run) ->
     assert run("templates", "remove", "stills", "--yes").code == 0
     assert set(signed_in.templates) == {"new-videos"}
     assert run("templates", "show", "stills").code == 4
+
+
+def test_what_waits_for_a_second_person_says_so_and_is_approved(signed_in: FakeApi, run: Run) -> None:
+    wanted = Approval(policies=("four-eyes",), asked_for=("ana@example.org",))
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.AWAITING_APPROVAL, 0, approval=wanted)]
+    said = run("show", TRANSFER)
+    assert "waits for a second person, not ana@example.org" in said.out
+    assert "four-eyes" in said.out
+    assert run("approve", TRANSFER).code == 0
+    assert signed_in.asked[-1][:2] == ("POST", f"/transfers/{TRANSFER}/approval")

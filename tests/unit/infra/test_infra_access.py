@@ -70,6 +70,24 @@ def test_every_pattern_in_a_resource_has_a_reason(real: Synthesised) -> None:
     assert [one for one in patterns if not any(one.endswith(end) for end in ALLOWED_PATTERNS)] == []
 
 
+def test_writers_of_the_audit_may_only_put(real: Synthesised, local: Synthesised) -> None:
+    """What is written there, no function can change or delete."""
+    for stage in (real, local):
+        granted: set[str] = set()
+        for one in statements(stage):
+            if any("TablesAudit" in json.dumps(resource) for resource in as_list(one["Resource"])):
+                granted |= {action for action in as_list(one["Action"]) if action.startswith("dynamodb:")}
+        streams = {"DescribeStream", "GetRecords", "GetShardIterator"}
+        allowed = {"PutItem", "Query", "BatchGetItem"} | streams
+        assert {action.removeprefix("dynamodb:") for action in granted} == allowed
+
+
+def test_only_the_minute_seals_the_audit(real: Synthesised) -> None:
+    signing = [one for one in statements(real) if as_list(one["Action"]) == ["kms:Sign"]]
+    with_the_audits_key = [one for one in signing if "Audit" in json.dumps(one["Resource"])]
+    assert len(with_the_audits_key) == 1
+
+
 def test_no_managed_policy_widens_a_role(real: Synthesised) -> None:
     assert [role for role in real.properties("AWS::IAM::Role") if role.get("ManagedPolicyArns")] == []
 

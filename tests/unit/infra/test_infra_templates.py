@@ -41,13 +41,22 @@ def test_every_function_that_nobody_waits_for_has_a_failure_destination(real: Sy
 
 
 def test_the_stream_is_filtered_and_what_fails_is_kept(real: Synthesised) -> None:
-    (stream,) = [m for m in real.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" in m]
-    assert stream["DestinationConfig"]["OnFailure"]["Destination"]
-    (filtered,) = stream["FilterCriteria"]["Filters"]
-    assert json.loads(filtered["Pattern"]) == {
-        "eventName": ["INSERT"],
-        "dynamodb": {"Keys": {"part": {"S": [{"prefix": "at#"}]}}},
-    }
+    streams = [m for m in real.properties("AWS::Lambda::EventSourceMapping") if "StartingPosition" in m]
+    assert all(stream["DestinationConfig"]["OnFailure"]["Destination"] for stream in streams)
+    patterns = [
+        json.loads(one["Pattern"]) for stream in streams for one in stream["FilterCriteria"]["Filters"]
+    ]
+    timeline = {"Keys": {"part": {"S": [{"prefix": "at#"}]}}}
+    records = {"Keys": {"day": {"S": [{"prefix": "2"}]}}}
+    outbox = {"eventName": ["INSERT"], "dynamodb": timeline}
+    assert sorted(patterns, key=len) == [{"dynamodb": records}, outbox]
+
+
+def test_the_audit_is_chained_by_one_reader(real: Synthesised) -> None:
+    """Several at once would race for the chain's end."""
+    mappings = real.properties("AWS::Lambda::EventSourceMapping")
+    (audit,) = [one for one in mappings if "OnAudit" in json.dumps(one["FunctionName"])]
+    assert audit["ParallelizationFactor"] == 1
 
 
 def test_every_queue_that_is_read_has_a_dead_letter_queue(real: Synthesised) -> None:

@@ -90,7 +90,7 @@ def test_what_a_hop_costs(world: World):
     """The promise of docs/architecture.md: a small, fixed number of writes, signatures and messages."""
     with items_written() as written:
         transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
-        assert written == [3], "header, hop, line"
+        assert written == [3], "header, hop, line; what a person asks for also has one audit record"
         world.reactions.bring_on(world.store.get(transfer_id))
         assert written == [3, 2], "the hop and a line; the transfer is queued as before"
         world.says(Started, world.hop(transfer_id))

@@ -45,7 +45,7 @@ class Spy:
 
 @pytest.fixture
 def spies(monkeypatch) -> dict[str, Spy]:
-    made = {name: Spy() for name in ("agents", "hearing", "reactions", "sweeping")}
+    made = {name: Spy() for name in ("agents", "hearing", "reactions", "sweeping", "sealing")}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
     return made
@@ -169,3 +169,4 @@ def test_each_minute_finds_silent_agents_and_stuck_hops(spies, monkeypatch):
     on_schedule.handler(sample("schedule"), Context())
     assert facts.told == [silent]
     assert [name for name, _ in spies["sweeping"].calls] == ["sweep"]
+    assert [name for name, _ in spies["sealing"].calls] == ["seal"]

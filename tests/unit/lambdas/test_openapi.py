@@ -22,6 +22,7 @@ POST /transfers/distributed
 GET /transfers
 GET /transfers/{transfer_id}
 POST /transfers/{transfer_id}/cancel
+POST /transfers/{transfer_id}/approval
 POST /transfers/{transfer_id}/pause
 POST /transfers/{transfer_id}/resume
 POST /transfers/{transfer_id}/retry
@@ -30,6 +31,15 @@ POST /templates
 GET /templates/{template_id}
 PUT /templates/{template_id}
 DELETE /templates/{template_id}
+GET /policies
+GET /policies/{policy_id}
+PUT /policies/{policy_id}
+DELETE /policies/{policy_id}
+POST /policies/test
+POST /policies/{policy_id}/dry-run
+GET /audit
+GET /audit/chain/{day}
+GET /audit/seals
 GET /health
 GET /openapi.json
 GET /live

@@ -15,6 +15,8 @@ SETTINGS = Settings(
     transfers_table="t",
     agents_table="a",
     templates_table="p",
+    policies_table="c",
+    audit_table="u",
     dedupe_table="d",
     idempotency_table="i",
     bus_name="bus",
@@ -37,7 +39,7 @@ def test_a_missing_one_is_named():
         Settings.from_env(env)
 
 
-@pytest.mark.parametrize("module", ["on_report", "on_presence", "on_change", "on_schedule"])
+@pytest.mark.parametrize("module", ["on_report", "on_presence", "on_change", "on_schedule", "on_audit"])
 def test_importing_a_function_does_nothing_and_loads_no_sdk(module):
     loaded = "[name for name in ('boto3', 'pynamodb') if name in sys.modules]"
     program = f"import sys, lambdas.{module}; print({loaded})"

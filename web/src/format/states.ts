@@ -11,6 +11,7 @@ interface Look {
 }
 
 const STATES: Record<TransferState | HopState, Kind> = {
+  awaiting_approval: "pending",
   waiting: "pending",
   queued: "pending",
   offered: "in-progress",
@@ -30,6 +31,7 @@ const AGENT_STATES: Record<AgentStatus, Kind> = {
 };
 
 export const TRANSFER_STATES: TransferState[] = [
+  "awaiting_approval",
   "queued",
   "running",
   "paused",

@@ -1,0 +1,35 @@
+"""The audit: who did what, which policy decided, and the proof that nothing is missing."""
+
+from events.audit import AuditChainView, AuditSealsView, AuditView, Day
+from lambdas import wiring
+from lambdas.api.queries import AuditQuery, PageQuery
+from lambdas.api.routing import Resource
+from lambdas.domain.deciding import MANAGE_POLICY
+
+audit = Resource("audit")
+
+
+@audit.get("/audit", may=MANAGE_POLICY)
+def list_audit(query: AuditQuery) -> AuditView:
+    """Newest first; without `since`, of the last 30 days."""
+    return wiring.reading().page(
+        query.limit,
+        query.after,
+        query.since,
+        query.until,
+        who=query.person,
+        agent_id=query.agent,
+        transfer_id=query.transfer_id,
+    )
+
+
+@audit.get("/audit/chain/{day}", may=MANAGE_POLICY)
+def show_audit_chain(day: Day, query: PageQuery) -> AuditChainView:
+    """The chain of one day: the digests of all records, in order."""
+    return wiring.reading().chain(day, query.limit, query.after)
+
+
+@audit.get("/audit/seals", may=MANAGE_POLICY)
+def list_audit_seals() -> AuditSealsView:
+    """The signed seals of the days that are over."""
+    return wiring.reading().seals()

@@ -1,0 +1,3 @@
+"""The audit: what is recorded (`recording`), how it is chained and sealed (`chaining`), how it is read
+(`reading`); docs/adr/016.
+"""

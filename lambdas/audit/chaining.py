@@ -1,0 +1,107 @@
+"""Records are chained after they are written, by one who reads the table's stream; and days are sealed."""
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from events.audit import START, AuditEntry, AuditLink, AuditRecord, AuditSeal, digest_of
+from lambdas.domain.errors import StaleError
+from lambdas.fleet import jwk, raw_signature
+from lambdas.store.audit import AuditStore
+from lambdas.telemetry import logger
+from lambdas.transfers.ports import Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+PATIENCE = 20
+GRACE = timedelta(minutes=10)
+"""After midnight, until whoever began to write a link before it has ended."""
+MOST_DAYS = 31
+"""Sealed at once, after a long silence."""
+
+
+class Chaining:
+    def __init__(self, store: AuditStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def chain(self, records: Sequence[AuditRecord]) -> None:
+        """Add a link with these records; the day is that of now. To add a record again is harmless."""
+        for record in records:
+            for agent_id in record.agents:
+                self._store.point(agent_id, record.record_id)
+        entries = tuple(AuditEntry(record_id=one.record_id, digest=digest_of(one)) for one in records)
+        for _ in range(PATIENCE):
+            try:
+                return self._store.put_link(self._next(entries))
+            except StaleError:
+                continue
+        raise StaleError("The audit's chain")
+
+    def _next(self, entries: tuple[AuditEntry, ...]) -> AuditLink:
+        day = f"{self._clock().astimezone(UTC):%Y-%m-%d}"
+        last = self._store.last_link(day)
+        number, previous = (last.number + 1, last.digest) if last else (1, START)
+        link = AuditLink(day=day, number=number, entries=entries, previous=previous, digest="")
+        return link.model_copy(update={"digest": digest_of(link)})
+
+
+class Sealing:
+    def __init__(self, store: AuditStore, kms: "KMSClient", key_id: str, clock: Clock) -> None:
+        self._store = store
+        self._kms = kms
+        self._key_id = key_id
+        self._clock = clock
+        self._done: date | None = None
+
+    def seal(self) -> None:
+        """Every day that is over and has no seal yet. A warm function that has done it asks nobody."""
+        yesterday = (self._clock().astimezone(UTC) - GRACE).date() - timedelta(days=1)
+        if self._done == yesterday:
+            return
+        last = self._store.last_seal()
+        day = date.fromisoformat(last.day) + timedelta(days=1) if last else yesterday
+        for _ in range(MOST_DAYS):
+            if day > yesterday:
+                self._done = yesterday
+                return
+            last = self._seal(day, last)
+            day += timedelta(days=1)
+
+    def keys(self) -> tuple[dict[str, Any], ...]:
+        return (jwk(self._kms.get_public_key(KeyId=self._key_id)["PublicKey"], self._kid),)
+
+    def _seal(self, day: date, before: AuditSeal | None) -> AuditSeal:
+        link = self._store.last_link(day.isoformat())
+        seal = AuditSeal(
+            day=day.isoformat(),
+            links=link.number if link else 0,
+            last=link.digest if link else START,
+            previous=digest_of(before) if before else START,
+            at=_whole(self._clock()),
+            kid=self._kid,
+        )
+        seal = seal.model_copy(update={"signature": self._signed(digest_of(seal))})
+        self._store.put_seal(seal)
+        logger.info("audit sealed", extra={"day": seal.day, "links": seal.links})
+        return seal
+
+    def _signed(self, text: str) -> str:
+        answer = self._kms.sign(
+            KeyId=self._key_id,
+            Message=text.encode(),
+            MessageType="RAW",
+            SigningAlgorithm="ECDSA_SHA_256",
+        )
+        return base64.urlsafe_b64encode(raw_signature(answer["Signature"])).rstrip(b"=").decode()
+
+    @property
+    def _kid(self) -> str:
+        return self._key_id.rpartition("/")[2]
+
+
+def _whole(moment: datetime) -> datetime:
+    """As it is written: to the millisecond."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

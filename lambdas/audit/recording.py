@@ -1,0 +1,100 @@
+"""What is written down of a change, together with the change itself; and of a refusal, by itself."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Protocol
+
+from pydantic_core import to_jsonable_python
+
+from events.audit import AuditRecord
+from events.base import AgentId
+from events.policies import Outcome
+from lambdas.domain.agent import Agent
+from lambdas.domain.deciding import Person
+from lambdas.domain.policy import Policy
+from lambdas.domain.template import Template
+from lambdas.domain.transfer import Transfer
+from lambdas.store.base import Writes, no_more
+from lambdas.telemetry import logger
+from lambdas.transfers.ports import Clock
+
+NOBODY = "nobody"
+Record = Callable[[Any, Any], Writes]
+"""What is written with a change, from the thing as it was and as it is to be; None where there is none."""
+
+
+def unrecorded(_: Any, __: Any) -> Writes:
+    """For what nobody asked for."""
+    return no_more
+
+
+class Store(Protocol):
+    def adding(self, record: AuditRecord) -> Writes: ...
+    def add(self, record: AuditRecord) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deed:
+    """What is done, as far as it is known before it is done."""
+
+    action: str
+    about: str
+    transfer_id: str | None = None
+    agents: tuple[AgentId, ...] = ()
+    policies: tuple[str, ...] = ()
+    why: str = ""
+
+
+class Recording:
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def change(self, person: Person, deed: Deed, decision: Outcome = "allowed") -> Record:
+        """To be called by whoever writes the change, in its transaction."""
+
+        def recorded(before: Any, after: Any) -> Writes:
+            states = {"before": snapshot(before), "after": snapshot(after)}
+            return self._store.adding(self._record(person, deed, decision, **states))
+
+        return recorded
+
+    def refused(self, person: Person, deed: Deed, why: str) -> None:
+        """A refusal stands whatever becomes of its record: should that fail, the log has it."""
+        try:
+            self._store.add(self._record(person, deed, "refused", why=why))
+        except Exception:
+            logger.exception("refusal not recorded", extra={"who": person.name, "action": deed.action})
+
+    def _record(self, person: Person, deed: Deed, decision: Outcome, **more: Any) -> AuditRecord:
+        now = self._clock()
+        return AuditRecord.model_validate(
+            {
+                **deed.__dict__,
+                "record_id": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z-{secrets.token_hex(4)}",
+                "at": now,
+                "who": person.name,
+                "address": person.address,
+                "decision": decision,
+                **more,
+            }
+        )
+
+
+_SHOWN: dict[type, tuple[str, ...]] = {
+    Transfer: ("state", "source", "destinations", "shape", "options", "template_id", "owner", "approval"),
+    Template: ("trigger", "destinations", "shape", "options", "enabled", "owner", "changed_by", "version"),
+    Agent: ("hostname", "ip_address", "tags", "roots", "endpoints", "endpoints_fixed", "version"),
+    Policy: ("text", "version", "by"),
+}
+"""What of a thing belongs into the audit: nothing secret, and nothing that grows."""
+
+
+def snapshot(thing: Any) -> dict[str, Any] | None:
+    """A thing as JSON."""
+    if thing is None or isinstance(thing, dict):
+        return thing
+    shown: dict[str, Any] = to_jsonable_python({name: getattr(thing, name) for name in _SHOWN[type(thing)]})
+    return shown

@@ -1,0 +1,231 @@
+"""Who asks what of whom: the questions that policies answer, in the words of rules/schema.cedarschema.
+
+A movement is asked about once for each hop, and once more for each destination with the transfer's own
+source: what goes from A by B to C needs leave to go from A to C.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from events.base import AgentId
+from events.locations import AgentLocation, Location, base_name, stands_for_contents
+from lambdas.domain.agent import Agent
+from lambdas.domain.transfer import Transfer
+
+TRANSFER, STOP, BROWSE, READ = "transfer", "stop", "browse", "read"
+MANAGE_AGENT, MANAGE_TEMPLATE, MANAGE_POLICY = "manage_agent", "manage_template", "manage_policy"
+ACTIONS = (TRANSFER, STOP, BROWSE, READ, MANAGE_AGENT, MANAGE_TEMPLATE, MANAGE_POLICY)
+
+_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+Tags = Mapping[AgentId, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody signed in, or the owner of a template that acts."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    address: str | None = None
+    """Where the request came from."""
+
+
+@dataclass(frozen=True)
+class Thing:
+    """An entity: what may be asked about."""
+
+    kind: str
+    name: str
+    parents: tuple["Thing", ...] = ()
+    named: bool = True
+    """Has it an attribute with its name?"""
+
+    @property
+    def uid(self) -> dict[str, str]:
+        return {"type": self.kind, "id": _text(self.name)}
+
+    def written(self) -> Iterator[dict[str, Any]]:
+        """It and its parents, as Cedar reads entities."""
+        attributes = {"name": _text(self.name)} if self.named else {}
+        yield {"uid": self.uid, "attrs": attributes, "parents": [one.uid for one in self.parents]}
+        for parent in self.parents:
+            yield from parent.written()
+
+
+SYSTEM = Thing("System", "crosshaul", named=False)
+
+
+def person_thing(person: Person) -> Thing:
+    groups = tuple(Thing("Group", name, named=False) for name in person.groups)
+    return Thing("User", person.name, groups, named=False)
+
+
+def agent_thing(agent_id: AgentId, tags: Mapping[str, str]) -> Thing:
+    marks = tuple(Thing("Tag", f"{key}={value}", named=False) for key, value in tags.items())
+    return Thing("Agent", agent_id, marks)
+
+
+def template_thing(template_id: str) -> Thing:
+    return Thing("Template", template_id)
+
+
+@dataclass(frozen=True)
+class Question:
+    """May this person do this to that?"""
+
+    person: Person
+    action: str
+    resource: Thing = SYSTEM
+    context: Mapping[str, Any] = field(default_factory=dict)
+    about: tuple[Thing, ...] = ()
+    """Other things that the context names."""
+
+    @classmethod
+    def of(cls, person: Person, action: str) -> "Question":
+        """Of Crosshaul itself."""
+        return cls(person, action)
+
+    @property
+    def source(self) -> str:
+        """Where a movement starts, in words."""
+        end = self.context.get("source_agent") or self.context["source_bucket"]
+        return _words(end["__entity"]["type"], end["__entity"]["id"], self.context["source_path"])
+
+    @property
+    def destination(self) -> str:
+        """Where a movement ends, in words."""
+        return _words(self.resource.kind, self.resource.name, self.context["destination_path"])
+
+    @property
+    def request(self) -> dict[str, Any]:
+        return {
+            "principal": person_thing(self.person).uid,
+            "action": {"type": "Action", "id": self.action},
+            "resource": self.resource.uid,
+            "context": dict(self.context),
+        }
+
+    @property
+    def entities_text(self) -> str:
+        found = {}
+        for thing in (person_thing(self.person), self.resource, *self.about):
+            for one in thing.written():
+                found[one["uid"]["type"], one["uid"]["id"]] = one
+        return json.dumps(list(found.values()))
+
+
+def _words(kind: str, name: str, path: str) -> str:
+    return f"{name}:{path}" if kind == "Agent" else f"s3://{name}{path}"
+
+
+@dataclass(frozen=True)
+class Now:
+    """A moment, as policies speak of time: in one named zone."""
+
+    at: datetime
+    zone: str = "UTC"
+
+    @property
+    def context(self) -> dict[str, Any]:
+        here = self.at.astimezone(ZoneInfo(self.zone))
+        instant = self.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "instant": {"__extn": {"fn": "datetime", "arg": instant}},
+            "zone": self.zone,
+            "date": f"{here:%Y-%m-%d}",
+            "weekday": _WEEK[here.weekday()],
+            "hour": here.hour,
+            "minute": here.minute,
+        }
+
+
+def simple(person: Person, action: str, resource: Thing, now: Now, **context: Any) -> Question:
+    """A question about one thing."""
+    return Question(person, action, resource, {**context, "time": now.context})
+
+
+def movements(
+    person: Person, action: str, transfer: Transfer, tags: Tags, now: Now, size: int | None = None
+) -> list[Question]:
+    """Every question that a transfer raises, none twice. `tags` of every agent that takes part."""
+    ways = [(hop.source, hop.destination) for hop in transfer.hops]
+    ways += [(transfer.source, hop.destination) for hop in transfer.hops]
+    shared = _shared(transfer, now, size)
+    return [_movement(person, action, *way, tags, shared, transfer) for way in dict.fromkeys(ways)]
+
+
+def _movement(
+    person: Person, action: str, source: Location, destination: Location, tags: Tags,
+    shared: Mapping[str, Any], transfer: Transfer,
+) -> Question:  # fmt: skip
+    start, end = _end(source, tags), _end(destination, tags)
+    context = {
+        **shared,
+        f"source_{start.kind.lower()}": {"__entity": start.uid},
+        "source_path": path_of(source),
+        "destination_path": path_of(destination),
+        "route": _route(source, destination),
+    }
+    template = (template_thing(transfer.template_id),) if transfer.template_id else ()
+    return Question(person, action, end, context, (start, *template))
+
+
+def _shared(transfer: Transfer, now: Now, size: int | None) -> dict[str, Any]:
+    """What is the same for all of a transfer's movements."""
+    options = transfer.options
+    given = {
+        "size": size,
+        "bandwidth_limit": options.bandwidth_limit,
+        "template": {"__entity": template_thing(transfer.template_id).uid} if transfer.template_id else None,
+    }
+    return {
+        **{name: value for name, value in given.items() if value is not None},
+        "types": sorted(_types(transfer)),
+        "overwrite": options.overwrite,
+        "verify": options.verify,
+        "symlinks": options.symlinks,
+        "time": now.context,
+    }
+
+
+def _end(location: Location, tags: Tags) -> Thing:
+    if isinstance(location, AgentLocation):
+        return agent_thing(location.agent_id, tags.get(location.agent_id, {}))
+    return Thing("Bucket", location.bucket)
+
+
+def path_of(location: Location) -> str:
+    """With a slash at both ends, so that a pattern for what lies below a directory fits it, too."""
+    path = location.path if isinstance(location, AgentLocation) else location.prefix
+    inner = path.strip("/")
+    return _text(f"/{inner}/" if inner else "/")
+
+
+def _route(source: Location, destination: Location) -> str:
+    if not (isinstance(source, AgentLocation) and isinstance(destination, AgentLocation)):
+        return "s3"
+    return "local" if source.agent_id == destination.agent_id else "direct"
+
+
+def _types(transfer: Transfer) -> set[str]:
+    named = [] if stands_for_contents(transfer.source) else [base_name(transfer.source)]
+    endings = {_ending(path) for path in [*named, *(transfer.selection or ())]}
+    return endings - {""}
+
+
+def _ending(path: str) -> str:
+    stem, dot, ending = path.rpartition("/")[2].rpartition(".")
+    return _text(ending.lower()) if dot and stem else ""
+
+
+def _text(text: str) -> str:
+    """Cedar reads UTF-8: a byte of a name that is none becomes the sign for what cannot be read."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def tags_of(agents: Iterable[Agent]) -> dict[AgentId, Mapping[str, str]]:
+    return {agent.agent_id: agent.tags for agent in agents}

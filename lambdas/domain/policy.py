@@ -1,0 +1,39 @@
+"""Policies as people keep them: a text under a name, in versions, each with who wrote it and why."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from lambdas.domain.rule_set import SHIPPED, defaults
+
+SHIPPED_BY = "crosshaul"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    policy_id: str
+    text: str | None
+    """None: one of those that come with Crosshaul, taken out of force; or a version that was removed."""
+    version: int
+    """0 for what comes with Crosshaul and was never changed."""
+    by: str
+    at: datetime | None = None
+    why: str = ""
+
+
+def shipped(policy_id: str) -> Policy | None:
+    text = defaults().get(policy_id)
+    why = "Comes with Crosshaul"
+    return Policy(policy_id=policy_id, text=text, version=0, by=SHIPPED_BY, why=why) if text else None
+
+
+def in_force(kept: Iterable[Policy]) -> dict[str, Policy]:
+    """Those that count, by name: what is kept, before what comes with Crosshaul."""
+    own = {policy.policy_id: policy for policy in kept}
+    first = {name: policy for name in SHIPPED if name not in own and (policy := shipped(name))}
+    found = first | {name: policy for name, policy in own.items() if policy.text is not None}
+    return dict(sorted(found.items()))
+
+
+def texts(policies: Mapping[str, Policy]) -> dict[str, str]:
+    return {name: policy.text for name, policy in policies.items() if policy.text is not None}

@@ -1,0 +1,27 @@
+"""React: the stream of the `audit` table. One reads it, in order, so the chain has one writer."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import (
+    DynamoDBRecordEventName,
+    DynamoDBStreamEvent,
+)
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas import wiring
+from lambdas.telemetry import count, entry, logger
+
+
+@entry
+def handler(event: dict[str, Any], _: LambdaContext) -> None:
+    """What was changed or deleted is not chained again: it shows at the next verification, and here."""
+    added = []
+    for record in DynamoDBStreamEvent(event).records:
+        change = record.dynamodb
+        if record.event_name == DynamoDBRecordEventName.INSERT and change:
+            added += [found] if (found := wiring.audit_store().record(change.new_image or {})) else []
+        elif change:
+            logger.error("audit record changed or deleted", extra={"keys": dict(change.keys or {})})
+            count("AuditTampered")
+    if added:
+        wiring.chaining().chain(added)

@@ -1,0 +1,210 @@
+"""Asks for every wish whether it may be, and says no with the policy that says so."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from events.base import AgentId
+from lambdas.audit.recording import Deed, Record, Recording
+from lambdas.domain import deciding as domain
+from lambdas.domain.agent import Agent
+from lambdas.domain.deciding import SYSTEM, Now, Person, Question, Thing
+from lambdas.domain.errors import ForbiddenError
+from lambdas.domain.rule_set import Outcome, Verdict
+from lambdas.domain.template import Template
+from lambdas.domain.timeline import by_template
+from lambdas.domain.transfer import Transfer
+from lambdas.policies.deciding import Deciding
+from lambdas.transfers.ports import Clock, Permit, Ruling
+
+_OF_CROSSHAUL = {domain.READ, domain.MANAGE_POLICY}
+"""Actions that are about nothing narrower: at the door, all is known that there is to know."""
+
+_WORDS = {
+    domain.TRANSFER: "move {}",
+    domain.STOP: "stop {}",
+    domain.BROWSE: "look into {}",
+    domain.READ: "look at {}",
+    domain.MANAGE_AGENT: "enrol, change or remove {}",
+    domain.MANAGE_TEMPLATE: "write or remove {}",
+    domain.MANAGE_POLICY: "change the policies of {}",
+}
+
+
+_IN_GENERAL = {
+    domain.TRANSFER: "files",
+    domain.STOP: "transfers",
+    domain.BROWSE: "agents",
+    domain.MANAGE_AGENT: "agents",
+    domain.MANAGE_TEMPLATE: "templates",
+}
+
+
+class Agents(Protocol):
+    def get_many(self, agent_ids: Iterable[AgentId]) -> dict[AgentId, Agent]:
+        """Those that there are."""
+
+
+class Everyone(Protocol):
+    def find(self, name: str) -> Person:
+        """With the groups of now."""
+
+
+class Gate:
+    def __init__(
+        self,
+        deciding: Deciding,
+        recording: Recording,
+        agents: Agents,
+        people: Everyone,
+        zone: str,
+        clock: Clock,
+    ) -> None:
+        self._deciding = deciding
+        self._recording = recording
+        self._agents = agents
+        self._people = people
+        self._zone = zone
+        self._clock = clock
+
+    @property
+    def now(self) -> Now:
+        return Now(self._clock(), self._zone)
+
+    def enter(self, person: Person, action: str) -> None:
+        """At the door, before anything is read: raises ForbiddenError if nothing could permit it.
+
+        What is about something narrower than Crosshaul itself is decided once that is known.
+        """
+        if action in _OF_CROSSHAUL:
+            self.check(person, action, SYSTEM)
+        elif not self._deciding.may_at_all(person, action):
+            raise forbidden(Question.of(person, action), Verdict("refused"))
+
+    def check(self, person: Person, action: str, thing: Thing, **context: Any) -> Verdict:
+        """Raises ForbiddenError unless this is allowed."""
+        return self.settle(domain.simple(person, action, thing, self.now, **context))
+
+    def agent(self, agent_id: AgentId) -> Thing:
+        """As it is; one that is not there has no tags."""
+        tags = domain.tags_of(self._agents.get_many((agent_id,)).values())
+        return domain.agent_thing(agent_id, tags.get(agent_id, {}))
+
+    def check_transfer(
+        self, person: Person, action: str, transfer: Transfer, size: int | None = None
+    ) -> Verdict:
+        """Every movement of it, for this person; its size counts where it is known.
+
+        Raises ForbiddenError at the first that is not allowed. An approval that one of them takes, all take.
+        """
+        tags = domain.tags_of(self._agents.get_many(transfer.agents).values())
+        size = transfer.progress.bytes_total if size is None else size
+        return self.judge(domain.movements(person, action, transfer, tags, self.now, size))
+
+    def allow(self, person: Person, action: str, thing: Thing, deed: Deed, **context: Any) -> Record:
+        """What is to be written with the deed, if it is allowed; raises ForbiddenError."""
+        verdict = self.check(person, action, thing, **context)
+        return self._recording.change(person, replace(deed, policies=verdict.policies))
+
+    def permit(self, person: Person, action: str, deed: str) -> Permit:
+        """For whoever writes a transfer, to be asked in time."""
+
+        def asked(transfer: Transfer) -> Ruling:
+            verdict = self.check_transfer(person, action, transfer)
+            return self._ruling(person, deed, transfer, verdict, (person.name,))
+
+        return asked
+
+    def for_template(self, template: Template, size: int) -> Permit:
+        """A template acts as its owner, and goes no further than whoever wrote it last: each is asked about
+        again at every firing, with the groups of now."""
+        acting = dict.fromkeys((template.owner, template.changed_by))
+
+        def asked(transfer: Transfer) -> Ruling:
+            people = [self._people.find(name) for name in acting]
+            verdicts = [self.check_transfer(one, domain.TRANSFER, transfer, size) for one in people]
+            acts = Person(by_template(template.template_id))
+            return self._ruling(acts, "transfer.requested", transfer, _together(verdicts), tuple(acting))
+
+        return asked
+
+    def for_approval(self, person: Person) -> Permit:
+        """Four eyes: another person than those who asked, who may move these files, too. And those who asked
+        still must be allowed to."""
+
+        def asked(transfer: Transfer) -> Ruling:
+            asked_for = transfer.approval.asked_for if transfer.approval else ()
+            if person.name in asked_for:
+                raise ForbiddenError(
+                    f"{person.name} asked for transfer {transfer.transfer_id}, and so may not approve it.",
+                    f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
+                    transfer.approval.policies if transfer.approval else (),
+                )
+            for name in asked_for:
+                self.check_transfer(self._people.find(name), domain.TRANSFER, transfer)
+            verdict = self.check_transfer(person, domain.TRANSFER, transfer)
+            allowed = Verdict("allowed", verdict.policies)
+            return self._ruling(person, "transfer.approved", transfer, allowed, asked_for)
+
+        return asked
+
+    def _ruling(
+        self,
+        person: Person,
+        action: str,
+        transfer: Transfer,
+        verdict: Verdict,
+        asked_for: tuple[str, ...],
+    ) -> Ruling:
+        deed = Deed(
+            action=action,
+            about=f"transfer {transfer.transfer_id}",
+            transfer_id=transfer.transfer_id,
+            agents=transfer.agents,
+            policies=verdict.policies,
+        )
+        approval = verdict.policies if verdict.outcome == "approval" else ()
+        return Ruling(approval, asked_for, self._recording.change(person, deed, verdict.outcome))
+
+    def judge(self, questions: Iterable[Question]) -> Verdict:
+        return _together([self.settle(question) for question in questions])
+
+    def settle(self, question: Question) -> Verdict:
+        """The verdict, unless it is a refusal: that is raised as ForbiddenError."""
+        verdict = self._deciding.decide(question)
+        if verdict.outcome == "refused":
+            raise forbidden(question, verdict)
+        return verdict
+
+
+def _together(verdicts: list[Verdict]) -> Verdict:
+    """Of verdicts that are no refusals: an approval that one of them takes, all of them take."""
+    wanted: Outcome = "approval" if any(one.outcome == "approval" for one in verdicts) else "allowed"
+    names = {name for one in verdicts if one.outcome == wanted for name in one.policies}
+    return Verdict(wanted, tuple(sorted(names)))
+
+
+def forbidden(question: Question, verdict: Verdict) -> ForbiddenError:
+    what = _WORDS[question.action].format(_said(question))
+    if not verdict.policies:
+        return ForbiddenError(
+            f"{question.person.name} may not {what}: no policy permits it.",
+            "Ask an administrator for a group or a policy that does: `crosshaul whoami` shows your groups.",
+        )
+    names = ", ".join(verdict.policies)
+    forbid = "the policies {} forbid it" if len(verdict.policies) > 1 else "the policy {} forbids it"
+    return ForbiddenError(
+        f"{question.person.name} may not {what}: {forbid.format(names)}.",
+        f"See `crosshaul policies show {verdict.policies[0]}`; an administrator can tell why it is so.",
+        verdict.policies,
+    )
+
+
+def _said(question: Question) -> str:
+    """What a question is about, in words."""
+    thing = question.resource
+    if thing is SYSTEM:
+        return _IN_GENERAL.get(question.action, "Crosshaul")
+    if "destination_path" in question.context:
+        return f"{question.source} to {question.destination}"
+    return f"the {thing.kind.lower()} {thing.name}"

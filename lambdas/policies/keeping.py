@@ -1,0 +1,102 @@
+"""Policies as people keep them: checked before they count, in versions, with who and why."""
+
+from dataclasses import asdict
+
+from events.policies import PoliciesView, PolicyDetails, PolicyRequest, PolicyView
+from lambdas.audit.recording import Record, unrecorded
+from lambdas.domain.deciding import MANAGE_POLICY, SYSTEM, Now, Person, simple
+from lambdas.domain.errors import LimitError, LockoutError, PolicyUnknownError, StaleError
+from lambdas.domain.policy import Policy, in_force, shipped, texts
+from lambdas.domain.policy_text import statements
+from lambdas.domain.rule_set import rules
+from lambdas.policies.deciding import Deciding
+from lambdas.store.policies import PolicyStore
+from lambdas.telemetry import logger
+from lambdas.transfers.ports import Clock
+
+MAX_POLICIES = 500
+SHOWN = 20
+"""Versions of before."""
+
+
+class Keeping:
+    def __init__(self, store: PolicyStore, deciding: Deciding, zone: str, clock: Clock) -> None:
+        self._store = store
+        self._deciding = deciding
+        self._zone = zone
+        self._clock = clock
+
+    def everything(self) -> PoliciesView:
+        version, kept = self._store.all()
+        return PoliciesView(version=version, policies=tuple(map(_view, in_force(kept).values())))
+
+    def show(self, policy_id: str) -> PolicyDetails:
+        """Raises PolicyUnknownError."""
+        past = tuple(map(_view, self._store.past(policy_id, SHOWN)))
+        _, kept = self._store.all()
+        policy = in_force(kept).get(policy_id)
+        if policy is None:
+            raise PolicyUnknownError(policy_id)
+        return PolicyDetails(**_view(policy).model_dump(), past=past)
+
+    def put(
+        self,
+        policy_id: str,
+        request: PolicyRequest,
+        by: Person,
+        over: int | None,
+        record: Record = unrecorded,
+    ) -> PolicyDetails:
+        """A new version, or a new policy; with `over`, only in place of that version.
+
+        Raises PolicyError, with places; LimitError; LockoutError if its author could not take it back;
+        StaleError if another version stands there.
+        """
+        statements(request.text)
+        self._change(policy_id, request.text, request.why, by, over, record)
+        return self.show(policy_id)
+
+    def remove(self, policy_id: str, why: str, by: Person, record: Record = unrecorded) -> None:
+        """Out of force; its versions stay. Raises PolicyUnknownError or LockoutError."""
+        self._change(policy_id, None, why, by, None, record)
+
+    def _change(
+        self, policy_id: str, text: str | None, why: str, by: Person, over: int | None, record: Record
+    ) -> None:
+        version, kept = self._store.all()
+        old = in_force(kept).get(policy_id)
+        if text is None and old is None:
+            raise PolicyUnknownError(policy_id)
+        if over is not None and (old.version if old else 0) != over:
+            raise StaleError(f"Policy {policy_id}")
+        before = self._store.past(policy_id, 1)
+        new = Policy(
+            policy_id=policy_id,
+            text=text,
+            version=before[0].version + 1 if before else 1,
+            by=by.name,
+            at=self._clock(),
+            why=why,
+        )
+        self._check_change(new, kept, by)
+        keep = text is not None or shipped(policy_id) is not None
+        self._store.write(version, new, keep, record(old, new))
+        self._deciding.refresh()
+        keys = {"policy_id": policy_id, "version": new.version, "by": by.name}
+        logger.info("policy changed" if text else "policy removed", extra=keys)
+
+    def _check_change(self, new: Policy, kept: list[Policy], by: Person) -> None:
+        others = [policy for policy in kept if policy.policy_id != new.policy_id]
+        then = in_force([*others, new])
+        if len(then) > MAX_POLICIES:
+            raise LimitError(f"There would be {len(then)} policies.", f"Keep {MAX_POLICIES} at most.")
+        question = simple(by, MANAGE_POLICY, SYSTEM, Now(self._clock(), self._zone))
+        if not rules(texts(then)).decide(question).allowed:
+            raise LockoutError(
+                f"With this change, {by.name} could not change policies any more, nor take it back.",
+                "Keep a policy that permits you manage_policy, or let somebody do it who is not shut out.",
+            )
+
+
+def _view(policy: Policy) -> PolicyView:
+    return PolicyView.model_validate(asdict(policy))

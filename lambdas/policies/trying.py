@@ -1,0 +1,152 @@
+"""Policies, tried: one wish of one person, and a changed policy on the transfers of the last days."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from events.base import AgentId
+from events.policies import (
+    ChangedVerdict,
+    DryRunRequest,
+    DryRunView,
+    MovementVerdict,
+    Outcome,
+    PolicyTest,
+    PolicyTestView,
+)
+from events.requests import TransferRequest
+from lambdas.domain.agent import Agent
+from lambdas.domain.deciding import TRANSFER, Now, Person, Question, movements, tags_of
+from lambdas.domain.errors import PolicyUnknownError
+from lambdas.domain.plan import Wish, new_transfer_id, plan
+from lambdas.domain.policy import in_force, texts
+from lambdas.domain.policy_text import statements
+from lambdas.domain.rule_set import Rules, Verdict, rules
+from lambdas.domain.transfer import Transfer
+from lambdas.store.policies import PolicyStore
+from lambdas.transfers.ports import Clock
+
+MOST = 500
+"""Transfers that one dry run decides; each takes two decisions of every movement of it."""
+_WORST: tuple[Outcome, ...] = ("refused", "approval", "allowed")
+
+
+class Everyone(Protocol):
+    def find(self, name: str) -> Person:
+        """With the groups of now."""
+
+
+class Agents(Protocol):
+    def get_many(self, agent_ids: tuple[AgentId, ...]) -> dict[AgentId, Agent]:
+        """Those that there are."""
+
+
+class Past(Protocol):
+    def created(self, since: datetime, until: datetime, limit: int) -> list[Transfer]:
+        """The newest first."""
+
+
+class Trying:
+    def __init__(
+        self, store: PolicyStore, agents: Agents, people: Everyone, past: Past, zone: str, clock: Clock
+    ) -> None:
+        self._store = store
+        self._agents = agents
+        self._people = people
+        self._past = past
+        self._zone = zone
+        self._clock = clock
+
+    def test(self, asked: PolicyTest, by: Person) -> PolicyTestView:
+        """Raises RefusedError if the transfer could never be."""
+        person = self._person(asked, by)
+        wish = _wish(asked.transfer, asked.template_id)
+        now = Now(asked.at or self._clock(), self._zone)
+        transfer = plan(new_transfer_id(), wish, person.name, now.at)
+        tags = tags_of(self._agents.get_many(transfer.agents).values())
+        questions = movements(person, TRANSFER, transfer, tags, now, asked.size)
+        here = rules(texts(in_force(self._store.all()[1])))
+        verdicts = [here.decide(question) for question in questions]
+        whole = _whole(verdicts)
+        return PolicyTestView(
+            person=person.name,
+            groups=person.groups,
+            outcome=whole.outcome,
+            policies=whole.policies,
+            movements=tuple(map(_movement, questions, verdicts)),
+        )
+
+    def dry_run(self, policy_id: str, asked: DryRunRequest) -> DryRunView:
+        """Raises PolicyUnknownError if what is to be removed is not there, and PolicyError.
+
+        People count with the groups they have now, agents with their tags of now: what is asked is what
+        would become of the same wishes today, at the hour they came.
+        """
+        before = texts(in_force(self._store.all()[1]))
+        if asked.text is None and policy_id not in before:
+            raise PolicyUnknownError(policy_id)
+        after = {name: text for name, text in before.items() if name != policy_id}
+        if asked.text is not None:
+            statements(asked.text)
+            after[policy_id] = asked.text
+        now = self._clock()
+        found = self._past.created(now - timedelta(days=asked.days), now, MOST + 1)
+        changed = self._changed(rules(before), rules(after), found[:MOST])
+        checked = min(len(found), MOST)
+        return DryRunView(checked=checked, changed=tuple(changed), complete=len(found) <= MOST)
+
+    def _changed(self, before: Rules, after: Rules, found: list[Transfer]) -> Iterator[ChangedVerdict]:
+        agents = self._agents.get_many(tuple({name for one in found for name in one.agents}))
+        tags = tags_of(agents.values())
+        for transfer in found:
+            now = Now(transfer.created_at, self._zone)
+            person = self._people.find(transfer.acting)
+            size = transfer.progress.bytes_total
+            questions = movements(person, TRANSFER, transfer, tags, now, size)
+            then, new = _all(before, questions), _all(after, questions)
+            if then.outcome != new.outcome:
+                yield ChangedVerdict(
+                    transfer_id=transfer.transfer_id,
+                    created_by=transfer.created_by,
+                    created_at=transfer.created_at,
+                    agents=transfer.agents,
+                    before=then.outcome,
+                    after=new.outcome,
+                    policies=new.policies,
+                )
+
+    def _person(self, asked: PolicyTest, by: Person) -> Person:
+        name = asked.person or by.name
+        if asked.groups is not None:
+            return Person(name, asked.groups)
+        return by if name == by.name else self._people.find(name)
+
+
+def _wish(request: TransferRequest, template_id: str | None) -> Wish:
+    return Wish(
+        source=request.source,
+        destinations=request.destinations,
+        shape=request.shape,
+        options=request.options,
+        template_id=template_id,
+    )
+
+
+def _all(policies: Rules, questions: list[Question]) -> Verdict:
+    return _whole([policies.decide(question) for question in questions])
+
+
+def _whole(verdicts: list[Verdict]) -> Verdict:
+    """The worst of them, with every policy that makes it so."""
+    outcome = next(one for one in _WORST if any(verdict.outcome == one for verdict in verdicts))
+    names = {name for verdict in verdicts if verdict.outcome == outcome for name in verdict.policies}
+    return Verdict(outcome, tuple(sorted(names)))
+
+
+def _movement(question: Question, verdict: Verdict) -> MovementVerdict:
+    return MovementVerdict(
+        source=question.source,
+        destination=question.destination,
+        outcome=verdict.outcome,
+        policies=verdict.policies,
+    )

@@ -1,0 +1,53 @@
+"""How long a decision takes, with many policies, in time of this thread. Prints, asserts nothing.
+
+python -m tests.bench.deciding [POLICIES]
+"""
+
+import statistics
+import sys
+import time
+from datetime import UTC, datetime
+
+from events.locations import AgentLocation
+from lambdas.domain.deciding import Now, Person, movements
+from lambdas.domain.plan import Wish, new_transfer_id, plan
+from lambdas.domain.rule_set import defaults, rules
+
+TURNS = 2000
+
+
+def texts(count: int) -> dict[str, str]:
+    """The three that come along, and others as people write them: tags, paths, sizes, hours."""
+    others = {
+        f"rule-{number}": f"""
+        forbid (principal, action == Action::"transfer", resource in Tag::"rack={number}")
+        when {{ context has source_agent && context.source_agent in Tag::"env=production"
+            && context.source_path like "/data/{number}/*" }}
+        unless {{ context.time.hour >= 22 || context.time.hour < {number % 24} }};"""
+        for number in range(count - 3)
+    }
+    return defaults() | others
+
+
+def main(count: int = 500) -> None:
+    begin = time.thread_time()
+    here = rules(texts(count))
+    parsed = time.thread_time() - begin
+    now = Now(datetime(2026, 11, 24, 12, tzinfo=UTC), "Europe/Zurich")
+    ends = (AgentLocation(agent_id="a", path="/data/7/x"), AgentLocation(agent_id="b", path="/archive/"))
+    transfer = plan(new_transfer_id(), Wish(source=ends[0], destinations=(ends[1],)), "bo", now.at)
+    tags = {"a": {"env": "production", "site": "zurich"}, "b": {"rack": "8", "site": "geneva"}}
+    times = []
+    for _ in range(TURNS):
+        begin = time.thread_time()
+        (question,) = movements(Person("bo", ("operator",)), "transfer", transfer, tags, now)
+        verdict = here.decide(question)
+        times.append((time.thread_time() - begin) * 1000)
+    times.sort()
+    ms, most = parsed * 1000, times[TURNS * 99 // 100]
+    print(f"{count} policies, parsed once in {ms:.0f} ms; the verdict: {verdict.outcome}")
+    print(f"a decision: median {statistics.median(times):.3f} ms, 99 of 100 within {most:.3f} ms")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))

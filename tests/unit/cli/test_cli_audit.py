@@ -1,0 +1,48 @@
+"""`crosshaul audit`: read by people, exported for programs, verified by whoever trusts neither."""
+
+import csv
+import io
+import json
+
+from events import audit
+from tests.fakes_api import FakeApi, sample
+from tests.unit.cli.conftest import Run
+
+
+def test_it_is_listed(signed_in: FakeApi, run: Run) -> None:
+    said = run("audit", "list", "--who", "bo@example.org", "--since", "7d")
+    assert said.code == 0
+    assert "transfer.cancel" in said.out
+    assert "person=bo%40example.org" in signed_in.asked[-1][1]
+
+
+def test_two_of_person_agent_and_transfer_do_not_go_together(signed_in: FakeApi, run: Run) -> None:
+    assert run("audit", "list", "--who", "a", "--agent", "b").code == 2
+    assert signed_in.asked == []
+
+
+def test_it_is_exported_as_json_lines(signed_in: FakeApi, run: Run) -> None:
+    said = run("audit", "export")
+    [record] = [json.loads(line) for line in said.out.splitlines()]
+    assert record == sample(audit.AuditRecord).model_dump(mode="json")
+
+
+def test_it_is_exported_as_csv_that_is_no_formula(signed_in: FakeApi, run: Run) -> None:
+    evil = sample(audit.AuditRecord, why="=HYPERLINK(1)", who="@bo")
+    signed_in.audit = [evil]
+    [row] = csv.DictReader(io.StringIO(run("audit", "export", "--format", "csv").out))
+    assert (row["why"], row["who"]) == ("'=HYPERLINK(1)", "'@bo")
+    assert json.loads(row["before"]) == {"state": "running"}
+
+
+def test_verifying_ends_with_1_when_something_is_wrong(signed_in: FakeApi, run: Run) -> None:
+    said = run("audit", "verify", "--json")
+    assert said.code == 1
+    flaws = json.loads(said.out)["flaws"]
+    assert any("signature is wrong" in flaw for flaw in flaws), "the sample's is none"
+
+
+def test_another_key_than_the_one_that_was_noted_is_told(signed_in: FakeApi, run: Run) -> None:
+    said = run("audit", "verify", "--key", "0" * 64)
+    assert said.code == 1
+    assert "the seals' key is" in said.err
