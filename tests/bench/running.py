@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,6 +16,8 @@ from tests.bench.measuring import Cost, Meter
 from tests.bench.tools import FailedError, Job, Session, Tool
 from tests.bench.workloads import change
 
+SHORTEST = 1.0
+"""Seconds between two cuts, however small the scale."""
 TRIES = 30
 """How often a tool that was interrupted is started anew before it is given up."""
 
@@ -60,7 +61,7 @@ class Bench:
         destination.mkdir()
         kind = case.line
         if kind and kind.cut_every:
-            kind = replace(kind, cut_every=max(0.25, kind.cut_every * self.scale))
+            kind = replace(kind, cut_every=max(SHORTEST, kind.cut_every * self.scale))
         with lines(kind) as between, tempfile.TemporaryDirectory(prefix="bench-") as scratch:
             job = Job(
                 source=self.source,
@@ -72,7 +73,7 @@ class Bench:
                 resumes=case.resumes,
             )
             try:
-                return self._measured(case, tool, job, between, replace(blank))
+                return self._measured(case, tool, job, between, blank)
             except (FailedError, TimeoutError) as error:
                 return replace(
                     blank, why_not=_in_a_line(error, job), cuts=between.passed().cuts if kind else 0
@@ -175,8 +176,3 @@ def _in_a_line(error: Exception, job: Job) -> str:
     for path, name in ((job.source, "SOURCE"), (job.destination, "DESTINATION"), (job.scratch, "KEYS")):
         words = words.replace(str(path), name)
     return words[:300] or type(error).__name__
-
-
-def clear(folder: Path) -> None:
-    with suppress(FileNotFoundError):
-        shutil.rmtree(folder)

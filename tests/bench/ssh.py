@@ -106,6 +106,9 @@ def _sftp(job: Job, server: Sshd) -> list[str]:
     """Large requests, many of them under way; `-a` goes on with a file that was begun."""
     verb = "put -a -p -R" if job.resumes else "put -p -R"
     batch = job.scratch / "batch"
+    if job.resumes:  # it goes on only with a file that is there
+        for thing in _things(job):
+            (job.destination / Path(thing).name).touch()
     places = [(thing, f"{job.destination}/{Path(thing).name}") for thing in _things(job)]
     batch.write_text("".join(f"{verb} {_quoted(here)} {_quoted(there)}\n" for here, there in places))
     return ["sftp", "-F", str(server.config), "-q", "-B", "261120", "-R", "64", "-b", str(batch), "far"]
