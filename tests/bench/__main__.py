@@ -8,6 +8,7 @@ make bench ARGS="--scale 0.05 --medium memory"          the same with a twentiet
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,9 +22,11 @@ from rich.markup import escape
 from tests.bench.cases import CASES, Case, Medium
 from tests.bench.goals import verdicts
 from tests.bench.machine import about
+from tests.bench.plot import plot
 from tests.bench.report import report
 from tests.bench.results import results_of
 from tests.bench.running import Bench, Run, on_disk
+from tests.bench.system import Whole, measure
 from tests.bench.toolbox import TOOLS
 from tests.bench.tools import Tool
 from tests.bench.workloads import size_of
@@ -31,6 +34,10 @@ from tests.bench.workloads import size_of
 ROOT = Path(__file__).parents[2]
 MEMORY = Path("/dev/shm")
 DISK = ROOT / ".crosshaul"
+
+CASE_NAMES = [case.name for case in CASES]
+SYSTEM = "system"
+"""Not a case for tools: what the control plane adds."""
 
 out = Console(highlight=False, soft_wrap=True)
 
@@ -48,7 +55,7 @@ class Plan:
     out: Path
     runs: list[Run] = field(default_factory=list)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    extra: dict[str, str] = field(default_factory=dict)
+    whole: Whole | None = None
 
     def carry_out(self) -> bool:
         """Whether every run that could be made ended well."""
@@ -60,19 +67,33 @@ class Plan:
                     self.write()
         return not any(run.why_not for run in self.runs if run.tool == "lane")
 
+    def through_the_system(self) -> None:
+        """How long it takes from a request or an upload to the first byte, on the embedded cloud."""
+        out.print("\n[bold]system[/], on the embedded cloud: from request and upload to the first byte")
+        DISK.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="crosshaul-bench-", dir=DISK) as home:
+            self.whole = measure(Path(home), self.repeat, self.scale)
+        for one in self.whole.latencies:
+            out.print(f"  {one.name:<50}{one.median:6.2f} s   [dim](the first, cold: {one.cold:.2f} s)[/]")
+        for name, size in self.whole.memory.items():
+            out.print(f"  {'peak memory of the agent at ' + name:<50}{size / 1e6:6.0f} MB")
+        self.write()
+
     def write(self) -> None:
         results = results_of(self.runs, self.sizes)
-        judged = verdicts(results)
+        judged = verdicts(results, self.whole)
         machine = about() | {"scale": f"{self.scale:g}", "runs": f"medians of {self.repeat}"}
         self.out.mkdir(parents=True, exist_ok=True)
         whole = {
             "about": machine,
             "goals": [{"wish": one.wish, "found": one.found, "reached": one.reached} for one in judged],
+            "system": self.whole.as_json() if self.whole else None,
             "results": [one.as_json() for one in results],
             "runs": [run.as_json() for run in self.runs],
         }
         (self.out / "results.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
-        (self.out / "results.md").write_text(report(results, judged, machine))
+        (self.out / "results.md").write_text(report(results, judged, machine, self.whole))
+        (self.out / "results.svg").write_text(plot(results))
 
     def _case(self, case: Case, medium: Medium, folder: Path) -> None:
         out.print(f"\n[bold]{case.name}[/], {medium}: {case.title}" + _scaled(self.scale))
@@ -91,9 +112,8 @@ class Plan:
                 self.runs.append(run)
                 if run.why_not:
                     hopeless.add(tool.name)
-                out.print(
-                    f"  {repetition + 1}/{self.repeat}  {tool.name:<15}{_in_words(run, size.bytes, size.files)}"
-                )
+                turn = f"  {repetition + 1}/{self.repeat}  {tool.name:<15}"
+                out.print(turn + _in_words(run, size.bytes, size.files))
 
 
 def _in_words(run: Run, size: int, files: int) -> str:
@@ -140,9 +160,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "--case", action="append", choices=[case.name for case in CASES], help="may be repeated"
-    )
+    parser.add_argument("--case", action="append", choices=[*CASE_NAMES, SYSTEM], help="may be repeated")
     parser.add_argument(
         "--tool", action="append", choices=[tool.name for tool in TOOLS], help="may be repeated"
     )
@@ -160,15 +178,20 @@ def main() -> int:
         repeat=chosen.repeat,
         scale=chosen.scale,
         limit=chosen.limit,
-        out=chosen.out or (ROOT / "docs/benchmarks" if whole else ROOT / ".crosshaul/bench"),
+        out=chosen.out or (ROOT / "docs/benchmarks" if whole else DISK / "bench"),
     )
     if reason := _room_for(plan.scale, plan.media):
         out.print(f"[red]{escape(reason)}[/]")
         return 2
-    well = plan.carry_out()
-    out.print(
-        f"\nwritten to {plan.out.relative_to(Path.cwd()) if plan.out.is_relative_to(Path.cwd()) else plan.out}"
-    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        well = plan.carry_out()
+        if not chosen.case or SYSTEM in chosen.case:
+            plan.through_the_system()
+    except KeyboardInterrupt:
+        out.print("\nstopped before the end")
+        return 130
+    out.print(f"\nwritten to {plan.out / 'results.md'}")
     return 0 if well else 1
 
 

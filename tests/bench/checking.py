@@ -19,10 +19,9 @@ def differences(sent: Path, arrived: Path, but: Collection[str] = ()) -> list[st
 
 def _things(folder: Path, but: Collection[str]) -> Iterator[tuple[str, Path]]:
     for parent, directories, files in os.walk(folder):
-        if Path(parent) == folder:
-            directories[:] = [name for name in directories if name not in but]
-            files = [name for name in files if name not in but]
-        for name in directories + files:
+        own = but if Path(parent) == folder else ()
+        directories[:] = [name for name in directories if name not in own]
+        for name in [*directories, *(name for name in files if name not in own)]:
             path = Path(parent, name)
             yield str(path.relative_to(folder)), path
 

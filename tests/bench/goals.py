@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.bench.results import Result
+from tests.bench.system import Whole
 
-MIB = 2**20
+AGENT_MEMORY = 150.0
+"""MB."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,24 @@ GOALS: tuple[Times | Bound, ...] = (
     Bound(
         "agent memory under 150 MB in every case",
         None,
-        150.0,
+        AGENT_MEMORY,
         lambda one: max(one.near_memory, one.far_memory) / 1e6,
         "MB",
     ),
 )
 
 
-def verdicts(results: list[Result]) -> list[Verdict]:
-    return [verdict for goal in GOALS for verdict in goal.judge(results)]
+def verdicts(results: list[Result], whole: Whole | None = None) -> list[Verdict]:
+    return [verdict for goal in GOALS for verdict in goal.judge(results)] + (
+        _of_whole(whole) if whole else []
+    )
+
+
+def _of_whole(whole: Whole) -> list[Verdict]:
+    found = [
+        Verdict(f"{one.name}: under {one.goal} s", f"{one.median:.2f} s", one.median < one.goal)
+        for one in whole.latencies
+    ]
+    most = max(whole.memory.values()) / 1e6
+    wish = f"a real agent's memory under {AGENT_MEMORY:.0f} MB"
+    return [*found, Verdict(wish, f"{most:.0f} MB", most < AGENT_MEMORY)]

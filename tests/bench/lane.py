@@ -1,8 +1,8 @@
-"""Crosshaul's lane between two hosts, each in a process of its own: what agents do once they have their commands.
+"""Crosshaul's lane between two hosts, a process each: what agents do once they have their commands.
 
-Both hosts run before the clock does, as agents do, and as sshd does for the tools that use it. The clock runs from
-the order (the Move command) to the outcome: connecting, both handshakes, listing, comparing, bytes, digests, the
-ledger, everything. What API, table and broker add to that is measured by `system.py`.
+Both hosts run before the clock does, as agents do, and as sshd does for the tools that use it. The clock runs
+from the order (the Move command) to the outcome: connecting, both handshakes, listing, comparing, bytes,
+digests, the ledger, everything. What API, table and broker add to that is measured by `system.py`.
 """
 
 import json

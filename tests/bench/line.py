@@ -4,9 +4,10 @@
 
 Says its port as a line of JSON, and what has passed whenever it is asked (any line on standard input).
 
-With a delay, bytes arrive `delay` seconds after they were sent, in each direction, and a sender may have `window`
-bytes under way: sent, and not acknowledged by the same way back, as TCP has it. A connection takes a round trip to
-be made. Without a delay bytes are spliced through the kernel, so that the line costs next to nothing.
+With a delay, bytes arrive `delay` seconds after they were sent, in each direction, and a sender may have
+`window` bytes under way: sent, and not acknowledged by the same way back, as TCP has it. A connection takes a
+round trip to be made. Without a delay bytes are spliced through the kernel, so that the line costs next to
+nothing.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """What a run costs: seconds, processor seconds and memory of both ends, read from the kernel.
 
-Processor time is that of the harness's children that ended meanwhile, and of everything below them (wait4), plus
-what the processes that go on running (sshd, a lane's agent) and all below them have used since the beginning
-(/proc/PID/stat, their own and that of their ended children). Memory is looked at ten times a second: for each end
-the sum, over its processes, of the largest resident size that each has had (VmHWM).
+Processor time is that of the harness's children that ended meanwhile, and of everything below them (wait4),
+plus what the processes that go on running (sshd, a lane's agent) and all below them have used since the
+beginning (/proc/PID/stat, their own and that of their ended children). Memory is looked at ten times a
+second: for each end the sum, over its processes, of the largest resident size that each has had (VmHWM).
 """
 
 import contextlib
@@ -21,7 +21,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run; memory in bytes, of the end that was started for it (near) and of the one that served it."""
+    """Of one run; memory in bytes: of the end that was started for it (near), and of the other."""
 
     seconds: float
     cpu_seconds: float
@@ -74,7 +74,7 @@ def peak_of(pid: int) -> int:
 
 @dataclass
 class Meter:
-    """Measures from `with` to its end. `far` and `near` are processes that run already; `joined` adds another."""
+    """Measures what is done within it. `far` and `near` run already; `joined` adds another process."""
 
     far: list[int]
     near: list[int]

@@ -5,28 +5,43 @@ from collections.abc import Iterable
 from tests.bench.cases import CASES, Case
 from tests.bench.goals import Verdict
 from tests.bench.results import Result
+from tests.bench.system import Whole
 
 HEAD = """\
 # What was measured
 
-Written by `make bench`; do not edit. How it is measured, and what that leaves out, is in [README.md](README.md).
+Written by `make bench`; do not edit. How it is measured is told in [README.md](README.md).
 
 ![seconds of each tool](results.svg)
 """
 
 
 def report(
-    results: list[Result], verdicts: Iterable[Verdict], about: dict[str, str], lane: str = "lane"
+    results: list[Result], verdicts: Iterable[Verdict], about: dict[str, str], whole: Whole | None = None
 ) -> str:
-    parts = [HEAD, _table(("", ""), [(name, value) for name, value in about.items()])]
+    parts = [HEAD, _table(("", ""), list(about.items()))]
     parts += ["## What it was to reach\n", _goals(verdicts)]
     for case in CASES:
         for medium in case.media:
             here = [one for one in results if one.key == (case.name, medium)]
             if here:
-                parts += [f"## {case.name}, {medium}\n", case.title + ".\n", _case(case, here, lane)]
+                parts += [f"## {case.name}, {medium}\n", case.title + ".\n", _case(case, here)]
+    if whole:
+        parts += ["## The whole system, on the embedded cloud\n", _whole(whole)]
     parts += ["## Commands\n", _commands(results)]
     return "\n".join(parts)
+
+
+def _whole(whole: Whole) -> str:
+    heads = ("from, to", "median, s", "from–to", "the first of all, with cold functions")
+    rows = [
+        (one.name, f"{one.median:.2f}", f"{min(one.warm):.2f}–{max(one.warm):.2f}", f"{one.cold:.2f}")
+        for one in whole.latencies
+    ]
+    peaks = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in whole.memory.items())
+    return (
+        _table(heads, rows) + f"\nPeak memory of the agents, a tree like a video archive included: {peaks}.\n"
+    )
 
 
 def _goals(verdicts: Iterable[Verdict]) -> str:
@@ -34,27 +49,21 @@ def _goals(verdicts: Iterable[Verdict]) -> str:
     return _table(("to reach", "found", ""), rows)
 
 
-def _case(case: Case, results: list[Result], lane: str) -> str:
+def _case(case: Case, results: list[Result]) -> str:
     done = sorted((one for one in results if one.seconds), key=lambda one: one.seconds or 0)
     heads = ["tool", "seconds", "from–to", "MiB/s", "files/s", "against rsync", "against the best other"]
-    heads += (
-        ["CPU s/GiB", "memory, MiB: sends", "takes"]
-        if False
-        else ["CPU s", "CPU s/GiB", "peak MiB, near / far"]
-    )
+    heads += ["CPU s", "CPU s/GiB", "peak MiB, near / far"]
     if case.line:
         heads += ["of its bytes on the wire", "starts", "cuts"]
     rows = [_row(case, one, results) for one in done]
     blanks = ("",) * (len(heads) - 2)
-    rows += [
-        (_name(one.tool, lane), f"— {_escaped(one.why_not)}", *blanks) for one in results if not one.seconds
-    ]
+    rows += [(_name(one.tool), f"— {_escaped(one.why_not)}", *blanks) for one in results if not one.seconds]
     return _table(heads, rows)
 
 
 def _row(case: Case, one: Result, results: list[Result]) -> tuple[str, ...]:
     cells = (
-        _name(one.tool, "lane"),
+        _name(one.tool),
         f"{one.seconds:.2f}",
         f"{one.fastest:.2f}–{one.slowest:.2f}",
         f"{one.mib_per_second:,.0f}",
@@ -94,8 +103,8 @@ def _commands(results: list[Result]) -> str:
     return _table(("tool", "first in", "command"), sorted(rows))
 
 
-def _name(tool: str, lane: str) -> str:
-    return f"**{tool}**" if tool == lane else tool
+def _name(tool: str) -> str:
+    return f"**{tool}**" if tool == "lane" else tool
 
 
 def _escaped(words: str) -> str:

@@ -18,7 +18,7 @@ from tests.bench.workloads import change
 
 SHORTEST = 1.0
 """Seconds between two cuts, however small the scale."""
-TRIES = 30
+TRIES = 100
 """How often a tool that was interrupted is started anew before it is given up."""
 
 

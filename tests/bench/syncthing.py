@@ -1,8 +1,9 @@
 """Syncthing between two devices of its own, which know nobody else.
 
-Both run and are connected before the clock does, with the folder paused. The clock runs from the moment when the
-folder goes on at both until the destination says that nothing is needed any more: scanning, hashing, moving.
-When most of it stands there already, both have scanned it before; then a rescan at both is what is measured.
+Both run and are connected before the clock does, with the folder paused. The clock runs from the moment when
+the folder goes on at both until the destination says that nothing is needed any more: scanning, hashing,
+moving. When most of it stands there already, both have scanned it before; then a rescan at both is what is
+measured.
 """
 
 import json
@@ -138,7 +139,7 @@ class Syncing:
 
 
 class SyncthingSession:
-    command = "syncthing serve at both ends, listening on loopback alone, compression=never, no watcher, no discovery"
+    command = "syncthing serve at both ends, on loopback alone; compression=never, no watcher, no discovery"
 
     def __init__(self, job: Job) -> None:
         self._job = job

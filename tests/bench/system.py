@@ -1,7 +1,8 @@
 """The whole system on the embedded cloud: how long until the first byte, and how much memory the agents take.
 
-The first byte is told by a small file that stands whole at its destination: later than the byte itself. Each kind
-of time begins before the request is sent; the first of each kind is told apart, since functions start cold in it.
+The first byte is told by a small file that stands whole at its destination: later than the byte itself. Each
+kind of time begins before the request is sent; the first of each kind is told apart, since functions start
+cold in it.
 """
 
 import os
@@ -43,7 +44,13 @@ class Latency:
         return statistics.median(self.warm)
 
     def as_json(self) -> dict[str, Any]:
-        return {"name": self.name, "goal": self.goal, "cold": self.cold, "median": self.median, "warm": self.warm}
+        return {
+            "name": self.name,
+            "goal": self.goal,
+            "cold": self.cold,
+            "median": self.median,
+            "warm": self.warm,
+        }
 
 
 @dataclass(frozen=True)

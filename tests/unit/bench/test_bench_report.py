@@ -15,7 +15,9 @@ SIZES = {"big": (1, 4 * GIB), "killed": (1, 4 * GIB)}
 
 
 def run(tool, seconds, case="big", **more):
-    return Run(case, "memory", tool, Cost(seconds, seconds / 2, 40 * 2**20, 50 * 2**20), f"{tool} a | b", **more)
+    return Run(
+        case, "memory", tool, Cost(seconds, seconds / 2, 40 * 2**20, 50 * 2**20), f"{tool} a | b", **more
+    )
 
 
 RUNS = [
