@@ -80,13 +80,16 @@ class Meter:
     near: list[int]
     cost: Cost | None = None
     _peaks: dict[str, int] = field(default_factory=lambda: {"near": 0, "far": 0})
+    _before: set[int] = field(default_factory=set)
     _strangers: set[int] = field(default_factory=set)
+    _joined: list[int] = field(default_factory=list)
     _families: dict[int, str] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> "Meter":
         self._families = dict.fromkeys(self.near, "near") | dict.fromkeys(self.far, "far")
-        self._strangers = set(_pids()) - below([*self.near, *self.far])
+        self._before = set(_pids()) - below([*self.near, *self.far])
+        self._strangers = set(self._before)
         self._sampler = threading.Thread(target=self._sample, daemon=True)
         self._sampler.start()
         self._cpu = self._cpu_now()
@@ -102,13 +105,14 @@ class Meter:
         self.cost = Cost(seconds, cpu, self._peaks["near"], self._peaks["far"])
 
     def joined(self, pid: int) -> None:
-        """This process was started for the run: it is the near end."""
+        """This process was started for the run: it is the near end. It may have children already."""
+        self._joined.append(pid)
         self._families[pid] = "near"
-        self._strangers.discard(pid)
+        self._strangers = self._before - {pid}
 
     def _cpu_now(self) -> float:
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return ended.ru_utime + ended.ru_stime + cpu_of([*self.near, *self.far])
+        return ended.ru_utime + ended.ru_stime + cpu_of([*self.near, *self.far, *self._joined])
 
     def _sample(self) -> None:
         while not self._ended.wait(EVERY):
