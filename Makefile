@@ -1,5 +1,6 @@
 # make demo          two use cases on real files, then stays up until Ctrl-C   (ONCE=1: then stops)
 # make test          every test, installing what it needs
+# make bench         the lane beside rsync, scp, rclone, Syncthing and others   (ARGS="--scale 0.1 --case small")
 # make lint          ruff, mypy, import-linter
 # make wire          the console's types, from the models in events/
 # make clean         forget the demonstration's state and every environment
@@ -9,7 +10,7 @@ SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
 
-.PHONY: demo test lint format wire locks clean
+.PHONY: demo test bench lint format wire locks clean
 
 demo:
 	@$(SETUP) env cloud node web
@@ -19,6 +20,10 @@ test:
 	@$(SETUP) env cloud node web browser
 	@cd web && npm run --silent test
 	@$(BIN)/pytest $(ARGS)
+
+bench:
+	@$(SETUP) env cloud node web bench
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 lint:
 	@$(SETUP) env node web

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what was asked for, once per content of its lock file: uv, env, cloud, node, web, browser.
-#   infra/local/setup.sh env cloud node web browser
+# Makes what was asked for, once per content of its lock file: uv, env, cloud, node, web, browser, bench.
+#   infra/local/setup.sh env cloud node web browser bench
 # Needs Python 3.11+ with pip or venv; everything else comes from the lock files.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -122,6 +122,22 @@ make_browser() {
         die "no Chromium here and it could not be fetched: install the package 'chromium' (see $home/browser.log)"
     fi
   }
+}
+
+# The tools that the lane is measured beside, from Debian. Those that cannot be had are left out of the table.
+make_bench() {
+  local missing=() pair
+  for pair in rsync:rsync sshd:openssh-server ssh:openssh-client syncthing:syncthing aria2c:aria2; do
+    PATH="$PATH:/usr/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing ${missing[*]}"
+    { apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}"; } > "$home/bench.log" 2>&1 ||
+      say "apt-get could not install all of them: see $home/bench.log; what is missing is left out"
+  else
+    say "left out, since they are not installed: ${missing[*]} (as root: apt-get install ${missing[*]})"
+  fi
 }
 
 for part in "$@"; do "make_$part"; done

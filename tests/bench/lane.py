@@ -1,0 +1,168 @@
+"""Crosshaul's lane between two hosts, a process each: what agents do once they have their commands.
+
+Both hosts run before the clock does, as agents do, and as sshd does for the tools that use it. The clock runs
+from the order (the Move command) to the outcome: connecting, both handshakes, listing, comparing, bytes,
+digests, the ledger, everything. What API, table and broker add to that is measured by `system.py`.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from agent.lane import identity
+from events.commands import DirectRoute, Move, Peer, Serve
+from events.locations import AgentLocation
+from events.options import Options
+from tests.bench.lane_host import ROOT
+from tests.bench.tools import FailedError, Job, Running, Session, Tool
+
+TRANSFER = "abcdefghij0123456789"
+HOP = f"{TRANSFER}-0"
+TOKEN = "the-hop's-token"
+PATIENCE = 30.0
+
+
+class Host:
+    """A process of `lane_host`."""
+
+    def __init__(self, *words: object, log: Any) -> None:
+        with log.open("ab") as stream:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.bench.lane_host", *map(str, words)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stream,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    def tell(self, **words: object) -> None:
+        assert self._process.stdin
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(words).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def hear(self, patience: float) -> dict[str, Any]:
+        """FailedError if it has ended, TimeoutError if it says nothing for so many seconds."""
+        assert self._process.stdout
+        if not select.select([self._process.stdout], [], [], patience)[0]:
+            raise TimeoutError(f"it was not done after {patience:.0f} s")
+        line = self._process.stdout.readline()
+        if not line:
+            raise FailedError(f"the host ended with code {self._process.wait()}")
+        heard: dict[str, Any] = json.loads(line)
+        return heard
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        if self.alive():
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                with suppress(BrokenPipeError):
+                    stream.close()
+
+
+class Moving:
+    """A hop on its way; the destination's process goes on when it has ended."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.pid = host.pid
+
+    def wait(self, seconds: float) -> None:
+        try:
+            heard = self._host.hear(seconds)
+        except TimeoutError:
+            self._host.kill()
+            raise
+        if "failed" in heard:
+            raise FailedError(heard["failed"])
+
+    def kill(self) -> None:
+        self._host.kill()
+
+
+class LaneSession:
+    command = "a hop over the lane, both agents running (python -m tests.bench.lane_host source|destination)"
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        folders = [job.scratch / name for name in ("b", "c", "state")]
+        for folder in folders:
+            folder.mkdir()
+        self._b, self._c = identity.ensure(folders[0]), identity.ensure(folders[1])
+        self._log = job.scratch / "tool.log"
+        self._source = Host("source", folders[0], job.source, log=self._log)
+        self._destination = self._new_destination()
+        self._order = self._ordered(self._served())
+        self.far, self.near = [self._source.pid], [self._destination.pid]
+        self._attempt = 0
+
+    def start(self) -> Running:
+        if not self._destination.alive():
+            self._destination = self._new_destination()
+        self._attempt += 1
+        order = self._order.model_copy(update={"attempt": self._attempt})
+        self._destination.tell(move=order.model_dump(mode="json"))
+        return Moving(self._destination)
+
+    def close(self) -> None:
+        for host in (self._destination, self._source):
+            host.kill()
+
+    def _new_destination(self) -> Host:
+        scratch = self._job.scratch
+        host = Host("destination", scratch / "c", self._job.destination, scratch / "state", log=self._log)
+        host.hear(PATIENCE)
+        return host
+
+    def _served(self) -> int:
+        """The source's port, once it serves the hop."""
+        serve = Serve(
+            transfer_id=TRANSFER,
+            hop_id=HOP,
+            attempt=1,
+            path=f"{ROOT}/",
+            peer=Peer(agent_id="server-c", certificate=self._c.certificate.read_text()),
+            until=datetime.now(UTC) + timedelta(days=1),
+        )
+        self._source.tell(allow=serve.model_dump(mode="json"), token=TOKEN)
+        return int(self._source.hear(PATIENCE)["port"])
+
+    def _ordered(self, port: int) -> Move:
+        return Move(
+            transfer_id=TRANSFER,
+            hop_id=HOP,
+            attempt=1,
+            source=AgentLocation(agent_id="server-b", path=f"{ROOT}/"),
+            destination=AgentLocation(agent_id="server-c", path=f"{ROOT}/"),
+            route=DirectRoute(
+                source=Peer(agent_id="server-b", certificate=self._b.certificate.read_text()),
+                endpoints=(f"127.0.0.1:{self._job.dial(port)}",),
+                hop_token=TOKEN,
+            ),
+            options=Options(),
+        )
+
+
+@contextmanager
+def _put_up(job: Job) -> Iterator[Session]:
+    session = LaneSession(job)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+LANE = Tool("lane", _put_up)

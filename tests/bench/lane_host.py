@@ -1,0 +1,76 @@
+"""One host of a lane in a process of its own, as an agent is; driven by lines of JSON on standard input.
+
+python -m tests.bench.lane_host source KEYS DATA        {"allow": {…Serve}, "token": "…"}   → {"port": 4460}
+python -m tests.bench.lane_host destination KEYS ARCHIVE STATE        {"move": {…Move}}   → {"digest": "…"}
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from agent.config import RootConfig
+from agent.errors import HopError
+from agent.lane import identity
+from agent.lane.meeting import Meeting  # noqa: F401 - an agent that has moved a file before has it loaded
+from agent.lane.server import LaneServer
+from agent.movers import mover_for
+from agent.movers.base import Host, Tally
+from agent.roots import Roots
+from events.base import Problem
+from events.commands import Move, Serve
+from events.progress import Way
+
+ROOT = "/bench"
+
+
+class Nobody:
+    """A watcher who does not care."""
+
+    def started(self, way: Way) -> None: ...
+
+    def waiting(self, problem: Problem) -> None: ...
+
+    def verifying(self) -> None: ...
+
+
+def say(**words: object) -> None:
+    print(json.dumps(words), flush=True)
+
+
+def source(keys: Path, data: Path) -> None:
+    """Serves what it is told to, until standard input ends."""
+    roots = Roots([RootConfig(path=ROOT, access="ro", directory=data)])
+    server = LaneServer(identity.load(keys), roots, ("127.0.0.1", 0))
+    server.start()
+    for line in sys.stdin:
+        order = json.loads(line)
+        server.allow(Serve.model_validate(order["allow"]), order["token"])
+        say(port=server.port)
+    server.stop()
+
+
+def destination(keys: Path, archive: Path, state: Path) -> None:
+    """Carries out one Move after the other."""
+    roots = Roots([RootConfig(path=ROOT, access="rw", directory=archive)])
+    say(ready=True)
+    for line in sys.stdin:
+        order = Move.model_validate(json.loads(line)["move"])
+        mover = mover_for(
+            order, host=Host(roots, state), identity=identity.load(keys), credentials=_no_credentials
+        )
+        try:
+            outcome = asyncio.run(mover.move(order, Tally(), Nobody()))
+        except HopError as error:
+            say(failed=error.problem.message)
+        else:
+            say(digest=outcome.digest)
+
+
+def _no_credentials(_: str) -> Any:
+    raise AssertionError("nothing here goes to S3")
+
+
+if __name__ == "__main__":
+    {"source": source, "destination": destination}[sys.argv[1]](*map(Path, sys.argv[2:]))

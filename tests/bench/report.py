@@ -1,0 +1,117 @@
+"""The table for people, from the results."""
+
+from collections.abc import Iterable
+
+from tests.bench.cases import CASES, Case
+from tests.bench.goals import Verdict
+from tests.bench.results import Result
+from tests.bench.system import Whole
+
+HEAD = """\
+# What was measured
+
+Written by `make bench`; do not edit. How it is measured is told in [README.md](README.md).
+
+![seconds of each tool](results.svg)
+"""
+
+
+def report(
+    results: list[Result], verdicts: Iterable[Verdict], about: dict[str, str], whole: Whole | None = None
+) -> str:
+    parts = [HEAD, _table(("", ""), list(about.items()))]
+    parts += ["## What it was to reach\n", _goals(verdicts)]
+    for case in CASES:
+        for medium in case.media:
+            here = [one for one in results if one.key == (case.name, medium)]
+            if here:
+                parts += [f"## {case.name}, {medium}\n", case.title + ".\n", _case(case, here)]
+    if whole:
+        parts += ["## The whole system, on the embedded cloud\n", _whole(whole)]
+    parts += ["## Commands\n", _commands(results)]
+    return "\n".join(parts)
+
+
+def _whole(whole: Whole) -> str:
+    heads = ("from, to", "median, s", "from–to", "the first of all, with cold functions")
+    rows = [
+        (one.name, f"{one.median:.2f}", f"{min(one.warm):.2f}–{max(one.warm):.2f}", f"{one.cold:.2f}")
+        for one in whole.latencies
+    ]
+    peaks = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in whole.memory.items())
+    return (
+        _table(heads, rows) + f"\nPeak memory of the agents, a tree like a video archive included: {peaks}.\n"
+    )
+
+
+def _goals(verdicts: Iterable[Verdict]) -> str:
+    rows = [(one.wish, one.found, one.word) for one in verdicts]
+    return _table(("to reach", "found", ""), rows)
+
+
+def _case(case: Case, results: list[Result]) -> str:
+    done = sorted((one for one in results if one.seconds), key=lambda one: one.seconds or 0)
+    heads = ["tool", "seconds", "from–to", "MiB/s", "files/s", "against rsync", "against the best other"]
+    heads += ["CPU s", "CPU s/GiB", "peak MiB, near / far"]
+    if case.line:
+        heads += ["of its bytes on the wire", "starts", "cuts"]
+    rows = [_row(case, one, results) for one in done]
+    blanks = ("",) * (len(heads) - 2)
+    rows += [(_name(one.tool), f"— {_escaped(one.why_not)}", *blanks) for one in results if not one.seconds]
+    return _table(heads, rows)
+
+
+def _row(case: Case, one: Result, results: list[Result]) -> tuple[str, ...]:
+    cells = (
+        _name(one.tool),
+        f"{one.seconds:.2f}",
+        f"{one.fastest:.2f}–{one.slowest:.2f}",
+        f"{one.mib_per_second:,.0f}",
+        f"{one.files_per_second:,.0f}" if one.files > 1 else "",
+        ratio(seconds_of(results, "rsync"), one.seconds),
+        ratio(best_other(results, one.tool), one.seconds),
+        f"{one.cpu_seconds:.2f}",
+        f"{one.cpu_per_gib:.2f}",
+        f"{one.near_memory / 2**20:.0f} / {one.far_memory / 2**20:.0f}",
+    )
+    if not case.line:
+        return cells
+    share = f"{100 * (one.wire_bytes or 0) / one.bytes:.0f} %"
+    return (*cells, share, str(one.tries), str(one.cuts))
+
+
+def seconds_of(results: Iterable[Result], tool: str) -> float | None:
+    return next((one.seconds for one in results if one.tool == tool), None)
+
+
+def best_other(results: Iterable[Result], tool: str) -> float | None:
+    """Seconds of the fastest of all the others; the floor is none."""
+    return min((one.seconds for one in results if one.seconds and one.tool not in (tool, "cp")), default=None)
+
+
+def ratio(other: float | None, own: float | None) -> str:
+    """How many times as fast: 2.10 × is twice as fast and a bit."""
+    return f"{other / own:.2f} ×" if other and own else ""
+
+
+def _commands(results: list[Result]) -> str:
+    seen = {(one.tool, one.command): one.case for one in reversed(results) if one.command}
+    rows = [
+        (tool, case, f"`{command.replace('|', chr(92) + '|')}`")
+        for (tool, command), case in reversed(seen.items())
+    ]
+    return _table(("tool", "first in", "command"), sorted(rows))
+
+
+def _name(tool: str) -> str:
+    return f"**{tool}**" if tool == "lane" else tool
+
+
+def _escaped(words: str) -> str:
+    return words.replace("|", "\\|")
+
+
+def _table(heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
+    heads = tuple(heads)
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"

@@ -1,0 +1,151 @@
+"""The whole system on the embedded cloud: how long until the first byte, and how much memory the agents take.
+
+The first byte is told by a small file that stands whole at its destination: later than the byte itself. Each
+kind of time begins before the request is sent; the first of each kind is told apart, since functions start
+cold in it.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from infra.local import cloud as embedded
+from infra.local.servers import Server
+from infra.local.world import World, until, world
+from tests.bench.measuring import peak_of
+from tests.bench.workloads import ARCHIVE, write
+from tests.e2e.api import Api
+
+SERVERS = {"server-b": {"/data": "rw", "/primary": "rw"}, "server-c": {"/archive": "rw"}}
+SIZE = 64 * 1024
+PATIENCE = 60.0
+ENDED = {"succeeded", "failed", "partially_failed", "cancelled"}
+TEMPLATE = {"name": "bench", "shape": "chain", "destinations": ["server-b:/primary/"]}
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds."""
+
+    name: str
+    goal: float
+    cold: float
+    warm: list[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.warm)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "goal": self.goal,
+            "cold": self.cold,
+            "median": self.median,
+            "warm": self.warm,
+        }
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What was found; memory in bytes, by agent, after both latencies and a tree like a video archive."""
+
+    latencies: list[Latency]
+    memory: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"latencies": [one.as_json() for one in self.latencies], "memory": self.memory}
+
+
+def measure(home: Path, repeat: int, scale: float) -> Whole:
+    """TimeoutError if something never arrives."""
+    with world(home) as here:
+        servers = _servers(here)
+        api = Api.signed_in(here, here.user, here.password)
+        by_api = _repeated(repeat, lambda number: _by_api(api, servers, number))
+        by_upload = _repeated(repeat, _uploads(here, api, servers))
+        _move_archive(api, servers, scale)
+        memory = {name: peak_of(agent.process.pid) for name, agent in here.agents.items()}
+    return Whole(
+        [
+            Latency("POST /transfers to the first byte at server-c", 0.7, by_api[0], by_api[1:]),
+            Latency("S3 upload to the first byte at server-b", 1.2, by_upload[0], by_upload[1:]),
+        ],
+        memory,
+    )
+
+
+def _servers(here: World) -> dict[str, Server]:
+    servers = {name: here.server(name, roots) for name, roots in SERVERS.items()}
+    for server in servers.values():
+        here.enroll(server)
+        here.start_agent(server)
+    for name in servers:
+        until(f"{name} to be online", lambda name=name: here.status_of(name) == "online")  # type: ignore[misc]
+    return servers
+
+
+def _repeated(repeat: int, once: Callable[[int], float]) -> list[float]:
+    return [once(number) for number in range(repeat + 1)]
+
+
+def _by_api(api: Api, servers: dict[str, Server], number: int) -> float:
+    write(servers["server-b"].path(f"/data/{number}/one"), SIZE)
+    began = time.monotonic()
+    asked = _copy(api, f"server-b:/data/{number}/", f"server-c:/archive/{number}/")
+    seconds = _arrival(servers["server-c"].path(f"/archive/{number}/one")) - began
+    _until_ended(api, asked)
+    return seconds
+
+
+def _uploads(here: World, api: Api, servers: dict[str, Server]) -> Callable[[int], float]:
+    bucket = here.outputs.bucket
+    s3 = boto3.client("s3", **embedded.client_settings(here.cloud))
+    api.post("/templates", TEMPLATE | {"trigger": {"bucket": bucket, "prefix": "bench/"}})
+
+    def upload(number: int) -> float:
+        began = time.monotonic()
+        s3.put_object(Bucket=bucket, Key=f"bench/{number}", Body=os.urandom(SIZE))
+        return _arrival(servers["server-b"].path(f"/primary/{number}")) - began
+
+    return upload
+
+
+def _move_archive(api: Api, servers: dict[str, Server], scale: float) -> None:
+    ARCHIVE.make(servers["server-b"].path("/data/tree"), scale)
+    _until_ended(api, _copy(api, "server-b:/data/tree/", "server-c:/archive/tree/"), patience=600)
+
+
+def _copy(api: Api, source: str, destination: str) -> str:
+    body = {"source": source, "destinations": [destination], "shape": "fan_out", "options": {}}
+    return str(api.post("/transfers", body)["transfer_id"])
+
+
+def _arrival(path: Path) -> float:
+    """When the file stands there, whole."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        now = time.monotonic()
+        with suppress(FileNotFoundError):
+            if path.stat().st_size == SIZE:
+                return now
+        if now > deadline:
+            raise TimeoutError(f"{path.name} had not arrived after {PATIENCE:.0f} s")
+        time.sleep(0.002)
+
+
+def _until_ended(api: Api, transfer_id: str, patience: float = PATIENCE) -> None:
+    def state() -> str | None:
+        found = str(api.get(f"/transfers/{transfer_id}")["state"])
+        return found if found in ENDED else None
+
+    ended = until(f"{transfer_id} to end", state, patience)
+    if ended != "succeeded":
+        raise AssertionError(f"{transfer_id} {ended}")

@@ -1,0 +1,9 @@
+"""All tools, in the order in which they take their turns."""
+
+from tests.bench.floor import CP
+from tests.bench.lane import LANE
+from tests.bench.rclone import ARIA2, RCLONE_HTTP, RCLONE_S3, RCLONE_SFTP
+from tests.bench.ssh import RSYNC, SCP, SFTP, TAR
+from tests.bench.syncthing import SYNCTHING
+
+TOOLS = (LANE, RSYNC, SCP, SFTP, TAR, RCLONE_SFTP, *RCLONE_HTTP, RCLONE_S3, ARIA2, SYNCTHING, CP)

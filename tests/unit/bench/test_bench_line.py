@@ -1,0 +1,118 @@
+"""The benchmark's line: what goes in comes out, late, bounded and counted; and it can be cut."""
+
+import hashlib
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.bench.line import Line, Way
+from tests.bench.lines import Kind, lines
+
+SIZE = 3_000_001
+
+
+class Echo:
+    """Sends back whatever it is sent, and then ends."""
+
+    def __init__(self):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                peer, _ = self.server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._echo, args=[peer], daemon=True).start()
+
+    def _echo(self, peer):
+        with peer:
+            try:
+                while data := peer.recv(65536):
+                    peer.sendall(data)
+            except OSError:
+                return
+
+    def close(self):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+
+
+@pytest.fixture
+def echo():
+    echo = Echo()
+    yield echo
+    echo.close()
+
+
+def there_and_back(port, sent):
+    with socket.create_connection(("127.0.0.1", port), 10) as near:
+
+        def send():
+            near.sendall(sent)
+            near.shutdown(socket.SHUT_WR)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        heard = bytearray()
+        while data := near.recv(65536):
+            heard += data
+        sending.join()
+    return bytes(heard)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.005])
+def test_every_byte_comes_back_and_is_counted_in_both_directions(echo, delay):
+    line = Line(echo.port, delay, window=200_000)
+    sent = os.urandom(SIZE)
+
+    heard = there_and_back(line.port, sent)
+
+    assert hashlib.sha256(heard).digest() == hashlib.sha256(sent).digest()
+    assert line.passed.total == 2 * SIZE
+    line.close()
+
+
+def test_nothing_comes_before_its_time(echo):
+    line = Line(echo.port, delay=0.05)
+    began = time.monotonic()
+    assert there_and_back(line.port, b"x") == b"x"
+    assert time.monotonic() - began >= 0.2  # a round trip to connect, one there and back
+    line.close()
+
+
+def test_no_more_is_under_way_than_the_window():
+    way = Way(delay=30, window=100)
+    assert way.room() == 100
+    way.send(b"x" * 70)
+    assert way.room() == 30
+    way.send(b"x" * 30)
+    closed = threading.Timer(0.05, way.end)
+    closed.start()
+    assert way.room() == 0  # it waited until the way was closed
+    closed.join()
+
+
+def test_a_cut_ends_what_is_connected_and_lets_the_next_one_through(echo):
+    line = Line(echo.port)
+    with socket.create_connection(("127.0.0.1", line.port), 10) as near:
+        near.sendall(b"here")
+        assert near.recv(4) == b"here"
+        line.cut()
+        assert near.recv(1) == b""
+    assert line.cuts == 1
+    assert there_and_back(line.port, b"again") == b"again"
+    line.close()
+
+
+def test_in_a_process_of_its_own_it_tells_what_has_passed(echo):
+    with lines(Kind()) as between:
+        assert there_and_back(between.dial(echo.port), b"12345") == b"12345"
+        assert between.passed().bytes == 10
+    with lines(None) as nothing:
+        assert nothing.dial(4460) == 4460

@@ -1,0 +1,28 @@
+"""What a run costs is what its processes cost, wherever they stand."""
+
+import sys
+
+from tests.bench.measuring import Meter
+from tests.bench.tools import Process
+
+WORK = """\
+import time
+kept = bytearray(80 * 2**20)
+while time.process_time() < 0.6:
+    pass
+"""
+
+
+def test_processor_time_and_memory_of_both_ends_count():
+    far = Process([sys.executable, "-c", WORK + "time.sleep(60)"])
+    try:
+        with Meter([far.pid], []) as meter:
+            near = Process(["bash", "-c", 'true; "$0" -c "$1"; true', sys.executable, WORK])
+            meter.joined(near.pid)
+            near.wait(60)
+    finally:
+        far.end()
+    assert meter.cost
+    assert meter.cost.cpu_seconds > 0.5
+    assert meter.cost.near_memory > 80 * 2**20
+    assert meter.cost.far_memory > 80 * 2**20

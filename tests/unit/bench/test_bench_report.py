@@ -1,0 +1,74 @@
+"""What is told of the runs: medians, ratios, what was reached, and what could not be run and why."""
+
+from xml.etree import ElementTree
+
+from tests.bench.goals import verdicts
+from tests.bench.measuring import Cost
+from tests.bench.plot import plot
+from tests.bench.report import report
+from tests.bench.results import results_of
+from tests.bench.running import Run
+from tests.bench.tools import Job, as_shown
+
+GIB = 2**30
+SIZES = {"big": (1, 4 * GIB), "killed": (1, 4 * GIB)}
+
+
+def run(tool, seconds, case="big", **more):
+    return Run(
+        case, "memory", tool, Cost(seconds, seconds / 2, 40 * 2**20, 50 * 2**20), f"{tool} a | b", **more
+    )
+
+
+RUNS = [
+    *(run("lane", seconds) for seconds in (4.0, 9.0, 5.0)),
+    *(run("rsync", seconds) for seconds in (11.0, 12.0, 10.0)),
+    run("scp", 6.0),
+    run("cp", 1.0),
+    Run("big", "memory", "syncthing", why_not="left out: syncthing is not installed"),
+    run("lane", 3.0, "killed", wire_bytes=3 * GIB),
+]
+
+
+def results():
+    return results_of(RUNS, SIZES)
+
+
+def test_the_median_counts_and_the_range_is_told():
+    lane = results()[0]
+    assert (lane.seconds, lane.fastest, lane.slowest, lane.runs) == (5.0, 4.0, 9.0, 3)
+    assert lane.cpu_per_gib == 2.5 / 4
+    assert round(lane.mib_per_second) == 819
+
+
+def test_a_goal_is_reached_not_reached_or_not_measured():
+    found = {one.wish: (one.found, one.word) for one in verdicts(results())}
+    assert found["big, memory: at least 2.0 × rsync"] == ("2.20 × (rsync)", "reached")
+    assert found["big, memory: at least 1.1 × the best of all the others"] == ("1.20 × (scp)", "reached")
+    assert found["killed at half: under 55 % of the bytes of a full run"] == ("75 %", "**not reached**")
+    assert found["agent memory under 150 MB in every case"] == ("52 MB", "reached")
+
+
+def test_the_table_has_ratios_and_reasons():
+    told = report(results(), verdicts(results()), {"kernel": "6.1"})
+    assert "| **lane** | 5.00 | 4.00–9.00 | 819 |  | 2.20 × | 1.20 × |" in told
+    assert "| syncthing | — left out: syncthing is not installed |" in told
+    assert "75 %" in told
+    assert "`scp a \\| b`" in told
+
+
+def test_one_failure_among_the_runs_is_not_hidden():
+    mixed = results_of([run("scp", 1.0), Run("big", "memory", "scp", why_not="it broke")], SIZES)
+    assert [(one.seconds, one.why_not) for one in mixed] == [(None, "it broke")]
+
+
+def test_the_plot_is_a_picture_with_a_bar_for_each_tool_that_could():
+    drawn = ElementTree.fromstring(plot(results()))
+    assert len([one for one in drawn.iter() if one.tag.endswith("rect") and one.get("rx")]) == 5
+
+
+def test_a_command_is_shown_without_any_path_or_port_of_this_machine(tmp_path):
+    places = [tmp_path / name for name in ("source", "destination", "scratch")]
+    job = Job(*places, dial=lambda port: port)
+    argv = ["rsync", "-e", f"ssh -F {places[2]}/ssh_config", f"{places[0]}/", "https://127.0.0.1:4460/x"]
+    assert as_shown(argv, job) == "rsync -e ssh -F KEYS/ssh_config SOURCE/ https://127.0.0.1:PORT/x"
