@@ -103,14 +103,13 @@ class TestWhenNobodyCan:
             await until(lambda: len(noted) > 2)
             assert told == [(order.hop_id, f"{hosts.c_endpoints[0]}: connection refused")]
 
-    async def test_the_source_says_nothing_while_the_hop_waits_for_its_turn(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(calling, "DIAL_WITHIN", 1.0)
+    async def test_the_source_says_nothing_while_the_hop_waits_for_its_turn(self, tmp_path):
         with made(tmp_path, "source") as hosts:
             told = []
             hosts.server.tell(lambda *what: told.append(what))
             write_random(hosts.data / "x", 10)
             order = hosts.order("/data/x", "/archive/x")
-            await until(lambda: hosts.line.dialled > 4)
+            await until(lambda: hosts.line.dialled > 2)
             await hosts.move(order)
             assert told == []
 
