@@ -23,6 +23,8 @@ class Line:
         self.dialled = 0
         self.cut_after: int | None = None
         """Cut everything, once, when so many bytes have passed."""
+        self.cut_every: int | None = None
+        """The same again and again, whenever so many more have passed."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -94,5 +96,7 @@ class Line:
             due = self.cut_after is not None and self.passed >= self.cut_after
             if due:
                 self.cut_after = None
+            if self.cut_every and self.passed // self.cut_every > (self.passed - size) // self.cut_every:
+                due = True
         if due:
             self.cut()

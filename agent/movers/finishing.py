@@ -10,7 +10,7 @@ from agent.errors import HopError, problem_of, shown
 from agent.listing import Entry
 from agent.movers.base import Outcome, Tally, Watcher, batches, meant_by
 from agent.movers.failures import Failures
-from agent.movers.fetching import StoppedError
+from agent.movers.hand import StoppedError
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
 from agent.movers.mirror import Mirror

@@ -9,14 +9,15 @@ from contextlib import closing
 
 from agent.errors import HopError
 from agent.movers.base import Host, Outcome, Tally, Watcher
-from agent.movers.fetching import StoppedError
 from agent.movers.finishing import Finishing
+from agent.movers.hand import StoppedError
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.mirror import empty_source
 from agent.movers.passing import Pass
 from agent.movers.rehearsal import Rehearsal
 from agent.movers.source import LostError, Source
+from agent.movers.stride import Stride
 from events.base import Problem
 from events.commands import Move
 
@@ -54,6 +55,7 @@ class Hauling:
         self._watcher = watcher
         self._patience = patience
         self._rehearsal = Rehearsal() if order.options.dry_run else None
+        self._stride = Stride()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._pass: Pass | None = None
@@ -140,6 +142,7 @@ class Hauling:
                 self._tally,
                 self._watcher,
                 self._host,
+                self._stride,
                 self._rehearsal,
             )
             return self._pass

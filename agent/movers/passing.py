@@ -14,13 +14,15 @@ from agent.movers.base import Host, Tally, Watcher, batches, meant_by
 from agent.movers.comparing import Comparing
 from agent.movers.crew import Crew
 from agent.movers.failures import Failures
-from agent.movers.fetching import Bench, Fetching, StoppedError
+from agent.movers.fetching import Fetching
+from agent.movers.hand import Bench, StoppedError
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import limiter_for
 from agent.movers.rehearsal import Rehearsal
 from agent.movers.source import LostError, Reader, Source
 from agent.movers.spool import Spool
+from agent.movers.stride import Stride
 from agent.movers.work import Work
 from events.commands import Move
 
@@ -40,6 +42,7 @@ class Pass:
         tally: Tally,
         watcher: Watcher,
         host: Host,
+        stride: Stride,
         rehearsal: Rehearsal | None,
     ) -> None:
         """`landing` makes one for each thread. With a `rehearsal` nothing is written."""
@@ -68,6 +71,7 @@ class Pass:
             work=self._work,
             failures=self.failures,
             comparing=self._comparing,
+            stride=stride,
             limiter=limiter_for(order.options, host.line, self._stopped),
             stopped=self._stopped,
             opened=self._opened,

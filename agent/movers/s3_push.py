@@ -17,7 +17,7 @@ from agent.errors import HopError, problem_of, shown
 from agent.listing import Entry, entries
 from agent.movers.base import Host, Outcome, Tally, Watcher, batches, in_thread, meant_by
 from agent.movers.failures import Failures
-from agent.movers.fetching import StoppedError
+from agent.movers.hand import StoppedError
 from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.limiter import limiter_for
 from agent.movers.rclone import Credentials, Rclone, remote

@@ -16,7 +16,7 @@ from agent.digests import RANGE
 from agent.errors import HopError
 from agent.lane import identity, meeting
 from agent.listing import Entry
-from agent.movers import fetching, landing, ledger, pull, spool
+from agent.movers import hand, landing, ledger, pull, spool
 from agent.movers.landing import PREFIX
 from agent.movers.source import LocalReader, LostError
 from infra.local.material import MIB, differences, listing, write_random
@@ -151,6 +151,19 @@ class TestALineThatBreaks:
         assert hosts.line.cut_after is None
         assert hosts.line.passed < size * 1.01 + 2 * RANGE
         assert hosts.progress.bytes_done == size
+
+    async def test_again_and_again_is_asked_for_less_at_once(self, hosts):
+        size = 3 * RANGE
+        write_random(hosts.data / "t/big", size)
+        for number in range(20):
+            write_random(hosts.data / f"t/small{number}", MIB // 2)
+        size += 10 * MIB
+        hosts.line.cut_every = 6 * MIB
+
+        await hosts.move(hosts.order("/data/t/", "/archive/t/", streams=2))
+
+        assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+        assert hosts.line.passed < 3 * size
 
     async def test_is_waited_for(self, hosts):
         write_random(hosts.data / "big", 3 * RANGE)
@@ -307,7 +320,7 @@ class TestAFileThatCannotBeHad:
 
 def meanwhile(monkeypatch, act) -> None:
     """Do something to the source between its listing and the first bytes."""
-    really, done = fetching.Fetching._connected, []
+    really, done = hand.Hand.connected, []
     lock = threading.Lock()
 
     def connected(self):
@@ -316,7 +329,7 @@ def meanwhile(monkeypatch, act) -> None:
                 done.append(act())
         return really(self)
 
-    monkeypatch.setattr(fetching.Fetching, "_connected", connected)
+    monkeypatch.setattr(hand.Hand, "connected", connected)
 
 
 class TestDamage:

@@ -1,0 +1,133 @@
+"""Big files, range by range."""
+
+import logging
+
+import xxhash
+
+from agent.digests import file_digest, range_digest, ranges_of
+from agent.movers.hand import TRIES, Hand, damaged
+from agent.movers.source import FileError
+from agent.movers.work import BigFile, RangeJob
+from events.base import Problem
+
+log = logging.getLogger(__name__)
+
+
+class _WriteError(Exception):
+    """The destination's OSError, on its way through the source's code."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Ranges:
+    def __init__(self, hand: Hand) -> None:
+        self._hand = hand
+        self._bench = hand.bench
+
+    def fetch(self, job: RangeJob) -> None:
+        """LostError, HopError or StoppedError end the pass."""
+        file = job.file
+        if file.problem:
+            return
+        try:
+            self._open(file)
+            file.digests[job.start] = self._stands(job) or self._fetched(job)
+        except FileError as error:
+            file.problem = error.problem
+        except OSError as error:
+            file.problem = self._hand.comparing.problem(file.entry, error)
+
+    def _open(self, file: BigFile) -> None:
+        with file.lock:
+            if file.descriptor < 0:
+                self._hand.landing.open(file)
+
+    def _stands(self, job: RangeJob) -> bytes | None:
+        """The digest of a range that an earlier attempt brought, if it is there as it was noted."""
+        recorded = job.file.recorded.get(job.start)
+        if recorded is None or range_digest(job.file.descriptor, job.start, job.length) != recorded:
+            return None
+        self._bench.tally.stood(job.length)
+        return recorded
+
+    def _fetched(self, job: RangeJob) -> bytes:
+        """Its digest, once it is there; on a line that breaks often in several pieces."""
+        path, end = job.file.entry.path, job.start + job.length
+        self._bench.tally.moving(path)
+        start, digests = job.start, list[bytes]()
+
+        def ask() -> None:
+            nonlocal start
+            piece = RangeJob(job.file, start, min(self._bench.stride.size, end - start))
+            digests.append(self._piece(piece))
+            start += piece.length
+
+        while start < end or not digests:
+            self._hand.tried(ask)
+        one = len(digests) == 1
+        digest = digests[0] if one else range_digest(job.file.descriptor, job.start, job.length)
+        self._bench.ledger.range_done(path, job.start, digest)
+        return digest
+
+    def _piece(self, piece: RangeJob) -> bytes:
+        """LostError; FileError if it arrives damaged again and again."""
+        for _ in range(TRIES):
+            digest, told = self._asked(piece)
+            if told in {None, digest}:
+                return digest
+            self._bench.tally.undone(piece.length)
+            piece.file.fresh = False
+            about = {"path": piece.file.entry.path, "start": piece.start}
+            log.warning("range arrived damaged", extra=about)
+        raise FileError(damaged(self._hand.landing.name(piece.file.entry.path)))
+
+    def _asked(self, piece: RangeJob) -> tuple[bytes, bytes | None]:
+        """The digest of what arrived, and what the source says it should be. What arrived of a range that
+        broke off does not count."""
+        state, position = xxhash.xxh3_128(), piece.start
+
+        def sink(data: memoryview) -> None:
+            nonlocal position
+            self._bench.limiter.take(len(data))
+            self._hand.go_on()
+            try:
+                self._hand.landing.write(piece.file, data, position)
+            except OSError as error:
+                raise _WriteError(error) from error
+            state.update(data)
+            position += len(data)
+            self._bench.tally.moved(len(data))
+
+        try:
+            told = self._hand.connected().range(piece.file.entry, piece.start, piece.length, sink)
+        except BaseException as error:
+            self._bench.tally.undone(position - piece.start)
+            if isinstance(error, _WriteError):
+                raise error.cause from None
+            raise
+        return state.digest(), told
+
+    def end(self, file: BigFile) -> None:
+        """Its last range is there, or it cannot be had."""
+        try:
+            if file.problem is None:
+                self._complete(file)
+        except OSError as error:
+            file.problem = self._hand.comparing.problem(file.entry, error)
+        finally:
+            file.close()
+        if file.problem:
+            self._abandon(file, file.problem)
+
+    def _complete(self, file: BigFile) -> None:
+        digest = file_digest(file.digests[start] for start in sorted(file.digests))
+        self._hand.landing.complete(file, digest)
+        self._bench.tally.finished(file.entry.path)
+
+    def _abandon(self, file: BigFile, problem: Problem) -> None:
+        done = sum(length for start, length in ranges_of(file.entry.size) if start in file.digests)
+        self._bench.tally.undone(done)
+        self._hand.landing.drop(file.entry.path)
+        self._hand.again(file.entry, file.tries, problem)
