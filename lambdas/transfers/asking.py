@@ -59,10 +59,10 @@ def agreed(by: str, permit: Permit) -> Decision:
     to give."""
 
     def decide(transfer: Transfer, now: datetime) -> Change | None:
+        ruling = permit(transfer)
         if transfer.state != TransferState.AWAITING_APPROVAL or transfer.approval is None:
             message = f"Transfer {transfer.transfer_id} does not wait for approval: it is {transfer.state}."
             raise StateError(message, "There is nothing to approve.")
-        ruling = permit(transfer)
         changed = tuple(new for hop in transfer.hops if (new := approved(hop, now)) is not hop)
         given = transfer.approval.model_copy(update={"by": by, "at": now})
         after = replace(transfer.with_hops(changed, now), approval=given)

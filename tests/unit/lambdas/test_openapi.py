@@ -19,6 +19,7 @@ POST /agents/{agent_id}/browse
 POST /agents/{agent_id}/credentials
 POST /transfers
 POST /transfers/distributed
+GET /overview
 GET /transfers
 GET /transfers/{transfer_id}
 POST /transfers/{transfer_id}/cancel
