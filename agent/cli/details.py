@@ -51,8 +51,24 @@ def _selected(view: TransferView) -> str:
 
 
 def _unusual(options: Options) -> str:
-    chosen = options.model_dump(exclude_defaults=True)
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in chosen.items())
+    chosen = options.model_dump(mode="json", exclude_defaults=True)
+    return ", ".join(_chosen(name.replace("_", " "), value) for name, value in chosen.items())
+
+
+def _chosen(name: str, value: object) -> str:
+    """`move`, `exclude proxies/ *.tmp`, `streams 4`."""
+    if value is True:
+        return name
+    values = value if isinstance(value, list) else [value]
+    return clean(" ".join([name, *map(_in_words, values)]))
+
+
+def _in_words(value: object) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    limit = size(value["limit"]) if value["limit"] else "off"
+    days = ",".join(value["days"]) or "daily"
+    return f"{days} {value['start'][:5]}-{value['end'][:5]} {limit} {value['zone']}"
 
 
 def print_hop(hop: HopView) -> None:
@@ -60,9 +76,10 @@ def print_hop(hop: HopView) -> None:
     output.say(f"\nHop {number}  {hop.state}", style=f"bold {STYLES.get(hop.state, '')}")
     output.say(f"  {clean(str(hop.source))} → {clean(str(hop.destination))}")
     output.say(f"  {_travel(hop)}")
-    output.say(f"  {amounts(hop.progress)}")
+    if not hop.preview:
+        output.say(f"  {amounts(hop.progress)}")
     if hop.preview:
-        _print_preview(hop.preview)
+        print_preview(hop.preview)
     if hop.retry_at and hop.state is HopState.QUEUED:
         output.say(f"  is tried again at {clock(hop.retry_at)}", style="yellow")
     print_problems(hop)
@@ -74,7 +91,7 @@ def _travel(hop: HopView) -> str:
         told.append(f"attempt {hop.attempt}")
     if hop.after and hop.state is HopState.WAITING:
         told.append(f"waits for hop {hop.after.rpartition('-')[2]}")
-    if hop.digest:
+    if hop.digest and not hop.preview:
         told.append(f"digest {hop.digest}")
     return clean(", ".join(told))
 
@@ -97,7 +114,7 @@ _KINDS = (("sent", "would be sent"), ("replaced", "would be replaced"), ("remove
 _STAY = (("kept", "differ and would stay"), ("unchanged", "are the same"))
 
 
-def _print_preview(preview: Preview) -> None:
+def print_preview(preview: Preview) -> None:
     """`12 files would be sent (1.5 GiB)`, each with the first of them."""
     for kind, words in (*_KINDS, *_STAY):
         amount: Amount = getattr(preview, kind)

@@ -51,6 +51,9 @@ class Picture:
             bytes_total=_sum([part.bytes_total for part in parts]),
             files_done=sum(part.files_done for part in parts),
             files_total=_sum([part.files_total for part in parts]),
+            bytes_unchanged=sum(part.bytes_unchanged for part in parts),
+            files_unchanged=sum(part.files_unchanged for part in parts),
+            files_removed=sum(part.files_removed for part in parts),
             bytes_per_second=sum(self.rate(hop) for hop in self.view.hops),
         )
 

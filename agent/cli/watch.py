@@ -8,11 +8,12 @@ import httpx
 
 from agent.cli import output
 from agent.cli.api import Api
-from agent.cli.details import amounts, print_problems
+from agent.cli.details import amounts, print_preview, print_problems
 from agent.cli.errors import Exit, Trouble, code_for_status
 from agent.cli.live import Ear, listening
 from agent.cli.progress import Picture
 from agent.cli.screen import Screen, screen_for
+from agent.cli.text import clean
 from agent.http import ApiProblem
 from events.states import TransferState
 from events.views import TransferView
@@ -101,12 +102,23 @@ def _left(transfer_id: str) -> Trouble:
 def _conclude(view: TransferView, *, quiet: bool) -> None:
     if view.state is TransferState.SUCCEEDED:
         if not quiet:
-            output.say(f"Everything arrived: {amounts(Picture(view).total)}.", style="green")
+            _tell_the_good_end(view)
         return
     if not quiet:
         for hop in view.hops:
             print_problems(hop)
     raise Trouble(f"transfer {view.transfer_id} {_ENDS[view.state]}", _advice(view), Exit.FAILED)
+
+
+def _tell_the_good_end(view: TransferView) -> None:
+    if not view.options.dry_run:
+        return output.say(f"Everything arrived: {amounts(Picture(view).total)}.", style="green")
+    output.say("A dry run: nothing was written.", style="green")
+    for hop in view.hops:
+        output.say(f"{clean(str(hop.source))} → {clean(str(hop.destination))}")
+        if hop.preview:
+            print_preview(hop.preview)
+    return None
 
 
 _ENDS = {

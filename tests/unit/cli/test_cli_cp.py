@@ -8,7 +8,9 @@ from agent.cli import bandwidth, watch
 from agent.cli.errors import Trouble
 from agent.cli.progress import Picture, fraction, share
 from agent.cli.screen import drawn
+from events.options import Options
 from events.progress import Live, Progress
+from events.reports import Amount, Preview
 from events.states import TransferState
 from tests.fakes_api import NOW, TRANSFER, FakeApi, problem, transfer_view
 from tests.unit.cli.conftest import Run
@@ -102,7 +104,7 @@ def test_watching_to_a_good_end(signed_in: FakeApi, run: Run) -> None:
     assert said.code == 0, said
     lines = said.out.splitlines()
     assert lines[0] == f"Transfer {TRANSFER}"
-    assert lines[1].startswith("running: 25%, 256.0 MiB of 1.0 GiB, 2,100 of 3,002 files, 100.0 MiB/s")
+    assert lines[1].startswith("running: 25%, 256.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged), ")
     assert lines[2].startswith("succeeded: 100%")
     assert lines[3].startswith("Everything arrived: 100%, 1.0 GiB of 1.0 GiB")
     assert len(lines) == 4
@@ -270,3 +272,18 @@ def test_hours_of_another_limit_are_read() -> None:
 def test_hours_that_are_none_are_told_so(typed: str) -> None:
     with pytest.raises(Trouble):
         bandwidth.window(typed)
+
+
+def test_a_dry_run_ends_with_what_would_happen(signed_in: FakeApi, run: Run) -> None:
+    view = transfer_view(TransferState.SUCCEEDED, 0)
+    amount = Amount(files=12, bytes=2048)
+    preview = Preview(sent=amount, removed=amount, examples={"removed": ("old/\x1b[2J.mov",)})
+    hop = view.hops[0].model_copy(update={"preview": preview})
+    view = view.model_copy(update={"hops": (hop,), "options": Options(dry_run=True)})
+    signed_in.stories[TRANSFER] = [view]
+    said = run("cp", *ENDS, "--dry-run", "--watch")
+    assert said.code == 0, said
+    assert "A dry run: nothing was written." in said.out
+    assert "12 files would be sent (2.0 KiB)" in said.out
+    assert "old/\\x1b[2J.mov" in said.out
+    assert "Everything arrived" not in said.out
