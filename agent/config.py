@@ -78,7 +78,7 @@ class Config(Request):
     """Where keys, journal and lock are; nobody else needs to read it."""
     hops_at_once: Annotated[int, Field(ge=1, le=64)] = 4
     bandwidth_limit: Rate | None = None
-    """Bytes per second that all hops may bring here together, shared by their priority."""
+    """Bytes per second that all hops may bring here or take from here together, shared by priority."""
     bandwidth_windows: Annotated[tuple[BandwidthWindow, ...], Field(max_length=20)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lane: LaneConfig = LaneConfig()

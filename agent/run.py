@@ -88,7 +88,8 @@ async def _serve(
     browser = Browser(config.roots, files.folder)
     status = Status(files.status)
     roots = Roots(config.roots, files.folder)
-    with _lane(config, files, roots) as lane:
+    host = Host(roots, files.folder, Line(Hours(config.bandwidth_limit, config.bandwidth_windows)))
+    with _lane(config, files, host) as lane:
         async with Link(_endpoint(files, registration), _commands_topic(registration)) as link:
             service = Service(
                 Parts(
@@ -97,7 +98,7 @@ async def _serve(
                     journal=journal,
                     link=link,
                     lane=lane,
-                    movers=_movers(files, registration, Host(roots, files.folder, _line(config)), lane),
+                    movers=_movers(files, registration, host, lane),
                     browse=browser,
                     status=status,
                     lane_certificate=files.lane_certificate.read_text(),
@@ -157,10 +158,10 @@ def _end_in(seconds: float, code: int) -> None:
 
 
 @contextmanager
-def _lane(config: Config, files: Files, roots: Roots) -> Iterator[LaneServer]:
-    host, port = split_endpoint(config.lane.listen)
+def _lane(config: Config, files: Files, host: Host) -> Iterator[LaneServer]:
+    address, port = split_endpoint(config.lane.listen)
     routes = Routes(files.folder / "routes.json")
-    lane = LaneServer(identity.load(files.folder), roots, (host, port), routes)
+    lane = LaneServer(identity.load(files.folder), host.roots, (address, port), routes, host.line)
     try:
         lane.start()
     except OSError as error:
@@ -171,10 +172,6 @@ def _lane(config: Config, files: Files, roots: Roots) -> Iterator[LaneServer]:
         yield lane
     finally:
         lane.stop()
-
-
-def _line(config: Config) -> Line:
-    return Line(Hours(config.bandwidth_limit, config.bandwidth_windows))
 
 
 def _movers(files: Files, registration: Registration, host: Host, lane: LaneServer) -> Movers:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from events.base import WIRE, AgentId, Count, HopId, Instant, Message, TransferId
 from events.locations import AbsolutePath, Location
-from events.options import Options
+from events.options import Options, Priority
 
 
 class Peer(Message):
@@ -82,6 +82,8 @@ class Serve(HopCommand):
     until: Instant
     removing: bool = False
     """May it also remove what it has read? Only where the host lets the agent write."""
+    priority: Priority = "normal"
+    """Of the transfer: how the source's line is shared."""
 
 
 class Release(HopCommand):

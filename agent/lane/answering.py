@@ -17,6 +17,7 @@ from agent.lane import asked, wire
 from agent.lane.asked import File, Refusal
 from agent.lane.grants import Grant, Grants
 from agent.listing import Entry, entries, open_source, remove_source
+from agent.movers.limiter import Limiter
 from agent.roots import Roots, Tree
 from events.base import Problem
 
@@ -137,7 +138,7 @@ class Answering(BaseHTTPRequestHandler):
         descriptor = _opened(tree, file)
         try:
             self._head(200, "application/octet-stream", length + DIGEST_SIZE)
-            digest = _send(self.connection, descriptor, start, length)
+            digest = _send(self.connection, grant.limiter, descriptor, start, length)
             if digest is None or not file.is_still(descriptor):
                 self.close_connection = True
                 return
@@ -150,7 +151,7 @@ class Answering(BaseHTTPRequestHandler):
         finally:
             os.close(descriptor)
 
-    def _pack(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+    def _pack(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         files = asked.pack(body)
         room = memoryview(bytearray(sum(wire.HEAD_SIZE + file.size for file in files)))
         used = 0
@@ -158,7 +159,9 @@ class Answering(BaseHTTPRequestHandler):
             used += _packed(tree, file, room[used:])
         self._head(200, "application/octet-stream", used)
         for start in range(0, used, PIECE):
-            self.connection.sendall(room[start : min(start + PIECE, used)])
+            piece = room[start : min(start + PIECE, used)]
+            grant.limiter.take(len(piece))
+            self.connection.sendall(piece)
 
     def _digests(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         files = asked.digests(body)
@@ -228,7 +231,9 @@ class _ReadError(Exception):
         self.cause = cause
 
 
-def _send(connection: socket.socket, descriptor: int, start: int, length: int) -> bytes | None:
+def _send(
+    connection: socket.socket, limiter: Limiter, descriptor: int, start: int, length: int
+) -> bytes | None:
     """Send the range; its digest, or None if the file ended early. _ReadError."""
     state, buffer, end = xxhash.xxh3_128(), memoryview(bytearray(min(PIECE, length))), start + length
     while start < end:
@@ -236,6 +241,7 @@ def _send(connection: socket.socket, descriptor: int, start: int, length: int) -
         if not count:
             return None
         state.update(buffer[:count])
+        limiter.take(count)
         connection.sendall(buffer[:count])
         start += count
     return state.digest()

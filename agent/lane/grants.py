@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 
 from agent.lane.awaiting import Awaited, hashed
 from agent.lane.identity import Identity
+from agent.movers.limiter import Limiter, Line, limiter_for
 from events.base import Problem
 from events.commands import Peer, Serve
+from events.options import Options
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class Grant:
     """The peer's, DER."""
     context: ssl.SSLContext
     """Trusts this one certificate."""
+    limiter: Limiter
+    """What the hop may take of this agent's line."""
+    over: threading.Event
+    """Nobody waits for the line any longer."""
     unreadable: dict[str, Problem] = field(default_factory=dict)
     """By path: what broke a range off, to be told when it is asked for again."""
 
@@ -40,8 +46,10 @@ class Grants:
     """All grants, what is awaited, and the TLS context that lets in only the peers they name. Used by any
     thread."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, line: Line) -> None:
+        """`line` is what all hops of this agent share."""
         self._identity = identity
+        self._line = line
         self._lock = threading.Lock()
         self._by_hop: dict[str, Grant] = {}
         self._awaited: dict[str, Awaited] = {}
@@ -53,7 +61,12 @@ class Grants:
         """ValueError if the peer's certificate cannot be read."""
         certificate, context = self._trusting(serve.peer)
         with self._lock:
-            self._by_hop[serve.hop_id] = Grant(serve, hashed(token), certificate, context)
+            self._by_hop[serve.hop_id] = self._grant(serve, token, certificate, context)
+
+    def _grant(self, serve: Serve, token: str, certificate: bytes, context: ssl.SSLContext) -> Grant:
+        over = threading.Event()
+        limiter = limiter_for(Options(priority=serve.priority), self._line, over)
+        return Grant(serve, hashed(token), certificate, context, limiter, over)
 
     def expect(self, hop_id: str, source: Peer, token: str) -> Awaited:
         """Let a hop's source in, until what is returned is closed. ValueError as above."""
@@ -78,10 +91,13 @@ class Grants:
 
     def remove(self, hop_id: str) -> None:
         with self._lock:
-            self._by_hop.pop(hop_id, None)
+            if gone := self._by_hop.pop(hop_id, None):
+                gone.over.set()
 
     def clear(self) -> None:
         with self._lock:
+            for gone in self._by_hop.values():
+                gone.over.set()
             self._by_hop.clear()
 
     def get(self, hop_id: str) -> Grant | None:

@@ -18,6 +18,7 @@ from agent.lane.grants import Grants
 from agent.lane.identity import Identity
 from agent.lane.listener import Listener
 from agent.lane.routes import Met, Routes
+from agent.movers.limiter import Hours, Line
 from agent.roots import Roots
 from events.commands import Peer, Serve
 
@@ -29,14 +30,19 @@ class LaneServer:
     """Listens on one port for everyone."""
 
     def __init__(
-        self, identity: Identity, roots: Roots, listen: tuple[str, int], routes: Routes | None = None
+        self,
+        identity: Identity,
+        roots: Roots,
+        listen: tuple[str, int],
+        routes: Routes | None = None,
+        line: Line | None = None,
     ) -> None:
-        """`routes` is what was remembered of earlier hops."""
+        """`routes` is what was remembered of earlier hops, `line` what all hops of this agent share."""
         self._identity = identity
         self._roots = roots
         self._listen = listen
         self.routes = routes or Routes()
-        self.grants = Grants(identity)
+        self.grants = Grants(identity, line or Line(Hours(None)))
         self._live: dict[str, set[socket.socket]] = {}
         self._unreached: Callable[[Serve, str], None] = _tell_nobody
         self._callers: dict[str, Caller] = {}

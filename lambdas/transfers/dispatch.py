@@ -110,6 +110,7 @@ class Dispatch:
             endpoints=peer.endpoints,
             until=self._clock() + SERVING,
             removing=options.move and not options.dry_run,
+            priority=options.priority,
         )
         token = self._orders.sign(source.agent_id, serve, SERVING)
         self._orders.send(source.agent_id, token)

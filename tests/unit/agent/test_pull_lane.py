@@ -18,6 +18,7 @@ from agent.lane import identity, meeting
 from agent.listing import Entry
 from agent.movers import hand, landing, ledger, pull, spool
 from agent.movers.landing import PREFIX
+from agent.movers.limiter import Hours, Line
 from agent.movers.source import LocalReader, LostError
 from infra.local.material import MIB, differences, listing, write_random
 from tests.unit.agent.hosts import Hosts, until
@@ -515,3 +516,15 @@ def test_a_ledger_that_was_begun_for_another_place_is_forgotten(tmp_path):
     assert book.known(Entry("f", "x", 1, 2)) is None
     book.forget()
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_limit_of_the_source_s_agent_holds_too(hosts):
+    size = 3 * MIB
+    write_random(hosts.data / "t/big", size)
+    write_random(hosts.data / "t/small", MIB // 2)
+    hosts.server.grants._line = Line(Hours(2 * MIB))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await hosts.move(hosts.order("/data/t/", "/archive/t/"))
+    assert loop.time() - began > 1.0  # 1.75 s, less the burst and the last piece
+    assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
