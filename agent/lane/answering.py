@@ -275,7 +275,7 @@ def _read_whole(tree: Tree, file: File, data: memoryview) -> bytes:
     except OSError:
         return wire.UNREADABLE
     try:
-        is_whole = file.is_still(descriptor) and _filled(descriptor, data) and file.is_still(descriptor)
+        is_whole = _filled(descriptor, data) and file.is_still(descriptor)
     except OSError:
         return wire.UNREADABLE
     finally:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from threading import Event
+from threading import Event, Lock
 
 from agent.errors import shown
 from agent.listing import Entry, Meant
@@ -42,6 +42,9 @@ class Bench:
     stride: Stride
     comparing: Callable[[Landing], Comparing]
     """One for each thread."""
+    one_lands: Lock
+    """Whoever puts small files in place has it: two at once would only take the interpreter from each other,
+    and from those who receive."""
     stopped: Event
     opened: Callable[[], Reader]
     """Another connection that a stop will interrupt; LostError."""

@@ -64,6 +64,8 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
+        self._has_ranges = self._one("SELECT 1 FROM ranges LIMIT 1") is not None
+        """Was there ever one? Hops of small files are spared looking for each of theirs."""
 
     def close(self) -> None:
         self._db.close()
@@ -92,12 +94,13 @@ class Ledger:
     def begun(self, entries: Iterable[Entry]) -> None:
         """Half-done files may stand for these from now on. Ranges of another version are forgotten."""
         rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns) for entry in entries]
-        self._many(
-            "DELETE FROM ranges WHERE path = ?1 AND NOT EXISTS"
-            " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND digest IS NULL)",
-            rows,
-            "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL)",
-        )
+        if self._has_ranges:
+            self._many(
+                "DELETE FROM ranges WHERE path = ?1 AND NOT EXISTS"
+                " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND digest IS NULL)",
+                rows,
+            )
+        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL)", rows)
 
     def done(self, entry: Entry, digest: bytes) -> None:
         self.all_done([(entry, digest)])
@@ -105,9 +108,8 @@ class Ledger:
     def all_done(self, whole: Iterable[tuple[Entry, bytes]]) -> None:
         """These stand under their names."""
         rows = [(os.fsencode(one.path), one.size, one.mtime_ns, digest) for one, digest in whole]
-        self._many(
-            "INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4)", rows, "DELETE FROM ranges WHERE path = ?1"
-        )
+        forget = "DELETE FROM ranges WHERE path = ?1" if self._has_ranges else None
+        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4)", rows, forget)
 
     def drop(self, path: str) -> None:
         """Nothing of this file is here any more."""
@@ -121,6 +123,7 @@ class Ledger:
         return None if row is None else "begun" if row[0] is None else "done"
 
     def range_done(self, path: str, start: int, digest: bytes) -> None:
+        self._has_ranges = True
         row = [(os.fsencode(path), start, digest)]
         self._many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?)", row)
 

@@ -21,16 +21,18 @@ class Packs:
             self._hand.tried(lambda: self._unpack(waiting))
 
     def _unpack(self, waiting: list[Entry]) -> None:
-        """Put each in place as it comes, and take it from `waiting`."""
+        """Put each in place once they are here, and take it from `waiting`."""
+        arrived = list(self._hand.connected().pack(self._bench.stride.first_of(waiting.copy())))
+        self._bench.limiter.take(sum(packed.entry.size for packed in arrived))
         whole: list[tuple[Entry, bytes]] = []
         try:
-            for packed in self._hand.connected().pack(self._bench.stride.first_of(waiting.copy())):
-                self._bench.limiter.take(packed.entry.size)
-                self._hand.go_on()
-                waiting.remove(packed.entry)
-                digest = self._land(packed)
-                if digest is not None:
-                    whole.append((packed.entry, digest))
+            with self._bench.one_lands:
+                for packed in arrived:
+                    self._hand.go_on()
+                    waiting.remove(packed.entry)
+                    digest = self._land(packed)
+                    if digest is not None:
+                        whole.append((packed.entry, digest))
         finally:
             self._bench.ledger.all_done(whole)
 

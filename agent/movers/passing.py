@@ -73,6 +73,7 @@ class Pass:
             comparing=self._comparing,
             stride=stride,
             limiter=limiter_for(order.options, host.line, self._stopped),
+            one_lands=threading.Lock(),
             stopped=self._stopped,
             opened=self._opened,
             closed=self._closed,
