@@ -18,6 +18,7 @@ export type Moment = Schemas["Moment"];
 export type Overview = Schemas["OverviewView"];
 export type Tally = Schemas["Tally"];
 export type Options = Schemas["Options"];
+export type Preview = Schemas["Preview"];
 export type Problem = Schemas["Problem"];
 export type ProblemDetails = Schemas["ProblemDetails"];
 export type Progress = Schemas["Progress"];

@@ -1,3 +1,4 @@
+import Badge from "@cloudscape-design/components/badge";
 import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
 import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
@@ -9,7 +10,8 @@ import { goesOn } from "../actions";
 import { useTransfer } from "../api/queries";
 import { useNow } from "../clock";
 import { actor } from "../format/names";
-import { count, duration, speed } from "../format/sizes";
+import { optionWords } from "../format/options";
+import { count, duration } from "../format/sizes";
 import { type Heard, progressOf, summed } from "../live/merge";
 import { useLive } from "../live/useLive";
 import { Ear } from "../parts/Ear";
@@ -18,7 +20,7 @@ import { ProgressLine } from "../parts/ProgressLine";
 import { Place, State, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
 import { href } from "../router";
-import type { Options, Transfer } from "../types";
+import type { Transfer } from "../types";
 import { t } from "../words";
 import { HopPanel } from "./transfer/HopPanel";
 import { SpeedPlot } from "./transfer/SpeedPlot";
@@ -68,6 +70,7 @@ function Beneath({ transfer }: { transfer: Transfer }) {
     <SpaceBetween direction="horizontal" size="s">
       <State of={transfer.state} />
       <span className="mono">{transfer.transfer_id}</span>
+      {transfer.options.dry_run && <Badge color="blue">{t().preview.badge}</Badge>}
     </SpaceBetween>
   );
 }
@@ -134,26 +137,12 @@ function facts(transfer: Transfer) {
         ]
       : []),
     ...(selection_count ? [{ label: t().transfer.gathered, value: count(selection_count) }] : []),
-    { label: t().transfer.options, value: optionWords(transfer.options) },
+    { label: t().transfer.options, value: optionWords(transfer.options).join(", ") },
   ];
 }
 
 function secondsBetween(start: string, end: string): number {
   return (Date.parse(end) - Date.parse(start)) / 1000;
-}
-
-/** The options that matter, in words. */
-function optionWords(options: Options): string {
-  const said = t().transfer.optionWords;
-  const words = [
-    said.overwrite[options.overwrite],
-    options.verify === "reread" ? said.reread : "",
-    said.symlinks[options.symlinks],
-    options.streams ? said.streams(options.streams) : "",
-    options.bandwidth_limit ? said.limit(speed(options.bandwidth_limit)) : "",
-    options.if_offline === "refuse" ? said.refuse : "",
-  ];
-  return words.filter(Boolean).join(", ");
 }
 
 function Hops({ transfer, heard }: { transfer: Transfer; heard: Heard }) {
