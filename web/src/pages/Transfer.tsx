@@ -22,6 +22,7 @@ import { Waiting } from "../parts/Waiting";
 import { href } from "../router";
 import type { Transfer } from "../types";
 import { t } from "../words";
+import { ApprovalAlert } from "./transfer/ApprovalAlert";
 import { HopPanel } from "./transfer/HopPanel";
 import { SpeedPlot } from "./transfer/SpeedPlot";
 import { Steering } from "./transfer/Steering";
@@ -58,6 +59,7 @@ export default function TransferPage({ transferId }: { transferId: string }) {
       {transfer.problem && !transfer.hops.some((hop) => hop.problem) && (
         <HopProblem problem={transfer.problem} />
       )}
+      <ApprovalAlert transfer={transfer} />
       <Overview transfer={transfer} heard={heard} live={active ? connected : null} />
       <Hops transfer={transfer} heard={heard} />
       <Timeline moments={transfer.timeline} />

@@ -161,6 +161,8 @@ export const de: Words = {
     missingWhy:
       "Das Verzeichnis hinter dieser Wurzel ist auf dem Server nicht lesbar: ist die Platte eingehängt?",
     failed: (what) => `Misslungen: ${what}`,
+    approval: (what) => `Wartet auf Zustimmung: ${what}`,
+    approvalWhy: (person) => `Auftrag von ${person}; ein anderer Mensch muss zustimmen.`,
     more: (count) => `und ${count} weitere`,
     agents: "Agenten",
     agentsUp: "da",
@@ -294,6 +296,18 @@ export const de: Words = {
       limit: (speed) => `höchstens ${speed}`,
       refuse: "abgelehnt, wenn ein Agent fehlt",
     },
+  },
+  approval: {
+    waits: "Ein zweiter Mensch muss zustimmen, bevor das beginnt",
+    who: (people) => `Zustimmen kann, wer diese Dateien bewegen darf, außer ${people}.`,
+    notYou:
+      "Ihr eigener Auftrag: zustimmen kann jeder andere, der diese Dateien bewegen darf. Der Link führt her.",
+    because: (policies) => `Verlangt von: ${policies}`,
+    givenBy: (person) => `Zustimmung von ${person}`,
+    verb: "Zustimmen",
+    title: "Dieser Übertragung zustimmen?",
+    asked: (person) => `Auftrag von ${person}:`,
+    begins: "Sie beginnt sofort. Ihr Name wird dabei festgehalten.",
   },
   newTransfer: {
     title: "Neue Übertragung",

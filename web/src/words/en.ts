@@ -163,6 +163,8 @@ export const en = {
     missing: (root: string) => `${root} is not there`,
     missingWhy: "The directory behind this root cannot be read on the server: is its disk mounted?",
     failed: (what: string) => `Failed: ${what}`,
+    approval: (what: string) => `Waits for approval: ${what}`,
+    approvalWhy: (person: string) => `${person} asked for it, and another person has to agree.`,
     more: (count: number) => `and ${count} more`,
     agents: "Agents",
     agentsUp: "up",
@@ -292,6 +294,18 @@ export const en = {
       limit: (speed: string) => `at most ${speed}`,
       refuse: "refused when an agent is offline",
     },
+  },
+  approval: {
+    waits: "A second person has to agree before this begins",
+    who: (people: string) => `Anyone who may move these files can approve it, except ${people}.`,
+    notYou:
+      "You asked for it: anyone else who may move these files can approve it. Hand on this page's link.",
+    because: (policies: string) => `Wanted by: ${policies}`,
+    givenBy: (person: string) => `Approved by ${person}`,
+    verb: "Approve",
+    title: "Approve this transfer?",
+    asked: (person: string) => `${person} asked for it:`,
+    begins: "It begins at once. Your name is kept with it.",
   },
   newTransfer: {
     title: "New transfer",
