@@ -5,6 +5,8 @@ import { useApi } from "../context";
 import type {
   Agent,
   Overview,
+  Policies,
+  PolicyDetails,
   Template,
   Transfer,
   TransferState,
@@ -117,6 +119,27 @@ export function useTemplate(templateId: string | undefined) {
     queryFn: ({ signal }) =>
       api.get<Template>(`/templates/${encodeURIComponent(templateId ?? "")}`, undefined, signal),
     enabled: templateId !== undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+}
+
+export function usePolicies() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["policies"],
+    queryFn: ({ signal }) => api.get<Policies>("/policies", undefined, signal),
+  });
+}
+
+/** As it was when the page was opened: what is written there must not be overwritten by a later look. */
+export function usePolicy(policyId: string | undefined) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["policy", policyId],
+    queryFn: ({ signal }) =>
+      api.get<PolicyDetails>(`/policies/${encodeURIComponent(policyId ?? "")}`, undefined, signal),
+    enabled: policyId !== undefined,
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
   });
