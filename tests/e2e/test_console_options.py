@@ -66,7 +66,7 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(page: Pa
         other = page.context.browser.new_page(locale="en-GB")  # type: ignore[union-attr]
         other.goto(fleet.here.outputs.console_url)
         sign_in(other, fleet, "bo@crosshaul.test", password)
-        other.get_by_role("link", name=re.compile("Waits for approval: server-b:/data/secret/")).click()
+        other.get_by_role("link", name="Waits for approval: server-b:/data/secret/").click()
         expect(other.get_by_text(re.compile(f"except {fleet.here.user}"))).to_be_visible()
         expect(other.get_by_text("Wanted by: four-eyes")).to_be_visible()
         picture(other, "transfer-approval")
@@ -79,3 +79,40 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(page: Pa
         assert fleet.folder("server-d:/backup/vault/plan.bin").exists()
     finally:
         fleet.api.delete("/policies/four-eyes?why=the+story+is+over")
+
+
+def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fleet: Fleet) -> None:
+    sign_in(page, fleet)
+    visit(page, fleet, "policies/new")
+    page.get_by_label("Name").fill("no-glass")
+    text = page.get_by_label("Text in Cedar")
+    text.fill(
+        'forbid (principal, action == Action::"transfer", resource)\nwhen { context.sauce == "/glass/" };\n'
+    )
+    page.get_by_role("button", name="Check and show effect").click()
+    expect(page.get_by_role("button", name=re.compile("^Line 2, column [0-9]+:"))).to_be_visible()
+    expect(page.locator(".cedar .wrong")).to_have_text("sauce")
+    picture(page, "policy-errors")
+    text.fill(
+        'forbid (principal, action == Action::"transfer", resource)\n'
+        'when { context.destination_path like "/archive/glass/*" };\n'
+    )
+    page.get_by_role("button", name="Check and show effect").click()
+    expect(page.get_by_text("The text is right, and none would be decided differently")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_label("Why").fill("Glass breaks")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("table", name="Policies")).to_contain_text("Glass breaks")
+
+    page.get_by_label("Send").fill("server-b:/data/x/")
+    page.get_by_label("To", exact=True).fill("server-c:/archive/glass/")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_text("by no-glass")).to_be_visible()
+    expect(page.get_by_text("Refused")).to_be_visible()
+    assert violations(page) == []
+    picture(page, "policies")
+
+    page.get_by_role("button", name="Remove no-glass").click()
+    page.get_by_role("dialog").get_by_label("Why").fill("The story is over")
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("no-glass is out of force")).to_be_visible()

@@ -44,7 +44,7 @@ export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
 function Which({ value, set, fault }: PartProps) {
   const words = t().options;
   return (
-    <>
+    <SpaceBetween size="m">
       <Patterns
         label={words.include}
         constraint={words.includeHint}
@@ -67,7 +67,7 @@ function Which({ value, set, fault }: PartProps) {
         value={value.symlinks}
         onChange={set("symlinks")}
       />
-    </>
+    </SpaceBetween>
   );
 }
 
@@ -78,7 +78,7 @@ function There({ value, set, ends, fault }: PartProps) {
     one.value === "checksum" && why ? { ...one, disabled: true, disabledReason: why } : one,
   );
   return (
-    <>
+    <SpaceBetween size="m">
       <Choice
         label={words.same}
         choices={compare}
@@ -92,14 +92,14 @@ function There({ value, set, ends, fault }: PartProps) {
         value={value.overwrite}
         onChange={set("overwrite")}
       />
-    </>
+    </SpaceBetween>
   );
 }
 
 function Removing({ value, set, ends, fault }: PartProps) {
   const words = t().options;
   return (
-    <>
+    <SpaceBetween size="m">
       <Danger
         label={words.deleteExtra}
         hint={words.deleteExtraHint}
@@ -118,7 +118,7 @@ function Removing({ value, set, ends, fault }: PartProps) {
         fault={fault("move")}
         onChange={set("move")}
       />
-    </>
+    </SpaceBetween>
   );
 }
 

@@ -20,6 +20,7 @@ import { LANGUAGES, type Language, speak, t, useSpoken } from "../words";
 
 const AgentPage = lazy(() => import("../pages/Agent"));
 const AgentsPage = lazy(() => import("../pages/Agents"));
+const AuditPage = lazy(() => import("../pages/Audit"));
 const NewTransferPage = lazy(() => import("../pages/NewTransfer"));
 const OverviewPage = lazy(() => import("../pages/Overview"));
 const PoliciesPage = lazy(() => import("../pages/Policies"));
@@ -36,9 +37,9 @@ interface Props {
   claims: Claims;
 }
 
-const SECTIONS = ["overview", "transfers", "agents", "templates", "policies"] as const;
+const SECTIONS = ["overview", "transfers", "agents", "templates", "policies", "audit"] as const;
 /** For who may manage policies. */
-const GUARDED: ReadonlySet<string> = new Set(["policies"]);
+const GUARDED: ReadonlySet<string> = new Set(["policies", "audit"]);
 
 /** The signed-in part: navigation around the page that the address names. */
 export default function Console({ settings, session, api, claims }: Props) {
@@ -254,6 +255,8 @@ function pageOf({ path, query }: Route, admin: boolean): Page {
         type: "form",
         title: t().policy.tab(item ?? ""),
       };
+    case "audit/":
+      return { page: <AuditPage query={query} />, type: "default", title: t().audit.title };
     default:
       return missing;
   }
