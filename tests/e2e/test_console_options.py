@@ -108,7 +108,7 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
     page.get_by_label("To", exact=True).fill("server-c:/archive/glass/")
     page.get_by_role("button", name="Ask").click()
     expect(page.get_by_text("by no-glass")).to_be_visible()
-    expect(page.get_by_text("Refused")).to_be_visible()
+    expect(page.get_by_text("Refused", exact=True)).to_be_visible()
     assert violations(page) == []
     picture(page, "policies")
 
@@ -116,3 +116,17 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
     page.get_by_role("dialog").get_by_label("Why").fill("The story is over")
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(page.get_by_text("no-glass is out of force")).to_be_visible()
+
+    page.get_by_role("link", name="Audit").click()
+    page.get_by_label("Search for").fill(fleet.here.user)
+    page.keyboard.press("Enter")
+    page.get_by_role("row").filter(has_text="The story is over").get_by_role("button").click()
+    expect(page.get_by_role("dialog")).to_contain_text("/archive/glass/*")
+    assert violations(page) == []
+    picture(page, "audit-record")
+    page.keyboard.press("Escape")
+    with page.expect_download() as export:
+        page.get_by_role("button", name="Export").click()
+        page.get_by_role("menuitem", name=re.compile("CSV")).click()
+    assert "policy.removed" in export.value.path().read_text()
+    picture(page, "audit")

@@ -20,7 +20,7 @@ import { ProgressLine } from "../parts/ProgressLine";
 import { Place, State, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
 import { href } from "../router";
-import type { Transfer } from "../types";
+import type { Transfer, TransferState } from "../types";
 import { t } from "../words";
 import { ApprovalAlert } from "./transfer/ApprovalAlert";
 import { HopPanel } from "./transfer/HopPanel";
@@ -28,10 +28,13 @@ import { SpeedPlot } from "./transfer/SpeedPlot";
 import { Steering } from "./transfer/Steering";
 import { Timeline } from "./transfer/Timeline";
 
+/** It goes on one day, and until then no agent speaks of it. */
+const STILL: ReadonlySet<TransferState> = new Set(["paused", "awaiting_approval"]);
+
 export default function TransferPage({ transferId }: { transferId: string }) {
   const asked = useTransfer(transferId);
   const transfer = asked.data;
-  const active = transfer !== undefined && goesOn(transfer.state) && transfer.state !== "paused";
+  const active = transfer !== undefined && goesOn(transfer.state) && !STILL.has(transfer.state);
   const { heard, connected } = useLive(transferId, active);
   const trouble = asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />;
   if (!transfer) return trouble || <Waiting what={t().transfer.thing} />;

@@ -4,6 +4,7 @@ import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useEffect, useRef } from "react";
 import { goesOn } from "../../actions";
 import { useTransfer } from "../../api/queries";
 import { PreviewResult } from "../../parts/PreviewResult";
@@ -25,6 +26,9 @@ export function DryRun({ transferId, stale }: Props) {
   const words = t().preview;
   const asked = useTransfer(transferId);
   const transfer = asked.data;
+  const place = useRef<HTMLDivElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each new preview is brought into view
+  useEffect(() => place.current?.scrollIntoView({ block: "nearest" }), [transferId, asked.isPending]);
   return (
     <Container
       header={
@@ -36,7 +40,7 @@ export function DryRun({ transferId, stale }: Props) {
         </Header>
       }
     >
-      <div aria-live="polite">
+      <div ref={place} aria-live="polite">
         <SpaceBetween size="m">
           {stale && <Alert type="warning">{words.stale}</Alert>}
           {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
