@@ -46,7 +46,7 @@ function PolicyForm({ known }: { known?: PolicyDetails }) {
   const [name, setName] = useState(known?.policy_id ?? "");
   const [text, setText] = useState(known?.text ?? (known ? "" : START));
   const [why, setWhy] = useState("");
-  const [tried, setTried] = useState(false);
+  const [tried, setTried] = useState<"check" | "save" | null>(null);
   const save = useSave(known);
   const effect = useEffectOf();
   const trouble = [save, effect].find(({ error, variables }) => error && variables?.text === text);
@@ -56,14 +56,14 @@ function PolicyForm({ known }: { known?: PolicyDetails }) {
   const whyFault = why.trim().length < LEAST_WHY ? words.whyFault : "";
 
   function look(): void {
-    if (!known) setTried(true);
+    setTried("check");
     save.reset();
     if (!nameFault && !busy) effect.mutate({ name, text });
   }
 
   function submit(event: FormEvent): void {
     event.preventDefault();
-    setTried(true);
+    setTried("save");
     effect.reset();
     if (!nameFault && !whyFault && !busy) save.mutate({ name, text, why });
   }
@@ -105,7 +105,7 @@ function PolicyForm({ known }: { known?: PolicyDetails }) {
               <FormField
                 label={words.why}
                 constraintText={words.whyHint}
-                errorText={(tried && !effect.data && whyFault) || errorAt(save.error, "why")}
+                errorText={(tried === "save" && whyFault) || errorAt(save.error, "why")}
                 stretch
               >
                 <Input value={why} onChange={({ detail }) => setWhy(detail.value)} />
