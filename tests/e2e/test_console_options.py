@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from infra.local.deploy import create_user
 from infra.local.material import write_random
@@ -50,7 +50,9 @@ def test_a_mirror_is_previewed_and_confirmed_before_it_removes(page: Page, fleet
     assert sorted(path.name for path in mirror.iterdir()) == ["new.mov"]
 
 
-def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(page: Page, fleet: Fleet) -> None:
+def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
+    page: Page, browser: Browser, fleet: Fleet
+) -> None:
     password = "Second-person-2-agree"
     create_user(fleet.here.cloud, fleet.here.outputs, "bo@crosshaul.test", password, "operator")
     write_random(fleet.folder("server-b:/data/secret/plan.bin"), 1000)
@@ -63,7 +65,7 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(page: Pa
         expect(page.get_by_text(re.compile("You asked for it"))).to_be_visible()
         expect(page.get_by_role("button", name="Approve")).to_have_count(0)
 
-        other = page.context.browser.new_page(locale="en-GB")  # type: ignore[union-attr]
+        other = browser.new_page(locale="en-GB")
         other.goto(fleet.here.outputs.console_url)
         sign_in(other, fleet, "bo@crosshaul.test", password)
         other.get_by_role("link", name="Waits for approval: server-b:/data/secret/").click()
