@@ -74,11 +74,13 @@ const columns = (onOpen: (record: AuditRecord) => void): TableProps.ColumnDefini
   {
     id: "who",
     header: t().audit.kinds.person,
+    minWidth: 170,
     cell: ({ who }) => <bdi className="name">{actor(who)}</bdi>,
   },
   {
     id: "what",
     header: t().transfer.what,
+    minWidth: 160,
     isRowHeader: true,
     cell: (record) => (
       <Button variant="inline-link" onClick={() => onOpen(record)}>
@@ -86,9 +88,14 @@ const columns = (onOpen: (record: AuditRecord) => void): TableProps.ColumnDefini
       </Button>
     ),
   },
-  { id: "about", header: t().audit.about, cell: ({ about }) => <Name>{about}</Name> },
-  { id: "decision", header: t().audit.decision, cell: ({ decision }) => <Outcome of={decision} /> },
-  { id: "why", header: t().policy.why, cell: ({ why }) => <Name>{why}</Name> },
+  { id: "about", header: t().audit.about, minWidth: 150, cell: ({ about }) => <Name>{about}</Name> },
+  {
+    id: "decision",
+    header: t().audit.decision,
+    minWidth: 130,
+    cell: ({ decision }) => <Outcome of={decision} />,
+  },
+  { id: "why", header: t().policy.why, minWidth: 160, cell: ({ why }) => <Name>{why}</Name> },
 ];
 
 /** Everything that the filter finds, page by page, as a file. */

@@ -716,7 +716,7 @@ export const de: Words = {
     csv: "Als CSV, für Tabellen",
     jsonl: "Als JSON Lines, für Programme",
     proof: "Dass nichts fehlt",
-    sealed: (count, day) => `${count} versiegelte Tage, der letzte ist ${day}`,
+    sealed: (text, day) => `Versiegelte Tage: ${text}; der letzte ist ${day}`,
     unsealed: "Noch ist kein Tag versiegelt: das geschieht nach Mitternacht (UTC).",
     verify:
       "Jeder Eintrag steht in der Kette seines Tages, jeder vergangene Tag ist unterschrieben. Der Beweis, überall:",

@@ -707,7 +707,7 @@ export const en = {
     csv: "As CSV, for spreadsheets",
     jsonl: "As JSON Lines, for programs",
     proof: "That nothing is missing",
-    sealed: (count: string, day: string) => `${count} sealed days; the last one is ${day}`,
+    sealed: (text: string, day: string) => `Days sealed: ${text}; the last one is ${day}`,
     unsealed: "No day is sealed yet: each is after its midnight (UTC).",
     verify:
       "Every record is in its day's chain, and every day that is over is signed. To prove it, anywhere:",

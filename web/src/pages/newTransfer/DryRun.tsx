@@ -28,7 +28,10 @@ export function DryRun({ transferId, stale }: Props) {
   const transfer = asked.data;
   const place = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: each new preview is brought into view
-  useEffect(() => place.current?.scrollIntoView({ block: "nearest" }), [transferId, asked.isPending]);
+  useEffect(() => {
+    // Newer browsers answer with a promise, which an effect must not return.
+    void place.current?.scrollIntoView({ block: "nearest" });
+  }, [transferId, asked.isPending]);
   return (
     <Container
       header={
