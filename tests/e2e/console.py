@@ -25,6 +25,9 @@ PAGES = {
     "agent": "agents/server-b",
     "templates": "templates",
     "new-template": "templates/new",
+    "policies": "policies",
+    "new-policy": "policies/new",
+    "audit": "audit",
     "not-found": "nowhere",
 }
 """Name → address after the `#/`; those that are of one thing are added by who has one."""

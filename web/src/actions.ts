@@ -1,6 +1,6 @@
 /** What a person may do to a transfer: a table of states, narrowed by role. */
 import { mayAct, type Role } from "./session/claims";
-import type { TransferState } from "./types";
+import type { Transfer, TransferState } from "./types";
 
 export type Verb = "pause" | "resume" | "retry" | "cancel";
 
@@ -21,4 +21,10 @@ export function verbsFor(state: TransferState, role: Role): Verb[] {
 
 export function goesOn(state: TransferState): boolean {
   return state === "awaiting_approval" || state === "queued" || state === "running" || state === "paused";
+}
+
+/** A second person agrees: nobody who asked for it, and somebody who may move files at all. */
+export function mayApprove({ state, approval }: Transfer, person: string, role: Role): boolean {
+  const waits = state === "awaiting_approval" && approval !== null && !approval.by;
+  return waits && mayAct(role, "operator") && !approval.asked_for.includes(person);
 }

@@ -1,10 +1,15 @@
 /** What pages ask the API, and how often they ask again. */
-import { useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { goesOn } from "../actions";
 import { useApi } from "../context";
 import type {
   Agent,
+  AuditPage,
+  AuditRecord,
+  AuditSeals,
   Overview,
+  Policies,
+  PolicyDetails,
   Template,
   Transfer,
   TransferState,
@@ -119,6 +124,64 @@ export function useTemplate(templateId: string | undefined) {
     enabled: templateId !== undefined,
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
+  });
+}
+
+export function usePolicies() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["policies"],
+    queryFn: ({ signal }) => api.get<Policies>("/policies", undefined, signal),
+  });
+}
+
+/** As it was when the page was opened: what is written there must not be overwritten by a later look. */
+export function usePolicy(policyId: string | undefined) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["policy", policyId],
+    queryFn: ({ signal }) =>
+      api.get<PolicyDetails>(`/policies/${encodeURIComponent(policyId ?? "")}`, undefined, signal),
+    enabled: policyId !== undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+}
+
+export const AUDIT_BY = ["person", "agent", "transfer_id"] as const;
+export const AUDIT_DAYS = [1, 7, 30, 365] as const;
+
+/** One of person, agent and transfer, or none of them: the API takes no two. */
+export interface AuditFilter {
+  by: (typeof AUDIT_BY)[number];
+  value: string;
+  days: number;
+}
+
+export function auditQuery({ by, value, days }: AuditFilter, now: number): Query {
+  return { since: new Date(now - days * 86_400_000).toISOString(), [by]: value || null };
+}
+
+export function useAudit(filter: AuditFilter) {
+  const api = useApi();
+  return useInfiniteQuery({
+    queryKey: ["audit", filter],
+    queryFn: ({ signal, pageParam }) =>
+      api.get<AuditPage>("/audit", { ...auditQuery(filter, Date.now()), after: pageParam }, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.next,
+  });
+}
+
+export function everyRecord(api: Api, filter: AuditFilter): Promise<AuditRecord[]> {
+  return everyPage<AuditRecord>(api, "/audit", "records", undefined, auditQuery(filter, Date.now()));
+}
+
+export function useSeals() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["audit-seals"],
+    queryFn: ({ signal }) => api.get<AuditSeals>("/audit/seals", undefined, signal),
   });
 }
 

@@ -1,3 +1,4 @@
+import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
@@ -10,19 +11,20 @@ import { createWish } from "../api/idempotency";
 import { errorAt } from "../api/problem";
 import { useApi } from "../context";
 import { draftFault, draftText, EMPTY } from "../locations";
+import { barred, DEFAULT_OPTIONS, endsOf, misfits, removes } from "../options";
 import { DestinationsFields, row, ShapeField } from "../parts/DestinationsFields";
 import { LocationField } from "../parts/LocationField";
-import { DEFAULT_OPTIONS, OptionsFields } from "../parts/OptionsFields";
+import { OptionsFields } from "../parts/OptionsFields";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { go, href } from "../router";
 import type { Transfer, TransferRequest } from "../types";
 import { t } from "../words";
+import { DryRun } from "./newTransfer/DryRun";
 import { Preview } from "./newTransfer/Preview";
+import { ConfirmRemoval } from "./newTransfer/Removal";
 
 /** `?from=server-b&path=/data/x/` and `?to=server-c` begin it with an agent. */
 export default function NewTransferPage({ query }: { query: URLSearchParams }) {
-  const api = useApi();
-  const queries = useQueryClient();
   const [source, setSource] = useState(() => ({
     ...EMPTY,
     place: query.get("from") ?? "",
@@ -32,27 +34,30 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   const [shape, setShape] = useState<TransferRequest["shape"]>("fan_out");
   const [options, setOptions] = useState(DEFAULT_OPTIONS);
   const [tried, setTried] = useState(false);
-  const wish = useRef(createWish());
-  const ask = useMutation({
-    mutationFn: (body: TransferRequest) => api.post<Transfer>("/transfers", body, wish.current.keyFor(body)),
-    onSuccess: (transfer) => {
-      wish.current.granted();
-      queries.invalidateQueries({ queryKey: ["transfers"] });
-      go(href("transfers", transfer.transfer_id));
-    },
-  });
-  const faulty = Boolean(draftFault(source)) || rows.some(({ draft }) => draftFault(draft));
+  const [confirming, setConfirming] = useState(false);
+  const ask = useAsk((transfer) => go(href("transfers", transfer.transfer_id)));
+  const preview = useAsk();
+  const drafts = rows.map(({ draft }) => draft);
+  const ends = endsOf(source, drafts);
+  const unfit = misfits(options, ends);
+  const faulty = Boolean(draftFault(source)) || drafts.some((draft) => draftFault(draft));
+  const body: TransferRequest = {
+    source: draftText(source),
+    destinations: drafts.map(draftText),
+    shape: rows.length > 1 ? shape : "fan_out",
+    options,
+  };
+  const rehearsal: TransferRequest = { ...body, options: { ...options, dry_run: true } };
+
+  /** Nothing is sent before everything is written as it has to be. */
+  function whenRight(act: () => void): void {
+    setTried(true);
+    if (!faulty && unfit.length === 0 && !ask.isPending && !preview.isPending) act();
+  }
 
   function submit(event: FormEvent): void {
     event.preventDefault();
-    setTried(true);
-    if (faulty || ask.isPending) return;
-    ask.mutate({
-      source: draftText(source),
-      destinations: rows.map(({ draft }) => draftText(draft)),
-      shape: rows.length > 1 ? shape : "fan_out",
-      options,
-    });
+    whenRight(() => (removes(options) ? setConfirming(true) : ask.mutate(body)));
   }
 
   return (
@@ -64,6 +69,15 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
             <Button variant="link" href={href("transfers")} formAction="none">
               {t().common.cancel}
             </Button>
+            <Button
+              formAction="none"
+              loading={preview.isPending}
+              disabled={ends.toS3}
+              disabledReason={barred("dry_run", ends, options)}
+              onClick={() => whenRight(() => preview.mutate(rehearsal))}
+            >
+              {t().preview.verb}
+            </Button>
             <Button variant="primary" loading={ask.isPending}>
               {t().newTransfer.start}
             </Button>
@@ -71,7 +85,8 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
         }
       >
         <SpaceBetween size="l">
-          {ask.error && <ProblemAlert error={ask.error} />}
+          {ask.error && !confirming && <ProblemAlert error={ask.error} />}
+          {preview.error && <ProblemAlert error={preview.error} />}
           <Container header={<Header variant="h2">{t().newTransfer.fromTo}</Header>}>
             <SpaceBetween size="l">
               <LocationField
@@ -97,18 +112,58 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
             headerText={t().newTransfer.options}
             headerDescription={t().newTransfer.optionsHint}
           >
-            <OptionsFields value={options} onChange={setOptions} />
+            <OptionsFields
+              value={options}
+              onChange={setOptions}
+              ends={ends}
+              faultAt={(option) => errorAt(ask.error ?? preview.error, `options.${option}`)}
+            />
           </ExpandableSection>
+          {unfit.map((why) => (
+            <Alert key={why} type="error">
+              {why}
+            </Alert>
+          ))}
           {!faulty && (
             <Preview
               source={source}
-              destinations={rows.map(({ draft }) => draft)}
+              destinations={drafts}
               chain={rows.length > 1 && shape === "chain"}
               options={options}
             />
           )}
+          {preview.data && (
+            <DryRun
+              transferId={preview.data.transfer_id}
+              stale={JSON.stringify(preview.variables) !== JSON.stringify(rehearsal)}
+            />
+          )}
         </SpaceBetween>
+        {confirming && (
+          <ConfirmRemoval
+            body={body}
+            busy={ask.isPending}
+            error={ask.error}
+            onConfirm={() => ask.mutate(body)}
+            onClose={() => setConfirming(false)}
+          />
+        )}
       </Form>
     </form>
   );
+}
+
+/** Asks for a transfer: a second click is the same wish. */
+function useAsk(onAsked?: (transfer: Transfer) => void) {
+  const api = useApi();
+  const queries = useQueryClient();
+  const wish = useRef(createWish());
+  return useMutation({
+    mutationFn: (body: TransferRequest) => api.post<Transfer>("/transfers", body, wish.current.keyFor(body)),
+    onSuccess: (transfer) => {
+      wish.current.granted();
+      queries.invalidateQueries({ queryKey: ["transfers"] });
+      onAsked?.(transfer);
+    },
+  });
 }

@@ -24,19 +24,22 @@ import { caresOf, edgesOf, progressNow } from "./overview/moving";
 import { RunningList } from "./overview/RunningList";
 
 const NO_FILTER = { status: null, agent: null };
+const AWAITING = { status: "awaiting_approval" as const, agent: null };
 const NONE: never[] = [];
 
 export default function OverviewPage() {
   const agents = useAgents();
   const running = useRunning();
   const recent = useTransfers(NO_FILTER, null);
-  const trouble = [agents, running, recent].find((one) => one.isError);
+  const awaiting = useTransfers(AWAITING, null);
+  const trouble = [agents, running, recent, awaiting].find((one) => one.isError);
   if (agents.data && running.data && recent.data) {
     return (
       <Loaded
         agents={agents.data}
         running={running.data}
         recent={recent.data.transfers}
+        awaiting={awaiting.data?.transfers ?? NONE}
         trouble={trouble && <ProblemAlert error={trouble.error} onRetry={() => trouble.refetch()} />}
       />
     );
@@ -52,10 +55,11 @@ interface LoadedProps {
   agents: Agent[];
   running: TransferSummary[];
   recent: readonly TransferSummary[];
+  awaiting: readonly TransferSummary[];
   trouble: React.ReactNode;
 }
 
-function Loaded({ agents, running, recent, trouble }: LoadedProps) {
+function Loaded({ agents, running, recent, awaiting, trouble }: LoadedProps) {
   const { role } = useSurroundings();
   const now = useNow();
   const listening = running.length > 0;
@@ -85,12 +89,16 @@ function Loaded({ agents, running, recent, trouble }: LoadedProps) {
       <Figures agents={agents} running={running.length} speed={speed} totals={totals.data} />
       <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
         <FleetMap agents={agents} edges={edgesOf(running, recent, heard, now)} />
-        <Cares cares={caresOf(agents, recent, now)} />
+        <Cares cares={caresOf(agents, [...awaiting, ...recent.filter(ended)], now)} />
       </Grid>
       <RunningList moving={moving} />
       <Latest transfers={recent.filter((one) => one.state !== "running").slice(0, 5)} />
     </SpaceBetween>
   );
+}
+
+function ended({ state }: TransferSummary): boolean {
+  return state !== "awaiting_approval";
 }
 
 function Welcome() {

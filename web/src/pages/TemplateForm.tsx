@@ -15,8 +15,9 @@ import { errorAt } from "../api/problem";
 import { useTemplate } from "../api/queries";
 import { useSurroundings } from "../context";
 import { draftFault, draftFrom, draftOf, draftText, S3 } from "../locations";
+import { DEFAULT_OPTIONS, GATHERED } from "../options";
 import { DestinationsFields, type Row, row, ShapeField } from "../parts/DestinationsFields";
-import { DEFAULT_OPTIONS, OptionsFields } from "../parts/OptionsFields";
+import { OptionsFields } from "../parts/OptionsFields";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { Waiting } from "../parts/Waiting";
 import { go, href } from "../router";
@@ -221,6 +222,8 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                 <OptionsFields
                   value={draft.options}
                   onChange={(options) => setDraft({ ...draft, options })}
+                  ends={GATHERED}
+                  faultAt={(option) => errorAt(save.error, `options.${option}`)}
                 />
               </ExpandableSection>
             </SpaceBetween>

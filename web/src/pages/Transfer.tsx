@@ -1,3 +1,4 @@
+import Badge from "@cloudscape-design/components/badge";
 import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
 import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
@@ -9,7 +10,8 @@ import { goesOn } from "../actions";
 import { useTransfer } from "../api/queries";
 import { useNow } from "../clock";
 import { actor } from "../format/names";
-import { count, duration, speed } from "../format/sizes";
+import { optionWords } from "../format/options";
+import { count, duration } from "../format/sizes";
 import { type Heard, progressOf, summed } from "../live/merge";
 import { useLive } from "../live/useLive";
 import { Ear } from "../parts/Ear";
@@ -18,17 +20,21 @@ import { ProgressLine } from "../parts/ProgressLine";
 import { Place, State, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
 import { href } from "../router";
-import type { Options, Transfer } from "../types";
+import type { Transfer, TransferState } from "../types";
 import { t } from "../words";
+import { ApprovalAlert } from "./transfer/ApprovalAlert";
 import { HopPanel } from "./transfer/HopPanel";
 import { SpeedPlot } from "./transfer/SpeedPlot";
 import { Steering } from "./transfer/Steering";
 import { Timeline } from "./transfer/Timeline";
 
+/** It goes on one day, and until then no agent speaks of it. */
+const STILL: ReadonlySet<TransferState> = new Set(["paused", "awaiting_approval"]);
+
 export default function TransferPage({ transferId }: { transferId: string }) {
   const asked = useTransfer(transferId);
   const transfer = asked.data;
-  const active = transfer !== undefined && goesOn(transfer.state) && transfer.state !== "paused";
+  const active = transfer !== undefined && goesOn(transfer.state) && !STILL.has(transfer.state);
   const { heard, connected } = useLive(transferId, active);
   const trouble = asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />;
   if (!transfer) return trouble || <Waiting what={t().transfer.thing} />;
@@ -56,6 +62,7 @@ export default function TransferPage({ transferId }: { transferId: string }) {
       {transfer.problem && !transfer.hops.some((hop) => hop.problem) && (
         <HopProblem problem={transfer.problem} />
       )}
+      <ApprovalAlert transfer={transfer} />
       <Overview transfer={transfer} heard={heard} live={active ? connected : null} />
       <Hops transfer={transfer} heard={heard} />
       <Timeline moments={transfer.timeline} />
@@ -68,6 +75,7 @@ function Beneath({ transfer }: { transfer: Transfer }) {
     <SpaceBetween direction="horizontal" size="s">
       <State of={transfer.state} />
       <span className="mono">{transfer.transfer_id}</span>
+      {transfer.options.dry_run && <Badge color="blue">{t().preview.badge}</Badge>}
     </SpaceBetween>
   );
 }
@@ -134,26 +142,12 @@ function facts(transfer: Transfer) {
         ]
       : []),
     ...(selection_count ? [{ label: t().transfer.gathered, value: count(selection_count) }] : []),
-    { label: t().transfer.options, value: optionWords(transfer.options) },
+    { label: t().transfer.options, value: optionWords(transfer.options).join(", ") },
   ];
 }
 
 function secondsBetween(start: string, end: string): number {
   return (Date.parse(end) - Date.parse(start)) / 1000;
-}
-
-/** The options that matter, in words. */
-function optionWords(options: Options): string {
-  const said = t().transfer.optionWords;
-  const words = [
-    said.overwrite[options.overwrite],
-    options.verify === "reread" ? said.reread : "",
-    said.symlinks[options.symlinks],
-    options.streams ? said.streams(options.streams) : "",
-    options.bandwidth_limit ? said.limit(speed(options.bandwidth_limit)) : "",
-    options.if_offline === "refuse" ? said.refuse : "",
-  ];
-  return words.filter(Boolean).join(", ");
 }
 
 function Hops({ transfer, heard }: { transfer: Transfer; heard: Heard }) {

@@ -1,54 +1,65 @@
-import FormField from "@cloudscape-design/components/form-field";
-import Input from "@cloudscape-design/components/input";
-import Select, { type SelectProps } from "@cloudscape-design/components/select";
+import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import { barred, type Ends } from "../options";
 import type { Options } from "../types";
 import { t } from "../words";
-
-export const DEFAULT_OPTIONS: Options = {
-  include: [],
-  exclude: [],
-  compare: "time",
-  delete_extra: false,
-  move: false,
-  dry_run: false,
-  bandwidth_windows: [],
-  priority: "normal",
-  overwrite: "always",
-  verify: "transfer",
-  symlinks: "keep",
-  streams: null,
-  bandwidth_limit: null,
-  if_offline: "queue",
-};
+import { Amount, Choice, choices, Danger, Patterns } from "./options/fields";
+import { Windows } from "./options/Windows";
 
 interface Props {
   value: Options;
   onChange(value: Options): void;
+  ends: Ends;
+  /** What the API says about one of them. */
+  faultAt?(option: keyof Options): string;
+}
+
+type Setter = <K extends keyof Options>(name: K) => (next: Options[K]) => void;
+
+interface PartProps {
+  value: Options;
+  set: Setter;
+  ends: Ends;
+  fault(option: keyof Options): string;
 }
 
 const MIB = 2 ** 20;
 
 /** How it is to be carried out. The defaults lose nothing. */
-export function OptionsFields({ value, onChange }: Props) {
-  const words = t().options;
-  const set =
-    <K extends keyof Options>(name: K) =>
-    (next: Options[K]) =>
-      onChange({ ...value, [name]: next });
+export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
+  const set: Setter = (name) => (next) => onChange({ ...value, [name]: next });
+  const part: PartProps = { value, set, ends, fault: (option) => faultAt?.(option) ?? "" };
   return (
     <SpaceBetween size="m">
-      <Choice
-        label={words.differs}
-        choices={choices(words.overwrite, words.overwriteHints)}
-        value={value.overwrite}
-        onChange={set("overwrite")}
+      <Which {...part} />
+      <There {...part} />
+      {!ends.gathered && <Removing {...part} />}
+      <ExpandableSection headerText={t().options.how} defaultExpanded={false}>
+        <How {...part} />
+      </ExpandableSection>
+    </SpaceBetween>
+  );
+}
+
+function Which({ value, set, fault }: PartProps) {
+  const words = t().options;
+  return (
+    <SpaceBetween size="m">
+      <Patterns
+        label={words.include}
+        constraint={words.includeHint}
+        example="*.mov"
+        value={value.include}
+        fault={fault("include")}
+        onChange={set("include")}
       />
-      <Choice
-        label={words.check}
-        choices={choices(words.verify, words.verifyHints)}
-        value={value.verify}
-        onChange={set("verify")}
+      <Patterns
+        label={words.exclude}
+        constraint={words.excludeHint}
+        example="proxies/"
+        value={value.exclude}
+        fault={fault("exclude")}
+        onChange={set("exclude")}
       />
       <Choice
         label={words.links}
@@ -56,75 +67,102 @@ export function OptionsFields({ value, onChange }: Props) {
         value={value.symlinks}
         onChange={set("symlinks")}
       />
+    </SpaceBetween>
+  );
+}
+
+function There({ value, set, ends, fault }: PartProps) {
+  const words = t().options;
+  const why = barred("compare", ends, value);
+  const compare = choices(words.compare, words.compareHints).map((one) =>
+    one.value === "checksum" && why ? { ...one, disabled: true, disabledReason: why } : one,
+  );
+  return (
+    <SpaceBetween size="m">
+      <Choice
+        label={words.same}
+        choices={compare}
+        value={value.compare}
+        fault={fault("compare")}
+        onChange={set("compare")}
+      />
+      <Choice
+        label={words.differs}
+        choices={choices(words.overwrite, words.overwriteHints)}
+        value={value.overwrite}
+        onChange={set("overwrite")}
+      />
+    </SpaceBetween>
+  );
+}
+
+function Removing({ value, set, ends, fault }: PartProps) {
+  const words = t().options;
+  return (
+    <SpaceBetween size="m">
+      <Danger
+        label={words.deleteExtra}
+        hint={words.deleteExtraHint}
+        warning={words.deleteExtraWarning}
+        barred={barred("delete_extra", ends, value)}
+        value={value.delete_extra}
+        fault={fault("delete_extra")}
+        onChange={set("delete_extra")}
+      />
+      <Danger
+        label={words.move}
+        hint={words.moveHint}
+        warning={words.moveWarning}
+        barred={barred("move", ends, value)}
+        value={value.move}
+        fault={fault("move")}
+        onChange={set("move")}
+      />
+    </SpaceBetween>
+  );
+}
+
+function How({ value, set, fault }: PartProps) {
+  const words = t().options;
+  return (
+    <SpaceBetween size="m">
+      <Choice
+        label={words.check}
+        choices={choices(words.verify, words.verifyHints)}
+        value={value.verify}
+        onChange={set("verify")}
+      />
       <Choice
         label={words.offline}
         choices={choices(words.ifOffline, words.offlineHints)}
         value={value.if_offline}
         onChange={set("if_offline")}
       />
+      <Choice
+        label={words.priority}
+        choices={choices(words.priorities, words.priorityHints)}
+        value={value.priority}
+        onChange={set("priority")}
+      />
       <Amount
         label={words.streams}
         constraint={words.streamsHint}
         value={value.streams}
+        fault={fault("streams")}
         onChange={set("streams")}
       />
       <Amount
         label={words.limit}
         constraint={words.limitHint}
         value={value.bandwidth_limit === null ? null : value.bandwidth_limit / MIB}
+        fault={fault("bandwidth_limit")}
         onChange={(limit) => set("bandwidth_limit")(limit === null ? null : Math.round(limit * MIB))}
       />
-    </SpaceBetween>
-  );
-}
-
-interface Chosen<T extends string> {
-  value: T;
-  label: string;
-  description: string;
-}
-
-function choices<T extends string>(labels: Record<T, string>, hints: Record<T, string>): Chosen<T>[] {
-  const values = Object.keys(labels) as T[];
-  return values.map((value) => ({ value, label: labels[value], description: hints[value] }));
-}
-
-interface ChoiceProps<T extends string> {
-  label: string;
-  choices: Chosen<T>[];
-  value: T;
-  onChange(value: T): void;
-}
-
-function Choice<T extends string>({ label, choices, value, onChange }: ChoiceProps<T>) {
-  const pick: SelectProps["onChange"] = ({ detail }) => {
-    const chosen = choices.find((one) => one.value === detail.selectedOption.value);
-    if (chosen) onChange(chosen.value);
-  };
-  const now = choices.find((one) => one.value === value);
-  return (
-    <FormField label={label} constraintText={now?.description}>
-      <Select triggerVariant="label" options={choices} selectedOption={now ?? null} onChange={pick} />
-    </FormField>
-  );
-}
-
-interface AmountProps {
-  label: string;
-  constraint: string;
-  value: number | null;
-  onChange(value: number | null): void;
-}
-
-function Amount({ label, constraint, value, onChange }: AmountProps) {
-  return (
-    <FormField label={label} constraintText={constraint}>
-      <Input
-        type="number"
-        inputMode="numeric"
-        value={value === null ? "" : String(value)}
-        onChange={({ detail }) => onChange(Number(detail.value) > 0 ? Number(detail.value) : null)}
+      <Windows
+        value={value.bandwidth_windows}
+        fault={fault("bandwidth_windows")}
+        onChange={set("bandwidth_windows")}
       />
-    </FormField>
+    </SpaceBetween>
   );
 }

@@ -1,6 +1,7 @@
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
+import type { ReactNode } from "react";
 import { asProblem } from "../api/problem";
 import { shown } from "../format/names";
 import type { Problem } from "../types";
@@ -36,12 +37,20 @@ export function ProblemAlert({ error, onRetry }: Props) {
   );
 }
 
+interface HopProblemProps {
+  problem: Problem;
+  type?: "error" | "warning";
+  /** What this means for the hop. */
+  children?: ReactNode;
+}
+
 /** What went wrong with a hop or a file, as its agent says it. */
-export function HopProblem({ problem, type = "error" }: { problem: Problem; type?: "error" | "warning" }) {
+export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
   return (
     <Alert type={type} header={<span className="name">{shown(problem.message)}</span>}>
       {problem.path && <div className="name mono">{shown(problem.path)}</div>}
       {problem.advice && <div className="name">{shown(problem.advice)}</div>}
+      {children && <div>{children}</div>}
     </Alert>
   );
 }

@@ -45,6 +45,7 @@ export function described(progress: Progress, moving: boolean, detailed: boolean
     detailed ? counted(progress) : "",
     rate ? speed(progress.bytes_per_second) : "",
     rate && left !== null ? t().amounts.left(duration(left)) : "",
+    detailed && progress.files_removed > 0 ? t().amounts.removed(files(progress.files_removed)) : "",
     detailed && progress.files_unchanged > 0 ? t().amounts.unchanged(files(progress.files_unchanged)) : "",
   ];
   return parts.filter(Boolean).join(" · ");

@@ -7,21 +7,24 @@ import { useQueryClient } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import type { Api } from "../api/client";
 import type { Settings } from "../config";
-import { type Notice, type Surroundings, SurroundingsContext } from "../context";
+import { type Notice, type Surroundings, SurroundingsContext, useSurroundings } from "../context";
 import { shown } from "../format/names";
 import { onWake } from "../live/wake";
 import { chooseTheme, type Theme, theme, useNarrow } from "../media";
 import { NotFoundPage } from "../pages/NotFound";
 import { Waiting } from "../parts/Waiting";
 import { href, type Route, useRoute } from "../router";
-import { type Claims, roleOf } from "../session/claims";
+import { type Claims, mayAct, roleOf } from "../session/claims";
 import type { Session } from "../session/session";
 import { LANGUAGES, type Language, speak, t, useSpoken } from "../words";
 
 const AgentPage = lazy(() => import("../pages/Agent"));
 const AgentsPage = lazy(() => import("../pages/Agents"));
+const AuditPage = lazy(() => import("../pages/Audit"));
 const NewTransferPage = lazy(() => import("../pages/NewTransfer"));
 const OverviewPage = lazy(() => import("../pages/Overview"));
+const PoliciesPage = lazy(() => import("../pages/Policies"));
+const PolicyPage = lazy(() => import("../pages/Policy"));
 const TemplateFormPage = lazy(() => import("../pages/TemplateForm"));
 const TemplatesPage = lazy(() => import("../pages/Templates"));
 const TransferPage = lazy(() => import("../pages/Transfer"));
@@ -34,7 +37,9 @@ interface Props {
   claims: Claims;
 }
 
-const SECTIONS = ["overview", "transfers", "agents", "templates"] as const;
+const SECTIONS = ["overview", "transfers", "agents", "templates", "policies", "audit"] as const;
+/** For who may manage policies. */
+const GUARDED: ReadonlySet<string> = new Set(["policies", "audit"]);
 
 /** The signed-in part: navigation around the page that the address names. */
 export default function Console({ settings, session, api, claims }: Props) {
@@ -105,7 +110,8 @@ interface FrameProps {
 function Frame({ notices, stage }: FrameProps) {
   const [open, setOpen] = useState(!useNarrow());
   const route = useRoute();
-  const { page, type, title } = pageOf(route);
+  const admin = mayAct(useSurroundings().role, "admin");
+  const { page, type, title } = pageOf(route, admin);
   const trail = trailOf(route, title);
   const section = href(route.path[0] ?? "overview");
   useEffect(() => {
@@ -128,7 +134,11 @@ function Frame({ notices, stage }: FrameProps) {
         <SideNavigation
           header={{ text: t().nav.stage(stage), href: href("overview") }}
           activeHref={section}
-          items={SECTIONS.map((name) => ({ type: "link", text: t().nav[name], href: href(name) }))}
+          items={SECTIONS.filter((name) => admin || !GUARDED.has(name)).map((name) => ({
+            type: "link",
+            text: t().nav[name],
+            href: href(name),
+          }))}
         />
       }
       navigationOpen={open}
@@ -195,10 +205,10 @@ interface Page {
   title: string;
 }
 
-function pageOf({ path, query }: Route): Page {
+function pageOf({ path, query }: Route, admin: boolean): Page {
   const [section = "overview", item, verb, ...rest] = path;
   const missing: Page = { page: <NotFoundPage />, type: "default", title: t().notFound.tab };
-  if (rest.length > 0) return missing;
+  if (rest.length > 0 || (GUARDED.has(section) && !admin)) return missing;
   switch (`${section}/${shape(item, verb)}`) {
     case "overview/":
       return { page: <OverviewPage />, type: "dashboard", title: t().overview.title };
@@ -235,6 +245,18 @@ function pageOf({ path, query }: Route): Page {
         type: "form",
         title: t().template.tab(item ?? ""),
       };
+    case "policies/":
+      return { page: <PoliciesPage />, type: "default", title: t().policies.title };
+    case "policies/new":
+      return { page: <PolicyPage key="new" />, type: "form", title: t().policies.new };
+    case "policies/*/edit":
+      return {
+        page: <PolicyPage key={item} policyId={item} />,
+        type: "form",
+        title: t().policy.tab(item ?? ""),
+      };
+    case "audit/":
+      return { page: <AuditPage query={query} />, type: "default", title: t().audit.title };
     default:
       return missing;
   }

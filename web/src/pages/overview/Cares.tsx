@@ -25,7 +25,7 @@ export function Cares({ cares }: { cares: readonly Care[] }) {
           {cares.slice(0, MOST).map((care) => {
             const { title, why, to, error } = told(care);
             return (
-              <div key={`${care.kind} ${title}`}>
+              <div key={`${care.kind} ${to} ${title}`}>
                 <StatusIndicator type={error ? "error" : "warning"}>
                   <Link href={to}>
                     <Name>{title}</Name>
@@ -62,6 +62,15 @@ function told(care: Care): Told {
         why,
         to: href("transfers", transfer_id),
         error: true,
+      };
+    }
+    case "approval": {
+      const { transfer_id, source, created_by } = care.transfer;
+      return {
+        title: words.approval(shown(locationText(source))),
+        why: words.approvalWhy(created_by),
+        to: href("transfers", transfer_id),
+        error: false,
       };
     }
     case "full":

@@ -86,9 +86,9 @@ export function edgesOf(
 export type Care =
   | { kind: "down" | "late"; agent: Agent }
   | { kind: "full" | "missing"; agent: Agent; root: Agent["roots"][number] }
-  | { kind: "failed"; transfer: TransferSummary };
+  | { kind: "failed" | "approval"; transfer: TransferSummary };
 
-const URGENCY: Care["kind"][] = ["down", "missing", "full", "failed", "late"];
+const URGENCY: Care["kind"][] = ["down", "missing", "approval", "full", "failed", "late"];
 
 /** What needs a person, the most urgent first. A transfer that failed counts for a day. */
 export function caresOf(
@@ -110,6 +110,7 @@ export function caresOf(
   for (const transfer of transfers) {
     const ended = Date.parse(transfer.ended_at ?? transfer.created_at);
     const failed = transfer.state === "failed" || transfer.state === "partially_failed";
+    if (transfer.state === "awaiting_approval") cares.push({ kind: "approval", transfer });
     if (failed && now - ended < 86_400_000) cares.push({ kind: "failed", transfer });
   }
   return cares.sort((one, other) => URGENCY.indexOf(one.kind) - URGENCY.indexOf(other.kind));

@@ -1,7 +1,7 @@
 /** A template as YAML, the very text that `crosshaul templates apply` reads, and what is wrong with it. */
 import { isMap, LineCounter, parseDocument, stringify } from "yaml";
 import { draftFault, draftFrom } from "../../locations";
-import { DEFAULT_OPTIONS } from "../../parts/OptionsFields";
+import { DEFAULT_OPTIONS } from "../../options";
 import type { TemplateRequest } from "../../types";
 import { t } from "../../words";
 
@@ -28,6 +28,15 @@ const list: Check = (value) =>
   Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string")
     ? ""
     : t().template.kinds.list;
+const texts: Check = (value) =>
+  Array.isArray(value) && value.every((one) => typeof one === "string") ? "" : t().template.kinds.texts;
+const windows: Check = (value) =>
+  Array.isArray(value) && value.every((one) => mapping(one) === "") ? "" : t().template.kinds.windows;
+/** An option that no template can have, unless it is switched off. */
+const never =
+  (why: () => string): Check =>
+  (value) =>
+    value === false ? "" : `false (${why()})`;
 const oneOf =
   (...values: string[]): Check =>
   (value) =>
@@ -44,11 +53,19 @@ const FIELDS: Record<string, Check> = {
   destinations: list,
   shape: oneOf("fan_out", "chain"),
   options: mapping,
+  "options.include": texts,
+  "options.exclude": texts,
+  "options.compare": oneOf("time"),
+  "options.delete_extra": never(() => t().options.barred.mirrorGathered),
+  "options.move": never(() => t().options.barred.moveFromS3),
+  "options.dry_run": truth,
   "options.overwrite": oneOf("always", "newer", "never", "fail"),
   "options.verify": oneOf("transfer", "reread"),
   "options.symlinks": oneOf("keep", "skip", "follow"),
   "options.streams": number,
   "options.bandwidth_limit": number,
+  "options.bandwidth_windows": windows,
+  "options.priority": oneOf("low", "normal", "high"),
   "options.if_offline": oneOf("queue", "refuse"),
   enabled: truth,
 };

@@ -7,6 +7,7 @@ import { useNow } from "../../clock";
 import { shown } from "../../format/names";
 import { count } from "../../format/sizes";
 import { type Heard, progressOf } from "../../live/merge";
+import { PreviewResult } from "../../parts/PreviewResult";
 import { HopProblem } from "../../parts/ProblemAlert";
 import { ProgressLine } from "../../parts/ProgressLine";
 import { Name, Place, State, When } from "../../parts/text";
@@ -20,6 +21,8 @@ interface Props {
 }
 
 const MOVING: ReadonlySet<HopState> = new Set(["running", "verifying"]);
+/** The agent has paused by itself, and goes on by itself. */
+const FULL = "destination-full";
 const UNBEGUN: ReadonlySet<HopState> = new Set(["waiting", "queued", "offered"]);
 
 export function HopPanel({ hop, number, heard }: Props) {
@@ -46,8 +49,11 @@ export function HopPanel({ hop, number, heard }: Props) {
             label={t().transfer.hopNumber(number + 1)}
           />
         )}
+        {hop.preview && <PreviewResult preview={hop.preview} />}
         {hop.problem && (
-          <HopProblem problem={hop.problem} type={hop.state === "failed" ? "error" : "warning"} />
+          <HopProblem problem={hop.problem} type={hop.state === "failed" ? "error" : "warning"}>
+            {hop.state === "paused" && hop.problem.code === FULL && t().transfer.pausedFull}
+          </HopProblem>
         )}
         {hop.failures_total > 0 && <Failures hop={hop} />}
       </SpaceBetween>

@@ -1,0 +1,134 @@
+"""The console's options: what would happen is shown before it does, and what removes files asks first."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from infra.local.deploy import create_user
+from infra.local.material import write_random
+from tests.e2e.conftest import Fleet
+from tests.e2e.console import picture, sign_in, violations, visit
+
+pytestmark = pytest.mark.e2e
+
+FOUR_EYES = """@requires("approval")
+forbid (principal, action == Action::"transfer", resource)
+when { context.destination_path like "/backup/vault/*" };
+"""
+
+
+def test_a_mirror_is_previewed_and_confirmed_before_it_removes(page: Page, fleet: Fleet) -> None:
+    source, mirror = fleet.folder("server-b:/data/mirrored"), fleet.folder("server-c:/archive/mirrored")
+    for path in (source / "new.mov", source / "proxies/small.mov", mirror / "old.mov"):
+        write_random(path, 1000)
+    sign_in(page, fleet)
+    visit(page, fleet, "transfers/new?from=server-b&path=/data/mirrored/&to=server-c")
+    page.get_by_label("Destination: path").fill("/archive/mirrored/")
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Not these files").fill("proxies/")
+    page.get_by_label(re.compile("Make the destination a mirror")).check()
+    expect(page.get_by_label(re.compile("Move instead of copy"))).to_be_disabled()
+
+    page.get_by_role("button", name="Preview").click()
+
+    result = page.get_by_role("list", name="What would be done")
+    expect(result).to_contain_text("1 file would be sent")
+    expect(result).to_contain_text("1 file would be removed")
+    expect(result).to_contain_text("old.mov")
+    assert violations(page) == []
+    picture(page, "new-transfer-preview")
+    assert (mirror / "old.mov").exists()
+    assert not (mirror / "new.mov").exists()
+
+    page.get_by_role("button", name="Start transfer").click()
+    expect(page.get_by_role("dialog")).to_contain_text("server-c:/archive/mirrored/")
+    page.get_by_role("button", name="Start, and remove there").click()
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
+    expect(page.get_by_text("1 file removed").first).to_be_visible()
+    expect(page.get_by_text(re.compile("not proxies/, remove at the destination"))).to_be_visible()
+    assert sorted(path.name for path in mirror.iterdir()) == ["new.mov"]
+
+
+def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
+    page: Page, browser: Browser, fleet: Fleet
+) -> None:
+    password = "Second-person-2-agree"
+    create_user(fleet.here.cloud, fleet.here.outputs, "bo@crosshaul.test", password, "operator")
+    write_random(fleet.folder("server-b:/data/secret/plan.bin"), 1000)
+    fleet.api.put("/policies/four-eyes", {"text": FOUR_EYES, "why": "Two for the vault"})
+    try:
+        asked = fleet.copy("server-b:/data/secret/", "server-d:/backup/vault/")
+        fleet.until_state(asked, "awaiting_approval")
+        sign_in(page, fleet)
+        visit(page, fleet, f"transfers/{asked}")
+        expect(page.get_by_text(re.compile("You asked for it"))).to_be_visible()
+        expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+
+        other = browser.new_page(locale="en-GB")
+        other.goto(fleet.here.outputs.console_url)
+        sign_in(other, fleet, "bo@crosshaul.test", password)
+        other.get_by_role("link", name="Waits for approval: server-b:/data/secret/").click()
+        expect(other.get_by_text(re.compile(f"except {fleet.here.user}"))).to_be_visible()
+        expect(other.get_by_text("Wanted by: four-eyes")).to_be_visible()
+        picture(other, "transfer-approval")
+        other.get_by_role("button", name="Approve").click()
+        other.get_by_role("dialog").get_by_role("button", name="Approve").click()
+        expect(other.get_by_text("Approved by bo@crosshaul.test")).to_be_visible()
+        other.close()
+
+        expect(page.get_by_text("Succeeded").first).to_be_visible()
+        assert fleet.folder("server-d:/backup/vault/plan.bin").exists()
+    finally:
+        fleet.api.delete("/policies/four-eyes?why=the+story+is+over")
+
+
+def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fleet: Fleet) -> None:
+    sign_in(page, fleet)
+    visit(page, fleet, "policies/new")
+    page.get_by_label("Name").fill("no-glass")
+    text = page.get_by_label("Text in Cedar")
+    text.fill(
+        'forbid (principal, action == Action::"transfer", resource)\nwhen { context.sauce == "/glass/" };\n'
+    )
+    page.get_by_role("button", name="Check and show effect").click()
+    expect(page.get_by_role("button", name=re.compile("^Line 2, column [0-9]+:"))).to_be_visible()
+    expect(page.locator(".cedar .wrong")).to_have_text("sauce")
+    picture(page, "policy-errors")
+    text.fill(
+        'forbid (principal, action == Action::"transfer", resource)\n'
+        'when { context.destination_path like "/archive/glass/*" };\n'
+    )
+    page.get_by_role("button", name="Check and show effect").click()
+    expect(page.get_by_text("The text is right, and none would be decided differently")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_label("Why").fill("Glass breaks")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("table", name="Policies")).to_contain_text("Glass breaks")
+
+    page.get_by_label("Send").fill("server-b:/data/x/")
+    page.get_by_label("To", exact=True).fill("server-c:/archive/glass/")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_text("by no-glass")).to_be_visible()
+    expect(page.get_by_text("Refused", exact=True)).to_be_visible()
+    assert violations(page) == []
+    picture(page, "policies")
+
+    page.get_by_role("button", name="Remove no-glass").click()
+    page.get_by_role("dialog").get_by_label("Why").fill("The story is over")
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("no-glass is out of force")).to_be_visible()
+
+    page.get_by_role("link", name="Audit").click()
+    page.get_by_label("Search for").fill(fleet.here.user)
+    page.keyboard.press("Enter")
+    page.get_by_role("row").filter(has_text="The story is over").get_by_role("button").click()
+    expect(page.get_by_role("dialog")).to_contain_text("/archive/glass/*")
+    assert violations(page) == []
+    picture(page, "audit-record")
+    page.keyboard.press("Escape")
+    with page.expect_download() as export:
+        page.get_by_role("button", name="Export").click()
+        page.get_by_role("menuitem", name=re.compile("CSV")).click()
+    assert "policy.removed" in export.value.path().read_text()
+    picture(page, "audit")

@@ -1,0 +1,36 @@
+/** A transfer's options in words: those that matter. */
+import type { Options } from "../types";
+import { t } from "../words";
+import { shown } from "./names";
+import { speed } from "./sizes";
+
+type Window = Options["bandwidth_windows"][number];
+
+export function optionWords(options: Options): string[] {
+  const said = t().transfer.optionWords;
+  const words = [
+    options.dry_run ? said.dryRun : "",
+    said.overwrite[options.overwrite],
+    options.compare === "checksum" ? said.checksum : "",
+    options.include.length ? said.include(options.include.map(shown).join(", ")) : "",
+    options.exclude.length ? said.exclude(options.exclude.map(shown).join(", ")) : "",
+    options.delete_extra ? said.deleteExtra : "",
+    options.move ? said.move : "",
+    options.verify === "reread" ? said.reread : "",
+    said.symlinks[options.symlinks],
+    options.priority === "normal" ? "" : said.priority[options.priority],
+    options.streams ? said.streams(options.streams) : "",
+    options.bandwidth_limit ? said.limit(speed(options.bandwidth_limit)) : "",
+    ...options.bandwidth_windows.map(windowWords),
+    options.if_offline === "refuse" ? said.refuse : "",
+  ];
+  return words.filter(Boolean);
+}
+
+/** `Mon, Tue 08:00–18:00 (Europe/Berlin): at most 10 MiB/s`. */
+export function windowWords({ days, start, end, zone, limit }: Window): string {
+  const said = t().transfer.optionWords;
+  const names = days.length ? days.map((day) => t().options.days[day]).join(", ") : t().options.everyDay;
+  const hours = `${start.slice(0, 5)}–${end.slice(0, 5)} (${shown(zone)})`;
+  return `${names} ${hours}: ${limit === null ? said.noLimit : said.limit(speed(limit))}`;
+}

@@ -1,0 +1,88 @@
+/** The options of a transfer: their defaults, which of them its ends can keep, and the dangerous ones. */
+import { type Draft, S3 } from "./locations";
+import type { Options } from "./types";
+import { t } from "./words";
+
+/** The API's own defaults: they lose nothing. */
+export const DEFAULT_OPTIONS: Options = {
+  include: [],
+  exclude: [],
+  compare: "time",
+  delete_extra: false,
+  move: false,
+  dry_run: false,
+  bandwidth_windows: [],
+  priority: "normal",
+  overwrite: "always",
+  verify: "transfer",
+  symlinks: "keep",
+  streams: null,
+  bandwidth_limit: null,
+  if_offline: "queue",
+};
+
+export type Bounded = "compare" | "delete_extra" | "move" | "dry_run";
+
+/** Where the files come from and go to, as far as the options have to know. */
+export interface Ends {
+  fromS3: boolean;
+  toS3: boolean;
+  destinations: number;
+  /** Single objects, by a template. */
+  gathered: boolean;
+}
+
+export function endsOf(source: Draft, destinations: readonly Draft[]): Ends {
+  return {
+    fromS3: source.place === S3,
+    toS3: destinations.some(({ place }) => place === S3),
+    destinations: destinations.length,
+    gathered: false,
+  };
+}
+
+/** A template's objects come from S3; what it brings them to is written beside the options. */
+export const GATHERED: Ends = { fromS3: true, toS3: false, destinations: 1, gathered: true };
+
+/** Why these ends cannot have the option, as `lambdas/domain/options.py` has it; empty when they can. */
+export function barred(option: Bounded, ends: Ends, options: Options): string {
+  const words = t().options.barred;
+  switch (option) {
+    case "compare":
+      return ends.fromS3 || ends.toS3 ? words.compare : "";
+    case "dry_run":
+      return ends.toS3 ? words.dryRun : "";
+    case "delete_extra":
+      if (options.move) return words.both;
+      if (ends.gathered) return words.mirrorGathered;
+      return ends.toS3 ? words.mirrorS3 : "";
+    case "move":
+      if (options.delete_extra) return words.both;
+      if (ends.gathered || ends.fromS3) return words.moveFromS3;
+      if (ends.destinations > 1) return words.moveMany;
+      return ends.toS3 ? words.moveToS3 : "";
+  }
+}
+
+/** What was chosen before the ends changed, and they cannot keep: each with why. */
+export function misfits(options: Options, ends: Ends): string[] {
+  const chosen: Bounded[] = [];
+  if (options.compare === "checksum") chosen.push("compare");
+  if (options.delete_extra) chosen.push("delete_extra");
+  if (options.move) chosen.push("move");
+  if (options.dry_run) chosen.push("dry_run");
+  return [...new Set(chosen.map((option) => barred(option, ends, options)).filter(Boolean))];
+}
+
+/** Does it remove what nobody can bring back? */
+export function removes({ delete_extra, move, dry_run }: Options): boolean {
+  return (delete_extra || move) && !dry_run;
+}
+
+/** A text's lines as patterns: without those that are empty. */
+export function patterns(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+}

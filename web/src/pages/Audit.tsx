@@ -1,0 +1,127 @@
+import Button from "@cloudscape-design/components/button";
+import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
+import Header from "@cloudscape-design/components/header";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table, { type TableProps } from "@cloudscape-design/components/table";
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { AUDIT_BY, AUDIT_DAYS, type AuditFilter, everyRecord, useAudit } from "../api/queries";
+import { useApi } from "../context";
+import { actor } from "../format/names";
+import { ProblemAlert } from "../parts/ProblemAlert";
+import { Name, When } from "../parts/text";
+import type { AuditRecord } from "../types";
+import { t } from "../words";
+import { Detail } from "./audit/Detail";
+import { csv, download, jsonLines } from "./audit/export";
+import { AuditFilters } from "./audit/Filters";
+import { Seals } from "./audit/Seals";
+import { Outcome } from "./policy/Outcome";
+
+export default function AuditPage({ query }: { query: URLSearchParams }) {
+  const filter = readFilter(query);
+  return <List key={JSON.stringify(filter)} filter={filter} />;
+}
+
+function readFilter(query: URLSearchParams): AuditFilter {
+  const days = AUDIT_DAYS.find((one) => String(one) === query.get("days"));
+  return {
+    by: AUDIT_BY.find((one) => one === query.get("by")) ?? "person",
+    value: query.get("value") ?? "",
+    days: days ?? 30,
+  };
+}
+
+function List({ filter }: { filter: AuditFilter }) {
+  const words = t().audit;
+  const asked = useAudit(filter);
+  const [open, setOpen] = useState<AuditRecord | null>(null);
+  const records = asked.data?.pages.flatMap((page) => page.records) ?? [];
+  const more = asked.hasNextPage && (
+    <Button loading={asked.isFetchingNextPage} onClick={() => asked.fetchNextPage()}>
+      {words.more}
+    </Button>
+  );
+  return (
+    <SpaceBetween size="l">
+      {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
+      <Table
+        header={
+          <Header variant="h1" description={words.hint} actions={<Export filter={filter} />}>
+            {words.title}
+          </Header>
+        }
+        filter={<AuditFilters filter={filter} />}
+        items={records}
+        trackBy="record_id"
+        loading={asked.isPending}
+        loadingText={t().common.loading(words.thing)}
+        empty={asked.isError ? t().common.notLoaded : words.none}
+        columnDefinitions={columns(setOpen)}
+        footer={more}
+        wrapLines
+        contentDensity="compact"
+        ariaLabels={{ tableLabel: words.title }}
+      />
+      <Seals />
+      {open && <Detail record={open} onClose={() => setOpen(null)} />}
+    </SpaceBetween>
+  );
+}
+
+const columns = (onOpen: (record: AuditRecord) => void): TableProps.ColumnDefinition<AuditRecord>[] => [
+  { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, minWidth: 170 },
+  {
+    id: "who",
+    header: t().audit.kinds.person,
+    minWidth: 170,
+    cell: ({ who }) => <bdi className="name">{actor(who)}</bdi>,
+  },
+  {
+    id: "what",
+    header: t().transfer.what,
+    minWidth: 160,
+    isRowHeader: true,
+    cell: (record) => (
+      <Button variant="inline-link" onClick={() => onOpen(record)}>
+        {record.action}
+      </Button>
+    ),
+  },
+  { id: "about", header: t().audit.about, minWidth: 150, cell: ({ about }) => <Name>{about}</Name> },
+  {
+    id: "decision",
+    header: t().audit.decision,
+    minWidth: 130,
+    cell: ({ decision }) => <Outcome of={decision} />,
+  },
+  { id: "why", header: t().policy.why, minWidth: 160, cell: ({ why }) => <Name>{why}</Name> },
+];
+
+/** Everything that the filter finds, page by page, as a file. */
+function Export({ filter }: { filter: AuditFilter }) {
+  const api = useApi();
+  const words = t().audit;
+  const gather = useMutation({
+    mutationFn: async (form: string) => {
+      const records = await everyRecord(api, filter);
+      if (form === "csv") download("audit.csv", "text/csv", csv(records));
+      else download("audit.jsonl", "application/jsonl", jsonLines(records));
+    },
+  });
+  return (
+    <SpaceBetween size="xs">
+      <ButtonDropdown
+        loading={gather.isPending}
+        items={[
+          { id: "csv", text: words.csv },
+          { id: "jsonl", text: words.jsonl },
+        ]}
+        onItemClick={({ detail }) => gather.mutate(detail.id)}
+      >
+        {words.export}
+      </ButtonDropdown>
+      {gather.error && <ProblemAlert error={gather.error} />}
+    </SpaceBetween>
+  );
+}

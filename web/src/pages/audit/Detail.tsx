@@ -1,0 +1,70 @@
+import Box from "@cloudscape-design/components/box";
+import ColumnLayout from "@cloudscape-design/components/column-layout";
+import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import Link from "@cloudscape-design/components/link";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { actor, shown } from "../../format/names";
+import { Name, When } from "../../parts/text";
+import { href } from "../../router";
+import type { AuditRecord } from "../../types";
+import { t } from "../../words";
+import { Outcome } from "../policy/Outcome";
+
+interface Props {
+  record: AuditRecord;
+  onClose(): void;
+}
+
+/** One record in full, with what stood there before and after. */
+export function Detail({ record, onClose }: Props) {
+  const words = t().audit;
+  return (
+    <Modal visible size="large" onDismiss={onClose} header={<Name>{record.action}</Name>}>
+      <SpaceBetween size="l">
+        <KeyValuePairs columns={3} items={facts(record)} />
+        {(record.before || record.after) && (
+          <ColumnLayout columns={2}>
+            <Side title={words.before} value={record.before} />
+            <Side title={words.after} value={record.after} />
+          </ColumnLayout>
+        )}
+      </SpaceBetween>
+    </Modal>
+  );
+}
+
+function facts(record: AuditRecord) {
+  const words = t().audit;
+  const { transfer_id } = record;
+  return [
+    { label: t().transfers.when, value: <When at={record.at} /> },
+    { label: words.kinds.person, value: <bdi className="name">{actor(record.who)}</bdi> },
+    { label: words.address, value: record.address ?? "–" },
+    { label: words.about, value: <Name>{record.about}</Name> },
+    { label: words.decision, value: <Outcome of={record.decision} /> },
+    { label: t().policies.title, value: record.policies.map(shown).join(", ") || "–" },
+    { label: t().policy.why, value: <Name>{record.why || "–"}</Name> },
+    { label: t().nav.agents, value: record.agents.map(shown).join(", ") || "–" },
+    {
+      label: t().transfers.transfer,
+      value: transfer_id ? <Link href={href("transfers", transfer_id)}>{transfer_id}</Link> : "–",
+    },
+    { label: words.record, value: <span className="mono">{record.record_id}</span> },
+  ];
+}
+
+function Side({ title, value }: { title: string; value: AuditRecord["before"] }) {
+  return (
+    <div>
+      <Box variant="h3">{title}</Box>
+      {value ? <pre className="mono name wraps">{shownLines(value)}</pre> : "–"}
+    </div>
+  );
+}
+
+/** A policy's text is easier to read with its own line breaks. */
+function shownLines(value: object): string {
+  const text = JSON.stringify(value, null, 2).replaceAll("\\n", "\n");
+  return text.split("\n").map(shown).join("\n");
+}

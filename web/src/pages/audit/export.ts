@@ -1,0 +1,45 @@
+/** The audit as files for others: JSON Lines as the API says it, or CSV with a title line. */
+import type { AuditRecord } from "../../types";
+
+const COLUMNS = [
+  "record_id",
+  "at",
+  "who",
+  "address",
+  "action",
+  "about",
+  "decision",
+  "policies",
+  "why",
+  "transfer_id",
+  "agents",
+  "before",
+  "after",
+] as const satisfies readonly (keyof AuditRecord)[];
+
+export function jsonLines(records: readonly AuditRecord[]): string {
+  return records.map((record) => `${JSON.stringify(record)}\n`).join("");
+}
+
+export function csv(records: readonly AuditRecord[]): string {
+  const rows = records.map((record) => COLUMNS.map((name) => cell(record[name])));
+  return [[...COLUMNS], ...rows].map((row) => `${row.map(quoted).join(",")}\r\n`).join("");
+}
+
+/** What is more than a text, as JSON. A spreadsheet must not take a name for a formula. */
+function cell(value: unknown): string {
+  const text = typeof value === "string" ? value : value == null ? "" : JSON.stringify(value);
+  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+}
+
+function quoted(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Hand the browser a file. */
+export function download(name: string, type: string, text: string): void {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  const link = Object.assign(document.createElement("a"), { href: address, download: name });
+  link.click();
+  URL.revokeObjectURL(address);
+}

@@ -1,0 +1,73 @@
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Container from "@cloudscape-design/components/container";
+import Header from "@cloudscape-design/components/header";
+import Link from "@cloudscape-design/components/link";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useEffect, useRef } from "react";
+import { goesOn } from "../../actions";
+import { useTransfer } from "../../api/queries";
+import { PreviewResult } from "../../parts/PreviewResult";
+import { HopProblem, ProblemAlert } from "../../parts/ProblemAlert";
+import { Place, State } from "../../parts/text";
+import { Waiting } from "../../parts/Waiting";
+import { href } from "../../router";
+import type { Hop } from "../../types";
+import { t } from "../../words";
+
+interface Props {
+  transferId: string;
+  /** What would be started has changed since. */
+  stale: boolean;
+}
+
+/** A dry run while it goes on, and what it found. */
+export function DryRun({ transferId, stale }: Props) {
+  const words = t().preview;
+  const asked = useTransfer(transferId);
+  const transfer = asked.data;
+  const place = useRef<HTMLDivElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each new preview is brought into view
+  useEffect(() => {
+    // Newer browsers answer with a promise, which an effect must not return.
+    void place.current?.scrollIntoView({ block: "nearest" });
+  }, [transferId, asked.isPending]);
+  return (
+    <Container
+      header={
+        <Header
+          description={words.nothingWritten}
+          actions={<Link href={href("transfers", transferId)}>{words.asTransfer}</Link>}
+        >
+          {words.title}
+        </Header>
+      }
+    >
+      <div ref={place} aria-live="polite">
+        <SpaceBetween size="m">
+          {stale && <Alert type="warning">{words.stale}</Alert>}
+          {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
+          {!transfer && !asked.isError && <Waiting what={words.thing} />}
+          {transfer?.hops.map((hop) => (
+            <HopResult key={hop.hop_id} hop={hop} />
+          ))}
+          {transfer && goesOn(transfer.state) && <Box color="text-body-secondary">{words.goesOn}</Box>}
+        </SpaceBetween>
+      </div>
+    </Container>
+  );
+}
+
+function HopResult({ hop }: { hop: Hop }) {
+  return (
+    <SpaceBetween size="xs">
+      <Box variant="h3">
+        <Place at={hop.source} /> → <Place at={hop.destination} />
+      </Box>
+      {hop.preview ? <PreviewResult preview={hop.preview} /> : <State of={hop.state} />}
+      {hop.problem && (
+        <HopProblem problem={hop.problem} type={hop.state === "failed" ? "error" : "warning"} />
+      )}
+    </SpaceBetween>
+  );
+}

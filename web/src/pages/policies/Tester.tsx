@@ -1,0 +1,86 @@
+import Button from "@cloudscape-design/components/button";
+import ColumnLayout from "@cloudscape-design/components/column-layout";
+import Container from "@cloudscape-design/components/container";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useMutation } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { newKey } from "../../api/idempotency";
+import { errorAt } from "../../api/problem";
+import { useApi } from "../../context";
+import { shown } from "../../format/names";
+import { ProblemAlert } from "../../parts/ProblemAlert";
+import { Name } from "../../parts/text";
+import type { PolicyTested } from "../../types";
+import { t } from "../../words";
+import { Outcome } from "../policy/Outcome";
+
+/** May Ann send server-b:/x to server-c:/y? Nothing is moved by asking. */
+export function Tester() {
+  const api = useApi();
+  const words = t().policies;
+  const [person, setPerson] = useState("");
+  const [source, setSource] = useState("");
+  const [destination, setDestination] = useState("");
+  const ask = useMutation({
+    mutationFn: () =>
+      api.post<PolicyTested>(
+        "/policies/test",
+        { person: person.trim() || null, transfer: { source, destinations: [destination] } },
+        newKey(),
+      ),
+  });
+
+  function submit(event: FormEvent): void {
+    event.preventDefault();
+    if (!ask.isPending) ask.mutate();
+  }
+
+  return (
+    <form onSubmit={submit}>
+      <Container header={<Header description={words.tryHint}>{words.try}</Header>}>
+        <SpaceBetween size="m">
+          <ColumnLayout columns={3}>
+            <FormField label={words.person} constraintText={words.personHint}>
+              <Input value={person} onChange={({ detail }) => setPerson(detail.value)} spellcheck={false} />
+            </FormField>
+            <FormField label={words.from} errorText={errorAt(ask.error, "transfer.source")}>
+              <Input value={source} onChange={({ detail }) => setSource(detail.value)} spellcheck={false} />
+            </FormField>
+            <FormField label={words.to} errorText={errorAt(ask.error, "transfer.destinations")}>
+              <Input
+                value={destination}
+                onChange={({ detail }) => setDestination(detail.value)}
+                spellcheck={false}
+              />
+            </FormField>
+          </ColumnLayout>
+          <Button loading={ask.isPending} disabled={!source || !destination}>
+            {words.ask}
+          </Button>
+          {ask.error && <ProblemAlert error={ask.error} />}
+          <div aria-live="polite">{ask.data && <Answer answer={ask.data} />}</div>
+        </SpaceBetween>
+      </Container>
+    </form>
+  );
+}
+
+function Answer({ answer }: { answer: PolicyTested }) {
+  const words = t().policies;
+  return (
+    <SpaceBetween size="xs">
+      <strong>
+        <Name>{words.who(answer.person, answer.groups.map(shown).join(", ") || t().common.none)}</Name>
+      </strong>
+      {answer.movements.map((one) => (
+        <div key={`${one.source} ${one.destination}`}>
+          <Outcome of={one.outcome} /> <Name>{`${one.source} → ${one.destination}`}</Name>{" "}
+          <Name>{one.policies.length ? words.by(one.policies.join(", ")) : words.nobody}</Name>
+        </div>
+      ))}
+    </SpaceBetween>
+  );
+}

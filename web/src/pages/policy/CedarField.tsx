@@ -1,0 +1,67 @@
+import Button from "@cloudscape-design/components/button";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { useRef } from "react";
+import { Name } from "../../parts/text";
+import { t } from "../../words";
+import { type Flaw, offsetOf, pieces } from "./cedar";
+
+interface Props {
+  value: string;
+  flaws: readonly Flaw[];
+  onChange(value: string): void;
+}
+
+/** A text field that lies over its own coloured text, so that errors are marked where they are. */
+export function CedarField({ value, flaws, onChange }: Props) {
+  const words = t().policy;
+  const field = useRef<HTMLTextAreaElement>(null);
+
+  function show(flaw: Flaw): void {
+    const at = offsetOf(value, flaw);
+    field.current?.focus();
+    field.current?.setSelectionRange(at, at);
+  }
+
+  let at = 0;
+  return (
+    <div>
+      <div className="cedar">
+        <pre aria-hidden="true">
+          {pieces(value, flaws).map(({ kind, text, wrong }) => {
+            at += text.length;
+            return (
+              <span key={at} className={wrong ? `${kind} wrong` : kind}>
+                {text}
+              </span>
+            );
+          })}
+          {"\n"}
+        </pre>
+        <textarea
+          ref={field}
+          aria-label={words.text}
+          aria-invalid={flaws.length > 0}
+          aria-describedby="cedar-flaws"
+          value={value}
+          onChange={(event) => onChange(event.target.value)}
+          rows={Math.max(12, value.split("\n").length + 1)}
+          spellCheck={false}
+          autoCapitalize="off"
+          autoComplete="off"
+        />
+      </div>
+      <ul id="cedar-flaws" className="plain" aria-live="polite">
+        {flaws.map((flaw) => (
+          <li key={`${flaw.line} ${flaw.column} ${flaw.message}`}>
+            <StatusIndicator type="error">
+              <Button variant="inline-link" formAction="none" onClick={() => show(flaw)}>
+                {words.place(flaw.line, flaw.column)}
+              </Button>{" "}
+              <Name>{flaw.message}</Name>
+            </StatusIndicator>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

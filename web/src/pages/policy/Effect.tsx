@@ -1,0 +1,62 @@
+import Alert from "@cloudscape-design/components/alert";
+import Header from "@cloudscape-design/components/header";
+import Link from "@cloudscape-design/components/link";
+import Table, { type TableProps } from "@cloudscape-design/components/table";
+import { shown } from "../../format/names";
+import { count } from "../../format/sizes";
+import { Name, When } from "../../parts/text";
+import { href } from "../../router";
+import type { DryRun } from "../../types";
+import { t } from "../../words";
+import { Outcome } from "./Outcome";
+
+type Changed = DryRun["changed"][number];
+
+/** Which transfers of the last days would be decided differently. */
+export function Effect({ effect, stale }: { effect: DryRun; stale: boolean }) {
+  const words = t().policy;
+  return (
+    <Table
+      header={
+        <>
+          <Header
+            counter={`(${count(effect.changed.length)})`}
+            description={words.checked(effect.checked, count(effect.checked))}
+          >
+            {words.effect}
+          </Header>
+          {stale && <Alert type="warning">{words.stale}</Alert>}
+          {!effect.complete && <Alert type="info">{words.incomplete}</Alert>}
+        </>
+      }
+      items={[...effect.changed]}
+      trackBy="transfer_id"
+      columnDefinitions={columns()}
+      wrapLines
+      empty={words.noEffect}
+      ariaLabels={{ tableLabel: words.effect }}
+    />
+  );
+}
+
+const columns = (): TableProps.ColumnDefinition<Changed>[] => [
+  {
+    id: "transfer",
+    header: t().transfers.transfer,
+    isRowHeader: true,
+    cell: ({ transfer_id }) => <Link href={href("transfers", transfer_id)}>{transfer_id}</Link>,
+  },
+  { id: "by", header: t().transfers.askedBy, cell: ({ created_by }) => <Name>{created_by}</Name> },
+  {
+    id: "at",
+    header: t().transfers.when,
+    cell: ({ created_at }) => <When at={created_at} relative />,
+  },
+  { id: "before", header: t().policy.before, cell: ({ before }) => <Outcome of={before} /> },
+  { id: "after", header: t().policy.after, cell: ({ after }) => <Outcome of={after} /> },
+  {
+    id: "policies",
+    header: t().policies.title,
+    cell: ({ policies }) => policies.map(shown).join(", ") || t().policies.nobody,
+  },
+];

@@ -1,0 +1,13 @@
+import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
+import type { PolicyTested } from "../../types";
+import { t } from "../../words";
+
+const LOOKS: Record<PolicyTested["outcome"], StatusIndicatorProps.Type> = {
+  allowed: "success",
+  approval: "pending",
+  refused: "error",
+};
+
+export function Outcome({ of }: { of: PolicyTested["outcome"] }) {
+  return <StatusIndicator type={LOOKS[of]}>{t().policies.outcomes[of]}</StatusIndicator>;
+}

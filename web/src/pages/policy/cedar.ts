@@ -1,0 +1,60 @@
+/** A policy's text in coloured pieces, with what the API found wrong at its place. */
+import type { FieldError } from "../../api/problem";
+
+export type Kind = "comment" | "text" | "word" | "number" | "annotation" | "other";
+
+export interface Flaw {
+  /** Counted from 1, as the API has them. */
+  line: number;
+  column: number;
+  message: string;
+}
+
+export interface Piece {
+  kind: Kind;
+  text: string;
+  wrong: boolean;
+}
+
+const WORDS = new Set(
+  "permit forbid when unless principal action resource context in has like is if then else true false".split(
+    " ",
+  ),
+);
+const TOKEN =
+  /(?<comment>\/\/[^\n]*)|(?<text>"(?:\\.|[^"\\])*")|(?<annotation>@\w+)|(?<word>[A-Za-z_]\w*)|(?<number>\d+)|(?<other>\s+|.)/gsu;
+
+/** `text:3:17` is the third line, seventeenth column; what is about anything else is left out. */
+export function flawsOf(errors: readonly FieldError[]): Flaw[] {
+  return errors.flatMap(({ at, message }) => {
+    const [, line, column] = /^text:(\d+):(\d+)$/.exec(at) ?? [];
+    return line && column ? [{ line: Number(line), column: Number(column), message }] : [];
+  });
+}
+
+/** Where a line and column lie in the text; columns count characters, not UTF-16's halves. */
+export function offsetOf(text: string, { line, column }: Pick<Flaw, "line" | "column">): number {
+  const lines = text.split("\n");
+  const before = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
+  const within = [...(lines[line - 1] ?? "")].slice(0, column - 1).join("");
+  return Math.min(text.length, before + within.length);
+}
+
+export function pieces(text: string, flaws: readonly Flaw[]): Piece[] {
+  const wrong = flaws.map((flaw) => offsetOf(text, flaw));
+  return [...text.matchAll(TOKEN)].map((found) => {
+    const [word] = found;
+    const end = found.index + word.length;
+    return {
+      kind: kindOf(found),
+      text: word,
+      wrong: wrong.some((at) => found.index <= at && at < end),
+    };
+  });
+}
+
+function kindOf({ 0: word, groups = {} }: RegExpMatchArray): Kind {
+  if (groups.word !== undefined) return WORDS.has(word) ? "word" : "other";
+  const kinds: Kind[] = ["comment", "text", "annotation", "number"];
+  return kinds.find((kind) => groups[kind] !== undefined) ?? "other";
+}

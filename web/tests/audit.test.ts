@@ -1,0 +1,41 @@
+import { expect, it } from "vitest";
+import { auditQuery } from "../src/api/queries";
+import { csv, jsonLines } from "../src/pages/audit/export";
+import type { AuditRecord } from "../src/types";
+
+const RECORD: AuditRecord = {
+  record_id: "2026-11-24T01:30:00.000000Z-0a1b2c3d",
+  at: "2026-11-24T01:30:00.000Z",
+  who: "=cmd()",
+  address: null,
+  action: "policy.put",
+  about: "policy night-only",
+  decision: "allowed",
+  policies: ["admin"],
+  why: 'full, "by day"',
+  transfer_id: null,
+  agents: [],
+  before: null,
+  after: { version: 2 },
+};
+
+it("asks by one thing, and only as far back as was chosen", () => {
+  const now = Date.parse("2026-11-24T00:00:00Z");
+  expect(auditQuery({ by: "agent", value: "server-b", days: 1 }, now)).toEqual({
+    since: "2026-11-23T00:00:00.000Z",
+    agent: "server-b",
+  });
+  expect(auditQuery({ by: "person", value: "", days: 1 }, now).person).toBeNull();
+});
+
+it("exports as CSV that no spreadsheet takes for a formula", () => {
+  const [title, line] = csv([RECORD]).split("\r\n");
+  expect(title).toMatch(/^record_id,at,who,/);
+  expect(line).toContain(",'=cmd(),");
+  expect(line).toContain('"full, ""by day"""');
+  expect(line).toContain('"{""version"":2}"');
+});
+
+it("exports as JSON Lines, as the API says it", () => {
+  expect(JSON.parse(jsonLines([RECORD]).trim())).toEqual(RECORD);
+});

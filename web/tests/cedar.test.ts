@@ -1,0 +1,29 @@
+import { expect, it } from "vitest";
+import { flawsOf, offsetOf, pieces } from "../src/pages/policy/cedar";
+
+const TEXT = 'permit (principal,\n  acton, resource); // "ü"\n';
+
+it("reads where the API says that the text is wrong", () => {
+  const errors = [
+    { at: "text:2:3", message: "unexpected token `acton`" },
+    { at: "why", message: "too short" },
+  ];
+  expect(flawsOf(errors)).toEqual([{ line: 2, column: 3, message: "unexpected token `acton`" }]);
+});
+
+it("marks the word that stands there, and no other", () => {
+  const wrong = pieces(TEXT, [{ line: 2, column: 3, message: "" }]).filter((one) => one.wrong);
+  expect(wrong.map(({ text }) => text)).toEqual(["acton"]);
+});
+
+it("loses no letter, and tells words from texts and comments", () => {
+  const all = pieces(TEXT, []);
+  expect(all.map(({ text }) => text).join("")).toBe(TEXT);
+  expect(all.find(({ kind }) => kind === "comment")?.text).toBe('// "ü"');
+  expect(all[0]).toEqual({ kind: "word", text: "permit", wrong: false });
+});
+
+it("counts columns in characters, and stays within the text", () => {
+  expect(offsetOf("😀 x", { line: 1, column: 3 })).toBe(3);
+  expect(offsetOf("a", { line: 9, column: 9 })).toBe(1);
+});

@@ -1,0 +1,80 @@
+import { describe, expect, it } from "vitest";
+import { optionWords, windowWords } from "../src/format/options";
+import { barred, DEFAULT_OPTIONS, endsOf, GATHERED, misfits, patterns, removes } from "../src/options";
+import { read } from "../src/pages/templates/yaml";
+import { linesOf } from "../src/parts/PreviewResult";
+
+const B = { place: "server-b", path: "/data/" };
+const C = { place: "server-c", path: "/archive/" };
+const S3 = { place: "s3://", path: "media/" };
+
+describe("what the ends of a transfer can keep", () => {
+  it("is everything between two agents", () => {
+    const options = { ...DEFAULT_OPTIONS, compare: "checksum" as const, delete_extra: true };
+    expect(misfits(options, endsOf(B, [C]))).toEqual([]);
+  });
+
+  it("is less with S3, several destinations, or a template", () => {
+    expect(barred("compare", endsOf(S3, [C]), DEFAULT_OPTIONS)).toMatch(/agent at both ends/);
+    expect(barred("dry_run", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/agent at the destination/);
+    expect(barred("move", endsOf(B, [C, C]), DEFAULT_OPTIONS)).toMatch(/one destination/);
+    expect(barred("delete_extra", GATHERED, DEFAULT_OPTIONS)).toMatch(/single objects/);
+  });
+
+  it("is never moving and mirroring at once", () => {
+    const both = { ...DEFAULT_OPTIONS, move: true, delete_extra: true };
+    expect(misfits(both, endsOf(B, [C]))).toHaveLength(1);
+  });
+});
+
+it("asks before what removes files, not before its preview", () => {
+  expect(removes(DEFAULT_OPTIONS)).toBe(false);
+  expect(removes({ ...DEFAULT_OPTIONS, move: true })).toBe(true);
+  expect(removes({ ...DEFAULT_OPTIONS, delete_extra: true, dry_run: true })).toBe(false);
+});
+
+it("reads a pattern a line", () => {
+  expect(patterns(" *.mov\n\n/raw/ \n")).toEqual(["*.mov", "/raw/"]);
+});
+
+it("says the options that matter", () => {
+  expect(optionWords(DEFAULT_OPTIONS)).toEqual(["replace what differs"]);
+  const words = optionWords({
+    ...DEFAULT_OPTIONS,
+    exclude: ["a/", "b/"],
+    delete_extra: true,
+    priority: "high",
+  });
+  expect(words.join(", ")).toMatch(/not a\/, b\/, remove at the destination .*, high priority/);
+});
+
+it("says a window of the day", () => {
+  const nights = { days: ["mon" as const], start: "22:00:00", end: "06:00:00", zone: "UTC", limit: null };
+  expect(windowWords(nights)).toBe("Mon 22:00–06:00 (UTC): no limit");
+});
+
+it("shows of a preview only what there is, what changes something first", () => {
+  const none = { files: 0, bytes: 0 };
+  const lines = linesOf({
+    sent: { files: 2, bytes: 10 },
+    replaced: none,
+    removed: { files: 1, bytes: 3 },
+    kept: none,
+    unchanged: { files: 5, bytes: 9 },
+    examples: { sent: ["a", "b"], removed: ["old"] },
+  });
+  expect(lines.map(({ kind, examples }) => [kind, examples])).toEqual([
+    ["sent", ["a", "b"]],
+    ["removed", ["old"]],
+    ["unchanged", []],
+  ]);
+});
+
+it("says in a template's text which options no template can have", () => {
+  const text = "name: n\ntrigger: {bucket: media}\ndestinations: [server-b:/x/]\noptions:\n";
+  expect(read(`${text}  move: true\n`)).toMatchObject({ faults: [{ line: 5 }] });
+  expect(read(`${text}  include: "*.mov"\n`)).toMatchObject({ faults: [{ line: 5 }] });
+  expect(read(`${text}  include: ["*.mov"]\n  delete_extra: false\n  priority: low\n`)).toHaveProperty(
+    "request",
+  );
+});
