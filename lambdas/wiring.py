@@ -196,7 +196,7 @@ def leaving() -> "Leaving":
     return Leaving(
         agents=agent_store(),
         registry=registry(),
-        orders=fleet(),
+        broker=fleet(),
         transfers=transfer_store(),
         changing=changing(),
     )
