@@ -98,8 +98,6 @@ def test_a_connection_is_cut_with_what_the_broker_kept_for_it(fleet, broker):
     ("refusal", "logged"), [("ResourceNotFoundException", False), ("ThrottlingException", True)]
 )
 def test_only_a_broker_that_will_not_is_logged(fleet, broker, caplog, refusal, logged):
-    fleet, broker, caplog, refusal, logged
-):
     broker.refuses = refusal
     fleet.cut("server-b")
     assert ("connection not cut" in caplog.text) is logged
