@@ -229,12 +229,12 @@ uninstall() {
   if [ -z "$prefix" ] && [ -n "$made" ] && id "$made" >/dev/null 2>&1 && step "remove the account $made"; then
     userdel "$made"
   fi
-  say "nothing of Crosshaul is left here; end it there, too: crosshaul agents remove NAME"
+  [ -n "$dry" ] || say "nothing of Crosshaul is left here; end it there, too: crosshaul agents remove NAME"
 }
 
 if [ "$verb" = uninstall ]; then
-  [ -z "$dry" ] || say "a dry run: nothing is changed"
   uninstall
+  [ -z "$dry" ] || say "a dry run: nothing was changed"
   exit
 fi
 check
@@ -246,4 +246,4 @@ make_state
 register
 keep_script
 start
-say "done; look at it with: crosshaul agent doctor"
+if [ -n "$dry" ]; then say "a dry run: nothing was changed"; else say "done; look at it with: crosshaul agent doctor"; fi

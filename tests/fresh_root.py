@@ -115,17 +115,21 @@ def repacked(installed: Distribution, folder: Path) -> Path:
     wheel = folder / f"{info.removesuffix('.dist-info')}-{tag}.whl"
     record = []
     with zipfile.ZipFile(wheel, "w") as archive:
-        for name, content in _files(installed):
+        for name, content, mode in _files(installed):
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
             record.append(f"{name},sha256={digest},{len(content)}\n")
-            archive.writestr(name, content)
-        place = next(name for name, _ in _files(installed) if name.endswith(".dist-info/WHEEL"))
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = mode << 16
+            archive.writestr(entry, content)
+        place = next(name for name, _, _ in _files(installed) if name.endswith(".dist-info/WHEEL"))
         archive.writestr(place.replace("/WHEEL", "/RECORD"), "".join(record))
     return wheel
 
 
-def _files(installed: Distribution) -> Iterator[tuple[str, bytes]]:
+def _files(installed: Distribution) -> Iterator[tuple[str, bytes, int]]:
+    """Name, content and mode of each: programs stay programs."""
     left_out = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json", "uv_cache.json")
     for file in installed.files or ():
         if file.parts[0] != ".." and file.suffix != ".pyc" and file.name not in left_out:
-            yield str(file), Path(str(installed.locate_file(file))).read_bytes()
+            path = Path(str(installed.locate_file(file)))
+            yield str(file), path.read_bytes(), path.stat().st_mode
