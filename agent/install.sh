@@ -1,23 +1,31 @@
 #!/usr/bin/env bash
 # Makes this server a Crosshaul agent, or updates one. Run as root; it can be repeated.
 #
-#   install.sh --package crosshaul-0.1.0-py3-none-any.whl --lock agent.txt \
-#              --api https://….amazonaws.com/prod --root /data=ro --root /archive=rw
+#   install.sh --api https://….amazonaws.com/v1 --root /data:ro --root /archive:rw
+#   install.sh uninstall
 #
-# --package  FILE|URL   the wheel or source archive of Crosshaul
-# --lock     FILE|URL   the agent's lock file (locks/agent.txt): exact versions with their digests
-# --api      URL        the control plane's API; left out: register later
-# --root     PATH=ro|rw what the agent may read, or also write; needed when there is no agent.toml yet
-# --listen   HOST:PORT  where other agents dial (default 0.0.0.0:4460)
-# --user     NAME       the account the agent runs under (default crosshaul; made when missing)
-# --prefix   DIR        put everything below DIR, and touch neither accounts nor systemd (for images)
+# --api        URL        the control plane's API; left out: register later
+# --root       PATH:ro|rw what the agent may read, or also write; needed when there is no agent.toml yet
+# --listen     HOST:PORT  where other agents dial (default 0.0.0.0:4460)
+# --user       NAME       the account the agent runs under (default crosshaul; made when missing)
+# --token-file FILE       holds the one-time token
+# --dry-run               say what would be done, and do nothing
+# --package    FILE       the wheel of Crosshaul, where this script is not the published one
+# --lock       FILE       the agent's lock file (locks/agent.txt): exact versions with their digests
+# --prefix     DIR        put everything below DIR, and touch neither accounts nor systemd (for images)
 #
-# The one-time token is taken from CROSSHAUL_TOKEN, or asked for. It is never an argument.
+# The one-time token is taken from --token-file or CROSSHAUL_TOKEN, or asked for. It is never an argument.
+# `uninstall` removes all of it: service, programs, configuration, keys, journal and account; what is in the
+# roots stays. Remove the agent in Crosshaul, too: crosshaul agents remove NAME.
 set -euo pipefail
 umask 022
 
-package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' roots=()
-here=$(cd "$(dirname "$0")" && pwd)
+# Where this script is published, the address of the other parts and their digests are filled in here, so
+# that the digest of this script stands for all of them.
+kit='' package_part='' lock_part='' unit_part=''
+
+package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' roots=() verb=install dry=''
+here=$(cd "$(dirname "$0")" && pwd) scratch=''
 
 say() { printf '· %s\n' "$*" >&2; }
 die() { printf 'install: %s\n' "$*" >&2; exit 1; }
@@ -26,10 +34,13 @@ usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p;}' "$0"; exit "${1:-0}"; }
 while [ $# -gt 0 ]; do
   case $1 in
     --help|-h) usage ;;
-    --package|--lock|--api|--root|--listen|--user|--prefix)
+    --dry-run) dry=yes; shift ;;
+    uninstall) verb=uninstall; shift ;;
+    --package|--lock|--api|--root|--listen|--user|--prefix|--token-file)
       [ $# -ge 2 ] || die "$1 needs a value (see --help)"
       case $1 in
         --root) roots+=("$2") ;;
+        --token-file) token_file=$2 ;;
         *) printf -v "${1#--}" '%s' "$2" ;;
       esac
       shift 2 ;;
@@ -37,58 +48,114 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-opt=$prefix/opt/crosshaul etc=$prefix/etc/crosshaul state=$prefix/var/lib/crosshaul config=$prefix/etc/crosshaul/agent.toml
+opt=$prefix/opt/crosshaul etc=$prefix/etc/crosshaul state=$prefix/var/lib/crosshaul
+config=$etc/agent.toml link=$prefix/usr/local/bin/crosshaul unit=/etc/systemd/system/crosshaul-agent.service
+enabled=/etc/systemd/system/multi-user.target.wants/crosshaul-agent.service
+changed='' unfinished=''
+
+as_user() { if [ -n "$prefix" ]; then "$@"; else runuser -u "$user" -- "$@"; fi; }
+systemd_runs() { [ -z "$prefix" ] && [ -d /run/systemd/system ]; }
+
+# `step WHAT`: is it to be done now? In a dry run it is only told.
+step() {
+  if [ -n "$dry" ]; then say "would: $*"; return 1; fi
+  say "$*"
+}
+
+must_be_root() {
+  [ -n "$prefix" ] || [ "$(id -u)" = 0 ] || die "run this as root"
+}
 
 check() {
-  [ -n "$package" ] || die "--package is missing (see --help)"
-  [ -n "$lock" ] || die "--lock is missing (see --help)"
-  [ -n "$prefix" ] || [ "$(id -u)" = 0 ] || die "run this as root"
-  [ -n "$prefix" ] || [ -e "$here/crosshaul-agent.service" ] || die "crosshaul-agent.service must lie beside this script"
-  [ -e "$config" ] || [ ${#roots[@]} -gt 0 ] || die "name at least one --root PATH=ro or --root PATH=rw"
+  [ -n "$package$kit" ] || die "--package is missing (see --help)"
+  [ -n "$lock$kit" ] || die "--lock is missing (see --help)"
+  must_be_root
+  [ -n "$prefix$kit" ] || [ -e "$here/crosshaul-agent.service" ] || die "crosshaul-agent.service must lie beside this script"
+  [ -e "$config" ] || [ ${#roots[@]} -gt 0 ] || die "name at least one --root PATH:ro or --root PATH:rw"
+  [[ $user =~ ^[a-z_][a-z0-9_-]{0,31}$ ]] || die "--user $user: no account can have that name"
   local root
   for root in "${roots[@]}"; do
     case $root in
-      *[\"\\]*) die "--root $root: quotes and backslashes belong into $config, by hand" ;;
-      /*=ro|/*=rw) ;;
-      *) die "--root $root: write it as /absolute/path=ro or =rw" ;;
+      *[\"\\]*|*[[:cntrl:]]*) die "--root $root: quotes and backslashes belong into $config, by hand" ;;
+      /*[:=]ro|/*[:=]rw) ;;
+      *) die "--root $root: write it as /absolute/path:ro or :rw" ;;
     esac
   done
+  case $listen in *[\"\\]*|*[[:cntrl:]]*) die "--listen $listen: write it as HOST:PORT" ;; esac
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is needed"
   python3 -c 'import ensurepip' 2>/dev/null || die "python3 has no venv: apt-get install python3-venv"
+  [ -z "$token_file" ] || [ -r "$token_file" ] || die "$token_file cannot be read"
+}
+
+digest() { sha256sum "$1" | cut -d' ' -f1; }
+
+# `part DIGEST/NAME`: a published part, fetched and checked; prints where it is.
+part() {
+  local file=$scratch/${1#*/}
+  curl -fsSL --proto '=https,http' --max-time 120 -o "$file" "$kit/$1" || die "$kit/$1 cannot be fetched"
+  [ "$(digest "$file")" = "${1%%/*}" ] || die "$kit/$1 is not what was published: its digest differs"
+  printf '%s' "$file"
+}
+
+gather() {
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch" ${unfinished:+"$unfinished"}' EXIT
+  [ -n "$package" ] || package=$(part "$package_part")
+  [ -n "$lock" ] || lock=$(part "$lock_part")
+  service=$here/crosshaul-agent.service
+  [ -z "$kit" ] || service=$(part "$unit_part")
+  [ -e "$package" ] || die "$package is not there"
+  [ -e "$lock" ] || die "$lock is not there"
 }
 
 # A release is a folder of its own; `current` moves to it only when it is whole.
 install_release() {
-  local release; release=$opt/releases/$(date -u +%Y%m%dT%H%M%SZ)-$$
+  local release kept; kept="$(digest "$package") $(digest "$lock")"
+  if [ "$(cat "$opt/current/installed-from" 2>/dev/null)" = "$kept" ]; then
+    say "this release is installed already"
+    return
+  fi
+  release=$opt/releases/$(date -u +%Y%m%dT%H%M%SZ)-$$
+  step "install $(basename "$package") into $release" || return 0
   mkdir -p "$opt/releases"
-  trap 'rm -rf "$release"' EXIT
-  say "installing into $release"
+  unfinished=$release
   python3 -m venv "$release"
   "$release/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$lock"
   "$release/bin/pip" install --quiet --disable-pip-version-check --no-deps "$package"
   "$release/bin/crosshaul" --version >&2
+  printf '%s\n' "$kept" > "$release/installed-from"
   ln -sfn "$release" "$opt/current.new"
   mv -T "$opt/current.new" "$opt/current"
-  trap - EXIT
-  mkdir -p "$prefix/usr/local/bin"
-  ln -sfn "$opt/current/bin/crosshaul" "$prefix/usr/local/bin/crosshaul"
+  unfinished=''
+  changed=yes
+  mkdir -p "$(dirname "$link")"
+  ln -sfn "$opt/current/bin/crosshaul" "$link"
   find "$opt/releases" -mindepth 1 -maxdepth 1 -type d | sort | head -n -2 | xargs -r rm -rf
+}
+
+# So that the host can be cleaned, whatever becomes of where this script came from.
+keep_script() {
+  [ -n "$dry" ] || [ "$0" -ef "$opt/install.sh" ] || install -m 755 "$0" "$opt/install.sh"
 }
 
 make_account() {
   [ -z "$prefix" ] || return 0
-  id "$user" >/dev/null 2>&1 || useradd --system --home-dir "$state" --shell /usr/sbin/nologin --user-group "$user"
+  if id "$user" >/dev/null 2>&1; then say "the account $user is there"; return; fi
+  step "make the account $user" || return 0
+  useradd --system --home-dir "$state" --shell /usr/sbin/nologin --user-group "$user"
+  install -d "$etc"
+  printf '%s\n' "$user" > "$etc/account-made"
 }
 
 write_config() {
+  if [ -e "$config" ]; then say "$config stays as it is"; return; fi
+  step "write $config" || return 0
   mkdir -p "$etc"
-  [ -e "$config" ] && return
-  say "writing $config"
   {
     printf 'state = "%s"\n\n[lane]\nlisten = "%s"\n' "$state" "$listen"
     local root
     for root in "${roots[@]}"; do
-      printf '\n[[roots]]\npath = "%s"\naccess = "%s"\n' "${root%=*}" "${root##*=}"
+      printf '\n[[roots]]\npath = "%s"\naccess = "%s"\n' "${root%[:=]*}" "${root##*[:=]}"
     done
   } > "$config.new"
   chmod 644 "$config.new"
@@ -96,32 +163,87 @@ write_config() {
 }
 
 make_state() {
+  [ -n "$dry" ] && return
   install -d -m 700 "$state"
   [ -n "$prefix" ] || chown "$user:" "$state"
 }
 
-as_user() { if [ -n "$prefix" ]; then "$@"; else runuser -u "$user" -- "$@"; fi; }
-
 register() {
+  if [ -e "$state/registration.json" ]; then say "registered already"; return; fi
   [ -n "$api" ] || { say "not registered yet: crosshaul agent register --api URL, as $user"; return 0; }
-  [ -e "$state/registration.json" ] && { say "registered already"; return 0; }
+  step "make a key pair here and register at $api" || return 0
+  [ -z "$token_file" ] || { CROSSHAUL_TOKEN=$(cat "$token_file"); export CROSSHAUL_TOKEN; }
   as_user "$opt/current/bin/crosshaul" agent register --config "$config" --api "$api"
+  unset CROSSHAUL_TOKEN
+  changed=yes
 }
 
 start() {
   [ -z "$prefix" ] || return 0
-  sed "s/^User=.*/User=$user/; s/^Group=.*/Group=$(id -gn "$user")/" "$here/crosshaul-agent.service" \
-    > /etc/systemd/system/crosshaul-agent.service
+  local group; group=$(id -gn "$user" 2>/dev/null || printf '%s' "$user")
+  sed "s/^User=.*/User=$user/; s/^Group=.*/Group=$group/" "$service" > "$scratch/unit"
+  if cmp -s "$scratch/unit" "$unit" && [ -e "$enabled" ]; then say "the unit is in place"; else
+    step "install and enable the unit $unit" || return 0
+    install -D -m 644 "$scratch/unit" "$unit"
+    mkdir -p "$(dirname "$enabled")"
+    ln -sfn "$unit" "$enabled"
+    changed=yes
+  fi
+  systemd_runs || { say "systemd does not run here: it will start the agent at the next boot"; return 0; }
+  [ -n "$changed" ] && [ -e "$state/registration.json" ] || return 0
+  step "start the agent" || return 0
   systemctl daemon-reload
-  systemctl enable --quiet crosshaul-agent
-  [ ! -e "$state/registration.json" ] || systemctl restart crosshaul-agent
+  systemctl restart crosshaul-agent
 }
 
+# Whoever has put a root below our own folders must not lose it.
+check_no_root_goes() {
+  [ -e "$config" ] || return 0
+  python3 - "$config" "$opt" "$etc" "$state" <<'PY' || die "nothing was removed"
+import sys, tomllib
+from pathlib import Path
+config, *ours = map(Path, sys.argv[1:])
+for root in tomllib.loads(config.read_text()).get("roots", []):
+    folder = Path(root.get("directory") or root["path"]).resolve()
+    if any(folder.is_relative_to(own.resolve()) for own in ours):
+        sys.exit(f"install: the root {folder} lies in a folder that uninstalling removes: move it away first")
+PY
+}
+
+uninstall() {
+  must_be_root
+  check_no_root_goes
+  if [ -z "$prefix" ] && [ -e "$unit" ]; then
+    user=$(sed -n 's/^User=//p' "$unit")
+    if step "stop the agent and remove $unit"; then
+      ! systemd_runs || systemctl disable --quiet --now crosshaul-agent
+      rm -f "$enabled" "$unit"
+      ! systemd_runs || systemctl daemon-reload
+    fi
+  fi
+  local made path; made=$(cat "$etc/account-made" 2>/dev/null || true)
+  if [ -L "$link" ] && [[ $(readlink "$link") = "$opt"/* ]] && step "remove $link"; then rm -f "$link"; fi
+  for path in "$opt" "$etc" "$state"; do
+    if [ -e "$path" ] && step "remove $path"; then rm -rf "$path"; fi
+  done
+  if [ -z "$prefix" ] && [ -n "$made" ] && id "$made" >/dev/null 2>&1 && step "remove the account $made"; then
+    userdel "$made"
+  fi
+  [ -n "$dry" ] || say "nothing of Crosshaul is left here; end it there, too: crosshaul agents remove NAME"
+}
+
+if [ "$verb" = uninstall ]; then
+  uninstall
+  [ -z "$dry" ] || say "a dry run: nothing was changed"
+  exit
+fi
 check
+gather
 install_release
 make_account
 write_config
 make_state
 register
+keep_script
 start
-say "done; look at it with: crosshaul agent doctor"
+if [ -n "$dry" ]; then say "a dry run: nothing was changed"; else say "done; look at it with: crosshaul agent doctor"; fi

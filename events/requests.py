@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from events.base import AgentId, HopId, Request
 from events.locations import (
@@ -29,11 +29,26 @@ Shape = Literal["fan_out", "chain"]
 MAX_DESTINATIONS = 50
 
 
+def _typed(path: str) -> str:
+    if not path.isprintable() or '"' in path or "\\" in path:
+        raise ValueError("write a root with quotes or control characters into agent.toml, by hand")
+    return path
+
+
+class RootWish(Request):
+    """A root as it stands in the line to run; the host's administrator decides by running it."""
+
+    path: Annotated[AbsolutePath, AfterValidator(_typed)]
+    access: Literal["ro", "rw"]
+
+
 class EnrollmentRequest(Request):
     """Ask for a one-time token that lets one host join under this name."""
 
     agent_id: AgentId
     tags: Tags = {}
+    roots: Annotated[tuple[RootWish, ...], Field(max_length=64)] = ()
+    """Only written into the line to run."""
     expires_in: Annotated[int, Field(ge=60, le=7 * 86400, description="seconds")] = 3600
 
 

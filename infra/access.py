@@ -77,6 +77,7 @@ class Access:
             _allow(["kms:GetPublicKey"], self.key.key_arn),
             _allow(_verbs(*_NAMELESS_VERBS), "*"),
             _allow(_verbs("CreateThing", "DeleteThing"), things),
+            _allow(_verbs("DeleteConnection"), iot_arn(scope, "client/*")),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
             _allow(_verbs("AttachPolicy", "DetachPolicy"), self.stage.policy_targets(certificates)),
         ]

@@ -1,4 +1,5 @@
-"""Puts the built console where browsers get it, with a config.json that tells it its API.
+"""Puts the built console where browsers get it, with a config.json that tells it its API; and beside it what
+servers install themselves from.
 
 python -m infra.publish STAGE    after `cdk deploy`, with the account's credentials in the environment
 """
@@ -14,6 +15,8 @@ from typing import Any
 import boto3
 
 from infra import REPOSITORY
+from infra.kit import Kit, make
+from lambdas.store.installer import item
 
 DIST = REPOSITORY / "web/dist"
 HASHED = "public, max-age=31536000, immutable"
@@ -46,6 +49,17 @@ def publish(outputs: Mapping[str, str], clients: Mapping[str, Any], dist: Path =
     return len(files)
 
 
+def publish_kit(outputs: Mapping[str, str], clients: Mapping[str, Any], kit: Kit) -> None:
+    """Everything stays where it was once published: whoever holds a line of before can still run it.
+
+    `clients` are boto3's `s3` and `dynamodb`. The control plane hears of the script last.
+    """
+    for key, content in kit.files.items():
+        _put(clients["s3"], outputs["ConsoleBucket"], key, content, HASHED)
+    address = f"{outputs['ConsoleUrl']}/{kit.script}"
+    clients["dynamodb"].put_item(TableName=outputs["AgentsTable"], Item=item(address, kit.script_digest))
+
+
 def _put(s3: Any, bucket: str, key: str, content: bytes, cache: str) -> None:
     kind = mimetypes.guess_type(key)[0] or "application/octet-stream"
     s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType=kind, CacheControl=cache)
@@ -76,7 +90,9 @@ def main() -> int:
         print(__doc__)
         return 2
     outputs = stage_outputs(boto3.client("cloudformation"), sys.argv[1])
-    files = publish(outputs, {name: boto3.client(name) for name in ("s3", "cloudfront")})
+    clients = {name: boto3.client(name) for name in ("s3", "cloudfront", "dynamodb")}
+    files = publish(outputs, clients)
+    publish_kit(outputs, clients, make(outputs["ConsoleUrl"]))
     print(f"{files} files are at {outputs['ConsoleUrl']}")
     return 0
 

@@ -8,9 +8,12 @@ import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from events.base import AgentId, Message
 from events.commands import Claims, Command, Order
 from events.topics import Topics
+from lambdas.telemetry import logger
 from lambdas.transfers.ports import NUDGE, Clock
 
 if TYPE_CHECKING:
@@ -64,6 +67,19 @@ class Fleet:
     def send(self, agent_id: AgentId, token: str) -> None:
         """Publish a token to its agent, QoS 1: a persistent session keeps it while the agent is away."""
         self._broker.publish(topic=self._topics.commands(agent_id), qos=1, payload=_json(Order(token=token)))
+
+    def cut(self, agent_id: AgentId) -> None:
+        """End its live connection and the session that the broker keeps for it.
+
+        To be called when its certificate is revoked: IoT Core alone would take minutes to notice. A broker
+        that will not is logged, since the certificate opens nothing any more, and IoT Core does notice.
+        https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
+        """
+        try:
+            self._broker.delete_connection(clientId=agent_id, cleanSession=True)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                logger.warning("connection not cut", extra={"agent_id": agent_id, "reason": str(error)})
 
     def verification_keys(self) -> tuple[dict[str, Any], ...]:
         """The JWKs (RFC 7517) with which agents verify what was signed here."""

@@ -176,10 +176,12 @@ def agents() -> "Agents":
 def enrolling() -> "Enrolling":
     from lambdas.agents.enrolling import Enrolling
     from lambdas.store.enrollments import EnrollmentStore
+    from lambdas.store.installer import InstallerStore
 
     return Enrolling(
         agents=agent_store(),
         enrollments=EnrollmentStore(settings().agents_table, settings().region),
+        installers=InstallerStore(settings().agents_table, settings().region),
         registry=registry(),
         fleet=fleet(),
         stage=settings().stage,
@@ -194,7 +196,7 @@ def leaving() -> "Leaving":
     return Leaving(
         agents=agent_store(),
         registry=registry(),
-        orders=fleet(),
+        broker=fleet(),
         transfers=transfer_store(),
         changing=changing(),
     )

@@ -31,6 +31,7 @@ class FakeFleet:
     sent: list[tuple[str, Command]] = field(default_factory=list)
     signed: dict[str, tuple[str, Command]] = field(default_factory=dict)
     broken: bool = False
+    cut_off: list[str] = field(default_factory=list)
 
     def order(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(minutes=10)) -> None:
         self.send(agent_id, self.sign(agent_id, command, lifetime))
@@ -46,6 +47,9 @@ class FakeFleet:
         addressee, command = self.signed[token]
         assert addressee == agent_id
         self.sent.append((agent_id, command))
+
+    def cut(self, agent_id: str) -> None:
+        self.cut_off.append(agent_id)
 
     def kinds(self) -> list[tuple[str, str]]:
         """To whom and what, in the order sent; forgets it."""

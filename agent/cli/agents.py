@@ -68,6 +68,10 @@ def _row(agent: "AgentView") -> "tuple[Cell, ...]":
 def enroll(
     name: Annotated[str, typer.Argument(help="The new agent's name: small letters, digits, dashes.")],
     tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
+    root: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH:ro|rw", help="What it may read, or also write. Repeatable."),
+    ] = None,
     expires: Annotated[str, typer.Option(metavar="TIME", help="How long the token may be used.")] = "1h",
     as_json: Json = False,
 ) -> None:
@@ -79,7 +83,8 @@ def enroll(
     from events.views import EnrollmentView
 
     seconds = int(read_span(expires).total_seconds())
-    request = asked(EnrollmentRequest, agent_id=name, tags=_tags(tag or []), expires_in=seconds)
+    wish = {"tags": _tags(tag or []), "roots": _roots(root or []), "expires_in": seconds}
+    request = asked(EnrollmentRequest, agent_id=name, **wish)
     with connected() as api:
         answer = api.post("agents", "enrollments", body=request.model_dump(mode="json"))
     if as_json:
@@ -97,6 +102,13 @@ def _tags(texts: list[str]) -> dict[str, str]:
     if wrong := next((text for text, (_, equals, _v) in zip(texts, pairs, strict=True) if not equals), None):
         raise Trouble(f"{wrong!r} is not a tag", "Write --tag KEY=VALUE.")
     return {key: value for key, _, value in pairs}
+
+
+def _roots(texts: list[str]) -> list[dict[str, str]]:
+    parts = [text.rpartition(":") for text in texts]
+    if wrong := next((t for t, (path, _, _a) in zip(texts, parts, strict=True) if not path), None):
+        raise Trouble(f"{wrong!r} is not a root", "Write --root PATH:ro or --root PATH:rw.")
+    return [{"path": path, "access": access} for path, _, access in parts]
 
 
 @app.command()

@@ -19,9 +19,10 @@ from typing import Any
 import boto3
 
 from infra import REPOSITORY
+from infra.kit import make as make_kit
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
-from infra.publish import NotBuilt, publish, stage_outputs
+from infra.publish import NotBuilt, publish, publish_kit, stage_outputs
 
 STAGE = "local"
 CDK = REPOSITORY / ".crosshaul/cdk/node_modules/aws-cdk/bin/cdk"
@@ -34,6 +35,8 @@ _MATTERS = (
     "lambdas",
     "infra",
     "web/dist",
+    "agent",
+    "locks/agent.txt",
 )
 
 logger = logging.getLogger(__name__)
@@ -99,13 +102,14 @@ def create_user(cloud: Cloud, outputs: Outputs, name: str, password: str, group:
 def _publish(cloud: Cloud) -> Outputs:
     clients = {
         name: boto3.client(name, **embedded.client_settings(cloud))
-        for name in ("cloudformation", "s3", "cloudfront")
+        for name in ("cloudformation", "s3", "cloudfront", "dynamodb")
     }
     found = stage_outputs(clients["cloudformation"], STAGE)
     try:
         publish(found, clients)
     except NotBuilt as reason:
         logger.warning("no console: %s", reason)
+    publish_kit(found, clients, make_kit(found["ConsoleUrl"]))
     return Outputs(
         api_url=found["ApiUrl"],
         console_url=found["ConsoleUrl"],

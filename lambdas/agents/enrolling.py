@@ -7,6 +7,7 @@ from events.base import AgentId
 from events.requests import EnrollmentRequest, RegisterRequest
 from events.views import EnrollmentView, RegisteredView
 from lambdas.agents.certificates import check_csr, check_lane_certificate
+from lambdas.agents.line import line
 from lambdas.agents.registry import Registry
 from lambdas.agents.secrets import hash_of, is_secret, new_secret
 from lambdas.audit.recording import Record, unrecorded
@@ -17,6 +18,7 @@ from lambdas.fleet import Fleet
 from lambdas.store.agents import AgentStore
 from lambdas.store.base import both
 from lambdas.store.enrollments import Enrollment, EnrollmentStore
+from lambdas.store.installer import InstallerStore
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock
 
@@ -30,6 +32,7 @@ class Enrolling:
         *,
         agents: AgentStore,
         enrollments: EnrollmentStore,
+        installers: InstallerStore,
         registry: Registry,
         fleet: Fleet,
         stage: str,
@@ -37,6 +40,7 @@ class Enrolling:
     ) -> None:
         self._agents = agents
         self._enrollments = enrollments
+        self._installers = installers
         self._registry = registry
         self._fleet = fleet
         self._stage = stage
@@ -59,7 +63,7 @@ class Enrolling:
             agent_id=request.agent_id,
             token=token,
             expires_at=enrollment.expires_at,
-            command=f"crosshaul agent register --api {api_url}",
+            command=line(self._installers.get(), api_url, request.roots),
         )
 
     def register(

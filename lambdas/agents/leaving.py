@@ -1,6 +1,7 @@
 """An agent is removed: it may no longer connect, and what it had to carry or to serve ends."""
 
 from datetime import datetime
+from typing import Protocol
 
 from events.base import AgentId, Problem
 from events.commands import Retire
@@ -15,19 +16,26 @@ from lambdas.transfers.changing import Changing, one_hop
 from lambdas.transfers.ports import Orders
 
 
+class Broker(Orders, Protocol):
+    """Sends commands, and ends connections."""
+
+    def cut(self, agent_id: AgentId) -> None:
+        """End its live connection and its session."""
+
+
 class Leaving:
     def __init__(
         self,
         *,
         agents: AgentStore,
         registry: Registry,
-        orders: Orders,
+        broker: Broker,
         transfers: TransferStore,
         changing: Changing,
     ) -> None:
         self._agents = agents
         self._registry = registry
-        self._orders = orders
+        self._broker = broker
         self._transfers = transfers
         self._changing = changing
 
@@ -35,8 +43,9 @@ class Leaving:
         """Raises AgentUnknownError. May be repeated until it ends well: the row goes when the keys have gone,
         and hops that are left are failed by whoever looks at them next."""
         agent = self._agents.get(agent_id)
-        self._orders.order(agent_id, Retire())
+        self._broker.order(agent_id, Retire())
         self._registry.expel(agent_id)
+        self._broker.cut(agent_id)
         self._agents.remove(agent_id, record(agent, None))
         logger.info("agent removed", extra={"agent_id": agent_id, "by": by})
         self._end_hops(agent_id, by)

@@ -1,4 +1,5 @@
-"""The rows of the `agents` table: agents, enrolments waiting for their host, answers waiting for who asked.
+"""The rows of the `agents` table: agents, enrolments waiting for their host, answers waiting for who asked,
+and where hosts install themselves from.
 
 They share one table: an agent's name has no `#` in it, the keys of the others do.
 """
@@ -106,7 +107,18 @@ class ReplyRow(Model):
     expires_at = TTLAttribute()
 
 
-ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow)
+class InstallerRow(Model):
+    """Where the installing script is."""
+
+    class Meta:
+        table_name = ""
+
+    agent_id = UnicodeAttribute(hash_key=True)
+    address = UnicodeAttribute()
+    digest = UnicodeAttribute()
+
+
+ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow, InstallerRow)
 
 _ROW_ONLY = {"agent_id", "kind", "awaited", "key_hash", "expires_at"}
 FIELDS = tuple(name for name in AgentRow.get_attributes() if name not in _ROW_ONLY)

@@ -950,6 +950,11 @@ export interface components {
              */
             expires_in: number;
             /**
+             * Roots
+             * @default []
+             */
+            roots: components["schemas"]["RootWish"][];
+            /**
              * Tags
              * @default {}
              */
@@ -1584,6 +1589,19 @@ export interface components {
              * @default null
              */
             size: number | null;
+        };
+        /**
+         * RootWish
+         * @description A root as it stands in the line to run; the host's administrator decides by running it.
+         */
+        RootWish: {
+            /**
+             * Access
+             * @enum {string}
+             */
+            access: "ro" | "rw";
+            /** Path */
+            path: string;
         };
         /**
          * S3Location

@@ -16,7 +16,17 @@ def install(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_option_and_no_code():
     done = install("--help")
     assert done.returncode == 0
-    for option in ("--package", "--lock", "--api", "--root", "--listen", "--user", "--prefix"):
+    for option in (
+        "--package",
+        "--lock",
+        "--api",
+        "--root",
+        "--listen",
+        "--user",
+        "--prefix",
+        "--dry-run",
+        "--token-file",
+    ):
         assert option in done.stdout
     assert "set -e" not in done.stdout
 
@@ -29,8 +39,8 @@ def test_help_names_every_option_and_no_code():
         (("--package",), "--package needs a value"),
         (("--token", "secret"), "there is no option --token"),
         (SOURCE, "name at least one --root"),
-        ((*SOURCE, "--root", "data=rw"), "write it as /absolute/path=ro or =rw"),
-        ((*SOURCE, "--root", "/data"), "write it as /absolute/path=ro or =rw"),
+        ((*SOURCE, "--root", "data=rw"), "write it as /absolute/path:ro or :rw"),
+        ((*SOURCE, "--root", "/data"), "write it as /absolute/path:ro or :rw"),
         ((*SOURCE, "--root", '/da"ta=rw'), "quotes and backslashes"),
     ],
 )

@@ -34,18 +34,37 @@ def test_json_is_what_the_api_said(signed_in: FakeApi, run: Run) -> None:
 
 
 def test_enroll_prints_the_line_for_the_host_and_the_token(signed_in: FakeApi, run: Run) -> None:
-    said = run("agents", "enroll", "server-d", "--tag", "site=köln", "--tag", "rack=", "--expires", "2h")
+    said = run(
+        "agents",
+        "enroll",
+        "server-d",
+        "--tag",
+        "site=köln",
+        "--tag",
+        "rack=",
+        "--root",
+        "/a:b:ro",
+        "--expires",
+        "2h",
+    )
     assert said.code == 0, said
     assert "crosshaul agent register --api https://" in said.out
     assert "Zk3v9q0d7m2x8c5n1b6za" in said.out
     body = signed_in.asked[-1][2]
-    assert body == {"agent_id": "server-d", "tags": {"site": "köln", "rack": ""}, "expires_in": 7200}
+    assert body == {
+        "agent_id": "server-d",
+        "tags": {"site": "köln", "rack": ""},
+        "roots": [{"path": "/a:b", "access": "ro"}],
+        "expires_in": 7200,
+    }
 
 
 def test_enroll_refuses_what_is_typed_wrongly_before_it_asks(signed_in: FakeApi, run: Run) -> None:
     for wrong in (
         ("Server D",),
         ("d", "--tag", "site"),
+        ("d", "--root", "/data"),
+        ("d", "--root", "data:ro"),
         ("d", "--expires", "soon"),
         ("d", "--expires", "1s"),
     ):

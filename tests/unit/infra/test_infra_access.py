@@ -16,6 +16,7 @@ ALLOWED_ON_ANYTHING = {
 }
 ALLOWED_PATTERNS = {
     ":thing/*": "a thing is called as its agent, and agents are called as people like",
+    ":client/*": "an agent connects under its name",
     ":cert/*": "IoT chooses a certificate's id",
     "/agents/*/commands": "commands go to every agent of this stage",
     "/agents/*/live/*": "live progress of every agent of this stage; the session policy narrows it",

@@ -1,7 +1,9 @@
 """Starting, adopting and ending; what is skipped and what is done again."""
 
+import hashlib
 import os
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from infra import REPOSITORY
+from infra.kit import Kit, make
 from infra.local import cloud as embedded
 from infra.local import deploy, processes
 from infra.local.cloud import Cloud
-from infra.publish import NotBuilt, publish
+from infra.publish import NotBuilt, publish, publish_kit
 
 
 def a_cloud(**changes: Any) -> Cloud:
@@ -141,3 +145,34 @@ def test_the_console_goes_up_with_its_configuration_and_its_page_last(tmp_path: 
 def test_a_console_that_is_not_built_is_not_published(tmp_path: Path) -> None:
     with pytest.raises(NotBuilt, match="build the console first"):
         publish(OUTPUTS, {"s3": Recorder(), "cloudfront": Recorder()}, tmp_path)
+
+
+def test_the_kit_goes_up_under_its_digests_and_the_control_plane_hears_of_it_last() -> None:
+    files = {"install/1a/x.whl": b"wheel", "install/2b/install.sh": b"script"}
+    outputs = {**OUTPUTS, "ConsoleUrl": "https://d1.example", "AgentsTable": "agents"}
+    both = Recorder()
+
+    publish_kit(outputs, {"s3": both, "dynamodb": both}, Kit("2b", files))
+
+    assert [call.get("Key") for call in both.calls] == [*files, None]
+    assert "immutable" in both.calls[0]["CacheControl"]
+    row = both.calls[-1]["Item"]
+    assert (row["address"], row["digest"]) == ({"S": "https://d1.example/install/2b/install.sh"}, {"S": "2b"})
+
+
+def test_the_same_files_make_the_same_kit() -> None:
+    one, other = make("https://d1.example"), make("https://d1.example")
+    assert one == other
+    assert hashlib.sha256(one.files[one.script]).hexdigest() == one.script_digest
+    assert make("https://d2.example").script_digest != one.script_digest
+
+
+def test_the_unit_is_hardened_as_the_guide_says() -> None:
+    unit = REPOSITORY / "agent/crosshaul-agent.service"
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=17", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

@@ -224,9 +224,27 @@ def test_a_removed_agent_cannot_connect_and_its_name_is_free(here):
     assert certificates(here) == {}
     assert here.iot().list_things()["things"] == []
     assert here.fleet.sent == [("server-b", Retire())]
+    assert here.fleet.cut_off == ["server-b"]
     assert here.get("/agents/server-b").status == 404
     assert here.call("DELETE", "/agents/server-b").status == 404
     here.join("server-b")
+
+
+def test_a_removed_agent_is_lent_nothing_more(here):
+    key = {"X-Agent-Key": here.join("server-b")["api_key"]}
+    hop = {"hop_id": f"{'x' * 20}-0"}
+    known = here.post("/agents/server-b/credentials", hop, role=None, headers=key)
+    here.call("DELETE", "/agents/server-b")
+    gone = here.post("/agents/server-b/credentials", hop, role=None, headers=key)
+    assert (known.status, gone.status) == (409, 401)
+
+
+def test_the_connection_is_cut_once_the_certificate_opens_nothing(here, monkeypatch):
+    here.join("server-b")
+    at_the_cut = []
+    monkeypatch.setattr(here.fleet, "cut", lambda _: at_the_cut.append(list(certificates(here).values())))
+    here.call("DELETE", "/agents/server-b")
+    assert at_the_cut == [[]]
 
 
 def test_what_a_removed_agent_had_to_do_ends_with_a_reason(here):

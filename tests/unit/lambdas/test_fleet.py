@@ -6,6 +6,7 @@ from datetime import timedelta
 import boto3
 import jwt
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from events.commands import Claims, Order, Pause
@@ -21,8 +22,16 @@ class FakeBroker:
     def __init__(self) -> None:
         self.published: list[dict] = []
 
+        self.cut: list[dict] = []
+        self.refuses: str | None = None
+
     def publish(self, **message) -> None:
         self.published.append(message)
+
+    def delete_connection(self, **which) -> None:
+        self.cut.append(which)
+        if self.refuses:
+            raise ClientError({"Error": {"Code": self.refuses, "Message": "no"}}, "DeleteConnection")
 
 
 @pytest.fixture
@@ -78,3 +87,17 @@ def test_a_changed_command_does_not_verify(fleet):
 def test_short_numbers_are_filled_up_and_signs_are_dropped():
     der = bytes.fromhex("3026022100" + "ff" * 32 + "020107")
     assert raw_signature(der) == b"\xff" * 32 + b"\x07".rjust(32, b"\0")
+
+
+def test_a_connection_is_cut_with_what_the_broker_kept_for_it(fleet, broker):
+    fleet.cut("server-b")
+    assert broker.cut == [{"clientId": "server-b", "cleanSession": True}]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "logged"), [("ResourceNotFoundException", False), ("ThrottlingException", True)]
+)
+def test_only_a_broker_that_will_not_is_logged(fleet, broker, caplog, refusal, logged):
+    broker.refuses = refusal
+    fleet.cut("server-b")
+    assert ("connection not cut" in caplog.text) is logged

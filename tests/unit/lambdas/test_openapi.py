@@ -41,6 +41,7 @@ POST /policies/{policy_id}/dry-run
 GET /audit
 GET /audit/chain/{day}
 GET /audit/seals
+GET /overview
 GET /health
 GET /openapi.json
 GET /live

@@ -1,0 +1,102 @@
+"""What a server needs to become an agent, made for publishing: the wheel, the lock file, the unit, and the
+script that installs them. The script knows the others' digests, so that its own stands for all of them.
+"""
+
+import hashlib
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra import REPOSITORY
+
+FOLDER = "install"
+"""Below the console's address."""
+SCRIPT = "install.sh"
+LOCK = REPOSITORY / "locks/agent.txt"
+_WHEEL_IS_MADE_OF = ("pyproject.toml", "README.md", "LICENSE", "agent", "events")
+_EPOCH = "1767225600"
+"""What the wheel's files are dated, so that the same files make the same wheel."""
+_BLANKS = "kit='' package_part='' lock_part='' unit_part=''\n"
+
+
+@dataclass(frozen=True)
+class Kit:
+    script_digest: str
+    """SHA-256, hex."""
+    files: Mapping[str, bytes]
+    """Below the console's address, each under its own digest; the script comes last."""
+
+    @property
+    def script(self) -> str:
+        return f"{FOLDER}/{self.script_digest}/{SCRIPT}"
+
+
+def make(console_url: str, lock: Path = LOCK) -> Kit:
+    """Everything, as it is to be published at this address."""
+    parts = {
+        "package": _wheel(),
+        "lock": lock,
+        "unit": REPOSITORY / "agent/crosshaul-agent.service",
+    }
+    contents = {which: (path.name, path.read_bytes()) for which, path in parts.items()}
+    names = {which: f"{_digest(content)}/{name}" for which, (name, content) in contents.items()}
+    script = _filled_in(f"{console_url}/{FOLDER}", names)
+    files = {f"{FOLDER}/{names[which]}": content for which, (_, content) in contents.items()}
+    digest = _digest(script)
+    return Kit(digest, {**files, f"{FOLDER}/{digest}/{SCRIPT}": script})
+
+
+def _filled_in(address: str, names: Mapping[str, str]) -> bytes:
+    script = (REPOSITORY / "agent" / SCRIPT).read_text()
+    if script.count(_BLANKS) != 1:
+        raise ValueError(f"agent/{SCRIPT} has no place for what is filled in: {_BLANKS!r}")
+    known = {"kit": address, **{f"{which}_part": name for which, name in names.items()}}
+    filled = " ".join(f"{variable}={shlex.quote(value)}" for variable, value in known.items())
+    return script.replace(_BLANKS, f"{filled}\n").encode()
+
+
+def _wheel() -> Path:
+    """Built from a copy: setuptools leaves things behind where it builds."""
+    folder = Path(tempfile.mkdtemp(prefix="crosshaul-kit-"))
+    try:
+        return _keep(_build(folder))
+    finally:
+        shutil.rmtree(folder)
+
+
+def _build(folder: Path) -> Path:
+    source, built = folder / "source", folder / "built"
+    source.mkdir()
+    for name in _WHEEL_IS_MADE_OF:
+        path = REPOSITORY / name
+        if path.is_dir():
+            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, source / name)
+    program = f"from setuptools import build_meta; build_meta.build_wheel({str(built)!r})"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=source,
+        env={"SOURCE_DATE_EPOCH": _EPOCH, "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"the wheel cannot be built:\n{done.stderr[-2000:]}")
+    return next(built.glob("*.whl"))
+
+
+def _keep(wheel: Path) -> Path:
+    kept = REPOSITORY / ".crosshaul/kit" / wheel.name
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.move(wheel, kept))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
