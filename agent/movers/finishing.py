@@ -59,8 +59,8 @@ class Finishing:
         if not self._rehearsal:
             self._name()
             self._settle()
-        if options.delete_extra and not self._failures.total:
-            self._mirror()
+        if options.delete_extra and self._order.selection is None and not self._failures.total:
+            self._mirror()  # what was not selected is not extra, whatever the order says
         if self._rehearsal:
             return Outcome(HopDigest().hex(), self._rehearsal.preview())
         if options.move:

@@ -104,6 +104,13 @@ class TestMirror:
         assert tree(hosts.archive) == {"a": b"a"}
         assert tree(tmp_path / "outside") == {"precious": b"p"}
 
+    async def test_what_was_not_selected_is_not_extra(self, hosts):
+        fill(hosts.data, a="a", b="b")
+        fill(hosts.archive, b="mine")
+        order = hosts.order("/data/", "/archive/", delete_extra=True)
+        await hosts.move(order.model_copy(update={"selection": ("a",)}))
+        assert tree(hosts.archive) == {"a": b"a", "b": b"mine"}
+
     async def test_one_file_mirrors_nothing_beside_it(self, hosts):
         fill(hosts.data, a="a")
         fill(hosts.archive, beside="b")
