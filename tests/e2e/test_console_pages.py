@@ -29,6 +29,7 @@ def ended(enrolled: Fleet) -> str:
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_page_is_for_everyone(page: Page, fleet: Fleet, ended: str, theme: str) -> None:
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+    expect(page.locator("h1").last).to_be_visible()
     found = {"sign-in": violations(page)}
     picture(page, f"sign-in-{theme}")
     sign_in(page, fleet)
