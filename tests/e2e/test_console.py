@@ -63,7 +63,7 @@ def test_an_agent_is_added_by_running_the_line_that_is_shown(page: Page, fleet: 
     words = shlex.split(command)
     assert "sha256sum" in words, "the script is checked before it is run"
 
-    # What the script does at its end; the tests of the agent run the whole of it, in a root folder of its own.
+    # What the script does at its end; the tests of the agent run the whole of it.
     line = [CROSSHAUL, "agent", "register", "--api", words[words.index("--api") + 1]]
     line += ["--config", str(server.config)]
     subprocess.run(line, input=token, text=True, check=True, capture_output=True)
