@@ -71,3 +71,8 @@ class Options(Request):
     """Whose turn comes first on a busy agent, and how its line is shared: 1 to 2 to 4."""
     if_offline: Literal["queue", "refuse"] = "queue"
     """When an agent is away: wait for it, or refuse the transfer."""
+
+    @property
+    def clears_source(self) -> bool:
+        """Is anything removed there?"""
+        return self.move and not self.dry_run

@@ -1,29 +1,20 @@
 """Templates as people keep them."""
 
-from typing import Protocol
-
 from pydantic import TypeAdapter, ValidationError
 
-from events.base import AgentId
 from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
 from lambdas.audit.recording import Record, unrecorded
-from lambdas.domain.agent import Agent
 from lambdas.domain.errors import CursorError, RefusedError, StaleError, TemplateUnknownError
 from lambdas.domain.plan import new_transfer_id, plan
 from lambdas.domain.template import Template, check_loops, written
 from lambdas.store.templates import TemplateStore
 from lambdas.telemetry import logger
-from lambdas.transfers.ports import Clock
+from lambdas.transfers.ports import Agents, Clock
 
 
 class MisnamedError(RefusedError):
     code = "template-misnamed"
-
-
-class Agents(Protocol):
-    def get_many(self, agent_ids: tuple[AgentId, ...]) -> dict[AgentId, Agent]:
-        """Those that there are."""
 
 
 class Templates:

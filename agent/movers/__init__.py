@@ -70,4 +70,4 @@ def _lane_source(order: Move, route: DirectRoute, identity: Identity, lane: "Lan
 def _local_tree(order: Move, roots: Roots) -> Tree:
     if not isinstance(order.source, AgentLocation):
         raise TypeError(f"{order.hop_id} has no source on this host")
-    return roots.tree(order.source.path, writing=order.options.move and not order.options.dry_run)
+    return roots.tree(order.source.path, writing=order.options.clears_source)

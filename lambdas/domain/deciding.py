@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from events.base import AgentId
 from events.locations import AgentLocation, Location, base_name, stands_for_contents
 from lambdas.domain.agent import Agent
+from lambdas.domain.hop import route_of
 from lambdas.domain.transfer import Transfer
 
 TRANSFER, STOP, BROWSE, READ = "transfer", "stop", "browse", "read"
@@ -83,11 +84,6 @@ class Question:
     context: Mapping[str, Any] = field(default_factory=dict)
     about: tuple[Thing, ...] = ()
     """Other things that the context names."""
-
-    @classmethod
-    def of(cls, person: Person, action: str) -> "Question":
-        """Of Crosshaul itself."""
-        return cls(person, action)
 
     @property
     def source(self) -> str:
@@ -168,7 +164,7 @@ def _movement(
         f"source_{start.kind.lower()}": {"__entity": start.uid},
         "source_path": path_of(source),
         "destination_path": path_of(destination),
-        "route": _route(source, destination),
+        "route": route_of(source, destination),
     }
     template = (template_thing(transfer.template_id),) if transfer.template_id else ()
     return Question(person, action, end, context, (start, *template))
@@ -203,12 +199,6 @@ def path_of(location: Location) -> str:
     path = location.path if isinstance(location, AgentLocation) else location.prefix
     inner = path.strip("/")
     return _text(f"/{inner}/" if inner else "/")
-
-
-def _route(source: Location, destination: Location) -> str:
-    if not (isinstance(source, AgentLocation) and isinstance(destination, AgentLocation)):
-        return "s3"
-    return "local" if source.agent_id == destination.agent_id else "direct"
 
 
 def _types(transfer: Transfer) -> set[str]:

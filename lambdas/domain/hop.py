@@ -116,13 +116,17 @@ class Hop:
 
     @property
     def route(self) -> Route:
-        if not (isinstance(self.source, AgentLocation) and isinstance(self.destination, AgentLocation)):
-            return "s3"
-        return "local" if self.source.agent_id == self.destination.agent_id else "direct"
+        return route_of(self.source, self.destination)
 
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+
+def route_of(source: Location, destination: Location) -> Route:
+    if not (isinstance(source, AgentLocation) and isinstance(destination, AgentLocation)):
+        return "s3"
+    return "local" if source.agent_id == destination.agent_id else "direct"
 
 
 def hop_number(hop_id: str) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from events.locations import AgentLocation, Location, S3Location, landing
 from events.options import Options
-from events.requests import MAX_DESTINATIONS, Shape
+from events.requests import MAX_DESTINATIONS, Shape, TransferRequest
 from events.states import HopState
 from lambdas.domain.errors import DuplicateDestinationError, LimitError, OverlapError, RouteError
 from lambdas.domain.hop import FIRST_LOOK, Hop
@@ -35,6 +35,16 @@ class Wish:
     template_id: str | None = None
     owner: str | None = None
     """Of the template: for whom it is done."""
+
+    @classmethod
+    def of(cls, request: TransferRequest, template_id: str | None = None) -> "Wish":
+        return cls(
+            source=request.source,
+            destinations=request.destinations,
+            shape=request.shape,
+            options=request.options,
+            template_id=template_id,
+        )
 
     @property
     def fingerprint(self) -> str:

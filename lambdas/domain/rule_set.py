@@ -4,7 +4,7 @@ everything that goes wrong: a policy that cannot be evaluated refuses.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,16 @@ class Verdict:
     @property
     def allowed(self) -> bool:
         return self.outcome == "allowed"
+
+
+_WORST: tuple[Outcome, ...] = ("refused", "approval", "allowed")
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of several the one that counts for all of them, with every policy that makes it so."""
+    outcome = next((one for one in _WORST if any(verdict.outcome == one for verdict in verdicts)), _WORST[-1])
+    names = {name for verdict in verdicts if verdict.outcome == outcome for name in verdict.policies}
+    return Verdict(outcome, tuple(sorted(names)))
 
 
 Uids = frozenset[tuple[str, str]]
@@ -102,7 +112,7 @@ class Rules:
 
         Forbids and conditions do not count here, so a yes means nothing by itself.
         """
-        question = Question.of(person, action)
+        question = Question(person, action)
         return _ask(self.door.about(question), question.request, question.entities_text).allowed
 
 

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from events.base import AgentId
 from lambdas.audit.recording import Deed, Record, Recording
 from lambdas.domain import deciding as domain
-from lambdas.domain.agent import Agent
 from lambdas.domain.deciding import SYSTEM, Now, Person, Question, Thing
 from lambdas.domain.errors import ForbiddenError
-from lambdas.domain.rule_set import Outcome, Verdict
+from lambdas.domain.rule_set import Verdict, worst
 from lambdas.domain.template import Template
 from lambdas.domain.timeline import by_template
 from lambdas.domain.transfer import Transfer
 from lambdas.policies.deciding import Deciding
-from lambdas.transfers.ports import Clock, Permit, Ruling
+from lambdas.transfers.ports import Agents, Clock, Everyone, Permit, Ruling
 
 _OF_CROSSHAUL = {domain.READ, domain.MANAGE_POLICY}
 """Actions that are about nothing narrower: at the door, all is known that there is to know."""
@@ -38,16 +37,6 @@ _IN_GENERAL = {
     domain.MANAGE_AGENT: "agents",
     domain.MANAGE_TEMPLATE: "templates",
 }
-
-
-class Agents(Protocol):
-    def get_many(self, agent_ids: Iterable[AgentId]) -> dict[AgentId, Agent]:
-        """Those that there are."""
-
-
-class Everyone(Protocol):
-    def find(self, name: str) -> Person:
-        """With the groups of now."""
 
 
 class Gate:
@@ -79,7 +68,7 @@ class Gate:
         if action in _OF_CROSSHAUL:
             self.check(person, action, SYSTEM)
         elif not self._deciding.may_at_all(person, action):
-            raise forbidden(Question.of(person, action), Verdict("refused"))
+            raise forbidden(Question(person, action), Verdict("refused"))
 
     def check(self, person: Person, action: str, thing: Thing, **context: Any) -> Verdict:
         """Raises ForbiddenError unless this is allowed."""
@@ -124,7 +113,7 @@ class Gate:
             people = [self._people.find(name) for name in acting]
             verdicts = [self.check_transfer(one, domain.TRANSFER, transfer, size) for one in people]
             acts = Person(by_template(template.template_id))
-            return self._ruling(acts, "transfer.requested", transfer, _together(verdicts), tuple(acting))
+            return self._ruling(acts, "transfer.requested", transfer, worst(verdicts), tuple(acting))
 
         return asked
 
@@ -167,7 +156,7 @@ class Gate:
         return Ruling(approval, asked_for, self._recording.change(person, deed, verdict.outcome))
 
     def judge(self, questions: Iterable[Question]) -> Verdict:
-        return _together([self.settle(question) for question in questions])
+        return worst([self.settle(question) for question in questions])
 
     def settle(self, question: Question) -> Verdict:
         """The verdict, unless it is a refusal: that is raised as ForbiddenError."""
@@ -175,13 +164,6 @@ class Gate:
         if verdict.outcome == "refused":
             raise forbidden(question, verdict)
         return verdict
-
-
-def _together(verdicts: list[Verdict]) -> Verdict:
-    """Of verdicts that are no refusals: an approval that one of them takes, all of them take."""
-    wanted: Outcome = "approval" if any(one.outcome == "approval" for one in verdicts) else "allowed"
-    names = {name for one in verdicts if one.outcome == wanted for name in one.policies}
-    return Verdict(wanted, tuple(sorted(names)))
 
 
 def forbidden(question: Question, verdict: Verdict) -> ForbiddenError:

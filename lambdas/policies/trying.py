@@ -4,41 +4,26 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from events.base import AgentId
 from events.policies import (
     ChangedVerdict,
     DryRunRequest,
     DryRunView,
     MovementVerdict,
-    Outcome,
     PolicyTest,
     PolicyTestView,
 )
-from events.requests import TransferRequest
-from lambdas.domain.agent import Agent
 from lambdas.domain.deciding import TRANSFER, Now, Person, Question, movements, tags_of
 from lambdas.domain.errors import PolicyUnknownError
 from lambdas.domain.plan import Wish, new_transfer_id, plan
 from lambdas.domain.policy import in_force, texts
 from lambdas.domain.policy_text import statements
-from lambdas.domain.rule_set import Rules, Verdict, rules
+from lambdas.domain.rule_set import Rules, Verdict, rules, worst
 from lambdas.domain.transfer import Transfer
 from lambdas.store.policies import PolicyStore
-from lambdas.transfers.ports import Clock
+from lambdas.transfers.ports import Agents, Clock, Everyone
 
 MOST = 500
 """Transfers that one dry run decides; each takes two decisions of every movement of it."""
-_WORST: tuple[Outcome, ...] = ("refused", "approval", "allowed")
-
-
-class Everyone(Protocol):
-    def find(self, name: str) -> Person:
-        """With the groups of now."""
-
-
-class Agents(Protocol):
-    def get_many(self, agent_ids: tuple[AgentId, ...]) -> dict[AgentId, Agent]:
-        """Those that there are."""
 
 
 class Past(Protocol):
@@ -60,14 +45,14 @@ class Trying:
     def test(self, asked: PolicyTest, by: Person) -> PolicyTestView:
         """Raises RefusedError if the transfer could never be."""
         person = self._person(asked, by)
-        wish = _wish(asked.transfer, asked.template_id)
+        wish = Wish.of(asked.transfer, asked.template_id)
         now = Now(asked.at or self._clock(), self._zone)
         transfer = plan(new_transfer_id(), wish, person.name, now.at)
         tags = tags_of(self._agents.get_many(transfer.agents).values())
         questions = movements(person, TRANSFER, transfer, tags, now, asked.size)
         here = rules(texts(in_force(self._store.all()[1])))
         verdicts = [here.decide(question) for question in questions]
-        whole = _whole(verdicts)
+        whole = worst(verdicts)
         return PolicyTestView(
             person=person.name,
             groups=person.groups,
@@ -122,25 +107,8 @@ class Trying:
         return by if name == by.name else self._people.find(name)
 
 
-def _wish(request: TransferRequest, template_id: str | None) -> Wish:
-    return Wish(
-        source=request.source,
-        destinations=request.destinations,
-        shape=request.shape,
-        options=request.options,
-        template_id=template_id,
-    )
-
-
 def _all(policies: Rules, questions: list[Question]) -> Verdict:
-    return _whole([policies.decide(question) for question in questions])
-
-
-def _whole(verdicts: list[Verdict]) -> Verdict:
-    """The worst of them, with every policy that makes it so."""
-    outcome = next(one for one in _WORST if any(verdict.outcome == one for verdict in verdicts))
-    names = {name for verdict in verdicts if verdict.outcome == outcome for name in verdict.policies}
-    return Verdict(outcome, tuple(sorted(names)))
+    return worst([policies.decide(question) for question in questions])
 
 
 def _movement(question: Question, verdict: Verdict) -> MovementVerdict:

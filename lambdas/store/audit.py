@@ -4,22 +4,20 @@ A day's records share a partition, so the table's stream brings them in the orde
 Besides them: `agent#<name>`, which points at an agent's records; `chain#<day>` and `seal`.
 """
 
-import base64
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.exceptions import QueryError
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from events.audit import AuditLink, AuditRecord, AuditSeal
-from lambdas.domain.errors import CursorError, StaleError
+from lambdas.domain.errors import StaleError
 from lambdas.store.base import JsonOf, Writes, bind, refusal_is
+from lambdas.store.cursor import Cursor, read, taken, written
 
 AGENT, CHAIN, SEAL = "agent#", "chain#", "seal"
 
@@ -71,6 +69,7 @@ class Wanted:
 
 
 Page = tuple[list[AuditRecord], str | None]
+Part = tuple[list[AuditRecord], Cursor | None]
 
 
 class AuditStore:
@@ -95,28 +94,25 @@ class AuditStore:
 
     def page(self, wanted: Wanted, cursor: str | None) -> Page:
         """The newest first; raises CursorError."""
-        try:
-            return self._page(wanted, _read(cursor))
-        except QueryError as failure:
-            if cursor and failure.cause_response_code == "ValidationException":
-                raise CursorError from failure
-            raise
+        with taken(cursor):
+            records, following = self._page(wanted, read(cursor))
+        return records, written(following)
 
-    def _page(self, wanted: Wanted, cursor: tuple[str | None, Any]) -> Page:
+    def _page(self, wanted: Wanted, cursor: Cursor) -> Part:
         if wanted.who:
-            return _found(AuditRow.by_person, wanted.who, wanted, cursor[1])
+            return _found(AuditRow.by_person, wanted.who, wanted, cursor.key)
         if wanted.transfer_id:
-            return _found(AuditRow.by_transfer, wanted.transfer_id, wanted, cursor[1])
+            return _found(AuditRow.by_transfer, wanted.transfer_id, wanted, cursor.key)
         if wanted.agent_id:
-            return self._of_agent(wanted, cursor[1])
-        return _by_day(wanted, *cursor)
+            return self._of_agent(wanted, cursor.key)
+        return _by_day(wanted, cursor)
 
-    def _of_agent(self, wanted: Wanted, key: Any) -> Page:
+    def _of_agent(self, wanted: Wanted, key: Any) -> Part:
         rows = _query(AuditRow, f"{AGENT}{wanted.agent_id}", wanted, key, wanted.limit)
         keys = [(row.part[:10], row.part) for row in rows]
         found = {row.part: row.record for row in AuditRow.batch_get(keys)} if keys else {}
         records = [record for _, part in keys if (record := found.get(part))]
-        return records, _written(None, rows.last_evaluated_key)
+        return records, _rest(rows)
 
     def last_link(self, day: str) -> AuditLink | None:
         rows = AuditRow.query(f"{CHAIN}{day}", scan_index_forward=False, limit=1, consistent_read=True)
@@ -162,22 +158,28 @@ def _query(index: Any, key: str, wanted: Wanted, last: Any, limit: int) -> Any:
     return index.query(key, part, scan_index_forward=False, limit=limit, last_evaluated_key=last)
 
 
-def _found(index: Any, key: str, wanted: Wanted, last: Any) -> Page:
+def _found(index: Any, key: str, wanted: Wanted, last: Any) -> Part:
     rows = _query(index, key, wanted, last, wanted.limit)
     records = [row.record for row in rows]
-    return records, _written(None, rows.last_evaluated_key)
+    return records, _rest(rows)
 
 
-def _by_day(wanted: Wanted, first: str | None, last: Any) -> Page:
+def _rest(rows: Any, part: str | None = None) -> Cursor | None:
+    return Cursor(part, rows.last_evaluated_key) if rows.last_evaluated_key else None
+
+
+def _by_day(wanted: Wanted, cursor: Cursor) -> Part:
     records: list[AuditRecord] = []
-    days = list(_days(wanted, first))
+    days = list(_days(wanted, cursor.part))
     for number, day in enumerate(days):
-        rows = _query(AuditRow, day, wanted, last if day == first else None, wanted.limit - len(records))
+        rows = _query(
+            AuditRow, day, wanted, cursor.key if day == cursor.part else None, wanted.limit - len(records)
+        )
         records += [row.record for row in rows]
-        if rows.last_evaluated_key:
-            return records, _written(day, rows.last_evaluated_key)
+        if rest := _rest(rows, day):
+            return records, rest
         if len(records) >= wanted.limit and number + 1 < len(days):
-            return records, _written(days[number + 1], None)
+            return records, Cursor(days[number + 1])
     return records, None
 
 
@@ -191,21 +193,3 @@ def _days(wanted: Wanted, first: str | None) -> Iterator[str]:
 
 def _moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
-
-
-def _written(day: str | None, key: Any) -> str | None:
-    if day is None and key is None:
-        return None
-    return base64.urlsafe_b64encode(json.dumps([day, key]).encode()).decode()
-
-
-def _read(cursor: str | None) -> tuple[str | None, Any]:
-    if cursor is None:
-        return None, None
-    try:
-        day, key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except ValueError as failure:
-        raise CursorError from failure
-    if not (isinstance(day, str | None) and isinstance(key, dict | None)):
-        raise CursorError
-    return day, key

@@ -4,19 +4,15 @@ The indexes hold keys only. Headers are then read in one batch, and for transfer
 their hops as well, since a header's progress is as old as the last change of its state.
 """
 
-import base64
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pynamodb.exceptions import QueryError
-
 from events.states import TransferState
 from events.views import TransferSummary
-from lambdas.domain.errors import CursorError
 from lambdas.domain.transfer import summed
+from lambdas.store.cursor import Cursor, read, taken, written
 from lambdas.store.transfer_mapping import hop_part
 from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TransferRow
 
@@ -39,42 +35,30 @@ class Wanted:
     limit: int = 50
 
 
-@dataclass(frozen=True)
-class _Cursor:
-    """Where the next page begins: a month (in lists by time), and DynamoDB's key in it."""
-
-    month: str | None
-    key: dict[str, dict[str, Any]] | None
-
-
 def list_transfers(wanted: Wanted, cursor: str | None) -> tuple[tuple[TransferSummary, ...], str | None]:
     """One page and where the next begins, None at the end; raises CursorError.
 
     A list by agent and state is filtered after reading, so its pages may be short.
     """
-    try:
-        ids, following = _page(wanted, _read(cursor))
-    except QueryError as failure:
-        if cursor and failure.cause_response_code == "ValidationException":
-            raise CursorError from failure
-        raise
+    with taken(cursor):
+        ids, following = _page(wanted, read(cursor))
     found = _summaries(ids)
     if wanted.status:
         found = [summary for summary in found if summary.state == wanted.status]
-    return tuple(found), _written(following)
+    return tuple(found), written(following)
 
 
 def created_ids(since: datetime, until: datetime, limit: int) -> list[str]:
     """Ids of the transfers created in [since, until), the newest first."""
     wanted = Wanted(since=since, until=until, limit=limit)
-    found, following = _by_month(wanted, _Cursor(None, None))
+    found, following = _by_month(wanted, Cursor())
     while following and len(found) < limit:
         more, following = _by_month(wanted, following)
         found += more
     return found[:limit]
 
 
-def _page(wanted: Wanted, cursor: _Cursor) -> tuple[list[str], _Cursor | None]:
+def _page(wanted: Wanted, cursor: Cursor) -> tuple[list[str], Cursor | None]:
     if wanted.agent_id:
         return _by_key(TransferRow.by_agent, wanted.agent_id, wanted, cursor)
     if wanted.status:
@@ -83,8 +67,8 @@ def _page(wanted: Wanted, cursor: _Cursor) -> tuple[list[str], _Cursor | None]:
 
 
 def _by_key(
-    index: Any, key: str, wanted: Wanted, cursor: _Cursor, limit: int | None = None
-) -> tuple[list[str], _Cursor | None]:
+    index: Any, key: str, wanted: Wanted, cursor: Cursor, limit: int | None = None
+) -> tuple[list[str], Cursor | None]:
     rows = index.query(
         key,
         TransferRow.created_at.between(wanted.since, wanted.until - timedelta(microseconds=1)),
@@ -93,13 +77,13 @@ def _by_key(
         last_evaluated_key=cursor.key,
     )
     ids = list(dict.fromkeys(row.transfer_id for row in rows))
-    return ids, _Cursor(cursor.month, rows.last_evaluated_key) if rows.last_evaluated_key else None
+    return ids, Cursor(cursor.part, rows.last_evaluated_key) if rows.last_evaluated_key else None
 
 
-def _by_month(wanted: Wanted, cursor: _Cursor) -> tuple[list[str], _Cursor | None]:
+def _by_month(wanted: Wanted, cursor: Cursor) -> tuple[list[str], Cursor | None]:
     ids: list[str] = []
-    for month in _months(wanted, cursor.month):
-        start = _Cursor(month, cursor.key if month == cursor.month else None)
+    for month in _months(wanted, cursor.part):
+        start = Cursor(month, cursor.key if month == cursor.part else None)
         more, rest = _by_key(TransferRow.by_time, month, wanted, start, wanted.limit - len(ids))
         ids += more
         if rest or len(ids) >= wanted.limit:
@@ -117,10 +101,10 @@ def _months(wanted: Wanted, first: str | None) -> Iterator[str]:
         day = (day - timedelta(days=1)).replace(day=1)
 
 
-def _after(month: str, wanted: Wanted) -> _Cursor | None:
+def _after(month: str, wanted: Wanted) -> Cursor | None:
     """The page ended where the month did: go on with the one before, if the window has it."""
     earlier = [other for other in _months(wanted, month) if other != month]
-    return _Cursor(earlier[0], None) if earlier else None
+    return Cursor(earlier[0], None) if earlier else None
 
 
 def _summaries(ids: Sequence[str]) -> list[TransferSummary]:
@@ -148,21 +132,3 @@ def _summary(row: HeaderRow, hops: list[HopRow] | None) -> TransferSummary:
         progress=summed(hop.progress for hop in hops) if hops else row.progress,
         problem=row.problem,
     )
-
-
-def _written(cursor: _Cursor | None) -> str | None:
-    if cursor is None:
-        return None
-    return base64.urlsafe_b64encode(json.dumps([cursor.month, cursor.key]).encode()).decode()
-
-
-def _read(cursor: str | None) -> _Cursor:
-    if cursor is None:
-        return _Cursor(None, None)
-    try:
-        month, key = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except ValueError as failure:
-        raise CursorError from failure
-    if not (isinstance(month, str | None) and isinstance(key, dict | None)):
-        raise CursorError
-    return _Cursor(month, key)

@@ -59,7 +59,7 @@ class Transfers:
         Raises ForbiddenError, ReusedKeyError, RefusedError, AgentUnknownError or AgentOfflineError, and has
         then written nothing.
         """
-        wish = _wish(request)
+        wish = Wish.of(request)
         if idempotency_key is None:
             return self._begin(new_transfer_id(), wish, by, permit)
         transfer_id = same_transfer_id("request", by, idempotency_key)
@@ -178,15 +178,6 @@ def _withheld(transfer: Transfer, ruling: Ruling) -> Transfer:
         return transfer
     hops = tuple(withheld(hop, transfer.created_at) for hop in transfer.hops)
     return replace(transfer, hops=hops, approval=wanting(ruling))
-
-
-def _wish(request: TransferRequest) -> Wish:
-    return Wish(
-        source=request.source,
-        destinations=request.destinations,
-        shape=request.shape,
-        options=request.options,
-    )
 
 
 def _check_paths(transfer: Transfer, agents: dict[AgentId, Agent]) -> None:

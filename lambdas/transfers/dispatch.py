@@ -109,7 +109,7 @@ class Dispatch:
             peer=_peer(peer),
             endpoints=peer.endpoints,
             until=self._clock() + SERVING,
-            removing=options.move and not options.dry_run,
+            removing=options.clears_source,
             priority=options.priority,
         )
         token = self._orders.sign(source.agent_id, serve, SERVING)

@@ -1,6 +1,6 @@
 """What the use cases need of the world outside; each has a fake in the tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -9,6 +9,7 @@ from events.base import AgentId
 from events.commands import Command
 from events.facts import AgentWentSilent, TransferFinished, TransferRequested
 from lambdas.domain.agent import Agent
+from lambdas.domain.deciding import Person
 from lambdas.domain.transfer import Transfer
 from lambdas.store.base import Writes, no_more
 
@@ -49,6 +50,20 @@ class AgentBook(Protocol):
 
     def get(self, agent_id: AgentId) -> Agent:
         """Raises AgentUnknownError."""
+
+
+class Agents(Protocol):
+    """Knows many at once."""
+
+    def get_many(self, agent_ids: Iterable[AgentId]) -> dict[AgentId, Agent]:
+        """Those that there are."""
+
+
+class Everyone(Protocol):
+    """Knows the people who sign in."""
+
+    def find(self, name: str) -> Person:
+        """With the groups of now."""
 
 
 class Orders(Protocol):

@@ -106,7 +106,7 @@ class Hosts:
         """A Move of a hop of its own; the source serves it."""
         hop = f"{TRANSFER}-{next(_numbers)}"
         asked = Options(**options)
-        self.serve(hop, source, removing=asked.move and not asked.dry_run)
+        self.serve(hop, source, removing=asked.clears_source)
         return Move(
             transfer_id=TRANSFER,
             hop_id=hop,
