@@ -40,6 +40,10 @@ class Entry:
     """Of a link; of a file the path under which it was told of already, when that is a hard link to it."""
     problem: Problem | None = None
 
+    def is_still(self, found: os.stat_result) -> bool:
+        """Is a file what it was when it was listed?"""
+        return (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns)
+
 
 @dataclass(frozen=True)
 class Meant:
@@ -254,7 +258,7 @@ def remove_source(tree: Tree, entry: Entry) -> bool:
             tree.remove_folder(entry.path)
             return True
         found = tree.stat(entry.path)
-        if entry.kind == "f" and (found.st_size, found.st_mtime_ns) != (entry.size, entry.mtime_ns):
+        if entry.kind == "f" and not entry.is_still(found):
             return False
         if stat.S_ISLNK(found.st_mode) != (entry.kind == "l"):
             return False

@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import xxhash
@@ -14,8 +13,9 @@ import xxhash
 from agent.digests import DIGEST_SIZE, digest_of, range_digest, ranges_of
 from agent.errors import HopError, problem_of
 from agent.lane import asked, wire
-from agent.lane.asked import File, Refusal
+from agent.lane.asked import Refusal
 from agent.lane.grants import Grant, Grants
+from agent.lane.requests import Asked
 from agent.listing import Entry, entries, open_source, remove_source
 from agent.movers.limiter import Limiter
 from agent.roots import Roots, Tree
@@ -33,11 +33,8 @@ PIECE = 256 * 1024
 """Bytes read and sent at once."""
 
 
-class Answering(BaseHTTPRequestHandler):
+class Answering(Asked):
     """One connection, from its first request to its last."""
-
-    protocol_version = "HTTP/1.1"
-    connection: ssl.SSLSocket
 
     def __init__(
         self,
@@ -56,24 +53,19 @@ class Answering(BaseHTTPRequestHandler):
         self._hop_id = hop_id
         self._begun = False
         self._tell = asked
-        super().__init__(connection, address, None)  # type: ignore[arg-type]  # it needs no server
+        super().__init__(connection, address)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base's name
-        """Nothing: one line a request would be thousands a second."""
-
-    def do_POST(self) -> None:
+    def answer(self) -> None:
         self._begun = False
         try:
-            body = self._body()
+            body = self.body(wire.MAX_BODY)
             verb = self._verb()
             grant = self._grant()
             self._tell()
             with self._roots.tree(grant.serve.path, writing=grant.serve.removing) as tree, self._patiently():
                 verb(grant, tree, asked.parsed(body))
-        except Refusal as refusal:
-            self._refuse(refusal.status, refusal.problem)
         except HopError as error:
-            self._refuse(403, error.problem)
+            raise Refusal(403, error.problem) from error
 
     @contextmanager
     def _patiently(self) -> Iterator[None]:
@@ -82,16 +74,6 @@ class Answering(BaseHTTPRequestHandler):
             yield
         finally:
             self.connection.settimeout(IDLE_FOR)
-
-    def _body(self) -> bytes:
-        length = self.headers.get("Content-Length", "")
-        if not (length.isdecimal() and len(length) < 10 and int(length) <= wire.MAX_BODY):
-            self.close_connection = True  # what follows cannot be told from the next request
-            raise asked.malformed("a body of a known, small size is needed", 413)
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            raise ConnectionResetError("the peer left in the middle of a request")
-        return body
 
     def _verb(self) -> Any:
         _, *parts = self.path.split("/")
@@ -111,8 +93,7 @@ class Answering(BaseHTTPRequestHandler):
     def _grant(self) -> Grant:
         """The same answer for a hop that is not served any more and for a wrong token."""
         grant = self._grants.get(self._hop_id)
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if grant is None or not grant.admits(token, self.connection.getpeercert(binary_form=True)):
+        if grant is None or not grant.admits(self.token, self.connection.getpeercert(binary_form=True)):
             raise asked.not_served(self._hop_id)
         return grant
 
@@ -125,7 +106,7 @@ class Answering(BaseHTTPRequestHandler):
             raise Refusal(404, problem_of(error, grant.serve.path)) from error
         if first and first.kind != "d" and meant.selection is None and grant.serve.path.endswith("/"):
             raise Refusal(404, problem_of(NotADirectoryError(20, ""), grant.serve.path))
-        self._head(200, "application/x-ndjson", None)
+        self.head(200, "application/x-ndjson", None)
         for block in _blocks(first, found):
             self._chunk(block)
         self._chunk(b"")
@@ -137,9 +118,9 @@ class Answering(BaseHTTPRequestHandler):
             raise Refusal(409, problem)
         descriptor = _opened(tree, file)
         try:
-            self._head(200, "application/octet-stream", length + DIGEST_SIZE)
+            self.head(200, "application/octet-stream", length + DIGEST_SIZE)
             digest = _send(self.connection, grant.limiter, descriptor, start, length)
-            if digest is None or not file.is_still(descriptor):
+            if digest is None or not file.is_still(os.fstat(descriptor)):
                 self.close_connection = True
                 return
             self.connection.sendall(digest)
@@ -157,7 +138,7 @@ class Answering(BaseHTTPRequestHandler):
         used = 0
         for file in files:
             used += _packed(tree, file, room[used:])
-        self._head(200, "application/octet-stream", used)
+        self.head(200, "application/octet-stream", used)
         for start in range(0, used, PIECE):
             piece = room[start : min(start + PIECE, used)]
             grant.limiter.take(len(piece))
@@ -166,7 +147,7 @@ class Answering(BaseHTTPRequestHandler):
     def _digests(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         files = asked.digests(body)
         ranges = sum(len(ranges_of(file.size)) for file in files)
-        self._head(200, "application/octet-stream", ranges * DIGEST_SIZE + len(files))
+        self.head(200, "application/octet-stream", ranges * DIGEST_SIZE + len(files))
         for file in files:
             self.wfile.write(_digested(tree, file))
 
@@ -174,29 +155,21 @@ class Answering(BaseHTTPRequestHandler):
         if not grant.serve.removing:
             raise asked.not_to_remove(self._hop_id)
         states = b"".join(_removed(tree, entry) for entry in asked.gone(body))
-        self._head(200, "application/octet-stream", len(states))
+        self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
-    def _head(self, status: int, kind: str, length: int | None) -> None:
+    def head(self, status: int, kind: str, length: int | None) -> None:
         self._begun = True
-        self.send_response_only(status)
-        self.send_header("Content-Type", kind)
-        if length is None:
-            self.send_header("Transfer-Encoding", "chunked")
-        else:
-            self.send_header("Content-Length", str(length))
-        self.end_headers()
+        super().head(status, kind, length)
 
     def _chunk(self, data: bytes | bytearray) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), bytes(data)))
 
-    def _refuse(self, status: int, problem: Problem) -> None:
+    def refuse(self, status: int, problem: Problem) -> None:
         if self._begun:  # in the middle of an answer there is no room for another
             self.close_connection = True
-            return
-        body = problem.model_dump_json().encode()
-        self._head(status, "application/problem+json", len(body))
-        self.wfile.write(body)
+        else:
+            super().refuse(status, problem)
 
 
 def _blocks(first: Entry | None, rest: Iterator[Entry]) -> Iterator[bytearray]:
@@ -212,12 +185,12 @@ def _blocks(first: Entry | None, rest: Iterator[Entry]) -> Iterator[bytearray]:
     yield pending + wire.dump([wire.END, count]) + b"\n"
 
 
-def _opened(tree: Tree, file: File) -> int:
+def _opened(tree: Tree, file: Entry) -> int:
     try:
         descriptor = open_source(tree, file.path)
     except OSError as error:
         raise Refusal(404, problem_of(error, tree.name(file.path))) from error
-    if not file.is_still(descriptor):
+    if not file.is_still(os.fstat(descriptor)):
         os.close(descriptor)
         raise asked.changed(tree.name(file.path))
     return descriptor
@@ -254,7 +227,7 @@ def _read(descriptor: int, buffer: memoryview, start: int) -> int:
         raise _ReadError(error) from error
 
 
-def _packed(tree: Tree, file: File, room: memoryview) -> int:
+def _packed(tree: Tree, file: Entry, room: memoryview) -> int:
     """Put one small file there, after its head; how many bytes that takes. Of one that cannot be had, the
     head only."""
     data = room[wire.HEAD_SIZE : wire.HEAD_SIZE + file.size]
@@ -266,8 +239,26 @@ def _packed(tree: Tree, file: File, room: memoryview) -> int:
     return wire.HEAD_SIZE + file.size
 
 
-def _read_whole(tree: Tree, file: File, data: memoryview) -> bytes:
+def _read_whole(tree: Tree, file: Entry, data: memoryview) -> bytes:
     """What became of it."""
+    return _read_by(tree, file, lambda descriptor: _filled(descriptor, data))
+
+
+def _digested(tree: Tree, file: Entry) -> bytes:
+    """Its ranges' digests, and what became of it."""
+    ranges, digests = ranges_of(file.size), bytearray()
+
+    def read(descriptor: int) -> bool:
+        for piece in ranges:
+            digests.extend(range_digest(descriptor, *piece))
+        return True
+
+    state = _read_by(tree, file, read)
+    return bytes(digests).ljust(DIGEST_SIZE * len(ranges), b"\0") + state
+
+
+def _read_by(tree: Tree, file: Entry, read: Callable[[int], bool]) -> bytes:
+    """What became of a file that was read so; `read` says whether all of it was there."""
     try:
         descriptor = open_source(tree, file.path)
     except FileNotFoundError:
@@ -275,31 +266,12 @@ def _read_whole(tree: Tree, file: File, data: memoryview) -> bytes:
     except OSError:
         return wire.UNREADABLE
     try:
-        is_whole = _filled(descriptor, data) and file.is_still(descriptor)
+        is_whole = read(descriptor) and file.is_still(os.fstat(descriptor))
     except OSError:
         return wire.UNREADABLE
     finally:
         os.close(descriptor)
     return wire.OK if is_whole else wire.CHANGED
-
-
-def _digested(tree: Tree, file: File) -> bytes:
-    """Its ranges' digests, and what became of it."""
-    ranges = ranges_of(file.size)
-    nothing = bytes(DIGEST_SIZE * len(ranges))
-    try:
-        descriptor = open_source(tree, file.path)
-    except FileNotFoundError:
-        return nothing + wire.MISSING
-    except OSError:
-        return nothing + wire.UNREADABLE
-    try:
-        digests = b"".join(range_digest(descriptor, *piece) for piece in ranges)
-        return digests + (wire.OK if file.is_still(descriptor) else wire.CHANGED)
-    except OSError:
-        return nothing + wire.UNREADABLE
-    finally:
-        os.close(descriptor)
 
 
 def _removed(tree: Tree, entry: Entry) -> bytes:

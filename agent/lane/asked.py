@@ -3,8 +3,6 @@ can be. And the words with which it is refused.
 """
 
 import json
-import os
-from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,19 +21,6 @@ class Refusal(Exception):  # noqa: N818  # an answer
     def __init__(self, status: int, problem: Problem) -> None:
         super().__init__(problem.message)
         self.status, self.problem = status, problem
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One to read, as it was when it was listed."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-    def is_still(self, descriptor: int) -> bool:
-        found = os.fstat(descriptor)
-        return (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns)
 
 
 def parsed(body: bytes) -> dict[str, Any]:
@@ -68,7 +53,7 @@ def _globs(value: Any) -> tuple[str, ...]:
         raise malformed("a filter is no pattern") from error
 
 
-def piece(body: dict[str, Any]) -> tuple[File, int, int]:
+def piece(body: dict[str, Any]) -> tuple[Entry, int, int]:
     """A file, and the start and length of a range of it."""
     file = _file(body.get("path"), body.get("size"), body.get("mtime_ns"))
     start, length = _number(body.get("start")), _number(body.get("length"))
@@ -77,14 +62,14 @@ def piece(body: dict[str, Any]) -> tuple[File, int, int]:
     return file, start, length
 
 
-def pack(body: dict[str, Any]) -> list[File]:
+def pack(body: dict[str, Any]) -> list[Entry]:
     found = digests(body)
     if sum(file.size for file in found) > 2 * wire.PACK_BYTES:
         raise malformed("the pack is too large")
     return found
 
 
-def digests(body: dict[str, Any]) -> list[File]:
+def digests(body: dict[str, Any]) -> list[Entry]:
     files = body.get("files")
     if not isinstance(files, list) or not all(isinstance(one, list) and len(one) == 3 for one in files):
         raise malformed("what is asked for is a list of files")
@@ -100,14 +85,18 @@ def gone(body: dict[str, Any]) -> list[Entry]:
         raise malformed("what is gone is a list of things")
     if len(found) > wire.PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in found):
         raise malformed("these are too many things, or of no known kind")
-    files = [(kind, _file(*rest)) for kind, *rest in found]
-    return [Entry(kind, file.path, file.size, file.mtime_ns) for kind, file in files]
+    return [_thing(*one) for one in found]
 
 
-def _file(path: Any, size: Any, mtime_ns: Any) -> File:
+def _file(path: Any, size: Any, mtime_ns: Any) -> Entry:
+    """As it was when it was listed."""
+    return _thing("f", path, size, mtime_ns)
+
+
+def _thing(kind: Any, path: Any, size: Any, mtime_ns: Any) -> Entry:
     if not wire.is_inside(path):
         raise malformed("the path leads somewhere else")
-    return File(path, _number(size), _number(mtime_ns, -wire.LARGEST))
+    return Entry(kind, path, _number(size), _number(mtime_ns, -wire.LARGEST))
 
 
 def _number(value: Any, least: int = 0) -> int:

@@ -3,18 +3,17 @@
 import hashlib
 import hmac
 import json
-import select
 import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from agent.config import split_endpoint
 from agent.lane import asked, wire
-from agent.lane.asked import Refusal
+from agent.lane.requests import Asked
+from agent.lane.sockets import is_quiet
 from agent.movers.source import LostError
 
 SAY_WITHIN = 10.0
@@ -111,49 +110,27 @@ class Awaited:
         """Who waits to be asked says nothing: what can be read is its end."""
         alive: deque[Parked] = deque()
         for parked in self._parked:
-            if _is_quiet(parked.connection):
+            if is_quiet(parked.connection):
                 alive.append(parked)
             else:
                 parked.close()
         self._parked = alive
 
 
-def _is_quiet(connection: ssl.SSLSocket) -> bool:
-    watch = select.poll()
-    watch.register(connection, select.POLLIN)
-    return not watch.poll(0)
-
-
-class Welcome(BaseHTTPRequestHandler):
+class Welcome(Asked):
     """Hears the one request of a source that dialled; `parked` is its connection if it was let in."""
 
-    protocol_version = "HTTP/1.1"
-    connection: ssl.SSLSocket
-
     def __init__(self, awaited: Awaited, connection: ssl.SSLSocket, address: Any) -> None:
-        """OSError if it went away."""
         connection.settimeout(SAY_WITHIN)
         self._awaited = awaited
         self.parked: Parked | None = None
-        super().__init__(connection, address, None)  # type: ignore[arg-type]  # it needs no server
+        super().__init__(connection, address)
 
     def handle(self) -> None:
         self.handle_one_request()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base's name
-        """Nothing: it is no web server."""
-
-    def do_POST(self) -> None:
-        try:
-            dialled = self._dialled()
-        except Refusal as refusal:
-            body = refusal.problem.model_dump_json().encode()
-            self.send_response_only(refusal.status)
-            self.send_header("Content-Type", "application/problem+json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-            return
+    def answer(self) -> None:
+        dialled = self._dialled()
         self.send_response_only(101)
         self.send_header("Connection", "Upgrade")
         self.send_header("Upgrade", wire.UPGRADE)
@@ -162,15 +139,11 @@ class Welcome(BaseHTTPRequestHandler):
 
     def _dialled(self) -> str:
         """The address in the body of a right request; Refusal of any other."""
-        length = self.headers.get("Content-Length", "")
-        if not (length.isdecimal() and len(length) < 6 and int(length) <= MAX_BODY):
-            raise asked.malformed("a body of a known, small size is needed", 413)
-        body = asked.parsed(self.rfile.read(int(length)))
+        body = asked.parsed(self.body(MAX_BODY))
         hop_id = self._awaited.hop_id
         if self.path != f"/hops/{hop_id}/{wire.TURN}" or self.headers.get("Upgrade") != wire.UPGRADE:
             raise asked.malformed("here, too, it is the source that is asked", 404)
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not self._awaited.admits(token, self.connection.getpeercert(binary_form=True)):
+        if not self._awaited.admits(self.token, self.connection.getpeercert(binary_form=True)):
             raise asked.not_served(hop_id)
         return _address(body.get("dialled"))
 

@@ -3,11 +3,9 @@
 import http.client
 import io
 import json
-import select
-import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from pydantic import ValidationError
 
@@ -15,6 +13,7 @@ from agent.digests import CHUNK, DIGEST_SIZE, file_digest, ranges_of
 from agent.errors import HopError, shown
 from agent.lane import wire
 from agent.lane.dialling import in_words
+from agent.lane.sockets import hang_up, is_quiet
 from agent.listing import Entry, Meant
 from agent.movers.source import FileError, LostError, Packed, Sink, changed
 from events.base import Problem
@@ -62,9 +61,7 @@ class Conversation:
     @property
     def is_quiet(self) -> bool:
         """Is it good for another question? A source that has hung up, or talks unasked, is not."""
-        watch = select.poll()
-        watch.register(self._socket, select.POLLIN)
-        return not watch.poll(0)
+        return is_quiet(self._socket)
 
     def manifest(self, meant: Meant) -> Iterator[Entry]:
         """HopError if the source has nothing to begin with; LostError before the end."""
@@ -132,10 +129,8 @@ class Conversation:
             yield None if bytes([state]) == wire.OK else _kept(bytes([state]), entry)
 
     def interrupt(self) -> None:
-        """From any thread. Not by the TLS socket's own `shutdown`: it drops TLS first, and whoever is reading
-        would be given what comes in the clear."""
-        with suppress(OSError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        """From any thread."""
+        hang_up(self._socket)
 
     def close(self) -> None:
         self._http.close()

@@ -5,8 +5,9 @@ too, and reads to them what it was told to.
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from agent.errors import HopError
@@ -18,6 +19,7 @@ from agent.lane.grants import Grants
 from agent.lane.identity import Identity
 from agent.lane.listener import Listener
 from agent.lane.routes import Met, Routes
+from agent.lane.sockets import hang_up
 from agent.movers.limiter import Hours, Line
 from agent.roots import Roots
 from events.commands import Peer, Serve
@@ -62,8 +64,8 @@ class LaneServer:
         with self._lock:
             for caller in self._callers.values():
                 caller.stop()
-            for connections in self._live.values():
-                _hang_up(connections)
+            for connection in chain.from_iterable(self._live.values()):
+                hang_up(connection)
 
     @property
     def port(self) -> int:
@@ -90,7 +92,8 @@ class LaneServer:
         self.grants.remove(hop_id)
         self._replace_caller(hop_id, None)
         with self._lock:
-            _hang_up(self._live.get(hop_id, ()))
+            for connection in self._live.get(hop_id, ()):
+                hang_up(connection)
 
     def expect(self, hop_id: str, source: Peer, token: str) -> Awaited:
         """Let the source of a hop in that arrives here, until what is returned is closed. HopError if its
@@ -183,11 +186,3 @@ class LaneServer:
 
 def _tell_nobody(_serve: Serve, _answers: str) -> None:
     """Until somebody wants to know."""
-
-
-def _hang_up(connections: Iterable[socket.socket]) -> None:
-    """Not with the TLS socket's own `shutdown`: it drops TLS first, and a thread that is sending would go on
-    in the clear."""
-    for connection in connections:
-        with suppress(OSError):
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)

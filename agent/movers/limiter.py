@@ -5,7 +5,6 @@ priority weighs (weighted fair queueing: https://doi.org/10.1145/75247.75248); w
 the others.
 """
 
-import heapq
 import threading
 import time
 from collections.abc import Iterable
@@ -89,7 +88,7 @@ class Line:
         is up to where the hop has been served; the answer is the same, less what it left to others."""
         with self._turn:
             place = (max(share, self._served - BURST * (self._hours.now() or 0)), threading.get_ident())
-            heapq.heappush(self._waiting, place)
+            self._waiting.append(place)
             try:
                 while not stopped.is_set() and (wait := self._wait(place)):
                     self._turn.wait(wait)
@@ -97,13 +96,12 @@ class Line:
                 self._pay(size)
             finally:
                 self._waiting.remove(place)
-                heapq.heapify(self._waiting)
                 self._turn.notify_all()
         return place[0]
 
     def _wait(self, place: tuple[float, int]) -> float:
         """Seconds until it may be its turn; 0 if it is."""
-        if self._waiting[0] != place:
+        if min(self._waiting) != place:
             return LOOK_EVERY
         if self._hours.now() is None:
             return 0

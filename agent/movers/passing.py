@@ -161,12 +161,13 @@ class Pass:
     # --- fetching ---
 
     def _crew(self) -> Crew:
-        first = most = self._order.options.streams
-        first, most = first or self._source.streams, most or self._source.most_streams
-        return Crew(lambda leaves: self._guarded(lambda: self._fetch(leaves)), self._moved, first, most)
-
-    def _moved(self) -> int:
-        return self._tally.moved_now
+        asked, source = self._order.options.streams, self._source
+        return Crew(
+            lambda leaves: self._guarded(lambda: self._fetch(leaves)),
+            lambda: self._tally.moved_now,
+            asked or source.streams,
+            asked or source.most_streams,
+        )
 
     def _fetch(self, leaves: Callable[[], bool]) -> None:
         with closing(self._landing()) as landing, closing(Fetching(self._bench, landing)) as fetching:

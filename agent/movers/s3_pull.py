@@ -27,7 +27,7 @@ from agent.listing import Entry, Meant, broken
 from agent.movers import crew
 from agent.movers.rclone import REMOTE, Credentials, Rclone, remote
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, known_problem, passing_problem, said
-from agent.movers.source import FileError, LostError, Packed, Sink, changed
+from agent.movers.source import FileError, LostError, Packed, Sink, changed, packed, whole
 from events.base import Problem
 from events.commands import Move
 from events.locations import S3Location, stands_for_contents
@@ -182,14 +182,7 @@ class S3Reader:
             length -= count
 
     def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
-        for entry in wanted:
-            data = bytearray()
-            try:
-                self.range(entry, 0, entry.size, data.extend)
-            except FileError as error:
-                yield Packed(entry, problem=error.problem)
-            else:
-                yield Packed(entry, memoryview(data))
+        return packed(wanted, lambda entry: Packed(entry, whole(self, entry)))
 
     def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
         """S3 keeps none of ours: each is taken for another."""

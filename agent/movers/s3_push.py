@@ -8,6 +8,7 @@ import logging
 import subprocess
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from typing import IO
@@ -212,13 +213,11 @@ class _Upload:
 
 def _errors(process: subprocess.Popen[bytes]) -> list[bytes]:
     """What rclone says, until it ends: the last lines of it."""
-    lines: list[bytes] = []
-    for line in process.stderr or []:
-        lines = [*lines[-999:], line]
+    lines = deque(process.stderr or [], maxlen=1000)
     for pipe in (process.stdout, process.stderr):
         if pipe:
             pipe.close()
-    return lines
+    return list(lines)
 
 
 def _final(error: Exception) -> HopError:

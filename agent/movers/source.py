@@ -95,6 +95,23 @@ def changed(path: str) -> FileError:
     )
 
 
+def packed(wanted: Sequence[Entry], read: Callable[[Entry], Packed]) -> Iterator[Packed]:
+    """Each of them, read by itself."""
+    for entry in wanted:
+        try:
+            one = read(entry)
+        except FileError as error:
+            one = Packed(entry, problem=error.problem)
+        yield one
+
+
+def whole(reader: Reader, entry: Entry) -> memoryview:
+    """A file's bytes as one range. LostError, FileError."""
+    pieces = bytearray()
+    reader.range(entry, 0, entry.size, pieces.extend)
+    return memoryview(pieces)
+
+
 class LocalSource:
     """A place on this very host."""
 
@@ -148,20 +165,10 @@ class LocalReader:
         return None
 
     def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
-        for entry in wanted:
-            try:
-                yield Packed(entry, memoryview(self._whole(entry)))
-            except FileError as error:
-                yield Packed(entry, problem=error.problem)
+        return packed(wanted, lambda entry: Packed(entry, whole(self, entry)))
 
     def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
-        for entry in wanted:
-            digest, problem = b"", None
-            try:
-                digest = self._digest(entry)
-            except FileError as error:
-                problem = error.problem
-            yield Packed(entry, digest=digest, problem=problem)
+        return packed(wanted, lambda entry: Packed(entry, digest=self._digest(entry)))
 
     def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
         for entry in gone:
@@ -180,11 +187,6 @@ class LocalReader:
 
     def close(self) -> None:
         self._tree.close()
-
-    def _whole(self, entry: Entry) -> bytes:
-        pieces = bytearray()
-        self.range(entry, 0, entry.size, pieces.extend)
-        return bytes(pieces)
 
     def _digest(self, entry: Entry) -> bytes:
         descriptor, digests = self._open(entry), []
@@ -213,6 +215,5 @@ class LocalReader:
         return descriptor
 
     def _must_be(self, descriptor: int, entry: Entry) -> None:
-        found = os.fstat(descriptor)
-        if (found.st_size, found.st_mtime_ns) != (entry.size, entry.mtime_ns):
+        if not entry.is_still(os.fstat(descriptor)):
             raise changed(self._tree.name(entry.path))

@@ -85,19 +85,48 @@ class CheckJob:
 Job = RangeJob | PackJob | CheckJob
 
 
+class _Heap:
+    """Files that are taken several at once: as soon as they are many, or large together, or nothing else is
+    left."""
+
+    def __init__(self, files: int, size: int) -> None:
+        """So many, or so many bytes, are enough."""
+        self._files = files
+        self._size = size
+        self._ready: deque[tuple[Entry, ...]] = deque()
+        self._begun: list[Entry] = []
+        self._begun_bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._ready or self._begun)
+
+    @property
+    def is_high(self) -> bool:
+        return len(self._ready) >= PACKS_AHEAD
+
+    def add(self, entry: Entry) -> None:
+        self._begun.append(entry)
+        self._begun_bytes += entry.size
+        if len(self._begun) >= self._files or self._begun_bytes >= self._size:
+            self._ready.append(self._closed())
+
+    def take(self) -> tuple[Entry, ...]:
+        return self._ready.popleft() if self._ready else self._closed()
+
+    def _closed(self) -> tuple[Entry, ...]:
+        entries = tuple(self._begun)
+        self._begun, self._begun_bytes = [], 0
+        return entries
+
+
 class Work:
     """Planned by one thread, carried out by several."""
 
     def __init__(self, pack_files: int) -> None:
-        self._pack_files = pack_files
         self._changed = threading.Condition()
         self._big: deque[BigFile] = deque()
-        self._packs: deque[PackJob] = deque()
-        self._small: list[Entry] = []
-        self._small_bytes = 0
-        self._checks: deque[CheckJob] = deque()
-        self._unsure: list[Entry] = []
-        self._unsure_bytes = 0
+        self._small = _Heap(pack_files, wire.PACK_BYTES)
+        self._unsure = _Heap(CHECK_FILES, CHECK_BYTES)
         self._taken = 0
         self._planned = self._aborted = False
         self._range_next = False
@@ -112,17 +141,14 @@ class Work:
             if entry.size > wire.SMALL or tries:
                 self._big.append(BigFile(entry, tries))
             else:
-                self._add_small(entry)
+                self._small.add(entry)
             self._changed.notify()
 
     def check(self, entry: Entry, *, waits: bool = True) -> None:
         """Plan to compare a file, likewise."""
         with self._changed:
             self._changed.wait_for(lambda: not waits or self._aborted or not self._is_full())
-            self._unsure.append(entry)
-            self._unsure_bytes += entry.size
-            if len(self._unsure) >= CHECK_FILES or self._unsure_bytes >= CHECK_BYTES:
-                self._checks.append(self._to_check())
+            self._unsure.add(entry)
             self._changed.notify()
 
     def planned(self) -> None:
@@ -169,37 +195,19 @@ class Work:
         for file in self._begun:
             file.close()
 
-    def _add_small(self, entry: Entry) -> None:
-        self._small.append(entry)
-        self._small_bytes += entry.size
-        if len(self._small) >= self._pack_files or self._small_bytes >= wire.PACK_BYTES:
-            self._packs.append(self._packed())
-
-    def _packed(self) -> PackJob:
-        job = PackJob(tuple(self._small))
-        self._small, self._small_bytes = [], 0
-        return job
-
-    def _to_check(self) -> CheckJob:
-        job = CheckJob(tuple(self._unsure))
-        self._unsure, self._unsure_bytes = [], 0
-        return job
-
     def _is_full(self) -> bool:
-        return len(self._big) >= BIG_FILES_AHEAD or max(len(self._packs), len(self._checks)) >= PACKS_AHEAD
+        return len(self._big) >= BIG_FILES_AHEAD or self._small.is_high or self._unsure.is_high
 
     def _is_waiting(self) -> bool:
         while self._big and self._big[0].exhausted:
             self._big.popleft()
-        return bool(self._big or self._packs or self._small or self._checks or self._unsure)
+        return bool(self._big or self._small or self._unsure)
 
     def _is_decided(self) -> bool:
         return self._aborted or self._is_waiting() or (self._planned and not self._taken)
 
     def _next(self) -> Job:
         self._range_next = not self._range_next
-        if self._big and (self._range_next or not (self._packs or self._small)):
+        if self._big and (self._range_next or not self._small):
             return self._big[0].take()
-        if self._packs or self._small:
-            return self._packs.popleft() if self._packs else self._packed()
-        return self._checks.popleft() if self._checks else self._to_check()
+        return PackJob(self._small.take()) if self._small else CheckJob(self._unsure.take())

@@ -11,7 +11,7 @@ import pytest
 
 from agent.digests import RANGE
 from agent.errors import HopError
-from agent.lane import awaiting, calling, identity, meeting, racing
+from agent.lane import awaiting, calling, identity, meeting, racing, sockets
 from agent.lane.awaiting import turn_request
 from agent.lane.grants import client_context
 from agent.lane.racing import Race
@@ -279,7 +279,7 @@ class TestASourceThatDials:
             with dial(hosts, HOP) as gone:
                 gone.sendall(turn_request(HOP, TOKEN, "127.0.0.1:1"))
                 await until(lambda: one._parked)
-            await until(lambda: not awaiting._is_quiet(one._parked[0].connection))
+            await until(lambda: not sockets.is_quiet(one._parked[0].connection))
             with pytest.raises(LostError):
                 one.take(0)
 
