@@ -15,7 +15,7 @@ import { errorAt } from "../api/problem";
 import { useTemplate } from "../api/queries";
 import { useSurroundings } from "../context";
 import { draftFault, draftFrom, draftOf, draftText, S3 } from "../locations";
-import { DEFAULT_OPTIONS, GATHERED } from "../options";
+import { GATHERED } from "../options";
 import { DestinationsFields, type Row, row, ShapeField } from "../parts/DestinationsFields";
 import { OptionsFields } from "../parts/OptionsFields";
 import { ProblemAlert } from "../parts/ProblemAlert";
@@ -24,26 +24,16 @@ import { go, href } from "../router";
 import type { Template, TemplateRequest } from "../types";
 import { t } from "../words";
 import { Runs } from "./templates/Runs";
-import { requestOf } from "./templates/request";
+import { EMPTY, requestOf } from "./templates/request";
 import { Trial } from "./templates/Trial";
 
 const YamlField = lazy(() =>
   import("./templates/YamlField").then(({ YamlField: field }) => ({ default: field })),
 );
 
-const NEW: TemplateRequest = {
-  name: "",
-  description: "",
-  trigger: { bucket: "", prefix: "", suffix: "" },
-  destinations: [],
-  shape: "fan_out",
-  options: DEFAULT_OPTIONS,
-  enabled: true,
-};
-
 export default function TemplateFormPage({ templateId }: { templateId?: string }) {
   const asked = useTemplate(templateId);
-  if (templateId === undefined) return <TemplateForm start={NEW} rows={[row()]} />;
+  if (templateId === undefined) return <TemplateForm start={EMPTY} rows={[row()]} />;
   if (asked.data) {
     return (
       <SpaceBetween size="l">

@@ -3,13 +3,13 @@ import Container from "@cloudscape-design/components/container";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import TagEditor, { type TagEditorProps } from "@cloudscape-design/components/tag-editor";
 import Textarea from "@cloudscape-design/components/textarea";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { errorAt } from "../../api/problem";
 import { useSurroundings } from "../../context";
 import { ProblemAlert } from "../../parts/ProblemAlert";
+import { editable, given, type Tag, Tags } from "../../parts/Tags";
 import type { Agent } from "../../types";
 import { t } from "../../words";
 
@@ -17,7 +17,7 @@ import { t } from "../../words";
 export function Settings({ agent }: { agent: Agent }) {
   const { api, notify } = useSurroundings();
   const queries = useQueryClient();
-  const [tags, setTags] = useState<readonly TagEditorProps.Tag[]>(() => editable(agent.tags));
+  const [tags, setTags] = useState<readonly Tag[]>(() => editable(agent.tags));
   const [valid, setValid] = useState(true);
   const known = agent.endpoints.join("\n");
   const [addresses, setAddresses] = useState(known);
@@ -51,18 +51,13 @@ export function Settings({ agent }: { agent: Agent }) {
     >
       <SpaceBetween size="l">
         {save.error && <ProblemAlert error={save.error} />}
-        <FormField label={t().common.tags} description={t().agent.tagsHint} stretch>
-          <TagEditor
-            tags={tags}
-            tagLimit={20}
-            keysRequest={() => Promise.resolve([])}
-            valuesRequest={() => Promise.resolve([])}
-            onChange={({ detail }) => {
-              setTags(detail.tags);
-              setValid(detail.valid);
-            }}
-          />
-        </FormField>
+        <Tags
+          value={tags}
+          onChange={(next, isRight) => {
+            setTags(next);
+            setValid(isRight);
+          }}
+        />
         <FormField
           label={t().agent.endpointsLabel}
           description={t().agent.endpointsHint}
@@ -78,13 +73,4 @@ export function Settings({ agent }: { agent: Agent }) {
       </SpaceBetween>
     </Container>
   );
-}
-
-function editable(tags: Agent["tags"]): TagEditorProps.Tag[] {
-  return Object.entries(tags).map(([key, value]) => ({ key, value, existing: true }));
-}
-
-function given(tags: readonly TagEditorProps.Tag[]): Record<string, string> {
-  const kept = tags.filter((tag) => !tag.markedForRemoval && tag.key);
-  return Object.fromEntries(kept.map(({ key, value }) => [key, value]));
 }

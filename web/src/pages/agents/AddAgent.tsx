@@ -9,7 +9,6 @@ import Modal from "@cloudscape-design/components/modal";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import TagEditor, { type TagEditorProps } from "@cloudscape-design/components/tag-editor";
 import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { createWish } from "../../api/idempotency";
@@ -17,6 +16,7 @@ import { useAgents } from "../../api/queries";
 import { useNow } from "../../clock";
 import { useApi } from "../../context";
 import { ProblemAlert } from "../../parts/ProblemAlert";
+import { given, type Tag, Tags } from "../../parts/Tags";
 import { When } from "../../parts/text";
 import { href } from "../../router";
 import type { Enrollment } from "../../types";
@@ -42,16 +42,14 @@ export function AddAgent({ onClose }: { onClose(): void }) {
 function Ask({ onEnrolled, onClose }: { onEnrolled(enrollment: Enrollment): void; onClose(): void }) {
   const api = useApi();
   const [name, setName] = useState("");
-  const [tags, setTags] = useState<readonly TagEditorProps.Tag[]>([]);
+  const [tags, setTags] = useState<readonly Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
   const [life, setLife] = useState(() => lives()[0]);
   const [tried, setTried] = useState(false);
   const wish = useRef(createWish());
   const enrol = useMutation({
     mutationFn: () => {
-      const kept = tags.filter((tag) => !tag.markedForRemoval && tag.key);
-      const given = Object.fromEntries(kept.map((tag) => [tag.key, tag.value]));
-      const body = { agent_id: name.trim(), tags: given, expires_in: Number(life?.value) };
+      const body = { agent_id: name.trim(), tags: given(tags), expires_in: Number(life?.value) };
       return api.post<Enrollment>("/agents/enrollments", body, wish.current.keyFor(body));
     },
     onSuccess: (enrollment) => {
@@ -106,18 +104,13 @@ function Ask({ onEnrolled, onClose }: { onEnrolled(enrollment: Enrollment): void
             }
           />
         </FormField>
-        <FormField label={t().common.tags} description={t().agent.tagsHint} stretch>
-          <TagEditor
-            tags={tags}
-            tagLimit={20}
-            keysRequest={() => Promise.resolve([])}
-            valuesRequest={() => Promise.resolve([])}
-            onChange={({ detail }) => {
-              setTags(detail.tags);
-              setTagsValid(detail.valid);
-            }}
-          />
-        </FormField>
+        <Tags
+          value={tags}
+          onChange={(next, valid) => {
+            setTags(next);
+            setTagsValid(valid);
+          }}
+        />
         {enrol.error && <ProblemAlert error={enrol.error} />}
       </SpaceBetween>
     </Modal>

@@ -1,5 +1,17 @@
 import { locationText } from "../../format/names";
+import { DEFAULT_OPTIONS } from "../../options";
 import type { Template, TemplateRequest } from "../../types";
+
+/** What a new one begins with. */
+export const EMPTY: TemplateRequest = {
+  name: "",
+  description: "",
+  trigger: { bucket: "", prefix: "", suffix: "" },
+  destinations: [],
+  shape: "fan_out",
+  options: DEFAULT_OPTIONS,
+  enabled: true,
+};
 
 /** The request that would make the template as it is. */
 export function requestOf(template: Template): TemplateRequest {

@@ -1,9 +1,9 @@
 /** A template as YAML, the very text that `crosshaul templates apply` reads, and what is wrong with it. */
 import { isMap, LineCounter, parseDocument, stringify } from "yaml";
 import { draftFault, draftFrom } from "../../locations";
-import { DEFAULT_OPTIONS } from "../../options";
 import type { TemplateRequest } from "../../types";
 import { t } from "../../words";
+import { EMPTY } from "./request";
 
 export interface Fault {
   line: number;
@@ -72,16 +72,6 @@ const FIELDS: Record<string, Check> = {
 const NEEDED = ["name", "trigger", "trigger.bucket", "destinations"];
 /** Options that this page does not know, since a newer API has them, are the API's to judge. */
 const OPEN = "options";
-
-export const EMPTY: TemplateRequest = {
-  name: "",
-  description: "",
-  trigger: { bucket: "", prefix: "", suffix: "" },
-  destinations: [],
-  shape: "fan_out",
-  options: DEFAULT_OPTIONS,
-  enabled: true,
-};
 
 export function written(request: TemplateRequest): string {
   return stringify(request, { lineWidth: 0 });
