@@ -72,13 +72,7 @@ def run(home: Path, *, once: bool) -> int:
 
 def start_servers(here: World) -> dict[str, Server]:
     step("starting three agents: " + ", ".join(SERVERS))
-    servers = {name: here.server(name, roots) for name, roots in SERVERS.items()}
-    for server in servers.values():
-        here.enroll(server)
-        here.start_agent(server)
-    for name in servers:
-        until(f"{name} to be online", lambda name=name: here.status_of(name) == "online")  # type: ignore[misc]
-    return servers
+    return here.start_servers(SERVERS)
 
 
 def direct(here: World, servers: dict[str, Server]) -> bool:

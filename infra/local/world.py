@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +50,19 @@ class World:
         agent = RunningAgent.start(server)
         self.agents[server.name] = agent
         return agent
+
+    def start_servers(self, roots: Mapping[str, Mapping[str, str]]) -> dict[str, Server]:
+        """Several by their names, with their agents, once all are online."""
+        servers = {name: self.server(name, own) for name, own in roots.items()}
+        for server in servers.values():
+            self.enroll(server)
+            self.start_agent(server)
+        for name in servers:
+            until(f"{name} to be online", partial(self._is_online, name))
+        return servers
+
+    def _is_online(self, name: str) -> bool:
+        return self.status_of(name) == "online"
 
     def status_of(self, name: str) -> str:
         agents = self.operator.json("agents")["agents"]

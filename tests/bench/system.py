@@ -67,7 +67,7 @@ class Whole:
 def measure(home: Path, repeat: int, scale: float) -> Whole:
     """TimeoutError if something never arrives."""
     with world(home) as here:
-        servers = _servers(here)
+        servers = here.start_servers(SERVERS)
         api = Api.signed_in(here, here.user, here.password)
         by_api = _repeated(repeat, lambda number: _by_api(api, servers, number))
         by_upload = _repeated(repeat, _uploads(here, api, servers))
@@ -80,16 +80,6 @@ def measure(home: Path, repeat: int, scale: float) -> Whole:
         ],
         memory,
     )
-
-
-def _servers(here: World) -> dict[str, Server]:
-    servers = {name: here.server(name, roots) for name, roots in SERVERS.items()}
-    for server in servers.values():
-        here.enroll(server)
-        here.start_agent(server)
-    for name in servers:
-        until(f"{name} to be online", lambda name=name: here.status_of(name) == "online")  # type: ignore[misc]
-    return servers
 
 
 def _repeated(repeat: int, once: Callable[[int], float]) -> list[float]:

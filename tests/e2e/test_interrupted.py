@@ -1,6 +1,7 @@
 """What is interrupted goes on: pause, cancel, absence, a killed agent, a control plane that is away."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,14 @@ def big_file(fleet: Fleet, name: str, size: int = 64 * MIB) -> Path:
 
 def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if ".crosshaul" in path.name]
+
+
+def arrived(fleet: Fleet, ended: dict[str, Any], source: Path, place: str) -> None:
+    """Everything is there, and nothing half-done beside it."""
+    assert ended["state"] == "succeeded", ended["problem"]
+    destination = fleet.folder(place)
+    assert differences(listing(source), listing(destination)) == []
+    assert leftovers(destination) == []
 
 
 def test_pause_and_resume(fleet: Fleet) -> None:
@@ -80,10 +89,7 @@ def test_an_agent_killed_in_the_middle_goes_on_when_it_is_back(fleet: Fleet, vic
     fleet.start(victim)
 
     ended = fleet.until_ended(moving, patience=180)
-    assert ended["state"] == "succeeded", ended["problem"]
-    destination = fleet.folder(f"server-c:/archive/{name}")
-    assert differences(listing(source), listing(destination)) == []
-    assert leftovers(destination) == []
+    arrived(fleet, ended, source, f"server-c:/archive/{name}")
 
 
 @pytest.mark.parametrize("victim", ["server-c", "server-b"])
@@ -101,10 +107,7 @@ def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: F
         fleet.start(victim)
 
         ended = fleet.until_ended(moving, patience=180)
-    assert ended["state"] == "succeeded", ended["problem"]
-    destination = fleet.folder(f"server-c:/archive/{name}")
-    assert differences(listing(source), listing(destination)) == []
-    assert leftovers(destination) == []
+    arrived(fleet, ended, source, f"server-c:/archive/{name}")
 
 
 def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fleet: Fleet) -> None:
