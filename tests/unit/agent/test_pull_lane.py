@@ -159,12 +159,12 @@ class TestALineThatBreaks:
         for number in range(20):
             write_random(hosts.data / f"t/small{number}", MIB // 2)
         size += 10 * MIB
-        hosts.line.cut_every = 6 * MIB
+        hosts.line.cut_every = 12 * MIB
 
         await hosts.move(hosts.order("/data/t/", "/archive/t/", streams=2))
 
         assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
-        assert hosts.line.passed < 3 * size
+        assert hosts.line.passed < 2 * size
 
     async def test_is_waited_for(self, hosts):
         write_random(hosts.data / "big", 3 * RANGE)
