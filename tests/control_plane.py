@@ -23,6 +23,7 @@ from lambdas.api.app import app
 from lambdas.api.handler import handler
 from lambdas.settings import Settings
 from lambdas.store import TABLES
+from lambdas.store.base import bind
 from tests.fakes import FakeFleet, FakePeople
 
 REGION = "eu-central-1"
@@ -246,13 +247,8 @@ def _settings() -> Settings:
 
 
 def _make(monkeypatch: pytest.MonkeyPatch) -> None:
-    wiring.transfer_store()
-    wiring.agent_store()
-    wiring.template_store()
     for setting, row in TABLES.items():
-        row.Meta.table_name = getattr(wiring.settings(), setting)
-        row.Meta.region = REGION
-        row._connection = None
+        bind([row], getattr(wiring.settings(), setting), REGION)
         row.create_table(billing_mode="PAY_PER_REQUEST")
     key = boto3.client("kms", REGION).create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
     monkeypatch.setenv("CROSSHAUL_AUDIT_KEY_ID", key["KeyMetadata"]["Arn"])
