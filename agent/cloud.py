@@ -1,15 +1,15 @@
-"""The API's two routes for agents: registering, and S3 credentials for a hop."""
+"""The API's three routes for agents: registering, new keys, and S3 credentials for a hop."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import httpx
 
 from agent import http
 from events.base import HopId
-from events.requests import CredentialsRequest, RegisterRequest
-from events.views import CredentialsView, RegisteredView
+from events.requests import CredentialsRequest, RegisterRequest, RenewalRequest
+from events.views import CredentialsView, RegisteredView, RenewalView
 
 KEY_HEADER = "X-Agent-Key"
 RENEW_BEFORE = timedelta(minutes=5)
@@ -24,18 +24,37 @@ def register(api_url: str, request: RegisterRequest) -> RegisteredView:
     return RegisteredView.model_validate_json(response.content)
 
 
+def renew(
+    client: httpx.Client, agent_id: str, api_keys: Sequence[str], request: RenewalRequest
+) -> RenewalView:
+    """Raises http.ApiProblem or httpx.TransportError."""
+    body = request.model_dump(mode="json")
+    response = _post(client, f"agents/{agent_id}/certificates", body, api_keys)
+    return RenewalView.model_validate_json(response.content)
+
+
+def _post(client: httpx.Client, path: str, body: object, api_keys: Sequence[str]) -> httpx.Response:
+    """While the API key is being replaced there are two, of which either may be the one that counts."""
+    for key in api_keys:
+        response = client.post(path, json=body, headers={KEY_HEADER: key})
+        if response.status_code != httpx.codes.UNAUTHORIZED:
+            break
+    http.raise_for_problem(response)
+    return response
+
+
 class HopCredentials:
     """S3 credentials as wide as one hop, kept until shortly before they expire. Safe from any thread."""
 
     def __init__(
         self,
         agent_id: str,
-        api_key: str,
+        api_keys: Callable[[], Sequence[str]],
         client: httpx.Client,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._path = f"agents/{agent_id}/credentials"
-        self._headers = {KEY_HEADER: api_key}
+        self._api_keys = api_keys
         self._client = client
         self._now = now
         self._known: dict[HopId, CredentialsView] = {}
@@ -61,8 +80,7 @@ class HopCredentials:
 
     def _ask(self, hop_id: HopId) -> CredentialsView:
         body = CredentialsRequest(hop_id=hop_id).model_dump(mode="json")
-        response = self._client.post(self._path, json=body, headers=self._headers)
-        http.raise_for_problem(response)
+        response = _post(self._client, self._path, body, self._api_keys())
         return CredentialsView.model_validate_json(response.content)
 
     def _forget_expired(self) -> None:

@@ -14,7 +14,7 @@ from agent.letters import LinkError
 from agent.reports import Desk, now
 from agent.trust import TrustError, Verifier, replayed
 from events.base import Problem
-from events.commands import Browse, Cancel, Claims, Command, Move, Pause, Release, Retire, Serve
+from events.commands import Browse, Cancel, Claims, Command, Move, Pause, Release, Retire, Rotate, Serve
 from events.reports import DESTINATION_UNREACHABLE, Browsed, Refused
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Commands:
         hops: Hops,
         lane: Lane,
         browse: Callable[[Browse], Browsed],
+        rotate: Callable[[], None],
         retire: Callable[[], None],
     ) -> None:
         self._verifier = verifier
@@ -49,6 +50,7 @@ class Commands:
         self._hops = hops
         self._lane = lane
         self._browse = browse
+        self._rotate = rotate
         self._retire = retire
 
     def admit(self, letter: bytes) -> Command | None:
@@ -75,6 +77,8 @@ class Commands:
                 self._release(command)
             case Browse():
                 await self._answer(command)
+            case Rotate():
+                self._rotate()
             case Retire():
                 log.warning("removed by the control plane")
                 self._retire()
@@ -114,7 +118,7 @@ class Commands:
                     self._journal.withdraw(command.hop_id)
             case Retire():
                 self._journal.retire()
-            case Browse():
+            case Browse() | Rotate():  # a nudge: said again until it is done
                 pass
 
     def _note_move(self, order: Move) -> None:

@@ -2,6 +2,7 @@
 
 state = "/var/lib/crosshaul"
 hops_at_once = 4                      # others wait for their turn
+rotate_after_days = 90                # the age at which this host's keys are replaced
 bandwidth_limit = 52428800            # bytes per second for all hops together; left out: none
 
 [lane]
@@ -77,6 +78,8 @@ class Config(Request):
     state: Directory = Path("/var/lib/crosshaul")
     """Where keys, journal and lock are; nobody else needs to read it."""
     hops_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    rotate_after_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """The age at which the agent replaces its certificates and its API key, unless it was told to before."""
     bandwidth_limit: Rate | None = None
     """Bytes per second that all hops may bring here or take from here together, shared by priority."""
     bandwidth_windows: Annotated[tuple[BandwidthWindow, ...], Field(max_length=20)] = ()

@@ -21,8 +21,10 @@ from cryptography.x509.oid import NameOID
 from agent import VERSION, cloud
 from agent.failure import HostError
 from agent.http import ApiProblem
+from agent.keys import Generation, Keyring, forget_all, sync_folder
+from agent.lane import identity
 from agent.registration import SECRET, Files, Registration, is_registered
-from events.requests import RegisterRequest
+from events.requests import RegisterRequest, RenewalRequest
 from events.views import RegisteredView
 
 Ask = Callable[[str, RegisterRequest], RegisteredView]
@@ -46,7 +48,7 @@ def register(
             f"this host is registered already: {files.record}", "add --force to replace the registration"
         )
     with _staging(state) as staged:
-        csr = _make_device_key(staged)
+        csr = make_device_key(staged.device_key)
         request = RegisterRequest.model_validate(
             {"token": token, "csr": csr, "version": VERSION, **describe(staged)}
         )
@@ -71,7 +73,7 @@ def _staging(state: Path) -> Iterator[Files]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_device_key(staged: Files) -> str:
+def make_device_key(path: Path) -> str:
     """Write a new private key; return its certificate signing request, PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(
@@ -79,7 +81,7 @@ def _make_device_key(staged: Files) -> str:
         serialization.PrivateFormat.TraditionalOpenSSL,
         serialization.NoEncryption(),
     )
-    write_secret(staged.device_key, pem)
+    write_secret(path, pem)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crosshaul agent")])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
@@ -125,10 +127,11 @@ def _put_in_place(staged: Files, files: Files) -> None:
     """Unregistered first, registered last: at no moment is there a record beside another's keys."""
     files.record.unlink(missing_ok=True)
     files.ca.unlink(missing_ok=True)
-    _sync_folder(files.folder)
+    forget_all(files.folder)
+    sync_folder(files.folder)
     for path in sorted(staged.folder.iterdir(), key=lambda path: path == staged.record):
         path.replace(files.folder / path.name)
-    _sync_folder(files.folder)
+    sync_folder(files.folder)
 
 
 def write_secret(path: Path, content: bytes) -> None:
@@ -140,9 +143,21 @@ def write_secret(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def renew(ring: Keyring, agent_id: str, client: httpx.Client) -> Generation:
+    """A new generation of this host's keys, with the control plane's certificate, beside the one in use;
+    HostError if it is not given one. Killed at any moment, this leaves nothing that counts."""
+    staged, now = ring.stage(), ring.current
+    csr = make_device_key(staged.device_key)
+    identity.ensure(staged.folder)
+    request = RenewalRequest(csr=csr, certificate=now.fingerprint)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        answer = cloud.renew(client, agent_id, ring.api_keys, request)
+    except ApiProblem as problem:
+        raise HostError(
+            f"the control plane refused: {problem.details.detail}", problem.details.advice
+        ) from problem
+    except httpx.TransportError as error:
+        raise HostError(f"the API does not answer: {error}", "nothing: it is tried again") from error
+    write_secret(staged.device_certificate, answer.certificate.encode())
+    write_secret(staged.api_key, answer.api_key.encode())
+    return ring.add(staged)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.holding import Ended, Held, Wish
-from events.commands import Move, Serve
+from events.commands import DirectRoute, Move, Serve
 from events.progress import Progress
 from events.reports import AboutHop, Letter, Report, Started
 
@@ -49,15 +49,19 @@ class Unsent:
 class Journal:
     """One agent's journal; use it from one thread, and one process, only."""
 
-    def __init__(self, path: Path, registration: str) -> None:
-        """Open the journal of this registration; what an earlier registration left is forgotten."""
+    def __init__(self, path: Path, registration: str, formerly: str | None = None) -> None:
+        """Open the journal of this registration; what an earlier registration left is forgotten. `formerly`
+        is how an older version called this registration."""
         self._db = sqlite3.connect(path, isolation_level=None)
         path.chmod(0o600)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
         self._depth = 0
-        if self._meta("registration") != registration:
+        known = self._meta("registration")
+        if known is not None and known == formerly:
+            self._db.execute("UPDATE meta SET value = ? WHERE name = 'registration'", (registration,))
+        elif known != registration:
             self._begin_anew(registration)
 
     def close(self) -> None:
@@ -161,6 +165,13 @@ class Journal:
 
     def withdraw(self, hop_id: str) -> None:
         self._db.execute("DELETE FROM serves WHERE hop_id = ?", (hop_id,))
+
+    def own_certificates(self) -> set[str]:
+        """Fingerprints of this agent's own lane certificates that its hops go by."""
+        routes = (hop.order.route for hop in self.open_hops())
+        pulled = {route.own_certificate for route in routes if isinstance(route, DirectRoute)}
+        served = {serve.own_certificate for serve, _ in self.grants()}
+        return {one for one in pulled | served if one}
 
     @property
     def retired(self) -> bool:

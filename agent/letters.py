@@ -14,6 +14,8 @@ class LinkError(Exception):
 class Connected:
     session_present: bool
     """Had the broker kept what this agent subscribed to, and the letters that came meanwhile?"""
+    certificate: str = ""
+    """The fingerprint of the certificate that this agent showed."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class Post(Protocol):
     def connected(self) -> bool: ...
 
     async def wait_connected(self) -> None: ...
+
+    async def turn(self, endpoint: Endpoint) -> None:
+        """Connect anew, as `endpoint` says, and go on; LinkError if its keys cannot be used."""
+        ...
 
     def messages(self) -> AsyncIterator[Incoming]: ...
 

@@ -18,6 +18,7 @@ from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
 
 from agent.letters import Connected, Disconnected, Endpoint, Incoming, LinkError
+from events.certificates import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,27 @@ class Link:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._stop()
+
+    async def turn(self, endpoint: Endpoint) -> None:
+        """Connect anew, as `endpoint` says: the broker keeps the session, and sends again what was not
+        acknowledged. LinkError if its keys cannot be used; then the connection stays as it was."""
+        known, self._endpoint = self._endpoint, endpoint
+        try:
+            following = self._build()
+        except (AwsCrtError, OSError, ValueError) as error:
+            self._endpoint = known
+            raise LinkError(f"{endpoint.certificate}: {error}") from error
+        await self._stop()
+        self._stopped.clear()
+        self._client = following
+        self._client.start()
+
+    async def _stop(self) -> None:
         self._client.stop()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), 3)
+        self._up.clear()
         for task in self._tasks:
             task.cancel()
 
@@ -92,6 +111,7 @@ class Link:
 
     def _build(self) -> Any:
         to = self._endpoint
+        self._certificate = fingerprint(to.certificate.read_text())
         return mqtt5_client_builder.mtls_from_path(
             str(to.certificate),
             str(to.key),
@@ -121,7 +141,10 @@ class Link:
     def _heard(self, data: mqtt5.PublishReceivedData) -> None:
         take = data.acquire_publish_acknowledgement_control
         handle = take() if take else None
-        letter = Incoming(bytes(data.publish_packet.payload or b""), lambda: self._acknowledge(handle))
+        client = self._client
+        letter = Incoming(
+            bytes(data.publish_packet.payload or b""), lambda: self._acknowledge(client, handle)
+        )
         self._post(self._letters.put_nowait, letter)
 
     def _came_up(self, data: mqtt5.LifecycleConnectSuccessData) -> None:
@@ -142,9 +165,9 @@ class Link:
 
     # On the event loop again.
 
-    def _acknowledge(self, handle: mqtt5.PublishAcknowledgementControlHandle | None) -> None:
+    def _acknowledge(self, client: Any, handle: mqtt5.PublishAcknowledgementControlHandle | None) -> None:
         """After a reconnect the broker sends an unacknowledged letter again, and the old handle is void."""
-        if handle:
+        if handle and client is self._client:
             with contextlib.suppress(AwsCrtError, RuntimeError):
                 self._client.invoke_publish_acknowledgement(handle)
 
@@ -166,7 +189,7 @@ class Link:
             await asyncio.sleep(SUBSCRIBE_AGAIN)
             granted = await self._subscribe()
         self._up.set()
-        self._events.put_nowait(Connected(session_present))
+        self._events.put_nowait(Connected(session_present, self._certificate))
 
     async def _subscribe(self) -> bool:
         packet = mqtt5.SubscribePacket([mqtt5.Subscription(self._subscription, mqtt5.QoS.AT_LEAST_ONCE)])

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent.failure import HostError
+from agent.keys import in_use
 from events.base import AgentId, Instant, Message
 
 SECRET = 0o600
@@ -25,6 +26,11 @@ class Registration(Message):
     verification_keys: tuple[dict[str, Any], ...]
     registered_at: Instant
 
+    @property
+    def mark(self) -> str:
+        """Tells one registration of this host from the next, whatever certificate it uses."""
+        return f"{self.agent_id} {self.registered_at.isoformat()}"
+
 
 @dataclass(frozen=True)
 class Files:
@@ -38,12 +44,17 @@ class Files:
         return self.folder / _RECORD
 
     @property
+    def keys(self) -> Path:
+        """The generation in use (`agent.keys`)."""
+        return self.folder / in_use(self.folder)
+
+    @property
     def device_key(self) -> Path:
-        return self.folder / "device.key"
+        return self.keys / "device.key"
 
     @property
     def device_certificate(self) -> Path:
-        return self.folder / "device.pem"
+        return self.keys / "device.pem"
 
     @property
     def ca(self) -> Path:
@@ -51,15 +62,15 @@ class Files:
 
     @property
     def api_key(self) -> Path:
-        return self.folder / "api.key"
+        return self.keys / "api.key"
 
     @property
     def lane_key(self) -> Path:
-        return self.folder / "lane.key"
+        return self.keys / "lane.key"
 
     @property
     def lane_certificate(self) -> Path:
-        return self.folder / "lane.pem"
+        return self.keys / "lane.pem"
 
     @property
     def journal(self) -> Path:
@@ -77,8 +88,8 @@ class Files:
     def secrets(self) -> tuple[Path, ...]:
         return (self.device_key, self.lane_key, self.api_key)
 
-    def fingerprint(self) -> str:
-        """Tells one registration of this host from the next."""
+    def former_mark(self) -> str:
+        """What a journal was marked with before certificates could be replaced."""
         return hashlib.sha256(self.device_certificate.read_bytes()).hexdigest()
 
 

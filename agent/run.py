@@ -7,7 +7,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from agent.browse import Browser
 from agent.config import Config, read_config, split_endpoint
 from agent.failure import HostError
 from agent.journal import Journal
+from agent.keys import Generation, Keyring
 from agent.lane import identity
 from agent.lane.routes import Routes
 from agent.lane.server import LaneServer
@@ -27,6 +29,7 @@ from agent.movers.limiter import Hours, Line
 from agent.movers.pull import discard_abandoned
 from agent.registration import Files, Registration, read_registration
 from agent.roots import Roots
+from agent.rotation import Rotation
 from agent.service import Parts, Service
 from agent.status import Status
 from events.topics import Topics
@@ -59,7 +62,7 @@ def run(config_path: Path) -> None:
     logs.set_up(config.log_level)
     files = Files(config.state)
     registration = read_registration(files)
-    with lock.only_one(files.lock), _journal(files) as journal:
+    with lock.only_one(files.lock), _journal(files, registration) as journal:
         Status(files.status).clear()  # what a killed process left behind
         asyncio.run(_serve(config_path, config, files, registration, journal))
         if journal.retired:
@@ -67,8 +70,8 @@ def run(config_path: Path) -> None:
 
 
 @contextmanager
-def _journal(files: Files) -> Iterator[Journal]:
-    journal = Journal(files.journal, files.fingerprint())
+def _journal(files: Files, registration: Registration) -> Iterator[Journal]:
+    journal = Journal(files.journal, registration.mark, files.former_mark())
     try:
         if journal.retired:
             raise HostError(
@@ -89,8 +92,10 @@ async def _serve(
     status = Status(files.status)
     roots = Roots(config.roots, files.folder)
     host = Host(roots, files.folder, Line(Hours(config.bandwidth_limit, config.bandwidth_windows)))
-    with _lane(config, files, host) as lane:
-        async with Link(_endpoint(files, registration), _commands_topic(registration)) as link:
+    ring = Keyring(files.folder)
+    endpoint = partial(_endpoint, files, registration)
+    with _lane(config, files, ring, host) as lane:
+        async with Link(endpoint(ring.current), _commands_topic(registration)) as link:
             service = Service(
                 Parts(
                     config=config,
@@ -98,10 +103,17 @@ async def _serve(
                     journal=journal,
                     link=link,
                     lane=lane,
-                    movers=_movers(files, registration, host, lane),
+                    movers=_movers(ring, registration, host, lane),
                     browse=browser,
                     status=status,
-                    lane_certificate=files.lane_certificate.read_text(),
+                    rotation=Rotation(
+                        ring,
+                        link,
+                        endpoint=endpoint,
+                        renew=partial(_renew, registration),
+                        registered_at=registration.registered_at,
+                        age=timedelta(days=config.rotate_after_days),
+                    ),
                     capabilities=await asyncio.to_thread(about.capabilities),
                 )
             )
@@ -158,10 +170,10 @@ def _end_in(seconds: float, code: int) -> None:
 
 
 @contextmanager
-def _lane(config: Config, files: Files, host: Host) -> Iterator[LaneServer]:
+def _lane(config: Config, files: Files, ring: Keyring, host: Host) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
     routes = Routes(files.folder / "routes.json")
-    lane = LaneServer(identity.load(files.folder), host.roots, (address, port), routes, host.line)
+    lane = LaneServer(ring, host.roots, (address, port), routes, host.line)
     try:
         lane.start()
     except OSError as error:
@@ -174,12 +186,12 @@ def _lane(config: Config, files: Files, host: Host) -> Iterator[LaneServer]:
         lane.stop()
 
 
-def _movers(files: Files, registration: Registration, host: Host, lane: LaneServer) -> Movers:
-    own, credentials = identity.load(files.folder), _credentials(files, registration)
-    return lambda order: mover_for(order, host=host, identity=own, credentials=credentials, lane=lane)
+def _movers(ring: Keyring, registration: Registration, host: Host, lane: LaneServer) -> Movers:
+    credentials = _credentials(ring, registration)
+    return lambda order: mover_for(order, host=host, identities=ring, credentials=credentials, lane=lane)
 
 
-def _credentials(files: Files, registration: Registration) -> Callable[[str], CredentialsView]:
+def _credentials(ring: Keyring, registration: Registration) -> Callable[[str], CredentialsView]:
     """S3 credentials by hop id. HTTP is loaded when the first hop asks: an idle agent does without."""
 
     @cache
@@ -187,8 +199,8 @@ def _credentials(files: Files, registration: Registration) -> Callable[[str], Cr
         from agent import http
         from agent.cloud import HopCredentials
 
-        key = files.api_key.read_text().strip()
-        return HopCredentials(registration.agent_id, key, http.client(registration.api_url))
+        client = http.client(registration.api_url)
+        return HopCredentials(registration.agent_id, lambda: ring.api_keys, client)
 
     def credentials(hop_id: str) -> CredentialsView:
         return asker()(hop_id)
@@ -196,13 +208,20 @@ def _credentials(files: Files, registration: Registration) -> Callable[[str], Cr
     return credentials
 
 
-def _endpoint(files: Files, registration: Registration) -> Endpoint:
+def _renew(registration: Registration, ring: Keyring) -> Generation:
+    from agent import enrol, http  # not in a running agent's memory before they are needed
+
+    with http.client(registration.api_url) as client:
+        return enrol.renew(ring, registration.agent_id, client)
+
+
+def _endpoint(files: Files, registration: Registration, keys: Generation) -> Endpoint:
     return Endpoint(
         host=registration.mqtt_host,
         port=registration.mqtt_port,
         client_id=registration.agent_id,
-        certificate=files.device_certificate,
-        key=files.device_key,
+        certificate=keys.device_certificate,
+        key=keys.device_key,
         ca=files.ca if files.ca.exists() else None,
     )
 

@@ -19,6 +19,7 @@ from agent.journal import Journal
 from agent.letters import Connected, Disconnected, LinkError, Post
 from agent.registration import Registration
 from agent.reports import Desk, now
+from agent.rotation import Rotation
 from agent.status import Status
 from agent.trust import Verifier
 from events.commands import Browse, Serve
@@ -42,7 +43,7 @@ class Parts:
     movers: Movers
     browse: Callable[[Browse], Browsed]
     status: Status
-    lane_certificate: str
+    rotation: Rotation
     capabilities: Capabilities
     pace: Pace = DEFAULT_PACE
 
@@ -90,6 +91,7 @@ class Service:
         spawn(self._greet(hops))
         spawn(self._beat(hops, commands))
         spawn(self._desk.deliver())
+        spawn(self._parts.rotation.run())
 
     def _hear_lane(self, commands: Commands) -> None:
         loop = asyncio.get_running_loop()
@@ -109,7 +111,9 @@ class Service:
         parts = self._parts
         registration = parts.registration
         verifier = Verifier(registration.agent_id, registration.verification_keys)
-        return Commands(verifier, parts.journal, self._desk, hops, parts.lane, parts.browse, self.stop)
+        return Commands(
+            verifier, parts.journal, self._desk, hops, parts.lane, parts.browse, parts.rotation.ask, self.stop
+        )
 
     async def _listen(self, commands: Commands, spawn: Spawn) -> None:
         async for letter in self._parts.link.messages():
@@ -124,7 +128,8 @@ class Service:
             news = self._parts.status.note(event)
             if isinstance(event, Connected):
                 log.info("connected", extra={"session_present": event.session_present})
-                await self._tell(await self._hello(hops))
+                if await self._tell(await self._hello(hops)):
+                    self._parts.rotation.heard(event.certificate)
             elif news:
                 _log_disconnect(event)
 
@@ -140,7 +145,7 @@ class Service:
             ip_address=about.ip_address(),
             capabilities=parts.capabilities,
             endpoints=about.endpoints(parts.config.lane),
-            lane_certificate=parts.lane_certificate,
+            lane_certificate=parts.rotation.lane_certificate,
             roots=roots,
             hops=held,
         )
@@ -150,6 +155,7 @@ class Service:
             await asyncio.sleep(self._parts.pace.heartbeat)
             self._journal.prune(now().timestamp())
             commands.end_old_grants()
+            self._parts.rotation.tidy(self._journal.own_certificates())
             roots = await self._roots()
             await self._tell(Heartbeat(at=now(), roots=roots, running=hops.running, load=about.load()))
 
@@ -157,13 +163,16 @@ class Service:
         """In a thread: a disk or a network share may take its time."""
         return await asyncio.to_thread(about.root_states, self._parts.config.roots)
 
-    async def _tell(self, report: Hello | Heartbeat) -> None:
+    async def _tell(self, report: Hello | Heartbeat) -> bool:
+        """Has the broker taken it?"""
         if not self._parts.link.connected:
-            return
+            return False
         try:
             await self._desk.tell(report)
         except LinkError as error:
             log.warning("not heard", extra={"kind": report.kind, "reason": str(error)})
+            return False
+        return True
 
 
 def _log_disconnect(event: Disconnected) -> None:

@@ -38,6 +38,9 @@ HopId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}-[0-9]{1,3}$")]
 Count = Annotated[int, Field(ge=0)]
 Bytes = Annotated[int, Field(ge=0, description="bytes")]
 
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A certificate's SHA-256, hex (`events.certificates`)."""
+
 MAX_PATH_BYTES = 4096
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from events.base import WIRE, AgentId, Count, HopId, Instant, Message, TransferId
+from events.base import WIRE, AgentId, Count, Fingerprint, HopId, Instant, Message, TransferId
 from events.locations import AbsolutePath, Location
 from events.options import Options, Priority
 
@@ -28,6 +28,8 @@ class DirectRoute(Message):
     """The destination's own, which the source was told to dial; none, if it was not."""
     hop_token: str
     """The source's own `Serve` command for this hop and attempt: shown on every connection, whoever dials."""
+    own_certificate: Fingerprint | None = None
+    """Of the destination's own lane certificate, which the source was told to expect. None: its newest."""
 
 
 class S3Route(Message):
@@ -84,6 +86,8 @@ class Serve(HopCommand):
     """May it also remove what it has read? Only where the host lets the agent write."""
     priority: Priority = "normal"
     """Of the transfer: how the source's line is shared."""
+    own_certificate: Fingerprint | None = None
+    """Of the source's own lane certificate, which the peer was told to expect. None: its newest."""
 
 
 class Release(HopCommand):
@@ -115,13 +119,21 @@ class Browse(Message):
     limit: Annotated[int, Field(ge=1, le=500)] = 200
 
 
+class Rotate(Message):
+    """Make new keys, have the new certificate signed, go over to them; what runs is not interrupted."""
+
+    kind: Literal["rotate"] = "rotate"
+
+
 class Retire(Message):
     """The agent was removed: end everything and do not connect again."""
 
     kind: Literal["retire"] = "retire"
 
 
-Command = Annotated[Move | Serve | Release | Pause | Cancel | Browse | Retire, Field(discriminator="kind")]
+Command = Annotated[
+    Move | Serve | Release | Pause | Cancel | Browse | Rotate | Retire, Field(discriminator="kind")
+]
 
 
 class Claims(Message):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from events.base import AgentId, HopId, Request
+from events.base import AgentId, Fingerprint, HopId, Request
 from events.locations import (
     AbsolutePath,
     AgentLocationText,
@@ -66,6 +66,15 @@ class RegisterRequest(Request):
     lane_certificate: Annotated[str, StringConstraints(max_length=8192)]
     """PEM."""
     roots: Annotated[tuple[RootState, ...], Field(max_length=64)]
+
+
+class RenewalRequest(Request):
+    """An agent asks for a new device certificate, and gets a new API key with it."""
+
+    csr: Annotated[str, StringConstraints(max_length=8192)]
+    """PEM, of a new key that stays on the host."""
+    certificate: Fingerprint
+    """Of the device certificate that it uses now: this one stays until the new one has worked."""
 
 
 class AgentChange(Request):

@@ -52,8 +52,10 @@ class Topics:
 
     @property
     def reports_sql(self) -> str:
-        """The reports rule's SQL; the agent's name comes from the topic, which the device policy guards."""
-        return f"SELECT *, topic(4) AS agent_id FROM 'crosshaul/{self.stage}/agents/+/reports'"
+        """The reports rule's SQL; the agent's name comes from the topic, which the device policy guards, and
+        the certificate it connected with from the broker."""
+        said = "*, topic(4) AS agent_id, principal() AS principal"
+        return f"SELECT {said} FROM 'crosshaul/{self.stage}/agents/+/reports'"
 
     @property
     def presence_sql(self) -> str:

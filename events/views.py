@@ -71,6 +71,14 @@ class RegisteredView(Message):
     """JWKs (RFC 7517), EC P-256, that commands may be signed with."""
 
 
+class RenewalView(Message):
+    """Good beside what the agent has, which ends when the agent has connected with this."""
+
+    certificate: str
+    """The new device certificate, PEM."""
+    api_key: str
+
+
 class AgentView(Message):
     agent_id: AgentId
     hostname: str
@@ -86,6 +94,10 @@ class AgentView(Message):
     last_heartbeat: Instant | None
     running: Count
     load: float | None = None
+    certified_at: Instant | None = None
+    """Since when it has used its device certificate."""
+    rotation_wanted_at: Instant | None = None
+    """Since when its certificates and its key are to be replaced; None: they are not."""
 
 
 class AgentsView(Message):

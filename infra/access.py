@@ -47,6 +47,7 @@ class Access:
         statements = [one for name, words in plan.tables.items() for one in self._table(name, words.split())]
         statements += self._commands(function) if plan.signs else []
         statements += self._enrollment(function) if plan.enrolls else []
+        statements += self._rotation(function) if plan.rotates else []
         statements += [_allow(["events:PutEvents"], self.bus.event_bus_arn)] if plan.tells else []
         statements += (
             [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.lends else []
@@ -80,6 +81,15 @@ class Access:
             _allow(_verbs("DeleteConnection"), iot_arn(scope, "client/*")),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
             _allow(_verbs("AttachPolicy", "DetachPolicy"), self.stage.policy_targets(certificates)),
+        ]
+
+    def _rotation(self, scope: lambda_.Function) -> list[iam.PolicyStatement]:
+        """Only to take away: no certificate can be made with it."""
+        certificates = iot_arn(scope, "cert/*")
+        return [
+            _allow(_verbs("ListThingPrincipals", "DetachThingPrincipal"), "*"),
+            _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
+            _allow(_verbs("DetachPolicy"), self.stage.policy_targets(certificates)),
         ]
 
 

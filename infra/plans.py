@@ -17,6 +17,8 @@ class Plan:
     """Facts, on the event bus."""
     enrolls: bool = False
     """Things, certificates and their policy."""
+    rotates: bool = False
+    """Ends an agent's old certificates."""
     lends: bool = False
     """Credentials of the object and live roles, narrowed."""
     seals: bool = False
@@ -65,8 +67,13 @@ PLANS: dict[str, Plan] = {
     "OnReport": Plan(
         "lambdas.on_report.handler",
         30,
-        {"transfers_table": "get query put update", "agents_table": "get batch put update"},
+        {
+            "transfers_table": "get query put update",
+            "agents_table": "get batch put update",
+            "audit_table": "put",
+        },
         signs=True,
+        rotates=True,
         asynchronous=True,
     ),
     "OnPresence": Plan(

@@ -80,6 +80,7 @@ class Control(cdk.Stack):
             object_role_arn=objects.role_arn,
             live_role_arn=live.role_arn,
             zone=stage.zone,
+            rotate_after_days=stage.rotate_after_days,
             user_pool_id=state.sign_in.pool.user_pool_id,
             sign_in_client_id=state.sign_in.client.user_pool_client_id,
             **stage.endpoints(),

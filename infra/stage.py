@@ -63,6 +63,12 @@ def _zone(name: str) -> str:
     return name
 
 
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 3650:
+        raise ValueError(f"{text!r} is no age for keys: write -c rotateAfterDays=90, say")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class Stage:
     """One deployment of everything: its name, and what is special about where it goes."""
@@ -73,6 +79,8 @@ class Stage:
     embedded: Embedded | None = None
     zone: str = "UTC"
     """What policies mean by an hour and a weekday: `-c zone=Europe/Zurich`."""
+    rotate_after_days: int = 90
+    """The age at which agents' keys are replaced: `-c rotateAfterDays=30`."""
 
     @classmethod
     def of(cls, scope: Construct) -> "Stage":
@@ -85,6 +93,7 @@ class Stage:
             buckets=tuple(name.strip() for name in named.split(",") if name.strip()),
             embedded=Embedded.read(Path(embedded)) if embedded else None,
             zone=_zone(str(context("zone") or "UTC")),
+            rotate_after_days=_days(str(context("rotateAfterDays") or 90)),
         )
 
     @property

@@ -1,5 +1,6 @@
 """React: a report of an agent, from the topic rule."""
 
+import re
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -8,8 +9,13 @@ from pydantic import ValidationError
 from events.base import AgentId, Message
 from events.reports import Browsed, Heartbeat, Hello, Refused, Report
 from lambdas import wiring
+from lambdas.audit.recording import Deed
+from lambdas.domain.deciding import Person
 from lambdas.domain.errors import NotFoundError
+from lambdas.domain.timeline import by_agent
 from lambdas.telemetry import count, entry, logger
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class Said(Message):
@@ -17,12 +23,18 @@ class Said(Message):
 
     agent_id: AgentId
     report: Report
+    principal: str | None = None
+
+    @property
+    def certificate(self) -> str | None:
+        """The fingerprint of the certificate that it was said over."""
+        return self.principal if self.principal and _FINGERPRINT.fullmatch(self.principal) else None
 
 
 @entry
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
     if said := read(event):
-        hear(said.agent_id, said.report)
+        hear(said)
 
 
 def read(event: dict[str, Any]) -> Said | None:
@@ -39,21 +51,24 @@ def read(event: dict[str, Any]) -> Said | None:
         return None
 
 
-def hear(agent_id: AgentId, report: Report) -> None:
+def hear(said: Said) -> None:
     """An agent or a transfer that is gone has nobody who would want to know: logged, and not tried again."""
     try:
-        _hear(agent_id, report)
+        _hear(said)
     except NotFoundError as error:
         logger.warning(
-            "report of what is gone", extra={"agent_id": agent_id, "problem": error.problem.message}
+            "report of what is gone", extra={"agent_id": said.agent_id, "problem": error.problem.message}
         )
 
 
-def _hear(agent_id: AgentId, report: Report) -> None:
+def _hear(said: Said) -> None:
+    agent_id, report = said.agent_id, said.report
     match report:
         case Hello():
-            wiring.agents().hello(agent_id, report)
+            agent = wiring.agents().hello(agent_id, report)
             wiring.hearing().reconcile(agent_id, report)
+            record = wiring.recording().change(Person(by_agent(agent_id)), rotated(agent_id))
+            wiring.rotating().heard(agent, said.certificate, record)
         case Heartbeat():
             if wiring.agents().heartbeat(agent_id, report):
                 wiring.reactions().arrived(agent_id)
@@ -63,3 +78,7 @@ def _hear(agent_id: AgentId, report: Report) -> None:
             wiring.hearing().refused(agent_id, report)
         case _:
             wiring.hearing().heard(agent_id, report)
+
+
+def rotated(agent_id: AgentId) -> Deed:
+    return Deed(action="agent.rotated", about=f"agent {agent_id}", agents=(agent_id,))

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
 
 PREFIX = "CROSSHAUL_"
+_NUMBERS = ("mqtt_port", "rotate_after_days")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class Settings:
     mqtt_host: str = ""
     """Empty: ask IoT for its data endpoint."""
     mqtt_port: int = 8883
+    rotate_after_days: int = 90
+    """The age at which an agent's keys are replaced."""
     mqtt_ca: str = ""
     """PEM. Empty: the agent's system knows the authority."""
     s3_endpoint: str = ""
@@ -52,9 +56,11 @@ class Settings:
         """Read `CROSSHAUL_<FIELD>` for every field; KeyError names a missing one that has no default."""
         names = {field.name: PREFIX + field.name.upper() for field in fields(cls)}
         required = {field.name for field in fields(cls) if field.default is MISSING}
-        given = {field: env[name] for field, name in names.items() if name in env or field in required}
-        port = int(given.pop("mqtt_port", cls.mqtt_port))
-        return cls(**given, mqtt_port=port)
+        given: dict[str, Any] = {
+            field: env[name] for field, name in names.items() if name in env or field in required
+        }
+        given |= {name: int(given[name]) for name in _NUMBERS if name in given}
+        return cls(**given)
 
     def as_env(self) -> dict[str, str]:
         """The same as environment variables; what is not set is left out."""

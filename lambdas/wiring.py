@@ -3,7 +3,7 @@
 Imports stand inside the functions, so that each Lambda function loads only what it uses.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lambdas.agents.enrolling import Enrolling
     from lambdas.agents.leaving import Leaving
     from lambdas.agents.registry import Registry
+    from lambdas.agents.rotating import Rotating
     from lambdas.arrivals import Arrivals
     from lambdas.audit.chaining import Chaining, Sealing
     from lambdas.audit.reading import Reading
@@ -200,6 +201,14 @@ def leaving() -> "Leaving":
         transfers=transfer_store(),
         changing=changing(),
     )
+
+
+@cache
+def rotating() -> "Rotating":
+    from lambdas.agents.rotating import Rotating
+
+    age = timedelta(days=settings().rotate_after_days)
+    return Rotating(agents=agent_store(), registry=registry(), orders=fleet(), age=age, clock=clock)
 
 
 @cache

@@ -10,9 +10,10 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.letters import Connected, Disconnected, Incoming, LinkError
+from agent.letters import Connected, Disconnected, Endpoint, Incoming, LinkError
 from agent.movers.base import Outcome, Tally, Watcher
 from events.base import Problem
+from events.certificates import fingerprint
 from events.commands import Command, LocalRoute, Move, Order
 from events.locations import AgentLocation
 from events.progress import Way
@@ -70,6 +71,10 @@ class FakeLink:
         self.acknowledged: list[bytes] = []
         self.refusing = 0
         """So many publishes fail from now on."""
+        self.certificate = ""
+        self.taken: Callable[[str], bool] = lambda _: True
+        """Does the broker take a client with this certificate?"""
+        self.turned: list[str] = []
 
     @property
     def connected(self) -> bool:
@@ -80,11 +85,19 @@ class FakeLink:
 
     def up(self) -> None:
         self._is_up.set()
-        self._events.put_nowait(Connected(session_present=True))
+        self._events.put_nowait(Connected(session_present=True, certificate=self.certificate))
 
     def down(self) -> None:
         self._is_up.clear()
         self._events.put_nowait(Disconnected("the cable"))
+
+    async def turn(self, endpoint: Endpoint) -> None:
+        """As another client of the same name."""
+        self.certificate = fingerprint(endpoint.certificate.read_text())
+        self.turned.append(self.certificate)
+        self.down()
+        if self.taken(self.certificate):
+            self.up()
 
     def deliver(self, payload: bytes) -> None:
         self._letters.put_nowait(Incoming(payload, lambda: self.acknowledged.append(payload)))

@@ -134,6 +134,13 @@ class FakeApi:
         found = [agent for agent in self.agents if agent.agent_id == name]
         return (200, found[0]) if found else (404, sample(views.ProblemDetails))
 
+    def rotate(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        status, found = self.one_agent(query, body, name)
+        if status != 200:
+            return status, found
+        self.agents = [found.model_copy(update={"rotation_wanted_at": NOW})]
+        return 202, self.agents[0]
+
     def enroll(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         request = requests.EnrollmentRequest.model_validate(body)
         return 201, sample(views.EnrollmentView, agent_id=request.agent_id)
@@ -239,6 +246,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/agents", FakeApi.list_agents),
     ("POST", "/agents/enrollments", FakeApi.enroll),
     ("GET", f"/agents/{_ONE}", FakeApi.one_agent),
+    ("POST", f"/agents/{_ONE}/rotate", FakeApi.rotate),
     ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),
     ("POST", f"/agents/{_ONE}/browse", FakeApi.browse),
     ("POST", "/transfers", FakeApi.request_transfer),

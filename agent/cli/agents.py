@@ -1,4 +1,4 @@
-"""`agents`: the fleet, enrolment and removal."""
+"""`agents`: the fleet, enrolment, new keys and removal."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from agent.cli.tables import Cell
     from events.views import AgentView
 
-app = typer.Typer(help="List the agents; enrol and remove them.", invoke_without_command=True)
+app = typer.Typer(help="List the agents; enrol, rotate and remove them.", invoke_without_command=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print what the API said, as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -20,7 +20,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 @app.callback()
 def agents(context: typer.Context, as_json: Json = False) -> None:
-    """List the agents; enrol and remove them."""
+    """List the agents; enrol, rotate and remove them."""
     if context.invoked_subcommand is None:
         _list(as_json)
 
@@ -50,6 +50,7 @@ def _table(found: "tuple[AgentView, ...]") -> None:
         Column("FREE", leaves=4),
         Column("HEARTBEAT", leaves=3),
         Column("RUNNING", right=True, leaves=2),
+        Column("KEYS", leaves=5),
     )
     show(columns, map(_row, found))
 
@@ -61,7 +62,15 @@ def _row(agent: "AgentView") -> "tuple[Cell, ...]":
     roots = [f"{root.path} {root.access}" for root in agent.roots]
     free = [size(root.free) for root in agent.roots]
     seen = ago(agent.last_heartbeat)
-    return agent.agent_id, agent.status.value, host, roots, free, seen, str(agent.running)
+    return agent.agent_id, agent.status.value, host, roots, free, seen, str(agent.running), _keys(agent)
+
+
+def _keys(agent: "AgentView") -> str:
+    """How old they are: `12 d`."""
+    from agent.cli.text import ago
+
+    since = ago(agent.certified_at or agent.registered_at)
+    return f"{since}, being replaced" if agent.rotation_wanted_at else since
 
 
 @app.command()
@@ -109,6 +118,57 @@ def _roots(texts: list[str]) -> list[dict[str, str]]:
     if wrong := next((t for t, (path, _, _a) in zip(texts, parts, strict=True) if not path), None):
         raise Trouble(f"{wrong!r} is not a root", "Write --root PATH:ro or --root PATH:rw.")
     return [{"path": path, "access": access} for path, _, access in parts]
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="The agent's name.")], as_json: Json = False) -> None:
+    """Show one agent in full."""
+    from agent.cli.api import connected
+    from events.views import AgentView
+
+    with connected() as api:
+        answer = api.get("agents", name)
+    if as_json:
+        return output.data(answer)
+    return _details(AgentView.model_validate(answer))
+
+
+def _details(agent: "AgentView") -> None:
+    from agent.cli.text import ago, size
+
+    style = output.STYLES.get(agent.status, "")
+    output.say(f"Agent {agent.agent_id}  {agent.status.value}", style=f"bold {style}")
+    host = f"{agent.hostname} ({agent.ip_address})" if agent.ip_address else agent.hostname
+    told = [
+        ("host", host),
+        ("version", agent.version),
+        ("addresses", ", ".join(agent.endpoints) or "none"),
+        ("tags", ", ".join(f"{key}={value}" for key, value in agent.tags.items()) or "none"),
+        ("heartbeat", ago(agent.last_heartbeat)),
+        ("running", str(agent.running)),
+        ("keys", f"in use since {_keys(agent)}"),
+    ]
+    for label, words in told:
+        output.say(f"  {label:<10} {clean(words)}")
+    for root in agent.roots:
+        free = f"{size(root.free)} free of {size(root.size)}" if root.free is not None else "not there"
+        output.say(f"  {'root':<10} {clean(root.path)} {root.access}, {free}")
+
+
+@app.command()
+def rotate(name: Annotated[str, typer.Argument(help="The agent's name.")], as_json: Json = False) -> None:
+    """Let an agent replace its certificates and its API key. What it is moving is not interrupted."""
+    from agent.cli.api import connected
+    from events.views import AgentView
+
+    with connected() as api:
+        answer = api.post("agents", name, "rotate")
+    if as_json:
+        return output.data(answer)
+    view = AgentView.model_validate(answer)
+    when = "now" if view.status.value == "online" else "when it is back"
+    output.say(f"{view.agent_id} makes new keys {when}; the old ones end once the new ones have worked.")
+    return output.say(f"`crosshaul agents show {view.agent_id}` tells how old they are.", style="dim")
 
 
 @app.command()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from agent.lane.awaiting import Awaited, hashed
-from agent.lane.identity import Identity
+from agent.lane.identity import Identities, Identity
 from agent.movers.limiter import Limiter, Line, limiter_for
 from events.base import Problem
 from events.commands import Peer, Serve
@@ -46,20 +46,20 @@ class Grants:
     """All grants, what is awaited, and the TLS context that lets in only the peers they name. Used by any
     thread."""
 
-    def __init__(self, identity: Identity, line: Line) -> None:
+    def __init__(self, identities: Identities, line: Line) -> None:
         """`line` is what all hops of this agent share."""
-        self._identity = identity
+        self._identities = identities
         self._line = line
         self._lock = threading.Lock()
         self._by_hop: dict[str, Grant] = {}
         self._awaited: dict[str, Awaited] = {}
-        self.context = _context(ssl.PROTOCOL_TLS_SERVER, identity, None)
+        self.context = _context(ssl.PROTOCOL_TLS_SERVER, identities.named(None), None)
         """For every connection: trusts nobody, until it hears which hop it is for."""
         self.context.sni_callback = self._choose
 
     def add(self, serve: Serve, token: str) -> None:
         """ValueError if the peer's certificate cannot be read."""
-        certificate, context = self._trusting(serve.peer)
+        certificate, context = self._trusting(serve.peer, serve.own_certificate)
         with self._lock:
             self._by_hop[serve.hop_id] = self._grant(serve, token, certificate, context)
 
@@ -68,9 +68,10 @@ class Grants:
         limiter = limiter_for(Options(priority=serve.priority), self._line, over)
         return Grant(serve, hashed(token), certificate, context, limiter, over)
 
-    def expect(self, hop_id: str, source: Peer, token: str) -> Awaited:
-        """Let a hop's source in, until what is returned is closed. ValueError as above."""
-        certificate, context = self._trusting(source)
+    def expect(self, hop_id: str, source: Peer, token: str, own: str | None = None) -> Awaited:
+        """Let a hop's source in, until what is returned is closed; it was told to expect our certificate
+        `own`. ValueError as above."""
+        certificate, context = self._trusting(source, own)
         with self._lock:
             awaited = Awaited(hop_id, token, certificate, context, self._expect_no_more)
             self._awaited[hop_id] = awaited
@@ -81,11 +82,13 @@ class Grants:
             if self._awaited.get(awaited.hop_id) is awaited:
                 del self._awaited[awaited.hop_id]
 
-    def _trusting(self, peer: Peer) -> tuple[bytes, ssl.SSLContext]:
-        """The peer's certificate, DER, and a context that trusts no other; ValueError."""
+    def _trusting(self, peer: Peer, own: str | None) -> tuple[bytes, ssl.SSLContext]:
+        """The peer's certificate, DER, and a context that trusts no other and shows it the certificate that
+        it expects; ValueError."""
         certificate = ssl.PEM_cert_to_DER_cert(peer.certificate)
         try:
-            return certificate, _context(ssl.PROTOCOL_TLS_SERVER, self._identity, peer.certificate)
+            identity = self._identities.named(own)
+            return certificate, _context(ssl.PROTOCOL_TLS_SERVER, identity, peer.certificate)
         except ssl.SSLError as error:
             raise ValueError("the peer's certificate is none") from error
 

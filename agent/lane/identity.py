@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 LIFE = timedelta(days=3650)
 KEY, CERTIFICATE = "lane.key", "lane.pem"
@@ -15,6 +16,18 @@ class Identity:
 
     key: Path
     certificate: Path
+
+    def named(self, _fingerprint: str | None) -> "Identity":
+        """Of a host that has but this one."""
+        return self
+
+
+class Identities(Protocol):
+    """All that a host has: its newest, and older ones that hops still go by."""
+
+    def named(self, fingerprint: str | None) -> Identity:
+        """The one that peers were told to expect; the newest if that is not known."""
+        ...
 
 
 def load(folder: Path) -> Identity:

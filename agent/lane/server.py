@@ -16,7 +16,7 @@ from agent.lane.awaiting import Awaited, Welcome
 from agent.lane.calling import Caller
 from agent.lane.dialling import Dialler, no_certificate
 from agent.lane.grants import Grants
-from agent.lane.identity import Identity
+from agent.lane.identity import Identities
 from agent.lane.listener import Listener
 from agent.lane.routes import Met, Routes
 from agent.lane.sockets import hang_up
@@ -33,18 +33,18 @@ class LaneServer:
 
     def __init__(
         self,
-        identity: Identity,
+        identities: Identities,
         roots: Roots,
         listen: tuple[str, int],
         routes: Routes | None = None,
         line: Line | None = None,
     ) -> None:
         """`routes` is what was remembered of earlier hops, `line` what all hops of this agent share."""
-        self._identity = identity
+        self._identities = identities
         self._roots = roots
         self._listen = listen
         self.routes = routes or Routes()
-        self.grants = Grants(identity, line or Line(Hours(None)))
+        self.grants = Grants(identities, line or Line(Hours(None)))
         self._live: dict[str, set[socket.socket]] = {}
         self._unreached: Callable[[Serve, str], None] = _tell_nobody
         self._callers: dict[str, Caller] = {}
@@ -95,11 +95,11 @@ class LaneServer:
             for connection in self._live.get(hop_id, ()):
                 hang_up(connection)
 
-    def expect(self, hop_id: str, source: Peer, token: str) -> Awaited:
-        """Let the source of a hop in that arrives here, until what is returned is closed. HopError if its
-        certificate is none."""
+    def expect(self, hop_id: str, source: Peer, token: str, own: str | None = None) -> Awaited:
+        """Let the source of a hop in that arrives here, until what is returned is closed; `own` is which of
+        our certificates it expects. HopError if its certificate is none."""
         try:
-            return self.grants.expect(hop_id, source, token)
+            return self.grants.expect(hop_id, source, token, own)
         except ValueError as error:
             raise HopError(no_certificate(source.agent_id)) from error
 
@@ -108,7 +108,7 @@ class LaneServer:
             with self._remembered(serve.hop_id, connection):
                 Answering(self.grants, self._roots, serve.hop_id, connection, (endpoint, 0), asked)
 
-        dialler = Dialler(self._identity, serve.peer, serve.hop_id)
+        dialler = Dialler(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
         return Caller(dialler, serve, token, self.routes, converse, self._unreached)
 
     def _replace_caller(self, hop_id: str, caller: Caller | None) -> None:

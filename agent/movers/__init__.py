@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.lane.identity import Identity
+from agent.lane.identity import Identities
 from agent.movers.base import Host, Mover
 from agent.movers.limiter import piece_of
 from agent.movers.pull import Pull
@@ -22,7 +22,12 @@ Credentials = Callable[[str], CredentialsView]
 
 
 def mover_for(
-    order: Move, *, host: Host, identity: Identity, credentials: Credentials, lane: "LaneServer | None" = None
+    order: Move,
+    *,
+    host: Host,
+    identities: Identities,
+    credentials: Credentials,
+    lane: "LaneServer | None" = None,
 ) -> Mover:
     """What is needed for other routes is loaded when the first such hop comes: an idle agent stays small.
     Without this agent's `lane` no source can dial it."""
@@ -30,15 +35,15 @@ def mover_for(
         from agent.movers.s3_push import S3Push
 
         return S3Push(host, credentials)
-    return Pull(host, lambda: _source(order, host.roots, identity, credentials, lane))
+    return Pull(host, lambda: _source(order, host.roots, identities, credentials, lane))
 
 
 def _source(
-    order: Move, roots: Roots, identity: Identity, credentials: Credentials, lane: "LaneServer | None"
+    order: Move, roots: Roots, identities: Identities, credentials: Credentials, lane: "LaneServer | None"
 ) -> Source:
     match order.route:
         case DirectRoute():
-            return _lane_source(order, order.route, identity, lane)
+            return _lane_source(order, order.route, identities, lane)
         case S3Route():
             from agent.movers.s3_pull import S3Source
 
@@ -47,7 +52,9 @@ def _source(
             return LocalSource(lambda: _local_tree(order, roots))
 
 
-def _lane_source(order: Move, route: DirectRoute, identity: Identity, lane: "LaneServer | None") -> Source:
+def _lane_source(
+    order: Move, route: DirectRoute, identities: Identities, lane: "LaneServer | None"
+) -> Source:
     from agent.lane.client import Conversation
     from agent.lane.dialling import Dialler
     from agent.lane.meeting import Meeting
@@ -57,10 +64,10 @@ def _lane_source(order: Move, route: DirectRoute, identity: Identity, lane: "Lan
     if not isinstance(order.destination, AgentLocation):
         raise TypeError(f"{order.hop_id} does not arrive at an agent")
     here = order.destination.agent_id
-    dialler = Dialler(identity, route.source, order.hop_id)
+    dialler = Dialler(identities.named(route.own_certificate), route.source, order.hop_id)
     awaited = None
     if lane and route.own_endpoints:
-        awaited = lane.expect(order.hop_id, route.source, route.hop_token)
+        awaited = lane.expect(order.hop_id, route.source, route.hop_token, route.own_certificate)
     piece = piece_of(order.options)
     converse = partial(Conversation, hop_id=order.hop_id, token=route.hop_token, piece=piece)
     routes = lane.routes if lane else Routes()

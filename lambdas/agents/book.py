@@ -1,6 +1,7 @@
 """The book of agents: what they and the broker say of them, and what people get to see."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 
@@ -34,9 +35,9 @@ class Agents:
         self._replies = replies
         self._clock = clock
 
-    def hello(self, agent_id: AgentId, hello: Hello) -> None:
+    def hello(self, agent_id: AgentId, hello: Hello) -> Agent:
         """An agent has connected and says who it is; raises AgentUnknownError."""
-        self._change(agent_id, lambda agent, now: domain.greeted(agent, hello, now))
+        return self._change(agent_id, lambda agent, now: domain.greeted(agent, hello, now))
 
     def heartbeat(self, agent_id: AgentId, heartbeat: Heartbeat) -> bool:
         """Was it thought to be away until now? Raises AgentUnknownError."""
@@ -95,13 +96,19 @@ class Agents:
         return agent_view(agent, self._clock())
 
     def check_key(self, agent_id: AgentId, key: str) -> None:
-        """Raise AgentKeyError unless this is the agent's API key; unknown agents get the same."""
+        """Raise AgentKeyError unless this is the agent's API key; unknown agents get the same. When a new
+        one is used for the first time, the old one ends."""
+        known: str | None
         try:
-            known: str | None = self._store.key_hash(agent_id)
+            known, following = self._store.key_hashes(agent_id)
         except AgentUnknownError:
-            known = None
-        if not is_secret(key, known):
+            known = following = None
+        if is_secret(key, known):
+            return
+        if following is None or not is_secret(key, following):
             raise AgentKeyError
+        with suppress(StaleError):  # another of its requests was the first
+            self._store.turn_key(agent_id, following)
 
     def _change(self, agent_id: AgentId, step: Step, record: Record | None = None) -> Agent:
         for _ in range(PATIENCE):

@@ -1,7 +1,7 @@
 """Agents in IoT Core: a thing for each, with one certificate that has the device policy."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,15 @@ class Endpoint:
     ca: str | None
 
 
+@dataclass(frozen=True)
+class Made:
+    """A certificate that was made."""
+
+    certificate_id: str
+    """Its fingerprint."""
+    pem: str
+
+
 class Registry:
     """Gives agents their identity, and takes it back."""
 
@@ -53,11 +62,25 @@ class Registry:
         """
         self.expel(agent_id)
         self._iot.create_thing(thingName=agent_id)
+        return self._make(agent_id, csr).pem
+
+    def renew(self, agent_id: AgentId, csr: str, kept: Container[str]) -> Made:
+        """One more certificate; what earlier tries have left, beside those to be kept, is removed first."""
+        self.keep(agent_id, kept)
+        return self._make(agent_id, csr)
+
+    def keep(self, agent_id: AgentId, kept: Container[str]) -> None:
+        """Revoke and remove the agent's certificates but these, named by their ids."""
+        for arn in self._certificates(agent_id):
+            if _id(arn) not in kept:
+                self._revoke(agent_id, arn)
+
+    def _make(self, agent_id: AgentId, csr: str) -> Made:
         made = self._iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=False)
         self._iot.attach_thing_principal(thingName=agent_id, principal=made["certificateArn"])
         self._iot.attach_policy(policyName=self._policy, target=made["certificateArn"])
         self._iot.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
-        return made["certificatePem"]
+        return Made(made["certificateId"], made["certificatePem"])
 
     def expel(self, agent_id: AgentId) -> None:
         """Revoke and remove its certificates, then its thing; all is well if there are none.
@@ -78,7 +101,7 @@ class Registry:
             return []
 
     def _revoke(self, agent_id: AgentId, arn: str) -> None:
-        certificate_id = arn.rpartition("/")[2]
+        certificate_id = _id(arn)
         self._iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
         steps: tuple[Callable[[], object], ...] = (
             lambda: self._iot.detach_policy(policyName=self._policy, target=arn),
@@ -102,6 +125,10 @@ class Registry:
             else:
                 return
         logger.warning("left in IoT Core", extra={"what": what})
+
+
+def _id(arn: str) -> str:
+    return arn.rpartition("/")[2]
 
 
 def _code(error: ClientError) -> str:

@@ -1,4 +1,6 @@
-"""Agents: enrolling, registering, looking at them, looking into their directories, removing them."""
+"""Agents: enrolling, registering, looking at them, looking into their directories, replacing their keys,
+removing them.
+"""
 
 from events.base import AgentId
 from events.locations import AgentLocation
@@ -8,8 +10,17 @@ from events.requests import (
     CredentialsRequest,
     EnrollmentRequest,
     RegisterRequest,
+    RenewalRequest,
 )
-from events.views import AgentsView, AgentView, CredentialsView, EnrollmentView, ListingView, RegisteredView
+from events.views import (
+    AgentsView,
+    AgentView,
+    CredentialsView,
+    EnrollmentView,
+    ListingView,
+    RegisteredView,
+    RenewalView,
+)
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
@@ -74,6 +85,25 @@ def remove_agent(call: Call, agent_id: AgentId) -> None:
     gate = wiring.gate()
     record = gate.allow(call.caller, MANAGE_AGENT, gate.agent(agent_id), _deed("removed", agent_id))
     wiring.leaving().remove(agent_id, call.by, record)
+
+
+@agents.post("/agents/{agent_id}/rotate", may=MANAGE_AGENT, status=202)
+def rotate_agent(call: Call, agent_id: AgentId) -> AgentView:
+    """Let it replace its certificates and its API key. What it is doing goes on; what it has stays good
+    until the new has worked."""
+    gate = wiring.gate()
+    record = gate.allow(call.caller, MANAGE_AGENT, gate.agent(agent_id), _deed("rotation-wanted", agent_id))
+    return wiring.rotating().want(agent_id, record)
+
+
+@agents.post("/agents/{agent_id}/certificates", may=None, status=201, max_body=16 * 1024)
+def renew_certificate(call: Call, agent_id: AgentId, body: RenewalRequest) -> RenewalView:
+    """A new certificate for the CSR of a new key, and a new API key. The agent's key goes into
+    X-Agent-Key."""
+    wiring.agents().check_key(agent_id, call.header("X-Agent-Key") or "")
+    renewing = Person(by_agent(agent_id), address=call.source_ip)
+    record = wiring.recording().change(renewing, _deed("renewed", agent_id))
+    return wiring.rotating().renew(agent_id, body, record)
 
 
 @agents.post("/agents/{agent_id}/browse", may=BROWSE)

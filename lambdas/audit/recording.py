@@ -86,7 +86,18 @@ class Recording:
 _SHOWN: dict[type, tuple[str, ...]] = {
     Transfer: ("state", "source", "destinations", "shape", "options", "template_id", "owner", "approval"),
     Template: ("trigger", "destinations", "shape", "options", "enabled", "owner", "changed_by", "version"),
-    Agent: ("hostname", "ip_address", "tags", "roots", "endpoints", "endpoints_fixed", "version"),
+    Agent: (
+        "hostname",
+        "ip_address",
+        "tags",
+        "roots",
+        "endpoints",
+        "endpoints_fixed",
+        "version",
+        "certificate",
+        "next_certificate",
+        "rotation_wanted_at",
+    ),
     Policy: ("text", "version", "by"),
 }
 """What of a thing belongs into the audit: nothing secret, and nothing that grows."""

@@ -54,6 +54,16 @@ class Agent:
     running: int = 0
     """Hops running, as of the last heartbeat."""
     load: float | None = None
+    certificate: str | None = None
+    """The fingerprint of the device certificate that it used when it last said Hello."""
+    certified_at: datetime | None = None
+    """Since when it has used that one."""
+    next_certificate: str | None = None
+    """One that was made for it and that it has not used yet."""
+    rotation_wanted_at: datetime | None = None
+    """Since when its keys are to be replaced."""
+    rotate_at: datetime | None = None
+    """When the clock looks whether they are old, or wanted and still not replaced."""
 
 
 def status(agent: Agent, now: datetime) -> AgentStatus:

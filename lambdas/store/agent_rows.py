@@ -24,6 +24,7 @@ from lambdas.store.base import JsonOf
 
 FLEET = "agent"
 AWAITED = "heartbeat"
+AGING = "rotation"
 
 
 class Fleet(GlobalSecondaryIndex["AgentRow"]):
@@ -46,6 +47,17 @@ class Silent(GlobalSecondaryIndex["AgentRow"]):
 
     awaited = UnicodeAttribute(hash_key=True)
     heard_at = UTCDateTimeAttribute(range_key=True)
+
+
+class Aging(GlobalSecondaryIndex["AgentRow"]):
+    """Agents by when their keys are to be looked at."""
+
+    class Meta:
+        index_name = "aging"
+        projection = KeysOnlyProjection()
+
+    aging = UnicodeAttribute(hash_key=True)
+    rotate_at = UTCDateTimeAttribute(range_key=True)
 
 
 class AgentRow(Model):
@@ -75,12 +87,21 @@ class AgentRow(Model):
     session = NumberAttribute()
     running = NumberAttribute()
     load = NumberAttribute(null=True)
+    certificate = UnicodeAttribute(null=True)
+    certified_at = UTCDateTimeAttribute(null=True)
+    next_certificate = UnicodeAttribute(null=True)
+    rotation_wanted_at = UTCDateTimeAttribute(null=True)
+    aging = UnicodeAttribute(null=True)
+    rotate_at = UTCDateTimeAttribute(null=True)
     key_hash = UnicodeAttribute()
+    next_key_hash = UnicodeAttribute(null=True)
+    """Of an API key that was given out and has not been used yet."""
     expires_at = TTLAttribute(null=True)
     """Of the other rows in this table; an agent's never expires."""
 
     fleet = Fleet()
     silent = Silent()
+    by_age = Aging()
 
 
 class EnrollmentRow(Model):
@@ -120,14 +141,15 @@ class InstallerRow(Model):
 
 ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow, InstallerRow)
 
-_ROW_ONLY = {"agent_id", "kind", "awaited", "key_hash", "expires_at"}
+_ROW_ONLY = {"agent_id", "kind", "awaited", "aging", "key_hash", "next_key_hash", "expires_at"}
 FIELDS = tuple(name for name in AgentRow.get_attributes() if name not in _ROW_ONLY)
 
 
 def values(agent: Agent) -> dict[str, Any]:
     """Every attribute of an agent's row that may change."""
     awaited = AWAITED if agent.presence == "online" and agent.heard_at else None
-    return {**{name: getattr(agent, name) for name in FIELDS}, "awaited": awaited}
+    aging = AGING if agent.rotate_at else None
+    return {**{name: getattr(agent, name) for name in FIELDS}, "awaited": awaited, "aging": aging}
 
 
 def agent_row(agent: Agent, key_hash: str) -> AgentRow:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from pynamodb.expressions.update import Action
+
 from events.base import AgentId
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentUnknownError, StaleError
@@ -26,9 +28,15 @@ class AgentStore:
         """Those that there are, by name."""
         return {row.agent_id: agent_of(row) for row in AgentRow.batch_get(sorted(set(agent_ids)))}
 
-    def key_hash(self, agent_id: AgentId) -> str:
-        """Of its API key; raises AgentUnknownError."""
-        return self._row(agent_id).key_hash
+    def key_hashes(self, agent_id: AgentId) -> tuple[str, str | None]:
+        """Of its API key, and of one that it was given and has not used yet; raises AgentUnknownError."""
+        row = self._row(agent_id)
+        return row.key_hash, row.next_key_hash
+
+    def turn_key(self, agent_id: AgentId, key_hash: str) -> None:
+        """The agent has used its new key: the old one ends. StaleError if that is not its new key."""
+        with refusal_is(StaleError(f"Agent {agent_id}")):
+            AgentRow(agent_id).update(_turn(key_hash), condition=AgentRow.next_key_hash == key_hash)
 
     def page(self, limit: int, after: AgentId | None) -> tuple[list[Agent], AgentId | None]:
         """Agents by name, those after `after`, and the last one's name if there may be more."""
@@ -48,9 +56,19 @@ class AgentStore:
     def replace(self, old: Agent, new: Agent, also: Writes | None = None) -> None:
         """Write what differs; raises StaleError if the agent's presence is no longer the old one's, or if
         the agent is gone."""
-        actions = rows.actions(old, new)
-        if not actions:
-            return
+        if actions := rows.actions(old, new):
+            self._update(old, actions, also)
+
+    def renew(self, old: Agent, new: Agent, key_hash: str, also: Writes) -> None:
+        """The same, and a second API key, good beside the first."""
+        self._update(old, [*rows.actions(old, new), AgentRow.next_key_hash.set(key_hash)], also)
+
+    def settle(self, old: Agent, new: Agent, also: Writes) -> None:
+        """The same, and the second API key, if there is one, in place of the first."""
+        unused = self._row(old.agent_id).next_key_hash
+        self._update(old, [*rows.actions(old, new), *(_turn(unused) if unused else ())], also)
+
+    def _update(self, old: Agent, actions: list[Action], also: Writes | None) -> None:
         told = AgentRow.presence_at == old.presence_at if old.presence_at else ~AgentRow.presence_at.exists()
         guard = (AgentRow.presence == old.presence) & (AgentRow.session == old.session) & told
         row, condition = AgentRow(old.agent_id), AgentRow.agent_id.exists() & guard
@@ -67,6 +85,11 @@ class AgentStore:
         found = AgentRow.silent.query(rows.AWAITED, AgentRow.heard_at <= since, limit=limit)
         return [row.agent_id for row in found]
 
+    def aging(self, now: datetime, limit: int) -> list[AgentId]:
+        """Agents whose keys are to be looked at now."""
+        found = AgentRow.by_age.query(rows.AGING, AgentRow.rotate_at <= now, limit=limit)
+        return [row.agent_id for row in found]
+
     def remove(self, agent_id: AgentId, also: Writes = no_more) -> None:
         with transaction(self._region) as writes:
             writes.delete(AgentRow(agent_id))
@@ -77,3 +100,7 @@ class AgentStore:
             return AgentRow.get(agent_id, consistent_read=True)
         except AgentRow.DoesNotExist:
             raise AgentUnknownError(agent_id) from None
+
+
+def _turn(key_hash: str) -> list[Action]:
+    return [AgentRow.key_hash.set(key_hash), AgentRow.next_key_hash.remove()]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from events.base import AgentId, Problem
+from events.certificates import fingerprint
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Route, S3Route, Serve
 from events.locations import AgentLocation
 from events.options import Options
@@ -96,21 +97,23 @@ class Dispatch:
             source=_peer(source),
             endpoints=source.endpoints,
             own_endpoints=agents[hop.carrier].endpoints,
-            hop_token=self._serve(hop, hop.source, agents[hop.carrier], transfer.options),
+            own_certificate=_own(agents[hop.carrier]),
+            hop_token=self._serve(hop, source, hop.source, agents[hop.carrier], transfer.options),
         )
 
-    def _serve(self, hop: Hop, source: AgentLocation, peer: Agent, options: Options) -> str:
+    def _serve(self, hop: Hop, source: Agent, place: AgentLocation, peer: Agent, options: Options) -> str:
         """Tell the source's agent to serve the hop; the same token lets the destination in."""
         serve = Serve(
             transfer_id=hop.transfer_id,
             hop_id=hop.hop_id,
             attempt=hop.attempt,
-            path=source.path,
+            path=place.path,
             peer=_peer(peer),
             endpoints=peer.endpoints,
             until=self._clock() + SERVING,
             removing=options.clears_source,
             priority=options.priority,
+            own_certificate=_own(source),
         )
         token = self._orders.sign(source.agent_id, serve, SERVING)
         self._orders.send(source.agent_id, token)
@@ -119,3 +122,11 @@ class Dispatch:
 
 def _peer(agent: Agent) -> Peer:
     return Peer(agent_id=agent.agent_id, certificate=agent.lane_certificate)
+
+
+def _own(agent: Agent) -> str | None:
+    """Which of its lane certificates the agent is to show: the one that its peer is told to expect."""
+    try:
+        return fingerprint(agent.lane_certificate)
+    except ValueError:
+        return None

@@ -58,7 +58,7 @@ def destination(keys: Path, archive: Path, state: Path) -> None:
     for line in sys.stdin:
         order = Move.model_validate(json.loads(line)["move"])
         mover = mover_for(
-            order, host=Host(roots, state), identity=identity.load(keys), credentials=_no_credentials
+            order, host=Host(roots, state), identities=identity.load(keys), credentials=_no_credentials
         )
         try:
             outcome = asyncio.run(mover.move(order, Tally(), Nobody()))

@@ -54,6 +54,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents/{agent_id}/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A new certificate for the CSR of a new key, and a new API key. The agent's key goes into
+         * @description X-Agent-Key.
+         */
+        post: operations["renew_certificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agents/{agent_id}/credentials": {
         parameters: {
             query?: never;
@@ -65,6 +85,26 @@ export interface paths {
         put?: never;
         /** S3 credentials as wide as one hop of the agent's own. The agent's key goes into X-Agent-Key */
         post: operations["lend_credentials"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/{agent_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let it replace its certificates and its API key. What it is doing goes on; what it has stays good
+         * @description until the new has worked.
+         */
+        post: operations["rotate_agent"];
         delete?: never;
         options?: never;
         head?: never;
@@ -531,6 +571,11 @@ export interface components {
             /** Agent Id */
             agent_id: string;
             capabilities: components["schemas"]["Capabilities"];
+            /**
+             * Certified At
+             * @default null
+             */
+            certified_at: string | null;
             /** Connected At */
             connected_at: string | null;
             /** Endpoints */
@@ -550,6 +595,11 @@ export interface components {
             registered_at: string;
             /** Roots */
             roots: components["schemas"]["RootState"][];
+            /**
+             * Rotation Wanted At
+             * @default null
+             */
+            rotation_wanted_at: string | null;
             /** Running */
             running: number;
             status: components["schemas"]["AgentStatus"];
@@ -1568,6 +1618,26 @@ export interface components {
             version: string;
         };
         /**
+         * RenewalRequest
+         * @description An agent asks for a new device certificate, and gets a new API key with it.
+         */
+        RenewalRequest: {
+            /** Certificate */
+            certificate: string;
+            /** Csr */
+            csr: string;
+        };
+        /**
+         * RenewalView
+         * @description Good beside what the agent has, which ends when the agent has connected with this.
+         */
+        RenewalView: {
+            /** Api Key */
+            api_key: string;
+            /** Certificate */
+            certificate: string;
+        };
+        /**
          * RootState
          * @description A root as the host has it: `path` is the name that locations use.
          */
@@ -2360,6 +2430,86 @@ export interface operations {
             };
         };
     };
+    renew_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenewalRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenewalView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
     lend_credentials: {
         parameters: {
             query?: never;
@@ -2431,6 +2581,73 @@ export interface operations {
             };
             /** @description Cannot be done as asked */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    rotate_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

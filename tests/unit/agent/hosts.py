@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from agent.config import RootConfig
 from agent.errors import HopError
+from agent.keys import Keyring
 from agent.lane import identity
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
@@ -71,9 +72,10 @@ class Hosts:
         for each in (self.data, self.archive, self.state, *keys):
             each.mkdir()
         self.b, self.c = identity.ensure(keys[0]), identity.ensure(keys[1])
+        self.ring = Keyring(keys[0])
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
-        self.server = LaneServer(self.b, self.sources, ("127.0.0.1", 0))
+        self.server = LaneServer(self.ring, self.sources, ("127.0.0.1", 0))
         self.server.start()
         self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
         self.arriving.start()
@@ -102,11 +104,13 @@ class Hosts:
         dialler = "server-b" if self.dials == "source" else "server-c"
         return f"direct, {dialler} dialled {self.line.endpoint}"
 
-    def order(self, source: str, destination: str, *, attempt: int = 1, **options: Any) -> Move:
-        """A Move of a hop of its own; the source serves it."""
+    def order(
+        self, source: str, destination: str, *, attempt: int = 1, own: str | None = None, **options: Any
+    ) -> Move:
+        """A Move of a hop of its own; the source serves it, with its `own` lane certificate."""
         hop = f"{TRANSFER}-{next(_numbers)}"
         asked = Options(**options)
-        self.serve(hop, source, removing=asked.clears_source)
+        self.serve(hop, source, removing=asked.clears_source, own=own)
         return Move(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -130,7 +134,7 @@ class Hosts:
         """The hop is over: its source hears of it."""
         self.server.revoke(order.hop_id)
 
-    def serve(self, hop: str, source: str, *, removing: bool = False) -> None:
+    def serve(self, hop: str, source: str, *, removing: bool = False, own: str | None = None) -> None:
         serve = Serve(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -140,6 +144,7 @@ class Hosts:
             endpoints=self.c_endpoints,
             until=datetime.now(UTC) + timedelta(hours=1),
             removing=removing,
+            own_certificate=own,
         )
         self.server.allow(serve, TOKEN)
 
@@ -152,7 +157,7 @@ class Hosts:
         mover = mover_for(
             order,
             host=Host(both, self.state),
-            identity=self.c,
+            identities=self.c,
             credentials=_no_credentials,
             lane=self.arriving,
         )

@@ -19,6 +19,8 @@ class Api:
         self.asked = []
         self.away = False
         self.status = 200
+        self.keys = ("the-key",)
+        self.good = "the-key"
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if self.away:
@@ -32,7 +34,8 @@ class Api:
             "region": "eu-central-1",
             "endpoint": None,
         }
-        return httpx.Response(self.status, json=body)
+        status = self.status if request.headers["X-Agent-Key"] == self.good else 401
+        return httpx.Response(status, json=body)
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def api():
 @pytest.fixture
 def credentials(api):
     with httpx.Client(base_url="http://x/stage", transport=httpx.MockTransport(api)) as client:
-        yield HopCredentials(AGENT, "the-key", client, now=lambda: api.now)
+        yield HopCredentials(AGENT, lambda: api.keys, client, now=lambda: api.now)
 
 
 def test_asked_once_with_the_agents_key(api, credentials):
@@ -75,3 +78,15 @@ def test_a_refusal_is_a_problem(api, credentials):
     api.status = 403
     with pytest.raises(ApiProblem):
         credentials(HOP)
+
+
+def test_while_the_key_is_being_replaced_either_may_be_the_one_that_counts(api, credentials):
+    api.keys = ("the-key", "the-new-key")
+    credentials(HOP)
+    assert [key for _, key in api.asked] == ["the-key"]
+    api.good = "the-new-key"
+    credentials(f"{TRANSFER}-1")
+    assert [key for _, key in api.asked] == ["the-key", "the-key", "the-new-key"]
+    api.good = "neither"
+    with pytest.raises(ApiProblem):
+        credentials(f"{TRANSFER}-2")

@@ -74,7 +74,7 @@ class Host:
         mover = mover_for(
             order,
             host=base.Host(roots, self.state),
-            identity=self._identity,
+            identities=self._identity,
             credentials=self.credentials,
         )
         if patience is not None:

@@ -18,6 +18,7 @@ from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
 from events.progress import Live
 from events.reports import Browsed, Capabilities, Entry
 from tests.fakes_agent import AGENT, TRANSFER, FakeLane, FakeLink, FakeMover, Signer, move
+from tests.fakes_keys import rotation
 
 SIGNER = Signer()
 HOP = f"{TRANSFER}-0"
@@ -61,7 +62,7 @@ class Host:
                 request_id=asked.request_id, entries=(Entry(name="a", type="file", size=1),)
             ),
             status=Status(self.folder / "status.json"),
-            lane_certificate="PEM",
+            rotation=rotation(self.folder / "keys-of-host", self.link),
             capabilities=Capabilities(rclone="1.75.2"),
             pace=pace,
         )

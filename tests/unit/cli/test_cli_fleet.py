@@ -14,7 +14,7 @@ from tests.unit.cli.conftest import Run
 def test_agents_are_listed_with_what_one_asks_first(signed_in: FakeApi, run: Run) -> None:
     said = run("agents")
     titles, first, second = said.out.splitlines()[:3]
-    assert titles.split() == ["NAME", "STATUS", "HOST", "ROOTS", "FREE", "HEARTBEAT", "RUNNING"]
+    assert titles.split() == ["NAME", "STATUS", "HOST", "ROOTS", "FREE", "HEARTBEAT", "RUNNING", "KEYS"]
     assert "server-b" in first
     assert "online" in first
     assert "b.example.org (10.0.0.2)" in first
@@ -181,3 +181,21 @@ def test_roots_that_are_not_there_have_no_free_space(signed_in: FakeApi, run: Ru
     row = run("agents").out.splitlines()[1]
     assert "never" in row
     assert "–" in row
+
+
+def test_one_agent_is_shown_in_full(signed_in: FakeApi, run: Run) -> None:
+    said = run("agents", "show", "server-b")
+    assert said.code == 0
+    for words in ("Agent server-b  online", "b.example.org (10.0.0.2)", "site=köln", "/data ro", "not there"):
+        assert words in said.out
+    assert "being replaced" not in said.out
+    assert json.loads(run("agents", "show", "server-b", "--json").out)["agent_id"] == "server-b"
+    assert run("agents", "show", "server-x").code != 0
+
+
+def test_an_agent_is_told_to_replace_its_keys(signed_in: FakeApi, run: Run) -> None:
+    said = run("agents", "rotate", "server-b")
+    assert said.code == 0
+    assert "makes new keys now" in said.out
+    assert "being replaced" in run("agents", "show", "server-b").out
+    assert run("agents", "rotate", "server-x").code != 0

@@ -45,9 +45,10 @@ class Spy:
 
 @pytest.fixture
 def spies(monkeypatch) -> dict[str, Spy]:
-    made = {name: Spy() for name in ("agents", "hearing", "reactions", "sweeping", "sealing")}
+    made = {name: Spy() for name in ("agents", "hearing", "reactions", "sweeping", "sealing", "rotating")}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
+    monkeypatch.setattr(wiring, "recording", Spy)
     return made
 
 
@@ -69,7 +70,7 @@ def test_a_report_reaches_its_use_case(spies):
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("Hello", {"agents": ["hello"], "hearing": ["reconcile"]}),
+        ("Hello", {"agents": ["hello"], "hearing": ["reconcile"], "rotating": ["heard"]}),
         ("Heartbeat", {"agents": ["heartbeat"]}),
         ("Browsed", {"agents": ["browsed"]}),
         ("Refused", {"hearing": ["refused"]}),
@@ -80,6 +81,16 @@ def test_each_kind_of_report_has_its_ear(spies, kind, expected):
     on_report.handler(letter(kind), Context())
     called = {name: [call for call, _ in spy.calls] for name, spy in spies.items() if spy.calls}
     assert called == expected
+
+
+@pytest.mark.parametrize(
+    ("principal", "certificate"), [("9f" * 32, "9f" * 32), ("123456789012", None), (None, None)]
+)
+def test_a_hello_tells_which_certificate_it_came_over(spies, principal, certificate):
+    """As the broker says; who connected without one has said nothing about that."""
+    on_report.handler(letter("Hello") | {"principal": principal}, Context())
+    ((_, (_, told, _)),) = spies["rotating"].calls
+    assert told == certificate
 
 
 def test_an_agent_that_is_heard_again_gets_what_waited_for_it(spies):
@@ -161,7 +172,7 @@ def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypat
         on_change.handler({"Records": [record(2)]}, Context())
 
 
-def test_each_minute_finds_silent_agents_and_stuck_hops(spies, monkeypatch):
+def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypatch):
     facts = FakeFacts()
     silent = AgentWentSilent(agent_id="server-d", at=MORNING, last_heartbeat=MORNING)
     spies["agents"].answers["sweep"] = [silent]
@@ -170,3 +181,4 @@ def test_each_minute_finds_silent_agents_and_stuck_hops(spies, monkeypatch):
     assert facts.told == [silent]
     assert [name for name, _ in spies["sweeping"].calls] == ["sweep"]
     assert [name for name, _ in spies["sealing"].calls] == ["seal"]
+    assert [name for name, _ in spies["rotating"].calls] == ["sweep"]

@@ -23,6 +23,7 @@ import { t } from "../words";
 import { Settings } from "./agent/Settings";
 import { Tags } from "./agents/columns";
 import { RemoveAgent } from "./agents/RemoveAgent";
+import { RotateAgent } from "./agents/RotateAgent";
 import { transferColumns } from "./transfers/columns";
 
 export default function AgentPage({ agentId }: { agentId: string }) {
@@ -56,11 +57,13 @@ function Acts({ agent }: { agent: Agent }) {
   const { role } = useSurroundings();
   const [browsing, setBrowsing] = useState(false);
   const [removing, setRemoving] = useState(false);
+  const [rotating, setRotating] = useState(false);
   if (!mayAct(role, "operator")) return null;
   const from = hrefWith("transfers/new", { from: agent.agent_id });
   return (
     <SpaceBetween direction="horizontal" size="xs">
       {mayAct(role, "admin") && <Button onClick={() => setRemoving(true)}>{t().common.remove}</Button>}
+      {mayAct(role, "admin") && <Button onClick={() => setRotating(true)}>{t().agent.rotate}</Button>}
       <Button iconName="folder" onClick={() => setBrowsing(true)} disabled={agent.status === "offline"}>
         {t().agent.browse}
       </Button>
@@ -76,6 +79,7 @@ function Acts({ agent }: { agent: Agent }) {
           onChoose={(path) => go(hrefWith("transfers/new", { from: agent.agent_id, path }))}
         />
       )}
+      {rotating && <RotateAgent agent={agent} onClose={() => setRotating(false)} />}
       {removing && (
         <RemoveAgent agent={agent} onClose={() => setRemoving(false)} onRemoved={() => go(href("agents"))} />
       )}
@@ -96,10 +100,19 @@ function facts(agent: Agent) {
     { label: words.load, value: load === null ? words.loadNone : decimal(load) },
     { label: t().agents.running, value: String(agent.running) },
     { label: words.version, value: agent.version },
-    { label: words.certificate, value: <When at={agent.registered_at} relative /> },
+    { label: words.certificate, value: <Keys agent={agent} /> },
     { label: words.endpoints, value: agent.endpoints.join(", ") || words.fixed },
     ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <Tags tags={tags} /> }] : []),
   ];
+}
+
+function Keys({ agent }: { agent: Agent }) {
+  return (
+    <>
+      <When at={agent.certified_at ?? agent.registered_at} relative />
+      {agent.rotation_wanted_at && <Box color="text-status-info">{t().agent.rotating}</Box>}
+    </>
+  );
 }
 
 function Roots({ agent }: { agent: Agent }) {

@@ -1,0 +1,116 @@
+"""An agent's keys are replaced while it works: its device certificate, its API key, its lane certificate.
+
+The agent makes the keys and asks for a certificate; what it had stays good until the broker has seen it with
+the new one. The lane certificate needs nobody's leave: it comes with the agent's Hello.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from events.base import AgentId
+from events.commands import Rotate
+from events.requests import RenewalRequest
+from events.views import AgentView, RenewalView
+from lambdas.agents.book import PATIENCE, agent_view
+from lambdas.agents.certificates import check_csr
+from lambdas.agents.registry import Registry
+from lambdas.agents.secrets import hash_of, new_secret
+from lambdas.audit.recording import Record, unrecorded
+from lambdas.domain import rotation
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import AgentUnknownError, StaleError
+from lambdas.store.agents import AgentStore
+from lambdas.telemetry import logger
+from lambdas.transfers.ports import Clock, Orders
+
+AT_ONCE = 50
+"""Agents a minute whose age is looked at; a fleet that joined in one day does not rotate in one minute."""
+
+Step = Callable[[Agent], Agent]
+Write = Callable[[Agent, Agent], None]
+
+
+class Rotating:
+    def __init__(
+        self, *, agents: AgentStore, registry: Registry, orders: Orders, age: timedelta, clock: Clock
+    ) -> None:
+        """`age`: after so long keys are replaced without anybody asking."""
+        self._agents = agents
+        self._registry = registry
+        self._orders = orders
+        self._age = age
+        self._clock = clock
+
+    def want(self, agent_id: AgentId, record: Record) -> AgentView:
+        """Raises AgentUnknownError. An agent that is away is told when it comes."""
+        agent = self._want(agent_id, record)
+        return agent_view(agent, self._clock())
+
+    def renew(self, agent_id: AgentId, request: RenewalRequest, record: Record) -> RenewalView:
+        """A certificate and a key beside those in use; raises AgentUnknownError or CertificateError."""
+        csr, api_key = check_csr(request.csr), new_secret()
+        kept = rotation.certificates(self._agents.get(agent_id)) | {request.certificate}
+        made = self._registry.renew(agent_id, csr, kept)
+
+        def step(agent: Agent) -> Agent:
+            return rotation.renewed(agent, made.certificate_id, self._clock())
+
+        def write(old: Agent, new: Agent) -> None:
+            self._agents.renew(old, new, hash_of(api_key), record(old, new))
+
+        self._change(agent_id, step, write)
+        logger.info("agent renewed", extra={"agent_id": agent_id, "certificate": made.certificate_id})
+        return RenewalView(certificate=made.pem, api_key=api_key)
+
+    def heard(self, agent: Agent, certificate: str | None, record: Record = unrecorded) -> None:
+        """An agent has said Hello over this certificate, as the broker says: if it is a new one, every other
+        is revoked. One whose keys are to be replaced is told so, lest it was away when that was said."""
+        if certificate and rotation.is_news(agent, certificate):
+            agent = self._settle(agent.agent_id, certificate, record)
+        if agent.rotation_wanted_at:
+            self._orders.order(agent.agent_id, Rotate())
+
+    def sweep(self, now: datetime, record: Callable[[AgentId], Record]) -> None:
+        """Agents whose keys have become old, or were to be replaced an hour ago and are not."""
+        for agent_id in self._agents.aging(now, AT_ONCE):
+            try:
+                self._want(agent_id, record(agent_id))
+            except (AgentUnknownError, StaleError):
+                continue  # it was removed, or is heard this very moment: the next minute sees it
+
+    def _want(self, agent_id: AgentId, record: Record) -> Agent:
+        def write(old: Agent, new: Agent) -> None:
+            self._agents.replace(old, new, None if old.rotation_wanted_at else record(old, new))
+
+        agent = self._change(agent_id, lambda agent: rotation.wanted(agent, self._clock()), write)
+        if agent.presence == "online":
+            self._orders.order(agent_id, Rotate())
+        return agent
+
+    def _settle(self, agent_id: AgentId, certificate: str, record: Record) -> Agent:
+        """Should anything break in between, the next Hello does it again."""
+
+        def step(agent: Agent) -> Agent:
+            return rotation.proven(agent, certificate, self._clock(), self._age)
+
+        now = step(self._agents.get(agent_id))
+        self._registry.keep(agent_id, rotation.certificates(now))
+
+        def write(old: Agent, new: Agent) -> None:
+            first = old.certificate is None and old.next_certificate is None
+            self._agents.settle(old, new, (unrecorded if first else record)(old, new))
+
+        settled = self._change(agent_id, step, write)
+        logger.info("agent certified", extra={"agent_id": agent_id, "certificate": certificate})
+        return settled
+
+    def _change(self, agent_id: AgentId, step: Step, write: Write) -> Agent:
+        for _ in range(PATIENCE):
+            agent = self._agents.get(agent_id)
+            new = step(agent)
+            try:
+                write(agent, new)
+            except StaleError:
+                continue
+            return new
+        raise StaleError(f"Agent {agent_id}")

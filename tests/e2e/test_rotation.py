@@ -1,0 +1,83 @@
+"""An agent's keys are replaced for real: asked for in the middle of a transfer, through broker and API."""
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from events.certificates import fingerprint
+from infra.local import cloud as embedded
+from infra.local.material import MIB, differences, listing, write_random
+from infra.local.world import until
+from tests.e2e.conftest import Fleet
+
+pytestmark = pytest.mark.e2e
+
+SLOW = 8 * MIB
+"""Bytes per second: slow enough to be caught in the middle."""
+
+
+def keys(fleet: Fleet, name: str) -> Path:
+    """The folder of the keys in use."""
+    state = fleet.servers[name].state
+    return (state / "keys").resolve() if (state / "keys").exists() else state
+
+
+def certificates(fleet: Fleet, name: str) -> set[str]:
+    """Those that open a door, by the cloud's account."""
+    principals = boto3.client("iot", **embedded.client_settings(fleet.here.cloud)).list_thing_principals(
+        thingName=name
+    )["principals"]
+    return {arn.rpartition("/")[2] for arn in principals}
+
+
+def rotated(fleet: Fleet, name: str) -> Any:
+    """The agent as the control plane sees it, once it has been seen with new keys."""
+
+    def ask() -> Any:
+        view = fleet.api.get(f"/agents/{name}")
+        return None if view["rotation_wanted_at"] else view
+
+    return until(f"{name} to have new keys", ask)
+
+
+@pytest.mark.parametrize("name", ["server-c", "server-b"])
+def test_keys_are_replaced_in_the_middle_of_a_transfer(fleet: Fleet, name: str) -> None:
+    source = fleet.folder(f"server-b:/data/rotate-{name}")
+    write_random(source / "big.bin", 64 * MIB)
+    old, old_lane = keys(fleet, name), (keys(fleet, name) / "lane.pem").read_text()
+    had = fingerprint((old / "device.pem").read_text())
+    assert certificates(fleet, name) == {had}
+    since = fleet.api.get(f"/agents/{name}")["certified_at"]
+    moving = fleet.copy(
+        f"server-b:/data/rotate-{name}/", f"server-c:/archive/rotate-{name}/", bandwidth_limit=SLOW
+    )
+    fleet.until_moving(moving, f"server-c:/archive/rotate-{name}")
+
+    fleet.here.operator.json("agents", "rotate", name)
+
+    view = rotated(fleet, name)
+    assert view["certified_at"] > since
+    now = fingerprint((keys(fleet, name) / "device.pem").read_text())
+    assert now != had
+    until("the old certificate to go", lambda: certificates(fleet, name) == {now})
+    until("the old key to go", lambda: not (old / "device.key").exists())
+    assert fleet.transfer(moving)["state"] == "running"
+    ended = fleet.until_ended(moving)
+    assert ended["state"] == "succeeded", ended["problem"]
+    assert ended["hops"][0]["attempt"] == 1, "nothing was interrupted"
+    assert differences(listing(source), listing(fleet.folder(f"server-c:/archive/rotate-{name}"))) == []
+
+    assert (keys(fleet, name) / "lane.pem").read_text() != old_lane
+    again = fleet.copy(f"server-b:/data/rotate-{name}/", f"server-c:/archive/again-{name}/")
+    assert fleet.until_ended(again)["state"] == "succeeded"
+
+
+def test_an_agent_killed_while_its_keys_are_replaced_comes_back(fleet: Fleet) -> None:
+    before = keys(fleet, "server-d")
+    fleet.api.post("/agents/server-d/rotate")
+    fleet.agent("server-d").kill()
+    fleet.start("server-d")
+    rotated(fleet, "server-d")
+    assert keys(fleet, "server-d") != before

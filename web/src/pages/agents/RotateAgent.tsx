@@ -1,0 +1,37 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { newKey } from "../../api/idempotency";
+import { useSurroundings } from "../../context";
+import { Confirm } from "../../parts/Confirm";
+import type { Agent } from "../../types";
+import { t } from "../../words";
+
+interface Props {
+  agent: Agent;
+  onClose(): void;
+}
+
+/** New certificates and a new API key; what it is moving goes on. */
+export function RotateAgent({ agent, onClose }: Props) {
+  const { api, notify } = useSurroundings();
+  const queries = useQueryClient();
+  const rotation = useMutation({
+    mutationFn: () => api.post<Agent>(`/agents/${encodeURIComponent(agent.agent_id)}/rotate`, {}, newKey()),
+    onSuccess: async () => {
+      notify({ type: "success", header: t().agent.rotationAsked(agent.agent_id) });
+      await queries.invalidateQueries({ queryKey: ["agents"] });
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      title={t().agent.rotateTitle(agent.agent_id)}
+      verb={t().agent.rotate}
+      busy={rotation.isPending}
+      error={rotation.error}
+      onConfirm={() => rotation.mutate()}
+      onClose={onClose}
+    >
+      {t().agent.rotateWhy}
+    </Confirm>
+  );
+}
