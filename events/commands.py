@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from events.base import WIRE, AgentId, Count, Fingerprint, HopId, Instant, Message, TransferId
+from events.base import WIRE, AgentId, Fingerprint, HopId, Instant, Message, TransferId
 from events.locations import AbsolutePath, Location
 from events.options import Options, Priority
 
@@ -136,14 +136,18 @@ Command = Annotated[
 ]
 
 
+Seconds = Annotated[int, Field(ge=0, le=253_402_300_799)]
+"""Since 1970, to the end of the calendar."""
+
+
 class Claims(Message):
     """A command token's claims; times are seconds since 1970, as RFC 7519 has them."""
 
     iss: Literal["crosshaul"] = "crosshaul"
     aud: AgentId
     jti: str
-    iat: Count
-    exp: Count
+    iat: Seconds
+    exp: Seconds
     command: Command
 
 

@@ -62,7 +62,7 @@ class PolicyView(Message):
     text: str | None
     """None for a version that removed it."""
     version: Count
-    """0: it comes with Crosshaul and was never changed."""
+    """From 1, and one more with each change. By `crosshaul`: it comes along and was never changed."""
     by: str
     at: Instant | None
     why: str

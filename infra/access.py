@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_cognito as cognito
@@ -12,6 +13,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from events.topics import Topics
+from infra.accepted import accept_patterns
 from infra.fleet import iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
@@ -45,9 +47,10 @@ class Access:
     def grant(self, plan: Plan, function: lambda_.Function) -> None:
         """Put what the plan asks for into the function's role."""
         statements = [one for name, words in plan.tables.items() for one in self._table(name, words.split())]
-        statements += self._commands(function) if plan.signs else []
-        statements += self._enrollment(function) if plan.enrolls else []
-        statements += self._rotation(function) if plan.rotates else []
+        role = cast("iam.IRole", function.role)
+        statements += self._commands(role) if plan.signs else []
+        statements += self._enrollment(role) if plan.enrolls else []
+        statements += self._rotation(role) if plan.rotates else []
         statements += [_allow(["events:PutEvents"], self.bus.event_bus_arn)] if plan.tells else []
         statements += (
             [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.lends else []
@@ -65,27 +68,35 @@ class Access:
         if "query" in words and indexes:
             yield _allow(["dynamodb:Query"], *indexes)
 
-    def _commands(self, scope: lambda_.Function) -> list[iam.PolicyStatement]:
-        commands = iot_arn(scope, f"topic/{Topics(self.stage.name).commands('*')}")
+    def _commands(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+        commands = iot_arn(role, f"topic/{Topics(self.stage.name).commands('*')}")
+        accept_patterns(role, "Commands go to every agent of this stage", commands)
         return [
             _allow(["kms:Sign"], self.key.key_arn),
             _allow(["iot:Publish"], commands),
         ]
 
-    def _enrollment(self, scope: lambda_.Function) -> list[iam.PolicyStatement]:
-        things, certificates = iot_arn(scope, "thing/*"), iot_arn(scope, "cert/*")
+    def _enrollment(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+        things, certificates, clients = (iot_arn(role, f"{kind}/*") for kind in ("thing", "cert", "client"))
+        accept_patterns(
+            role, "Agents, their things and their connections are called as people like", things, clients
+        )
+        accept_patterns(role, "IoT chooses a certificate's id", certificates)
+        accept_patterns(role, "IoT has no resource for these actions", "*")
         return [
             _allow(["kms:GetPublicKey"], self.key.key_arn),
             _allow(_verbs(*_NAMELESS_VERBS), "*"),
             _allow(_verbs("CreateThing", "DeleteThing"), things),
-            _allow(_verbs("DeleteConnection"), iot_arn(scope, "client/*")),
+            _allow(_verbs("DeleteConnection"), clients),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
             _allow(_verbs("AttachPolicy", "DetachPolicy"), self.stage.policy_targets(certificates)),
         ]
 
-    def _rotation(self, scope: lambda_.Function) -> list[iam.PolicyStatement]:
+    def _rotation(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         """Only to take away: no certificate can be made with it."""
-        certificates = iot_arn(scope, "cert/*")
+        certificates = iot_arn(role, "cert/*")
+        accept_patterns(role, "IoT chooses a certificate's id", certificates)
+        accept_patterns(role, "IoT has no resource for these actions", "*")
         return [
             _allow(_verbs("ListThingPrincipals", "DetachThingPrincipal"), "*"),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
@@ -126,12 +137,21 @@ def lent_roles(
     trusted = iam.ArnPrincipal(lender.role_arn)
     objects = iam.Role(scope, "Objects", assumed_by=trusted, max_session_duration=Duration.hours(1))
     objects.add_to_policy(_allow(list(_BUCKET_ACTIONS), *buckets))
-    objects.add_to_policy(_allow(list(_OBJECT_ACTIONS), *(f"{bucket}/*" for bucket in buckets)))
+    contents = [f"{bucket}/*" for bucket in buckets]
+    objects.add_to_policy(_allow(list(_OBJECT_ACTIONS), *contents))
+    accept_patterns(
+        objects, "Any object of these buckets; a session policy narrows it to one hop's", *contents
+    )
     live = iam.Role(scope, "Live", assumed_by=trusted, max_session_duration=Duration.hours(1))
     topics = f"crosshaul/{stage.name}/agents"
-    live.add_to_policy(_allow(["iot:Connect"], iot_arn(scope, f"client/{CLIENT}*")))
-    live.add_to_policy(_allow(["iot:Subscribe"], iot_arn(scope, f"topicfilter/{topics}/+/live/*")))
-    live.add_to_policy(_allow(["iot:Receive"], iot_arn(scope, f"topic/{topics}/*/live/*")))
+    granted = {
+        "iot:Connect": iot_arn(scope, f"client/{CLIENT}*"),
+        "iot:Subscribe": iot_arn(scope, f"topicfilter/{topics}/+/live/*"),
+        "iot:Receive": iot_arn(scope, f"topic/{topics}/*/live/*"),
+    }
+    for action, resource in granted.items():
+        live.add_to_policy(_allow([action], resource))
+    accept_patterns(live, "A client id for each open console; progress of every agent", *granted.values())
     return objects, live
 
 

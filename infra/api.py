@@ -9,6 +9,7 @@ from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.accepted import accept
 from infra.stage import Stage
 from lambdas.api.app import OPEN_ROUTES, app
 
@@ -55,13 +56,17 @@ class Api(Construct):
         for path, methods in app.routes.items():
             self._add_route(path, list(methods))
         _problems(self.rest)
+        for rule, why in _AS_IT_IS.items():
+            accept(self.rest, why, rule)
         self.url = stage.api_url(self.rest.rest_api_id, STAGE, Stack.of(self).region)
         self.origin = stage.api_origin(self.rest.rest_api_id, Stack.of(self).region)
 
     def _add_route(self, path: str, methods: list[str]) -> None:
         resource = self.rest.root.resource_for_path(path)
         for method in methods:
-            resource.add_method(method, self._integration, **self._door(method, path))
+            made = resource.add_method(method, self._integration, **self._door(method, path))
+            if (method, path) in OPEN_ROUTES:
+                accept(made, _OPEN[path], "APIG4", "COG4")
         _answer_preflight(resource)
 
     def _door(self, method: str, path: str) -> dict[str, Any]:
@@ -103,6 +108,19 @@ def _problem(code: str, status: str) -> str:
     }
     return json.dumps(body).replace("-1", status)
 
+
+_OPEN = {
+    "/health": "It says where people sign in, which they ask before they have",
+    "/agents/register": "An enrolment token of one use lets a host in: it has nothing else yet",
+    "/agents/{agent_id}/credentials": "An agent comes with its own key, and is no person",
+}
+_LOGGED = "The function logs every answer; API Gateway's own log takes a role for the whole account"
+_AS_IT_IS = {
+    "APIG1": _LOGGED,
+    "APIG2": "The function parses every part by its model, and says in problem details what does not fit",
+    "APIG3": "Without a token there is next to nothing to ask for; a company's own firewall goes before it",
+    "APIG6": _LOGGED,
+}
 
 _ANY_STATUS = "$context.status"
 _OWN_REFUSALS = (

@@ -8,6 +8,7 @@ from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.accepted import accept
 from infra.stage import Stage
 
 INDEX = "index.html"
@@ -41,6 +42,7 @@ class Console(Construct):
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
         )
         self.url = stage.console_url(self.distribution)
+        _accept_as_it_is(self)
 
     def _headers(self, stage: Stage, api_origin: str) -> cloudfront.ResponseHeadersPolicy:
         """What browsers are told about the console: what it may run, load, speak to and be shown in."""
@@ -71,6 +73,15 @@ class Console(Construct):
                 ]
             ),
         )
+
+
+def _accept_as_it_is(console: Console) -> None:
+    accept(console, "People sign in from wherever they work", "CFR1")
+    accept(console, "Static files, the same for everyone: there is nothing for a firewall to look at", "CFR2")
+    accept(console, "Static files, the same for everyone: who uses them is in the API's log", "CFR3", "S1")
+    accept(
+        console, "CloudFront's own name fixes its TLS versions; a name of the company's own does not", "CFR4"
+    )
 
 
 _FURTHER = {

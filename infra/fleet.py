@@ -6,7 +6,7 @@ from aws_cdk import aws_iot as iot
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from events.topics import Topics
 from infra import device
@@ -38,11 +38,11 @@ def device_policy(scope: Construct, stage: Stage) -> iot.CfnPolicy:
     )
 
 
-def iot_arn(scope: Construct, resource: str) -> str:
+def iot_arn(scope: IConstruct, resource: str) -> str:
     return f"{_iot(scope)}:{resource}"
 
 
-def _iot(scope: Construct) -> str:
+def _iot(scope: IConstruct) -> str:
     return f"arn:{Aws.PARTITION}:iot:{Stack.of(scope).region}:{Stack.of(scope).account}"
 
 

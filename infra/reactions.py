@@ -1,13 +1,17 @@
 """What starts a function by itself: uploads, the transfers table's stream, and the minute."""
 
+from typing import cast
+
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.accepted import accept, accept_patterns
 from infra.store import AUDIT, STREAMED, Tables
 from lambdas.store.transfer_rows import TIMELINE
 
@@ -21,7 +25,10 @@ def queue(scope: Construct, name: str, **properties: object) -> sqs.Queue:
         "enforce_ssl": True,
         "retention_period": Duration.days(14),
     }
-    return sqs.Queue(scope, name, **{**settings, **properties})  # type: ignore[arg-type]
+    made = sqs.Queue(scope, name, **{**settings, **properties})  # type: ignore[arg-type]
+    if "dead_letter_queue" not in properties:
+        accept(made, "It is where others' dead letters go, with an alarm as soon as there is one", "SQS3")
+    return made
 
 
 class Uploads(Construct):
@@ -78,6 +85,7 @@ def follow(tables: Tables, on_change: lambda_.Function, failures: sqs.Queue) -> 
             on_failure=sources.SqsDlq(failures),
         )
     )
+    _accept_listing(on_change)
 
 
 def chain(tables: Tables, on_audit: lambda_.Function, failures: sqs.Queue) -> None:
@@ -96,6 +104,12 @@ def chain(tables: Tables, on_audit: lambda_.Function, failures: sqs.Queue) -> No
             on_failure=sources.SqsDlq(failures),
         )
     )
+    _accept_listing(on_audit)
+
+
+def _accept_listing(function: lambda_.Function) -> None:
+    why = "Lambda asks for the account's streams before it reads ours, and ListStreams takes no resource"
+    accept_patterns(cast("iam.IRole", function.role), why, "*")
 
 
 def each_minute(scope: Construct, on_schedule: lambda_.Function) -> events.Rule:

@@ -4,6 +4,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
+from infra.accepted import accept
 from infra.stage import Stage
 
 GROUPS = {
@@ -31,6 +32,7 @@ class SignIn(Construct):
                 require_digits=True,
                 require_lowercase=True,
                 require_uppercase=True,
+                require_symbols=True,
                 temp_password_validity=Duration.days(3),
             ),
             deletion_protection=stage.protected,
@@ -44,6 +46,16 @@ class SignIn(Construct):
                 group_name=group,
                 description=description,
             )
+        accept(
+            self.pool,
+            "Whoever sets a second factor up is asked for it; programs have a password alone",
+            "COG2",
+        )
+        accept(
+            self.pool,
+            "Threat protection is a plan that is paid for by the person: the company's choice",
+            "COG8",
+        )
         self.client = self.pool.add_client(
             "Client",
             auth_flows=cognito.AuthFlow(user_password=True, user_srp=True),

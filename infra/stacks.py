@@ -131,4 +131,5 @@ def _tell(stack: cdk.Stack, outputs: dict[str, str]) -> None:
 def compose(app: cdk.App, stage: Stage) -> None:
     state = State(app, stage)
     Control(app, stage, state)
+    stage.accept_what_it_lacks(app)
     cdk.Tags.of(app).add("crosshaul", stage.name)

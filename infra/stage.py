@@ -16,6 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra import REPOSITORY
+from infra.accepted import accept
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,11 @@ class Stage:
     def protected(self) -> bool:
         """Are tables and the user pool guarded against deletion?"""
         return self.embedded is None
+
+    def accept_what_it_lacks(self, app: cdk.App) -> None:
+        """The embedded cloud is on loopback alone, and has no TLS there."""
+        if self.embedded:
+            accept(app, "The embedded cloud speaks plain HTTP, on loopback alone", "S10")
 
     @property
     def viewer_protocol(self) -> cloudfront.ViewerProtocolPolicy:

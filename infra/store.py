@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -52,10 +53,25 @@ class Tables(Construct):
             stream=dynamodb.StreamViewType.NEW_IMAGE if setting in {STREAMED, AUDIT} else None,
             removal_policy=stage.removal,
             deletion_protection=stage.protected,
+            resource_policy=_only_added_to() if setting == AUDIT else None,
         )
         for index in schema["global_secondary_indexes"]:
             _add_index(table, index, types)
         return table
+
+
+def _only_added_to() -> iam.PolicyDocument:
+    """Nobody changes or deletes an item, whatever their role says, before they have changed this."""
+    never = iam.PolicyStatement(
+        effect=iam.Effect.DENY,
+        principals=[iam.AnyPrincipal()],
+        actions=[f"dynamodb:{verb}" for verb in _NEVER],
+        resources=["*"],
+    )
+    return iam.PolicyDocument(statements=[never])
+
+
+_NEVER = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")
 
 
 def _keys(key_schema: list[dict[str, str]], types: dict[str, str]) -> dict[str, Any]:
@@ -92,6 +108,7 @@ def media_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
     bucket = s3.Bucket(
         scope,
         "Media",
+        server_access_logs_bucket=_access_log(scope, stage),
         block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
         encryption=s3.BucketEncryption.S3_MANAGED,
         enforce_ssl=stage.protected,
@@ -102,6 +119,20 @@ def media_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
     )
     _tell_eventbridge(bucket)
     return bucket
+
+
+def _access_log(scope: Construct, stage: Stage) -> s3.Bucket:
+    """Who read or wrote which upload, for a year; S3 itself writes it."""
+    return s3.Bucket(
+        scope,
+        "MediaLog",
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=stage.protected,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(365))],
+        removal_policy=stage.removal,
+    )
 
 
 def _tidy() -> s3.LifecycleRule:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,9 +45,16 @@ class Lending:
         self._region = region
         self._endpoint = endpoint
 
-    def lend(self, agent_id: AgentId, hop_id: HopId) -> CredentialsView:
-        """Raises HopNotUnderWayError unless this very agent is carrying this hop, to or from S3, now."""
-        policy = session_policy(self._hop(agent_id, hop_id), self._role_arn.split(":")[1])
+    def lend(
+        self, agent_id: AgentId, hop_id: HopId, record: Callable[[str, dict[str, Any]], None]
+    ) -> CredentialsView:
+        """Raises HopNotUnderWayError unless this very agent is carrying this hop, to or from S3, now.
+
+        `record` is told of the transfer, and of what is lent, before it is.
+        """
+        hop = self._hop(agent_id, hop_id)
+        policy = session_policy(hop, self._role_arn.split(":")[1])
+        record(hop.transfer_id, reach(hop))
         answer = self._sts.assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"{agent_id[:40]}-{hop_id[-23:]}",
@@ -75,6 +83,15 @@ class Lending:
                 "Wait for the hop's command; the hop may be paused, over, or another agent's.",
             )
         return mine[0]
+
+
+def reach(hop: Hop) -> dict[str, Any]:
+    """What the hop's credentials open, in words."""
+    reads = isinstance(hop.source, S3Location)
+    return {
+        "hop_id": hop.hop_id,
+        "reads" if reads else "writes": str(hop.source if reads else hop.destination),
+    }
 
 
 def session_policy(hop: Hop, partition: str = "aws") -> dict[str, Any]:

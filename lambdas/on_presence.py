@@ -6,10 +6,10 @@ https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html
 """
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from events.base import AgentId, Message
 from lambdas import wiring
@@ -21,8 +21,8 @@ class Presence(Message):
     """The event, as far as it is of use. `versionNumber` grows with each connection of a client."""
 
     clientId: AgentId  # noqa: N815
-    timestamp: int
-    """Milliseconds since 1970."""
+    timestamp: Annotated[int, Field(ge=0, le=253_402_300_799_999)]
+    """Milliseconds since 1970, to the end of the calendar."""
     eventType: Literal["connected", "disconnected"]  # noqa: N815
     versionNumber: int  # noqa: N815
 

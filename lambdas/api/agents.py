@@ -2,7 +2,9 @@
 removing them.
 """
 
-from events.base import AgentId
+from typing import Any
+
+from events.base import AgentId, TransferId
 from events.locations import AgentLocation
 from events.requests import (
     AgentChange,
@@ -118,4 +120,15 @@ def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView:
 def lend_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) -> CredentialsView:
     """S3 credentials as wide as one hop of the agent's own. The agent's key goes into X-Agent-Key."""
     wiring.agents().check_key(agent_id, call.header("X-Agent-Key") or "")
-    return wiring.lending().lend(agent_id, body.hop_id)
+    borrower = Person(by_agent(agent_id), address=call.source_ip)
+
+    def record(transfer_id: TransferId, what: dict[str, Any]) -> None:
+        deed = Deed(
+            action="credentials.lent",
+            about=f"transfer {transfer_id}",
+            transfer_id=transfer_id,
+            agents=(agent_id,),
+        )
+        wiring.recording().lent(borrower, deed, what)
+
+    return wiring.lending().lend(agent_id, body.hop_id, record)

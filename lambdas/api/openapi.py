@@ -136,7 +136,7 @@ def _statuses(route: Route) -> list[int]:
     found |= {400} if "query" in takes else set()
     found |= {404} if _in_path(route) or route.path.startswith("/transfers") else set()
     found |= {409} if route.method in {"POST", "PUT", "PATCH"} else set()
-    found |= {422} if route.keyed else set()
+    found |= {400, 422} if route.keyed else set()
     found |= {504} if route.path.endswith("/browse") else set()
     return sorted(found)
 

@@ -55,7 +55,10 @@ class PolicyQuery(Request):
     """How to replace a policy."""
 
     version: Annotated[
-        int | None, Field(ge=0, description="Replace this version only; 409 if another stands there by now.")
+        int | None,
+        Field(
+            ge=0, description="Replace this version only, or none (0); 409 if another stands there by now."
+        ),
     ] = None
 
 

@@ -61,6 +61,10 @@ class Recording:
 
         return recorded
 
+    def lent(self, person: Person, deed: Deed, what: dict[str, Any]) -> None:
+        """What changes nothing here, and reaches elsewhere: written by itself, before it is given away."""
+        self._store.add(self._record(person, deed, "allowed", after=what))
+
     def refused(self, person: Person, deed: Deed, why: str) -> None:
         """A refusal stands whatever becomes of its record: should that fail, the log has it."""
         try:

@@ -24,6 +24,7 @@ CrosshaulError
 │   ├── AgentOfflineError
 │   ├── AgentExistsError
 │   ├── TemplateExistsError
+│   ├── PolicyExistsError
 │   ├── StateError              the transfer is not in a state for this
 │   ├── ReusedKeyError          the same Idempotency-Key for another wish
 │   └── StaleError              someone else was faster, again and again
@@ -182,6 +183,16 @@ class TemplateExistsError(ConflictError):
     def __init__(self, template_id: str) -> None:
         super().__init__(
             f"There is a template {template_id} already.", "Choose another name, or replace it with PUT."
+        )
+
+
+class PolicyExistsError(ConflictError):
+    code = "policy-exists"
+
+    def __init__(self, policy_id: str, *, ships: bool) -> None:
+        super().__init__(
+            f"There is a policy {policy_id} already{': it comes with Crosshaul' if ships else ''}.",
+            "Choose another name, or open that policy and change it there.",
         )
 
 

@@ -7,6 +7,9 @@ from datetime import datetime
 from lambdas.domain.rule_set import SHIPPED, defaults
 
 SHIPPED_BY = "crosshaul"
+FIRST = 1
+ABSENT = 0
+"""The version of a policy that is not there: to write over it is to write a new one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +18,7 @@ class Policy:
     text: str | None
     """None: one of those that come with Crosshaul, taken out of force; or a version that was removed."""
     version: int
-    """0 for what comes with Crosshaul and was never changed."""
+    """From 1; what comes with Crosshaul and was never changed is its first."""
     by: str
     at: datetime | None = None
     why: str = ""
@@ -24,7 +27,7 @@ class Policy:
 def shipped(policy_id: str) -> Policy | None:
     text = defaults().get(policy_id)
     why = "Comes with Crosshaul"
-    return Policy(policy_id=policy_id, text=text, version=0, by=SHIPPED_BY, why=why) if text else None
+    return Policy(policy_id=policy_id, text=text, version=FIRST, by=SHIPPED_BY, why=why) if text else None
 
 
 def in_force(kept: Iterable[Policy]) -> dict[str, Policy]:

@@ -5,8 +5,14 @@ from dataclasses import asdict
 from events.policies import PoliciesView, PolicyDetails, PolicyRequest, PolicyView
 from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain.deciding import MANAGE_POLICY, SYSTEM, Now, Person, simple
-from lambdas.domain.errors import LimitError, LockoutError, PolicyUnknownError, StaleError
-from lambdas.domain.policy import Policy, in_force, shipped, texts
+from lambdas.domain.errors import (
+    LimitError,
+    LockoutError,
+    PolicyExistsError,
+    PolicyUnknownError,
+    StaleError,
+)
+from lambdas.domain.policy import ABSENT, FIRST, SHIPPED_BY, Policy, in_force, shipped, texts
 from lambdas.domain.policy_text import statements
 from lambdas.domain.rule_set import rules
 from lambdas.policies.deciding import Deciding
@@ -50,7 +56,7 @@ class Keeping:
         """A new version, or a new policy; with `over`, only in place of that version.
 
         Raises PolicyError, with places; LimitError; LockoutError if its author could not take it back;
-        StaleError if another version stands there.
+        PolicyExistsError if it was to be new, and is not; StaleError if another version stands there.
         """
         statements(request.text)
         self._change(policy_id, request.text, request.why, by, over, record)
@@ -67,13 +73,12 @@ class Keeping:
         old = in_force(kept).get(policy_id)
         if text is None and old is None:
             raise PolicyUnknownError(policy_id)
-        if over is not None and (old.version if old else 0) != over:
-            raise StaleError(f"Policy {policy_id}")
-        before = self._store.past(policy_id, 1)
+        _check_over(old, over)
+        before = self._store.past(policy_id, 1) or ([old] if old else [])
         new = Policy(
             policy_id=policy_id,
             text=text,
-            version=before[0].version + 1 if before else 1,
+            version=before[0].version + 1 if before else FIRST,
             by=by.name,
             at=self._clock(),
             why=why,
@@ -96,6 +101,14 @@ class Keeping:
                 f"With this change, {by.name} could not change policies any more, nor take it back.",
                 "Keep a policy that permits you manage_policy, or let somebody do it who is not shut out.",
             )
+
+
+def _check_over(old: Policy | None, over: int | None) -> None:
+    if over is None or over == (old.version if old else ABSENT):
+        return
+    if old and over == ABSENT:
+        raise PolicyExistsError(old.policy_id, ships=old.by == SHIPPED_BY)
+    raise StaleError("The policy")
 
 
 def _view(policy: Policy) -> PolicyView:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,8 @@ async def test_a_device_speaks_for_itself_alone(cloud: Cloud, tmp_path: Path) ->
     endpoint = new_device(cloud, tmp_path, "server-x")
     async with Link(endpoint, TOPICS.commands("server-x")) as link:
         await asyncio.wait_for(link.wait_connected(), 30)
-        await link.publish(TOPICS.reports("server-x"), b'{"wire": 1, "report": {"kind": "hello"}}')
+        posing = b'{"wire": 1, "report": {"kind": "hello"}, "agent_id": "server-y"}'
+        await link.publish(TOPICS.reports("server-x"), posing)
         (event,) = await asyncio.to_thread(heard, cloud, ear)
         assert event == {"wire": 1, "report": {"kind": "hello"}, "agent_id": "server-x"}
 
@@ -170,6 +172,11 @@ async def test_a_device_speaks_for_itself_alone(cloud: Cloud, tmp_path: Path) ->
         letter = await asyncio.wait_for(anext(link.messages()), 30)
         assert letter.payload == b"mine"
         letter.acknowledge()
+
+    posing_as = replace(endpoint, client_id="server-y")
+    async with Link(posing_as, TOPICS.commands("server-y")) as link:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(link.wait_connected(), 3)
 
 
 def test_state_survives_a_stop_and_a_kill_is_noticed(tmp_path: Path) -> None:

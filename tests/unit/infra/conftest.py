@@ -24,6 +24,10 @@ class Synthesised:
 
     folder: Path
     templates: dict[str, dict[str, Any]]
+    objections: list[str]
+    """AWS's rules for solutions that are not kept, and where."""
+    accepted: dict[str, str]
+    """Those that are said to be not kept, and where → why."""
 
     def of_type(self, kind: str) -> dict[str, Resource]:
         """Every resource of this type in all stacks, by logical id."""
@@ -47,8 +51,31 @@ def synthesise(folder: Path, context: dict[str, Any]) -> Synthesised:
     flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
     app = cdk.App(outdir=str(folder), context=flags | {"aws:cdk:bundling-stacks": []} | context)
     compose(app, Stage.of(app))
+    objections, accepted = _objections(app), _accepted(app)
     stacks = app.synth().stacks
-    return Synthesised(folder, {stack.stack_name: stack.template for stack in stacks})
+    templates = {stack.stack_name: stack.template for stack in stacks}
+    return Synthesised(folder, templates, objections, accepted)
+
+
+def _objections(app: Any) -> list[str]:
+    from cdk_nag import AwsSolutionsChecks
+
+    return [
+        f"{objection.rule_name}: {resource.construct_path}"
+        for objection in AwsSolutionsChecks(app).validate_scope(app).violations
+        for resource in objection.violating_resources
+    ]
+
+
+def _accepted(app: Any) -> dict[str, str]:
+    return {
+        f"{rule}: {construct.node.path}": reason
+        for construct in app.node.find_all()
+        for entry in construct.node.metadata
+        if isinstance(entry.data, dict)
+        for rule, reason in entry.data.items()
+        if "AwsSolutions" in rule
+    }
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,10 @@ class Sts:
         return {"Credentials": keys}
 
 
+def broken(_: Any) -> None:
+    raise OSError("the table is away")
+
+
 class TestTheRoute:
     @pytest.fixture
     def here(self, here, monkeypatch):
@@ -104,6 +108,20 @@ class TestTheRoute:
         assert (answer.status, answer.body["session_token"]) == (200, "T")
         [asked] = self.sts.asked
         assert "arn:aws:s3:::media/in/*" in json.dumps(asked["Policy"])
+
+    def test_it_is_written_down_before_they_are_lent(self, here):
+        hop_id = self.offered(here)
+        assert self.ask(here, hop_id).status == 200
+        record = here.get("/audit", transfer_id=hop_id[:-2]).body["records"][0]
+        assert (record["who"], record["action"]) == ("agent:server-b", "credentials.lent")
+        assert (record["address"], record["transfer_id"]) == ("198.51.100.7", hop_id[:-2])
+        assert record["after"] == {"hop_id": hop_id, "reads": "s3://media/in/"}
+
+    def test_what_cannot_be_written_down_is_not_lent(self, here, monkeypatch):
+        hop_id = self.offered(here)
+        monkeypatch.setattr(wiring.audit_store(), "add", broken)
+        assert self.ask(here, hop_id).status == 500
+        assert self.sts.asked == []
 
     def test_nobody_else_does(self, here):
         hop_id = self.offered(here)

@@ -35,9 +35,9 @@ class TestKeeping:
     def test_what_comes_with_crosshaul_is_in_force_and_can_be_seen(self, here):
         shown = here.get("/policies", role="viewer").body["policies"]
         assert [(one["policy_id"], one["version"]) for one in shown] == [
-            ("admin", 0),
-            ("operator", 0),
-            ("viewer", 0),
+            ("admin", 1),
+            ("operator", 1),
+            ("viewer", 1),
         ]
 
     def test_versions_stay_with_who_and_why(self, here):
@@ -61,13 +61,28 @@ class TestKeeping:
         assert here.get("/agents", role="viewer").status == 403
         assert here.call("DELETE", "/policies/viewer", why="once more").status == 404
         text = 'permit (principal in Group::"viewer", action == Action::"read", resource);'
-        assert put(here, "viewer", text).body["version"] == 2
+        assert put(here, "viewer", text, version="0").body["version"] == 3
         assert here.get("/agents", role="viewer").status == 200
 
     def test_two_who_write_at_once_are_told(self, here):
         put(here, "no-lab", NO_LAB)
         assert put(here, "no-lab", NO_LAB, version="0").status == 409
         assert put(here, "no-lab", NO_LAB, version="1").status == 200
+
+    def test_a_new_policy_takes_no_name_of_one_that_came_along(self, here):
+        theirs = here.get("/policies/operator").body
+        answer = put(here, "operator", NO_LAB, version="0")
+        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:policy-exists")
+        assert "comes with Crosshaul" in answer.body["detail"]
+        assert answer.body["advice"]
+        assert here.get("/policies/operator").body == theirs
+
+    def test_one_that_came_along_is_changed_by_whoever_has_seen_it(self, here):
+        seen = here.get("/policies/operator").body
+        changed = put(here, "operator", seen["text"] + " // ours", version=str(seen["version"]))
+        assert (changed.status, changed.body["version"]) == (200, seen["version"] + 1)
+        answer = put(here, "operator", seen["text"], version=str(seen["version"]))
+        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:stale")
 
     @pytest.mark.parametrize(
         ("text", "place"),

@@ -1,0 +1,96 @@
+"""The deployed API keeps its word, whatever it is sent: schemathesis asks it by what it says of itself."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from pydantic import TypeAdapter, ValidationError
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from events.base import AgentId, TransferId
+from lambdas.api.openapi import document
+from tests.e2e.api import Api
+from tests.e2e.conftest import Fleet
+
+pytestmark = pytest.mark.e2e
+
+CONFORMING = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+SCHEMA = schemathesis.openapi.from_dict(document())
+SCHEMA.config.update(base_url="http://127.0.0.1:1")
+SCHEMA.config.generation.update(with_security_parameters=False)
+NAMES = {"agent_id": AgentId, "transfer_id": TransferId}
+
+
+def bounded(examples: int) -> Any:
+    """The same wishes in every run, and so many for each operation."""
+    return settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def names(enrolled: Fleet) -> Iterator[dict[str, str]]:
+    """Of what there is, so that wishes get past the names; what was made meanwhile goes again."""
+    api = enrolled.api
+    before = {one["template_id"] for one in api.get("/templates")["templates"]}
+    yield {"agent_id": "server-b", "transfer_id": enrolled.copy("server-b:/data/x", "server-c:/archive/x")}
+    for template in api.get("/templates")["templates"]:
+        if template["template_id"] not in before:
+            api.delete(f"/templates/{template['template_id']}")
+
+
+def name_what_there_is(case: schemathesis.Case, names: dict[str, str]) -> None:
+    """In place of names that could be, names that are; nobody's agent is removed."""
+    for name, kind in NAMES.items():
+        with suppress(KeyError, ValidationError):
+            TypeAdapter(kind).validate_python(case.path_parameters[name])
+            case.path_parameters[name] = "server-of-nobody" if case.method == "DELETE" else names[name]
+
+
+def test_what_is_served_is_what_is_asked_about(api: Api) -> None:
+    assert api.get("/openapi.json") == document()
+
+
+@SCHEMA.parametrize()
+@bounded(12)
+def test_an_administrator_gets_what_was_promised(case, api, session, names) -> None:
+    name_what_there_is(case, names)
+    headers = {"Authorization": f"Bearer {api.token}"}
+    case.call_and_validate(base_url=api.url, session=session, headers=headers, checks=CONFORMING)
+
+
+@SCHEMA.parametrize()
+@bounded(3)
+def test_nobody_gets_what_was_promised_to_others(case, api, session) -> None:
+    answer = case.call_and_validate(
+        base_url=api.url, session=session, headers={"Authorization": ""}, checks=CONFORMING
+    )
+    if {"person": []} in case.operation.definition.raw["security"]:
+        assert answer.status_code == 401

@@ -1,0 +1,151 @@
+"""Whatever others put into an event, no function falls over it: it is understood, or put aside."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from lambdas import on_audit, on_change, on_object, on_presence, on_report, wiring
+from lambdas.api.app import ROUTES
+from lambdas.api.routing import Route
+from tests.control_plane import ControlPlane
+from tests.unit.lambdas.test_handlers import Context, Spy
+
+anyhow = settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+)
+DEEP = "[" * 60_000
+
+
+def samples(kind: str) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in sorted(Path("events/samples", kind).glob("*.json"))]
+
+
+REPORTS = [one for one in samples("reports") if "kind" in one]
+
+
+PRESENCES = [one for one in samples("aws") if "clientId" in one]
+
+
+@st.composite
+def altered(draw: st.DrawFn, known: list[dict[str, Any]]) -> dict[str, Any]:
+    """One that is known, with anything in the place of one of its fields, or beside it."""
+    sample = draw(st.sampled_from(known))
+    return {**sample, draw(st.sampled_from(sorted(sample)) | st.text(max_size=5)): draw(values)}
+
+
+@pytest.fixture
+def spies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Spy]:
+    made = {name: Spy() for name in ("agents", "hearing", "reactions", "audit_store", "chaining")}
+    for name, spy in made.items():
+        monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
+    return made
+
+
+@anyhow
+@given(st.dictionaries(st.sampled_from(["agent_id", "report", "wire"]) | st.text(), values))
+@example({"agent_id": "server-c", "report": None})
+def test_no_report_of_any_shape_brings_on_report_down(spies, said):
+    on_report.handler(said, Context())
+
+
+@anyhow
+@given(altered(REPORTS))
+def test_no_altered_report_brings_on_report_down(spies, said):
+    on_report.handler({"agent_id": "server-c", "report": said}, Context())
+
+
+@anyhow
+@given(altered(PRESENCES) | st.dictionaries(st.text(), values))
+@example({"clientId": "server-b", "timestamp": 2**60, "eventType": "connected", "versionNumber": 1})
+@example({"clientId": "server-b", "timestamp": -(2**60), "eventType": "connected", "versionNumber": 1})
+def test_no_presence_of_any_shape_brings_on_presence_down(spies, said):
+    on_presence.handler(said, Context())
+
+
+@anyhow
+@given(st.text() | values.map(json.dumps))
+@example(DEEP)
+@example("")
+def test_a_message_of_any_shape_is_given_back_and_the_others_are_not(monkeypatch, body):
+    arrivals = Spy(answers={"arrived": []})
+    monkeypatch.setattr(wiring, "arrivals", lambda: arrivals)
+    good = next(one for one in samples("aws") if "Records" in one)["Records"][0]
+    bad = {**good, "messageId": "bad", "body": body}
+    answer = on_object.handler({"Records": [bad, good]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+    [(_, [arrived])] = arrivals.calls
+    assert len(arrived) == 1
+
+
+@anyhow
+@given(
+    st.dictionaries(st.text(max_size=5), scalars.filter(lambda one: not isinstance(one, float)), max_size=4)
+)
+def test_no_row_of_any_shape_brings_the_streams_down(spies, row):
+    from boto3.dynamodb.types import TypeSerializer
+
+    image = {name: TypeSerializer().serialize(value) for name, value in row.items()}
+    record = {
+        "eventID": "1",
+        "eventName": "MODIFY",
+        "eventSource": "aws:dynamodb",
+        "dynamodb": {"SequenceNumber": "1", "NewImage": image, "Keys": image},
+    }
+    assert on_change.handler({"Records": [record]}, Context()) == {"batchItemFailures": []}
+    on_audit.handler({"Records": [record]}, Context())
+
+
+NAMES = {"agent_id": "server-b", "transfer_id": "a" * 20, "template_id": "new-videos", "policy_id": "mine"}
+BODIES = [route for route in ROUTES if "body" in route.takes]
+
+
+@settings(anyhow, max_examples=200)
+@given(
+    st.sampled_from(BODIES), st.text() | values.map(json.dumps) | altered(samples("requests")).map(json.dumps)
+)
+def test_no_body_of_any_bytes_breaks_a_route(here, route, body):
+    refused_or_done(here, route, body)
+
+
+@pytest.mark.parametrize("body", [DEEP, '{"a":' * 20_000, "\ud800", '"\\ud800"', "\x00"])
+def test_no_body_of_these_bytes_breaks_a_route(here, body):
+    for route in BODIES:
+        refused_or_done(here, route, body)
+
+
+def refused_or_done(here: ControlPlane, route: Route, body: str) -> None:
+    answer = here.call(route.method, route.path.format(**NAMES), raw=body)
+    assert answer.status < 500, answer.text
+    if answer.status >= 400:
+        assert answer.body["detail"]
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("claims", [{}, {"email": ""}, {"email": "a@b", "cognito:groups": "[admin\x00]"}])
+def test_odd_claims_let_nobody_in(here, claims):
+    from lambdas.api.handler import handler
+
+    event = {
+        "httpMethod": "GET",
+        "requestContext": {
+            "resourcePath": "/agents",
+            "httpMethod": "GET",
+            "authorizer": {"claims": claims},
+        },
+        "body": base64.b64encode(b"\xff\xfe").decode(),
+        "isBase64Encoded": True,
+    }
+    assert handler(event, Context())["statusCode"] in {401, 403}
