@@ -109,10 +109,12 @@ def _problem(code: str, status: str) -> str:
     return json.dumps(body).replace("-1", status)
 
 
+_BY_KEY = "An agent comes with its own key, and is no person"
 _OPEN = {
     "/health": "It says where people sign in, which they ask before they have",
     "/agents/register": "An enrolment token of one use lets a host in: it has nothing else yet",
-    "/agents/{agent_id}/credentials": "An agent comes with its own key, and is no person",
+    "/agents/{agent_id}/credentials": _BY_KEY,
+    "/agents/{agent_id}/certificates": _BY_KEY,
 }
 _LOGGED = "The function logs every answer; API Gateway's own log takes a role for the whole account"
 _AS_IT_IS = {
