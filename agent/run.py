@@ -89,7 +89,8 @@ async def _serve(
     status = Status(files.status)
     roots = Roots(config.roots, files.folder)
     host = Host(roots, files.folder, Line(Hours(config.bandwidth_limit, config.bandwidth_windows)))
-    with _lane(config, files, host) as lane:
+    credentials = _credentials(files, registration)
+    with _lane(config, files, host, credentials) as lane:
         async with Link(_endpoint(files, registration), _commands_topic(registration)) as link:
             service = Service(
                 Parts(
@@ -98,7 +99,7 @@ async def _serve(
                     journal=journal,
                     link=link,
                     lane=lane,
-                    movers=_movers(files, registration, host, lane),
+                    movers=_movers(files, host, credentials, lane),
                     browse=browser,
                     status=status,
                     lane_certificate=files.lane_certificate.read_text(),
@@ -158,10 +159,13 @@ def _end_in(seconds: float, code: int) -> None:
 
 
 @contextmanager
-def _lane(config: Config, files: Files, host: Host) -> Iterator[LaneServer]:
+def _lane(
+    config: Config, files: Files, host: Host, credentials: Callable[[str], CredentialsView]
+) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
     routes = Routes(files.folder / "routes.json")
-    lane = LaneServer(identity.load(files.folder), host.roots, (address, port), routes, host.line)
+    own = identity.load(files.folder)
+    lane = LaneServer(own, host.roots, (address, port), routes, host.line, credentials)
     try:
         lane.start()
     except OSError as error:
@@ -174,8 +178,10 @@ def _lane(config: Config, files: Files, host: Host) -> Iterator[LaneServer]:
         lane.stop()
 
 
-def _movers(files: Files, registration: Registration, host: Host, lane: LaneServer) -> Movers:
-    own, credentials = identity.load(files.folder), _credentials(files, registration)
+def _movers(
+    files: Files, host: Host, credentials: Callable[[str], CredentialsView], lane: LaneServer
+) -> Movers:
+    own = identity.load(files.folder)
     return lambda order: mover_for(order, host=host, identity=own, credentials=credentials, lane=lane)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from events.base import WIRE, AgentId, Count, HopId, Instant, Message, TransferId
-from events.locations import AbsolutePath, Location
+from events.locations import AbsolutePath, BucketName, Location, ObjectPrefix
 from events.options import Options, Priority
 
 
@@ -15,6 +15,17 @@ class Peer(Message):
     agent_id: AgentId
     certificate: str
     """The peer's lane certificate, PEM. Exactly this one is accepted, whoever else may have signed it."""
+
+
+class Relay(Message):
+    """Where a direct hop's bytes may go when neither side can dial the other: the stage's relay bucket."""
+
+    bucket: BucketName
+    prefix: ObjectPrefix
+    """Of this hop alone, with a slash at its end. It reveals nothing of the hop."""
+    region: str
+    endpoint: str | None = None
+    """None for AWS itself."""
 
 
 class DirectRoute(Message):
@@ -28,6 +39,8 @@ class DirectRoute(Message):
     """The destination's own, which the source was told to dial; none, if it was not."""
     hop_token: str
     """The source's own `Serve` command for this hop and attempt: shown on every connection, whoever dials."""
+    relay: Relay | None = None
+    """None: not allowed."""
 
 
 class S3Route(Message):
@@ -84,6 +97,8 @@ class Serve(HopCommand):
     """May it also remove what it has read? Only where the host lets the agent write."""
     priority: Priority = "normal"
     """Of the transfer: how the source's line is shared."""
+    relay: Relay | None = None
+    """Where it also listens to the peer, when that does not come directly; None: nowhere."""
 
 
 class Release(HopCommand):

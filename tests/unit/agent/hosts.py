@@ -17,7 +17,7 @@ from agent.movers.base import Host, Outcome, Tally
 from agent.movers.pull import Pull
 from agent.roots import Roots
 from events.base import Problem
-from events.commands import DirectRoute, LocalRoute, Move, Peer, Serve
+from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, Serve
 from events.locations import AgentLocation
 from events.options import Options
 from events.progress import Progress, Way
@@ -73,7 +73,9 @@ class Hosts:
         self.b, self.c = identity.ensure(keys[0]), identity.ensure(keys[1])
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
-        self.server = LaneServer(self.b, self.sources, ("127.0.0.1", 0))
+        self.relay: Relay | None = None
+        self.credentials = _no_credentials
+        self.server = self.source_server()
         self.server.start()
         self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
         self.arriving.start()
@@ -90,6 +92,11 @@ class Hosts:
             self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
         self.told = Told()
         self.tally = Tally()
+
+    def source_server(self) -> LaneServer:
+        return LaneServer(
+            self.b, self.sources, ("127.0.0.1", 0), credentials=lambda hop_id: self.credentials(hop_id)
+        )
 
     def close(self) -> None:
         self.line.close()
@@ -118,6 +125,7 @@ class Hosts:
                 endpoints=self.b_endpoints,
                 own_endpoints=self.c_endpoints,
                 hop_token=TOKEN,
+                relay=self.relay,
             ),
             options=asked,
         )
@@ -140,6 +148,7 @@ class Hosts:
             endpoints=self.c_endpoints,
             until=datetime.now(UTC) + timedelta(hours=1),
             removing=removing,
+            relay=self.relay,
         )
         self.server.allow(serve, TOKEN)
 
@@ -153,7 +162,7 @@ class Hosts:
             order,
             host=Host(both, self.state),
             identity=self.c,
-            credentials=_no_credentials,
+            credentials=self.credentials,
             lane=self.arriving,
         )
         assert isinstance(mover, Pull)
