@@ -892,6 +892,7 @@ export interface components {
              *       "move": false,
              *       "overwrite": "always",
              *       "priority": "normal",
+             *       "relay": "never",
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -1233,6 +1234,12 @@ export interface components {
              * @enum {string}
              */
             priority: "low" | "normal" | "high";
+            /**
+             * Relay
+             * @default never
+             * @enum {string}
+             */
+            relay: "never" | "allowed";
             /**
              * Streams
              * @default null
@@ -1716,6 +1723,7 @@ export interface components {
              *       "move": false,
              *       "overwrite": "always",
              *       "priority": "normal",
+             *       "relay": "never",
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -1813,6 +1821,7 @@ export interface components {
              *       "move": false,
              *       "overwrite": "always",
              *       "priority": "normal",
+             *       "relay": "never",
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -1954,7 +1963,7 @@ export interface components {
         };
         /**
          * Way
-         * @description The way that a hop's bytes really go, once it stands.
+         * @description The way that a hop's bytes really go, once it stands. `relay`: through the stage's relay bucket.
          */
         Way: {
             /**

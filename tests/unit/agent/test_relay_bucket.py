@@ -11,6 +11,7 @@ import pytest
 from agent.digests import RANGE
 from agent.lane import meeting
 from agent.relay import hearing
+from agent.relay.bucket import RelayBucket
 from events.commands import Relay
 from events.views import CredentialsView
 from infra.local.material import MIB, differences, listing, write_random
@@ -24,17 +25,20 @@ class Relayed(Hosts):
     """server-b and server-c cannot dial each other; a bucket lies between them."""
 
     def __init__(self, folder: Path, cloud: Any) -> None:
+        self.url = cloud.url
         super().__init__(folder, dials="neither")
         self.s3 = cloud.client("s3")
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         self.relay = Relay(bucket=BUCKET, prefix=PREFIX, region="eu-central-1", endpoint=cloud.url)
-        self.credentials = lambda hop_id: CredentialsView(
+
+    def credentials(self, _hop_id: str) -> CredentialsView:
+        return CredentialsView(
             access_key_id="test",
             secret_access_key="test",
             session_token="token",
             expires_at=datetime.now(UTC) + timedelta(hours=1),
             region="eu-central-1",
-            endpoint=cloud.url,
+            endpoint=self.url,
         )
 
     def objects(self) -> dict[str, bytes]:
@@ -91,12 +95,8 @@ class TestARelayedHop:
             hosts.move(hosts.order("/data/", "/archive/", bandwidth_limit=MIB, streams=1))
         )
 
-        async def look() -> bool:
+        while not moving.done():
             seen.update(await asyncio.to_thread(hosts.objects))
-            return moving.done()
-
-        while not await look():
-            await asyncio.sleep(0.01)
         await moving
         assert (hosts.archive / "wages.csv").read_bytes() == words
         assert sum(map(len, seen.values())) > MIB
@@ -105,6 +105,23 @@ class TestARelayedHop:
             assert (f"{prefix}/", len(connection), number[0] in "abg") == (PREFIX, 16, True)
             assert b"wages" not in data
             assert b"POST /" not in data
+
+    async def test_what_is_changed_in_the_bucket_is_not_taken(self, hosts, monkeypatch):
+        """Whoever owns the bucket swaps one object: the connection ends, and the bytes come by another."""
+        write_random(hosts.data / "big.bin", RANGE)
+        plain, changed = RelayBucket.get, []
+
+        def swapped(self: RelayBucket, name: str) -> bytes | None:
+            data = plain(self, name)
+            if data and len(data) > MIB and not changed:
+                changed.append(name)
+                return data[:-1] + bytes([data[-1] ^ 1])
+            return data
+
+        monkeypatch.setattr(RelayBucket, "get", swapped)
+        await hosts.move(hosts.order("/data/big.bin", "/archive/big.bin", streams=1))
+        assert len(changed) == 1
+        assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
 
     async def test_asks_again_as_on_the_lane_only_for_what_is_missing(self, hosts):
         write_random(hosts.data / "big.bin", 3 * RANGE)
