@@ -44,9 +44,10 @@ class RelayBucket:
         self._must(self._ask("POST", f"/operations/uploadfile?{query}", body, kind))
 
     def get(self, name: str) -> bytes | None:
-        """The object; None if there is none. LostError."""
+        """The object; None if there is none, or it is forbidden: S3 says that of one that is not there to
+        whoever may list a part of the bucket only. LostError."""
         status, body = self._ask("GET", quote(f"/[{self._bucket}]/{self._prefix}/{name}"))
-        if status == http.HTTPStatus.NOT_FOUND:
+        if status == http.HTTPStatus.NOT_FOUND or (status >= http.HTTPStatus.BAD_REQUEST and _forbids(body)):
             return None
         return self._must((status, body))
 
@@ -98,6 +99,12 @@ def _form(name: str, data: bytes) -> tuple[str, bytes]:
     head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
     return f"multipart/form-data; boundary={edge}", b"".join(
         [head.encode(), data, f"\r\n--{edge}--\r\n".encode()]
+    )
+
+
+def _forbids(body: bytes) -> bool:
+    return any(
+        word in body for word in (b"Forbidden", b"AccessDenied", b"status code: 403", b"StatusCode: 403")
     )
 
 

@@ -56,7 +56,7 @@ def test_a_direct_hop_is_served_and_moved_with_one_token(world: World):
 def test_a_hop_that_may_be_relayed_has_a_place_of_its_own_that_says_nothing(world: World):
     for relay in ("allowed", "never"):
         world.request("a:/data/raw/", "b:/archive/raw/", options=Options(relay=relay))
-    world.stream()
+        world.stream()
     (_, serve), (_, move), (_, never_served), (_, never_moved) = world.fleet.sent
     assert serve.relay == move.route.relay
     assert serve.relay.bucket == "relay"
