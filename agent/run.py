@@ -94,7 +94,8 @@ async def _serve(
     host = Host(roots, files.folder, Line(Hours(config.bandwidth_limit, config.bandwidth_windows)))
     ring = Keyring(files.folder)
     endpoint = partial(_endpoint, files, registration)
-    with _lane(config, files, ring, host) as lane:
+    credentials = _credentials(ring, registration)
+    with _lane(config, files, ring, host, credentials) as lane:
         async with Link(endpoint(ring.current), _commands_topic(registration)) as link:
             service = Service(
                 Parts(
@@ -103,7 +104,7 @@ async def _serve(
                     journal=journal,
                     link=link,
                     lane=lane,
-                    movers=_movers(ring, registration, host, lane),
+                    movers=_movers(ring, host, credentials, lane),
                     browse=browser,
                     status=status,
                     rotation=Rotation(
@@ -170,10 +171,12 @@ def _end_in(seconds: float, code: int) -> None:
 
 
 @contextmanager
-def _lane(config: Config, files: Files, ring: Keyring, host: Host) -> Iterator[LaneServer]:
+def _lane(
+    config: Config, files: Files, ring: Keyring, host: Host, credentials: Callable[[str], CredentialsView]
+) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
     routes = Routes(files.folder / "routes.json")
-    lane = LaneServer(ring, host.roots, (address, port), routes, host.line)
+    lane = LaneServer(ring, host.roots, (address, port), routes, host.line, credentials)
     try:
         lane.start()
     except OSError as error:
@@ -186,8 +189,9 @@ def _lane(config: Config, files: Files, ring: Keyring, host: Host) -> Iterator[L
         lane.stop()
 
 
-def _movers(ring: Keyring, registration: Registration, host: Host, lane: LaneServer) -> Movers:
-    credentials = _credentials(ring, registration)
+def _movers(
+    ring: Keyring, host: Host, credentials: Callable[[str], CredentialsView], lane: LaneServer
+) -> Movers:
     return lambda order: mover_for(order, host=host, identities=ring, credentials=credentials, lane=lane)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from events.base import WIRE, AgentId, Fingerprint, HopId, Instant, Message, TransferId
-from events.locations import AbsolutePath, Location
+from events.locations import AbsolutePath, BucketName, Location, ObjectPrefix
 from events.options import Options, Priority
 
 
@@ -15,6 +15,17 @@ class Peer(Message):
     agent_id: AgentId
     certificate: str
     """The peer's lane certificate, PEM. Exactly this one is accepted, whoever else may have signed it."""
+
+
+class Relay(Message):
+    """Where a direct hop's bytes may go when neither side can dial the other: the stage's relay bucket."""
+
+    bucket: BucketName
+    prefix: ObjectPrefix
+    """Of this hop alone, with a slash at its end. It reveals nothing of the hop."""
+    region: str
+    endpoint: str | None = None
+    """None for AWS itself."""
 
 
 class DirectRoute(Message):
@@ -30,6 +41,8 @@ class DirectRoute(Message):
     """The source's own `Serve` command for this hop and attempt: shown on every connection, whoever dials."""
     own_certificate: Fingerprint | None = None
     """Of the destination's own lane certificate, which the source was told to expect. None: its newest."""
+    relay: Relay | None = None
+    """None: not allowed."""
 
 
 class S3Route(Message):
@@ -88,6 +101,8 @@ class Serve(HopCommand):
     """Of the transfer: how the source's line is shared."""
     own_certificate: Fingerprint | None = None
     """Of the source's own lane certificate, which the peer was told to expect. None: its newest."""
+    relay: Relay | None = None
+    """Where it also listens to the peer, when that does not come directly; None: nowhere."""
 
 
 class Release(HopCommand):

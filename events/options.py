@@ -69,6 +69,9 @@ class Options(Request):
     """At these hours another limit holds; the first window that fits counts."""
     priority: Priority = "normal"
     """Whose turn comes first on a busy agent, and how its line is shared: 1 to 2 to 4."""
+    relay: Literal["never", "allowed"] = "never"
+    """When neither of two agents can reach the other: give up, or go through the stage's relay bucket. The
+    bytes are sealed from agent to agent there, too."""
     if_offline: Literal["queue", "refuse"] = "queue"
     """When an agent is away: wait for it, or refuse the transfer."""
 

@@ -6,7 +6,7 @@ from events.base import AgentId, Bytes, Count, HopId, Instant, Message, Transfer
 
 
 class Way(Message):
-    """The way that a hop's bytes really go, once it stands."""
+    """The way that a hop's bytes really go, once it stands. `relay`: through the stage's relay bucket."""
 
     kind: Literal["direct", "relay", "s3", "local"]
     dialled_by: AgentId | None = None

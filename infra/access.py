@@ -128,19 +128,21 @@ def _allow(actions: list[str], *resources: str) -> iam.PolicyStatement:
 
 
 def lent_roles(
-    scope: Construct, stage: Stage, buckets: Sequence[str], lender: iam.IRole
+    scope: Construct, stage: Stage, buckets: Sequence[str], relay: str, lender: iam.IRole
 ) -> tuple[iam.Role, iam.Role]:
-    """The object role, for a hop's S3 credentials, and the live role, for a console that listens.
+    """The object role, for a hop's S3 credentials, and the live role, for a console that listens. `relay` is
+    the relay bucket.
 
     Only `lender` may assume them, and narrows them by a session policy each time.
     """
     trusted = iam.ArnPrincipal(lender.role_arn)
     objects = iam.Role(scope, "Objects", assumed_by=trusted, max_session_duration=Duration.hours(1))
-    objects.add_to_policy(_allow(list(_BUCKET_ACTIONS), *buckets))
-    contents = [f"{bucket}/*" for bucket in buckets]
+    objects.add_to_policy(_allow(list(_BUCKET_ACTIONS), *buckets, relay))
+    contents, relayed = [f"{bucket}/*" for bucket in buckets], f"{relay}/*"
     objects.add_to_policy(_allow(list(_OBJECT_ACTIONS), *contents))
+    objects.add_to_policy(_allow(list(_RELAY_ACTIONS), relayed))
     accept_patterns(
-        objects, "Any object of these buckets; a session policy narrows it to one hop's", *contents
+        objects, "Any object of these buckets; a session policy narrows it to one hop's", *contents, relayed
     )
     live = iam.Role(scope, "Live", assumed_by=trusted, max_session_duration=Duration.hours(1))
     topics = f"crosshaul/{stage.name}/agents"
@@ -163,3 +165,4 @@ _OBJECT_ACTIONS = (
     "s3:AbortMultipartUpload",
     "s3:ListMultipartUploadParts",
 )
+_RELAY_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")

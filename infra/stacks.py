@@ -13,7 +13,7 @@ from infra.console import Console
 from infra.functions import Functions
 from infra.sign_in import SignIn
 from infra.stage import Stage
-from infra.store import Tables, media_bucket
+from infra.store import Tables, media_bucket, relay_bucket
 from infra.watch import Watch
 from lambdas.settings import Settings
 
@@ -53,6 +53,7 @@ class Control(cdk.Stack):
         self.functions = Functions(self, "Functions", stage, failures=self.failures)
         self.bus = events.EventBus(self, "Facts", event_bus_name=f"crosshaul-{stage.name}")
         self.api = Api(self, "Api", stage, function=self.functions.by_name["Api"], people=state.sign_in.pool)
+        self.relay = relay_bucket(self, stage)
         self.console = Console(self, "Console", stage, self.api.origin)
         self._equip()
         self._react()
@@ -65,7 +66,7 @@ class Control(cdk.Stack):
             state.media.bucket_arn,
             *(f"arn:{cdk.Aws.PARTITION}:s3:::{name}" for name in stage.buckets),
         ]
-        objects, live = lent_roles(self, stage, buckets, lender)
+        objects, live = lent_roles(self, stage, buckets, self.relay.bucket_arn, lender)
         policy = fleet.device_policy(self, stage)
         tables: dict[str, Any] = {name: table.table_name for name, table in state.tables.by_setting.items()}
         settings = Settings(
@@ -78,6 +79,7 @@ class Control(cdk.Stack):
             audit_key_id=state.audit_key.key_arn,
             device_policy=str(policy.policy_name),
             object_role_arn=objects.role_arn,
+            relay_bucket=self.relay.bucket_name,
             live_role_arn=live.role_arn,
             zone=stage.zone,
             rotate_after_days=stage.rotate_after_days,
@@ -117,6 +119,7 @@ class Control(cdk.Stack):
         outputs = {
             "ApiUrl": self.api.url,
             "ConsoleUrl": self.console.url,
+            "RelayBucket": self.relay.bucket_name,
             "ConsoleBucket": self.console.bucket.bucket_name,
             "ConsoleDistribution": self.console.distribution.distribution_id,
         }

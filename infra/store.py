@@ -2,12 +2,13 @@
 
 from typing import Any, cast
 
-from aws_cdk import Duration
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.accepted import accept
 from infra.stage import Stage
 from lambdas.store import TABLES
 
@@ -133,6 +134,28 @@ def _access_log(scope: Construct, stage: Stage) -> s3.Bucket:
         lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(365))],
         removal_policy=stage.removal,
     )
+
+
+def relay_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
+    """Through which agents that cannot reach each other may go. What they leave behind is sealed by them, of
+    use to nobody, and gone in a day."""
+    bucket = s3.Bucket(
+        scope,
+        "Relay",
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=stage.protected,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        lifecycle_rules=[_of_a_day()],
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+    accept(bucket, "What passes is sealed and short-lived; each lending of its credentials is audited", "S1")
+    return bucket
+
+
+def _of_a_day() -> s3.LifecycleRule:
+    day = Duration.days(1)
+    return s3.LifecycleRule(expiration=day, abort_incomplete_multipart_upload_after=day)
 
 
 def _tidy() -> s3.LifecycleRule:

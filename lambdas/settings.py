@@ -32,6 +32,8 @@ class Settings:
     """The name of the IoT policy every agent's certificate gets."""
     object_role_arn: str = ""
     """Assumed, narrowed by a session policy, for one hop's S3 credentials."""
+    relay_bucket: str = ""
+    """Through which agents that cannot reach each other may go. Empty: there is none."""
     live_role_arn: str = ""
     """Assumed, narrowed by a session policy, for a viewer of live progress."""
     zone: str = "UTC"

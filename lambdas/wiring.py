@@ -112,7 +112,8 @@ def transfers() -> "Transfers":
 def dispatch() -> "Dispatch":
     from lambdas.transfers.dispatch import Dispatch, S3Access
 
-    s3 = S3Access(settings().region, settings().s3_endpoint or None)
+    here = settings()
+    s3 = S3Access(here.region, here.s3_endpoint or None, here.relay_bucket or None)
     return Dispatch(changing(), agent_store(), fleet(), s3, clock)
 
 
@@ -226,7 +227,14 @@ def lending() -> "Lending":
 
     here = settings()
     sts = boto3.client("sts", region_name=here.region)
-    return Lending(transfers(), sts, here.object_role_arn, here.region, here.s3_endpoint or None)
+    return Lending(
+        transfers=transfers(),
+        sts=sts,
+        role_arn=here.object_role_arn,
+        region=here.region,
+        endpoint=here.s3_endpoint or None,
+        relay_bucket=here.relay_bucket or None,
+    )
 
 
 @cache

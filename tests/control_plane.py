@@ -240,6 +240,7 @@ def _settings() -> Settings:
         bus_name="default",
         device_policy=POLICY,
         object_role_arn="arn:aws:iam::123456789012:role/objects",
+        relay_bucket="relay",
         live_role_arn="arn:aws:iam::123456789012:role/live",
         sign_in_client_id="client-1",
         mqtt_host="",

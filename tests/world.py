@@ -46,7 +46,9 @@ class World:
         self.store = TransferStore(TABLE, REGION)
         TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
         self.changing = Changing(self.store, self.clock, wait=lambda _: None)
-        dispatch = Dispatch(self.changing, self.agents, self.fleet, S3Access(REGION, None), self.clock)
+        dispatch = Dispatch(
+            self.changing, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
+        )
         self.reactions = Reactions(self.store, self.changing, dispatch, self.fleet, self.facts)
         self.desk = Transfers(self.store, self.changing, self.agents, self.clock)
         self.hearing = Hearing(self.store, self.changing, self.reactions, self.fleet, self.clock)

@@ -12,6 +12,7 @@ Overwrite = Literal["always", "newer", "never", "fail"]
 Verify = Literal["transfer", "reread"]
 Symlinks = Literal["keep", "skip", "follow"]
 Priority = Literal["low", "normal", "high"]
+Relay = Literal["never", "allowed"]
 IfOffline = Literal["queue", "refuse"]
 
 
@@ -74,6 +75,9 @@ def cp(
     priority: Annotated[
         Priority, typer.Option(help="Whose turn comes first, and how a busy line is shared.")
     ] = "normal",
+    relay: Annotated[
+        Relay, typer.Option(help="If neither agent can reach the other: give up, or go through S3, sealed.")
+    ] = "never",
     if_offline: Annotated[
         IfOffline, typer.Option(help="If an agent is away: wait for it, or refuse.")
     ] = "queue",
@@ -111,6 +115,7 @@ def cp(
             "bandwidth_limit": bandwidth.rate("--bwlimit", bwlimit),
             "bandwidth_windows": [bandwidth.window(text) for text in bwlimit_at or []],
             "priority": priority,
+            "relay": relay,
             "if_offline": if_offline,
         },
     )

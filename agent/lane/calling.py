@@ -67,6 +67,12 @@ class Caller:
             self._stopped = True
             self._hurry()
 
+    @property
+    def is_met(self) -> bool:
+        """Does the destination ask on a connection of either side's making?"""
+        with self._changed:
+            return bool(self._came or self._in_use)
+
     def came(self) -> None:
         """The destination itself dialled, and asked for this hop: it needs nobody to dial it."""
         with self._changed:

@@ -34,10 +34,14 @@ class Dialler:
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            secured = self._context.wrap_socket(plain, server_hostname=self._hop_id)
+            return self.secured(plain)
         except BaseException:
             plain.close()
             raise
+
+    def secured(self, plain: socket.socket) -> ssl.SSLSocket:
+        """The same of a socket that leads there somehow."""
+        secured = self._context.wrap_socket(plain, server_hostname=self._hop_id)
         if secured.getpeercert(binary_form=True) != self._certificate:
             secured.close()
             raise ssl.SSLError("another agent answers there")

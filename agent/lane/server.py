@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.errors import HopError
 from agent.lane.answering import Answering
@@ -23,9 +23,18 @@ from agent.lane.sockets import hang_up
 from agent.movers.limiter import Hours, Line
 from agent.roots import Roots
 from events.commands import Peer, Serve
+from events.views import CredentialsView
+
+if TYPE_CHECKING:
+    from agent.relay.hearing import Hearing
+
+Credentials = Callable[[str], CredentialsView]
+"""By hop id."""
 
 CONNECTIONS = 64
 """Of one hop at most."""
+RELAYED = "relay"
+"""Stands in for the peer's address."""
 
 
 class LaneServer:
@@ -38,8 +47,10 @@ class LaneServer:
         listen: tuple[str, int],
         routes: Routes | None = None,
         line: Line | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
-        """`routes` is what was remembered of earlier hops, `line` what all hops of this agent share."""
+        """`routes` is what was remembered of earlier hops, `line` what all hops of this agent share;
+        `credentials` are for the relay bucket: without them nothing is relayed from here."""
         self._identities = identities
         self._roots = roots
         self._listen = listen
@@ -48,6 +59,8 @@ class LaneServer:
         self._live: dict[str, set[socket.socket]] = {}
         self._unreached: Callable[[Serve, str], None] = _tell_nobody
         self._callers: dict[str, Caller] = {}
+        self._credentials = credentials
+        self._hearings: dict[str, Hearing] = {}
         self._lock = threading.Lock()
         self._server: Listener | None = None
 
@@ -64,8 +77,13 @@ class LaneServer:
         with self._lock:
             for caller in self._callers.values():
                 caller.stop()
+            hearings = list(self._hearings.values())
             for connection in chain.from_iterable(self._live.values()):
                 hang_up(connection)
+        for hearing in hearings:
+            hearing.stop(sweep=False)
+        for hearing in hearings:
+            hearing.join()
 
     @property
     def port(self) -> int:
@@ -81,6 +99,7 @@ class LaneServer:
         except ValueError as error:
             raise HopError(no_certificate(serve.peer.agent_id)) from error
         self._replace_caller(serve.hop_id, self._caller(serve, token) if serve.endpoints else None)
+        self._hear(serve)
 
     def tell(self, unreached: Callable[[Serve, str], None]) -> None:
         """From now on say, on any thread, which hop's peer could not be dialled, and what its addresses
@@ -94,6 +113,9 @@ class LaneServer:
         with self._lock:
             for connection in self._live.get(hop_id, ()):
                 hang_up(connection)
+            hearing = self._hearings.pop(hop_id, None)
+        if hearing:
+            hearing.stop(sweep=True)
 
     def expect(self, hop_id: str, source: Peer, token: str, own: str | None = None) -> Awaited:
         """Let the source of a hop in that arrives here, until what is returned is closed; `own` is which of
@@ -110,6 +132,30 @@ class LaneServer:
 
         dialler = Dialler(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
         return Caller(dialler, serve, token, self.routes, converse, self._unreached)
+
+    def _hear(self, serve: Serve) -> None:
+        """Listen at the relay bucket, too, if the hop may be relayed. One that listens already goes on: it is
+        the same place."""
+        with self._lock:
+            if serve.relay and self._credentials and serve.hop_id not in self._hearings:
+                from agent.relay.hearing import Hearing  # an idle agent does without rclone's part
+
+                hearing = Hearing(serve.hop_id, serve.relay, self._credentials, self._relayed, self._is_met)
+                self._hearings[serve.hop_id] = hearing
+                hearing.start()
+
+    def _relayed(self, hop_id: str, plain: socket.socket) -> None:
+        """Answer on a connection through the relay bucket until it ends. OSError."""
+        with self.grants.context.wrap_socket(plain, server_side=True) as connection:
+            if self.grants.hop_of(connection.context) == hop_id:
+                with self._remembered(hop_id, connection):
+                    Answering(self.grants, self._roots, hop_id, connection, (RELAYED, 0), _noted)
+
+    def _is_met(self, hop_id: str) -> bool:
+        """Has the peer of a hop that is served come directly, or been reached?"""
+        with self._lock:
+            caller = self._callers.get(hop_id)
+            return bool(caller and caller.is_met)
 
     def _replace_caller(self, hop_id: str, caller: Caller | None) -> None:
         with self._lock:
@@ -182,6 +228,10 @@ class LaneServer:
                 live.discard(connection)
                 if not live and self._live.get(hop_id) is live:
                     del self._live[hop_id]
+
+
+def _noted() -> None:
+    """What came through the relay bucket says nothing of who can dial whom."""
 
 
 def _tell_nobody(_serve: Serve, _answers: str) -> None:

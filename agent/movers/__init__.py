@@ -10,12 +10,15 @@ from agent.movers.limiter import piece_of
 from agent.movers.pull import Pull
 from agent.movers.source import LocalSource, Source
 from agent.roots import Roots, Tree
-from events.commands import DirectRoute, LocalRoute, Move, S3Route
+from events.commands import DirectRoute, LocalRoute, Move, Relay, S3Route
 from events.locations import AgentLocation, S3Location
 from events.views import CredentialsView
 
 if TYPE_CHECKING:
+    from agent.lane.client import Conversation
+    from agent.lane.dialling import Dialler
     from agent.lane.server import LaneServer
+    from agent.relay.calling import RelayCaller
 
 Credentials = Callable[[str], CredentialsView]
 """S3 credentials by hop id."""
@@ -43,7 +46,7 @@ def _source(
 ) -> Source:
     match order.route:
         case DirectRoute():
-            return _lane_source(order, order.route, identities, lane)
+            return _lane_source(order, order.route, identities, credentials, lane)
         case S3Route():
             from agent.movers.s3_pull import S3Source
 
@@ -53,7 +56,11 @@ def _source(
 
 
 def _lane_source(
-    order: Move, route: DirectRoute, identities: Identities, lane: "LaneServer | None"
+    order: Move,
+    route: DirectRoute,
+    identities: Identities,
+    credentials: Credentials,
+    lane: "LaneServer | None",
 ) -> Source:
     from agent.lane.client import Conversation
     from agent.lane.dialling import Dialler
@@ -71,7 +78,22 @@ def _lane_source(
     piece = piece_of(order.options)
     converse = partial(Conversation, hop_id=order.hop_id, token=route.hop_token, piece=piece)
     routes = lane.routes if lane else Routes()
-    return LaneSource(order, route, Meeting(dialler, route, awaited, routes, converse), here)
+    meeting = Meeting(dialler, route, awaited, routes, converse)
+    relay = _relay_caller(order, route.relay, dialler, credentials, converse) if route.relay else None
+    return LaneSource(order, route, meeting, here, relay)
+
+
+def _relay_caller(
+    order: Move,
+    relay: Relay,
+    dialler: "Dialler",
+    credentials: Credentials,
+    converse: Callable[..., "Conversation"],
+) -> "RelayCaller":
+    from agent.relay.bucket import RelayBucket
+    from agent.relay.calling import RelayCaller
+
+    return RelayCaller(lambda: RelayBucket(order.hop_id, relay, credentials), dialler, converse)
 
 
 def _local_tree(order: Move, roots: Roots) -> Tree:

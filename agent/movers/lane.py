@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from agent.lane import wire
 from agent.lane.client import Conversation
@@ -15,6 +16,9 @@ from events.base import AgentId
 from events.commands import DirectRoute, Move
 from events.progress import Way
 
+if TYPE_CHECKING:
+    from agent.relay.calling import RelayCaller
+
 
 class LaneSource:
     """A hop's source, served by another agent."""
@@ -22,12 +26,21 @@ class LaneSource:
     most_streams = crew.MOST
     pack_files = wire.PACK_FILES
 
-    def __init__(self, order: Move, route: DirectRoute, meeting: Meeting, here: AgentId) -> None:
-        """`here`: this agent."""
+    def __init__(
+        self,
+        order: Move,
+        route: DirectRoute,
+        meeting: Meeting,
+        here: AgentId,
+        relay: "RelayCaller | None" = None,
+    ) -> None:
+        """`here`: this agent. `relay` is the way that is left when nobody can dial, if it may be taken."""
         self._agent = here
         self._source = str(order.source)
         self._route = route
         self._meeting = meeting
+        self._relay = relay
+        self._another = meeting.another
         self.streams = max(2, min(8, os.cpu_count() or 1))
         self._lock = threading.Lock()
         self._kept: list[Conversation] = []
@@ -39,16 +52,36 @@ class LaneSource:
         """The first time, a source that cannot be reached ends the attempt, so that people see why. Later it
         was there a moment ago, and is waited for."""
         self._forget()
+        if self._relay:
+            self._relay.begin()
         try:
-            conversation, met = self._meeting.meet()
+            conversation, way = self._met()
         except LostError as lost:
             if self._was_here:
                 raise
             raise unreachable(self._source, self._route, lost) from lost
         self._was_here = True
         self._keep(conversation)
+        return way
+
+    def _met(self) -> tuple[Conversation, Way]:
+        try:
+            conversation, met = self._meeting.meet()
+        except LostError as lost:
+            if self._relay is None:
+                raise
+            return self._relayed(self._relay, lost)
+        self._another = self._meeting.another
         dialler = self._agent if met.dialled else self._route.source.agent_id
-        return Way(kind="direct", dialled_by=dialler, address=met.address)
+        return conversation, Way(kind="direct", dialled_by=dialler, address=met.address)
+
+    def _relayed(self, relay: "RelayCaller", lost: LostError) -> tuple[Conversation, Way]:
+        try:
+            conversation = relay.meet()
+        except LostError as error:
+            raise LostError(f"{lost}; relay: {error}") from error
+        self._another = relay.another
+        return conversation, Way(kind="relay")
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
         conversation = self.reader()
@@ -66,10 +99,12 @@ class LaneSource:
             if conversation.is_quiet:
                 return conversation
             conversation.close()
-        return self._meeting.another()
+        return self._another()
 
     def interrupt(self) -> None:
         self._meeting.interrupt()
+        if self._relay:
+            self._relay.interrupt()
         with self._lock:
             for conversation in self._listing:
                 conversation.interrupt()
@@ -77,6 +112,8 @@ class LaneSource:
     def close(self) -> None:
         self._forget()
         self._meeting.close()
+        if self._relay:
+            self._relay.close()
 
     def _keep(self, conversation: Conversation) -> None:
         with self._lock:

@@ -36,16 +36,14 @@ Credentials = Callable[[str], CredentialsView]
 class Rclone:
     """Runs rclone for one hop; `close` ends whatever still runs."""
 
-    def __init__(self, order: Move, credentials: Credentials) -> None:
+    def __init__(self, hop_id: str, route: S3Route, credentials: Credentials) -> None:
         """HopError if there is no rclone here."""
         program = about.find_rclone()
         if program is None:
             raise HopError(_missing())
-        if not isinstance(order.route, S3Route):
-            raise TypeError(f"{order.hop_id} does not go by S3")
         self._program = program
-        self._lender = _Lender(lambda: credentials(order.hop_id))
-        self._environment = _environment(order.route) | self._lender.environment
+        self._lender = _Lender(lambda: credentials(hop_id))
+        self._environment = _environment(route) | self._lender.environment
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
@@ -113,6 +111,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         if pipe:
             with suppress(OSError):
                 pipe.close()
+
+
+def s3_route(order: Move) -> S3Route:
+    """Of a hop that goes by S3."""
+    if not isinstance(order.route, S3Route):
+        raise TypeError(f"{order.hop_id} does not go by S3")
+    return order.route
 
 
 def remote(place: S3Location) -> str:

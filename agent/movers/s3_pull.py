@@ -7,17 +7,14 @@ is when it was written to S3: that tells every version from the next, and costs 
 
 import http.client
 import json
-import shutil
 import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from urllib.parse import quote
 
 from agent.digests import CHUNK
@@ -25,8 +22,9 @@ from agent.errors import HopError, shown
 from agent.lane import wire
 from agent.listing import Entry, Meant, broken
 from agent.movers import crew
-from agent.movers.rclone import REMOTE, Credentials, Rclone, remote
+from agent.movers.rclone import REMOTE, Credentials, Rclone, remote, s3_route
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, known_problem, passing_problem, said
+from agent.movers.serving import Serving
 from agent.movers.source import FileError, LostError, Packed, Sink, changed, packed, whole
 from events.base import Problem
 from events.commands import Move
@@ -36,10 +34,6 @@ from events.progress import Way
 STREAMS = 8
 """S3 answers slowly and to many at once."""
 PACK_FILES = 16
-READY_WITHIN = 20.0
-"""Seconds for rclone to listen."""
-SILENT_FOR = 300.0
-"""Seconds that rclone may be silent; it tries again by itself."""
 MODE_FILE = 0o644
 """Objects have no mode."""
 
@@ -54,17 +48,12 @@ class S3Source:
         if not isinstance(order.source, S3Location):
             raise TypeError(f"{order.hop_id} does not come from S3")
         self._place = order.source
-        self._rclone = Rclone(order, credentials)
-        self._folder = Path(tempfile.mkdtemp(prefix="crosshaul-"))
-        self._socket = self._folder / "rclone"
-        self._lock = threading.Lock()
-        self._serving: subprocess.Popen[bytes] | None = None
+        self._rclone = Rclone(order.hop_id, s3_route(order), credentials)
+        self._serving = Serving(self._rclone)
 
     def connect(self) -> Way:
         self._rclone.check()
-        with self._lock:
-            if self._serving is None or self._serving.poll() is not None:
-                self._serve()
+        self._serving.ensure()
         return Way(kind="s3")
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
@@ -76,26 +65,14 @@ class S3Source:
             yield from self._selected(meant.selection)
 
     def reader(self) -> "S3Reader":
-        return S3Reader(self._socket, self._place)
+        return S3Reader(self._serving.connection(), self._place)
 
     def interrupt(self) -> None:
         self._rclone.interrupt()
 
     def close(self) -> None:
         self._rclone.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _serve(self) -> None:
-        self._socket.unlink(missing_ok=True)
-        self._serving = self._rclone.start(
-            "rcd", "--rc-serve", "--rc-no-auth", f"--rc-addr=unix://{self._socket}"
-        )
-        threading.Thread(target=_drain, args=[self._serving], daemon=True).start()
-        deadline = time.monotonic() + READY_WITHIN
-        while not _answers(self._socket):
-            if self._serving.poll() is not None or time.monotonic() > deadline:
-                raise LostError("rclone does not start")
-            time.sleep(0.02)
+        self._serving.close()
 
     def _object(self) -> Entry | None:
         """The source if it is a single object; None if it stands for many."""
@@ -122,7 +99,7 @@ class S3Source:
     def _selected(self, selection: tuple[str, ...]) -> Iterator[Entry]:
         """Each object that was named, looked up by itself: a bucket may hold millions of others."""
         missing = dict.fromkeys(selection)
-        with tempfile.NamedTemporaryFile(dir=self._folder) as names:
+        with tempfile.NamedTemporaryFile(dir=self._serving.folder) as names:
             names.writelines(path.encode("utf-8", "surrogateescape") + b"\n" for path in selection)
             names.flush()
             for entry in self._listed(["--recursive", f"--files-from-raw={names.name}"]):
@@ -163,12 +140,9 @@ class S3Source:
 class S3Reader:
     """One connection to the rclone that serves the bucket."""
 
-    def __init__(self, path: Path, place: S3Location) -> None:
-        """LostError if nobody listens."""
+    def __init__(self, connection: http.client.HTTPConnection, place: S3Location) -> None:
         self._place = place
-        self._http = http.client.HTTPConnection("rclone", timeout=SILENT_FOR)
-        self._http.auto_open = 0
-        self._http.sock = _connected(path)
+        self._http = connection
 
     def range(self, entry: Entry, start: int, length: int, sink: Sink) -> None:
         """rclone gives no digest: TLS and S3's own checksums have guarded the bytes."""
@@ -245,32 +219,6 @@ def _is_other(answer: http.client.HTTPResponse, entry: Entry) -> bool:
     total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
     moment = parsedate_to_datetime(answer.getheader("Last-Modified") or "").astimezone(UTC)
     return total != str(entry.size) or int(moment.timestamp()) * 10**9 != entry.mtime_ns
-
-
-def _connected(path: Path) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(SILENT_FOR)
-    try:
-        connection.connect(str(path))
-    except OSError as error:
-        connection.close()
-        raise LostError(f"rclone does not answer: {error}") from error
-    return connection
-
-
-def _answers(path: Path) -> bool:
-    try:
-        _connected(path).close()
-    except LostError:
-        return False
-    return True
-
-
-def _drain(process: subprocess.Popen[bytes]) -> None:
-    """Nobody reads what the server says; each answer carries its own error."""
-    with suppress(ValueError):
-        for _ in process.stderr or []:
-            pass
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

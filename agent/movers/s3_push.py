@@ -21,7 +21,7 @@ from agent.movers.failures import Failures
 from agent.movers.hand import StoppedError
 from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.limiter import limiter_for
-from agent.movers.rclone import Credentials, Rclone, remote
+from agent.movers.rclone import Credentials, Rclone, remote, s3_route
 from agent.movers.s3_words import known_problem, passing_problem, said
 from agent.movers.shelf import Shelf
 from agent.movers.source import LostError
@@ -138,7 +138,7 @@ class _Upload:
 
     def _copy(self, ledger: Ledger, names: IO[bytes]) -> None:
         with (
-            closing(Rclone(self._order, self._credentials)) as self._rclone,
+            closing(Rclone(self._order.hop_id, s3_route(self._order), self._credentials)) as self._rclone,
             closing(self._shelf(ledger)) as shelf,
         ):
             if self._stopped.is_set():

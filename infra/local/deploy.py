@@ -57,6 +57,8 @@ class Outputs:
     client_id: str
     bucket: str
     """For uploads: its events start templates."""
+    relay_bucket: str
+    """Through which agents that cannot reach each other may go."""
 
 
 def deploy(cloud: Cloud, home: Path) -> Outputs:
@@ -116,6 +118,7 @@ def _publish(cloud: Cloud) -> Outputs:
         user_pool_id=found["UserPoolId"],
         client_id=found["ClientId"],
         bucket=found["MediaBucket"],
+        relay_bucket=found["RelayBucket"],
     )
 
 

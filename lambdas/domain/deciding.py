@@ -184,6 +184,7 @@ def _shared(transfer: Transfer, now: Now, size: int | None) -> dict[str, Any]:
         "overwrite": options.overwrite,
         "verify": options.verify,
         "symlinks": options.symlinks,
+        "relay": options.relay,
         "time": now.context,
     }
 

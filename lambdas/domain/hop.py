@@ -5,6 +5,7 @@ functions from a hop to a hop. "Nothing changes" is the very same object, so cal
 differs. Time is the cloud's clock throughout; an agent's clock is compared only with itself.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -127,6 +128,11 @@ def route_of(source: Location, destination: Location) -> Route:
     if not (isinstance(source, AgentLocation) and isinstance(destination, AgentLocation)):
         return "s3"
     return "local" if source.agent_id == destination.agent_id else "direct"
+
+
+def relay_prefix(hop_id: str) -> str:
+    """Where a hop may be relayed in the relay bucket: tells whoever sees it nothing, not even which hop."""
+    return f"{hashlib.sha256(f'relay/{hop_id}'.encode()).hexdigest()[:32]}/"
 
 
 def hop_number(hop_id: str) -> int:

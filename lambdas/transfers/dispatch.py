@@ -10,12 +10,12 @@ from functools import cache
 
 from events.base import AgentId, Problem
 from events.certificates import fingerprint
-from events.commands import DirectRoute, LocalRoute, Move, Peer, Route, S3Route, Serve
+from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, Route, S3Route, Serve
 from events.locations import AgentLocation
 from events.options import Options
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentUnknownError
-from lambdas.domain.hop import Hop
+from lambdas.domain.hop import Hop, relay_prefix
 from lambdas.domain.hop_changes import offered, refused
 from lambdas.domain.timeline import CROSSHAUL
 from lambdas.domain.transfer import Transfer
@@ -33,6 +33,7 @@ class S3Access:
 
     region: str
     endpoint: str | None
+    relay_bucket: str | None = None
 
 
 class Dispatch:
@@ -99,7 +100,15 @@ class Dispatch:
             own_endpoints=agents[hop.carrier].endpoints,
             own_certificate=_own(agents[hop.carrier]),
             hop_token=self._serve(hop, source, hop.source, agents[hop.carrier], transfer.options),
+            relay=self._relay(hop, transfer.options),
         )
+
+    def _relay(self, hop: Hop, options: Options) -> Relay | None:
+        bucket = self._s3.relay_bucket
+        if options.relay == "never" or bucket is None:
+            return None
+        prefix = relay_prefix(hop.hop_id)
+        return Relay(bucket=bucket, prefix=prefix, region=self._s3.region, endpoint=self._s3.endpoint)
 
     def _serve(self, hop: Hop, source: Agent, place: AgentLocation, peer: Agent, options: Options) -> str:
         """Tell the source's agent to serve the hop; the same token lets the destination in."""
@@ -114,6 +123,7 @@ class Dispatch:
             removing=options.clears_source,
             priority=options.priority,
             own_certificate=_own(source),
+            relay=self._relay(hop, options),
         )
         token = self._orders.sign(source.agent_id, serve, SERVING)
         self._orders.send(source.agent_id, token)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from infra.local import cloud as embedded
@@ -127,6 +128,23 @@ def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fl
         ended = fleet.until_ended(moving, patience=180)
     assert ended["state"] == "succeeded", ended["problem"]
     assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []
+
+
+def test_two_agents_that_cannot_dial_each_other_go_through_the_relay_bucket_if_they_may(fleet: Fleet) -> None:
+    source = big_file(fleet, "relayed", 40 * MIB)
+    place = "server-c:/archive/relayed"
+    with fleet.walled("server-b"), fleet.walled("server-c"):
+        moving = fleet.copy("server-b:/data/relayed/", f"{place}/", relay="allowed")
+        fleet.until_moving(moving, place)
+        [hop] = fleet.transfer(moving)["hops"]
+        assert hop["way"] == {"kind": "relay", "dialled_by": None, "address": None}
+        assert "relay" in fleet.here.operator.try_("show", moving).stdout
+
+        ended = fleet.until_ended(moving, patience=180)
+        arrived(fleet, ended, source, place)
+        s3 = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
+        bucket = fleet.here.outputs.relay_bucket
+        until("the bucket to be empty", lambda: not s3.list_objects_v2(Bucket=bucket).get("Contents"))
 
 
 def test_the_control_plane_may_go_away_in_the_middle(fleet: Fleet) -> None:

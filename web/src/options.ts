@@ -18,6 +18,7 @@ export const DEFAULT_OPTIONS: Options = {
   symlinks: "keep",
   streams: null,
   bandwidth_limit: null,
+  relay: "never",
   if_offline: "queue",
 };
 

@@ -942,6 +942,7 @@ export interface components {
              *       "move": false,
              *       "overwrite": "always",
              *       "priority": "normal",
+             *       "relay": "never",
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -1283,6 +1284,12 @@ export interface components {
              * @enum {string}
              */
             priority: "low" | "normal" | "high";
+            /**
+             * Relay
+             * @default never
+             * @enum {string}
+             */
+            relay: "never" | "allowed";
             /**
              * Streams
              * @default null
@@ -1786,6 +1793,7 @@ export interface components {
              *       "move": false,
              *       "overwrite": "always",
              *       "priority": "normal",
+             *       "relay": "never",
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -1883,6 +1891,7 @@ export interface components {
              *       "move": false,
              *       "overwrite": "always",
              *       "priority": "normal",
+             *       "relay": "never",
              *       "streams": null,
              *       "symlinks": "keep",
              *       "verify": "transfer"
@@ -2024,7 +2033,7 @@ export interface components {
         };
         /**
          * Way
-         * @description The way that a hop's bytes really go, once it stands.
+         * @description The way that a hop's bytes really go, once it stands. `relay`: through the stage's relay bucket.
          */
         Way: {
             /**

@@ -18,10 +18,11 @@ from agent.movers.base import Host, Outcome, Tally
 from agent.movers.pull import Pull
 from agent.roots import Roots
 from events.base import Problem
-from events.commands import DirectRoute, LocalRoute, Move, Peer, Serve
+from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, Serve
 from events.locations import AgentLocation
 from events.options import Options
 from events.progress import Progress, Way
+from events.views import CredentialsView
 from tests.fakes_line import Line
 
 Dials = Literal["destination", "source", "both", "neither"]
@@ -75,7 +76,8 @@ class Hosts:
         self.ring = Keyring(keys[0])
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
-        self.server = LaneServer(self.ring, self.sources, ("127.0.0.1", 0))
+        self.relay: Relay | None = None
+        self.server = self.source_server()
         self.server.start()
         self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
         self.arriving.start()
@@ -92,6 +94,13 @@ class Hosts:
             self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
         self.told = Told()
         self.tally = Tally()
+
+    def credentials(self, hop_id: str) -> CredentialsView:
+        """Of both agents; none are needed between two hosts that reach each other."""
+        raise AssertionError(f"{hop_id} wants S3 credentials")
+
+    def source_server(self) -> LaneServer:
+        return LaneServer(self.ring, self.sources, ("127.0.0.1", 0), credentials=self.credentials)
 
     def close(self) -> None:
         self.line.close()
@@ -122,6 +131,7 @@ class Hosts:
                 endpoints=self.b_endpoints,
                 own_endpoints=self.c_endpoints,
                 hop_token=TOKEN,
+                relay=self.relay,
             ),
             options=asked,
         )
@@ -145,6 +155,7 @@ class Hosts:
             until=datetime.now(UTC) + timedelta(hours=1),
             removing=removing,
             own_certificate=own,
+            relay=self.relay,
         )
         self.server.allow(serve, TOKEN)
 
@@ -158,7 +169,7 @@ class Hosts:
             order,
             host=Host(both, self.state),
             identities=self.c,
-            credentials=_no_credentials,
+            credentials=self.credentials,
             lane=self.arriving,
         )
         assert isinstance(mover, Pull)
@@ -195,7 +206,3 @@ class Hosts:
     @property
     def progress(self) -> Progress:
         return self.tally.progress()
-
-
-def _no_credentials(hop_id: str) -> Any:
-    raise AssertionError("nothing here goes to S3")

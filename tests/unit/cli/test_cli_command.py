@@ -123,6 +123,7 @@ def test_choices_are_those_of_the_wire() -> None:
     offered = {
         "overwrite": cp.Overwrite,
         "verify": cp.Verify,
+        "relay": cp.Relay,
         "symlinks": cp.Symlinks,
         "priority": cp.Priority,
         "if_offline": cp.IfOffline,

@@ -96,8 +96,15 @@ def test_no_managed_policy_widens_a_role(real: Synthesised) -> None:
 def test_lent_credentials_reach_only_the_buckets_of_the_stage(real: Synthesised) -> None:
     on_s3 = [one for one in statements(real) if any(act.startswith("s3:") for act in as_list(one["Action"]))]
     resources = {json.dumps(resource) for one in on_s3 for resource in as_list(one["Resource"])}
-    assert len(on_s3) == 2
-    assert all("Media" in resource or "archive-of-acme" in resource for resource in resources)
+    assert len(on_s3) == 3
+    of_the_stage = ("Media", "archive-of-acme", "Relay")
+    assert all(any(name in resource for name in of_the_stage) for resource in resources)
+
+
+def test_what_is_relayed_can_be_removed_and_nothing_else(real: Synthesised) -> None:
+    removing = [one for one in statements(real) if "s3:DeleteObject" in as_list(one["Action"])]
+    assert [text(resource) for one in removing for resource in as_list(one["Resource"])] == ["…/*"]
+    assert "Relay" in json.dumps(removing)
 
 
 def test_only_the_api_lends_credentials(real: Synthesised) -> None:

@@ -106,7 +106,7 @@ def test_another_cloud_or_port_is_deployed_into_again() -> None:
 
 
 def test_what_is_deployed_already_is_not_deployed_again(tmp_path: Path) -> None:
-    outputs = deploy.Outputs("http://api", "http://console", "pool", "client", "bucket")
+    outputs = deploy.Outputs("http://api", "http://console", "pool", "client", "bucket", "relay")
     deploy._remember(tmp_path, deploy._digest(a_cloud()), outputs)
     assert deploy.deploy(a_cloud(), tmp_path) == outputs
 

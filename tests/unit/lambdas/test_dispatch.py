@@ -1,11 +1,13 @@
 """From a wish to commands: what follows from each line of the timeline, and in which order."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
 from events.commands import Move, Serve
 from events.facts import TransferFinished, TransferRequested
+from events.options import Options
 from events.progress import Progress
 from events.reports import Checkpoint, Failed, Paused, Started, Succeeded
 from events.requests import TransferRequest
@@ -49,6 +51,18 @@ def test_a_direct_hop_is_served_and_moved_with_one_token(world: World):
     assert world.fleet.signed[move.route.hop_token] == ("a", serve)
     assert len(world.fleet.signed) == 2, "two signatures a hop"
     assert world.hop(transfer_id).state == HopState.OFFERED
+
+
+def test_a_hop_that_may_be_relayed_has_a_place_of_its_own_that_says_nothing(world: World):
+    for relay in ("allowed", "never"):
+        world.request("a:/data/raw/", "b:/archive/raw/", options=Options(relay=relay))
+        world.stream()
+    (_, serve), (_, move), (_, never_served), (_, never_moved) = world.fleet.sent
+    assert serve.relay == move.route.relay
+    assert serve.relay.bucket == "relay"
+    assert re.fullmatch("[0-9a-f]{32}/", serve.relay.prefix)
+    assert serve.transfer_id not in serve.relay.prefix
+    assert (never_served.relay, never_moved.route.relay) == (None, None)
 
 
 def test_other_routes_need_one_command(world: World):

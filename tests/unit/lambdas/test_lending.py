@@ -9,7 +9,7 @@ import pytest
 from events.locations import AgentLocation, S3Location
 from lambdas import wiring
 from lambdas.credentials import session_policy
-from lambdas.domain.hop import Hop
+from lambdas.domain.hop import Hop, relay_prefix
 from tests.fakes import MORNING
 
 
@@ -121,6 +121,34 @@ class TestTheRoute:
         hop_id = self.offered(here)
         monkeypatch.setattr(wiring.audit_store(), "add", broken)
         assert self.ask(here, hop_id).status == 500
+        assert self.sts.asked == []
+
+    def direct(self, here, relay: str) -> str:
+        body = {
+            "source": "server-b:/primary/x/",
+            "destinations": ["server-c:/primary/"],
+            "options": {"relay": relay},
+        }
+        name = here.post("/transfers", body).body["transfer_id"]
+        wiring.reactions().bring_on(wiring.transfer_store().get(name))
+        return f"{name}-0"
+
+    def test_both_agents_of_a_relayed_hop_reach_its_place_and_no_other(self, here):
+        hop_id = self.direct(here, "allowed")
+        assert self.ask(here, hop_id, "server-b").status == 200
+        assert self.ask(here, hop_id, "server-c").status == 200
+        for asked in self.sts.asked:
+            policy = json.loads(asked["Policy"])
+            mine = f"relay/{relay_prefix(hop_id)}x/a0"
+            for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+                assert reach(policy, action, mine)
+                assert not reach(policy, action, "relay/another/x/a0")
+                assert not reach(policy, action, f"media/{relay_prefix(hop_id)}x")
+
+    def test_a_hop_that_may_not_be_relayed_gets_none(self, here):
+        hop_id = self.direct(here, "never")
+        assert self.ask(here, hop_id, "server-b").status == 409
+        assert self.ask(here, hop_id, "server-c").status == 409
         assert self.sts.asked == []
 
     def test_nobody_else_does(self, here):

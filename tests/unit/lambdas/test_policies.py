@@ -129,6 +129,17 @@ class TestDeciding:
         assert fleet.get("/transfers").body["transfers"] == []
         assert fleet.post("/transfers", {**RAW, "destinations": ["server-d:/primary/"]}).status == 202
 
+    def test_a_policy_may_forbid_the_relay(self, fleet):
+        words = (
+            'forbid (principal, action == Action::"transfer", resource) when { context.relay == "allowed" };'
+        )
+        put(fleet, "nothing-by-s3", words)
+        allowed = {"destinations": ["server-d:/primary/"], "options": {"relay": "allowed"}}
+        answer = fleet.post("/transfers", {**RAW, **allowed}, role="operator")
+        assert (answer.status, answer.body["policies"]) == (403, ["nothing-by-s3"])
+        never = {**allowed, "options": {"relay": "never"}}
+        assert fleet.post("/transfers", {**RAW, **never}, role="operator").status == 202
+
     def test_a_detour_by_another_server_is_seen_through(self, fleet):
         put(fleet, "no-production-in-lab", NO_LAB)
         chain = {**RAW, "destinations": ["server-d:/primary/", "server-c:/primary/"], "shape": "chain"}

@@ -22,6 +22,7 @@ export function optionWords(options: Options): string[] {
     options.streams ? said.streams(options.streams) : "",
     options.bandwidth_limit ? said.limit(speed(options.bandwidth_limit)) : "",
     ...options.bandwidth_windows.map(windowWords),
+    options.relay === "allowed" ? said.relay : "",
     options.if_offline === "refuse" ? said.refuse : "",
   ];
   return words.filter(Boolean);

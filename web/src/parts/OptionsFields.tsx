@@ -133,6 +133,12 @@ function How({ value, set, fault }: PartProps) {
         onChange={set("verify")}
       />
       <Choice
+        label={words.unreachable}
+        choices={choices(words.relay, words.relayHints)}
+        value={value.relay}
+        onChange={set("relay")}
+      />
+      <Choice
         label={words.offline}
         choices={choices(words.ifOffline, words.offlineHints)}
         value={value.if_offline}

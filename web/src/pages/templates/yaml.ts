@@ -66,6 +66,7 @@ const FIELDS: Record<string, Check> = {
   "options.bandwidth_limit": number,
   "options.bandwidth_windows": windows,
   "options.priority": oneOf("low", "normal", "high"),
+  "options.relay": oneOf("never", "allowed"),
   "options.if_offline": oneOf("queue", "refuse"),
   enabled: truth,
 };

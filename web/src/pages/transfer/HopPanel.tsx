@@ -89,10 +89,11 @@ function Travel({ hop }: { hop: Hop }) {
 }
 
 /** The kind of route in words, and how exactly its bytes went, as the agent said it. */
-function routeWords({ route, via }: Hop): string {
+function routeWords({ route, way, via }: Hop): string {
   const known: Record<string, string> = t().transfer.routes;
-  const kind = known[route] ?? route;
-  return via && via !== route ? `${shown(kind)} (${shown(via)})` : shown(kind);
+  const really = way?.kind ?? route;
+  const kind = known[really] ?? really;
+  return via && via !== really ? `${shown(kind)} (${shown(via)})` : shown(kind);
 }
 
 function waitsFor(hop: Hop): string {

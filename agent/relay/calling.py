@@ -1,0 +1,96 @@
+"""The destination's way to its source when neither can dial the other: connections by the relay bucket."""
+
+import secrets
+import threading
+from collections.abc import Callable
+
+from agent.lane.client import Conversation
+from agent.lane.dialling import Dialler, in_words
+from agent.movers.source import LostError
+from agent.relay.bucket import RelayBucket
+from agent.relay.tunnel import Tunnel
+
+ANSWER_WITHIN = 30.0
+"""Seconds for a connection's handshake and its first question: the source looks for new ones now and then."""
+END_WITHIN = 5.0
+"""Seconds in which the source is told of the ends of all connections."""
+ADDRESS = "relay"
+
+
+class RelayCaller:
+    """One hop's. Used by any thread."""
+
+    def __init__(
+        self,
+        bucket: Callable[[], RelayBucket],
+        dialler: Dialler,
+        converse: Callable[..., Conversation],
+    ) -> None:
+        """`bucket` is asked for when there is need of it; `converse` makes a conversation of a connection
+        and the address that was dialled."""
+        self._make_bucket = bucket
+        self._dialler = dialler
+        self._converse = converse
+        self._lock = threading.Lock()
+        self._bucket: RelayBucket | None = None
+        self._tunnels: list[Tunnel] = []
+        self._interrupted = False
+
+    def begin(self) -> None:
+        """What was interrupted may be tried again."""
+        with self._lock:
+            self._interrupted = False
+
+    def meet(self) -> Conversation:
+        """The first connection, on which the source has answered. LostError, HopError."""
+        self._opened().open()
+        conversation = self.another()
+        try:
+            conversation.greet(ANSWER_WITHIN)
+        except OSError as error:
+            conversation.close()
+            raise LostError(in_words(error)) from error
+        except BaseException:
+            conversation.close()
+            raise
+        return conversation
+
+    def another(self) -> Conversation:
+        """A further connection. LostError."""
+        tunnel = Tunnel(self._opened(), secrets.token_hex(8), dialled=True)
+        self._begin(tunnel)
+        try:
+            tunnel.end.settimeout(ANSWER_WITHIN)
+            return self._converse(self._dialler.secured(tunnel.end), ADDRESS)
+        except (OSError, ValueError) as error:
+            tunnel.stop()
+            raise LostError(in_words(error)) from error
+
+    def interrupt(self) -> None:
+        """From any thread: whoever waits gets LostError, until `begin`. No connection survives it."""
+        with self._lock:
+            self._interrupted = True
+            tunnels = list(self._tunnels)
+        for tunnel in tunnels:
+            tunnel.stop()
+
+    def close(self) -> None:
+        """Once nobody uses a connection any more."""
+        for tunnel in self._tunnels:
+            tunnel.stop()
+        for tunnel in self._tunnels:
+            tunnel.join(END_WITHIN)
+        if self._bucket:
+            self._bucket.close()
+
+    def _begin(self, tunnel: Tunnel) -> None:
+        with self._lock:
+            if self._interrupted:
+                raise LostError("interrupted")
+            self._tunnels = [*(one for one in self._tunnels if one.is_alive), tunnel]
+            tunnel.start()
+
+    def _opened(self) -> RelayBucket:
+        with self._lock:
+            self._bucket = self._bucket or self._make_bucket()
+            return self._bucket

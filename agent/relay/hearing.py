@@ -1,0 +1,137 @@
+"""The source's ear at the relay bucket: it answers on the connections that a hop's destination begins there,
+as on those that come in at its port.
+"""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+
+from agent.errors import HopError
+from agent.lane.dialling import DIAL_WITHIN
+from agent.lane.listener import HANDSHAKE_WITHIN
+from agent.movers.rclone import Credentials
+from agent.movers.source import LostError
+from agent.relay.bucket import RelayBucket, sweep
+from agent.relay.tunnel import GONE, Tunnel
+from events.commands import Relay
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks for new connections."""
+LATEST = 10.0
+"""The same at most, while nobody comes: a hop may wait long for its turn."""
+AT_ONCE = 64
+"""Connections; whoever begins more has to wait."""
+END_WITHIN = 5.0
+
+Answer = Callable[[str, socket.socket], None]
+"""Answers for a hop, on a connection, until it ends."""
+
+
+class Hearing:
+    """For one hop that is served, from a thread of its own."""
+
+    def __init__(
+        self,
+        hop_id: str,
+        relay: Relay,
+        credentials: Credentials,
+        answer: Answer,
+        is_met: Callable[[str], bool],
+    ) -> None:
+        """`is_met` says whether the destination is connected directly: then there is nothing to hear."""
+        self._hop_id = hop_id
+        self._relay = relay
+        self._credentials = credentials
+        self._answer = answer
+        self._is_met = is_met
+        self._tunnels: dict[str, Tunnel] = {}
+        """By name: all that there ever were."""
+        self._stopped = threading.Event()
+        self._sweeps = False
+        self._thread = threading.Thread(target=self._run, name="hear", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, *, sweep: bool) -> None:
+        """From any thread: hear no more; with `sweep`, remove what is left in the bucket."""
+        self._sweeps = sweep
+        self._stopped.set()
+
+    def join(self) -> None:
+        self._thread.join(END_WITHIN)
+
+    def _run(self) -> None:
+        """For DIAL_WITHIN the destination looks for a better way."""
+        bucket: RelayBucket | None = None
+        pause = DIAL_WITHIN
+        try:
+            while not self._stopped.wait(pause):
+                if self._is_met(self._hop_id) and not self._is_busy:
+                    continue
+                try:
+                    bucket = bucket or RelayBucket(self._hop_id, self._relay, self._credentials)
+                    came = self._look(bucket)
+                except (LostError, HopError) as error:
+                    log.info("relay not heard", extra={"hop_id": self._hop_id, "reason": str(error)})
+                    came = False
+                pause = LOOK_EVERY if came or self._is_busy else min(max(pause, LOOK_EVERY) * 1.2, LATEST)
+        finally:
+            if bucket:
+                self._end(bucket)
+
+    @property
+    def _is_busy(self) -> bool:
+        return any(tunnel.is_alive for tunnel in self._tunnels.values())
+
+    def _look(self, bucket: RelayBucket) -> bool:
+        """Answer whoever is new; was anybody? LostError, HopError."""
+        bucket.open()
+        came = False
+        for name in bucket.names():
+            alive = sum(tunnel.is_alive for tunnel in self._tunnels.values())
+            if name not in self._tunnels and alive < AT_ONCE:
+                came = True
+                self._welcome(bucket, name)
+        return came
+
+    def _welcome(self, bucket: RelayBucket, name: str) -> None:
+        tunnel = self._tunnels[name] = Tunnel(bucket, name, dialled=False)
+        tunnel.start()
+        threading.Thread(target=self._converse, args=[bucket, tunnel], name="lane", daemon=True).start()
+
+    def _converse(self, bucket: RelayBucket, tunnel: Tunnel) -> None:
+        """One that was begun with another process of ours gets no further than the handshake, nor does a
+        stranger's: it is told."""
+        tunnel.end.settimeout(HANDSHAKE_WITHIN)
+        try:
+            with tunnel.end:
+                self._answer(self._hop_id, tunnel.end)
+        except OSError as error:  # ssl.SSLError is one
+            log.info("relayed connection broke", extra={"hop_id": self._hop_id, "reason": str(error)})
+            self._refuse(bucket, tunnel.name)
+        finally:
+            tunnel.stop()
+
+    def _refuse(self, bucket: RelayBucket, name: str) -> None:
+        if not self._stopped.is_set():
+            try:
+                bucket.put(f"{name}/{GONE}", b"-")
+            except LostError as error:
+                log.info("relay not told", extra={"hop_id": self._hop_id, "reason": str(error)})
+
+    def _end(self, bucket: RelayBucket) -> None:
+        for tunnel in self._tunnels.values():
+            tunnel.stop()
+        for tunnel in self._tunnels.values():
+            tunnel.join(END_WITHIN)
+        try:
+            if self._sweeps:
+                sweep(bucket, self._tunnels)
+        except LostError as error:  # in a day it is gone by itself
+            log.info("relay not swept", extra={"hop_id": self._hop_id, "reason": str(error)})
+        finally:
+            bucket.close()
