@@ -1,4 +1,4 @@
-"""The API's two routes for agents: registering, and S3 credentials for a hop."""
+"""The API's routes for agents: registering, and S3 credentials for a hop."""
 
 import threading
 from collections.abc import Callable

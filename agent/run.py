@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from agent import VERSION, about, lock, logs
 from agent.attempt import Movers
@@ -24,6 +24,7 @@ from agent.letters import Endpoint
 from agent.movers import mover_for
 from agent.movers.base import Host
 from agent.movers.limiter import Hours, Line
+from agent.movers.manifests import Delivery, Manifests, Send
 from agent.movers.pull import discard_abandoned
 from agent.registration import Files, Registration, read_registration
 from agent.roots import Roots
@@ -34,6 +35,7 @@ from events.views import CredentialsView
 
 if TYPE_CHECKING:
     from agent.cloud import HopCredentials
+    from agent.manifest_post import ManifestPost
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +90,9 @@ async def _serve(
     browser = Browser(config.roots, files.folder)
     status = Status(files.status)
     roots = Roots(config.roots, files.folder)
-    host = Host(roots, files.folder, Line(Hours(config.bandwidth_limit, config.bandwidth_windows)))
+    manifests = Manifests(files.folder / "manifests")
+    line = Line(Hours(config.bandwidth_limit, config.bandwidth_windows))
+    host = Host(roots, files.folder, line, manifests)
     with _lane(config, files, host) as lane:
         async with Link(_endpoint(files, registration), _commands_topic(registration)) as link:
             service = Service(
@@ -103,6 +107,7 @@ async def _serve(
                     status=status,
                     lane_certificate=files.lane_certificate.read_text(),
                     capabilities=await asyncio.to_thread(about.capabilities),
+                    deliver_manifests=Delivery(manifests, _manifest_post(files, registration)).run,
                 )
             )
             _heed_signals(service, lambda: _reload(config_path, service, browser, roots))
@@ -194,6 +199,23 @@ def _credentials(files: Files, registration: Registration) -> Callable[[str], Cr
         return asker()(hop_id)
 
     return credentials
+
+
+def _manifest_post(files: Files, registration: Registration) -> Send:
+    """Likewise: HTTP is loaded when the first manifest is to be sent."""
+
+    @cache
+    def post() -> "ManifestPost":
+        from agent import http
+        from agent.manifest_post import ManifestPost
+
+        key = files.api_key.read_text().strip()
+        return ManifestPost(registration.agent_id, key, http.client(registration.api_url))
+
+    def send(hop_id: str, manifest: IO[bytes]) -> None:
+        post()(hop_id, manifest)
+
+    return send
 
 
 def _endpoint(files: Files, registration: Registration) -> Endpoint:

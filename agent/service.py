@@ -45,6 +45,7 @@ class Parts:
     lane_certificate: str
     capabilities: Capabilities
     pace: Pace = DEFAULT_PACE
+    deliver_manifests: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 class Service:
@@ -90,6 +91,8 @@ class Service:
         spawn(self._greet(hops))
         spawn(self._beat(hops, commands))
         spawn(self._desk.deliver())
+        if self._parts.deliver_manifests:
+            spawn(self._parts.deliver_manifests())
 
     def _hear_lane(self, commands: Commands) -> None:
         loop = asyncio.get_running_loop()

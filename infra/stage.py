@@ -63,6 +63,13 @@ def _zone(name: str) -> str:
     return name
 
 
+def _days(text: str) -> int:
+    """Likewise."""
+    if not text.isdecimal() or not int(text):
+        raise ValueError(f"{text!r} is no number of days: write -c manifest_days=90, say")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class Stage:
     """One deployment of everything: its name, and what is special about where it goes."""
@@ -71,6 +78,8 @@ class Stage:
     buckets: tuple[str, ...] = ()
     """Existing buckets that transfers may read and write, and whose events start templates."""
     embedded: Embedded | None = None
+    manifest_days: int = 365
+    """How long the manifests of transfers are kept: `-c manifest_days=90`."""
     zone: str = "UTC"
     """What policies mean by an hour and a weekday: `-c zone=Europe/Zurich`."""
 
@@ -84,6 +93,7 @@ class Stage:
             name=str(context("stage") or "dev"),
             buckets=tuple(name.strip() for name in named.split(",") if name.strip()),
             embedded=Embedded.read(Path(embedded)) if embedded else None,
+            manifest_days=_days(str(context("manifest_days") or cls.manifest_days)),
             zone=_zone(str(context("zone") or "UTC")),
         )
 

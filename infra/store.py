@@ -1,4 +1,4 @@
-"""What must not be lost: the tables, made from their row classes, and the bucket for uploads."""
+"""What must not be lost: the tables, made from their row classes; uploads and manifests."""
 
 from typing import Any, cast
 
@@ -102,6 +102,21 @@ def media_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
     )
     _tell_eventbridge(bucket)
     return bucket
+
+
+def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
+    """Where agents put what their hops did. What is written over can be had for a month more."""
+    return s3.Bucket(
+        scope,
+        "Manifests",
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=stage.protected,
+        versioned=True,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        lifecycle_rules=[_tidy(), s3.LifecycleRule(expiration=Duration.days(stage.manifest_days))],
+        removal_policy=stage.removal,
+    )
 
 
 def _tidy() -> s3.LifecycleRule:

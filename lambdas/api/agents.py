@@ -7,9 +7,18 @@ from events.requests import (
     BrowseRequest,
     CredentialsRequest,
     EnrollmentRequest,
+    ManifestRequest,
     RegisterRequest,
 )
-from events.views import AgentsView, AgentView, CredentialsView, EnrollmentView, ListingView, RegisteredView
+from events.views import (
+    AgentsView,
+    AgentView,
+    CredentialsView,
+    EnrollmentView,
+    ListingView,
+    ManifestPlaceView,
+    RegisteredView,
+)
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
@@ -89,3 +98,10 @@ def lend_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) ->
     """S3 credentials as wide as one hop of the agent's own. The agent's key goes into X-Agent-Key."""
     wiring.agents().check_key(agent_id, call.header("X-Agent-Key") or "")
     return wiring.lending().lend(agent_id, body.hop_id)
+
+
+@agents.post("/agents/{agent_id}/manifests", may=None, max_body=1024)
+def place_manifest(call: Call, agent_id: AgentId, body: ManifestRequest) -> ManifestPlaceView:
+    """Where to put the manifest of one hop of the agent's own. The agent's key goes into X-Agent-Key."""
+    wiring.agents().check_key(agent_id, call.header("X-Agent-Key") or "")
+    return wiring.manifests().place(agent_id, body)

@@ -14,6 +14,7 @@ from agent.lane import identity
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
 from agent.movers.base import Host, Outcome, Tally
+from agent.movers.manifests import Manifests
 from agent.movers.pull import Pull
 from agent.roots import Roots
 from events.base import Problem
@@ -90,6 +91,7 @@ class Hosts:
             self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
         self.told = Told()
         self.tally = Tally()
+        self.manifests: Manifests | None = None
 
     def close(self) -> None:
         self.line.close()
@@ -151,7 +153,7 @@ class Hosts:
         both = Roots([*self.roots._roots, *self.sources._roots])
         mover = mover_for(
             order,
-            host=Host(both, self.state),
+            host=Host(both, self.state, manifests=self.manifests),
             identity=self.c,
             credentials=_no_credentials,
             lane=self.arriving,
