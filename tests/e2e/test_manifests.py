@@ -94,7 +94,7 @@ def test_an_agent_may_neither_read_it_nor_write_another_s(fleet: Fleet) -> None:
     fleet.until_ended(transfer)
     manifest(fleet, transfer)
     key = {
-        name: (fleet.servers[name].state / "api-key").read_text().strip() for name in ("server-b", "server-c")
+        name: (fleet.servers[name].state / "api.key").read_text().strip() for name in ("server-b", "server-c")
     }
 
     def ask(name: str) -> httpx.Response:
