@@ -16,7 +16,10 @@ export function ManifestButton({ transfer }: { transfer: Transfer }) {
         download(url, number);
       });
       if (missing.length > 0) {
-        notify({ type: hops.length ? "success" : "warning", header: t().transfer.manifestMissing(hops.length, missing.length) });
+        notify({
+          type: hops.length ? "success" : "warning",
+          header: t().transfer.manifestMissing(hops.length, missing.length),
+        });
       }
     },
     onError: (error) => {
