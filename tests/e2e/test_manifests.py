@@ -68,7 +68,7 @@ def test_a_file_that_failed_is_named_with_the_reason(fleet: Fleet) -> None:
     (fleet.folder("server-c:/archive/told in part") / "in the way").mkdir(parents=True)
 
     transfer = fleet.copy("server-b:/data/told in part/", "server-c:/archive/told in part/")
-    assert fleet.until_ended(transfer)["state"] == "failed"
+    assert fleet.until_ended(transfer)["state"] == "partially_failed"
 
     lines = manifest(fleet, transfer)
     assert lines[b"good"].outcome == "sent"
