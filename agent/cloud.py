@@ -1,4 +1,4 @@
-"""The API's three routes for agents: registering, new keys, and S3 credentials for a hop."""
+"""The API's routes for agents: registering, new keys, and S3 credentials for a hop."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -29,12 +29,13 @@ def renew(
 ) -> RenewalView:
     """Raises http.ApiProblem or httpx.TransportError."""
     body = request.model_dump(mode="json")
-    response = _post(client, f"agents/{agent_id}/certificates", body, api_keys)
+    response = post(client, f"agents/{agent_id}/certificates", body, api_keys)
     return RenewalView.model_validate_json(response.content)
 
 
-def _post(client: httpx.Client, path: str, body: object, api_keys: Sequence[str]) -> httpx.Response:
-    """While the API key is being replaced there are two, of which either may be the one that counts."""
+def post(client: httpx.Client, path: str, body: object, api_keys: Sequence[str]) -> httpx.Response:
+    """Raises http.ApiProblem or httpx.TransportError. While the API key is being replaced there are two, of
+    which either may be the one that counts."""
     for key in api_keys:
         response = client.post(path, json=body, headers={KEY_HEADER: key})
         if response.status_code != httpx.codes.UNAUTHORIZED:
@@ -80,7 +81,7 @@ class HopCredentials:
 
     def _ask(self, hop_id: HopId) -> CredentialsView:
         body = CredentialsRequest(hop_id=hop_id).model_dump(mode="json")
-        response = _post(self._client, self._path, body, self._api_keys())
+        response = post(self._client, self._path, body, self._api_keys())
         return CredentialsView.model_validate_json(response.content)
 
     def _forget_expired(self) -> None:

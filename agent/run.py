@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from agent import VERSION, about, lock, logs
 from agent.attempt import Movers
@@ -26,6 +26,7 @@ from agent.letters import Endpoint
 from agent.movers import mover_for
 from agent.movers.base import Host
 from agent.movers.limiter import Hours, Line
+from agent.movers.manifests import Delivery, Manifests, Send
 from agent.movers.pull import discard_abandoned
 from agent.registration import Files, Registration, read_registration
 from agent.roots import Roots
@@ -37,6 +38,7 @@ from events.views import CredentialsView
 
 if TYPE_CHECKING:
     from agent.cloud import HopCredentials
+    from agent.manifest_post import ManifestPost
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,9 @@ async def _serve(
     browser = Browser(config.roots, files.folder)
     status = Status(files.status)
     roots = Roots(config.roots, files.folder)
-    host = Host(roots, files.folder, Line(Hours(config.bandwidth_limit, config.bandwidth_windows)))
+    manifests = Manifests(files.folder / "manifests")
+    line = Line(Hours(config.bandwidth_limit, config.bandwidth_windows))
+    host = Host(roots, files.folder, line, manifests)
     ring = Keyring(files.folder)
     endpoint = partial(_endpoint, files, registration)
     credentials = _credentials(ring, registration)
@@ -116,6 +120,7 @@ async def _serve(
                         age=timedelta(days=config.rotate_after_days),
                     ),
                     capabilities=await asyncio.to_thread(about.capabilities),
+                    deliver_manifests=Delivery(manifests, _manifest_post(ring, registration)).run,
                 )
             )
             _heed_signals(service, lambda: _reload(config_path, service, browser, roots))
@@ -210,6 +215,23 @@ def _credentials(ring: Keyring, registration: Registration) -> Callable[[str], C
         return asker()(hop_id)
 
     return credentials
+
+
+def _manifest_post(ring: Keyring, registration: Registration) -> Send:
+    """Likewise: HTTP is loaded when the first manifest is to be sent."""
+
+    @cache
+    def post() -> "ManifestPost":
+        from agent import http
+        from agent.manifest_post import ManifestPost
+
+        client = http.client(registration.api_url)
+        return ManifestPost(registration.agent_id, lambda: ring.api_keys, client)
+
+    def send(hop_id: str, manifest: IO[bytes]) -> None:
+        post()(hop_id, manifest)
+
+    return send
 
 
 def _renew(registration: Registration, ring: Keyring) -> Generation:

@@ -46,6 +46,7 @@ class Parts:
     rotation: Rotation
     capabilities: Capabilities
     pace: Pace = DEFAULT_PACE
+    deliver_manifests: Callable[[], Coroutine[Any, Any, None]] | None = None
 
 
 class Service:
@@ -92,6 +93,8 @@ class Service:
         spawn(self._beat(hops, commands))
         spawn(self._desk.deliver())
         spawn(self._parts.rotation.run())
+        if self._parts.deliver_manifests:
+            spawn(self._parts.deliver_manifests())
 
     def _hear_lane(self, commands: Commands) -> None:
         loop = asyncio.get_running_loop()

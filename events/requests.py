@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from events.base import AgentId, Fingerprint, HopId, Request
+from events.base import AgentId, Bytes, Fingerprint, HopId, Request
 from events.locations import (
     AbsolutePath,
     AgentLocationText,
@@ -94,6 +94,18 @@ class CredentialsRequest(Request):
     """An agent asks for S3 credentials for a hop it is carrying out."""
 
     hop_id: HopId
+
+
+MAX_MANIFEST = 2 * 1024**3
+"""Bytes, gzipped: some twenty million files."""
+
+
+class ManifestRequest(Request):
+    """An agent asks where to put the manifest of a hop that was its own."""
+
+    hop_id: HopId
+    size: Annotated[Bytes, Field(le=MAX_MANIFEST)]
+    """Gzipped; so many are taken, and no more."""
 
 
 class TransferRequest(Request):

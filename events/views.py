@@ -123,6 +123,35 @@ class CredentialsView(Message):
     endpoint: str | None
 
 
+class ManifestPlaceView(Message):
+    """Where a hop's manifest goes: PUT it there, as long as it was said to be, with these headers."""
+
+    url: str
+    headers: dict[str, str]
+    expires_at: Instant
+
+
+class HopManifest(Message):
+    """What a hop did, file by file: JSON lines, gzipped."""
+
+    hop_id: HopId
+    url: str
+    """To GET without further ado, until `expires_at`."""
+    size: Bytes
+    """Gzipped."""
+    written_at: Instant
+
+
+class ManifestView(Message):
+    """The manifests of a transfer's hops, as far as they have come in."""
+
+    transfer_id: TransferId
+    hops: tuple[HopManifest, ...]
+    missing: tuple[HopId, ...]
+    """Hops that have not ended, were dry runs, or whose agent has not been able to send it yet."""
+    expires_at: Instant
+
+
 class HopView(Message):
     hop_id: HopId
     source: Location

@@ -10,6 +10,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from events.topics import Topics
@@ -41,6 +42,7 @@ class Access:
     bus: events.EventBus
     people: cognito.UserPool
     audit_key: kms.Key
+    manifests: s3.Bucket
     roles: tuple[iam.Role, ...]
     """Object and live role: whoever lends their credentials assumes them."""
 
@@ -55,6 +57,7 @@ class Access:
         statements += (
             [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.lends else []
         )
+        statements += self._manifests(role) if plan.keeps_manifests else []
         statements += [_allow(list(_PEOPLE), self.people.user_pool_arn)] if plan.knows_people else []
         statements += [_allow(["kms:Sign"], self.audit_key.key_arn)] if plan.seals else []
         statements += [_allow(["kms:GetPublicKey"], self.audit_key.key_arn)] if plan.shows_seals else []
@@ -67,6 +70,15 @@ class Access:
         indexes = self.tables.index_arns(name)
         if "query" in words and indexes:
             yield _allow(["dynamodb:Query"], *indexes)
+
+    def _manifests(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+        """What a signed address allows, its signer must be allowed."""
+        bucket = self.manifests.bucket_arn
+        accept_patterns(role, "Any hop's manifest; an address is signed for one", f"{bucket}/*")
+        return [
+            _allow(["s3:ListBucket"], bucket),
+            _allow(["s3:GetObject", "s3:PutObject"], f"{bucket}/*"),
+        ]
 
     def _commands(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         commands = iot_arn(role, f"topic/{Topics(self.stage.name).commands('*')}")

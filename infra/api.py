@@ -115,6 +115,7 @@ _OPEN = {
     "/agents/register": "An enrolment token of one use lets a host in: it has nothing else yet",
     "/agents/{agent_id}/credentials": _BY_KEY,
     "/agents/{agent_id}/certificates": _BY_KEY,
+    "/agents/{agent_id}/manifests": _BY_KEY,
 }
 _LOGGED = "The function logs every answer; API Gateway's own log takes a role for the whole account"
 _AS_IT_IS = {

@@ -21,6 +21,8 @@ class Plan:
     """Ends an agent's old certificates."""
     lends: bool = False
     """Credentials of the object and live roles, narrowed."""
+    keeps_manifests: bool = False
+    """Signs addresses for agents to write them to and people to read them from."""
     seals: bool = False
     """The audit's days, with a key of its own."""
     shows_seals: bool = False
@@ -47,6 +49,7 @@ PLANS: dict[str, Plan] = {
         signs=True,
         enrolls=True,
         lends=True,
+        keeps_manifests=True,
         knows_people=True,
         shows_seals=True,
         megabytes=1024,

@@ -13,7 +13,7 @@ from infra.console import Console
 from infra.functions import Functions
 from infra.sign_in import SignIn
 from infra.stage import Stage
-from infra.store import Tables, media_bucket, relay_bucket
+from infra.store import Tables, manifest_bucket, media_bucket, relay_bucket
 from infra.watch import Watch
 from lambdas.settings import Settings
 
@@ -31,6 +31,7 @@ class State(cdk.Stack):
         )
         self.tables = Tables(self, "Tables", stage)
         self.media = media_bucket(self, stage)
+        self.manifests = manifest_bucket(self, stage)
         self.sign_in = SignIn(self, "SignIn", stage)
         self.key = fleet.signing_key(self, stage)
         self.audit_key = fleet.signing_key(self, stage, "Audit", "seals the audit's days")
@@ -78,6 +79,7 @@ class Control(cdk.Stack):
             signing_key_id=state.key.key_arn,
             audit_key_id=state.audit_key.key_arn,
             device_policy=str(policy.policy_name),
+            manifests_bucket=state.manifests.bucket_name,
             object_role_arn=objects.role_arn,
             relay_bucket=self.relay.bucket_name,
             live_role_arn=live.role_arn,
@@ -94,6 +96,7 @@ class Control(cdk.Stack):
             bus=self.bus,
             people=state.sign_in.pool,
             audit_key=state.audit_key,
+            manifests=state.manifests,
             roles=(objects, live),
         )
         functions.give(settings, access)

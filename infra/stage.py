@@ -65,8 +65,9 @@ def _zone(name: str) -> str:
 
 
 def _days(text: str) -> int:
+    """Likewise."""
     if not text.isdecimal() or not 1 <= int(text) <= 3650:
-        raise ValueError(f"{text!r} is no age for keys: write -c rotateAfterDays=90, say")
+        raise ValueError(f"{text!r} is no number of days: write 90, say")
     return int(text)
 
 
@@ -78,6 +79,8 @@ class Stage:
     buckets: tuple[str, ...] = ()
     """Existing buckets that transfers may read and write, and whose events start templates."""
     embedded: Embedded | None = None
+    manifest_days: int = 365
+    """How long the manifests of transfers are kept: `-c manifestDays=90`."""
     zone: str = "UTC"
     """What policies mean by an hour and a weekday: `-c zone=Europe/Zurich`."""
     rotate_after_days: int = 90
@@ -93,8 +96,9 @@ class Stage:
             name=str(context("stage") or "dev"),
             buckets=tuple(name.strip() for name in named.split(",") if name.strip()),
             embedded=Embedded.read(Path(embedded)) if embedded else None,
+            manifest_days=_days(str(context("manifestDays") or cls.manifest_days)),
             zone=_zone(str(context("zone") or "UTC")),
-            rotate_after_days=_days(str(context("rotateAfterDays") or 90)),
+            rotate_after_days=_days(str(context("rotateAfterDays") or cls.rotate_after_days)),
         )
 
     @property

@@ -1,4 +1,4 @@
-"""What must not be lost: the tables, made from their row classes, and the bucket for uploads."""
+"""What must not be lost: the tables, made from their row classes; uploads and manifests."""
 
 from typing import Any, cast
 
@@ -134,6 +134,23 @@ def _access_log(scope: Construct, stage: Stage) -> s3.Bucket:
         lifecycle_rules=[s3.LifecycleRule(expiration=Duration.days(365))],
         removal_policy=stage.removal,
     )
+
+
+def manifest_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
+    """Where agents put what their hops did. What is written over can be had for a month more."""
+    bucket = s3.Bucket(
+        scope,
+        "Manifests",
+        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+        encryption=s3.BucketEncryption.S3_MANAGED,
+        enforce_ssl=stage.protected,
+        versioned=True,
+        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+        lifecycle_rules=[_tidy(), s3.LifecycleRule(expiration=Duration.days(stage.manifest_days))],
+        removal_policy=stage.removal,
+    )
+    accept(bucket, "Only the API signs addresses for it, and logs each answer", "S1")
+    return bucket
 
 
 def relay_bucket(scope: Construct, stage: Stage) -> s3.Bucket:

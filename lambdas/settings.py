@@ -30,6 +30,8 @@ class Settings:
     """The ARN of the KMS key that seals the audit's days."""
     device_policy: str = ""
     """The name of the IoT policy every agent's certificate gets."""
+    manifests_bucket: str = ""
+    """Where agents put what their hops did, file by file."""
     object_role_arn: str = ""
     """Assumed, narrowed by a session policy, for one hop's S3 credentials."""
     relay_bucket: str = ""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lambdas.credentials import Lending
     from lambdas.fleet import Fleet
     from lambdas.live import LiveAddresses
+    from lambdas.manifests import Manifests
     from lambdas.once import Once
     from lambdas.people import People
     from lambdas.policies.deciding import Deciding
@@ -235,6 +236,25 @@ def lending() -> "Lending":
         endpoint=here.s3_endpoint or None,
         relay_bucket=here.relay_bucket or None,
     )
+
+
+@cache
+def manifests() -> "Manifests":
+    """Signs addresses of the kind that agents and people can reach, which costs no call."""
+    import boto3
+    from botocore.config import Config
+
+    from lambdas.manifests import Manifests
+
+    here = settings()
+    style = {"addressing_style": "path" if here.s3_endpoint else "virtual"}
+    s3 = boto3.client(
+        "s3",
+        region_name=here.region,
+        endpoint_url=here.s3_endpoint or None,
+        config=Config(signature_version="s3v4", s3=style),  # type: ignore[arg-type]
+    )
+    return Manifests(transfers(), s3, here.manifests_bucket, clock)
 
 
 @cache

@@ -239,6 +239,7 @@ def _settings() -> Settings:
         version="0.1.0",
         bus_name="default",
         device_policy=POLICY,
+        manifests_bucket="manifests",
         object_role_arn="arn:aws:iam::123456789012:role/objects",
         relay_bucket="relay",
         live_role_arn="arn:aws:iam::123456789012:role/live",
@@ -254,5 +255,7 @@ def _make(monkeypatch: pytest.MonkeyPatch) -> None:
     key = boto3.client("kms", REGION).create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
     monkeypatch.setenv("CROSSHAUL_AUDIT_KEY_ID", key["KeyMetadata"]["Arn"])
     wiring.settings.cache_clear()
+    where = {"LocationConstraint": REGION}
+    boto3.client("s3", REGION).create_bucket(Bucket="manifests", CreateBucketConfiguration=where)  # type: ignore[arg-type]
     document = {"Version": "2012-10-17", "Statement": []}
     boto3.client("iot", REGION).create_policy(policyName=POLICY, policyDocument=json.dumps(document))

@@ -72,6 +72,9 @@ class FakeApi:
         self.stories: dict[str, list[views.TransferView]] = {}
         """Transfer → how it looks at each further look; the last one stays."""
         self.first_page_is_empty = False
+        self.manifests: dict[str, str] = {}
+        """Hop → where its manifest is to be had."""
+        self.missing: tuple[str, ...] = ()
         self.templates: dict[str, views.TemplateView] = {}
         self.policy_outcome: Outcome = "allowed"
         self.audit = [sample(audit.AuditRecord)]
@@ -170,6 +173,10 @@ class FakeApi:
     def one_transfer(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         return (200, self._look(name)) if name in self.stories else (404, problem(404, f"no transfer {name}"))
 
+    def manifest(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        hops = [sample(views.HopManifest, hop_id=hop, url=url) for hop, url in self.manifests.items()]
+        return 200, sample(views.ManifestView, transfer_id=name, hops=hops, missing=self.missing)
+
     def _look(self, name: str) -> views.TransferView:
         story = self.stories[name]
         return story.pop(0) if len(story) > 1 else story[0]
@@ -252,6 +259,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("POST", "/transfers", FakeApi.request_transfer),
     ("GET", "/transfers", FakeApi.list_transfers),
     ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
+    ("GET", f"/transfers/{_ONE}/manifest", FakeApi.manifest),
     ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|approval)", FakeApi.steer),
     ("GET", "/live", FakeApi.live),
     ("GET", "/templates", FakeApi.list_templates),

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from agent import VERSION
-from agent.cli import agents, audit, browse, cp, login, output, policies, templates, transfers
+from agent.cli import agents, audit, browse, cp, login, manifest, output, policies, templates, transfers
 from agent.cli.errors import EXIT_TABLE, Exit, Trouble
 
 
@@ -86,6 +86,7 @@ for command in (
     cp.cp,
     transfers.transfers,
     transfers.show,
+    manifest.manifest,
     transfers.cancel,
     transfers.pause,
     transfers.resume,

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from agent.listing import Meant
+from agent.movers.ledger import Ledger
 from agent.movers.limiter import Hours, Line
+from agent.movers.manifests import Manifests
 from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move
@@ -62,6 +64,16 @@ class Host:
     state: Path
     """For ledgers, and for what a listing is ahead."""
     line: Line = field(default_factory=lambda: Line(Hours(None)))
+    manifests: Manifests | None = None
+    """Where ledgers go whose hop has come to its end. None: they are forgotten."""
+
+    def account(self, ledger: Ledger, order: Move, *, goes_on: bool = False) -> None:
+        """The hop has come to its end; if it `goes_on`, perhaps to one of several. A dry run has done
+        nothing to account for."""
+        if self.manifests and not order.options.dry_run:
+            self.manifests.keep(ledger, order.hop_id, goes_on=goes_on)
+        elif not goes_on:
+            ledger.forget()
 
 
 def meant_by(order: Move) -> Meant:

@@ -34,6 +34,6 @@ class Checks:
             is_same = self._hand.landing.digest(entry) == checked.digest
             self._hand.comparing.checked(entry, is_same=is_same)
         except FileError as error:
-            self._bench.failures.add(error.problem)
+            self._bench.failures.add(error.problem, entry)
         except OSError as error:
-            self._bench.failures.add(self._hand.comparing.problem(entry, error))
+            self._bench.failures.add(self._hand.comparing.problem(entry, error), entry)

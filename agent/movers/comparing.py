@@ -35,25 +35,27 @@ class Comparing:
         self._failures = failures
         self._rehearsal = rehearsal
         self._unchanged: list[Entry] = []
+        self._left: list[Entry] = []
 
     def close(self) -> None:
         self._ledger.unchanged(self._unchanged)
-        self._unchanged = []
+        self._ledger.fate(self._left, "left")
+        self._unchanged, self._left = [], []
 
     def consider(self, entry: Entry, tries: int = 0) -> None:
         """`tries`: how often the file has changed while it was read. HopError if nothing more can arrive."""
         try:
             match entry.kind:
                 case "!":
-                    self._failures.add(entry.problem or self._unnamed(entry))
+                    self._failures.add(entry.problem or self._unnamed(entry), entry)
                 case "d":
                     self._folder(entry)
                 case "l" | "f":
                     self.settle(entry, self._landing.judge(entry), tries, waits=not tries)
         except FileError as error:
-            self._failures.add(error.problem)
+            self._failures.add(error.problem, entry)
         except OSError as error:
-            self._failures.add(self.problem(entry, error))
+            self._failures.add(self.problem(entry, error), entry)
 
     def checked(self, entry: Entry, *, is_same: bool) -> None:
         """A file of the same size was compared by its digest. FileError, OSError."""
@@ -93,9 +95,8 @@ class Comparing:
 
     def _stays(self, entry: Entry, verdict: Verdict) -> None:
         self._tally.unchanged(entry.size)
-        if verdict == "same":
-            self._unchanged.append(entry)
-        if len(self._unchanged) >= AT_ONCE:
+        (self._unchanged if verdict == "same" else self._left).append(entry)
+        if len(self._unchanged) + len(self._left) >= AT_ONCE:
             self.close()
 
     def _unnamed(self, entry: Entry) -> Problem:

@@ -3,6 +3,8 @@
 import threading
 
 from agent.errors import HopError
+from agent.listing import Entry
+from agent.movers.ledger import Ledger
 from events.base import Problem
 from events.reports import MAX_FAILURES
 
@@ -10,12 +12,15 @@ from events.reports import MAX_FAILURES
 class Failures:
     """Single files that failed; added to from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        """All of them go into the ledger."""
+        self._ledger = ledger
         self._lock = threading.Lock()
         self.total = 0
         self._first: list[Problem] = []
 
-    def add(self, problem: Problem) -> None:
+    def add(self, problem: Problem, entry: Entry) -> None:
+        self._ledger.fate([entry], "failed", problem.message)
         with self._lock:
             self.total += 1
             if len(self._first) < MAX_FAILURES:

@@ -28,5 +28,6 @@ class Fetching:
                 self._checks.compare(job.entries)
             case RangeJob():
                 self._ranges.fetch(job)
-        if self._work.finished(job) and isinstance(job, RangeJob):
-            self._ranges.end(job.file)
+                if self._work.fetched(job):
+                    self._ranges.end(job.file)
+        self._work.finished()

@@ -82,9 +82,9 @@ class Finishing:
             try:
                 self._landing.another_name(entry)
             except FileError as error:
-                self._failures.add(error.problem)
+                self._failures.add(error.problem, entry)
             except OSError as error:
-                self._failures.add(problem_of(error, self._landing.name(entry.path)))
+                self._failures.add(problem_of(error, self._landing.name(entry.path)), entry)
             else:
                 self._tally.stood(entry.size)
                 self._tally.finished(entry.path)
@@ -93,7 +93,7 @@ class Finishing:
         try:
             self._landing.settle()
         except OSError as error:
-            self._failures.add(problem_of(error, self._landing.name("")))
+            self._failures.add(problem_of(error, self._landing.name("")), Entry("d", ""))
         if self._order.options.verify == "reread":
             self._read_back()
 
@@ -124,9 +124,9 @@ class Finishing:
             with closing(self._source.reader()) as reader:
                 for batch in batches(self._moved(), REMOVED_AT_ONCE):
                     self._go_on()
-                    for problem in reader.remove(batch):
+                    for entry, problem in zip(batch, reader.remove(batch), strict=False):
                         if problem:
-                            self._failures.add(problem)
+                            self._failures.add(problem, entry)
         except LostError as lost:
             raise HopError(_not_cleared(self._order, lost)) from lost
 

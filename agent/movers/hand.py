@@ -91,7 +91,7 @@ class Hand:
     def again(self, entry: Entry, tries: int, problem: Problem) -> None:
         """A file that changed, or came damaged, is looked up anew; then it has failed."""
         if problem.code not in {"source-changed", _DAMAGED} or tries + 1 >= TRIES:
-            self.bench.failures.add(problem)
+            self.bench.failures.add(problem, entry)
             return
         again = replace(self.bench.meant, selection=(entry.path,) if entry.path else None)
         for fresh in self.bench.source.entries(again):

@@ -78,9 +78,10 @@ class Hauling:
         except HopError as error:
             if not error.problem.retryable:
                 self._give_up(ledger)
+            self._host.account(ledger, self._order, goes_on=True)
             raise
         else:
-            ledger.forget()
+            self._host.account(ledger, self._order)
             return outcome
         finally:
             ledger.close()

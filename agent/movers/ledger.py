@@ -8,7 +8,9 @@ trusting them.
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +19,7 @@ from agent.listing import Entry
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
-    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest BLOB
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest BLOB, at REAL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS links (path BLOB PRIMARY KEY, target BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ranges (
@@ -31,11 +33,18 @@ CREATE TABLE IF NOT EXISTS names (
     target BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unchanged (
-    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, at REAL, kind TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS fates (
+    path BLOB PRIMARY KEY, kind TEXT NOT NULL, size INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT,
+    at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS listed (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL);
 """
+_TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates")
+_LATER = {"files": ("at REAL",), "unchanged": ("at REAL", "kind TEXT")}
+"""Columns that a ledger of an older agent has not."""
 
 
 def ledger_path(state: Path, hop_id: str) -> Path:
@@ -52,6 +61,42 @@ class Standing:
     digest: bytes
 
 
+Fate = Literal["left", "removed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What became of one thing."""
+
+    path: str
+    kind: str
+    size: int
+    digest: bytes | None
+    """Of a link its target."""
+    outcome: str
+    reason: str | None
+    at: float | None
+
+
+_WHY = "(SELECT reason FROM fates o WHERE o.path = t.path)"
+_STANDS = "EXISTS (SELECT 1 FROM files f WHERE f.path = t.path AND f.digest IS NOT NULL)"
+_TOLD = "EXISTS (SELECT 1 FROM {} o WHERE o.path = t.path)".format
+_ACCOUNT = (
+    f"SELECT path, 'f', size, digest, 'sent', {_WHY}, at FROM files t WHERE digest IS NOT NULL AND path > ?",
+    f"SELECT path, 'l', 0, target, 'sent', {_WHY}, NULL FROM links t WHERE path > ?",
+    f"SELECT path, 'd', 0, NULL, 'sent', {_WHY}, NULL FROM folders t WHERE made AND path > ?",
+    f"SELECT path, ifnull(kind, 'f'), size, NULL, 'unchanged', {_WHY}, at FROM unchanged t"
+    f" WHERE NOT {_STANDS} AND path > ?",
+    "SELECT path, kind, size, NULL, outcome, reason, at FROM fates t"
+    f" WHERE NOT ({_STANDS} OR {_TOLD('links')} OR {_TOLD('folders')} OR {_TOLD('unchanged')}) AND path > ?",
+    "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM files t"
+    f" WHERE digest IS NULL AND NOT {_TOLD('fates')} AND NOT {_TOLD('unchanged')} AND path > ?",
+    "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM names t WHERE"
+    f" NOT {_TOLD('files')} AND NOT {_TOLD('fates')} AND NOT {_TOLD('unchanged')} AND path > ?",
+)
+"""Read as `_paged` does."""
+
+
 class Ledger:
     """Safe from any thread; every method is one transaction."""
 
@@ -64,11 +109,32 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
+        self._bring_up_to_date()
         self._has_ranges = self._one("SELECT 1 FROM ranges LIMIT 1") is not None
         """Was there ever one? Hops of small files are spared looking for each of theirs."""
 
+    def _bring_up_to_date(self) -> None:
+        for table, columns in _LATER.items():
+            known = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            for column in columns:
+                if column.partition(" ")[0] not in known:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+
     def close(self) -> None:
         self._db.close()
+
+    def move(self, path: Path) -> None:
+        """The hop is over: close, and be from now on where somebody else reads it."""
+        self.close()
+        self._path.with_name(self._path.name + "-shm").unlink(missing_ok=True)
+        for suffix in ("-wal", ""):  # the database itself last: it is whole when it is there
+            with suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + suffix).rename(path.with_name(path.name + suffix))
+
+    def copy(self, path: Path) -> None:
+        """The hop has come to an end, and may go on: what it is now, for somebody else to read."""
+        with self._lock, closing(sqlite3.connect(path)) as other:
+            self._db.backup(other)
 
     def forget(self) -> None:
         """The hop is over: close and remove."""
@@ -81,7 +147,7 @@ class Ledger:
         if self.destination == destination and not anew:
             return
         with self._lock:
-            for table in ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed"):
+            for table in _TABLES:
                 self._db.execute(f"DELETE FROM {table}")
             self._db.execute("INSERT INTO hop VALUES (?)", (destination,))
 
@@ -100,16 +166,17 @@ class Ledger:
                 " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND digest IS NULL)",
                 rows,
             )
-        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL)", rows)
+        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL)", rows)
 
     def done(self, entry: Entry, digest: bytes) -> None:
         self.all_done([(entry, digest)])
 
     def all_done(self, whole: Iterable[tuple[Entry, bytes]]) -> None:
         """These stand under their names."""
-        rows = [(os.fsencode(one.path), one.size, one.mtime_ns, digest) for one, digest in whole]
+        now = time.time()
+        rows = [(os.fsencode(one.path), one.size, one.mtime_ns, digest, now) for one, digest in whole]
         forget = "DELETE FROM ranges WHERE path = ?1" if self._has_ranges else None
-        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4)", rows, forget)
+        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5)", rows, forget)
 
     def drop(self, path: str) -> None:
         """Nothing of this file is here any more."""
@@ -162,14 +229,22 @@ class Ledger:
 
     def unchanged(self, entries: Iterable[Entry]) -> None:
         """These stood at the destination before, the same."""
-        rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns) for entry in entries]
-        self._many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?)", rows)
+        now = time.time()
+        rows = [(os.fsencode(one.path), one.size, one.mtime_ns, now, one.kind) for one in entries]
+        self._many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?)", rows)
+
+    def fate(self, entries: Iterable[Entry], outcome: Fate, reason: str | None = None) -> None:
+        """What became of these instead of arriving."""
+        now = time.time()
+        rows = [(os.fsencode(one.path), one.kind, one.size, outcome, reason, now) for one in entries]
+        self._many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def look_anew(self) -> None:
         """What the source has, and what of it stood here, is about to be found out once more."""
         with self._lock:
             for table in ("listed", "unchanged", "names"):
                 self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("DELETE FROM fates WHERE outcome <> 'removed'")
 
     def listed(self, paths: Iterable[str]) -> None:
         """The source has these."""
@@ -204,6 +279,12 @@ class Ledger:
         """Each directory, and whether this hop has made it."""
         for path, mtime_ns, mode, made in self._paged("SELECT * FROM folders WHERE path > ?"):
             yield Entry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode), bool(made)
+
+    def account(self) -> Iterator[Account]:
+        """Everything that the hop was about and what became of it, each once."""
+        for sql in _ACCOUNT:
+            for path, *rest in self._paged(sql):
+                yield Account(os.fsdecode(path), *rest)
 
     def _paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """All rows by their path, some at a time, so that neither memory nor the lock is held for long."""

@@ -56,7 +56,7 @@ class Mirror:
     def _remove(self, entry: Entry) -> None:
         if entry.problem:
             if entry.problem.code != SPECIAL:
-                self._failures.add(entry.problem)
+                self._failures.add(entry.problem, entry)
             return None
         try:
             if not self._rehearsal:
@@ -64,9 +64,10 @@ class Mirror:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._failures.add(problem_of(error, self._tree.name(entry.path)))
+            return self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)
         if self._rehearsal:
             return self._rehearsal.removed(entry)
+        self._ledger.fate([entry], "removed")
         return self._tally.removed(entry.path)
 
     def _remove_folder(self, entry: Entry) -> None:
@@ -77,7 +78,7 @@ class Mirror:
             self._tree.remove_folder(entry.path)
         except OSError as error:
             if error.errno not in _NOT_EMPTY:
-                self._failures.add(problem_of(error, self._tree.name(entry.path)))
+                self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)
 
 
 def empty_source(place: object) -> HopError:

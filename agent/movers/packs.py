@@ -51,7 +51,7 @@ class Packs:
         except OSError as error:
             problem = self._hand.comparing.problem(entry, error)
             self._hand.landing.drop(entry.path)
-            self._bench.failures.add(problem)
+            self._bench.failures.add(problem, entry)
             return None
         self._bench.tally.moved(entry.size)
         self._bench.tally.finished(entry.path)

@@ -56,7 +56,7 @@ class Pass:
         self._watcher = watcher
         self._spool = Spool(host.state)
         self._work = Work(source.pack_files)
-        self.failures = Failures()
+        self.failures = Failures(ledger)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._error: BaseException | None = None

@@ -43,11 +43,15 @@ class Pull:
         return await in_thread(hauling.run, hauling.stop)
 
     async def discard(self, order: Move) -> None:
-        await in_thread(lambda: discard(self._host.roots, self._host.state, order.hop_id), lambda: None)
+        def over(ledger: Ledger) -> None:
+            self._host.account(ledger, order)
+
+        host = self._host
+        await in_thread(lambda: discard(host.roots, host.state, order.hop_id, over), lambda: None)
 
 
-def discard(roots: Roots, state: Path, hop_id: str) -> None:
-    """Remove whatever is half-done of a hop, and the memory of it."""
+def discard(roots: Roots, state: Path, hop_id: str, over: Callable[[Ledger], None] = Ledger.forget) -> None:
+    """Remove whatever is half-done of a hop, and the memory of it: `over` has it last."""
     path = ledger_path(state, hop_id)
     if not path.exists():
         return
@@ -57,7 +61,7 @@ def discard(roots: Roots, state: Path, hop_id: str) -> None:
         with closing(Landing(tree, hop_id, Options(), ledger)) as landing:
             landing.drop_all()
     finally:
-        ledger.forget()
+        over(ledger)
 
 
 def discard_abandoned(roots: Roots, state: Path, held: Collection[str]) -> None:

@@ -68,7 +68,7 @@ class _Upload:
         self._order = order
         self._tally = tally
         self._watcher = watcher
-        self._failures = Failures()
+        self._failures: Failures
         self._stopped = threading.Event()
         self._rclone: Rclone | None = None
         self._single = False
@@ -82,6 +82,7 @@ class _Upload:
     def run(self) -> Outcome:
         """HopError, or StoppedError after `stop`."""
         ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
+        self._failures = Failures(ledger)
         try:
             ledger.begin(str(self._destination), anew=True)  # what is in S3 already is rclone's to compare
             with tempfile.TemporaryFile(dir=self._host.state) as names:
@@ -90,7 +91,7 @@ class _Upload:
                 self._copy(ledger, names)
             return self._finish(ledger)
         finally:
-            ledger.forget()
+            self._host.account(ledger, self._order)
 
     def _tree(self) -> Tree:
         return self._host.roots.tree(self._source.path, writing=False)
@@ -126,7 +127,7 @@ class _Upload:
                 if entry.kind == "f" and "\n" not in entry.path:
                     yield entry
                 elif entry.kind != "d":
-                    self._failures.add(entry.problem or _not_for_s3(tree.name(entry.path), entry.kind))
+                    self._failures.add(entry.problem or _not_for_s3(tree.name(entry.path), entry.kind), entry)
         except OSError as error:
             raise HopError(problem_of(error, self._source.path)) from error
 
@@ -190,8 +191,9 @@ class _Upload:
         about = {path: words for words, path in said(errors) if path}
         for path, words in about.items():
             name = str(self._destination) if self._single else f"{self._destination}{path}"
-            self._failures.add(known_problem(words, name) or passing_problem(words, name))
-            ledger.drop("" if self._single else path)
+            entry = Entry("f", "" if self._single else path)
+            self._failures.add(known_problem(words, name) or passing_problem(words, name), entry)
+            ledger.drop(entry.path)
         if not self._failures.total:
             words = " ".join(words for words, _ in said(errors))
             raise HopError(
@@ -204,10 +206,12 @@ class _Upload:
         for one in ledger.standing():
             total.add("f", one.path, one.size, one.digest)
             arrived += 1
+        for batch in batches(ledger.half_done(), AT_ONCE):
+            ledger.unchanged(batch)
+            for entry in batch:
+                self._tally.unchanged(entry.size)
         if self._failures.total:
             raise self._failures.summed(arrived)
-        for entry in ledger.half_done():
-            self._tally.unchanged(entry.size)
         return Outcome(total.hex())
 
 

@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 descriptor = open_source(tree, path)
             except OSError as error:
-                return self._fail(HTTPStatus.NOT_FOUND, problem_of(error, tree.name(path)))
+                return self._fail(HTTPStatus.NOT_FOUND, problem_of(error, tree.name(path)), path)
             try:
                 self._show(descriptor, path, tree.name(path))
             finally:
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         entry = _as_it_is(descriptor, path)
         known = self.server.shelf.ledger.known(entry)
         if known is None:
-            return self._fail(HTTPStatus.CONFLICT, changed(name).problem)
+            return self._fail(HTTPStatus.CONFLICT, changed(name).problem, path)
         start = self._start()
         if start > entry.size:
             return self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
@@ -139,8 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:  # rclone went away, or the file did not stay as it was
             self.close_connection = True
 
-    def _fail(self, status: HTTPStatus, problem: Problem) -> None:
-        self.server.shelf.failures.add(problem)
+    def _fail(self, status: HTTPStatus, problem: Problem, path: str) -> None:
+        self.server.shelf.failures.add(problem, Entry("f", path))
         self._refuse(status)
 
     def _refuse(self, status: HTTPStatus) -> None:
@@ -186,7 +186,7 @@ class _Sending:
 
     def _must_be_unchanged(self, count: int) -> None:
         if not count or _as_it_is(self._descriptor, self._entry.path) != self._entry:
-            self._shelf.failures.add(changed(self._name).problem)
+            self._shelf.failures.add(changed(self._name).problem, self._entry)
             raise OSError("changed")
 
     def _note(self, digest: bytes, *, again: bool) -> None:

@@ -176,14 +176,17 @@ class Work:
             self._changed.notify_all()
             return job
 
-    def finished(self, job: Job) -> bool:
-        """Say so for each job that was carried out. True for the last range of a file: nobody is at it."""
+    def finished(self) -> None:
+        """Say so of each job, once nothing more follows from it: until then nobody is told that all is done,
+        since a file may have to come again."""
         with self._changed:
             self._taken -= 1
             self.carried_out += 1
             self._changed.notify_all()
-            if not isinstance(job, RangeJob):
-                return False
+
+    def fetched(self, job: RangeJob) -> bool:
+        """Say so for each range, before that. True for the last one of a file: nobody is at it."""
+        with self._changed:
             job.file.under_way -= 1
             if not job.file.exhausted or job.file.under_way:
                 return False

@@ -11,6 +11,7 @@ from events.requests import (
     BrowseRequest,
     CredentialsRequest,
     EnrollmentRequest,
+    ManifestRequest,
     RegisterRequest,
     RenewalRequest,
 )
@@ -20,6 +21,7 @@ from events.views import (
     CredentialsView,
     EnrollmentView,
     ListingView,
+    ManifestPlaceView,
     RegisteredView,
     RenewalView,
 )
@@ -132,3 +134,10 @@ def lend_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) ->
         wiring.recording().lent(borrower, deed, what)
 
     return wiring.lending().lend(agent_id, body.hop_id, record)
+
+
+@agents.post("/agents/{agent_id}/manifests", may=None, max_body=1024)
+def place_manifest(call: Call, agent_id: AgentId, body: ManifestRequest) -> ManifestPlaceView:
+    """Where to put the manifest of one hop of the agent's own. The agent's key goes into X-Agent-Key."""
+    wiring.agents().check_key(agent_id, call.header("X-Agent-Key") or "")
+    return wiring.manifests().place(agent_id, body)

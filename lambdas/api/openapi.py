@@ -29,7 +29,7 @@ SCHEMES = {
     },
     "agent": {"type": "apiKey", "in": "header", "name": "X-Agent-Key", "description": "An agent's own key."},
 }
-_AGENTS_OWN = "/agents/{agent_id}/credentials"
+_AGENTS_OWN = {"/agents/{agent_id}/credentials", "/agents/{agent_id}/manifests"}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -80,7 +80,7 @@ def _operation(route: Route) -> dict[str, Any]:
 def _security(route: Route) -> list[dict[str, list[str]]]:
     if route.may is not None:
         return [{"person": []}]
-    return [{"agent": []}] if route.path == _AGENTS_OWN else []
+    return [{"agent": []}] if route.path in _AGENTS_OWN else []
 
 
 def _in_path(route: Route) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ def _statuses(route: Route) -> list[int]:
     takes = route.takes
     found = {500}
     found |= {401, 403} if route.may is not None else set()
-    found |= {401} if route.path in {_AGENTS_OWN, "/agents/register"} else set()
+    found |= {401} if route.path in {*_AGENTS_OWN, "/agents/register"} else set()
     found |= {400, 413, 422} if "body" in takes else set()
     found |= {400} if "query" in takes else set()
     found |= {404} if _in_path(route) or route.path.startswith("/transfers") else set()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from events.base import TransferId
 from events.requests import DistributedRequest, TransferRequest
-from events.views import OverviewView, TransfersView, TransferView
+from events.views import ManifestView, OverviewView, TransfersView, TransferView
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import OverviewQuery, TransferQuery
@@ -73,6 +73,12 @@ def overview(query: OverviewQuery) -> OverviewView:
 def show_transfer(transfer_id: TransferId) -> TransferView:
     """One transfer with its hops, their progress, and its timeline."""
     return wiring.transfers().get(transfer_id)
+
+
+@transfers.get("/transfers/{transfer_id}/manifest", may=READ)
+def show_manifest(transfer_id: TransferId) -> ManifestView:
+    """What its hops did, file by file: where to get it, for a few minutes."""
+    return wiring.manifests().of(transfer_id)
 
 
 @transfers.post("/transfers/{transfer_id}/cancel", may=STOP, status=202, keyed=True)

@@ -14,6 +14,7 @@ export type Listing = Schemas["ListingView"];
 export type Live = Schemas["Live"];
 export type LiveAddress = Schemas["LiveView"];
 export type Location = Schemas["AgentLocation"] | Schemas["S3Location"];
+export type Manifest = Schemas["ManifestView"];
 export type Moment = Schemas["Moment"];
 export type Overview = Schemas["OverviewView"];
 export type Tally = Schemas["Tally"];

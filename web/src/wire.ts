@@ -91,6 +91,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents/{agent_id}/manifests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Where to put the manifest of one hop of the agent's own. The agent's key goes into X-Agent-Key */
+        post: operations["place_manifest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agents/{agent_id}/rotate": {
         parameters: {
             query?: never;
@@ -440,6 +457,23 @@ export interface paths {
         put?: never;
         /** Stop for good; what has arrived whole stays */
         post: operations["cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/transfers/{transfer_id}/manifest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What its hops did, file by file: where to get it, for a few minutes */
+        get: operations["show_manifest"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1060,6 +1094,23 @@ export interface components {
             wire: number;
         };
         /**
+         * HopManifest
+         * @description What a hop did, file by file: JSON lines, gzipped.
+         */
+        HopManifest: {
+            /** Hop Id */
+            hop_id: string;
+            /**
+             * Size
+             * @description bytes
+             */
+            size: number;
+            /** Url */
+            url: string;
+            /** Written At */
+            written_at: string;
+        };
+        /**
          * HopState
          * @enum {string}
          */
@@ -1163,6 +1214,47 @@ export interface components {
             topics: string[];
             /** Url */
             url: string;
+        };
+        /**
+         * ManifestPlaceView
+         * @description Where a hop's manifest goes: PUT it there, as long as it was said to be, with these headers.
+         */
+        ManifestPlaceView: {
+            /** Expires At */
+            expires_at: string;
+            /** Headers */
+            headers: {
+                [key: string]: string;
+            };
+            /** Url */
+            url: string;
+        };
+        /**
+         * ManifestRequest
+         * @description An agent asks where to put the manifest of a hop that was its own.
+         */
+        ManifestRequest: {
+            /** Hop Id */
+            hop_id: string;
+            /**
+             * Size
+             * @description bytes
+             */
+            size: number;
+        };
+        /**
+         * ManifestView
+         * @description The manifests of a transfer's hops, as far as they have come in.
+         */
+        ManifestView: {
+            /** Expires At */
+            expires_at: string;
+            /** Hops */
+            hops: components["schemas"]["HopManifest"][];
+            /** Missing */
+            missing: string[];
+            /** Transfer Id */
+            transfer_id: string;
         };
         /**
          * Moment
@@ -2541,6 +2633,95 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CredentialsView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    place_manifest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ManifestRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManifestPlaceView"];
                 };
             };
             /** @description Malformed request */
@@ -4423,6 +4604,64 @@ export interface operations {
             };
             /** @description Cannot be done as asked */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    show_manifest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                transfer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManifestView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

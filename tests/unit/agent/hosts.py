@@ -15,6 +15,7 @@ from agent.lane import identity
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
 from agent.movers.base import Host, Outcome, Tally
+from agent.movers.manifests import Manifests
 from agent.movers.pull import Pull
 from agent.roots import Roots
 from events.base import Problem
@@ -94,6 +95,7 @@ class Hosts:
             self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
         self.told = Told()
         self.tally = Tally()
+        self.manifests: Manifests | None = None
 
     def credentials(self, hop_id: str) -> CredentialsView:
         """Of both agents; none are needed between two hosts that reach each other."""
@@ -167,7 +169,7 @@ class Hosts:
         both = Roots([*self.roots._roots, *self.sources._roots])
         mover = mover_for(
             order,
-            host=Host(both, self.state),
+            host=Host(both, self.state, manifests=self.manifests),
             identities=self.c,
             credentials=self.credentials,
             lane=self.arriving,

@@ -6,6 +6,7 @@ import itertools
 import os
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from agent.movers import hand, landing, ledger, pull, spool
 from agent.movers.landing import PREFIX
 from agent.movers.limiter import Hours, Line
 from agent.movers.source import LocalReader, LostError
+from agent.movers.work import RangeJob, Work
 from infra.local.material import MIB, differences, listing, write_random
 from tests.unit.agent.hosts import Hosts, until
 
@@ -374,6 +376,23 @@ class TestDamage:
         await hosts.move(order)
 
         assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+
+
+def test_a_file_that_has_to_come_again_is_waited_for():
+    """Whoever asks for work while the last range is looked at is not told that all is done."""
+    work = Work(10)
+    work.add(Entry("f", "a", MIB), tries=1)
+    work.planned()
+    last = work.take()
+    assert isinstance(last, RangeJob)
+    assert work.fetched(last)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(work.take)
+        work.add(last.file.entry, tries=2, waits=False)
+        work.finished()
+        again = asked.result(timeout=60)
+    assert isinstance(again, RangeJob)
+    assert again.file.tries == 2
 
 
 def lying(monkeypatch, times: int) -> None:

@@ -338,5 +338,5 @@ def test_a_million_big_files_are_not_remembered_after_their_end():
     work.planned()
     job = work.take()
     assert job is not None
-    assert work.finished(job)
+    assert work.fetched(job)
     assert not work._begun

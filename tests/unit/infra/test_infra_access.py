@@ -95,8 +95,9 @@ def test_no_managed_policy_widens_a_role(real: Synthesised) -> None:
 
 def test_lent_credentials_reach_only_the_buckets_of_the_stage(real: Synthesised) -> None:
     on_s3 = [one for one in statements(real) if any(act.startswith("s3:") for act in as_list(one["Action"]))]
-    resources = {json.dumps(resource) for one in on_s3 for resource in as_list(one["Resource"])}
-    assert len(on_s3) == 3
+    lent = [one for one in on_s3 if "Manifests" not in json.dumps(one)]
+    resources = {json.dumps(resource) for one in lent for resource in as_list(one["Resource"])}
+    assert len(lent) == 3
     of_the_stage = ("Media", "archive-of-acme", "Relay")
     assert all(any(name in resource for name in of_the_stage) for resource in resources)
 
@@ -105,6 +106,29 @@ def test_what_is_relayed_can_be_removed_and_nothing_else(real: Synthesised) -> N
     removing = [one for one in statements(real) if "s3:DeleteObject" in as_list(one["Action"])]
     assert [text(resource) for one in removing for resource in as_list(one["Resource"])] == ["…/*"]
     assert "Relay" in json.dumps(removing)
+
+
+def test_only_the_api_reaches_the_manifests_and_removes_none(real: Synthesised) -> None:
+    reaching = [one for one in real.properties("AWS::IAM::Policy") if "Manifests" in json.dumps(one)]
+    (policy,) = reaching
+    assert "FunctionsApiRole" in json.dumps(policy["Roles"])
+    about = [
+        one for one in policy["PolicyDocument"]["Statement"] if "Manifests" in json.dumps(one["Resource"])
+    ]
+    actions = {action for one in about for action in as_list(one["Action"])}
+    assert actions == {"s3:ListBucket", "s3:GetObject", "s3:PutObject"}
+
+
+def test_manifests_are_private_encrypted_and_kept_for_as_long_as_said(real: Synthesised) -> None:
+    buckets = real.of_type("AWS::S3::Bucket")
+    ((name, bucket),) = [(name, one) for name, one in buckets.items() if name.startswith("Manifests")]
+    properties = bucket["Properties"]
+    assert all(properties["PublicAccessBlockConfiguration"].values())
+    assert properties["BucketEncryption"]
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert 365 in [rule.get("ExpirationInDays") for rule in properties["LifecycleConfiguration"]["Rules"]]
+    (guard,) = [one for one in real.properties("AWS::S3::BucketPolicy") if name in json.dumps(one["Bucket"])]
+    assert "aws:SecureTransport" in json.dumps(guard)
 
 
 def test_only_the_api_lends_credentials(real: Synthesised) -> None:

@@ -122,6 +122,13 @@ class TestRecording:
             ("GET", "/agents", None, "strangers", 403),
             ("POST", "/agents/register", None, None, 401),
             ("POST", "/agents/server-b/credentials", {"hop_id": "k3v9q0d7m2x8c5n1b6za-0"}, None, 401),
+            (
+                "POST",
+                "/agents/server-b/manifests",
+                {"hop_id": "k3v9q0d7m2x8c5n1b6za-0", "size": 1},
+                None,
+                401,
+            ),
         ],
     )
     def test_every_refusal_is_written_and_nothing_else(self, fleet, method, path, body, role, status):

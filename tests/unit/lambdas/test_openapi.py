@@ -17,11 +17,13 @@ PATCH /agents/{agent_id}
 DELETE /agents/{agent_id}
 POST /agents/{agent_id}/browse
 POST /agents/{agent_id}/credentials
+POST /agents/{agent_id}/manifests
 POST /transfers
 POST /transfers/distributed
 GET /overview
 GET /transfers
 GET /transfers/{transfer_id}
+GET /transfers/{transfer_id}/manifest
 POST /transfers/{transfer_id}/cancel
 POST /transfers/{transfer_id}/approval
 POST /transfers/{transfer_id}/pause

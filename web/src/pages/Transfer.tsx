@@ -24,6 +24,7 @@ import type { Transfer, TransferState } from "../types";
 import { t } from "../words";
 import { ApprovalAlert } from "./transfer/ApprovalAlert";
 import { HopPanel } from "./transfer/HopPanel";
+import { ManifestButton } from "./transfer/ManifestButton";
 import { SpeedPlot } from "./transfer/SpeedPlot";
 import { Steering } from "./transfer/Steering";
 import { Timeline } from "./transfer/Timeline";
@@ -53,6 +54,9 @@ export default function TransferPage({ transferId }: { transferId: string }) {
               copySuccessText={t().common.copied}
               copyErrorText={t().common.notCopied}
             />
+            {!transfer.options.dry_run && transfer.hops.some((hop) => hop.ended_at) && (
+              <ManifestButton transfer={transfer} />
+            )}
             <Steering transfer={transfer} />
           </SpaceBetween>
         }

@@ -239,6 +239,10 @@ export const de: Words = {
     hop: "Etappe",
     hops: (count) => `Etappen (${count})`,
     hopNumber: (number) => `Etappe ${number}`,
+    manifest: "Manifest",
+    manifestHint: "Herunterladen, was geschah, Datei für Datei",
+    manifestMissing: (there, missing) =>
+      `Bisher haben ${there} von ${there + missing} Etappen ein Manifest. Es kommt kurz nach dem Ende der Etappe.`,
     attempt: (number) => `Versuch ${number}`,
     started: "begonnen",
     endedAt: "beendet",

@@ -1,0 +1,197 @@
+"""Ledgers of hops that have come to their end, waiting on the disk until the control plane has what they say.
+
+A hop does not wait for its manifest: its ledger is only put aside, which is one rename, and the manifest is
+made from it when it is sent. What is put aside survives a kill as the ledger did.
+"""
+
+import asyncio
+import gzip
+import logging
+import os
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from sqlite3 import Error as SqliteError
+from typing import IO
+
+from agent.digests import digest_of
+from agent.errors import shown
+from agent.movers.ledger import Account, Ledger
+from events.manifest import ManifestLine
+
+log = logging.getLogger(__name__)
+
+MOST = 1024**3
+"""Bytes that may wait; beyond, the oldest go."""
+OLDEST = 14 * 86400.0
+"""Seconds after which a manifest is not taken any more."""
+PAUSE, LONGEST_PAUSE = 5.0, 300.0
+"""Seconds before what could not be sent is tried again; then twice that."""
+_QUICK = 3
+"""gzip's level: digests do not become shorter by trying harder."""
+
+Send = Callable[[str, IO[bytes]], None]
+"""A hop's id and its manifest. Raises RefusedError, or OSError to be tried again."""
+
+
+class RefusedError(Exception):
+    """The control plane does not want it, and never will."""
+
+
+class Manifests:
+    """What waits. Safe from any thread."""
+
+    def __init__(self, folder: Path, most: int = MOST) -> None:
+        self._folder = folder
+        self._most = most
+        self.news: Callable[[], None] = lambda: None
+        """Called from any thread when there is one more."""
+
+    def keep(self, ledger: Ledger, hop_id: str, *, goes_on: bool) -> None:
+        """Put a ledger aside; of one whose hop `goes_on`, a copy. A hop does not fail for this."""
+        aside = self._folder / f"{hop_id}.{time.time_ns()}.db"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if goes_on:
+                part = aside.with_suffix(".part")
+                ledger.copy(part)
+                part.rename(aside)
+            else:
+                ledger.move(aside)
+        except (OSError, SqliteError) as error:
+            log.warning("no manifest", extra={"hop_id": hop_id, "reason": str(error)})
+            if not goes_on:
+                ledger.forget()
+        self.news()
+
+    def waiting(self) -> list[Path]:
+        """The oldest first, each hop once: only what it came to last is of interest."""
+        latest: dict[str, Path] = {}
+        for path in sorted(self._folder.glob("*.db"), key=_made):
+            if before := latest.pop(hop_of(path), None):
+                drop(before)
+            latest[hop_of(path)] = path
+        found = list(latest.values())
+        self._drop_old(found)
+        return found
+
+    def tidy(self) -> None:
+        """After a start: what a kill has left half-done."""
+        for path in [*self._folder.glob("*.part"), *self._folder.glob("*.part-*")]:
+            path.unlink(missing_ok=True)
+
+    def _drop_old(self, found: list[Path]) -> None:
+        size = sum(path.stat().st_size for path in found)
+        while found and (size > self._most or time.time_ns() - _made(found[0]) > OLDEST * 1e9):
+            oldest = found.pop(0)
+            size -= oldest.stat().st_size
+            log.warning("manifest given up: it has waited too long", extra={"hop_id": hop_of(oldest)})
+            drop(oldest)
+
+
+def hop_of(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _made(path: Path) -> int:
+    return int(path.suffixes[0][1:])
+
+
+def drop(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+class Delivery:
+    """Sends what waits, one at a time, for ever."""
+
+    def __init__(self, manifests: Manifests, send: Send, pause: float = PAUSE) -> None:
+        self._manifests = manifests
+        self._send = send
+        self._pause = pause
+
+    async def run(self) -> None:
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+
+        def heard() -> None:
+            with suppress(RuntimeError):  # the loop has ended, and so has the agent
+                loop.call_soon_threadsafe(news.set)
+
+        self._manifests.news = heard
+        await asyncio.to_thread(self._manifests.tidy)
+        pause = self._pause
+        while True:
+            news.clear()
+            done = await asyncio.to_thread(self._round)
+            pause = self._pause if done else min(2 * pause, LONGEST_PAUSE)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), None if done else pause)
+
+    def _round(self) -> bool:
+        """Was everything sent? One that cannot be does not keep back the others."""
+        sent = [self._deliver(path) for path in self._manifests.waiting()]
+        return all(sent)
+
+    def _deliver(self, path: Path) -> bool:
+        about = {"hop_id": hop_of(path)}
+        try:
+            with tempfile.TemporaryFile(dir=path.parent) as made:
+                write(path, made)
+                made.seek(0)
+                self._send(hop_of(path), made)
+        except RefusedError as refusal:
+            log.warning("manifest refused", extra=about | {"reason": str(refusal)})
+        except SqliteError as error:
+            log.warning("ledger cannot be read", extra=about | {"reason": str(error)})
+        except OSError as error:
+            log.warning("manifest waits", extra=about | {"reason": str(error)})
+            return False
+        else:
+            log.info("manifest sent", extra=about)
+        drop(path)
+        return True
+
+
+def write(ledger: Path, to: IO[bytes]) -> None:
+    """The manifest of a hop, gzipped JSON lines, as it is read: never all of it at once."""
+    hop_id, made = hop_of(ledger), _made(ledger) / 1e9
+    with closing(Ledger(ledger)) as book, gzip.GzipFile("", "wb", _QUICK, to, mtime=0) as zipped:
+        for line in lines(book, hop_id, made):
+            zipped.write(line.model_dump_json().encode() + b"\n")
+
+
+def lines(ledger: Ledger, hop_id: str, ended: float) -> Iterator[ManifestLine]:
+    """`ended`: when, in seconds since 1970, for what has no time of its own."""
+    for one in ledger.account():
+        name = os.fsencode(one.path)
+        yield ManifestLine.model_validate(
+            {
+                "hop_id": hop_id,
+                "path": shown(one.path),
+                "raw": None if _is_text(name) else b64encode(name).decode(),
+                "kind": one.kind,
+                "size": one.size,
+                "digest": _digest(one),
+                "outcome": one.outcome,
+                "reason": one.reason,
+                "at": datetime.fromtimestamp(one.at or ended, UTC),
+            }
+        )
+
+
+def _digest(one: Account) -> str | None:
+    if one.digest is None:
+        return None
+    return (digest_of(one.digest) if one.kind == "l" else one.digest).hex()
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
