@@ -155,7 +155,7 @@ class LaneServer:
         """Has the peer of a hop that is served come directly, or been reached?"""
         with self._lock:
             caller = self._callers.get(hop_id)
-            return bool(caller and caller.is_met)
+            return caller.is_met if caller else bool(self._live.get(hop_id))
 
     def _replace_caller(self, hop_id: str, caller: Caller | None) -> None:
         with self._lock:

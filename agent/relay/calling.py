@@ -8,7 +8,7 @@ from agent.lane.client import Conversation
 from agent.lane.dialling import Dialler, in_words
 from agent.movers.source import LostError
 from agent.relay.bucket import RelayBucket
-from agent.relay.tunnel import Tunnel
+from agent.relay.tunnel import Tunnel, end
 
 ANSWER_WITHIN = 30.0
 """Seconds for a connection's handshake and its first question: the source looks for new ones now and then."""
@@ -76,10 +76,7 @@ class RelayCaller:
 
     def close(self) -> None:
         """Once nobody uses a connection any more."""
-        for tunnel in self._tunnels:
-            tunnel.stop()
-        for tunnel in self._tunnels:
-            tunnel.join(END_WITHIN)
+        end(self._tunnels, END_WITHIN)
         if self._bucket:
             self._bucket.close()
 

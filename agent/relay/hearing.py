@@ -13,7 +13,7 @@ from agent.lane.listener import HANDSHAKE_WITHIN
 from agent.movers.rclone import Credentials
 from agent.movers.source import LostError
 from agent.relay.bucket import RelayBucket, sweep
-from agent.relay.tunnel import GONE, Tunnel
+from agent.relay.tunnel import GONE, Tunnel, end
 from events.commands import Relay
 
 log = logging.getLogger(__name__)
@@ -124,10 +124,7 @@ class Hearing:
                 log.info("relay not told", extra={"hop_id": self._hop_id, "reason": str(error)})
 
     def _end(self, bucket: RelayBucket) -> None:
-        for tunnel in self._tunnels.values():
-            tunnel.stop()
-        for tunnel in self._tunnels.values():
-            tunnel.join(END_WITHIN)
+        end(self._tunnels.values(), END_WITHIN)
         try:
             if self._sweeps:
                 sweep(bucket, self._tunnels)

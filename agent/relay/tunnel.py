@@ -9,7 +9,8 @@ import logging
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from itertools import chain, count, repeat
 from typing import Protocol
@@ -64,10 +65,9 @@ class Tunnel:
         self._over.set()
         hang_up(self._inner)
 
-    def join(self, within: float) -> bool:
-        """Is all said and done, at the latest after so many seconds?"""
+    def join(self, within: float) -> None:
+        """Until all is said and done, at the latest for so many seconds."""
         self._writer.join(within)
-        return not self._writer.is_alive()
 
     @property
     def is_alive(self) -> bool:
@@ -138,6 +138,15 @@ class Tunnel:
             if self._over.wait(pause):
                 return None
         return None
+
+
+def end(tunnels: Collection[Tunnel], within: float) -> None:
+    """Stop all of them, and let them tell the other side, for so many seconds."""
+    for tunnel in tunnels:
+        tunnel.stop()
+    deadline = time.monotonic() + within
+    for tunnel in tunnels:
+        tunnel.join(max(0.0, deadline - time.monotonic()))
 
 
 def _pauses() -> Iterator[float]:
