@@ -52,8 +52,8 @@ class Topics:
 
     @property
     def reports_sql(self) -> str:
-        """The reports rule's SQL; the agent's name comes from the topic, which the device policy guards: nothing
-        in the letter can stand in its place."""
+        """The reports rule's SQL. The agent's name comes from the topic, which the device policy guards:
+        nothing in the letter can stand in its place."""
         return f"SELECT wire, report, topic(4) AS agent_id FROM 'crosshaul/{self.stage}/agents/+/reports'"
 
     @property
