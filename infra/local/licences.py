@@ -56,12 +56,12 @@ def of_the_console(lock: Path = REPOSITORY / "web/package-lock.json") -> Iterato
 
 def licence(found: Distribution) -> str:
     """As an SPDX expression if there is one; or in the words of its classifiers."""
-    about = found.metadata
-    if expression := about.get("License-Expression"):
+    about = found.metadata.json
+    if expression := about.get("license_expression"):
         return str(expression)
-    classified = [str(one) for one in about.get_all("Classifier") or () if str(one).startswith("License ::")]
+    classified = [str(one) for one in about.get("classifier", ()) if str(one).startswith("License ::")]
     named = [one.rpartition(" :: ")[2] for one in classified if not one.endswith("OSI Approved")]
-    first = (about.get("License") or "").strip().partition("\n")[0]
+    first = str(about.get("license", "")).strip().partition("\n")[0]
     return " or ".join(named) or first or READ.get(plain(found.name), UNKNOWN)
 
 
