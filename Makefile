@@ -2,6 +2,8 @@
 # make test          every test, installing what it needs
 # make bench         the lane beside rsync, scp, rclone, Syncthing and others   (ARGS="--scale 0.1 --case small")
 # make lint          ruff, mypy, import-linter
+# make audit         known vulnerabilities of every dependency (asks the registries), and their licences
+# make licences      the licences alone; fails if something is shipped that may not be
 # make wire          the console's types, from the models in events/
 # make clean         forget the demonstration's state and every environment
 
@@ -10,7 +12,7 @@ SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
 
-.PHONY: demo test bench lint format wire locks clean
+.PHONY: demo test bench lint audit licences format wire locks clean
 
 demo:
 	@$(SETUP) env cloud node web
@@ -33,6 +35,13 @@ lint:
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
 	@cd web && npm run --silent lint
+
+audit: licences
+	@infra/local/audit.sh
+
+licences:
+	@$(SETUP) env
+	@$(BIN)/python -m infra.local.licences
 
 format:
 	@$(SETUP) env

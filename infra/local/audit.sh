@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Asks PyPI and npm whether anything in the lock files is known to be vulnerable. Takes the network.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+infra/local/setup.sh env node_itself
+answer=$(mktemp -d)
+trap 'rm -rf "$answer"' EXIT
+found=0
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+unasked() {
+  printf 'audit: %s could not be asked, so this says nothing about %s. Is the network there?\n' "$1" "$2" >&2
+  sed 's/^/  /' "$answer/said" | tail -3 >&2
+  found=2
+}
+
+for lock in locks/agent.txt locks/lambdas.txt locks/dev.txt locks/cloud.txt locks/node.txt; do
+  say "$lock"
+  .crosshaul/env/bin/pip-audit --disable-pip --require-hashes --progress-spinner off -r "$lock" \
+    > "$answer/table" 2> "$answer/said"
+  status=$?
+  if grep 'could not be audited' "$answer/table" >> "$answer/said"; then
+    unasked PyPI "$lock" # it succeeds even then
+  elif [ $status = 0 ]; then
+    echo "nothing is known"
+  elif [ -s "$answer/table" ]; then
+    cat "$answer/table"
+    found=1
+  else
+    unasked PyPI "$lock"
+  fi
+done
+
+for folder in web infra/local; do
+  say "$folder/package-lock.json"
+  PATH="$(dirname "$(cat .crosshaul/node.path)"):$PATH" npm audit --prefix "$folder" --package-lock-only \
+    > "$answer/table" 2> "$answer/said"
+  status=$?
+  if grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|audit endpoint|ENOAUDIT|npm error' "$answer/said" "$answer/table"; then
+    unasked npm "$folder"
+  else
+    cat "$answer/table"
+    [ $status = 0 ] || found=1
+  fi
+done
+exit $found

@@ -1,0 +1,136 @@
+"""While files move from S3 and over the lane, no secret is where somebody could come across it."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.local import cloud as embedded
+from infra.local.material import MIB
+from infra.local.world import until
+from tests.e2e.conftest import Fleet
+
+pytestmark = pytest.mark.e2e
+
+LENT = re.compile(rb"ASIA[A-Z0-9]{16}")
+"""What every lent access key's id looks like: neither it nor what belongs to it is written anywhere."""
+LOOPBACK = b"AWS_CONTAINER_AUTHORIZATION_TOKEN="
+"""Opens an agent's loopback port to its own child, as long as that lives; it is worth nothing elsewhere."""
+
+
+def secrets(fleet: Fleet) -> dict[str, bytes]:
+    """By what they are; of a key its lines, since one is enough to tell."""
+    found = {"password": fleet.here.password.encode(), "id token": (fleet.api.token or "").encode()}
+    for name, server in fleet.servers.items():
+        found[f"{name}'s API key"] = (server.state / "api.key").read_bytes().strip()
+        for key in ("device.key", "lane.key"):
+            found[f"{name}'s {key}"] = (server.state / key).read_bytes().splitlines()[1]
+    session = fleet.here.operator.home / "session.json"
+    kept = json.loads(session.read_text()) if session.exists() else {}
+    found |= {f"session's {name}": str(value).encode() for name, value in kept.items() if "token" in name}
+    return found
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """An agent starts its children from threads, too."""
+    for told in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):  # it has ended
+            for child in told.read_text().split():
+                yield int(child)
+                yield from descendants(int(child))
+
+
+def shown_by(pid: int) -> dict[str, bytes]:
+    """What `ps` shows of a process, and what it was given for its environment, but its loopback token."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    kept = b"\n".join(one for one in environment if not one.startswith(LOOPBACK))
+    return {f"command line of {pid}": line, f"environment of {pid}": kept}
+
+
+def processes(fleet: Fleet) -> dict[str, bytes]:
+    shown = {}
+    for name in fleet.servers:
+        agent = fleet.agent(name).process.pid
+        for pid in (agent, *descendants(agent)):
+            shown |= shown_by(pid)
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            shown[str(line)] = line.read_bytes()
+        except OSError:
+            continue
+    return shown
+
+
+def written(fleet: Fleet, transfers: list[str]) -> dict[str, bytes]:
+    """Logs of agents, functions and the operator; reports, as they are kept; the audit."""
+    found = {f"{name}'s log": server.log.read_bytes() for name, server in fleet.servers.items()}
+    found["functions' logs"] = "\n".join(function_logs(fleet)).encode()
+    for transfer in transfers:
+        found[f"transfer {transfer}"] = json.dumps(fleet.transfer(transfer)).encode()
+    found["audit"] = json.dumps(fleet.api.get("/audit?limit=200")).encode()
+    found["agents"] = json.dumps(fleet.api.get("/agents")).encode()
+    for name, server in fleet.servers.items():
+        if (server.state / "status.json").exists():
+            found[f"{name}'s status"] = (server.state / "status.json").read_bytes()
+    return found
+
+
+def function_logs(fleet: Fleet) -> Iterator[str]:
+    logs: Any = boto3.client("logs", **embedded.client_settings(fleet.here.cloud))
+    for group in logs.describe_log_groups()["logGroups"]:
+        for event in logs.filter_log_events(logGroupName=group["logGroupName"]).get("events", []):
+            yield event["message"]
+
+
+def given_away(places: dict[str, bytes], known: dict[str, bytes]) -> list[str]:
+    told = [
+        f"{what} in {where}"
+        for where, text in places.items()
+        for what, secret in known.items()
+        if secret in text
+    ]
+    return told + [f"a lent key in {where}" for where, text in places.items() if LENT.search(text)]
+
+
+def test_no_secret_is_in_logs_reports_or_process_lists(fleet: Fleet) -> None:
+    s3: Any = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
+    bucket = fleet.here.outputs.bucket
+    for number in range(3):
+        s3.put_object(Bucket=bucket, Key=f"film/{number}", Body=bytes([number]) * MIB)
+    slowly = {"shape": "chain", "bandwidth_limit": 256 * 1024}
+    transfer = fleet.copy(
+        f"s3://{bucket}/film/", "server-b:/primary/film/", "server-c:/archive/film/", **slowly
+    )
+    known = secrets(fleet)
+    assert all(len(secret) > 16 for secret in known.values())
+    seen: list[str] = []
+    rclone = set()
+
+    def ended() -> bool:
+        shown = processes(fleet)
+        rclone.update(where for where, text in shown.items() if "line of" in where and b"rclone" in text)
+        seen.extend(given_away(shown, known))
+        return bool(fleet.transfer(transfer)["state"] in {"succeeded", "failed", "partially_failed"})
+
+    until("the film to have arrived", ended, patience=120, pause=0.05)
+    assert fleet.transfer(transfer)["state"] == "succeeded"
+    assert rclone, "it was looked at while it ran"
+    assert seen == []
+    places = written(fleet, [transfer])
+    assert all(places.values())
+    assert given_away(places, known) == []
+
+
+def test_what_is_looked_for_would_be_found() -> None:
+    known = {"password": b"Look-only-7-times-and-more"}
+    assert given_away({"a log": b"password=Look-only-7-times-and-more"}, known) == ["password in a log"]
+    assert given_away({"a log": b"AWS_ACCESS_KEY_ID=ASIAABCDEFGHIJKLMNOP"}, known) == ["a lent key in a log"]
