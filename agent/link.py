@@ -45,6 +45,7 @@ class Link:
         self._events: asyncio.Queue[Connected | Disconnected] = asyncio.Queue()
         self._up = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._leaving = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -76,10 +77,12 @@ class Link:
             raise LinkError(f"{endpoint.certificate}: {error}") from error
         await self._stop()
         self._stopped.clear()
+        self._leaving = False
         self._client = following
         self._client.start()
 
     async def _stop(self) -> None:
+        self._leaving = True
         self._client.stop()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), 3)
@@ -156,6 +159,8 @@ class Link:
 
     def _went_down(self, data: mqtt5.LifecycleDisconnectData) -> None:
         code = data.disconnect_packet.reason_code if data.disconnect_packet else None
+        if self._leaving:  # as it was told to: that is no news
+            return
         taken = code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
         self._post(self._down, Disconnected(_name(code) if code else _why(data.exception), taken))
 

@@ -9,10 +9,7 @@ from pydantic import ValidationError
 from events.base import AgentId, Message
 from events.reports import Browsed, Heartbeat, Hello, Refused, Report
 from lambdas import wiring
-from lambdas.audit.recording import Deed
-from lambdas.domain.deciding import Person
 from lambdas.domain.errors import NotFoundError
-from lambdas.domain.timeline import by_agent
 from lambdas.telemetry import count, entry, logger
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -67,8 +64,7 @@ def _hear(said: Said) -> None:
         case Hello():
             agent = wiring.agents().hello(agent_id, report)
             wiring.hearing().reconcile(agent_id, report)
-            record = wiring.recording().change(Person(by_agent(agent_id)), rotated(agent_id))
-            wiring.rotating().heard(agent, said.certificate, record)
+            wiring.rotating().heard(agent, said.certificate)
         case Heartbeat():
             if wiring.agents().heartbeat(agent_id, report):
                 wiring.reactions().arrived(agent_id)
@@ -78,7 +74,3 @@ def _hear(said: Said) -> None:
             wiring.hearing().refused(agent_id, report)
         case _:
             wiring.hearing().heard(agent_id, report)
-
-
-def rotated(agent_id: AgentId) -> Deed:
-    return Deed(action="agent.rotated", about=f"agent {agent_id}", agents=(agent_id,))

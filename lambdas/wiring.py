@@ -210,7 +210,14 @@ def rotating() -> "Rotating":
     from lambdas.agents.rotating import Rotating
 
     age = timedelta(days=settings().rotate_after_days)
-    return Rotating(agents=agent_store(), registry=registry(), orders=fleet(), age=age, clock=clock)
+    return Rotating(
+        agents=agent_store(),
+        registry=registry(),
+        orders=fleet(),
+        recording=recording(),
+        age=age,
+        clock=clock,
+    )
 
 
 @cache

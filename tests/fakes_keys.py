@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent import enrol
-from agent.keys import Generation, Keyring
+from agent.keys import Generation, Keyring, in_use
 from agent.lane import identity
 from agent.letters import Endpoint
 from agent.rotation import Patience, Rotation
@@ -67,7 +67,7 @@ def register(folder: Path, authority: Authority) -> Keyring:
     """A host as registering leaves it, its journal and the like aside."""
     folder.mkdir(mode=0o700, exist_ok=True)
     first = Generation(folder)
-    if not first.lane.certificate.exists():
+    if not first.is_whole and in_use(folder) == ".":
         csr = enrol.make_device_key(first.device_key)
         enrol.write_secret(first.device_certificate, authority.certify(csr).encode())
         enrol.write_secret(first.api_key, authority.api_keys[-1].encode())

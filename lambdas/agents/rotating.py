@@ -15,10 +15,12 @@ from lambdas.agents.book import PATIENCE, agent_view
 from lambdas.agents.certificates import check_csr
 from lambdas.agents.registry import Registry
 from lambdas.agents.secrets import hash_of, new_secret
-from lambdas.audit.recording import Record, unrecorded
+from lambdas.audit.recording import Deed, Record, Recording, unrecorded
 from lambdas.domain import rotation
 from lambdas.domain.agent import Agent
+from lambdas.domain.deciding import Person
 from lambdas.domain.errors import AgentUnknownError, StaleError
+from lambdas.domain.timeline import CROSSHAUL, by_agent
 from lambdas.store.agents import AgentStore
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock, Orders
@@ -32,12 +34,20 @@ Write = Callable[[Agent, Agent], None]
 
 class Rotating:
     def __init__(
-        self, *, agents: AgentStore, registry: Registry, orders: Orders, age: timedelta, clock: Clock
+        self,
+        *,
+        agents: AgentStore,
+        registry: Registry,
+        orders: Orders,
+        recording: Recording,
+        age: timedelta,
+        clock: Clock,
     ) -> None:
         """`age`: after so long keys are replaced without anybody asking."""
         self._agents = agents
         self._registry = registry
         self._orders = orders
+        self._recording = recording
         self._age = age
         self._clock = clock
 
@@ -62,19 +72,19 @@ class Rotating:
         logger.info("agent renewed", extra={"agent_id": agent_id, "certificate": made.certificate_id})
         return RenewalView(certificate=made.pem, api_key=api_key)
 
-    def heard(self, agent: Agent, certificate: str | None, record: Record = unrecorded) -> None:
+    def heard(self, agent: Agent, certificate: str | None) -> None:
         """An agent has said Hello over this certificate, as the broker says: if it is a new one, every other
         is revoked. One whose keys are to be replaced is told so, lest it was away when that was said."""
         if certificate and rotation.is_news(agent, certificate):
-            agent = self._settle(agent.agent_id, certificate, record)
+            agent = self._settle(agent.agent_id, certificate)
         if agent.rotation_wanted_at:
             self._orders.order(agent.agent_id, Rotate())
 
-    def sweep(self, now: datetime, record: Callable[[AgentId], Record]) -> None:
+    def sweep(self, now: datetime) -> None:
         """Agents whose keys have become old, or were to be replaced an hour ago and are not."""
         for agent_id in self._agents.aging(now, AT_ONCE):
             try:
-                self._want(agent_id, record(agent_id))
+                self._want(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
             except (AgentUnknownError, StaleError):
                 continue  # it was removed, or is heard this very moment: the next minute sees it
 
@@ -87,7 +97,7 @@ class Rotating:
             self._orders.order(agent_id, Rotate())
         return agent
 
-    def _settle(self, agent_id: AgentId, certificate: str, record: Record) -> Agent:
+    def _settle(self, agent_id: AgentId, certificate: str) -> Agent:
         """Should anything break in between, the next Hello does it again."""
 
         def step(agent: Agent) -> Agent:
@@ -98,11 +108,16 @@ class Rotating:
 
         def write(old: Agent, new: Agent) -> None:
             first = old.certificate is None and old.next_certificate is None
-            self._agents.settle(old, new, (unrecorded if first else record)(old, new))
+            record = unrecorded if first else self._record(by_agent(agent_id), "rotated", agent_id)
+            self._agents.settle(old, new, record(old, new))
 
         settled = self._change(agent_id, step, write)
         logger.info("agent certified", extra={"agent_id": agent_id, "certificate": certificate})
         return settled
+
+    def _record(self, who: str, what: str, agent_id: AgentId) -> Record:
+        deed = Deed(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,))
+        return self._recording.change(Person(who), deed)
 
     def _change(self, agent_id: AgentId, step: Step, write: Write) -> Agent:
         for _ in range(PATIENCE):

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from agent.letters import LinkError
 from agent.link import Link
+from events.certificates import fingerprint
 from infra import device
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
@@ -159,10 +160,12 @@ async def test_a_device_speaks_for_itself_alone(cloud: Cloud, tmp_path: Path) ->
     endpoint = new_device(cloud, tmp_path, "server-x")
     async with Link(endpoint, TOPICS.commands("server-x")) as link:
         await asyncio.wait_for(link.wait_connected(), 30)
-        posing = b'{"wire": 1, "report": {"kind": "hello"}, "agent_id": "server-y"}'
-        await link.publish(TOPICS.reports("server-x"), posing)
+        said = {"wire": 1, "report": {"kind": "hello"}}
+        lies = {"agent_id": "server-y", "principal": "9f" * 32}
+        await link.publish(TOPICS.reports("server-x"), json.dumps(said | lies).encode())
         (event,) = await asyncio.to_thread(heard, cloud, ear)
-        assert event == {"wire": 1, "report": {"kind": "hello"}, "agent_id": "server-x"}
+        principal = fingerprint(endpoint.certificate.read_text())
+        assert event == {**said, "agent_id": "server-x", "principal": principal}
 
         with pytest.raises(LinkError, match="not authorized"):
             await link.publish(TOPICS.reports("server-y"), b"{}")

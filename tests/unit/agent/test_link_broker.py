@@ -2,11 +2,14 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 
 import pytest
 
+from agent import enrol
 from agent.letters import Connected, Disconnected, Endpoint, LinkError
 from agent.link import Link
+from events.certificates import fingerprint
 
 TOPIC = "crosshaul/local/agents/server-b/commands"
 PATIENCE = 30
@@ -91,3 +94,35 @@ async def test_an_endpoint_that_is_not_there_is_said(endpoint):
     nowhere = Endpoint(**{**vars(endpoint), "port": free_port()})
     async with Link(nowhere, TOPIC) as link:
         assert (await following(link.events(), Disconnected)).reason
+
+
+async def test_it_turns_to_another_certificate_and_loses_no_letter(cloud, endpoint, tmp_path):
+    """The session stays; what was not acknowledged comes again; the old handle acknowledges nothing."""
+    folder = tmp_path / "keys-next"
+    folder.mkdir()
+    csr = enrol.make_device_key(folder / "device.key")
+    iot = cloud.client("iot")
+    made = iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=True)
+    iot.attach_policy(policyName="all", target=made["certificateArn"])
+    iot.attach_thing_principal(thingName="server-b", principal=made["certificateArn"])
+    (folder / "device.pem").write_text(made["certificatePem"])
+    following_one = replace(endpoint, certificate=folder / "device.pem", key=folder / "device.key")
+    async with Link(endpoint, TOPIC) as link:
+        events = link.events()
+        before = await following(events, Connected)
+        await tell(cloud, b"first")
+        async with asyncio.timeout(PATIENCE):
+            first = await anext(link.messages())
+        with pytest.raises(LinkError):
+            await link.turn(replace(endpoint, certificate=tmp_path / "ca.pem", key=tmp_path / "none"))
+        assert link.connected
+        await link.turn(following_one)
+        first.acknowledge()
+        after = await following(events, Connected)
+        assert after.session_present
+        assert (after.certificate, before.certificate) == (
+            made["certificateId"],
+            fingerprint(endpoint.certificate.read_text()),
+        )
+        await link.publish(TOPIC, b"to myself", qos=1)
+        assert {await letter(link), await letter(link)} == {b"first", b"to myself"}

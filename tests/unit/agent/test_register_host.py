@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from agent import cloud, enrol
 from agent.failure import HostError
 from agent.http import ApiProblem
+from agent.keys import Generation, Keyring
 from agent.registration import Files, read_registration
 from events.reports import Capabilities
 from events.views import ProblemDetails, RegisteredView
@@ -132,6 +133,17 @@ def test_an_earlier_registration_is_not_overwritten(tmp_path):
         register(tmp_path, control)
     assert control.requests == []
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_new_registration_forgets_every_generation_of_keys(tmp_path):
+    register(tmp_path, Control())
+    later = tmp_path / "keys-20261126T000000000000Z"
+    later.mkdir()
+    Keyring(tmp_path).use(Generation(later))
+    assert Files(tmp_path).device_key == tmp_path / "keys/device.key"
+    register(tmp_path, Control(), force=True)
+    assert Files(tmp_path).device_key.exists()
+    assert not list(tmp_path.glob("keys*"))
 
 
 def test_a_failed_replacement_keeps_the_earlier_registration(tmp_path):

@@ -48,7 +48,6 @@ def spies(monkeypatch) -> dict[str, Spy]:
     made = {name: Spy() for name in ("agents", "hearing", "reactions", "sweeping", "sealing", "rotating")}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
-    monkeypatch.setattr(wiring, "recording", Spy)
     return made
 
 
@@ -89,7 +88,7 @@ def test_each_kind_of_report_has_its_ear(spies, kind, expected):
 def test_a_hello_tells_which_certificate_it_came_over(spies, principal, certificate):
     """As the broker says; who connected without one has said nothing about that."""
     on_report.handler(letter("Hello") | {"principal": principal}, Context())
-    ((_, (_, told, _)),) = spies["rotating"].calls
+    ((_, (_, told)),) = spies["rotating"].calls
     assert told == certificate
 
 

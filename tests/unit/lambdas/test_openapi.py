@@ -15,6 +15,8 @@ GET /agents
 GET /agents/{agent_id}
 PATCH /agents/{agent_id}
 DELETE /agents/{agent_id}
+POST /agents/{agent_id}/rotate
+POST /agents/{agent_id}/certificates
 POST /agents/{agent_id}/browse
 POST /agents/{agent_id}/credentials
 POST /agents/{agent_id}/manifests

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from events.certificates import fingerprint
-from lambdas import on_report, on_schedule, wiring
+from lambdas import on_report, wiring
 from tests.control_plane import csr, hello
 
 NAME = "server-b"
@@ -175,14 +175,14 @@ def test_nobody_else_and_nothing_else_gets_a_certificate(server_b, change, statu
 
 
 def test_keys_that_have_become_old_are_replaced_without_being_asked(here, server_b, clock):
-    on_schedule.replace_old_keys()
+    wiring.rotating().sweep(clock())
     assert server_b.told == []
     clock.now += timedelta(days=91)
-    on_schedule.replace_old_keys()
-    on_schedule.replace_old_keys()
+    wiring.rotating().sweep(clock())
+    wiring.rotating().sweep(clock())
     assert server_b.told == ["rotate"]
     clock.now += timedelta(hours=2)
-    on_schedule.replace_old_keys()
+    wiring.rotating().sweep(clock())
     assert server_b.told == ["rotate"]
     [wanted] = [one for one in here.get("/audit").body["records"] if one["action"] == "agent.rotation-wanted"]
     assert wanted["who"] == "crosshaul"
