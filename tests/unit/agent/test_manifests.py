@@ -268,7 +268,7 @@ class TestThePost:
             httpx.Client(base_url="http://api/v1/", transport=transport) as client,
             manifest.open("rb") as it,
         ):
-            ManifestPost("server-b", "the-key", client)(HOP, it)
+            ManifestPost("server-b", lambda: ("the-key",), client)(HOP, it)
 
     @pytest.fixture
     def manifest(self, tmp_path):
