@@ -82,7 +82,7 @@ def host(tmp_path: Path):
     journal, desk = Journal(tmp_path / "journal.db", "reg"), Desk()
     unused: Any = None
     verifier = Verifier(AGENT, [SIGNER.jwk])
-    yield Commands(verifier, journal, desk, unused, unused, unused, unused), desk  # type: ignore[arg-type]
+    yield Commands(verifier, journal, desk, *[unused] * 5), desk  # type: ignore[arg-type]
     journal.close()
 
 
