@@ -103,6 +103,7 @@ async def _serve(
                     status=status,
                     lane_certificate=files.lane_certificate.read_text(),
                     capabilities=await asyncio.to_thread(about.capabilities),
+                    routes=lane.routes,
                 )
             )
             _heed_signals(service, lambda: _reload(config_path, service, browser, roots))

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent import VERSION, about
@@ -16,13 +16,15 @@ from agent.commands import Commands, Lane
 from agent.config import Config
 from agent.hops import Hops, Spawn
 from agent.journal import Journal
+from agent.lane.routes import Routes
 from agent.letters import Connected, Disconnected, LinkError, Post
 from agent.registration import Registration
 from agent.reports import Desk, now
 from agent.status import Status
 from agent.trust import Verifier
 from events.commands import Browse, Serve
-from events.reports import Browsed, Capabilities, Heartbeat, Hello, RootState
+from events.progress import Reached
+from events.reports import MAX_REACHED, Browsed, Capabilities, Heartbeat, Hello, RootState
 from events.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,8 @@ class Parts:
     lane_certificate: str
     capabilities: Capabilities
     pace: Pace = DEFAULT_PACE
+    routes: Routes = field(default_factory=Routes)
+    """Whom it has met, and how."""
 
 
 class Service:
@@ -54,6 +58,7 @@ class Service:
         self._parts = parts
         self._journal = parts.journal
         self._stopping = asyncio.Event()
+        self._told: tuple[Reached, ...] = ()
         topics = Topics(parts.registration.stage)
         self._desk = Desk(parts.journal, parts.link, topics, parts.registration.agent_id)
 
@@ -143,6 +148,7 @@ class Service:
             lane_certificate=parts.lane_certificate,
             roots=roots,
             hops=held,
+            reached=self._reached(),
         )
 
     async def _beat(self, hops: Hops, commands: Commands) -> None:
@@ -151,7 +157,18 @@ class Service:
             self._journal.prune(now().timestamp())
             commands.end_old_grants()
             roots = await self._roots()
-            await self._tell(Heartbeat(at=now(), roots=roots, running=hops.running, load=about.load()))
+            await self._tell(self._heartbeat(hops, roots))
+
+    def _heartbeat(self, hops: Hops, roots: tuple[RootState, ...]) -> Heartbeat:
+        reached = self._reached()
+        news = None if set(reached) == set(self._told) else reached
+        return Heartbeat(at=now(), roots=roots, running=hops.running, load=about.load(), reached=news)
+
+    def _reached(self) -> tuple[Reached, ...]:
+        met = list(self._parts.routes.all().items())[-MAX_REACHED:]
+        return tuple(
+            Reached(agent_id=name, dialled=how.dialled, address=how.address or None) for name, how in met
+        )
 
     async def _roots(self) -> tuple[RootState, ...]:
         """In a thread: a disk or a network share may take its time."""
@@ -164,6 +181,9 @@ class Service:
             await self._desk.tell(report)
         except LinkError as error:
             log.warning("not heard", extra={"kind": report.kind, "reason": str(error)})
+            return
+        if report.reached is not None:
+            self._told = report.reached
 
 
 def _log_disconnect(event: Disconnected) -> None:

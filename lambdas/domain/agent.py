@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from events.base import AgentId
+from events.progress import Reached
 from events.reports import Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
 from events.states import AgentStatus
@@ -54,6 +55,9 @@ class Agent:
     running: int = 0
     """Hops running, as of the last heartbeat."""
     load: float | None = None
+    skew: float | None = None
+    """Seconds by which its clock is ahead, as of what it said last."""
+    reached: tuple[Reached, ...] = ()
 
 
 def status(agent: Agent, now: datetime) -> AgentStatus:
@@ -97,6 +101,8 @@ def greeted(agent: Agent, hello: Hello, now: datetime) -> Agent:
         endpoints=agent.endpoints if agent.endpoints_fixed else hello.endpoints,
         lane_certificate=hello.lane_certificate,
         roots=hello.roots,
+        reached=hello.reached,
+        skew=_skew(hello.at, now),
         presence="online",
         connected_at=agent.connected_at if agent.presence == "online" else now,
         heard_at=now,
@@ -110,10 +116,16 @@ def beat(agent: Agent, heartbeat: Heartbeat, now: datetime) -> Agent:
         roots=heartbeat.roots,
         running=heartbeat.running,
         load=heartbeat.load,
+        reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
+        skew=_skew(heartbeat.at, now),
         presence="online",
         last_heartbeat=now,
         heard_at=now,
     )
+
+
+def _skew(said: datetime, now: datetime) -> float:
+    return round((said - now).total_seconds(), 1)
 
 
 def silenced(agent: Agent, now: datetime) -> Agent:

@@ -18,6 +18,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from events.progress import Reached
 from events.reports import Browsed, Capabilities, RootState
 from lambdas.domain.agent import Agent
 from lambdas.store.base import JsonOf
@@ -75,6 +76,8 @@ class AgentRow(Model):
     session = NumberAttribute()
     running = NumberAttribute()
     load = NumberAttribute(null=True)
+    skew = NumberAttribute(null=True)
+    reached: JsonOf[tuple[Reached, ...]] = JsonOf(tuple[Reached, ...], default=())
     key_hash = UnicodeAttribute()
     expires_at = TTLAttribute(null=True)
     """Of the other rows in this table; an agent's never expires."""

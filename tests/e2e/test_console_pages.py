@@ -12,6 +12,8 @@ from tests.e2e.console import PAGES, SHOTS, THEMES, picture, settled, sign_in, v
 pytestmark = pytest.mark.e2e
 
 HOPS = 500
+IN_SIGHT = 40
+"""Rows that a screen of 900 pixels holds, and some beyond."""
 SECONDS = 6
 
 
@@ -84,11 +86,20 @@ SPEAK = """([hops, seconds]) => new Promise((resolve) => {
       {transfer_id, hop_id: `${transfer_id}-0`, attempt: 1, at: new Date().toISOString(), progress});
   };
   const begun = performance.now();
-  let frames = 0, slow = 0, last = begun, said = 0;
+  let frames = 0, slow = 0, last = begun, said = 0, changes = 0;
+  const drawn = new Set();
+  new MutationObserver((all) => {
+    changes += all.length;
+    for (const { target } of all) {
+      const row = (target.closest ? target : target.parentElement)?.closest(".running li");
+      if (row) drawn.add(row);
+    }
+  }).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
   const frame = (now) => {
     frames += 1; if (now - last > 34) slow += 1; last = now;
     if (now - begun < seconds * 1000) return requestAnimationFrame(frame);
-    clearInterval(timer); resolve({frames: frames / seconds, slow: slow / seconds});
+    clearInterval(timer);
+    resolve({frames: frames / seconds, slow: slow / seconds, said, changes, rows: drawn.size});
   };
   const timer = setInterval(() => {
     // A fiftieth of the hops speaks every 20 ms: each of them once a second.
@@ -96,11 +107,13 @@ SPEAK = """([hops, seconds]) => new Promise((resolve) => {
   }, 20);
   requestAnimationFrame(frame);
 })"""
-"""Live words as the broker would bring them: to the WebSocket that the page has opened."""
+"""Live words as the broker would bring them, to the WebSocket that the page has opened; what it cost, and what of
+the page was drawn anew."""
 
 
 def test_five_hundred_running_hops_on_one_screen(page: Page, browser: Browser, fleet: Fleet) -> None:
-    """Measured and kept beside the pictures; a shared machine is no yardstick, so no limit is asserted."""
+    """What is asserted is work, which no other load on the machine changes: rows in sight are drawn anew and no
+    others, a few times a second, however many speak. Times are measured and kept beside the pictures."""
     page.route(re.compile("status=running"), running)
     page.add_init_script(path=str(SHOTS.parent / "tests/broker.js"))
     page.reload()
@@ -110,21 +123,29 @@ def test_five_hundred_running_hops_on_one_screen(page: Page, browser: Browser, f
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
-    before = _busy(session.send("Performance.getMetrics"))
+    before = _cpu(session.send("Performance.getMetrics"))
     measured = page.evaluate(SPEAK, [HOPS, SECONDS])
-    after = _busy(session.send("Performance.getMetrics"))
+    after = _cpu(session.send("Performance.getMetrics"))
     expect(rows.first).to_contain_text("KiB/s")
     picture(page, "load-500")
     result = {
         "hops": HOPS,
         "frames_per_second": round(measured["frames"], 1),
         "late_frames_per_second": round(measured["slow"], 1),
-        "main_thread_share": round((after - before) / SECONDS, 3),
+        "core_share": round((after - before) / SECONDS, 3),
+        "words": measured["said"],
+        "changes_of_the_page": measured["changes"],
+        "rows_drawn": measured["rows"],
     }
     (SHOTS / "load-500.json").write_text(json.dumps(result, indent=2) + "\n")
     print(result)
+    assert 0 < measured["rows"] <= IN_SIGHT
+    assert measured["changes"] < measured["said"] / 4
+    rows.last.scroll_into_view_if_needed()
+    expect(rows.last).to_contain_text(f"film-{HOPS - 1}.mov")
+    expect(rows.last).to_contain_text("KiB/s")
 
 
-def _busy(metrics: dict[str, list[dict[str, float]]]) -> float:
-    """Seconds that the page's main thread has worked."""
-    return next(one["value"] for one in metrics["metrics"] if one["name"] == "TaskDuration")
+def _cpu(metrics: dict[str, list[dict[str, float]]]) -> float:
+    """Seconds of a core that the page has used, all threads together."""
+    return next(one["value"] for one in metrics["metrics"] if one["name"] == "ProcessTime")

@@ -546,12 +546,22 @@ export interface components {
              * @default null
              */
             load: number | null;
+            /**
+             * Reached
+             * @default []
+             */
+            reached: components["schemas"]["Reached"][];
             /** Registered At */
             registered_at: string;
             /** Roots */
             roots: components["schemas"]["RootState"][];
             /** Running */
             running: number;
+            /**
+             * Skew
+             * @default null
+             */
+            skew: number | null;
             status: components["schemas"]["AgentStatus"];
             /** Tags */
             tags: {
@@ -1521,6 +1531,21 @@ export interface components {
              * @default 0
              */
             files_unchanged: number;
+        };
+        /**
+         * Reached
+         * @description How an agent and another have reached each other the last time: the same way whoever asked for files.
+         */
+        Reached: {
+            /**
+             * Address
+             * @default null
+             */
+            address: string | null;
+            /** Agent Id */
+            agent_id: string;
+            /** Dialled */
+            dialled: boolean;
         };
         /**
          * RegisteredView

@@ -104,9 +104,7 @@ class TestKeeping:
     def test_a_long_mistake_is_found_as_quickly_as_a_short_one(self, here, monkeypatch):
         parsed = []
         really = cedarpy.policies_to_json_str
-        monkeypatch.setattr(
-            cedarpy, "policies_to_json_str", lambda text: parsed.append(text) or really(text)
-        )
+        monkeypatch.setattr(cedarpy, "policies_to_json_str", lambda text: parsed.append(text) or really(text))
         answer = put(here, "wrong", "permit (principal, action, resource) when { " + "!" * 5000 + "true };")
         assert "too many occurrences" in answer.body["detail"]
         assert len(parsed) < 30
