@@ -20,7 +20,7 @@ class Way(Message):
 
 
 class Reached(Message):
-    """How an agent and another have reached each other the last time: the same way whoever asked for files."""
+    """How an agent and another have reached each other the last time, whichever of them asked for files."""
 
     agent_id: AgentId
     """The other."""

@@ -87,8 +87,8 @@ class AgentView(Message):
     running: Count
     load: float | None = None
     skew: float | None = None
-    """Seconds by which its clock is ahead of the control plane's, or behind it if negative; what its last word
-    took to arrive is in it."""
+    """Seconds by which its clock is ahead of the control plane's, or behind it if negative; what its last
+    word took to arrive is in it."""
     reached: tuple[Reached, ...] = ()
     """Other agents, and how they met the last time; the latest last."""
 

@@ -2,15 +2,18 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.e2e.conftest import Fleet
+from infra import REPOSITORY
+from tests.e2e.conftest import BROWSER, Fleet, kept
 from tests.e2e.console import PAGES, SHOTS, THEMES, picture, settled, sign_in, violations, visit
 
 pytestmark = pytest.mark.e2e
 
+GOOD = 95
 HOPS = 500
 IN_SIGHT = 40
 """Rows that a screen of 900 pixels holds, and some beyond."""
@@ -29,7 +32,8 @@ def ended(enrolled: Fleet) -> str:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_every_page_is_for_everyone(page: Page, fleet: Fleet, ended: str, theme: str) -> None:
+def test_every_page_is_for_everyone(door: Page, fleet: Fleet, ended: str, theme: str) -> None:
+    page = door
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
     expect(page.locator("h1").last).to_be_visible()
     found = {"sign-in": violations(page)}
@@ -45,10 +49,29 @@ def test_every_page_is_for_everyone(page: Page, fleet: Fleet, ended: str, theme:
     assert not wrong, "\n".join(wrong)
 
 
+def test_lighthouse_finds_nothing_to_mend(fleet: Fleet, ended: str) -> None:
+    """Its performance is a matter of the machine, too: kept beside the pictures, and printed."""
+    pages = [{"path": "/", "session": None}]
+    pages += [
+        {"path": f"/#/{address}", "session": kept(fleet.api)}
+        for address in ("overview", "agents", f"transfers/{ended}")
+    ]
+    asked = {"browser": BROWSER, "api_url": fleet.here.outputs.api_url, "pages": pages}
+    node = (REPOSITORY / ".crosshaul/node.path").read_text().strip()
+    script = REPOSITORY / "web/scripts/lighthouse.mjs"
+    said = subprocess.run([node, script], input=json.dumps(asked), text=True, check=True, capture_output=True)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    (SHOTS / "lighthouse.jsonl").write_text(said.stdout)
+    for page in map(json.loads, said.stdout.splitlines()):
+        print(page["path"], page["scores"])
+        assert page["scores"]["accessibility"] >= GOOD, page["below"]
+        assert page["scores"]["best-practices"] >= GOOD, page["below"]
+
+
 def test_without_a_live_line_it_polls_and_says_so(page: Page, fleet: Fleet) -> None:
     page.route(re.compile("/live"), lambda route: route.abort())
     page.route(re.compile("status=running"), running)
-    sign_in(page, fleet)
+    visit(page, fleet, "overview")
     expect(page.get_by_text("No live line: updated every 3 s")).to_be_visible()
 
 
@@ -107,17 +130,16 @@ SPEAK = """([hops, seconds]) => new Promise((resolve) => {
   }, 20);
   requestAnimationFrame(frame);
 })"""
-"""Live words as the broker would bring them, to the WebSocket that the page has opened; what it cost, and what of
-the page was drawn anew."""
+"""Live words as the broker would bring them, to the WebSocket that the page has opened; what it cost, and
+what of the page was drawn anew."""
 
 
 def test_five_hundred_running_hops_on_one_screen(page: Page, browser: Browser, fleet: Fleet) -> None:
-    """What is asserted is work, which no other load on the machine changes: rows in sight are drawn anew and no
-    others, a few times a second, however many speak. Times are measured and kept beside the pictures."""
+    """What is asserted is work, which no other load on the machine changes: rows in sight are drawn anew and
+    no others, a few times a second, however many speak. Times are measured and kept beside the pictures."""
     page.route(re.compile("status=running"), running)
     page.add_init_script(path=str(SHOTS.parent / "tests/broker.js"))
-    page.reload()
-    sign_in(page, fleet)
+    visit(page, fleet, "overview")
     rows = page.get_by_role("list", name="Running transfers").get_by_role("listitem")
     expect(rows).to_have_count(HOPS)
     expect(page.get_by_text("Live", exact=True)).to_be_visible()

@@ -1534,7 +1534,7 @@ export interface components {
         };
         /**
          * Reached
-         * @description How an agent and another have reached each other the last time: the same way whoever asked for files.
+         * @description How an agent and another have reached each other the last time, whichever of them asked for files.
          */
         Reached: {
             /**

@@ -14,7 +14,7 @@ export function utc(instant: string): string {
 }
 
 /** So many seconds are no more than what a word takes to arrive. */
-const IN_STEP = 2;
+const IN_STEP = 5;
 /** Beyond this an agent takes commands for expired, or for made in the future (agent/trust.py). */
 const TOO_MUCH = 60;
 
