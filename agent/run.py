@@ -121,6 +121,7 @@ async def _serve(
                     ),
                     capabilities=await asyncio.to_thread(about.capabilities),
                     deliver_manifests=Delivery(manifests, _manifest_post(ring, registration)).run,
+                    routes=lane.routes,
                 )
             )
             _heed_signals(service, lambda: _reload(config_path, service, browser, roots))

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent import VERSION, about
@@ -16,6 +16,7 @@ from agent.commands import Commands, Lane
 from agent.config import Config
 from agent.hops import Hops, Spawn
 from agent.journal import Journal
+from agent.lane.routes import Routes
 from agent.letters import Connected, Disconnected, LinkError, Post
 from agent.registration import Registration
 from agent.reports import Desk, now
@@ -23,7 +24,8 @@ from agent.rotation import Rotation
 from agent.status import Status
 from agent.trust import Verifier
 from events.commands import Browse, Serve
-from events.reports import Browsed, Capabilities, Heartbeat, Hello, RootState
+from events.progress import Reached
+from events.reports import MAX_REACHED, Browsed, Capabilities, Heartbeat, Hello, RootState
 from events.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -47,6 +49,8 @@ class Parts:
     capabilities: Capabilities
     pace: Pace = DEFAULT_PACE
     deliver_manifests: Callable[[], Coroutine[Any, Any, None]] | None = None
+    routes: Routes = field(default_factory=Routes)
+    """Whom it has met, and how."""
 
 
 class Service:
@@ -56,6 +60,7 @@ class Service:
         self._parts = parts
         self._journal = parts.journal
         self._stopping = asyncio.Event()
+        self._told: tuple[Reached, ...] = ()
         topics = Topics(parts.registration.stage)
         self._desk = Desk(parts.journal, parts.link, topics, parts.registration.agent_id)
 
@@ -151,6 +156,7 @@ class Service:
             lane_certificate=parts.rotation.lane_certificate,
             roots=roots,
             hops=held,
+            reached=self._reached(),
         )
 
     async def _beat(self, hops: Hops, commands: Commands) -> None:
@@ -160,7 +166,18 @@ class Service:
             commands.end_old_grants()
             self._parts.rotation.tidy(self._journal.own_certificates())
             roots = await self._roots()
-            await self._tell(Heartbeat(at=now(), roots=roots, running=hops.running, load=about.load()))
+            await self._tell(self._heartbeat(hops, roots))
+
+    def _heartbeat(self, hops: Hops, roots: tuple[RootState, ...]) -> Heartbeat:
+        reached = self._reached()
+        news = None if set(reached) == set(self._told) else reached
+        return Heartbeat(at=now(), roots=roots, running=hops.running, load=about.load(), reached=news)
+
+    def _reached(self) -> tuple[Reached, ...]:
+        met = list(self._parts.routes.all().items())[-MAX_REACHED:]
+        return tuple(
+            Reached(agent_id=name, dialled=how.dialled, address=how.address or None) for name, how in met
+        )
 
     async def _roots(self) -> tuple[RootState, ...]:
         """In a thread: a disk or a network share may take its time."""
@@ -175,6 +192,8 @@ class Service:
         except LinkError as error:
             log.warning("not heard", extra={"kind": report.kind, "reason": str(error)})
             return False
+        if report.reached is not None:
+            self._told = report.reached
         return True
 
 

@@ -19,6 +19,17 @@ class Way(Message):
         return f"{self.kind}, {self.dialled_by} dialled {self.address}" if self.address else self.kind
 
 
+class Reached(Message):
+    """How an agent and another have reached each other the last time, whichever of them asked for files."""
+
+    agent_id: AgentId
+    """The other."""
+    dialled: bool
+    """Did the agent that says so dial, and not the other?"""
+    address: str | None = None
+    """What it dialled."""
+
+
 class Progress(Message):
     """Totals are None while the source is still being listed, and are never guessed."""
 

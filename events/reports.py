@@ -10,7 +10,7 @@ from pydantic import Field
 
 from events.base import WIRE, Bytes, Count, HopId, Instant, Message, Problem, TransferId
 from events.locations import AbsolutePath
-from events.progress import Progress, Way
+from events.progress import Progress, Reached, Way
 
 MAX_FAILURES = 50
 """How many single files a report names; the count says how many there were."""
@@ -141,6 +141,10 @@ class Capabilities(Message):
     """rclone's version."""
 
 
+MAX_REACHED = 100
+"""How many others an agent tells of."""
+
+
 class Hello(Message):
     """Said at every connect: who I am, what I hold. The cloud answers where the table differs."""
 
@@ -154,6 +158,8 @@ class Hello(Message):
     lane_certificate: str
     roots: tuple[RootState, ...]
     hops: tuple[HeldHop, ...] = ()
+    reached: Annotated[tuple[Reached, ...], Field(max_length=MAX_REACHED)] = ()
+    """Other agents that it has met, the latest last."""
 
 
 class Heartbeat(Message):
@@ -166,6 +172,8 @@ class Heartbeat(Message):
     """Hops running now."""
     load: float | None = None
     """The host's 1-minute load average."""
+    reached: Annotated[tuple[Reached, ...], Field(max_length=MAX_REACHED)] | None = None
+    """As in Hello; None while nothing has changed since it was said last."""
 
 
 class Entry(Message):

@@ -7,7 +7,7 @@ from pydantic import Field
 from events.base import AgentId, Bytes, Count, HopId, Instant, Message, Problem, TransferId
 from events.locations import Location
 from events.options import Options
-from events.progress import Progress, Way
+from events.progress import Progress, Reached, Way
 from events.reports import Capabilities, Entry, Preview, RootState
 from events.requests import ObjectTrigger, Shape, TemplateId
 from events.states import AgentStatus, HopState, TransferState
@@ -98,6 +98,11 @@ class AgentView(Message):
     """Since when it has used its device certificate."""
     rotation_wanted_at: Instant | None = None
     """Since when its certificates and its key are to be replaced; None: they are not."""
+    skew: float | None = None
+    """Seconds by which its clock is ahead of the control plane's, or behind it if negative; what its last
+    word took to arrive is in it."""
+    reached: tuple[Reached, ...] = ()
+    """Other agents, and how they met the last time; the latest last."""
 
 
 class AgentsView(Message):

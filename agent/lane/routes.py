@@ -44,6 +44,11 @@ class Routes:
             if known != met and self._path:
                 self._write(self._path)
 
+    def all(self) -> dict[str, Met]:
+        """By name, the latest last."""
+        with self._lock:
+            return dict(self._met)
+
     def _write(self, path: Path) -> None:
         half_done = path.with_name(f".{path.name}.new")
         try:

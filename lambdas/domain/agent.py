@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from events.base import AgentId
+from events.progress import Reached
 from events.reports import Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
 from events.states import AgentStatus
@@ -64,6 +65,9 @@ class Agent:
     """Since when its keys are to be replaced."""
     rotate_at: datetime | None = None
     """When the clock looks whether they are old, or wanted and still not replaced."""
+    skew: float | None = None
+    """Seconds by which its clock is ahead, as of what it said last."""
+    reached: tuple[Reached, ...] = ()
 
 
 def status(agent: Agent, now: datetime) -> AgentStatus:
@@ -107,6 +111,8 @@ def greeted(agent: Agent, hello: Hello, now: datetime) -> Agent:
         endpoints=agent.endpoints if agent.endpoints_fixed else hello.endpoints,
         lane_certificate=hello.lane_certificate,
         roots=hello.roots,
+        reached=hello.reached,
+        skew=_skew(hello.at, now),
         presence="online",
         connected_at=agent.connected_at if agent.presence == "online" else now,
         heard_at=now,
@@ -120,10 +126,16 @@ def beat(agent: Agent, heartbeat: Heartbeat, now: datetime) -> Agent:
         roots=heartbeat.roots,
         running=heartbeat.running,
         load=heartbeat.load,
+        reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
+        skew=_skew(heartbeat.at, now),
         presence="online",
         last_heartbeat=now,
         heard_at=now,
     )
+
+
+def _skew(said: datetime, now: datetime) -> float:
+    return round((said - now).total_seconds(), 1)
 
 
 def silenced(agent: Agent, now: datetime) -> Agent:

@@ -6,8 +6,9 @@ Cedar takes for wrong rather than for unfinished ends where the mistake is.
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ APPROVAL = "approval"
 
 _TOKEN = re.compile(r"//[^\n]*|\s+|\"(?:\\.|[^\"\\])*\"|[A-Za-z_]\w*|\d+|::|&&|\|\||[=!<>]=|.", re.DOTALL)
 _UNFINISHED = "unexpected end of input"
+_OF_ACTION = re.compile(r"^(.* in context) for Action::\"(\w+)\"(.*)$", re.DOTALL)
 _NAMED = re.compile(r"`(?:[A-Za-z_]+::)?\"?([^`\"]+)\"?`|: @?(\w+)$")
 
 
@@ -105,8 +107,9 @@ def _complaint(text: str) -> str | None:
 def _place(part: str, complaint: str) -> int:
     """Where in a statement the mistake is: at a word that the complaint names, else where sense ends."""
     ends = [found.end() for found in _TOKEN.finditer(part) if not _is_space(found[0])]
-    wrong = (end for end in ends if _complaint(part[:end]) not in (None, _UNFINISHED))
-    end = next(wrong, len(part))
+    # What has become wrong stays wrong, however it goes on.
+    first = bisect_left(ends, True, key=lambda end: _complaint(part[:end]) not in (None, _UNFINISHED))
+    end = ends[first] if first < len(ends) else len(part)
     start = max((found.start() for found in _TOKEN.finditer(part) if found.start() < end), default=0)
     named = _named(complaint)
     if named and part[start:end] != named and (found := re.search(rf"\b{re.escape(named)}\b", part)):
@@ -125,7 +128,7 @@ def _check_kind(text: str, found: tuple[dict[str, Any], ...], templates: dict[st
     """What Cedar would take, and we do not."""
     starts = [at for at, _ in _parts(text)]
     if templates:
-        at = text.index("?")
+        at = next(found.start() for found in _TOKEN.finditer(text) if found[0] == "?")
         raise PolicyError((_flaw(text, at, "a slot stands where a name belongs"),), "Name it.")
     if not 1 <= len(found) <= MAX_STATEMENTS:
         flaw = Flaw(1, 1, f"there are {len(found)} statements in it")
@@ -144,7 +147,7 @@ def _check_types(text: str) -> None:
     if result:
         return
     parts = list(_parts(text))
-    flaws = tuple(dict.fromkeys(_type_flaw(text, parts, error) for error in result.errors))
+    flaws = _together(_type_flaw(text, parts, error) for error in result.errors)
     raise PolicyError(flaws, "See docs/guides/policies.md for what policies may speak of, and correct it.")
 
 
@@ -155,6 +158,21 @@ def _type_flaw(text: str, parts: list[tuple[int, str]], error: Any) -> Flaw:
     named = _named(message)
     found = re.search(rf"\b{re.escape(named)}\b", part) if named else None
     return _flaw(text, start + (found.start() if found else 0), message)
+
+
+def _together(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
+    """In the text's order; what Cedar says anew for each action is said once, of all of them."""
+    actions: dict[Flaw, set[str]] = {}
+    for flaw in flaws:
+        found = _OF_ACTION.match(flaw.message)
+        known = replace(flaw, message=f"{found[1]}{found[3]}") if found else flaw
+        actions.setdefault(known, set()).update([found[2]] if found else [])
+    said = [_of_actions(flaw, sorted(names)) for flaw, names in actions.items()]
+    return tuple(sorted(said, key=lambda flaw: (flaw.line, flaw.column, flaw.message)))
+
+
+def _of_actions(flaw: Flaw, actions: list[str]) -> Flaw:
+    return replace(flaw, message=f"{flaw.message} (of {', '.join(actions)})") if actions else flaw
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:

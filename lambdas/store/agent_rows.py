@@ -18,6 +18,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from events.progress import Reached
 from events.reports import Browsed, Capabilities, RootState
 from lambdas.domain.agent import Agent
 from lambdas.store.base import JsonOf
@@ -93,6 +94,8 @@ class AgentRow(Model):
     rotation_wanted_at = UTCDateTimeAttribute(null=True)
     aging = UnicodeAttribute(null=True)
     rotate_at = UTCDateTimeAttribute(null=True)
+    skew = NumberAttribute(null=True)
+    reached: JsonOf[tuple[Reached, ...]] = JsonOf(tuple[Reached, ...], default=())
     key_hash = UnicodeAttribute()
     next_key_hash = UnicodeAttribute(null=True)
     """Of an API key that was given out and has not been used yet."""

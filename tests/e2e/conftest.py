@@ -1,6 +1,7 @@
 """One world for all end-to-end tests: embedded cloud, deployed control plane, three agents, real files."""
 
 import gc
+import json
 import re
 import shutil
 import warnings
@@ -141,14 +142,14 @@ def fleet(enrolled: Fleet) -> Fleet:
     return enrolled
 
 
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=list(QUIET))
+        running = playwright.chromium.launch(executable_path=BROWSER, args=list(QUIET))
         yield running
         running.close()
     with warnings.catch_warnings():  # Playwright does not wait for its driver's end
@@ -156,16 +157,42 @@ def browser() -> Iterator[Browser]:
         gc.collect()
 
 
-@pytest.fixture
-def page(browser: Browser, fleet: Fleet) -> Iterator[Page]:
-    """Nobody is signed in; a script's error, or anything that the security policy refuses, fails the test."""
+def kept(who: Api) -> str:
+    """What a tab keeps of somebody who has signed in."""
+    return json.dumps({"idToken": who.token, "refreshToken": None})
+
+
+@contextmanager
+def tab(browser: Browser, who: Api | None = None) -> Iterator[Page]:
+    """A page of its own: a script's error, or anything that the security policy refuses, fails the test.
+
+    `who` has signed in here before, as after a reload; the way through the form has stories of its own.
+    """
     expect.set_options(timeout=30_000)
     opened = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light", locale="en-GB")
     opened.set_default_timeout(30_000)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
-    opened.goto(fleet.here.outputs.console_url)
-    yield opened
-    opened.close()
+    if who:
+        opened.add_init_script(f"sessionStorage.setItem('crosshaul.session', {json.dumps(kept(who))})")
+    try:
+        yield opened
+    finally:
+        opened.close()
     assert errors == []
+
+
+@pytest.fixture
+def page(browser: Browser, fleet: Fleet) -> Iterator[Page]:
+    """An administrator's, on no page yet."""
+    with tab(browser, fleet.api) as opened:
+        yield opened
+
+
+@pytest.fixture
+def door(browser: Browser, fleet: Fleet) -> Iterator[Page]:
+    """Nobody is signed in."""
+    with tab(browser) as opened:
+        opened.goto(fleet.here.outputs.console_url)
+        yield opened

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -20,27 +21,27 @@ from tests.e2e.console import PATIENCE, choose, picture, sign_in, slow_transfer,
 pytestmark = pytest.mark.e2e
 
 
-def test_a_wrong_password_is_said_and_nothing_is_shown(page: Page, fleet: Fleet) -> None:
-    page.get_by_label("User name or e-mail").fill(fleet.here.user)
-    page.get_by_label("Password", exact=True).fill("Wrong-pass-1")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text(re.compile("password", re.IGNORECASE)).first).to_be_visible()
-    expect(page.get_by_role("heading", name="Overview")).not_to_be_visible()
+def test_a_wrong_password_is_said_and_nothing_is_shown(door: Page, fleet: Fleet) -> None:
+    door.get_by_label("User name or e-mail").fill(fleet.here.user)
+    door.get_by_label("Password", exact=True).fill("Wrong-pass-1")
+    door.keyboard.press("Enter")
+    expect(door.get_by_text(re.compile("password", re.IGNORECASE)).first).to_be_visible()
+    expect(door.get_by_role("heading", name="Overview")).not_to_be_visible()
 
 
 def test_signing_in_leads_to_the_overview_and_leaves_no_token_where_it_would_stay(
-    page: Page, fleet: Fleet
+    door: Page, fleet: Fleet
 ) -> None:
-    sign_in(page, fleet)
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    expect(page.get_by_text("3 up")).to_be_visible()
+    sign_in(door, fleet)
+    expect(door.get_by_role("heading", name="Overview")).to_be_visible()
+    expect(door.get_by_text("3 up")).to_be_visible()
     for name in fleet.servers:
-        expect(page.get_by_role("link", name=f"{name}: Online")).to_be_visible()
-    assert "eyJ" not in page.evaluate("JSON.stringify(localStorage) + location.href + document.cookie")
+        expect(door.get_by_role("link", name=f"{name}: Online")).to_be_visible()
+    assert "eyJ" not in door.evaluate("JSON.stringify(localStorage) + location.href + document.cookie")
 
 
 def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -> None:
-    sign_in(page, fleet)
+    visit(page, fleet, "overview")
     page.get_by_role("link", name="Agents").first.click()
     for name in fleet.servers:
         expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("Online")
@@ -54,7 +55,6 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
 
 def test_an_agent_is_added_by_running_the_line_that_is_shown(page: Page, fleet: Fleet) -> None:
     server = fleet.here.server("server-e", {"/new": "rw"})
-    sign_in(page, fleet)
     visit(page, fleet, "agents")
     page.get_by_role("button", name="Add agent").first.click()
     page.get_by_placeholder("server-b").fill("server-e")
@@ -82,8 +82,6 @@ def test_an_agent_is_added_by_running_the_line_that_is_shown(page: Page, fleet: 
 
 def test_files_are_moved_paused_resumed_and_watched_live(page: Page, fleet: Fleet) -> None:
     moving = slow_transfer(fleet, "browser films", 96 * MIB, 12 * MIB)
-    sign_in(page, fleet)
-
     visit(page, fleet, f"transfers/{moving}")
 
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
@@ -105,7 +103,7 @@ def test_the_overview_shows_what_moves_and_a_cancel_elsewhere_ends_it(
     page: Page, browser: Browser, fleet: Fleet
 ) -> None:
     moving = slow_transfer(fleet, "overview", limit=MIB)
-    sign_in(page, fleet)
+    visit(page, fleet, "overview")
     expect(page.locator(".fleet-map .line.moving")).to_have_count(1)
     expect(page.get_by_role("list", name="Running transfers").get_by_role("link")).to_have_count(1)
     expect(page.locator(".fleet-map .speed")).to_have_count(1)
@@ -124,7 +122,6 @@ def test_the_overview_shows_what_moves_and_a_cancel_elsewhere_ends_it(
 
 def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> None:
     write_random(fleet.folder("server-b:/data/to browse") / "one.bin", 1000)
-    sign_in(page, fleet)
     visit(page, fleet, "transfers/new")
 
     choose(page, "Source", "server-b")
@@ -151,7 +148,6 @@ def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> Non
 
 def test_a_transfer_is_put_together_with_the_keyboard_alone(page: Page, fleet: Fleet) -> None:
     write_random(fleet.folder("server-b:/data/keys") / "one.bin", 1000)
-    sign_in(page, fleet)
     visit(page, fleet, "transfers/new?from=server-b&to=server-c")
     page.get_by_label("Source: path").focus()
     page.keyboard.type("/data/keys/")
@@ -165,7 +161,6 @@ def test_a_transfer_is_put_together_with_the_keyboard_alone(page: Page, fleet: F
 
 def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fleet, tmp_path: Path) -> None:
     bucket = fleet.here.outputs.bucket
-    sign_in(page, fleet)
     visit(page, fleet, "templates/new")
     page.get_by_role("button", name="YAML").click()
     page.get_by_role("textbox").fill(
@@ -192,7 +187,7 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
 def test_a_transfer_that_failed_says_what_to_do_and_is_retried(page: Page, fleet: Fleet) -> None:
     failed = fleet.copy("server-b:/data/not there yet.bin", "server-c:/archive/")
     fleet.until_state(failed, "failed")
-    sign_in(page, fleet)
+    visit(page, fleet, "overview")
     expect(page.get_by_role("link", name=re.compile("Failed: .*not there yet"))).to_be_visible()
     visit(page, fleet, f"transfers/{failed}")
     expect(page.get_by_text("Failed").first).to_be_visible()
@@ -201,8 +196,70 @@ def test_a_transfer_that_failed_says_what_to_do_and_is_retried(page: Page, fleet
     expect(page.get_by_text("Succeeded").first).to_be_visible()
 
 
+def test_only_the_files_that_failed_are_tried_again(page: Page, fleet: Fleet) -> None:
+    source, arrived = fleet.folder("server-b:/data/in part"), fleet.folder("server-c:/archive/in part")
+    for name in ("one", "two", "three"):
+        write_random(source / f"{name}.bin", 1000)
+    (arrived / "two.bin/in the way").mkdir(parents=True)
+    failed = fleet.copy("server-b:/data/in part/", "server-c:/archive/in part/")
+    fleet.until_state(failed, "partially_failed")
+    visit(page, fleet, f"transfers/{failed}")
+    expect(page.get_by_text("two.bin is a directory").first).to_be_visible()
+    shutil.rmtree(arrived / "two.bin")
+    page.get_by_role("button", name="Retry the failed files").click()
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
+    expect(page.get_by_text("2 files already there").first).to_be_visible()
+    assert differences(listing(source), listing(arrived)) == []
+
+
+def test_an_agent_tells_of_its_clock_and_whom_it_reaches(page: Page, fleet: Fleet) -> None:
+    write_random(fleet.folder("server-b:/data/reach") / "one.bin", 1000)
+    fleet.until_ended(fleet.copy("server-b:/data/reach/", "server-c:/archive/reach/"))
+    fleet.stop("server-c")
+    fleet.start("server-c")  # it says so when it greets
+    visit(page, fleet, "agents/server-c")
+    expect(page.get_by_text(re.compile("^(in step|[0-9]+ s behind)$"))).to_be_visible()
+    met = page.get_by_role("table", name="Reaches").get_by_role("row").filter(has_text="server-b")
+    expect(met).to_contain_text(re.compile("Direct: server-[bc] dials server-[bc]"))
+
+
+def test_after_a_sleep_the_page_says_so_and_shows_what_is_true_now(page: Page, fleet: Fleet) -> None:
+    moving = slow_transfer(fleet, "asleep", limit=MIB)
+    page.clock.install()
+    visit(page, fleet, f"transfers/{moving}")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+    page.context.set_offline(True)
+    expect(page.get_by_text("No network")).to_be_visible()
+    fleet.api.post(f"/transfers/{moving}/cancel", {})
+    fleet.until_state(moving, "cancelled")
+    page.clock.fast_forward("10:00")
+    expect(page.get_by_text("Cancelled")).to_have_count(0)
+    page.context.set_offline(False)
+
+    expect(page.get_by_text(re.compile("Caught up after 10 min"))).to_be_visible()
+    expect(page.get_by_text("Cancelled").first).to_be_visible()
+
+
+def test_a_frozen_page_hears_the_broker_again(page: Page, fleet: Fleet) -> None:
+    page.clock.install()
+    moving = slow_transfer(fleet, "frozen", limit=MIB)
+    visit(page, fleet, "overview")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    session = page.context.new_cdp_session(page)
+    session.send("Page.setWebLifecycleState", {"state": "frozen"})
+    session.send("Page.setWebLifecycleState", {"state": "active"})
+    with page.expect_websocket():  # the old line may be dead without a word
+        page.clock.fast_forward("02:00")
+    expect(page.get_by_text(re.compile("Caught up after 2 min"))).to_be_visible()
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    expect(page.locator(".running .rate").first).to_contain_text("/s")
+    fleet.api.post(f"/transfers/{moving}/cancel", {})
+    expect(page.get_by_text("Nothing is on its way")).to_be_visible()
+
+
 def test_an_agent_that_is_killed_is_shown_as_down(page: Page, fleet: Fleet) -> None:
-    sign_in(page, fleet)
+    visit(page, fleet, "overview")
     fleet.agent("server-d").kill()
     expect(page.get_by_role("link", name="server-d: Offline")).to_be_visible(timeout=2 * PATIENCE)
     expect(page.get_by_role("link", name="server-d is down")).to_be_visible()
@@ -210,22 +267,22 @@ def test_an_agent_that_is_killed_is_shown_as_down(page: Page, fleet: Fleet) -> N
     expect(page.get_by_role("link", name="server-d: Online")).to_be_visible()
 
 
-def test_a_viewer_sees_everything_and_is_offered_nothing(page: Page, fleet: Fleet, viewer: Api) -> None:
+def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Fleet, viewer: Api) -> None:
     asked = fleet.copy("server-b:/data/nothing here", "server-c:/archive/")
     until("it to end", lambda: fleet.transfer(asked)["state"] == "failed")
-    sign_in(page, fleet, "viewer@crosshaul.test", "Look-only-7-times")
+    sign_in(door, fleet, "viewer@crosshaul.test", "Look-only-7-times")
     for address in ("overview", "transfers", f"transfers/{asked}", "agents", "agents/server-b", "templates"):
-        visit(page, fleet, address)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        visit(door, fleet, address)
+        expect(door.get_by_role("heading", level=1)).to_be_visible()
         expect(
-            page.get_by_role("button", name=re.compile("Add|New|Retry|Cancel|Remove|Pause|Save|Delete"))
+            door.get_by_role("button", name=re.compile("Add|New|Retry|Cancel|Remove|Pause|Save|Delete"))
         ).to_have_count(0)
-        expect(page.get_by_role("link", name=re.compile("^New "))).to_have_count(0)
+        expect(door.get_by_role("link", name=re.compile("^New "))).to_have_count(0)
     assert viewer.status("POST", f"/transfers/{asked}/retry") == 403
 
 
 def test_german_and_dark_are_one_choice_each_and_stay(page: Page, fleet: Fleet) -> None:
-    sign_in(page, fleet)
+    visit(page, fleet, "overview")
     page.get_by_role("button", name="Display and language").click()
     page.get_by_role("menuitemcheckbox", name="Dark").click()
     expect(page.locator("body.awsui-dark-mode")).to_be_visible()

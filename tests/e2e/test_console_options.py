@@ -7,8 +7,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from infra.local.deploy import create_user
 from infra.local.material import write_random
-from tests.e2e.conftest import Fleet
-from tests.e2e.console import picture, sign_in, violations, visit
+from tests.e2e.api import Api
+from tests.e2e.conftest import Fleet, tab
+from tests.e2e.console import picture, violations, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -17,12 +18,15 @@ forbid (principal, action == Action::"transfer", resource)
 when { context.destination_path like "/backup/vault/*" };
 """
 
+NO_GLASS = """forbid (principal, action == Action::"transfer", resource)
+when { context.destination_path like "/archive/glass/*" };
+"""
+
 
 def test_a_mirror_is_previewed_and_confirmed_before_it_removes(page: Page, fleet: Fleet) -> None:
     source, mirror = fleet.folder("server-b:/data/mirrored"), fleet.folder("server-c:/archive/mirrored")
     for path in (source / "new.mov", source / "proxies/small.mov", mirror / "old.mov"):
         write_random(path, 1000)
-    sign_in(page, fleet)
     visit(page, fleet, "transfers/new?from=server-b&path=/data/mirrored/&to=server-c")
     page.get_by_label("Destination: path").fill("/archive/mirrored/")
     page.get_by_role("button", name="Options").click()
@@ -60,22 +64,19 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
     try:
         asked = fleet.copy("server-b:/data/secret/", "server-d:/backup/vault/")
         fleet.until_state(asked, "awaiting_approval")
-        sign_in(page, fleet)
         visit(page, fleet, f"transfers/{asked}")
         expect(page.get_by_text(re.compile("You asked for it"))).to_be_visible()
         expect(page.get_by_role("button", name="Approve")).to_have_count(0)
 
-        other = browser.new_page(locale="en-GB")
-        other.goto(fleet.here.outputs.console_url)
-        sign_in(other, fleet, "bo@crosshaul.test", password)
-        other.get_by_role("link", name="Waits for approval: server-b:/data/secret/").click()
-        expect(other.get_by_text(re.compile(f"except {fleet.here.user}"))).to_be_visible()
-        expect(other.get_by_text("Wanted by: four-eyes")).to_be_visible()
-        picture(other, "transfer-approval")
-        other.get_by_role("button", name="Approve").click()
-        other.get_by_role("dialog").get_by_role("button", name="Approve").click()
-        expect(other.get_by_text("Approved by bo@crosshaul.test")).to_be_visible()
-        other.close()
+        with tab(browser, Api.signed_in(fleet.here, "bo@crosshaul.test", password)) as other:
+            visit(other, fleet, "overview")
+            other.get_by_role("link", name="Waits for approval: server-b:/data/secret/").click()
+            expect(other.get_by_text(re.compile(f"except {fleet.here.user}"))).to_be_visible()
+            expect(other.get_by_text("Wanted by: four-eyes")).to_be_visible()
+            picture(other, "transfer-approval")
+            other.get_by_role("button", name="Approve").click()
+            other.get_by_role("dialog").get_by_role("button", name="Approve").click()
+            expect(other.get_by_text("Approved by bo@crosshaul.test")).to_be_visible()
 
         expect(page.get_by_text("Succeeded").first).to_be_visible()
         assert fleet.folder("server-d:/backup/vault/plan.bin").exists()
@@ -84,7 +85,6 @@ def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
 
 
 def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fleet: Fleet) -> None:
-    sign_in(page, fleet)
     visit(page, fleet, "policies/new")
     page.get_by_label("Name").fill("no-glass")
     text = page.get_by_label("Text in Cedar")
@@ -133,3 +133,30 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
         page.get_by_role("menuitem", name=re.compile("CSV")).click()
     assert "policy.removed" in export.value.path().read_text()
     picture(page, "audit")
+
+
+def test_a_refusal_names_the_policy_and_leads_to_it(page: Page, fleet: Fleet) -> None:
+    fleet.api.put("/policies/no-glass", {"text": NO_GLASS, "why": "Glass breaks"})
+    try:
+        visit(page, fleet, "transfers/new?from=server-b&path=/data/x/&to=server-c")
+        page.get_by_label("Destination: path").fill("/archive/glass/")
+        page.get_by_role("button", name="Start transfer").click()
+        expect(page.get_by_text("Forbidden by:")).to_be_visible()
+        page.get_by_role("link", name="no-glass").click()
+        expect(page.get_by_label("Text in Cedar")).to_have_value(NO_GLASS)
+    finally:
+        fleet.api.delete("/policies/no-glass?why=the+story+is+over")
+
+
+def test_what_is_missing_in_a_policy_is_marked_where_it_is_missed(page: Page, fleet: Fleet) -> None:
+    visit(page, fleet, "policies/new")
+    page.get_by_label("Name").fill("half")
+    page.get_by_label("Text in Cedar").fill("// 🎬 films\n" + NO_GLASS.rstrip().removesuffix(";") + "\n\n")
+    page.get_by_role("button", name="Check and show effect").click()
+    expect(page.get_by_role("button", name="Line 3, column 55:")).to_be_visible()
+    expect(page.locator(".cedar .wrong")).to_have_text("}")
+    page.get_by_role("button", name="Line 3, column 55:").click()
+    expect(page.get_by_label("Text in Cedar")).to_be_focused()
+    page.keyboard.type(";")
+    page.get_by_role("button", name="Check and show effect").click()
+    expect(page.get_by_text("The text is right, and none would be decided differently")).to_be_visible()

@@ -625,6 +625,11 @@ export interface components {
              * @default null
              */
             load: number | null;
+            /**
+             * Reached
+             * @default []
+             */
+            reached: components["schemas"]["Reached"][];
             /** Registered At */
             registered_at: string;
             /** Roots */
@@ -636,6 +641,11 @@ export interface components {
             rotation_wanted_at: string | null;
             /** Running */
             running: number;
+            /**
+             * Skew
+             * @default null
+             */
+            skew: number | null;
             status: components["schemas"]["AgentStatus"];
             /** Tags */
             tags: {
@@ -1670,6 +1680,21 @@ export interface components {
              * @default 0
              */
             files_unchanged: number;
+        };
+        /**
+         * Reached
+         * @description How an agent and another have reached each other the last time, whichever of them asked for files.
+         */
+        Reached: {
+            /**
+             * Address
+             * @default null
+             */
+            address: string | null;
+            /** Agent Id */
+            agent_id: string;
+            /** Dialled */
+            dialled: boolean;
         };
         /**
          * RegisteredView

@@ -27,3 +27,14 @@ it("counts columns in characters, and stays within the text", () => {
   expect(offsetOf("😀 x", { line: 1, column: 3 })).toBe(3);
   expect(offsetOf("a", { line: 9, column: 9 })).toBe(1);
 });
+
+it("marks the last word where something is missing after it", () => {
+  const open = "permit (principal)\n\n";
+  for (const place of [
+    { line: 1, column: 19 },
+    { line: 3, column: 1 },
+  ]) {
+    const wrong = pieces(open, [{ ...place, message: "unexpected end of input" }]).filter((one) => one.wrong);
+    expect(wrong.map(({ text }) => text)).toEqual([")"]);
+  }
+});

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { actor, locationText, shown } from "../src/format/names";
 import { bytes, duration, files, share, speed, timeLeft } from "../src/format/sizes";
 import { lookOf } from "../src/format/states";
-import { ago, utc } from "../src/format/times";
+import { ago, isOff, skewed, utc } from "../src/format/times";
 import { described } from "../src/parts/ProgressLine";
 import { progress } from "./samples";
 
@@ -70,6 +70,22 @@ describe("times", () => {
     expect(ago(at, now + 2_000)).toBe("just now");
     expect(ago(at, now + 125_000)).toBe("2 min ago");
     expect(ago(at, now - 3_600_000)).toBe("in 1 h");
+  });
+});
+
+describe("a clock", () => {
+  it.each([
+    [-4.4, "in step", false],
+    [-59, "59 s behind", false],
+    [3725, "1 h 2 min ahead", true],
+    [-61, "1 min 1 s behind", true],
+  ])("%d s off is %s", (skew, words, off) => {
+    expect(skewed(skew)).toBe(words);
+    expect(isOff(skew)).toBe(off);
+  });
+
+  it("is not blamed by an agent that has not said", () => {
+    expect(isOff(null)).toBe(false);
   });
 });
 

@@ -8,7 +8,7 @@ import { hop, live, progress } from "./samples";
 const NOW = Date.parse(live().at);
 
 function heard(...lives: Live[]): Heard {
-  return withLives(new Map(), lives);
+  return withLives(new Map(), lives, NOW);
 }
 
 describe("the progress of a hop", () => {
@@ -58,14 +58,20 @@ describe("what was heard", () => {
   };
 
   it("keeps the latest word, in whatever order they come", () => {
-    expect(heard(first, second).get(first.hop_id)).toBe(second);
-    expect(heard(second, first).get(first.hop_id)).toBe(second);
+    expect(heard(first, second).get(first.hop_id)).toMatchObject(second);
+    expect(heard(second, first).get(first.hop_id)).toMatchObject(second);
   });
 
   it("goes by the attempt before the time: clocks of two agents differ", () => {
     const retried = { ...first, attempt: 2, at: "2026-11-24T01:29:00.000Z" };
-    expect(heard(second, retried).get(first.hop_id)).toBe(retried);
-    expect(heard(retried, second).get(first.hop_id)).toBe(retried);
+    expect(heard(second, retried).get(first.hop_id)).toMatchObject(retried);
+    expect(heard(retried, second).get(first.hop_id)).toMatchObject(retried);
+  });
+
+  it("counts from when it was heard: the agent's clock may be anywhere", () => {
+    const stored = hop({ progress: progress({ bytes_done: 100, bytes_per_second: 1 }) });
+    const said = { ...first, at: "2026-11-24T00:00:00.000Z", progress: progress({ bytes_per_second: 999 }) };
+    expect(progressOf(stored, heard(said), NOW).bytes_per_second).toBe(999);
   });
 
   it("is only what can be read", () => {

@@ -4,6 +4,7 @@ import { curve } from "../src/pages/transfer/SpeedPlot";
 import type { Agent, Location, Progress, TransferSummary } from "../src/types";
 import { agent, live, progress, transfer } from "./samples";
 
+const PROBLEM = { code: "", message: "", advice: "", path: null, retryable: false };
 const NOW = Date.parse(live().at);
 
 function at(agent_id: string): Location {
@@ -24,7 +25,10 @@ function running(id: string, from: string, to: string[], shape: TransferSummary[
 
 function heard(...words: [hop: string, said: Partial<Progress>][]) {
   return new Map(
-    words.map(([hop_id, said]) => [hop_id, { ...live(), hop_id, progress: progress({ ...said }) }]),
+    words.map(([hop_id, said]) => [
+      hop_id,
+      { ...live(), heard_at: NOW, hop_id, progress: progress({ ...said }) },
+    ]),
   );
 }
 
@@ -54,6 +58,15 @@ describe("who sends to whom", () => {
     const said = heard(["t-0", { bytes_per_second: 5 }], ["u-0", { bytes_per_second: 7 }]);
     const edges = edgesOf([running("t", "a", ["b"]), running("u", "a", ["b"])], [], said, NOW);
     expect(edges).toEqual([{ from: "a", to: "b", hops: 2, speed: 12 }]);
+  });
+
+  it("moves only where something was heard, once anything was", () => {
+    const said = heard(["t-0", { bytes_per_second: 5 }]);
+    const edges = edgesOf([running("t", "a", ["b", "c"])], [], said, NOW);
+    expect(edges.map(({ to, hops }) => [to, hops])).toEqual([
+      ["b", 1],
+      ["c", 0],
+    ]);
   });
 
   it("moves along a chain only where a hop was heard", () => {
@@ -87,6 +100,12 @@ describe("what needs a person first", () => {
     ...changes,
   });
 
+  it("has what an agent has paused by itself, and not what a person has", () => {
+    const paused = { ...running("t", "a", ["b"]), state: "paused" as const, problem: null };
+    const problem = { ...PROBLEM, code: "destination-full" };
+    expect(caresOf([], [paused, { ...paused, problem }], NOW).map(({ kind }) => kind)).toEqual(["stuck"]);
+  });
+
   it("is in order of urgency", () => {
     const cares = caresOf(
       [
@@ -94,12 +113,13 @@ describe("what needs a person first", () => {
         named("full", { roots: [root(GiB)] }),
         named("gone", { roots: [root(null)] }),
         named("down", { status: "offline", roots: [root(null)] }),
-        named("well", {}),
+        named("astray", { skew: -300 }),
+        named("well", { skew: 1.5 }),
       ],
       [{ ...running("t", "a", ["b"]), state: "failed", ended_at: new Date(NOW - 1000).toISOString() }],
       NOW,
     );
-    expect(cares.map(({ kind }) => kind)).toEqual(["down", "missing", "full", "failed", "late"]);
+    expect(cares.map(({ kind }) => kind)).toEqual(["down", "missing", "clock", "full", "failed", "late"]);
   });
 
   it("forgets a failure after a day", () => {

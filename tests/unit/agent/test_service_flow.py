@@ -10,6 +10,7 @@ from agent.attempt import Pace
 from agent.config import Config
 from agent.errors import HopError
 from agent.journal import Journal
+from agent.lane.routes import Met, Routes
 from agent.registration import Registration
 from agent.service import Parts, Service
 from agent.status import Status
@@ -34,6 +35,7 @@ class Host:
         self.lane = FakeLane()
         self.link = FakeLink()
         self.service = None
+        self.routes = Routes()
 
     def order(self, command, **claims) -> bytes:
         letter = SIGNER.letter(command, **claims)
@@ -65,6 +67,7 @@ class Host:
             rotation=rotation(self.folder / "keys-of-host", self.link),
             capabilities=Capabilities(rclone="1.75.2"),
             pace=pace,
+            routes=self.routes,
         )
 
     @asynccontextmanager
@@ -387,6 +390,23 @@ async def test_heartbeats_while_connected(host):
         await host.mover.has_begun()
         await host.link.until(lambda: any(beat.running == 1 for beat in host.link.of("heartbeat")))
         assert host.link.of("heartbeat")[-1].roots[0].free
+
+
+async def test_whom_it_has_met_is_told_when_that_is_news(host):
+    host.routes.remember("server-c", Met(dialled=True, address="10.0.0.3:4460"))
+    async with host.running(pace=Pace(live=1, checkpoint=60, heartbeat=0.02)):
+        beats = lambda: host.link.of("heartbeat")  # noqa: E731
+        await host.link.until(lambda: len(beats()) > 1)
+        [greeting] = host.link.of("hello")
+        assert [one.agent_id for one in greeting.reached] == ["server-c"]
+        assert beats()[-1].reached is None, "nothing new"
+        host.routes.remember("server-d", Met(dialled=False))
+        await host.link.until(lambda: beats()[-1].reached is not None)
+        assert [(one.agent_id, one.address) for one in beats()[-1].reached] == [
+            ("server-c", "10.0.0.3:4460"),
+            ("server-d", None),
+        ]
+        await host.link.until(lambda: beats()[-1].reached is None)
 
 
 async def test_serving_from_order_to_release(host):

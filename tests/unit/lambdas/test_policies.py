@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import cedarpy
 import pytest
 
 from events.policies import PolicyRequest
@@ -98,6 +99,7 @@ class TestKeeping:
             ("permit (principal == ?principal, action, resource);", "line 1, column 22: a slot"),
             ('@requires("luck") forbid (principal, action, resource);', "line 1, column 1: @requires"),
             ("// nothing", "line 1, column 1: there are 0 statements"),
+            ("// really?\npermit (principal == ?principal, action, resource);", "line 2, column 22: a slot"),
         ],
     )
     def test_a_text_that_will_not_do_is_refused_with_its_place_and_advice(self, here, text, place):
@@ -107,6 +109,20 @@ class TestKeeping:
         assert answer.body["advice"]
         assert answer.body["errors"][0]["at"].startswith("text:")
         assert here.get("/policies/wrong").status == 404
+
+    def test_one_mistake_is_said_once_for_all_actions_that_it_is_one_for(self, here):
+        text = "\n".join(f"permit (principal, action, resource) when {{ context.{name} }};" for name in "ab")
+        errors = put(here, "wrong", text).body["errors"]
+        assert [error["at"] for error in errors] == ["text:1:53", "text:2:53"]
+        assert "browse, manage_agent" in errors[0]["message"]
+
+    def test_a_long_mistake_is_found_as_quickly_as_a_short_one(self, here, monkeypatch):
+        parsed = []
+        really = cedarpy.policies_to_json_str
+        monkeypatch.setattr(cedarpy, "policies_to_json_str", lambda text: parsed.append(text) or really(text))
+        answer = put(here, "wrong", "permit (principal, action, resource) when { " + "!" * 5000 + "true };")
+        assert "too many occurrences" in answer.body["detail"]
+        assert len(parsed) < 30
 
     def test_nobody_shuts_themselves_out(self, here):
         assert here.call("DELETE", "/policies/admin", why="who needs them").status == 422

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from events.progress import Reached
+from events.reports import Heartbeat, Hello
 from events.states import AgentStatus
-from lambdas.domain.agent import LATE, TAKEOVER, came, silenced, status, went
+from lambdas.domain.agent import LATE, TAKEOVER, beat, came, greeted, silenced, status, went
 from tests.fakes import MORNING, an_agent
 
 
@@ -61,3 +63,33 @@ def test_who_says_nothing_is_late_and_then_silent(away):
     assert status(agent, at(0) + LATE) == AgentStatus.LATE
     assert silenced(agent, at(10)) is agent
     assert silenced(agent, at(0) + LATE).presence == "silent"
+
+
+MET = (Reached(agent_id="server-c", dialled=True, address="10.0.0.3:4460"),)
+
+
+def greeting(said_at):
+    return Hello.model_validate(
+        {
+            "at": said_at,
+            "version": "0.1.0",
+            "hostname": "b",
+            "capabilities": {},
+            "endpoints": (),
+            "lane_certificate": "PEM",
+            "roots": (),
+            "reached": MET,
+        }
+    )
+
+
+def test_how_far_its_clock_is_off_is_known_from_what_it_says(away):
+    agent = greeted(away, greeting(at(-300)), at(0.2))
+    assert agent.skew == -300.2
+    assert beat(agent, Heartbeat(at=at(30), roots=()), at(30)).skew == 0
+
+
+def test_whom_it_reaches_stays_until_it_says_otherwise(away):
+    agent = greeted(away, greeting(at(0)), at(0))
+    assert beat(agent, Heartbeat(at=at(30), roots=()), at(30)).reached == MET
+    assert beat(agent, Heartbeat(at=at(30), roots=(), reached=()), at(30)).reached == ()

@@ -14,6 +14,8 @@ export class ApiProblem extends Error {
   readonly detail: string;
   readonly advice: string;
   readonly errors: FieldError[];
+  /** Those that forbid it, by name. */
+  readonly policies: readonly string[];
 
   constructor(given: Partial<ProblemDetails> & { title: string }) {
     super(given.detail || given.title);
@@ -23,6 +25,7 @@ export class ApiProblem extends Error {
     this.title = given.title;
     this.detail = given.detail ?? "";
     this.advice = given.advice ?? "";
+    this.policies = given.policies ?? [];
     this.errors = (given.errors ?? []).map((one) => ({
       at: String(one.at ?? ""),
       message: String(one.message ?? ""),

@@ -20,7 +20,10 @@ import type { Api, Query } from "./client";
 
 /** While something goes on, and while nothing does. */
 const SOON_MS = 3_000;
-const LATER_MS = 10_000;
+const LATER_MS = 5_000;
+/** For long lists. */
+const SELDOM_MS = 10_000;
+const MANY = 100;
 const RARELY_MS = 30_000;
 const PAGE = 20;
 const MOST_RUNNING = 1_000;
@@ -103,7 +106,10 @@ export function useAgents(often = false) {
   return useQuery({
     queryKey: ["agents"],
     queryFn: ({ signal }) => everyPage<Agent>(api, "/agents", "agents", signal),
-    refetchInterval: often ? SOON_MS : LATER_MS,
+    refetchInterval: ({ state }) => {
+      if (often) return SOON_MS;
+      return (state.data?.length ?? 0) > MANY ? SELDOM_MS : LATER_MS;
+    },
   });
 }
 

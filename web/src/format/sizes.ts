@@ -13,12 +13,25 @@ export function bytes(count: number): string {
     unit += 1;
   }
   const digits = unit === 0 || value >= 99.95 ? 0 : 1;
-  const shown = value.toLocaleString(locale(), {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-    useGrouping: false,
-  });
-  return `${shown} ${UNITS[unit]}`;
+  return `${written(value, AMOUNTS[digits] ?? WHOLE)} ${UNITS[unit]}`;
+}
+
+const AMOUNTS = [0, 1].map((digits) => ({
+  minimumFractionDigits: digits,
+  maximumFractionDigits: digits,
+  useGrouping: false,
+}));
+const WHOLE = { maximumFractionDigits: 0 };
+const SHARE = { maximumFractionDigits: 2 };
+
+/** By language and kind: to make one takes as long as to write a hundred numbers with it. */
+const writers = new Map<string, Map<object, Intl.NumberFormat>>();
+
+function written(value: number, kind: Intl.NumberFormatOptions): string {
+  const ours = writers.get(locale()) ?? new Map<object, Intl.NumberFormat>();
+  const writer = ours.get(kind) ?? new Intl.NumberFormat(locale(), kind);
+  writers.set(locale(), ours.set(kind, writer));
+  return writer.format(value);
 }
 
 export function speed(bytesPerSecond: number): string {
@@ -26,12 +39,12 @@ export function speed(bytesPerSecond: number): string {
 }
 
 export function count(value: number): string {
-  return value.toLocaleString(locale());
+  return written(value, WHOLE);
 }
 
 /** `1.25`: a load, a share of something. */
 export function decimal(value: number): string {
-  return value.toLocaleString(locale(), { maximumFractionDigits: 2 });
+  return written(value, SHARE);
 }
 
 export function files(value: number): string {

@@ -13,6 +13,24 @@ export function utc(instant: string): string {
   return new Date(instant).toISOString().replace("T", " ").replace("Z", " UTC");
 }
 
+/** So many seconds are no more than what a word takes to arrive. */
+const IN_STEP = 5;
+/** Beyond this an agent takes commands for expired, or for made in the future (agent/trust.py). */
+const TOO_MUCH = 60;
+
+/** Is a clock so wrong that its agent obeys no command? */
+export function isOff(skew: number | null | undefined): boolean {
+  return Math.abs(skew ?? 0) > TOO_MUCH;
+}
+
+/** `3 min behind`, `in step`; seconds that a clock is ahead. */
+export function skewed(seconds: number): string {
+  const { inStep, fast, slow } = t().times;
+  if (Math.abs(seconds) <= IN_STEP) return inStep;
+  const amount = duration(Math.abs(seconds));
+  return seconds > 0 ? fast(amount) : slow(amount);
+}
+
 /** `2 min ago`, `in 10 s`, `just now`: the biggest unit only. */
 export function ago(instant: string, now: number): string {
   const seconds = Math.round((now - Date.parse(instant)) / 1000);

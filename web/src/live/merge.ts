@@ -1,8 +1,11 @@
 /** One progress out of two sources: what the API stored (late but certain) and what the broker said (early). */
 import type { Hop, HopState, Live, Progress } from "../types";
 
+/** A live word, and when this page heard it: the agent's own clock may be anywhere. */
+export type Said = Live & { heard_at: number };
+
 /** Live progress by hop. */
-export type Heard = ReadonlyMap<string, Live>;
+export type Heard = ReadonlyMap<string, Said>;
 
 /** After so long without a word the speed that was said last is no longer true. */
 export const QUIET_MS = 10_000;
@@ -10,11 +13,11 @@ export const QUIET_MS = 10_000;
 const MAY_MOVE: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
 
 /** `heard` with these in it, except where something newer about the same hop is there already. */
-export function withLives(heard: Heard, lives: readonly Live[]): Heard {
+export function withLives(heard: Heard, lives: readonly Live[], now: number): Heard {
   const after = new Map(heard);
   for (const live of lives) {
     const before = after.get(live.hop_id);
-    if (!before || !isOlder(live, before)) after.set(live.hop_id, live);
+    if (!before || !isOlder(live, before)) after.set(live.hop_id, { ...live, heard_at: now });
   }
   return after;
 }
@@ -31,7 +34,7 @@ export function progressOf(hop: Hop, heard: Heard, now: number): Progress {
     return hop.progress;
   }
   const newest = isFurther(hop.progress, live.progress) ? hop.progress : live.progress;
-  const quiet = now - Date.parse(live.at) > QUIET_MS;
+  const quiet = now - live.heard_at > QUIET_MS;
   return quiet ? { ...newest, bytes_per_second: hop.progress.bytes_per_second } : newest;
 }
 

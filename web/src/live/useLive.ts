@@ -19,7 +19,7 @@ export function useLive(transferId: string | null, active: boolean): { heard: He
   useEffect(() => {
     if (!active) return undefined;
     const address = () => api.get<LiveAddress>("/live", { transfer_id: transferId });
-    const gathered = gathering((lives) => setHeard((before) => withLives(before, lives)));
+    const gathered = gathering((lives) => setHeard((before) => withLives(before, lives, Date.now())));
     const stop = listen(address, { heard: gathered.add, connected: setConnected });
     return () => {
       stop();

@@ -1,23 +1,36 @@
-/** Says when the machine has slept, or the network is back: what the page knew is old then. */
+/** Says when the machine has slept, the page was out of sight, or the network was away: what it knew is old. */
 
 const LOOK_MS = 5_000;
-const SLEPT_MS = 20_000;
+const SLEPT_MS = 30_000;
 
-/** Calls `woke` after each sleep, until the returned function is called. */
-export function onWake(woke: () => void): () => void {
+/** Calls `woke` after each absence, with its seconds, until the returned function is called. */
+export function onWake(woke: (away: number) => void): () => void {
   let last = Date.now();
-  const look = () => {
-    const slept = Date.now() - last > SLEPT_MS;
+  let cut = 0;
+  function look(): void {
+    // Browsers stop the asking of hidden pages: out of sight is as good as asleep.
+    if (document.hidden) return;
+    const away = Date.now() - last;
     last = Date.now();
-    if (slept) woke();
-  };
-  // Browsers slow the timers of hidden pages down; a page that is shown again looks at once.
+    if (away > SLEPT_MS) woke(away / 1000);
+  }
+  function offline(): void {
+    cut = Date.now();
+  }
+  function online(): void {
+    const since = Math.min(cut || Date.now(), last);
+    cut = 0;
+    last = Date.now();
+    woke((Date.now() - since) / 1000);
+  }
   const timer = setInterval(look, LOOK_MS);
   document.addEventListener("visibilitychange", look);
-  window.addEventListener("online", woke);
+  window.addEventListener("offline", offline);
+  window.addEventListener("online", online);
   return () => {
     clearInterval(timer);
     document.removeEventListener("visibilitychange", look);
-    window.removeEventListener("online", woke);
+    window.removeEventListener("offline", offline);
+    window.removeEventListener("online", online);
   };
 }

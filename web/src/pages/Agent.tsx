@@ -14,12 +14,13 @@ import { bytes, decimal } from "../format/sizes";
 import { useNarrow } from "../media";
 import { DirectoryBrowser } from "../parts/DirectoryBrowser";
 import { ProblemAlert } from "../parts/ProblemAlert";
-import { Name, State, When } from "../parts/text";
+import { Clock, Name, State, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
 import { go, href, hrefWith } from "../router";
 import { mayAct } from "../session/claims";
 import type { Agent } from "../types";
 import { t } from "../words";
+import { Reach } from "./agent/Reach";
 import { Settings } from "./agent/Settings";
 import { Tags } from "./agents/columns";
 import { RemoveAgent } from "./agents/RemoveAgent";
@@ -42,6 +43,7 @@ export default function AgentPage({ agentId }: { agentId: string }) {
         <KeyValuePairs columns={4} items={facts(agent)} />
       </Container>
       <Roots agent={agent} />
+      <Reach agent={agent} />
       <Transfers agentId={agentId} />
       {mayAct(role, "admin") && <Settings key={settingsKey(agent)} agent={agent} />}
     </SpaceBetween>
@@ -89,7 +91,7 @@ function Acts({ agent }: { agent: Agent }) {
 
 function facts(agent: Agent) {
   const words = t().agent;
-  const { hostname, ip_address, last_heartbeat, connected_at, load, tags } = agent;
+  const { hostname, ip_address, last_heartbeat, connected_at, load, skew, tags } = agent;
   return [
     { label: words.server, value: <Name>{[hostname, ip_address].filter(Boolean).join(" · ")}</Name> },
     {
@@ -98,6 +100,7 @@ function facts(agent: Agent) {
     },
     { label: words.connected, value: connected_at ? <When at={connected_at} relative /> : "–" },
     { label: words.load, value: load === null ? words.loadNone : decimal(load) },
+    { label: words.clock, value: <Clock skew={skew} /> },
     { label: t().agents.running, value: String(agent.running) },
     { label: words.version, value: agent.version },
     { label: words.certificate, value: <Keys agent={agent} /> },

@@ -1,3 +1,4 @@
+import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
 import Header from "@cloudscape-design/components/header";
@@ -8,6 +9,7 @@ import { useState } from "react";
 import { AUDIT_BY, AUDIT_DAYS, type AuditFilter, everyRecord, useAudit } from "../api/queries";
 import { useApi } from "../context";
 import { actor } from "../format/names";
+import { useNarrow } from "../media";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { Name, When } from "../parts/text";
 import type { AuditRecord } from "../types";
@@ -36,6 +38,7 @@ function List({ filter }: { filter: AuditFilter }) {
   const words = t().audit;
   const asked = useAudit(filter);
   const [open, setOpen] = useState<AuditRecord | null>(null);
+  const narrow = useNarrow();
   const records = asked.data?.pages.flatMap((page) => page.records) ?? [];
   const more = asked.hasNextPage && (
     <Button loading={asked.isFetchingNextPage} onClick={() => asked.fetchNextPage()}>
@@ -57,7 +60,7 @@ function List({ filter }: { filter: AuditFilter }) {
         loading={asked.isPending}
         loadingText={t().common.loading(words.thing)}
         empty={asked.isError ? t().common.notLoaded : words.none}
-        columnDefinitions={columns(setOpen)}
+        columnDefinitions={narrow ? stacked(setOpen) : columns(setOpen)}
         footer={more}
         wrapLines
         contentDensity="compact"
@@ -69,7 +72,30 @@ function List({ filter }: { filter: AuditFilter }) {
   );
 }
 
-const columns = (onOpen: (record: AuditRecord) => void): TableProps.ColumnDefinition<AuditRecord>[] => [
+type OnOpen = (record: AuditRecord) => void;
+
+const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => [
+  {
+    id: "all",
+    header: t().transfer.what,
+    isRowHeader: true,
+    cell: (record) => (
+      <SpaceBetween size="xxxs">
+        <Button variant="inline-link" onClick={() => onOpen(record)}>
+          {record.action}
+        </Button>
+        <Name>{record.about}</Name>
+        {record.why && <Name>{record.why}</Name>}
+        <Outcome of={record.decision} />
+        <Box color="text-body-secondary" fontSize="body-s">
+          <When at={record.at} /> · <bdi className="name">{actor(record.who)}</bdi>
+        </Box>
+      </SpaceBetween>
+    ),
+  },
+];
+
+const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => [
   { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, minWidth: 170 },
   {
     id: "who",

@@ -1,3 +1,4 @@
+import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
@@ -9,6 +10,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { usePolicies } from "../api/queries";
 import { useSurroundings } from "../context";
+import { useNarrow } from "../media";
 import { Confirm } from "../parts/Confirm";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { Name, When } from "../parts/text";
@@ -20,6 +22,7 @@ import { Tester } from "./policies/Tester";
 export default function PoliciesPage() {
   const asked = usePolicies();
   const [removing, setRemoving] = useState<Policy | null>(null);
+  const narrow = useNarrow();
   const words = t().policies;
   return (
     <SpaceBetween size="l">
@@ -44,7 +47,7 @@ export default function PoliciesPage() {
         loading={asked.isPending}
         loadingText={t().common.loading(words.thing)}
         empty={asked.isError ? t().common.notLoaded : words.none}
-        columnDefinitions={columns(setRemoving)}
+        columnDefinitions={narrow ? stacked(setRemoving) : columns(setRemoving)}
         wrapLines
         ariaLabels={{ tableLabel: words.title }}
       />
@@ -54,7 +57,33 @@ export default function PoliciesPage() {
   );
 }
 
-const columns = (onRemove: (policy: Policy) => void): TableProps.ColumnDefinition<Policy>[] => [
+type OnRemove = (policy: Policy) => void;
+
+const stacked = (onRemove: OnRemove): TableProps.ColumnDefinition<Policy>[] => [
+  {
+    id: "all",
+    header: t().common.name,
+    isRowHeader: true,
+    cell: (policy) => (
+      <SpaceBetween size="xxs">
+        <Link href={href("policies", policy.policy_id, "edit")}>{policy.policy_id}</Link>
+        <Name>{policy.why}</Name>
+        <Box color="text-body-secondary" fontSize="body-s">
+          <Name>{policy.by}</Name>
+          {policy.at && (
+            <>
+              {" · "}
+              <When at={policy.at} relative />
+            </>
+          )}
+        </Box>
+        <Remove policy={policy} onRemove={onRemove} />
+      </SpaceBetween>
+    ),
+  },
+];
+
+const columns = (onRemove: OnRemove): TableProps.ColumnDefinition<Policy>[] => [
   {
     id: "name",
     header: t().common.name,
@@ -68,17 +97,21 @@ const columns = (onRemove: (policy: Policy) => void): TableProps.ColumnDefinitio
   {
     id: "acts",
     header: t().common.actions,
-    cell: (policy) => (
-      <Button
-        variant="inline-link"
-        ariaLabel={t().policies.removeIt(policy.policy_id)}
-        onClick={() => onRemove(policy)}
-      >
-        {t().common.remove}
-      </Button>
-    ),
+    cell: (policy) => <Remove policy={policy} onRemove={onRemove} />,
   },
 ];
+
+function Remove({ policy, onRemove }: { policy: Policy; onRemove: OnRemove }) {
+  return (
+    <Button
+      variant="inline-link"
+      ariaLabel={t().policies.removeIt(policy.policy_id)}
+      onClick={() => onRemove(policy)}
+    >
+      {t().common.remove}
+    </Button>
+  );
+}
 
 function RemovePolicy({ policy: { policy_id }, onClose }: { policy: Policy; onClose(): void }) {
   const { api, notify } = useSurroundings();

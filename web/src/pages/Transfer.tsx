@@ -48,9 +48,8 @@ export default function TransferPage({ transferId }: { transferId: string }) {
         actions={
           <SpaceBetween direction="horizontal" size="xs">
             <CopyToClipboard
-              variant="icon"
               textToCopy={window.location.href}
-              copyButtonAriaLabel={t().common.copy(t().transfer.link)}
+              copyButtonText={t().transfer.copyLink}
               copySuccessText={t().common.copied}
               copyErrorText={t().common.notCopied}
             />

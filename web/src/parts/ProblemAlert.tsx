@@ -1,9 +1,12 @@
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
-import type { ReactNode } from "react";
+import Link from "@cloudscape-design/components/link";
+import { Fragment, type ReactNode, useContext } from "react";
 import { asProblem } from "../api/problem";
+import { SurroundingsContext } from "../context";
 import { shown } from "../format/names";
+import { href } from "../router";
 import type { Problem } from "../types";
 import { t } from "../words";
 
@@ -32,8 +35,25 @@ export function ProblemAlert({ error, onRetry }: Props) {
           ))}
         </ul>
       )}
+      {problem.policies.length > 0 && <Forbidding policies={problem.policies} />}
       {problem.advice && <Box fontWeight="bold">{shown(problem.advice)}</Box>}
     </Alert>
+  );
+}
+
+/** The policies that say no; for who may change them, the way there. */
+function Forbidding({ policies }: { policies: readonly string[] }) {
+  const admin = useContext(SurroundingsContext)?.role === "admin";
+  return (
+    <div>
+      {t().problems.forbiddenBy}{" "}
+      {policies.map((name, number) => (
+        <Fragment key={name}>
+          {number > 0 && ", "}
+          {admin ? <Link href={href("policies", name, "edit")}>{name}</Link> : <strong>{name}</strong>}
+        </Fragment>
+      ))}
+    </div>
   );
 }
 

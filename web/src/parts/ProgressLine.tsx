@@ -19,7 +19,11 @@ export function ProgressLine({ progress, moving, label, detailed = false }: Prop
   const words = described(progress, moving, detailed);
   const current = detailed && moving && progress.current ? shown(progress.current) : null;
   if (percent === null) {
-    return <Box color="text-body-secondary">{untold(progress, moving) ? words : "–"}</Box>;
+    return (
+      <Box color="text-body-secondary">
+        {untold(progress, moving) ? words : detailed ? t().amounts.nothing : "–"}
+      </Box>
+    );
   }
   return (
     <ProgressBar

@@ -3,7 +3,7 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useNow } from "../clock";
 import { locationText, shown } from "../format/names";
 import { lookOf } from "../format/states";
-import { ago, local, utc } from "../format/times";
+import { ago, isOff, local, skewed, utc } from "../format/times";
 import type { Location } from "../types";
 
 /** A name from someone's disk: isolated, so that its direction cannot turn the text around it. */
@@ -35,7 +35,18 @@ function Ago({ at }: { at: string }) {
   return <>{ago(at, useNow())}</>;
 }
 
+/** How far an agent's clock is from the control plane's. */
+export function Clock({ skew }: { skew: number | null | undefined }) {
+  if (skew === null || skew === undefined) return "–";
+  const words = skewed(skew);
+  return isOff(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
+}
+
 export function State({ of }: { of: string }) {
   const look = lookOf(of);
-  return <StatusIndicator type={look.type}>{look.label}</StatusIndicator>;
+  return (
+    <span className="whole">
+      <StatusIndicator type={look.type}>{look.label}</StatusIndicator>
+    </span>
+  );
 }

@@ -3,13 +3,13 @@ import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
 import Flashbar, { type FlashbarProps } from "@cloudscape-design/components/flashbar";
 import SideNavigation from "@cloudscape-design/components/side-navigation";
 import TopNavigation, { type TopNavigationProps } from "@cloudscape-design/components/top-navigation";
-import { useQueryClient } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import type { Api } from "../api/client";
 import type { Settings } from "../config";
 import { type Notice, type Surroundings, SurroundingsContext, useSurroundings } from "../context";
 import { shown } from "../format/names";
-import { onWake } from "../live/wake";
+import { duration } from "../format/sizes";
+import { type CatchUp, useCatchUp } from "../live/catchUp";
 import { chooseTheme, type Theme, theme, useNarrow } from "../media";
 import { NotFoundPage } from "../pages/NotFound";
 import { Waiting } from "../parts/Waiting";
@@ -48,8 +48,7 @@ export default function Console({ settings, session, api, claims }: Props) {
     (notice: Notice) => setNotices((all) => withNotice(all, notice, setNotices)),
     [],
   );
-  const queries = useQueryClient();
-  useEffect(() => onWake(() => void queries.invalidateQueries()), [queries]);
+  const catchUp = useCatchUp();
   const role = roleOf(claims.groups);
   const here = useMemo<Surroundings>(
     () => ({ api, settings, session, claims, role, notify }),
@@ -58,9 +57,21 @@ export default function Console({ settings, session, api, claims }: Props) {
   return (
     <SurroundingsContext.Provider value={here}>
       <Top session={session} claims={claims} />
-      <Frame notices={notices} stage={settings.stage} />
+      <Frame notices={catchUp ? [told(catchUp), ...notices] : notices} stage={settings.stage} />
     </SurroundingsContext.Provider>
   );
+}
+
+/** Nothing to dismiss: it goes when it is no longer true. */
+function told(catchUp: CatchUp): FlashbarProps.MessageDefinition {
+  const words = t().catchUp;
+  const common = { id: "catch-up", ariaRole: "status" } as const;
+  if (catchUp.state === "cut")
+    return { ...common, type: "warning", header: words.cut, content: words.cutHint };
+  const away = duration(catchUp.away);
+  return catchUp.state === "asking"
+    ? { ...common, type: "info", loading: true, header: words.asking(away), content: words.askingHint }
+    : { ...common, type: "success", header: words.done(away) };
 }
 
 function withNotice(

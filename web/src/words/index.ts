@@ -9,13 +9,14 @@ const STORED = "crosshaul.language";
 
 interface Spoken {
   language: Language;
+  locale: string;
   words: Words;
   /** What Cloudscape's own parts say. */
   parts: typeof cloudscape;
 }
 
 const listeners = new Set<() => void>();
-let spoken: Spoken = { language: "en", words: en, parts: cloudscape };
+let spoken: Spoken = english();
 
 export function t(): Words {
   return spoken.words;
@@ -23,7 +24,11 @@ export function t(): Words {
 
 /** For `Intl`: the viewer's own kind of the language, if the browser has it (en-GB), else the language. */
 export function locale(): string {
-  return navigator.languages.find((one) => one.startsWith(spoken.language)) ?? spoken.language;
+  return spoken.locale;
+}
+
+function localeOf(language: Language): string {
+  return navigator.languages.find((one) => one.startsWith(language)) ?? language;
 }
 
 export function useSpoken(): Spoken {
@@ -41,9 +46,13 @@ export function preferred(): Language {
 /** Speak it from now on; `remember` it for the next time as well. */
 export async function speak(language: Language, remember = false): Promise<void> {
   if (remember) localStorage.setItem(STORED, language);
-  spoken = language === "de" ? await german() : { language, words: en, parts: cloudscape };
+  spoken = language === "de" ? await german() : english();
   document.documentElement.lang = language;
   for (const listener of listeners) listener();
+}
+
+function english(): Spoken {
+  return { language: "en", locale: localeOf("en"), words: en, parts: cloudscape };
 }
 
 async function german(): Promise<Spoken> {
@@ -51,7 +60,7 @@ async function german(): Promise<Spoken> {
     import("./de"),
     import("@cloudscape-design/components/i18n/messages/all.de"),
   ]);
-  return { language: "de", words: de, parts };
+  return { language: "de", locale: localeOf("de"), words: de, parts };
 }
 
 function subscribe(listener: () => void): () => void {

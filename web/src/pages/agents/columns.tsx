@@ -5,6 +5,7 @@ import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
 import { bytes, decimal } from "../../format/sizes";
+import { isOff, skewed } from "../../format/times";
 import { Name, State, When } from "../../parts/text";
 import { href, hrefWith } from "../../router";
 import type { Agent } from "../../types";
@@ -36,9 +37,14 @@ const status = (): Column => ({
   header: t().agents.heartbeat,
   sortingField: "status",
   minWidth: 130,
-  cell: ({ status: now, last_heartbeat }) => (
+  cell: ({ status: now, last_heartbeat, skew }) => (
     <>
       <State of={now} />
+      {now !== "offline" && isOff(skew) && (
+        <Box color="text-status-error" fontSize="body-s">
+          {t().agents.clock(skewed(skew ?? 0))}
+        </Box>
+      )}
       <Box color="text-body-secondary" fontSize="body-s">
         {last_heartbeat ? <When at={last_heartbeat} relative /> : t().agents.never}
       </Box>

@@ -6,6 +6,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { locationText, shown } from "../../format/names";
 import { bytes } from "../../format/sizes";
+import { skewed } from "../../format/times";
 import { Name } from "../../parts/text";
 import { href } from "../../router";
 import { t } from "../../words";
@@ -54,14 +55,16 @@ interface Told {
 function told(care: Care): Told {
   const words = t().overview;
   switch (care.kind) {
-    case "failed": {
+    case "stuck":
+    case "failed":
+    case "partly": {
       const { transfer_id, source, problem } = care.transfer;
       const why = problem ? `${problem.message} ${problem.advice}` : "";
       return {
-        title: words.failed(shown(locationText(source))),
+        title: words[care.kind](shown(locationText(source))),
         why,
         to: href("transfers", transfer_id),
-        error: true,
+        error: care.kind === "failed",
       };
     }
     case "approval": {
@@ -82,6 +85,15 @@ function told(care: Care): Told {
         why: full ? words.fullWhy(bytes(care.root.free ?? 0)) : words.missingWhy,
         to: href("agents", care.agent.agent_id),
         error: !full,
+      };
+    }
+    case "clock": {
+      const { agent_id, skew } = care.agent;
+      return {
+        title: words.clock(agent_id, skewed(skew ?? 0)),
+        why: words.clockWhy,
+        to: href("agents", agent_id),
+        error: true,
       };
     }
     default: {

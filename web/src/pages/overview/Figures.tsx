@@ -22,12 +22,12 @@ export function Figures({ agents, running, speed, totals }: Props) {
     <Container>
       <ColumnLayout columns={4} variant="text-grid" minColumnWidth={150}>
         <Figure label={words.agents} under={<Statuses agents={agents} />}>
-          <Link href={href("agents")} fontSize="display-l">
+          <Link href={href("agents")} fontSize="heading-xl">
             {count(agents.filter((agent) => agent.status === "online").length)}
           </Link>
         </Figure>
         <Figure label={words.running} under={`${speedText(speed)} ${words.runningSpeed}`}>
-          <Link href={hrefWith("transfers", { status: "running" })} fontSize="display-l">
+          <Link href={hrefWith("transfers", { status: "running" })} fontSize="heading-xl">
             {count(running)}
           </Link>
         </Figure>
@@ -55,7 +55,7 @@ function Figure({ label, under, children }: { label: string; under: ReactNode; c
 }
 
 function Big({ children }: { children: ReactNode }) {
-  return <Box fontSize="display-l">{children}</Box>;
+  return <Box fontSize="heading-xl">{children}</Box>;
 }
 
 function Statuses({ agents }: { agents: readonly Agent[] }) {

@@ -5,6 +5,7 @@ import Link from "@cloudscape-design/components/link";
 import { memo } from "react";
 import { locationText, shown } from "../../format/names";
 import { count, duration, share, speed, timeLeft } from "../../format/sizes";
+import { useOnScreen } from "../../parts/onScreen";
 import { described } from "../../parts/ProgressLine";
 import { State, When } from "../../parts/text";
 import { href, hrefWith } from "../../router";
@@ -19,12 +20,13 @@ interface Props {
 }
 
 /**
- * Transfers, a plain row each: five hundred of them are drawn anew twice a second, which a table with
- * everything would be too heavy for.
+ * Transfers, a plain row each: five hundred of them are told of every second, which a table with everything
+ * would be too heavy for. Of rows out of sight only the state is kept up to date.
  */
 export function RunningList({ moving, title, ended = false }: Props) {
   const words = t().overview;
   const { language } = useSpoken();
+  const { seen, watch } = useOnScreen();
   if (ended && moving.length === 0) return null;
   const all = ended ? href("transfers") : hrefWith("transfers", { status: "running" });
   return (
@@ -54,6 +56,8 @@ export function RunningList({ moving, title, ended = false }: Props) {
               transfer={transfer}
               progress={progress}
               ended={ended}
+              seen={seen.has(transfer.transfer_id)}
+              watch={watch}
               language={language}
             />
           ))}
@@ -67,16 +71,18 @@ interface RowProps {
   transfer: TransferSummary;
   progress: Progress;
   ended: boolean;
+  seen: boolean;
+  watch(row: HTMLElement | null): (() => void) | undefined;
   language: string;
 }
 
-const Row = memo(function Row({ transfer, progress, ended }: RowProps) {
+const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
   const { transfer_id, source, destinations } = transfer;
   const [first] = destinations;
   const more = destinations.length - 1;
   const route = `${shown(locationText(source))} → ${first ? shown(locationText(first)) : ""}`;
   return (
-    <li>
+    <li ref={watch} data-key={transfer_id}>
       <a className="route" href={href("transfers", transfer_id)} title={route}>
         <bdi>{route}</bdi>
         {more > 0 && t().transfers.more(more)}
@@ -99,7 +105,7 @@ function Moving({ progress }: { progress: Progress }) {
   const left = timeLeft(progress);
   return (
     <>
-      <progress aria-label={t().amounts.progress} max={100} value={percent ?? undefined} />
+      <Bar percent={percent} />
       <span>{described({ ...progress, bytes_per_second: 0 }, false, false)}</span>
       <span className="rate">
         {progress.bytes_per_second > 0 && speed(progress.bytes_per_second)}
@@ -109,11 +115,35 @@ function Moving({ progress }: { progress: Progress }) {
   );
 }
 
+/** Moved, not laid out anew: a bar that grows by its width would cost its whole row a layout. */
+function Bar({ percent }: { percent: number | null }) {
+  const known = percent !== null;
+  return (
+    <div
+      className={known ? "bar" : "bar unknown"}
+      role="progressbar"
+      aria-label={t().amounts.progress}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={percent ?? undefined}
+    >
+      <div style={{ transform: `scaleX(${known ? percent / 100 : 0})` }} />
+    </div>
+  );
+}
+
 function same(one: RowProps, other: RowProps): boolean {
   return (
     one.language === other.language &&
     one.transfer.transfer_id === other.transfer.transfer_id &&
     one.transfer.state === other.transfer.state &&
+    (!other.seen || drawnAlike(one, other))
+  );
+}
+
+function drawnAlike(one: RowProps, other: RowProps): boolean {
+  return (
+    one.seen === other.seen &&
     one.progress.bytes_done === other.progress.bytes_done &&
     one.progress.bytes_total === other.progress.bytes_total &&
     one.progress.bytes_per_second === other.progress.bytes_per_second

@@ -1,4 +1,5 @@
 /** What the first page says, out of lists and live words: no request, no drawing. */
+import { isOff } from "../../format/times";
 import { type Heard, QUIET_MS } from "../../live/merge";
 import type { Agent, Location, Progress, TransferSummary } from "../../types";
 
@@ -30,7 +31,7 @@ function legs({ source, destinations, shape }: TransferSummary): { from: string;
 function words(transfer: TransferSummary, heard: Heard, now: number): (Progress | null)[] {
   return transfer.destinations.map((_, number) => {
     const live = heard.get(`${transfer.transfer_id}-${number}`);
-    return live && now - Date.parse(live.at) <= QUIET_MS ? live.progress : null;
+    return live && now - live.heard_at <= QUIET_MS ? live.progress : null;
   });
 }
 
@@ -71,10 +72,11 @@ export function edgesOf(
   };
   for (const transfer of running) {
     const said = words(transfer, heard, now);
+    const silent = said.every((one) => one === null);
     for (const [number, leg] of legs(transfer).entries()) {
       const line = edge(leg);
-      // In a chain only one hop moves at a time, and only a live word tells which.
-      const moves = said[number] ?? (transfer.shape === "fan_out" || transfer.destinations.length === 1);
+      // Which of several hops move, only live words tell; in a chain it is one at a time.
+      const moves = said[number] ?? (silent && (transfer.shape === "fan_out" || said.length === 1));
       if (moves) line.hops += 1;
       line.speed += said[number]?.bytes_per_second ?? 0;
     }
@@ -84,11 +86,21 @@ export function edgesOf(
 }
 
 export type Care =
-  | { kind: "down" | "late"; agent: Agent }
+  | { kind: "down" | "late" | "clock"; agent: Agent }
   | { kind: "full" | "missing"; agent: Agent; root: Agent["roots"][number] }
-  | { kind: "failed" | "approval"; transfer: TransferSummary };
+  | { kind: "stuck" | "failed" | "partly" | "approval"; transfer: TransferSummary };
 
-const URGENCY: Care["kind"][] = ["down", "missing", "approval", "full", "failed", "late"];
+const URGENCY: Care["kind"][] = [
+  "down",
+  "missing",
+  "clock",
+  "approval",
+  "stuck",
+  "full",
+  "failed",
+  "partly",
+  "late",
+];
 
 /** What needs a person, the most urgent first. A transfer that failed counts for a day. */
 export function caresOf(
@@ -100,6 +112,7 @@ export function caresOf(
   for (const agent of agents) {
     if (agent.status === "offline") cares.push({ kind: "down", agent });
     if (agent.status === "late") cares.push({ kind: "late", agent });
+    if (agent.status !== "offline" && isOff(agent.skew)) cares.push({ kind: "clock", agent });
     for (const root of agent.status === "offline" ? [] : agent.roots) {
       if (root.free === null) cares.push({ kind: "missing", agent, root });
       else if (root.access === "rw" && root.size && root.free < root.size * SCARCE) {
@@ -109,9 +122,12 @@ export function caresOf(
   }
   for (const transfer of transfers) {
     const ended = Date.parse(transfer.ended_at ?? transfer.created_at);
-    const failed = transfer.state === "failed" || transfer.state === "partially_failed";
+    const lately = now - ended < 86_400_000;
     if (transfer.state === "awaiting_approval") cares.push({ kind: "approval", transfer });
-    if (failed && now - ended < 86_400_000) cares.push({ kind: "failed", transfer });
+    // Whom a person has paused, a person does not forget; an agent pauses for a reason.
+    if (transfer.state === "paused" && transfer.problem) cares.push({ kind: "stuck", transfer });
+    if (transfer.state === "failed" && lately) cares.push({ kind: "failed", transfer });
+    if (transfer.state === "partially_failed" && lately) cares.push({ kind: "partly", transfer });
   }
   return cares.sort((one, other) => URGENCY.indexOf(one.kind) - URGENCY.indexOf(other.kind));
 }

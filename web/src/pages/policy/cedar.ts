@@ -40,8 +40,15 @@ export function offsetOf(text: string, { line, column }: Pick<Flaw, "line" | "co
   return Math.min(text.length, before + within.length);
 }
 
+/** What is missing is missed after the last word before it: nothing could be seen under blanks. */
+function markOf(text: string, flaw: Flaw): number {
+  const at = offsetOf(text, flaw);
+  if (/^\S/u.test(text.slice(at))) return at;
+  return Math.max(0, text.slice(0, at).trimEnd().length - 1);
+}
+
 export function pieces(text: string, flaws: readonly Flaw[]): Piece[] {
-  const wrong = flaws.map((flaw) => offsetOf(text, flaw));
+  const wrong = flaws.map((flaw) => markOf(text, flaw));
   return [...text.matchAll(TOKEN)].map((found) => {
     const [word] = found;
     const end = found.index + word.length;

@@ -23,7 +23,7 @@ interface Props {
 const MOVING: ReadonlySet<HopState> = new Set(["running", "verifying"]);
 /** The agent has paused by itself, and goes on by itself. */
 const FULL = "destination-full";
-const UNBEGUN: ReadonlySet<HopState> = new Set(["waiting", "queued", "offered"]);
+const UNBEGUN: ReadonlySet<HopState> = new Set(["awaiting_approval", "waiting", "queued", "offered"]);
 
 export function HopPanel({ hop, number, heard }: Props) {
   const progress = progressOf(hop, heard, useNow());
@@ -97,6 +97,7 @@ function routeWords({ route, way, via }: Hop): string {
 }
 
 function waitsFor(hop: Hop): string {
+  if (hop.state === "awaiting_approval") return t().transfer.waitsApproval;
   if (hop.state === "waiting") return t().transfer.waits;
   if (hop.state === "offered") return t().transfer.told;
   if (hop.retry_at) return t().transfer.waitsRetry;

@@ -10,6 +10,11 @@ import { Confirm } from "../../parts/Confirm";
 import type { Transfer } from "../../types";
 import { t } from "../../words";
 
+/** Some files arrived and some did not: another try moves only those. */
+function lacksFiles({ hops }: Transfer): boolean {
+  return hops.some((hop) => hop.failures_total > 0);
+}
+
 /** The buttons that fit the transfer's state and the person's role. */
 export function Steering({ transfer }: { transfer: Transfer }) {
   const { api, role, notify } = useSurroundings();
@@ -41,7 +46,7 @@ export function Steering({ transfer }: { transfer: Transfer }) {
           disabled={steer.isPending}
           onClick={() => (verb === "cancel" ? setConfirming(true) : steer.mutate(verb))}
         >
-          {t().transfer.verbs[verb]}
+          {verb === "retry" && lacksFiles(transfer) ? t().transfer.retryFiles : t().transfer.verbs[verb]}
         </Button>
       ))}
       {confirming && (

@@ -13,7 +13,7 @@ type Column = TableProps.ColumnDefinition<TransferSummary>;
 const state = (): Column => ({
   id: "state",
   header: t().transfers.state,
-  minWidth: 165,
+  minWidth: 185,
   cell: ({ state }) => <State of={state} />,
 });
 
@@ -40,7 +40,7 @@ const progressed = (): Column => ({
 const asker = (): Column => ({
   id: "by",
   header: t().transfers.askedBy,
-  minWidth: 190,
+  minWidth: 215,
   cell: ({ created_by, template_id }) => (
     <Name>{template_id ? t().transfers.template(template_id) : created_by}</Name>
   ),

@@ -1,0 +1,44 @@
+/** Who reached whom, out of what both ends say of it. */
+import type { Agent, AgentStatus } from "../../types";
+
+export interface Meeting {
+  /** The other agent. */
+  name: string;
+  /** Null where there is no such agent any more. */
+  status: AgentStatus | null;
+  /** Who dialled, and whom. */
+  by: string;
+  to: string;
+  /** What was dialled: only who did knows it. */
+  address: string | null;
+}
+
+/** By name. What the agent says itself counts; of others that it does not speak of, what they say of it. */
+export function meetings(agent: Agent, all: readonly Agent[]): Meeting[] {
+  const own = agent.agent_id;
+  const said = new Map((agent.reached ?? []).map((one) => [one.agent_id, one.dialled]));
+  for (const other of all) {
+    const there = saysOf(other, own);
+    if (other.agent_id !== own && there && !said.has(other.agent_id))
+      said.set(other.agent_id, !there.dialled);
+  }
+  return [...said].sort(byName).map(([name, dialled]) => {
+    const other = all.find(({ agent_id }) => agent_id === name);
+    const caller = dialled ? saysOf(agent, name) : other && saysOf(other, own);
+    return {
+      name,
+      status: other?.status ?? null,
+      by: dialled ? own : name,
+      to: dialled ? name : own,
+      address: caller?.dialled ? (caller.address ?? null) : null,
+    };
+  });
+}
+
+function saysOf({ reached }: Agent, name: string) {
+  return (reached ?? []).find(({ agent_id }) => agent_id === name);
+}
+
+function byName([one]: [string, boolean], [other]: [string, boolean]): number {
+  return one < other ? -1 : 1;
+}

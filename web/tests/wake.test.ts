@@ -1,0 +1,59 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { onWake } from "../src/live/wake";
+
+let hidden = false;
+let woke: number[] = [];
+let stop = () => {};
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.spyOn(document, "hidden", "get").mockImplementation(() => hidden);
+  woke = [];
+  stop = onWake((away) => woke.push(Math.round(away)));
+});
+
+afterEach(() => {
+  stop();
+  hidden = false;
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+function sleep(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1000);
+}
+
+it("is quiet while the page is looked at", () => {
+  vi.advanceTimersByTime(600_000);
+  expect(woke).toEqual([]);
+});
+
+it("says how long the machine slept, once", () => {
+  sleep(600);
+  vi.advanceTimersByTime(60_000);
+  expect(woke).toEqual([605]);
+});
+
+it("counts the time out of sight when it is seen again, and asks nothing until then", () => {
+  hidden = true;
+  vi.advanceTimersByTime(300_000);
+  expect(woke).toEqual([]);
+  hidden = false;
+  document.dispatchEvent(new Event("visibilitychange"));
+  expect(woke).toEqual([300]);
+});
+
+it("does not make much of a glance at another tab", () => {
+  hidden = true;
+  vi.advanceTimersByTime(10_000);
+  hidden = false;
+  document.dispatchEvent(new Event("visibilitychange"));
+  expect(woke).toEqual([]);
+});
+
+it("knows how long the network was away", () => {
+  window.dispatchEvent(new Event("offline"));
+  vi.advanceTimersByTime(12_000);
+  window.dispatchEvent(new Event("online"));
+  expect(woke).toEqual([12]);
+});
