@@ -17,7 +17,7 @@ GOOD = 95
 HOPS = 500
 IN_SIGHT = 40
 """Rows that a screen of 900 pixels holds, and some beyond."""
-SECONDS = 6
+SECONDS = 4
 
 
 @pytest.fixture(scope="module")

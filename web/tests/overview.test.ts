@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { caresOf, edgesOf, progressNow } from "../src/pages/overview/moving";
+import { progressNow } from "../src/live/merge";
+import { caresOf, edgesOf } from "../src/pages/overview/moving";
 import { curve } from "../src/pages/transfer/SpeedPlot";
 import type { Agent, Location, Progress, TransferSummary } from "../src/types";
 import { agent, live, progress, transfer } from "./samples";

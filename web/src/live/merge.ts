@@ -1,5 +1,5 @@
 /** One progress out of two sources: what the API stored (late but certain) and what the broker said (early). */
-import type { Hop, HopState, Live, Progress } from "../types";
+import type { Hop, HopState, Live, Progress, TransferSummary } from "../types";
 
 /** A live word, and when this page heard it: the agent's own clock may be anywhere. */
 export type Said = Live & { heard_at: number };
@@ -41,6 +41,35 @@ export function progressOf(hop: Hop, heard: Heard, now: number): Progress {
 function isFurther(one: Progress, other: Progress): boolean {
   if (one.bytes_done !== other.bytes_done) return one.bytes_done > other.bytes_done;
   return one.files_done > other.files_done;
+}
+
+/** Live words of a transfer by its hops' numbers; null where nothing was heard for a while. */
+export function saidOf(transfer: TransferSummary, heard: Heard, now: number): (Progress | null)[] {
+  return transfer.destinations.map((_, number) => {
+    const live = heard.get(`${transfer.transfer_id}-${number}`);
+    return live && now - live.heard_at <= QUIET_MS ? live.progress : null;
+  });
+}
+
+/** A transfer's progress now: never less than what is stored, at the speed that was said last. */
+export function progressNow(transfer: TransferSummary, heard: Heard, now: number): Progress {
+  const said = saidOf(transfer, heard, now).filter((one) => one !== null);
+  if (said.length === 0) return transfer.progress;
+  const sum = (read: (one: Progress) => number) => said.reduce((total, one) => total + read(one), 0);
+  const [only] = said;
+  const whole = only && transfer.destinations.length === 1 ? only : transfer.progress;
+  return {
+    ...whole,
+    bytes_done: Math.max(
+      transfer.progress.bytes_done,
+      sum((one) => one.bytes_done),
+    ),
+    files_done: Math.max(
+      transfer.progress.files_done,
+      sum((one) => one.files_done),
+    ),
+    bytes_per_second: sum((one) => one.bytes_per_second),
+  };
 }
 
 /** Several hops as one; a total is known when each one's is. */

@@ -125,6 +125,7 @@ function Roots({ agent }: { agent: Agent }) {
       header={<Header counter={`(${agent.roots.length})`}>{t().agent.roots}</Header>}
       items={[...agent.roots]}
       trackBy="path"
+      wrapLines
       empty={words.noRoots}
       ariaLabels={{ tableLabel: t().agent.roots }}
       columnDefinitions={[

@@ -96,17 +96,17 @@ const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
 ];
 
 const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => [
-  { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, minWidth: 170 },
+  { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, minWidth: 190 },
   {
     id: "who",
     header: t().audit.kinds.person,
-    minWidth: 170,
+    minWidth: 200,
     cell: ({ who }) => <bdi className="name">{actor(who)}</bdi>,
   },
   {
     id: "what",
     header: t().transfer.what,
-    minWidth: 160,
+    minWidth: 190,
     isRowHeader: true,
     cell: (record) => (
       <Button variant="inline-link" onClick={() => onOpen(record)}>
@@ -114,7 +114,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
       </Button>
     ),
   },
-  { id: "about", header: t().audit.about, minWidth: 150, cell: ({ about }) => <Name>{about}</Name> },
+  { id: "about", header: t().audit.about, minWidth: 220, cell: ({ about }) => <Name>{about}</Name> },
   {
     id: "decision",
     header: t().audit.decision,

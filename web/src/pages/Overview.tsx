@@ -9,6 +9,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useAgents, useOverview, useRunning, useTransfers } from "../api/queries";
 import { useNow } from "../clock";
 import { useSurroundings } from "../context";
+import { progressNow } from "../live/merge";
 import { useLive } from "../live/useLive";
 import { Ear } from "../parts/Ear";
 import { ProblemAlert } from "../parts/ProblemAlert";
@@ -20,7 +21,7 @@ import { t } from "../words";
 import { Cares } from "./overview/Cares";
 import { Figures } from "./overview/Figures";
 import { FleetMap } from "./overview/FleetMap";
-import { caresOf, edgesOf, progressNow } from "./overview/moving";
+import { caresOf, edgesOf } from "./overview/moving";
 import { RunningList } from "./overview/RunningList";
 
 const NO_FILTER = { status: null, agent: null };

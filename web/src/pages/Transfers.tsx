@@ -9,7 +9,9 @@ import { useState } from "react";
 import { type Filters, useAgents, useTransfers } from "../api/queries";
 import { useSurroundings } from "../context";
 import { lookOf, TRANSFER_STATES } from "../format/states";
+import { Hearing, useSaid } from "../live/Hearing";
 import { useNarrow } from "../media";
+import { Ear } from "../parts/Ear";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { go, href, hrefWith } from "../router";
 import { mayAct } from "../session/claims";
@@ -34,6 +36,7 @@ function List({ filters }: { filters: Filters }) {
   const asked = useTransfers(filters, starts[page - 1] ?? null);
   const narrow = useNarrow();
   const next = asked.data?.next ?? null;
+  const moving = asked.data?.transfers.some(({ state }) => state === "running") ?? false;
 
   function onward(): void {
     if (next) setStarts((before) => [...before.slice(0, page), next]);
@@ -42,46 +45,54 @@ function List({ filters }: { filters: Filters }) {
   return (
     <SpaceBetween size="m">
       {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
-      <Table
-        variant="full-page"
-        stickyHeader
-        header={<ListHeader refreshing={asked.isFetching} onRefresh={() => asked.refetch()} />}
-        filter={<FilterRow filters={filters} />}
-        items={asked.data?.transfers ?? []}
-        trackBy="transfer_id"
-        loading={asked.isPending}
-        loadingText={t().common.loading(t().transfers.thing)}
-        empty={
-          asked.isError ? t().common.notLoaded : <Empty filtered={Boolean(filters.status || filters.agent)} />
-        }
-        columnDefinitions={transferColumns(narrow)}
-        wrapLines
-        enableKeyboardNavigation
-        ariaLabels={{ tableLabel: t().transfers.title }}
-        pagination={
-          <Pagination
-            currentPageIndex={page}
-            pagesCount={Math.max(starts.length, next ? page + 1 : page)}
-            openEnd={Boolean(next)}
-            onNextPageClick={onward}
-            onChange={({ detail }) => {
-              if (detail.currentPageIndex > starts.length) onward();
-              setPage(detail.currentPageIndex);
-            }}
-          />
-        }
-      />
+      <Hearing active={moving}>
+        <Table
+          variant="full-page"
+          stickyHeader
+          header={<ListHeader refreshing={asked.isFetching} onRefresh={() => asked.refetch()} />}
+          filter={<FilterRow filters={filters} />}
+          items={asked.data?.transfers ?? []}
+          trackBy="transfer_id"
+          loading={asked.isPending}
+          loadingText={t().common.loading(t().transfers.thing)}
+          empty={
+            asked.isError ? (
+              t().common.notLoaded
+            ) : (
+              <Empty filtered={Boolean(filters.status || filters.agent)} />
+            )
+          }
+          columnDefinitions={transferColumns(narrow)}
+          wrapLines
+          enableKeyboardNavigation
+          ariaLabels={{ tableLabel: t().transfers.title }}
+          pagination={
+            <Pagination
+              currentPageIndex={page}
+              pagesCount={Math.max(starts.length, next ? page + 1 : page)}
+              openEnd={Boolean(next)}
+              onNextPageClick={onward}
+              onChange={({ detail }) => {
+                if (detail.currentPageIndex > starts.length) onward();
+                setPage(detail.currentPageIndex);
+              }}
+            />
+          }
+        />
+      </Hearing>
     </SpaceBetween>
   );
 }
 
 function ListHeader({ refreshing, onRefresh }: { refreshing: boolean; onRefresh(): void }) {
   const { role } = useSurroundings();
+  const { connected } = useSaid();
   return (
     <Header
       variant="awsui-h1-sticky"
       actions={
-        <SpaceBetween direction="horizontal" size="xs">
+        <SpaceBetween direction="horizontal" size="xs" alignItems="center">
+          {connected !== null && <Ear live={connected} />}
           <Button
             iconName="refresh"
             ariaLabel={t().common.refresh}

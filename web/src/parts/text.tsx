@@ -45,7 +45,7 @@ export function Clock({ skew }: { skew: number | null | undefined }) {
 export function State({ of }: { of: string }) {
   const look = lookOf(of);
   return (
-    <span className="whole">
+    <span className="state">
       <StatusIndicator type={look.type}>{look.label}</StatusIndicator>
     </span>
   );

@@ -710,6 +710,7 @@ export const de: Words = {
     try: "Dürfen sie das?",
     tryHint: "Wäre die Übertragung erlaubt, und welche Richtlinien sagen das? Nichts wird bewegt.",
     person: "Mensch",
+    strangers: (names) => `Einen Agenten ${names} gibt es (noch) nicht: das gilt für einen ohne Merkmale.`,
     personHint: "E-Mail-Adresse; leer: Sie selbst",
     from: "Senden",
     to: "Nach",

@@ -701,6 +701,7 @@ export const en = {
     try: "May they?",
     tryHint: "Would this person's transfer be allowed, and which policies say so? Nothing is moved.",
     person: "Person",
+    strangers: (names: string) => `There is no agent ${names} (yet): this holds for one without tags.`,
     personHint: "Their e-mail address; left empty: you",
     from: "Send",
     to: "To",

@@ -101,7 +101,7 @@ function removal(onRemove: NonNullable<OnRemove>): Column {
   return {
     id: "remove",
     header: t().common.actions,
-    minWidth: 115,
+    minWidth: 135,
     cell: (agent) => <Remove agent={agent} onRemove={onRemove} />,
   };
 }

@@ -1,6 +1,7 @@
 import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
+import { useEffect, useRef } from "react";
 import { speed } from "../../format/sizes";
 import { lookOf } from "../../format/states";
 import { href } from "../../router";
@@ -9,6 +10,9 @@ import { t } from "../../words";
 import { bent, HEIGHT, MOST_EDGES, MOST_PLACES, type Node, placed, RADIUS, WIDTH } from "./layout";
 import type { Edge } from "./moving";
 
+/** Of the dashes, as page.css has them. */
+const PERIOD = 16;
+const STEP = 2;
 /** So many speeds can be read beside their lines. */
 const MOST_SPEEDS = 10;
 
@@ -18,6 +22,7 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
   const drawn = edges.slice(0, MOST_EDGES);
   const nodes = placed(agents, drawn);
   const moving = drawn.filter((edge) => edge.hops > 0);
+  const picture = useFlow(moving.length > 0);
   if (nodes.length === 0) return null;
   return (
     <Container
@@ -30,6 +35,7 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
     >
       {/* biome-ignore lint/a11y/useSemanticElements: a picture with links in it is no fieldset. */}
       <svg
+        ref={picture}
         className="fleet-map"
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         role="group"
@@ -63,6 +69,24 @@ export function FleetMap({ agents, edges }: { agents: readonly Agent[]; edges: r
       )}
     </Container>
   );
+}
+
+/**
+ * The dashes of moving lines wander. Ten pictures a second are enough for the eye, and the style sheet's own
+ * animations would have the page work for all sixty.
+ */
+function useFlow(moves: boolean) {
+  const picture = useRef<SVGSVGElement>(null);
+  useEffect(() => {
+    if (!moves || matchMedia("(prefers-reduced-motion: reduce)").matches) return undefined;
+    let offset = 0;
+    const timer = setInterval(() => {
+      offset = (offset + STEP) % PERIOD;
+      picture.current?.style.setProperty("stroke-dashoffset", String(-offset));
+    }, 100);
+    return () => clearInterval(timer);
+  }, [moves]);
+  return picture;
 }
 
 function Arrow({ id, className }: { id: string; className: string }) {

@@ -1,7 +1,7 @@
 /** What the first page says, out of lists and live words: no request, no drawing. */
 import { isOff } from "../../format/times";
-import { type Heard, QUIET_MS } from "../../live/merge";
-import type { Agent, Location, Progress, TransferSummary } from "../../types";
+import { type Heard, saidOf } from "../../live/merge";
+import type { Agent, Location, TransferSummary } from "../../types";
 
 export const S3_PLACE = "S3";
 /** Below this share of its size a root is nearly full. */
@@ -27,35 +27,6 @@ function legs({ source, destinations, shape }: TransferSummary): { from: string;
   });
 }
 
-/** Live words of a transfer by its hops' numbers; null where nothing was heard for a while. */
-function words(transfer: TransferSummary, heard: Heard, now: number): (Progress | null)[] {
-  return transfer.destinations.map((_, number) => {
-    const live = heard.get(`${transfer.transfer_id}-${number}`);
-    return live && now - live.heard_at <= QUIET_MS ? live.progress : null;
-  });
-}
-
-/** A transfer's progress now: never less than what is stored, at the speed that was said last. */
-export function progressNow(transfer: TransferSummary, heard: Heard, now: number): Progress {
-  const said = words(transfer, heard, now).filter((one) => one !== null);
-  if (said.length === 0) return transfer.progress;
-  const sum = (read: (one: Progress) => number) => said.reduce((total, one) => total + read(one), 0);
-  const [only] = said;
-  const whole = only && transfer.destinations.length === 1 ? only : transfer.progress;
-  return {
-    ...whole,
-    bytes_done: Math.max(
-      transfer.progress.bytes_done,
-      sum((one) => one.bytes_done),
-    ),
-    files_done: Math.max(
-      transfer.progress.files_done,
-      sum((one) => one.files_done),
-    ),
-    bytes_per_second: sum((one) => one.bytes_per_second),
-  };
-}
-
 /** Who sends to whom: lines that carry bytes now, then those that did lately. */
 export function edgesOf(
   running: readonly TransferSummary[],
@@ -71,7 +42,7 @@ export function edgesOf(
     return known;
   };
   for (const transfer of running) {
-    const said = words(transfer, heard, now);
+    const said = saidOf(transfer, heard, now);
     const silent = said.every((one) => one === null);
     for (const [number, leg] of legs(transfer).entries()) {
       const line = edge(leg);

@@ -5,15 +5,17 @@ import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
 import Input from "@cloudscape-design/components/input";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { newKey } from "../../api/idempotency";
 import { errorAt } from "../../api/problem";
+import { useAgents } from "../../api/queries";
 import { useApi } from "../../context";
 import { shown } from "../../format/names";
 import { ProblemAlert } from "../../parts/ProblemAlert";
 import { Name } from "../../parts/text";
-import type { PolicyTested } from "../../types";
+import type { Agent, PolicyTested } from "../../types";
 import { t } from "../../words";
 import { Outcome } from "../policy/Outcome";
 
@@ -33,6 +35,12 @@ export function Tester() {
       ),
   });
 
+  const faults = {
+    source: errorAt(ask.error, "transfer.source"),
+    destination: errorAt(ask.error, "transfer.destinations"),
+  };
+  const atFields = faults.source || faults.destination;
+
   function submit(event: FormEvent): void {
     event.preventDefault();
     if (!ask.isPending) ask.mutate();
@@ -46,10 +54,10 @@ export function Tester() {
             <FormField label={words.person} constraintText={words.personHint}>
               <Input value={person} onChange={({ detail }) => setPerson(detail.value)} spellcheck={false} />
             </FormField>
-            <FormField label={words.from} errorText={errorAt(ask.error, "transfer.source")}>
+            <FormField label={words.from} errorText={faults.source}>
               <Input value={source} onChange={({ detail }) => setSource(detail.value)} spellcheck={false} />
             </FormField>
-            <FormField label={words.to} errorText={errorAt(ask.error, "transfer.destinations")}>
+            <FormField label={words.to} errorText={faults.destination}>
               <Input
                 value={destination}
                 onChange={({ detail }) => setDestination(detail.value)}
@@ -60,7 +68,7 @@ export function Tester() {
           <Button loading={ask.isPending} disabled={!source || !destination}>
             {words.ask}
           </Button>
-          {ask.error && <ProblemAlert error={ask.error} />}
+          {ask.error && !atFields && <ProblemAlert error={ask.error} />}
           <div aria-live="polite">{ask.data && <Answer answer={ask.data} />}</div>
         </SpaceBetween>
       </Container>
@@ -70,6 +78,8 @@ export function Tester() {
 
 function Answer({ answer }: { answer: PolicyTested }) {
   const words = t().policies;
+  const agents = useAgents();
+  const strangers = agents.data ? strangersIn(answer, agents.data) : [];
   return (
     <SpaceBetween size="xs">
       <strong>
@@ -81,6 +91,21 @@ function Answer({ answer }: { answer: PolicyTested }) {
           <Name>{one.policies.length ? words.by(one.policies.join(", ")) : words.nobody}</Name>
         </div>
       ))}
+      {strangers.length > 0 && (
+        <StatusIndicator type="warning">
+          <Name>{words.strangers(strangers.join(", "))}</Name>
+        </StatusIndicator>
+      )}
     </SpaceBetween>
   );
+}
+
+/** Names that no agent has: whatever is said of them holds for one without tags. */
+function strangersIn({ movements }: PolicyTested, agents: readonly Agent[]): string[] {
+  const known = new Set(agents.map(({ agent_id }) => agent_id));
+  const named = movements
+    .flatMap(({ source, destination }) => [source, destination])
+    .filter((place) => !place.startsWith("s3://"))
+    .map((place) => place.slice(0, place.indexOf(":")));
+  return [...new Set(named)].filter((name) => !known.has(name));
 }

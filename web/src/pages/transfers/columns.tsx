@@ -2,6 +2,9 @@ import Box from "@cloudscape-design/components/box";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
+import { useNow } from "../../clock";
+import { useSaid } from "../../live/Hearing";
+import { progressNow } from "../../live/merge";
 import { ProgressLine } from "../../parts/ProgressLine";
 import { Name, Place, State, When } from "../../parts/text";
 import { href } from "../../router";
@@ -34,7 +37,7 @@ const progressed = (): Column => ({
   id: "progress",
   header: t().transfers.progress,
   minWidth: 220,
-  cell: ({ progress, state }) => <ProgressLine progress={progress} moving={state === "running"} />,
+  cell: (transfer) => <Moving transfer={transfer} />,
 });
 
 const asker = (): Column => ({
@@ -66,13 +69,23 @@ const stacked = (): Column => ({
     <SpaceBetween size="xxs">
       <State of={transfer.state} />
       {route().cell(transfer)}
-      <ProgressLine progress={transfer.progress} moving={transfer.state === "running"} />
+      <Moving transfer={transfer} />
       <Box color="text-body-secondary" fontSize="body-s">
         {at().cell(transfer)} · {asker().cell(transfer)}
       </Box>
     </SpaceBetween>
   ),
 });
+
+/** Its progress as agents say it, where the page listens to them; else as it is stored. */
+function Moving({ transfer }: { transfer: TransferSummary }) {
+  const { heard } = useSaid();
+  const now = useNow();
+  const moving = transfer.state === "running";
+  return (
+    <ProgressLine progress={moving ? progressNow(transfer, heard, now) : transfer.progress} moving={moving} />
+  );
+}
 
 function Destinations({ transfer }: { transfer: TransferSummary }) {
   const [first, ...others] = transfer.destinations;
