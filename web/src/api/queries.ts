@@ -10,6 +10,7 @@ import type {
   Overview,
   Policies,
   PolicyDetails,
+  Rollout,
   Template,
   Transfer,
   TransferState,
@@ -104,6 +105,16 @@ export function useAgents(often = false) {
     queryKey: ["agents"],
     queryFn: ({ signal }) => everyPage<Agent>(api, "/agents", "agents", signal),
     refetchInterval: often ? SOON_MS : LATER_MS,
+  });
+}
+
+/** Roll-outs, asked for often: somebody watches hosts join. */
+export function useRollouts() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["rollouts"],
+    queryFn: ({ signal }) => everyPage<Rollout>(api, "/rollouts", "rollouts", signal),
+    refetchInterval: SOON_MS,
   });
 }
 
