@@ -50,8 +50,12 @@ def _start(name: str, count: int, tag: list[str], root: list[str], expires: str,
     from agent.cli.api import connected
     from agent.cli.asked import asked, roots, tags
     from agent.cli.text import read_span
-    from events.rollouts import RolloutRequest, StartedRolloutView
+    from events.rollouts import HOSTNAME, RolloutRequest, StartedRolloutView
 
+    if name.count(HOSTNAME) != 1:
+        raise Trouble(
+            f"{name!r} does not tell hosts apart", f"Put {HOSTNAME} into it, once: 'render-{HOSTNAME}'."
+        )
     seconds = int(read_span(expires).total_seconds())
     wish = {"tags": tags(tag), "roots": roots(root), "expires_in": seconds}
     request = asked(RolloutRequest, name=name, count=count, **wish)

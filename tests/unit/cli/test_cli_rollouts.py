@@ -48,6 +48,12 @@ def test_what_is_typed_wrongly_is_refused_before_it_is_asked(signed_in: FakeApi,
     assert signed_in.asked == []
 
 
+def test_a_pattern_without_the_host_s_name_is_explained(signed_in: FakeApi, run: Run) -> None:
+    said = run("agents", "rollout", "--name", "render", "--count", "2")
+    assert "does not tell hosts apart" in said.err
+    assert "'render-{hostname}'" in said.err
+
+
 def test_the_list_says_how_many_have_joined_and_how_many_may_yet(signed_in: FakeApi, run: Run) -> None:
     said = run("agents", "rollout", "list").out.splitlines()
     assert said[0].split()[:5] == ["ID", "NAME", "STATE", "USED", "LEFT"]
