@@ -19,7 +19,7 @@ RENEW_BEFORE = timedelta(minutes=5)
 def register(api_url: str, request: RegisterRequest) -> RegisteredView:
     """Raises http.ApiProblem or httpx.TransportError. The token is good for one success."""
     with http.client(api_url) as client:
-        response = client.post("agents/register", json=request.model_dump(mode="json"))
+        response = client.post("agents/register", json=request.model_dump(mode="json", exclude_none=True))
     http.raise_for_problem(response)
     return RegisteredView.model_validate_json(response.content)
 

@@ -5,11 +5,14 @@ last; whatever fails before leaves nothing behind, and the same token can be tri
 """
 
 import os
+import random
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from pydantic import ValidationError
 
 from agent import VERSION, cloud
 from agent.failure import HostError
@@ -31,6 +35,10 @@ Ask = Callable[[str, RegisterRequest], RegisteredView]
 Describe = Callable[[Files], dict[str, object]]
 """Makes the lane's identity in the given folder; returns RegisterRequest's fields about this host."""
 
+_PAUSES = (1, 2, 4, 8, 16)
+"""Seconds, before each further try."""
+_BUSY = {"stale"}
+
 
 def register(
     state: Path,
@@ -38,10 +46,13 @@ def register(
     token: str,
     *,
     describe: Describe,
+    name: str | None = None,
     force: bool = False,
     ask: Ask = cloud.register,
+    wait: Callable[[float], None] = time.sleep,
 ) -> Registration:
-    """Make this host an agent; HostError says what to do. `force` replaces an earlier registration."""
+    """Make this host an agent; HostError says what to do. `name` is a wish, for tokens that leave a choice.
+    `force` replaces an earlier registration."""
     files = Files(state)
     if is_registered(files) and not force:
         raise HostError(
@@ -49,10 +60,8 @@ def register(
         )
     with _staging(state) as staged:
         csr = make_device_key(staged.device_key)
-        request = RegisterRequest.model_validate(
-            {"token": token, "csr": csr, "version": VERSION, **describe(staged)}
-        )
-        answer = _answer(ask, api_url, request)
+        request = _request(token=token, agent_id=name, csr=csr, version=VERSION, **describe(staged))
+        answer = _answer(partial(_patiently, ask, wait), api_url, request)
         registration = _store(staged, api_url, answer)
         _put_in_place(staged, files)
     return registration
@@ -85,6 +94,32 @@ def make_device_key(path: Path) -> str:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crosshaul agent")])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _request(**fields: object) -> RegisterRequest:
+    try:
+        return RegisterRequest.model_validate(fields)
+    except ValidationError as error:
+        if "agent_id" not in {one["loc"][0] for one in error.errors()}:
+            raise
+        raise HostError(
+            f"no agent can be called {fields['agent_id']!r}", "use small letters, digits and dashes"
+        ) from error
+
+
+def _patiently(
+    ask: Ask, wait: Callable[[float], None], api_url: str, request: RegisterRequest
+) -> RegisteredView:
+    """Ask again where it may go better: two hundred hosts that join at once are more than AWS takes at once.
+    Each waits for another time, so that they do not meet again."""
+    for pause in _PAUSES:
+        try:
+            return ask(api_url, request)
+        except ApiProblem as problem:
+            if not (problem.problem.retryable or problem.problem.code in _BUSY):
+                raise
+        wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - nothing secret
+    return ask(api_url, request)
 
 
 def _answer(ask: Ask, api_url: str, request: RegisterRequest) -> RegisteredView:

@@ -8,13 +8,14 @@
 # --root       PATH:ro|rw what the agent may read, or also write; needed when there is no agent.toml yet
 # --listen     HOST:PORT  where other agents dial (default 0.0.0.0:4460)
 # --user       NAME       the account the agent runs under (default crosshaul; made when missing)
-# --token-file FILE       holds the one-time token
+# --token-file FILE       holds the one-time token, or a roll-out's
+# --name       NAME       for a roll-out: what the agent is called, where that is not to follow from the host
 # --dry-run               say what would be done, and do nothing
 # --package    FILE       the wheel of Crosshaul, where this script is not the published one
 # --lock       FILE       the agent's lock file (locks/agent.txt): exact versions with their digests
 # --prefix     DIR        put everything below DIR, and touch neither accounts nor systemd (for images)
 #
-# The one-time token is taken from --token-file or CROSSHAUL_TOKEN, or asked for. It is never an argument.
+# The token is taken from --token-file or CROSSHAUL_TOKEN, or asked for. It is never an argument.
 # `uninstall` removes all of it: service, programs, configuration, keys, journal and account; what is in the
 # roots stays. Remove the agent in Crosshaul, too: crosshaul agents remove NAME.
 set -euo pipefail
@@ -24,7 +25,7 @@ umask 022
 # that the digest of this script stands for all of them.
 kit='' package_part='' lock_part='' unit_part=''
 
-package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' roots=() verb=install dry=''
+package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' name='' roots=() verb=install dry=''
 here=$(cd "$(dirname "$0")" && pwd) scratch=''
 
 say() { printf '· %s\n' "$*" >&2; }
@@ -36,7 +37,7 @@ while [ $# -gt 0 ]; do
     --help|-h) usage ;;
     --dry-run) dry=yes; shift ;;
     uninstall) verb=uninstall; shift ;;
-    --package|--lock|--api|--root|--listen|--user|--prefix|--token-file)
+    --package|--lock|--api|--root|--listen|--user|--prefix|--token-file|--name)
       [ $# -ge 2 ] || die "$1 needs a value (see --help)"
       case $1 in
         --root) roots+=("$2") ;;
@@ -173,7 +174,7 @@ register() {
   [ -n "$api" ] || { say "not registered yet: crosshaul agent register --api URL, as $user"; return 0; }
   step "make a key pair here and register at $api" || return 0
   [ -z "$token_file" ] || { CROSSHAUL_TOKEN=$(cat "$token_file"); export CROSSHAUL_TOKEN; }
-  as_user "$opt/current/bin/crosshaul" agent register --config "$config" --api "$api"
+  as_user "$opt/current/bin/crosshaul" agent register --config "$config" --api "$api" ${name:+--name "$name"}
   unset CROSSHAUL_TOKEN
   changed=yes
 }

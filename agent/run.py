@@ -47,7 +47,9 @@ STOP_WITHIN = 8.0
 by that: the journal is as good as after a power cut."""
 
 
-def register(config: Config, api_url: str, token: str, *, force: bool = False) -> Registration:
+def register(
+    config: Config, api_url: str, token: str, *, name: str | None = None, force: bool = False
+) -> Registration:
     """Make this host an agent; HostError says what to do."""
     from agent import enrol  # HTTP and certificates are not wanted in a running agent's memory
 
@@ -55,7 +57,7 @@ def register(config: Config, api_url: str, token: str, *, force: bool = False) -
         identity.ensure(staged.folder)
         return about.describe(config, staged.lane_certificate.read_text())
 
-    return enrol.register(config.state, api_url, token, describe=describe, force=force)
+    return enrol.register(config.state, api_url, token, name=name, describe=describe, force=force)
 
 
 def run(config_path: Path) -> None:

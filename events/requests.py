@@ -56,6 +56,8 @@ class RegisterRequest(Request):
     """What the host sends, once: the token it was given and the CSR of a key that never leaves it."""
 
     token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
+    agent_id: AgentId | None = None
+    """The name that it wishes for, where the token leaves a choice."""
     csr: Annotated[str, StringConstraints(max_length=8192)]
     """PEM."""
     hostname: Annotated[str, StringConstraints(min_length=1, max_length=253)]

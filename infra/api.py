@@ -112,7 +112,7 @@ def _problem(code: str, status: str) -> str:
 _BY_KEY = "An agent comes with its own key, and is no person"
 _OPEN = {
     "/health": "It says where people sign in, which they ask before they have",
-    "/agents/register": "An enrolment token of one use lets a host in: it has nothing else yet",
+    "/agents/register": "An enrolment token lets a host in: it has nothing else yet",
     "/agents/{agent_id}/credentials": _BY_KEY,
     "/agents/{agent_id}/certificates": _BY_KEY,
     "/agents/{agent_id}/manifests": _BY_KEY,

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from lambdas.agents.browsing import Browsing
     from lambdas.agents.enrolling import Enrolling
     from lambdas.agents.leaving import Leaving
+    from lambdas.agents.places import Places
     from lambdas.agents.registry import Registry
+    from lambdas.agents.rollouts import Rollouts
     from lambdas.agents.rotating import Rotating
     from lambdas.arrivals import Arrivals
     from lambdas.audit.chaining import Chaining, Sealing
@@ -33,8 +35,11 @@ if TYPE_CHECKING:
     from lambdas.policies.trying import Trying
     from lambdas.store.agents import AgentStore
     from lambdas.store.audit import AuditStore
+    from lambdas.store.enrollments import EnrollmentStore
+    from lambdas.store.installer import InstallerStore
     from lambdas.store.policies import PolicyStore
     from lambdas.store.replies import ReplyStore
+    from lambdas.store.rollouts import RolloutStore
     from lambdas.store.templates import TemplateStore
     from lambdas.store.transfers import TransferStore
     from lambdas.templates import Templates
@@ -176,20 +181,61 @@ def agents() -> "Agents":
 
 
 @cache
+def enrollment_store() -> "EnrollmentStore":
+    from lambdas.store.enrollments import EnrollmentStore
+
+    return EnrollmentStore(settings().agents_table, settings().region)
+
+
+@cache
+def rollout_store() -> "RolloutStore":
+    from lambdas.store.rollouts import RolloutStore
+
+    return RolloutStore(settings().agents_table, settings().region)
+
+
+@cache
+def installer_store() -> "InstallerStore":
+    from lambdas.store.installer import InstallerStore
+
+    return InstallerStore(settings().agents_table, settings().region)
+
+
+@cache
+def places() -> "Places":
+    """What a token opens. A roll-out lets in whom the person who started it may enrol now."""
+    from events.base import AgentId
+    from lambdas.agents.places import Places
+    from lambdas.domain.deciding import MANAGE_AGENT, agent_thing
+    from lambdas.domain.rollout import Rollout
+
+    def allowed(rollout: Rollout, agent_id: AgentId) -> None:
+        gate().check_absent(rollout.created_by, MANAGE_AGENT, agent_thing(agent_id, rollout.tags))
+
+    return Places(enrollment_store(), rollout_store(), allowed, clock)
+
+
+@cache
 def enrolling() -> "Enrolling":
     from lambdas.agents.enrolling import Enrolling
-    from lambdas.store.enrollments import EnrollmentStore
-    from lambdas.store.installer import InstallerStore
 
     return Enrolling(
         agents=agent_store(),
-        enrollments=EnrollmentStore(settings().agents_table, settings().region),
-        installers=InstallerStore(settings().agents_table, settings().region),
+        enrollments=enrollment_store(),
+        places=places(),
+        installers=installer_store(),
         registry=registry(),
         fleet=fleet(),
         stage=settings().stage,
         clock=clock,
     )
+
+
+@cache
+def rollouts() -> "Rollouts":
+    from lambdas.agents.rollouts import Rollouts
+
+    return Rollouts(rollout_store(), installer_store(), clock)
 
 
 @cache

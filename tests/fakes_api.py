@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import BaseModel
 
 import events
-from events import audit, policies, requests, views
+from events import audit, policies, requests, rollouts, views
 from events.base import Message
 from events.policies import Outcome
 from events.states import HopState, TransferState
@@ -68,6 +68,7 @@ class FakeApi:
         self.tokens: set[str] = set()
         self.refresh_tokens = {"refresh-1"}
         self.agents = [sample(views.AgentView)]
+        self.rollouts = [sample(rollouts.RolloutView)]
         self.entries = [sample(views.ListingView)]
         self.stories: dict[str, list[views.TransferView]] = {}
         """Transfer → how it looks at each further look; the last one stays."""
@@ -147,6 +148,20 @@ class FakeApi:
     def enroll(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         request = requests.EnrollmentRequest.model_validate(body)
         return 201, sample(views.EnrollmentView, agent_id=request.agent_id)
+
+    def start_rollout(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        request = rollouts.RolloutRequest.model_validate(body)
+        return 201, sample(rollouts.StartedRolloutView, name=request.name, count=request.count)
+
+    def list_rollouts(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, rollouts.RolloutsView(rollouts=tuple(self.rollouts))
+
+    def end_rollout(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        found = [one for one in self.rollouts if one.rollout_id == name]
+        if not found:
+            return 404, problem(404, f"no roll-out {name}")
+        self.rollouts = [found[0].model_copy(update={"state": "ended", "ended_at": NOW, "ended_by": "ana"})]
+        return 200, self.rollouts[0]
 
     def remove_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         self.agents = [agent for agent in self.agents if agent.agent_id != name]
@@ -252,6 +267,9 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/health", FakeApi.health),
     ("GET", "/agents", FakeApi.list_agents),
     ("POST", "/agents/enrollments", FakeApi.enroll),
+    ("GET", "/rollouts", FakeApi.list_rollouts),
+    ("POST", "/rollouts", FakeApi.start_rollout),
+    ("POST", f"/rollouts/{_ONE}/end", FakeApi.end_rollout),
     ("GET", f"/agents/{_ONE}", FakeApi.one_agent),
     ("POST", f"/agents/{_ONE}/rotate", FakeApi.rotate),
     ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),
@@ -281,6 +299,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
 
 QUERIES = {
     "/agents": {"limit", "after"},
+    "/rollouts": {"limit", "after"},
     "/templates": {"limit", "after"},
     "/transfers": {"limit", "after", "status", "agent", "since"},
     "/live": {"transfer_id"},

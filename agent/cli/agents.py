@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli import output
-from agent.cli.errors import Trouble
+from agent.cli import output, rollouts
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from events.views import AgentView
 
 app = typer.Typer(help="List the agents; enrol, rotate and remove them.", invoke_without_command=True)
+app.add_typer(rollouts.app, name="rollout")
 
 Json = Annotated[bool, typer.Option("--json", help="Print what the API said, as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -86,13 +86,13 @@ def enroll(
 ) -> None:
     """Let one host join under NAME: prints a one-time token and the line to run there."""
     from agent.cli.api import connected
-    from agent.cli.asked import asked
+    from agent.cli.asked import asked, roots, tags
     from agent.cli.text import clock, read_span
     from events.requests import EnrollmentRequest
     from events.views import EnrollmentView
 
     seconds = int(read_span(expires).total_seconds())
-    wish = {"tags": _tags(tag or []), "roots": _roots(root or []), "expires_in": seconds}
+    wish = {"tags": tags(tag or []), "roots": roots(root or []), "expires_in": seconds}
     request = asked(EnrollmentRequest, agent_id=name, **wish)
     with connected() as api:
         answer = api.post("agents", "enrollments", body=request.model_dump(mode="json"))
@@ -104,20 +104,6 @@ def enroll(
     output.say("It asks for this token, which is shown only now and works once:\n")
     output.say(f"  {clean(view.token)}\n", style="bold")
     return output.say(f"It may be used until {clock(view.expires_at)}.", style="dim")
-
-
-def _tags(texts: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    if wrong := next((text for text, (_, equals, _v) in zip(texts, pairs, strict=True) if not equals), None):
-        raise Trouble(f"{wrong!r} is not a tag", "Write --tag KEY=VALUE.")
-    return {key: value for key, _, value in pairs}
-
-
-def _roots(texts: list[str]) -> list[dict[str, str]]:
-    parts = [text.rpartition(":") for text in texts]
-    if wrong := next((t for t, (path, _, _a) in zip(texts, parts, strict=True) if not path), None):
-        raise Trouble(f"{wrong!r} is not a root", "Write --root PATH:ro or --root PATH:rw.")
-    return [{"path": path, "access": access} for path, _, access in parts]
 
 
 @app.command()

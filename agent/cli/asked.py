@@ -33,6 +33,22 @@ def agent_location(text: str) -> AgentLocation:
     return place
 
 
+def tags(texts: list[str]) -> dict[str, str]:
+    """What was typed as --tag KEY=VALUE."""
+    pairs = [text.partition("=") for text in texts]
+    if wrong := next((text for text, (_, equals, _v) in zip(texts, pairs, strict=True) if not equals), None):
+        raise Trouble(f"{wrong!r} is not a tag", "Write --tag KEY=VALUE.")
+    return {key: value for key, _, value in pairs}
+
+
+def roots(texts: list[str]) -> list[dict[str, str]]:
+    """What was typed as --root PATH:ACCESS."""
+    parts = [text.rpartition(":") for text in texts]
+    if wrong := next((t for t, (path, _, _a) in zip(texts, parts, strict=True) if not path), None):
+        raise Trouble(f"{wrong!r} is not a root", "Write --root PATH:ro or --root PATH:rw.")
+    return [{"path": path, "access": access} for path, _, access in parts]
+
+
 _PATTERN = "write it with small letters, digits and dashes"
 
 

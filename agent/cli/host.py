@@ -47,9 +47,12 @@ def register(
     token_file: Annotated[
         Path | None, typer.Option("--token-file", metavar="FILE", help="A file that holds the token.")
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="For a roll-out: not as this host is called.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier registration.")] = False,
 ) -> None:
-    """Make this server an agent. The one-time token comes from CROSSHAUL_TOKEN, --token-file, standard
+    """Make this server an agent. The enrolment token comes from CROSSHAUL_TOKEN, --token-file, standard
     input or a prompt, never from an argument: arguments are seen by everyone on this host."""
     from agent import run
 
@@ -57,7 +60,7 @@ def register(
     if is_registered(Files(settings.state)) and not force:
         record = Files(settings.state).record
         raise HostError(f"this host is registered already: {record}", "add --force to replace that")
-    registration = run.register(settings, api, _token(token_file), force=force)
+    registration = run.register(settings, api, _token(token_file), name=name, force=force)
     output.say(f"registered as {registration.agent_id}; now start it: crosshaul agent run --config {config}")
 
 

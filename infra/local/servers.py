@@ -76,10 +76,10 @@ def configure(server: Server) -> None:
     server.config.write_text("\n\n".join(blocks) + "\n")
 
 
-def register(server: Server, api_url: str, token: str) -> None:
+def register(server: Server, api_url: str, token: str, *more: str) -> None:
     """`crosshaul agent register`, the token on standard input; RuntimeError with its words if it fails."""
     done = subprocess.run(
-        [CROSSHAUL, "agent", "register", "--config", str(server.config), "--api", api_url, "--force"],
+        [CROSSHAUL, "agent", "register", "--config", str(server.config), "--api", api_url, "--force", *more],
         input=token,
         text=True,
         capture_output=True,

@@ -1,6 +1,6 @@
-"""A host joins: an administrator lets it, by a token that works once; the host brings the CSR of its key."""
+"""A host joins: an administrator lets it, by a token; the host brings the CSR of its key."""
 
-import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from events.base import AgentId
@@ -8,12 +8,13 @@ from events.requests import EnrollmentRequest, RegisterRequest
 from events.views import EnrollmentView, RegisteredView
 from lambdas.agents.certificates import check_csr, check_lane_certificate
 from lambdas.agents.line import line
+from lambdas.agents.places import Place, Places
 from lambdas.agents.registry import Registry
-from lambdas.agents.secrets import hash_of, is_secret, new_secret
+from lambdas.agents.secrets import hash_of, new_secret
 from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain.agent import Agent
 from lambdas.domain.endpoint import check_endpoints
-from lambdas.domain.errors import AgentExistsError, AgentUnknownError, TokenError
+from lambdas.domain.errors import AgentExistsError, AgentUnknownError
 from lambdas.fleet import Fleet
 from lambdas.store.agents import AgentStore
 from lambdas.store.base import both
@@ -22,8 +23,13 @@ from lambdas.store.installer import InstallerStore
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock
 
-_TOKEN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)\.[A-Za-z0-9_-]+")
-"""The agent's name and the secret, so that a token finds its enrolment."""
+Joining = Callable[[AgentId, str], Record]
+"""What is written with the joining of this agent, let in by that."""
+
+
+def unseen(_: AgentId, __: str) -> Record:
+    """For what nobody keeps."""
+    return unrecorded
 
 
 class Enrolling:
@@ -32,6 +38,7 @@ class Enrolling:
         *,
         agents: AgentStore,
         enrollments: EnrollmentStore,
+        places: Places,
         installers: InstallerStore,
         registry: Registry,
         fleet: Fleet,
@@ -40,6 +47,7 @@ class Enrolling:
     ) -> None:
         self._agents = agents
         self._enrollments = enrollments
+        self._places = places
         self._installers = installers
         self._registry = registry
         self._fleet = fleet
@@ -67,31 +75,29 @@ class Enrolling:
         )
 
     def register(
-        self, request: RegisterRequest, source_ip: str | None, record: Record = unrecorded
+        self, request: RegisterRequest, source_ip: str | None, joining: Joining = unseen
     ) -> RegisteredView:
         """Make the host an agent, whole or not at all: when it fails, the token can be tried again.
 
-        Raises TokenError, CertificateError, EndpointError, AgentExistsError, or StaleError if the same
-        token is being used at this very moment.
+        Raises what `Places.find` does, CertificateError, EndpointError, AgentExistsError, NameReservedError,
+        or StaleError if the same token is being used for the same name at this very moment.
         """
-        enrollment = self._enrollment(request.token)
+        place = self._places.find(request)
         csr = check_csr(request.csr)
         now = self._clock()
-        agent = _agent(request, enrollment, source_ip, now)
+        agent = _agent(request, place, source_ip, now)
         self._must_be_new(agent.agent_id)
-        self._enrollments.claim(enrollment, now)
+        place.claim(now)
         try:
-            return self._admit(agent, csr, enrollment, now, record)
+            return self._admit(agent, csr, place, now, joining(place.agent_id, place.why))
         except Exception:
-            self._undo(enrollment, now)
+            self._undo(place, now)
             raise
 
-    def _admit(
-        self, agent: Agent, csr: str, enrollment: Enrollment, now: datetime, record: Record
-    ) -> RegisteredView:
+    def _admit(self, agent: Agent, csr: str, place: Place, now: datetime, record: Record) -> RegisteredView:
         certificate = self._registry.admit(agent.agent_id, csr)
         endpoint, keys, api_key = self._registry.endpoint(), self._fleet.verification_keys(), new_secret()
-        also = both(self._enrollments.used(enrollment, now), record(None, agent))
+        also = both(place.used(now), record(None, agent))
         self._agents.create(agent, hash_of(api_key), also)
         logger.info("agent registered", extra={"agent_id": agent.agent_id})
         return RegisteredView(
@@ -105,20 +111,14 @@ class Enrolling:
             verification_keys=keys,
         )
 
-    def _undo(self, enrollment: Enrollment, now: datetime) -> None:
+    def _undo(self, place: Place, now: datetime) -> None:
         """Leave no identity behind, if it still is ours to remove; then let the token be tried again."""
-        if self._enrollments.is_claimed(enrollment, now):
-            self._registry.expel(enrollment.agent_id)
-            self._enrollments.release(enrollment, now)
-
-    def _enrollment(self, token: str) -> Enrollment:
-        found = _TOKEN.fullmatch(token)
-        enrollment = self._enrollments.get(found[1]) if found else None
-        if not is_secret(token, enrollment.token_hash if enrollment else None):
-            raise TokenError
-        if enrollment is None or enrollment.expires_at <= self._clock():
-            raise TokenError
-        return enrollment
+        if not place.is_claimed(now):
+            return
+        try:
+            self._registry.expel(place.agent_id)
+        finally:
+            place.release(now)
 
     def _must_be_new(self, agent_id: AgentId) -> None:
         try:
@@ -128,14 +128,14 @@ class Enrolling:
         raise AgentExistsError(agent_id)
 
 
-def _agent(request: RegisterRequest, enrollment: Enrollment, source_ip: str | None, now: datetime) -> Agent:
+def _agent(request: RegisterRequest, place: Place, source_ip: str | None, now: datetime) -> Agent:
     """As the host describes itself; raises EndpointError or CertificateError."""
     check_endpoints(request.endpoints)
     return Agent(
-        agent_id=enrollment.agent_id,
+        agent_id=place.agent_id,
         hostname=request.hostname,
         ip_address=source_ip,
-        tags=enrollment.tags,
+        tags=place.tags,
         roots=request.roots,
         endpoints=request.endpoints,
         lane_certificate=check_lane_certificate(request.lane_certificate, now),

@@ -9,15 +9,21 @@ from lambdas.store.installer import Installer
 _SAVED = "crosshaul-install.sh"
 
 
-def line(installer: Installer | None, api_url: str, roots: Iterable[RootWish]) -> str:
+TOKEN_FILE = "/root/crosshaul.token"  # noqa: S105 - where it is, not what
+"""Where the line of a roll-out finds the token: nobody is there to be asked."""
+
+
+def line(
+    installer: Installer | None, api_url: str, roots: Iterable[RootWish], token_file: str | None = None
+) -> str:
     """Fetch the script, check it by its digest, run it. The token is no part of it: the script asks for it,
-    since a line is seen by everyone on the host.
+    or reads it from a file, since a line is seen by everyone on the host.
 
     Where no script is published, what an installed agent registers with.
     """
+    options = ["--api", api_url, *(["--token-file", token_file] if token_file else [])]
     if installer is None:
-        return f"crosshaul agent register --api {shlex.quote(api_url)}"
-    options = ["--api", api_url]
+        return f"crosshaul agent register {shlex.join(options)}"
     for root in roots:
         options += ["--root", f"{root.path}:{root.access}"]
     return " && ".join(

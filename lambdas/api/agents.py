@@ -29,15 +29,15 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
 from lambdas.api.routing import Resource
-from lambdas.audit.recording import Deed
+from lambdas.audit.recording import Deed, Record
 from lambdas.domain.deciding import BROWSE, MANAGE_AGENT, READ, Person, agent_thing, path_of
 from lambdas.domain.timeline import by_agent
 
 agents = Resource("agents")
 
 
-def _deed(what: str, agent_id: AgentId) -> Deed:
-    return Deed(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,))
+def _deed(what: str, agent_id: AgentId, why: str = "") -> Deed:
+    return Deed(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,), why=why)
 
 
 @agents.post("/agents/enrollments", may=MANAGE_AGENT, status=201, keyed=True)
@@ -54,11 +54,13 @@ def enroll(call: Call, body: EnrollmentRequest) -> EnrollmentView:
 
 @agents.post("/agents/register", may=None, status=201, max_body=64 * 1024)
 def register(call: Call, body: RegisterRequest) -> RegisteredView:
-    """Join, with the token of an enrolment and the CSR of a key that stays on the host."""
-    agent_id = body.token.partition(".")[0]
-    joining = Person(by_agent(agent_id), address=call.source_ip)
-    record = wiring.recording().change(joining, _deed("registered", agent_id))
-    return wiring.enrolling().register(body, call.source_ip, record)
+    """Join, with the token of an enrolment or a roll-out and the CSR of a key that stays on the host."""
+
+    def joining(agent_id: AgentId, why: str) -> Record:
+        host = Person(by_agent(agent_id), address=call.source_ip)
+        return wiring.recording().change(host, _deed("registered", agent_id, why))
+
+    return wiring.enrolling().register(body, call.source_ip, joining)
 
 
 @agents.get("/agents", may=READ)

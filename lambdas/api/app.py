@@ -5,12 +5,13 @@ from chalice.app import Chalice
 from lambdas.api.agents import agents
 from lambdas.api.audit import audit
 from lambdas.api.policies import policies
+from lambdas.api.rollouts import rollouts
 from lambdas.api.routing import Route
 from lambdas.api.system import system
 from lambdas.api.templates import templates
 from lambdas.api.transfers import transfers
 
-RESOURCES = (agents, transfers, templates, policies, audit, system)
+RESOURCES = (agents, rollouts, transfers, templates, policies, audit, system)
 
 ROUTES: tuple[Route, ...] = tuple(route for resource in RESOURCES for route in resource.routes)
 

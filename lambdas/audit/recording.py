@@ -14,6 +14,7 @@ from events.policies import Outcome
 from lambdas.domain.agent import Agent
 from lambdas.domain.deciding import Person
 from lambdas.domain.policy import Policy
+from lambdas.domain.rollout import Rollout
 from lambdas.domain.template import Template
 from lambdas.domain.transfer import Transfer
 from lambdas.store.base import Writes, no_more
@@ -103,6 +104,7 @@ _SHOWN: dict[type, tuple[str, ...]] = {
         "rotation_wanted_at",
     ),
     Policy: ("text", "version", "by"),
+    Rollout: ("name", "count", "used", "tags", "expires_at", "ended_at", "ended_by"),
 }
 """What of a thing belongs into the audit: nothing secret, and nothing that grows."""
 

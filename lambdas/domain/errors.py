@@ -5,7 +5,8 @@ CrosshaulError
 │   ├── AgentUnknownError
 │   ├── TransferUnknownError
 │   ├── TemplateUnknownError
-│   └── PolicyUnknownError
+│   ├── PolicyUnknownError
+│   └── RolloutUnknownError
 ├── RefusedError            cannot be done as asked, now or ever
 │   ├── RouteError              no mover carries bytes between these ends
 │   ├── OptionsError            options that do not go together, or not with these ends
@@ -16,6 +17,7 @@ CrosshaulError
 │   ├── LimitError              more than fits
 │   ├── CursorError             `next` is not what was given out
 │   ├── CertificateError        a CSR or a certificate that will not do
+│   ├── AgentNameError          a name that the token is not for
 │   ├── LoopError               a template that would start itself
 │   ├── PolicyError             a policy's text that will not do (domain/policy_text)
 │   ├── LockoutError            a change after which its author could not take it back
@@ -23,6 +25,7 @@ CrosshaulError
 ├── ConflictError           cannot be done as things stand
 │   ├── AgentOfflineError
 │   ├── AgentExistsError
+│   ├── NameReservedError       somebody else has a token for it
 │   ├── TemplateExistsError
 │   ├── PolicyExistsError
 │   ├── StateError              the transfer is not in a state for this
@@ -30,6 +33,7 @@ CrosshaulError
 │   └── StaleError              someone else was faster, again and again
 ├── NotSignedInError        nobody we know
 │   ├── TokenError              no enrolment token that may be used
+│   ├── RolloutOverError        a roll-out's token that lets nobody in any more
 │   └── AgentKeyError           not the agent's own key
 ├── ForbiddenError          somebody we know who may not do this
 └── AgentSilentError        an agent that should have answered
@@ -90,6 +94,15 @@ class PolicyUnknownError(NotFoundError):
         super().__init__(f"There is no policy {policy_id}.", "See the names with `crosshaul policies list`.")
 
 
+class RolloutUnknownError(NotFoundError):
+    code = "rollout-unknown"
+
+    def __init__(self, rollout_id: str) -> None:
+        super().__init__(
+            f"There is no roll-out {rollout_id}.", "See them with `crosshaul agents rollout list`."
+        )
+
+
 class RefusedError(CrosshaulError):
     code = "refused"
 
@@ -133,6 +146,10 @@ class CertificateError(RefusedError):
     code = "certificate"
 
 
+class AgentNameError(RefusedError):
+    code = "agent-name"
+
+
 class LoopError(RefusedError):
     code = "template-loop"
 
@@ -174,6 +191,16 @@ class AgentExistsError(ConflictError):
         super().__init__(
             f"An agent {agent_id} is registered already.",
             f"Choose another name, or remove the old one first: crosshaul agents remove {agent_id}.",
+        )
+
+
+class NameReservedError(ConflictError):
+    code = "agent-name-reserved"
+
+    def __init__(self, agent_id: str) -> None:
+        super().__init__(
+            f"The name {agent_id} is enrolled already, for a token of its own or for a host that joins now.",
+            "Use that token, wait until it has expired, or choose another name: --name NAME.",
         )
 
 
@@ -230,6 +257,18 @@ class TokenError(NotSignedInError):
         super().__init__(
             "This enrolment token is not known, was used already, or has expired.",
             "Ask an administrator for a new one: crosshaul agents enroll NAME.",
+        )
+
+
+class RolloutOverError(NotSignedInError):
+    """Only for whoever has the right token, so it may say why."""
+
+    code = "rollout-over"
+
+    def __init__(self, rollout_id: str, why: str) -> None:
+        super().__init__(
+            f"The roll-out {rollout_id} lets nobody in any more: it {why}.",
+            "Ask an administrator for a new one: crosshaul agents rollout --name PATTERN --count N.",
         )
 
 

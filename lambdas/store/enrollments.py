@@ -7,7 +7,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from events.base import AgentId
-from lambdas.domain.errors import StaleError
+from lambdas.domain.errors import NameReservedError, StaleError
 from lambdas.store.agent_rows import ROWS, EnrollmentRow
 from lambdas.store.base import Writes, bind, no_more, refusal_is, transaction
 
@@ -65,6 +65,26 @@ class EnrollmentStore:
         except EnrollmentRow.DoesNotExist:
             return False
         return row.token_hash == enrollment.token_hash and row.claimed_at == then
+
+    def reserve(self, enrollment: Enrollment, now: datetime) -> None:
+        """Keep others from this name while a host of a roll-out takes it: a claim that needed no enrolment.
+
+        Raises NameReservedError if somebody has a token for it, or claims it.
+        """
+        row = EnrollmentRow(
+            _key(enrollment.agent_id),
+            token_hash=enrollment.token_hash,
+            tags=enrollment.tags,
+            claimed_at=now,
+            expires_at=enrollment.expires_at,
+        )
+        with refusal_is(NameReservedError(enrollment.agent_id)):
+            row.save(EnrollmentRow.agent_id.does_not_exist() | (EnrollmentRow.expires_at <= now))
+
+    def forget(self, enrollment: Enrollment, now: datetime) -> None:
+        """The host that reserved it then has failed: the name is free again."""
+        with refusal_is(StaleError(f"The enrolment of {enrollment.agent_id}")):
+            EnrollmentRow(_key(enrollment.agent_id)).delete(_mine(enrollment, now))
 
     def release(self, enrollment: Enrollment, now: datetime) -> None:
         """The registration that claimed it then has failed: the token may be tried again."""

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from infra.local import cloud as embedded
 from infra.local.material import MIB, differences, listing, write_random
-from infra.local.servers import CROSSHAUL
+from infra.local.servers import CROSSHAUL, register
 from infra.local.world import until
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
@@ -51,6 +51,31 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
     expect(page.get_by_role("heading", name="server-c", exact=True)).to_be_visible()
     expect(page.get_by_text("/archive").first).to_be_visible()
     expect(page.get_by_text("Certificate made")).to_be_visible()
+
+
+def test_several_are_added_by_one_token(page: Page, fleet: Fleet) -> None:
+    sign_in(page, fleet)
+    visit(page, fleet, "agents")
+    page.get_by_role("button", name="Add agent").first.click()
+    page.get_by_text("Several, by one token").click()
+    page.get_by_placeholder("render-{hostname}").fill("console")
+    page.get_by_label("At most").fill("2")
+    page.get_by_role("button", name="Get the install command").click()
+    expect(page.get_by_text("Write {hostname} once")).to_be_visible()
+    page.get_by_placeholder("render-{hostname}").fill("console-{hostname}")
+    page.get_by_role("button", name="Get the install command").click()
+    command, token = (page.locator("code.command").nth(number).inner_text() for number in (0, 1))
+    assert "--token-file" in shlex.split(command)
+    expect(page.get_by_text("0 of 2 have joined")).to_be_visible()
+
+    try:
+        for name in ("console-1", "console-2"):
+            server = fleet.here.server(name, {"/new": "rw"})
+            register(server, fleet.here.outputs.api_url, token, "--name", name)
+        expect(page.get_by_text("2 of 2 have joined")).to_be_visible()
+    finally:
+        for name in ("console-1", "console-2"):
+            fleet.api.send("DELETE", f"/agents/{name}")
 
 
 def test_an_agent_is_added_by_running_the_line_that_is_shown(page: Page, fleet: Fleet) -> None:

@@ -157,7 +157,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Join, with the token of an enrolment and the CSR of a key that stays on the host */
+        /** Join, with the token of an enrolment or a roll-out and the CSR of a key that stays on the host */
         post: operations["register"];
         delete?: never;
         options?: never;
@@ -351,6 +351,44 @@ export interface paths {
          * @description were in other groups, only who manages policies may ask.
          */
         post: operations["test_policies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Roll-outs, and how many hosts have joined by each; for 30 days after their end */
+        get: operations["list_rollouts"];
+        put?: never;
+        /**
+         * Let many hosts join by one token
+         * @description Each is named by the pattern, with its own host name in it. A joining is allowed if whoever started the roll-out may enrol that agent at that moment. The same Idempotency-Key gives the same roll-out with a new token, as long as nobody has joined by it.
+         */
+        post: operations["start_rollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rollouts/{rollout_id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let nobody in any more by its token. Agents that have joined stay */
+        post: operations["end_rollout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1725,6 +1763,11 @@ export interface components {
          * @description What the host sends, once: the token it was given and the CSR of a key that never leaves it.
          */
         RegisterRequest: {
+            /**
+             * Agent Id
+             * @default null
+             */
+            agent_id: string | null;
             capabilities: components["schemas"]["Capabilities"];
             /** Csr */
             csr: string;
@@ -1760,6 +1803,80 @@ export interface components {
             api_key: string;
             /** Certificate */
             certificate: string;
+        };
+        /**
+         * RolloutRequest
+         * @description Ask for a token that lets so many hosts join, under names that follow from their own.
+         */
+        RolloutRequest: {
+            /** Count */
+            count: number;
+            /**
+             * Expires In
+             * @description seconds
+             * @default 86400
+             */
+            expires_in: number;
+            /** Name */
+            name: string;
+            /**
+             * Roots
+             * @default []
+             */
+            roots: components["schemas"]["RootWish"][];
+            /**
+             * Tags
+             * @default {}
+             */
+            tags: {
+                [key: string]: string;
+            };
+        };
+        /** RolloutsView */
+        RolloutsView: {
+            /**
+             * Next
+             * @default null
+             */
+            next: string | null;
+            /** Rollouts */
+            rollouts: components["schemas"]["RolloutView"][];
+        };
+        /** RolloutView */
+        RolloutView: {
+            /** Count */
+            count: number;
+            /** Created At */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /**
+             * Ended At
+             * @default null
+             */
+            ended_at: string | null;
+            /**
+             * Ended By
+             * @default null
+             */
+            ended_by: string | null;
+            /** Expires At */
+            expires_at: string;
+            /** Name */
+            name: string;
+            /** Rollout Id */
+            rollout_id: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "used_up" | "expired" | "ended";
+            /** Tags */
+            tags: {
+                [key: string]: string;
+            };
+            /** Used */
+            used: number;
         };
         /**
          * RootState
@@ -1829,6 +1946,46 @@ export interface components {
             endpoint: string | null;
             /** Region */
             region: string;
+        };
+        /** StartedRolloutView */
+        StartedRolloutView: {
+            /** Command */
+            command: string;
+            /** Count */
+            count: number;
+            /** Created At */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+            /**
+             * Ended At
+             * @default null
+             */
+            ended_at: string | null;
+            /**
+             * Ended By
+             * @default null
+             */
+            ended_by: string | null;
+            /** Expires At */
+            expires_at: string;
+            /** Name */
+            name: string;
+            /** Rollout Id */
+            rollout_id: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "used_up" | "expired" | "ended";
+            /** Tags */
+            tags: {
+                [key: string]: string;
+            };
+            /** Token */
+            token: string;
+            /** Used */
+            used: number;
         };
         /**
          * Tally
@@ -3861,6 +4018,222 @@ export interface operations {
             };
             /** @description Cannot be done as asked */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    list_rollouts: {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutsView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    start_rollout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body does it once; with another body it is refused. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RolloutRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRolloutView"];
+                };
+            };
+            /** @description Malformed request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Broken */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    end_rollout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rollout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutView"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not as things stand */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -4,6 +4,8 @@ systemd, again, and everything is removed. Control plane, published script and a
 
 import json
 import re
+import shutil
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -148,6 +150,31 @@ def test_a_server_joins_by_its_line_joins_no_second_time_and_leaves_nothing(site
     left = {path for path in root.files() if path not in before}
     assert {path for path in left if not path.startswith(("etc/", "root/", "var/"))} == {"data/file"}
     assert "crosshaul" not in (root.folder / "etc/passwd").read_text()
+
+
+def test_two_servers_join_by_the_same_line_and_token(site, root, tmp_path):
+    other = FreshRoot(tmp_path / "other")
+    publish(site, root.wheels([name for name in PINNED if name not in NEEDED_LATER]))
+    shutil.copytree(root.folder / "srv/wheels", other.folder / "srv/wheels", dirs_exist_ok=True)
+    body = {"name": "render-{hostname}", "count": 2, "roots": [{"path": "/data", "access": "rw"}]}
+    host = {"Host": f"127.0.0.1:{site.server_port}"}
+    rollout = site.control.post("/rollouts", body, headers=host).body
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels"}
+
+    unready = root.run(rollout["command"], **env)
+    assert unready.returncode == 1
+    assert "/root/crosshaul.token cannot be read" in unready.stderr
+
+    for each, more in ((root, ""), (other, " --name render-2")):
+        (each.folder / "root/crosshaul.token").write_text(rollout["token"] + "\n")
+        done = each.run(rollout["command"] + more, **env)
+        assert done.returncode == 0, done.stderr
+        assert rollout["token"] not in done.stdout + done.stderr
+    named = f"render-{socket.gethostname().partition('.')[0].lower()}"
+    agents = [agent["agent_id"] for agent in site.control.get("/agents").body["agents"]]
+    assert agents == sorted([named, "render-2"])
+    [shown] = site.control.get("/rollouts").body["rollouts"]
+    assert (shown["used"], shown["state"]) == (2, "used_up")
 
 
 def test_a_root_below_our_own_folders_is_not_removed_with_them(root):

@@ -26,6 +26,7 @@ def test_help_names_every_option_and_no_code():
         "--prefix",
         "--dry-run",
         "--token-file",
+        "--name",
     ):
         assert option in done.stdout
     assert "set -e" not in done.stdout

@@ -19,6 +19,7 @@ from events.views import ProblemDetails, RegisteredView
 from tests.fakes_agent import AGENT, Signer
 
 TOKEN = "t" * 32
+STALE = "urn:crosshaul:problem:stale"
 API = "http://api.execute-api.localhost:4566/local"
 
 
@@ -123,6 +124,49 @@ def test_a_failure_leaves_nothing_and_can_be_repeated(tmp_path, ask, words):
     assert caught.value.advice
     assert list((tmp_path / "state").iterdir()) == []
     register(tmp_path / "state", Control())
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, "about:blank"), (500, "urn:crosshaul:problem:internal"), (409, STALE)]
+)
+def test_where_too_many_join_at_once_a_host_waits_and_asks_again(tmp_path, status, kind):
+    """Each for another time."""
+    control, pauses, refusals = Control(), [], [3]
+
+    def busy(url, request):
+        if refusals[0]:
+            refusals[0] -= 1
+            raise ApiProblem(ProblemDetails(type=kind, title="Busy", status=status, detail="busy"))
+        return control(url, request)
+
+    register(tmp_path / "state", busy, wait=pauses.append)
+    assert len(control.requests) == 1
+    assert 0.5 <= pauses[0] <= 1.5
+    assert 2 <= pauses[2] <= 6
+    assert len(pauses) == 3
+
+
+def test_it_does_not_ask_for_ever_and_never_again_what_is_refused(tmp_path):
+    asked = []
+
+    def down(_url, _request):
+        asked.append(1)
+        raise ApiProblem(ProblemDetails(type="about:blank", title="Bad", status=502, detail="down"))
+
+    with pytest.raises(HostError, match="down"):
+        register(tmp_path / "state", down, wait=lambda _: None)
+    assert len(asked) == 6
+    with pytest.raises(HostError, match="used before"):
+        register(tmp_path / "state", refuse, wait=lambda _: pytest.fail("there is nothing to wait for"))
+
+
+def test_a_host_may_wish_for_a_name(tmp_path):
+    control = Control()
+    register(tmp_path / "a", control, name="render-7")
+    register(tmp_path / "b", control)
+    assert [request.agent_id for request in control.requests] == ["render-7", None]
+    with pytest.raises(HostError, match="no agent can be called"):
+        register(tmp_path / "c", control, name="Render 7")
 
 
 def test_an_earlier_registration_is_not_overwritten(tmp_path):

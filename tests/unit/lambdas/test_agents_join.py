@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from events.commands import Retire
 from events.locations import AgentLocation
+from events.requests import RegisterRequest
 from events.states import HopState
 from lambdas import wiring
 from lambdas.agents.registry import Endpoint, Registry
@@ -34,6 +35,11 @@ def clock(monkeypatch):
 
 def certificates(here):
     return {one["certificateId"]: one["status"] for one in here.iot().list_certificates()["certificates"]}
+
+
+def place(token):
+    """What a registration claims."""
+    return wiring.places().find(RegisterRequest.model_validate(host(token)))
 
 
 def test_an_administrator_gets_a_token_and_the_line_to_run(here):
@@ -195,8 +201,7 @@ def test_a_registration_that_breaks_half_way_leaves_nothing_and_can_be_repeated(
 
 def test_a_registration_that_died_half_way_is_taken_over_after_a_while(here, clock):
     token = here.token("server-b")
-    enrollment = wiring.enrolling()._enrollment(token)
-    wiring.enrolling()._enrollments.claim(enrollment, clock())
+    place(token).claim(clock())
     wiring.registry().admit("server-b", csr())
     assert here.post("/agents/register", host(token), role=None).status == 409
     clock.now += timedelta(seconds=60)
@@ -205,10 +210,10 @@ def test_a_registration_that_died_half_way_is_taken_over_after_a_while(here, clo
 
 
 def test_a_registration_that_was_overtaken_does_not_undo_the_other(here, clock):
-    enrollment = wiring.enrolling()._enrollment(here.token("server-b"))
-    wiring.enrolling()._enrollments.claim(enrollment, clock())
+    claimed = place(here.token("server-b"))
+    claimed.claim(clock())
     here.join("server-b", online=False)
-    wiring.enrolling()._undo(enrollment, clock())
+    wiring.enrolling()._undo(claimed, clock())
     assert list(certificates(here).values()) == ["ACTIVE"]
 
 

@@ -20,6 +20,9 @@ POST /agents/{agent_id}/certificates
 POST /agents/{agent_id}/browse
 POST /agents/{agent_id}/credentials
 POST /agents/{agent_id}/manifests
+GET /rollouts
+POST /rollouts
+POST /rollouts/{rollout_id}/end
 POST /transfers
 POST /transfers/distributed
 GET /overview

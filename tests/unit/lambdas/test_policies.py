@@ -166,9 +166,11 @@ class TestDeciding:
         transfer = fleet.post("/transfers", {**RAW, "destinations": ["server-d:/primary/"]}).body[
             "transfer_id"
         ]
+        rollout = fleet.post("/rollouts", {"name": "{hostname}", "count": 2}).body["rollout_id"]
         put(fleet, "only-read", ONLY_READ)
         bodies = {
             "/agents/enrollments": {"agent_id": "server-x"},
+            "/rollouts": {"name": "{hostname}", "count": 2},
             "/agents/{agent_id}": {"tags": {}},
             "/agents/{agent_id}/browse": {"path": "/data"},
             "/transfers": RAW,
@@ -176,7 +178,12 @@ class TestDeciding:
             "/templates": TEMPLATE,
             "/templates/{template_id}": TEMPLATE,
         }
-        names = {"agent_id": "server-b", "transfer_id": transfer, "template_id": "new-videos"}
+        names = {
+            "agent_id": "server-b",
+            "transfer_id": transfer,
+            "template_id": "new-videos",
+            "rollout_id": rollout,
+        }
         writing = [
             one for one in ROUTES if one.method != "GET" and one.may and not one.path.startswith("/policies")
         ]

@@ -10,6 +10,7 @@ import type {
   Overview,
   Policies,
   PolicyDetails,
+  Rollout,
   Template,
   Transfer,
   TransferState,
@@ -110,6 +111,16 @@ export function useAgents(often = false) {
       if (often) return SOON_MS;
       return (state.data?.length ?? 0) > MANY ? SELDOM_MS : LATER_MS;
     },
+  });
+}
+
+/** Roll-outs, asked for often: somebody watches hosts join. */
+export function useRollouts() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["rollouts"],
+    queryFn: ({ signal }) => everyPage<Rollout>(api, "/rollouts", "rollouts", signal),
+    refetchInterval: SOON_MS,
   });
 }
 

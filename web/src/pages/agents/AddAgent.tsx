@@ -1,11 +1,10 @@
-import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
-import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Link from "@cloudscape-design/components/link";
 import Modal from "@cloudscape-design/components/modal";
+import RadioGroup from "@cloudscape-design/components/radio-group";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
@@ -13,51 +12,63 @@ import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { createWish } from "../../api/idempotency";
 import { useAgents } from "../../api/queries";
-import { useNow } from "../../clock";
 import { useApi } from "../../context";
 import { ProblemAlert } from "../../parts/ProblemAlert";
 import { given, type Tag, Tags } from "../../parts/Tags";
-import { When } from "../../parts/text";
 import { href } from "../../router";
-import type { Enrollment } from "../../types";
+import type { Enrollment, StartedRollout } from "../../types";
 import { t } from "../../words";
+import { Copyable, Expiry } from "./Line";
+import { RolledOut } from "./RolledOut";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const PATTERN = /^([a-z0-9][a-z0-9-]{0,29})?\{hostname\}([a-z0-9-]{0,19}[a-z0-9])?$/;
+const MOST = 10_000;
 const lives = () => [
   { value: "3600", label: t().addAgent.lives.hour },
   { value: "86400", label: t().addAgent.lives.day },
   { value: "604800", label: t().addAgent.lives.week },
 ];
 
-/** A name and tags in; the one line to run on the server out. */
+type Answer = Enrollment | StartedRollout;
+
+/** A name and tags in; the one line to run on the server, or on each of many, out. */
 export function AddAgent({ onClose }: { onClose(): void }) {
-  const [enrollment, setEnrollment] = useState<Enrollment | null>(null);
-  return enrollment ? (
-    <Enrolled enrollment={enrollment} onClose={onClose} />
+  const [answer, setAnswer] = useState<Answer | null>(null);
+  if (answer === null) return <Ask onAnswer={setAnswer} onClose={onClose} />;
+  return "rollout_id" in answer ? (
+    <RolledOut rollout={answer} onClose={onClose} />
   ) : (
-    <Ask onEnrolled={setEnrollment} onClose={onClose} />
+    <Enrolled enrollment={answer} onClose={onClose} />
   );
 }
 
-function Ask({ onEnrolled, onClose }: { onEnrolled(enrollment: Enrollment): void; onClose(): void }) {
+function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose(): void }) {
   const api = useApi();
+  const [many, setMany] = useState(false);
   const [name, setName] = useState("");
+  const [count, setCount] = useState("10");
   const [tags, setTags] = useState<readonly Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
   const [life, setLife] = useState(() => lives()[0]);
   const [tried, setTried] = useState(false);
   const wish = useRef(createWish());
   const enrol = useMutation({
-    mutationFn: () => {
-      const body = { agent_id: name.trim(), tags: given(tags), expires_in: Number(life?.value) };
-      return api.post<Enrollment>("/agents/enrollments", body, wish.current.keyFor(body));
+    mutationFn: (): Promise<Answer> => {
+      const shared = { tags: given(tags), expires_in: Number(life?.value) };
+      const body = many
+        ? { ...shared, name: name.trim(), count: Number(count) }
+        : { ...shared, agent_id: name.trim() };
+      return api.post<Answer>(many ? "/rollouts" : "/agents/enrollments", body, wish.current.keyFor(body));
     },
-    onSuccess: (enrollment) => {
+    onSuccess: (answer) => {
       wish.current.granted();
-      onEnrolled(enrollment);
+      onAnswer(answer);
     },
   });
-  const valid = NAME.test(name.trim());
+  const named = (many ? PATTERN : NAME).test(name.trim());
+  const counted = !many || (Number.isInteger(Number(count)) && Number(count) >= 1 && Number(count) <= MOST);
+  const valid = named && counted;
   function submit(): void {
     setTried(true);
     if (valid && tagsValid && !enrol.isPending) enrol.mutate();
@@ -81,10 +92,23 @@ function Ask({ onEnrolled, onClose }: { onEnrolled(enrollment: Enrollment): void
       }
     >
       <SpaceBetween size="m">
+        <FormField label={t().addAgent.howMany}>
+          <RadioGroup
+            value={many ? "many" : "one"}
+            onChange={({ detail }) => {
+              setMany(detail.value === "many");
+              setTried(false);
+            }}
+            items={[
+              { value: "one", label: t().addAgent.one },
+              { value: "many", label: t().addAgent.many },
+            ]}
+          />
+        </FormField>
         <FormField
-          label={t().common.name}
-          constraintText={t().addAgent.nameHint}
-          errorText={tried && !valid ? t().addAgent.nameFault : ""}
+          label={many ? t().addAgent.pattern : t().common.name}
+          constraintText={many ? t().addAgent.patternHint : t().addAgent.nameHint}
+          errorText={tried && !named ? (many ? t().addAgent.patternFault : t().addAgent.nameFault) : ""}
         >
           <Input
             value={name}
@@ -92,9 +116,19 @@ function Ask({ onEnrolled, onClose }: { onEnrolled(enrollment: Enrollment): void
             onKeyDown={({ detail }) => detail.key === "Enter" && submit()}
             autoFocus
             spellcheck={false}
-            placeholder="server-b"
+            placeholder={many ? "render-{hostname}" : "server-b"}
           />
         </FormField>
+        {many && (
+          <FormField label={t().addAgent.count} errorText={tried && !counted ? t().addAgent.countFault : ""}>
+            <Input
+              type="number"
+              inputMode="numeric"
+              value={count}
+              onChange={({ detail }) => setCount(detail.value)}
+            />
+          </FormField>
+        )}
         <FormField label={t().addAgent.life}>
           <Select
             options={lives()}
@@ -139,43 +173,10 @@ function Enrolled({ enrollment, onClose }: { enrollment: Enrollment; onClose(): 
         </Box>
         <Copyable label={t().addAgent.command} text={enrollment.command} />
         {tokenApart && <Copyable label={t().addAgent.token} text={enrollment.token} />}
-        <Expiry at={enrollment.expires_at} />
+        <Expiry at={enrollment.expires_at} until={t().addAgent.once} gone={t().addAgent.expired} />
         <Joined agentId={enrollment.agent_id} />
       </SpaceBetween>
     </Modal>
-  );
-}
-
-function Copyable({ label, text }: { label: string; text: string }) {
-  return (
-    <div>
-      <Box variant="awsui-key-label">{label}</Box>
-      <Box padding="s" variant="div">
-        <code className="command">{text}</code>
-      </Box>
-      <CopyToClipboard
-        textToCopy={text}
-        copyButtonText={t().common.copy(label)}
-        copySuccessText={t().common.copied}
-        copyErrorText={t().common.notCopied}
-      />
-    </div>
-  );
-}
-
-function Expiry({ at }: { at: string }) {
-  const gone = Date.parse(at) <= useNow();
-  return (
-    <Alert type={gone ? "warning" : "info"}>
-      {gone ? (
-        t().addAgent.expired
-      ) : (
-        <>
-          {t().addAgent.once} <When at={at} relative /> (<When at={at} />
-          ).
-        </>
-      )}
-    </Alert>
   );
 }
 

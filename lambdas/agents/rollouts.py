@@ -1,0 +1,105 @@
+"""Roll-outs: started, looked at, ended. How a host joins by one is in `places`."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
+from lambdas.agents.line import TOKEN_FILE, line
+from lambdas.agents.secrets import hash_of, new_secret
+from lambdas.audit.recording import Record, unrecorded
+from lambdas.domain import rollout as domain
+from lambdas.domain.errors import CursorError, StaleError
+from lambdas.domain.rollout import Rollout
+from lambdas.store.installer import InstallerStore
+from lambdas.store.rollouts import PATIENCE, RolloutStore
+from lambdas.telemetry import logger
+from lambdas.transfers.ports import Clock
+
+
+def new_rollout_id() -> RolloutId:
+    return secrets.token_hex(6)
+
+
+def same_rollout_id(*sameness: str) -> RolloutId:
+    """The same wish has the same id, so that repeating it starts no second one."""
+    return hashlib.sha256("\n".join(sameness).encode()).hexdigest()[:12]
+
+
+class Rollouts:
+    def __init__(self, store: RolloutStore, installers: InstallerStore, clock: Clock) -> None:
+        self._store = store
+        self._installers = installers
+        self._clock = clock
+
+    def start(
+        self,
+        request: RolloutRequest,
+        rollout_id: RolloutId,
+        by: str,
+        api_url: str,
+        record: Record = unrecorded,
+    ) -> StartedRolloutView:
+        """A token for so many hosts; raises ReusedKeyError if it was started before, and used."""
+        token = f"rollout:{rollout_id}.{new_secret()}"
+        now = self._clock().replace(microsecond=0)
+        rollout = Rollout(
+            rollout_id=rollout_id,
+            name=request.name,
+            count=request.count,
+            tags=dict(request.tags),
+            created_by=by,
+            created_at=now,
+            expires_at=now + timedelta(seconds=request.expires_in),
+        )
+        self._store.put(rollout, hash_of(token), record(None, rollout))
+        logger.info("roll-out started", extra={"rollout_id": rollout_id, "count": request.count})
+        command = line(self._installers.get(), api_url, request.roots, TOKEN_FILE)
+        return StartedRolloutView(**self._shown(rollout), token=token, command=command)
+
+    def page(self, limit: int, after: str | None) -> RolloutsView:
+        """One page, its newest first; raises CursorError."""
+        found, following = self._store.page(limit, _id(after))
+        return RolloutsView(rollouts=self._views(found), next=following)
+
+    def get(self, rollout_id: RolloutId) -> Rollout:
+        """Raises RolloutUnknownError."""
+        return self._store.get(rollout_id)
+
+    def end(self, rollout_id: RolloutId, by: str, record: Record = unrecorded) -> RolloutView:
+        """Its token lets nobody in any more; who has joined stays. Raises RolloutUnknownError."""
+        for _ in range(PATIENCE):
+            rollout = self._store.get(rollout_id)
+            if rollout.ended_at is not None:
+                return self._view(rollout)
+            now = self._clock()
+            ended = replace(rollout, ended_at=now, ended_by=by)
+            try:
+                self._store.end(rollout_id, now, by, record(rollout, ended))
+            except StaleError:
+                continue
+            logger.info("roll-out ended", extra={"rollout_id": rollout_id, "by": by})
+            return self._view(ended)
+        raise StaleError(f"The roll-out {rollout_id}")
+
+    def _views(self, found: Iterable[Rollout]) -> tuple[RolloutView, ...]:
+        newest_first = sorted(found, key=lambda one: one.created_at, reverse=True)
+        return tuple(self._view(one) for one in newest_first)
+
+    def _view(self, rollout: Rollout) -> RolloutView:
+        return RolloutView(**self._shown(rollout))
+
+    def _shown(self, rollout: Rollout) -> dict[str, Any]:
+        return {**asdict(rollout), "state": domain.state(rollout, self._clock())}
+
+
+def _id(after: str | None) -> RolloutId | None:
+    try:
+        return None if after is None else TypeAdapter(RolloutId).validate_python(after)
+    except ValidationError:
+        raise CursorError from None

@@ -1,0 +1,47 @@
+"""Roll-outs: many hosts join by one token."""
+
+from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
+from lambdas import wiring
+from lambdas.agents.rollouts import new_rollout_id, same_rollout_id
+from lambdas.api.calls import Call
+from lambdas.api.queries import PageQuery
+from lambdas.api.routing import Resource
+from lambdas.audit.recording import Deed
+from lambdas.domain.deciding import MANAGE_AGENT, READ, agent_thing
+
+rollouts = Resource("agents")
+
+
+def _deed(what: str, rollout_id: RolloutId) -> Deed:
+    return Deed(action=f"rollout.{what}", about=f"rollout {rollout_id}")
+
+
+@rollouts.post("/rollouts", may=MANAGE_AGENT, status=201, keyed=True)
+def start_rollout(call: Call, body: RolloutRequest) -> StartedRolloutView:
+    """Let many hosts join by one token.
+
+    Each is named by the pattern, with its own host name in it. A joining is allowed if whoever started the
+    roll-out may enrol that agent at that moment. The same Idempotency-Key gives the same roll-out with a new
+    token, as long as nobody has joined by it.
+    """
+    key = call.idempotency_key
+    rollout_id = same_rollout_id(call.by, key) if key else new_rollout_id()
+    thing = agent_thing(body.name, body.tags)
+    record = wiring.gate().allow(call.caller, MANAGE_AGENT, thing, _deed("started", rollout_id))
+    call.once("rollout", body, lambda: None)
+    return wiring.rollouts().start(body, rollout_id, call.by, call.address, record)
+
+
+@rollouts.get("/rollouts", may=READ)
+def list_rollouts(query: PageQuery) -> RolloutsView:
+    """Roll-outs, and how many hosts have joined by each; for 30 days after their end."""
+    return wiring.rollouts().page(query.limit, query.after)
+
+
+@rollouts.post("/rollouts/{rollout_id}/end", may=MANAGE_AGENT)
+def end_rollout(call: Call, rollout_id: RolloutId) -> RolloutView:
+    """Let nobody in any more by its token. Agents that have joined stay."""
+    rollout = wiring.rollouts().get(rollout_id)
+    thing = agent_thing(rollout.name, rollout.tags)
+    record = wiring.gate().allow(call.caller, MANAGE_AGENT, thing, _deed("ended", rollout_id))
+    return wiring.rollouts().end(rollout_id, call.by, record)

@@ -1,0 +1,149 @@
+"""Roll-outs in DynamoDB, in the table of agents. Lists go by the index `fleet`."""
+
+from dataclasses import fields
+from datetime import datetime, timedelta
+
+from pynamodb.attributes import NumberAttribute, TTLAttribute, UnicodeAttribute, UTCDateTimeAttribute
+from pynamodb.expressions.update import Action
+from pynamodb.models import Model
+
+from events.rollouts import RolloutId
+from lambdas.domain.errors import ReusedKeyError, RolloutUnknownError, StaleError
+from lambdas.domain.rollout import Rollout, must_be_open
+from lambdas.store.agent_rows import ROWS, AgentRow
+from lambdas.store.base import JsonOf, Writes, bind, refusal_is, transaction
+
+KIND = "rollout"
+KEPT = timedelta(days=30)
+"""How long one can be looked at after its end."""
+PATIENCE = 5
+
+
+class RolloutRow(Model):
+    """Its attributes have the names of the roll-out's fields; but for `places`, its count, and `expires_at`,
+    which is when the row itself goes."""
+
+    class Meta:
+        table_name = ""
+
+    agent_id = UnicodeAttribute(hash_key=True)
+    kind = UnicodeAttribute(default=KIND)
+    token_hash = UnicodeAttribute()
+    name = UnicodeAttribute()
+    places = NumberAttribute()
+    used = NumberAttribute()
+    tags: JsonOf[dict[str, str]] = JsonOf(dict[str, str])
+    created_by = UnicodeAttribute()
+    created_at = UTCDateTimeAttribute()
+    ends_at = UTCDateTimeAttribute()
+    ended_at = UTCDateTimeAttribute(null=True)
+    ended_by = UnicodeAttribute(null=True)
+    expires_at = TTLAttribute()
+
+
+class RolloutStore:
+    """Knows how many may join, and counts them."""
+
+    def __init__(self, table: str, region: str) -> None:
+        self._region = region
+        bind((*ROWS, RolloutRow), table, region)
+
+    def put(self, rollout: Rollout, token_hash: str, also: Writes) -> None:
+        """Write a new one. The same again, whose token nobody has used, gets this token in its place;
+        raises ReusedKeyError if somebody has."""
+        untouched = (RolloutRow.used == 0) & ~RolloutRow.ended_at.exists()
+        guard = RolloutRow.agent_id.does_not_exist() | untouched
+        with refusal_is(ReusedKeyError(_USED)), transaction(self._region) as writes:
+            writes.save(_row(rollout, token_hash), condition=guard)
+            also(writes)
+
+    def get(self, rollout_id: RolloutId) -> Rollout:
+        """Raises RolloutUnknownError."""
+        return _rollout(self._row(rollout_id))
+
+    def hashed(self, rollout_id: RolloutId) -> tuple[Rollout | None, str | None]:
+        """With its token's hash; None and None if there is no such roll-out."""
+        try:
+            row = self._row(rollout_id)
+        except RolloutUnknownError:
+            return None, None
+        return _rollout(row), row.token_hash
+
+    def page(self, limit: int, after: RolloutId | None) -> tuple[list[Rollout], RolloutId | None]:
+        """Those with an id after `after`, and the last one's if there may be more."""
+        beyond = AgentRow.agent_id > _key(after or "")
+        keys = [row.agent_id for row in AgentRow.fleet.query(KIND, beyond, limit=limit)]
+        found = [_rollout(row) for row in RolloutRow.batch_get(keys)]
+        return found, _id(keys[-1]) if len(keys) == limit else None
+
+    def take(self, rollout: Rollout, now: datetime) -> None:
+        """Count one host more, never beyond how many there may be, whoever else counts at this moment.
+
+        Raises RolloutOverError. Not in a transaction: two hundred of them would refuse one another.
+        """
+        room = RolloutRow.used < rollout.count
+        guard = room & ~RolloutRow.ended_at.exists() & (RolloutRow.ends_at > now)
+        for _ in range(PATIENCE):
+            try:
+                with refusal_is(StaleError(f"The roll-out {rollout.rollout_id}")):
+                    RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(1)], guard)
+            except StaleError:
+                must_be_open(self.get(rollout.rollout_id), now)
+            else:
+                return
+        raise StaleError(f"The roll-out {rollout.rollout_id}")
+
+    def give_back(self, rollout: Rollout) -> None:
+        """A host that was counted has not joined."""
+        with refusal_is(StaleError(f"The roll-out {rollout.rollout_id}")):
+            RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(-1)], RolloutRow.used > 0)
+
+    def end(self, rollout_id: RolloutId, at: datetime, by: str, also: Writes) -> None:
+        """Raises StaleError if somebody has ended it meanwhile, or a host is just being counted."""
+        row = RolloutRow(_key(rollout_id))
+        actions: list[Action] = [RolloutRow.ended_at.set(at), RolloutRow.ended_by.set(by)]
+        going = RolloutRow.agent_id.exists() & ~RolloutRow.ended_at.exists()
+        with refusal_is(StaleError(f"The roll-out {rollout_id}")), transaction(self._region) as writes:
+            writes.update(row, actions, condition=going)
+            also(writes)
+
+    def _row(self, rollout_id: RolloutId) -> RolloutRow:
+        try:
+            return RolloutRow.get(_key(rollout_id), consistent_read=True)
+        except RolloutRow.DoesNotExist:
+            raise RolloutUnknownError(rollout_id) from None
+
+
+_USED = "This roll-out was started before, and hosts have joined by it or somebody has ended it."
+_OWN = {"rollout_id", "expires_at", "count", "used"}
+_SAME = tuple(one.name for one in fields(Rollout) if one.name not in _OWN)
+
+
+def _key(rollout_id: str) -> str:
+    return f"{KIND}#{rollout_id}"
+
+
+def _id(key: str) -> RolloutId:
+    return key.partition("#")[2]
+
+
+def _row(rollout: Rollout, token_hash: str) -> RolloutRow:
+    return RolloutRow(
+        _key(rollout.rollout_id),
+        token_hash=token_hash,
+        places=rollout.count,
+        used=rollout.used,
+        ends_at=rollout.expires_at,
+        expires_at=rollout.expires_at + KEPT,
+        **{name: getattr(rollout, name) for name in _SAME},
+    )
+
+
+def _rollout(row: RolloutRow) -> Rollout:
+    return Rollout(
+        rollout_id=_id(row.agent_id),
+        count=int(row.places),
+        used=int(row.used),
+        expires_at=row.ends_at,
+        **{name: getattr(row, name) for name in _SAME},
+    )
