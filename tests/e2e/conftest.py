@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from agent.keys import Keyring
 from infra.local.deploy import create_user
 from infra.local.servers import RunningAgent, Server, free_port
 from infra.local.world import World, until, world
@@ -36,6 +37,13 @@ class Fleet:
         """The folder behind `server-b:/data/x`."""
         name, _, path = location.partition(":")
         return self.servers[name].path(path)
+
+    def keys(self, name: str) -> Path:
+        """The folder of the keys that an agent uses now."""
+        return Keyring(self.servers[name].state).current.folder
+
+    def api_key(self, name: str) -> str:
+        return (self.keys(name) / "api.key").read_text().strip()
 
     def agent(self, name: str) -> RunningAgent:
         return self.here.agents[name]

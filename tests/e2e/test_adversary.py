@@ -275,7 +275,7 @@ class TestLentCredentials:
         transfer = fleet.copy(f"s3://{bucket}/mine/", "server-b:/primary/lent/", bandwidth_limit=1024)
         fleet.until_state(transfer, "running")
         with client(fleet.api.url) as http:
-            headers = {"X-Agent-Key": (fleet.servers["server-b"].state / "api.key").read_text().strip()}
+            headers = {"X-Agent-Key": fleet.api_key("server-b")}
             answer = http.post(
                 "/agents/server-b/credentials", json={"hop_id": f"{transfer}-0"}, headers=headers
             )

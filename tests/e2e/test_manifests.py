@@ -93,9 +93,7 @@ def test_an_agent_may_neither_read_it_nor_write_another_s(fleet: Fleet) -> None:
     transfer = fleet.copy("server-b:/data/mine/", "server-c:/archive/mine/")
     fleet.until_ended(transfer)
     manifest(fleet, transfer)
-    key = {
-        name: (fleet.servers[name].state / "api.key").read_text().strip() for name in ("server-b", "server-c")
-    }
+    key = {name: fleet.api_key(name) for name in ("server-b", "server-c")}
 
     def ask(name: str) -> httpx.Response:
         body, headers = {"hop_id": f"{transfer}-0", "size": 5}, {"X-Agent-Key": key[name]}

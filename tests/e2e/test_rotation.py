@@ -1,6 +1,5 @@
 """An agent's keys are replaced for real: asked for in the middle of a transfer, through broker and API."""
 
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,12 +15,6 @@ pytestmark = pytest.mark.e2e
 
 SLOW = 4 * MIB
 """Bytes per second: slow enough to be caught in the middle."""
-
-
-def keys(fleet: Fleet, name: str) -> Path:
-    """The folder of the keys in use."""
-    state = fleet.servers[name].state
-    return (state / "keys").resolve() if (state / "keys").exists() else state
 
 
 def certificates(fleet: Fleet, name: str) -> set[str]:
@@ -46,7 +39,7 @@ def rotated(fleet: Fleet, name: str) -> Any:
 def test_keys_are_replaced_in_the_middle_of_a_transfer(fleet: Fleet, name: str) -> None:
     source = fleet.folder(f"server-b:/data/rotate-{name}")
     write_random(source / "big.bin", 64 * MIB)
-    old, old_lane = keys(fleet, name), (keys(fleet, name) / "lane.pem").read_text()
+    old, old_lane = fleet.keys(name), (fleet.keys(name) / "lane.pem").read_text()
     had = fingerprint((old / "device.pem").read_text())
     assert certificates(fleet, name) == {had}
     since = fleet.api.get(f"/agents/{name}")["certified_at"]
@@ -59,7 +52,7 @@ def test_keys_are_replaced_in_the_middle_of_a_transfer(fleet: Fleet, name: str) 
 
     view = rotated(fleet, name)
     assert view["certified_at"] > since
-    now = fingerprint((keys(fleet, name) / "device.pem").read_text())
+    now = fingerprint((fleet.keys(name) / "device.pem").read_text())
     assert now != had
     until("the old certificate to go", lambda: certificates(fleet, name) == {now})
     until("the old key to go", lambda: not (old / "device.key").exists())
@@ -68,15 +61,15 @@ def test_keys_are_replaced_in_the_middle_of_a_transfer(fleet: Fleet, name: str) 
     assert ended["hops"][0]["attempt"] == 1, "nothing was interrupted"
     assert differences(listing(source), listing(fleet.folder(f"server-c:/archive/rotate-{name}"))) == []
 
-    assert (keys(fleet, name) / "lane.pem").read_text() != old_lane
+    assert (fleet.keys(name) / "lane.pem").read_text() != old_lane
     again = fleet.copy(f"server-b:/data/rotate-{name}/", f"server-c:/archive/again-{name}/")
     assert fleet.until_ended(again)["state"] == "succeeded"
 
 
 def test_an_agent_killed_while_its_keys_are_replaced_comes_back(fleet: Fleet) -> None:
-    before = keys(fleet, "server-d")
+    before = fleet.keys("server-d")
     fleet.api.post("/agents/server-d/rotate")
     fleet.agent("server-d").kill()
     fleet.start("server-d")
     rotated(fleet, "server-d")
-    assert keys(fleet, "server-d") != before
+    assert fleet.keys("server-d") != before

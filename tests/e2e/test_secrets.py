@@ -26,10 +26,10 @@ LOOPBACK = b"AWS_CONTAINER_AUTHORIZATION_TOKEN="
 def secrets(fleet: Fleet) -> dict[str, bytes]:
     """By what they are; of a key its lines, since one is enough to tell."""
     found = {"password": fleet.here.password.encode(), "id token": (fleet.api.token or "").encode()}
-    for name, server in fleet.servers.items():
-        found[f"{name}'s API key"] = (server.state / "api.key").read_bytes().strip()
+    for name in fleet.servers:
+        found[f"{name}'s API key"] = fleet.api_key(name).encode()
         for key in ("device.key", "lane.key"):
-            found[f"{name}'s {key}"] = (server.state / key).read_bytes().splitlines()[1]
+            found[f"{name}'s {key}"] = (fleet.keys(name) / key).read_bytes().splitlines()[1]
     session = fleet.here.operator.home / "session.json"
     kept = json.loads(session.read_text()) if session.exists() else {}
     found |= {f"session's {name}": str(value).encode() for name, value in kept.items() if "token" in name}
