@@ -23,7 +23,7 @@ from agent.rotation import Rotation
 from agent.status import Status
 from agent.trust import Verifier
 from events.commands import Browse, Serve
-from events.reports import Browsed, Capabilities, Heartbeat, Hello, RootState
+from events.reports import Browsed, Capabilities, Heartbeat, Hello, RemoteState, RootState
 from events.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Service:
             version=VERSION,
             hostname=about.hostname(),
             ip_address=about.ip_address(),
-            capabilities=parts.capabilities,
+            capabilities=parts.capabilities.model_copy(update={"remotes": self._remotes()}),
             endpoints=about.endpoints(parts.config.lane),
             lane_certificate=parts.rotation.lane_certificate,
             roots=roots,
@@ -160,7 +160,18 @@ class Service:
             commands.end_old_grants()
             self._parts.rotation.tidy(self._journal.own_certificates())
             roots = await self._roots()
-            await self._tell(Heartbeat(at=now(), roots=roots, running=hops.running, load=about.load()))
+            await self._tell(
+                Heartbeat(
+                    at=now(),
+                    roots=roots,
+                    remotes=self._remotes(),
+                    running=hops.running,
+                    load=about.load(),
+                )
+            )
+
+    def _remotes(self) -> tuple[RemoteState, ...]:
+        return about.remote_states(self._parts.config.remotes)
 
     async def _roots(self) -> tuple[RootState, ...]:
         """In a thread: a disk or a network share may take its time."""
