@@ -1,5 +1,6 @@
 """What rclone reads or writes for a hop: S3, or a remote that this host offers."""
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from events.locations import Location, RemoteLocation, S3Location, inner_path
 
 _FOR_CONFIGURATIONS = ("HOME", "SSH_AUTH_SOCK", "RCLONE_CONFIG_PASS", "KRB5_CONFIG")
 """Of the agent's environment, what a remote's description may want: keys below a home, its password."""
+
+_NO_TIMES = 100 * 365 * 24 * 3600 * 10**9
+"""The precision, in nanoseconds, of a remote that keeps no times. https://rclone.org/commands/rclone_backend/"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,15 @@ class Store:
         """Where rclone's server has what is at a path below the place."""
         inner = "/".join(part for part in (inner_path(self.place).strip("/"), path) if part)
         return quote(f"/[{self.top}]/{inner}", errors="surrogateescape")
+
+    def keeps_times(self, rclone: Program) -> bool:
+        """Otherwise two files of one size are the same to rclone, whatever is in them."""
+        if self.kind == "s3":
+            return True
+        process = rclone.start("backend", "features", self.top)
+        told, _ = process.communicate()
+        rclone.ended(process)
+        return process.returncode == 0 and json.loads(told)["Precision"] < _NO_TIMES
 
 
 def store_of(order: Move, place: Location, credentials: Credentials, remotes: Remotes) -> Store:

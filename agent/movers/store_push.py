@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 500
 """Listed files that go into the ledger together."""
+_UNSURE = {"always", "fail"}
+"""Ways to overwrite in which a file that may differ must not be taken for the same."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
@@ -158,7 +160,7 @@ class _Upload:
                 "--no-traverse",
                 "--multi-thread-streams=0",
                 "--transfers=4",
-                *_OVERWRITE[self._order.options.overwrite],
+                *self._comparing(self._rclone),
                 stdin=names,
                 RCLONE_CONFIG_SHELF_TYPE="http",
                 RCLONE_CONFIG_SHELF_URL=shelf.url,
@@ -170,6 +172,12 @@ class _Upload:
                 raise StoppedError
             if code:
                 self._explain(ledger, errors)
+
+    def _comparing(self, rclone: Program) -> tuple[str, ...]:
+        """What rclone is to do with a file that is there already."""
+        overwrite = self._order.options.overwrite
+        unsure = overwrite in _UNSURE and not self._store.keeps_times(rclone)
+        return (*_OVERWRITE[overwrite], "--ignore-times") if unsure else _OVERWRITE[overwrite]
 
     def _check(self, rclone: Program) -> None:
         try:

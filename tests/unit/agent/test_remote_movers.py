@@ -1,13 +1,18 @@
 """Hops from and to remotes of the host's own rclone: real rclone, real files, servers on loopback."""
 
 import asyncio
+import json
 import os
 import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.about import find_rclone
 from agent.config import RemoteConfig, RootConfig
 from agent.digests import RANGE
 from agent.errors import HopError
@@ -15,12 +20,15 @@ from agent.movers import base, mover_for
 from agent.movers.base import Outcome, Tally
 from agent.movers.landing import PREFIX
 from agent.movers.program import Program
+from agent.movers.s3_words import said
+from agent.movers.store_pull import _entry
 from agent.remotes import Remotes
 from agent.roots import Roots
 from events.commands import Move, RemoteRoute
 from events.locations import AgentLocation, RemoteLocation
 from events.options import Options
-from infra.local.material import differences, listing, write_random
+from infra.local.material import MIB, differences, listing, write_random
+from infra.local.processes import free_ports, is_free
 from tests.unit.agent.hosts import TRANSFER, Told, until
 
 CONFIGURATION = """
@@ -238,3 +246,179 @@ class TestWhatIsNotOffered:
         error = await host.fails("archive:in/", "/data/x/")
         assert error.problem.code == "remote-not-described"
         assert str(host.configuration) in error.problem.message
+
+
+class TestToARemote:
+    async def test_a_tree_s_files_arrive_with_their_times(self, host):
+        tree(host.data / "t")
+        up = await host.move("/data/t/", "archive:kept/")
+        assert differences(listing(host.data / "t"), listing(host.far / "kept")) == []
+        assert (host.far / "kept/big").stat().st_mtime_ns // 10**9 == 10**9
+        progress = host.tally.progress()
+        assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
+        assert host.told.ways == ["remote"]
+        assert up.digest != "0" * 32
+
+    async def test_one_file_arrives_under_the_name_it_is_given(self, host):
+        write_random(host.data / "one", 500)
+        await host.move("/data/one", "archive:other name")
+        await host.move("/data/one", "archive:deep/er")
+        for name in ("other name", "deep/er"):
+            assert (host.far / name).read_bytes() == (host.data / "one").read_bytes()
+
+    async def test_again_moves_nothing(self, host):
+        write_random(host.data / "t/one", 500)
+        await host.move("/data/t/", "archive:kept/")
+        await host.move("/data/t/", "archive:kept/")
+        assert (host.tally.progress().files_unchanged, host.tally.moved_now) == (1, 0)
+
+    async def test_what_is_there_and_differs_stays_if_it_is_to(self, host):
+        write_random(host.data / "t/one", 500)
+        write_random(host.far / "kept/one", 600)
+        error = await host.fails("/data/t/", "archive:kept/", overwrite="fail")
+        assert [one.code for one in error.failures] == ["destination-exists"]
+        await host.move("/data/t/", "archive:kept/", overwrite="never")
+        assert (host.far / "kept/one").stat().st_size == 600
+
+    async def test_a_link_is_named_and_the_rest_arrives(self, host):
+        write_random(host.data / "t/good", 5)
+        (host.data / "t/link").symlink_to("good")
+        error = await host.fails("/data/t/", "archive:kept/")
+        assert [one.code for one in error.failures] == ["not-for-remote"]
+        assert (host.far / "kept/good").exists()
+
+    async def test_a_pause_ends_rclone_soon_and_leaves_nothing_half_done(self, host, started):
+        write_random(host.data / "big", 8 * MIB)
+        moving = asyncio.create_task(host.move("/data/big", "archive:big", bandwidth_limit=MIB))
+        await until(lambda: host.tally.progress().bytes_done)
+        moving.cancel()
+        async with asyncio.timeout(20):
+            with pytest.raises(asyncio.CancelledError):
+                await moving
+        assert list(host.far.iterdir()) == []
+        assert all(one.poll() is not None for one in started)
+
+    async def test_a_rclone_that_is_killed_ends_the_attempt_and_the_next_goes_on(self, host, started):
+        write_random(host.data / "t/big", 8 * MIB)
+        moving = asyncio.create_task(host.move("/data/t/", "archive:kept/", bandwidth_limit=MIB))
+        await until(lambda: host.tally.progress().bytes_done)
+        next(one for one in started if one.args[1] == "copy").kill()
+        with pytest.raises(HopError) as caught:
+            await moving
+        assert (caught.value.problem.code, caught.value.problem.retryable) == ("remote-failed", True)
+        await host.move("/data/t/", "archive:kept/")
+        assert differences(listing(host.data / "t"), listing(host.far / "kept")) == []
+
+
+PASSWORD = "Xy7-never-to-be-said"
+
+
+def obscured(password: str) -> str:
+    """As rclone keeps it in its configuration."""
+    done = subprocess.run(
+        [find_rclone(), "obscure", "-"], input=password, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def dav(host, tmp_path):
+    """A WebDAV server with a password that knows of no times but its own, as the remote `web`."""
+    rclone, (port,) = find_rclone(), free_ports(1)
+    folder = tmp_path / "dav"
+    folder.mkdir()
+    server = subprocess.Popen(
+        [rclone, "serve", "webdav", folder, f"--addr=127.0.0.1:{port}"],
+        env=os.environ | {"RCLONE_CONFIG": "", "RCLONE_USER": "u", "RCLONE_PASS": PASSWORD},
+        stderr=subprocess.DEVNULL,
+    )
+    host.describe(
+        "web",
+        type="webdav",
+        url=f"http://127.0.0.1:{port}",
+        vendor="other",
+        user="u",
+        **{"pass": obscured(PASSWORD)},
+    )
+    asyncio.run(until(lambda: not is_free(port)))
+    yield folder
+    server.kill()
+    server.wait()
+
+
+class TestOverWebDav:
+    async def test_there_and_back_bit_by_bit(self, host, dav):
+        tree(host.data / "t")
+        await host.move("/data/t/", "web:kept/")
+        assert differences(listing(host.data / "t"), listing(dav / "kept")) == []
+        await host.move("web:kept/", "/data/back/")
+        assert differences(listing(host.data / "t"), listing(host.data / "back")) == []
+
+    async def test_without_times_a_change_of_the_same_size_is_not_taken_for_the_same(self, host, dav):
+        write_random(host.data / "t/one", 500)
+        await host.move("/data/t/", "web:")
+        write_random(host.data / "t/one", 500)
+        await host.move("/data/t/", "web:")
+        assert (dav / "one").read_bytes() == (host.data / "t/one").read_bytes()
+
+    async def test_a_wrong_password_is_said_and_no_password_is(self, host, dav, started):
+        wrong = obscured(f"{PASSWORD}!")
+        lines = host.configuration.read_text().splitlines()
+        host.configuration.write_text(
+            "\n".join(f"pass = {wrong}" if line.startswith("pass =") else line for line in lines)
+        )
+        write_random(host.data / "x", 5)
+        for way in (("web:in/", "/data/y/"), ("/data/x", "web:x")):
+            error = await host.fails(*way)
+            problem = error.failures[0] if error.failures else error.problem
+            assert problem.code == "remote-denied"
+            assert PASSWORD not in str([error.problem, error.failures])
+        for one in started:
+            assert not any(secret in str(one.args) for secret in (PASSWORD, wrong))
+
+
+class Whole(SimpleHTTPRequestHandler):
+    """Gives a whole file to whoever asks for a part."""
+
+    def log_message(self, *what: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def site(host, tmp_path):
+    """A plain web server, as the remote `web`."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Whole, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host.describe("web", type="http", url=f"http://127.0.0.1:{server.server_address[1]}/")
+    yield folder
+    server.shutdown()
+    server.server_close()
+
+
+class TestFromAWebServer:
+    async def test_what_it_gives_only_as_a_whole_is_never_taken_for_a_part(self, host, site):
+        write_random(site / "small", 1000)
+        write_random(site / "large", 2 * RANGE)
+        error = await host.fails("web:", "/data/got/")
+        assert [one.code for one in error.failures] == ["no-ranges"]
+        assert (host.data / "got/small").read_bytes() == (site / "small").read_bytes()
+        assert not (host.data / "got/large").exists()
+
+    async def test_nothing_can_be_written_to_it(self, host, site):
+        write_random(host.data / "x", 5)
+        error = await host.fails("/data/x", "web:x")
+        problem = error.failures[0] if error.failures else error.problem
+        assert (problem.code, problem.retryable) == ("read-only-remote", False)
+
+
+def test_what_has_no_size_is_named():
+    entry = _entry("notes", {"Size": -1, "ModTime": "2026-11-24T01:30:00.123456789Z", "IsDir": False})
+    assert (entry.kind, entry.problem.code) == ("!", "size-unknown")
+
+
+def test_no_secret_in_an_address_is_told():
+    words = 'Get "https://me:s3cr3t@host/a?sv=1&sig=s3cr3t": forbidden'
+    line = json.dumps({"level": "error", "msg": words}).encode()
+    assert [told for told, _ in said([line])] == ['Get "https://host/a": forbidden']
