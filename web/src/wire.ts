@@ -893,6 +893,11 @@ export interface components {
              * @default null
              */
             rclone: string | null;
+            /**
+             * Remotes
+             * @default []
+             */
+            remotes: components["schemas"]["RemoteState"][];
         };
         /**
          * ChangedVerdict
@@ -1124,7 +1129,7 @@ export interface components {
             /** Attempt */
             attempt: number;
             /** Destination */
-            destination: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"];
+            destination: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             /**
              * Digest
              * @default null
@@ -1160,7 +1165,7 @@ export interface components {
             /** Route */
             route: string;
             /** Source */
-            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"];
+            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             /**
              * Started At
              * @default null
@@ -1717,6 +1722,39 @@ export interface components {
             version: string;
         };
         /**
+         * RemoteLocation
+         * @description A path on a remote that one agent's host offers, out of rclone's many kinds.
+         */
+        RemoteLocation: {
+            /** Agent Id */
+            agent_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "remote";
+            /**
+             * Path
+             * @default
+             */
+            path: string;
+            /** Remote */
+            remote: string;
+        };
+        /**
+         * RemoteState
+         * @description A remote that the host offers: one of its own rclone.conf, by the name that locations use.
+         */
+        RemoteState: {
+            /**
+             * Access
+             * @enum {string}
+             */
+            access: "ro" | "rw";
+            /** Name */
+            name: string;
+        };
+        /**
          * RenewalRequest
          * @description An agent asks for a new device certificate, and gets a new API key with it.
          */
@@ -1864,6 +1902,22 @@ export interface components {
                  * @default
                  */
                 prefix: string;
+            } | {
+                /** Agent Id */
+                agent_id: string;
+                /**
+                 * Kind
+                 * @default remote
+                 * @constant
+                 */
+                kind: "remote";
+                /**
+                 * Path
+                 * @default
+                 */
+                path: string;
+                /** Remote */
+                remote: string;
             })[];
             /**
              * Enabled
@@ -1917,7 +1971,7 @@ export interface components {
             /** Description */
             description: string;
             /** Destinations */
-            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"])[];
+            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /** Enabled */
             enabled: boolean;
             options: components["schemas"]["Options"];
@@ -1969,6 +2023,22 @@ export interface components {
                  * @default
                  */
                 prefix: string;
+            } | {
+                /** Agent Id */
+                agent_id: string;
+                /**
+                 * Kind
+                 * @default remote
+                 * @constant
+                 */
+                kind: "remote";
+                /**
+                 * Path
+                 * @default
+                 */
+                path: string;
+                /** Remote */
+                remote: string;
             })[];
             /**
              * @default {
@@ -2022,6 +2092,22 @@ export interface components {
                  * @default
                  */
                 prefix: string;
+            } | {
+                /** Agent Id */
+                agent_id: string;
+                /**
+                 * Kind
+                 * @default remote
+                 * @constant
+                 */
+                kind: "remote";
+                /**
+                 * Path
+                 * @default
+                 */
+                path: string;
+                /** Remote */
+                remote: string;
             };
         };
         /**
@@ -2039,7 +2125,7 @@ export interface components {
             /** Created By */
             created_by: string;
             /** Destinations */
-            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"])[];
+            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /**
              * Ended At
              * @default null
@@ -2059,7 +2145,7 @@ export interface components {
              */
             shape: "fan_out" | "chain";
             /** Source */
-            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"];
+            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             state: components["schemas"]["TransferState"];
             /**
              * Template Id
@@ -2088,7 +2174,7 @@ export interface components {
             /** Created By */
             created_by: string;
             /** Destinations */
-            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"])[];
+            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /**
              * Ended At
              * @default null
@@ -2111,7 +2197,7 @@ export interface components {
              */
             shape: "fan_out" | "chain";
             /** Source */
-            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"];
+            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             state: components["schemas"]["TransferState"];
             /**
              * Template Id
@@ -2142,7 +2228,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "direct" | "relay" | "s3" | "local";
+            kind: "direct" | "relay" | "s3" | "local" | "remote";
         };
     };
     responses: never;

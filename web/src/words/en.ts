@@ -275,6 +275,7 @@ export const en = {
     routes: {
       direct: "Straight from server to server",
       s3: "Between server and S3",
+      remote: "Between server and one of its remotes",
       local: "Within one server",
       relay: "Through the relay bucket",
     },
@@ -383,7 +384,8 @@ export const en = {
     browseFor: (label: string) => `Browse for the ${label.toLowerCase()}`,
     choose: "Choose an agent or S3.",
     writeBucket: "Write the bucket's name, then / and a prefix: media-uploads/new-videos/",
-    absolute: "Write an absolute path: begin it with /",
+    absolute: "Write an absolute path that begins with /, or remote:path",
+    remotes: (names: string) => `Or on a remote of this agent: ${names}`,
     dots: "The path has '..' in it: name the directory itself.",
     directory: "This has to be a directory: end it with /",
     contents: (whose: string, into: string) => `The contents ${whose ? `of ${whose} ` : ""}arrive in ${into}`,
@@ -409,7 +411,7 @@ export const en = {
     moveHint: "Only a file that is still the one that was read. The source's root has to be writable.",
     moveWarning: "Files will be removed at the source.",
     barred: {
-      compare: "Comparing by digest needs an agent at both ends: S3 keeps none of the same kind.",
+      compare: "Comparing by digest needs an agent at both ends: S3 and remotes keep none of the same kind.",
       dryRun: "A preview needs an agent at the destination.",
       both: "Moving and mirroring do not go together: choose one of them.",
       mirrorGathered: "a template moves single objects, and would remove all others",
@@ -640,7 +642,8 @@ export const en = {
       windows: "a list of mappings",
     },
     yamlOneOf: (values: string) => `one of ${values}`,
-    yamlLocation: (text: string) => `${text} is not a location: write agent:/path/ or s3://bucket/prefix/`,
+    yamlLocation: (text: string) =>
+      `${text} is not a location: write agent:/path/, agent:remote:path/ or s3://bucket/prefix/`,
     yamlName: (name: string) => `The name stays ${name}: make a new template for another name.`,
     try: "Try it",
     tryHint: "Nothing is moved by this: it says what an upload of that name would start.",
