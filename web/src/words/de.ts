@@ -566,6 +566,7 @@ export const de: Words = {
     fixed: "nichts gesagt",
     capabilities: "Kann bewegen",
     roots: "Wurzeln",
+    remotes: "Remotes",
     space: "Freier Platz",
     used: (percent) => `${percent} % belegt`,
     browse: "Dateien durchblättern",

@@ -556,6 +556,7 @@ export const en = {
     fixed: "none told",
     capabilities: "Can move",
     roots: "Roots",
+    remotes: "Remotes",
     space: "Free space",
     used: (percent: number) => `${percent} % used`,
     browse: "Browse files",
