@@ -51,7 +51,7 @@ class StoreSource:
         return Way(kind=self._store.kind)
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
-        if not stands_for_contents(self._place) and (one := self._object()):
+        if one := self._object():
             yield one
         elif meant.selection is None:
             yield from self._all()
@@ -69,11 +69,18 @@ class StoreSource:
         self._serving.close()
 
     def _object(self) -> Entry | None:
-        """The source if it is a single object; None if it stands for many."""
-        where = self._store.at(inner_path(self._place))
-        lines = self._run(["lsjson", "--stat", "--no-mimetype", where])
+        """The source if it is a single object; None if it stands for many. HopError for a remote's file that
+        is to have contents; in S3 there may be an object and a prefix of one name."""
+        path, contents = inner_path(self._place), stands_for_contents(self._place)
+        if contents and (self._store.kind == "s3" or not path):
+            return None
+        lines = self._run(["lsjson", "--stat", "--no-mimetype", self._store.at(path.rstrip("/"))])
         fields = json.loads(b"".join(lines))
-        return None if fields is None or fields["IsDir"] else _entry("", fields)
+        if fields is None or fields["IsDir"]:
+            return None
+        if contents:
+            raise HopError(_no_directory(self._place))
+        return _entry("", fields)
 
     def _all(self) -> Iterator[Entry]:
         empty = True
@@ -156,6 +163,15 @@ def _nothing(place: object) -> Problem:
         code="source-missing",
         message=f"There is nothing at {place}.",
         advice="See that bucket and prefix, or remote and path, are right.",
+        path=str(place),
+    )
+
+
+def _no_directory(place: object) -> Problem:
+    return Problem(
+        code="not-a-directory",
+        message=f"{place} is a file, and has no contents.",
+        advice="Leave out the slash at its end.",
         path=str(place),
     )
 

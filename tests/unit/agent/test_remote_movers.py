@@ -219,6 +219,11 @@ class TestFromARemote:
         error = await host.fails(source, "/data/x/")
         assert error.problem.code == "source-missing"
 
+    async def test_a_file_has_no_contents(self, host):
+        write_random(host.far / "one.bin", 100)
+        error = await host.fails("archive:one.bin/", "/data/x/")
+        assert error.problem.code == "not-a-directory"
+
 
 class TestWhatIsNotOffered:
     async def test_another_remote_of_the_same_configuration_is_refused(self, host, started):
