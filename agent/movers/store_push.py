@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 500
 """Listed files that go into the ledger together."""
-_UNSURE = {"always", "fail"}
-"""Ways to overwrite in which a file that may differ must not be taken for the same."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
@@ -174,9 +172,9 @@ class _Upload:
                 self._explain(ledger, errors)
 
     def _comparing(self, rclone: Program) -> tuple[str, ...]:
-        """What rclone is to do with a file that is there already."""
+        """What rclone is to do with a file that is there already: none that may differ is the same."""
         overwrite = self._order.options.overwrite
-        unsure = overwrite in _UNSURE and not self._store.keeps_times(rclone)
+        unsure = overwrite in {"always", "fail"} and not self._store.keeps_times(rclone)
         return (*_OVERWRITE[overwrite], "--ignore-times") if unsure else _OVERWRITE[overwrite]
 
     def _check(self, rclone: Program) -> None:

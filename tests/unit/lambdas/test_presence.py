@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from events.reports import Capabilities, Heartbeat, RemoteState
 from events.states import AgentStatus
-from lambdas.domain.agent import LATE, TAKEOVER, came, silenced, status, went
+from lambdas.domain.agent import LATE, TAKEOVER, beat, came, silenced, status, went
 from tests.fakes import MORNING, an_agent
 
 
@@ -61,3 +62,12 @@ def test_who_says_nothing_is_late_and_then_silent(away):
     assert status(agent, at(0) + LATE) == AgentStatus.LATE
     assert silenced(agent, at(10)) is agent
     assert silenced(agent, at(0) + LATE).presence == "silent"
+
+
+def test_a_heartbeat_tells_of_remotes_and_an_older_agent_s_changes_nothing(away):
+    agent = replace(away, capabilities=Capabilities(rclone="1.75.2"))
+    remotes = (RemoteState(name="archive", access="ro"),)
+    agent = beat(agent, Heartbeat(at=at(0), roots=(), remotes=remotes), at(0))
+    assert (agent.capabilities.rclone, agent.capabilities.remotes) == ("1.75.2", remotes)
+    assert beat(agent, Heartbeat(at=at(1), roots=()), at(1)).capabilities.remotes == remotes
+    assert beat(agent, Heartbeat(at=at(2), roots=(), remotes=()), at(2)).capabilities.remotes == ()
