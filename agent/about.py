@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from agent.config import Config, LaneConfig, RootConfig, split_endpoint
-from events.reports import Capabilities, RootState
+from agent.config import Config, LaneConfig, RemoteConfig, RootConfig, split_endpoint
+from events.reports import Capabilities, RemoteState, RootState
 
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
 _ELSEWHERE = "192.0.2.1"
@@ -52,6 +52,10 @@ def _root_state(root: RootConfig) -> RootState:
     return RootState(path=root.path, access=root.access, free=usage.free, size=usage.total)
 
 
+def remote_states(remotes: Iterable[RemoteConfig]) -> tuple[RemoteState, ...]:
+    return tuple(RemoteState(name=remote.name, access=remote.access) for remote in remotes)
+
+
 def load() -> float | None:
     """The 1-minute load average."""
     try:
@@ -80,17 +84,17 @@ def rclone_version() -> str | None:
     return words[1].removeprefix("v") if len(words) > 1 else None
 
 
-def capabilities() -> Capabilities:
+def capabilities(remotes: Iterable[RemoteConfig]) -> Capabilities:
     version = rclone_version()
     movers = ("lane", "rclone", "local") if version else ("lane", "local")
-    return Capabilities(movers=movers, rclone=version)
+    return Capabilities(movers=movers, rclone=version, remotes=remote_states(remotes))
 
 
 def describe(config: Config, lane_certificate: str) -> dict[str, object]:
     """What Hello and registering say alike."""
     return {
         "hostname": hostname(),
-        "capabilities": capabilities(),
+        "capabilities": capabilities(config.remotes),
         "endpoints": endpoints(config.lane),
         "lane_certificate": lane_certificate,
         "roots": root_states(config.roots),

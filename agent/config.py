@@ -1,6 +1,7 @@
 """agent.toml: what the host's administrator decides, and nobody else.
 
 state = "/var/lib/crosshaul"
+rclone_config = "/etc/crosshaul/rclone.conf"
 hops_at_once = 4                      # others wait for their turn
 rotate_after_days = 90                # the age at which this host's keys are replaced
 bandwidth_limit = 52428800            # bytes per second for all hops together; left out: none
@@ -18,6 +19,11 @@ zone = "Europe/Berlin"
 path = "/data"                        # the name that locations use
 access = "ro"                         # or "rw"
 directory = "/mnt/raid/data"          # left out: the same as path
+
+[[remotes]]                           # what of this host's rclone.conf may be moved from and to
+name = "archive"                      # as it is called there, and in locations
+access = "ro"                         # or "rw"
+directory = "team/media"              # left out: all of it
 """
 
 import tomllib
@@ -28,7 +34,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from agent.failure import HostError
 from events.base import Request
-from events.locations import AbsolutePath
+from events.locations import AbsolutePath, RemoteName
 from events.options import BandwidthWindow, Rate
 
 DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
@@ -74,9 +80,29 @@ class RootConfig(Request):
         return self.directory or Path(self.path)
 
 
+def _directory_on_a_remote(text: str) -> str:
+    if ".." in text.split("/") or not text.isprintable() or "]" in text:
+        raise ValueError("name a plain directory: without '..', ']' and control characters")
+    return text if text == "/" else text.rstrip("/")
+
+
+class RemoteConfig(Request):
+    name: RemoteName
+    access: Literal["ro", "rw"]
+    directory: Annotated[str, AfterValidator(_directory_on_a_remote)] = ""
+    """Only this one, in rclone's words: with a slash in front it may be another than without."""
+
+    @property
+    def top(self) -> str:
+        """What is offered, in rclone's words."""
+        return f"{self.name}:{self.directory}"
+
+
 class Config(Request):
     state: Directory = Path("/var/lib/crosshaul")
     """Where keys, journal and lock are; nobody else needs to read it."""
+    rclone_config: Directory = Path("/etc/crosshaul/rclone.conf")
+    """Where the remotes are described, with their credentials. Only rclone reads it."""
     hops_at_once: Annotated[int, Field(ge=1, le=64)] = 4
     rotate_after_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """The age at which the agent replaces its certificates and its API key, unless it was told to before."""
@@ -86,12 +112,20 @@ class Config(Request):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lane: LaneConfig = LaneConfig()
     roots: Annotated[tuple[RootConfig, ...], Field(min_length=1, max_length=64)]
+    remotes: Annotated[tuple[RemoteConfig, ...], Field(max_length=64)] = ()
 
     @model_validator(mode="after")
     def _each_root_once(self) -> "Config":
         names = [root.path.rstrip("/") for root in self.roots]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"a root is named twice: {', '.join(sorted(twice)) or '/'}")
+        return self
+
+    @model_validator(mode="after")
+    def _each_remote_once(self) -> "Config":
+        names = [remote.name for remote in self.remotes]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"a remote is named twice: {', '.join(sorted(twice))}")
         return self
 
 

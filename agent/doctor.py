@@ -3,6 +3,7 @@
 import os
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import httpx
 from cryptography import x509
 
 from agent import about, http, lock
-from agent.config import Config, RootConfig, read_config, split_endpoint
+from agent.config import Config, RemoteConfig, RootConfig, read_config, split_endpoint
 from agent.failure import HostError
 from agent.registration import Files, Registration, read_registration
 from agent.trust import SKEW
@@ -48,6 +49,8 @@ def examine(config_path: Path) -> Iterator[Check]:
     for root in config.roots:
         yield _told(f"root {root.path}", _root, root)
     yield _told("rclone", _rclone)
+    for remote in config.remotes:
+        yield _told(f"remote {remote.name}", _remote, remote, config.rclone_config)
     yield _told("lane port", _lane_port, config, files)
     try:
         registration = read_registration(files)
@@ -99,6 +102,36 @@ def _root(root: RootConfig) -> str:
             f"{folder} cannot be {wish} by uid {os.geteuid()}", "give the agent's user access to it"
         )
     return f"{folder}, {root.access}"
+
+
+def _remote(remote: RemoteConfig, described_in: Path) -> str:
+    """Is it one that rclone knows? Whether it answers is seen when it is used."""
+    if not os.access(described_in, os.R_OK):
+        raise HostError(
+            f"{described_in} cannot be read", "write it with `rclone config`, readable by the agent's user"
+        )
+    if described_in.stat().st_mode & 0o077:
+        raise HostError(f"others may read {described_in}", f"chmod 600 {described_in}")
+    if f"{remote.name}:" not in _described(described_in):
+        raise HostError(f"{described_in} has no remote {remote.name}", "correct agent.toml or rclone.conf")
+    return f"{remote.top}, {remote.access}"
+
+
+def _described(described_in: Path) -> list[str]:
+    """The remotes' names, each with a colon; none if rclone cannot read them."""
+    settings = {"RCLONE_CONFIG": str(described_in), "RCLONE_ASK_PASSWORD": "false"}
+    try:
+        done = subprocess.run(
+            [about.find_rclone() or "rclone", "listremotes"],
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.splitlines()
 
 
 def _rclone() -> str:

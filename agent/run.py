@@ -29,6 +29,7 @@ from agent.movers.limiter import Hours, Line
 from agent.movers.manifests import Delivery, Manifests, Send
 from agent.movers.pull import discard_abandoned
 from agent.registration import Files, Registration, read_registration
+from agent.remotes import Remotes
 from agent.roots import Roots
 from agent.rotation import Rotation
 from agent.service import Parts, Service
@@ -97,7 +98,8 @@ async def _serve(
     roots = Roots(config.roots, files.folder)
     manifests = Manifests(files.folder / "manifests")
     line = Line(Hours(config.bandwidth_limit, config.bandwidth_windows))
-    host = Host(roots, files.folder, line, manifests)
+    remotes = Remotes(config.remotes, config.rclone_config)
+    host = Host(roots, files.folder, line, remotes, manifests)
     ring = Keyring(files.folder)
     endpoint = partial(_endpoint, files, registration)
     credentials = _credentials(ring, registration)
@@ -121,12 +123,12 @@ async def _serve(
                         registered_at=registration.registered_at,
                         age=timedelta(days=config.rotate_after_days),
                     ),
-                    capabilities=await asyncio.to_thread(about.capabilities),
+                    capabilities=await asyncio.to_thread(about.capabilities, config.remotes),
                     deliver_manifests=Delivery(manifests, _manifest_post(ring, registration)).run,
                     routes=lane.routes,
                 )
             )
-            _heed_signals(service, lambda: _reload(config_path, service, browser, roots))
+            _heed_signals(service, lambda: _reload(config_path, service, browser, host))
             held = {hop.hop_id for hop in journal.open_hops()}
             await asyncio.to_thread(discard_abandoned, roots, files.folder, held)
             log.info("agent up", extra={"agent_id": registration.agent_id, "version": VERSION})
@@ -158,8 +160,8 @@ def _stop(service: Service, number: signal.Signals) -> None:
     service.stop()
 
 
-def _reload(config_path: Path, service: Service, browser: Browser, roots: Roots) -> None:
-    """New roots hold for what begins from now on; everything else in the file wants a restart."""
+def _reload(config_path: Path, service: Service, browser: Browser, host: Host) -> None:
+    """New roots and remotes hold for what begins from now on; everything else in the file wants a restart."""
     try:
         config = read_config(config_path)
     except HostError as error:
@@ -167,7 +169,8 @@ def _reload(config_path: Path, service: Service, browser: Browser, roots: Roots)
         return
     service.reload(config)
     browser.reload(config.roots)
-    roots.reload(config.roots)
+    host.roots.reload(config.roots)
+    host.remotes.reload(config)
     log.info("roots read again", extra={"roots": ",".join(root.path for root in config.roots)})
 
 

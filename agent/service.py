@@ -25,7 +25,7 @@ from agent.status import Status
 from agent.trust import Verifier
 from events.commands import Browse, Serve
 from events.progress import Reached
-from events.reports import MAX_REACHED, Browsed, Capabilities, Heartbeat, Hello, RootState
+from events.reports import MAX_REACHED, Browsed, Capabilities, Heartbeat, Hello, RemoteState, RootState
 from events.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Service:
             version=VERSION,
             hostname=about.hostname(),
             ip_address=about.ip_address(),
-            capabilities=parts.capabilities,
+            capabilities=parts.capabilities.model_copy(update={"remotes": self._remotes()}),
             endpoints=about.endpoints(parts.config.lane),
             lane_certificate=parts.rotation.lane_certificate,
             roots=roots,
@@ -170,14 +170,23 @@ class Service:
 
     def _heartbeat(self, hops: Hops, roots: tuple[RootState, ...]) -> Heartbeat:
         reached = self._reached()
-        news = None if set(reached) == set(self._told) else reached
-        return Heartbeat(at=now(), roots=roots, running=hops.running, load=about.load(), reached=news)
+        return Heartbeat(
+            at=now(),
+            roots=roots,
+            remotes=self._remotes(),
+            running=hops.running,
+            load=about.load(),
+            reached=None if set(reached) == set(self._told) else reached,
+        )
 
     def _reached(self) -> tuple[Reached, ...]:
         met = list(self._parts.routes.all().items())[-MAX_REACHED:]
         return tuple(
             Reached(agent_id=name, dialled=how.dialled, address=how.address or None) for name, how in met
         )
+
+    def _remotes(self) -> tuple[RemoteState, ...]:
+        return about.remote_states(self._parts.config.remotes)
 
     async def _roots(self) -> tuple[RootState, ...]:
         """In a thread: a disk or a network share may take its time."""

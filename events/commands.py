@@ -60,7 +60,13 @@ class LocalRoute(Message):
     kind: Literal["local"] = "local"
 
 
-Route = Annotated[DirectRoute | S3Route | LocalRoute, Field(discriminator="kind")]
+class RemoteRoute(Message):
+    """Between an agent and a remote of its own host, by that host's rclone and its configuration."""
+
+    kind: Literal["remote"] = "remote"
+
+
+Route = Annotated[DirectRoute | S3Route | LocalRoute | RemoteRoute, Field(discriminator="kind")]
 
 
 class HopCommand(Message):
@@ -70,7 +76,8 @@ class HopCommand(Message):
 
 
 class Move(HopCommand):
-    """Carry out one hop: to the destination's agent, or to the only agent when the other end is S3.
+    """Carry out one hop: to the destination's agent, or to the only agent when the other end is S3 or
+    a remote.
 
     A repeated Move with a higher attempt goes on where the journal says the last one ended.
     """

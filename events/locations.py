@@ -3,6 +3,7 @@
     server-b:/data/videos/raw/     a directory's contents, on an agent
     server-b:/data/videos/raw      the file or directory itself
     s3://bucket/prefix/            every object under a prefix
+    server-b:archive:photos/2026/  what an agent reaches as the remote `archive` of its host's rclone
 
 The trailing slash means what it means to rsync: a source that ends in one stands for its contents, a
 destination that ends in one is a directory to put the source into. See `landing`.
@@ -17,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from events.base import MAX_PATH_BYTES, AgentId, Message
 
 _AGENT = re.compile(r"^(?P<agent>[^/:]+):(?P<path>/.*)$", re.DOTALL)
+_REMOTE = re.compile(r"^(?P<agent>[^/:]+):(?P<remote>[^/:]+):(?P<path>.*)$", re.DOTALL)
 _S3 = re.compile(r"^s3://(?P<bucket>[^/]+)(?:/(?P<prefix>.*))?$", re.DOTALL)
 
 
@@ -43,9 +45,17 @@ def clean_key(key: str) -> str:
     return key.lstrip("/")
 
 
+def clean_remote_path(path: str) -> str:
+    """Normalise a path on a remote: it begins at what the host offers of it, with or without a slash."""
+    return clean_path(f"/{path}").removeprefix("/")
+
+
 AbsolutePath = Annotated[str, AfterValidator(clean_path)]
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 ObjectPrefix = Annotated[str, AfterValidator(clean_key)]
+RemoteName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}$")]
+"""As a host offers it: of the names that rclone allows, those without spaces."""
+RemotePath = Annotated[str, AfterValidator(clean_remote_path)]
 
 
 class AgentLocation(Message):
@@ -70,20 +80,37 @@ class S3Location(Message):
         return f"s3://{self.bucket}/{self.prefix}"
 
 
+class RemoteLocation(Message):
+    """A path on a remote that one agent's host offers, out of rclone's many kinds."""
+
+    kind: Literal["remote"] = "remote"
+    agent_id: AgentId
+    remote: RemoteName
+    path: RemotePath = ""
+
+    def __str__(self) -> str:
+        return f"{self.agent_id}:{self.remote}:{self.path}"
+
+
 def from_text(value: Any) -> Any:
-    """Turn `server-b:/data` or `s3://bucket/prefix` into a location's fields; leave anything else alone."""
+    """Turn `server-b:/data`, `server-b:remote:path` or `s3://bucket/prefix` into a location's fields; leave
+    anything else alone."""
     if not isinstance(value, str):
         return value
     if match := _S3.match(value):
         return {"kind": "s3", "bucket": match["bucket"], "prefix": match["prefix"] or ""}
     if match := _AGENT.match(value):
         return {"kind": "agent", "agent_id": match["agent"], "path": match["path"]}
-    raise ValueError("write a location as agent:/absolute/path or s3://bucket/prefix")
+    if match := _REMOTE.match(value):
+        words = {"agent_id": match["agent"], "remote": match["remote"], "path": match["path"]}
+        return {"kind": "remote", **words}
+    raise ValueError("write a location as agent:/absolute/path, agent:remote:path or s3://bucket/prefix")
 
 
-Location = Annotated[AgentLocation | S3Location, Field(discriminator="kind")]
+Location = Annotated[AgentLocation | S3Location | RemoteLocation, Field(discriminator="kind")]
 
-_TEXT = {"type": "string", "examples": ["server-b:/data/videos/raw/", "s3://bucket/new-videos/"]}
+_EXAMPLES = ["server-b:/data/videos/raw/", "s3://bucket/new-videos/", "server-b:archive:photos/"]
+_TEXT = {"type": "string", "examples": _EXAMPLES}
 
 
 def _or_text(model: type[Message]) -> WithJsonSchema:
@@ -93,21 +120,40 @@ def _or_text(model: type[Message]) -> WithJsonSchema:
 LocationText = Annotated[
     Location,
     BeforeValidator(from_text),
-    WithJsonSchema({"anyOf": [_TEXT, AgentLocation.model_json_schema(), S3Location.model_json_schema()]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _TEXT,
+                AgentLocation.model_json_schema(),
+                S3Location.model_json_schema(),
+                RemoteLocation.model_json_schema(),
+            ]
+        }
+    ),
 ]
 """A location as people may send it: its text, or its fields."""
 
 AgentLocationText = Annotated[AgentLocation, BeforeValidator(from_text), _or_text(AgentLocation)]
 
 
+def agent_of(location: Location) -> AgentId | None:
+    """Whose host it is on, or is reached from; None for S3."""
+    return None if isinstance(location, S3Location) else location.agent_id
+
+
+def inner_path(location: Location) -> str:
+    """The path, or the prefix."""
+    return location.prefix if isinstance(location, S3Location) else location.path
+
+
 def base_name(location: Location) -> str:
-    """The last name in a location: '' for a bucket's or a file system's top."""
-    path = location.path if isinstance(location, AgentLocation) else location.prefix
+    """The last name in a location: '' for a bucket's, a remote's or a file system's top."""
+    path = inner_path(location)
     return path.rstrip("/").rpartition("/")[2]
 
 
 def stands_for_contents(location: Location) -> bool:
-    path = location.path if isinstance(location, AgentLocation) else location.prefix
+    path = inner_path(location)
     return path.endswith("/") or path == ""
 
 
@@ -128,4 +174,7 @@ def _with_end(location: Location, end: str) -> Location:
     if isinstance(location, AgentLocation):
         joined = "/" if end == "/" and location.path == "/" else location.path + end
         return AgentLocation(agent_id=location.agent_id, path=joined)
+    if isinstance(location, RemoteLocation):
+        joined = location.path + end
+        return RemoteLocation(agent_id=location.agent_id, remote=location.remote, path=joined)
     return S3Location(bucket=location.bucket, prefix=location.prefix + end)

@@ -8,7 +8,7 @@ from events.base import AgentId, Bytes, Count, HopId, Instant, Message, Transfer
 class Way(Message):
     """The way that a hop's bytes really go, once it stands. `relay`: through the stage's relay bucket."""
 
-    kind: Literal["direct", "relay", "s3", "local"]
+    kind: Literal["direct", "relay", "s3", "local", "remote"]
     dialled_by: AgentId | None = None
     """On a direct way: the agent that got through to the other."""
     address: str | None = None

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from events.base import WIRE, Bytes, Count, HopId, Instant, Message, Problem, TransferId
-from events.locations import AbsolutePath
+from events.locations import AbsolutePath, RemoteName
 from events.progress import Progress, Reached, Way
 
 MAX_FAILURES = 50
@@ -133,12 +133,21 @@ class HeldHop(Message):
     state: Literal["running", "paused"]
 
 
+class RemoteState(Message):
+    """A remote that the host offers: one of its own rclone.conf, by the name that locations use."""
+
+    name: RemoteName
+    access: Literal["ro", "rw"]
+
+
 class Capabilities(Message):
     """What this agent can do; a newer agent may name more."""
 
     movers: tuple[str, ...] = ("lane", "rclone", "local")
     rclone: str | None = None
     """rclone's version."""
+    remotes: tuple[RemoteState, ...] = ()
+    """Older agents know of none."""
 
 
 MAX_REACHED = 100
@@ -168,6 +177,8 @@ class Heartbeat(Message):
     kind: Literal["heartbeat"] = "heartbeat"
     at: Instant
     roots: tuple[RootState, ...]
+    remotes: tuple[RemoteState, ...] | None = None
+    """None: as before. Older agents do not say."""
     running: Count = 0
     """Hops running now."""
     load: float | None = None

@@ -17,7 +17,9 @@ IfOffline = Literal["queue", "refuse"]
 
 
 def cp(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="AGENT:/PATH or s3://BUCKET/PREFIX")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX")
+    ],
     destinations: Annotated[
         list[str], typer.Argument(metavar="DESTINATION", help="One or more, written like the source.")
     ],

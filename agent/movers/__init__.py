@@ -10,8 +10,8 @@ from agent.movers.limiter import piece_of
 from agent.movers.pull import Pull
 from agent.movers.source import LocalSource, Source
 from agent.roots import Roots, Tree
-from events.commands import DirectRoute, LocalRoute, Move, Relay, S3Route
-from events.locations import AgentLocation, S3Location
+from events.commands import DirectRoute, LocalRoute, Move, Relay, RemoteRoute, S3Route
+from events.locations import AgentLocation
 from events.views import CredentialsView
 
 if TYPE_CHECKING:
@@ -34,25 +34,27 @@ def mover_for(
 ) -> Mover:
     """What is needed for other routes is loaded when the first such hop comes: an idle agent stays small.
     Without this agent's `lane` no source can dial it."""
-    if isinstance(order.destination, S3Location):
-        from agent.movers.s3_push import S3Push
+    if not isinstance(order.destination, AgentLocation):
+        from agent.movers.store import store_of
+        from agent.movers.store_push import StorePush
 
-        return S3Push(host, credentials)
-    return Pull(host, lambda: _source(order, host.roots, identities, credentials, lane))
+        return StorePush(host, lambda: store_of(order, order.destination, credentials, host.remotes))
+    return Pull(host, lambda: _source(order, host, identities, credentials, lane))
 
 
 def _source(
-    order: Move, roots: Roots, identities: Identities, credentials: Credentials, lane: "LaneServer | None"
+    order: Move, host: Host, identities: Identities, credentials: Credentials, lane: "LaneServer | None"
 ) -> Source:
     match order.route:
         case DirectRoute():
             return _lane_source(order, order.route, identities, credentials, lane)
-        case S3Route():
-            from agent.movers.s3_pull import S3Source
+        case S3Route() | RemoteRoute():
+            from agent.movers.store import store_of
+            from agent.movers.store_pull import StoreSource
 
-            return S3Source(order, credentials)
+            return StoreSource(store_of(order, order.source, credentials, host.remotes))
         case LocalRoute():
-            return LocalSource(lambda: _local_tree(order, roots))
+            return LocalSource(lambda: _local_tree(order, host.roots))
 
 
 def _lane_source(

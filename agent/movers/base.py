@@ -16,6 +16,7 @@ from agent.listing import Meant
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import Hours, Line
 from agent.movers.manifests import Manifests
+from agent.remotes import Remotes
 from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move
@@ -64,6 +65,7 @@ class Host:
     state: Path
     """For ledgers, and for what a listing is ahead."""
     line: Line = field(default_factory=lambda: Line(Hours(None)))
+    remotes: Remotes = field(default_factory=Remotes)
     manifests: Manifests | None = None
     """Where ledgers go whose hop has come to its end. None: they are forgotten."""
 

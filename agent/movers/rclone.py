@@ -1,4 +1,4 @@
-"""rclone as a program of ours: one hop's S3, with credentials that it fetches itself.
+"""rclone for one hop's S3, with credentials that it fetches itself.
 
 It asks for them on loopback, by the interface that AWS's SDKs use in containers, so that no secret is on a
 command line or in a file, and renewal is its own affair.
@@ -9,44 +9,31 @@ import hmac
 import json
 import os
 import secrets
-import subprocess
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import IO, Any
+from typing import Any
 
-from agent import about
 from agent.errors import HopError
+from agent.movers.program import Program, kept_environment
 from agent.movers.source import LostError
 from events.base import Problem
 from events.commands import Move, S3Route
-from events.locations import S3Location
 from events.views import CredentialsView
 
 REMOTE = "s3"
-STOP_WITHIN = 10.0
-"""Seconds that rclone has to abort an upload before it is killed."""
-_PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-_KEPT = ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXY)
 
 Credentials = Callable[[str], CredentialsView]
 
 
-class Rclone:
-    """Runs rclone for one hop; `close` ends whatever still runs."""
+class Rclone(Program):
+    """With S3 as its only remote."""
 
     def __init__(self, hop_id: str, route: S3Route, credentials: Credentials) -> None:
         """HopError if there is no rclone here."""
-        program = about.find_rclone()
-        if program is None:
-            raise HopError(_missing())
-        self._program = program
+        super().__init__(_environment(route))
         self._lender = _Lender(lambda: credentials(hop_id))
-        self._environment = _environment(route) | self._lender.environment
-        self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._closed = False
+        self._environment |= self._lender.environment
 
     def check(self) -> None:
         """See that there are credentials, before rclone finds out by trying for minutes. HopError if the
@@ -56,61 +43,14 @@ class Rclone:
         except Exception as error:
             raise refused(error) from error
 
-    def start(
-        self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
-    ) -> subprocess.Popen[bytes]:
-        """Standard output and error are pipes; LostError after `close`."""
-        with self._lock:
-            if self._closed:
-                raise LostError("stopped")
-            process = subprocess.Popen(
-                [self._program, *arguments],
-                env=self._environment | environment,
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            self._running.add(process)
-            return process
-
-    def ended(self, process: subprocess.Popen[bytes]) -> int:
-        """Wait for its end; the exit code."""
-        code = process.wait()
-        with self._lock:
-            self._running.discard(process)
-        return code
-
-    def interrupt(self) -> None:
-        """From any thread: whatever runs is asked to end."""
-        with self._lock:
-            for process in self._running:
-                process.terminate()
-
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            running = list(self._running)
-        for process in running:
-            _end(process)
+        super().close()
         self._lender.close()
 
     @property
     def refusal(self) -> HopError | LostError | None:
         """Why there were no credentials, if that was the last answer to rclone."""
         return self._lender.refusal
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_WITHIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe:
-            with suppress(OSError):
-                pipe.close()
 
 
 def s3_route(order: Move) -> S3Route:
@@ -120,17 +60,10 @@ def s3_route(order: Move) -> S3Route:
     return order.route
 
 
-def remote(place: S3Location) -> str:
-    """As rclone names it. With a slash at its end it is not looked at first whether an object is called so,
-    which the hop's credentials would not allow."""
-    return f"{REMOTE}:{place.bucket}/{place.prefix}"
-
-
 def _environment(route: S3Route) -> dict[str, str]:
     """Its whole environment: no configuration and no account of this host's reaches it."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     section = f"RCLONE_CONFIG_{REMOTE.upper()}_"
-    found = kept | {
+    found = kept_environment() | {
         "RCLONE_CONFIG": "",
         "RCLONE_USE_JSON_LOG": "true",
         "RCLONE_LOG_LEVEL": "NOTICE",
@@ -146,8 +79,6 @@ def _environment(route: S3Route) -> dict[str, str]:
         f"{section}NO_CHECK_BUCKET": "true",
         f"{section}USE_DATA_INTEGRITY_PROTECTIONS": str(_is_tls(route)).lower(),
     }
-    hosts = [name for name in (kept.get("NO_PROXY"), kept.get("no_proxy")) if name]
-    found["NO_PROXY"] = found["no_proxy"] = ",".join(["127.0.0.1", "localhost", *hosts])
     if route.endpoint:
         found |= {f"{section}ENDPOINT": route.endpoint, f"{section}FORCE_PATH_STYLE": "true"}
     return found
@@ -222,11 +153,3 @@ def refused(error: Exception) -> HopError | LostError:
     if isinstance(problem, Problem) and not problem.retryable:
         return HopError(problem)
     return LostError(f"no S3 credentials: {error}")
-
-
-def _missing() -> Problem:
-    return Problem(
-        code="rclone-missing",
-        message="There is no rclone on this agent's host.",
-        advice="Install rclone 1.66 or newer there; `crosshaul agent doctor` tells when it is found.",
-    )

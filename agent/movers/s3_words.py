@@ -5,13 +5,17 @@ import re
 from collections.abc import Iterable, Iterator
 
 from events.base import Problem
-from events.locations import S3Location
 
 DIRECTORY_NOT_FOUND = 3
 """rclone's exit code. https://rclone.org/docs/#exit-code"""
 
 _OURS = re.compile(r"http://127\.0\.0\.1:\d+/[\w-]*/?")
 """Addresses of the agent's own, with the secret in them."""
+_SECRET = re.compile(r"(?<=://)[^/@\s\"']+@|(?<=[\w/=%.-])\?[^\s\"']*=[^\s\"']*")
+"""Names and passwords in the addresses of others, and what is signed or granted by a query."""
+
+Table = Iterable[tuple[tuple[str, ...], str, str, str]]
+"""Marks in rclone's words; a problem's code, message and advice."""
 
 _DENIED = ("AccessDenied", "Access Denied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
 _MISSING = ("NoSuchBucket", "NoSuchKey", "directory not found", "object not found")
@@ -27,21 +31,26 @@ def said(lines: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
         except ValueError:
             continue
         if isinstance(entry, dict) and entry.get("level") in {"error", "critical", "emergency"}:
-            yield _OURS.sub("", str(entry.get("msg", ""))), entry.get("object")
+            yield _SECRET.sub("", _OURS.sub("", str(entry.get("msg", "")))), entry.get("object")
 
 
-def known_problem(words: str, place: S3Location | str) -> Problem | None:
+def known_problem(words: str, place: object) -> Problem | None:
     """The problem that another try would meet again; None for what may pass."""
-    for marks, code, message, advice in _TABLE:
+    return found_in(_TABLE, words, place)
+
+
+def found_in(table: Table, words: str, place: object) -> Problem | None:
+    """The problem of the first row of which a mark is in these words."""
+    for marks, code, message, advice in table:
         if any(mark in words for mark in marks):
             return Problem(code=code, message=message.format(place=place), advice=advice, path=str(place))
     return None
 
 
-def passing_problem(words: str, place: S3Location | str) -> Problem:
+def passing_problem(words: str, place: object) -> Problem:
     return Problem(
         code="s3-failed",
-        message=f"S3 could not be used for {place}: {_short(words)}.",
+        message=f"S3 could not be used for {place}: {short(words)}.",
         advice="It is tried again by itself. If this repeats, see the agent's log.",
         path=str(place),
         retryable=True,
@@ -58,5 +67,5 @@ _TABLE = (
 )  # fmt: skip
 
 
-def _short(words: str) -> str:
+def short(words: str) -> str:
     return words.strip().splitlines()[0][:300].rstrip(".") if words.strip() else "it gave no reason"

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from agent.movers.rclone import Rclone
+from agent.movers.program import Program
 from agent.movers.source import LostError
 
 READY_WITHIN = 20.0
@@ -23,7 +23,7 @@ SILENT_FOR = 300.0
 class Serving:
     """One hop's. Used by any thread."""
 
-    def __init__(self, rclone: Rclone, *flags: str) -> None:
+    def __init__(self, rclone: Program, *flags: str) -> None:
         self._rclone = rclone
         self._flags = flags
         self.folder = Path(tempfile.mkdtemp(prefix="crosshaul-"))

@@ -121,9 +121,11 @@ def greeted(agent: Agent, hello: Hello, now: datetime) -> Agent:
 
 def beat(agent: Agent, heartbeat: Heartbeat, now: datetime) -> Agent:
     """The agent after a heartbeat: one that was thought to be away is there."""
+    remotes = agent.capabilities.remotes if heartbeat.remotes is None else heartbeat.remotes
     return replace(
         agent,
         roots=heartbeat.roots,
+        capabilities=agent.capabilities.model_copy(update={"remotes": remotes}),
         running=heartbeat.running,
         load=heartbeat.load,
         reached=agent.reached if heartbeat.reached is None else heartbeat.reached,

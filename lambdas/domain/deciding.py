@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from events.base import AgentId
-from events.locations import AgentLocation, Location, base_name, stands_for_contents
+from events.locations import Location, RemoteLocation, S3Location, base_name, inner_path, stands_for_contents
 from lambdas.domain.agent import Agent
 from lambdas.domain.hop import route_of
 from lambdas.domain.transfer import Transfer
@@ -190,16 +190,17 @@ def _shared(transfer: Transfer, now: Now, size: int | None) -> dict[str, Any]:
 
 
 def _end(location: Location, tags: Tags) -> Thing:
-    if isinstance(location, AgentLocation):
-        return agent_thing(location.agent_id, tags.get(location.agent_id, {}))
-    return Thing("Bucket", location.bucket)
+    if isinstance(location, S3Location):
+        return Thing("Bucket", location.bucket)
+    return agent_thing(location.agent_id, tags.get(location.agent_id, {}))
 
 
 def path_of(location: Location) -> str:
-    """With a slash at both ends, so that a pattern for what lies below a directory fits it, too."""
-    path = location.path if isinstance(location, AgentLocation) else location.prefix
-    inner = path.strip("/")
-    return _text(f"/{inner}/" if inner else "/")
+    """With a slash at both ends, so that a pattern for what lies below a directory fits it, too. A remote's
+    begins with its name, as no path on the agent itself does: `archive:/photos/`."""
+    inner = inner_path(location).strip("/")
+    top = f"{location.remote}:" if isinstance(location, RemoteLocation) else ""
+    return _text(f"{top}/{inner}/" if inner else f"{top}/")
 
 
 def _types(transfer: Transfer) -> set[str]:

@@ -13,6 +13,7 @@ CrosshaulError
 │   ├── OverlapError            source and destination are the same, or one lies in the other
 │   ├── DuplicateDestinationError
 │   ├── OutsideRootsError       the host does not offer this path
+│   ├── RemoteUnknownError      the host offers no remote of that name
 │   ├── ReadOnlyError           the host does not let anyone write there
 │   ├── LimitError              more than fits
 │   ├── CursorError             `next` is not what was given out
@@ -125,6 +126,10 @@ class DuplicateDestinationError(RefusedError):
 
 class OutsideRootsError(RefusedError):
     code = "outside-roots"
+
+
+class RemoteUnknownError(RefusedError):
+    code = "remote-unknown"
 
 
 class ReadOnlyError(RefusedError):

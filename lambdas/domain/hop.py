@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from events.base import AgentId, Problem
-from events.locations import AgentLocation, Location
+from events.locations import Location, RemoteLocation, S3Location, agent_of
 from events.progress import Progress, Way
 from events.reports import Preview
 from events.states import HopState
@@ -43,7 +43,7 @@ LONGEST_BACK_OFF = timedelta(minutes=10)
 MAX_TRIES = 8
 """Attempts that may fail, one after the other, without any progress."""
 
-Route = Literal["direct", "s3", "local"]
+Route = Literal["direct", "s3", "local", "remote"]
 NOTHING_YET = Progress()
 NOT_HEARD = -1
 
@@ -100,15 +100,15 @@ class Hop:
 
     @property
     def source_agent(self) -> AgentId | None:
-        return self.source.agent_id if isinstance(self.source, AgentLocation) else None
+        return agent_of(self.source)
 
     @property
     def carrier(self) -> AgentId:
         """The agent that moves the bytes and reports: the destination's, or the only one."""
-        end = self.destination if isinstance(self.destination, AgentLocation) else self.source
-        if not isinstance(end, AgentLocation):
+        agent_id = agent_of(self.destination) or agent_of(self.source)
+        if agent_id is None:
             raise TypeError(f"{self.hop_id} has no agent at either end")
-        return end.agent_id
+        return agent_id
 
     @property
     def agents(self) -> tuple[AgentId, ...]:
@@ -125,8 +125,10 @@ class Hop:
 
 
 def route_of(source: Location, destination: Location) -> Route:
-    if not (isinstance(source, AgentLocation) and isinstance(destination, AgentLocation)):
+    if isinstance(source, S3Location) or isinstance(destination, S3Location):
         return "s3"
+    if isinstance(source, RemoteLocation) or isinstance(destination, RemoteLocation):
+        return "remote"
     return "local" if source.agent_id == destination.agent_id else "direct"
 
 

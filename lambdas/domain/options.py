@@ -12,11 +12,11 @@ def check_options(
     on_agents = all(isinstance(place, AgentLocation) for place in (source, *destinations))
     if options.compare == "checksum" and not on_agents:
         raise OptionsError(
-            "compare=checksum needs an agent at both ends: S3 keeps no digest of the same kind.",
-            "Leave it out: objects are compared by size and time.",
+            "compare=checksum needs an agent's path at both ends: S3 and remotes keep no such digest.",
+            "Leave it out: they are compared by size and time.",
         )
     if options.dry_run and not all(isinstance(place, AgentLocation) for place in destinations):
-        raise OptionsError("dry_run needs an agent at the destination.", "Leave it out.")
+        raise OptionsError("dry_run needs an agent's path at the destination.", "Leave it out.")
     if options.delete_extra:
         _check_mirror(options, destinations, gathered=gathered)
     if options.move:
@@ -37,16 +37,16 @@ def _check_mirror(options: Options, destinations: tuple[Location, ...], *, gathe
         )
     if not all(isinstance(place, AgentLocation) for place in destinations):
         raise OptionsError(
-            "delete_extra needs an agent at the destination.",
-            "Let a life cycle rule of the bucket remove it.",
+            "delete_extra needs an agent's path at the destination.",
+            "Let a life cycle rule of the bucket, or the remote's own tools, remove it.",
         )
 
 
 def _check_move(source: Location, destinations: tuple[Location, ...], *, gathered: bool) -> None:
     if gathered or not isinstance(source, AgentLocation):
         raise OptionsError(
-            "move takes files from an agent; from S3 nothing is removed.",
-            "Leave it out, and let a life cycle rule of the bucket remove the objects.",
+            "move takes files from an agent's path; from S3 and from remotes nothing is removed.",
+            "Leave it out, and let a life cycle rule of the bucket, or the remote's own tools, remove them.",
         )
     if len(destinations) > 1:
         raise OptionsError(
@@ -54,4 +54,4 @@ def _check_move(source: Location, destinations: tuple[Location, ...], *, gathere
             "Copy to all of them, and remove the source when every one has it.",
         )
     if not isinstance(destinations[0], AgentLocation):
-        raise OptionsError("move needs an agent at the destination.", "Copy to S3, then remove the source.")
+        raise OptionsError("move needs an agent's path at the destination.", "Copy, then remove the source.")

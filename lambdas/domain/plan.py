@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from events.locations import AgentLocation, Location, S3Location, landing
+from events.locations import AgentLocation, Location, RemoteLocation, S3Location, landing
 from events.options import Options
 from events.requests import MAX_DESTINATIONS, Shape, TransferRequest
 from events.states import HopState
@@ -149,6 +149,16 @@ def _can_travel(source: Location, destination: Location) -> None:
             f"{source} → {destination}: no agent takes part in this.",
             "Let S3 copy within itself (replication, or `aws s3 cp`), or name an agent as the destination.",
         )
+    for place, other in ((source, destination), (destination, source)):
+        if isinstance(place, RemoteLocation) and not _on_its_agent(place, other):
+            raise RouteError(
+                f"{source} → {destination}: {place} can be reached only from a path on {place.agent_id}.",
+                f"Go by a path there: the chain {source} → {place.agent_id}:/… → {destination}.",
+            )
+
+
+def _on_its_agent(remote: RemoteLocation, other: Location) -> bool:
+    return isinstance(other, AgentLocation) and other.agent_id == remote.agent_id
 
 
 def _apart(source: Location, destination: Location) -> None:
@@ -179,6 +189,8 @@ def _place(location: Location) -> tuple[str, ...]:
     """The names from the top down, the slash at the end left out: what is the same place compares equal."""
     if isinstance(location, AgentLocation):
         return ("agent", location.agent_id, *_names(location.path))
+    if isinstance(location, RemoteLocation):
+        return ("remote", location.agent_id, location.remote, *_names(location.path))
     return ("s3", location.bucket, *_names(location.prefix))
 
 

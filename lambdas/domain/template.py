@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from events.base import AgentId
-from events.locations import AgentLocation, Location, S3Location
+from events.locations import Location, S3Location, agent_of
 from events.options import Options
 from events.requests import ObjectTrigger, Shape, TemplateId, TemplateRequest
 from lambdas.domain.errors import LoopError
@@ -37,8 +37,8 @@ class Template:
 
     @property
     def agents(self) -> tuple[AgentId, ...]:
-        places = [place for place in self.destinations if isinstance(place, AgentLocation)]
-        return tuple(dict.fromkeys(place.agent_id for place in places))
+        found = [agent_of(place) for place in self.destinations]
+        return tuple(dict.fromkeys(agent_id for agent_id in found if agent_id))
 
     def matches(self, bucket: str, key: str) -> bool:
         """Does an object of this name start it?"""

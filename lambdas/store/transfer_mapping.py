@@ -6,7 +6,7 @@ from typing import Any
 from pynamodb.attributes import Attribute
 from pynamodb.expressions.update import Action
 
-from events.locations import AgentLocation
+from events.locations import agent_of
 from events.states import HopState
 from events.views import Moment
 from lambdas.domain.hop import Hop
@@ -58,12 +58,11 @@ def hop_actions(old: Hop, new: Hop) -> list[Action]:
 
 
 def header_row(transfer: Transfer) -> HeaderRow:
-    source = transfer.source
     return HeaderRow(
         transfer.transfer_id,
         HEADER,
         month=f"{transfer.created_at:%Y-%m}",
-        agent_id=source.agent_id if isinstance(source, AgentLocation) else None,
+        agent_id=agent_of(transfer.source),
         status=str(transfer.state),
         hop_count=len(transfer.hops),
         progress=transfer.progress,

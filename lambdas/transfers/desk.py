@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from events.base import AgentId
-from events.locations import AgentLocation
+from events.locations import Location, agent_of
 from events.requests import TransferRequest
 from events.states import TransferState
 from events.views import OverviewView, TransfersView, TransferView
@@ -14,7 +14,7 @@ from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
 from lambdas.domain.hop_changes import withheld
 from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
-from lambdas.domain.roots import check_roots
+from lambdas.domain.roots import check_offered
 from lambdas.domain.timeline import asked, by_template
 from lambdas.domain.transfer import Transfer
 from lambdas.store.base import Writes, both
@@ -182,7 +182,10 @@ def _withheld(transfer: Transfer, ruling: Ruling) -> Transfer:
 
 def _check_paths(transfer: Transfer, agents: dict[AgentId, Agent]) -> None:
     for hop in transfer.hops:
-        if isinstance(hop.source, AgentLocation):
-            check_roots(agents[hop.source.agent_id], hop.source, writing=transfer.options.move)
-        if isinstance(hop.destination, AgentLocation):
-            check_roots(agents[hop.destination.agent_id], hop.destination, writing=True)
+        _check_end(hop.source, agents, writing=transfer.options.move)
+        _check_end(hop.destination, agents, writing=True)
+
+
+def _check_end(location: Location, agents: dict[AgentId, Agent], *, writing: bool) -> None:
+    if agent_id := agent_of(location):
+        check_offered(agents[agent_id], location, writing=writing)

@@ -10,7 +10,7 @@ from functools import cache
 
 from events.base import AgentId, Problem
 from events.certificates import fingerprint
-from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, Route, S3Route, Serve
+from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, RemoteRoute, Route, S3Route, Serve
 from events.locations import AgentLocation
 from events.options import Options
 from lambdas.domain.agent import Agent
@@ -91,6 +91,8 @@ class Dispatch:
     def _route(self, transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> Route:
         if hop.route == "local":
             return LocalRoute()
+        if hop.route == "remote":
+            return RemoteRoute()
         if not isinstance(hop.source, AgentLocation) or hop.route == "s3":
             return S3Route(region=self._s3.region, endpoint=self._s3.endpoint)
         source = agents[hop.source.agent_id]

@@ -8,7 +8,7 @@ export const S3 = "s3://";
 export interface Draft {
   /** An agent's name, `s3://`, or nothing yet. */
   place: string;
-  /** `/absolute/path` on an agent, `bucket/prefix` on S3. */
+  /** `/absolute/path` on an agent or `remote:path` from there, `bucket/prefix` on S3. */
   path: string;
 }
 
@@ -29,7 +29,14 @@ export function draftOf(location: Location): Draft {
   const text = locationText(location);
   return location.kind === "s3"
     ? { place: S3, path: text.slice(S3.length) }
-    : { place: location.agent_id, path: location.path };
+    : { place: location.agent_id, path: text.slice(location.agent_id.length + 1) };
+}
+
+const REMOTE = /^[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}:/;
+
+/** Is it what an agent reaches by its host's rclone? */
+export function onRemote({ place, path }: Draft): boolean {
+  return place !== S3 && REMOTE.test(path);
 }
 
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/|$)/;
@@ -39,18 +46,19 @@ export function draftFault({ place, path }: Draft, directory = false): string {
   if (!place) return t().location.choose;
   if (place === S3) {
     if (!BUCKET.test(path)) return t().location.writeBucket;
-  } else if (!path.startsWith("/")) {
+  } else if (!path.startsWith("/") && !REMOTE.test(path)) {
     return t().location.absolute;
   }
-  if (path.split("/").includes("..")) return t().location.dots;
-  return directory && !path.endsWith("/") ? t().location.directory : "";
+  if (path.replace(REMOTE, "").split("/").includes("..")) return t().location.dots;
+  return directory && !standsForContents({ place, path }) ? t().location.directory : "";
 }
 
 function lastName(path: string): string {
-  return path.replace(/\/+$/, "").split("/").pop() ?? "";
+  return path.replace(REMOTE, "").replace(/\/+$/, "").split("/").pop() ?? "";
 }
 
 function standsForContents({ place, path }: Draft): boolean {
+  if (place !== S3 && path.replace(REMOTE, "") === "") return true;
   return path.endsWith("/") || (place === S3 && !path.includes("/"));
 }
 
@@ -58,7 +66,7 @@ function standsForContents({ place, path }: Draft): boolean {
 export function landingWords(source: Draft, destination: Draft): string {
   if (draftFault(source) || draftFault(destination)) return "";
   const name = lastName(source.path);
-  const into = destination.path.endsWith("/") ? destination.path : `${destination.path}/`;
+  const into = /[/:]$/.test(destination.path) ? destination.path : `${destination.path}/`;
   if (standsForContents(source)) {
     const whose = name && source.path.includes("/") ? name : "";
     return t().location.contents(whose, into);

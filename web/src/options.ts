@@ -1,5 +1,5 @@
 /** The options of a transfer: their defaults, which of them its ends can keep, and the dangerous ones. */
-import { type Draft, S3 } from "./locations";
+import { type Draft, onRemote, S3 } from "./locations";
 import type { Options } from "./types";
 import { t } from "./words";
 
@@ -24,7 +24,8 @@ export const DEFAULT_OPTIONS: Options = {
 
 export type Bounded = "compare" | "delete_extra" | "move" | "dry_run";
 
-/** Where the files come from and go to, as far as the options have to know. */
+/** Where the files come from and go to, as far as the options have to know: what holds of S3 holds of an
+ * agent's remotes. */
 export interface Ends {
   fromS3: boolean;
   toS3: boolean;
@@ -33,10 +34,12 @@ export interface Ends {
   gathered: boolean;
 }
 
+const beyondAgents = (draft: Draft) => draft.place === S3 || onRemote(draft);
+
 export function endsOf(source: Draft, destinations: readonly Draft[]): Ends {
   return {
-    fromS3: source.place === S3,
-    toS3: destinations.some(({ place }) => place === S3),
+    fromS3: beyondAgents(source),
+    toS3: destinations.some(beyondAgents),
     destinations: destinations.length,
     gathered: false,
   };

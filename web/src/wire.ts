@@ -941,6 +941,11 @@ export interface components {
              * @default null
              */
             rclone: string | null;
+            /**
+             * Remotes
+             * @default []
+             */
+            remotes: components["schemas"]["RemoteState"][];
         };
         /**
          * ChangedVerdict
@@ -1172,7 +1177,7 @@ export interface components {
             /** Attempt */
             attempt: number;
             /** Destination */
-            destination: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"];
+            destination: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             /**
              * Digest
              * @default null
@@ -1208,7 +1213,7 @@ export interface components {
             /** Route */
             route: string;
             /** Source */
-            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"];
+            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             /**
              * Started At
              * @default null
@@ -1785,6 +1790,39 @@ export interface components {
             version: string;
         };
         /**
+         * RemoteLocation
+         * @description A path on a remote that one agent's host offers, out of rclone's many kinds.
+         */
+        RemoteLocation: {
+            /** Agent Id */
+            agent_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "remote";
+            /**
+             * Path
+             * @default
+             */
+            path: string;
+            /** Remote */
+            remote: string;
+        };
+        /**
+         * RemoteState
+         * @description A remote that the host offers: one of its own rclone.conf, by the name that locations use.
+         */
+        RemoteState: {
+            /**
+             * Access
+             * @enum {string}
+             */
+            access: "ro" | "rw";
+            /** Name */
+            name: string;
+        };
+        /**
          * RenewalRequest
          * @description An agent asks for a new device certificate, and gets a new API key with it.
          */
@@ -2046,6 +2084,22 @@ export interface components {
                  * @default
                  */
                 prefix: string;
+            } | {
+                /** Agent Id */
+                agent_id: string;
+                /**
+                 * Kind
+                 * @default remote
+                 * @constant
+                 */
+                kind: "remote";
+                /**
+                 * Path
+                 * @default
+                 */
+                path: string;
+                /** Remote */
+                remote: string;
             })[];
             /**
              * Enabled
@@ -2099,7 +2153,7 @@ export interface components {
             /** Description */
             description: string;
             /** Destinations */
-            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"])[];
+            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /** Enabled */
             enabled: boolean;
             options: components["schemas"]["Options"];
@@ -2151,6 +2205,22 @@ export interface components {
                  * @default
                  */
                 prefix: string;
+            } | {
+                /** Agent Id */
+                agent_id: string;
+                /**
+                 * Kind
+                 * @default remote
+                 * @constant
+                 */
+                kind: "remote";
+                /**
+                 * Path
+                 * @default
+                 */
+                path: string;
+                /** Remote */
+                remote: string;
             })[];
             /**
              * @default {
@@ -2204,6 +2274,22 @@ export interface components {
                  * @default
                  */
                 prefix: string;
+            } | {
+                /** Agent Id */
+                agent_id: string;
+                /**
+                 * Kind
+                 * @default remote
+                 * @constant
+                 */
+                kind: "remote";
+                /**
+                 * Path
+                 * @default
+                 */
+                path: string;
+                /** Remote */
+                remote: string;
             };
         };
         /**
@@ -2221,7 +2307,7 @@ export interface components {
             /** Created By */
             created_by: string;
             /** Destinations */
-            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"])[];
+            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /**
              * Ended At
              * @default null
@@ -2241,7 +2327,7 @@ export interface components {
              */
             shape: "fan_out" | "chain";
             /** Source */
-            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"];
+            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             state: components["schemas"]["TransferState"];
             /**
              * Template Id
@@ -2270,7 +2356,7 @@ export interface components {
             /** Created By */
             created_by: string;
             /** Destinations */
-            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"])[];
+            destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /**
              * Ended At
              * @default null
@@ -2293,7 +2379,7 @@ export interface components {
              */
             shape: "fan_out" | "chain";
             /** Source */
-            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"];
+            source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             state: components["schemas"]["TransferState"];
             /**
              * Template Id
@@ -2324,7 +2410,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "direct" | "relay" | "s3" | "local";
+            kind: "direct" | "relay" | "s3" | "local" | "remote";
         };
     };
     responses: never;

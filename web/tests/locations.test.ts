@@ -8,7 +8,9 @@ const at = (path: string, place = "server-b") => ({ place, path });
 describe("a location that is being written", () => {
   it.each([
     [at("/data"), ""],
-    [at("data"), "Write an absolute path: begin it with /"],
+    [at("data"), "Write an absolute path that begins with /, or remote:path"],
+    [at("archive:photos/"), ""],
+    [at("archive:../x"), "The path has '..' in it: name the directory itself."],
     [at("/a/../b"), "The path has '..' in it: name the directory itself."],
     [at("", ""), "Choose an agent or S3."],
     [at("media-uploads/new/", S3), ""],
@@ -23,6 +25,15 @@ describe("a location that is being written", () => {
     expect(draftOf({ kind: "s3", bucket: "media", prefix: "new videos/" })).toEqual(draft);
   });
 
+  it("may be on a remote of an agent", () => {
+    const draft = at("archive:photos/2026/");
+    expect(draftText(draft)).toBe("server-b:archive:photos/2026/");
+    expect(
+      draftOf({ kind: "remote", agent_id: "server-b", remote: "archive", path: "photos/2026/" }),
+    ).toEqual(draft);
+    expect(draftFault(at("archive:"), true)).toBe("");
+  });
+
   it("has to be a directory in a template", () => {
     expect(draftFault(at("/data"), true)).toBe("This has to be a directory: end it with /");
   });
@@ -35,6 +46,10 @@ describe("where things arrive", () => {
     ["/a/b", "/x/", "b itself arrives as /x/b"],
     ["/a/b", "/x", "b itself arrives under the name /x"],
     ["/a/b", "x", ""],
+    ["archive:a/b", "/x/", "b itself arrives as /x/b"],
+    ["archive:b", "/x/", "b itself arrives as /x/b"],
+    ["archive:", "/x/", "The contents arrive in /x/"],
+    ["/a/b", "archive:", "b itself arrives as archive:b"],
   ])("%s to %s: %s", (source, destination, words) => {
     expect(landingWords(at(source), at(destination, "server-c"))).toBe(words);
   });

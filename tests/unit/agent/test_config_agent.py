@@ -86,3 +86,29 @@ def test_bytes_that_are_no_text(tmp_path):
 )
 def test_endpoints(text, parts):
     assert split_endpoint(text) == parts
+
+
+def test_remotes_are_listed_by_name(write):
+    config = read_config(
+        write(
+            'rclone_config = "/etc/r.conf"\n' + ROOT + '[[remotes]]\nname = "archive"\naccess = "ro"\n'
+            '[[remotes]]\nname = "disk"\naccess = "rw"\ndirectory = "/srv/x/"\n'
+        )
+    )
+    assert [remote.top for remote in config.remotes] == ["archive:", "disk:/srv/x"]
+    assert config.rclone_config == Path("/etc/r.conf")
+
+
+@pytest.mark.parametrize(
+    ("remote", "words"),
+    [
+        ('name = "a,type=local"\naccess = "ro"', "remotes[1].name: "),
+        ('name = "a"\naccess = "all"', "remotes[1].access: "),
+        ('name = "a"\naccess = "ro"\ndirectory = "../x"', "name a plain directory"),
+        ('name = "a"\naccess = "ro"\n[[remotes]]\nname = "a"\naccess = "rw"', "named twice: a"),
+    ],
+)
+def test_a_remote_that_will_not_do_is_said(write, remote, words):
+    with pytest.raises(HostError) as caught:
+        read_config(write(f"{ROOT}[[remotes]]\n{remote}\n"))
+    assert words in caught.value.message

@@ -147,6 +147,23 @@ def test_a_missing_root(host):
     assert "/nowhere/at/all is not there" in host.look()["root /data"].found
 
 
+def test_a_remote_must_be_one_that_rclone_knows(host):
+    described = host.folder / "rclone.conf"
+    offered = "".join(f'[[remotes]]\nname = "{name}"\naccess = "ro"\n' for name in ("archive", "lost"))
+    host.config.write_text(f'rclone_config = "{described}"\n{host.config.read_text()}{offered}')
+    assert "cannot be read" in host.look()["remote archive"].found
+    described.write_text("[archive]\ntype = alias\nremote = /nowhere\n")
+    described.chmod(0o644)
+    assert "others may read" in host.look()["remote archive"].found
+    described.chmod(0o600)
+    found = host.look()
+    assert (found["remote archive"].ok, found["remote archive"].found) == (True, "archive:, ro")
+    assert (found["remote lost"].ok, found["remote lost"].advice) == (
+        False,
+        "correct agent.toml or rclone.conf",
+    )
+
+
 def test_an_expired_certificate(host):
     host.write_files(datetime.now(UTC) - timedelta(days=1))
     check = host.look()["certificate"]

@@ -7,7 +7,7 @@ import cedarpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.locations import AgentLocation, S3Location
+from events.locations import AgentLocation, RemoteLocation, S3Location
 from events.options import Options
 from lambdas.domain.deciding import ACTIONS, Now, Person, Question, movements, path_of
 from lambdas.domain.errors import RefusedError
@@ -42,6 +42,12 @@ agents = st.sampled_from(["a", "b", "c"])
 places = st.one_of(
     st.builds(lambda agent, path, end: AgentLocation(agent_id=agent, path=path + end), agents, paths, ends),
     st.builds(lambda path, end: S3Location(bucket="media", prefix=path + end), paths, ends),
+    st.builds(
+        lambda agent, path, end: RemoteLocation(agent_id=agent, remote="archive", path=path + end),
+        agents,
+        paths,
+        ends,
+    ),
 )
 people = st.builds(
     Person,
@@ -128,7 +134,8 @@ def test_asking_only_those_whose_heads_fit_decides_the_same(asked):
 @given(places)
 def test_every_path_begins_and_ends_with_a_slash_and_leads_nowhere_else(place):
     path = path_of(place)
-    assert path.startswith("/")
+    remote = isinstance(place, RemoteLocation)
+    assert path.startswith("archive:/" if remote else "/")
     assert path.endswith("/")
     assert ".." not in path.split("/")
 

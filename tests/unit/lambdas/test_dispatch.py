@@ -9,7 +9,7 @@ from events.commands import Move, Serve
 from events.facts import TransferFinished, TransferRequested
 from events.options import Options
 from events.progress import Progress
-from events.reports import Checkpoint, Failed, Paused, Started, Succeeded
+from events.reports import Capabilities, Checkpoint, Failed, Paused, RemoteState, Started, Succeeded
 from events.requests import TransferRequest
 from events.states import HopState, TransferState
 from lambdas.domain.errors import (
@@ -23,6 +23,7 @@ from lambdas.domain.errors import (
 )
 from lambdas.domain.plan import Wish
 from lambdas.transfers.desk import Query
+from tests.fakes import an_agent
 from tests.world import A_WAY, World, a_transfer, a_world, items_written
 
 
@@ -68,10 +69,14 @@ def test_a_hop_that_may_be_relayed_has_a_place_of_its_own_that_says_nothing(worl
 def test_other_routes_need_one_command(world: World):
     world.request("s3://media/new/", "b:/archive/")
     world.request("c:/data/", "c:/archive/")
+    remotes = (RemoteState(name="disk", access="rw"),)
+    world.agents.known["d"] = an_agent("d", capabilities=Capabilities(remotes=remotes))
+    world.request("d:disk:in/", "d:/archive/")
     world.stream()
     assert sorted((to, command.route.kind) for to, command in world.fleet.sent) == [
         ("b", "s3"),
         ("c", "local"),
+        ("d", "remote"),
     ]
 
 

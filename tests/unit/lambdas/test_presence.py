@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from events.progress import Reached
-from events.reports import Heartbeat, Hello
+from events.reports import Capabilities, Heartbeat, Hello, RemoteState
 from events.states import AgentStatus
 from lambdas.domain.agent import LATE, TAKEOVER, beat, came, greeted, silenced, status, went
 from tests.fakes import MORNING, an_agent
@@ -93,3 +93,12 @@ def test_whom_it_reaches_stays_until_it_says_otherwise(away):
     agent = greeted(away, greeting(at(0)), at(0))
     assert beat(agent, Heartbeat(at=at(30), roots=()), at(30)).reached == MET
     assert beat(agent, Heartbeat(at=at(30), roots=(), reached=()), at(30)).reached == ()
+
+
+def test_a_heartbeat_tells_of_remotes_and_an_older_agent_s_changes_nothing(away):
+    agent = replace(away, capabilities=Capabilities(rclone="1.75.2"))
+    remotes = (RemoteState(name="archive", access="ro"),)
+    agent = beat(agent, Heartbeat(at=at(0), roots=(), remotes=remotes), at(0))
+    assert (agent.capabilities.rclone, agent.capabilities.remotes) == ("1.75.2", remotes)
+    assert beat(agent, Heartbeat(at=at(1), roots=()), at(1)).capabilities.remotes == remotes
+    assert beat(agent, Heartbeat(at=at(2), roots=(), remotes=()), at(2)).capabilities.remotes == ()

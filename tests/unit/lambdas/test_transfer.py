@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from events.locations import AgentLocation, S3Location, from_text
+from events.locations import Location, RemoteLocation, from_text, landing
 from events.progress import Progress
+from events.reports import Capabilities, RemoteState
 from events.requests import MAX_DESTINATIONS
 from events.states import HopState, TransferState
 from lambdas.domain.errors import (
@@ -15,11 +17,12 @@ from lambdas.domain.errors import (
     OverlapError,
     ReadOnlyError,
     RefusedError,
+    RemoteUnknownError,
     RouteError,
 )
 from lambdas.domain.hop_changes import cancelled, refused
 from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
-from lambdas.domain.roots import check_roots
+from lambdas.domain.roots import check_offered, check_roots
 from lambdas.domain.transfer import derived_state, summed
 from tests.fakes import MORNING, an_agent
 
@@ -27,9 +30,9 @@ H, T = HopState, TransferState
 LATER = MORNING + timedelta(hours=1)
 
 
-def place(text: str) -> AgentLocation | S3Location:
-    fields = from_text(text)
-    return (S3Location if fields["kind"] == "s3" else AgentLocation).model_validate(fields)
+def place(text: str) -> Location:
+    found: Location = TypeAdapter(Location).validate_python(from_text(text))
+    return found
 
 
 def a_plan(source: str, *destinations: str, **more):
@@ -98,6 +101,13 @@ def test_a_chain_goes_from_each_destination_onward():
     ("source", "destinations", "error"),
     [
         ("s3://media/", ["s3://other/"], RouteError),
+        ("a:archive:x/", ["b:/x/"], RouteError),
+        ("a:/data/", ["b:archive:x/"], RouteError),
+        ("a:archive:x/", ["a:other:x/"], RouteError),
+        ("a:archive:x/", ["a:archive:y/"], RouteError),
+        ("s3://media/", ["a:archive:x/"], RouteError),
+        ("a:archive:x/", ["s3://media/"], RouteError),
+        ("a:/data/", ["a:archive:x/", "a:archive:x"], DuplicateDestinationError),
         ("a:/data/", ["a:/data/"], OverlapError),
         ("a:/data/x", ["a:/data/"], OverlapError),
         ("a:/data/", ["a:/data/sub/"], OverlapError),
@@ -158,3 +168,61 @@ def test_roots_are_named_when_a_path_lies_outside():
     with pytest.raises(ReadOnlyError) as read_only:
         check_roots(agent, place("b:/data/x"), writing=True)
     assert "/archive" in read_only.value.problem.advice
+
+
+@pytest.mark.parametrize(
+    ("text", "remote", "path", "again"),
+    [
+        ("b:archive:photos/2026/", "archive", "photos/2026/", "b:archive:photos/2026/"),
+        ("b:archive:/photos/./2026", "archive", "photos/2026", "b:archive:photos/2026"),
+        ("b:my.drive+2@work:", "my.drive+2@work", "", "b:my.drive+2@work:"),
+        ("b:archive:/", "archive", "", "b:archive:"),
+        ("b:archive:a:b", "archive", "a:b", "b:archive:a:b"),
+    ],
+)
+def test_a_remote_is_written_between_two_colons(text, remote, path, again):
+    found = place(text)
+    assert isinstance(found, RemoteLocation)
+    assert (found.agent_id, found.remote, found.path, str(found)) == ("b", remote, path, again)
+
+
+@pytest.mark.parametrize("text", ["b:archive:../x", "b:-v:x", "b:a,type=local:x", "b:a b:x", "b:archive:x\0"])
+def test_what_rclone_could_take_for_anything_else_is_no_remote(text):
+    with pytest.raises(ValidationError):
+        place(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "arrival"),
+    [
+        ("a:/x/one", "a:archive:", "a:archive:one"),
+        ("a:/x/", "a:archive:", "a:archive:"),
+        ("a:/x/", "a:archive:y", "a:archive:y/"),
+        ("a:archive:", "a:/x", "a:/x/"),
+        ("a:archive:y/one", "a:/x/", "a:/x/one"),
+    ],
+)
+def test_things_land_on_a_remote_as_they_do_elsewhere(source, destination, arrival):
+    assert str(landing(place(source), place(destination))) == arrival
+
+
+def test_a_chain_goes_by_a_path_of_the_remote_s_agent():
+    hops = a_plan("a:archive:x/", "a:/archive/", "b:/x/", "b:far:y/", shape="chain").hops
+    assert [(hop.route, hop.carrier, hop.agents) for hop in hops] == [
+        ("remote", "a", ("a",)),
+        ("direct", "b", ("a", "b")),
+        ("remote", "b", ("b",)),
+    ]
+
+
+def test_a_remote_that_no_host_offers_is_refused_with_those_that_it_does():
+    remotes = (RemoteState(name="archive", access="ro"), RemoteState(name="partner", access="rw"))
+    agent = an_agent("b", capabilities=Capabilities(remotes=remotes))
+    check_offered(agent, place("b:archive:x"), writing=False)
+    check_offered(agent, place("b:partner:x"), writing=True)
+    with pytest.raises(RemoteUnknownError) as unknown:
+        check_offered(agent, place("b:secret:x"), writing=False)
+    assert "archive, partner" in unknown.value.problem.advice
+    with pytest.raises(ReadOnlyError) as read_only:
+        check_offered(agent, place("b:archive:x"), writing=True)
+    assert "partner" in read_only.value.problem.advice

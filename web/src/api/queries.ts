@@ -89,8 +89,8 @@ export function useAgent(agentId: string) {
 /** A template's transfers: those of the first agent it brings something to, since that one can be asked for. */
 export function useRuns(template: Template | undefined) {
   const api = useApi();
-  const place = template?.destinations.find((one) => one.kind === "agent");
-  const agent = place?.kind === "agent" ? place.agent_id : null;
+  const place = template?.destinations.find((one) => one.kind !== "s3");
+  const agent = place?.agent_id ?? null;
   return useQuery({
     queryKey: ["transfers", "runs", template?.template_id],
     queryFn: async ({ signal }) => {

@@ -24,11 +24,11 @@ export function shown(name: string): string {
   });
 }
 
-/** `server-b:/data` or `s3://bucket/prefix`: the text that the API understands, not made safe. */
+/** `server-b:/data`, `server-b:remote:path` or `s3://bucket/prefix`: the text that the API understands, not made safe. */
 export function locationText(location: Location): string {
-  return location.kind === "agent"
-    ? `${location.agent_id}:${location.path}`
-    : `s3://${location.bucket}/${location.prefix}`;
+  if (location.kind === "s3") return `s3://${location.bucket}/${location.prefix}`;
+  const remote = location.kind === "remote" ? `${location.remote}:` : "";
+  return `${location.agent_id}:${remote}${location.path}`;
 }
 
 /** `agent:server-b` → `server-b (agent)`: who did it, for people. */

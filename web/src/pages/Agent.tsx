@@ -92,6 +92,7 @@ function Acts({ agent }: { agent: Agent }) {
 function facts(agent: Agent) {
   const words = t().agent;
   const { hostname, ip_address, last_heartbeat, connected_at, load, skew, tags } = agent;
+  const { remotes } = agent.capabilities;
   return [
     { label: words.server, value: <Name>{[hostname, ip_address].filter(Boolean).join(" · ")}</Name> },
     {
@@ -105,8 +106,19 @@ function facts(agent: Agent) {
     { label: words.version, value: agent.version },
     { label: words.certificate, value: <Keys agent={agent} /> },
     { label: words.endpoints, value: agent.endpoints.join(", ") || words.fixed },
+    ...(remotes.length ? [{ label: words.remotes, value: <Remotes remotes={remotes} /> }] : []),
     ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <Tags tags={tags} /> }] : []),
   ];
+}
+
+/** What else its host reaches, by rclone: `archive: read only`. */
+function Remotes({ remotes }: { remotes: Agent["capabilities"]["remotes"] }) {
+  const words = t().browser;
+  return remotes.map(({ name, access }) => (
+    <div key={name}>
+      <Name>{`${name}:`}</Name> {access === "rw" ? words.rw : words.ro}
+    </div>
+  ));
 }
 
 function Keys({ agent }: { agent: Agent }) {

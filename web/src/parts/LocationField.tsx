@@ -5,7 +5,7 @@ import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import { useState } from "react";
 import { useAgents } from "../api/queries";
 import { lookOf } from "../format/states";
-import { type Draft, S3 } from "../locations";
+import { type Draft, onRemote, S3 } from "../locations";
 import type { Agent } from "../types";
 import { t } from "../words";
 import { DirectoryBrowser } from "./DirectoryBrowser";
@@ -28,11 +28,18 @@ export function LocationField({ label, description, value, onChange, fault, end,
   const agents = useAgents();
   const [browsing, setBrowsing] = useState(false);
   const agent = agents.data?.find((one) => one.agent_id === value.place);
+  const remotes = agent?.capabilities.remotes.map(({ name }) => `${name}:`).join(", ");
   const options = optionsOf(agents.data ?? []);
   const selected = options.flatMap(within).find((one) => one.value === value.place);
   const unknown = value.place && value.place !== S3 ? { value: value.place, label: value.place } : null;
   return (
-    <FormField label={label} description={description} errorText={fault} stretch>
+    <FormField
+      label={label}
+      description={description}
+      constraintText={remotes && t().location.remotes(remotes)}
+      errorText={fault}
+      stretch
+    >
       <div className="location">
         <Select
           ariaLabel={t().location.agentOrS3(label)}
@@ -60,7 +67,7 @@ export function LocationField({ label, description, value, onChange, fault, end,
         <Button
           iconName="folder"
           onClick={() => setBrowsing(true)}
-          disabled={!agent}
+          disabled={!agent || onRemote(value)}
           ariaLabel={t().location.browseFor(label)}
           formAction="none"
         >

@@ -13,7 +13,7 @@ export function Name({ children }: { children: string }) {
 
 /** Where files are; an agent's name is never broken at its dashes. */
 export function Place({ at }: { at: Location }) {
-  const [text, start] = [locationText(at), at.kind === "agent" ? at.agent_id.length + 1 : 0];
+  const [text, start] = [locationText(at), at.kind === "s3" ? 0 : at.agent_id.length + 1];
   return (
     <bdi className="name">
       <span className="whole">{shown(text.slice(0, start))}</span>

@@ -296,6 +296,7 @@ export const de: Words = {
     routes: {
       direct: "Geradewegs von Server zu Server",
       s3: "Zwischen Server und S3",
+      remote: "Zwischen Server und einem seiner Remotes",
       local: "Innerhalb eines Servers",
       relay: "Über den Zwischen-Bucket",
     },
@@ -411,7 +412,8 @@ export const de: Words = {
     browseFor: (label) => `Blättern: ${label}`,
     choose: "Bitte einen Agenten oder S3 wählen.",
     writeBucket: "Bitte den Namen des Buckets, dann / und ein Präfix: media-uploads/new-videos/",
-    absolute: "Bitte einen absoluten Pfad: er beginnt mit /",
+    absolute: "Bitte einen absoluten Pfad, der mit / beginnt, oder remote:pfad",
+    remotes: (names) => `Oder auf einem Remote dieses Agenten: ${names}`,
     dots: "Im Pfad steht '..': bitte das Verzeichnis selbst nennen.",
     directory: "Das muss ein Verzeichnis sein: bitte mit / enden lassen",
     contents: (whose, into) => `Der Inhalt ${whose ? `von ${whose} ` : ""}kommt nach ${into}`,
@@ -436,7 +438,8 @@ export const de: Words = {
     moveHint: "Nur wenn sie noch die gelesene ist. Die Wurzel der Quelle muss beschreibbar sein.",
     moveWarning: "Dateien werden an der Quelle entfernt.",
     barred: {
-      compare: "Der Vergleich nach Prüfsumme braucht an beiden Enden einen Agenten: S3 hat keine solche.",
+      compare:
+        "Der Vergleich nach Prüfsumme braucht an beiden Enden einen Agenten: S3 und Remotes haben keine solche.",
       dryRun: "Eine Vorschau braucht am Ziel einen Agenten.",
       both: "Verschieben und Spiegeln gehen nicht zusammen: bitte eines wählen.",
       mirrorGathered: "eine Vorlage bewegt einzelne Objekte und würde alle anderen entfernen",
@@ -584,6 +587,7 @@ export const de: Words = {
     fixed: "nichts gesagt",
     capabilities: "Kann bewegen",
     roots: "Wurzeln",
+    remotes: "Remotes",
     space: "Freier Platz",
     used: (percent) => `${percent} % belegt`,
     browse: "Dateien durchblättern",
@@ -692,7 +696,8 @@ export const de: Words = {
       windows: "eine Liste von Zuordnungen",
     },
     yamlOneOf: (values) => `eines von ${values}`,
-    yamlLocation: (text) => `${text} ist kein Ort: bitte agent:/pfad/ oder s3://bucket/präfix/`,
+    yamlLocation: (text) =>
+      `${text} ist kein Ort: bitte agent:/pfad/, agent:remote:pfad/ oder s3://bucket/präfix/`,
     yamlName: (name) => `Der Name bleibt ${name}: für einen anderen bitte eine neue Vorlage anlegen.`,
     try: "Ausprobieren",
     tryHint: "Das bewegt nichts: es sagt, was ein Upload dieses Namens beginnen würde.",

@@ -16,7 +16,7 @@ export interface Edge {
 }
 
 export function placeOf(location: Location): string {
-  return location.kind === "agent" ? location.agent_id : S3_PLACE;
+  return location.kind === "s3" ? S3_PLACE : location.agent_id;
 }
 
 /** A transfer's hops, as far as its summary tells: each destination from the source, or from the one before. */

@@ -11,7 +11,7 @@ export function Runs({ template }: { template: Template }) {
   const asked = useRuns(template);
   const narrow = useNarrow();
   const words = t().template;
-  const listed = template.destinations.some(({ kind }) => kind === "agent");
+  const listed = template.destinations.some(({ kind }) => kind !== "s3");
   return (
     <Table
       header={<Header>{words.runs}</Header>}

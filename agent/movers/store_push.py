@@ -1,4 +1,4 @@
-"""A hop to S3: rclone uploads what this agent reads to it.
+"""A hop to S3 or a remote: rclone uploads what this agent reads to it.
 
 rclone is given no path of this host. It asks for each file on loopback, so every name is resolved inside its
 root by the agent itself, as on the lane, and the digest is taken of the very bytes that are uploaded.
@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import IO
 
@@ -21,14 +21,15 @@ from agent.movers.failures import Failures
 from agent.movers.hand import StoppedError
 from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.limiter import limiter_for
-from agent.movers.rclone import Credentials, Rclone, remote, s3_route
-from agent.movers.s3_words import known_problem, passing_problem, said
+from agent.movers.program import Program
+from agent.movers.s3_words import said
 from agent.movers.shelf import Shelf
 from agent.movers.source import LostError
+from agent.movers.store import Store
 from agent.roots import Tree
 from events.base import Problem
 from events.commands import Move
-from events.locations import AgentLocation, S3Location, base_name
+from events.locations import AgentLocation, base_name, inner_path
 from events.progress import Way
 
 log = logging.getLogger(__name__)
@@ -38,13 +39,14 @@ AT_ONCE = 500
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
-class S3Push:
-    def __init__(self, host: Host, credentials: Credentials) -> None:
+class StorePush:
+    def __init__(self, host: Host, store: Callable[[], Store]) -> None:
+        """`store` is asked for once the hop begins: HopError."""
         self._host = host
-        self._credentials = credentials
+        self._store = store
 
     async def move(self, order: Move, tally: Tally, watcher: Watcher) -> Outcome:
-        upload = _Upload(self._host, self._credentials, order, tally, watcher)
+        upload = _Upload(self._host, self._store(), order, tally, watcher)
         return await in_thread(upload.run, upload.stop)
 
     async def discard(self, order: Move) -> None:
@@ -55,22 +57,22 @@ class _Upload:
     def __init__(
         self,
         host: Host,
-        credentials: Credentials,
+        store: Store,
         order: Move,
         tally: Tally,
         watcher: Watcher,
     ) -> None:
-        if not (isinstance(order.source, AgentLocation) and isinstance(order.destination, S3Location)):
-            raise TypeError(f"{order.hop_id} does not go from this host to S3")
-        self._source, self._destination = order.source, order.destination
+        if not isinstance(order.source, AgentLocation):
+            raise TypeError(f"{order.hop_id} does not go from this host")
+        self._source, self._destination = order.source, store.place
         self._host = host
-        self._credentials = credentials
+        self._store = store
         self._order = order
         self._tally = tally
         self._watcher = watcher
         self._failures: Failures
         self._stopped = threading.Event()
-        self._rclone: Rclone | None = None
+        self._rclone: Program | None = None
         self._single = False
         """Is the source a file?"""
 
@@ -84,7 +86,7 @@ class _Upload:
         ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
         self._failures = Failures(ledger)
         try:
-            ledger.begin(str(self._destination), anew=True)  # what is in S3 already is rclone's to compare
+            ledger.begin(str(self._destination), anew=True)  # what is there already is rclone's to compare
             with tempfile.TemporaryFile(dir=self._host.state) as names:
                 self._list(ledger, names)
                 names.seek(0)
@@ -119,7 +121,7 @@ class _Upload:
         return False
 
     def _found(self, tree: Tree) -> Iterator[Entry]:
-        """The files; what S3 cannot hold has failed."""
+        """The files; what the store cannot hold has failed."""
         try:
             for entry in entries(tree, meant_by(self._order)):
                 if self._stopped.is_set():
@@ -127,7 +129,9 @@ class _Upload:
                 if entry.kind == "f" and "\n" not in entry.path:
                     yield entry
                 elif entry.kind != "d":
-                    self._failures.add(entry.problem or _not_for_s3(tree.name(entry.path), entry.kind), entry)
+                    self._failures.add(
+                        entry.problem or self._not_for(tree.name(entry.path), entry.kind), entry
+                    )
         except OSError as error:
             raise HopError(problem_of(error, self._source.path)) from error
 
@@ -139,13 +143,13 @@ class _Upload:
 
     def _copy(self, ledger: Ledger, names: IO[bytes]) -> None:
         with (
-            closing(Rclone(self._order.hop_id, s3_route(self._order), self._credentials)) as self._rclone,
+            closing(self._store.begin()) as self._rclone,
             closing(self._shelf(ledger)) as shelf,
         ):
             if self._stopped.is_set():
                 raise StoppedError
             self._check(self._rclone)
-            self._watcher.started(Way(kind="s3"))
+            self._watcher.started(Way(kind=self._store.kind))
             process = self._rclone.start(
                 "copy",
                 "shelf:",
@@ -154,7 +158,7 @@ class _Upload:
                 "--no-traverse",
                 "--multi-thread-streams=0",
                 "--transfers=4",
-                *_OVERWRITE[self._order.options.overwrite],
+                *self._comparing(self._rclone),
                 stdin=names,
                 RCLONE_CONFIG_SHELF_TYPE="http",
                 RCLONE_CONFIG_SHELF_URL=shelf.url,
@@ -167,12 +171,17 @@ class _Upload:
             if code:
                 self._explain(ledger, errors)
 
-    @staticmethod
-    def _check(rclone: Rclone) -> None:
+    def _comparing(self, rclone: Program) -> tuple[str, ...]:
+        """What rclone is to do with a file that is there already: none that may differ is the same."""
+        overwrite = self._order.options.overwrite
+        unsure = overwrite in {"always", "fail"} and not self._store.keeps_times(rclone)
+        return (*_OVERWRITE[overwrite], "--ignore-times") if unsure else _OVERWRITE[overwrite]
+
+    def _check(self, rclone: Program) -> None:
         try:
             rclone.check()
         except LostError as lost:
-            raise _final(lost) from lost
+            raise self._final(lost) from lost
 
     def _shelf(self, ledger: Ledger) -> Shelf:
         limiter = limiter_for(self._order.options, self._host.line, self._stopped)
@@ -181,27 +190,43 @@ class _Upload:
 
     def _target(self) -> str:
         """The directory, in rclone's words: of a single file the one it is to stand in."""
-        where = remote(self._destination)
-        return where.rpartition("/")[0] + "/" if self._single else where.rstrip("/") + "/"
+        path = inner_path(self._destination)
+        return self._store.directory(path.rpartition("/")[0] if self._single else path)
 
     def _explain(self, ledger: Ledger, errors: list[bytes]) -> None:
         """Of single files in the list of failures; HopError for what is about none of them."""
         if self._rclone and (refusal := self._rclone.refusal):
-            raise _final(refusal)
+            raise self._final(refusal)
         about = {path: words for words, path in said(errors) if path}
         for path, words in about.items():
             name = str(self._destination) if self._single else f"{self._destination}{path}"
             entry = Entry("f", "" if self._single else path)
-            self._failures.add(known_problem(words, name) or passing_problem(words, name), entry)
+            self._failures.add(self._problem(words, name), entry)
             ledger.drop(entry.path)
         if not self._failures.total:
             words = " ".join(words for words, _ in said(errors))
-            raise HopError(
-                known_problem(words, self._destination) or passing_problem(words, self._destination)
-            )
+            raise HopError(self._problem(words, self._destination))
+
+    def _problem(self, words: str, place: object) -> Problem:
+        return self._store.known_problem(words, place) or self._store.passing_problem(words, place)
+
+    def _final(self, error: Exception) -> HopError:
+        """A push has no second way: what would be waited for ends the attempt, to be tried again."""
+        if isinstance(error, HopError):
+            return error
+        return HopError(self._store.passing_problem(str(error), "the upload"))
+
+    def _not_for(self, name: str, kind: str) -> Problem:
+        if kind == "l":
+            message = f"is a symbolic link, which {self._store.name} cannot hold"
+            advice = "Choose --symlinks follow or skip."
+        else:
+            message, advice = "has a line break in its name", "Rename it."
+        code = f"not-for-{self._store.kind}"
+        return Problem(code=code, message=f"{shown(name)} {message}.", advice=advice, path=shown(name))
 
     def _finish(self, ledger: Ledger) -> Outcome:
-        """Files that rclone did not ask for stood in S3 already, unless they failed."""
+        """Files that rclone did not ask for stood there already, unless they failed."""
         total, arrived = HopDigest(), 0
         for one in ledger.standing():
             total.add("f", one.path, one.size, one.digest)
@@ -222,18 +247,3 @@ def _errors(process: subprocess.Popen[bytes]) -> list[bytes]:
         if pipe:
             pipe.close()
     return list(lines)
-
-
-def _final(error: Exception) -> HopError:
-    """A push has no second way: what would be waited for ends the attempt, to be tried again."""
-    if isinstance(error, HopError):
-        return error
-    return HopError(passing_problem(str(error), "the upload"))
-
-
-def _not_for_s3(name: str, kind: str) -> Problem:
-    if kind == "l":
-        message, advice = "is a symbolic link, which S3 cannot hold", "Choose --symlinks follow or skip."
-    else:
-        message, advice = "has a line break in its name", "Rename it."
-    return Problem(code="not-for-s3", message=f"{shown(name)} {message}.", advice=advice, path=shown(name))

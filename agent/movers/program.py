@@ -1,0 +1,109 @@
+"""rclone as a program of ours: found, started with an environment that is all it gets, ended."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO
+
+from agent import about
+from agent.errors import HopError
+from agent.movers.source import LostError
+from events.base import Problem
+
+STOP_WITHIN = 10.0
+"""Seconds that rclone has to abort an upload before it is killed."""
+_PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_KEPT = ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXY)
+
+
+class Program:
+    """Runs rclone for one hop; `close` ends whatever still runs."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """HopError if there is no rclone here."""
+        program = about.find_rclone()
+        if program is None:
+            raise HopError(_missing())
+        self._program = program
+        self._environment = dict(environment)
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._closed = False
+
+    def check(self) -> None:
+        """See that all is there that rclone needs, before it finds out by trying for minutes. HopError,
+        LostError."""
+
+    @property
+    def refusal(self) -> HopError | LostError | None:
+        """Why there were no credentials, if rclone has asked us for some in vain."""
+        return None
+
+    def start(
+        self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """Standard output and error are pipes; LostError after `close`."""
+        with self._lock:
+            if self._closed:
+                raise LostError("stopped")
+            process = subprocess.Popen(
+                [self._program, *arguments],
+                env=self._environment | environment,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            self._running.add(process)
+            return process
+
+    def ended(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait for its end; the exit code."""
+        code = process.wait()
+        with self._lock:
+            self._running.discard(process)
+        return code
+
+    def interrupt(self) -> None:
+        """From any thread: whatever runs is asked to end."""
+        with self._lock:
+            for process in self._running:
+                process.terminate()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            running = list(self._running)
+        for process in running:
+            _end(process)
+
+
+def kept_environment(*more: str) -> dict[str, str]:
+    """What rclone gets of the agent's own environment, and the names of what else; never a proxy to
+    loopback."""
+    kept = {name: os.environ[name] for name in (*_KEPT, *more) if name in os.environ}
+    hosts = [name for name in (kept.get("NO_PROXY"), kept.get("no_proxy")) if name]
+    kept["NO_PROXY"] = kept["no_proxy"] = ",".join(["127.0.0.1", "localhost", *hosts])
+    return kept
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            with suppress(OSError):
+                pipe.close()
+
+
+def _missing() -> Problem:
+    return Problem(
+        code="rclone-missing",
+        message="There is no rclone on this agent's host.",
+        advice="Install rclone 1.66 or newer there; `crosshaul agent doctor` tells when it is found.",
+    )

@@ -1,0 +1,42 @@
+"""What rclone says of a remote, as problems in our words; `s3_words` does so of S3."""
+
+from agent.movers.s3_words import found_in, short
+from events.base import Problem
+
+_UNDESCRIBED = (
+    "didn't find section in config file",
+    "Failed to load config file",
+    "didn't find backend called",
+)
+_DENIED = ("401 Unauthorized", "403 Forbidden", "permission denied", "AccessDenied", "unable to authenticate",
+           "invalid_grant", "couldn't fetch token", "empty token found")  # fmt: skip
+_MISSING = ("directory not found", "object not found", "NoSuchBucket")
+_READ_ONLY = ("remotes are read only", "read-only file system")
+_OVERWRITE = ("immutable file modified",)
+
+
+def known_problem(words: str, place: object) -> Problem | None:
+    """The problem that another try would meet again; None for what may pass."""
+    return found_in(_TABLE, words, place)
+
+
+def passing_problem(words: str, place: object) -> Problem:
+    return Problem(
+        code="remote-failed",
+        message=f"rclone could not use {place}: {short(words)}.",
+        advice="It is tried again by itself. If this repeats, try `rclone lsf` on the agent's host.",
+        path=str(place),
+        retryable=True,
+    )
+
+
+_TABLE = (
+    (_UNDESCRIBED, "remote-not-described", "rclone cannot make out of its configuration what {place} is.",
+     "See `rclone config show` on the agent's host; `crosshaul agent doctor` tells when it is right."),
+    (_READ_ONLY, "read-only-remote", "Nothing can be written at {place}.", "Choose another destination."),
+    (_DENIED, "remote-denied", "{place} does not let this agent's host in.",
+     "Its administrator renews the access with `rclone config reconnect` or `rclone config`."),
+    (_MISSING, "source-missing", "{place} is not there.", "See that remote and path are right."),
+    (_OVERWRITE, "destination-exists", "{place} is there already and differs from what was to be written.",
+     "Move it away, or choose another --overwrite."),
+)  # fmt: skip

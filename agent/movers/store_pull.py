@@ -1,0 +1,203 @@
+"""A hop from S3 or a remote: objects as a source, listed and read by rclone.
+
+rclone serves the store on a socket in a directory that only this agent's user can enter; ranges of an object
+are asked for over it as on the lane (`store_reader`), so a pull from it goes on in the middle of a file, too.
+An object's time is when it was written to S3: that tells every version from the next, and costs no request.
+On a remote it is what the remote has, to the second.
+"""
+
+import json
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+
+from agent.errors import HopError, shown
+from agent.lane import wire
+from agent.listing import Entry, Meant, broken
+from agent.movers import crew
+from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
+from agent.movers.serving import Serving
+from agent.movers.source import LostError
+from agent.movers.store import Store
+from agent.movers.store_reader import StoreReader, whole_second
+from events.base import Problem
+from events.locations import inner_path, stands_for_contents
+from events.progress import Way
+
+STREAMS = 8
+"""S3 answers slowly and to many at once."""
+PACK_FILES = 16
+MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
+"""Objects have no mode."""
+
+
+class StoreSource:
+    streams = STREAMS
+    most_streams = crew.MOST
+    pack_files = PACK_FILES
+
+    def __init__(self, store: Store) -> None:
+        """HopError if there is no rclone here."""
+        self._store = store
+        self._place = store.place
+        self._rclone = store.begin()
+        self._serving = Serving(self._rclone)
+
+    def connect(self) -> Way:
+        self._rclone.check()
+        self._serving.ensure()
+        return Way(kind=self._store.kind)
+
+    def entries(self, meant: Meant) -> Iterator[Entry]:
+        if one := self._object():
+            yield one
+        elif meant.selection is None:
+            yield from self._all()
+        else:
+            yield from self._selected(meant.selection)
+
+    def reader(self) -> StoreReader:
+        return StoreReader(self._serving.connection, self._store)
+
+    def interrupt(self) -> None:
+        self._rclone.interrupt()
+
+    def close(self) -> None:
+        self._rclone.close()
+        self._serving.close()
+
+    def _object(self) -> Entry | None:
+        """The source if it is a single object; None if it stands for many. HopError for a remote's file that
+        is to have contents; in S3 there may be an object and a prefix of one name."""
+        path, contents = inner_path(self._place), stands_for_contents(self._place)
+        if contents and (self._store.kind == "s3" or not path):
+            return None
+        lines = self._run(["lsjson", "--stat", "--no-mimetype", self._store.at(path.rstrip("/"))])
+        fields = json.loads(b"".join(lines))
+        if fields is None or fields["IsDir"]:
+            return None
+        if contents:
+            raise HopError(_no_directory(self._place))
+        return _entry("", fields)
+
+    def _all(self) -> Iterator[Entry]:
+        empty = True
+        for entry in self._listed(["--recursive"]):
+            empty = False
+            yield entry
+        if empty:
+            raise HopError(_nothing(self._place))
+
+    def _listed(self, options: list[str]) -> Iterator[Entry]:
+        """With the directories, empty ones, too, where there are such things."""
+        kinds = ["--files-only"] if self._store.kind == "s3" else []
+        where = self._store.directory(inner_path(self._place))
+        arguments = ["lsjson", "--no-mimetype", *kinds, *options, where]
+        for line in self._run(arguments):
+            if line.startswith(b"{"):
+                fields = json.loads(line.rstrip(b",\n"))
+                yield _entry(str(fields["Path"]), fields)
+
+    def _selected(self, selection: tuple[str, ...]) -> Iterator[Entry]:
+        """Each object that was named, looked up by itself: a bucket may hold millions of others."""
+        missing = dict.fromkeys(selection)
+        with tempfile.NamedTemporaryFile(dir=self._serving.folder) as names:
+            names.writelines(path.encode("utf-8", "surrogateescape") + b"\n" for path in selection)
+            names.flush()
+            for entry in self._listed(["--recursive", f"--files-from-raw={names.name}"]):
+                missing.pop(entry.path, None)
+                yield entry
+        for path in missing:
+            yield broken(path, _gone(shown(f"{self._place}{path}")))
+
+    def _run(self, arguments: list[str]) -> Iterator[bytes]:
+        """The lines that rclone prints, as it prints them. HopError or LostError if it fails."""
+        process = self._rclone.start(*arguments)
+        errors: list[bytes] = []
+        reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
+        reader.start()
+        try:
+            yield from process.stdout or ()
+        except GeneratorExit:  # whoever listens has had enough
+            process.terminate()
+            raise
+        finally:
+            code = self._rclone.ended(process)
+            reader.join()
+            _close(process)
+        if code:
+            self._explain(code, errors)
+
+    def _explain(self, code: int, errors: list[bytes]) -> None:
+        words = " ".join(words for words, _ in said(errors))
+        if refusal := self._rclone.refusal:
+            raise refusal
+        if code == DIRECTORY_NOT_FOUND:
+            raise HopError(_nothing(self._place))
+        if problem := self._store.known_problem(words, self._place):
+            raise HopError(problem)
+        raise LostError(self._store.passing_problem(words, self._place).message)
+
+
+def _entry(path: str, fields: dict[str, object]) -> Entry:
+    size, mtime_ns = int(str(fields["Size"])), whole_second(datetime.fromisoformat(str(fields["ModTime"])))
+    if not wire.is_inside(path):
+        return broken(path, _no_name(path))
+    if fields["IsDir"]:
+        return Entry("d", path, 0, mtime_ns, MODE_DIRECTORY)
+    if size < 0:
+        return broken(path, _no_size(path))
+    return Entry("f", path, size, mtime_ns, MODE_FILE)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+
+
+def _nothing(place: object) -> Problem:
+    return Problem(
+        code="source-missing",
+        message=f"There is nothing at {place}.",
+        advice="See that bucket and prefix, or remote and path, are right.",
+        path=str(place),
+    )
+
+
+def _no_directory(place: object) -> Problem:
+    return Problem(
+        code="not-a-directory",
+        message=f"{place} is a file, and has no contents.",
+        advice="Leave out the slash at its end.",
+        path=str(place),
+    )
+
+
+def _gone(name: str) -> Problem:
+    return Problem(
+        code="source-missing",
+        message=f"{name} is not there any more.",
+        advice="Nothing, if it was meant to go.",
+        path=name,
+    )
+
+
+def _no_size(path: str) -> Problem:
+    return Problem(
+        code="size-unknown",
+        message=f"{shown(path)} has no size before it is read, as documents of some services have none.",
+        advice="Export it there as a file, or leave it out with --exclude.",
+        path=shown(path),
+    )
+
+
+def _no_name(path: str) -> Problem:
+    return Problem(
+        code="not-a-path",
+        message=f"The object {shown(path)} has a key that no file can have.",
+        advice="Give it another key.",
+        path=shown(path),
+    )

@@ -1,0 +1,145 @@
+"""One connection to the rclone that serves a hop's store: ranges of objects, over HTTP."""
+
+import http.client
+import math
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from agent.digests import CHUNK
+from agent.errors import shown
+from agent.listing import Entry
+from agent.movers.source import FileError, LostError, Packed, Sink, changed, packed, whole
+from agent.movers.store import Store
+from events.base import Problem
+
+Connect = Callable[[], http.client.HTTPConnection]
+
+
+class StoreReader:
+    """For one thread at a time."""
+
+    def __init__(self, connect: Connect, store: Store) -> None:
+        """LostError if nobody listens."""
+        self._store = store
+        self._connect = connect
+        self._http = connect()
+        self._parted: str | None = None
+        """The file that was last seen to be given in parts."""
+
+    def range(self, entry: Entry, start: int, length: int, sink: Sink) -> None:
+        """rclone gives no digest: TLS and S3's own checksums have guarded the bytes."""
+        if not length:
+            return
+        if length < entry.size and self._store.kind != "s3" and self._parted != entry.path:
+            self._see_parts(entry)
+        answer = self._get(self._http, entry, start, length)
+        buffer = memoryview(bytearray(min(CHUNK, length)))
+        while length:
+            count = self._read(answer, buffer[:length])
+            sink(buffer[:count])
+            length -= count
+
+    def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+        return packed(wanted, lambda entry: Packed(entry, whole(self, entry)))
+
+    def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+        """There are none of ours: each is taken for another."""
+        return (Packed(entry) for entry in wanted)
+
+    def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
+        """The hop is to read."""
+        return (_stays(self._name(entry)) for entry in gone)
+
+    def interrupt(self) -> None:
+        if self._http.sock:
+            with suppress(OSError):
+                self._http.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _name(self, entry: Entry) -> str:
+        return shown(f"{self._store.place}{entry.path}")
+
+    def _see_parts(self, entry: Entry) -> None:
+        """Some servers give a whole file to whoever asks for a part of it, and rclone passes its beginning on
+        as that part, unless it is longer than what rclone writes at once: the last byte alone shows it."""
+        if not self._gives(entry, entry.size - 1, 1):
+            if self._gives(entry, 0, entry.size):
+                raise FileError(_no_parts(self._name(entry)))
+            raise LostError("rclone cannot read now")
+        self._parted = entry.path
+
+    def _gives(self, entry: Entry, start: int, length: int) -> bool:
+        """Does it begin to give this, when asked by itself?"""
+        with closing(self._connect()) as connection:
+            try:
+                return bool(self._get(connection, entry, start, length).read(1))
+            except (OSError, http.client.HTTPException, LostError):
+                return False
+
+    def _get(
+        self, connection: http.client.HTTPConnection, entry: Entry, start: int, length: int
+    ) -> http.client.HTTPResponse:
+        url, part = self._store.address(entry.path), f"bytes={start}-{start + length - 1}"
+        try:
+            connection.request("GET", url, headers={"Range": part})
+            answer = connection.getresponse()
+            if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
+                self._refuse(entry, answer.status, answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise LostError(f"rclone: {error}") from error
+        if _is_other(answer, entry):
+            raise changed(self._name(entry))
+        return answer
+
+    def _read(self, answer: http.client.HTTPResponse, buffer: memoryview) -> int:
+        try:
+            count = answer.readinto(buffer)
+        except (OSError, http.client.HTTPException) as error:
+            raise LostError(f"rclone: {error}") from error
+        if not count:
+            raise LostError("rclone ended in the middle of a range")
+        return count
+
+    def _refuse(self, entry: Entry, status: int, body: bytes) -> None:
+        name = self._name(entry)
+        if status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
+            raise changed(name)
+        words = body.decode("utf-8", "replace")
+        if problem := self._store.known_problem(words, name):
+            raise FileError(problem)
+        raise LostError(self._store.passing_problem(words, name).message)
+
+
+def _is_other(answer: http.client.HTTPResponse, entry: Entry) -> bool:
+    """Another version than the one that was listed. HTTP tells whole seconds."""
+    total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
+    moment = parsedate_to_datetime(answer.getheader("Last-Modified") or "").astimezone(UTC)
+    return total != str(entry.size) or whole_second(moment) != entry.mtime_ns
+
+
+def whole_second(moment: datetime) -> int:
+    """In nanoseconds."""
+    return math.floor(moment.timestamp()) * 10**9
+
+
+def _stays(name: str) -> Problem:
+    return Problem(
+        code="source-kept",
+        message=f"{name} arrived, and stays in S3.",
+        advice="Let a life cycle rule of the bucket remove it.",
+        path=name,
+    )
+
+
+def _no_parts(name: str) -> Problem:
+    return Problem(
+        code="no-ranges",
+        message=f"{name} can be had from its server only as a whole, which is too much for one piece.",
+        advice="Let its server answer requests for ranges, or bring the file by other means.",
+        path=name,
+    )

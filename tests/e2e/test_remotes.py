@@ -1,0 +1,108 @@
+"""A remote of a host's own rclone: offered by its administrator, used through the whole system, no other."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.digests import RANGE
+from infra.local.material import MIB, differences, listing, write_random
+from infra.local.world import until
+from tests.e2e.api import Refusal
+from tests.e2e.conftest import Fleet
+
+pytestmark = pytest.mark.e2e
+
+CONFIGURATION = """
+[store]
+type = alias
+remote = {far}
+
+[partner]
+type = alias
+remote = {far}/partner
+
+[private]
+type = alias
+remote = {far}
+"""
+OFFERED = """
+[[remotes]]
+name = "store"
+access = "ro"
+
+[[remotes]]
+name = "partner"
+access = "rw"
+"""
+
+
+@pytest.fixture
+def far(fleet: Fleet, tmp_path: Path) -> Iterator[Path]:
+    """What server-b's rclone reaches; its agent reads of it without a restart."""
+    far, described = tmp_path / "far", tmp_path / "rclone.conf"
+    (far / "partner").mkdir(parents=True)
+    described.write_text(CONFIGURATION.format(far=far))
+    config = fleet.servers["server-b"].config
+    plain = config.read_text()
+    config.write_text(f'rclone_config = "{described}"\n{plain}{OFFERED}')
+    fleet.agent("server-b").process.send_signal(signal.SIGHUP)
+    until("the remotes to be told of", lambda: offered(fleet) == ["store", "partner"], 60)
+    yield far
+    config.write_text(plain)
+    fleet.agent("server-b").process.send_signal(signal.SIGHUP)
+
+
+def offered(fleet: Fleet) -> list[str]:
+    return [one["name"] for one in fleet.api.get("/agents/server-b")["capabilities"]["remotes"]]
+
+
+def test_from_a_remote_to_two_servers_and_to_a_remote(fleet: Fleet, far: Path) -> None:
+    write_random(far / "in/big.mov", RANGE + MIB)
+    write_random(far / "in/Köln + Bonn/100%.txt", 1000)
+    places = ["server-b:/primary/far/", "server-c:/archive/far/"]
+
+    transfer = fleet.copy("server-b:store:in/", *places, shape="chain")
+
+    done = fleet.until_ended(transfer)
+    assert done["state"] == "succeeded", done["problem"]
+    assert [hop["route"] for hop in done["hops"]] == ["remote", "direct"]
+    for location in places:
+        assert differences(listing(far / "in"), listing(fleet.folder(location))) == []
+
+    back = fleet.copy("server-b:/primary/far/", "server-b:partner:back/")
+    assert fleet.until_ended(back)["state"] == "succeeded"
+    assert differences(listing(far / "in"), listing(far / "partner/back")) == []
+
+
+def test_an_agent_that_is_killed_goes_on_in_the_middle_of_a_file(fleet: Fleet, far: Path) -> None:
+    write_random(far / "long/big.mov", 4 * RANGE)
+    transfer = fleet.copy("server-b:store:long/", "server-b:/primary/long/", bandwidth_limit=RANGE, streams=1)
+    until(
+        "a range to be there",
+        lambda: fleet.transfer(transfer)["progress"]["bytes_done"] >= RANGE,
+    )
+    fleet.agent("server-b").kill()
+    fleet.start("server-b")
+    done = fleet.until_ended(transfer)
+    assert done["state"] == "succeeded", done["problem"]
+    assert differences(listing(far / "long"), listing(fleet.folder("server-b:/primary/long"))) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "code"),
+    [
+        ("server-b:private:in/", "server-b:/primary/x/", "remote-unknown"),
+        ("server-c:store:in/", "server-c:/archive/x/", "remote-unknown"),
+        ("server-b:/data/", "server-b:store:x/", "read-only"),
+        ("server-b:store:in/", "server-c:/archive/x/", "route-unsupported"),
+    ],
+)
+def test_what_is_not_offered_is_refused(
+    fleet: Fleet, far: Path, source: str, destination: str, code: str
+) -> None:
+    with pytest.raises(Refusal) as caught:
+        fleet.copy(source, destination)
+    assert caught.value.problem["type"] == f"urn:crosshaul:problem:{code}"
+    assert caught.value.problem["advice"]
