@@ -83,7 +83,7 @@ def rclone_version() -> str | None:
 def capabilities() -> Capabilities:
     version = rclone_version()
     movers = ("lane", "rclone", "local") if version else ("lane", "local")
-    return Capabilities(movers=movers, rclone=version)
+    return Capabilities(movers=movers, rclone=version, follows=True)
 
 
 def describe(config: Config, lane_certificate: str) -> dict[str, object]:
