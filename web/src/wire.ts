@@ -880,6 +880,11 @@ export interface components {
          */
         Capabilities: {
             /**
+             * Follows
+             * @default false
+             */
+            follows: boolean;
+            /**
              * Movers
              * @default [
              *       "lane",
@@ -967,6 +972,7 @@ export interface components {
              * @default {
              *       "bandwidth_limit": null,
              *       "bandwidth_windows": [],
+             *       "chain": "stream",
              *       "compare": "time",
              *       "delete_extra": false,
              *       "dry_run": false,
@@ -1327,6 +1333,12 @@ export interface components {
              * @default []
              */
             bandwidth_windows: components["schemas"]["BandwidthWindow"][];
+            /**
+             * Chain
+             * @default stream
+             * @enum {string}
+             */
+            chain: "stream" | "whole";
             /**
              * Compare
              * @default time
@@ -1876,6 +1888,7 @@ export interface components {
              * @default {
              *       "bandwidth_limit": null,
              *       "bandwidth_windows": [],
+             *       "chain": "stream",
              *       "compare": "time",
              *       "delete_extra": false,
              *       "dry_run": false,
@@ -1974,6 +1987,7 @@ export interface components {
              * @default {
              *       "bandwidth_limit": null,
              *       "bandwidth_windows": [],
+             *       "chain": "stream",
              *       "compare": "time",
              *       "delete_extra": false,
              *       "dry_run": false,
