@@ -87,7 +87,7 @@ def rclone_version() -> str | None:
 def capabilities(remotes: Iterable[RemoteConfig]) -> Capabilities:
     version = rclone_version()
     movers = ("lane", "rclone", "local") if version else ("lane", "local")
-    return Capabilities(movers=movers, rclone=version, remotes=remote_states(remotes))
+    return Capabilities(movers=movers, rclone=version, remotes=remote_states(remotes), follows=True)
 
 
 def describe(config: Config, lane_certificate: str) -> dict[str, object]:

@@ -80,6 +80,15 @@ def entries(tree: Tree, meant: Meant) -> Iterator[Entry]:
             yield from walk.below(first)
 
 
+def arrived(tree: Tree, meant: Meant, path: str) -> Entry | None:
+    """A directory, or a file that has just come to stand; None for what is not to be listed by itself: a file
+    with several names belongs beside the others."""
+    names: Names = {}
+    entry = _looked_at(tree, path, meant.symlinks, names)
+    is_single = entry is not None and entry.kind in "fd" and not names
+    return entry if entry and is_single and meant.takes(entry) else None
+
+
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
     """Each path once, without those that lie below another."""
     chosen = set(selection)

@@ -124,6 +124,7 @@ async def _serve(
                         age=timedelta(days=config.rotate_after_days),
                     ),
                     capabilities=await asyncio.to_thread(about.capabilities, config.remotes),
+                    arrivals=host.arrivals,
                     deliver_manifests=Delivery(manifests, _manifest_post(ring, registration)).run,
                     routes=lane.routes,
                 )
@@ -187,7 +188,7 @@ def _lane(
 ) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
     routes = Routes(files.folder / "routes.json")
-    lane = LaneServer(ring, host.roots, (address, port), routes, host.line, credentials)
+    lane = LaneServer(ring, host.roots, (address, port), routes, host.line, credentials, host.arrivals)
     try:
         lane.start()
     except OSError as error:

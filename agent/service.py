@@ -6,6 +6,7 @@ With the broker away hops go on, and what must be said waits on the disk.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,7 @@ from agent.hops import Hops, Spawn
 from agent.journal import Journal
 from agent.lane.routes import Routes
 from agent.letters import Connected, Disconnected, LinkError, Post
+from agent.movers.arrivals import Arrivals
 from agent.registration import Registration
 from agent.reports import Desk, now
 from agent.rotation import Rotation
@@ -25,12 +27,23 @@ from agent.status import Status
 from agent.trust import Verifier
 from events.commands import Browse, Serve
 from events.progress import Reached
-from events.reports import MAX_REACHED, Browsed, Capabilities, Heartbeat, Hello, RemoteState, RootState
+from events.reports import (
+    MAX_REACHED,
+    Browsed,
+    Capabilities,
+    Heartbeat,
+    Hello,
+    RemoteState,
+    RootState,
+    Succeeded,
+)
 from events.topics import Topics
 
 log = logging.getLogger(__name__)
 
 DEFAULT_PACE = Pace()
+ANSWERED_WITHIN = 5.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Parts:
     status: Status
     rotation: Rotation
     capabilities: Capabilities
+    arrivals: Arrivals = field(default_factory=Arrivals)
     pace: Pace = DEFAULT_PACE
     deliver_manifests: Callable[[], Coroutine[Any, Any, None]] | None = None
     routes: Routes = field(default_factory=Routes)
@@ -91,6 +105,7 @@ class Service:
         hops = self._hops(spawn)
         commands = self._commands(hops)
         self._hear_lane(commands)
+        self._answer_followers()
         commands.serve_again()
         spawn(hops.carry_on())
         spawn(self._listen(commands, spawn))
@@ -109,6 +124,23 @@ class Service:
                 loop.call_soon_threadsafe(commands.unreached, serve, answers)
 
         self._parts.lane.tell(unreached)
+
+    def _answer_followers(self) -> None:
+        """The lane's threads may want to know which hops have succeeded; the journal is the loop's."""
+        loop = asyncio.get_running_loop()
+
+        def has_succeeded(hop_id: str) -> bool:
+            answer: Future[bool] = Future()
+            with suppress(RuntimeError, TimeoutError):  # the loop has ended, and so has the agent
+                loop.call_soon_threadsafe(lambda: answer.set_result(self._has_succeeded(hop_id)))
+                return answer.result(ANSWERED_WITHIN)
+            return False
+
+        self._parts.arrivals.has_succeeded = has_succeeded
+
+    def _has_succeeded(self, hop_id: str) -> bool:
+        held = self._journal.hop(hop_id)
+        return held is not None and isinstance(held.end, Succeeded)
 
     def _hops(self, spawn: Spawn) -> Hops:
         parts = self._parts

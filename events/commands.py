@@ -91,6 +91,9 @@ class Move(HopCommand):
     """Only these paths, relative to the source's prefix or directory; None for everything."""
     route: Route
     options: Options = Options()
+    follows: HopId | None = None
+    """The hop that is still bringing the source there: each file is moved on once it stands. None: all is
+    there."""
 
 
 class Serve(HopCommand):
@@ -110,6 +113,9 @@ class Serve(HopCommand):
     """Of the source's own lane certificate, which the peer was told to expect. None: its newest."""
     relay: Relay | None = None
     """Where it also listens to the peer, when that does not come directly; None: nowhere."""
+    follows: HopId | None = None
+    """The hop by which what is served still arrives here: the peer hears of each file once it stands, and of
+    the end when that hop has succeeded."""
 
 
 class Release(HopCommand):

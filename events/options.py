@@ -72,8 +72,20 @@ class Options(Request):
     relay: Literal["never", "allowed"] = "never"
     """When neither of two agents can reach the other: give up, or go through the stage's relay bucket. The
     bytes are sealed from agent to agent there, too."""
+    chain: Literal["stream", "whole"] = "stream"
+    """In a chain: move each file on as soon as the hop before has it in place, or only when that hop has all.
+    Whole it is, too, with `move`, `delete_extra`, `dry_run`, `verify: reread` and any `overwrite` but
+    `always`."""
     if_offline: Literal["queue", "refuse"] = "queue"
     """When an agent is away: wait for it, or refuse the transfer."""
+
+    @property
+    def moves_on_early(self) -> bool:
+        """In a chain, may a file be moved on before the whole hop has ended? Not one that may yet be found
+        wrong, nor where a second version would not replace the first."""
+        waits = self.move or self.delete_extra or self.dry_run
+        settled = self.verify == "transfer" and self.overwrite == "always"
+        return self.chain == "stream" and settled and not waits
 
     @property
     def clears_source(self) -> bool:

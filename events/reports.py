@@ -20,6 +20,10 @@ SOURCE_UNREACHABLE, DESTINATION_UNREACHABLE = "source-unreachable", "destination
 """What either side of a direct hop says that got through to the other nowhere; people read the two as one."""
 
 
+PREVIOUS_HOP_RESTS = "previous-hop-rests"
+"""Why a hop that follows another cannot go on for now: the other one is not at work at its source."""
+
+
 class HopReport(Message):
     transfer_id: TransferId
     hop_id: HopId
@@ -148,6 +152,8 @@ class Capabilities(Message):
     """rclone's version."""
     remotes: tuple[RemoteState, ...] = ()
     """Older agents know of none."""
+    follows: bool = False
+    """Does it serve and move what is still arriving at the source?"""
 
 
 MAX_REACHED = 100

@@ -80,6 +80,12 @@ def cp(
     relay: Annotated[
         Relay, typer.Option(help="If neither agent can reach the other: give up, or go through S3, sealed.")
     ] = "never",
+    whole_hops: Annotated[
+        bool,
+        typer.Option(
+            "--whole-hops", help="In a chain: go on once a hop has all, not with each of its files."
+        ),
+    ] = False,
     if_offline: Annotated[
         IfOffline, typer.Option(help="If an agent is away: wait for it, or refuse.")
     ] = "queue",
@@ -118,6 +124,7 @@ def cp(
             "bandwidth_windows": [bandwidth.window(text) for text in bwlimit_at or []],
             "priority": priority,
             "relay": relay,
+            "chain": "whole" if whole_hops else "stream",
             "if_offline": if_offline,
         },
     )

@@ -14,6 +14,7 @@ from agent.digests import DIGEST_SIZE, digest_of, range_digest, ranges_of
 from agent.errors import HopError, problem_of
 from agent.lane import asked, wire
 from agent.lane.asked import Refusal
+from agent.lane.following import Following
 from agent.lane.grants import Grant, Grants
 from agent.lane.requests import Asked
 from agent.listing import Entry, entries, open_source, remove_source
@@ -79,6 +80,7 @@ class Answering(Asked):
         _, *parts = self.path.split("/")
         verbs = {
             "manifest": self._manifest,
+            "arriving": self._arriving,
             "range": self._range,
             "pack": self._pack,
             "digests": self._digests,
@@ -98,7 +100,9 @@ class Answering(Asked):
         return grant
 
     def _manifest(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        meant = asked.listing(body)
+        meant, before = asked.listing(body), grant.serve.follows
+        if before and not self._grants.arrivals.has_succeeded(before):
+            raise asked.still_arriving(grant.serve.path)
         found = entries(tree, meant)
         try:
             first = next(found, None)
@@ -108,6 +112,15 @@ class Answering(Asked):
             raise Refusal(404, problem_of(NotADirectoryError(20, ""), grant.serve.path))
         self.head(200, "application/x-ndjson", None)
         for block in _blocks(first, found):
+            self._chunk(block)
+        self._chunk(b"")
+
+    def _arriving(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+        meant, before = asked.listing(body), grant.serve.follows
+        if before is None:
+            raise asked.malformed("nothing is arriving for this hop")
+        self.head(200, "application/x-ndjson", None)
+        for block in Following(self._grants.arrivals, before, tree, meant, grant.over).blocks():
             self._chunk(block)
         self._chunk(b"")
 

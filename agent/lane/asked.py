@@ -119,6 +119,11 @@ def not_served(hop_id: str) -> Refusal:
     return Refusal(401, Problem(code="not-served", message=words, retryable=True))
 
 
+def still_arriving(path: str) -> Refusal:
+    words = f"{shown(path)} is still arriving here by another hop."
+    return Refusal(401, Problem(code="still-arriving", message=words, path=shown(path), retryable=True))
+
+
 def changed(path: str) -> Refusal:
     name = shown(path)
     return Refusal(

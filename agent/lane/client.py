@@ -6,6 +6,7 @@ import json
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ from agent.lane.sockets import hang_up, is_quiet
 from agent.listing import Entry, Meant
 from agent.movers.source import FileError, LostError, Packed, Sink, changed
 from events.base import Problem
+from events.reports import PREVIOUS_HOP_RESTS
 
 SILENT_FOR = 120.0
 """Seconds that the source may be silent; it may have a slow disk."""
@@ -65,16 +67,30 @@ class Conversation:
 
     def manifest(self, meant: Meant) -> Iterator[Entry]:
         """HopError if the source has nothing to begin with; LostError before the end."""
+        return self._listing("manifest", meant)
+
+    def arriving(self, meant: Meant) -> Iterator[Entry]:
+        """The same of what another hop is bringing to the source. HopError, too, if that hop rests."""
+        return self._listing("arriving", meant)
+
+    def _listing(self, verb: str, meant: Meant) -> Iterator[Entry]:
         with self._guarded():
-            answer = self._ask("manifest", wire.manifest_request(meant))
+            answer = self._ask(verb, wire.manifest_request(meant))
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem(answer))
-            lines = io.BufferedReader(answer, BLOCK)
-            for count, line in enumerate(iter(lambda: lines.readline(wire.MAX_LINE), b"")):
+            lines, count = io.BufferedReader(_AtOnce(answer), BLOCK), 0
+            for line in iter(lambda: lines.readline(wire.MAX_LINE), b""):
                 fields = _parsed(line)
-                if fields[:1] == [wire.END]:
-                    return _must_agree(fields, count)
+                match fields[:1]:
+                    case [wire.END]:
+                        _must_agree(fields, count)
+                        return _must_be_over(lines)
+                    case [wire.LATER]:
+                        continue
+                    case [wire.RESTS]:
+                        raise HopError(_rests(self.endpoint))
                 yield wire.read_entry(fields)
+                count += 1
             raise LostError(f"{self.endpoint} ended its listing early")
 
     def range(self, entry: Entry, start: int, length: int, sink: Sink) -> bytes:
@@ -174,6 +190,26 @@ class Conversation:
             raise LostError(f"{self.endpoint}: {in_words(error)}") from error
 
 
+class _AtOnce(io.RawIOBase):
+    """An answer's bytes as they come: the answer itself would wait until the buffer is full."""
+
+    def __init__(self, answer: http.client.HTTPResponse) -> None:
+        self._answer = answer
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._answer.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _must_be_over(lines: io.BufferedIOBase) -> None:
+    if lines.read(1):
+        raise wire.Misbehaviour("its manifest goes on behind its end")
+
+
 def _parsed(line: bytes) -> list[object]:
     try:
         fields = json.loads(line)
@@ -232,6 +268,15 @@ def _not_packed(state: bytes, entry: Entry) -> Problem:
     else:
         code, words, advice = "permission-denied", "cannot be read", "Give the source's agent access to it."
     return Problem(code=code, message=f"{name} {words}.", advice=advice, path=name)
+
+
+def _rests(endpoint: str) -> Problem:
+    return Problem(
+        code=PREVIOUS_HOP_RESTS,
+        message=f"The hop that brings these files to {endpoint} is not at work.",
+        advice="Nothing: this hop goes on as soon as that one does.",
+        retryable=True,
+    )
 
 
 def _strange(endpoint: str, what: str) -> Problem:

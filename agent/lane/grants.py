@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from agent.lane.awaiting import Awaited, hashed
 from agent.lane.identity import Identities, Identity
+from agent.movers.arrivals import Arrivals
 from agent.movers.limiter import Limiter, Line, limiter_for
 from events.base import Problem
 from events.commands import Peer, Serve
@@ -46,8 +47,9 @@ class Grants:
     """All grants, what is awaited, and the TLS context that lets in only the peers they name. Used by any
     thread."""
 
-    def __init__(self, identities: Identities, line: Line) -> None:
-        """`line` is what all hops of this agent share."""
+    def __init__(self, identities: Identities, line: Line, arrivals: Arrivals) -> None:
+        """`line` is what all hops of this agent share, `arrivals` what they bring."""
+        self.arrivals = arrivals
         self._identities = identities
         self._line = line
         self._lock = threading.Lock()

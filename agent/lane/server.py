@@ -20,6 +20,7 @@ from agent.lane.identity import Identities
 from agent.lane.listener import Listener
 from agent.lane.routes import Met, Routes
 from agent.lane.sockets import hang_up
+from agent.movers.arrivals import Arrivals
 from agent.movers.limiter import Hours, Line
 from agent.roots import Roots
 from events.commands import Peer, Serve
@@ -48,14 +49,16 @@ class LaneServer:
         routes: Routes | None = None,
         line: Line | None = None,
         credentials: Credentials | None = None,
+        arrivals: Arrivals | None = None,
     ) -> None:
-        """`routes` is what was remembered of earlier hops, `line` what all hops of this agent share;
-        `credentials` are for the relay bucket: without them nothing is relayed from here."""
+        """`routes` is what was remembered of earlier hops, `line` what all hops of this agent share, and
+        `arrivals` what they bring; `credentials` are for the relay bucket: without them nothing is relayed
+        from here."""
         self._identities = identities
         self._roots = roots
         self._listen = listen
         self.routes = routes or Routes()
-        self.grants = Grants(identities, line or Line(Hours(None)))
+        self.grants = Grants(identities, line or Line(Hours(None)), arrivals or Arrivals())
         self._live: dict[str, set[socket.socket]] = {}
         self._unreached: Callable[[Serve, str], None] = _tell_nobody
         self._callers: dict[str, Caller] = {}

@@ -2,6 +2,7 @@
 
 POST /hops/HOP/manifest  {"symlinks", "selection",
                           "include", "exclude"}              → one JSON array a line; last ["end", count]
+POST /hops/HOP/arriving  the same                            → likewise, while it arrives there by another hop
 POST /hops/HOP/range     {"path", "size", "mtime_ns",
                           "start", "length"}                 → the bytes, then their digest
 POST /hops/HOP/pack      {"files": [[path, size, mtime_ns]]} → for each: state, digest, the bytes if `OK`
@@ -43,6 +44,8 @@ TURN = "turn"
 UPGRADE = "crosshaul-lane"
 
 END = "end"
+LATER, RESTS = "later", "rests"
+"""Instead of an entry: nothing new for now; nothing more, since the other hop is not at work."""
 LARGEST = 2**63 - 1
 """No file system and no database of ours holds a larger number."""
 

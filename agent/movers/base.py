@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from agent.listing import Meant
+from agent.movers.arrivals import Arrivals
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import Hours, Line
 from agent.movers.manifests import Manifests
@@ -68,6 +69,8 @@ class Host:
     remotes: Remotes = field(default_factory=Remotes)
     manifests: Manifests | None = None
     """Where ledgers go whose hop has come to its end. None: they are forgotten."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
+    """For hops that take on what these bring."""
 
     def account(self, ledger: Ledger, order: Move, *, goes_on: bool = False) -> None:
         """The hop has come to its end; if it `goes_on`, perhaps to one of several. A dry run has done

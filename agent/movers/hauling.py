@@ -10,6 +10,7 @@ from contextlib import closing
 from agent.errors import HopError
 from agent.movers.base import Host, Outcome, Tally, Watcher
 from agent.movers.finishing import Finishing
+from agent.movers.following import Following, Growing
 from agent.movers.hand import StoppedError
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger, ledger_path
@@ -73,7 +74,8 @@ class Hauling:
         ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
         ledger.begin(self._arrival)
         try:
-            with closing(self._make_source()) as source:
+            at_work = self._host.arrivals.at_work(self._order.hop_id, ledger)
+            with closing(self._make_source()) as source, at_work:
                 outcome = self._finish(source, ledger, self._to_the_end(source, ledger))
         except HopError as error:
             if not error.problem.retryable:
@@ -91,10 +93,16 @@ class Hauling:
         return Landing(tree, self._order.hop_id, self._order.options, ledger)
 
     def _to_the_end(self, source: Source, ledger: Ledger) -> Pass:
+        """What follows another hop has a head start before it goes over everything."""
+        if self._order.follows and isinstance(source, Growing):
+            self._passes(lambda: Following(source, ledger), ledger)
+        return self._passes(lambda: source, ledger)
+
+    def _passes(self, source: Callable[[], Source], ledger: Ledger) -> Pass:
         """Pass after pass while each brings something or the patience lasts; a full disk is waited for."""
         lost_at, vain = 0.0, 0
         while True:
-            one = self._begin(source, ledger)
+            one = self._begin(source(), ledger)
             try:
                 one.run()
             except LostError as lost:

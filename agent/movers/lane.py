@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,9 @@ from events.progress import Way
 
 if TYPE_CHECKING:
     from agent.relay.calling import RelayCaller
+
+
+Ask = Callable[[Conversation, Meant], Iterator[Entry]]
 
 
 class LaneSource:
@@ -84,10 +87,17 @@ class LaneSource:
         return conversation, Way(kind="relay")
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
+        return self._listed(Conversation.manifest, meant)
+
+    def arriving(self, meant: Meant) -> Iterator[Entry]:
+        """The same while another hop is bringing it there. HopError if that hop rests."""
+        return self._listed(Conversation.arriving, meant)
+
+    def _listed(self, ask: Ask, meant: Meant) -> Iterator[Entry]:
         conversation = self.reader()
         try:
             with self._interruptible(conversation):
-                yield from conversation.manifest(meant)
+                yield from ask(conversation, meant)
         except BaseException:
             conversation.close()
             raise

@@ -42,6 +42,8 @@ CREATE TABLE IF NOT EXISTS fates (
 CREATE TABLE IF NOT EXISTS listed (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL);
 """
+_IN_ORDER = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
+"""Made when somebody first asks what has arrived: other hops need not keep it."""
 _TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates")
 _LATER = {"files": ("at REAL",), "unchanged": ("at REAL", "kind TEXT")}
 """Columns that a ledger of an older agent has not."""
@@ -60,6 +62,14 @@ class Standing:
     mtime_ns: int
     digest: bytes
 
+
+Mark = tuple[float, bytes]
+"""Up to where somebody knows what has arrived: when, and which of those that came in the same moment."""
+FIRST: Mark = (0.0, b"")
+Arrival = tuple[Mark, str]
+"""A file's path, and the mark behind it."""
+NEWS = 1000
+"""Arrivals that are told at once."""
 
 Fate = Literal["left", "removed", "failed"]
 
@@ -104,7 +114,7 @@ class Ledger:
         """Open it, or begin it."""
         self._path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
@@ -112,6 +122,7 @@ class Ledger:
         self._bring_up_to_date()
         self._has_ranges = self._one("SELECT 1 FROM ranges LIMIT 1") is not None
         """Was there ever one? Hops of small files are spared looking for each of theirs."""
+        self._is_in_order = False
 
     def _bring_up_to_date(self) -> None:
         for table, columns in _LATER.items():
@@ -173,10 +184,23 @@ class Ledger:
 
     def all_done(self, whole: Iterable[tuple[Entry, bytes]]) -> None:
         """These stand under their names."""
-        now = time.time()
-        rows = [(os.fsencode(one.path), one.size, one.mtime_ns, digest, now) for one, digest in whole]
         forget = "DELETE FROM ranges WHERE path = ?1" if self._has_ranges else None
-        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5)", rows, forget)
+        with self._lock:  # so that what comes later has a later time
+            now = time.time()
+            rows = [(os.fsencode(one.path), one.size, one.mtime_ns, digest, now) for one, digest in whole]
+            self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5)", rows, forget)
+
+    def arrived(self, after: Mark) -> list[Arrival]:
+        """Files that stand, in the order in which they came, some at a time."""
+        sql = (
+            "SELECT at, path FROM files WHERE digest IS NOT NULL AND (at, path) > (?, ?)"
+            f" ORDER BY at, path LIMIT {NEWS}"
+        )
+        with self._lock:
+            if not self._is_in_order:
+                self._db.execute(_IN_ORDER)
+                self._is_in_order = True
+            return [((at, path), os.fsdecode(path)) for at, path in self._db.execute(sql, after)]
 
     def drop(self, path: str) -> None:
         """Nothing of this file is here any more."""

@@ -111,8 +111,9 @@ class RunningAgent:
         return cls(server, process)
 
     def kill(self) -> None:
-        """As a power cut would."""
-        self.process.kill()
+        """As a power cut would: with whatever it runs, in the session of its own."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self, patience: float = 20) -> None:

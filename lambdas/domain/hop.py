@@ -22,10 +22,11 @@ FLOW: dict[HopState, frozenset[HopState]] = {
     S.AWAITING_APPROVAL: frozenset({S.QUEUED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
     S.WAITING:   frozenset({S.QUEUED, S.PAUSED, S.FAILED, S.CANCELLED}),
     S.QUEUED:    frozenset({S.AWAITING_APPROVAL, S.OFFERED, S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
-    S.OFFERED:   frozenset({S.QUEUED, S.RUNNING, S.PAUSED, S.VERIFYING, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
-    S.RUNNING:   frozenset({S.QUEUED, S.PAUSED, S.VERIFYING, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.OFFERED:   frozenset({S.WAITING, S.QUEUED, S.RUNNING, S.PAUSED, S.VERIFYING, S.SUCCEEDED, S.FAILED,
+                            S.CANCELLED}),
+    S.RUNNING:   frozenset({S.WAITING, S.QUEUED, S.PAUSED, S.VERIFYING, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
     S.PAUSED:    frozenset({S.WAITING, S.QUEUED, S.RUNNING, S.VERIFYING, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
-    S.VERIFYING: frozenset({S.QUEUED, S.RUNNING, S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.VERIFYING: frozenset({S.WAITING, S.QUEUED, S.RUNNING, S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
     S.SUCCEEDED: frozenset(),
     S.FAILED:    frozenset({S.WAITING, S.QUEUED}),  # when a person asks for a retry, and only then
     S.CANCELLED: frozenset({S.WAITING, S.QUEUED}),  # likewise
@@ -151,6 +152,11 @@ def tried_again(hop: Hop, now: datetime) -> Hop:
     if hop.tries + 1 >= MAX_TRIES:
         return moved(hop, S.FAILED, now)
     return queued(replace(hop, tries=hop.tries + 1), now, now + back_off(hop.tries))
+
+
+def set_back(hop: Hop, now: datetime) -> Hop:
+    """Waiting, after what this hop follows has come to rest: no attempt that failed."""
+    return moved(replace(hop, attempt=hop.attempt + 1, seq=NOT_HEARD), S.WAITING, now)
 
 
 def queued(hop: Hop, now: datetime, retry_at: datetime | None) -> Hop:

@@ -19,6 +19,8 @@ from lambdas.domain.hop import (
 
 S = HopState
 
+PREVIOUS_HOP_ENDED = "previous-hop-ended"
+
 
 def offered(hop: Hop, now: datetime) -> Hop:
     """The hop with its command on the way, if it is queued and its time has come."""
@@ -44,7 +46,7 @@ def unheard(hop: Hop, now: datetime) -> Hop:
 
 
 def unlocked(hop: Hop, now: datetime) -> Hop:
-    """The hop after the one it waits for has succeeded."""
+    """The hop after the one it waits for has succeeded, or brings what it can take on."""
     return moved(hop, S.QUEUED, now) if hop.state == S.WAITING else hop
 
 
@@ -54,7 +56,7 @@ def doomed(hop: Hop, before: Hop, now: datetime) -> Hop:
         return hop
     advice = f"See what is wrong with hop {before.number}, then retry the transfer."
     problem = Problem(
-        code="previous-hop-ended",
+        code=PREVIOUS_HOP_ENDED,
         message=f"Hop {hop.number} goes on from hop {before.number}, which {before.state}.",
         advice=advice,
     )

@@ -8,6 +8,7 @@ from events.base import AgentId, Problem
 from events.progress import Progress
 from events.reports import (
     DESTINATION_UNREACHABLE,
+    PREVIOUS_HOP_RESTS,
     SOURCE_UNREACHABLE,
     AboutHop,
     Cancelled,
@@ -20,7 +21,7 @@ from events.reports import (
     Verifying,
 )
 from events.states import HopState
-from lambdas.domain.hop import AT_WORK, Hop, moved, tried_again
+from lambdas.domain.hop import AT_WORK, Hop, moved, set_back, tried_again
 
 S = HopState
 
@@ -102,6 +103,8 @@ def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:
         failures=report.failures,
         failures_total=report.failures_total,
     )
+    if hop.after is not None and report.problem.code == PREVIOUS_HOP_RESTS and not hop.held:
+        return set_back(told, now)
     if not report.problem.retryable:
         return moved(told, S.FAILED, now)
     return told if hop.held else tried_again(told, now)

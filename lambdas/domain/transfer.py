@@ -11,7 +11,7 @@ from events.progress import Progress
 from events.requests import Shape
 from events.states import HopState, TransferState
 from events.views import Approval
-from lambdas.domain.hop import ENDED, Hop
+from lambdas.domain.hop import AT_WORK, ENDED, Hop
 
 _KIN = {
     HopState.OFFERED: HopState.QUEUED,
@@ -78,6 +78,14 @@ class Transfer:
     def ready(self, hop: Hop) -> bool:
         """Has what this hop waits for succeeded?"""
         return hop.after is None or self.hops[hop.after].state == HopState.SUCCEEDED
+
+    def can_begin(self, hop: Hop) -> bool:
+        """The same, or is that at work, and this one may take on what it brings?"""
+        return self.ready(hop) or (self.streams(hop) and self.hops[hop.after or 0].state in AT_WORK)
+
+    def streams(self, hop: Hop) -> bool:
+        """Does this hop take on each file as soon as the one before it has brought it?"""
+        return hop.after is not None and hop.route == "direct" and self.options.moves_on_early
 
     @property
     def approved_by(self) -> str | None:

@@ -60,6 +60,8 @@ class Dispatch:
             return self._refuse(transfer, hop, error.problem)
         if any(agent.presence != "online" for agent in agents.values()):
             return transfer
+        if not transfer.ready(hop) and not _may_follow(transfer, hop, agents):
+            return transfer
         step = one_hop(hop.number, offered, CROSSHAUL)
         outcome = self._changing.change(transfer.transfer_id, step, transfer)
         if outcome.changed:
@@ -84,6 +86,7 @@ class Dispatch:
             selection=transfer.selection,
             route=self._route(transfer, hop, agents),
             options=transfer.options,
+            follows=_followed(transfer, hop),
         )
         self._orders.order(hop.carrier, move)
         logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})
@@ -101,7 +104,7 @@ class Dispatch:
             endpoints=source.endpoints,
             own_endpoints=agents[hop.carrier].endpoints,
             own_certificate=_own(agents[hop.carrier]),
-            hop_token=self._serve(hop, source, hop.source, agents[hop.carrier], transfer.options),
+            hop_token=self._serve(transfer, hop, source, hop.source, agents[hop.carrier]),
             relay=self._relay(hop, transfer.options),
         )
 
@@ -112,8 +115,9 @@ class Dispatch:
         prefix = relay_prefix(hop.hop_id)
         return Relay(bucket=bucket, prefix=prefix, region=self._s3.region, endpoint=self._s3.endpoint)
 
-    def _serve(self, hop: Hop, source: Agent, place: AgentLocation, peer: Agent, options: Options) -> str:
+    def _serve(self, transfer: Transfer, hop: Hop, source: Agent, place: AgentLocation, peer: Agent) -> str:
         """Tell the source's agent to serve the hop; the same token lets the destination in."""
+        options = transfer.options
         serve = Serve(
             transfer_id=hop.transfer_id,
             hop_id=hop.hop_id,
@@ -126,10 +130,21 @@ class Dispatch:
             priority=options.priority,
             own_certificate=_own(source),
             relay=self._relay(hop, options),
+            follows=_followed(transfer, hop),
         )
         token = self._orders.sign(source.agent_id, serve, SERVING)
         self._orders.send(source.agent_id, token)
         return token
+
+
+def _may_follow(transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> bool:
+    """Can what the hop before it brings be taken on already? Older agents wait for all of it."""
+    return transfer.can_begin(hop) and all(agent.capabilities.follows for agent in agents.values())
+
+
+def _followed(transfer: Transfer, hop: Hop) -> str | None:
+    """The hop before it, if that has not brought everything yet."""
+    return None if hop.after is None or transfer.ready(hop) else transfer.hops[hop.after].hop_id
 
 
 def _peer(agent: Agent) -> Peer:

@@ -13,7 +13,7 @@ from events.facts import TransferFinished, TransferRequested
 from events.states import HopState
 from lambdas.domain.errors import TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number
-from lambdas.domain.hop_changes import doomed, unlocked
+from lambdas.domain.hop_changes import PREVIOUS_HOP_ENDED, doomed, unlocked
 from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.domain.transfer import Transfer
 from lambdas.store.transfers import Line, TransferStore
@@ -95,19 +95,24 @@ def _nudges(hop: Hop) -> Iterator[Nudge]:
     about = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt}
     if hop.held:
         yield hop.carrier, Pause.model_validate(about)
-    if hop.state == HopState.CANCELLED:
+    if hop.state == HopState.CANCELLED or _is_taken_along(hop):
         yield hop.carrier, Cancel.model_validate(about)
     if hop.route == "direct" and hop.source_agent:
         yield hop.source_agent, Release.model_validate(about)
 
 
+def _is_taken_along(hop: Hop) -> bool:
+    """Was it under way when the hop that it follows failed? Its carrier does not know that yet."""
+    return bool(hop.problem and hop.problem.code == PREVIOUS_HOP_ENDED)
+
+
 def _next_step(transfer: Transfer, now: datetime) -> Change | None:
-    """The first hop that the end of another sets free, or takes with it."""
+    """The first hop that another sets free, or takes with it."""
     for hop in transfer.hops:
         if hop.after is None:
             continue
         before = transfer.hops[hop.after]
-        step = unlocked(hop, now) if transfer.ready(hop) else hop
+        step = unlocked(hop, now) if transfer.can_begin(hop) else hop
         if before.ended and not transfer.ready(hop):
             step = doomed(hop, before, now)
         if step is not hop:

@@ -19,6 +19,7 @@ export const DEFAULT_OPTIONS: Options = {
   streams: null,
   bandwidth_limit: null,
   relay: "never",
+  chain: "stream",
   if_offline: "queue",
 };
 

@@ -928,6 +928,11 @@ export interface components {
          */
         Capabilities: {
             /**
+             * Follows
+             * @default false
+             */
+            follows: boolean;
+            /**
              * Movers
              * @default [
              *       "lane",
@@ -1020,6 +1025,7 @@ export interface components {
              * @default {
              *       "bandwidth_limit": null,
              *       "bandwidth_windows": [],
+             *       "chain": "stream",
              *       "compare": "time",
              *       "delete_extra": false,
              *       "dry_run": false,
@@ -1380,6 +1386,12 @@ export interface components {
              * @default []
              */
             bandwidth_windows: components["schemas"]["BandwidthWindow"][];
+            /**
+             * Chain
+             * @default stream
+             * @enum {string}
+             */
+            chain: "stream" | "whole";
             /**
              * Compare
              * @default time
@@ -2112,6 +2124,7 @@ export interface components {
              * @default {
              *       "bandwidth_limit": null,
              *       "bandwidth_windows": [],
+             *       "chain": "stream",
              *       "compare": "time",
              *       "delete_extra": false,
              *       "dry_run": false,
@@ -2226,6 +2239,7 @@ export interface components {
              * @default {
              *       "bandwidth_limit": null,
              *       "bandwidth_windows": [],
+             *       "chain": "stream",
              *       "compare": "time",
              *       "delete_extra": false,
              *       "dry_run": false,

@@ -14,6 +14,7 @@ from agent.keys import Keyring
 from agent.lane import identity
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
+from agent.movers.arrivals import Arrivals
 from agent.movers.base import Host, Outcome, Tally
 from agent.movers.manifests import Manifests
 from agent.movers.pull import Pull
@@ -78,6 +79,8 @@ class Hosts:
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
         self.relay: Relay | None = None
+        self.arrivals = Arrivals()
+        """Of server-b."""
         self.server = self.source_server()
         self.server.start()
         self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
@@ -102,7 +105,13 @@ class Hosts:
         raise AssertionError(f"{hop_id} wants S3 credentials")
 
     def source_server(self) -> LaneServer:
-        return LaneServer(self.ring, self.sources, ("127.0.0.1", 0), credentials=self.credentials)
+        return LaneServer(
+            self.ring,
+            self.sources,
+            ("127.0.0.1", 0),
+            credentials=self.credentials,
+            arrivals=self.arrivals,
+        )
 
     def close(self) -> None:
         self.line.close()
@@ -116,12 +125,19 @@ class Hosts:
         return f"direct, {dialler} dialled {self.line.endpoint}"
 
     def order(
-        self, source: str, destination: str, *, attempt: int = 1, own: str | None = None, **options: Any
+        self,
+        source: str,
+        destination: str,
+        *,
+        attempt: int = 1,
+        own: str | None = None,
+        follows: str | None = None,
+        **options: Any,
     ) -> Move:
         """A Move of a hop of its own; the source serves it, with its `own` lane certificate."""
         hop = f"{TRANSFER}-{next(_numbers)}"
         asked = Options(**options)
-        self.serve(hop, source, removing=asked.clears_source, own=own)
+        self.serve(hop, source, removing=asked.clears_source, own=own, follows=follows)
         return Move(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -136,6 +152,7 @@ class Hosts:
                 relay=self.relay,
             ),
             options=asked,
+            follows=follows,
         )
 
     def open_source(self) -> None:
@@ -146,7 +163,15 @@ class Hosts:
         """The hop is over: its source hears of it."""
         self.server.revoke(order.hop_id)
 
-    def serve(self, hop: str, source: str, *, removing: bool = False, own: str | None = None) -> None:
+    def serve(
+        self,
+        hop: str,
+        source: str,
+        *,
+        removing: bool = False,
+        own: str | None = None,
+        follows: str | None = None,
+    ) -> None:
         serve = Serve(
             transfer_id=TRANSFER,
             hop_id=hop,
@@ -158,6 +183,7 @@ class Hosts:
             removing=removing,
             own_certificate=own,
             relay=self.relay,
+            follows=follows,
         )
         self.server.allow(serve, TOKEN)
 
@@ -169,7 +195,7 @@ class Hosts:
         both = Roots([*self.roots._roots, *self.sources._roots])
         mover = mover_for(
             order,
-            host=Host(both, self.state, manifests=self.manifests),
+            host=Host(both, self.state, manifests=self.manifests, arrivals=self.arrivals),
             identities=self.c,
             credentials=self.credentials,
             lane=self.arriving,

@@ -11,8 +11,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from events.base import Problem
 from events.locations import AgentLocation
+from events.options import Options
 from events.progress import Progress
 from events.reports import (
+    PREVIOUS_HOP_RESTS,
     AboutHop,
     Cancelled,
     Checkpoint,
@@ -41,7 +43,8 @@ from tests.fakes import MORNING
 
 NUMBERS = st.integers(0, 2)
 KINDS = st.sampled_from([Started, Checkpoint, Verifying, Paused, Succeeded, Failed, Cancelled])
-PROBLEMS = st.builds(Problem, code=st.just("trouble"), message=st.just("x"), retryable=st.booleans())
+CODES = st.sampled_from(["trouble", PREVIOUS_HOP_RESTS])
+PROBLEMS = st.builds(Problem, code=CODES, message=st.just("x"), retryable=st.booleans())
 TRANSFER = "k3v9q0d7m2x8c5n1b6za"
 NEVER_BEGUN = {HopState.WAITING, HopState.PAUSED, HopState.FAILED, HopState.CANCELLED}
 
@@ -49,13 +52,13 @@ NEVER_BEGUN = {HopState.WAITING, HopState.PAUSED, HopState.FAILED, HopState.CANC
 class AnyOrder(RuleBasedStateMachine):
     reports = Bundle("reports")
 
-    @initialize(shape=st.sampled_from(["chain", "fan_out"]))
-    def begin(self, shape):
+    @initialize(shape=st.sampled_from(["chain", "fan_out"]), chain=st.sampled_from(["stream", "whole"]))
+    def begin(self, shape, chain):
         self.now = MORNING
         self.told_to_pause = set()
         source = AgentLocation(agent_id="a", path="/data/")
         destinations = tuple(AgentLocation(agent_id=name, path="/archive/") for name in "bcd")
-        wish = Wish(source=source, destinations=destinations, shape=shape)
+        wish = Wish(source=source, destinations=destinations, shape=shape, options=Options(chain=chain))
         self.transfer = plan(TRANSFER, wish, "ada", self.now)
 
     # ── everything that can happen, at any time ──
@@ -154,7 +157,7 @@ class AnyOrder(RuleBasedStateMachine):
         if hop.after is None:
             return
         before = self.transfer.hops[hop.after]
-        if self.transfer.ready(hop):
+        if self.transfer.can_begin(hop):
             self.step(number, lambda hop: unlocked(hop, self.now))
         elif before.ended:
             self.step(number, lambda hop: doomed(hop, before, self.now))
@@ -174,9 +177,10 @@ class AnyOrder(RuleBasedStateMachine):
             assert hop.ended or (hop.state == HopState.PAUSED and hop.held)
 
     @invariant()
-    def nothing_begins_before_what_it_waits_for_has_succeeded(self):
+    def nothing_begins_before_what_it_waits_for_has_succeeded_or_begun(self):
         for hop in self.transfer.hops:
-            assert self.transfer.ready(hop) or hop.state in NEVER_BEGUN
+            follows = self.transfer.streams(hop) and self.transfer.hops[hop.after].started_at
+            assert self.transfer.ready(hop) or follows or hop.state in NEVER_BEGUN
 
     @invariant()
     def the_transfer_says_what_its_hops_say(self):

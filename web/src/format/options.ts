@@ -23,6 +23,7 @@ export function optionWords(options: Options): string[] {
     options.bandwidth_limit ? said.limit(speed(options.bandwidth_limit)) : "",
     ...options.bandwidth_windows.map(windowWords),
     options.relay === "allowed" ? said.relay : "",
+    options.chain === "whole" ? said.wholeHops : "",
     options.if_offline === "refuse" ? said.refuse : "",
   ];
   return words.filter(Boolean);

@@ -139,6 +139,12 @@ function How({ value, set, fault }: PartProps) {
         onChange={set("relay")}
       />
       <Choice
+        label={words.inChain}
+        choices={choices(words.chain, words.chainHints)}
+        value={value.chain}
+        onChange={set("chain")}
+      />
+      <Choice
         label={words.offline}
         choices={choices(words.ifOffline, words.offlineHints)}
         value={value.if_offline}

@@ -321,6 +321,7 @@ export const de: Words = {
       streams: (count) => `${count} Verbindungen`,
       limit: (speed) => `höchstens ${speed}`,
       relay: "über den Zwischen-Bucket, wenn es keinen anderen Weg gibt",
+      wholeHops: "jede Etappe einer Kette wartet auf die ganze davor",
       refuse: "abgelehnt, wenn ein Agent fehlt",
     },
   },
@@ -500,6 +501,12 @@ export const de: Words = {
     relayHints: {
       never: "Es wird wieder versucht, und die versuchten Adressen sind zu sehen.",
       allowed: "In S3, von Agent zu Agent versiegelt, und nach dem Lesen gelöscht. S3 kostet dabei etwas.",
+    },
+    inChain: "In einer Kette beginnt die nächste Etappe",
+    chain: { stream: "Mit der ersten Datei", whole: "Wenn die davor alles hat" },
+    chainHints: {
+      stream: "Jede Datei geht weiter, sobald sie auf dem Server davor vollständig ist.",
+      whole: "Nichts geht weiter, bevor dort alles angekommen ist.",
     },
     offline: "Wenn ein Agent nicht da ist",
     ifOffline: { queue: "Auf ihn warten", refuse: "Die Übertragung ablehnen" },

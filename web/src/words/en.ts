@@ -318,6 +318,7 @@ export const en = {
       streams: (count: number) => `${count} connections`,
       limit: (speed: string) => `at most ${speed}`,
       relay: "through the relay bucket if there is no other way",
+      wholeHops: "each hop of a chain waits for the whole one before",
       refuse: "refused when an agent is offline",
     },
   },
@@ -489,6 +490,12 @@ export const en = {
     relayHints: {
       never: "It is tried again, and you see which addresses were tried.",
       allowed: "In S3, sealed from agent to agent, and removed once it has been read. S3 costs apply.",
+    },
+    inChain: "In a chain, the next hop begins",
+    chain: { stream: "With the first file", whole: "When the hop before has everything" },
+    chainHints: {
+      stream: "Each file goes on as soon as it is complete on the server before.",
+      whole: "Nothing goes on before all of it has arrived there.",
     },
     offline: "When an agent is offline",
     ifOffline: { queue: "Wait for it", refuse: "Refuse the transfer" },

@@ -67,6 +67,7 @@ const FIELDS: Record<string, Check> = {
   "options.bandwidth_windows": windows,
   "options.priority": oneOf("low", "normal", "high"),
   "options.relay": oneOf("never", "allowed"),
+  "options.chain": oneOf("stream", "whole"),
   "options.if_offline": oneOf("queue", "refuse"),
   enabled: truth,
 };
