@@ -72,8 +72,7 @@ def _in_words(value: object) -> str:
 
 
 def print_hop(hop: HopView) -> None:
-    number = hop.hop_id.rpartition("-")[2]
-    output.say(f"\nHop {number}  {hop.state}", style=f"bold {STYLES.get(hop.state, '')}")
+    output.say(f"\nHop {_nth(hop.hop_id)}  {hop.state}", style=f"bold {STYLES.get(hop.state, '')}")
     output.say(f"  {clean(str(hop.source))} → {clean(str(hop.destination))}")
     output.say(f"  {_travel(hop)}")
     if not hop.preview:
@@ -85,12 +84,17 @@ def print_hop(hop: HopView) -> None:
     print_problems(hop)
 
 
+def _nth(hop_id: str) -> int:
+    """As people count: the first is 1."""
+    return int(hop_id.rpartition("-")[2]) + 1
+
+
 def _travel(hop: HopView) -> str:
     told = [hop.via or hop.route]
     if hop.attempt > 1:
         told.append(f"attempt {hop.attempt}")
     if hop.after and hop.state is HopState.WAITING:
-        told.append(f"waits for hop {hop.after.rpartition('-')[2]}")
+        told.append(f"waits for hop {_nth(hop.after)}")
     if hop.digest and not hop.preview:
         told.append(f"digest {hop.digest}")
     return clean(", ".join(told))

@@ -100,6 +100,11 @@ class Hop:
         return f"{self.transfer_id}-{self.number}"
 
     @property
+    def called(self) -> str:
+        """As people count: the first is hop 1."""
+        return f"hop {self.number + 1}"
+
+    @property
     def source_agent(self) -> AgentId | None:
         return agent_of(self.source)
 

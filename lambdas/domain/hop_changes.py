@@ -54,10 +54,10 @@ def doomed(hop: Hop, before: Hop, now: datetime) -> Hop:
     """The hop after the one it waits for has failed or was cancelled: it will not be carried out."""
     if hop.ended:
         return hop
-    advice = f"See what is wrong with hop {before.number}, then retry the transfer."
+    advice = f"See what is wrong with {before.called}, then retry the transfer."
     problem = Problem(
         code=PREVIOUS_HOP_ENDED,
-        message=f"Hop {hop.number} goes on from hop {before.number}, which {before.state}.",
+        message=f"{hop.called.capitalize()} goes on from {before.called}, which {before.state}.",
         advice=advice,
     )
     return moved(replace(hop, problem=problem), before.state, now)
@@ -117,7 +117,7 @@ def _afresh(hop: Hop, ready: bool, now: datetime) -> Hop:
 def _fell_silent(hop: Hop) -> Problem:
     return Problem(
         code="agent-silent",
-        message=f"{hop.carrier} said nothing about hop {hop.number} for {WORK_LEASE.seconds} s.",
+        message=f"{hop.carrier} said nothing about {hop.called} for {WORK_LEASE.seconds} s.",
         advice="See with `crosshaul agents` whether it is online; the hop goes on when it is back.",
         retryable=True,
     )

@@ -160,7 +160,7 @@ def correction(hop: Hop | None, held: HeldHop) -> Literal["cancel", "pause"] | N
 def _forgotten(hop: Hop) -> Problem:
     return Problem(
         code="agent-restarted",
-        message=f"{hop.carrier} came back without hop {hop.number}, which it had begun.",
+        message=f"{hop.carrier} came back without {hop.called}, which it had begun.",
         advice="It is sent again by itself. If this repeats, look into the agent's log.",
         retryable=True,
     )

@@ -41,7 +41,7 @@ def became(hop: Hop, by: str, now: datetime) -> Moment:
     again = f" again, attempt {hop.attempt}" if hop.state == HopState.QUEUED and hop.attempt > 1 else ""
     return Moment(
         at=now,
-        what=f"hop {hop.number} {words}{again}",
+        what=f"{hop.called} {words}{again}",
         by=by,
         hop_id=hop.hop_id,
         state=hop.state,

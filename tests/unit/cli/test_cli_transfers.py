@@ -79,13 +79,13 @@ def test_show_tells_all(signed_in: FakeApi, run: Run) -> None:
         "from  server-b:/data/videos/raw/",
         "to    server-c:/archive/processed/",
         "asked for by ana@example.org",
-        "Hop 0  failed",
+        "Hop 1  failed",
         "direct, server-c dialled 10.0.0.2:4460, attempt 3",
         "75%, 768.0 MiB of 1.0 GiB, 2,100 of 3,002 files (12 unchanged)",
         "server-c has no room left in /archive",
         "→ Free some space there",
         "Timeline",
-        "hop 0 failed: server-c has no room left",
+        "hop 1 failed: server-c has no room left",
     ):
         assert words in said.out, said
     assert "1 file more that did not arrive" in said.out

@@ -94,9 +94,9 @@ def test_a_transfer_from_wish_to_fact(world: World):
     assert (view.state, view.hops[0].digest, view.progress.files_done) == ("succeeded", "d", 1)
     assert [moment.what for moment in view.timeline] == [
         "requested",
-        "hop 0 offered to b",
-        "hop 0 started (direct, server-c dialled 10.0.0.2:4460)",
-        "hop 0 succeeded",
+        "hop 1 offered to b",
+        "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
+        "hop 1 succeeded",
     ]
     assert [moment.by for moment in view.timeline] == ["ada", "crosshaul", "agent:b", "agent:b"]
     requested, finished = world.facts.told
