@@ -74,39 +74,6 @@ NEWS = 1000
 Fate = Literal["left", "removed", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """What became of one thing."""
-
-    path: str
-    kind: str
-    size: int
-    digest: bytes | None
-    """Of a link its target."""
-    outcome: str
-    reason: str | None
-    at: float | None
-
-
-_WHY = "(SELECT reason FROM fates o WHERE o.path = t.path)"
-_STANDS = "EXISTS (SELECT 1 FROM files f WHERE f.path = t.path AND f.digest IS NOT NULL)"
-_TOLD = "EXISTS (SELECT 1 FROM {} o WHERE o.path = t.path)".format
-_ACCOUNT = (
-    f"SELECT path, 'f', size, digest, 'sent', {_WHY}, at FROM files t WHERE digest IS NOT NULL AND path > ?",
-    f"SELECT path, 'l', 0, target, 'sent', {_WHY}, NULL FROM links t WHERE path > ?",
-    f"SELECT path, 'd', 0, NULL, 'sent', {_WHY}, NULL FROM folders t WHERE made AND path > ?",
-    f"SELECT path, ifnull(kind, 'f'), size, NULL, 'unchanged', {_WHY}, at FROM unchanged t"
-    f" WHERE NOT {_STANDS} AND path > ?",
-    "SELECT path, kind, size, NULL, outcome, reason, at FROM fates t"
-    f" WHERE NOT ({_STANDS} OR {_TOLD('links')} OR {_TOLD('folders')} OR {_TOLD('unchanged')}) AND path > ?",
-    "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM files t"
-    f" WHERE digest IS NULL AND NOT {_TOLD('fates')} AND NOT {_TOLD('unchanged')} AND path > ?",
-    "SELECT path, 'f', size, NULL, 'unfinished', NULL, NULL FROM names t WHERE"
-    f" NOT {_TOLD('files')} AND NOT {_TOLD('fates')} AND NOT {_TOLD('unchanged')} AND path > ?",
-)
-"""Read as `_paged` does."""
-
-
 class Ledger:
     """Safe from any thread; every method is one transaction."""
 
@@ -234,7 +201,7 @@ class Ledger:
         self._many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", [row])
 
     def names(self) -> Iterator[Entry]:
-        for path, size, mtime_ns, mode, target in self._paged("SELECT * FROM names WHERE path > ?"):
+        for path, size, mtime_ns, mode, target in self.paged("SELECT * FROM names WHERE path > ?"):
             yield Entry("f", os.fsdecode(path), size, mtime_ns, mode, False, os.fsdecode(target))
 
     def digest(self, path: str) -> bytes | None:
@@ -280,37 +247,31 @@ class Ledger:
     def half_done(self) -> Iterator[Entry]:
         """Files that were begun and do not stand yet."""
         sql = "SELECT path, size, mtime_ns FROM files WHERE digest IS NULL AND path > ?"
-        for path, size, mtime_ns in self._paged(sql):
+        for path, size, mtime_ns in self.paged(sql):
             yield Entry("f", os.fsdecode(path), size, mtime_ns)
 
     def standing(self) -> Iterator[Standing]:
         sql = "SELECT path, size, mtime_ns, digest FROM files WHERE digest IS NOT NULL AND path > ?"
-        for path, size, mtime_ns, digest in self._paged(sql):
+        for path, size, mtime_ns, digest in self.paged(sql):
             yield Standing(os.fsdecode(path), size, mtime_ns, digest)
 
     def there(self) -> Iterator[Entry]:
         """Every file that stands at the destination as the source has it, whoever brought it."""
         for table in ("files WHERE digest IS NOT NULL AND", "unchanged WHERE"):
             sql = f"SELECT path, size, mtime_ns FROM {table} path > ?"
-            for path, size, mtime_ns in self._paged(sql):
+            for path, size, mtime_ns in self.paged(sql):
                 yield Entry("f", os.fsdecode(path), size, mtime_ns)
 
     def linked(self) -> Iterator[tuple[str, bytes]]:
-        for path, target in self._paged("SELECT path, target FROM links WHERE path > ?"):
+        for path, target in self.paged("SELECT path, target FROM links WHERE path > ?"):
             yield os.fsdecode(path), target
 
     def folders(self) -> Iterator[tuple[Entry, bool]]:
         """Each directory, and whether this hop has made it."""
-        for path, mtime_ns, mode, made in self._paged("SELECT * FROM folders WHERE path > ?"):
+        for path, mtime_ns, mode, made in self.paged("SELECT * FROM folders WHERE path > ?"):
             yield Entry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode), bool(made)
 
-    def account(self) -> Iterator[Account]:
-        """Everything that the hop was about and what became of it, each once."""
-        for sql in _ACCOUNT:
-            for path, *rest in self._paged(sql):
-                yield Account(os.fsdecode(path), *rest)
-
-    def _paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
+    def paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """All rows by their path, some at a time, so that neither memory nor the lock is held for long."""
         after, page = b"", self._page(f"{sql.replace('path > ?', 'path >= ?')} ORDER BY path LIMIT 1000", b"")
         while page:

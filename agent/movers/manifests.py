@@ -20,7 +20,8 @@ from typing import IO
 
 from agent.digests import digest_of
 from agent.errors import shown
-from agent.movers.ledger import Account, Ledger
+from agent.movers.account import Account, account
+from agent.movers.ledger import Ledger
 from events.manifest import ManifestLine
 
 log = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ def write(ledger: Path, to: IO[bytes]) -> None:
 
 def lines(ledger: Ledger, hop_id: str, ended: float) -> Iterator[ManifestLine]:
     """`ended`: when, in seconds since 1970, for what has no time of its own."""
-    for one in ledger.account():
+    for one in account(ledger):
         name = os.fsencode(one.path)
         yield ManifestLine.model_validate(
             {

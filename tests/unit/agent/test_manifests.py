@@ -15,6 +15,7 @@ from agent.digests import MIB, RANGE, read_digest
 from agent.listing import Entry
 from agent.manifest_post import ManifestPost
 from agent.movers import ledger, manifests
+from agent.movers.account import account
 from agent.movers.manifests import Delivery, Manifests, RefusedError
 from events.manifest import ManifestLine
 from tests.unit.agent.hosts import TRANSFER, Hosts, until
@@ -163,7 +164,7 @@ class TestWhatItSays:
         book = ledger.Ledger(path)
         book.done(Entry("f", "b"), bytes(16))
         book.unchanged([Entry("l", "c")])
-        assert [(one.path, one.outcome, one.kind) for one in book.account()] == [
+        assert [(one.path, one.outcome, one.kind) for one in account(book)] == [
             ("a", "sent", "f"),
             ("b", "sent", "f"),
             ("c", "unchanged", "l"),
