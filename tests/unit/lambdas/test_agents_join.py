@@ -18,21 +18,6 @@ from lambdas.domain.errors import AgentUnknownError
 from tests.control_plane import JWK, POLICY, REGION, csr, host, lane_certificate
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """Moves only when told to; wired before anything else is."""
-
-    class Clock:
-        now = datetime.now(UTC)
-
-        def __call__(self):
-            return self.now
-
-    ticking = Clock()
-    monkeypatch.setattr(wiring, "clock", ticking)
-    return ticking
-
-
 def certificates(here):
     return {one["certificateId"]: one["status"] for one in here.iot().list_certificates()["certificates"]}
 

@@ -1,7 +1,7 @@
 """Many hosts join by one token: no more than were asked for, under no other names, as long as it lasts."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import boto3
 import pytest
@@ -14,21 +14,6 @@ from lambdas.domain.errors import AgentNameError, RolloutOverError, StaleError
 from tests.control_plane import REGION, host
 
 ASKED = {"name": "render-{hostname}", "count": 3, "tags": {"site": "ber"}, "expires_in": 600}
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Moves only when told to; wired before anything else is."""
-
-    class Clock:
-        now = datetime.now(UTC)
-
-        def __call__(self):
-            return self.now
-
-    ticking = Clock()
-    monkeypatch.setattr(wiring, "clock", ticking)
-    return ticking
 
 
 def started(here, **differently):

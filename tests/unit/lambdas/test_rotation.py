@@ -11,21 +11,6 @@ from tests.control_plane import csr, hello
 NAME = "server-b"
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """Moves only when told to; wired before anything else is."""
-
-    class Clock:
-        now = datetime.now(UTC)
-
-        def __call__(self):
-            return self.now
-
-    ticking = Clock()
-    monkeypatch.setattr(wiring, "clock", ticking)
-    return ticking
-
-
 class Host:
     """server-b with its API key, and the certificate that the broker saw it with."""
 

@@ -18,7 +18,7 @@ import { given, type Tag, Tags } from "../../parts/Tags";
 import { href } from "../../router";
 import type { Enrollment, StartedRollout } from "../../types";
 import { t } from "../../words";
-import { Copyable, Expiry } from "./Line";
+import { Copyable, Expiry, Handed } from "./Line";
 import { RolledOut } from "./RolledOut";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -154,29 +154,16 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
 function Enrolled({ enrollment, onClose }: { enrollment: Enrollment; onClose(): void }) {
   const tokenApart = !enrollment.command.includes(enrollment.token);
   return (
-    <Modal
-      visible
-      size="large"
-      onDismiss={onClose}
-      header={t().addAgent.install(enrollment.agent_id)}
-      footer={
-        <Box float="right">
-          <Button variant="primary" onClick={onClose}>
-            {t().common.done}
-          </Button>
-        </Box>
-      }
+    <Handed
+      name={enrollment.agent_id}
+      how={tokenApart ? t().addAgent.runToken : t().addAgent.run}
+      onClose={onClose}
     >
-      <SpaceBetween size="m">
-        <Box>
-          {tokenApart ? t().addAgent.runToken : t().addAgent.run} {t().addAgent.keys}
-        </Box>
-        <Copyable label={t().addAgent.command} text={enrollment.command} />
-        {tokenApart && <Copyable label={t().addAgent.token} text={enrollment.token} />}
-        <Expiry at={enrollment.expires_at} until={t().addAgent.once} gone={t().addAgent.expired} />
-        <Joined agentId={enrollment.agent_id} />
-      </SpaceBetween>
-    </Modal>
+      <Copyable label={t().addAgent.command} text={enrollment.command} />
+      {tokenApart && <Copyable label={t().addAgent.token} text={enrollment.token} />}
+      <Expiry at={enrollment.expires_at} until={t().addAgent.once} gone={t().addAgent.expired} />
+      <Joined agentId={enrollment.agent_id} />
+    </Handed>
   );
 }
 

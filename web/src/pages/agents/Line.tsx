@@ -1,9 +1,39 @@
 import Alert from "@cloudscape-design/components/alert";
 import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
 import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import type { ReactNode } from "react";
 import { useNow } from "../../clock";
 import { When } from "../../parts/text";
 import { t } from "../../words";
+
+/** What is handed to whoever installs the agent of one server, or of many. */
+export function Handed(props: { name: string; how: string; onClose(): void; children: ReactNode }) {
+  return (
+    <Modal
+      visible
+      size="large"
+      onDismiss={props.onClose}
+      header={t().addAgent.install(props.name)}
+      footer={
+        <Box float="right">
+          <Button variant="primary" onClick={props.onClose}>
+            {t().common.done}
+          </Button>
+        </Box>
+      }
+    >
+      <SpaceBetween size="m">
+        <Box>
+          {props.how} {t().addAgent.keys}
+        </Box>
+        {props.children}
+      </SpaceBetween>
+    </Modal>
+  );
+}
 
 /** The line to run, or the token that it wants. */
 export function Copyable({ label, text }: { label: string; text: string }) {

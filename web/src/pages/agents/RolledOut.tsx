@@ -1,43 +1,22 @@
-import Box from "@cloudscape-design/components/box";
-import Button from "@cloudscape-design/components/button";
-import Modal from "@cloudscape-design/components/modal";
-import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useRollouts } from "../../api/queries";
 import type { StartedRollout } from "../../types";
 import { t } from "../../words";
-import { Copyable, Expiry } from "./Line";
+import { Copyable, Expiry, Handed } from "./Line";
 
 /** The line for every server of a roll-out, its token, and how many have joined by now. */
 export function RolledOut({ rollout, onClose }: { rollout: StartedRollout; onClose(): void }) {
   return (
-    <Modal
-      visible
-      size="large"
-      onDismiss={onClose}
-      header={t().addAgent.install(rollout.name)}
-      footer={
-        <Box float="right">
-          <Button variant="primary" onClick={onClose}>
-            {t().common.done}
-          </Button>
-        </Box>
-      }
-    >
-      <SpaceBetween size="m">
-        <Box>
-          {t().addAgent.runFile} {t().addAgent.keys}
-        </Box>
-        <Copyable label={t().addAgent.command} text={rollout.command} />
-        <Copyable label={t().addAgent.token} text={rollout.token} />
-        <Expiry
-          at={rollout.expires_at}
-          until={t().addAgent.onceMany(rollout.count)}
-          gone={t().addAgent.expiredMany}
-        />
-        <Joined rollout={rollout} />
-      </SpaceBetween>
-    </Modal>
+    <Handed name={rollout.name} how={t().addAgent.runFile} onClose={onClose}>
+      <Copyable label={t().addAgent.command} text={rollout.command} />
+      <Copyable label={t().addAgent.token} text={rollout.token} />
+      <Expiry
+        at={rollout.expires_at}
+        until={t().addAgent.onceMany(rollout.count)}
+        gone={t().addAgent.expiredMany}
+      />
+      <Joined rollout={rollout} />
+    </Handed>
   );
 }
 
