@@ -1,6 +1,7 @@
 """A hop whose agents cannot dial each other, by the relay bucket: real rclone, the embedded cloud's S3."""
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,13 +13,13 @@ from agent.digests import RANGE
 from agent.lane import meeting
 from agent.relay import hearing
 from agent.relay.bucket import RelayBucket
-from events.commands import Relay
+from events.commands import Move, Relay
 from events.views import CredentialsView
 from infra.local.material import MIB, differences, listing, write_random
 from tests.fakes_line import Line
 from tests.unit.agent.hosts import Hosts, until
 
-BUCKET, PREFIX = "relay", "5c1e0e2fa4c34bd1/"
+BUCKET = "relay"
 
 
 class Relayed(Hosts):
@@ -26,10 +27,17 @@ class Relayed(Hosts):
 
     def __init__(self, folder: Path, cloud: Any) -> None:
         self.url = cloud.url
+        self.may_relay = True
         super().__init__(folder, dials="neither")
         self.s3 = cloud.client("s3")
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        self.relay = Relay(bucket=BUCKET, prefix=PREFIX, region="eu-central-1", endpoint=cloud.url)
+
+    def order(self, source: str, destination: str, **options: Any) -> Move:
+        """Each hop has a place of its own in the bucket, if it may go by it."""
+        place = f"{secrets.token_hex(8)}/"
+        relay = Relay(bucket=BUCKET, prefix=place, region="eu-central-1", endpoint=self.url)
+        self.relay = relay if self.may_relay else None
+        return super().order(source, destination, **options)
 
     def credentials(self, _hop_id: str) -> CredentialsView:
         return CredentialsView(
@@ -97,12 +105,13 @@ class TestARelayedHop:
             seen.extend(hosts.objects().items())
 
         monkeypatch.setattr(RelayBucket, "put", noted)
-        await hosts.move(hosts.order("/data/", "/archive/", streams=1))
+        order = hosts.order("/data/", "/archive/", streams=1)
+        await hosts.move(order)
         assert (hosts.archive / "wages.csv").read_bytes() == words
         assert max(len(data) for _, data in seen) > MIB
         for key, data in seen:
             prefix, connection, number = key.split("/")
-            assert (f"{prefix}/", len(connection), number[0] in "abg") == (PREFIX, 16, True)
+            assert (f"{prefix}/", len(connection), number[0] in "abg") == (order.route.relay.prefix, 16, True)
             assert b"wages" not in data
             assert b"POST /" not in data
 
@@ -195,7 +204,7 @@ class TestWhenTheWayChanges:
 
 class TestWhenItIsNotToBe:
     async def test_without_leave_the_failure_names_the_addresses_and_nothing_reaches_the_bucket(self, hosts):
-        hosts.relay = None
+        hosts.may_relay = False
         write_random(hosts.data / "x", 10)
         error = await hosts.fails(hosts.order("/data/x", "/archive/"))
         assert f"{hosts.b_endpoints[0]}: connection refused" in error.problem.message
