@@ -50,11 +50,10 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
     page.get_by_role("row").filter(has_text="server-c").get_by_role("link", name="server-c").click()
     expect(page.get_by_role("heading", name="server-c", exact=True)).to_be_visible()
     expect(page.get_by_text("/archive").first).to_be_visible()
-    expect(page.get_by_text("Certificate made")).to_be_visible()
+    expect(page.get_by_text("Keys in use since")).to_be_visible()
 
 
 def test_several_are_added_by_one_token(page: Page, fleet: Fleet) -> None:
-    sign_in(page, fleet)
     visit(page, fleet, "agents")
     page.get_by_role("button", name="Add agent").first.click()
     page.get_by_text("Several, by one token").click()

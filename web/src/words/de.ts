@@ -257,7 +257,7 @@ export const de: Words = {
     hops: (count) => `Etappen (${count})`,
     hopNumber: (number) => `Etappe ${number}`,
     manifest: "Manifest",
-    manifestHint: "Herunterladen, was geschah, Datei für Datei",
+    manifestHint: "Manifest: herunterladen, was geschah, Datei für Datei",
     manifestMissing: (there, missing) =>
       `Bisher haben ${there} von ${there + missing} Etappen ein Manifest. Es kommt kurz nach dem Ende der Etappe.`,
     attempt: (number) => `Versuch ${number}`,

@@ -258,7 +258,7 @@ export const en = {
     hops: (count: number) => `Hops (${count})`,
     hopNumber: (number: number) => `Hop ${number}`,
     manifest: "Manifest",
-    manifestHint: "Download what it did, file by file",
+    manifestHint: "Manifest: download what it did, file by file",
     manifestMissing: (there: number, missing: number) =>
       `${there} of ${there + missing} hops have a manifest so far. It comes shortly after a hop's end.`,
     attempt: (number: number) => `attempt ${number}`,
