@@ -29,7 +29,7 @@ SCHEMES = {
     },
     "agent": {"type": "apiKey", "in": "header", "name": "X-Agent-Key", "description": "An agent's own key."},
 }
-_AGENTS_OWN = {"/agents/{agent_id}/credentials", "/agents/{agent_id}/manifests"}
+_AGENTS_OWN = {f"/agents/{{agent_id}}/{what}" for what in ("certificates", "credentials", "manifests")}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
