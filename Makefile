@@ -21,7 +21,8 @@ demo:
 test:
 	@$(SETUP) env cloud node web browser
 	@cd web && npm run --silent test
-	@$(BIN)/pytest -n auto --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadfile tests/unit
+	@$(BIN)/pytest tests/contract tests/e2e
 
 bench:
 	@$(SETUP) env cloud node web bench
