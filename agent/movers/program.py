@@ -59,10 +59,11 @@ class Program:
             return process
 
     def ended(self, process: subprocess.Popen[bytes]) -> int:
-        """Wait for its end; the exit code."""
+        """Wait for its end; the exit code. Whoever wants to know what it said has read it before."""
         code = process.wait()
         with self._lock:
             self._running.discard(process)
+        _close_pipes(process)
         return code
 
     def interrupt(self) -> None:
@@ -95,6 +96,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    _close_pipes(process)
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe:
             with suppress(OSError):

@@ -59,8 +59,7 @@ class Store:
             return True
         process = rclone.start("backend", "features", self.top)
         told, _ = process.communicate()
-        rclone.ended(process)
-        return process.returncode == 0 and json.loads(told)["Precision"] < _NO_TIMES
+        return rclone.ended(process) == 0 and json.loads(told)["Precision"] < _NO_TIMES
 
 
 def store_of(order: Move, place: Location, credentials: Credentials, remotes: Remotes) -> Store:

@@ -7,7 +7,6 @@ On a remote it is what the remote has, to the second.
 """
 
 import json
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -124,9 +123,8 @@ class StoreSource:
             process.terminate()
             raise
         finally:
-            code = self._rclone.ended(process)
             reader.join()
-            _close(process)
+            code = self._rclone.ended(process)
         if code:
             self._explain(code, errors)
 
@@ -150,12 +148,6 @@ def _entry(path: str, fields: dict[str, object]) -> Entry:
     if size < 0:
         return broken(path, _no_size(path))
     return Entry("f", path, size, mtime_ns, MODE_FILE)
-
-
-def _close(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
 
 
 def _nothing(place: object) -> Problem:

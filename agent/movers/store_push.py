@@ -5,7 +5,6 @@ root by the agent itself, as on the lane, and the digest is taken of the very by
 """
 
 import logging
-import subprocess
 import tempfile
 import threading
 from collections import deque
@@ -36,6 +35,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 500
 """Listed files that go into the ledger together."""
+LAST = 1000
+"""Lines of what rclone says that are kept."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
@@ -164,7 +165,7 @@ class _Upload:
                 RCLONE_CONFIG_SHELF_URL=shelf.url,
                 RCLONE_USE_SERVER_MODTIME="false",
             )
-            errors = _errors(process)
+            errors = list(deque(process.stderr or [], maxlen=LAST))
             code = self._rclone.ended(process)
             if self._stopped.is_set():
                 raise StoppedError
@@ -238,12 +239,3 @@ class _Upload:
         if self._failures.total:
             raise self._failures.summed(arrived)
         return Outcome(total.hex())
-
-
-def _errors(process: subprocess.Popen[bytes]) -> list[bytes]:
-    """What rclone says, until it ends: the last lines of it."""
-    lines = deque(process.stderr or [], maxlen=1000)
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
-    return list(lines)
