@@ -100,34 +100,53 @@ async def test_the_most_urgent_hop_has_the_next_turn() -> None:
 
 
 class Pipe:
-    """Gives each connection so much, and all together no more than `most`, in bytes per look."""
+    """Gives each connection so much, and all together no more than `most`, in bytes per second of its own time.
+
+    A second passes with each look at it, so no load of the machine bends what is measured.
+    """
 
     def __init__(self, each: int, most: int) -> None:
         self.each, self.most = each, most
         self.over = threading.Event()
-        self.lock = threading.Lock()
-        self.working = self.peak = self.moved = 0
+        self.changed = threading.Condition()
+        self.working = self.peak = self.bytes = self.seconds = 0
 
     def fetch(self, leaves) -> None:
-        with self.lock:
-            self.working += 1
+        self._now(+1)
+        while not leaves() and not self.over.wait(0.01):
+            pass
+        self._now(-1)
+
+    def _now(self, more: int) -> None:
+        with self.changed:
+            self.working += more
             self.peak = max(self.peak, self.working)
-        while not leaves() and not self.over.wait(crew.LOOK_EVERY / 10):
-            with self.lock:
-                self.moved += int(min(self.each, self.most / self.working) / 10)
-        with self.lock:
-            self.working -= 1
+            self.changed.notify_all()
+
+    def moved(self) -> int:
+        """Whoever was hired is at work by now."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.over.is_set() or self.working >= fetching(), 60)
+            self.bytes += min(self.each * self.working, self.most)
+        return self.bytes
+
+    def monotonic(self) -> int:
+        self.seconds += 1
+        return self.seconds
+
+
+def fetching() -> int:
+    return sum(thread.name == "fetch" for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize(("most", "settles"), [(10**9, crew.MOST), (2_000_000, 2)])
 def test_more_connections_join_only_while_more_bring_more(monkeypatch, most: int, settles: int) -> None:
-    monkeypatch.setattr(crew, "LOOK_EVERY", 0.1)
     pipe = Pipe(1_000_000, most)
-    crowd = Crew(pipe.fetch, lambda: pipe.moved, 2, crew.MOST)
+    monkeypatch.setattr(crew, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(crew, "time", pipe)
+    crowd = Crew(pipe.fetch, pipe.moved, 2, crew.MOST)
     crowd.start()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not (pipe.peak > 2 and pipe.working == settles):
-        time.sleep(0.01)
-    assert pipe.working == settles
+    with pipe.changed:
+        assert pipe.changed.wait_for(lambda: pipe.peak > 2 and pipe.working == settles, 60)
     pipe.over.set()
     crowd.join()
