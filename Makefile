@@ -21,8 +21,7 @@ demo:
 test:
 	@$(SETUP) env cloud node web browser
 	@cd web && npm run --silent test
-	@$(BIN)/pytest -n auto --dist loadfile tests/unit
-	@$(BIN)/pytest tests/contract tests/e2e
+	@$(BIN)/pytest -n auto --dist loadfile
 
 bench:
 	@$(SETUP) env cloud node web bench

@@ -100,7 +100,7 @@ async def test_the_most_urgent_hop_has_the_next_turn() -> None:
 
 
 class Pipe:
-    """Gives each connection so much, and all together no more than `most`, in bytes per second of its own time.
+    """Gives each connection so much, and all together no more than `most`, in bytes per second of its time.
 
     A second passes with each look at it, so no load of the machine bends what is measured.
     """
