@@ -1,14 +1,19 @@
 """Query strings, as models."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
 from events.base import AgentId, Instant, Request, TransferId
 from events.policies import Why
 from events.states import TransferState
 
 MAX_PAGE = 200
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""Nothing is older than this."""
+Moment = Annotated[Instant, AfterValidator(lambda at: max(at, FIRST_DAY))]
+"""An end of the time that is looked at: it need not reach back further than there can be anything."""
 
 
 class PageQuery(Request):
@@ -31,8 +36,8 @@ class TransferQuery(PageQuery):
 
     status: TransferState | None = None
     agent: AgentId | None = None
-    since: Instant | None = None
-    until: Instant | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
 
 class OverviewQuery(Request):
@@ -74,8 +79,8 @@ class AuditQuery(PageQuery):
     person: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     agent: AgentId | None = None
     transfer_id: TransferId | None = None
-    since: Instant | None = None
-    until: Instant | None = None
+    since: Moment | None = None
+    until: Moment | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "AuditQuery":

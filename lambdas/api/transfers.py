@@ -1,7 +1,7 @@
 """Transfers: asking for them, following them, steering them."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from events.base import TransferId
 from events.requests import DistributedRequest, TransferRequest
@@ -16,9 +16,6 @@ from lambdas.transfers.ports import Permit
 transfers = Resource("transfers")
 
 Steer = Callable[[str, str, Permit], TransferView]
-
-_FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-"""Nothing is older than this, so no window needs to begin before it."""
 
 
 @transfers.post("/transfers", may=TRANSFER, status=202, keyed=True)
@@ -41,14 +38,14 @@ def list_transfers(query: TransferQuery) -> TransfersView:
     """Newest first; without `since`, of the last 90 days."""
     from lambdas.transfers.desk import Query
 
-    since, until = _window(query)
-    if since and since >= until:
+    until = _not_to_come(query.until)
+    if query.since and query.since >= until:
         return TransfersView(transfers=())
     return wiring.transfers().page(
         Query(
             status=query.status,
             agent_id=query.agent,
-            since=since,
+            since=query.since,
             until=until,
             cursor=query.after,
             limit=query.limit,
@@ -56,11 +53,9 @@ def list_transfers(query: TransferQuery) -> TransfersView:
     )
 
 
-def _window(query: TransferQuery) -> tuple[datetime | None, datetime]:
-    """The times asked for, as far as there may be transfers in them."""
+def _not_to_come(until: datetime | None) -> datetime:
     end = wiring.clock() + timedelta(minutes=1)
-    until = min(max(query.until, _FIRST_DAY), end) if query.until else end
-    return query.since and max(query.since, _FIRST_DAY), until
+    return min(until, end) if until else end
 
 
 @transfers.get("/overview", may=READ)

@@ -27,6 +27,8 @@ class Reading:
         """One page; raises CursorError. One of person, agent and transfer, or none, but not two."""
         end = min(until or self._clock(), self._clock()) + timedelta(minutes=1)
         start = max(since or end - WINDOW, end - LONGEST)
+        if start >= end:
+            return AuditView(records=(), next=None)
         wanted = Wanted(
             since=start, until=end, who=who, agent_id=agent_id, transfer_id=transfer_id, limit=limit
         )

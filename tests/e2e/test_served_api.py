@@ -1,14 +1,14 @@
 """The deployed API keeps its word, whatever it is sent: schemathesis asks it by what it says of itself."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
 
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from pydantic import TypeAdapter, ValidationError
+from schemathesis import APIOperation, Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -37,9 +37,13 @@ SCHEMA.config.generation.update(with_security_parameters=False)
 NAMES = {"agent_id": AgentId, "transfer_id": TransferId}
 
 
-def bounded(examples: int) -> Any:
-    """The same wishes in every run, and so many for each operation."""
-    return settings(
+OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+
+
+def tried(operation: APIOperation, examples: int, keeps: Callable[[Case], None]) -> None:
+    """The same wishes in every run."""
+    bounds = settings(
         max_examples=examples,
         derandomize=True,
         database=None,
@@ -47,6 +51,7 @@ def bounded(examples: int) -> Any:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
+    bounds(given(operation.as_strategy())(keeps))()
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +71,7 @@ def names(enrolled: Fleet) -> Iterator[dict[str, str]]:
             api.delete(f"/templates/{template['template_id']}")
 
 
-def name_what_there_is(case: schemathesis.Case, names: dict[str, str]) -> None:
+def name_what_there_is(case: Case, names: dict[str, str]) -> None:
     """In place of names that could be, names that are; nobody's agent is removed."""
     for name, kind in NAMES.items():
         with suppress(KeyError, ValidationError):
@@ -78,19 +83,23 @@ def test_what_is_served_is_what_is_asked_about(api: Api) -> None:
     assert api.get("/openapi.json") == document()
 
 
-@SCHEMA.parametrize()
-@bounded(12)
-def test_an_administrator_gets_what_was_promised(case, api, session, names) -> None:
-    name_what_there_is(case, names)
-    headers = {"Authorization": f"Bearer {api.token}"}
-    case.call_and_validate(base_url=api.url, session=session, headers=headers, checks=CONFORMING)
+@each_operation
+def test_an_administrator_gets_what_was_promised(operation, api, session, names) -> None:
+    def keeps(case: Case) -> None:
+        name_what_there_is(case, names)
+        headers = {"Authorization": f"Bearer {api.token}"}
+        case.call_and_validate(base_url=api.url, session=session, headers=headers, checks=CONFORMING)
+
+    tried(operation, 12, keeps)
 
 
-@SCHEMA.parametrize()
-@bounded(3)
-def test_nobody_gets_what_was_promised_to_others(case, api, session) -> None:
-    answer = case.call_and_validate(
-        base_url=api.url, session=session, headers={"Authorization": ""}, checks=CONFORMING
-    )
-    if {"person": []} in case.operation.definition.raw["security"]:
-        assert answer.status_code == 401
+@each_operation
+def test_nobody_gets_what_was_promised_to_others(operation, api, session) -> None:
+    def keeps(case: Case) -> None:
+        answer = case.call_and_validate(
+            base_url=api.url, session=session, headers={"Authorization": ""}, checks=CONFORMING
+        )
+        if {"person": []} in operation.definition.raw["security"]:
+            assert answer.status_code == 401
+
+    tried(operation, 3, keeps)

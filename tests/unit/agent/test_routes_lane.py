@@ -291,7 +291,7 @@ class TestASourceThatDials:
         hosts.arriving.grants._identity = identity.ensure(tmp_path / "mallory")
         await hosts.fails(hosts.order("/data/secret", "/archive/"))
         assert list(hosts.archive.iterdir()) == []
-        assert hosts.server._live == {}
+        await until(lambda: not hosts.server._live)
 
     async def test_is_cut_off_when_the_hop_is_released(self, hosts):
         write_random(hosts.data / "big", 2 * RANGE)

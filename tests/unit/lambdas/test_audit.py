@@ -177,6 +177,16 @@ class TestReading:
         assert seen == sorted(seen, reverse=True)
         assert len(set(seen)) == 7
 
+    @pytest.mark.parametrize("named", [{}, {"agent": "server-b"}])
+    @pytest.mark.parametrize("path", ["/audit", "/transfers"])
+    def test_the_first_and_the_last_of_all_years_are_times_too(self, fleet, path, named):
+        first, last = "0001-03-29T14:20:23-03:57", "9999-12-31T23:59:59+00:00"
+        key = path.strip("/").replace("audit", "records")
+        everything = fleet.get(path, since=first, until=last, **named)
+        assert everything.status == 200, everything.text
+        for window in ({"until": first}, {"since": last}, {"since": last, "until": first}):
+            assert fleet.get(path, **window, **named).body[key] == []
+
     @pytest.mark.parametrize(
         "query", [{"person": "a", "agent": "b"}, {"after": "nonsense"}, {"since": "soon"}]
     )
