@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lambdas.agents.registry import Registry
     from lambdas.agents.rollouts import Rollouts
     from lambdas.agents.rotating import Rotating
+    from lambdas.agents.updating import Updating
     from lambdas.arrivals import Arrivals
     from lambdas.audit.chaining import Chaining, Sealing
     from lambdas.audit.reading import Reading
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from lambdas.store.rollouts import RolloutStore
     from lambdas.store.templates import TemplateStore
     from lambdas.store.transfers import TransferStore
+    from lambdas.store.updates import UpdateStore
     from lambdas.templates import Templates
     from lambdas.transfers.changing import Changing
     from lambdas.transfers.desk import Transfers
@@ -262,6 +264,33 @@ def rotating() -> "Rotating":
         orders=fleet(),
         recording=recording(),
         age=age,
+        clock=clock,
+    )
+
+
+@cache
+def update_store() -> "UpdateStore":
+    from lambdas.store.updates import UpdateStore
+
+    return UpdateStore(settings().agents_table, settings().region)
+
+
+@cache
+def updating() -> "Updating":
+    import boto3
+
+    from lambdas.agents.jobs import Jobs
+    from lambdas.agents.updating import Updating
+
+    here = settings()
+    jobs = Jobs(boto3.client("iot", region_name=here.region), here.things, here.stage)
+    return Updating(
+        store=update_store(),
+        agents=agent_store(),
+        installers=installer_store(),
+        jobs=jobs,
+        orders=fleet(),
+        recording=recording(),
         clock=clock,
     )
 

@@ -91,7 +91,7 @@ def test_the_agents_files_lead_root_nowhere_else(host, tmp_path, lead):
     secret.write_bytes(host.signer.letter(an_update()))
     made = {
         "symlink": lambda: host.notes.request.symlink_to(secret),
-        "directory": lambda: host.notes.verdict.mkdir(),
+        "directory": host.notes.verdict.mkdir,
         "pipe": lambda: os.mkfifo(host.notes.request),
     }
     made[lead]()
