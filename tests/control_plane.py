@@ -239,6 +239,7 @@ def _settings() -> Settings:
         version="0.1.0",
         bus_name="default",
         device_policy=POLICY,
+        things="arn:aws:iot:eu-central-1:123456789012:thing/",
         manifests_bucket="manifests",
         object_role_arn="arn:aws:iam::123456789012:role/objects",
         relay_bucket="relay",
