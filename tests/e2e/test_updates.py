@@ -10,6 +10,7 @@ import shutil
 import sysconfig
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from infra.local.world import until
 from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 NAMES = ("up-1", "up-2", "up-3")
 SLOW = 4 * MIB
@@ -101,17 +102,19 @@ class Hosts:
     def install(self, kit: Kit) -> None:
         script = kit.files[kit.script]
         env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.publisher.folder)}
-        for name in NAMES:
-            server = installed_server(name, self.fleet.here.home / "servers" / name, {"/data": "rw"})
-            token = self.fleet.api.post(
-                "/agents/enrollments", {"agent_id": name, "tags": {"fleet": "installed"}}
-            )["token"]
-            manager = ServiceManager(server, env)
-            manager.install(script, self.fleet.here.outputs.api_url, token)
-            manager.start()
-            self.managers[name], self.servers[name] = manager, server
+        with ThreadPoolExecutor(len(NAMES)) as pool:
+            list(pool.map(lambda name: self._install(name, script, env), NAMES))
         for name in NAMES:
             until(f"{name} to be online", lambda name=name: self.fleet.status(name) == "online")
+
+    def _install(self, name: str, script: bytes, env: dict[str, str]) -> None:
+        server = installed_server(name, self.fleet.here.home / "servers" / name, {"/data": "rw"})
+        body = {"agent_id": name, "tags": {"fleet": "installed"}}
+        token = self.fleet.api.post("/agents/enrollments", body)["token"]
+        manager = ServiceManager(server, env)
+        manager.install(script, self.fleet.here.outputs.api_url, token)
+        manager.start()
+        self.managers[name], self.servers[name] = manager, server
 
     def versions(self) -> dict[str, str]:
         return {name: self.fleet.api.get(f"/agents/{name}")["version"] for name in NAMES}
