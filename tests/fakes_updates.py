@@ -113,7 +113,7 @@ class InstalledHost:
         """One start of the updater's unit."""
         around = Surroundings(self.install, self.restart, self._wait, lambda: self._now)
         verifier = Verifier(AGENT, [self.signer.jwk])
-        Updater(self.releases, self.state, verifier, around).run()
+        Updater(self.releases, self.state, lambda: verifier, around).run()
 
     def boot(self) -> None:
         """The service is started, whatever `current` leads to; so is the updater."""

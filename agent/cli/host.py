@@ -139,7 +139,7 @@ def update(
     releases = Releases(Path(f"{prefix}/opt/crosshaul"))
     around = Surroundings(installer(releases, prefix), restarter(restart or RESTART))
     with lock.only_one(releases.lock):
-        Updater(releases, settings.state, pinned.verifier(config), around).run()
+        Updater(releases, settings.state, lambda: pinned.verifier(config), around).run()
 
 
 def _show(name: str | None, found: Any) -> None:

@@ -129,7 +129,9 @@ class Updates:
             job = await self._told.get()
             try:
                 await self._tell(job, await self._outcome(job.jobDocument))
-                self._told = asyncio.Queue()  # what was said of it meanwhile is old; IoT Jobs tells of the next
+                self._told = (
+                    asyncio.Queue()
+                )  # what was said of it meanwhile is old; IoT Jobs tells of the next
             except (HostError, LinkError, OSError) as error:
                 log.warning("update waits", extra={"reason": str(error)})
                 await asyncio.sleep(self._pace.again)

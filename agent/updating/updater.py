@@ -41,28 +41,30 @@ class Surroundings:
 class Updater:
     """One host's. `run` is the whole of one start of its unit."""
 
-    def __init__(self, releases: Releases, state: Path, verifier: Verifier, around: Surroundings) -> None:
+    def __init__(
+        self, releases: Releases, state: Path, verifier: Callable[[], Verifier], around: Surroundings
+    ) -> None:
+        """`verifier` raises HostError where no keys are pinned."""
         self._releases = releases
         self._notes = Notes(state)
         self._verifier = verifier
         self._around = around
 
     def run(self) -> None:
-        """Go on with what was cut off, then do what is asked for, if it may be."""
+        """Go on with what was cut off, then do what is asked for, if it may be. What the agent shows is taken
+        away before anything else: whatever comes of it, its unit is not started again for the same."""
+        letter = read_strangers(self._notes.request)
+        self._notes.request.unlink(missing_ok=True)
         record = read_record(self._releases.record)
         if record and record.is_under_way:
             record = self._go_on(record)
-        if claims := self._ordered(record):
+        if letter is not None and (claims := self._ordered(letter, record)):
             self._go_on(self._begin(claims))
 
-    def _ordered(self, last: Record | None) -> Claims | None:
-        """What the agent shows, if it is an order that may be obeyed; it is taken away in any case."""
-        letter = read_strangers(self._notes.request)
-        self._notes.request.unlink(missing_ok=True)
-        if letter is None:
-            return None
+    def _ordered(self, letter: bytes, last: Record | None) -> Claims | None:
+        """What the agent shows, if it is an order that may be obeyed."""
         try:
-            claims, _ = self._verifier.open(letter)
+            claims, _ = self._verifier().open(letter)
         except TrustError as refusal:
             log.warning("update refused", extra={"reason": refusal.problem.message})
             return None

@@ -184,6 +184,20 @@ def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: H
     assert {"update.started", "update.stage-begun", "update.ended"} <= audited
 
 
+def test_a_power_cut_in_the_middle_costs_nothing_but_time(hosts: Hosts) -> None:
+    """While the new version is installed, and again while it is on trial."""
+    hosts.publisher.publish("7.1.1")
+    begun = hosts.fleet.here.operator.json("agents", "update", "up-2")
+    assert begun["version"] == "7.1.1"
+    record = hosts.servers["up-2"].releases / "update.json"
+    for step in ("installing", "trying"):
+        until(f"the updater to be {step}", lambda step=step: f'"step": "{step}"' in record.read_text(), 120)
+        hosts.managers["up-2"].kill()
+    ended = hosts.until_ended(begun["update_id"])
+    assert ended["state"] == "succeeded", ended
+    assert hosts.versions() == {"up-1": "7.1.0", "up-2": "7.1.1", "up-3": "7.1.0"}
+
+
 def test_a_version_that_does_not_start_returns_by_itself_and_no_other_host_is_touched(
     hosts: Hosts, fleet: Fleet
 ) -> None:
