@@ -3,17 +3,15 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import boto3
 import pytest
 
 from events.commands import Update
 from lambdas import wiring
 from lambdas.domain.update import Word
-from lambdas.store.installer import items
-from tests.control_plane import REGION, hello
+from tests.control_plane import PUBLISHED as DIGEST
+from tests.control_plane import hello, publish
 
 NAMES = ("server-b", "server-c", "server-d")
-DIGEST = "9c" * 32
 
 
 @dataclass
@@ -69,12 +67,6 @@ class Story:
 
     def audited(self):
         return [one["action"] for one in self.here.get("/audit").body["records"]]
-
-
-def publish(version):
-    client = boto3.client("dynamodb", REGION)
-    for row in items(f"https://console/install/{DIGEST}/install.sh", DIGEST, version):
-        client.put_item(TableName="agents-table", Item=row)
 
 
 @pytest.fixture
