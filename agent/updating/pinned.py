@@ -11,6 +11,7 @@ from agent.registration import Files, Registration, read_registration
 from agent.trust import Verifier
 from agent.updating.notes import write
 
+PIN = "as root: crosshaul agent pin"
 _READABLE = 0o644
 
 
@@ -26,13 +27,18 @@ def pin(config: Path, state: Path) -> Registration:
     return registration
 
 
-def verifier(config: Path) -> Verifier:
+def trusted(config: Path) -> Registration:
     """HostError if nothing is pinned."""
     path = pinned(config)
     try:
-        trusted = Registration.model_validate_json(path.read_bytes())
+        return Registration.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise HostError(f"{path} is not there", "as root: crosshaul agent pin") from None
+        raise HostError(f"{path} is not there, so no update is obeyed", PIN) from None
     except (OSError, ValidationError) as error:
-        raise HostError(f"{path} cannot be used: {error}", "as root: crosshaul agent pin") from error
-    return Verifier(trusted.agent_id, trusted.verification_keys)
+        raise HostError(f"{path} cannot be used: {error}", PIN) from error
+
+
+def verifier(config: Path) -> Verifier:
+    """HostError if nothing is pinned."""
+    found = trusted(config)
+    return Verifier(found.agent_id, found.verification_keys)

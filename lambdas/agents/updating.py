@@ -275,10 +275,7 @@ def _deed(what: str, update: Update) -> Deed:
 
 
 def _shown(update: Update) -> dict[str, Any]:
-    told = asdict(update)
-    states = [member.state for member in update.members]
-    counts = {state: states.count(state) for state in dict.fromkeys(states)}
-    return {**told, "stages": update.stages, "counts": counts}
+    return {**asdict(update), "stages": update.stages, "counts": update.counts}
 
 
 def _id(after: str | None) -> UpdateId | None:

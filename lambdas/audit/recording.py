@@ -105,7 +105,7 @@ _SHOWN: dict[type, tuple[str, ...]] = {
         "rotation_wanted_at",
     ),
     Policy: ("text", "version", "by"),
-    Update: ("version", "digest", "state", "reason", "stage", "members", "ended_by"),
+    Update: ("version", "digest", "state", "reason", "stage", "counts", "ended_by"),
     Rollout: ("name", "count", "used", "tags", "expires_at", "ended_at", "ended_by"),
 }
 """What of a thing belongs into the audit: nothing secret, and nothing that grows."""

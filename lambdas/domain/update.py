@@ -23,6 +23,9 @@ LONGEST = timedelta(days=7)
 ENDED: frozenset[MemberState] = frozenset({"succeeded", "failed", "returned", "timed_out", "cancelled"})
 FAILED: frozenset[MemberState] = frozenset({"failed", "returned", "timed_out"})
 
+MOST_WORDS = 200
+"""Letters of a reason."""
+
 Next = Literal["wait", "stage", "abort", "end", "expire"]
 
 
@@ -66,6 +69,12 @@ class Update:
     def is_over(self) -> bool:
         """Nothing of it can change any more; one that was stopped may still have agents at it."""
         return self.state != "running" and all(member.state in ENDED for member in self.members)
+
+    @property
+    def counts(self) -> dict[MemberState, int]:
+        """Agents by state."""
+        states = [member.state for member in self.members]
+        return {state: states.count(state) for state in dict.fromkeys(states)}
 
     def of_stage(self, stage: int) -> tuple[Member, ...]:
         return tuple(member for member in self.members if member.stage == stage)
@@ -134,8 +143,13 @@ def _heard(member: Member, word: Word | None, version: str | None, wanted: str) 
         case "TIMED_OUT":
             return replace(member, state="timed_out", reason="Nothing was heard of it in time.")
         case "FAILED" | "REJECTED":
-            return replace(member, state="returned" if word.returned else "failed", reason=word.reason)
-    return replace(member, state="cancelled", reason=word.reason)
+            return replace(member, state="returned" if word.returned else "failed", reason=_short(word))
+    return replace(member, state="cancelled", reason=_short(word))
+
+
+def _short(word: Word) -> str:
+    """All members are one row, which has its limit; IoT Jobs has the whole."""
+    return word.reason if len(word.reason) <= MOST_WORDS else f"{word.reason[: MOST_WORDS - 1]}…"
 
 
 def following(update: Update, away: frozenset[AgentId], now: datetime) -> Next:

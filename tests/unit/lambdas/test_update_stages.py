@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from lambdas.domain.update import (
     ENDED,
@@ -128,6 +129,15 @@ def test_the_word_of_a_job_alone_makes_no_success():
     assert following(old, NOBODY, MORNING) == "wait"
     new = heard(update, {"a": Word("SUCCEEDED")}, {"a": "0.2.0", "b": "0.1.0"})
     assert following(new, NOBODY, MORNING) == "stage"
+
+
+def test_a_thousand_agents_with_long_reasons_fit_into_a_row():
+    names = [f"a{number:03d}-{'x' * 58}" for number in range(1000)]
+    whole = heard(an_update(names), {}, dict.fromkeys(names, "0.1.0"))
+    for stage in range(whole.stages):
+        words = {one.agent_id: Word("FAILED", "long " * 200) for one in whole.of_stage(stage)}
+        whole = heard(begun(whole, stage), words, dict.fromkeys(names, "0.1.0"))
+    assert len(TypeAdapter(Update).dump_json(whole)) < 400_000
 
 
 def test_a_removed_agent_keeps_nobody_waiting():

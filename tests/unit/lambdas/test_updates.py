@@ -10,6 +10,7 @@ from lambdas import wiring
 from lambdas.domain.update import Word
 from tests.control_plane import PUBLISHED as DIGEST
 from tests.control_plane import hello, publish
+from tests.world import items_written
 
 NAMES = ("server-b", "server-c", "server-d")
 
@@ -108,6 +109,21 @@ def test_the_canary_first_and_the_others_once_it_has_reported_healthy(story):
     story.jobs.told.clear()
     story.minute()
     assert story.jobs.told == [], "what is over is not looked at again"
+
+
+def test_a_minute_costs_one_write_for_each_update_that_runs_and_none_for_those_that_are_over(story):
+    update_id = story.start().body["update_id"]
+    with items_written() as written:
+        story.minute()
+    assert written == [1], "only when it is looked at next"
+    story.has("server-b")
+    with items_written() as written:
+        story.minute()
+    assert written == [2], "the update and its record, whatever the number of agents"
+    story.here.post(f"/updates/{update_id}/cancel")
+    with items_written() as written:
+        story.minute()
+    assert written == []
 
 
 def test_too_many_failures_and_no_further_agent_is_touched(story):
