@@ -20,6 +20,12 @@ export function Updates({ admin }: { admin: boolean }) {
   const { data } = useUpdates();
   const [cancelling, setCancelling] = useState<Update | null>(null);
   if (!data?.length) return null;
+  const cancel = (update: Update) =>
+    update.state === "running" && (
+      <Button variant="inline-link" onClick={() => setCancelling(update)}>
+        {t().common.cancel}
+      </Button>
+    );
   return (
     <>
       <Table
@@ -33,17 +39,7 @@ export function Updates({ admin }: { admin: boolean }) {
           { id: "state", header: t().agents.status, cell: (update) => <How update={update} /> },
           { id: "share", header: t().updates.updated, cell: (update) => <Share update={update} /> },
           { id: "begun", header: t().updates.since, cell: (update) => <Begun update={update} /> },
-          {
-            id: "cancel",
-            header: "",
-            cell: (update) =>
-              admin &&
-              update.state === "running" && (
-                <Button variant="inline-link" onClick={() => setCancelling(update)}>
-                  {t().common.cancel}
-                </Button>
-              ),
-          },
+          ...(admin ? [{ id: "cancel", header: t().common.actions, cell: cancel }] : []),
         ]}
       />
       {cancelling && <Cancel update={cancelling} onClose={() => setCancelling(null)} />}
