@@ -196,7 +196,7 @@ def why_aborted(update: Update) -> str:
     failed = [member for member in members if member.state in FAILED]
     first = failed[0]
     return (
-        f"{len(failed)} of {len(members)} agents of stage {update.stage} have failed;"
+        f"{len(failed)} of {len(members)} agents of stage {update.stage + 1} have failed;"
         f" {first.agent_id}: {first.reason}"
     )
 

@@ -5,8 +5,6 @@ systemd is the one thing that is not there: `infra.local.installed` starts what 
 
 import base64
 import hashlib
-import re
-import shutil
 import sysconfig
 import zipfile
 from collections.abc import Iterator
@@ -26,6 +24,7 @@ from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
+from tests.kits import sources
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -68,27 +67,10 @@ class Publisher:
         self.outputs = stage_outputs(self.clients["cloudformation"], STAGE)
 
     def publish(self, version: str | None = None, broken: dict[str, tuple[str, str]] | None = None) -> Kit:
-        source = REPOSITORY if version is None else self._source(version, broken or {})
+        source = REPOSITORY if version is None else sources(version, self.folder, broken)
         kit = make(self.fleet.here.outputs.console_url, self.lock, source)
         publish_kit(self.outputs, self.clients, kit)
         return kit
-
-    def _source(self, version: str, broken: dict[str, tuple[str, str]]) -> Path:
-        source = self.folder / version
-        source.mkdir()
-        for name in ("agent", "events"):
-            shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy(REPOSITORY / name, source / name)
-        for file, pattern in (("pyproject.toml", "^version = "), ("agent/__init__.py", "^VERSION = ")):
-            text = (source / file).read_text()
-            changed = re.sub(f'({pattern})".*"', rf'\g<1>"{version}"', text, flags=re.MULTILINE)
-            (source / file).write_text(changed)
-        for file, (was, becomes) in broken.items():
-            text = (source / file).read_text()
-            assert was in text
-            (source / file).write_text(text.replace(was, becomes, 1))
-        return source
 
 
 class Hosts:

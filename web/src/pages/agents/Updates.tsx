@@ -51,7 +51,7 @@ function How({ update }: { update: Update }) {
   return (
     <>
       <State of={update.state} />
-      {update.reason && (
+      {update.reason && update.state !== "aborted" && (
         <Box color="text-body-secondary" fontSize="body-s">
           <Name>{update.reason}</Name>
         </Box>
