@@ -22,7 +22,7 @@ from agent.keys import Generation, Keyring
 from agent.lane import identity
 from agent.lane.routes import Routes
 from agent.lane.server import LaneServer
-from agent.letters import Endpoint, Post
+from agent.letters import Endpoint
 from agent.movers import mover_for
 from agent.movers.base import Host
 from agent.movers.limiter import Hours, Line
@@ -34,13 +34,8 @@ from agent.roots import Roots
 from agent.rotation import Rotation
 from agent.service import Parts, Service
 from agent.status import Status
-from agent.updating.asking import Host as InstalledHost
-from agent.updating.asking import Updates
-from agent.updating.notes import Notes
-from agent.updating.releases import Releases
-from events.base import UpdateId
+from agent.updating import wired
 from events.topics import Topics
-from events.updates import UpdateOrderView
 from events.views import CredentialsView
 
 if TYPE_CHECKING:
@@ -129,7 +124,7 @@ async def _serve(
                         registered_at=registration.registered_at,
                         age=timedelta(days=config.rotate_after_days),
                     ),
-                    updates=_updates(config_path, files, ring, registration, link),
+                    updates=wired.updates(config_path, files, ring, registration, link),
                     capabilities=await asyncio.to_thread(about.capabilities, config.remotes),
                     arrivals=host.arrivals,
                     deliver_manifests=Delivery(manifests, _manifest_post(ring, registration)).run,
@@ -264,25 +259,6 @@ def _endpoint(files: Files, registration: Registration, keys: Generation) -> End
         key=keys.device_key,
         ca=files.ca if files.ca.exists() else None,
     )
-
-
-def _updates(
-    config_path: Path, files: Files, ring: Keyring, registration: Registration, link: Post
-) -> Updates:
-    """The doctor and HTTP are loaded when there is an update."""
-
-    def sick() -> set[str]:
-        from agent.doctor import examine
-
-        return {f"{check.name}: {check.found}" for check in examine(config_path) if not check.ok}
-
-    def ask(update_id: UpdateId) -> UpdateOrderView:
-        from agent import cloud
-
-        return cloud.order(registration.api_url, registration.agent_id, ring.api_keys, update_id)
-
-    host = InstalledHost(Releases.here(), Notes(files.folder), sick)
-    return Updates(link, registration.agent_id, Topics(registration.stage), host, ask)
 
 
 def _subscriptions(registration: Registration) -> tuple[str, tuple[str, ...]]:

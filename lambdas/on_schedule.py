@@ -14,7 +14,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     tell_of_silent_agents()
     wiring.sealing().seal()
     wiring.rotating().sweep(wiring.clock())
-    wiring.updating().sweep(wiring.clock())
+    wiring.staging().sweep(wiring.clock())
     wiring.sweeping().sweep()
 
 

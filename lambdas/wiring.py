@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from lambdas.agents.book import Agents
     from lambdas.agents.browsing import Browsing
     from lambdas.agents.enrolling import Enrolling
+    from lambdas.agents.jobs import Jobs
     from lambdas.agents.leaving import Leaving
     from lambdas.agents.places import Places
     from lambdas.agents.registry import Registry
     from lambdas.agents.rollouts import Rollouts
     from lambdas.agents.rotating import Rotating
+    from lambdas.agents.staging import Staging
     from lambdas.agents.updating import Updating
     from lambdas.arrivals import Arrivals
     from lambdas.audit.chaining import Chaining, Sealing
@@ -276,23 +278,36 @@ def update_store() -> "UpdateStore":
 
 
 @cache
-def updating() -> "Updating":
+def jobs() -> "Jobs":
     import boto3
 
     from lambdas.agents.jobs import Jobs
-    from lambdas.agents.updating import Updating
 
     here = settings()
-    jobs = Jobs(boto3.client("iot", region_name=here.region), here.things, here.stage)
+    return Jobs(boto3.client("iot", region_name=here.region), here.things, here.stage)
+
+
+@cache
+def updating() -> "Updating":
+    """What people ask of updates, and agents."""
+    from lambdas.agents.updating import Updating
+
     return Updating(
         store=update_store(),
         agents=agent_store(),
         installers=installer_store(),
-        jobs=jobs,
+        jobs=jobs(),
         orders=fleet(),
-        recording=recording(),
         clock=clock,
     )
+
+
+@cache
+def staging() -> "Staging":
+    """How updates go on."""
+    from lambdas.agents.staging import Staging
+
+    return Staging(update_store(), agent_store(), jobs(), recording())
 
 
 @cache

@@ -64,10 +64,14 @@ class Jobs:
                 raise
             return None
 
-    def end(self, update: Update, stage: int) -> None:
-        """Tell no more of them; who is at it goes on."""
+    def end(self, update: Update) -> None:
+        """Tell no more agents; who is at it goes on."""
+        for stage in range(update.stage + 1):
+            self._end(self._name(update, stage), update.reason or update.state)
+
+    def _end(self, job: str, why: str) -> None:
         try:
-            self.iot.cancel_job(jobId=self._name(update, stage), comment=update.reason or update.state)
+            self.iot.cancel_job(jobId=job, comment=why)
         except ClientError as error:
             if _code(error) not in {_GONE, _OVER}:
                 raise

@@ -1,11 +1,11 @@
-"""Updates of agents: started, looked at, ended by hand; and each minute driven on to the next stage."""
+"""Updates of agents: started, looked at, ended by hand. How they go from stage to stage is in `staging`."""
 
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,10 +19,10 @@ from events.updates import (
     UpdatesView,
     UpdateView,
 )
-from lambdas.audit.recording import Deed, Record, Recording
+from lambdas.agents.staging import AT_ONCE, StageJobs
+from lambdas.audit.recording import Record
 from lambdas.domain import update as domain
 from lambdas.domain.agent import Agent
-from lambdas.domain.deciding import Person
 from lambdas.domain.errors import (
     AgentBusyUpdatingError,
     AgentUnknownError,
@@ -33,30 +33,19 @@ from lambdas.domain.errors import (
     UpdateUnknownError,
     VersionUnknownError,
 )
-from lambdas.domain.timeline import CROSSHAUL
-from lambdas.domain.update import Member, Update, Word
+from lambdas.domain.update import Member, Update
 from lambdas.store.agents import AgentStore
 from lambdas.store.installer import InstallerStore
 from lambdas.store.updates import UpdateStore
-from lambdas.telemetry import count, logger
+from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock, Orders
 
-AT_ONCE = 20
-"""Updates a minute that are looked at."""
 PATIENCE = 5
 _PAGE = 100
 _LIFETIME = timedelta(minutes=10)
 """Of an order: the updater takes it up at once."""
 
 Step = Callable[[Update], Update]
-
-
-class Stages(Protocol):
-    """IoT Jobs: one for each stage."""
-
-    def begin(self, update: Update, stage: int) -> None: ...
-    def words(self, update: Update, stage: int) -> dict[AgentId, Word] | None: ...
-    def end(self, update: Update, stage: int) -> None: ...
 
 
 def new_update_id() -> UpdateId:
@@ -75,9 +64,8 @@ class Updating:
         store: UpdateStore,
         agents: AgentStore,
         installers: InstallerStore,
-        jobs: Stages,
+        jobs: StageJobs,
         orders: Orders,
-        recording: Recording,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -85,7 +73,6 @@ class Updating:
         self._installers = installers
         self._jobs = jobs
         self._orders = orders
-        self._recording = recording
         self._clock = clock
 
     def plan(self, request: UpdateRequest, update_id: UpdateId, by: str) -> tuple[Update, list[Agent]]:
@@ -148,7 +135,7 @@ class Updating:
 
         update = self._change(update_id, step, record)
         logger.info("update cancelled", extra={"update_id": update_id, "by": by})
-        self._end_jobs(update)
+        self._jobs.end(update)
         return UpdateDetails.model_validate(_shown(update))
 
     def order(self, agent_id: AgentId, update_id: UpdateId) -> UpdateOrderView:
@@ -171,64 +158,6 @@ class Updating:
         )
         logger.info("update ordered", extra={"update_id": update_id, "agent_id": agent_id})
         return UpdateOrderView(heard=heard, token=self._orders.sign(agent_id, command, _LIFETIME))
-
-    def sweep(self, now: datetime) -> None:
-        """Look at every update that is not over."""
-        for update_id in self._store.due(now, AT_ONCE):
-            try:
-                self._look(update_id, now)
-            except (StaleError, UpdateUnknownError):
-                continue  # somebody has changed it this very moment: the next minute sees it
-
-    def _look(self, update_id: UpdateId, now: datetime) -> None:
-        old, revision = self._store.get(update_id)
-        agents = self._agents.get_many(member.agent_id for member in old.members)
-        versions = {name: agent.version for name, agent in agents.items()}
-        seen = domain.heard(old, self._words(old), versions)
-        away = frozenset(name for name, agent in agents.items() if agent.presence != "online")
-        new, deed = self._moved(seen, away, now)
-        if new == old:
-            self._store.look_again(old, revision, now)
-        else:
-            record = self._recording.change(Person(CROSSHAUL), _deed(deed, new))
-            self._store.replace(new, revision, now, record(old, new))
-            logger.info("update moved", extra={"update_id": update_id, "what": deed, "stage": new.stage})
-        self._see_to_jobs(new)
-
-    def _moved(self, update: Update, away: frozenset[AgentId], now: datetime) -> tuple[Update, str]:
-        """The update after what is now to be done, and what that is called."""
-        if update.state != "running":
-            return update, "heard"
-        match domain.following(update, away, now):
-            case "stage":
-                return domain.begun(update, update.stage + 1), "stage-begun"
-            case "abort":
-                count("UpdatesAborted")
-                return domain.ended(update, "aborted", domain.why_aborted(update), None, now), "aborted"
-            case "end":
-                return domain.ended(update, *domain.how_it_ended(update), None, now), "ended"
-            case "expire":
-                return domain.ended(update, "failed", "Not every agent came in time.", None, now), "ended"
-        return update, "heard"
-
-    def _words(self, update: Update) -> dict[AgentId, Word]:
-        """Of all stages in which somebody has not ended."""
-        words: dict[AgentId, Word] = {}
-        for stage in range(update.stage + 1):
-            if any(member.state not in domain.ENDED for member in update.of_stage(stage)):
-                words |= self._jobs.words(update, stage) or {}
-        return words
-
-    def _see_to_jobs(self, update: Update) -> None:
-        """As the table has it, whatever was lost on the way."""
-        if update.state != "running":
-            self._end_jobs(update)
-        elif self._jobs.words(update, update.stage) is None:
-            self._jobs.begin(update, update.stage)
-
-    def _end_jobs(self, update: Update) -> None:
-        for stage in range(update.stage + 1):
-            self._jobs.end(update, stage)
 
     def _wanted(self, request: UpdateRequest) -> list[Agent]:
         """Raises AgentUnknownError or LimitError."""
@@ -268,10 +197,6 @@ class Updating:
                 continue
             return new
         raise StaleError(f"The update {update_id}")
-
-
-def _deed(what: str, update: Update) -> Deed:
-    return Deed(action=f"update.{what}", about=f"update {update.update_id}")
 
 
 def _shown(update: Update) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Spy:
 
 @pytest.fixture
 def spies(monkeypatch) -> dict[str, Spy]:
-    names = ("agents", "hearing", "reactions", "sweeping", "sealing", "rotating", "updating")
+    names = ("agents", "hearing", "reactions", "sweeping", "sealing", "rotating", "staging")
     made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
@@ -182,4 +182,4 @@ def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypa
     assert [name for name, _ in spies["sweeping"].calls] == ["sweep"]
     assert [name for name, _ in spies["sealing"].calls] == ["seal"]
     assert [name for name, _ in spies["rotating"].calls] == ["sweep"]
-    assert [name for name, _ in spies["updating"].calls] == ["sweep"]
+    assert [name for name, _ in spies["staging"].calls] == ["sweep"]

@@ -35,8 +35,8 @@ class FakeJobs:
             return None
         return {one.agent_id: self.fates.get(one.agent_id, Word("QUEUED")) for one in update.of_stage(stage)}
 
-    def end(self, update, stage):
-        self.ended.add(stage)
+    def end(self, update):
+        self.ended |= set(range(update.stage + 1))
 
 
 class Story:
@@ -49,7 +49,7 @@ class Story:
 
     def minute(self):
         self.clock.now += timedelta(minutes=1)
-        wiring.updating().sweep(self.clock())
+        wiring.staging().sweep(self.clock())
 
     def has(self, name, version="0.2.0"):
         """It says Hello with a version, and IoT Jobs that it has succeeded."""
