@@ -14,8 +14,8 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     tell_of_silent_agents()
     wiring.sealing().seal()
     wiring.rotating().sweep(wiring.clock())
-    wiring.staging().sweep(wiring.clock())
     wiring.sweeping().sweep()
+    wiring.staging().sweep(wiring.clock())  # last: no hop is to wait for IoT Jobs
 
 
 def tell_of_silent_agents() -> None:

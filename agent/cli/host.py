@@ -134,6 +134,10 @@ def update(
     from agent.updating.releases import Releases
     from agent.updating.updater import Surroundings, Updater
 
+    if os.geteuid() and not prefix:
+        raise HostError(
+            "only root updates an agent here", "from the console's side: crosshaul agents update NAME"
+        )
     settings = read_config(config)
     logs.set_up(settings.log_level)
     releases = Releases(Path(f"{prefix}/opt/crosshaul"))
