@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -183,3 +184,19 @@ def test_the_units_are_hardened_as_the_guide_says(unit: str, most: int) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    """The programs are not installed here: any that there is stands in their place."""
+    units = [*REPOSITORY.glob("agent/*.service"), *REPOSITORY.glob("agent/*.path")]
+    assert len(units) == 3
+    for unit in units:
+        text = re.sub("/opt/crosshaul/[a-z]+/bin/crosshaul", sys.executable, unit.read_text())
+        (tmp_path / unit.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *tmp_path.iterdir()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
