@@ -1,4 +1,4 @@
-"""The API's routes for agents: registering, new keys, and S3 credentials for a hop."""
+"""The API's routes for agents: registering, new keys, orders of updates, and S3 credentials for a hop."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from agent import http
-from events.base import HopId
+from agent.failure import HostError
+from events.base import HopId, UpdateId
 from events.requests import CredentialsRequest, RegisterRequest, RenewalRequest
+from events.updates import UpdateOrderRequest, UpdateOrderView
 from events.views import CredentialsView, RegisteredView, RenewalView
 
 KEY_HEADER = "X-Agent-Key"
@@ -31,6 +33,17 @@ def renew(
     body = request.model_dump(mode="json")
     response = post(client, f"agents/{agent_id}/certificates", body, api_keys)
     return RenewalView.model_validate_json(response.content)
+
+
+def order(api_url: str, agent_id: str, api_keys: Sequence[str], update_id: UpdateId) -> UpdateOrderView:
+    """The signed order of an update, if this agent is to have one; HostError if the API does not answer."""
+    body = UpdateOrderRequest(update_id=update_id).model_dump(mode="json")
+    try:
+        with http.client(api_url) as client:
+            response = post(client, f"agents/{agent_id}/update", body, api_keys)
+        return UpdateOrderView.model_validate_json(response.content)
+    except (http.ApiProblem, httpx.TransportError, ValueError) as error:
+        raise HostError(f"the API gives no order: {error}", "nothing: it is tried again") from error
 
 
 def post(client: httpx.Client, path: str, body: object, api_keys: Sequence[str]) -> httpx.Response:

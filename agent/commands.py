@@ -14,7 +14,19 @@ from agent.letters import LinkError
 from agent.reports import Desk, now
 from agent.trust import TrustError, Verifier, replayed
 from events.base import Problem
-from events.commands import Browse, Cancel, Claims, Command, Move, Pause, Release, Retire, Rotate, Serve
+from events.commands import (
+    Browse,
+    Cancel,
+    Claims,
+    Command,
+    Move,
+    Pause,
+    Release,
+    Retire,
+    Rotate,
+    Serve,
+    Update,
+)
 from events.reports import DESTINATION_UNREACHABLE, Browsed, Refused
 
 log = logging.getLogger(__name__)
@@ -79,6 +91,8 @@ class Commands:
                 await self._answer(command)
             case Rotate():
                 self._rotate()
+            case Update():
+                log.warning("an update that came by itself", extra={"version": command.version})
             case Retire():
                 log.warning("removed by the control plane")
                 self._retire()
@@ -118,7 +132,7 @@ class Commands:
                     self._journal.withdraw(command.hop_id)
             case Retire():
                 self._journal.retire()
-            case Browse() | Rotate():  # a nudge: said again until it is done
+            case Browse() | Rotate() | Update():  # nudges, and an update is its updater's to note
                 pass
 
     def _note_move(self, order: Move) -> None:

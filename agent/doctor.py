@@ -19,6 +19,8 @@ from agent.config import Config, RemoteConfig, RootConfig, read_config, split_en
 from agent.failure import HostError
 from agent.registration import Files, Registration, read_registration
 from agent.trust import SKEW
+from agent.updating.pinned import PIN, trusted
+from agent.updating.releases import Releases
 
 PATIENCE = 10
 """Seconds for one answer from the network."""
@@ -58,6 +60,7 @@ def examine(config_path: Path) -> Iterator[Check]:
         yield Check("registration", False, error.message, error.advice)
         return
     yield Check("registration", True, f"{registration.agent_id}, stage {registration.stage}")
+    yield _told("updates", _updates, config_path, registration)
     yield _told("keys", _keys, files)
     yield _told("certificate", _certificate, files)
     yield _told("clock", _clock, registration)
@@ -89,6 +92,16 @@ def _keys(files: Files) -> str:
         if path.stat().st_mode & 0o077:
             raise HostError(f"others may read {path}", f"chmod 600 {path}")
     return "readable, and only by their owner"
+
+
+def _updates(config_path: Path, registration: Registration) -> str:
+    """Would this host's updater obey the control plane?"""
+    releases = Releases.here()
+    if releases is None:
+        return "by hand: the agent was not installed by the script"
+    if trusted(config_path).agent_id != registration.agent_id:
+        raise HostError(f"root trusts orders to another agent than {registration.agent_id}", PIN)
+    return f"on trial, from {releases.proven or releases.current}"
 
 
 def _root(root: RootConfig) -> str:

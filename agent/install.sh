@@ -3,6 +3,7 @@
 #
 #   install.sh --api https://….amazonaws.com/v1 --root /data:ro --root /archive:rw
 #   install.sh uninstall
+#   install.sh release     only make a release, for the updater; print where it is
 #
 # --api        URL        the control plane's API; left out: register later
 # --root       PATH:ro|rw what the agent may read, or also write; needed when there is no agent.toml yet
@@ -23,7 +24,7 @@ umask 022
 
 # Where this script is published, the address of the other parts and their digests are filled in here, so
 # that the digest of this script stands for all of them.
-kit='' package_part='' lock_part='' unit_part=''
+kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part=''
 
 package='' lock='' api='' listen=0.0.0.0:4460 user=crosshaul prefix='' token_file='' name='' roots=() verb=install dry=''
 here=$(cd "$(dirname "$0")" && pwd) scratch=''
@@ -36,7 +37,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --help|-h) usage ;;
     --dry-run) dry=yes; shift ;;
-    uninstall) verb=uninstall; shift ;;
+    uninstall|release) verb=$1; shift ;;
     --package|--lock|--api|--root|--listen|--user|--prefix|--token-file|--name)
       [ $# -ge 2 ] || die "$1 needs a value (see --help)"
       case $1 in
@@ -50,9 +51,9 @@ while [ $# -gt 0 ]; do
 done
 
 opt=$prefix/opt/crosshaul etc=$prefix/etc/crosshaul state=$prefix/var/lib/crosshaul
-config=$etc/agent.toml link=$prefix/usr/local/bin/crosshaul unit=/etc/systemd/system/crosshaul-agent.service
-enabled=/etc/systemd/system/multi-user.target.wants/crosshaul-agent.service
-changed='' unfinished=''
+config=$etc/agent.toml link=$prefix/usr/local/bin/crosshaul units=/etc/systemd/system
+unit=$units/crosshaul-agent.service wants=$units/multi-user.target.wants
+changed='' unfinished='' release=''
 
 as_user() { if [ -n "$prefix" ]; then "$@"; else runuser -u "$user" -- "$@"; fi; }
 systemd_runs() { [ -z "$prefix" ] && [ -d /run/systemd/system ]; }
@@ -67,10 +68,15 @@ must_be_root() {
   [ -n "$prefix" ] || [ "$(id -u)" = 0 ] || die "run this as root"
 }
 
-check() {
+check_source() {
   [ -n "$package$kit" ] || die "--package is missing (see --help)"
   [ -n "$lock$kit" ] || die "--lock is missing (see --help)"
   must_be_root
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is needed"
+  python3 -c 'import ensurepip' 2>/dev/null || die "python3 has no venv: apt-get install python3-venv"
+}
+
+check() {
   [ -n "$prefix$kit" ] || [ -e "$here/crosshaul-agent.service" ] || die "crosshaul-agent.service must lie beside this script"
   [ -e "$config" ] || [ ${#roots[@]} -gt 0 ] || die "name at least one --root PATH:ro or --root PATH:rw"
   [[ $user =~ ^[a-z_][a-z0-9_-]{0,31}$ ]] || die "--user $user: no account can have that name"
@@ -83,8 +89,6 @@ check() {
     esac
   done
   case $listen in *[\"\\]*|*[[:cntrl:]]*) die "--listen $listen: write it as HOST:PORT" ;; esac
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || die "Python 3.11 or newer is needed"
-  python3 -c 'import ensurepip' 2>/dev/null || die "python3 has no venv: apt-get install python3-venv"
   [ -z "$token_file" ] || [ -r "$token_file" ] || die "$token_file cannot be read"
 }
 
@@ -103,31 +107,44 @@ gather() {
   trap 'rm -rf "$scratch" ${unfinished:+"$unfinished"}' EXIT
   [ -n "$package" ] || package=$(part "$package_part")
   [ -n "$lock" ] || lock=$(part "$lock_part")
-  service=$here/crosshaul-agent.service
-  [ -z "$kit" ] || service=$(part "$unit_part")
+  service=$here/crosshaul-agent.service updater=$here/crosshaul-update.service watch=$here/crosshaul-update.path
+  [ -z "$kit" ] || { service=$(part "$unit_part"); updater=$(part "$updater_part"); watch=$(part "$watch_part"); }
   [ -e "$package" ] || die "$package is not there"
   [ -e "$lock" ] || die "$lock is not there"
 }
 
-# A release is a folder of its own; `current` moves to it only when it is whole.
-install_release() {
-  local release kept; kept="$(digest "$package") $(digest "$lock")"
-  if [ "$(cat "$opt/current/installed-from" 2>/dev/null)" = "$kept" ]; then
-    say "this release is installed already"
-    return
-  fi
-  release=$opt/releases/$(date -u +%Y%m%dT%H%M%SZ)-$$
-  step "install $(basename "$package") into $release" || return 0
+# A release is a folder of its own, complete before anything leads to it.
+make_release() {
   mkdir -p "$opt/releases"
   unfinished=$release
   python3 -m venv "$release"
   "$release/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$lock"
   "$release/bin/pip" install --quiet --disable-pip-version-check --no-deps "$package"
-  "$release/bin/crosshaul" --version >&2
-  printf '%s\n' "$kept" > "$release/installed-from"
-  ln -sfn "$release" "$opt/current.new"
-  mv -T "$opt/current.new" "$opt/current"
+  "$release/bin/crosshaul" --version
+  printf '%s %s\n' "$(digest "$package")" "$(digest "$lock")" > "$release/installed-from"
+  sync -f "$release"
   unfinished=''
+} >&2
+
+new_release() { release=$opt/releases/$(date -u +%Y%m%dT%H%M%SZ)-$$; }
+
+# `current` is what the service runs, `proven` what the updater does; `lead NAME` moves one of them.
+lead() {
+  ln -sfn "$release" "$opt/$1.new"
+  mv -T "$opt/$1.new" "$opt/$1"
+}
+
+install_release() {
+  if [ "$(cat "$opt/current/installed-from" 2>/dev/null)" = "$(digest "$package") $(digest "$lock")" ]; then
+    say "this release is installed already"
+    [ -n "$dry" ] || [ -e "$opt/proven" ] || { release=$(readlink -f "$opt/current"); lead proven; }
+    return
+  fi
+  new_release
+  step "install $(basename "$package") into $release" || return 0
+  make_release
+  lead current
+  lead proven
   changed=yes
   mkdir -p "$(dirname "$link")"
   ln -sfn "$opt/current/bin/crosshaul" "$link"
@@ -179,22 +196,37 @@ register() {
   changed=yes
 }
 
+# What root trusts for updates must not be the agent's own to change.
+trust_for_updates() {
+  [ -e "$state/registration.json" ] && [ ! -e "$etc/trusted.json" ] || return 0
+  step "pin the keys that updates are signed with" || return 0
+  "$opt/current/bin/crosshaul" agent pin --config "$config" >&2
+}
+
+# `put UNIT`: the unit file in $scratch, in its place and enabled.
+put() {
+  if cmp -s "$scratch/$1" "$units/$1" && [ -e "$wants/$1" ]; then say "$1 is in place"; return; fi
+  step "install and enable the unit $1" || return 0
+  install -D -m 644 "$scratch/$1" "$units/$1"
+  mkdir -p "$wants"
+  ln -sfn "$units/$1" "$wants/$1"
+  changed=yes
+}
+
 start() {
   [ -z "$prefix" ] || return 0
   local group; group=$(id -gn "$user" 2>/dev/null || printf '%s' "$user")
   sed "s/^User=.*/User=$user/; s/^Group=.*/Group=$group/" "$service" > "$scratch/unit"
-  if cmp -s "$scratch/unit" "$unit" && [ -e "$enabled" ]; then say "the unit is in place"; else
-    step "install and enable the unit $unit" || return 0
-    install -D -m 644 "$scratch/unit" "$unit"
-    mkdir -p "$(dirname "$enabled")"
-    ln -sfn "$unit" "$enabled"
-    changed=yes
-  fi
+  mv "$scratch/unit" "$scratch/crosshaul-agent.service"
+  [ "$updater" -ef "$scratch/crosshaul-update.service" ] || cp "$updater" "$watch" "$scratch"
+  put crosshaul-agent.service
+  put crosshaul-update.service
+  put crosshaul-update.path
   systemd_runs || { say "systemd does not run here: it will start the agent at the next boot"; return 0; }
   [ -n "$changed" ] && [ -e "$state/registration.json" ] || return 0
   step "start the agent" || return 0
   systemctl daemon-reload
-  systemctl restart crosshaul-agent
+  systemctl restart crosshaul-agent crosshaul-update.path
 }
 
 # Whoever has put a root below our own folders must not lose it.
@@ -216,9 +248,10 @@ uninstall() {
   check_no_root_goes
   if [ -z "$prefix" ] && [ -e "$unit" ]; then
     user=$(sed -n 's/^User=//p' "$unit")
-    if step "stop the agent and remove $unit"; then
-      ! systemd_runs || systemctl disable --quiet --now crosshaul-agent
-      rm -f "$enabled" "$unit"
+    if step "stop the agent and its updater, and remove their units"; then
+      ! systemd_runs || systemctl disable --quiet --now crosshaul-update.path crosshaul-update crosshaul-agent
+      rm -f "$wants"/crosshaul-{agent,update}.service "$wants/crosshaul-update.path"
+      rm -f "$unit" "$units"/crosshaul-update.{service,path}
       ! systemd_runs || systemctl daemon-reload
     fi
   fi
@@ -238,6 +271,14 @@ if [ "$verb" = uninstall ]; then
   [ -z "$dry" ] || say "a dry run: nothing was changed"
   exit
 fi
+check_source
+if [ "$verb" = release ]; then
+  gather
+  new_release
+  make_release
+  printf '%s\n' "$release"
+  exit
+fi
 check
 gather
 install_release
@@ -245,6 +286,7 @@ make_account
 write_config
 make_state
 register
+trust_for_updates
 keep_script
 start
 if [ -n "$dry" ]; then say "a dry run: nothing was changed"; else say "done; look at it with: crosshaul agent doctor"; fi

@@ -31,6 +31,7 @@ class Incoming:
 
     payload: bytes
     acknowledge: Callable[[], None] = field(repr=False)
+    topic: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -37,10 +37,12 @@ IN_FLIGHT = 32
 class Link:
     """The connection of one agent, kept up until the end of the `async with`."""
 
-    def __init__(self, endpoint: Endpoint, subscription: str) -> None:
-        """`subscription` is the topic whose letters `messages()` gives."""
+    def __init__(self, endpoint: Endpoint, subscription: str, beside: Sequence[str] = ()) -> None:
+        """`subscription` is the topic whose letters `messages()` gives; those `beside` it are asked for, too,
+        but a broker that refuses them does not keep the agent from its work."""
         self._endpoint = endpoint
         self._subscription = subscription
+        self._beside = beside
         self._letters: asyncio.Queue[Incoming] = asyncio.Queue()
         self._events: asyncio.Queue[Connected | Disconnected] = asyncio.Queue()
         self._up = asyncio.Event()
@@ -146,7 +148,9 @@ class Link:
         handle = take() if take else None
         client = self._client
         letter = Incoming(
-            bytes(data.publish_packet.payload or b""), lambda: self._acknowledge(client, handle)
+            bytes(data.publish_packet.payload or b""),
+            lambda: self._acknowledge(client, handle),
+            data.publish_packet.topic,
         )
         self._post(self._letters.put_nowait, letter)
 
@@ -188,24 +192,27 @@ class Link:
         task.add_done_callback(self._tasks.discard)
 
     async def _open(self, session_present: bool) -> None:
-        """A kept session has its subscription; some brokers would deliver twice after a second one."""
-        granted = session_present or await self._subscribe()
+        """A kept session has its subscription; some brokers would deliver twice after a second one. Those
+        beside it may be younger than the session, and hearing them twice does no harm."""
+        granted = session_present or await self._subscribe(self._subscription)
         while not granted:
             await asyncio.sleep(SUBSCRIBE_AGAIN)
-            granted = await self._subscribe()
+            granted = await self._subscribe(self._subscription)
+        for topic in self._beside:
+            await self._subscribe(topic)
         self._up.set()
         self._events.put_nowait(Connected(session_present, self._certificate))
 
-    async def _subscribe(self) -> bool:
-        packet = mqtt5.SubscribePacket([mqtt5.Subscription(self._subscription, mqtt5.QoS.AT_LEAST_ONCE)])
+    async def _subscribe(self, topic: str) -> bool:
+        packet = mqtt5.SubscribePacket([mqtt5.Subscription(topic, mqtt5.QoS.AT_LEAST_ONCE)])
         try:
             granted = await self._outcome(self._client.subscribe(packet))
         except LinkError as error:
-            log.warning("subscribing failed", extra={"topic": self._subscription, "reason": str(error)})
+            log.warning("subscribing failed", extra={"topic": topic, "reason": str(error)})
             return False
         if int(granted.reason_codes[0]) >= 128:
             reason = _name(granted.reason_codes[0])
-            log.error("the broker grants no commands", extra={"topic": self._subscription, "reason": reason})
+            log.error("the broker does not grant it", extra={"topic": topic, "reason": reason})
             return False
         return True
 

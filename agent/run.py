@@ -34,6 +34,7 @@ from agent.roots import Roots
 from agent.rotation import Rotation
 from agent.service import Parts, Service
 from agent.status import Status
+from agent.updating import wired
 from events.topics import Topics
 from events.views import CredentialsView
 
@@ -104,7 +105,7 @@ async def _serve(
     endpoint = partial(_endpoint, files, registration)
     credentials = _credentials(ring, registration)
     with _lane(config, files, ring, host, credentials) as lane:
-        async with Link(endpoint(ring.current), _commands_topic(registration)) as link:
+        async with Link(endpoint(ring.current), *_subscriptions(registration)) as link:
             service = Service(
                 Parts(
                     config=config,
@@ -123,6 +124,7 @@ async def _serve(
                         registered_at=registration.registered_at,
                         age=timedelta(days=config.rotate_after_days),
                     ),
+                    updates=wired.updates(config_path, files, ring, registration, link),
                     capabilities=await asyncio.to_thread(about.capabilities, config.remotes),
                     arrivals=host.arrivals,
                     deliver_manifests=Delivery(manifests, _manifest_post(ring, registration)).run,
@@ -259,5 +261,7 @@ def _endpoint(files: Files, registration: Registration, keys: Generation) -> End
     )
 
 
-def _commands_topic(registration: Registration) -> str:
-    return Topics(registration.stage).commands(registration.agent_id)
+def _subscriptions(registration: Registration) -> tuple[str, tuple[str, ...]]:
+    """Commands, and what IoT Jobs tells."""
+    topics, own = Topics(registration.stage), registration.agent_id
+    return topics.commands(own), (topics.job_news(own), topics.job_answer(own))

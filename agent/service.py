@@ -25,6 +25,7 @@ from agent.reports import Desk, now
 from agent.rotation import Rotation
 from agent.status import Status
 from agent.trust import Verifier
+from agent.updating.asking import Updates
 from events.commands import Browse, Serve
 from events.progress import Reached
 from events.reports import (
@@ -59,6 +60,7 @@ class Parts:
     browse: Callable[[Browse], Browsed]
     status: Status
     rotation: Rotation
+    updates: Updates
     capabilities: Capabilities
     arrivals: Arrivals = field(default_factory=Arrivals)
     pace: Pace = DEFAULT_PACE
@@ -113,6 +115,7 @@ class Service:
         spawn(self._beat(hops, commands))
         spawn(self._desk.deliver())
         spawn(self._parts.rotation.run())
+        spawn(self._parts.updates.run())
         if self._parts.deliver_manifests:
             spawn(self._parts.deliver_manifests())
 
@@ -157,7 +160,8 @@ class Service:
 
     async def _listen(self, commands: Commands, spawn: Spawn) -> None:
         async for letter in self._parts.link.messages():
-            command = commands.admit(letter.payload)
+            about_a_job = self._parts.updates.heard(letter)
+            command = None if about_a_job else commands.admit(letter.payload)
             letter.acknowledge()
             if command:
                 spawn(commands.obey(command))
@@ -168,6 +172,7 @@ class Service:
             news = self._parts.status.note(event)
             if isinstance(event, Connected):
                 log.info("connected", extra={"session_present": event.session_present})
+                self._parts.updates.connected()
                 if await self._tell(await self._hello(hops)):
                     self._parts.rotation.heard(event.certificate)
             elif news:

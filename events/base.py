@@ -41,6 +41,11 @@ Bytes = Annotated[int, Field(ge=0, description="bytes")]
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A certificate's SHA-256, hex (`events.certificates`)."""
 
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,39}$")]
+"""Of Crosshaul itself: `0.2.0`."""
+
+UpdateId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+
 MAX_PATH_BYTES = 4096
 
 

@@ -4,7 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from events.base import WIRE, AgentId, Fingerprint, HopId, Instant, Message, TransferId
+from events.base import (
+    WIRE,
+    AgentId,
+    Fingerprint,
+    HopId,
+    Instant,
+    Message,
+    TransferId,
+    UpdateId,
+    Version,
+)
 from events.locations import AbsolutePath, BucketName, Location, ObjectPrefix
 from events.options import Options, Priority
 
@@ -153,6 +163,23 @@ class Rotate(Message):
     kind: Literal["rotate"] = "rotate"
 
 
+class Update(Message):
+    """Become this version, on trial: it is for the host's own updater, which verifies it once more.
+
+    It comes on no topic: the agent asks for it when an IoT Job has told it that there is an update.
+    """
+
+    kind: Literal["update"] = "update"
+    update_id: UpdateId
+    version: Version
+    script: Annotated[str, Field(max_length=2000)]
+    """The address of the installing script of that version."""
+    digest: Fingerprint
+    """The script's SHA-256; the script knows those of all that it fetches."""
+    healthy_within: Annotated[int, Field(ge=10, le=3600, description="seconds")] = 300
+    """How long the new version has to report healthy before the old one returns."""
+
+
 class Retire(Message):
     """The agent was removed: end everything and do not connect again."""
 
@@ -160,7 +187,7 @@ class Retire(Message):
 
 
 Command = Annotated[
-    Move | Serve | Release | Pause | Cancel | Browse | Rotate | Retire, Field(discriminator="kind")
+    Move | Serve | Release | Pause | Cancel | Browse | Rotate | Update | Retire, Field(discriminator="kind")
 ]
 
 

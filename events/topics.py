@@ -38,6 +38,22 @@ class Topics:
         """Agent → cloud, QoS 1, Basic Ingest."""
         return f"$aws/rules/{self.reports_rule}/{self._agent(agent_id)}/reports"
 
+    def job_news(self, agent_id: AgentId) -> str:
+        """IoT Jobs → agent: another job is the next one for it, or none."""
+        return f"{_jobs(agent_id)}/notify-next"
+
+    def job_asked(self, agent_id: AgentId) -> str:
+        """Agent → IoT Jobs: which job is to be done?"""
+        return f"{_jobs(agent_id)}/start-next"
+
+    def job_answer(self, agent_id: AgentId) -> str:
+        """IoT Jobs → agent: this one; it counts as begun."""
+        return f"{_jobs(agent_id)}/start-next/accepted"
+
+    def job_outcome(self, agent_id: AgentId, job_id: str) -> str:
+        """Agent → IoT Jobs: how that job has ended here."""
+        return f"{_jobs(agent_id)}/{job_id}/update"
+
     def live(self, agent_id: AgentId, transfer_id: TransferId, hop_id: HopId) -> str:
         """Agent → whoever watches, QoS 0, at most once a second per hop."""
         return f"{self._agent(agent_id)}/live/{transfer_id}/{hop_id}"
@@ -60,3 +76,8 @@ class Topics:
     @property
     def presence_sql(self) -> str:
         return f"SELECT * FROM '{PRESENCE}'"
+
+
+def _jobs(agent_id: AgentId) -> str:
+    """Below a thing's own name, whatever the stage: IoT Jobs has it so."""
+    return f"$aws/things/{agent_id}/jobs"

@@ -53,6 +53,7 @@ class Access:
         statements += self._commands(role) if plan.signs else []
         statements += self._enrollment(role) if plan.enrolls else []
         statements += self._rotation(role) if plan.rotates else []
+        statements += self._updates(role) if plan.updates else []
         statements += [_allow(["events:PutEvents"], self.bus.event_bus_arn)] if plan.tells else []
         statements += (
             [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.lends else []
@@ -113,6 +114,16 @@ class Access:
             _allow(_verbs("ListThingPrincipals", "DetachThingPrincipal"), "*"),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
             _allow(_verbs("DetachPolicy"), self.stage.policy_targets(certificates)),
+        ]
+
+    def _updates(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+        jobs, things = iot_arn(role, f"job/crosshaul-{self.stage.name}-*"), iot_arn(role, "thing/*")
+        accept_patterns(
+            role, "A job for each stage of an update, for whichever agents are in it", jobs, things
+        )
+        return [
+            _allow(_verbs("CreateJob", "DescribeJobExecution"), jobs, things),
+            _allow(_verbs("CancelJob", "ListJobExecutionsForJob"), jobs),
         ]
 
 

@@ -116,6 +116,7 @@ _OPEN = {
     "/agents/{agent_id}/credentials": _BY_KEY,
     "/agents/{agent_id}/certificates": _BY_KEY,
     "/agents/{agent_id}/manifests": _BY_KEY,
+    "/agents/{agent_id}/update": _BY_KEY,
 }
 _LOGGED = "The function logs every answer; API Gateway's own log takes a role for the whole account"
 _AS_IT_IS = {

@@ -8,7 +8,7 @@ THING = "${iot:Connection.Thing.ThingName}"
 
 
 def document(topics: Topics, arn: str) -> dict[str, Any]:
-    """Connect under its thing's name, hear its commands, say its reports; nothing else.
+    """Connect under its thing's name, hear its commands and jobs, say its reports; nothing else.
 
     `arn` is how ARNs of this account's IoT begin: `arn:aws:iot:eu-central-1:111122223333`.
     """
@@ -16,15 +16,21 @@ def document(topics: Topics, arn: str) -> dict[str, Any]:
         "Version": "2012-10-17",
         "Statement": [
             _allow("iot:Connect", f"{arn}:client/{THING}") | _ONLY_WITH_ITS_OWN_CERTIFICATE,
-            _allow("iot:Subscribe", f"{arn}:topicfilter/{topics.commands(THING)}"),
-            _allow("iot:Receive", f"{arn}:topic/{topics.commands(THING)}"),
+            _allow("iot:Subscribe", *(f"{arn}:topicfilter/{heard}" for heard in _heard(topics))),
+            _allow("iot:Receive", *(f"{arn}:topic/{heard}" for heard in _heard(topics))),
             _allow(
                 "iot:Publish",
                 f"{arn}:topic/{topics.reports(THING)}",
                 f"{arn}:topic/{topics.live(THING, '*', '*')}",
+                f"{arn}:topic/{topics.job_asked(THING)}",
+                f"{arn}:topic/{topics.job_outcome(THING, '*')}",
             ),
         ],
     }
+
+
+def _heard(topics: Topics) -> tuple[str, ...]:
+    return topics.commands(THING), topics.job_news(THING), topics.job_answer(THING)
 
 
 def _allow(action: str, *resources: str) -> dict[str, Any]:

@@ -21,11 +21,12 @@ LOCK = REPOSITORY / "locks/agent.txt"
 _WHEEL_IS_MADE_OF = ("pyproject.toml", "README.md", "LICENSE", "agent", "events")
 _EPOCH = "1767225600"
 """What the wheel's files are dated, so that the same files make the same wheel."""
-_BLANKS = "kit='' package_part='' lock_part='' unit_part=''\n"
+_BLANKS = "kit='' package_part='' lock_part='' unit_part='' updater_part='' watch_part=''\n"
 
 
 @dataclass(frozen=True)
 class Kit:
+    version: str
     script_digest: str
     """SHA-256, hex."""
     files: Mapping[str, bytes]
@@ -36,23 +37,27 @@ class Kit:
         return f"{FOLDER}/{self.script_digest}/{SCRIPT}"
 
 
-def make(console_url: str, lock: Path = LOCK) -> Kit:
-    """Everything, as it is to be published at this address."""
+def make(console_url: str, lock: Path = LOCK, source: Path = REPOSITORY) -> Kit:
+    """Everything, as it is to be published at this address; of the sources in `source`."""
+    wheel = _wheel(source)
     parts = {
-        "package": _wheel(),
+        "package": wheel,
         "lock": lock,
-        "unit": REPOSITORY / "agent/crosshaul-agent.service",
+        "unit": source / "agent/crosshaul-agent.service",
+        "updater": source / "agent/crosshaul-update.service",
+        "watch": source / "agent/crosshaul-update.path",
     }
     contents = {which: (path.name, path.read_bytes()) for which, path in parts.items()}
     names = {which: f"{_digest(content)}/{name}" for which, (name, content) in contents.items()}
-    script = _filled_in(f"{console_url}/{FOLDER}", names)
+    script = _filled_in(source, f"{console_url}/{FOLDER}", names)
     files = {f"{FOLDER}/{names[which]}": content for which, (_, content) in contents.items()}
     digest = _digest(script)
-    return Kit(digest, {**files, f"{FOLDER}/{digest}/{SCRIPT}": script})
+    version = wheel.name.split("-")[1]
+    return Kit(version, digest, {**files, f"{FOLDER}/{digest}/{SCRIPT}": script})
 
 
-def _filled_in(address: str, names: Mapping[str, str]) -> bytes:
-    script = (REPOSITORY / "agent" / SCRIPT).read_text()
+def _filled_in(source: Path, address: str, names: Mapping[str, str]) -> bytes:
+    script = (source / "agent" / SCRIPT).read_text()
     if script.count(_BLANKS) != 1:
         raise ValueError(f"agent/{SCRIPT} has no place for what is filled in: {_BLANKS!r}")
     known = {"kit": address, **{f"{which}_part": name for which, name in names.items()}}
@@ -60,28 +65,28 @@ def _filled_in(address: str, names: Mapping[str, str]) -> bytes:
     return script.replace(_BLANKS, f"{filled}\n").encode()
 
 
-def _wheel() -> Path:
+def _wheel(source: Path) -> Path:
     """Built from a copy: setuptools leaves things behind where it builds."""
     folder = Path(tempfile.mkdtemp(prefix="crosshaul-kit-"))
     try:
-        return _keep(_build(folder))
+        return _keep(_build(source, folder))
     finally:
         shutil.rmtree(folder)
 
 
-def _build(folder: Path) -> Path:
-    source, built = folder / "source", folder / "built"
-    source.mkdir()
+def _build(source: Path, folder: Path) -> Path:
+    copy, built = folder / "source", folder / "built"
+    copy.mkdir()
     for name in _WHEEL_IS_MADE_OF:
-        path = REPOSITORY / name
+        path = source / name
         if path.is_dir():
-            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(path, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(path, source / name)
+            shutil.copy(path, copy / name)
     program = f"from setuptools import build_meta; build_meta.build_wheel({str(built)!r})"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
-        cwd=source,
+        cwd=copy,
         env={"SOURCE_DATE_EPOCH": _EPOCH, "PATH": ""},
         capture_output=True,
         text=True,

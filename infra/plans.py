@@ -19,6 +19,8 @@ class Plan:
     """Things, certificates and their policy."""
     rotates: bool = False
     """Ends an agent's old certificates."""
+    updates: bool = False
+    """Makes, looks at and ends the IoT Jobs of updates."""
     lends: bool = False
     """Credentials of the object and live roles, narrowed."""
     keeps_manifests: bool = False
@@ -48,6 +50,7 @@ PLANS: dict[str, Plan] = {
         },
         signs=True,
         enrolls=True,
+        updates=True,
         lends=True,
         keeps_manifests=True,
         knows_people=True,
@@ -98,10 +101,11 @@ PLANS: dict[str, Plan] = {
         60,
         {
             "transfers_table": "get query put update",
-            "agents_table": "get query batch update",
+            "agents_table": "get query batch put update",
             "audit_table": "query put",
         },
         signs=True,
+        updates=True,
         tells=True,
         seals=True,
         asynchronous=True,

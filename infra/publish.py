@@ -16,7 +16,7 @@ import boto3
 
 from infra import REPOSITORY
 from infra.kit import Kit, make
-from lambdas.store.installer import item
+from lambdas.store.installer import items
 
 DIST = REPOSITORY / "web/dist"
 HASHED = "public, max-age=31536000, immutable"
@@ -57,7 +57,8 @@ def publish_kit(outputs: Mapping[str, str], clients: Mapping[str, Any], kit: Kit
     for key, content in kit.files.items():
         _put(clients["s3"], outputs["ConsoleBucket"], key, content, HASHED)
     address = f"{outputs['ConsoleUrl']}/{kit.script}"
-    clients["dynamodb"].put_item(TableName=outputs["AgentsTable"], Item=item(address, kit.script_digest))
+    for row in items(address, kit.script_digest, kit.version):
+        clients["dynamodb"].put_item(TableName=outputs["AgentsTable"], Item=row)
 
 
 def _put(s3: Any, bucket: str, key: str, content: bytes, cache: str) -> None:

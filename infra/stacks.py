@@ -79,6 +79,7 @@ class Control(cdk.Stack):
             signing_key_id=state.key.key_arn,
             audit_key_id=state.audit_key.key_arn,
             device_policy=str(policy.policy_name),
+            things=fleet.iot_arn(self, "thing/"),
             manifests_bucket=state.manifests.bucket_name,
             object_role_arn=objects.role_arn,
             relay_bucket=self.relay.bucket_name,

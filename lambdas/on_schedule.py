@@ -15,6 +15,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     wiring.sealing().seal()
     wiring.rotating().sweep(wiring.clock())
     wiring.sweeping().sweep()
+    wiring.staging().sweep(wiring.clock())  # last: no hop is to wait for IoT Jobs
 
 
 def tell_of_silent_agents() -> None:

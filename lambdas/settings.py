@@ -30,6 +30,8 @@ class Settings:
     """The ARN of the KMS key that seals the audit's days."""
     device_policy: str = ""
     """The name of the IoT policy every agent's certificate gets."""
+    things: str = ""
+    """How the ARNs of this account's things begin, up to the name."""
     manifests_bucket: str = ""
     """Where agents put what their hops did, file by file."""
     object_role_arn: str = ""

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from lambdas.agents.book import Agents
     from lambdas.agents.browsing import Browsing
     from lambdas.agents.enrolling import Enrolling
+    from lambdas.agents.jobs import Jobs
     from lambdas.agents.leaving import Leaving
     from lambdas.agents.places import Places
     from lambdas.agents.registry import Registry
     from lambdas.agents.rollouts import Rollouts
     from lambdas.agents.rotating import Rotating
+    from lambdas.agents.staging import Staging
+    from lambdas.agents.updating import Updating
     from lambdas.arrivals import Arrivals
     from lambdas.audit.chaining import Chaining, Sealing
     from lambdas.audit.reading import Reading
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from lambdas.store.rollouts import RolloutStore
     from lambdas.store.templates import TemplateStore
     from lambdas.store.transfers import TransferStore
+    from lambdas.store.updates import UpdateStore
     from lambdas.templates import Templates
     from lambdas.transfers.changing import Changing
     from lambdas.transfers.desk import Transfers
@@ -264,6 +268,46 @@ def rotating() -> "Rotating":
         age=age,
         clock=clock,
     )
+
+
+@cache
+def update_store() -> "UpdateStore":
+    from lambdas.store.updates import UpdateStore
+
+    return UpdateStore(settings().agents_table, settings().region)
+
+
+@cache
+def jobs() -> "Jobs":
+    import boto3
+
+    from lambdas.agents.jobs import Jobs
+
+    here = settings()
+    return Jobs(boto3.client("iot", region_name=here.region), here.things, here.stage)
+
+
+@cache
+def updating() -> "Updating":
+    """What people ask of updates, and agents."""
+    from lambdas.agents.updating import Updating
+
+    return Updating(
+        store=update_store(),
+        agents=agent_store(),
+        installers=installer_store(),
+        jobs=jobs(),
+        orders=fleet(),
+        clock=clock,
+    )
+
+
+@cache
+def staging() -> "Staging":
+    """How updates go on."""
+    from lambdas.agents.staging import Staging
+
+    return Staging(update_store(), agent_store(), jobs(), recording())
 
 
 @cache

@@ -99,8 +99,8 @@ class FakeLink:
         if self.taken(self.certificate):
             self.up()
 
-    def deliver(self, payload: bytes) -> None:
-        self._letters.put_nowait(Incoming(payload, lambda: self.acknowledged.append(payload)))
+    def deliver(self, payload: bytes, topic: str = "") -> None:
+        self._letters.put_nowait(Incoming(payload, lambda: self.acknowledged.append(payload), topic))
 
     async def messages(self) -> AsyncIterator[Incoming]:
         while True:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pydantic import BaseModel
 
 import events
-from events import audit, policies, requests, rollouts, views
+from events import audit, policies, requests, rollouts, updates, views
 from events.base import Message
 from events.policies import Outcome
 from events.states import HopState, TransferState
@@ -69,6 +69,7 @@ class FakeApi:
         self.refresh_tokens = {"refresh-1"}
         self.agents = [sample(views.AgentView)]
         self.rollouts = [sample(rollouts.RolloutView)]
+        self.updates = [sample(updates.UpdateDetails)]
         self.entries = [sample(views.ListingView)]
         self.stories: dict[str, list[views.TransferView]] = {}
         """Transfer → how it looks at each further look; the last one stays."""
@@ -155,6 +156,21 @@ class FakeApi:
 
     def list_rollouts(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         return 200, rollouts.RolloutsView(rollouts=tuple(self.rollouts))
+
+    def start_update(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        request = updates.UpdateRequest.model_validate(body)
+        return 201, sample(updates.UpdateDetails, version=request.version or "0.2.0")
+
+    def list_updates(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        shown = tuple(updates.UpdateView.model_validate(one.model_dump()) for one in self.updates)
+        return 200, updates.UpdatesView(updates=shown)
+
+    def show_update(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        found = [one for one in self.updates if one.update_id == name]
+        return (200, found[0]) if found else (404, problem(404, f"There is no update {name}."))
+
+    def cancel_update(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return 200, self.updates[0].model_copy(update={"state": "cancelled"})
 
     def end_rollout(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
         found = [one for one in self.rollouts if one.rollout_id == name]
@@ -270,6 +286,10 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/rollouts", FakeApi.list_rollouts),
     ("POST", "/rollouts", FakeApi.start_rollout),
     ("POST", f"/rollouts/{_ONE}/end", FakeApi.end_rollout),
+    ("GET", "/updates", FakeApi.list_updates),
+    ("POST", "/updates", FakeApi.start_update),
+    ("GET", f"/updates/{_ONE}", FakeApi.show_update),
+    ("POST", f"/updates/{_ONE}/cancel", FakeApi.cancel_update),
     ("GET", f"/agents/{_ONE}", FakeApi.one_agent),
     ("POST", f"/agents/{_ONE}/rotate", FakeApi.rotate),
     ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),
@@ -300,6 +320,7 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
 QUERIES = {
     "/agents": {"limit", "after"},
     "/rollouts": {"limit", "after"},
+    "/updates": {"limit", "after"},
     "/templates": {"limit", "after"},
     "/transfers": {"limit", "after", "status", "agent", "since"},
     "/live": {"transfer_id"},

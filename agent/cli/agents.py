@@ -1,10 +1,10 @@
-"""`agents`: the fleet, enrolment, new keys and removal."""
+"""`agents`: the fleet, enrolment, new keys, new versions and removal."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli import output, rollouts
+from agent.cli import output, rollouts, updates
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List the agents; enrol, rotate and remove them.", invoke_without_command=True)
 app.add_typer(rollouts.app, name="rollout")
+app.add_typer(updates.app, name="updates")
+app.command("update")(updates.update)
 
 Json = Annotated[bool, typer.Option("--json", help="Print what the API said, as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -51,6 +53,7 @@ def _table(found: "tuple[AgentView, ...]") -> None:
         Column("HEARTBEAT", leaves=3),
         Column("RUNNING", right=True, leaves=2),
         Column("KEYS", leaves=5),
+        Column("VERSION", leaves=6),
     )
     show(columns, map(_row, found))
 
@@ -62,7 +65,8 @@ def _row(agent: "AgentView") -> "tuple[Cell, ...]":
     roots = [f"{root.path} {root.access}" for root in agent.roots]
     free = [size(root.free) for root in agent.roots]
     seen = ago(agent.last_heartbeat)
-    return agent.agent_id, agent.status.value, host, roots, free, seen, str(agent.running), _keys(agent)
+    telling = (host, roots, free, seen, str(agent.running), _keys(agent), agent.version)
+    return agent.agent_id, agent.status.value, *telling
 
 
 def _keys(agent: "AgentView") -> str:

@@ -109,6 +109,43 @@ def doctor(config: ConfigOption = DEFAULT_PATH) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
+@app.command()
+@in_plain_words
+def pin(config: ConfigOption = DEFAULT_PATH) -> None:
+    """As root: trust the keys of this host's registration for updates, too. The installing script does it."""
+    from agent.updating import pinned
+
+    registration = pinned.pin(config, read_config(config).state)
+    output.say(f"orders to {registration.agent_id} are trusted in {pinned.pinned(config)}")
+
+
+@app.command(hidden=True)
+@in_plain_words
+def update(
+    config: ConfigOption = DEFAULT_PATH,
+    prefix: Annotated[str, typer.Option(metavar="DIR", help="Everything is below DIR.")] = "",
+    restart: Annotated[str | None, typer.Option(metavar="COMMAND", help="Restarts the agent.")] = None,
+) -> None:
+    """As root: do what the agent shows an order for, or end what was cut off. The unit crosshaul-update does
+    it."""
+    from agent import lock, logs
+    from agent.updating import pinned
+    from agent.updating.installing import RESTART, installer, restarter
+    from agent.updating.releases import Releases
+    from agent.updating.updater import Surroundings, Updater
+
+    if os.geteuid() and not prefix:
+        raise HostError(
+            "only root updates an agent here", "from the console's side: crosshaul agents update NAME"
+        )
+    settings = read_config(config)
+    logs.set_up(settings.log_level)
+    releases = Releases(Path(f"{prefix}/opt/crosshaul"))
+    around = Surroundings(installer(releases, prefix), restarter(restart or RESTART))
+    with lock.only_one(releases.lock):
+        Updater(releases, settings.state, lambda: pinned.verifier(config), around).run()
+
+
 def _show(name: str | None, found: Any) -> None:
     output.say(f"agent      {name or 'not registered'}")
     output.say(f"service    {f'running, process {found.pid}' if found.running else 'not running'}")

@@ -10,8 +10,9 @@ from lambdas.api.routing import Route
 from lambdas.api.system import system
 from lambdas.api.templates import templates
 from lambdas.api.transfers import transfers
+from lambdas.api.updates import updates
 
-RESOURCES = (agents, rollouts, transfers, templates, policies, audit, system)
+RESOURCES = (agents, rollouts, updates, transfers, templates, policies, audit, system)
 
 ROUTES: tuple[Route, ...] = tuple(route for resource in RESOURCES for route in resource.routes)
 

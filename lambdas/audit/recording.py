@@ -17,6 +17,7 @@ from lambdas.domain.policy import Policy
 from lambdas.domain.rollout import Rollout
 from lambdas.domain.template import Template
 from lambdas.domain.transfer import Transfer
+from lambdas.domain.update import Update
 from lambdas.store.base import Writes, no_more
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock
@@ -104,6 +105,7 @@ _SHOWN: dict[type, tuple[str, ...]] = {
         "rotation_wanted_at",
     ),
     Policy: ("text", "version", "by"),
+    Update: ("version", "digest", "state", "reason", "stage", "counts", "ended_by"),
     Rollout: ("name", "count", "used", "tags", "expires_at", "ended_at", "ended_by"),
 }
 """What of a thing belongs into the audit: nothing secret, and nothing that grows."""

@@ -6,7 +6,9 @@ CrosshaulError
 │   ├── TransferUnknownError
 │   ├── TemplateUnknownError
 │   ├── PolicyUnknownError
-│   └── RolloutUnknownError
+│   ├── RolloutUnknownError
+│   ├── UpdateUnknownError
+│   └── VersionUnknownError     no such version was published
 ├── RefusedError            cannot be done as asked, now or ever
 │   ├── RouteError              no mover carries bytes between these ends
 │   ├── OptionsError            options that do not go together, or not with these ends
@@ -29,6 +31,9 @@ CrosshaulError
 │   ├── NameReservedError       somebody else has a token for it
 │   ├── TemplateExistsError
 │   ├── PolicyExistsError
+│   ├── NothingToUpdateError    all of them have that version
+│   ├── AgentBusyUpdatingError  another update is at it
+│   ├── UpdateOverError         the update has ended
 │   ├── StateError              the transfer is not in a state for this
 │   ├── ReusedKeyError          the same Idempotency-Key for another wish
 │   └── StaleError              someone else was faster, again and again
@@ -101,6 +106,25 @@ class RolloutUnknownError(NotFoundError):
     def __init__(self, rollout_id: str) -> None:
         super().__init__(
             f"There is no roll-out {rollout_id}.", "See them with `crosshaul agents rollout list`."
+        )
+
+
+class UpdateUnknownError(NotFoundError):
+    code = "update-unknown"
+
+    def __init__(self, update_id: str) -> None:
+        super().__init__(
+            f"There is no update {update_id}.", "See the latest ones with `crosshaul agents updates`."
+        )
+
+
+class VersionUnknownError(NotFoundError):
+    code = "version-unknown"
+
+    def __init__(self, version: str | None) -> None:
+        what = f"version {version}" if version else "version"
+        super().__init__(
+            f"No {what} was published for agents.", "Publish it: python -m infra.publish STAGE (docs/guides)."
         )
 
 
@@ -225,6 +249,33 @@ class PolicyExistsError(ConflictError):
         super().__init__(
             f"There is a policy {policy_id} already{': it comes with Crosshaul' if ships else ''}.",
             "Choose another name, or open that policy and change it there.",
+        )
+
+
+class NothingToUpdateError(ConflictError):
+    code = "nothing-to-update"
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"There is no agent among these that has not {version} already.", "Nothing to do.")
+
+
+class AgentBusyUpdatingError(ConflictError):
+    code = "agent-busy-updating"
+
+    def __init__(self, agent_id: str, update_id: str) -> None:
+        super().__init__(
+            f"Agent {agent_id} is part of the update {update_id}, which is not over.",
+            f"Wait for its end, or cancel it: crosshaul agents updates cancel {update_id}",
+        )
+
+
+class UpdateOverError(ConflictError):
+    code = "update-over"
+
+    def __init__(self, update_id: str, state: str) -> None:
+        super().__init__(
+            f"The update {update_id} has ended already: {state}.",
+            f"See how: crosshaul agents updates show {update_id}",
         )
 
 

@@ -140,6 +140,7 @@ class InstallerRow(Model):
     agent_id = UnicodeAttribute(hash_key=True)
     address = UnicodeAttribute()
     digest = UnicodeAttribute()
+    version = UnicodeAttribute(null=True)
 
 
 ROWS: tuple[type[Model], ...] = (AgentRow, EnrollmentRow, ReplyRow, InstallerRow)

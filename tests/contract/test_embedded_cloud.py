@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from agent.letters import LinkError
+from agent.letters import Incoming, LinkError
 from agent.link import Link
 from events.certificates import fingerprint
+from events.updates import JobAnswer, JobDocument, JobOutcome
 from infra import device
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
@@ -153,9 +154,16 @@ def test_a_session_policy_narrows_a_role(cloud: Cloud) -> None:
         narrow.get_object(Bucket="narrowed", Key="yours/a")
 
 
-async def test_a_device_speaks_for_itself_alone(cloud: Cloud, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def devices(cloud: Cloud) -> Cloud:
+    """A cloud that has our device policy."""
     document = device.document(TOPICS, f"arn:aws:iot:{cloud.region}:{cloud.account}")
     client(cloud, "iot").create_policy(policyName=DEVICE_POLICY, policyDocument=json.dumps(document))
+    return cloud
+
+
+async def test_a_device_speaks_for_itself_alone(devices: Cloud, tmp_path: Path) -> None:
+    cloud = devices
     ear = new_ear(cloud)
     endpoint = new_device(cloud, tmp_path, "server-x")
     async with Link(endpoint, TOPICS.commands("server-x")) as link:
@@ -180,6 +188,36 @@ async def test_a_device_speaks_for_itself_alone(cloud: Cloud, tmp_path: Path) ->
     async with Link(posing_as, TOPICS.commands("server-y")) as link:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(link.wait_connected(), 3)
+
+
+async def test_a_device_is_told_of_its_job_and_tells_how_it_has_ended(devices: Cloud, tmp_path: Path) -> None:
+    endpoint = new_device(devices, tmp_path, "server-j")
+    iot, mine = client(devices, "iot"), (TOPICS.job_news("server-j"), TOPICS.job_answer("server-j"))
+    arn = iot.describe_thing(thingName="server-j")["thingArn"]
+    async with Link(endpoint, TOPICS.commands("server-j"), mine) as link:
+        await asyncio.wait_for(link.wait_connected(), 30)
+        document = JobDocument(update_id="5f0c9a31be42", version="0.2.0")
+        iot.create_job(jobId="job-1", targets=[arn], document=document.model_dump_json())
+        assert (await _next(link)).topic == TOPICS.job_news("server-j")
+        await link.publish(TOPICS.job_asked("server-j"), b"{}")
+        answer = JobAnswer.model_validate_json((await _next(link)).payload)
+        assert answer.execution
+        assert (answer.execution.jobId, answer.execution.jobDocument) == ("job-1", document)
+
+        with pytest.raises(LinkError, match="not authorized"):
+            await link.publish(TOPICS.job_outcome("server-k", "job-1"), b"{}")
+
+        outcome = JobOutcome(status="FAILED", statusDetails={"reason": "the disk is full", "returned": "no"})
+        await link.publish(TOPICS.job_outcome("server-j", "job-1"), outcome.model_dump_json().encode())
+        assert (await _next(link)).topic == TOPICS.job_news("server-j")
+    told = iot.describe_job_execution(jobId="job-1", thingName="server-j")["execution"]
+    assert (told["status"], told["statusDetails"]["detailsMap"]) == ("FAILED", outcome.statusDetails)
+
+
+async def _next(link: Link) -> Incoming:
+    letter = await asyncio.wait_for(anext(link.messages()), 30)
+    letter.acknowledge()
+    return letter
 
 
 def test_state_survives_a_stop_and_a_kill_is_noticed(tmp_path: Path) -> None:

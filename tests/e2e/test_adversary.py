@@ -76,6 +76,7 @@ def in_force(fleet: Fleet) -> dict[str, Any]:
 BODIES = {
     "/agents/enrollments": {"agent_id": "server-z"},
     "/rollouts": {"name": "{hostname}", "count": 2},
+    "/updates": {"everyone": True},
     "/agents/{agent_id}": {"tags": {"env": "lab"}},
     "/agents/{agent_id}/browse": {"path": "/data"},
     "/transfers": {"source": "server-b:/data/x", "destinations": ["server-c:/archive/"]},
@@ -91,7 +92,7 @@ def test_a_viewer_changes_nothing_by_any_route(fleet: Fleet, viewer: Api) -> Non
     transfer = fleet.copy("server-b:/data/no such file", "server-c:/archive/")
     fleet.until_ended(transfer)
     names = {"agent_id": "server-b", "transfer_id": transfer, "template_id": "mine", "policy_id": "admin"}
-    names["rollout_id"] = "0123456789ab"
+    names["rollout_id"] = names["update_id"] = "0123456789ab"
     before = in_force(fleet)
     tried = set()
     for route in ROUTES:

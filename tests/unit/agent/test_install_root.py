@@ -13,10 +13,15 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra.kit import make
+from agent.updating.notes import Verdict
+from infra import REPOSITORY
+from infra.kit import Kit, make
 from infra.publish import publish_kit
 from tests.control_plane import REGION, ControlPlane, control_plane
+from tests.fakes_agent import Signer
+from tests.fakes_updates import an_update
 from tests.fresh_root import FreshRoot
+from tests.kits import sources
 
 LOCK = Path("locks/agent.txt").read_text()
 PINNED = re.findall(r"^([a-z0-9-]+)==(?!.*win32)", LOCK, re.MULTILINE)
@@ -80,10 +85,12 @@ def root(tmp_path):
     return FreshRoot(tmp_path / "root")
 
 
-def publish(site: Site, lock: Path) -> None:
+def publish(site: Site, lock: Path, source: Path = REPOSITORY) -> Kit:
     outputs = {"ConsoleBucket": "files", "ConsoleUrl": site.url, "AgentsTable": "agents-table"}
     clients = {"s3": site, "dynamodb": boto3.client("dynamodb", REGION)}
-    publish_kit(outputs, clients, make(site.url, lock))
+    kit = make(site.url, lock, source)
+    publish_kit(outputs, clients, kit)
+    return kit
 
 
 def enrolled(site: Site) -> tuple[str, str]:
@@ -150,6 +157,44 @@ def test_a_server_joins_by_its_line_joins_no_second_time_and_leaves_nothing(site
     left = {path for path in root.files() if path not in before}
     assert {path for path in left if not path.startswith(("etc/", "root/", "var/"))} == {"data/file"}
     assert "crosshaul" not in (root.folder / "etc/passwd").read_text()
+
+
+def test_a_server_is_updated_by_root_and_its_agents_account_can_write_none_of_it(site, root, tmp_path):
+    signer = Signer()
+    site.control.fleet.keys = (signer.jwk,)
+    lock = root.wheels([name for name in PINNED if name not in NEEDED_LATER])
+    publish(site, lock)
+    line, token = enrolled(site)
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels"}
+    done = root.run(line, CROSSHAUL_TOKEN=token, **env)
+    assert done.returncode == 0, done.stderr
+    asked = root.run("stat -c '%U %a' /etc/crosshaul/trusted.json /opt/crosshaul /opt/crosshaul/releases/*")
+    assert asked.stdout.splitlines() == ["root 644", "root 755", "root 755"]
+    tampered = root.run("runuser -u crosshaul -- sh -c 'touch /opt/crosshaul/current/bin/crosshaul'")
+    assert "Permission denied" in tampered.stderr
+
+    kit = publish(site, lock, sources("0.2.0", tmp_path))
+    update = an_update("0.2.0").model_copy(
+        update={"script": f"{site.url}/{kit.script}", "digest": kit.script_digest}
+    )
+    state = root.folder / "var/lib/crosshaul"
+    (state / "update-request").write_bytes(signer.letter(update, aud="server-e"))
+    said = Verdict(update_id=update.update_id, version="0.2.0", healthy=True).model_dump_json()
+    (root.folder / "srv/verdict").write_text(said)
+    restart = "runuser -u crosshaul -- cp /srv/verdict /var/lib/crosshaul/update-verdict"
+    updated = root.run(f"/opt/crosshaul/proven/bin/crosshaul agent update --restart '{restart}'", **env)
+    assert updated.returncode == 0, updated.stderr
+    record = json.loads((root.folder / "opt/crosshaul/update.json").read_text())
+    assert (record["step"], record["reason"]) == ("kept", ""), updated.stderr
+    assert root.run("crosshaul --version").stdout.strip() == "crosshaul 0.2.0"
+    asked = root.run("stat -c %U /opt/crosshaul/current/ /opt/crosshaul/proven/bin/crosshaul")
+    assert asked.stdout.splitlines() == ["root", "root"]
+    units = root.folder / "etc/systemd/system/multi-user.target.wants"
+    assert {path.name for path in units.iterdir()} == {
+        "crosshaul-agent.service",
+        "crosshaul-update.service",
+        "crosshaul-update.path",
+    }
 
 
 def test_two_servers_join_by_the_same_line_and_token(site, root, tmp_path):

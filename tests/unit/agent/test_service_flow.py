@@ -20,6 +20,7 @@ from events.progress import Live
 from events.reports import Browsed, Capabilities, Entry
 from tests.fakes_agent import AGENT, TRANSFER, FakeLane, FakeLink, FakeMover, Signer, move
 from tests.fakes_keys import rotation
+from tests.fakes_updates import not_installed
 
 SIGNER = Signer()
 HOP = f"{TRANSFER}-0"
@@ -65,6 +66,7 @@ class Host:
             ),
             status=Status(self.folder / "status.json"),
             rotation=rotation(self.folder / "keys-of-host", self.link),
+            updates=not_installed(self.link, self.folder),
             capabilities=Capabilities(rclone="1.75.2"),
             pace=pace,
             routes=self.routes,

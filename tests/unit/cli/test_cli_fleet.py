@@ -14,7 +14,8 @@ from tests.unit.cli.conftest import Run
 def test_agents_are_listed_with_what_one_asks_first(signed_in: FakeApi, run: Run) -> None:
     said = run("agents")
     titles, first, second = said.out.splitlines()[:3]
-    assert titles.split() == ["NAME", "STATUS", "HOST", "ROOTS", "FREE", "HEARTBEAT", "RUNNING", "KEYS"]
+    telling = ["HOST", "ROOTS", "FREE", "HEARTBEAT", "RUNNING", "KEYS", "VERSION"]
+    assert titles.split() == ["NAME", "STATUS", *telling]
     assert "server-b" in first
     assert "online" in first
     assert "b.example.org (10.0.0.2)" in first

@@ -17,6 +17,7 @@ ALLOWED_ON_ANYTHING = {
 ALLOWED_PATTERNS = {
     ":thing/*": "a thing is called as its agent, and agents are called as people like",
     ":client/*": "an agent connects under its name",
+    ":job/crosshaul-prod-*": "a job for each stage of an update",
     ":cert/*": "IoT chooses a certificate's id",
     "/agents/*/commands": "commands go to every agent of this stage",
     "/agents/*/live/*": "live progress of every agent of this stage; the session policy narrows it",
@@ -145,14 +146,17 @@ def test_a_device_may_use_only_its_own_topics(real: Synthesised) -> None:
         one["Action"]: [text(resource).partition("…:")[2] for resource in as_list(one["Resource"])]
         for one in policy["PolicyDocument"]["Statement"]
     }
-    mine = f"crosshaul/prod/agents/{thing}"
+    mine, jobs = f"crosshaul/prod/agents/{thing}", f"$aws/things/{thing}/jobs"
+    told = ("notify-next", "start-next/accepted")
     assert {action: [end.rpartition("…:")[2] for end in ends] for action, ends in found.items()} == {
         "iot:Connect": [f"client/{thing}"],
-        "iot:Subscribe": [f"topicfilter/{mine}/commands"],
-        "iot:Receive": [f"topic/{mine}/commands"],
+        "iot:Subscribe": [f"topicfilter/{mine}/commands", *(f"topicfilter/{jobs}/{news}" for news in told)],
+        "iot:Receive": [f"topic/{mine}/commands", *(f"topic/{jobs}/{news}" for news in told)],
         "iot:Publish": [
             f"topic/$aws/rules/crosshaul_prod_reports/{mine}/reports",
             f"topic/{mine}/live/*/*",
+            f"topic/{jobs}/start-next",
+            f"topic/{jobs}/*/update",
         ],
     }
     connect = policy["PolicyDocument"]["Statement"][0]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -152,11 +153,12 @@ def test_the_kit_goes_up_under_its_digests_and_the_control_plane_hears_of_it_las
     outputs = {**OUTPUTS, "ConsoleUrl": "https://d1.example", "AgentsTable": "agents"}
     both = Recorder()
 
-    publish_kit(outputs, {"s3": both, "dynamodb": both}, Kit("2b", files))
+    publish_kit(outputs, {"s3": both, "dynamodb": both}, Kit("0.2.0", "2b", files))
 
-    assert [call.get("Key") for call in both.calls] == [*files, None]
+    assert [call.get("Key") for call in both.calls] == [*files, None, None]
     assert "immutable" in both.calls[0]["CacheControl"]
-    row = both.calls[-1]["Item"]
+    of_its_version, row = (call["Item"] for call in both.calls[-2:])
+    assert of_its_version["agent_id"] == {"S": "installer#0.2.0"}
     assert (row["address"], row["digest"]) == ({"S": "https://d1.example/install/2b/install.sh"}, {"S": "2b"})
 
 
@@ -167,12 +169,34 @@ def test_the_same_files_make_the_same_kit() -> None:
     assert make("https://d2.example").script_digest != one.script_digest
 
 
-def test_the_unit_is_hardened_as_the_guide_says() -> None:
-    unit = REPOSITORY / "agent/crosshaul-agent.service"
+@pytest.mark.parametrize(("unit", "most"), [("crosshaul-agent", 17), ("crosshaul-update", 24)])
+def test_the_units_are_hardened_as_the_guide_says(unit: str, most: int) -> None:
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=17", unit],
+        [
+            "systemd-analyze",
+            "security",
+            "--offline=true",
+            f"--threshold={most}",
+            REPOSITORY / f"agent/{unit}.service",
+        ],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    """The programs are not installed here: any that there is stands in their place."""
+    units = [*REPOSITORY.glob("agent/*.service"), *REPOSITORY.glob("agent/*.path")]
+    assert len(units) == 3
+    for unit in units:
+        text = re.sub("/opt/crosshaul/[a-z]+/bin/crosshaul", sys.executable, unit.read_text())
+        (tmp_path / unit.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *tmp_path.iterdir()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -45,7 +45,8 @@ class Spy:
 
 @pytest.fixture
 def spies(monkeypatch) -> dict[str, Spy]:
-    made = {name: Spy() for name in ("agents", "hearing", "reactions", "sweeping", "sealing", "rotating")}
+    names = ("agents", "hearing", "reactions", "sweeping", "sealing", "rotating", "staging")
+    made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
     return made
@@ -181,3 +182,4 @@ def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypa
     assert [name for name, _ in spies["sweeping"].calls] == ["sweep"]
     assert [name for name, _ in spies["sealing"].calls] == ["seal"]
     assert [name for name, _ in spies["rotating"].calls] == ["sweep"]
+    assert [name for name, _ in spies["staging"].calls] == ["sweep"]

@@ -20,6 +20,11 @@ POST /agents/{agent_id}/certificates
 POST /agents/{agent_id}/browse
 POST /agents/{agent_id}/credentials
 POST /agents/{agent_id}/manifests
+POST /agents/{agent_id}/update
+GET /updates
+POST /updates
+GET /updates/{update_id}
+POST /updates/{update_id}/cancel
 GET /rollouts
 POST /rollouts
 POST /rollouts/{rollout_id}/end

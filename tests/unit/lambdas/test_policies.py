@@ -10,6 +10,7 @@ from lambdas import wiring
 from lambdas.api.app import ROUTES
 from lambdas.domain.deciding import Person
 from lambdas.policies.deciding import FRESH, Deciding
+from tests.control_plane import publish
 from tests.world import items_written
 
 RAW = {"source": "server-b:/data/raw/", "destinations": ["server-c:/primary/"]}
@@ -167,8 +168,11 @@ class TestDeciding:
             "transfer_id"
         ]
         rollout = fleet.post("/rollouts", {"name": "{hostname}", "count": 2}).body["rollout_id"]
+        publish("0.2.0")
+        update = fleet.post("/updates", {"everyone": True}).body["update_id"]
         put(fleet, "only-read", ONLY_READ)
         bodies = {
+            "/updates": {"everyone": True},
             "/agents/enrollments": {"agent_id": "server-x"},
             "/rollouts": {"name": "{hostname}", "count": 2},
             "/agents/{agent_id}": {"tags": {}},
@@ -183,6 +187,7 @@ class TestDeciding:
             "transfer_id": transfer,
             "template_id": "new-videos",
             "rollout_id": rollout,
+            "update_id": update,
         }
         writing = [
             one for one in ROUTES if one.method != "GET" and one.may and not one.path.startswith("/policies")

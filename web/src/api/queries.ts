@@ -16,6 +16,8 @@ import type {
   TransferState,
   TransferSummary,
   TransfersPage,
+  Update,
+  UpdateDetails,
 } from "../types";
 import type { Api, Query } from "./client";
 
@@ -121,6 +123,31 @@ export function useRollouts() {
     queryKey: ["rollouts"],
     queryFn: ({ signal }) => everyPage<Rollout>(api, "/rollouts", "rollouts", signal),
     refetchInterval: SOON_MS,
+  });
+}
+
+/** Updates of agents, the newest first. */
+export function useUpdates() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["updates"],
+    queryFn: async ({ signal }) => {
+      const found = await everyPage<Update>(api, "/updates", "updates", signal);
+      return found.sort((one, other) => other.created_at.localeCompare(one.created_at));
+    },
+    refetchInterval: ({ state }) =>
+      state.data?.some((one) => one.state === "running") ? LATER_MS : RARELY_MS,
+  });
+}
+
+export function useUpdate(updateId: string | null) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["updates", updateId],
+    queryFn: ({ signal }) =>
+      api.get<UpdateDetails>(`/updates/${encodeURIComponent(updateId ?? "")}`, undefined, signal),
+    enabled: updateId !== null,
+    refetchInterval: ({ state }) => (state.data?.state === "running" ? LATER_MS : false),
   });
 }
 

@@ -24,6 +24,8 @@ const STATES: Record<TransferState | HopState, Kind> = {
   cancelled: "stopped",
 };
 
+const UPDATE_STATES = { aborted: "error" } satisfies Record<string, Kind>;
+
 const AGENT_STATES: Record<AgentStatus, Kind> = {
   online: "success",
   late: "warning",
@@ -43,7 +45,7 @@ export const TRANSFER_STATES: TransferState[] = [
 
 /** A state that a newer API may know and this page does not is shown by its own name. */
 export function lookOf(state: string): Look {
-  const types: Record<string, Kind> = { ...STATES, ...AGENT_STATES };
+  const types: Record<string, Kind> = { ...STATES, ...UPDATE_STATES, ...AGENT_STATES };
   const labels: Record<string, string> = t().states;
   return { label: labels[state] ?? state, type: types[state] ?? "info" };
 }

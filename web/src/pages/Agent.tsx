@@ -25,6 +25,7 @@ import { Settings } from "./agent/Settings";
 import { Tags } from "./agents/columns";
 import { RemoveAgent } from "./agents/RemoveAgent";
 import { RotateAgent } from "./agents/RotateAgent";
+import { UpdateAgents } from "./agents/UpdateAgents";
 import { transferColumns } from "./transfers/columns";
 
 export default function AgentPage({ agentId }: { agentId: string }) {
@@ -60,12 +61,14 @@ function Acts({ agent }: { agent: Agent }) {
   const [browsing, setBrowsing] = useState(false);
   const [removing, setRemoving] = useState(false);
   const [rotating, setRotating] = useState(false);
+  const [updating, setUpdating] = useState(false);
   if (!mayAct(role, "operator")) return null;
   const from = hrefWith("transfers/new", { from: agent.agent_id });
   return (
     <SpaceBetween direction="horizontal" size="xs">
       {mayAct(role, "admin") && <Button onClick={() => setRemoving(true)}>{t().common.remove}</Button>}
       {mayAct(role, "admin") && <Button onClick={() => setRotating(true)}>{t().agent.rotate}</Button>}
+      {mayAct(role, "admin") && <Button onClick={() => setUpdating(true)}>{t().updates.verb}</Button>}
       <Button iconName="folder" onClick={() => setBrowsing(true)} disabled={agent.status === "offline"}>
         {t().agent.browse}
       </Button>
@@ -81,6 +84,7 @@ function Acts({ agent }: { agent: Agent }) {
           onChoose={(path) => go(hrefWith("transfers/new", { from: agent.agent_id, path }))}
         />
       )}
+      {updating && <UpdateAgents agentId={agent.agent_id} onClose={() => setUpdating(false)} />}
       {rotating && <RotateAgent agent={agent} onClose={() => setRotating(false)} />}
       {removing && (
         <RemoveAgent agent={agent} onClose={() => setRemoving(false)} onRemoved={() => go(href("agents"))} />

@@ -20,6 +20,8 @@ import { t } from "../words";
 import { AddAgent } from "./agents/AddAgent";
 import { columns } from "./agents/columns";
 import { RemoveAgent } from "./agents/RemoveAgent";
+import { UpdateAgents } from "./agents/UpdateAgents";
+import { Updates } from "./agents/Updates";
 
 const STATUSES: AgentStatus[] = ["online", "late", "offline"];
 
@@ -31,6 +33,7 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
   const admin = mayAct(role, "admin");
   const narrow = useNarrow();
   const [adding, setAdding] = useState(false);
+  const [updating, setUpdating] = useState(false);
   const [removing, setRemoving] = useState<Agent | null>(null);
   const { items, collectionProps, filterProps, filteredItemsCount } = useCollection(wanted, {
     filtering: {
@@ -59,9 +62,12 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
             counter={asked.data && `(${counter(asked.data)})`}
             actions={
               admin && (
-                <Button variant="primary" onClick={() => setAdding(true)}>
-                  {t().agents.add}
-                </Button>
+                <SpaceBetween direction="horizontal" size="xs">
+                  <Button onClick={() => setUpdating(true)}>{t().updates.verb}</Button>
+                  <Button variant="primary" onClick={() => setAdding(true)}>
+                    {t().agents.add}
+                  </Button>
+                </SpaceBetween>
               )
             }
           >
@@ -87,6 +93,8 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
         wrapLines
         ariaLabels={{ tableLabel: t().agents.title }}
       />
+      <Updates admin={admin} />
+      {updating && <UpdateAgents agentId={null} onClose={() => setUpdating(false)} />}
       {adding && <AddAgent onClose={() => setAdding(false)} />}
       {removing && <RemoveAgent agent={removing} onClose={() => setRemoving(null)} />}
     </SpaceBetween>

@@ -123,6 +123,7 @@ export const de: Words = {
     partially_failed: "Teilweise misslungen",
     failed: "Misslungen",
     cancelled: "Abgebrochen",
+    aborted: "Beendet: zu viele misslungen",
     online: "Da",
     late: "Überfällig",
     offline: "Nicht da",
@@ -571,6 +572,35 @@ export const de: Words = {
     removeWhy:
       "Sein Zertifikat wird widerrufen, und er kann nichts mehr bewegen. Die Dateien auf dem Server bleiben. Der Server kann mit einem neuen Befehl unter demselben Namen wiederkommen.",
     busy: (count) => ` Er hat gerade ${count} laufende ${many(count, "Etappe", "Etappen")}.`,
+  },
+  updates: {
+    title: "Aktualisierungen",
+    verb: "Aktualisieren",
+    start: (name) => (name ? `${name} aktualisieren?` : "Agenten aktualisieren"),
+    why: "Die neue Version wird auf jedem Server erprobt: meldet sie sich nicht gesund, kehrt die alte von selbst zurück. Was läuft, geht nach dem Neustart weiter.",
+    version: "Version",
+    versionHint: "Leer: die zuletzt veröffentlichte.",
+    newest: "die neueste",
+    canaries: "Agenten, die beginnen",
+    abortAbove: "Beenden, wenn mehr als so viele Prozent einer Stufe misslungen sind",
+    tagsHint: "Nur Agenten mit allen diesen Merkmalen; ohne Angabe alle.",
+    range: (least, most) => `Eine ganze Zahl von ${least} bis ${most}.`,
+    begun: (version, count) =>
+      `${count} ${many(count, "Agent bekommt", "Agenten bekommen")} ${version}, Stufe um Stufe`,
+    updated: "Aktualisiert",
+    since: "Seit, von",
+    far: (done, all, stage, stages) => `${done} von ${all}, Stufe ${stage} von ${stages}`,
+    because: (name, state, reason) => `${name} ${state}: ${reason}`,
+    states: {
+      failed: "misslungen",
+      returned: "zur alten Version zurückgekehrt",
+      timed_out: "hat nicht geantwortet",
+    },
+    cancel: "Aktualisierung beenden",
+    cancelTitle: (version) => `Aktualisierung auf ${version} beenden?`,
+    cancelWhy:
+      "Kein weiterer Agent wird angefasst. Wer dabei ist, kommt ans Ende: zur neuen Version oder zurück zur alten.",
+    cancelled: "Die Aktualisierung ist beendet",
   },
   agent: {
     tab: (name) => `Agent ${name}`,

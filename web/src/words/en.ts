@@ -126,6 +126,7 @@ export const en = {
     partially_failed: "Partially failed",
     failed: "Failed",
     cancelled: "Cancelled",
+    aborted: "Stopped: too many failed",
     online: "Online",
     late: "Late",
     offline: "Offline",
@@ -560,6 +561,36 @@ export const en = {
     removeWhy:
       "Its certificate is revoked and it can move no more files. Files on the server stay as they are. The server can join again under the same name with a new install command.",
     busy: (count: number) => ` It is busy with ${count} running ${many(count, "hop", "hops")} now.`,
+  },
+  updates: {
+    title: "Updates",
+    verb: "Update",
+    start: (name: string | null) => (name ? `Update ${name}?` : "Update agents"),
+    why: "The new version is tried on each server: if it does not report healthy, the old one returns by itself. What is moving goes on after the restart.",
+    version: "Version",
+    versionHint: "Left empty: the one that was published last.",
+    newest: "the newest",
+    canaries: "Agents that begin",
+    abortAbove: "Stop when more than so many percent of a stage have failed",
+    tagsHint: "Only agents with all of these tags; without any, all agents.",
+    range: (least: number, most: number) => `A whole number from ${least} to ${most}.`,
+    begun: (version: string, count: number) =>
+      `${count} ${many(count, "agent gets", "agents get")} ${version}, stage by stage`,
+    updated: "Updated",
+    since: "Since, by",
+    far: (done: number, all: number, stage: number, stages: number) =>
+      `${done} of ${all}, stage ${stage} of ${stages}`,
+    because: (name: string, state: string, reason: string) => `${name} ${state}: ${reason}`,
+    states: {
+      failed: "failed",
+      returned: "returned to the old version",
+      timed_out: "did not answer",
+    } as Record<string, string>,
+    cancel: "Stop the update",
+    cancelTitle: (version: string) => `Stop the update to ${version}?`,
+    cancelWhy:
+      "No further agent is touched. One that is at it goes on: to the new version, or back to the old one.",
+    cancelled: "The update is stopped",
   },
   agent: {
     tab: (name: string) => `Agent ${name}`,

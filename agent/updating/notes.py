@@ -1,0 +1,100 @@
+"""What updater and agent leave for each other, in three files.
+
+The agent's `update-request` and `update-verdict` lie in its state directory, where it could write anything:
+the updater reads them as a stranger's. The updater's record is root's own, and the agent only reads it.
+Each is read by a version that is older or newer than the one that wrote it.
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from agent.keys import sync_folder
+from agent.trust import MAX_LETTER
+from events.base import Message, UpdateId, Version
+from events.commands import Update
+
+Step = Literal["installing", "trying", "returning", "kept", "returned", "failed"]
+"""The first three are under way."""
+
+
+class Record(Message):
+    """update.json: how far the last update is, written before each step."""
+
+    order: Update
+    issued: int
+    """When the order was signed: an older one is never obeyed again."""
+    jti: str
+    step: Step = "installing"
+    old: str
+    """The release to go back to."""
+    new: str | None = None
+    reason: str = ""
+    """Why it was not kept."""
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.step in {"installing", "trying", "returning"}
+
+
+class Verdict(Message):
+    """update-verdict: what a new version says of itself."""
+
+    update_id: UpdateId
+    version: Version
+    healthy: bool
+    troubles: tuple[str, ...] = ()
+
+
+class Notes:
+    """The agent's two files, in its state directory."""
+
+    def __init__(self, state: Path) -> None:
+        self.request = state / "update-request"
+        self.verdict = state / "update-verdict"
+        self.sick = state / "update-sick"
+
+
+def read_record(path: Path) -> Record | None:
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def read_verdict(path: Path) -> Verdict | None:
+    content = read_strangers(path)
+    try:
+        return Verdict.model_validate_json(content) if content else None
+    except ValidationError:
+        return None
+
+
+def read_strangers(path: Path) -> bytes | None:
+    """A plain file of a size that makes sense, and no link to elsewhere; None if it is anything else."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        content = file.read(MAX_LETTER + 1)
+    return content if len(content) <= MAX_LETTER else None
+
+
+def write(path: Path, content: bytes, mode: int) -> None:
+    """On the disk when this returns; whoever looks meanwhile sees the old one."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    os.replace(beside, path)  # noqa: PTH105
+    sync_folder(path.parent)

@@ -1,0 +1,44 @@
+"""The keys that root trusts for updates: taken over once, when the host is installed, to where the agent's
+own account cannot write.
+"""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agent.failure import HostError
+from agent.registration import Files, Registration, read_registration
+from agent.trust import Verifier
+from agent.updating.notes import write
+
+PIN = "as root: crosshaul agent pin"
+_READABLE = 0o644
+
+
+def pinned(config: Path) -> Path:
+    """Beside agent.toml."""
+    return config.parent / "trusted.json"
+
+
+def pin(config: Path, state: Path) -> Registration:
+    """Trust the keys that this host was registered with; HostError if it is not registered."""
+    registration = read_registration(Files(state))
+    write(pinned(config), registration.model_dump_json(indent=2).encode(), _READABLE)
+    return registration
+
+
+def trusted(config: Path) -> Registration:
+    """HostError if nothing is pinned."""
+    path = pinned(config)
+    try:
+        return Registration.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise HostError(f"{path} is not there, so no update is obeyed", PIN) from None
+    except (OSError, ValidationError) as error:
+        raise HostError(f"{path} cannot be used: {error}", PIN) from error
+
+
+def verifier(config: Path) -> Verifier:
+    """HostError if nothing is pinned."""
+    found = trusted(config)
+    return Verifier(found.agent_id, found.verification_keys)

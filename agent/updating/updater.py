@@ -1,0 +1,138 @@
+"""The updater: root's side. It alone writes releases; the agent can only show it an order.
+
+The order is verified here once more, with keys that root has pinned. Every step is written down before it is
+taken and can be taken again: whenever the host stops, the next start goes on, to the new version or back to
+the old one. This runs from the proven release, so that it does not depend on the one on trial.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.failure import HostError
+from agent.trust import TrustError, Verifier
+from agent.updating.notes import Notes, Record, Step, read_record, read_strangers, read_verdict, write
+from agent.updating.releases import Releases
+from events.commands import Claims, Update
+
+log = logging.getLogger(__name__)
+
+LOOK = 0.5
+"""Seconds between two looks at what a new version says."""
+READABLE = 0o644
+
+Install = Callable[[Update], str]
+"""Makes the release of an order, whole, beside the others; its name. HostError says why there is none."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the updater acts on, besides files."""
+
+    install: Install
+    restart: Callable[[], None]
+    """Start the service anew, from `current`."""
+    wait: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+class Updater:
+    """One host's. `run` is the whole of one start of its unit."""
+
+    def __init__(
+        self, releases: Releases, state: Path, verifier: Callable[[], Verifier], around: Surroundings
+    ) -> None:
+        """`verifier` raises HostError where no keys are pinned."""
+        self._releases = releases
+        self._notes = Notes(state)
+        self._verifier = verifier
+        self._around = around
+
+    def run(self) -> None:
+        """Go on with what was cut off, then do what is asked for, if it may be. What the agent shows is taken
+        away before anything else: whatever comes of it, its unit is not started again for the same."""
+        letter = read_strangers(self._notes.request)
+        self._notes.request.unlink(missing_ok=True)
+        record = read_record(self._releases.record)
+        if record and record.is_under_way:
+            record = self._go_on(record)
+        if letter is not None and (claims := self._ordered(letter, record)):
+            self._go_on(self._begin(claims))
+
+    def _ordered(self, letter: bytes, last: Record | None) -> Claims | None:
+        """What the agent shows, if it is an order that may be obeyed."""
+        try:
+            claims, _ = self._verifier().open(letter)
+        except TrustError as refusal:
+            log.warning("update refused", extra={"reason": refusal.problem.message})
+            return None
+        if not isinstance(claims.command, Update) or (last and _is_old(claims, last)):
+            log.warning("update refused", extra={"reason": "no update, or one that was ordered before"})
+            return None
+        return claims
+
+    def _begin(self, claims: Claims) -> Record:
+        old = self._releases.proven or self._releases.current
+        if old is None or not isinstance(claims.command, Update):
+            raise HostError("no release is installed here", "install the agent by its script")
+        self._notes.verdict.unlink(missing_ok=True)
+        record = Record(order=claims.command, issued=claims.iat, jti=claims.jti, old=old)
+        return self._keep(record, "installing")
+
+    def _go_on(self, record: Record) -> Record:
+        steps = {"installing": self._install, "trying": self._try, "returning": self._return}
+        while act := steps.get(record.step):
+            record = act(record)
+        log.info("update over", extra={"version": record.order.version, "outcome": record.step})
+        return record
+
+    def _install(self, record: Record) -> Record:
+        try:
+            new = self._around.install(record.order)
+        except (HostError, OSError) as error:
+            return self._keep(record, "failed", reason=str(error))
+        return self._keep(record, "trying", new=new)
+
+    def _try(self, record: Record) -> Record:
+        new = str(record.new)
+        if self._releases.proven != new:
+            self._releases.run_from_now_on(new)
+            self._around.restart()
+            if trouble := self._trouble(record.order):
+                return self._keep(record, "returning", reason=trouble)
+            self._releases.trust(new)
+        self._releases.prune()
+        return self._keep(record, "kept")
+
+    def _return(self, record: Record) -> Record:
+        self._releases.run_from_now_on(record.old)
+        self._around.restart()
+        self._releases.drop(record.new)
+        return self._keep(record, "returned")
+
+    def _trouble(self, order: Update) -> str:
+        """Why the new version is not to be kept; "" as soon as it reports healthy."""
+        end = self._around.clock() + order.healthy_within
+        told: tuple[str, ...] = ()
+        while self._around.clock() < end:
+            said = read_verdict(self._notes.verdict)
+            if said and (said.update_id, said.version) == (order.update_id, order.version):
+                if said.healthy:
+                    return ""
+                told = said.troubles
+            self._around.wait(LOOK)
+        why = f": {'; '.join(told)}" if told else ""
+        return f"{order.version} did not report healthy within {order.healthy_within} s{why}"
+
+    def _keep(self, record: Record, step: Step, **differently: str) -> Record:
+        kept = record.model_copy(update={"step": step, **differently})
+        write(self._releases.record, kept.model_dump_json(indent=2).encode(), READABLE)
+        return kept
+
+
+def _is_old(claims: Claims, last: Record) -> bool:
+    """Whoever shows an order a second time, or one from before the last, gets nothing done: no way back to
+    a version with a hole."""
+    return claims.jti == last.jti or claims.iat < last.issued

@@ -1,0 +1,122 @@
+"""A server whose agent was installed by the published script, below a folder; and who stands in for systemd
+there: it keeps the agent up, and starts the updater when there is an order, as the units say.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.local.servers import Server, configure
+
+_LOOK = 0.1
+"""Seconds."""
+
+
+def installed_server(name: str, prefix: Path, roots: Mapping[str, str]) -> "Installed":
+    """With its agent.toml, as the script would leave it; but each root lies below the folder, too."""
+    server = Installed(name, prefix, roots)
+    server.config.parent.mkdir(parents=True, exist_ok=True)
+    configure(server)
+    return server
+
+
+class Installed(Server):
+    """The script's layout below `folder`."""
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "etc/crosshaul/agent.toml"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "var/lib/crosshaul"
+
+    @property
+    def releases(self) -> Path:
+        return self.folder / "opt/crosshaul"
+
+
+class ServiceManager:
+    """Runs what the units of one host would run. `env` is what its programs find in their environment."""
+
+    def __init__(self, server: Installed, env: Mapping[str, str]) -> None:
+        self._server = server
+        self._env = os.environ | dict(env)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"services of {server.name}")
+        self._pid_file = server.folder / "agent.pid"
+        self._agent: subprocess.Popen[bytes] | None = None
+        self._updater: subprocess.Popen[bytes] | None = None
+
+    def install(self, script: bytes, api_url: str, token: str) -> None:
+        """RuntimeError with the script's words if it fails."""
+        file = self._server.folder / "install.sh"
+        file.write_bytes(script)
+        done = subprocess.run(
+            ["bash", str(file), "--prefix", str(self._server.folder), "--api", api_url],
+            env=self._env | {"CROSSHAUL_TOKEN": token},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{self._server.name} was not installed:\n{done.stderr}")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def kill(self) -> None:
+        """The agent and the updater, as a power cut would; both are started again."""
+        for process in (self._updater, self._agent):
+            if process:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def _run(self) -> None:
+        self._updater = self._spawn("proven", *self._update())
+        while not self._ending.wait(_LOOK):
+            if self._agent is None or self._agent.poll() is not None:
+                self._agent = self._spawn("current", "agent", "run", "--config", str(self._server.config))
+                self._pid_file.write_text(str(self._agent.pid))
+            killed = self._updater.poll() == -signal.SIGKILL
+            idle = self._updater.poll() is not None
+            if killed or (idle and (self._server.state / "update-request").exists()):
+                self._updater = self._spawn("proven", *self._update())
+        for process in (self._updater, self._agent):
+            if process:
+                _end(process)
+
+    def _update(self) -> list[str]:
+        restart = f"sh -c 'kill $(cat {self._pid_file})'"
+        where = ["--config", str(self._server.config), "--prefix", str(self._server.folder)]
+        return ["agent", "update", *where, "--restart", restart]
+
+    def _spawn(self, release: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with self._server.log.open("ab") as log:
+            return subprocess.Popen(
+                [str(self._server.releases / release / "bin/crosshaul"), *arguments],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

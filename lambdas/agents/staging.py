@@ -1,0 +1,92 @@
+"""Each minute: how the agents of running updates do, and what follows from it."""
+
+from datetime import datetime
+from typing import Protocol
+
+from events.base import AgentId, UpdateId
+from lambdas.audit.recording import Deed, Recording
+from lambdas.domain import update as domain
+from lambdas.domain.deciding import Person
+from lambdas.domain.errors import StaleError, UpdateUnknownError
+from lambdas.domain.timeline import CROSSHAUL
+from lambdas.domain.update import Update, Word
+from lambdas.store.agents import AgentStore
+from lambdas.store.updates import UpdateStore
+from lambdas.telemetry import count, logger
+
+AT_ONCE = 20
+"""Updates a minute that are looked at."""
+
+
+class StageJobs(Protocol):
+    """IoT Jobs: one for each stage."""
+
+    def begin(self, update: Update, stage: int) -> None: ...
+    def words(self, update: Update, stage: int) -> dict[AgentId, Word] | None: ...
+    def end(self, update: Update) -> None: ...
+
+
+class Staging:
+    def __init__(self, store: UpdateStore, agents: AgentStore, jobs: StageJobs, recording: Recording) -> None:
+        self._store = store
+        self._agents = agents
+        self._jobs = jobs
+        self._recording = recording
+
+    def sweep(self, now: datetime) -> None:
+        """Look at every update that is not over."""
+        for update_id in self._store.due(now, AT_ONCE):
+            try:
+                self._look(update_id, now)
+            except (StaleError, UpdateUnknownError):
+                continue  # somebody has changed it this very moment: the next minute sees it
+
+    def _look(self, update_id: UpdateId, now: datetime) -> None:
+        old, revision = self._store.get(update_id)
+        agents = self._agents.get_many(member.agent_id for member in old.members)
+        versions = {name: agent.version for name, agent in agents.items()}
+        seen = domain.heard(old, self._words(old), versions)
+        away = frozenset(name for name, agent in agents.items() if agent.presence != "online")
+        new, deed = self._moved(seen, away, now)
+        if new == old:
+            self._store.look_again(old, revision, now)
+        else:
+            record = self._recording.change(Person(CROSSHAUL), _deed(deed, new))
+            self._store.replace(new, revision, now, record(old, new))
+            logger.info("update moved", extra={"update_id": update_id, "what": deed, "stage": new.stage})
+        self._see_to_jobs(new)
+
+    def _moved(self, update: Update, away: frozenset[AgentId], now: datetime) -> tuple[Update, str]:
+        """The update after what is now to be done, and what that is called."""
+        if update.state != "running":
+            return update, "heard"
+        match domain.following(update, away, now):
+            case "stage":
+                return domain.begun(update, update.stage + 1), "stage-begun"
+            case "abort":
+                count("UpdatesAborted")
+                return domain.ended(update, "aborted", domain.why_aborted(update), None, now), "aborted"
+            case "end":
+                return domain.ended(update, *domain.how_it_ended(update), None, now), "ended"
+            case "expire":
+                return domain.ended(update, "failed", "Not every agent came in time.", None, now), "ended"
+        return update, "heard"
+
+    def _words(self, update: Update) -> dict[AgentId, Word]:
+        """Of all stages in which somebody has not ended."""
+        words: dict[AgentId, Word] = {}
+        for stage in range(update.stage + 1):
+            if any(member.state not in domain.ENDED for member in update.of_stage(stage)):
+                words |= self._jobs.words(update, stage) or {}
+        return words
+
+    def _see_to_jobs(self, update: Update) -> None:
+        """As the table has it, whatever was lost on the way."""
+        if update.state != "running":
+            self._jobs.end(update)
+        elif self._jobs.words(update, update.stage) is None:
+            self._jobs.begin(update, update.stage)
+
+
+def _deed(what: str, update: Update) -> Deed:
+    return Deed(action=f"update.{what}", about=f"update {update.update_id}")

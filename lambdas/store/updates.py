@@ -1,0 +1,101 @@
+"""Updates in DynamoDB, in the table of agents. Lists go by the index `fleet`, those that are to be looked at
+by the index `aging`, in which only running ones are.
+"""
+
+from datetime import datetime, timedelta
+
+from pynamodb.attributes import NumberAttribute, TTLAttribute, UnicodeAttribute, UTCDateTimeAttribute
+from pynamodb.models import Model
+
+from events.base import UpdateId
+from lambdas.domain.errors import StaleError, UpdateUnknownError
+from lambdas.domain.update import AGAIN, Update
+from lambdas.store.agent_rows import ROWS, AgentRow
+from lambdas.store.base import JsonOf, Writes, bind, refusal_is, transaction
+
+KIND = "update"
+KEPT = timedelta(days=90)
+"""How long one can be looked at after its end."""
+
+
+class UpdateRow(Model):
+    """`revision` grows by every write: nobody writes over what they have not read."""
+
+    class Meta:
+        table_name = ""
+
+    agent_id = UnicodeAttribute(hash_key=True)
+    kind = UnicodeAttribute(default=KIND)
+    update: JsonOf[Update] = JsonOf(Update)  # type: ignore[assignment]
+    revision = NumberAttribute()
+    aging = UnicodeAttribute(null=True)
+    rotate_at = UTCDateTimeAttribute(null=True)
+    expires_at = TTLAttribute(null=True)
+
+
+class UpdateStore:
+    def __init__(self, table: str, region: str) -> None:
+        self._region = region
+        bind((*ROWS, UpdateRow), table, region)
+
+    def create(self, update: Update, also: Writes) -> None:
+        """Raises StaleError if there is one of that id."""
+        row = _row(update, 0, update.created_at)
+        self._save(row, UpdateRow.agent_id.does_not_exist(), update, also)
+
+    def get(self, update_id: UpdateId) -> tuple[Update, int]:
+        """With its revision; raises UpdateUnknownError."""
+        try:
+            row = UpdateRow.get(_key(update_id), consistent_read=True)
+        except UpdateRow.DoesNotExist:
+            raise UpdateUnknownError(update_id) from None
+        return row.update, int(row.revision)
+
+    def replace(self, update: Update, revision: int, now: datetime, also: Writes) -> None:
+        """Write it; StaleError if somebody else has since that revision was read."""
+        self._save(_row(update, revision + 1, now), UpdateRow.revision == revision, update, also)
+
+    def look_again(self, update: Update, revision: int, now: datetime) -> None:
+        """Nothing has changed: only when it is looked at next. StaleError if something has."""
+        again = _row(update, revision, now)
+        with refusal_is(StaleError(f"The update {update.update_id}")):
+            again.save(condition=UpdateRow.revision == revision)
+
+    def page(self, limit: int, after: UpdateId | None) -> tuple[list[Update], UpdateId | None]:
+        """Those with an id after `after`, and the last one's if there may be more."""
+        beyond = AgentRow.agent_id > _key(after or "")
+        keys = [row.agent_id for row in AgentRow.fleet.query(KIND, beyond, limit=limit)]
+        found = [row.update for row in UpdateRow.batch_get(keys)]
+        return found, _id(keys[-1]) if len(keys) == limit else None
+
+    def due(self, now: datetime, limit: int) -> list[UpdateId]:
+        """Those that are not over and have not been looked at for a while."""
+        found = AgentRow.by_age.query(KIND, AgentRow.rotate_at <= now, limit=limit)
+        return [_id(row.agent_id) for row in found]
+
+    def running(self, limit: int) -> list[Update]:
+        """Those that are not over."""
+        keys = [row.agent_id for row in AgentRow.by_age.query(KIND, limit=limit)]
+        return [row.update for row in UpdateRow.batch_get(keys)]
+
+    def _save(self, row: UpdateRow, guard: object, update: Update, also: Writes) -> None:
+        refusal = StaleError(f"The update {update.update_id}")
+        with refusal_is(refusal), transaction(self._region) as writes:
+            writes.save(row, condition=guard)  # type: ignore[arg-type]
+            also(writes)
+
+
+def _row(update: Update, revision: int, now: datetime) -> UpdateRow:
+    if update.is_over:
+        return UpdateRow(_key(update.update_id), update=update, revision=revision, expires_at=now + KEPT)
+    return UpdateRow(
+        _key(update.update_id), update=update, revision=revision, aging=KIND, rotate_at=now + AGAIN
+    )
+
+
+def _key(update_id: str) -> str:
+    return f"{KIND}#{update_id}"
+
+
+def _id(key: str) -> UpdateId:
+    return key.partition("#")[2]

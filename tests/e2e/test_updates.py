@@ -1,0 +1,197 @@
+"""Agents are updated in stages, for real: published kits, IoT Jobs, installing, the trial and the way back.
+
+systemd is the one thing that is not there: `infra.local.installed` starts what its units would start.
+"""
+
+import base64
+import hashlib
+import sysconfig
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from infra import REPOSITORY
+from infra.kit import Kit, make
+from infra.local import cloud as embedded
+from infra.local.deploy import STAGE
+from infra.local.installed import Installed, ServiceManager, installed_server
+from infra.local.material import MIB, differences, listing, write_random
+from infra.local.world import until
+from infra.publish import publish_kit, stage_outputs
+from tests.e2e.conftest import Fleet
+from tests.kits import sources
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+NAMES = ("up-1", "up-2", "up-3")
+SLOW = 4 * MIB
+ENDED = {"succeeded", "failed", "aborted", "cancelled"}
+
+
+def dependencies(folder: Path) -> Path:
+    """A lock file of one wheel that leads to what is installed here: no registry, and no copies."""
+    name, files = "crosshaul_dependencies-1.dist-info", {}
+    files["crosshaul_dependencies.pth"] = sysconfig.get_path("purelib")
+    files[f"{name}/METADATA"] = "Metadata-Version: 2.1\nName: crosshaul-dependencies\nVersion: 1\n"
+    files[f"{name}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    rows = [f"{path},sha256={_sum(text.encode())},{len(text)}" for path, text in files.items()]
+    files[f"{name}/RECORD"] = "\n".join([*rows, f"{name}/RECORD,,"]) + "\n"
+    wheel = folder / "crosshaul_dependencies-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        for path, text in files.items():
+            packed.writestr(path, text)
+    lock = folder / "agent.txt"
+    lock.write_text(
+        f"crosshaul-dependencies==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+    )
+    return lock
+
+
+def _sum(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+class Publisher:
+    """Publishes kits of the sources as they are, but for the version and what a test breaks."""
+
+    def __init__(self, fleet: Fleet, folder: Path) -> None:
+        self.folder, self.fleet = folder, fleet
+        self.lock = dependencies(folder)
+        settings = embedded.client_settings(fleet.here.cloud)
+        self.clients = {name: boto3.client(name, **settings) for name in ("s3", "dynamodb", "cloudformation")}
+        self.outputs = stage_outputs(self.clients["cloudformation"], STAGE)
+
+    def publish(self, version: str | None = None, broken: dict[str, tuple[str, str]] | None = None) -> Kit:
+        source = REPOSITORY if version is None else sources(version, self.folder, broken)
+        kit = make(self.fleet.here.outputs.console_url, self.lock, source)
+        publish_kit(self.outputs, self.clients, kit)
+        return kit
+
+
+class Hosts:
+    """Servers that were installed by the script."""
+
+    def __init__(self, fleet: Fleet, publisher: Publisher) -> None:
+        self.fleet, self.publisher = fleet, publisher
+        self.managers: dict[str, ServiceManager] = {}
+        self.servers: dict[str, Installed] = {}
+
+    def install(self, kit: Kit) -> None:
+        script = kit.files[kit.script]
+        env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.publisher.folder)}
+        with ThreadPoolExecutor(len(NAMES)) as pool:
+            list(pool.map(lambda name: self._install(name, script, env), NAMES))
+        for name in NAMES:
+            until(f"{name} to be online", lambda name=name: self.fleet.status(name) == "online")
+
+    def _install(self, name: str, script: bytes, env: dict[str, str]) -> None:
+        server = installed_server(name, self.fleet.here.home / "servers" / name, {"/data": "rw"})
+        body = {"agent_id": name, "tags": {"fleet": "installed"}}
+        token = self.fleet.api.post("/agents/enrollments", body)["token"]
+        manager = ServiceManager(server, env)
+        manager.install(script, self.fleet.here.outputs.api_url, token)
+        manager.start()
+        self.managers[name], self.servers[name] = manager, server
+
+    def versions(self) -> dict[str, str]:
+        return {name: self.fleet.api.get(f"/agents/{name}")["version"] for name in NAMES}
+
+    def update(self, version: str, *more: str) -> Any:
+        return self.fleet.here.operator.json(
+            "agents", "update", "--to", version, "--tag", "fleet=installed", *more
+        )
+
+    def shown(self, update_id: str) -> Any:
+        return self.fleet.here.operator.json("agents", "updates", "show", update_id)
+
+    def until_ended(self, update_id: str) -> Any:
+        def ask() -> Any:
+            found = self.shown(update_id)
+            return found if found["state"] in ENDED else None
+
+        try:
+            return until(f"{update_id} to end", ask, patience=280, pause=1)
+        except TimeoutError:
+            raise AssertionError(self.shown(update_id)) from None
+
+    def stop(self) -> None:
+        for manager in self.managers.values():
+            manager.stop()
+        for name in self.managers:
+            self.fleet.api.delete(f"/agents/{name}")
+
+
+@pytest.fixture(scope="module")
+def hosts(enrolled: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    publisher = Publisher(enrolled, tmp_path_factory.mktemp("kits"))
+    made = Hosts(enrolled, publisher)
+    try:
+        made.install(publisher.publish())
+        yield made
+    finally:
+        made.stop()
+        publisher.publish()
+
+
+def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: Hosts, fleet: Fleet) -> None:
+    hosts.publisher.publish("7.1.0")
+    source = hosts.servers["up-1"].path("/data/film")
+    write_random(source / "film.mov", 64 * MIB)
+    moving = fleet.copy("up-1:/data/film/", "server-c:/archive/film/", bandwidth_limit=SLOW)
+    fleet.until_moving(moving, "server-c:/archive/film")
+
+    begun = hosts.update("7.1.0", "--canary", "1", "--percent", "50")
+    assert [(one["agent_id"], one["stage"]) for one in begun["members"]] == [
+        ("up-1", 0),
+        ("up-2", 1),
+        ("up-3", 2),
+    ]
+    until("the canary to be updated", lambda: hosts.versions()["up-1"] == "7.1.0", patience=120)
+    assert {hosts.versions()[name] for name in ("up-2", "up-3")} == {"0.1.0"}
+    ended = hosts.until_ended(begun["update_id"])
+    assert (ended["state"], ended["counts"]) == ("succeeded", {"succeeded": 3}), ended
+    assert set(hosts.versions().values()) == {"7.1.0"}
+
+    moved = fleet.until_ended(moving)
+    assert moved["state"] == "succeeded", moved["problem"]
+    assert differences(listing(source), listing(fleet.folder("server-c:/archive/film"))) == []
+    for server in hosts.servers.values():
+        assert len(list((server.releases / "releases").iterdir())) == 2
+    audited = {one["action"] for one in fleet.api.get("/audit?limit=100")["records"]}
+    assert {"update.started", "update.stage-begun", "update.ended"} <= audited
+
+
+def test_a_power_cut_in_the_middle_costs_nothing_but_time(hosts: Hosts) -> None:
+    """While the new version is installed, and again while it is on trial."""
+    hosts.publisher.publish("7.1.1")
+    begun = hosts.fleet.here.operator.json("agents", "update", "up-2")
+    assert begun["version"] == "7.1.1"
+    record = hosts.servers["up-2"].releases / "update.json"
+    for step in ("installing", "trying"):
+        until(f"the updater to be {step}", lambda step=step: f'"step": "{step}"' in record.read_text(), 120)
+        hosts.managers["up-2"].kill()
+    ended = hosts.until_ended(begun["update_id"])
+    assert ended["state"] == "succeeded", ended
+    assert hosts.versions() == {"up-1": "7.1.0", "up-2": "7.1.1", "up-3": "7.1.0"}
+
+
+def test_a_version_that_does_not_start_returns_by_itself_and_no_other_host_is_touched(
+    hosts: Hosts, fleet: Fleet
+) -> None:
+    had = hosts.versions()
+    breaks = {"agent/run.py": ("config = read_config(config_path)", "raise SystemExit(3)")}
+    hosts.publisher.publish("7.2.0", broken=breaks)
+    begun = hosts.update("7.2.0", "--healthy-within", "15s")
+    ended = hosts.until_ended(begun["update_id"])
+    assert ended["state"] == "aborted"
+    states = {one["agent_id"]: (one["state"], one["reason"]) for one in ended["members"]}
+    assert states["up-1"] == ("returned", "7.2.0 did not report healthy within 15 s")
+    assert {states[name][0] for name in ("up-2", "up-3")} == {"cancelled"}
+    until("the canary to be back", lambda: fleet.status("up-1") == "online")
+    assert hosts.versions() == had
+    assert len(list((hosts.servers["up-2"].releases / "releases").iterdir())) <= 2

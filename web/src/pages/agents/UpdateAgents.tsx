@@ -1,0 +1,141 @@
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import FormField from "@cloudscape-design/components/form-field";
+import Input from "@cloudscape-design/components/input";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import { createWish } from "../../api/idempotency";
+import { useSurroundings } from "../../context";
+import { ProblemAlert } from "../../parts/ProblemAlert";
+import { given, type Tag, Tags } from "../../parts/Tags";
+import type { UpdateDetails } from "../../types";
+import { t } from "../../words";
+
+interface Props {
+  /** This one alone; null: those with tags, or all. */
+  agentId: string | null;
+  onClose(): void;
+}
+
+/** To which version, how many first, and when it ends: the update that begins is in the list on the Agents page. */
+export function UpdateAgents({ agentId, onClose }: Props) {
+  const { api, notify } = useSurroundings();
+  const queries = useQueryClient();
+  const [version, setVersion] = useState("");
+  const [canaries, setCanaries] = useState("1");
+  const [abortAbove, setAbortAbove] = useState("20");
+  const [tags, setTags] = useState<readonly Tag[]>([]);
+  const [tagsValid, setTagsValid] = useState(true);
+  const wish = useRef(createWish());
+  const start = useMutation({
+    mutationFn: () => {
+      const body = {
+        ...whom(agentId, given(tags)),
+        version: version.trim() || null,
+        canaries: Number(canaries),
+        abort_above: Number(abortAbove),
+      };
+      return api.post<UpdateDetails>("/updates", body, wish.current.keyFor(body));
+    },
+    onSuccess: async (update) => {
+      wish.current.granted();
+      notify({ type: "success", header: t().updates.begun(update.version, update.members.length) });
+      await queries.invalidateQueries({ queryKey: ["updates"] });
+      onClose();
+    },
+  });
+  const valid = tagsValid && within(canaries, 1, 100) && within(abortAbove, 0, 99);
+  const footer = (
+    <Box float="right">
+      <SpaceBetween direction="horizontal" size="xs">
+        <Button variant="link" onClick={onClose}>
+          {t().common.cancel}
+        </Button>
+        <Button
+          variant="primary"
+          loading={start.isPending}
+          disabled={!valid}
+          onClick={() => !start.isPending && start.mutate()}
+        >
+          {t().updates.verb}
+        </Button>
+      </SpaceBetween>
+    </Box>
+  );
+  return (
+    <Modal visible onDismiss={onClose} header={t().updates.start(agentId)} footer={footer}>
+      <SpaceBetween size="m">
+        <div>{t().updates.why}</div>
+        <FormField label={t().updates.version} constraintText={t().updates.versionHint}>
+          <Input
+            value={version}
+            onChange={({ detail }) => setVersion(detail.value)}
+            spellcheck={false}
+            placeholder={t().updates.newest}
+          />
+        </FormField>
+        {agentId === null && (
+          <>
+            <Whole
+              label={t().updates.canaries}
+              value={canaries}
+              onChange={setCanaries}
+              most={100}
+              least={1}
+            />
+            <Whole
+              label={t().updates.abortAbove}
+              value={abortAbove}
+              onChange={setAbortAbove}
+              most={99}
+              least={0}
+            />
+            <Box color="text-body-secondary">{t().updates.tagsHint}</Box>
+            <Tags
+              value={tags}
+              onChange={(next, ok) => {
+                setTags(next);
+                setTagsValid(ok);
+              }}
+            />
+          </>
+        )}
+        {start.error && <ProblemAlert error={start.error} />}
+      </SpaceBetween>
+    </Modal>
+  );
+}
+
+interface WholeProps {
+  label: string;
+  value: string;
+  onChange(value: string): void;
+  least: number;
+  most: number;
+}
+
+function Whole({ label, value, onChange, least, most }: WholeProps) {
+  const fault = within(value, least, most) ? "" : t().updates.range(least, most);
+  return (
+    <FormField label={label} errorText={fault}>
+      <Input
+        type="number"
+        inputMode="numeric"
+        value={value}
+        onChange={({ detail }) => onChange(detail.value)}
+      />
+    </FormField>
+  );
+}
+
+function whom(agentId: string | null, tags: Record<string, string>) {
+  if (agentId !== null) return { agents: [agentId] };
+  return Object.keys(tags).length ? { tags } : { everyone: true };
+}
+
+function within(text: string, least: number, most: number): boolean {
+  const number = Number(text);
+  return text.trim() !== "" && Number.isInteger(number) && number >= least && number <= most;
+}

@@ -1,0 +1,124 @@
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Header from "@cloudscape-design/components/header";
+import ProgressBar from "@cloudscape-design/components/progress-bar";
+import Table from "@cloudscape-design/components/table";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { newKey } from "../../api/idempotency";
+import { useUpdate, useUpdates } from "../../api/queries";
+import { useSurroundings } from "../../context";
+import { Confirm } from "../../parts/Confirm";
+import { Name, State, When } from "../../parts/text";
+import type { Update } from "../../types";
+import { t } from "../../words";
+
+const SHOWN = 5;
+
+/** The last updates, how far each is, and why an agent has not the new version; nothing where there were none. */
+export function Updates({ admin }: { admin: boolean }) {
+  const { data } = useUpdates();
+  const [cancelling, setCancelling] = useState<Update | null>(null);
+  if (!data?.length) return null;
+  const cancel = (update: Update) =>
+    update.state === "running" && (
+      <Button variant="inline-link" onClick={() => setCancelling(update)}>
+        {t().common.cancel}
+      </Button>
+    );
+  return (
+    <>
+      <Table
+        header={<Header variant="h2">{t().updates.title}</Header>}
+        items={data.slice(0, SHOWN)}
+        trackBy="update_id"
+        wrapLines
+        ariaLabels={{ tableLabel: t().updates.title }}
+        columnDefinitions={[
+          { id: "version", header: t().agents.version, isRowHeader: true, cell: ({ version }) => version },
+          { id: "state", header: t().agents.status, cell: (update) => <How update={update} /> },
+          { id: "share", header: t().updates.updated, cell: (update) => <Share update={update} /> },
+          { id: "begun", header: t().updates.since, cell: (update) => <Begun update={update} /> },
+          ...(admin ? [{ id: "cancel", header: t().common.actions, cell: cancel }] : []),
+        ]}
+      />
+      {cancelling && <Cancel update={cancelling} onClose={() => setCancelling(null)} />}
+    </>
+  );
+}
+
+function How({ update }: { update: Update }) {
+  return (
+    <>
+      <State of={update.state} />
+      {update.reason && update.state !== "aborted" && (
+        <Box color="text-body-secondary" fontSize="body-s">
+          <Name>{update.reason}</Name>
+        </Box>
+      )}
+      <Failures update={update} />
+    </>
+  );
+}
+
+/** Who has not the new version, and why; asked for only where somebody has failed. */
+function Failures({ update }: { update: Update }) {
+  const failed = ["failed", "returned", "timed_out"] as const;
+  const any = failed.some((state) => update.counts[state]);
+  const { data } = useUpdate(any ? update.update_id : null);
+  const members = data?.members.filter(({ state }) => failed.some((one) => one === state)) ?? [];
+  return members.map(({ agent_id, state, reason }) => (
+    <Box key={agent_id} color="text-status-error" fontSize="body-s">
+      <Name>{t().updates.because(agent_id, t().updates.states[state] ?? state, reason)}</Name>
+    </Box>
+  ));
+}
+
+function Share({ update }: { update: Update }) {
+  const all = Object.values(update.counts).reduce((sum: number, count) => sum + (count ?? 0), 0);
+  const done = update.counts.succeeded ?? 0;
+  return (
+    <ProgressBar
+      value={all ? Math.round((done / all) * 100) : 0}
+      ariaLabel={t().updates.updated}
+      description={t().updates.far(done, all, update.stage + 1, update.stages)}
+    />
+  );
+}
+
+function Begun({ update }: { update: Update }) {
+  return (
+    <>
+      <When at={update.created_at} relative />
+      <Box color="text-body-secondary" fontSize="body-s">
+        <Name>{update.created_by}</Name>
+      </Box>
+    </>
+  );
+}
+
+function Cancel({ update, onClose }: { update: Update; onClose(): void }) {
+  const { api, notify } = useSurroundings();
+  const queries = useQueryClient();
+  const cancelling = useMutation({
+    mutationFn: () =>
+      api.post<Update>(`/updates/${encodeURIComponent(update.update_id)}/cancel`, {}, newKey()),
+    onSuccess: async () => {
+      notify({ type: "success", header: t().updates.cancelled });
+      await queries.invalidateQueries({ queryKey: ["updates"] });
+      onClose();
+    },
+  });
+  return (
+    <Confirm
+      title={t().updates.cancelTitle(update.version)}
+      verb={t().updates.cancel}
+      busy={cancelling.isPending}
+      error={cancelling.error}
+      onConfirm={() => cancelling.mutate()}
+      onClose={onClose}
+    >
+      {t().updates.cancelWhy}
+    </Confirm>
+  );
+}
