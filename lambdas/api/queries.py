@@ -31,6 +31,9 @@ class TransferQuery(PageQuery):
 
     status: TransferState | None = None
     agent: AgentId | None = None
+    dry_run: Annotated[
+        bool | None, Field(description="Dry runs only, or none of them; left out: both.")
+    ] = None
     since: Instant | None = None
     until: Instant | None = None
 

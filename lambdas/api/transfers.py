@@ -48,6 +48,7 @@ def list_transfers(query: TransferQuery) -> TransfersView:
         Query(
             status=query.status,
             agent_id=query.agent,
+            dry_run=query.dry_run,
             since=since,
             until=until,
             cursor=query.after,

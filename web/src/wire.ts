@@ -2039,7 +2039,7 @@ export interface components {
         };
         /**
          * Tally
-         * @description What became of the transfers that were asked for since a moment.
+         * @description What became of the transfers that were asked for since a moment; dry runs are none.
          */
         Tally: {
             /**
@@ -2323,6 +2323,11 @@ export interface components {
             /** Destinations */
             destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+            /**
              * Ended At
              * @default null
              */
@@ -2371,6 +2376,11 @@ export interface components {
             created_by: string;
             /** Destinations */
             destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
             /**
              * Ended At
              * @default null
@@ -4729,6 +4739,7 @@ export interface operations {
             query?: {
                 after?: string | null;
                 agent?: string | null;
+                dry_run?: boolean | null;
                 limit?: number;
                 since?: string | null;
                 status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
