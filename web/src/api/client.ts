@@ -3,7 +3,7 @@ import type { Session } from "../session/session";
 import { t } from "../words";
 import { ApiProblem, problemOf, unreachable } from "./problem";
 
-export type Query = Record<string, string | number | null | undefined>;
+export type Query = Record<string, string | number | boolean | null | undefined>;
 
 interface Sent {
   body?: unknown;

@@ -179,7 +179,7 @@ function Space({ root }: { root: Agent["roots"][number] }) {
 }
 
 function Transfers({ agentId }: { agentId: string }) {
-  const asked = useTransfers({ status: null, agent: agentId }, null);
+  const asked = useTransfers({ status: null, agent: agentId, dryRun: null }, null);
   const narrow = useNarrow();
   return (
     <Table

@@ -24,8 +24,8 @@ import { FleetMap } from "./overview/FleetMap";
 import { caresOf, edgesOf } from "./overview/moving";
 import { RunningList } from "./overview/RunningList";
 
-const NO_FILTER = { status: null, agent: null };
-const AWAITING = { status: "awaiting_approval" as const, agent: null };
+const NO_FILTER = { status: null, agent: null, dryRun: false };
+const AWAITING = { status: "awaiting_approval" as const, agent: null, dryRun: null };
 const NONE: never[] = [];
 
 export default function OverviewPage() {

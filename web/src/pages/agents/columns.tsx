@@ -4,9 +4,10 @@ import Button from "@cloudscape-design/components/button";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
+import { tagText } from "../../format/names";
 import { bytes, decimal } from "../../format/sizes";
-import { isOff, skewed } from "../../format/times";
-import { Name, State, When } from "../../parts/text";
+import { isOff } from "../../format/times";
+import { Clock, Name, State, When } from "../../parts/text";
 import { href, hrefWith } from "../../router";
 import type { Agent } from "../../types";
 import { t } from "../../words";
@@ -37,14 +38,9 @@ const status = (): Column => ({
   header: t().agents.heartbeat,
   sortingField: "status",
   minWidth: 130,
-  cell: ({ status: now, last_heartbeat, skew }) => (
+  cell: ({ status: now, last_heartbeat }) => (
     <>
       <State of={now} />
-      {now !== "offline" && isOff(skew) && (
-        <Box color="text-status-error" fontSize="body-s">
-          {t().agents.clock(skewed(skew ?? 0))}
-        </Box>
-      )}
       <Box color="text-body-secondary" fontSize="body-s">
         {last_heartbeat ? <When at={last_heartbeat} relative /> : t().agents.never}
       </Box>
@@ -90,10 +86,27 @@ const load = (): Column => ({
   cell: (agent) => (agent.load === null ? "–" : decimal(agent.load)),
 });
 
+const clock = (): Column => ({
+  id: "clock",
+  header: t().agent.clock,
+  sortingField: "skew",
+  minWidth: 110,
+  cell: ({ skew }) => <Clock skew={skew} />,
+});
+
+/** How old its certificate is. */
+const keys = (): Column => ({
+  id: "keys",
+  header: t().agents.keys,
+  sortingField: "certified_at",
+  minWidth: 120,
+  cell: ({ certified_at }) => (certified_at ? <When at={certified_at} relative /> : "–"),
+});
+
 /** The table's columns: on a phone everything in one. `onRemove` is null for who may not. */
 export function columns(narrow: boolean, onRemove: OnRemove): Column[] {
   if (narrow) return [stacked(onRemove)];
-  const all = [name(), status(), roots(), running(), load(), tags(), version()];
+  const all = [name(), status(), roots(), running(), load(), clock(), tags(), version(), keys()];
   return onRemove ? [...all, removal(onRemove)] : all;
 }
 
@@ -115,8 +128,12 @@ function stacked(onRemove: OnRemove): Column {
       <SpaceBetween size="xxs">
         {name().cell(agent)}
         <div>{status().cell(agent)}</div>
+        {agent.status !== "offline" && isOff(agent.skew) && <Clock skew={agent.skew} />}
         <div>{roots().cell(agent)}</div>
         <Tags tags={agent.tags} />
+        <Box color="text-body-secondary" fontSize="body-s">
+          {t().agents.version} {version().cell(agent)} · {t().agents.keys} {keys().cell(agent)}
+        </Box>
         {onRemove && <Remove agent={agent} onRemove={onRemove} />}
       </SpaceBetween>
     ),
@@ -154,7 +171,7 @@ export function Tags({ tags }: { tags: Agent["tags"] }) {
     <SpaceBetween direction="horizontal" size="xxs">
       {pairs.map(([key, value]) => (
         <Badge key={key}>
-          <Name>{value ? `${key}: ${value}` : key}</Name>
+          <Name>{tagText(key, value)}</Name>
         </Badge>
       ))}
     </SpaceBetween>
