@@ -568,7 +568,7 @@ export const de: Words = {
     roots: "Wurzeln und freier Platz",
     freeOf: (free, size) => `${free} von ${size} frei`,
     running: "Laufende Etappen",
-    load: "Last",
+    load: "Last, Uhr",
     version: "Version",
     removeIt: (name) => `${name} entfernen`,
     removeTitle: (name) => `${name} entfernen?`,

@@ -557,7 +557,7 @@ export const en = {
     roots: "Roots and free space",
     freeOf: (free: string, size: string) => `${free} free of ${size}`,
     running: "Running hops",
-    load: "Load",
+    load: "Load, clock",
     version: "Version",
     removeIt: (name: string) => `Remove ${name}`,
     removeTitle: (name: string) => `Remove ${name}?`,

@@ -20,7 +20,7 @@ const name = (): Column => ({
   header: t().common.name,
   sortingField: "agent_id",
   isRowHeader: true,
-  minWidth: 150,
+  minWidth: 130,
   cell: (agent) => (
     <>
       <Link href={href("agents", agent.agent_id)}>
@@ -37,7 +37,7 @@ const status = (): Column => ({
   id: "status",
   header: t().agents.heartbeat,
   sortingField: "status",
-  minWidth: 130,
+  minWidth: 125,
   cell: ({ status: now, last_heartbeat }) => (
     <>
       <State of={now} />
@@ -51,7 +51,7 @@ const status = (): Column => ({
 const roots = (): Column => ({
   id: "roots",
   header: t().agents.roots,
-  minWidth: 240,
+  minWidth: 250,
   cell: (agent) =>
     agent.roots.length ? agent.roots.map((root) => <Root key={root.path} root={root} />) : t().common.none,
 });
@@ -60,7 +60,7 @@ const running = (): Column => ({
   id: "running",
   header: t().agents.running,
   sortingField: "running",
-  minWidth: 110,
+  minWidth: 105,
   cell: ({ agent_id, running: hops }) =>
     hops > 0 ? <Link href={hrefWith("transfers", { agent: agent_id })}>{hops}</Link> : "0",
 });
@@ -83,15 +83,15 @@ const load = (): Column => ({
   id: "load",
   header: t().agents.load,
   sortingField: "load",
-  cell: (agent) => (agent.load === null ? "–" : decimal(agent.load)),
-});
-
-const clock = (): Column => ({
-  id: "clock",
-  header: t().agent.clock,
-  sortingField: "skew",
-  minWidth: 110,
-  cell: ({ skew }) => <Clock skew={skew} />,
+  minWidth: 100,
+  cell: ({ load: now, skew }) => (
+    <>
+      {now === null ? "–" : decimal(now)}
+      <div>
+        <Clock skew={skew} />
+      </div>
+    </>
+  ),
 });
 
 /** How old its certificate is. */
@@ -106,7 +106,7 @@ const keys = (): Column => ({
 /** The table's columns: on a phone everything in one. `onRemove` is null for who may not. */
 export function columns(narrow: boolean, onRemove: OnRemove): Column[] {
   if (narrow) return [stacked(onRemove)];
-  const all = [name(), status(), roots(), running(), load(), clock(), tags(), version(), keys()];
+  const all = [name(), status(), roots(), running(), load(), tags(), version(), keys()];
   return onRemove ? [...all, removal(onRemove)] : all;
 }
 
@@ -114,7 +114,7 @@ function removal(onRemove: NonNullable<OnRemove>): Column {
   return {
     id: "remove",
     header: t().common.actions,
-    minWidth: 135,
+    minWidth: 105,
     cell: (agent) => <Remove agent={agent} onRemove={onRemove} />,
   };
 }
