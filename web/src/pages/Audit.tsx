@@ -10,12 +10,13 @@ import { AUDIT_BY, AUDIT_DAYS, type AuditFilter, everyRecord, useAudit } from ".
 import { useApi } from "../context";
 import { actor } from "../format/names";
 import { useNarrow } from "../media";
+import { download } from "../parts/download";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { Name, When } from "../parts/text";
 import type { AuditRecord } from "../types";
 import { t } from "../words";
 import { Detail } from "./audit/Detail";
-import { csv, download, jsonLines } from "./audit/export";
+import { csv, jsonLines } from "./audit/export";
 import { AuditFilters } from "./audit/Filters";
 import { Seals } from "./audit/Seals";
 import { Outcome } from "./policy/Outcome";

@@ -25,6 +25,7 @@ import { t } from "../words";
 import { ApprovalAlert } from "./transfer/ApprovalAlert";
 import { HopPanel } from "./transfer/HopPanel";
 import { ManifestButton } from "./transfer/ManifestButton";
+import { ReportButton } from "./transfer/ReportButton";
 import { SpeedPlot } from "./transfer/SpeedPlot";
 import { Steering } from "./transfer/Steering";
 import { Timeline } from "./transfer/Timeline";
@@ -56,6 +57,7 @@ export default function TransferPage({ transferId }: { transferId: string }) {
             {!transfer.dry_run && transfer.hops.some((hop) => hop.ended_at) && (
               <ManifestButton transfer={transfer} />
             )}
+            {transfer.ended_at && <ReportButton transfer={transfer} />}
             <Steering transfer={transfer} />
           </SpaceBetween>
         }

@@ -262,6 +262,8 @@ export const de: Words = {
     hopNumber: (number) => `Etappe ${number}`,
     manifest: "Manifest",
     manifestHint: "Manifest: herunterladen, was geschah, Datei für Datei",
+    report: "Bericht",
+    reportHint: "Bericht: herunterladen, was daraus wurde, Etappe für Etappe, als JSON",
     manifestMissing: (there, missing) =>
       `Bisher haben ${there} von ${there + missing} Etappen ein Manifest. Es kommt kurz nach dem Ende der Etappe.`,
     attempt: (number) => `Versuch ${number}`,
@@ -330,6 +332,9 @@ export const de: Words = {
     },
   },
   approval: {
+    list: "Wartende Zustimmungen",
+    listHint: "Übertragungen, für die eine Richtlinie eine zweite Person will. Zum Zustimmen öffnen.",
+    none: "Nichts wartet auf eine zweite Person.",
     waits: "Ein zweiter Mensch muss zustimmen, bevor das beginnt",
     who: (people) => `Zustimmen kann, wer diese Dateien bewegen darf, außer ${people}.`,
     notYou:
@@ -712,12 +717,23 @@ export const de: Words = {
       `${text} ist kein Ort: bitte agent:/pfad/, agent:remote:pfad/ oder s3://bucket/präfix/`,
     yamlName: (name) => `Der Name bleibt ${name}: für einen anderen bitte eine neue Vorlage anlegen.`,
     try: "Ausprobieren",
-    tryHint: "Das bewegt nichts: es sagt, was ein Upload dieses Namens beginnen würde.",
-    tryKey: "Schlüssel eines Objekts",
+    tryHint: "Das bewegt nichts: es sagt, was ein Upload beginnen würde.",
+    tryKey: "Schlüssel eines Objekts, oder ein Ereignis",
+    tryKeyHint:
+      "Ein Ereignis ist das JSON von S3 an EventBridge, einzeln oder als Stapel aus der Warteschlange.",
+    trySample: "Beispiel einsetzen",
+    tryNotRead:
+      "Das ist weder ein Schlüssel noch ein Ereignis von S3 in EventBridge: eines hat detail.object.key.",
     tryOff: "Die Vorlage ist aus: nichts würde geschehen.",
-    tryNo: "Nein: dieser Schlüssel beginnt nichts.",
-    tryPrefix: (prefix) => `Er beginnt nicht mit ${prefix}`,
-    trySuffix: (suffix) => `Er endet nicht auf ${suffix}`,
+    tryNo: "Nein: dieser Upload beginnt nichts.",
+    tryMisses: {
+      bucket: ({ bucket }) => `Er liegt nicht im Bucket ${bucket}`,
+      prefix: ({ prefix }) => `Sein Schlüssel beginnt nicht mit ${prefix}`,
+      suffix: ({ suffix }) => `Sein Schlüssel endet nicht auf ${suffix}`,
+      folder: () => "Er steht für ein leeres Verzeichnis",
+      unfinished: () => "Er ist halb fertig: so nennen Crosshaul und rclone, was sie gerade schreiben",
+      unfit: () => "So kann unter einem Verzeichnis keine Datei heißen",
+    },
     tryYes: "Ja: es käme an als",
     runs: "Läufe bisher",
     noRuns: "Sie lief in den letzten 90 Tagen nicht. Bitte etwas unter ihrem Präfix hochladen.",

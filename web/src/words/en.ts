@@ -1,5 +1,9 @@
 /** Every word the console says, in English. Another language has the same keys: the compiler sees to it. */
 
+import type { Template } from "../types";
+
+type Trigger = Template["trigger"];
+
 const many = (count: number, one: string, more: string) => (count === 1 ? one : more);
 
 export const en = {
@@ -263,6 +267,8 @@ export const en = {
     hopNumber: (number: number) => `Hop ${number}`,
     manifest: "Manifest",
     manifestHint: "Manifest: download what it did, file by file",
+    report: "Report",
+    reportHint: "Report: download what became of it, hop by hop, as JSON",
     manifestMissing: (there: number, missing: number) =>
       `${there} of ${there + missing} hops have a manifest so far. It comes shortly after a hop's end.`,
     attempt: (number: number) => `attempt ${number}`,
@@ -327,6 +333,9 @@ export const en = {
     },
   },
   approval: {
+    list: "Approvals waiting",
+    listHint: "Transfers for which a policy wants a second person. Open one to approve it.",
+    none: "Nothing waits for a second person.",
     waits: "A second person has to agree before this begins",
     who: (people: string) => `Anyone who may move these files can approve it, except ${people}.`,
     notYou:
@@ -702,12 +711,21 @@ export const en = {
       `${text} is not a location: write agent:/path/, agent:remote:path/ or s3://bucket/prefix/`,
     yamlName: (name: string) => `The name stays ${name}: make a new template for another name.`,
     try: "Try it",
-    tryHint: "Nothing is moved by this: it says what an upload of that name would start.",
-    tryKey: "An object's key",
+    tryHint: "Nothing is moved by this: it says what an upload would start.",
+    tryKey: "An object's key, or an event",
+    tryKeyHint: "An event is the JSON that S3 sends to EventBridge, alone or in the batch from the queue.",
+    trySample: "Fill in a sample event",
+    tryNotRead: "This is neither a key nor an event of S3's in EventBridge: an event has detail.object.key.",
     tryOff: "The template is off: nothing would happen.",
-    tryNo: "No: this key would start nothing.",
-    tryPrefix: (prefix: string) => `It does not begin with ${prefix}`,
-    trySuffix: (suffix: string) => `It does not end in ${suffix}`,
+    tryNo: "No: this upload would start nothing.",
+    tryMisses: {
+      bucket: ({ bucket }: Trigger) => `It is not in the bucket ${bucket}`,
+      prefix: ({ prefix }: Trigger) => `Its key does not begin with ${prefix}`,
+      suffix: ({ suffix }: Trigger) => `Its key does not end in ${suffix}`,
+      folder: () => "It stands for an empty directory",
+      unfinished: () => "It is half-made: its name is one that Crosshaul or rclone give to what they write",
+      unfit: () => "No file can have this name below a directory",
+    },
     tryYes: "Yes: it would arrive as",
     runs: "Runs so far",
     noRuns: "It has not run in the last 90 days. Upload something under its prefix.",

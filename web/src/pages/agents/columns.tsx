@@ -103,20 +103,10 @@ const keys = (): Column => ({
   cell: ({ certified_at }) => (certified_at ? <When at={certified_at} relative /> : "–"),
 });
 
-/** The table's columns: on a phone everything in one. `onRemove` is null for who may not. */
+/** The table's columns: on a phone everything in one, and how to remove it (null for who may not). */
 export function columns(narrow: boolean, onRemove: OnRemove): Column[] {
   if (narrow) return [stacked(onRemove)];
-  const all = [name(), status(), roots(), running(), load(), tags(), version(), keys()];
-  return onRemove ? [...all, removal(onRemove)] : all;
-}
-
-function removal(onRemove: NonNullable<OnRemove>): Column {
-  return {
-    id: "remove",
-    header: t().common.actions,
-    minWidth: 105,
-    cell: (agent) => <Remove agent={agent} onRemove={onRemove} />,
-  };
+  return [name(), status(), roots(), running(), load(), tags(), version(), keys()];
 }
 
 function stacked(onRemove: OnRemove): Column {
