@@ -61,9 +61,14 @@ def slow_transfer(fleet: Fleet, name: str, size: int = 64 * MIB, limit: int = 8 
     return fleet.copy(f"server-b:/data/{name}/", f"server-d:/backup/{name}/", bandwidth_limit=limit)
 
 
+def either(english: str, german: str) -> re.Pattern[str]:
+    """In whichever language the page speaks."""
+    return re.compile(f"{english}|{german}")
+
+
 def settled(page: Page) -> None:
     """Everything that was being loaded is there."""
-    expect(page.get_by_text(re.compile("^Loading"))).to_have_count(0)
+    expect(page.get_by_text(either("^Loading", "^Lädt"))).to_have_count(0)
 
 
 def picture(page: Page, name: str, folder: Path = SHOTS) -> None:

@@ -13,6 +13,15 @@ export function Name({ children }: { children: string }) {
   return <bdi className="name">{shown(children)}</bdi>;
 }
 
+/** What an agent or the API says: in English, whatever the page speaks. */
+export function Said({ children }: { children: string }) {
+  return (
+    <bdi className="name" lang="en">
+      {shown(children)}
+    </bdi>
+  );
+}
+
 /** Where files are; an agent's name is never broken at its dashes. */
 export function Place({ at }: { at: Location }) {
   const [text, start] = [locationText(at), at.kind === "s3" ? 0 : at.agent_id.length + 1];

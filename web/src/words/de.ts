@@ -130,7 +130,7 @@ export const de: Words = {
   amounts: {
     files: (count, text) => `${text} ${many(count, "Datei", "Dateien")}`,
     of: (done, total) => `${done} von ${total}`,
-    nothing: "Es ist noch nichts gelaufen.",
+    nothing: "Nichts ist gelaufen.",
     soFar: (done) => `bisher ${done}`,
     left: (time) => `noch ${time}`,
     unchanged: (text) => `${text} schon da`,

@@ -137,7 +137,7 @@ export const en = {
   amounts: {
     files: (count: number, text: string) => `${text} ${many(count, "file", "files")}`,
     of: (done: string, total: string) => `${done} of ${total}`,
-    nothing: "Nothing has moved yet.",
+    nothing: "Nothing has moved.",
     soFar: (done: string) => `${done} so far`,
     left: (time: string) => `${time} left`,
     unchanged: (text: string) => `${text} already there`,

@@ -10,7 +10,7 @@ import { type Heard, progressOf } from "../../live/merge";
 import { PreviewResult } from "../../parts/PreviewResult";
 import { HopProblem } from "../../parts/ProblemAlert";
 import { ProgressLine } from "../../parts/ProgressLine";
-import { Name, Place, State, When } from "../../parts/text";
+import { Name, Place, Said, State, When } from "../../parts/text";
 import type { Hop, HopState } from "../../types";
 import { t } from "../../words";
 
@@ -127,7 +127,7 @@ function Failures({ hop }: { hop: Hop }) {
                 {": "}
               </>
             )}
-            <Name>{failure.message}</Name> {failure.advice && <Name>{failure.advice}</Name>}
+            <Said>{`${failure.message} ${failure.advice}`.trim()}</Said>
           </li>
         ))}
       </ul>
