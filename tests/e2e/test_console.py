@@ -16,7 +16,7 @@ from infra.local.servers import CROSSHAUL, register
 from infra.local.world import until
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import PATIENCE, choose, picture, sign_in, slow_transfer, visit
+from tests.e2e.console import PATIENCE, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -175,16 +175,27 @@ def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> Non
     assert fleet.folder("server-d:/backup/browsed/one.bin").exists()
 
 
-def test_a_transfer_is_put_together_with_the_keyboard_alone(page: Page, fleet: Fleet) -> None:
+def test_from_signing_in_to_the_end_of_a_transfer_with_the_keyboard_alone(door: Page, fleet: Fleet) -> None:
     write_random(fleet.folder("server-b:/data/keys") / "one.bin", 1000)
-    visit(page, fleet, "transfers/new?from=server-b&to=server-c")
-    page.get_by_label("Source: path").focus()
-    page.keyboard.type("/data/keys/")
-    for _ in range(3):  # past "Browse" and the destination's agent
-        page.keyboard.press("Tab")
-    page.keyboard.type("/archive/keys/")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("Succeeded").first).to_be_visible()
+    tab_to(door, door.get_by_label("User name or e-mail"))
+    door.keyboard.type(fleet.here.user)
+    tab_to(door, door.get_by_label("Password", exact=True))
+    door.keyboard.type(fleet.here.password)
+    door.keyboard.press("Enter")
+    expect(door.get_by_role("heading", name="Overview")).to_be_visible()
+    tab_to(door, door.get_by_role("link", name="New transfer"))
+    door.keyboard.press("Enter")
+
+    pick(door, "Source", "server-b")
+    tab_to(door, door.get_by_label("Source: path"))
+    door.keyboard.type("/data/keys/")
+    pick(door, "Destination", "server-c")
+    tab_to(door, door.get_by_label("Destination: path"))
+    door.keyboard.type("/archive/keys/")
+    tab_to(door, door.get_by_role("button", name="Start transfer"))
+    door.keyboard.press("Enter")
+
+    expect(door.get_by_text("Succeeded").first).to_be_visible()
     assert fleet.folder("server-c:/archive/keys/one.bin").exists()
 
 

@@ -28,6 +28,7 @@ TEXTS = """() => {
 }"""
 """Everything that is there to be read or heard, but what says of itself that it is English."""
 
+NONSENSE = re.compile(r"undefined|NaN|\[object")
 TOO_WIDE = """() => document.documentElement.scrollWidth > innerWidth"""
 
 
@@ -47,6 +48,7 @@ class Walk:
         self._page, self._fleet = page, fleet
         self._english = english()
         page.emulate_media(reduced_motion="reduce")
+        page.set_viewport_size(WIDE)
 
     def wrong(self, stops: dict[str, Stop]) -> list[str]:
         """What is wrong at these stops in both languages, a line each."""
@@ -58,34 +60,44 @@ class Walk:
         self._page.reload()
         expect(self._page.locator(f"html[lang={language}]")).to_be_attached()
         for name, (address, act) in stops.items():
-            self._page.set_viewport_size(WIDE)
             visit(self._page, self._fleet, address)
             expect(self._page.locator("h1").last).to_be_visible()
             settled(self._page)
             act(self._page)
-            for line in looked_at(self._page, name if language == "en" else f"{name}-{language}"):
-                yield f"{name} ({language}): {line}"
-            if language != "en":
-                yield from (f"{name}: in English: {text}" for text in self._foreign())
+            english = language == "en"
+            # What axe asks for does not hang on the language.
+            found = violations_in_themes(self._page) if english else self._foreign()
+            seen = looked_at(self._page, name if english else f"{name}-{language}")
+            yield from (f"{name} ({language}): {line}" for line in [*found, *seen])
             close(self._page)
 
-    def _foreign(self) -> list[str]:
-        return [text for text in self._page.evaluate(TEXTS) if self._english(text)]
+    def _foreign(self) -> Iterator[str]:
+        return (f"in English: {text}" for text in self._page.evaluate(TEXTS) if self._english(text))
+
+
+def violations_in_themes(page: Page) -> Iterator[str]:
+    """What axe finds; between themes only colours change."""
+    paint(page, "light")
+    yield from violations(page)
+    paint(page, "dark")
+    yield from (f"{line} (dark)" for line in violations(page, "color-contrast"))
 
 
 def looked_at(page: Page, name: str) -> Iterator[str]:
-    """Pictures of the page as it is now, and what is wrong with it."""
+    """Pictures of the page as it is now, and what is seen to be wrong with it."""
     for theme in THEMES:
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        paint(page, theme)
         picture(page, f"{name}-{theme}")
-        yield from (f"{line} ({theme})" for line in violations(page))
-    yield from (
-        f"reads {text!r}" for text in page.evaluate(TEXTS) if re.search(r"undefined|NaN|\[object", text)
-    )
+    yield from (f"reads {text!r}" for text in page.evaluate(TEXTS) if NONSENSE.search(text))
     page.set_viewport_size(PHONE)
     picture(page, f"{name}-phone")
     if page.evaluate(TOO_WIDE):
         yield "wider than a phone"
+    page.set_viewport_size(WIDE)
+
+
+def paint(page: Page, theme: str) -> None:
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
 
 
 def close(page: Page) -> None:

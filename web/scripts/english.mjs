@@ -35,7 +35,9 @@ function made(word) {
 
 const [english, german] = await Promise.all(["en", "de"].map(spoken));
 const letters = (text) => text.replaceAll(GIVEN, "").match(/\p{L}/gu)?.length ?? 0;
-const own = [...english].filter((text) => !german.has(text) && letters(text) > 3);
+/** A single small word may well be a name that somebody gave: `admin` is a policy's, too. */
+const name = /^\p{Ll}+$/u;
+const own = [...english].filter((text) => !german.has(text) && letters(text) > 3 && !name.test(text));
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(GIVEN, ".+");
 console.log(
   JSON.stringify({

@@ -12,7 +12,7 @@ import { actor } from "../format/names";
 import { useNarrow } from "../media";
 import { download } from "../parts/download";
 import { ProblemAlert } from "../parts/ProblemAlert";
-import { Name, When } from "../parts/text";
+import { Name, Said, When } from "../parts/text";
 import type { AuditRecord } from "../types";
 import { t } from "../words";
 import { Detail } from "./audit/Detail";
@@ -85,7 +85,7 @@ const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
         <Button variant="inline-link" onClick={() => onOpen(record)}>
           {record.action}
         </Button>
-        <Name>{record.about}</Name>
+        <Said>{record.about}</Said>
         {record.why && <Name>{record.why}</Name>}
         <Outcome of={record.decision} />
         <Box color="text-body-secondary" fontSize="body-s">
@@ -115,7 +115,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
       </Button>
     ),
   },
-  { id: "about", header: t().audit.about, minWidth: 220, cell: ({ about }) => <Name>{about}</Name> },
+  { id: "about", header: t().audit.about, minWidth: 220, cell: ({ about }) => <Said>{about}</Said> },
   {
     id: "decision",
     header: t().audit.decision,

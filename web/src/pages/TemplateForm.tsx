@@ -235,7 +235,7 @@ function FormOrText({ text, stuck, onTurn }: FormOrTextProps) {
   return (
     <SegmentedControl
       selectedId={text ? "yaml" : "form"}
-      label={t().template.form}
+      label={t().template.writtenAs}
       options={[
         { id: "form", text: t().template.form, disabled: stuck },
         { id: "yaml", text: t().template.yaml },

@@ -698,6 +698,7 @@ export const de: Words = {
     suffix: "Endung",
     suffixHint: "Nur Schlüssel, die so enden; leer: alle.",
     form: "Formular",
+    writtenAs: "Geschrieben als",
     yaml: "YAML",
     yamlHint: "Derselbe Text, den `crosshaul templates apply` liest.",
     yamlFault: (line, what) => `Zeile ${line}: ${what}`,

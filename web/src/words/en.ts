@@ -691,6 +691,7 @@ export const en = {
     prefixHint: "What follows it in an object's key arrives under each destination.",
     suffix: "Suffix",
     suffixHint: "Only keys that end in this; empty for all.",
+    writtenAs: "Written as",
     form: "Form",
     yaml: "YAML",
     yamlHint: "The same text that `crosshaul templates apply` reads.",
