@@ -32,6 +32,7 @@ NOBODY = {
     "/audit?": {"records": [], "next": None},
     "/audit/seals": {"seals": [], "next": None},
 }
+GONE = "k3v9q0d7m2x8c5n1b6za"
 LISTS = ("overview", "transfers", "agents", "templates", "policies", "audit")
 
 
@@ -73,17 +74,17 @@ def transfers(enrolled: Fleet) -> Iterator[dict[str, str]]:
 
 def stops(transfers: dict[str, str]) -> dict[str, Stop]:
     by_state = {f"transfer-{state}": Stop(f"transfers/{one}") for state, one in transfers.items()}
+    by_state["transfer"] = by_state.pop("transfer-succeeded")
     return {
         **{name: Stop(address) for name, address in PAGES.items()},
         **by_state,
-        "transfer": by_state["transfer-succeeded"],
         "transfers-previews": Stop("transfers?dry_run=true"),
         "new-transfer-browse": Stop("transfers/new?from=server-b&to=server-c", browse),
         "new-transfer-options": Stop("transfers/new", press("^Options", "^Einstellungen")),
         "add-agent": Stop("agents", press("Add agent", "Agent hinzufügen")),
         "remove-agent": Stop("agents/server-b", press("^Remove$", "^Entfernen$")),
         "template": Stop("templates/walked/edit"),
-        "template-yaml": Stop("templates/walked/edit", press("^YAML$", "^YAML$")),
+        "template-yaml": Stop("templates/walked/edit", as_text),
         "policy": Stop("policies/walled/edit", effect),
         "policy-tester": Stop("policies", ask),
         "policy-wrong": Stop("policies/new", mistake),
@@ -94,6 +95,11 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
 def browse(page: Page) -> None:
     page.get_by_role("button", name=either("^Browse", "^Blättern")).first.click()
     expect(page.get_by_role("dialog").get_by_text("/primary")).to_be_visible()
+
+
+def as_text(page: Page) -> None:
+    page.get_by_role("button", name="YAML", exact=True).click()
+    expect(page.locator("textarea").first).to_have_value(re.compile("^name: walked"))
 
 
 def ask(page: Page) -> None:
@@ -142,8 +148,14 @@ def test_what_went_wrong_is_said_on_every_page(page: Page, fleet: Fleet) -> None
         "advice": "Come back later.",
     }
     page.route(re.compile("_user_request_/(transfers|agents|templates|policies|audit)"), saying(409, problem))
-    addresses = [*LISTS, "agents/server-b", "transfers/k3v9q0d7m2x8c5n1b6za"]
-    wrong = Walk(page, fleet).wrong({f"error-{one.replace('/', '-')}": Stop(one) for one in addresses})
+    things = {
+        "agent": "agents/server-b",
+        "transfer": f"transfers/{GONE}",
+        "template": f"templates/{GONE}/edit",
+        "policy": f"policies/{GONE}/edit",
+    }
+    named = {**{name: name for name in LISTS}, **things}
+    wrong = Walk(page, fleet).wrong({f"error-{name}": Stop(address) for name, address in named.items()})
     assert not wrong, "\n".join(wrong)
 
 

@@ -52,7 +52,7 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
         header={
           <Header
             variant="awsui-h1-sticky"
-            counter={asked.data && `(${counter(asked.data)})`}
+            counter={asked.data?.length ? `(${counter(asked.data)})` : undefined}
             actions={
               admin && (
                 <Button variant="primary" onClick={() => setAdding(true)}>

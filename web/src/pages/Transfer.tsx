@@ -17,6 +17,7 @@ import { useLive } from "../live/useLive";
 import { Ear } from "../parts/Ear";
 import { HopProblem, ProblemAlert } from "../parts/ProblemAlert";
 import { ProgressLine } from "../parts/ProgressLine";
+import { Trouble } from "../parts/Trouble";
 import { Place, Standing, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
 import { href } from "../router";
@@ -38,11 +39,17 @@ export default function TransferPage({ transferId }: { transferId: string }) {
   const transfer = asked.data;
   const active = transfer !== undefined && goesOn(transfer.state) && !STILL.has(transfer.state);
   const { heard, connected } = useLive(transferId, active);
-  const trouble = asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />;
-  if (!transfer) return trouble || <Waiting what={t().transfer.thing} />;
+  const again = () => asked.refetch();
+  if (!transfer) {
+    return asked.isError ? (
+      <Trouble title={t().transfer.tab(transferId)} error={asked.error} onRetry={again} />
+    ) : (
+      <Waiting what={t().transfer.thing} />
+    );
+  }
   return (
     <SpaceBetween size="l">
-      {trouble}
+      {asked.isError && <ProblemAlert error={asked.error} onRetry={again} />}
       <Header
         variant="h1"
         description={<Beneath transfer={transfer} />}

@@ -148,7 +148,7 @@ export function Root({ root }: { root: Agent["roots"][number] }) {
         color={root.free === null ? "text-status-warning" : "text-body-secondary"}
         fontSize="body-s"
       >
-        {room}
+        <span className="whole">{room}</span>
       </Box>
     </div>
   );
