@@ -45,12 +45,19 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
     page.get_by_role("link", name="Agents").first.click()
     for name in fleet.servers:
         expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("Online")
+    assert fleet.api.status("PATCH", "/agents/server-c", {"tags": {"site": "berlin"}}) == 200
+    page.get_by_role("button", name="Tags").click()
+    page.get_by_role("option", name="site: berlin").click()
+    expect(page.get_by_role("row").filter(has_text="server-d")).to_have_count(0)
+    expect(page.get_by_role("row").filter(has_text="server-c").locator("time")).to_have_count(2)
+    visit(page, fleet, "agents")
     page.get_by_label("Find by name").fill("glacier")
     expect(page.get_by_role("row").filter(has_text="server-b")).to_have_count(0)
     page.get_by_role("row").filter(has_text="server-c").get_by_role("link", name="server-c").click()
     expect(page.get_by_role("heading", name="server-c", exact=True)).to_be_visible()
     expect(page.get_by_text("/archive").first).to_be_visible()
     expect(page.get_by_text("Keys in use since")).to_be_visible()
+    fleet.api.send("PATCH", "/agents/server-c", {"tags": {}})
 
 
 def test_several_are_added_by_one_token(page: Page, fleet: Fleet) -> None:
@@ -215,6 +222,12 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
     expect(page.get_by_text("from-console is saved")).to_be_visible()
     visit(page, fleet, "templates/from-console/edit")
     expect(page.get_by_text("Yes: it would arrive as")).to_be_visible()
+    page.get_by_role("button", name="Fill in a sample event").click()
+    event = page.get_by_label("An object's key, or an event")
+    expect(event).to_have_value(re.compile('"detail-type": "Object Created"'))
+    expect(page.get_by_text("server-b:/primary/console/example")).to_be_visible()
+    event.fill((event.input_value()).replace(f'"name": "{bucket}"', '"name": "elsewhere"'))
+    expect(page.get_by_text(f"It is not in the bucket {bucket}")).to_be_visible()
     write_random(tmp_path / "clip.mov", 1000)
     s3 = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
     s3.upload_file(str(tmp_path / "clip.mov"), bucket, "console/clip.mov")

@@ -814,6 +814,22 @@ export const de: Words = {
     sealed: (text, day) => `Versiegelte Tage: ${text}; der letzte ist ${day}`,
     unsealed: "Noch ist kein Tag versiegelt: das geschieht nach Mitternacht (UTC).",
     verify:
-      "Jeder Eintrag steht in der Kette seines Tages, jeder vergangene Tag ist unterschrieben. Der Beweis, überall:",
+      "Jeder Eintrag steht in der Kette seines Tages, und jeder vergangene Tag ist signiert. Auch anderswo beweist es:",
+    verifyNow: "Die letzten 30 Tage prüfen",
+    checked: (records, seals) => `Hier geprüfte Einträge: ${records}, Siegel: ${seals}.`,
+    asWritten: "Alles ist, wie es geschrieben wurde.",
+    wrong: (count) => `${count} ${many(count, "Fehler", "Fehler")}:`,
+    flaws: {
+      linkMissing: "ein Glied der Kette fehlt",
+      linkLoose: "das Glied schließt nicht an das vorige an",
+      linkChanged: "das Glied wurde verändert",
+      deleted: "der Eintrag wurde gelöscht",
+      changed: "der Eintrag wurde verändert",
+      slipped: "der Eintrag steht in keiner Kette: er wurde eingeschoben, oder sein Glied entfernt",
+      sealMissing: "das Siegel fehlt",
+      sealLoose: "das Siegel schließt nicht an das vorige an",
+      sealWrong: "die Signatur des Siegels ist falsch",
+      otherChain: "die Kette ist nicht die, die versiegelt wurde",
+    },
   },
 };
