@@ -130,9 +130,7 @@ def one_call_at_a_time() -> Iterator[None]:
         yield
 
 
-def a_transfer(
-    *destinations: str, shape: str = "fan_out", at: Any = None, dry_run: bool = False
-) -> Transfer:
+def a_transfer(*destinations: str, shape: str = "fan_out", at: Any = None, dry_run: bool = False) -> Transfer:
     """From a:/data/ to /archive/ of each of these."""
     arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
     source = AgentLocation(agent_id="a", path="/data/")

@@ -119,7 +119,7 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
   {
     id: "decision",
     header: t().audit.decision,
-    minWidth: 130,
+    minWidth: 165,
     cell: ({ decision }) => <Outcome of={decision} />,
   },
   { id: "why", header: t().policy.why, minWidth: 160, cell: ({ why }) => <Name>{why}</Name> },
