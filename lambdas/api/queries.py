@@ -31,9 +31,7 @@ class TransferQuery(PageQuery):
 
     status: TransferState | None = None
     agent: AgentId | None = None
-    dry_run: Annotated[
-        bool | None, Field(description="Dry runs only, or none of them; left out: both.")
-    ] = None
+    dry_run: Annotated[bool | None, Field(description="Dry runs only, or none of them.")] = None
     since: Instant | None = None
     until: Instant | None = None
 

@@ -155,7 +155,7 @@ def test_what_went_wrong_is_said_on_every_page(page: Page, fleet: Fleet) -> None
         "policy": f"policies/{GONE}/edit",
     }
     named = {**{name: name for name in LISTS}, **things}
-    wrong = Walk(page, fleet).wrong({f"error-{name}": Stop(address) for name, address in named.items()})
+    wrong = Walk(page, fleet).wrong({f"error-{name}": Stop(address) for name, address in named.items()}, "en")
     assert not wrong, "\n".join(wrong)
 
 

@@ -50,9 +50,9 @@ class Walk:
         page.emulate_media(reduced_motion="reduce")
         page.set_viewport_size(WIDE)
 
-    def wrong(self, stops: dict[str, Stop]) -> list[str]:
-        """What is wrong at these stops in both languages, a line each."""
-        return [line for language in LANGUAGES for line in self._walked(stops, language)]
+    def wrong(self, stops: dict[str, Stop], *languages: str) -> list[str]:
+        """What is wrong at these stops in these languages or in both, a line each."""
+        return [line for language in languages or LANGUAGES for line in self._walked(stops, language)]
 
     def _walked(self, stops: dict[str, Stop], language: str) -> Iterator[str]:
         self._page.add_init_script(f"localStorage.setItem('crosshaul.language', '{language}')")
