@@ -10,13 +10,14 @@ import { type Notice, type Surroundings, SurroundingsContext, useSurroundings } 
 import { shown } from "../format/names";
 import { duration } from "../format/sizes";
 import { type CatchUp, useCatchUp } from "../live/catchUp";
-import { chooseTheme, isNarrow, type Theme, theme, useNarrow } from "../media";
+import { chooseTheme, type Theme, theme } from "../media";
 import { NotFoundPage } from "../pages/NotFound";
 import { Waiting } from "../parts/Waiting";
 import { href, type Route, useRoute } from "../router";
 import { type Claims, mayAct, roleOf } from "../session/claims";
 import type { Session } from "../session/session";
 import { LANGUAGES, type Language, speak, t, useSpoken } from "../words";
+import { useNavigation } from "./useNavigation";
 
 const AgentPage = lazy(() => import("../pages/Agent"));
 const AgentsPage = lazy(() => import("../pages/Agents"));
@@ -159,19 +160,6 @@ function Frame({ notices, stage }: FrameProps) {
       content={<Suspense fallback={<Waiting what={t().common.page} />}>{page}</Suspense>}
     />
   );
-}
-
-/**
- * Whether the list of pages is open, in a wide window and in a narrow one: Cloudscape closes it when a window
- * becomes narrow, and somebody who makes it wide again finds it as it was. (A full-page picture does the same.)
- */
-function useNavigation(): [boolean, (open: boolean) => void] {
-  const [open, setOpen] = useState({ wide: true, narrow: false });
-  const set = useCallback((now: boolean) => {
-    // Asked for at this moment: the closing comes before the page has been drawn anew.
-    setOpen((before) => ({ ...before, [isNarrow() ? "narrow" : "wide"]: now }));
-  }, []);
-  return [useNarrow() ? open.narrow : open.wide, set];
 }
 
 /** `new` is a word of its own only at the end: a template may have that name, too. */
