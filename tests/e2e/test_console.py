@@ -335,6 +335,16 @@ def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Flee
     assert viewer.status("POST", f"/transfers/{asked}/retry") == 403
 
 
+def test_a_window_that_was_narrow_for_a_while_finds_its_list_of_pages_again(page: Page, fleet: Fleet) -> None:
+    visit(page, fleet, "transfers")
+    templates = page.get_by_role("link", name="Templates")
+    expect(templates).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(templates).not_to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(templates).to_be_visible()
+
+
 def test_german_and_dark_are_one_choice_each_and_stay(page: Page, fleet: Fleet) -> None:
     visit(page, fleet, "overview")
     page.get_by_role("button", name="Display and language").click()
