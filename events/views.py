@@ -205,6 +205,8 @@ class TransferSummary(Message):
     source: Location
     destinations: tuple[Location, ...]
     shape: Shape
+    dry_run: bool = False
+    """Nothing is written by it: it only finds out what would be."""
     selection_count: Count | None = None
     """How many single objects a template gathered; None when everything under the source was asked for."""
     template_id: TemplateId | None = None
@@ -240,7 +242,7 @@ class TransfersView(Message):
 
 
 class Tally(Message):
-    """What became of the transfers that were asked for since a moment."""
+    """What became of the transfers that were asked for since a moment; dry runs are none."""
 
     since: Instant
     transfers: Count

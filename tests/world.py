@@ -13,6 +13,7 @@ from moto import mock_aws
 
 from events.base import Problem
 from events.locations import AgentLocation
+from events.options import Options
 from events.progress import Progress, Way
 from events.reports import Checkpoint, Failed, Started, Succeeded
 from events.requests import TransferRequest
@@ -129,11 +130,12 @@ def one_call_at_a_time() -> Iterator[None]:
         yield
 
 
-def a_transfer(*destinations: str, shape: str = "fan_out", at: Any = None) -> Transfer:
+def a_transfer(*destinations: str, shape: str = "fan_out", at: Any = None, dry_run: bool = False) -> Transfer:
     """From a:/data/ to /archive/ of each of these."""
     arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
     source = AgentLocation(agent_id="a", path="/data/")
-    wish = Wish(source=source, destinations=arrivals, shape=shape)  # type: ignore[arg-type]
+    options = Options(dry_run=dry_run)
+    wish = Wish(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
     return plan(new_transfer_id(), wish, "ada", at or FakeClock().now)
 
 

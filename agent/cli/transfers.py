@@ -102,6 +102,8 @@ def _row(transfer: "TransferSummary") -> "tuple[Cell, ...]":
     places = [str(place) for place in transfer.destinations]
     asked = ago(transfer.created_at)
     source, state = str(transfer.source), transfer.state.value
+    if transfer.dry_run:
+        state += " (dry run)"
     return transfer.transfer_id, state, share(transfer.progress), asked, source, places
 
 

@@ -36,6 +36,7 @@ class TransferQuery(PageQuery):
 
     status: TransferState | None = None
     agent: AgentId | None = None
+    dry_run: Annotated[bool | None, Field(description="Dry runs only, or none of them.")] = None
     since: Moment | None = None
     until: Moment | None = None
 

@@ -45,6 +45,7 @@ def list_transfers(query: TransferQuery) -> TransfersView:
         Query(
             status=query.status,
             agent_id=query.agent,
+            dry_run=query.dry_run,
             since=query.since,
             until=until,
             cursor=query.after,

@@ -5,7 +5,7 @@ their hops as well, since a header's progress is as old as the last change of it
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,28 +24,48 @@ _ENDED = {
 }
 
 
+READS = 5
+"""So often an index is asked for one page of a list that is filtered."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which transfers: created in [since, until), of this state, with this agent."""
+    """Which transfers: created in [since, until), of this state, with this agent, dry runs or not."""
 
     since: datetime
     until: datetime
     status: TransferState | None = None
     agent_id: str | None = None
+    dry_run: bool | None = None
     limit: int = 50
+
+    def has(self, summary: TransferSummary) -> bool:
+        """What no index knows."""
+        wanted = self.status is None or summary.state == self.status
+        return wanted and (self.dry_run is None or summary.dry_run == self.dry_run)
 
 
 def list_transfers(wanted: Wanted, cursor: str | None) -> tuple[tuple[TransferSummary, ...], str | None]:
     """One page and where the next begins, None at the end; raises CursorError.
 
-    A list by agent and state is filtered after reading, so its pages may be short.
+    What no index knows is filtered after reading, a few times over until the page is full: where little of
+    much is wanted, pages may be short.
     """
     with taken(cursor):
-        ids, following = _page(wanted, read(cursor))
-    found = _summaries(ids)
-    if wanted.status:
-        found = [summary for summary in found if summary.state == wanted.status]
+        found, following = _filled(wanted, read(cursor))
     return tuple(found), written(following)
+
+
+def _filled(
+    wanted: Wanted, cursor: Cursor, reads: int = READS
+) -> tuple[list[TransferSummary], Cursor | None]:
+    ids, following = _page(wanted, cursor)
+    found = [summary for summary in _summaries(ids) if wanted.has(summary)]
+    lacking = wanted.limit - len(found)
+    if following is None or not lacking or reads == 1:
+        return found, following
+    more, following = _filled(replace(wanted, limit=lacking), following, reads - 1)
+    return found + more, following
 
 
 def created_ids(since: datetime, until: datetime, limit: int) -> list[str]:
@@ -124,6 +144,7 @@ def _summary(row: HeaderRow, hops: list[HopRow] | None) -> TransferSummary:
         source=row.source,
         destinations=row.destinations,
         shape=row.shape,
+        dry_run=row.options.dry_run,
         selection_count=None if row.selection is None else len(row.selection),
         template_id=row.template_id,
         created_by=row.created_by,

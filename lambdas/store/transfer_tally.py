@@ -15,14 +15,15 @@ _FAILED = {TransferState.FAILED, TransferState.PARTIALLY_FAILED}
 
 
 def tallies(starts: tuple[datetime, ...], until: datetime) -> tuple[Tally, ...]:
-    """For each start, what was asked for since then; `complete` says whether everything could be counted."""
+    """For each start, what was asked for since then; `complete` says whether everything could be counted.
+    Dry runs move nothing, and are not counted."""
     found, more = list_transfers(Wanted(since=min(starts), until=until, limit=NEWEST), None)
     oldest = found[-1].created_at if found and more else None
     return tuple(_tally(found, start, complete=oldest is None or oldest < start) for start in starts)
 
 
 def _tally(found: tuple[TransferSummary, ...], start: datetime, *, complete: bool) -> Tally:
-    inside = [one for one in found if one.created_at >= start]
+    inside = [one for one in found if one.created_at >= start and not one.dry_run]
     return Tally(
         since=start,
         transfers=len(inside),

@@ -38,6 +38,7 @@ class Query:
 
     status: TransferState | None = None
     agent_id: AgentId | None = None
+    dry_run: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
     cursor: str | None = None
@@ -102,6 +103,7 @@ class Transfers:
             until=until,
             status=query.status,
             agent_id=query.agent_id,
+            dry_run=query.dry_run,
             limit=query.limit,
         )
         transfers, following = list_transfers(wanted, query.cursor)

@@ -12,6 +12,7 @@ def transfer_view(transfer: Transfer, timeline: tuple[Moment, ...]) -> TransferV
         source=transfer.source,
         destinations=transfer.destinations,
         shape=transfer.shape,
+        dry_run=transfer.options.dry_run,
         selection_count=None if transfer.selection is None else len(transfer.selection),
         template_id=transfer.template_id,
         created_by=transfer.created_by,

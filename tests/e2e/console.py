@@ -16,6 +16,7 @@ SHOTS = REPOSITORY / "web/shots"
 PATIENCE = 30_000
 """Milliseconds."""
 THEMES = ("light", "dark")
+MOST_TABS = 60
 
 PAGES = {
     "overview": "overview",
@@ -50,6 +51,31 @@ def choose(page: Page, end: str, name: str) -> None:
     page.get_by_role("option", name=name).click()
 
 
+def tab_to(page: Page, place: Locator) -> None:
+    """Press Tab until it has the focus, as somebody without a mouse has to."""
+    expect(place).to_be_visible()
+    for _ in range(MOST_TABS):
+        if place.evaluate("one => one === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{place} cannot be reached with Tab")
+
+
+def pick(page: Page, end: str, name: str) -> None:
+    """Choose an agent with the keyboard."""
+    chooser = page.get_by_role("button", name=f"{end}: agent or S3")
+    tab_to(page, chooser)
+    page.keyboard.press("Enter")
+    wanted = page.get_by_role("option").filter(has_text=name)
+    expect(wanted).to_be_visible()
+    for _ in range(MOST_TABS):
+        if "highlighted" in (wanted.get_attribute("class") or ""):
+            break
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(chooser).to_contain_text(name)
+
+
 def state(page: Page) -> Locator:
     """Where the transfer's page says how it stands."""
     return page.get_by_role("main")
@@ -61,9 +87,14 @@ def slow_transfer(fleet: Fleet, name: str, size: int = 64 * MIB, limit: int = 8 
     return fleet.copy(f"server-b:/data/{name}/", f"server-d:/backup/{name}/", bandwidth_limit=limit)
 
 
+def either(english: str, german: str) -> re.Pattern[str]:
+    """In whichever language the page speaks."""
+    return re.compile(f"{english}|{german}")
+
+
 def settled(page: Page) -> None:
     """Everything that was being loaded is there."""
-    expect(page.get_by_text(re.compile("^Loading"))).to_have_count(0)
+    expect(page.get_by_text(either("^Loading", "^Lädt"))).to_have_count(0)
 
 
 def picture(page: Page, name: str, folder: Path = SHOTS) -> None:
@@ -71,11 +102,13 @@ def picture(page: Page, name: str, folder: Path = SHOTS) -> None:
     page.screenshot(path=folder / f"{name}.png")
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds on the page as it is now, a line each: the rule, and where."""
+def violations(page: Page, *rules: str) -> list[str]:
+    """What axe finds on the page as it is now, by these rules or by all; a line each: the rule, and where."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
+    options: dict[str, Any] = {"resultTypes": ["violations"]}
     found: list[dict[str, Any]] = page.evaluate(
-        "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)"
+        "(options) => axe.run(document, options).then((result) => result.violations)",
+        {**options, "runOnly": rules} if rules else options,
     )
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]

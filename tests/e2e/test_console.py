@@ -16,7 +16,7 @@ from infra.local.servers import CROSSHAUL, register
 from infra.local.world import until
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import PATIENCE, choose, picture, sign_in, slow_transfer, visit
+from tests.e2e.console import PATIENCE, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -45,12 +45,19 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
     page.get_by_role("link", name="Agents").first.click()
     for name in fleet.servers:
         expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("Online")
+    assert fleet.api.status("PATCH", "/agents/server-c", {"tags": {"site": "berlin"}}) == 200
+    page.get_by_role("button", name="Tags").click()
+    page.get_by_role("option", name="site: berlin").click()
+    expect(page.get_by_role("row").filter(has_text="server-d")).to_have_count(0)
+    expect(page.get_by_role("row").filter(has_text="server-c").locator("time")).to_have_count(2)
+    visit(page, fleet, "agents")
     page.get_by_label("Find by name").fill("glacier")
     expect(page.get_by_role("row").filter(has_text="server-b")).to_have_count(0)
     page.get_by_role("row").filter(has_text="server-c").get_by_role("link", name="server-c").click()
     expect(page.get_by_role("heading", name="server-c", exact=True)).to_be_visible()
     expect(page.get_by_text("/archive").first).to_be_visible()
     expect(page.get_by_text("Keys in use since")).to_be_visible()
+    fleet.api.send("PATCH", "/agents/server-c", {"tags": {}})
 
 
 def test_several_are_added_by_one_token(page: Page, fleet: Fleet) -> None:
@@ -175,16 +182,27 @@ def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> Non
     assert fleet.folder("server-d:/backup/browsed/one.bin").exists()
 
 
-def test_a_transfer_is_put_together_with_the_keyboard_alone(page: Page, fleet: Fleet) -> None:
+def test_from_signing_in_to_the_end_of_a_transfer_with_the_keyboard_alone(door: Page, fleet: Fleet) -> None:
     write_random(fleet.folder("server-b:/data/keys") / "one.bin", 1000)
-    visit(page, fleet, "transfers/new?from=server-b&to=server-c")
-    page.get_by_label("Source: path").focus()
-    page.keyboard.type("/data/keys/")
-    for _ in range(3):  # past "Browse" and the destination's agent
-        page.keyboard.press("Tab")
-    page.keyboard.type("/archive/keys/")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("Succeeded").first).to_be_visible()
+    tab_to(door, door.get_by_label("User name or e-mail"))
+    door.keyboard.type(fleet.here.user)
+    tab_to(door, door.get_by_label("Password", exact=True))
+    door.keyboard.type(fleet.here.password)
+    door.keyboard.press("Enter")
+    expect(door.get_by_role("heading", name="Overview")).to_be_visible()
+    tab_to(door, door.get_by_role("link", name="New transfer"))
+    door.keyboard.press("Enter")
+
+    pick(door, "Source", "server-b")
+    tab_to(door, door.get_by_label("Source: path"))
+    door.keyboard.type("/data/keys/")
+    pick(door, "Destination", "server-c")
+    tab_to(door, door.get_by_label("Destination: path"))
+    door.keyboard.type("/archive/keys/")
+    tab_to(door, door.get_by_role("button", name="Start transfer"))
+    door.keyboard.press("Enter")
+
+    expect(door.get_by_text("Succeeded").first).to_be_visible()
     assert fleet.folder("server-c:/archive/keys/one.bin").exists()
 
 
@@ -204,6 +222,12 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
     expect(page.get_by_text("from-console is saved")).to_be_visible()
     visit(page, fleet, "templates/from-console/edit")
     expect(page.get_by_text("Yes: it would arrive as")).to_be_visible()
+    page.get_by_role("button", name="Fill in a sample event").click()
+    event = page.get_by_label("An object's key, or an event")
+    expect(event).to_have_value(re.compile('"detail-type": "Object Created"'))
+    expect(page.get_by_text("server-b:/primary/console/example")).to_be_visible()
+    event.fill((event.input_value()).replace(f'"name": "{bucket}"', '"name": "elsewhere"'))
+    expect(page.get_by_text(f"It is not in the bucket {bucket}")).to_be_visible()
     write_random(tmp_path / "clip.mov", 1000)
     s3 = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
     s3.upload_file(str(tmp_path / "clip.mov"), bucket, "console/clip.mov")
@@ -309,6 +333,16 @@ def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Flee
         ).to_have_count(0)
         expect(door.get_by_role("link", name=re.compile("^New "))).to_have_count(0)
     assert viewer.status("POST", f"/transfers/{asked}/retry") == 403
+
+
+def test_a_window_that_was_narrow_for_a_while_finds_its_list_of_pages_again(page: Page, fleet: Fleet) -> None:
+    visit(page, fleet, "transfers")
+    templates = page.get_by_role("link", name="Templates")
+    expect(templates).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(templates).not_to_be_visible()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(templates).to_be_visible()
 
 
 def test_german_and_dark_are_one_choice_each_and_stay(page: Page, fleet: Fleet) -> None:

@@ -53,6 +53,19 @@ def test_a_mirror_is_previewed_and_confirmed_before_it_removes(page: Page, fleet
     expect(page.get_by_text(re.compile("not proxies/, remove at the destination"))).to_be_visible()
     assert sorted(path.name for path in mirror.iterdir()) == ["new.mov"]
 
+    visit(page, fleet, "transfers")
+    mirrored = page.get_by_role("row").filter(has_text="mirrored")
+    expect(mirrored).to_have_count(2)
+    page.get_by_role("button", name="Kind").click()
+    page.get_by_role("option", name="Previews only").click()
+    expect(mirrored).to_have_count(1)
+    expect(mirrored).to_contain_text("Only looks: nothing is written")
+    mirrored.get_by_role("link").click()
+    expect(page.get_by_role("heading", name=re.compile("^Preview: server-b"))).to_be_visible()
+    with page.expect_download() as report:
+        page.get_by_role("button", name="Report").click()
+    assert '"dry_run": true' in report.value.path().read_text()
+
 
 def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(
     page: Page, browser: Browser, fleet: Fleet
@@ -128,6 +141,8 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
     assert violations(page) == []
     picture(page, "audit-record")
     page.keyboard.press("Escape")
+    page.get_by_role("button", name="Verify the last 30 days").click()
+    expect(page.get_by_text("All is as it was written.")).to_be_visible()
     with page.expect_download() as export:
         page.get_by_role("button", name="Export").click()
         page.get_by_role("menuitem", name=re.compile("CSV")).click()

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 infra/local/setup.sh env cloud node web browser
-.crosshaul/env/bin/pytest -q tests/e2e/test_console_pages.py tests/e2e/test_console.py tests/e2e/test_console_options.py -k "every_page or overview_shows or policy_is_written"
+.crosshaul/env/bin/pytest -q tests/e2e/test_console_walk.py tests/e2e/test_console.py tests/e2e/test_console_options.py -k "every_page or overview_shows or policy_is_written"
 cp web/shots/overview-moving.png docs/images/console.png
 for name in transfer-light agent-dark policy-errors; do
   cp "web/shots/$name.png" "docs/images/console-$name.png"

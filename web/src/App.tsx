@@ -6,10 +6,13 @@ import { loadSettings, type Settings } from "./config";
 import { SignInPage } from "./pages/SignIn";
 import { ProblemAlert } from "./parts/ProblemAlert";
 import { Waiting } from "./parts/Waiting";
-import { createSession } from "./session/session";
+import { createSession, wasSignedIn } from "./session/session";
 import { t, useSpoken } from "./words";
 
-const Console = lazy(() => import("./shell/Console"));
+const arriving = () => import("./shell/Console");
+const Console = lazy(arriving);
+// Whoever was signed in before a reload need not wait for it twice.
+if (wasSignedIn()) void arriving();
 
 export function App() {
   const { language, parts } = useSpoken();

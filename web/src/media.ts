@@ -32,13 +32,14 @@ function paint(): void {
 const narrow = () => window.matchMedia("(max-width: 688px)");
 
 /** Is the window as narrow as a phone's? Cloudscape's own breakpoint. */
+export function isNarrow(): boolean {
+  return narrow().matches;
+}
+
 export function useNarrow(): boolean {
-  return useSyncExternalStore(
-    (listener) => {
-      const query = narrow();
-      query.addEventListener("change", listener);
-      return () => query.removeEventListener("change", listener);
-    },
-    () => narrow().matches,
-  );
+  return useSyncExternalStore((listener) => {
+    const query = narrow();
+    query.addEventListener("change", listener);
+    return () => query.removeEventListener("change", listener);
+  }, isNarrow);
 }

@@ -2136,7 +2136,7 @@ export interface components {
         };
         /**
          * Tally
-         * @description What became of the transfers that were asked for since a moment.
+         * @description What became of the transfers that were asked for since a moment; dry runs are none.
          */
         Tally: {
             /**
@@ -2420,6 +2420,11 @@ export interface components {
             /** Destinations */
             destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
+            /**
              * Ended At
              * @default null
              */
@@ -2468,6 +2473,11 @@ export interface components {
             created_by: string;
             /** Destinations */
             destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
+            /**
+             * Dry Run
+             * @default false
+             */
+            dry_run: boolean;
             /**
              * Ended At
              * @default null
@@ -5079,6 +5089,7 @@ export interface operations {
             query?: {
                 after?: string | null;
                 agent?: string | null;
+                dry_run?: boolean | null;
                 limit?: number;
                 since?: string | null;
                 status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;

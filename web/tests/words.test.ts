@@ -54,7 +54,15 @@ const SEEN = new Set(
 );
 /** A name, a path or a sign is the same in every language. */
 const SAME_EVERYWHERE = new Set(["Crosshaul", "S3", "/data/videos/raw/", "bucket/prefix/", "server-b"]);
-const EXAMPLES = new Set(["new-videos", "media-uploads", "new-videos/", ".mov"]);
+const EXAMPLES = new Set([
+  "new-videos",
+  "media-uploads",
+  "new-videos/",
+  ".mov",
+  "ann@example.org",
+  "server-b:/data/videos/",
+  "server-c:/archive/",
+]);
 
 function literal(node: ts.Node | undefined): string | null {
   return node && (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) ? node.text : null;

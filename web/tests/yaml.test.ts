@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { requestOf } from "../src/pages/templates/request";
-import { tried } from "../src/pages/templates/trying";
+import { sampleEvent, tried, uploadsIn } from "../src/pages/templates/trying";
 import { read, written } from "../src/pages/templates/yaml";
 import { template } from "./samples";
 
@@ -48,6 +50,22 @@ it("says what an upload would start, by the prefix's last slash", () => {
     trigger: { bucket: "media", prefix: "new/ma", suffix: ".mov" },
     destinations: [{ kind: "agent" as const, agent_id: "server-b", path: "/primary/" }],
   };
-  expect(tried(order, "new/mars/one.mov")).toEqual({ arrives: ["server-b:/primary/mars/one.mov"] });
-  expect(tried(order, "old/one.mp4")).toEqual({ misses: ["prefix", "suffix"] });
+  expect(tried(order, { key: "new/mars/one.mov" })).toEqual({ arrives: ["server-b:/primary/mars/one.mov"] });
+  expect(tried(order, { key: "old/one.mp4" })).toEqual({ misses: ["prefix", "suffix"] });
+  expect(tried(order, { bucket: "other", key: "new/mars/.rclone1.mov" })).toEqual({
+    misses: ["bucket", "unfinished"],
+  });
+  expect(tried(order, { key: "new/mars//one.mov" })).toEqual({ misses: ["unfit"] });
+});
+
+it("reads the events that S3 sends, as the control plane does", () => {
+  const batch = readFileSync(join(import.meta.dirname, "../../events/samples/aws/s3_objects_created.json"));
+  const uploads = uploadsIn(batch.toString()) ?? [];
+  expect(uploads.map(({ key }) => key)).toContain("new-videos/Köln + Bonn 100%.mov");
+  expect(uploads[0]).toEqual({ bucket: "media-uploads", key: "new-videos/plain.mov", size: 1_048_576 });
+  expect(uploadsIn(sampleEvent(template()))?.map((upload) => "arrives" in tried(template(), upload))).toEqual(
+    [true],
+  );
+  expect(uploadsIn("new-videos/{1}.mov")).toEqual([{ key: "new-videos/{1}.mov" }]);
+  for (const text of ["{", "{}", "[1]", '{"Records": [{"body": "x"}]}']) expect(uploadsIn(text)).toBeNull();
 });

@@ -42,6 +42,11 @@ def test_transfers_are_listed(signed_in: FakeApi, run: Run) -> None:
     assert "since=20" in path
 
 
+def test_a_dry_run_says_so(signed_in: FakeApi, run: Run) -> None:
+    signed_in.stories[TRANSFER] = [transfer_view(TransferState.SUCCEEDED, dry_run=True)]
+    assert "succeeded (dry run)" in run("transfers").out
+
+
 def test_no_transfers(signed_in: FakeApi, run: Run) -> None:
     assert run("transfers").out == "No transfers.\n"
 

@@ -59,6 +59,18 @@ def test_a_key_that_is_none_is_refused(fleet, key):
     assert fleet.post("/transfers", RAW, headers={"Idempotency-Key": key}).status == 400
 
 
+def test_dry_runs_are_told_from_transfers_and_listed_apart(fleet):
+    real = asked(fleet)
+    rehearsed = asked(fleet, {**RAW, "options": {"dry_run": True}})
+    for wanted, expected in (("true", [rehearsed]), ("false", [real]), (None, [rehearsed, real])):
+        query = {} if wanted is None else {"dry_run": wanted}
+        listed = fleet.get("/transfers", **query).body["transfers"]
+        assert [(one["transfer_id"], one["dry_run"]) for one in listed] == [
+            (name, name == rehearsed) for name in expected
+        ]
+    assert fleet.get("/transfers", dry_run="perhaps").status == 400
+
+
 def test_steering(fleet):
     name = asked(fleet)
     assert fleet.post(f"/transfers/{name}/pause").body["state"] == "paused"

@@ -38,6 +38,14 @@ def test_what_was_asked_for_is_counted_by_what_became_of_it(fleet):
     assert (month["transfers"], month["succeeded"], month["failed"]) == (2, 0, 0)
 
 
+def test_a_dry_run_moves_nothing_and_is_not_counted(fleet):
+    asked(fleet)
+    rehearsed = fleet.post("/transfers", {**RAW, "options": {"dry_run": True}})
+    assert rehearsed.body["dry_run"] is True
+    month = fleet.get("/overview").body["month"]
+    assert (month["transfers"], month["complete"]) == (1, True)
+
+
 def test_today_begins_where_the_caller_s_day_begins(fleet):
     asked(fleet)
     from lambdas import wiring

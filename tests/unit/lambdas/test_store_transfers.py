@@ -218,6 +218,19 @@ def test_lists_by_agent_and_by_state(store):
     assert everything(window(agent_id="c", status=TransferState.QUEUED)) == ids[1:]
 
 
+def test_lists_with_and_without_dry_runs_fill_their_pages(store):
+    moments = [MORNING - timedelta(minutes=minutes) for minutes in range(11)]
+    rehearsals = [put(store, "b", at=at, dry_run=True).transfer_id for at in moments]
+    real = [put(store, "b", at=at - timedelta(hours=1)).transfer_id for at in moments[:3]]
+    assert everything(window(dry_run=True)) == rehearsals
+    assert everything(window(dry_run=False)) == everything(window(agent_id="b", dry_run=False)) == real
+    page, following = list_transfers(window(dry_run=False, limit=2), None)
+    assert page == ()
+    assert following, "so often is enough for one answer"
+    page, _ = list_transfers(window(dry_run=False, limit=2), following)
+    assert [summary.transfer_id for summary in page] == real[:2]
+
+
 def test_a_list_shows_the_progress_of_now(store):
     transfer = put(store, "b", "c")
     hop = transfer.hops[1]

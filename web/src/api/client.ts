@@ -3,7 +3,7 @@ import type { Session } from "../session/session";
 import { t } from "../words";
 import { ApiProblem, problemOf, unreachable } from "./problem";
 
-export type Query = Record<string, string | number | null | undefined>;
+export type Query = Record<string, string | number | boolean | null | undefined>;
 
 interface Sent {
   body?: unknown;
@@ -14,6 +14,8 @@ interface Sent {
 
 export interface Api {
   get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T>;
+  /** The answer to the letter, for what is signed. */
+  text(path: string, query?: Query): Promise<string>;
   /** `key` is the Idempotency-Key: pass the same one again when the same wish is sent again. */
   post<T>(path: string, body: unknown, key: string): Promise<T>;
   put<T>(path: string, body: unknown): Promise<T>;
@@ -35,7 +37,7 @@ export function createApi(apiUrl: string, session: Session, fetcher: typeof fetc
     });
   }
 
-  async function call<T>(method: string, path: string, sent: Sent = {}): Promise<T> {
+  async function answered(method: string, path: string, sent: Sent): Promise<Response> {
     let response = await send(method, path, await session.token(), sent);
     if (response.status === 401) {
       response = await send(method, path, await session.freshToken(), sent);
@@ -46,11 +48,16 @@ export function createApi(apiUrl: string, session: Session, fetcher: typeof fetc
     if (!response.ok) {
       throw await problemOf(response);
     }
-    return read<T>(response);
+    return response;
+  }
+
+  async function call<T>(method: string, path: string, sent: Sent = {}): Promise<T> {
+    return read<T>(await answered(method, path, sent));
   }
 
   return {
     get: (path, query, signal) => call("GET", path, { query, signal }),
+    text: async (path, query) => (await answered("GET", path, { query })).text(),
     post: (path, body, key) => call("POST", path, { body, key }),
     put: (path, body) => call("PUT", path, { body }),
     patch: (path, body) => call("PATCH", path, { body }),

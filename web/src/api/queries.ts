@@ -34,14 +34,16 @@ const MOST_RUNNING = 1_000;
 export interface Filters {
   status: TransferState | null;
   agent: string | null;
+  /** Previews only, or none of them; null: both. */
+  dryRun: boolean | null;
 }
 
-export function useTransfers({ status, agent }: Filters, after: string | null) {
+export function useTransfers({ status, agent, dryRun }: Filters, after: string | null) {
   const api = useApi();
   return useQuery({
-    queryKey: ["transfers", status, agent, after],
+    queryKey: ["transfers", status, agent, dryRun, after],
     queryFn: ({ signal }) =>
-      api.get<TransfersPage>("/transfers", { status, agent, after, limit: PAGE }, signal),
+      api.get<TransfersPage>("/transfers", { status, agent, dry_run: dryRun, after, limit: PAGE }, signal),
     refetchInterval: ({ state }) =>
       state.data?.transfers.some((one) => goesOn(one.state)) ? SOON_MS : LATER_MS,
   });
@@ -57,13 +59,15 @@ export function useTransfer(transferId: string) {
   });
 }
 
-/** Every transfer that runs, as far as one screen can show. */
+const RUNNING = { status: "running", dry_run: false } as const;
+
+/** Every transfer that runs, as far as one screen can show; a preview moves nothing. */
 export function useRunning() {
   const api = useApi();
   return useQuery({
     queryKey: ["transfers", "running"],
     queryFn: ({ signal }) =>
-      everyPage<TransferSummary>(api, "/transfers", "transfers", signal, { status: "running" }, MOST_RUNNING),
+      everyPage<TransferSummary>(api, "/transfers", "transfers", signal, RUNNING, MOST_RUNNING),
     refetchInterval: SOON_MS,
   });
 }

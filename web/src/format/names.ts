@@ -36,3 +36,8 @@ export function actor(by: string): string {
   const [kind, name] = by.split(/:(.*)/s);
   return name && (kind === "agent" || kind === "template") ? t().times.by[kind](shown(name)) : shown(by);
 }
+
+/** `site: berlin`; a tag without a value is its key. */
+export function tagText(key: string, value: string): string {
+  return value ? `${key}: ${value}` : key;
+}

@@ -14,6 +14,7 @@ import { bytes, decimal } from "../format/sizes";
 import { useNarrow } from "../media";
 import { DirectoryBrowser } from "../parts/DirectoryBrowser";
 import { ProblemAlert } from "../parts/ProblemAlert";
+import { Trouble } from "../parts/Trouble";
 import { Clock, Name, State, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
 import { go, href, hrefWith } from "../router";
@@ -32,11 +33,17 @@ export default function AgentPage({ agentId }: { agentId: string }) {
   const asked = useAgent(agentId);
   const { role } = useSurroundings();
   const agent = asked.data;
-  const trouble = asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />;
-  if (!agent) return trouble || <Waiting what={t().agent.thing} />;
+  const again = () => asked.refetch();
+  if (!agent) {
+    return asked.isError ? (
+      <Trouble title={agentId} error={asked.error} onRetry={again} />
+    ) : (
+      <Waiting what={t().agent.thing} />
+    );
+  }
   return (
     <SpaceBetween size="l">
-      {trouble}
+      {asked.isError && <ProblemAlert error={asked.error} onRetry={again} />}
       <Header variant="h1" description={<State of={agent.status} />} actions={<Acts agent={agent} />}>
         {agent.agent_id}
       </Header>
@@ -183,7 +190,7 @@ function Space({ root }: { root: Agent["roots"][number] }) {
 }
 
 function Transfers({ agentId }: { agentId: string }) {
-  const asked = useTransfers({ status: null, agent: agentId }, null);
+  const asked = useTransfers({ status: null, agent: agentId, dryRun: null }, null);
   const narrow = useNarrow();
   return (
     <Table

@@ -2,7 +2,6 @@ import { useCollection } from "@cloudscape-design/collection-hooks";
 import Box from "@cloudscape-design/components/box";
 import Button from "@cloudscape-design/components/button";
 import Header from "@cloudscape-design/components/header";
-import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
@@ -10,25 +9,22 @@ import { useState } from "react";
 import { useAgents } from "../api/queries";
 import { useSurroundings } from "../context";
 import { count } from "../format/sizes";
-import { lookOf } from "../format/states";
 import { useNarrow } from "../media";
 import { ProblemAlert } from "../parts/ProblemAlert";
-import { go, hrefWith } from "../router";
 import { mayAct } from "../session/claims";
-import type { Agent, AgentStatus } from "../types";
+import type { Agent } from "../types";
 import { t } from "../words";
 import { AddAgent } from "./agents/AddAgent";
 import { columns } from "./agents/columns";
+import { fits, readFilters, StatusFilter, TagFilter, tagsOf } from "./agents/Filters";
 import { RemoveAgent } from "./agents/RemoveAgent";
 import { UpdateAgents } from "./agents/UpdateAgents";
 import { Updates } from "./agents/Updates";
 
-const STATUSES: AgentStatus[] = ["online", "late", "offline"];
-
 export default function AgentsPage({ query }: { query: URLSearchParams }) {
   const asked = useAgents();
-  const status = STATUSES.find((one) => one === query.get("status")) ?? null;
-  const wanted = (asked.data ?? []).filter((one) => status === null || one.status === status);
+  const filters = readFilters(query);
+  const wanted = (asked.data ?? []).filter((agent) => fits(agent, filters));
   const { role } = useSurroundings();
   const admin = mayAct(role, "admin");
   const narrow = useNarrow();
@@ -41,7 +37,7 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
       noMatch: t().agents.noMatch,
       empty: asked.isError ? (
         t().common.notLoaded
-      ) : status ? (
+      ) : filters.status || filters.tag ? (
         t().agents.noMatch
       ) : (
         <Empty admin={admin} onAdd={() => setAdding(true)} />
@@ -59,7 +55,7 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
         header={
           <Header
             variant="awsui-h1-sticky"
-            counter={asked.data && `(${counter(asked.data)})`}
+            counter={asked.data?.length ? `(${counter(asked.data)})` : undefined}
             actions={
               admin && (
                 <SpaceBetween direction="horizontal" size="xs">
@@ -82,7 +78,8 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
               filteringAriaLabel={t().agents.find}
               countText={t().common.found(count(filteredItemsCount ?? 0))}
             />
-            <StatusFilter status={status} />
+            <StatusFilter filters={filters} />
+            <TagFilter filters={filters} tags={tagsOf(asked.data ?? [])} />
           </div>
         }
         items={items}
@@ -98,19 +95,6 @@ export default function AgentsPage({ query }: { query: URLSearchParams }) {
       {adding && <AddAgent onClose={() => setAdding(false)} />}
       {removing && <RemoveAgent agent={removing} onClose={() => setRemoving(null)} />}
     </SpaceBetween>
-  );
-}
-
-function StatusFilter({ status }: { status: AgentStatus | null }) {
-  const every = { value: "", label: t().agents.everyStatus };
-  const options = [every, ...STATUSES.map((value) => ({ value, label: lookOf(value).label }))];
-  return (
-    <Select
-      ariaLabel={t().agents.status}
-      options={options}
-      selectedOption={options.find((one) => one.value === status) ?? every}
-      onChange={({ detail }) => go(hrefWith("agents", { status: detail.selectedOption.value ?? null }))}
-    />
   );
 }
 

@@ -10,12 +10,13 @@ import { AUDIT_BY, AUDIT_DAYS, type AuditFilter, everyRecord, useAudit } from ".
 import { useApi } from "../context";
 import { actor } from "../format/names";
 import { useNarrow } from "../media";
+import { download } from "../parts/download";
 import { ProblemAlert } from "../parts/ProblemAlert";
-import { Name, When } from "../parts/text";
+import { Name, Said, When } from "../parts/text";
 import type { AuditRecord } from "../types";
 import { t } from "../words";
 import { Detail } from "./audit/Detail";
-import { csv, download, jsonLines } from "./audit/export";
+import { csv, jsonLines } from "./audit/export";
 import { AuditFilters } from "./audit/Filters";
 import { Seals } from "./audit/Seals";
 import { Outcome } from "./policy/Outcome";
@@ -84,7 +85,7 @@ const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
         <Button variant="inline-link" onClick={() => onOpen(record)}>
           {record.action}
         </Button>
-        <Name>{record.about}</Name>
+        <Said>{record.about}</Said>
         {record.why && <Name>{record.why}</Name>}
         <Outcome of={record.decision} />
         <Box color="text-body-secondary" fontSize="body-s">
@@ -114,11 +115,11 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
       </Button>
     ),
   },
-  { id: "about", header: t().audit.about, minWidth: 220, cell: ({ about }) => <Name>{about}</Name> },
+  { id: "about", header: t().audit.about, minWidth: 220, cell: ({ about }) => <Said>{about}</Said> },
   {
     id: "decision",
     header: t().audit.decision,
-    minWidth: 130,
+    minWidth: 165,
     cell: ({ decision }) => <Outcome of={decision} />,
   },
   { id: "why", header: t().policy.why, minWidth: 160, cell: ({ why }) => <Name>{why}</Name> },

@@ -13,6 +13,7 @@ import { progressNow } from "../live/merge";
 import { useLive } from "../live/useLive";
 import { Ear } from "../parts/Ear";
 import { ProblemAlert } from "../parts/ProblemAlert";
+import { Trouble } from "../parts/Trouble";
 import { Waiting } from "../parts/Waiting";
 import { href } from "../router";
 import { mayAct } from "../session/claims";
@@ -24,8 +25,8 @@ import { FleetMap } from "./overview/FleetMap";
 import { caresOf, edgesOf } from "./overview/moving";
 import { RunningList } from "./overview/RunningList";
 
-const NO_FILTER = { status: null, agent: null };
-const AWAITING = { status: "awaiting_approval" as const, agent: null };
+const NO_FILTER = { status: null, agent: null, dryRun: false };
+const AWAITING = { status: "awaiting_approval" as const, agent: null, dryRun: null };
 const NONE: never[] = [];
 
 export default function OverviewPage() {
@@ -46,7 +47,7 @@ export default function OverviewPage() {
     );
   }
   return trouble ? (
-    <ProblemAlert error={trouble.error} onRetry={() => trouble.refetch()} />
+    <Trouble title={t().overview.title} error={trouble.error} onRetry={() => trouble.refetch()} />
   ) : (
     <Waiting what={t().common.page} />
   );
@@ -88,10 +89,12 @@ function Loaded({ agents, running, recent, awaiting, trouble }: LoadedProps) {
       </Header>
       {agents.length === 0 && <Welcome />}
       <Figures agents={agents} running={running.length} speed={speed} totals={totals.data} />
-      <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
-        <FleetMap agents={agents} edges={edgesOf(running, recent, heard, now)} />
-        <Cares cares={caresOf(agents, [...awaiting, ...recent.filter(ended)], now)} />
-      </Grid>
+      {agents.length > 0 && (
+        <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
+          <FleetMap agents={agents} edges={edgesOf(running, recent, heard, now)} />
+          <Cares cares={caresOf(agents, [...awaiting, ...recent.filter(ended)], now)} />
+        </Grid>
+      )}
       <RunningList moving={moving} />
       <Latest transfers={recent.filter((one) => one.state !== "running").slice(0, 5)} />
     </SpaceBetween>

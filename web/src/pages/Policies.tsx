@@ -17,6 +17,7 @@ import { Name, When } from "../parts/text";
 import { href } from "../router";
 import type { Policy } from "../types";
 import { t } from "../words";
+import { Approvals } from "./policies/Approvals";
 import { Tester } from "./policies/Tester";
 
 export default function PoliciesPage() {
@@ -51,6 +52,7 @@ export default function PoliciesPage() {
         wrapLines
         ariaLabels={{ tableLabel: words.title }}
       />
+      <Approvals />
       <Tester />
       {removing && <RemovePolicy policy={removing} onClose={() => setRemoving(null)} />}
     </SpaceBetween>

@@ -12,6 +12,7 @@ import { asProblem, errorAt } from "../api/problem";
 import { usePolicy } from "../api/queries";
 import { useSurroundings } from "../context";
 import { ProblemAlert } from "../parts/ProblemAlert";
+import { Trouble } from "../parts/Trouble";
 import { Waiting } from "../parts/Waiting";
 import { go, href } from "../router";
 import type { DryRun, PolicyDetails } from "../types";
@@ -35,7 +36,7 @@ export default function PolicyPage({ policyId }: { policyId?: string }) {
   if (policyId === undefined) return <PolicyForm />;
   if (asked.data) return <PolicyForm known={asked.data} />;
   return asked.isError ? (
-    <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />
+    <Trouble title={t().policy.tab(policyId)} error={asked.error} onRetry={() => asked.refetch()} />
   ) : (
     <Waiting what={t().policy.thing} />
   );

@@ -19,6 +19,7 @@ import { GATHERED } from "../options";
 import { DestinationsFields, type Row, row, ShapeField } from "../parts/DestinationsFields";
 import { OptionsFields } from "../parts/OptionsFields";
 import { ProblemAlert } from "../parts/ProblemAlert";
+import { Trouble } from "../parts/Trouble";
 import { Waiting } from "../parts/Waiting";
 import { go, href } from "../router";
 import type { Template, TemplateRequest } from "../types";
@@ -44,7 +45,7 @@ export default function TemplateFormPage({ templateId }: { templateId?: string }
     );
   }
   return asked.isError ? (
-    <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />
+    <Trouble title={t().template.tab(templateId)} error={asked.error} onRetry={() => asked.refetch()} />
   ) : (
     <Waiting what={t().template.thing} />
   );
@@ -235,7 +236,7 @@ function FormOrText({ text, stuck, onTurn }: FormOrTextProps) {
   return (
     <SegmentedControl
       selectedId={text ? "yaml" : "form"}
-      label={t().template.form}
+      label={t().template.writtenAs}
       options={[
         { id: "form", text: t().template.form, disabled: stuck },
         { id: "yaml", text: t().template.yaml },

@@ -1,4 +1,3 @@
-import Badge from "@cloudscape-design/components/badge";
 import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
 import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
@@ -6,6 +5,7 @@ import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { goesOn } from "../actions";
 import { useTransfer } from "../api/queries";
 import { useNow } from "../clock";
@@ -17,7 +17,8 @@ import { useLive } from "../live/useLive";
 import { Ear } from "../parts/Ear";
 import { HopProblem, ProblemAlert } from "../parts/ProblemAlert";
 import { ProgressLine } from "../parts/ProgressLine";
-import { Place, State, When } from "../parts/text";
+import { Trouble } from "../parts/Trouble";
+import { Place, Standing, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
 import { href } from "../router";
 import type { Transfer, TransferState } from "../types";
@@ -25,6 +26,7 @@ import { t } from "../words";
 import { ApprovalAlert } from "./transfer/ApprovalAlert";
 import { HopPanel } from "./transfer/HopPanel";
 import { ManifestButton } from "./transfer/ManifestButton";
+import { ReportButton } from "./transfer/ReportButton";
 import { SpeedPlot } from "./transfer/SpeedPlot";
 import { Steering } from "./transfer/Steering";
 import { Timeline } from "./transfer/Timeline";
@@ -37,11 +39,17 @@ export default function TransferPage({ transferId }: { transferId: string }) {
   const transfer = asked.data;
   const active = transfer !== undefined && goesOn(transfer.state) && !STILL.has(transfer.state);
   const { heard, connected } = useLive(transferId, active);
-  const trouble = asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />;
-  if (!transfer) return trouble || <Waiting what={t().transfer.thing} />;
+  const again = () => asked.refetch();
+  if (!transfer) {
+    return asked.isError ? (
+      <Trouble title={t().transfer.tab(transferId)} error={asked.error} onRetry={again} />
+    ) : (
+      <Waiting what={t().transfer.thing} />
+    );
+  }
   return (
     <SpaceBetween size="l">
-      {trouble}
+      {asked.isError && <ProblemAlert error={asked.error} onRetry={again} />}
       <Header
         variant="h1"
         description={<Beneath transfer={transfer} />}
@@ -53,9 +61,10 @@ export default function TransferPage({ transferId }: { transferId: string }) {
               copySuccessText={t().common.copied}
               copyErrorText={t().common.notCopied}
             />
-            {!transfer.options.dry_run && transfer.hops.some((hop) => hop.ended_at) && (
+            {!transfer.dry_run && transfer.hops.some((hop) => hop.ended_at) && (
               <ManifestButton transfer={transfer} />
             )}
+            {transfer.ended_at && <ReportButton transfer={transfer} />}
             <Steering transfer={transfer} />
           </SpaceBetween>
         }
@@ -76,14 +85,22 @@ export default function TransferPage({ transferId }: { transferId: string }) {
 function Beneath({ transfer }: { transfer: Transfer }) {
   return (
     <SpaceBetween direction="horizontal" size="s">
-      <State of={transfer.state} />
+      <Standing of={transfer} />
       <span className="mono">{transfer.transfer_id}</span>
-      {transfer.options.dry_run && <Badge color="blue">{t().preview.badge}</Badge>}
     </SpaceBetween>
   );
 }
 
 function Title({ transfer }: { transfer: Transfer }) {
+  return (
+    <>
+      {transfer.dry_run && `${t().preview.title}: `}
+      <Ends transfer={transfer} />
+    </>
+  );
+}
+
+function Ends({ transfer }: { transfer: Transfer }) {
   const [first] = transfer.destinations;
   return transfer.destinations.length === 1 && first ? (
     <>
@@ -111,13 +128,19 @@ function Overview({ transfer, heard, live }: OverviewProps) {
       header={<Header actions={live !== null && <Ear live={live} />}>{t().transfer.overview}</Header>}
     >
       <SpaceBetween size="l">
-        <ProgressLine
-          progress={progress}
-          moving={transfer.state === "running"}
-          label={t().transfer.together}
-          detailed
-        />
-        {live !== null && <SpeedPlot key={transfer.transfer_id} speed={progress.bytes_per_second} />}
+        {transfer.dry_run ? (
+          <StatusIndicator type="info">{t().preview.onlyLooks}</StatusIndicator>
+        ) : (
+          <ProgressLine
+            progress={progress}
+            moving={transfer.state === "running"}
+            label={t().transfer.together}
+            detailed
+          />
+        )}
+        {live !== null && !transfer.dry_run && (
+          <SpeedPlot key={transfer.transfer_id} speed={progress.bytes_per_second} />
+        )}
         <KeyValuePairs columns={4} items={facts(transfer)} />
       </SpaceBetween>
     </Container>
@@ -160,7 +183,7 @@ function Hops({ transfer, heard }: { transfer: Transfer; heard: Heard }) {
         {transfer.hops.length === 1 ? t().transfer.hop : t().transfer.hops(transfer.hops.length)}
       </Box>
       {transfer.hops.map((hop, number) => (
-        <HopPanel key={hop.hop_id} hop={hop} number={number} heard={heard} />
+        <HopPanel key={hop.hop_id} hop={hop} number={number} heard={heard} dry={transfer.dry_run} />
       ))}
     </SpaceBetween>
   );

@@ -27,7 +27,12 @@ export default function TransfersPage({ query }: { query: URLSearchParams }) {
 
 function readFilters(query: URLSearchParams): Filters {
   const status = query.get("status");
-  return { status: TRANSFER_STATES.find((one) => one === status) ?? null, agent: query.get("agent") || null };
+  const dryRun = query.get("dry_run");
+  return {
+    status: TRANSFER_STATES.find((one) => one === status) ?? null,
+    agent: query.get("agent") || null,
+    dryRun: dryRun === "true" || dryRun === "false" ? dryRun === "true" : null,
+  };
 }
 
 function List({ filters }: { filters: Filters }) {
@@ -59,7 +64,7 @@ function List({ filters }: { filters: Filters }) {
             asked.isError ? (
               t().common.notLoaded
             ) : (
-              <Empty filtered={Boolean(filters.status || filters.agent)} />
+              <Empty filtered={Object.values(filters).some((one) => one !== null)} />
             )
           }
           columnDefinitions={transferColumns(narrow)}
@@ -139,12 +144,33 @@ function FilterRow({ filters }: { filters: Filters }) {
         selectedOption={agentNow}
         onChange={({ detail }) => show({ ...filters, agent: detail.selectedOption.value || null })}
       />
+      <KindFilter filters={filters} />
     </SpaceBetween>
   );
 }
 
-function show(filters: Filters): void {
-  go(hrefWith("transfers", { status: filters.status, agent: filters.agent }));
+function KindFilter({ filters }: { filters: Filters }) {
+  const words = t().transfers;
+  const kinds = [
+    { label: words.everyKind, value: "" },
+    { label: words.realOnly, value: "false" },
+    { label: words.previewsOnly, value: "true" },
+  ];
+  return (
+    <Select
+      ariaLabel={words.kind}
+      options={kinds}
+      selectedOption={kinds.find((one) => one.value === String(filters.dryRun ?? "")) ?? null}
+      onChange={({ detail }) => {
+        const { value } = detail.selectedOption;
+        show({ ...filters, dryRun: value ? value === "true" : null });
+      }}
+    />
+  );
+}
+
+function show({ status, agent, dryRun }: Filters): void {
+  go(hrefWith("transfers", { status, agent, dry_run: dryRun === null ? null : String(dryRun) }));
 }
 
 function Empty({ filtered }: { filtered: boolean }) {

@@ -9,6 +9,7 @@ import { shown } from "../format/names";
 import { href } from "../router";
 import type { Problem } from "../types";
 import { t } from "../words";
+import { Said } from "./text";
 
 interface Props {
   error: unknown;
@@ -67,9 +68,13 @@ interface HopProblemProps {
 /** What went wrong with a hop or a file, as its agent says it. */
 export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
   return (
-    <Alert type={type} header={<span className="name">{shown(problem.message)}</span>}>
+    <Alert type={type} header={<Said>{problem.message}</Said>}>
       {problem.path && <div className="name mono">{shown(problem.path)}</div>}
-      {problem.advice && <div className="name">{shown(problem.advice)}</div>}
+      {problem.advice && (
+        <div>
+          <Said>{problem.advice}</Said>
+        </div>
+      )}
       {children && <div>{children}</div>}
     </Alert>
   );

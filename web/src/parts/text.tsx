@@ -1,14 +1,25 @@
 /** The small pieces that every page is written with. */
+import Badge from "@cloudscape-design/components/badge";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useNow } from "../clock";
 import { locationText, shown } from "../format/names";
 import { lookOf } from "../format/states";
 import { ago, isOff, local, skewed, utc } from "../format/times";
-import type { Location } from "../types";
+import type { Location, TransferSummary } from "../types";
+import { t } from "../words";
 
 /** A name from someone's disk: isolated, so that its direction cannot turn the text around it. */
 export function Name({ children }: { children: string }) {
   return <bdi className="name">{shown(children)}</bdi>;
+}
+
+/** What an agent or the API says: in English, whatever the page speaks. */
+export function Said({ children }: { children: string }) {
+  return (
+    <bdi className="name" lang="en">
+      {shown(children)}
+    </bdi>
+  );
 }
 
 /** Where files are; an agent's name is never broken at its dashes. */
@@ -40,6 +51,21 @@ export function Clock({ skew }: { skew: number | null | undefined }) {
   if (skew === null || skew === undefined) return "–";
   const words = skewed(skew);
   return isOff(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
+}
+
+/** A transfer's state; a preview's is that of looking, and says so. */
+export function Standing({ of: { state, dry_run } }: { of: Pick<TransferSummary, "state" | "dry_run"> }) {
+  return (
+    <>
+      <State of={state} />
+      {dry_run && (
+        <>
+          {" "}
+          <Badge color="blue">{t().preview.title}</Badge>
+        </>
+      )}
+    </>
+  );
 }
 
 export function State({ of }: { of: string }) {

@@ -32,6 +32,11 @@ export interface Session {
   end(ending: Ending): void;
 }
 
+/** Does this tab keep somebody's tokens? They may have expired. */
+export function wasSignedIn(storage: Storage = sessionStorage): boolean {
+  return storage.getItem(STORED) !== null;
+}
+
 export function createSession(pool: SignIn, storage: Storage = sessionStorage): Session {
   const listeners = new Set<() => void>();
   let kept = restore(storage);

@@ -10,13 +10,14 @@ import { type Notice, type Surroundings, SurroundingsContext, useSurroundings } 
 import { shown } from "../format/names";
 import { duration } from "../format/sizes";
 import { type CatchUp, useCatchUp } from "../live/catchUp";
-import { chooseTheme, type Theme, theme, useNarrow } from "../media";
+import { chooseTheme, type Theme, theme } from "../media";
 import { NotFoundPage } from "../pages/NotFound";
 import { Waiting } from "../parts/Waiting";
 import { href, type Route, useRoute } from "../router";
 import { type Claims, mayAct, roleOf } from "../session/claims";
 import type { Session } from "../session/session";
 import { LANGUAGES, type Language, speak, t, useSpoken } from "../words";
+import { useNavigation } from "./useNavigation";
 
 const AgentPage = lazy(() => import("../pages/Agent"));
 const AgentsPage = lazy(() => import("../pages/Agents"));
@@ -119,7 +120,7 @@ interface FrameProps {
 }
 
 function Frame({ notices, stage }: FrameProps) {
-  const [open, setOpen] = useState(!useNarrow());
+  const [open, setOpen] = useNavigation();
   const route = useRoute();
   const admin = mayAct(useSurroundings().role, "admin");
   const { page, type, title } = pageOf(route, admin);

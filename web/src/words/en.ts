@@ -1,5 +1,9 @@
 /** Every word the console says, in English. Another language has the same keys: the compiler sees to it. */
 
+import type { Template } from "../types";
+
+type Trigger = Template["trigger"];
+
 const many = (count: number, one: string, more: string) => (count === 1 ? one : more);
 
 export const en = {
@@ -134,7 +138,7 @@ export const en = {
   amounts: {
     files: (count: number, text: string) => `${text} ${many(count, "file", "files")}`,
     of: (done: string, total: string) => `${done} of ${total}`,
-    nothing: "Nothing has moved yet.",
+    nothing: "Nothing has moved.",
     soFar: (done: string) => `${done} so far`,
     left: (time: string) => `${time} left`,
     unchanged: (text: string) => `${text} already there`,
@@ -228,6 +232,10 @@ export const en = {
     everyState: "Every state",
     agent: "Agent",
     everyAgent: "Every agent",
+    kind: "Kind",
+    everyKind: "Transfers and previews",
+    realOnly: "Transfers only",
+    previewsOnly: "Previews only",
     route: "Source → destination",
     progress: "Progress",
     askedBy: "Asked by",
@@ -260,6 +268,8 @@ export const en = {
     hopNumber: (number: number) => `Hop ${number}`,
     manifest: "Manifest",
     manifestHint: "Manifest: download what it did, file by file",
+    report: "Report",
+    reportHint: "Report: download what became of it, hop by hop, as JSON",
     manifestMissing: (there: number, missing: number) =>
       `${there} of ${there + missing} hops have a manifest so far. It comes shortly after a hop's end.`,
     attempt: (number: number) => `attempt ${number}`,
@@ -324,6 +334,9 @@ export const en = {
     },
   },
   approval: {
+    list: "Approvals waiting",
+    listHint: "Transfers for which a policy wants a second person. Open one to approve it.",
+    none: "Nothing waits for a second person.",
     waits: "A second person has to agree before this begins",
     who: (people: string) => `Anyone who may move these files can approve it, except ${people}.`,
     notYou:
@@ -373,7 +386,7 @@ export const en = {
   preview: {
     verb: "Preview",
     title: "Preview",
-    badge: "Preview: nothing is written",
+    onlyLooks: "Only looks: nothing is written",
     thing: "the preview",
     result: "What would be done",
     nothingWritten: "The agents compare both ends and write nothing.",
@@ -539,10 +552,11 @@ export const en = {
     title: "Agents",
     agent: "Agent",
     add: "Add agent",
-    clock: (how: string) => `Clock ${how}`,
     online: (online: number, all: number) => `${online} of ${all} online`,
     find: "Find by name, address, tag, root or version",
     everyStatus: "Every status",
+    everyTag: "Every tag",
+    keys: "Certificate since",
     status: "Status",
     noMatch: "No agent matches.",
     none: "No agents yet",
@@ -553,7 +567,7 @@ export const en = {
     roots: "Roots and free space",
     freeOf: (free: string, size: string) => `${free} free of ${size}`,
     running: "Running hops",
-    load: "Load",
+    load: "Load, clock",
     version: "Version",
     removeIt: (name: string) => `Remove ${name}`,
     removeTitle: (name: string) => `Remove ${name}?`,
@@ -709,6 +723,7 @@ export const en = {
     suffix: "Suffix",
     suffixHint: "Only keys that end in this; empty for all.",
     form: "Form",
+    writtenAs: "Written as",
     yaml: "YAML",
     yamlHint: "The same text that `crosshaul templates apply` reads.",
     yamlFault: (line: number, what: string) => `Line ${line}: ${what}`,
@@ -728,12 +743,21 @@ export const en = {
       `${text} is not a location: write agent:/path/, agent:remote:path/ or s3://bucket/prefix/`,
     yamlName: (name: string) => `The name stays ${name}: make a new template for another name.`,
     try: "Try it",
-    tryHint: "Nothing is moved by this: it says what an upload of that name would start.",
-    tryKey: "An object's key",
+    tryHint: "Nothing is moved by this: it says what an upload would start.",
+    tryKey: "An object's key, or an event",
+    tryKeyHint: "An event is the JSON that S3 sends to EventBridge, alone or in the batch from the queue.",
+    trySample: "Fill in a sample event",
+    tryNotRead: "This is neither a key nor an event of S3's in EventBridge: an event has detail.object.key.",
     tryOff: "The template is off: nothing would happen.",
-    tryNo: "No: this key would start nothing.",
-    tryPrefix: (prefix: string) => `It does not begin with ${prefix}`,
-    trySuffix: (suffix: string) => `It does not end in ${suffix}`,
+    tryNo: "No: this upload would start nothing.",
+    tryMisses: {
+      bucket: ({ bucket }: Trigger) => `It is not in the bucket ${bucket}`,
+      prefix: ({ prefix }: Trigger) => `Its key does not begin with ${prefix}`,
+      suffix: ({ suffix }: Trigger) => `Its key does not end in ${suffix}`,
+      folder: () => "It stands for an empty directory",
+      unfinished: () => "It is half-made: its name is one that Crosshaul or rclone give to what they write",
+      unfit: () => "No file can have this name below a directory",
+    },
     tryYes: "Yes: it would arrive as",
     runs: "Runs so far",
     noRuns: "It has not run in the last 90 days. Upload something under its prefix.",
@@ -813,7 +837,23 @@ export const en = {
     sealed: (text: string, day: string) => `Days sealed: ${text}; the last one is ${day}`,
     unsealed: "No day is sealed yet: each is after its midnight (UTC).",
     verify:
-      "Every record is in its day's chain, and every day that is over is signed. To prove it, anywhere:",
+      "Every record is in its day's chain, and every day that is over is signed. To prove it elsewhere, too:",
+    verifyNow: "Verify the last 30 days",
+    checked: (records: string, seals: string) => `Records checked here: ${records}, seals: ${seals}.`,
+    asWritten: "All is as it was written.",
+    wrong: (count: number) => `${count} ${many(count, "thing is", "things are")} wrong:`,
+    flaws: {
+      linkMissing: "a link of the chain is missing",
+      linkLoose: "the link does not go on from the one before",
+      linkChanged: "the link was changed",
+      deleted: "the record was deleted",
+      changed: "the record was changed",
+      slipped: "the record is in no chain: it was slipped in, or its link was taken out",
+      sealMissing: "the seal is missing",
+      sealLoose: "the seal does not go on from the one before",
+      sealWrong: "the seal's signature is wrong",
+      otherChain: "the chain is not the one that was sealed",
+    },
   },
 };
 

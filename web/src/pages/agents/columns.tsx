@@ -4,9 +4,10 @@ import Button from "@cloudscape-design/components/button";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
+import { tagText } from "../../format/names";
 import { bytes, decimal } from "../../format/sizes";
-import { isOff, skewed } from "../../format/times";
-import { Name, State, When } from "../../parts/text";
+import { isOff } from "../../format/times";
+import { Clock, Name, State, When } from "../../parts/text";
 import { href, hrefWith } from "../../router";
 import type { Agent } from "../../types";
 import { t } from "../../words";
@@ -19,7 +20,7 @@ const name = (): Column => ({
   header: t().common.name,
   sortingField: "agent_id",
   isRowHeader: true,
-  minWidth: 150,
+  minWidth: 130,
   cell: (agent) => (
     <>
       <Link href={href("agents", agent.agent_id)}>
@@ -36,15 +37,10 @@ const status = (): Column => ({
   id: "status",
   header: t().agents.heartbeat,
   sortingField: "status",
-  minWidth: 130,
-  cell: ({ status: now, last_heartbeat, skew }) => (
+  minWidth: 125,
+  cell: ({ status: now, last_heartbeat }) => (
     <>
       <State of={now} />
-      {now !== "offline" && isOff(skew) && (
-        <Box color="text-status-error" fontSize="body-s">
-          {t().agents.clock(skewed(skew ?? 0))}
-        </Box>
-      )}
       <Box color="text-body-secondary" fontSize="body-s">
         {last_heartbeat ? <When at={last_heartbeat} relative /> : t().agents.never}
       </Box>
@@ -55,7 +51,7 @@ const status = (): Column => ({
 const roots = (): Column => ({
   id: "roots",
   header: t().agents.roots,
-  minWidth: 240,
+  minWidth: 250,
   cell: (agent) =>
     agent.roots.length ? agent.roots.map((root) => <Root key={root.path} root={root} />) : t().common.none,
 });
@@ -64,7 +60,7 @@ const running = (): Column => ({
   id: "running",
   header: t().agents.running,
   sortingField: "running",
-  minWidth: 110,
+  minWidth: 105,
   cell: ({ agent_id, running: hops }) =>
     hops > 0 ? <Link href={hrefWith("transfers", { agent: agent_id })}>{hops}</Link> : "0",
 });
@@ -87,23 +83,30 @@ const load = (): Column => ({
   id: "load",
   header: t().agents.load,
   sortingField: "load",
-  cell: (agent) => (agent.load === null ? "–" : decimal(agent.load)),
+  minWidth: 100,
+  cell: ({ load: now, skew }) => (
+    <>
+      {now === null ? "–" : decimal(now)}
+      <div>
+        <Clock skew={skew} />
+      </div>
+    </>
+  ),
 });
 
-/** The table's columns: on a phone everything in one. `onRemove` is null for who may not. */
+/** How old its certificate is. */
+const keys = (): Column => ({
+  id: "keys",
+  header: t().agents.keys,
+  sortingField: "certified_at",
+  minWidth: 120,
+  cell: ({ certified_at }) => (certified_at ? <When at={certified_at} relative /> : "–"),
+});
+
+/** The table's columns: on a phone everything in one, and how to remove it (null for who may not). */
 export function columns(narrow: boolean, onRemove: OnRemove): Column[] {
   if (narrow) return [stacked(onRemove)];
-  const all = [name(), status(), roots(), running(), load(), tags(), version()];
-  return onRemove ? [...all, removal(onRemove)] : all;
-}
-
-function removal(onRemove: NonNullable<OnRemove>): Column {
-  return {
-    id: "remove",
-    header: t().common.actions,
-    minWidth: 135,
-    cell: (agent) => <Remove agent={agent} onRemove={onRemove} />,
-  };
+  return [name(), status(), roots(), running(), load(), tags(), version(), keys()];
 }
 
 function stacked(onRemove: OnRemove): Column {
@@ -115,8 +118,12 @@ function stacked(onRemove: OnRemove): Column {
       <SpaceBetween size="xxs">
         {name().cell(agent)}
         <div>{status().cell(agent)}</div>
+        {agent.status !== "offline" && isOff(agent.skew) && <Clock skew={agent.skew} />}
         <div>{roots().cell(agent)}</div>
         <Tags tags={agent.tags} />
+        <Box color="text-body-secondary" fontSize="body-s">
+          {t().agents.version} {version().cell(agent)} · {t().agents.keys} {keys().cell(agent)}
+        </Box>
         {onRemove && <Remove agent={agent} onRemove={onRemove} />}
       </SpaceBetween>
     ),
@@ -141,7 +148,7 @@ export function Root({ root }: { root: Agent["roots"][number] }) {
         color={root.free === null ? "text-status-warning" : "text-body-secondary"}
         fontSize="body-s"
       >
-        {room}
+        <span className="whole">{room}</span>
       </Box>
     </div>
   );
@@ -154,7 +161,7 @@ export function Tags({ tags }: { tags: Agent["tags"] }) {
     <SpaceBetween direction="horizontal" size="xxs">
       {pairs.map(([key, value]) => (
         <Badge key={key}>
-          <Name>{value ? `${key}: ${value}` : key}</Name>
+          <Name>{tagText(key, value)}</Name>
         </Badge>
       ))}
     </SpaceBetween>

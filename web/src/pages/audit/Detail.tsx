@@ -5,7 +5,7 @@ import Link from "@cloudscape-design/components/link";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { actor, shown } from "../../format/names";
-import { Name, When } from "../../parts/text";
+import { Name, Said, When } from "../../parts/text";
 import { href } from "../../router";
 import type { AuditRecord } from "../../types";
 import { t } from "../../words";
@@ -41,7 +41,7 @@ function facts(record: AuditRecord) {
     { label: t().transfers.when, value: <When at={record.at} /> },
     { label: words.kinds.person, value: <bdi className="name">{actor(record.who)}</bdi> },
     { label: words.address, value: record.address ?? "–" },
-    { label: words.about, value: <Name>{record.about}</Name> },
+    { label: words.about, value: <Said>{record.about}</Said> },
     { label: words.decision, value: <Outcome of={record.decision} /> },
     { label: t().policies.title, value: record.policies.map(shown).join(", ") || "–" },
     { label: t().policy.why, value: <Name>{record.why || "–"}</Name> },

@@ -121,7 +121,7 @@ function Line({ edge, nodes, named }: { edge: Edge; nodes: readonly Node[]; name
 
 function Place({ node }: { node: Node }) {
   const look = node.status === null ? null : lookOf(node.status);
-  const below = node.y >= HEIGHT / 2;
+  const below = node.y > HEIGHT / 2 - 1;
   const dot = (
     <g className={`place ${node.status ?? "s3"}`}>
       {node.status === null ? (

@@ -7,7 +7,7 @@ import { locationText, shown } from "../../format/names";
 import { count, duration, share, speed, timeLeft } from "../../format/sizes";
 import { useOnScreen } from "../../parts/onScreen";
 import { described } from "../../parts/ProgressLine";
-import { State, When } from "../../parts/text";
+import { Standing, When } from "../../parts/text";
 import { href, hrefWith } from "../../router";
 import type { Progress, TransferSummary } from "../../types";
 import { t, useSpoken } from "../../words";
@@ -89,7 +89,9 @@ const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
       </a>
       {ended ? (
         <>
-          <State of={transfer.state} />
+          <span>
+            <Standing of={transfer} />
+          </span>
           <span>{described(progress, false, false)}</span>
           <When at={transfer.ended_at ?? transfer.created_at} relative />
         </>

@@ -52,15 +52,26 @@ export function Tester() {
         <SpaceBetween size="m">
           <ColumnLayout columns={3}>
             <FormField label={words.person} constraintText={words.personHint}>
-              <Input value={person} onChange={({ detail }) => setPerson(detail.value)} spellcheck={false} />
+              <Input
+                value={person}
+                onChange={({ detail }) => setPerson(detail.value)}
+                placeholder="ann@example.org"
+                spellcheck={false}
+              />
             </FormField>
             <FormField label={words.from} errorText={faults.source}>
-              <Input value={source} onChange={({ detail }) => setSource(detail.value)} spellcheck={false} />
+              <Input
+                value={source}
+                onChange={({ detail }) => setSource(detail.value)}
+                placeholder="server-b:/data/videos/"
+                spellcheck={false}
+              />
             </FormField>
             <FormField label={words.to} errorText={faults.destination}>
               <Input
                 value={destination}
                 onChange={({ detail }) => setDestination(detail.value)}
+                placeholder="server-c:/archive/"
                 spellcheck={false}
               />
             </FormField>

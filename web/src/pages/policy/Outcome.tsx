@@ -9,5 +9,9 @@ const LOOKS: Record<PolicyTested["outcome"], StatusIndicatorProps.Type> = {
 };
 
 export function Outcome({ of }: { of: PolicyTested["outcome"] }) {
-  return <StatusIndicator type={LOOKS[of]}>{t().policies.outcomes[of]}</StatusIndicator>;
+  return (
+    <span className="state">
+      <StatusIndicator type={LOOKS[of]}>{t().policies.outcomes[of]}</StatusIndicator>
+    </span>
+  );
 }

@@ -1,47 +1,80 @@
+import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
-import Input from "@cloudscape-design/components/input";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import Textarea from "@cloudscape-design/components/textarea";
 import { useState } from "react";
 import { Name } from "../../parts/text";
 import type { Template } from "../../types";
 import { t } from "../../words";
-import { tried } from "./trying";
+import { sampleEvent, tried, type Upload, uploadsIn } from "./trying";
 
-/** A name in; what its upload would start out. */
+const MOST_ROWS = 16;
+
+/** A key or an S3 event in; what it would start out. */
 export function Trial({ template }: { template: Template }) {
   const words = t().template;
   const { prefix, suffix } = template.trigger;
-  const [key, setKey] = useState(`${prefix}example${suffix}`);
-  const answer = tried(template, key);
+  const [text, setText] = useState(`${prefix}example${suffix}`);
+  const uploads = uploadsIn(text);
   return (
-    <Container header={<Header description={words.tryHint}>{words.try}</Header>}>
-      <FormField label={words.tryKey} stretch>
-        <Input value={key} onChange={({ detail }) => setKey(detail.value)} spellcheck={false} />
+    <Container
+      header={
+        <Header
+          description={words.tryHint}
+          actions={<Button onClick={() => setText(sampleEvent(template))}>{words.trySample}</Button>}
+        >
+          {words.try}
+        </Header>
+      }
+    >
+      <FormField
+        label={words.tryKey}
+        description={words.tryKeyHint}
+        errorText={uploads === null && words.tryNotRead}
+        stretch
+      >
+        <Textarea
+          value={text}
+          onChange={({ detail }) => setText(detail.value)}
+          rows={Math.min(MOST_ROWS, text.split("\n").length)}
+          spellcheck={false}
+        />
       </FormField>
       <div className="answer" aria-live="polite">
         {!template.enabled && <StatusIndicator type="stopped">{words.tryOff}</StatusIndicator>}
-        {"misses" in answer ? (
-          <>
-            <StatusIndicator type="warning">{words.tryNo}</StatusIndicator>
-            {answer.misses.map((what) => (
-              <div key={what}>
-                <Name>{what === "prefix" ? words.tryPrefix(prefix) : words.trySuffix(suffix)}</Name>
-              </div>
-            ))}
-          </>
-        ) : (
-          <>
-            <StatusIndicator type="success">{words.tryYes}</StatusIndicator>
-            {answer.arrives.map((place) => (
-              <div key={place} className="mono">
-                <Name>{place}</Name>
-              </div>
-            ))}
-          </>
-        )}
+        {uploads?.map((upload) => (
+          <Answer key={`${upload.bucket} ${upload.key}`} template={template} upload={upload} />
+        ))}
       </div>
     </Container>
+  );
+}
+
+function Answer({ template, upload }: { template: Template; upload: Upload }) {
+  const words = t().template;
+  const answer = tried(template, upload);
+  if ("misses" in answer) {
+    return (
+      <>
+        <StatusIndicator type="warning">{words.tryNo}</StatusIndicator>
+        {answer.misses.map((what) => (
+          <div key={what}>
+            <Name>{words.tryMisses[what](template.trigger)}</Name>
+          </div>
+        ))}
+      </>
+    );
+  }
+  return (
+    <>
+      <StatusIndicator type="success">{words.tryYes}</StatusIndicator>
+      {answer.arrives.map((place) => (
+        <div key={place} className="mono">
+          <Name>{place}</Name>
+        </div>
+      ))}
+    </>
   );
 }

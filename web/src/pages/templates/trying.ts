@@ -1,15 +1,74 @@
-/** What an upload of a name would start, by the rules of the control plane (lambdas/domain/template.py). */
+/** What an upload would start, by the rules of the control plane (lambdas/domain/template.py and arrival.py). */
 import { draftOf, draftText } from "../../locations";
 import type { Template } from "../../types";
 
-export type Tried = { arrives: string[] } | { misses: ("prefix" | "suffix")[] };
+export interface Upload {
+  /** Left out: the template's. */
+  bucket?: string;
+  key: string;
+  size?: number;
+}
 
-export function tried({ trigger, destinations }: Template, key: string): Tried {
-  const misses: ("prefix" | "suffix")[] = [];
-  if (!key.startsWith(trigger.prefix)) misses.push("prefix");
-  if (!key.endsWith(trigger.suffix)) misses.push("suffix");
-  if (misses.length) return { misses };
+export type Miss = "bucket" | "prefix" | "suffix" | "folder" | "unfinished" | "unfit";
+export type Tried = { arrives: string[] } | { misses: Miss[] };
+
+export function tried({ trigger, destinations }: Template, { bucket, key, size }: Upload): Tried {
   // What is kept of the key begins after the prefix's last slash.
   const kept = key.slice(trigger.prefix.lastIndexOf("/") + 1);
+  const checks: [Miss, boolean][] = [
+    ["bucket", bucket === undefined || bucket === trigger.bucket],
+    ["prefix", key.startsWith(trigger.prefix)],
+    ["suffix", key.endsWith(trigger.suffix)],
+    ["folder", !(key.endsWith("/") && size === 0)],
+    ["unfinished", !/(^|\/)\.(crosshaul-|rclone)[^/]*$/.test(key)],
+  ];
+  const misses = checks.filter(([, right]) => !right).map(([what]) => what);
+  if (misses.length === 0 && !canBeAFile(kept)) misses.push("unfit");
+  if (misses.length) return { misses };
   return { arrives: destinations.map((place) => draftText(draftOf(place)) + kept) };
+}
+
+/** May this be a path below a directory? S3 allows keys that no file system does, or that leave it. */
+function canBeAFile(path: string): boolean {
+  return path.split("/").every((part) => !["", ".", ".."].includes(part) && !part.includes("\0"));
+}
+
+/** The uploads that a text tells of: one key, or EventBridge's event about S3, alone or as SQS brings it. */
+export function uploadsIn(text: string): Upload[] | null {
+  if (!/^\s*[{[]/.test(text)) return [{ key: text }];
+  try {
+    return eventsIn(JSON.parse(text)).map(uploadOf);
+  } catch {
+    return null;
+  }
+}
+
+interface Created {
+  detail: { bucket: { name: string }; object: { key: string; size?: number } };
+}
+
+function eventsIn(told: unknown): Created[] {
+  if (Array.isArray(told)) return told.flatMap(eventsIn);
+  const { Records } = told as { Records?: { body: string }[] };
+  return Records ? Records.flatMap(({ body }) => eventsIn(JSON.parse(body))) : [told as Created];
+}
+
+function uploadOf({ detail: { bucket, object } }: Created): Upload {
+  if (typeof bucket.name !== "string" || typeof object.key !== "string") throw new TypeError("no object");
+  return { bucket: bucket.name, key: object.key, size: object.size };
+}
+
+/** An event as EventBridge would bring it for an upload under the template's prefix. */
+export function sampleEvent({ trigger: { bucket, prefix, suffix } }: Template): string {
+  const event = {
+    version: "0",
+    "detail-type": "Object Created",
+    source: "aws.s3",
+    detail: {
+      bucket: { name: bucket },
+      object: { key: `${prefix}example${suffix}`, size: 1_048_576 },
+      reason: "PutObject",
+    },
+  };
+  return JSON.stringify(event, null, 2);
 }

@@ -10,7 +10,7 @@ import { type Heard, progressOf } from "../../live/merge";
 import { PreviewResult } from "../../parts/PreviewResult";
 import { HopProblem } from "../../parts/ProblemAlert";
 import { ProgressLine } from "../../parts/ProgressLine";
-import { Name, Place, State, When } from "../../parts/text";
+import { Name, Place, Said, State, When } from "../../parts/text";
 import type { Hop, HopState } from "../../types";
 import { t } from "../../words";
 
@@ -18,6 +18,8 @@ interface Props {
   hop: Hop;
   number: number;
   heard: Heard;
+  /** A preview: what it looks at does not move. */
+  dry: boolean;
 }
 
 const MOVING: ReadonlySet<HopState> = new Set(["running", "verifying"]);
@@ -25,7 +27,7 @@ const MOVING: ReadonlySet<HopState> = new Set(["running", "verifying"]);
 const FULL = "destination-full";
 const UNBEGUN: ReadonlySet<HopState> = new Set(["awaiting_approval", "waiting", "queued", "offered"]);
 
-export function HopPanel({ hop, number, heard }: Props) {
+export function HopPanel({ hop, number, heard, dry }: Props) {
   const progress = progressOf(hop, heard, useNow());
   // The broker may say that it moves before the table does.
   const moving = MOVING.has(hop.state) || progress !== hop.progress;
@@ -42,12 +44,17 @@ export function HopPanel({ hop, number, heard }: Props) {
         {bare ? (
           <Box color="text-body-secondary">{waitsFor(hop)}</Box>
         ) : (
-          <ProgressLine
-            progress={progress}
-            moving={moving}
-            detailed
-            label={t().transfer.hopNumber(number + 1)}
-          />
+          !dry && (
+            <ProgressLine
+              progress={progress}
+              moving={moving}
+              detailed
+              label={t().transfer.hopNumber(number + 1)}
+            />
+          )
+        )}
+        {dry && !bare && !hop.preview && !hop.problem && (
+          <Box color="text-body-secondary">{t().preview.goesOn}</Box>
         )}
         {hop.preview && <PreviewResult preview={hop.preview} />}
         {hop.problem && (
@@ -120,7 +127,7 @@ function Failures({ hop }: { hop: Hop }) {
                 {": "}
               </>
             )}
-            <Name>{failure.message}</Name> {failure.advice && <Name>{failure.advice}</Name>}
+            <Said>{`${failure.message} ${failure.advice}`.trim()}</Said>
           </li>
         ))}
       </ul>

@@ -4,7 +4,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { actor } from "../../format/names";
 import { useNarrow } from "../../media";
-import { Name, When } from "../../parts/text";
+import { Said, When } from "../../parts/text";
 import type { Moment } from "../../types";
 import { t } from "../../words";
 
@@ -57,10 +57,10 @@ const slim = (): TableProps.ColumnDefinition<Line>[] => [
 function What({ line }: { line: Line }) {
   return (
     <>
-      <Name>{line.what}</Name>
+      <Said>{line.what}</Said>
       {line.problem && (
         <Box color="text-body-secondary" fontSize="body-s">
-          <Name>{`${line.problem.message} ${line.problem.advice}`.trim()}</Name>
+          <Said>{`${line.problem.message} ${line.problem.advice}`.trim()}</Said>
         </Box>
       )}
     </>

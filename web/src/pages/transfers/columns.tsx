@@ -6,7 +6,7 @@ import { useNow } from "../../clock";
 import { useSaid } from "../../live/Hearing";
 import { progressNow } from "../../live/merge";
 import { ProgressLine } from "../../parts/ProgressLine";
-import { Name, Place, State, When } from "../../parts/text";
+import { Name, Place, Standing, When } from "../../parts/text";
 import { href } from "../../router";
 import type { TransferSummary } from "../../types";
 import { t } from "../../words";
@@ -17,7 +17,7 @@ const state = (): Column => ({
   id: "state",
   header: t().transfers.state,
   minWidth: 185,
-  cell: ({ state }) => <State of={state} />,
+  cell: (transfer) => <Standing of={transfer} />,
 });
 
 const route = (): Column => ({
@@ -67,7 +67,7 @@ const stacked = (): Column => ({
   isRowHeader: true,
   cell: (transfer) => (
     <SpaceBetween size="xxs">
-      <State of={transfer.state} />
+      <Standing of={transfer} />
       {route().cell(transfer)}
       <Moving transfer={transfer} />
       <Box color="text-body-secondary" fontSize="body-s">
@@ -82,6 +82,7 @@ function Moving({ transfer }: { transfer: TransferSummary }) {
   const { heard } = useSaid();
   const now = useNow();
   const moving = transfer.state === "running";
+  if (transfer.dry_run) return <Box color="text-body-secondary">{t().preview.onlyLooks}</Box>;
   return (
     <ProgressLine progress={moving ? progressNow(transfer, heard, now) : transfer.progress} moving={moving} />
   );

@@ -1,0 +1,52 @@
+import Button from "@cloudscape-design/components/button";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { useMutation } from "@tanstack/react-query";
+import { useApi } from "../../context";
+import { count } from "../../format/sizes";
+import { ProblemAlert } from "../../parts/ProblemAlert";
+import { Name } from "../../parts/text";
+import { t } from "../../words";
+import { type Verified, verify } from "./verifying";
+
+/** The proof, made in this browser. */
+export function Verification() {
+  const api = useApi();
+  const words = t().audit;
+  const proof = useMutation({ mutationFn: () => verify(api, Date.now()) });
+  return (
+    <SpaceBetween size="xs">
+      <Button loading={proof.isPending} onClick={() => proof.mutate()}>
+        {words.verifyNow}
+      </Button>
+      <div aria-live="polite">{proof.data && <Result of={proof.data} />}</div>
+      {proof.error && <ProblemAlert error={proof.error} />}
+    </SpaceBetween>
+  );
+}
+
+function Result({ of: { records, seals, flaws } }: { of: Verified }) {
+  const words = t().audit;
+  const checked = words.checked(count(records), count(seals));
+  if (flaws.length === 0) {
+    return (
+      <StatusIndicator type="success">
+        {checked} {words.asWritten}
+      </StatusIndicator>
+    );
+  }
+  return (
+    <>
+      <StatusIndicator type="error">
+        {checked} {words.wrong(flaws.length)}
+      </StatusIndicator>
+      <ul>
+        {flaws.map(({ kind, what }) => (
+          <li key={`${kind} ${what}`}>
+            <Name>{`${what}: ${words.flaws[kind]}`}</Name>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

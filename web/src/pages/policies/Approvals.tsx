@@ -1,0 +1,42 @@
+import Header from "@cloudscape-design/components/header";
+import Link from "@cloudscape-design/components/link";
+import Table from "@cloudscape-design/components/table";
+import { useTransfers } from "../../api/queries";
+import { useNarrow } from "../../media";
+import { hrefWith } from "../../router";
+import { t } from "../../words";
+import { transferColumns } from "../transfers/columns";
+
+const AWAITING = { status: "awaiting_approval" as const, agent: null, dryRun: null };
+
+/** Transfers that a policy wants a second person for, who has not agreed yet. */
+export function Approvals() {
+  const asked = useTransfers(AWAITING, null);
+  const words = t().approval;
+  const narrow = useNarrow();
+  return (
+    <Table
+      header={
+        <Header
+          variant="h2"
+          description={words.listHint}
+          actions={
+            asked.data?.next && (
+              <Link href={hrefWith("transfers", { status: AWAITING.status })}>{t().overview.all}</Link>
+            )
+          }
+        >
+          {words.list}
+        </Header>
+      }
+      items={asked.data?.transfers ?? []}
+      trackBy="transfer_id"
+      loading={asked.isPending}
+      loadingText={t().common.loading(t().transfers.thing)}
+      empty={asked.isError ? t().common.notLoaded : words.none}
+      columnDefinitions={transferColumns(narrow).filter(({ id }) => id !== "progress")}
+      wrapLines
+      ariaLabels={{ tableLabel: words.list }}
+    />
+  );
+}

@@ -1,0 +1,118 @@
+/** The audit's proof, made in the browser: the digests are the control plane's, and every edit shows. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { digestOf, exactly, type Fields } from "../src/pages/audit/exact";
+import { type Audit, flawsIn } from "../src/pages/audit/proof";
+
+const SAMPLE = readFileSync(join(import.meta.dirname, "../../events/samples/audit/AuditRecord.json"), "utf8");
+const DAY = "2026-11-24";
+const NOW = Date.parse("2026-11-25T12:00:00Z");
+const START = "0".repeat(64);
+
+describe("a digest", () => {
+  it("is the one that events/audit.py makes of the same record", async () => {
+    expect(await digestOf(exactly(SAMPLE))).toBe(
+      "f2fe7dc06b300f99609b3dd9fcdf3bc87d36c6f345de702f7ac94efcf2754e6e",
+    );
+  });
+
+  it("takes numbers and letters as they are written, and leaves out what nobody said", async () => {
+    const strange = {
+      about: '"transfer ü \\u007f 🎬 \\"x\\"\\\\"',
+      before: '{"load":5.0,"n":12345678901234567890,"deep":{"b":[1,-2.5,true,null],"a":""}}',
+    };
+    const record = Object.entries(JSON.parse(SAMPLE) as Record<string, unknown>)
+      .filter(([name]) => name !== "policies")
+      .map(
+        ([name, value]) => `"${name}": ${name in strange ? strange[name as "about"] : JSON.stringify(value)}`,
+      );
+    expect(await digestOf(exactly(`{${[...record, '"policies": []'].join(", ")}}`))).toBe(
+      "4cb83b05ea25a2add3a6e2eba1ff3588d401fc0a9f07b4b336fef572608331c2",
+    );
+  });
+});
+
+/** Three records in two links, and the day's seal. */
+async function written(keys: CryptoKeyPair): Promise<Audit> {
+  const records = ["0", "1", "2"].map((number) =>
+    exactly(
+      SAMPLE.replace("2026-11-24T08:00:00.123456Z-1f3a9c07", `${DAY}T08:00:0${number}.123456Z-1f3a9c07`),
+    ),
+  );
+  const entries: Fields[] = [];
+  for (const one of records) entries.push({ record_id: one.record_id ?? null, digest: await digestOf(one) });
+  const first = await digested({ day: DAY, number: 1, entries: entries.slice(0, 2), previous: START });
+  const second = await digested({ day: DAY, number: 2, entries: entries.slice(2), previous: first.digest });
+  const seal = exactly(
+    JSON.stringify({
+      day: DAY,
+      links: 2,
+      last: second.digest,
+      previous: START,
+      at: `${DAY}T23:00:00Z`,
+      kid: "k",
+    }),
+  );
+  const algorithm = { name: "ECDSA", hash: "SHA-256" };
+  const text = new TextEncoder().encode(await digestOf(seal));
+  const signature = new Uint8Array(await crypto.subtle.sign(algorithm, keys.privateKey, text));
+  const base64 = btoa(String.fromCharCode(...signature))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+  const jwk = { ...(await crypto.subtle.exportKey("jwk", keys.publicKey)), kid: "k" } as unknown as Fields;
+  return {
+    records,
+    links: new Map([
+      [DAY, [first, second]],
+      ["2026-11-25", []],
+    ]),
+    seals: [{ ...seal, signature: base64 }],
+    keys: [jwk],
+  };
+}
+
+async function digested(link: object): Promise<Fields> {
+  const said = exactly(JSON.stringify(link));
+  return { ...said, digest: await digestOf(said) };
+}
+
+describe("the proof", () => {
+  let audit: Audit;
+  const kinds = async (changes: Partial<Audit>) =>
+    (await flawsIn({ ...audit, ...changes }, NOW)).map(({ kind }) => kind);
+  const chain = () => [...(audit.links.get(DAY) ?? [])] as [Fields, Fields];
+
+  beforeAll(async () => {
+    const curve = { name: "ECDSA", namedCurve: "P-256" };
+    audit = await written(await crypto.subtle.generateKey(curve, true, ["sign", "verify"]));
+  });
+
+  it("finds nothing where all is as it was written", async () => {
+    expect(await kinds({})).toEqual([]);
+  });
+
+  it("shows a record that was changed, deleted or slipped in", async () => {
+    const [one, two, three] = audit.records as [Fields, Fields, Fields];
+    expect(await kinds({ records: [{ ...one, who: "eve" }, two, three] })).toEqual(["changed"]);
+    expect(await kinds({ records: [one, three] })).toEqual(["deleted"]);
+    const stranger = { ...one, record_id: `${DAY}T09:00:00.000000Z-00000000` };
+    expect(await kinds({ records: [one, two, three, stranger] })).toEqual(["slipped"]);
+  });
+
+  it("shows a link that was taken out or changed", async () => {
+    const [first, second] = chain();
+    const links = (those: Fields[]) => ({ links: new Map([[DAY, those]]) });
+    expect(await kinds(links([first]))).toEqual(["slipped", "otherChain"]);
+    expect(await kinds(links([second]))).toContain("linkMissing");
+    expect(await kinds(links([first, { ...second, entries: [] }]))).toContain("linkChanged");
+  });
+
+  it("shows a seal that was changed, forged or is missing", async () => {
+    const [seal] = audit.seals as [Fields];
+    expect(await kinds({ seals: [{ ...seal, last: START }] })).toEqual(["sealWrong", "otherChain"]);
+    expect(await kinds({ keys: [] })).toEqual(["sealWrong"]);
+    expect((await flawsIn(audit, NOW + 86_400_000)).map(({ kind }) => kind)).toEqual(["sealMissing"]);
+  });
+});
