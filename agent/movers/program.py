@@ -3,7 +3,7 @@
 import os
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
@@ -16,6 +16,16 @@ STOP_WITHIN = 10.0
 """Seconds that rclone has to abort an upload before it is killed."""
 _PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _KEPT = ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXY)
+
+
+class EndedError(Exception):
+    """rclone has failed."""
+
+    def __init__(self, code: int, errors: Sequence[bytes]) -> None:
+        """Its exit code, or minus the signal that ended it; and what it said."""
+        super().__init__(code)
+        self.code = code
+        self.errors = errors
 
 
 class Program:
@@ -65,6 +75,29 @@ class Program:
             self._running.discard(process)
         _close_pipes(process)
         return code
+
+    def printed(self, *arguments: str, within: float | None = None) -> Iterator[bytes]:
+        """The lines that rclone prints, as it prints them. EndedError if it fails, or is not through in so
+        many seconds."""
+        process = self.start(*arguments)
+        errors: list[bytes] = []
+        reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
+        reader.start()
+        late = threading.Timer(within, process.kill) if within is not None else None
+        if late:
+            late.start()
+        try:
+            yield from process.stdout or ()
+        except GeneratorExit:  # whoever listens has had enough
+            process.terminate()
+            raise
+        finally:
+            reader.join()
+            code = self.ended(process)
+            if late:
+                late.cancel()
+        if code:
+            raise EndedError(code, errors)
 
     def interrupt(self) -> None:
         """From any thread: whatever runs is asked to end."""

@@ -173,7 +173,7 @@ class _Sending:
             while position < entry.size:
                 count = os.preadv(self._descriptor, [buffer[: entry.size - position]], position)
                 self._must_be_unchanged(count)
-                self._shelf.limiter.take(count)
+                self._await_turn(count)
                 write(buffer[:count])
                 digests.update(buffer[:count])
                 position += count
@@ -183,6 +183,12 @@ class _Sending:
             tally.undone(position)
             raise
         self._note(read_digest(self._descriptor, entry.size) if start else digests.digest(), again=again)
+
+    def _await_turn(self, count: int) -> None:
+        """When all is stopped rclone is being ended, and must not get through before."""
+        self._shelf.limiter.take(count)
+        if self._shelf.limiter.is_stopped:
+            raise OSError("stopped")
 
     def _must_be_unchanged(self, count: int) -> None:
         if not count or _as_it_is(self._descriptor, self._entry.path) != self._entry:

@@ -8,7 +8,6 @@ On a remote it is what the remote has, to the second.
 
 import json
 import tempfile
-import threading
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -16,6 +15,7 @@ from agent.errors import HopError, shown
 from agent.lane import wire
 from agent.listing import Entry, Meant, broken
 from agent.movers import crew
+from agent.movers.program import EndedError
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
 from agent.movers.serving import Serving
 from agent.movers.source import LostError
@@ -113,26 +113,16 @@ class StoreSource:
 
     def _run(self, arguments: list[str]) -> Iterator[bytes]:
         """The lines that rclone prints, as it prints them. HopError or LostError if it fails."""
-        process = self._rclone.start(*arguments)
-        errors: list[bytes] = []
-        reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
-        reader.start()
         try:
-            yield from process.stdout or ()
-        except GeneratorExit:  # whoever listens has had enough
-            process.terminate()
-            raise
-        finally:
-            reader.join()
-            code = self._rclone.ended(process)
-        if code:
-            self._explain(code, errors)
+            yield from self._rclone.printed(*arguments)
+        except EndedError as ended:
+            self._explain(ended)
 
-    def _explain(self, code: int, errors: list[bytes]) -> None:
-        words = " ".join(words for words, _ in said(errors))
+    def _explain(self, ended: EndedError) -> None:
+        words = " ".join(words for words, _ in said(ended.errors))
         if refusal := self._rclone.refusal:
             raise refusal
-        if code == DIRECTORY_NOT_FOUND:
+        if ended.code == DIRECTORY_NOT_FOUND:
             raise HopError(_nothing(self._place))
         if problem := self._store.known_problem(words, self._place):
             raise HopError(problem)

@@ -46,7 +46,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** List a directory on the agent, as the agent itself answers */
+        /** List a directory on the agent or on a remote of its host, as the agent itself answers */
         post: operations["browse"];
         delete?: never;
         options?: never;
@@ -921,12 +921,22 @@ export interface components {
             limit: number;
             /** Path */
             path: string;
+            /**
+             * Remote
+             * @default null
+             */
+            remote: string | null;
         };
         /**
          * Capabilities
          * @description What this agent can do; a newer agent may name more.
          */
         Capabilities: {
+            /**
+             * Browses Remotes
+             * @default false
+             */
+            browses_remotes: boolean;
             /**
              * Follows
              * @default false
@@ -1244,6 +1254,11 @@ export interface components {
             next: string | null;
             /** Path */
             path: string;
+            /**
+             * Remote
+             * @default null
+             */
+            remote: string | null;
         };
         /**
          * Live
@@ -1833,6 +1848,11 @@ export interface components {
             access: "ro" | "rw";
             /** Name */
             name: string;
+            /**
+             * Type
+             * @default null
+             */
+            type: string | null;
         };
         /**
          * RenewalRequest
