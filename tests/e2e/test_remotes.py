@@ -1,16 +1,19 @@
 """A remote of a host's own rclone: offered by its administrator, used through the whole system, no other."""
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from agent.digests import RANGE
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.api import Refusal
 from tests.e2e.conftest import Fleet
+from tests.e2e.console import PATIENCE, picture, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -74,6 +77,42 @@ def test_from_a_remote_to_two_servers_and_to_a_remote(fleet: Fleet, far: Path) -
     back = fleet.copy("server-b:/primary/far/", "server-b:partner:back/")
     assert fleet.until_ended(back)["state"] == "succeeded"
     assert differences(listing(far / "in"), listing(far / "partner/back")) == []
+
+
+def test_its_directories_are_browsed_in_the_console(page: Page, fleet: Fleet, far: Path) -> None:
+    write_random(far / "2026/Köln + Bonn/one.bin", 1000)
+    visit(page, fleet, "transfers/new")
+    page.get_by_role("button", name="Source: agent or S3").click()
+    page.get_by_role("option", name="server-b:store:").click()
+    page.get_by_role("button", name="Browse").first.click()
+    dialog = page.get_by_role("dialog")
+    for name in ("2026", "Köln + Bonn"):
+        dialog.get_by_text(name, exact=True).click()
+    expect(dialog).to_contain_text("one.bin")
+    dialog.get_by_role("button", name=re.compile("^Use")).click()
+    expect(page.get_by_label("Source: path")).to_have_value("store:2026/Köln + Bonn/")
+
+    page.get_by_role("button", name="Destination: agent or S3").click()
+    expect(page.get_by_role("option", name="server-b:store:")).to_be_disabled()
+    page.get_by_role("option", name="server-b", exact=False).first.click()
+    page.get_by_label("Destination: path").fill("/primary/browsed/")
+    picture(page, "new-transfer-remote")
+    page.get_by_role("button", name="Start transfer").click()
+
+    expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=PATIENCE)
+    assert fleet.folder("server-b:/primary/browsed/one.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("remote", "path", "code"),
+    [("store", "/not/there", "path-missing"), ("private", "/", "remote-unknown")],
+)
+def test_a_directory_that_is_not_there_or_not_offered_is_said(
+    fleet: Fleet, far: Path, remote: str, path: str, code: str
+) -> None:
+    with pytest.raises(Refusal) as caught:
+        fleet.api.post("/agents/server-b/browse", {"remote": remote, "path": path})
+    assert caught.value.problem["type"] == f"urn:crosshaul:problem:{code}"
 
 
 def test_an_agent_that_is_killed_goes_on_in_the_middle_of_a_file(fleet: Fleet, far: Path) -> None:
