@@ -9,6 +9,7 @@ from typing import IO
 
 from agent import about
 from agent.errors import HopError
+from agent.movers.leash import leashed
 from agent.movers.source import LostError
 from events.base import Problem
 
@@ -58,7 +59,7 @@ class Program:
         with self._lock:
             if self._closed:
                 raise LostError("stopped")
-            process = subprocess.Popen(
+            process = leashed(
                 [self._program, *arguments],
                 env=self._environment | environment,
                 stdin=stdin,

@@ -61,6 +61,26 @@ def offered(fleet: Fleet) -> list[str]:
     return [one["name"] for one in fleet.api.get("/agents/server-b")["capabilities"]["remotes"]]
 
 
+def rclones_of(parent: int) -> list[Path]:
+    """Where the kernel tells of them."""
+    found = [path.parent for path in Path("/proc").glob("[0-9]*/stat") if parent_of(path.parent) == parent]
+    return [path for path in found if is_rclone(path)]
+
+
+def parent_of(process: Path) -> int | None:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def is_rclone(process: Path) -> bool:
+    try:
+        return b"rclone" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def test_from_a_remote_to_two_servers_and_to_a_remote(fleet: Fleet, far: Path) -> None:
     write_random(far / "in/big.mov", RANGE + MIB)
     write_random(far / "in/Köln + Bonn/100%.txt", 1000)
@@ -116,13 +136,15 @@ def test_a_directory_that_is_not_there_or_not_offered_is_said(
 
 
 def test_an_agent_that_is_killed_goes_on_in_the_middle_of_a_file(fleet: Fleet, far: Path) -> None:
-    write_random(far / "long/big.mov", 4 * RANGE)
+    write_random(far / "long/big.mov", 8 * RANGE)
     transfer = fleet.copy("server-b:store:long/", "server-b:/primary/long/", bandwidth_limit=RANGE, streams=1)
-    until(
-        "a range to be there",
-        lambda: fleet.transfer(transfer)["progress"]["bytes_done"] >= RANGE,
-    )
-    fleet.agent("server-b").kill()
+    fleet.until_moving(transfer, "server-b:/primary/long")
+    agent = fleet.agent("server-b").process
+    rclones = rclones_of(agent.pid)
+    assert rclones
+    agent.kill()  # the agent alone
+    agent.wait()
+    until("its rclone to end with it", lambda: not any(map(is_rclone, rclones)))
     fleet.start("server-b")
     done = fleet.until_ended(transfer)
     assert done["state"] == "succeeded", done["problem"]
