@@ -215,7 +215,8 @@ class Service:
     def _reached(self) -> tuple[Reached, ...]:
         met = list(self._parts.routes.all().items())[-MAX_REACHED:]
         return tuple(
-            Reached(agent_id=name, dialled=how.dialled, address=how.address or None) for name, how in met
+            Reached(agent_id=name, dialled=how.dialled, address=how.address or None, relayed=how.relayed)
+            for name, how in met
         )
 
     async def _offered(self) -> tuple[tuple[RootState, ...], tuple[RemoteState, ...]]:

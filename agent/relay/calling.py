@@ -57,8 +57,7 @@ class RelayCaller:
 
     def another(self) -> Conversation:
         """A further connection. LostError."""
-        tunnel = Tunnel(self._opened(), secrets.token_hex(8), dialled=True)
-        self._begin(tunnel)
+        tunnel = self._begun(self._opened())
         try:
             tunnel.end.settimeout(ANSWER_WITHIN)
             return self._converse(self._dialler.secured(tunnel.end), ADDRESS)
@@ -80,12 +79,14 @@ class RelayCaller:
         if self._bucket:
             self._bucket.close()
 
-    def _begin(self, tunnel: Tunnel) -> None:
+    def _begun(self, bucket: RelayBucket) -> Tunnel:
         with self._lock:
             if self._interrupted:
                 raise LostError("interrupted")
+            tunnel = Tunnel(bucket, secrets.token_hex(8), dialled=True)
             self._tunnels = [*(one for one in self._tunnels if one.is_alive), tunnel]
             tunnel.start()
+            return tunnel
 
     def _opened(self) -> RelayBucket:
         with self._lock:

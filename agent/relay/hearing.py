@@ -40,13 +40,17 @@ class Hearing:
         credentials: Credentials,
         answer: Answer,
         is_met: Callable[[str], bool],
+        *,
+        at_once: bool = False,
     ) -> None:
-        """`is_met` says whether the destination is connected directly: then there is nothing to hear."""
+        """`is_met` says whether the destination is connected directly: then there is nothing to hear. If it
+        came this way the last time it does so `at_once`, and looks for a better one beside."""
         self._hop_id = hop_id
         self._relay = relay
         self._credentials = credentials
         self._answer = answer
         self._is_met = is_met
+        self._at_once = at_once
         self._tunnels: dict[str, Tunnel] = {}
         """By name: all that there ever were."""
         self._stopped = threading.Event()
@@ -67,9 +71,10 @@ class Hearing:
     def _run(self) -> None:
         """For DIAL_WITHIN the destination looks for a better way."""
         bucket: RelayBucket | None = None
-        pause = DIAL_WITHIN
+        pause = 0.0 if self._at_once else DIAL_WITHIN
         try:
             while not self._stopped.wait(pause):
+                pause = max(pause, LOOK_EVERY)
                 if self._is_met(self._hop_id) and not self._is_busy:
                     continue
                 try:
@@ -78,7 +83,7 @@ class Hearing:
                 except (LostError, HopError) as error:
                     log.info("relay not heard", extra={"hop_id": self._hop_id, "reason": str(error)})
                     came = False
-                pause = LOOK_EVERY if came or self._is_busy else min(max(pause, LOOK_EVERY) * 1.2, LATEST)
+                pause = LOOK_EVERY if came or self._is_busy else min(pause * 1.2, LATEST)
         finally:
             if bucket:
                 self._end(bucket)

@@ -1765,6 +1765,11 @@ export interface components {
             agent_id: string;
             /** Dialled */
             dialled: boolean;
+            /**
+             * Relayed
+             * @default false
+             */
+            relayed: boolean;
         };
         /**
          * RegisteredView

@@ -11,13 +11,14 @@ import pytest
 
 from agent.digests import RANGE
 from agent.lane import meeting
+from agent.lane.routes import Met
 from agent.relay import hearing
 from agent.relay.bucket import RelayBucket
 from events.commands import Move, Relay
 from events.views import CredentialsView
 from infra.local.material import MIB, differences, listing, write_random
 from tests.fakes_line import Line
-from tests.unit.agent.hosts import Hosts, until
+from tests.unit.agent.hosts import Hosts, closed_port, until
 
 BUCKET = "relay"
 
@@ -199,6 +200,52 @@ class TestWhenTheWayChanges:
 
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
         assert line.passed < 2.1 * RANGE
+        line.close()
+
+
+class TestAPairThatHadToRelay:
+    async def test_does_so_at_once_the_next_time(self, hosts, monkeypatch):
+        """Neither waits for a direct way any more: the hop ends long before the search for one does."""
+        write_random(hosts.data / "x", 10)
+        await hosts.move(hosts.order("/data/x", "/archive/1"))
+        met = Met(dialled=False, relayed=True)
+        await until(lambda: hosts.server.routes.recall("server-c") == met)
+        assert hosts.arriving.routes.recall("server-b") == met
+
+        for module in (meeting, hearing):
+            monkeypatch.setattr(module, "DIAL_WITHIN", 3600)
+        order = hosts.order("/data/x", "/archive/2")
+        await hosts.move(order)
+
+        assert hosts.told.ways == ["relay"]
+        assert (hosts.archive / "2").read_bytes() == (hosts.data / "x").read_bytes()
+        hosts.release(order)
+
+    async def test_goes_directly_again_once_there_is_a_way(self, hosts):
+        write_random(hosts.data / "x", 10)
+        hosts.arriving.routes.remember("server-b", Met(dialled=False, relayed=True))
+        line = Line(hosts.server.port)
+        hosts.b_endpoints = (line.endpoint,)
+
+        await hosts.move(hosts.order("/data/x", "/archive/x"))
+
+        await until(lambda: hosts.arriving.routes.recall("server-b") == Met(True, line.endpoint))
+        await hosts.move(hosts.order("/data/x", "/archive/again"))
+        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        line.close()
+
+    async def test_takes_a_direct_way_when_the_bucket_cannot_be_had(self, hosts):
+        write_random(hosts.data / "x", 10)
+        hosts.arriving.routes.remember("server-b", Met(dialled=False, relayed=True))
+        line = Line(hosts.server.port)
+        hosts.b_endpoints = (line.endpoint,)
+        order = hosts.order("/data/x", "/archive/x")
+        gone = order.route.relay.model_copy(update={"endpoint": f"http://{closed_port()}"})
+        route = order.route.model_copy(update={"relay": gone})
+
+        await hosts.move(order.model_copy(update={"route": route}))
+
+        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
         line.close()
 
 

@@ -614,6 +614,7 @@ export const de: Words = {
     hint: "So war es, als zuletzt Dateien zwischen ihnen liefen; derselbe Weg wird das nächste Mal zuerst versucht.",
     way: "Wie",
     direct: (by, to) => `Direkt: ${by} ruft ${to} an`,
+    relayed: "Über das Relay: keiner kann den anderen anrufen",
     at: "unter",
     none: "Zwischen diesem und einem anderen Agenten liefen noch keine Dateien.",
     strangers: (count) => `Mit ${count} weiteren Agenten hat er noch nichts ausgetauscht.`,

@@ -603,6 +603,7 @@ export const en = {
     hint: "As it was the last time files moved between them; the same way is tried first the next time.",
     way: "How",
     direct: (by: string, to: string) => `Direct: ${by} dials ${to}`,
+    relayed: "By the relay bucket: neither can dial the other",
     at: "at",
     none: "No files have moved between this agent and another yet.",
     strangers: (count: number) =>
