@@ -97,12 +97,13 @@ class LaneServer:
         """Let the peer read, and dial it until it comes. HopError if the path is outside the roots, or the
         peer's certificate is none."""
         self._roots.tree(serve.path, writing=serve.removing).close()
+        before = self.grants.get(serve.hop_id)
         try:
             self.grants.add(serve, token)
         except ValueError as error:
             raise HopError(no_certificate(serve.peer.agent_id)) from error
         self._replace_caller(serve.hop_id, self._caller(serve, token) if serve.endpoints else None)
-        self._hear(serve)
+        self._hear(serve, is_anew=before is not None and before.serve.attempt < serve.attempt)
 
     def tell(self, unreached: Callable[[Serve, str], None]) -> None:
         """From now on say, on any thread, which hop's peer could not be dialled, and what its addresses
@@ -136,11 +137,14 @@ class LaneServer:
         dialler = Dialler(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
         return Caller(dialler, serve, token, self.routes, converse, self._unreached)
 
-    def _hear(self, serve: Serve) -> None:
+    def _hear(self, serve: Serve, *, is_anew: bool) -> None:
         """Listen at the relay bucket, too, if the hop may be relayed. One that listens already goes on: it is
         the same place."""
         with self._lock:
-            if serve.relay and self._credentials and serve.hop_id not in self._hearings:
+            if hearing := self._hearings.get(serve.hop_id):
+                if is_anew:
+                    hearing.begin_anew()
+            elif serve.relay and self._credentials:
                 from agent.relay.hearing import Hearing  # an idle agent does without rclone's part
 
                 known = self.routes.recall(serve.peer.agent_id)
@@ -155,10 +159,11 @@ class LaneServer:
                 self._hearings[serve.hop_id] = hearing
                 hearing.start()
 
-    def _relayed(self, hop_id: str, plain: socket.socket) -> None:
+    def _relayed(self, hop_id: str, plain: socket.socket, came: Callable[[], None]) -> None:
         """Answer on a connection through the relay bucket until it ends. OSError."""
 
         def asked() -> None:
+            came()
             with self._lock:
                 caller = self._callers.get(hop_id)
             if caller is None or not caller.is_met:

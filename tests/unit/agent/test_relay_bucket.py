@@ -112,7 +112,7 @@ class TestARelayedHop:
         assert max(len(data) for _, data in seen) > MIB
         for key, data in seen:
             prefix, connection, number = key.split("/")
-            assert (f"{prefix}/", len(connection), number[0] in "abg") == (order.route.relay.prefix, 16, True)
+            assert (f"{prefix}/", len(connection), number[0] in "abg") == (order.route.relay.prefix, 17, True)
             assert b"wages" not in data
             assert b"POST /" not in data
 
@@ -201,6 +201,48 @@ class TestWhenTheWayChanges:
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
         assert line.passed < 2.1 * RANGE
         line.close()
+
+
+class TestADestinationThatIsKilled:
+    """It ends none of its connections: the bucket knows of nobody who hangs up."""
+
+    def killed(self, hosts: Relayed, order: Move) -> None:
+        """Once it had got through to the source."""
+        source = hosts.mover(order)._source()
+        conversation = source._relay.meet()
+        source._relay._bucket.close()
+        conversation.close()
+        source._meeting.close()
+
+    async def test_leaves_nothing_behind_once_it_is_back(self, hosts):
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/x")
+        await asyncio.to_thread(self.killed, hosts, order)
+        hearing = hosts.server._hearings[order.hop_id]
+        [old] = hearing._tunnels.values()
+        assert old.is_alive
+
+        await hosts.move(order)
+
+        assert hosts.told.ways == ["relay"]
+        await until(lambda: not old.is_alive, 20)
+        hosts.release(order)
+        await swept(hosts)
+
+    async def test_leaves_nothing_behind_when_the_hop_is_offered_anew_or_is_over(self, hosts):
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/x")
+        await asyncio.to_thread(self.killed, hosts, order)
+        [old] = hosts.server._hearings[order.hop_id]._tunnels.values()
+
+        hosts.serve(order.hop_id, "/data/x")
+        assert old.is_alive, "the same offer once more"
+        hosts.serve(order.hop_id, "/data/x", attempt=2)
+
+        await until(lambda: not old.is_alive, 20)
+        assert hosts.objects() != {}
+        hosts.release(order)
+        await swept(hosts)
 
 
 class TestAPairThatHadToRelay:
