@@ -5,7 +5,8 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import IO
+from io import BufferedReader
+from typing import IO, cast
 
 from agent import about
 from agent.errors import HopError
@@ -77,9 +78,11 @@ class Program:
         _close_pipes(process)
         return code
 
-    def printed(self, *arguments: str, within: float | None = None) -> Iterator[bytes]:
-        """The lines that rclone prints, as it prints them. EndedError if it fails, or is not through in so
-        many seconds."""
+    def printed(
+        self, *arguments: str, within: float | None = None, at_once: int | None = None
+    ) -> Iterator[bytes]:
+        """The lines that rclone prints, as it prints them, or `at_once` so many bytes at most. EndedError if
+        it fails, or is not through in so many seconds."""
         process = self.start(*arguments)
         errors: list[bytes] = []
         reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
@@ -88,7 +91,7 @@ class Program:
         if late:
             late.start()
         try:
-            yield from process.stdout or ()
+            yield from _pieces(process, at_once) if at_once else process.stdout or ()
         except GeneratorExit:  # whoever listens has had enough
             process.terminate()
             raise
@@ -112,6 +115,11 @@ class Program:
             running = list(self._running)
         for process in running:
             _end(process)
+
+
+def _pieces(process: subprocess.Popen[bytes], size: int) -> Iterator[bytes]:
+    stdout = cast("BufferedReader", process.stdout)
+    return iter(lambda: stdout.read1(size), b"")
 
 
 def kept_environment(*more: str) -> dict[str, str]:
