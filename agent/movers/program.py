@@ -3,7 +3,7 @@
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import BufferedReader
 from typing import IO, cast
@@ -80,7 +80,7 @@ class Program:
 
     def printed(
         self, *arguments: str, within: float | None = None, at_once: int | None = None
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """The lines that rclone prints, as it prints them, or `at_once` so many bytes at most. EndedError if
         it fails, or is not through in so many seconds."""
         process = self.start(*arguments)

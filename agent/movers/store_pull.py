@@ -9,6 +9,7 @@ On a remote it is what the remote has, to the second.
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -111,9 +112,11 @@ class StoreSource:
     def _sized(self, entry: Entry) -> Entry:
         """One that has no size yet is read to its end. LostError, HopError."""
         path = "/".join(part for part in (inner_path(self._place).strip("/"), entry.path) if part)
-        data = self._rclone.printed("cat", self._store.at(path), at_once=CHUNK)
+        if known := self._aside.known(entry):
+            return known
         try:
-            return self._aside.known(entry) or self._aside.keep(entry, data)
+            with closing(self._rclone.printed("cat", self._store.at(path), at_once=CHUNK)) as data:
+                return self._aside.keep(entry, data)
         except (NoRoomError, OSError):
             return broken(entry.path, _no_size(entry.path))
         except EndedError as ended:
