@@ -1,5 +1,6 @@
 """What this host says of itself: names, addresses, roots, load."""
 
+import json
 import os
 import shutil
 import socket
@@ -63,9 +64,9 @@ def remote_states(config: Config) -> tuple[RemoteState, ...]:
     )
 
 
-def remote_types(described_in: Path) -> dict[str, str]:
-    """By name, what kind of thing each remote is, of which rclone tells nothing else; none if it cannot read
-    its configuration."""
+def remote_types(described_in: Path) -> dict[str, str | None]:
+    """By name, what kind of thing each remote is, where rclone says; none at all if it cannot read its
+    configuration."""
     try:
         return _types(described_in, described_in.stat().st_mtime_ns)
     except (OSError, subprocess.SubprocessError):
@@ -73,18 +74,24 @@ def remote_types(described_in: Path) -> dict[str, str]:
 
 
 @lru_cache(1)
-def _types(described_in: Path, _version: int) -> dict[str, str]:
+def _types(described_in: Path, _version: int) -> dict[str, str | None]:
+    try:
+        return {one["name"]: one["type"] for one in json.loads(_listed(described_in, "--json"))}
+    except subprocess.CalledProcessError:  # before 1.68 it could not tell one column from the next
+        return {line.removesuffix(":"): None for line in _listed(described_in).splitlines()}
+
+
+def _listed(described_in: Path, *flags: str) -> str:
+    """What rclone tells of its remotes: no setting of any."""
     settings = {"RCLONE_CONFIG": os.fspath(described_in), "RCLONE_ASK_PASSWORD": "false"}
-    done = subprocess.run(
-        [find_rclone() or "rclone", "listremotes", "--long"],
+    return subprocess.run(
+        [find_rclone() or "rclone", "listremotes", *flags],
         env=os.environ | settings,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=True,
-    )
-    pairs = (line.partition(":") for line in done.stdout.splitlines())
-    return {name: words.split()[0] for name, _, words in pairs if words.strip()}
+    ).stdout
 
 
 def load() -> float | None:

@@ -99,8 +99,11 @@ def test_from_a_remote_to_two_servers_and_to_a_remote(fleet: Fleet, far: Path) -
     assert differences(listing(far / "in"), listing(far / "partner/back")) == []
 
 
-def test_its_directories_are_browsed_in_the_console(page: Page, fleet: Fleet, far: Path) -> None:
+def test_its_directories_are_browsed_on_the_command_line_and_in_the_console(
+    page: Page, fleet: Fleet, far: Path
+) -> None:
     write_random(far / "2026/Köln + Bonn/one.bin", 1000)
+    assert "Köln + Bonn/" in fleet.here.operator.try_("browse", "server-b:store:2026").stdout
     visit(page, fleet, "transfers/new")
     page.get_by_role("button", name="Source: agent or S3").click()
     page.get_by_role("option", name="server-b:store:").click()

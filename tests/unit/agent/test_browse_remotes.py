@@ -5,9 +5,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from agent import about
+from agent.about import remote_states, remote_types
 from agent.browse import Browser
 from agent.browse_remote import RemoteBrowser
-from agent.config import RemoteConfig
+from agent.config import Config, RemoteConfig, RootConfig
 from agent.remotes import Remotes
 from events.commands import Browse
 from events.reports import Browsed
@@ -24,6 +26,17 @@ remote = {far}
 [web]
 type = http
 url = {url}
+"""
+
+
+KINDS = """
+[cloud]
+type = google cloud storage
+description = ours
+token = secret
+
+[a]
+type = s3
 """
 
 
@@ -125,6 +138,28 @@ def test_a_directory_with_one_file_of_its_own_name_is_listed(ask, far):
 def test_a_host_without_a_configuration_says_so(remotes, ask):
     remotes._described_in.unlink()
     assert ask("archive").problem.code == "remote-not-described"
+
+
+def test_what_kind_each_is_is_told_and_no_setting(remotes, tmp_path):
+    described = remotes._described_in
+    described.write_text(KINDS)
+    assert remote_types(described) == {"cloud": "google cloud storage", "a": "s3"}
+    assert remote_types(tmp_path / "nowhere") == {}
+    config = Config(
+        rclone_config=described,
+        roots=(RootConfig(path="/data", access="ro"),),
+        remotes=(RemoteConfig(name="cloud", access="ro"), RemoteConfig(name="gone", access="rw")),
+    )
+    told = [(one.name, one.access, one.type) for one in remote_states(config)]
+    assert told == [("cloud", "ro", "google cloud storage"), ("gone", "rw", None)]
+
+
+def test_an_rclone_that_tells_no_kinds_still_tells_names(remotes, monkeypatch, tmp_path):
+    old = tmp_path / "rclone"
+    old.write_text('#!/bin/sh\n[ "$2" = "" ] || exit 1\necho archive:\n')
+    old.chmod(0o755)
+    monkeypatch.setattr(about, "find_rclone", lambda: old)
+    assert remote_types(remotes._described_in) == {"archive": None}
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_enroll_refuses_what_is_typed_wrongly_before_it_asks(signed_in: FakeApi,
 def test_show_names_roots_and_remotes(signed_in: FakeApi, run: Run) -> None:
     said = run("agents", "show", "server-b")
     assert said.code == 0, said
-    assert "server-b:archive: ro" in said.out
+    assert "server-b:archive: ro, s3" in said.out
     assert "server-b:partner: rw" in said.out
 
 
