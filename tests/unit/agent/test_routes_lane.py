@@ -288,8 +288,9 @@ class TestASourceThatDials:
         monkeypatch.setattr(meeting, "DIAL_WITHIN", 0.5)
         write_random(hosts.data / "secret", 100)
         (tmp_path / "mallory").mkdir()
-        hosts.arriving.grants._identity = identity.ensure(tmp_path / "mallory")
-        await hosts.fails(hosts.order("/data/secret", "/archive/"))
+        hosts.arriving.grants._identities = identity.ensure(tmp_path / "mallory")
+        error = await hosts.fails(hosts.order("/data/secret", "/archive/secret"))
+        assert error.problem.code == "source-unreachable"
         assert list(hosts.archive.iterdir()) == []
         assert hosts.server._live == {}
 
