@@ -117,7 +117,7 @@ def test_its_directories_are_browsed_on_the_command_line_and_in_the_console(
 
     page.get_by_role("button", name="Destination: agent or S3").click()
     expect(page.get_by_role("option", name="server-b:store:")).to_be_disabled()
-    page.get_by_role("option", name="server-b", exact=False).first.click()
+    page.get_by_role("option", name="server-b").first.click()
     page.get_by_label("Destination: path").fill("/primary/browsed/")
     picture(page, "new-transfer-remote")
     page.get_by_role("button", name="Start transfer").click()
