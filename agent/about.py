@@ -1,17 +1,21 @@
 """What this host says of itself: names, addresses, roots, load."""
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
-from agent.config import Config, LaneConfig, RemoteConfig, RootConfig, split_endpoint
+from agent.config import Config, LaneConfig, RootConfig, split_endpoint
 from events.reports import Capabilities, RemoteState, RootState
 
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+PATIENCE = 20.0
+"""Seconds for rclone to tell of itself."""
 _ELSEWHERE = "192.0.2.1"
 """RFC 5737: an address for documentation. Nothing is sent to it; it only picks an interface."""
 
@@ -52,8 +56,42 @@ def _root_state(root: RootConfig) -> RootState:
     return RootState(path=root.path, access=root.access, free=usage.free, size=usage.total)
 
 
-def remote_states(remotes: Iterable[RemoteConfig]) -> tuple[RemoteState, ...]:
-    return tuple(RemoteState(name=remote.name, access=remote.access) for remote in remotes)
+def remote_states(config: Config) -> tuple[RemoteState, ...]:
+    types = remote_types(config.rclone_config) if config.remotes else {}
+    return tuple(
+        RemoteState(name=remote.name, access=remote.access, type=types.get(remote.name))
+        for remote in config.remotes
+    )
+
+
+def remote_types(described_in: Path) -> dict[str, str | None]:
+    """By name, what kind of thing each remote is, where rclone says; none at all if it cannot read its
+    configuration."""
+    try:
+        return _types(described_in, described_in.stat().st_mtime_ns)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+@lru_cache(1)
+def _types(described_in: Path, _version: int) -> dict[str, str | None]:
+    try:
+        return {one["name"]: one["type"] for one in json.loads(_listed(described_in, "--json"))}
+    except subprocess.CalledProcessError:  # before 1.68 it could not tell one column from the next
+        return {line.removesuffix(":"): None for line in _listed(described_in).splitlines()}
+
+
+def _listed(described_in: Path, *flags: str) -> str:
+    """What rclone tells of its remotes: no setting of any."""
+    settings = {"RCLONE_CONFIG": os.fspath(described_in), "RCLONE_ASK_PASSWORD": "false"}
+    return subprocess.run(
+        [find_rclone() or "rclone", "listremotes", *flags],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    ).stdout
 
 
 def load() -> float | None:
@@ -77,24 +115,28 @@ def rclone_version() -> str | None:
     if rclone is None:
         return None
     try:
-        done = subprocess.run([rclone, "version"], capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(
+            [rclone, "version"], capture_output=True, text=True, timeout=PATIENCE, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     words = done.stdout.split()
     return words[1].removeprefix("v") if len(words) > 1 else None
 
 
-def capabilities(remotes: Iterable[RemoteConfig]) -> Capabilities:
+def capabilities(config: Config) -> Capabilities:
     version = rclone_version()
     movers = ("lane", "rclone", "local") if version else ("lane", "local")
-    return Capabilities(movers=movers, rclone=version, remotes=remote_states(remotes), follows=True)
+    return Capabilities(
+        movers=movers, rclone=version, remotes=remote_states(config), follows=True, browses_remotes=True
+    )
 
 
 def describe(config: Config, lane_certificate: str) -> dict[str, object]:
     """What Hello and registering say alike."""
     return {
         "hostname": hostname(),
-        "capabilities": capabilities(config.remotes),
+        "capabilities": capabilities(config),
         "endpoints": endpoints(config.lane),
         "lane_certificate": lane_certificate,
         "roots": root_states(config.roots),

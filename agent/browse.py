@@ -7,10 +7,10 @@ import errno
 import heapq
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from agent.config import RootConfig
 from agent.errors import shown
@@ -19,28 +19,37 @@ from events.base import Problem
 from events.commands import Browse
 from events.reports import Browsed, Entry
 
+Found = TypeVar("Found")
 Kind = Literal["file", "directory", "symlink", "other"]
 
 
 class Browser:
     """Answers `Browse` commands; call it from a thread, it waits for disks."""
 
-    def __init__(self, roots: Iterable[RootConfig], private: Path | None = None) -> None:
-        """`private` as in `Roots`."""
+    def __init__(
+        self,
+        roots: Iterable[RootConfig],
+        private: Path | None = None,
+        on_remote: Callable[[Browse], Browsed] | None = None,
+    ) -> None:
+        """`private` as in `Roots`; `on_remote` answers what is not about the host's own disks."""
         self._roots = tuple(roots)
         self._private = private
+        self._on_remote = on_remote
 
     def reload(self, roots: Iterable[RootConfig]) -> None:
         self._roots = tuple(roots)
 
     def __call__(self, asked: Browse) -> Browsed:
+        if asked.remote is not None and self._on_remote:
+            return self._on_remote(asked)
         path = "/" + asked.path.strip("/")
         if not any(is_below(path, root.path) for root in self._roots):
             return self._way_to_roots(asked, path)
         try:
             tree = Roots(self._roots, self._private).tree(path, writing=False)
             with tree, os.scandir(tree.folder("")) as found:
-                return _page(asked, found)
+                return page(asked, ((shown(entry.name), entry) for entry in found), _entry)
         except OSError as error:
             return Browsed(request_id=asked.request_id, problem=_in_words(asked.path, error))
 
@@ -63,15 +72,14 @@ class Browser:
         )
 
 
-def _page(asked: Browse, found: Iterable[os.DirEntry[str]]) -> Browsed:
+def page(asked: Browse, found: Iterable[tuple[str, Found]], entry: Callable[[str, Found], Entry]) -> Browsed:
     """The first names after `asked.after`, in code-point order; only so many are ever held."""
-    named = ((shown(entry.name), entry) for entry in found)
     after = asked.after or ""
-    wanted = (pair for pair in named if pair[0] > after)
+    wanted = (pair for pair in found if pair[0] > after)
     first = heapq.nsmallest(asked.limit + 1, wanted, key=lambda pair: pair[0])
-    page = tuple(_entry(name, entry) for name, entry in first[: asked.limit])
+    entries = tuple(entry(name, about) for name, about in first[: asked.limit])
     more = len(first) > asked.limit
-    return Browsed(request_id=asked.request_id, entries=page, next=page[-1].name if more else None)
+    return Browsed(request_id=asked.request_id, entries=entries, next=entries[-1].name if more else None)
 
 
 def _entry(name: str, entry: os.DirEntry[str]) -> Entry:

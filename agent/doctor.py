@@ -3,7 +3,6 @@
 import os
 import socket
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -125,26 +124,9 @@ def _remote(remote: RemoteConfig, described_in: Path) -> str:
         )
     if described_in.stat().st_mode & 0o077:
         raise HostError(f"others may read {described_in}", f"chmod 600 {described_in}")
-    if f"{remote.name}:" not in _described(described_in):
+    if remote.name not in about.remote_types(described_in):
         raise HostError(f"{described_in} has no remote {remote.name}", "correct agent.toml or rclone.conf")
     return f"{remote.top}, {remote.access}"
-
-
-def _described(described_in: Path) -> list[str]:
-    """The remotes' names, each with a colon; none if rclone cannot read them."""
-    settings = {"RCLONE_CONFIG": str(described_in), "RCLONE_ASK_PASSWORD": "false"}
-    try:
-        done = subprocess.run(
-            [about.find_rclone() or "rclone", "listremotes"],
-            env=os.environ | settings,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return done.stdout.splitlines()
 
 
 def _rclone() -> str:

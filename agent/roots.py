@@ -234,12 +234,6 @@ class Tree:
         os.fchmod(descriptor, mode | stat.S_IRWXU)
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
 
-    def resolved(self, rel: str = "") -> str:
-        """The host's own path, with links followed, for programs that take paths; EXDEV if it leads out."""
-        target = os.path.realpath(os.path.join(self._top, self._below_top(rel)))  # noqa: PTH118
-        self._must_be_inside(target)
-        return target
-
     def _below_top(self, rel: str) -> str:
         if ".." in rel and ".." in rel.split("/"):
             raise OSError(errno.EXDEV, "a path leads upwards", rel)

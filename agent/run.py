@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from agent import VERSION, about, lock, logs
 from agent.attempt import Movers
@@ -26,7 +26,7 @@ from agent.letters import Endpoint
 from agent.movers import mover_for
 from agent.movers.base import Host
 from agent.movers.limiter import Hours, Line
-from agent.movers.manifests import Delivery, Manifests, Send
+from agent.movers.manifests import Delivery, Manifests
 from agent.movers.pull import discard_abandoned
 from agent.registration import Files, Registration, read_registration
 from agent.remotes import Remotes
@@ -39,8 +39,12 @@ from events.topics import Topics
 from events.views import CredentialsView
 
 if TYPE_CHECKING:
+    from agent.browse_remote import RemoteBrowser
     from agent.cloud import HopCredentials
     from agent.manifest_post import ManifestPost
+
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -94,16 +98,18 @@ async def _serve(
 ) -> None:
     from agent.link import Link  # awscrt takes 10 MB: only where there is a broker to speak to
 
-    browser = Browser(config.roots, files.folder)
     status = Status(files.status)
     roots = Roots(config.roots, files.folder)
     manifests = Manifests(files.folder / "manifests")
     line = Line(Hours(config.bandwidth_limit, config.bandwidth_windows))
     remotes = Remotes(config.remotes, config.rclone_config)
     host = Host(roots, files.folder, line, remotes, manifests)
+    look = _lazily(partial(_remote_browser, registration, remotes))
+    browser = Browser(config.roots, files.folder, look)
     ring = Keyring(files.folder)
     endpoint = partial(_endpoint, files, registration)
-    credentials = _credentials(ring, registration)
+    credentials = _lazily(partial(_credentials, ring, registration))
+    post = _lazily(partial(_manifest_post, ring, registration))
     with _lane(config, files, ring, host, credentials) as lane:
         async with Link(endpoint(ring.current), *_subscriptions(registration)) as link:
             service = Service(
@@ -125,9 +131,9 @@ async def _serve(
                         age=timedelta(days=config.rotate_after_days),
                     ),
                     updates=wired.updates(config_path, files, ring, registration, link),
-                    capabilities=await asyncio.to_thread(about.capabilities, config.remotes),
+                    capabilities=await asyncio.to_thread(about.capabilities, config),
                     arrivals=host.arrivals,
-                    deliver_manifests=Delivery(manifests, _manifest_post(ring, registration)).run,
+                    deliver_manifests=Delivery(manifests, post).run,
                     routes=lane.routes,
                 )
             )
@@ -209,38 +215,36 @@ def _movers(
     return lambda order: mover_for(order, host=host, identities=ring, credentials=credentials, lane=lane)
 
 
-def _credentials(ring: Keyring, registration: Registration) -> Callable[[str], CredentialsView]:
-    """S3 credentials by hop id. HTTP is loaded when the first hop asks: an idle agent does without."""
+def _lazily(make: Callable[[], Callable[P, Answer]]) -> Callable[P, Answer]:
+    """What `make` makes at the first call: an idle agent does without the modules that it needs."""
+    made = cache(make)
 
-    @cache
-    def asker() -> "HopCredentials":
-        from agent import http
-        from agent.cloud import HopCredentials
+    def call(*args: P.args, **kwargs: P.kwargs) -> Answer:
+        return made()(*args, **kwargs)
 
-        client = http.client(registration.api_url)
-        return HopCredentials(registration.agent_id, lambda: ring.api_keys, client)
-
-    def credentials(hop_id: str) -> CredentialsView:
-        return asker()(hop_id)
-
-    return credentials
+    return call
 
 
-def _manifest_post(ring: Keyring, registration: Registration) -> Send:
-    """Likewise: HTTP is loaded when the first manifest is to be sent."""
+def _credentials(ring: Keyring, registration: Registration) -> "HopCredentials":
+    from agent import http
+    from agent.cloud import HopCredentials
 
-    @cache
-    def post() -> "ManifestPost":
-        from agent import http
-        from agent.manifest_post import ManifestPost
+    client = http.client(registration.api_url)
+    return HopCredentials(registration.agent_id, lambda: ring.api_keys, client)
 
-        client = http.client(registration.api_url)
-        return ManifestPost(registration.agent_id, lambda: ring.api_keys, client)
 
-    def send(hop_id: str, manifest: IO[bytes]) -> None:
-        post()(hop_id, manifest)
+def _manifest_post(ring: Keyring, registration: Registration) -> "ManifestPost":
+    from agent import http
+    from agent.manifest_post import ManifestPost
 
-    return send
+    client = http.client(registration.api_url)
+    return ManifestPost(registration.agent_id, lambda: ring.api_keys, client)
+
+
+def _remote_browser(registration: Registration, remotes: Remotes) -> "RemoteBrowser":
+    from agent.browse_remote import RemoteBrowser
+
+    return RemoteBrowser(registration.agent_id, remotes)
 
 
 def _renew(registration: Registration, ring: Keyring) -> Generation:

@@ -182,13 +182,13 @@ class Service:
         """What is held is looked up first: while the roots are, reports may leave already."""
         parts = self._parts
         moment, held = now(), hops.held()
-        roots = await self._roots()
+        roots, remotes = await self._offered()
         return Hello(
             at=moment,
             version=VERSION,
             hostname=about.hostname(),
             ip_address=about.ip_address(),
-            capabilities=parts.capabilities.model_copy(update={"remotes": self._remotes()}),
+            capabilities=parts.capabilities.model_copy(update={"remotes": remotes}),
             endpoints=about.endpoints(parts.config.lane),
             lane_certificate=parts.rotation.lane_certificate,
             roots=roots,
@@ -202,15 +202,16 @@ class Service:
             self._journal.prune(now().timestamp())
             commands.end_old_grants()
             self._parts.rotation.tidy(self._journal.own_certificates())
-            roots = await self._roots()
-            await self._tell(self._heartbeat(hops, roots))
+            await self._tell(self._heartbeat(hops, *await self._offered()))
 
-    def _heartbeat(self, hops: Hops, roots: tuple[RootState, ...]) -> Heartbeat:
+    def _heartbeat(
+        self, hops: Hops, roots: tuple[RootState, ...], remotes: tuple[RemoteState, ...]
+    ) -> Heartbeat:
         reached = self._reached()
         return Heartbeat(
             at=now(),
             roots=roots,
-            remotes=self._remotes(),
+            remotes=remotes,
             running=hops.running,
             load=about.load(),
             reached=None if set(reached) == set(self._told) else reached,
@@ -219,15 +220,15 @@ class Service:
     def _reached(self) -> tuple[Reached, ...]:
         met = list(self._parts.routes.all().items())[-MAX_REACHED:]
         return tuple(
-            Reached(agent_id=name, dialled=how.dialled, address=how.address or None) for name, how in met
+            Reached(agent_id=name, dialled=how.dialled, address=how.address or None, relayed=how.relayed)
+            for name, how in met
         )
 
-    def _remotes(self) -> tuple[RemoteState, ...]:
-        return about.remote_states(self._parts.config.remotes)
-
-    async def _roots(self) -> tuple[RootState, ...]:
-        """In a thread: a disk or a network share may take its time."""
-        return await asyncio.to_thread(about.root_states, self._parts.config.roots)
+    async def _offered(self) -> tuple[tuple[RootState, ...], tuple[RemoteState, ...]]:
+        """In a thread: a disk or a network share may take its time, and so may rclone."""
+        config = self._parts.config
+        roots = await asyncio.to_thread(about.root_states, config.roots)
+        return roots, await asyncio.to_thread(about.remote_states, config)
 
     async def _tell(self, report: Hello | Heartbeat) -> bool:
         """Has the broker taken it?"""

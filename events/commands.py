@@ -15,7 +15,7 @@ from events.base import (
     UpdateId,
     Version,
 )
-from events.locations import AbsolutePath, BucketName, Location, ObjectPrefix
+from events.locations import AbsolutePath, BucketName, Location, ObjectPrefix, RemoteName
 from events.options import Options, Priority
 
 
@@ -152,6 +152,8 @@ class Browse(Message):
     kind: Literal["browse"] = "browse"
     request_id: str
     path: AbsolutePath
+    remote: RemoteName | None = None
+    """Of the agent's host, whose path it is; `/` is the top of what is offered. None: the agent's own."""
     after: str | None = None
     """Names after this one, in code-point order: the next page."""
     limit: Annotated[int, Field(ge=1, le=500)] = 200

@@ -28,6 +28,8 @@ class Reached(Message):
     """Did the agent that says so dial, and not the other?"""
     address: str | None = None
     """What it dialled."""
+    relayed: bool = False
+    """Neither got through: they met by the relay bucket."""
 
 
 class Progress(Message):

@@ -142,6 +142,8 @@ class RemoteState(Message):
 
     name: RemoteName
     access: Literal["ro", "rw"]
+    type: str | None = None
+    """What rclone calls its kind: `s3`, `sftp`, `drive`. None where it is not known."""
 
 
 class Capabilities(Message):
@@ -154,6 +156,8 @@ class Capabilities(Message):
     """Older agents know of none."""
     follows: bool = False
     """Does it serve and move what is still arriving at the source?"""
+    browses_remotes: bool = False
+    """Does it list the directories of its remotes?"""
 
 
 MAX_REACHED = 100

@@ -11,6 +11,7 @@ from events.locations import (
     BucketName,
     LocationText,
     ObjectPrefix,
+    RemoteName,
 )
 from events.options import Options
 from events.reports import Capabilities, RootState
@@ -88,6 +89,8 @@ class AgentChange(Request):
 
 class BrowseRequest(Request):
     path: AbsolutePath
+    remote: RemoteName | None = None
+    """Whose path it is; `/` is the top of what the agent's host offers. None: the agent's own."""
     after: str | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from events.base import AgentId, Bytes, Count, HopId, Instant, Message, Problem, TransferId
-from events.locations import Location
+from events.locations import Location, RemoteName
 from events.options import Options
 from events.progress import Progress, Reached, Way
 from events.reports import Capabilities, Entry, Preview, RootState
@@ -113,6 +113,7 @@ class AgentsView(Message):
 class ListingView(Message):
     agent_id: AgentId
     path: str
+    remote: RemoteName | None = None
     entries: tuple[Entry, ...]
     next: str | None
 

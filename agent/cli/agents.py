@@ -144,7 +144,8 @@ def _details(agent: "AgentView") -> None:
         free = f"{size(root.free)} free of {size(root.size)}" if root.free is not None else "not there"
         output.say(f"  {'root':<10} {clean(root.path)} {root.access}, {free}")
     for remote in agent.capabilities.remotes:
-        output.say(f"  {'remote':<10} {clean(agent.agent_id)}:{remote.name}: {remote.access}")
+        kind = f", {clean(remote.type)}" if remote.type else ""
+        output.say(f"  {'remote':<10} {clean(agent.agent_id)}:{remote.name}: {remote.access}{kind}")
 
 
 @app.command()

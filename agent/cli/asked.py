@@ -6,7 +6,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from agent.cli.errors import Trouble
-from events.locations import AgentLocation, AgentLocationText
+from events.locations import AgentLocation, Location, LocationText, RemoteLocation, S3Location
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -24,12 +24,15 @@ def asked(model: type[M], /, **typed: Any) -> M:
     return request
 
 
-def agent_location(text: str) -> AgentLocation:
-    """`server-b:/data`; Trouble if it is not that."""
+def on_a_host(text: str) -> AgentLocation | RemoteLocation:
+    """`server-b:/data` or `server-b:remote:path`; Trouble if it is neither."""
+    how = "Write it as AGENT:/PATH, or AGENT:REMOTE:PATH."
     try:
-        place: AgentLocation = TypeAdapter(AgentLocationText).validate_python(text)
+        place: Location = TypeAdapter(LocationText).validate_python(text)
     except ValidationError as error:
-        raise Trouble(f"{text!r}: {misfits(error)}", "Write it as AGENT:/PATH.") from None
+        raise Trouble(f"{text!r}: {misfits(error)}", how) from None
+    if isinstance(place, S3Location):
+        raise Trouble(f"{text!r} is on no agent's host", how)
     return place
 
 

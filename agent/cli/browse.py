@@ -1,4 +1,4 @@
-"""`browse`: what lies in a directory of an agent."""
+"""`browse`: what lies in a directory of an agent, or of a remote of its host."""
 
 from typing import Annotated, Any
 
@@ -12,19 +12,22 @@ _MARKS = {"directory": "/", "symlink": "@", "file": "", "other": "?"}
 
 
 def browse(
-    place: Annotated[str, typer.Argument(metavar="AGENT:/PATH", help="A directory on an agent.")],
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="AGENT:/PATH, or AGENT:REMOTE:PATH.")],
     everything: Annotated[bool, typer.Option("--all", "-a", help="Every page, not only the first.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Names in a page.")] = 200,
     after: Annotated[str | None, typer.Option(metavar="NAME", help="Only names after this one.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List a directory on an agent: size, time and name."""
+    """List a directory on an agent, or on a remote of its host: size, time and name."""
     from agent.cli.api import connected
-    from agent.cli.asked import agent_location, asked
+    from agent.cli.asked import asked, on_a_host
+    from events.locations import RemoteLocation
     from events.requests import BrowseRequest
 
-    location = agent_location(place)
-    request = asked(BrowseRequest, path=location.path, after=after, limit=limit)
+    location = on_a_host(place)
+    remote = location.remote if isinstance(location, RemoteLocation) else None
+    path = location.path if remote is None else f"/{location.path}"
+    request = asked(BrowseRequest, path=path, remote=remote, after=after, limit=limit)
     with connected() as api:
         page = api.post("agents", location.agent_id, "browse", body=request.model_dump(mode="json"))
         entries = list(page["entries"])

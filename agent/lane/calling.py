@@ -92,7 +92,7 @@ class Caller:
 
     def _run(self) -> None:
         known = self._routes.recall(self._serve.peer.agent_id)
-        pause = HEAD_START if known and not known.dialled else 0.0
+        pause = HEAD_START if known and not (known.dialled or known.relayed) else 0.0
         vain = 0
         while self._is_wanted(pause):
             race = self._race = Race(

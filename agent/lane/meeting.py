@@ -68,6 +68,16 @@ class Meeting:
             raise LostError("interrupted")
         return self._dialled_again(met.address) if met.dialled else self._came(DIAL_WITHIN)
 
+    @property
+    def was_relayed(self) -> bool:
+        """Did neither get through to the other the last time, so that they met by the relay bucket?"""
+        known = self._routes.recall(self._route.source.agent_id)
+        return known is not None and known.relayed
+
+    def relayed(self) -> None:
+        """This time, too: remembered until a direct way stands."""
+        self._routes.remember(self._route.source.agent_id, Met(dialled=False, relayed=True))
+
     def interrupt(self) -> None:
         """From any thread: whoever waits for a connection gets LostError; until `meet` is called again."""
         with self._lock:
@@ -99,7 +109,7 @@ class Meeting:
 
     def _favourite(self, from_there: str) -> str | None:
         known = self._routes.recall(self._route.source.agent_id)
-        if known is None:
+        if known is None or known.relayed:
             return None
         return known.address if known.dialled else from_there
 

@@ -20,6 +20,8 @@ class Met:
     """Did this agent dial, and not the other?"""
     address: str = ""
     """What was dialled, where that is known."""
+    relayed: bool = False
+    """Could neither, and went it by the relay bucket?"""
 
 
 class Routes:
@@ -61,9 +63,14 @@ class Routes:
 def _read(path: Path) -> dict[str, Met]:
     try:
         known = json.loads(path.read_text())
-        return {str(name): Met(bool(met["dialled"]), str(met["address"])) for name, met in known.items()}
+        return {str(name): _met(met) for name, met in known.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         log.warning("routes forgotten: their file cannot be read", extra={"path": str(path)})
         return {}
+
+
+def _met(said: dict[str, object]) -> Met:
+    """Older agents wrote nothing of relays."""
+    return Met(bool(said["dialled"]), str(said["address"]), bool(said.get("relayed")))

@@ -97,12 +97,13 @@ class LaneServer:
         """Let the peer read, and dial it until it comes. HopError if the path is outside the roots, or the
         peer's certificate is none."""
         self._roots.tree(serve.path, writing=serve.removing).close()
+        before = self.grants.get(serve.hop_id)
         try:
             self.grants.add(serve, token)
         except ValueError as error:
             raise HopError(no_certificate(serve.peer.agent_id)) from error
         self._replace_caller(serve.hop_id, self._caller(serve, token) if serve.endpoints else None)
-        self._hear(serve)
+        self._hear(serve, is_anew=before is not None and before.serve.attempt < serve.attempt)
 
     def tell(self, unreached: Callable[[Serve, str], None]) -> None:
         """From now on say, on any thread, which hop's peer could not be dialled, and what its addresses
@@ -136,23 +137,42 @@ class LaneServer:
         dialler = Dialler(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
         return Caller(dialler, serve, token, self.routes, converse, self._unreached)
 
-    def _hear(self, serve: Serve) -> None:
+    def _hear(self, serve: Serve, *, is_anew: bool) -> None:
         """Listen at the relay bucket, too, if the hop may be relayed. One that listens already goes on: it is
         the same place."""
         with self._lock:
-            if serve.relay and self._credentials and serve.hop_id not in self._hearings:
+            if hearing := self._hearings.get(serve.hop_id):
+                if is_anew:
+                    hearing.begin_anew()
+            elif serve.relay and self._credentials:
                 from agent.relay.hearing import Hearing  # an idle agent does without rclone's part
 
-                hearing = Hearing(serve.hop_id, serve.relay, self._credentials, self._relayed, self._is_met)
+                known = self.routes.recall(serve.peer.agent_id)
+                hearing = Hearing(
+                    serve.hop_id,
+                    serve.relay,
+                    self._credentials,
+                    self._relayed,
+                    self._is_met,
+                    at_once=known is not None and known.relayed,
+                )
                 self._hearings[serve.hop_id] = hearing
                 hearing.start()
 
-    def _relayed(self, hop_id: str, plain: socket.socket) -> None:
+    def _relayed(self, hop_id: str, plain: socket.socket, came: Callable[[], None]) -> None:
         """Answer on a connection through the relay bucket until it ends. OSError."""
+
+        def asked() -> None:
+            came()
+            with self._lock:
+                caller = self._callers.get(hop_id)
+            if caller is None or not caller.is_met:
+                self._remember(hop_id, Met(dialled=False, relayed=True))
+
         with self.grants.context.wrap_socket(plain, server_side=True) as connection:
             if self.grants.hop_of(connection.context) == hop_id:
                 with self._remembered(hop_id, connection):
-                    Answering(self.grants, self._roots, hop_id, connection, (RELAYED, 0), _noted)
+                    Answering(self.grants, self._roots, hop_id, connection, (RELAYED, 0), asked)
 
     def _is_met(self, hop_id: str) -> bool:
         """Has the peer of a hop that is served come directly, or been reached?"""
@@ -201,7 +221,7 @@ class LaneServer:
             if caller and caller not in came:
                 came.append(caller)
                 caller.came()
-                self._remember(hop_id)
+                self._remember(hop_id, Met(dialled=False))
 
         try:
             with self._remembered(hop_id, connection):
@@ -210,9 +230,9 @@ class LaneServer:
             for caller in came:
                 caller.went()
 
-    def _remember(self, hop_id: str) -> None:
+    def _remember(self, hop_id: str, met: Met) -> None:
         if grant := self.grants.get(hop_id):
-            self.routes.remember(grant.serve.peer.agent_id, Met(dialled=False))
+            self.routes.remember(grant.serve.peer.agent_id, met)
 
     @contextmanager
     def _remembered(self, hop_id: str, connection: socket.socket) -> Iterator[None]:
@@ -231,10 +251,6 @@ class LaneServer:
                 live.discard(connection)
                 if not live and self._live.get(hop_id) is live:
                     del self._live[hop_id]
-
-
-def _noted() -> None:
-    """What came through the relay bucket says nothing of who can dial whom."""
 
 
 def _tell_nobody(_serve: Serve, _answers: str) -> None:

@@ -52,7 +52,7 @@ def _source(
             from agent.movers.store import store_of
             from agent.movers.store_pull import StoreSource
 
-            return StoreSource(store_of(order, order.source, credentials, host.remotes))
+            return StoreSource(store_of(order, order.source, credentials, host.remotes), host.state)
         case LocalRoute():
             return LocalSource(lambda: _local_tree(order, host.roots))
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from agent.errors import HopError
 from agent.lane import wire
 from agent.lane.client import Conversation
 from agent.lane.meeting import Meeting, unreachable
+from agent.lane.routes import Met
 from agent.listing import Entry, Meant
 from agent.movers import crew
 from agent.movers.source import LostError
@@ -17,6 +19,7 @@ from events.commands import DirectRoute, Move
 from events.progress import Way
 
 if TYPE_CHECKING:
+    from agent.relay.beside import Beside
     from agent.relay.calling import RelayCaller
 
 
@@ -50,11 +53,13 @@ class LaneSource:
         """Connections that nobody uses just now."""
         self._listing: set[Conversation] = set()
         self._was_here = False
+        self._beside: Beside | None = None
 
     def connect(self) -> Way:
         """The first time, a source that cannot be reached ends the attempt, so that people see why. Later it
         was there a moment ago, and is waited for."""
         self._forget()
+        self._end_looking()
         if self._relay:
             self._relay.begin()
         try:
@@ -68,12 +73,16 @@ class LaneSource:
         return way
 
     def _met(self) -> tuple[Conversation, Way]:
+        if self._relay and self._meeting.was_relayed:
+            return self._relayed_again(self._relay)
         try:
-            conversation, met = self._meeting.meet()
+            return self._directly(*self._meeting.meet())
         except LostError as lost:
             if self._relay is None:
                 raise
             return self._relayed(self._relay, lost)
+
+    def _directly(self, conversation: Conversation, met: Met) -> tuple[Conversation, Way]:
         self._another = self._meeting.another
         dialler = self._agent if met.dialled else self._route.source.agent_id
         return conversation, Way(kind="direct", dialled_by=dialler, address=met.address)
@@ -83,8 +92,33 @@ class LaneSource:
             conversation = relay.meet()
         except LostError as error:
             raise LostError(f"{lost}; relay: {error}") from error
+        self._meeting.relayed()
         self._another = relay.another
         return conversation, Way(kind="relay")
+
+    def _relayed_again(self, relay: "RelayCaller") -> tuple[Conversation, Way]:
+        """At once, as the last time. A direct way that is found meanwhile is taken, and the bucket let be,
+        where the source hears nobody whom it has met. One that is found later is for the next pass."""
+        from agent.relay.beside import Beside
+
+        beside = self._beside = Beside(self._meeting, relay.interrupt)
+        try:
+            conversation = relay.meet()
+        except (LostError, HopError) as error:
+            try:
+                return self._directly(*beside.awaited())
+            except LostError as lost:
+                raise LostError(f"{lost}; relay: {error}") from error
+        if found := beside.taken():
+            conversation.close()
+            return self._directly(*found)
+        self._another = relay.another
+        return conversation, Way(kind="relay")
+
+    def _end_looking(self) -> None:
+        if self._beside:
+            self._beside.end()
+            self._beside = None
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
         return self._listed(Conversation.manifest, meant)
@@ -121,6 +155,7 @@ class LaneSource:
 
     def close(self) -> None:
         self._forget()
+        self._end_looking()
         self._meeting.close()
         if self._relay:
             self._relay.close()

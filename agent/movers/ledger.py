@@ -59,7 +59,6 @@ class Standing:
 
     path: str
     size: int
-    mtime_ns: int
     digest: bytes
 
 
@@ -251,9 +250,9 @@ class Ledger:
             yield Entry("f", os.fsdecode(path), size, mtime_ns)
 
     def standing(self) -> Iterator[Standing]:
-        sql = "SELECT path, size, mtime_ns, digest FROM files WHERE digest IS NOT NULL AND path > ?"
-        for path, size, mtime_ns, digest in self.paged(sql):
-            yield Standing(os.fsdecode(path), size, mtime_ns, digest)
+        sql = "SELECT path, size, digest FROM files WHERE digest IS NOT NULL AND path > ?"
+        for path, size, digest in self.paged(sql):
+            yield Standing(os.fsdecode(path), size, digest)
 
     def there(self) -> Iterator[Entry]:
         """Every file that stands at the destination as the source has it, whoever brought it."""

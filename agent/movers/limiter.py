@@ -124,6 +124,11 @@ class Limiter:
         self._paid_until = 0.0
         self._share = 0.0
 
+    @property
+    def is_stopped(self) -> bool:
+        """Then it holds nobody back any more."""
+        return self._stopped.is_set()
+
     def take(self, size: int) -> None:
         """Return when these bytes may be on their way, or at once when everything has been stopped."""
         if self._line.is_limited:

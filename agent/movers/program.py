@@ -3,12 +3,14 @@
 import os
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import IO
+from io import BufferedReader
+from typing import IO, cast
 
 from agent import about
 from agent.errors import HopError
+from agent.movers.leash import leashed
 from agent.movers.source import LostError
 from events.base import Problem
 
@@ -16,6 +18,16 @@ STOP_WITHIN = 10.0
 """Seconds that rclone has to abort an upload before it is killed."""
 _PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _KEPT = ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXY)
+
+
+class EndedError(Exception):
+    """rclone has failed."""
+
+    def __init__(self, code: int, errors: Sequence[bytes]) -> None:
+        """Its exit code, or minus the signal that ended it; and what it said."""
+        super().__init__(code)
+        self.code = code
+        self.errors = errors
 
 
 class Program:
@@ -48,7 +60,7 @@ class Program:
         with self._lock:
             if self._closed:
                 raise LostError("stopped")
-            process = subprocess.Popen(
+            process = leashed(
                 [self._program, *arguments],
                 env=self._environment | environment,
                 stdin=stdin,
@@ -66,6 +78,31 @@ class Program:
         _close_pipes(process)
         return code
 
+    def printed(
+        self, *arguments: str, within: float | None = None, at_once: int | None = None
+    ) -> Generator[bytes, None, None]:
+        """The lines that rclone prints, as it prints them, or `at_once` so many bytes at most. EndedError if
+        it fails, or is not through in so many seconds."""
+        process = self.start(*arguments)
+        errors: list[bytes] = []
+        reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
+        reader.start()
+        late = threading.Timer(within, process.kill) if within is not None else None
+        if late:
+            late.start()
+        try:
+            yield from _pieces(process, at_once) if at_once else process.stdout or ()
+        except GeneratorExit:  # whoever listens has had enough
+            process.terminate()
+            raise
+        finally:
+            reader.join()
+            code = self.ended(process)
+            if late:
+                late.cancel()
+        if code:
+            raise EndedError(code, errors)
+
     def interrupt(self) -> None:
         """From any thread: whatever runs is asked to end."""
         with self._lock:
@@ -78,6 +115,11 @@ class Program:
             running = list(self._running)
         for process in running:
             _end(process)
+
+
+def _pieces(process: subprocess.Popen[bytes], size: int) -> Iterator[bytes]:
+    stdout = cast("BufferedReader", process.stdout)
+    return iter(lambda: stdout.read1(size), b"")
 
 
 def kept_environment(*more: str) -> dict[str, str]:

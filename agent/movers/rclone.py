@@ -9,12 +9,11 @@ import hmac
 import json
 import os
 import secrets
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 from agent.errors import HopError
+from agent.movers.loopback import Loopback, Quiet
 from agent.movers.program import Program, kept_environment
 from agent.movers.source import LostError
 from events.base import Problem
@@ -96,29 +95,12 @@ class _Lender:
         self._credentials = credentials
         self._token = secrets.token_urlsafe(32)
         self.refusal: HopError | LostError | None = None
-        lender = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, body = lender.answer(self.headers.get("Authorization", ""))
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-                """Nothing: it would go to standard error."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, name="credentials", daemon=True).start()
+        self._server = Loopback(_Lending, self, "credentials")
 
     @property
     def environment(self) -> dict[str, str]:
-        port = self._server.server_address[1]
         return {
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{port}/",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": self._server.url,
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._token,
         }
 
@@ -143,8 +125,19 @@ class _Lender:
         return 200, json.dumps(answer).encode()
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
+
+
+class _Lending(Quiet, BaseHTTPRequestHandler):
+    server: Loopback[_Lender]
+
+    def do_GET(self) -> None:
+        status, body = self.server.of.answer(self.headers.get("Authorization", ""))
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
 def refused(error: Exception) -> HopError | LostError:

@@ -5,12 +5,10 @@ import logging
 import os
 import re
 import secrets
-import threading
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote_to_bytes
 
 import xxhash
@@ -22,6 +20,7 @@ from agent.movers.base import Tally
 from agent.movers.failures import Failures
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import Limiter
+from agent.movers.loopback import Loopback, Quiet
 from agent.movers.source import changed
 from agent.roots import Tree
 from events.base import Problem
@@ -51,16 +50,14 @@ class Shelf:
         self.failures = failures
         self._single = single
         self._secret = secrets.token_urlsafe(32)
-        self._server = _Server(self)
-        threading.Thread(target=self._server.serve_forever, name="shelf", daemon=True).start()
+        self._server = Loopback(_Handler, self, "shelf")
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/{self._secret}/"
+        return f"{self._server.url}{self._secret}/"
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def path(self, target: str) -> str | None:
         """The file that a request's target means; None without the secret."""
@@ -71,20 +68,9 @@ class Shelf:
         return "" if name == self._single else name
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-        """Nothing: it would go to standard error."""
+    server: Loopback[Shelf]
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -93,10 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        path = self.server.shelf.path(self.path)
+        path = self.server.of.path(self.path)
         if path is None:
             return self._refuse(HTTPStatus.FORBIDDEN)
-        with self.server.shelf.tree() as tree:
+        with self.server.of.tree() as tree:
             try:
                 descriptor = open_source(tree, path)
             except OSError as error:
@@ -109,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _show(self, descriptor: int, path: str, name: str) -> None:
         entry = _as_it_is(descriptor, path)
-        known = self.server.shelf.ledger.known(entry)
+        known = self.server.of.ledger.known(entry)
         if known is None:
             return self._fail(HTTPStatus.CONFLICT, changed(name).problem, path)
         start = self._start()
@@ -117,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
         self._head(entry, start)
         if self.command == "GET":
-            self._send(_Sending(self.server.shelf, entry, descriptor, name), start, again=known == "done")
+            self._send(_Sending(self.server.of, entry, descriptor, name), start, again=known == "done")
         return None
 
     def _start(self) -> int:
@@ -140,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _fail(self, status: HTTPStatus, problem: Problem, path: str) -> None:
-        self.server.shelf.failures.add(problem, Entry("f", path))
+        self.server.of.failures.add(problem, Entry("f", path))
         self._refuse(status)
 
     def _refuse(self, status: HTTPStatus) -> None:
@@ -173,7 +159,7 @@ class _Sending:
             while position < entry.size:
                 count = os.preadv(self._descriptor, [buffer[: entry.size - position]], position)
                 self._must_be_unchanged(count)
-                self._shelf.limiter.take(count)
+                self._await_turn(count)
                 write(buffer[:count])
                 digests.update(buffer[:count])
                 position += count
@@ -183,6 +169,12 @@ class _Sending:
             tally.undone(position)
             raise
         self._note(read_digest(self._descriptor, entry.size) if start else digests.digest(), again=again)
+
+    def _await_turn(self, count: int) -> None:
+        """When all is stopped rclone is being ended, and must not get through before."""
+        self._shelf.limiter.take(count)
+        if self._shelf.limiter.is_stopped:
+            raise OSError("stopped")
 
     def _must_be_unchanged(self, count: int) -> None:
         if not count or _as_it_is(self._descriptor, self._entry.path) != self._entry:

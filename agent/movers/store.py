@@ -24,7 +24,7 @@ _NO_TIMES = 100 * 365 * 24 * 3600 * 10**9
 
 @dataclass(frozen=True)
 class Store:
-    """One hop's."""
+    """One hop's, or somebody's who looks into it."""
 
     place: S3Location | RemoteLocation
     kind: Literal["s3", "remote"]
@@ -68,7 +68,7 @@ def store_of(order: Move, place: Location, credentials: Credentials, remotes: Re
         case S3Location():
             return _s3(order, place, credentials)
         case RemoteLocation():
-            return _remote(place, remotes, writing=place == order.destination)
+            return remote_store(place, remotes, writing=place == order.destination)
         case _:
             raise TypeError(f"{order.hop_id}: rclone has nothing to do at {place}")
 
@@ -85,7 +85,8 @@ def _s3(order: Move, place: S3Location, credentials: Credentials) -> Store:
     )
 
 
-def _remote(place: RemoteLocation, remotes: Remotes, *, writing: bool) -> Store:
+def remote_store(place: RemoteLocation, remotes: Remotes, *, writing: bool) -> Store:
+    """HopError if this host does not offer it."""
     return Store(
         place=place,
         kind="remote",

@@ -8,14 +8,18 @@ On a remote it is what the remote has, to the second.
 
 import json
 import tempfile
-import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 
+from agent.digests import CHUNK
 from agent.errors import HopError, shown
 from agent.lane import wire
 from agent.listing import Entry, Meant, broken
 from agent.movers import crew
+from agent.movers.aside import Aside, NoRoomError
+from agent.movers.program import EndedError
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
 from agent.movers.serving import Serving
 from agent.movers.source import LostError
@@ -37,12 +41,13 @@ class StoreSource:
     most_streams = crew.MOST
     pack_files = PACK_FILES
 
-    def __init__(self, store: Store) -> None:
-        """HopError if there is no rclone here."""
+    def __init__(self, store: Store, state: Path) -> None:
+        """`state` is where files may lie until the hop is over. HopError if there is no rclone here."""
         self._store = store
         self._place = store.place
         self._rclone = store.begin()
         self._serving = Serving(self._rclone)
+        self._aside = Aside(state)
 
     def connect(self) -> Way:
         self._rclone.check()
@@ -50,15 +55,11 @@ class StoreSource:
         return Way(kind=self._store.kind)
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
-        if one := self._object():
-            yield one
-        elif meant.selection is None:
-            yield from self._all()
-        else:
-            yield from self._selected(meant.selection)
+        for entry in self._found(meant):
+            yield self._sized(entry) if entry.size < 0 and meant.takes(entry) else entry
 
     def reader(self) -> StoreReader:
-        return StoreReader(self._serving.connection, self._store)
+        return StoreReader(self._serving.connection, self._store, self._aside)
 
     def interrupt(self) -> None:
         self._rclone.interrupt()
@@ -66,6 +67,15 @@ class StoreSource:
     def close(self) -> None:
         self._rclone.close()
         self._serving.close()
+        self._aside.close()
+
+    def _found(self, meant: Meant) -> Iterator[Entry]:
+        if one := self._object():
+            yield one
+        elif meant.selection is None:
+            yield from self._all()
+        else:
+            yield from self._selected(meant.selection)
 
     def _object(self) -> Entry | None:
         """The source if it is a single object; None if it stands for many. HopError for a remote's file that
@@ -99,6 +109,19 @@ class StoreSource:
                 fields = json.loads(line.rstrip(b",\n"))
                 yield _entry(str(fields["Path"]), fields)
 
+    def _sized(self, entry: Entry) -> Entry:
+        """One that has no size yet is read to its end. LostError, HopError."""
+        path = "/".join(part for part in (inner_path(self._place).strip("/"), entry.path) if part)
+        if known := self._aside.known(entry):
+            return known
+        try:
+            with closing(self._rclone.printed("cat", self._store.at(path), at_once=CHUNK)) as data:
+                return self._aside.keep(entry, data)
+        except (NoRoomError, OSError):
+            return broken(entry.path, _no_size(entry.path))
+        except EndedError as ended:
+            return broken(entry.path, self._why(ended, shown(f"{self._place}{entry.path}")))
+
     def _selected(self, selection: tuple[str, ...]) -> Iterator[Entry]:
         """Each object that was named, looked up by itself: a bucket may hold millions of others."""
         missing = dict.fromkeys(selection)
@@ -113,30 +136,31 @@ class StoreSource:
 
     def _run(self, arguments: list[str]) -> Iterator[bytes]:
         """The lines that rclone prints, as it prints them. HopError or LostError if it fails."""
-        process = self._rclone.start(*arguments)
-        errors: list[bytes] = []
-        reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
-        reader.start()
         try:
-            yield from process.stdout or ()
-        except GeneratorExit:  # whoever listens has had enough
-            process.terminate()
-            raise
-        finally:
-            reader.join()
-            code = self._rclone.ended(process)
-        if code:
-            self._explain(code, errors)
+            yield from self._rclone.printed(*arguments)
+        except EndedError as ended:
+            self._explain(ended)
 
-    def _explain(self, code: int, errors: list[bytes]) -> None:
-        words = " ".join(words for words, _ in said(errors))
+    def _explain(self, ended: EndedError) -> None:
+        problem = self._why(ended, self._place)
+        if ended.code == DIRECTORY_NOT_FOUND:
+            raise HopError(_nothing(self._place))
+        if not problem.retryable:
+            raise HopError(problem)
+        raise LostError(problem.message)
+
+    def _why(self, ended: EndedError, place: object) -> Problem:
+        """LostError or HopError if it is about more than this place."""
         if refusal := self._rclone.refusal:
             raise refusal
-        if code == DIRECTORY_NOT_FOUND:
-            raise HopError(_nothing(self._place))
-        if problem := self._store.known_problem(words, self._place):
-            raise HopError(problem)
-        raise LostError(self._store.passing_problem(words, self._place).message)
+        if ended.code < 0:
+            raise LostError("rclone was ended")
+        words = " ".join(words for words, _ in said(ended.errors))
+        return self._store.known_problem(words, place) or self._store.passing_problem(words, place)
+
+
+UNKNOWN = -1
+"""The size of a file that tells none."""
 
 
 def _entry(path: str, fields: dict[str, object]) -> Entry:
@@ -145,9 +169,7 @@ def _entry(path: str, fields: dict[str, object]) -> Entry:
         return broken(path, _no_name(path))
     if fields["IsDir"]:
         return Entry("d", path, 0, mtime_ns, MODE_DIRECTORY)
-    if size < 0:
-        return broken(path, _no_size(path))
-    return Entry("f", path, size, mtime_ns, MODE_FILE)
+    return Entry("f", path, max(size, UNKNOWN), mtime_ns, MODE_FILE)
 
 
 def _nothing(place: object) -> Problem:
@@ -180,8 +202,8 @@ def _gone(name: str) -> Problem:
 def _no_size(path: str) -> Problem:
     return Problem(
         code="size-unknown",
-        message=f"{shown(path)} has no size before it is read, as documents of some services have none.",
-        advice="Export it there as a file, or leave it out with --exclude.",
+        message=f"{shown(path)} has no size before it is read, and this agent's disk has no room to read it.",
+        advice="Make room where the agent's state is, export it as a file, or leave it out with --exclude.",
         path=shown(path),
     )
 

@@ -71,11 +71,12 @@ class _Upload:
         self._order = order
         self._tally = tally
         self._watcher = watcher
-        self._failures: Failures
         self._stopped = threading.Event()
         self._rclone: Program | None = None
         self._single = False
         """Is the source a file?"""
+        self._ledger = Ledger(ledger_path(host.state, order.hop_id))
+        self._failures = Failures(self._ledger)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -84,30 +85,28 @@ class _Upload:
 
     def run(self) -> Outcome:
         """HopError, or StoppedError after `stop`."""
-        ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
-        self._failures = Failures(ledger)
         try:
-            ledger.begin(str(self._destination), anew=True)  # what is there already is rclone's to compare
+            self._ledger.begin(str(self._destination), anew=True)  # what is there is rclone's to compare
             with tempfile.TemporaryFile(dir=self._host.state) as names:
-                self._list(ledger, names)
+                self._list(names)
                 names.seek(0)
-                self._copy(ledger, names)
-            return self._finish(ledger)
+                self._copy(names)
+            return self._finish()
         finally:
-            self._host.account(ledger, self._order)
+            self._host.account(self._ledger, self._order)
 
     def _tree(self) -> Tree:
         return self._host.roots.tree(self._source.path, writing=False)
 
     # --- listing ---
 
-    def _list(self, ledger: Ledger, names: IO[bytes]) -> None:
+    def _list(self, names: IO[bytes]) -> None:
         """Note every file, and write its name where rclone reads it."""
         size = files = 0
         with self._tree() as tree:
             self._single = self._is_file(tree)
             for batch in batches(self._found(tree), AT_ONCE):
-                ledger.begun(batch)
+                self._ledger.begun(batch)
                 names.writelines(self._line(entry) for entry in batch)
                 size, files = size + sum(entry.size for entry in batch), files + len(batch)
         self._tally.total(size, files)
@@ -142,10 +141,10 @@ class _Upload:
 
     # --- uploading ---
 
-    def _copy(self, ledger: Ledger, names: IO[bytes]) -> None:
+    def _copy(self, names: IO[bytes]) -> None:
         with (
             closing(self._store.begin()) as self._rclone,
-            closing(self._shelf(ledger)) as shelf,
+            closing(self._shelf()) as shelf,
         ):
             if self._stopped.is_set():
                 raise StoppedError
@@ -170,7 +169,7 @@ class _Upload:
             if self._stopped.is_set():
                 raise StoppedError
             if code:
-                self._explain(ledger, errors)
+                self._explain(errors)
 
     def _comparing(self, rclone: Program) -> tuple[str, ...]:
         """What rclone is to do with a file that is there already: none that may differ is the same."""
@@ -184,17 +183,17 @@ class _Upload:
         except LostError as lost:
             raise self._final(lost) from lost
 
-    def _shelf(self, ledger: Ledger) -> Shelf:
+    def _shelf(self) -> Shelf:
         limiter = limiter_for(self._order.options, self._host.line, self._stopped)
         single = base_name(self._destination) if self._single else None
-        return Shelf(self._tree, ledger, limiter, self._tally, self._failures, single)
+        return Shelf(self._tree, self._ledger, limiter, self._tally, self._failures, single)
 
     def _target(self) -> str:
         """The directory, in rclone's words: of a single file the one it is to stand in."""
         path = inner_path(self._destination)
         return self._store.directory(path.rpartition("/")[0] if self._single else path)
 
-    def _explain(self, ledger: Ledger, errors: list[bytes]) -> None:
+    def _explain(self, errors: list[bytes]) -> None:
         """Of single files in the list of failures; HopError for what is about none of them."""
         if self._rclone and (refusal := self._rclone.refusal):
             raise self._final(refusal)
@@ -203,7 +202,7 @@ class _Upload:
             name = str(self._destination) if self._single else f"{self._destination}{path}"
             entry = Entry("f", "" if self._single else path)
             self._failures.add(self._problem(words, name), entry)
-            ledger.drop(entry.path)
+            self._ledger.drop(entry.path)
         if not self._failures.total:
             words = " ".join(words for words, _ in said(errors))
             raise HopError(self._problem(words, self._destination))
@@ -226,14 +225,14 @@ class _Upload:
         code = f"not-for-{self._store.kind}"
         return Problem(code=code, message=f"{shown(name)} {message}.", advice=advice, path=shown(name))
 
-    def _finish(self, ledger: Ledger) -> Outcome:
+    def _finish(self) -> Outcome:
         """Files that rclone did not ask for stood there already, unless they failed."""
         total, arrived = HopDigest(), 0
-        for one in ledger.standing():
+        for one in self._ledger.standing():
             total.add("f", one.path, one.size, one.digest)
             arrived += 1
-        for batch in batches(ledger.half_done(), AT_ONCE):
-            ledger.unchanged(batch)
+        for batch in batches(self._ledger.half_done(), AT_ONCE):
+            self._ledger.unchanged(batch)
             for entry in batch:
                 self._tally.unchanged(entry.size)
         if self._failures.total:

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from agent.digests import CHUNK
 from agent.errors import shown
 from agent.listing import Entry
+from agent.movers.aside import Aside
 from agent.movers.source import FileError, LostError, Packed, Sink, changed, packed, whole
 from agent.movers.store import Store
 from events.base import Problem
@@ -21,9 +22,10 @@ Connect = Callable[[], http.client.HTTPConnection]
 class StoreReader:
     """For one thread at a time."""
 
-    def __init__(self, connect: Connect, store: Store) -> None:
+    def __init__(self, connect: Connect, store: Store, aside: Aside) -> None:
         """LostError if nobody listens."""
         self._store = store
+        self._aside = aside
         self._connect = connect
         self._http = connect()
         self._parted: str | None = None
@@ -31,7 +33,7 @@ class StoreReader:
 
     def range(self, entry: Entry, start: int, length: int, sink: Sink) -> None:
         """rclone gives no digest: TLS and S3's own checksums have guarded the bytes."""
-        if not length:
+        if not length or self._aside.gives(entry, start, length, sink):
             return
         if length < entry.size and self._store.kind != "s3" and self._parted != entry.path:
             self._see_parts(entry)

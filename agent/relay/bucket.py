@@ -6,7 +6,6 @@ What is in them only the hop's two agents can read: a TLS connection's records, 
 import http.client
 import json
 import secrets
-from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -117,8 +116,8 @@ def _words(body: bytes) -> str:
     return str(said).strip().partition("\n")[0][:300]
 
 
-def sweep(bucket: RelayBucket, folders: Iterable[str]) -> None:
-    """Remove what is left in them. LostError."""
-    for folder in folders:
+def sweep(bucket: RelayBucket) -> None:
+    """Remove what the hop has left. LostError."""
+    for folder in bucket.names():
         for name in bucket.names(folder):
             bucket.remove(f"{folder}/{name}")

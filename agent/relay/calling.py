@@ -8,7 +8,7 @@ from agent.lane.client import Conversation
 from agent.lane.dialling import Dialler, in_words
 from agent.movers.source import LostError
 from agent.relay.bucket import RelayBucket
-from agent.relay.tunnel import Tunnel, end
+from agent.relay.tunnel import BETWEEN, Tunnel, end
 
 ANSWER_WITHIN = 30.0
 """Seconds for a connection's handshake and its first question: the source looks for new ones now and then."""
@@ -31,6 +31,8 @@ class RelayCaller:
         self._make_bucket = bucket
         self._dialler = dialler
         self._converse = converse
+        self._mark = secrets.token_hex(4)
+        """In front of its connections' names, so that the source tells them from an earlier process's."""
         self._lock = threading.Lock()
         self._bucket: RelayBucket | None = None
         self._tunnels: list[Tunnel] = []
@@ -57,8 +59,7 @@ class RelayCaller:
 
     def another(self) -> Conversation:
         """A further connection. LostError."""
-        tunnel = Tunnel(self._opened(), secrets.token_hex(8), dialled=True)
-        self._begin(tunnel)
+        tunnel = self._begun(self._opened())
         try:
             tunnel.end.settimeout(ANSWER_WITHIN)
             return self._converse(self._dialler.secured(tunnel.end), ADDRESS)
@@ -80,12 +81,15 @@ class RelayCaller:
         if self._bucket:
             self._bucket.close()
 
-    def _begin(self, tunnel: Tunnel) -> None:
+    def _begun(self, bucket: RelayBucket) -> Tunnel:
         with self._lock:
             if self._interrupted:
                 raise LostError("interrupted")
+            name = f"{self._mark}{BETWEEN}{secrets.token_hex(4)}"
+            tunnel = Tunnel(bucket, name, dialled=True)
             self._tunnels = [*(one for one in self._tunnels if one.is_alive), tunnel]
             tunnel.start()
+            return tunnel
 
     def _opened(self) -> RelayBucket:
         with self._lock:

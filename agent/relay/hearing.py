@@ -5,6 +5,7 @@ as on those that come in at its port.
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from agent.errors import HopError
@@ -26,8 +27,8 @@ AT_ONCE = 64
 """Connections; whoever begins more has to wait."""
 END_WITHIN = 5.0
 
-Answer = Callable[[str, socket.socket], None]
-"""Answers for a hop, on a connection, until it ends."""
+Answer = Callable[[str, socket.socket, Callable[[], None]], None]
+"""Answers for a hop, on a connection, until it ends; the last is to be called at each question."""
 
 
 class Hearing:
@@ -40,13 +41,17 @@ class Hearing:
         credentials: Credentials,
         answer: Answer,
         is_met: Callable[[str], bool],
+        *,
+        at_once: bool = False,
     ) -> None:
-        """`is_met` says whether the destination is connected directly: then there is nothing to hear."""
+        """`is_met` says whether the destination is connected directly: then there is nothing to hear. If it
+        came this way the last time it does so `at_once`, and looks for a better one beside."""
         self._hop_id = hop_id
         self._relay = relay
         self._credentials = credentials
         self._answer = answer
         self._is_met = is_met
+        self._at_once = at_once
         self._tunnels: dict[str, Tunnel] = {}
         """By name: all that there ever were."""
         self._stopped = threading.Event()
@@ -61,15 +66,21 @@ class Hearing:
         self._sweeps = sweep
         self._stopped.set()
 
+    def begin_anew(self) -> None:
+        """From any thread: another attempt at the hop is served now. No connection belongs to it yet."""
+        for tunnel in list(self._tunnels.values()):
+            tunnel.stop()
+
     def join(self) -> None:
         self._thread.join(END_WITHIN)
 
     def _run(self) -> None:
         """For DIAL_WITHIN the destination looks for a better way."""
         bucket: RelayBucket | None = None
-        pause = DIAL_WITHIN
+        pause = 0.0 if self._at_once else DIAL_WITHIN
         try:
             while not self._stopped.wait(pause):
+                pause = max(pause, LOOK_EVERY)
                 if self._is_met(self._hop_id) and not self._is_busy:
                     continue
                 try:
@@ -78,7 +89,7 @@ class Hearing:
                 except (LostError, HopError) as error:
                     log.info("relay not heard", extra={"hop_id": self._hop_id, "reason": str(error)})
                     came = False
-                pause = LOOK_EVERY if came or self._is_busy else min(max(pause, LOOK_EVERY) * 1.2, LATEST)
+                pause = LOOK_EVERY if came or self._is_busy else min(pause * 1.2, LATEST)
         finally:
             if bucket:
                 self._end(bucket)
@@ -109,12 +120,19 @@ class Hearing:
         tunnel.end.settimeout(HANDSHAKE_WITHIN)
         try:
             with tunnel.end:
-                self._answer(self._hop_id, tunnel.end)
+                self._answer(self._hop_id, tunnel.end, lambda: self._leave_older(tunnel.name))
         except OSError as error:  # ssl.SSLError is one
             log.info("relayed connection broke", extra={"hop_id": self._hop_id, "reason": str(error)})
             self._refuse(bucket, tunnel.name)
         finally:
             tunnel.stop()
+
+    def _leave_older(self, name: str) -> None:
+        """Whoever asks here is the destination that lives. One that was killed says no more; its connections
+        would wait for it."""
+        for tunnel in list(self._tunnels.values()):
+            if tunnel.is_older_than(name):
+                tunnel.stop()
 
     def _refuse(self, bucket: RelayBucket, name: str) -> None:
         if not self._stopped.is_set():
@@ -127,7 +145,9 @@ class Hearing:
         end(self._tunnels.values(), END_WITHIN)
         try:
             if self._sweeps:
-                sweep(bucket, self._tunnels)
+                sweep(bucket)
+                time.sleep(END_WITHIN)  # in which the destination, if it lives, ends its connections
+                sweep(bucket)
         except LostError as error:  # in a day it is gone by itself
             log.info("relay not swept", extra={"hop_id": self._hop_id, "reason": str(error)})
         finally:

@@ -30,6 +30,9 @@ PAUSES = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Seconds before it is looked again for what the other side writes; the last one for ever."""
 LOOKS = 10
 """So many times in vain: is the other side still at this connection?"""
+BETWEEN = "-"
+"""In a connection's name, between what all have in common that one process has begun, and its own part. Older
+agents' have no such parts."""
 GONE = "gone"
 """The object that says no: whoever answered here has lost this connection, or does not want it."""
 
@@ -68,6 +71,11 @@ class Tunnel:
     def join(self, within: float) -> None:
         """Until all is said and done, at the latest for so many seconds."""
         self._writer.join(within)
+
+    def is_older_than(self, name: str) -> bool:
+        """Was it begun by another process than the one of that name, which lives?"""
+        mark, between, _ = self.name.partition(BETWEEN)
+        return bool(between) and BETWEEN in name and not name.startswith(mark + between)
 
     @property
     def is_alive(self) -> bool:

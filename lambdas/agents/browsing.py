@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from events.base import AgentId
+from events.base import AgentId, Problem
 from events.commands import Browse
+from events.locations import AgentLocation, RemoteLocation
 from events.reports import Browsed
 from events.requests import BrowseRequest
 from events.views import ListingView
+from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentDeclinedError, AgentOfflineError, AgentSilentError
+from lambdas.domain.roots import check_offered
 from lambdas.transfers.ports import AgentBook, Orders
 
 PATIENCE = 8.0
@@ -23,6 +26,13 @@ class Replies(Protocol):
     """Where the agents' answers arrive."""
 
     def get(self, agent_id: AgentId, request_id: str) -> Browsed | None: ...
+
+
+def place_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | RemoteLocation:
+    """The directory that is to be listed."""
+    if request.remote is None:
+        return AgentLocation(agent_id=agent_id, path=request.path)
+    return RemoteLocation(agent_id=agent_id, remote=request.remote, path=request.path.lstrip("/"))
 
 
 class Browsing:
@@ -43,18 +53,26 @@ class Browsing:
     def browse(self, agent_id: AgentId, request: BrowseRequest) -> ListingView:
         """One page of a directory, as the agent says.
 
-        Raises AgentUnknownError, AgentOfflineError, AgentSilentError when no answer comes in 8 s, and
-        AgentDeclinedError with what the agent says against it.
+        Raises AgentUnknownError, AgentOfflineError, RemoteUnknownError, AgentSilentError when no answer comes
+        in 8 s, and AgentDeclinedError with what the agent says against it.
         """
-        if self._agents.get(agent_id).presence == "offline":
+        agent = self._agents.get(agent_id)
+        if agent.presence == "offline":
             raise AgentOfflineError(agent_id, "Start it, or wait until it is back.")
+        if request.remote is not None:
+            _check_remote(agent, request)
         request_id = secrets.token_hex(8)
-        command = Browse(request_id=request_id, path=request.path, after=request.after, limit=request.limit)
-        self._orders.order(agent_id, command)
+        self._orders.order(agent_id, Browse(request_id=request_id, **request.model_dump()))
         reply = self._answer(agent_id, request_id)
         if reply.problem:
             raise AgentDeclinedError(reply.problem)
-        return ListingView(agent_id=agent_id, path=request.path, entries=reply.entries, next=reply.next)
+        return ListingView(
+            agent_id=agent_id,
+            path=request.path,
+            remote=request.remote,
+            entries=reply.entries,
+            next=reply.next,
+        )
 
     def _answer(self, agent_id: AgentId, request_id: str) -> Browsed:
         for _ in self._looks():
@@ -72,3 +90,18 @@ class Browsing:
             self._wait(pause)
             yield
             pause = min(pause * 1.5, _LATER_LOOKS)
+
+
+def _check_remote(agent: Agent, request: BrowseRequest) -> None:
+    """An agent that knows nothing of remotes would list its own directory of that path."""
+    check_offered(agent, place_of(agent.agent_id, request), writing=False)
+    if not agent.capabilities.browses_remotes:
+        raise AgentDeclinedError(_too_old(agent))
+
+
+def _too_old(agent: Agent) -> Problem:
+    return Problem(
+        code="agent-too-old",
+        message=f"{agent.agent_id} runs version {agent.version}, which cannot list a remote's directories.",
+        advice="Update it, or write the path by hand: transfers go there.",
+    )

@@ -5,7 +5,6 @@ removing them.
 from typing import Any
 
 from events.base import AgentId, TransferId
-from events.locations import AgentLocation
 from events.requests import (
     AgentChange,
     BrowseRequest,
@@ -26,6 +25,7 @@ from events.views import (
     RenewalView,
 )
 from lambdas import wiring
+from lambdas.agents.browsing import place_of
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
 from lambdas.api.routing import Resource
@@ -114,9 +114,9 @@ def renew_certificate(call: Call, agent_id: AgentId, body: RenewalRequest) -> Re
 
 @agents.post("/agents/{agent_id}/browse", may=BROWSE)
 def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView:
-    """List a directory on the agent, as the agent itself answers."""
-    here = AgentLocation(agent_id=agent_id, path=body.path)
-    wiring.gate().check(call.caller, BROWSE, wiring.gate().agent(agent_id), path=path_of(here))
+    """List a directory on the agent or on a remote of its host, as the agent itself answers."""
+    place = place_of(agent_id, body)
+    wiring.gate().check(call.caller, BROWSE, wiring.gate().agent(agent_id), path=path_of(place))
     return wiring.browsing().browse(agent_id, body)
 
 

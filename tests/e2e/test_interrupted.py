@@ -130,11 +130,16 @@ def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fl
     assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []
 
 
-def test_two_agents_that_cannot_dial_each_other_go_through_the_relay_bucket_if_they_may(fleet: Fleet) -> None:
+def test_two_agents_that_cannot_dial_each_other_go_by_the_relay_bucket_and_a_kill_leaves_nothing(
+    fleet: Fleet,
+) -> None:
     source = big_file(fleet, "relayed", 40 * MIB)
     place = "server-c:/archive/relayed"
     with fleet.walled("server-b"), fleet.walled("server-c"):
-        moving = fleet.copy("server-b:/data/relayed/", f"{place}/", relay="allowed")
+        moving = fleet.copy("server-b:/data/relayed/", f"{place}/", relay="allowed", bandwidth_limit=SLOW)
+        fleet.until_moving(moving, place)
+        fleet.agent("server-c").kill()  # whose connections nobody ends
+        fleet.start("server-c")
         ended = fleet.until_ended(moving, patience=180)
         arrived(fleet, ended, source, place)
         assert ended["hops"][0]["way"] == {"kind": "relay", "dialled_by": None, "address": None}

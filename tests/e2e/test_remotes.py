@@ -1,16 +1,19 @@
 """A remote of a host's own rclone: offered by its administrator, used through the whole system, no other."""
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from agent.digests import RANGE
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.api import Refusal
 from tests.e2e.conftest import Fleet
+from tests.e2e.console import PATIENCE, picture, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -58,6 +61,26 @@ def offered(fleet: Fleet) -> list[str]:
     return [one["name"] for one in fleet.api.get("/agents/server-b")["capabilities"]["remotes"]]
 
 
+def rclones_of(parent: int) -> list[Path]:
+    """Where the kernel tells of them."""
+    found = [path.parent for path in Path("/proc").glob("[0-9]*/stat") if parent_of(path.parent) == parent]
+    return [path for path in found if is_rclone(path)]
+
+
+def parent_of(process: Path) -> int | None:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def is_rclone(process: Path) -> bool:
+    try:
+        return b"rclone" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def test_from_a_remote_to_two_servers_and_to_a_remote(fleet: Fleet, far: Path) -> None:
     write_random(far / "in/big.mov", RANGE + MIB)
     write_random(far / "in/Köln + Bonn/100%.txt", 1000)
@@ -76,14 +99,55 @@ def test_from_a_remote_to_two_servers_and_to_a_remote(fleet: Fleet, far: Path) -
     assert differences(listing(far / "in"), listing(far / "partner/back")) == []
 
 
+def test_its_directories_are_browsed_on_the_command_line_and_in_the_console(
+    page: Page, fleet: Fleet, far: Path
+) -> None:
+    write_random(far / "2026/Köln + Bonn/one.bin", 1000)
+    assert "Köln + Bonn/" in fleet.here.operator.try_("browse", "server-b:store:2026").stdout
+    visit(page, fleet, "transfers/new")
+    page.get_by_role("button", name="Source: agent or S3").click()
+    page.get_by_role("option", name="server-b:store:").click()
+    page.get_by_role("button", name="Browse").first.click()
+    dialog = page.get_by_role("dialog")
+    for name in ("2026", "Köln + Bonn"):
+        dialog.get_by_text(name, exact=True).click()
+    expect(dialog).to_contain_text("one.bin")
+    dialog.get_by_role("button", name=re.compile("^Use")).click()
+    expect(page.get_by_label("Source: path")).to_have_value("store:2026/Köln + Bonn/")
+
+    page.get_by_role("button", name="Destination: agent or S3").click()
+    expect(page.get_by_role("option", name="server-b:store:")).to_be_disabled()
+    page.get_by_role("option", name="server-b").first.click()
+    page.get_by_label("Destination: path").fill("/primary/browsed/")
+    picture(page, "new-transfer-remote")
+    page.get_by_role("button", name="Start transfer").click()
+
+    expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=PATIENCE)
+    assert fleet.folder("server-b:/primary/browsed/one.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("remote", "path", "code"),
+    [("store", "/not/there", "path-missing"), ("private", "/", "remote-unknown")],
+)
+def test_a_directory_that_is_not_there_or_not_offered_is_said(
+    fleet: Fleet, far: Path, remote: str, path: str, code: str
+) -> None:
+    with pytest.raises(Refusal) as caught:
+        fleet.api.post("/agents/server-b/browse", {"remote": remote, "path": path})
+    assert caught.value.problem["type"] == f"urn:crosshaul:problem:{code}"
+
+
 def test_an_agent_that_is_killed_goes_on_in_the_middle_of_a_file(fleet: Fleet, far: Path) -> None:
-    write_random(far / "long/big.mov", 4 * RANGE)
+    write_random(far / "long/big.mov", 8 * RANGE)
     transfer = fleet.copy("server-b:store:long/", "server-b:/primary/long/", bandwidth_limit=RANGE, streams=1)
-    until(
-        "a range to be there",
-        lambda: fleet.transfer(transfer)["progress"]["bytes_done"] >= RANGE,
-    )
-    fleet.agent("server-b").kill()
+    fleet.until_moving(transfer, "server-b:/primary/long")
+    agent = fleet.agent("server-b").process
+    rclones = rclones_of(agent.pid)
+    assert rclones
+    agent.kill()  # the agent alone
+    agent.wait()
+    until("its rclone to end with it", lambda: not any(map(is_rclone, rclones)))
     fleet.start("server-b")
     done = fleet.until_ended(transfer)
     assert done["state"] == "succeeded", done["problem"]

@@ -35,8 +35,21 @@ export function draftOf(location: Location): Draft {
 const REMOTE = /^[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}:/;
 
 /** Is it what an agent reaches by its host's rclone? */
-export function onRemote({ place, path }: Draft): boolean {
-  return place !== S3 && REMOTE.test(path);
+export function onRemote(draft: Draft): boolean {
+  return remoteIn(draft) !== "";
+}
+
+/** A path in the words of the API that lists directories. */
+export function directoryOf(path: string): { remote: string | null; path: string } {
+  const remote = REMOTE.exec(path)?.[0];
+  return remote
+    ? { remote: remote.slice(0, -1), path: `/${path.slice(remote.length)}` }
+    : { remote: null, path };
+}
+
+/** The remote that it begins at, with its colon: `archive:`; empty when it is on the agent itself. */
+export function remoteIn({ place, path }: Draft): string {
+  return (place !== S3 && REMOTE.exec(path)?.[0]) || "";
 }
 
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/|$)/;
@@ -76,12 +89,17 @@ export function landingWords(source: Draft, destination: Draft): string {
     : t().location.named(name, destination.path);
 }
 
-/** `/data` + `videos` → `/data/videos`. */
+/** `/data` + `videos` → `/data/videos`; `archive:` + `photos` → `archive:photos`. */
 export function joined(directory: string, name: string): string {
-  return `${directory.replace(/\/+$/, "")}/${name}`;
+  return isTop(directory) ? `${directory}${name}` : `${directory.replace(/\/+$/, "")}/${name}`;
 }
 
-/** `/data/videos/raw` → its parts, each with its own path, beginning at the root that holds it. */
+/** Is it a remote itself, and no path on it? */
+function isTop(path: string): boolean {
+  return REMOTE.exec(path)?.[0] === path;
+}
+
+/** `/data/videos/raw` → its parts, each with its own path, beginning at the root or remote that holds it. */
 export function trail(path: string, roots: readonly string[]): { text: string; path: string }[] {
   const root =
     roots.filter((one) => within(path, one)).sort((one, other) => other.length - one.length)[0] ?? "/";
@@ -92,6 +110,6 @@ export function trail(path: string, roots: readonly string[]): { text: string; p
   return steps;
 }
 
-function within(path: string, root: string): boolean {
-  return path === root || path.startsWith(root.endsWith("/") ? root : `${root}/`);
+export function within(path: string, root: string): boolean {
+  return path === root || path.startsWith(joined(root, ""));
 }

@@ -46,7 +46,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** List a directory on the agent, as the agent itself answers */
+        /** List a directory on the agent or on a remote of its host, as the agent itself answers */
         post: operations["browse"];
         delete?: never;
         options?: never;
@@ -996,12 +996,22 @@ export interface components {
             limit: number;
             /** Path */
             path: string;
+            /**
+             * Remote
+             * @default null
+             */
+            remote: string | null;
         };
         /**
          * Capabilities
          * @description What this agent can do; a newer agent may name more.
          */
         Capabilities: {
+            /**
+             * Browses Remotes
+             * @default false
+             */
+            browses_remotes: boolean;
             /**
              * Follows
              * @default false
@@ -1319,6 +1329,11 @@ export interface components {
             next: string | null;
             /** Path */
             path: string;
+            /**
+             * Remote
+             * @default null
+             */
+            remote: string | null;
         };
         /**
          * Live
@@ -1847,6 +1862,11 @@ export interface components {
             agent_id: string;
             /** Dialled */
             dialled: boolean;
+            /**
+             * Relayed
+             * @default false
+             */
+            relayed: boolean;
         };
         /**
          * RegisteredView
@@ -1930,6 +1950,11 @@ export interface components {
             access: "ro" | "rw";
             /** Name */
             name: string;
+            /**
+             * Type
+             * @default null
+             */
+            type: string | null;
         };
         /**
          * RenewalRequest

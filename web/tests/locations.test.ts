@@ -1,7 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { draftFault, draftOf, draftText, joined, landingWords, S3, trail } from "../src/locations";
+import {
+  directoryOf,
+  draftFault,
+  draftOf,
+  draftText,
+  joined,
+  landingWords,
+  S3,
+  trail,
+} from "../src/locations";
 import { chosenPath } from "../src/parts/DirectoryBrowser";
+import { startingAt } from "../src/parts/tops";
 import { hrefWith, parseRoute } from "../src/router";
+import { agent as sampleAgent } from "./samples";
 
 const at = (path: string, place = "server-b") => ({ place, path });
 
@@ -73,6 +84,46 @@ describe("browsing", () => {
       { text: "videos", path: "/data/videos" },
       { text: "raw", path: "/data/videos/raw" },
     ]);
+  });
+});
+
+describe("browsing a remote", () => {
+  const remotes = [{ name: "archive", access: "ro" as const, type: "s3" }];
+  const plain = sampleAgent();
+  const agent = { ...plain, capabilities: { ...plain.capabilities, remotes } };
+
+  it("has paths that begin with its name", () => {
+    expect(joined("archive:", "photos")).toBe("archive:photos");
+    expect(joined("archive:photos", "2026")).toBe("archive:photos/2026");
+    expect(chosenPath("archive:", null, "source")).toBe("archive:");
+    expect(chosenPath("archive:photos", null, "source")).toBe("archive:photos/");
+    expect(joined("/odd:", "name")).toBe("/odd:/name");
+  });
+
+  it("shows the way from the remote", () => {
+    expect(trail("archive:photos/2026", ["/data", "archive:"])).toEqual([
+      { text: "archive:", path: "archive:" },
+      { text: "photos", path: "archive:photos" },
+      { text: "2026", path: "archive:photos/2026" },
+    ]);
+  });
+
+  it("asks the API for a path on it", () => {
+    expect(directoryOf("archive:")).toEqual({ remote: "archive", path: "/" });
+    expect(directoryOf("archive:photos/2026")).toEqual({ remote: "archive", path: "/photos/2026" });
+    expect(directoryOf("/data")).toEqual({ remote: null, path: "/data" });
+  });
+
+  it.each([
+    ["archive:", "archive:"],
+    ["archive:photos/20", "archive:photos"],
+    ["archive:ph", "archive:"],
+    ["private:photos/", null],
+    ["/data/videos", "/data"],
+    ["/elsewhere/x", null],
+    ["", null],
+  ])("begins where the field is: %s", (text, directory) => {
+    expect(startingAt(text, agent)).toBe(directory);
   });
 });
 

@@ -7,7 +7,9 @@ function told(agent_id: string, reached: Agent["reached"]): Agent {
   return { ...agent(), agent_id, reached };
 }
 
-const B = told("server-b", [{ agent_id: "server-c", dialled: true, address: "10.0.0.3:4460" }]);
+const B = told("server-b", [
+  { agent_id: "server-c", dialled: true, address: "10.0.0.3:4460", relayed: false },
+]);
 
 describe("who reached whom", () => {
   it("is what the agent says itself, with what it dialled", () => {
@@ -18,11 +20,19 @@ describe("who reached whom", () => {
       by: "server-b",
       to: "server-c",
       address: "10.0.0.3:4460",
+      relayed: false,
     });
   });
 
+  it("is the relay where neither could dial, whichever of the two says so", () => {
+    const own = told("server-c", [{ agent_id: "server-b", dialled: false, address: null, relayed: true }]);
+    const other = told("server-b", []);
+    expect(meetings(own, [own, other])).toMatchObject([{ name: "server-b", relayed: true, address: null }]);
+    expect(meetings(other, [own, other])).toMatchObject([{ name: "server-c", relayed: true, address: null }]);
+  });
+
   it("has the address from the other end where that one dialled", () => {
-    const own = told("server-c", [{ agent_id: "server-b", dialled: false, address: null }]);
+    const own = told("server-c", [{ agent_id: "server-b", dialled: false, address: null, relayed: false }]);
     expect(meetings(own, [B, own])).toMatchObject([
       { by: "server-b", to: "server-c", address: "10.0.0.3:4460" },
     ]);

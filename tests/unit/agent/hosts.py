@@ -171,11 +171,12 @@ class Hosts:
         removing: bool = False,
         own: str | None = None,
         follows: str | None = None,
+        attempt: int = 1,
     ) -> None:
         serve = Serve(
             transfer_id=TRANSFER,
             hop_id=hop,
-            attempt=1,
+            attempt=attempt,
             path=source,
             peer=Peer(agent_id="server-c", certificate=self.c.certificate.read_text()),
             endpoints=self.c_endpoints,

@@ -11,13 +11,14 @@ import pytest
 
 from agent.digests import RANGE
 from agent.lane import meeting
+from agent.lane.routes import Met
 from agent.relay import hearing
 from agent.relay.bucket import RelayBucket
 from events.commands import Move, Relay
 from events.views import CredentialsView
 from infra.local.material import MIB, differences, listing, write_random
 from tests.fakes_line import Line
-from tests.unit.agent.hosts import Hosts, until
+from tests.unit.agent.hosts import Hosts, closed_port, until
 
 BUCKET = "relay"
 
@@ -111,7 +112,7 @@ class TestARelayedHop:
         assert max(len(data) for _, data in seen) > MIB
         for key, data in seen:
             prefix, connection, number = key.split("/")
-            assert (f"{prefix}/", len(connection), number[0] in "abg") == (order.route.relay.prefix, 16, True)
+            assert (f"{prefix}/", len(connection), number[0] in "abg") == (order.route.relay.prefix, 17, True)
             assert b"wages" not in data
             assert b"POST /" not in data
 
@@ -199,6 +200,94 @@ class TestWhenTheWayChanges:
 
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
         assert line.passed < 2.1 * RANGE
+        line.close()
+
+
+class TestADestinationThatIsKilled:
+    """It ends none of its connections: the bucket knows of nobody who hangs up."""
+
+    def killed(self, hosts: Relayed, order: Move) -> None:
+        """Once it had got through to the source."""
+        source = hosts.mover(order)._source()
+        conversation = source._relay.meet()
+        source._relay._bucket.close()
+        conversation.close()
+        source._meeting.close()
+
+    async def test_leaves_nothing_behind_once_it_is_back(self, hosts):
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/x")
+        await asyncio.to_thread(self.killed, hosts, order)
+        hearing = hosts.server._hearings[order.hop_id]
+        [old] = hearing._tunnels.values()
+        assert old.is_alive
+
+        await hosts.move(order)
+
+        assert hosts.told.ways == ["relay"]
+        await until(lambda: not old.is_alive, 20)
+        hosts.release(order)
+        await swept(hosts)
+
+    async def test_leaves_nothing_behind_when_the_hop_is_offered_anew_or_is_over(self, hosts):
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/x")
+        await asyncio.to_thread(self.killed, hosts, order)
+        [old] = hosts.server._hearings[order.hop_id]._tunnels.values()
+
+        hosts.serve(order.hop_id, "/data/x")
+        assert old.is_alive, "the same offer once more"
+        hosts.serve(order.hop_id, "/data/x", attempt=2)
+
+        await until(lambda: not old.is_alive, 20)
+        assert hosts.objects() != {}
+        hosts.release(order)
+        await swept(hosts)
+
+
+class TestAPairThatHadToRelay:
+    async def test_does_so_at_once_the_next_time(self, hosts, monkeypatch):
+        """Neither waits for a direct way any more: the hop ends long before the search for one does."""
+        write_random(hosts.data / "x", 10)
+        await hosts.move(hosts.order("/data/x", "/archive/1"))
+        met = Met(dialled=False, relayed=True)
+        await until(lambda: hosts.server.routes.recall("server-c") == met)
+        assert hosts.arriving.routes.recall("server-b") == met
+
+        for module in (meeting, hearing):
+            monkeypatch.setattr(module, "DIAL_WITHIN", 3600)
+        order = hosts.order("/data/x", "/archive/2")
+        await hosts.move(order)
+
+        assert hosts.told.ways == ["relay"]
+        assert (hosts.archive / "2").read_bytes() == (hosts.data / "x").read_bytes()
+        hosts.release(order)
+
+    async def test_goes_directly_again_once_there_is_a_way(self, hosts):
+        write_random(hosts.data / "x", 10)
+        hosts.arriving.routes.remember("server-b", Met(dialled=False, relayed=True))
+        line = Line(hosts.server.port)
+        hosts.b_endpoints = (line.endpoint,)
+
+        await hosts.move(hosts.order("/data/x", "/archive/x"))
+
+        await until(lambda: hosts.arriving.routes.recall("server-b") == Met(True, line.endpoint))
+        await hosts.move(hosts.order("/data/x", "/archive/again"))
+        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        line.close()
+
+    async def test_takes_a_direct_way_when_the_bucket_cannot_be_had(self, hosts):
+        write_random(hosts.data / "x", 10)
+        hosts.arriving.routes.remember("server-b", Met(dialled=False, relayed=True))
+        line = Line(hosts.server.port)
+        hosts.b_endpoints = (line.endpoint,)
+        order = hosts.order("/data/x", "/archive/x")
+        gone = order.route.relay.model_copy(update={"endpoint": f"http://{closed_port()}"})
+        route = order.route.model_copy(update={"relay": gone})
+
+        await hosts.move(order.model_copy(update={"route": route}))
+
+        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
         line.close()
 
 

@@ -86,7 +86,6 @@ def test_a_link_out_of_the_root_leads_nowhere(root, tmp_path):
         assert refused(lambda: inside.make_folder("out/new")) == errno.EXDEV
         assert refused(lambda: inside.open_beside("out/x", ".part", os.O_WRONLY | os.O_CREAT)) == errno.EXDEV
         assert refused(lambda: inside.unlink("out/file")) == errno.EXDEV
-        assert refused(lambda: inside.resolved("out")) == errno.EXDEV
     assert [path.name for path in (tmp_path / "secret").iterdir()] == ["file"]
 
 
@@ -187,7 +186,6 @@ def test_nothing_goes_upwards_not_even_inside(root, path):
 def test_the_whole_host_may_be_a_root(root):
     with tree(Path("/"), f"/data{root}/sub") as inside:
         assert inside.stat("file").st_size == 6
-        assert inside.resolved("file") == f"{root}/sub/file"
     slash = Roots([RootConfig(path="/", access="rw", directory=root)])
     with slash.tree("/sub", writing=True) as inside:
         assert inside.stat("file").st_size == 6

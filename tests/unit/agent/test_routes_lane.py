@@ -288,8 +288,9 @@ class TestASourceThatDials:
         monkeypatch.setattr(meeting, "DIAL_WITHIN", 0.5)
         write_random(hosts.data / "secret", 100)
         (tmp_path / "mallory").mkdir()
-        hosts.arriving.grants._identity = identity.ensure(tmp_path / "mallory")
-        await hosts.fails(hosts.order("/data/secret", "/archive/"))
+        hosts.arriving.grants._identities = identity.ensure(tmp_path / "mallory")
+        error = await hosts.fails(hosts.order("/data/secret", "/archive/secret"))
+        assert error.problem.code == "source-unreachable"
         assert list(hosts.archive.iterdir()) == []
         await until(lambda: not hosts.server._live)
 
@@ -373,8 +374,10 @@ class TestWhatWorked:
 
     def test_outlives_the_process(self, tmp_path):
         Routes(tmp_path / "routes.json").remember("server-b", Met(True, "10.0.0.2:4460"))
+        Routes(tmp_path / "routes.json").remember("server-d", Met(False, relayed=True))
         again = Routes(tmp_path / "routes.json")
         assert again.recall("server-b") == Met(True, "10.0.0.2:4460")
+        assert again.recall("server-d") == Met(False, relayed=True)
         assert again.recall("server-c") is None
 
     @pytest.mark.parametrize("damaged", ["", "[]", "{", '{"server-b": 7}', '{"server-b": {}}'])
@@ -384,6 +387,10 @@ class TestWhatWorked:
         assert routes.recall("server-b") is None
         routes.remember("server-b", Met(False))
         assert json.loads((tmp_path / "routes.json").read_text())["server-b"]["dialled"] is False
+
+    def test_of_an_older_agent_is_read(self, tmp_path):
+        (tmp_path / "routes.json").write_text('{"server-b": {"dialled": true, "address": "10.0.0.2:4460"}}')
+        assert Routes(tmp_path / "routes.json").recall("server-b") == Met(True, "10.0.0.2:4460")
 
     def test_is_forgotten_when_there_are_too_many(self, tmp_path):
         routes = Routes()

@@ -77,7 +77,7 @@ def test_enroll_refuses_what_is_typed_wrongly_before_it_asks(signed_in: FakeApi,
 def test_show_names_roots_and_remotes(signed_in: FakeApi, run: Run) -> None:
     said = run("agents", "show", "server-b")
     assert said.code == 0, said
-    assert "server-b:archive: ro" in said.out
+    assert "server-b:archive: ro, s3" in said.out
     assert "server-b:partner: rw" in said.out
 
 
@@ -150,6 +150,14 @@ def test_browse_lists_like_ls(signed_in: FakeApi, run: Run) -> None:
     assert lines[3][-1] == "latest@"
 
 
+def test_browse_lists_a_remote_s_directory(signed_in: FakeApi, run: Run) -> None:
+    signed_in.entries = [sample(views.ListingView).model_copy(update={"next": None})]
+    assert run("browse", "server-b:archive:photos/2026").code == 0
+    assert run("browse", "server-b:archive:").code == 0
+    asked = [(one["remote"], one["path"]) for _, _, one, _ in signed_in.asked]
+    assert asked == [("archive", "/photos/2026"), ("archive", "/")]
+
+
 def test_browse_tells_of_more_and_all_fetches_it(signed_in: FakeApi, run: Run) -> None:
     page = sample(views.ListingView)
     first = page.model_copy(update={"entries": (Entry(name="a", type="file", size=0),), "next": "a"})
@@ -172,7 +180,14 @@ def test_a_file_name_cannot_drive_the_terminal(signed_in: FakeApi, run: Run) -> 
 
 
 def test_browse_wants_an_agent_and_a_path(signed_in: FakeApi, run: Run) -> None:
-    for wrong in ("server-b", "server-b:data", "/data", "s3://bucket/x", "server-b:/a/../b"):
+    for wrong in (
+        "server-b",
+        "server-b:data",
+        "server-b:x/y:z",
+        "/data",
+        "s3://bucket/x",
+        "server-b:/a/../b",
+    ):
         assert run("browse", wrong).code == 2
 
 

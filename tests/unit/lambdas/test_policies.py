@@ -199,6 +199,17 @@ class TestDeciding:
                 f"{route.method} {path}"
             )
 
+    def test_a_remote_s_directories_are_not_the_agent_s_own(self, fleet):
+        no_payroll = """forbid (principal, action == Action::"browse", resource == Agent::"server-b")
+        when { context.path like "archive:/payroll/*" };"""
+        put(fleet, "no-payroll", no_payroll)
+        remote = fleet.post("/agents/server-b/browse", {"remote": "archive", "path": "/payroll"})
+        assert (remote.status, remote.body["policies"]) == (403, ["no-payroll"])
+        below = fleet.post("/agents/server-b/browse", {"remote": "archive", "path": "/payroll/2026"})
+        assert below.status == 403
+        beside = fleet.post("/agents/server-b/browse", {"remote": "archive", "path": "/photos"})
+        assert beside.status != 403
+
     def test_a_permit_as_narrow_as_a_tag_is_enough(self, fleet):
         studio = """permit (principal in Group::"studio", action == Action::"transfer", resource)
         when { context.source_path like "/data/studio/*" };"""

@@ -122,12 +122,12 @@ function facts(agent: Agent) {
   ];
 }
 
-/** What else its host reaches, by rclone: `archive: read only`. */
+/** What else its host reaches, by rclone: `archive: s3, read only`. */
 function Remotes({ remotes }: { remotes: Agent["capabilities"]["remotes"] }) {
   const words = t().browser;
-  return remotes.map(({ name, access }) => (
+  return remotes.map(({ name, access, type }) => (
     <div key={name}>
-      <Name>{`${name}:`}</Name> {access === "rw" ? words.rw : words.ro}
+      <Name>{`${name}:`}</Name> {[type, access === "rw" ? words.rw : words.ro].filter(Boolean).join(", ")}
     </div>
   ));
 }

@@ -14,12 +14,13 @@ import { newKey } from "../api/idempotency";
 import { useApi } from "../context";
 import { shown } from "../format/names";
 import { bytes, count } from "../format/sizes";
-import { joined, trail } from "../locations";
+import { directoryOf, joined, trail } from "../locations";
 import { useNarrow } from "../media";
 import type { Agent, Entry, Listing } from "../types";
 import { t } from "../words";
 import { ProblemAlert } from "./ProblemAlert";
 import { Name, When } from "./text";
+import { startingAt, topsOf } from "./tops";
 
 interface Props {
   agent: Agent;
@@ -32,7 +33,7 @@ interface Props {
 
 const PAGE = 200;
 
-/** The agent's real directories, beginning at its roots; nothing is read before it is opened. */
+/** The agent's real directories and those of its host's remotes; nothing is read before it is opened. */
 export function DirectoryBrowser({ agent, start, end, onChoose, onClose }: Props) {
   const [path, setPath] = useState<string | null>(() => startingAt(start, agent));
   const [selected, setSelected] = useState<Entry | null>(null);
@@ -50,7 +51,7 @@ export function DirectoryBrowser({ agent, start, end, onChoose, onClose }: Props
       footer={<Footer choice={choice} onChoose={onChoose} onClose={onClose} />}
     >
       {path === null ? (
-        <Roots agent={agent} onOpen={open} />
+        <Tops agent={agent} onOpen={open} />
       ) : (
         <Directory
           key={path}
@@ -64,15 +65,6 @@ export function DirectoryBrowser({ agent, start, end, onChoose, onClose }: Props
       )}
     </Modal>
   );
-}
-
-/** The directory the field names, if it lies in a root; else the list of roots, or the only one there is. */
-function startingAt(text: string, agent: Agent): string | null {
-  const directory = text.slice(0, text.lastIndexOf("/")) || "/";
-  const inside = agent.roots.some((root) => directory === root.path || directory.startsWith(`${root.path}/`));
-  if (text.startsWith("/") && inside) return directory;
-  const [only, ...others] = agent.roots;
-  return only && others.length === 0 ? only.path : null;
 }
 
 /** With nothing selected: what is in the directory. Otherwise the thing itself; as a destination, inside it. */
@@ -109,11 +101,11 @@ function shortened(text: string): string {
   return text.length > 40 ? `…${text.slice(-39)}` : text;
 }
 
-function Roots({ agent, onOpen }: { agent: Agent; onOpen(path: string): void }) {
+function Tops({ agent, onOpen }: { agent: Agent; onOpen(path: string): void }) {
   return (
     <Table
       variant="embedded"
-      items={[...agent.roots]}
+      items={topsOf(agent)}
       trackBy="path"
       empty={t().browser.noRoots}
       ariaLabels={{ tableLabel: t().browser.roots }}
@@ -122,7 +114,7 @@ function Roots({ agent, onOpen }: { agent: Agent; onOpen(path: string): void }) 
           id: "path",
           header: t().browser.root,
           isRowHeader: true,
-          cell: (root) => <Opener onOpen={() => onOpen(root.path)} name={root.path} />,
+          cell: ({ path }) => <Opener onOpen={() => onOpen(path)} name={path} />,
         },
         {
           id: "access",
@@ -130,9 +122,9 @@ function Roots({ agent, onOpen }: { agent: Agent; onOpen(path: string): void }) 
           cell: ({ access }) => (access === "rw" ? t().browser.rw : t().browser.ro),
         },
         {
-          id: "free",
+          id: "about",
           header: t().browser.free,
-          cell: ({ free }) => (free === null ? t().browser.gone : bytes(free)),
+          cell: ({ about }) => about,
         },
       ]}
     />
@@ -212,7 +204,7 @@ function useListing(agentId: string, path: string) {
   return useInfiniteQuery({
     queryKey: ["browse", agentId, path],
     queryFn: ({ pageParam }) => {
-      const body = { path, after: pageParam, limit: PAGE };
+      const body = { ...directoryOf(path), after: pageParam, limit: PAGE };
       return api.post<Listing>(`/agents/${encodeURIComponent(agentId)}/browse`, body, newKey());
     },
     initialPageParam: null as string | null,
@@ -226,7 +218,7 @@ function useListing(agentId: string, path: string) {
 function Trail({ agent, path, onOpen }: Pick<DirectoryProps, "agent" | "path" | "onOpen">) {
   const steps = trail(
     path,
-    agent.roots.map((root) => root.path),
+    topsOf(agent).map((top) => top.path),
   );
   const items = [
     { text: agent.agent_id, href: "#" },

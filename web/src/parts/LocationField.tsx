@@ -5,7 +5,7 @@ import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import { useState } from "react";
 import { useAgents } from "../api/queries";
 import { lookOf } from "../format/states";
-import { type Draft, onRemote, S3 } from "../locations";
+import { type Draft, draftFrom, remoteIn, S3 } from "../locations";
 import type { Agent } from "../types";
 import { t } from "../words";
 import { DirectoryBrowser } from "./DirectoryBrowser";
@@ -28,18 +28,12 @@ export function LocationField({ label, description, value, onChange, fault, end,
   const agents = useAgents();
   const [browsing, setBrowsing] = useState(false);
   const agent = agents.data?.find((one) => one.agent_id === value.place);
-  const remotes = agent?.capabilities.remotes.map(({ name }) => `${name}:`).join(", ");
-  const options = optionsOf(agents.data ?? []);
-  const selected = options.flatMap(within).find((one) => one.value === value.place);
-  const unknown = value.place && value.place !== S3 ? { value: value.place, label: value.place } : null;
+  const options = optionsOf(agents.data ?? [], end);
+  const at = value.place + (remoteIn(value) && `:${remoteIn(value)}`);
+  const selected = options.flatMap(within).find((one) => one.value === at);
+  const unknown = value.place && value.place !== S3 ? { value: at, label: at } : null;
   return (
-    <FormField
-      label={label}
-      description={description}
-      constraintText={remotes && t().location.remotes(remotes)}
-      errorText={fault}
-      stretch
-    >
+    <FormField label={label} description={description} errorText={fault} stretch>
       <div className="location">
         <Select
           ariaLabel={t().location.agentOrS3(label)}
@@ -67,7 +61,7 @@ export function LocationField({ label, description, value, onChange, fault, end,
         <Button
           iconName="folder"
           onClick={() => setBrowsing(true)}
-          disabled={!agent || onRemote(value)}
+          disabled={!agent}
           ariaLabel={t().location.browseFor(label)}
           formAction="none"
         >
@@ -99,13 +93,15 @@ export function LocationField({ label, description, value, onChange, fault, end,
   );
 }
 
-/** Another place of the same kind may well have the same path; a bucket never is one. */
-function moved(value: Draft, place: string): Draft {
-  const sameKind = (value.place === S3) === (place === S3);
-  return { place, path: sameKind ? value.path : "" };
+/** Another place of the same kind may well have the same path; a bucket never is one, nor is a remote. */
+function moved(value: Draft, chosen: string): Draft {
+  const next = draftFrom(chosen);
+  if (chosen === S3 || next.place) return next;
+  const sameKind = value.place !== S3 && !remoteIn(value);
+  return { place: chosen, path: sameKind ? value.path : "" };
 }
 
-function optionsOf(agents: Agent[]): (SelectProps.Option | SelectProps.OptionGroup)[] {
+function optionsOf(agents: Agent[], end: Props["end"]): (SelectProps.Option | SelectProps.OptionGroup)[] {
   const named = [...agents].sort((one, other) => one.agent_id.localeCompare(other.agent_id));
   const options = named.map((agent) => ({
     value: agent.agent_id,
@@ -113,7 +109,20 @@ function optionsOf(agents: Agent[]): (SelectProps.Option | SelectProps.OptionGro
     description: agent.hostname,
     labelTag: agent.status === "online" ? undefined : lookOf(agent.status).label,
   }));
-  return [{ label: t().location.agents, options }, s3Option()];
+  const remotes = named.flatMap((agent) => remotesOf(agent, end));
+  const onThem = remotes.length ? [{ label: t().location.remotes, options: remotes }] : [];
+  return [{ label: t().location.agents, options }, ...onThem, s3Option()];
+}
+
+/** What its host reaches by rclone, each as a place of its own: `server-b:archive:`. */
+function remotesOf({ agent_id, capabilities, status }: Agent, end: Props["end"]): SelectProps.Option[] {
+  return capabilities.remotes.map(({ name, access, type }) => ({
+    value: `${agent_id}:${name}:`,
+    label: `${agent_id}:${name}:`,
+    description: [type, access === "rw" ? t().browser.rw : t().browser.ro].filter(Boolean).join(", "),
+    disabled: end === "destination" && access === "ro",
+    labelTag: status === "online" ? undefined : lookOf(status).label,
+  }));
 }
 
 function within(option: SelectProps.Option | SelectProps.OptionGroup): readonly SelectProps.Option[] {

@@ -74,8 +74,9 @@ function Status({ status }: Meeting) {
   return status ? <State of={status} /> : t().agent.unknown;
 }
 
-function Way({ by, to, address }: Meeting) {
+function Way({ by, to, address, relayed }: Meeting) {
   const words = t().reach;
+  if (relayed) return words.relayed;
   return (
     <>
       {words.direct(by, to)}

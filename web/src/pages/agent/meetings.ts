@@ -11,18 +11,20 @@ export interface Meeting {
   to: string;
   /** What was dialled: only who did knows it. */
   address: string | null;
+  /** Neither got through: by the relay bucket. */
+  relayed: boolean;
 }
 
 /** By name. What the agent says itself counts; of others that it does not speak of, what they say of it. */
 export function meetings(agent: Agent, all: readonly Agent[]): Meeting[] {
   const own = agent.agent_id;
-  const said = new Map((agent.reached ?? []).map((one) => [one.agent_id, one.dialled]));
+  const said = new Map((agent.reached ?? []).map((one) => [one.agent_id, wayOf(one, one.dialled)]));
   for (const other of all) {
     const there = saysOf(other, own);
     if (other.agent_id !== own && there && !said.has(other.agent_id))
-      said.set(other.agent_id, !there.dialled);
+      said.set(other.agent_id, wayOf(there, !there.dialled));
   }
-  return [...said].sort(byName).map(([name, dialled]) => {
+  return [...said].sort(byName).map(([name, { dialled, relayed }]) => {
     const other = all.find(({ agent_id }) => agent_id === name);
     const caller = dialled ? saysOf(agent, name) : other && saysOf(other, own);
     return {
@@ -30,15 +32,28 @@ export function meetings(agent: Agent, all: readonly Agent[]): Meeting[] {
       status: other?.status ?? null,
       by: dialled ? own : name,
       to: dialled ? name : own,
-      address: caller?.dialled ? (caller.address ?? null) : null,
+      address: caller?.dialled && !relayed ? (caller.address ?? null) : null,
+      relayed,
     };
   });
+}
+
+type Reached = NonNullable<Agent["reached"]>[number];
+
+interface HowMet {
+  /** Did the agent itself dial? */
+  dialled: boolean;
+  relayed: boolean;
+}
+
+function wayOf({ relayed = false }: Reached, dialled: boolean): HowMet {
+  return { dialled, relayed };
 }
 
 function saysOf({ reached }: Agent, name: string) {
   return (reached ?? []).find(({ agent_id }) => agent_id === name);
 }
 
-function byName([one]: [string, boolean], [other]: [string, boolean]): number {
+function byName([one]: [string, HowMet], [other]: [string, HowMet]): number {
   return one < other ? -1 : 1;
 }

@@ -1,0 +1,130 @@
+"""Listing a directory of a remote for people, a page at a time: rclone lists it, for as long as somebody
+waits for the answer."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+from agent.browse import page
+from agent.errors import HopError
+from agent.movers.program import EndedError, Program
+from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
+from agent.movers.source import LostError
+from agent.movers.store import Store, remote_store
+from agent.remotes import Remotes
+from events.base import AgentId, Problem
+from events.commands import Browse
+from events.locations import RemoteLocation, base_name, inner_path
+from events.reports import Browsed, Entry
+
+WITHIN = 6.0
+"""Seconds for a listing: whoever asked hears nothing after 8."""
+AT_ONCE = 2
+"""Listings; each is an rclone of its own."""
+
+
+class RemoteBrowser:
+    """Answers `Browse` commands about a remote. Used by any thread."""
+
+    def __init__(self, agent_id: AgentId, remotes: Remotes, within: float = WITHIN) -> None:
+        self._agent_id = agent_id
+        self._remotes = remotes
+        self._within = within
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+
+    def __call__(self, asked: Browse) -> Browsed:
+        path = asked.path.strip("/")
+        place = RemoteLocation(agent_id=self._agent_id, remote=asked.remote or "", path=path)
+        try:
+            return self._listed(asked, remote_store(place, self._remotes, writing=False))
+        except HopError as error:
+            return Browsed(request_id=asked.request_id, problem=error.problem)
+
+    def _listed(self, asked: Browse, store: Store) -> Browsed:
+        if not self._places.acquire(timeout=self._within):
+            raise HopError(_slow(store.place))
+        try:
+            with closing(store.begin()) as rclone:
+                answer = page(asked, _found(rclone, store, self._within), _entry)
+                if _may_be_it(answer, store) and _is_file(rclone, store, self._within):
+                    raise HopError(_no_directory(store.place))
+                return answer
+        except EndedError as ended:
+            raise HopError(_explained(ended, store)) from ended
+        except LostError as lost:
+            raise HopError(store.passing_problem(str(lost), store.place)) from lost
+        finally:
+            self._places.release()
+
+
+def _found(rclone: Program, store: Store, within: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each name and what rclone tells of it. The time of its last change where that costs no request of its
+    own."""
+    where = store.directory(inner_path(store.place))
+    for line in rclone.printed("lsjson", "--no-mimetype", "--use-server-modtime", where, within=within):
+        if line.startswith(b"{"):
+            fields = json.loads(line.rstrip(b",\n"))
+            yield str(fields["Name"]), fields
+
+
+def _may_be_it(answer: Browsed, store: Store) -> bool:
+    """Of a file rclone lists just the file."""
+    name = base_name(store.place)
+    return bool(name) and [(one.name, one.type) for one in answer.entries] == [(name, "file")]
+
+
+def _is_file(rclone: Program, store: Store, within: float) -> bool:
+    lines = rclone.printed(
+        "lsjson", "--stat", "--no-mimetype", store.at(inner_path(store.place)), within=within
+    )
+    fields = json.loads(b"".join(lines))
+    return fields is not None and not fields["IsDir"]
+
+
+def _entry(name: str, fields: dict[str, Any]) -> Entry:
+    """Some services do not know how large a document is."""
+    modified = datetime.fromisoformat(fields["ModTime"]) if fields["ModTime"] else None
+    if fields["IsDir"]:
+        return Entry(name=name, type="directory", modified=modified)
+    size = fields["Size"] if fields["Size"] >= 0 else None
+    return Entry(name=name, type="file", size=size, modified=modified)
+
+
+def _explained(ended: EndedError, store: Store) -> Problem:
+    if ended.code < 0:
+        return _slow(store.place)
+    words = " ".join(words for words, _ in said(ended.errors))
+    if ended.code == DIRECTORY_NOT_FOUND:
+        return _missing(store.place)
+    return store.known_problem(words, store.place) or store.passing_problem(words, store.place)
+
+
+def _slow(place: object) -> Problem:
+    return Problem(
+        code="remote-slow",
+        message=f"{place} could not be listed while you waited.",
+        advice="Try again, or write the path by hand: a transfer takes its time.",
+        path=str(place),
+        retryable=True,
+    )
+
+
+def _missing(place: object) -> Problem:
+    return Problem(
+        code="path-missing",
+        message=f"{place}: There is no such directory.",
+        advice="See that the path is right.",
+        path=str(place),
+    )
+
+
+def _no_directory(place: object) -> Problem:
+    return Problem(
+        code="not-a-directory",
+        message=f"{place}: This is no directory.",
+        advice="Browse the directory it is in.",
+        path=str(place),
+    )

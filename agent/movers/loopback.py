@@ -1,0 +1,34 @@
+"""What rclone asks this agent for, over HTTP on loopback."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Generic, TypeVar
+
+Of = TypeVar("Of")
+
+
+class Loopback(ThreadingHTTPServer, Generic[Of]):
+    """A server on a free port, from now until `close`."""
+
+    daemon_threads = True
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler], of: Of, name: str) -> None:
+        """Handlers find `of` here; `name` is the thread's."""
+        self.of = of
+        super().__init__(("127.0.0.1", 0), handler)
+        threading.Thread(target=self.serve_forever, name=name, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/"
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class Quiet:
+    """In front of a handler's base."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
+        """Nothing: it would go to standard error."""
