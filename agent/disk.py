@@ -1,6 +1,7 @@
-"""What Linux can do with files and Python does not offer: reserve room, and sync one file system.
+"""What Linux can do with files and Python does not offer: reserve room, rename only to what is not there, and
+sync one file system.
 
-fallocate(2), syncfs(2).
+fallocate(2), renameat2(2), syncfs(2).
 """
 
 import ctypes
@@ -9,6 +10,9 @@ import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_renameat2 = getattr(_libc, "renameat2", None)
+"""Some C libraries have none."""
+_NOREPLACE = 1
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -23,6 +27,17 @@ def reserve(descriptor: int, size: int) -> None:
         if free.f_bavail * free.f_frsize < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(descriptor, size)
+
+
+def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:
+    """Rename, if nothing is called `other` there: was it so? False, too, where that cannot be had in one."""
+    old, new = os.fsencode(name), os.fsencode(other)
+    if _renameat2 is None or _renameat2(folder, old, other_folder, new, _NOREPLACE) == 0:
+        return _renameat2 is not None
+    number = ctypes.get_errno()
+    if number not in _UNSUPPORTED | {errno.EEXIST}:
+        raise OSError(number, os.strerror(number))
+    return False
 
 
 def sync_file_system(descriptor: int) -> None:

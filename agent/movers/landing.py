@@ -13,7 +13,7 @@ from typing import Literal
 
 from agent import disk
 from agent.digests import CHUNK, digest_of, read_digest
-from agent.errors import shown
+from agent.errors import SameNameError, shown
 from agent.listing import Entry
 from agent.movers.ledger import Ledger
 from agent.movers.source import FileError
@@ -71,6 +71,7 @@ class Landing:
             there = self._tree.stat(entry.path)
         except (FileNotFoundError, NotADirectoryError):  # in the way of a directory: that is said elsewhere
             return "new"
+        self._tree.must_be_so_called(entry.path)
         if stat.S_ISDIR(there.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if self._is_same(entry, there):
@@ -213,6 +214,8 @@ class Landing:
         """Whatever is half-done of a file goes."""
         try:
             self._tree.unlink_beside(path, self._part(path))
+        except SameNameError:  # then there never was
+            pass
         except OSError as error:
             if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
                 raise
