@@ -23,10 +23,15 @@ def reserve(descriptor: int, size: int) -> None:
         number = ctypes.get_errno()
         if number not in _UNSUPPORTED:
             raise OSError(number, os.strerror(number))
-        free = os.fstatvfs(descriptor)
-        if free.f_bavail * free.f_frsize < size:
+        if free(descriptor) < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(descriptor, size)
+
+
+def free(descriptor: int) -> int:
+    """Bytes that may still be written to the file system of this descriptor."""
+    found = os.fstatvfs(descriptor)
+    return found.f_bavail * found.f_frsize
 
 
 def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:

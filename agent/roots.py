@@ -227,6 +227,10 @@ class Tree:
         parent, _ = self._split(rel)
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
 
+    def stat_beside(self, rel: str, name: str) -> os.stat_result:
+        parent, _ = self._split(rel)
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+
     def put(self, name: str, rel: str) -> None:
         """The file called `name` beside it becomes `rel`, in place of whatever file was there under that very
         name; SameNameError if it goes by another."""

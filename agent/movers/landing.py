@@ -8,12 +8,14 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
 from agent import disk
 from agent.digests import CHUNK, digest_of, read_digest
 from agent.errors import SameNameError, shown
+from agent.lane import wire
 from agent.listing import Entry
 from agent.movers.ledger import Ledger
 from agent.movers.source import FileError
@@ -26,6 +28,8 @@ PREFIX = ".crosshaul-"
 _MODE = 0o1777
 """Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
 _SECOND = 10**9
+_BLOCK = 512
+"""Of `st_blocks`, whatever the file system's own are."""
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """The file system knows of no second name, or of no more."""
 
@@ -79,6 +83,29 @@ class Landing:
         if self._options.compare == "checksum" and _may_be_same(entry, there):
             return "unsure"
         return self._overwritten(entry, there)
+
+    def free(self) -> int:
+        """Bytes that may still be written here, before anything was. OSError."""
+        return disk.free(self._tree.nearest())
+
+    def needs(self, entry: Entry, verdict: Verdict) -> int:
+        """Bytes that a file takes here, less what it replaces and what is half there. A sparse one may need
+        hardly any."""
+        size = 0 if entry.sparse else entry.size
+        if verdict == "differs":
+            size -= self._held(lambda: self._tree.stat(entry.path))
+        if entry.size > wire.SMALL:
+            size -= self._held(lambda: self._tree.stat_beside(entry.path, self._part(entry.path)))
+        return size
+
+    @staticmethod
+    def _held(look: Callable[[], os.stat_result]) -> int:
+        """By a thing that goes when it has no other name."""
+        try:
+            found = look()
+        except OSError:
+            return 0
+        return found.st_blocks * _BLOCK if found.st_nlink == 1 else 0
 
     def overwritten(self, entry: Entry) -> Verdict:
         """What is to become of a file whose digest is another. FileError, OSError."""

@@ -20,6 +20,7 @@ from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import limiter_for
 from agent.movers.rehearsal import Rehearsal
+from agent.movers.room import Room
 from agent.movers.source import LostError, Reader, Source
 from agent.movers.spool import Spool
 from agent.movers.stride import Stride
@@ -60,6 +61,7 @@ class Pass:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._error: BaseException | None = None
+        self._room: Room
         self.files = 0
         """That the source has, once it is known."""
         self._readers: set[Reader] = set()
@@ -102,6 +104,7 @@ class Pass:
         self._tally.begin()
         self._ledger.look_anew()
         self._watcher.started(self._source.connect())
+        self._room = Room(self._free(), self._tally.short)
         listing = threading.Thread(target=self._guarded, args=[self._list], name="list")
         listing.start()
         crew = self._crew()
@@ -113,6 +116,13 @@ class Pass:
         self._work.close()
         if self._error:
             raise self._error
+
+    def _free(self) -> int:
+        try:
+            with closing(self._landing()) as landing:
+                return landing.free()
+        except OSError as error:
+            raise HopError(problem_of(error, str(self._order.destination))) from error
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -156,7 +166,9 @@ class Pass:
         self._work.planned()
 
     def _comparing(self, landing: Landing) -> Comparing:
-        return Comparing(landing, self._ledger, self._work, self._tally, self.failures, self._rehearsal)
+        return Comparing(
+            landing, self._ledger, self._work, self._tally, self.failures, self._room, self._rehearsal
+        )
 
     # --- fetching ---
 

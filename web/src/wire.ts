@@ -1613,6 +1613,8 @@ export interface components {
              *     }
              */
             sent: components["schemas"]["Amount"];
+            /** @default null */
+            short: components["schemas"]["Shortage"] | null;
             /**
              * @default {
              *       "bytes": 0,
@@ -1735,6 +1737,8 @@ export interface components {
              * @default 0
              */
             files_unchanged: number;
+            /** @default null */
+            short: components["schemas"]["Shortage"] | null;
         };
         /**
          * Reached
@@ -1981,6 +1985,23 @@ export interface components {
              * @default
              */
             prefix: string;
+        };
+        /**
+         * Shortage
+         * @description There seems to be too little room at the destination. No reason to stop: a file system that compresses
+         *     may hold it all the same, and on a disk that is really full a hop pauses.
+         */
+        Shortage: {
+            /**
+             * Free
+             * @description bytes
+             */
+            free: number;
+            /**
+             * Wanted
+             * @description bytes
+             */
+            wanted: number;
         };
         /**
          * SignIn

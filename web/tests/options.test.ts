@@ -61,6 +61,7 @@ it("shows of a preview only what there is, what changes something first", () => 
     removed: { files: 1, bytes: 3 },
     kept: none,
     unchanged: { files: 5, bytes: 9 },
+    short: null,
     examples: { sent: ["a", "b"], removed: ["old"] },
   });
   expect(lines.map(({ kind, examples }) => [kind, examples])).toEqual([

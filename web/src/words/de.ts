@@ -268,6 +268,9 @@ export const de: Words = {
     waitsApproval: "Beginnt, wenn ein zweiter Mensch zugestimmt hat.",
     told: "Die Agenten wissen Bescheid; der erste Bericht kommt jeden Moment.",
     waitsRetry: "Wartet auf den nächsten Versuch.",
+    short: (wanted, free) => `Zu wenig Platz, wie es scheint: ${wanted} für ${free}, die frei waren`,
+    shortHint:
+      "Sie geht weiter: das Ziel mag komprimieren oder noch frei werden. Ist es wirklich voll, hält sie an.",
     pausedFull: "Sie hat von selbst angehalten und geht von selbst weiter, wenn Platz ist.",
     waitsOnline: (names, several) => `Beginnt, sobald ${names} da ${several ? "sind" : "ist"}.`,
     notArrived: (count, text) => `${text} ${many(count, "Datei kam", "Dateien kamen")} nicht an`,

@@ -269,6 +269,9 @@ export const en = {
     waitsApproval: "Begins when a second person has agreed.",
     told: "The agents have been told; the first report is due any moment.",
     waitsRetry: "Waits for its next try.",
+    short: (wanted: string, free: string) =>
+      `Too little room, as it seems: ${wanted} for ${free} that were free`,
+    shortHint: "It goes on: the disk may compress, or room be made. Should it be full, it pauses.",
     pausedFull: "It has paused by itself, and goes on by itself when there is room.",
     waitsOnline: (names: string, several: boolean) =>
       `Begins when ${names} ${several ? "are" : "is"} online.`,

@@ -10,6 +10,7 @@ import { type Heard, progressOf } from "../../live/merge";
 import { PreviewResult } from "../../parts/PreviewResult";
 import { HopProblem } from "../../parts/ProblemAlert";
 import { ProgressLine } from "../../parts/ProgressLine";
+import { ShortOfRoom } from "../../parts/ShortOfRoom";
 import { Name, Place, State, When } from "../../parts/text";
 import type { Hop, HopState } from "../../types";
 import { t } from "../../words";
@@ -49,6 +50,7 @@ export function HopPanel({ hop, number, heard }: Props) {
             label={t().transfer.hopNumber(number + 1)}
           />
         )}
+        {progress.short && !hop.preview && !hop.ended_at && <ShortOfRoom short={progress.short} />}
         {hop.preview && <PreviewResult preview={hop.preview} />}
         {hop.problem && (
           <HopProblem problem={hop.problem} type={hop.state === "failed" ? "error" : "warning"}>
