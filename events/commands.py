@@ -6,7 +6,7 @@ from pydantic import Field
 
 from events.base import WIRE, AgentId, Fingerprint, HopId, Instant, Message, TransferId
 from events.locations import AbsolutePath, BucketName, Location, ObjectPrefix
-from events.options import Options, Priority
+from events.options import Options, OrderedOptions, Priority
 
 
 class Peer(Message):
@@ -90,7 +90,7 @@ class Move(HopCommand):
     selection: tuple[str, ...] | None = None
     """Only these paths, relative to the source's prefix or directory; None for everything."""
     route: Route
-    options: Options = Options()
+    options: OrderedOptions = Options()
     follows: HopId | None = None
     """The hop that is still bringing the source there: each file is moved on once it stands. None: all is
     there."""
