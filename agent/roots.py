@@ -262,6 +262,13 @@ class Tree:
         os.fchmod(descriptor, mode | stat.S_IRWXU)
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
 
+    def give(self, rel: str, user_id: int, group_id: int) -> None:
+        """To whom it is to belong: the thing itself, not what a link points to."""
+        parent, name = self._split(rel)
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if (found.st_uid, found.st_gid) != (user_id, group_id):
+            os.chown(name, user_id, group_id, dir_fd=parent, follow_symlinks=False)
+
     def resolved(self, rel: str = "") -> str:
         """The host's own path, with links followed, for programs that take paths; EXDEV if it leads out."""
         target = os.path.realpath(os.path.join(self._top, self._below_top(rel)))  # noqa: PTH118

@@ -62,6 +62,10 @@ class Options(Request):
     """`transfer`: every range and pack is checked against its digest as it arrives. `reread`: what was
     written is read back from the disk as well."""
     symlinks: Literal["keep", "skip", "follow"] = "keep"
+    owner: Literal["agent", "names", "ids"] = "agent"
+    """Whom things belong to at the destination: its agent's user, as whatever it writes; or user and group as
+    at the source, by name where both hosts know it and else by number, or by number only. For that the
+    destination's agent has to run as root, or with CAP_CHOWN."""
     streams: Annotated[int, Field(ge=1, le=16)] | None = None
     """Parallel connections; left out, there are more of them as long as more bring more."""
     bandwidth_limit: Rate | None = None

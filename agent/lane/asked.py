@@ -38,11 +38,12 @@ def listing(body: dict[str, Any]) -> Meant:
     if symlinks not in ("keep", "skip", "follow"):
         raise malformed("symlinks are kept, skipped or followed")
     filters = Filters(_globs(body.get("include")), _globs(body.get("exclude")))
+    owners = body.get("owners") is True
     if selection is None:
-        return Meant(cast("Symlinks", symlinks), None, filters)
+        return Meant(cast("Symlinks", symlinks), None, filters, owners)
     if not isinstance(selection, list) or not all(path and wire.is_inside(path) for path in selection):
         raise malformed("a selected path leads somewhere else")
-    return Meant(cast("Symlinks", symlinks), tuple(selection), filters)
+    return Meant(cast("Symlinks", symlinks), tuple(selection), filters, owners)
 
 
 def _globs(value: Any) -> tuple[str, ...]:

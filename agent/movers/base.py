@@ -84,7 +84,8 @@ class Host:
 def meant_by(order: Move) -> Meant:
     """Which of the source's things the hop is to move."""
     options = order.options
-    return Meant(options.symlinks, order.selection, Filters(options.include, options.exclude))
+    filters = Filters(options.include, options.exclude)
+    return Meant(options.symlinks, order.selection, filters, options.owner != "agent")
 
 
 class Tally:

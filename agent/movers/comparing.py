@@ -79,6 +79,8 @@ class Comparing:
             self._tally.stood(entry.size)
             self._tally.finished(entry.path)
         elif verdict in {"same", "kept"}:
+            if verdict == "same":
+                self._landing.own(entry)
             self._stays(entry, verdict)
         elif entry.kind == "l":
             self._landing.link(entry)

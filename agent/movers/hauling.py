@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from agent import disk
+from agent import disk, owners
 from agent.errors import HopError
 from agent.movers.base import Host, Outcome, Tally, Watcher
 from agent.movers.finishing import Finishing
@@ -71,6 +71,8 @@ class Hauling:
     def run(self) -> Outcome:
         """HopError, or StoppedError after `stop`."""
         self._roots.tree(self._arrival, writing=True).close()
+        if self._order.options.owner != "agent":
+            owners.must_be_allowed(str(self._order.destination))
         ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
         ledger.begin(self._arrival)
         try:

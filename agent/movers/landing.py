@@ -20,6 +20,7 @@ from agent.listing import Entry
 from agent.movers.ledger import Ledger
 from agent.movers.source import FileError
 from agent.movers.work import BigFile
+from agent.owners import Owner, here
 from agent.roots import Tree
 from events.base import Problem
 from events.options import Options
@@ -123,9 +124,23 @@ class Landing:
         """Times and mode, of a file whose bytes are right. OSError."""
         descriptor = self._tree.open(entry.path, os.O_RDONLY)
         try:
-            _dress(descriptor, entry)
+            self._dress(descriptor, entry)
         finally:
             os.close(descriptor)
+
+    def own(self, entry: Entry) -> None:
+        """Give what stands there to whom it is to belong, if that was asked for. OSError."""
+        if entry.owner and self._options.owner != "agent":
+            self._tree.give(entry.path, *self._owner(entry.owner))
+
+    def _owner(self, owner: Owner) -> tuple[int, int]:
+        return here(owner, by_name=self._options.owner == "names")
+
+    def _dress(self, descriptor: int, entry: Entry, *, has_mode: bool = False) -> None:
+        """Times and mode, then whom it is to belong to: what is given away may be touched no more."""
+        _dress(descriptor, entry, has_mode=has_mode)
+        if entry.owner and self._options.owner != "agent":
+            os.fchown(descriptor, *self._owner(entry.owner))
 
     def folder(self, entry: Entry) -> None:
         """The directory; its times come when everything is in it."""
@@ -146,6 +161,7 @@ class Landing:
     def link(self, entry: Entry) -> None:
         self._tree.make_room(entry.path)
         self._tree.link(entry.path, entry.target)
+        self.own(entry)
         self._ledger.link_done(entry.path, entry.target)
 
     def another_name(self, entry: Entry) -> None:
@@ -182,7 +198,7 @@ class Landing:
             with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(descriptor, "wb") as writer:
                 shutil.copyfileobj(reader, writer, CHUNK)
                 writer.flush()
-                _dress(descriptor, entry)
+                self._dress(descriptor, entry)
         finally:
             os.close(source)
         self._tree.put(part, entry.path)
@@ -194,7 +210,7 @@ class Landing:
         descriptor, is_dressed = self._begin_small(entry, part)
         try:
             _write(descriptor, data, 0)
-            _dress(descriptor, entry, has_mode=is_dressed)
+            self._dress(descriptor, entry, has_mode=is_dressed)
         finally:
             os.close(descriptor)
         self._tree.put(part, entry.path)
@@ -232,7 +248,7 @@ class Landing:
 
     def complete(self, file: BigFile, digest: bytes) -> None:
         """All its bytes are there: on the disk first, then under its name."""
-        _dress(file.descriptor, file.entry)
+        self._dress(file.descriptor, file.entry)
         os.fsync(file.descriptor)
         self._tree.put(self._part(file.entry.path), file.entry.path)
         self._ledger.done(file.entry, digest)
@@ -274,6 +290,7 @@ class Landing:
         """Times and modes of directories; then everything is made to survive a power cut."""
         for entry, _ in self._ledger.folders():
             self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & _MODE)
+            self.own(entry)
         try:
             disk.sync_file_system(self._tree.folder(""))
         except NotADirectoryError:

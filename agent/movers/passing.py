@@ -25,6 +25,7 @@ from agent.movers.source import LostError, Reader, Source
 from agent.movers.spool import Spool
 from agent.movers.stride import Stride
 from agent.movers.work import Work
+from agent.owners import ownerless
 from events.commands import Move
 
 LISTED_AT_ONCE = 1000
@@ -153,6 +154,8 @@ class Pass:
         for entry in self._source.entries(self._meant):
             if self._stopped.is_set():
                 raise StoppedError
+            if self._meant.owners and entry.owner is None and entry.kind != "!":
+                raise HopError(ownerless(str(self._order.source)))
             if self._meant.takes(entry):  # an older agent knows of no filters, and S3 of none of ours
                 self._spool.put(entry)
                 yield entry

@@ -1034,6 +1034,7 @@ export interface components {
              *       "include": [],
              *       "move": false,
              *       "overwrite": "always",
+             *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
              *       "streams": null,
@@ -1435,6 +1436,12 @@ export interface components {
              * @enum {string}
              */
             overwrite: "always" | "newer" | "never" | "fail";
+            /**
+             * Owner
+             * @default agent
+             * @enum {string}
+             */
+            owner: "agent" | "names" | "ids";
             /**
              * Priority
              * @default normal
@@ -2154,6 +2161,7 @@ export interface components {
              *       "include": [],
              *       "move": false,
              *       "overwrite": "always",
+             *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
              *       "streams": null,
@@ -2269,6 +2277,7 @@ export interface components {
              *       "include": [],
              *       "move": false,
              *       "overwrite": "always",
+             *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
              *       "streams": null,

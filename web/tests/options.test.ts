@@ -16,6 +16,8 @@ describe("what the ends of a transfer can keep", () => {
 
   it("is less with S3, several destinations, or a template", () => {
     expect(barred("compare", endsOf(S3, [C]), DEFAULT_OPTIONS)).toMatch(/agent at both ends/);
+    expect(barred("owner", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/between agents/);
+    expect(misfits({ ...DEFAULT_OPTIONS, owner: "names" }, endsOf(S3, [C]))).toHaveLength(1);
     expect(barred("dry_run", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/agent at the destination/);
     expect(barred("move", endsOf(B, [C, C]), DEFAULT_OPTIONS)).toMatch(/one destination/);
     expect(barred("delete_extra", GATHERED, DEFAULT_OPTIONS)).toMatch(/single objects/);

@@ -313,6 +313,7 @@ export const de: Words = {
       },
       reread: "Geschriebenes zurücklesen",
       symlinks: { keep: "", skip: "Verknüpfungen weglassen", follow: "Verknüpfungen folgen" },
+      owner: { agent: "", names: "Eigentümer nach Namen behalten", ids: "Eigentümer nach Nummern behalten" },
       dryRun: "nichts schreiben",
       checksum: "nach Prüfsumme vergleichen",
       include: (globs) => `nur ${globs}`,
@@ -444,6 +445,7 @@ export const de: Words = {
     barred: {
       compare:
         "Der Vergleich nach Prüfsumme braucht an beiden Enden einen Agenten: S3 und Remotes haben keine solche.",
+      owner: "Eigentümer gibt es nur zwischen Agenten: S3 und Remotes kennen keine Benutzer eines Servers.",
       dryRun: "Eine Vorschau braucht am Ziel einen Agenten.",
       both: "Verschieben und Spiegeln gehen nicht zusammen: bitte eines wählen.",
       mirrorGathered: "eine Vorlage bewegt einzelne Objekte und würde alle anderen entfernen",
@@ -498,6 +500,17 @@ export const de: Words = {
       keep: "Sie zeigen am Ziel auf dieselben Namen.",
       skip: "Das Ziel hat keine Verknüpfungen.",
       follow: "Nur soweit das in derselben Wurzel liegt.",
+    },
+    whose: "Wem Dateien am Ziel gehören",
+    owner: {
+      agent: "Dem Benutzer des Agenten",
+      names: "Wie an der Quelle, nach Namen",
+      ids: "Wie an der Quelle, nach Nummern",
+    },
+    ownerHints: {
+      agent: "Wie alles, was er schreibt.",
+      names: "Eine Nummer, wo ein Server keinen Namen kennt. Der Agent am Ziel muss als root laufen.",
+      ids: "Wer dort diese Nummer hat. Der Agent am Ziel muss als root laufen.",
     },
     unreachable: "Wenn kein Server den anderen erreicht",
     relay: { never: "Keinen anderen Weg gehen", allowed: "Über den Zwischen-Bucket gehen" },

@@ -310,6 +310,7 @@ export const en = {
       },
       reread: "read back what was written",
       symlinks: { keep: "", skip: "leave links out", follow: "follow links" },
+      owner: { agent: "", names: "keep owners by name", ids: "keep owners by number" },
       dryRun: "write nothing",
       checksum: "compare by digest",
       include: (globs: string) => `only ${globs}`,
@@ -434,6 +435,7 @@ export const en = {
     moveWarning: "Files will be removed at the source.",
     barred: {
       compare: "Comparing by digest needs an agent at both ends: S3 and remotes keep none of the same kind.",
+      owner: "Owners are kept between agents only: S3 and remotes know no users of a host.",
       dryRun: "A preview needs an agent at the destination.",
       both: "Moving and mirroring do not go together: choose one of them.",
       mirrorGathered: "a template moves single objects, and would remove all others",
@@ -487,6 +489,17 @@ export const en = {
       keep: "They point to the same names at the destination.",
       skip: "The destination has no links.",
       follow: "Only as far as that lies inside the same root.",
+    },
+    whose: "Whom files belong to at the destination",
+    owner: {
+      agent: "The agent's own user",
+      names: "As at the source, by name",
+      ids: "As at the source, by number",
+    },
+    ownerHints: {
+      agent: "Like everything it writes.",
+      names: "A number where either host knows no name. The destination's agent has to run as root.",
+      ids: "Whoever has that number there. The destination's agent has to run as root.",
     },
     unreachable: "When neither server can reach the other",
     relay: { never: "Do not go another way", allowed: "Go through the relay bucket" },
