@@ -48,6 +48,11 @@ _WORDS: dict[int, tuple[str, str, str]] = {
     errno.EPERM: ("permission-denied", "is not open to the agent's user", "Give that user access to it."),
     errno.ENOSPC: ("destination-full", "has no room left", "Free some space; it goes on by itself."),
     errno.EDQUOT: ("destination-full", "is over its quota", "Free some space; it goes on by itself."),
+    errno.EFBIG: (
+        "file-too-large",
+        "is larger than that file system can hold",
+        "Choose another destination.",
+    ),
     errno.EROFS: ("destination-read-only", "is on a read-only file system", "Mount it for writing."),
     errno.ENAMETOOLONG: ("name-too-long", "has a name too long for that file system", "Shorten the name."),
     errno.ENOTDIR: ("not-a-directory", "is no directory", "Name the file without a slash at its end."),

@@ -4,7 +4,8 @@ POST /hops/HOP/manifest  {"symlinks", "selection",
                           "include", "exclude", "owners"}    → one JSON array a line; last ["end", count]
 POST /hops/HOP/arriving  the same                            → likewise, while it arrives there by another hop
 POST /hops/HOP/range     {"path", "size", "mtime_ns",
-                          "start", "length"}                 → the bytes, then their digest
+                          "start", "length"}                 → the bytes, then their digest; asked for
+                                                               "holes", too, `parts`
 POST /hops/HOP/pack      {"files": [[path, size, mtime_ns]]} → for each: state, digest, the bytes if `OK`
 POST /hops/HOP/digests   {"files": [[path, size, mtime_ns]]} → for each: its ranges' digests, then its state
 POST /hops/HOP/remove    {"gone": [[kind, path, size,
@@ -33,6 +34,8 @@ SMALL = MIB
 PACK_BYTES = 8 * MIB
 PACK_FILES = 512
 """A pack is full when it has one or the other; a source holds it in memory."""
+MAX_RANGES = 1 << 20
+"""Of all files whose digests are asked for at once: 32 TiB, of which a source holds the digests in memory."""
 MAX_BODY = 4 * MIB
 MAX_LINE = MIB
 """Bytes of a manifest's line: a path of 4,096 bytes is six times as long when it is not ASCII."""

@@ -246,6 +246,11 @@ class Landing:
             return
         _write(file.descriptor, data, start)
 
+    def hole(self, file: BigFile, start: int, length: int) -> None:
+        """Zeros come next: nothing to do where nothing was written before. OSError."""
+        if not file.fresh:
+            disk.make_hole(file.descriptor, start, length)
+
     def complete(self, file: BigFile, digest: bytes) -> None:
         """All its bytes are there: on the disk first, then under its name."""
         self._dress(file.descriptor, file.entry)

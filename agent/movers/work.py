@@ -40,7 +40,7 @@ class BigFile:
     problem: Problem | None = None
 
     def __post_init__(self) -> None:
-        self._todo: Iterator[tuple[int, int]] = iter(ranges_of(self.entry.size))
+        self._todo: Iterator[tuple[int, int]] = ranges_of(self.entry.size)
         self._next = next(self._todo, None)
         self.under_way = 0
 

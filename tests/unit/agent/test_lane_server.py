@@ -230,6 +230,8 @@ class TestWhatIsSaid:
             ("pack", {"files": [["x", 1, 1]] * (wire.PACK_FILES + 1)}),
             ("pack", {"files": [["x", 10**12, 1]]}),
             ("pack", {"files": 5}),
+            ("digests", {"files": [["x", 2**62, 1]]}),
+            ("digests", {"files": [["x", 2**45, 1]] * 2}),
             ("manifest", {}),
             ("manifest", {"symlinks": "keep", "selection": 5}),
         ],
