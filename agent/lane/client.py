@@ -85,7 +85,8 @@ class Conversation:
                 match fields[:1]:
                     case [wire.END]:
                         _must_agree(fields, count)
-                        return _must_be_over(lines)
+                        _must_be_over(lines)
+                        return answer.close()  # of a known length, it does not know that it has ended
                     case [wire.LATER]:
                         continue
                     case [wire.RESTS]:
@@ -232,7 +233,7 @@ def _must_be_over(lines: io.BufferedIOBase) -> None:
 def _parsed(line: bytes) -> list[object]:
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise wire.Misbehaviour("a line of its manifest is no JSON") from error
     if not isinstance(fields, list):
         raise wire.Misbehaviour("a line of its manifest is no list")

@@ -174,7 +174,7 @@ class Tally:
         with self._lock:
             return Progress(
                 bytes_done=max(self._bytes_done, 0),
-                bytes_total=self._bytes_total,
+                bytes_total=None if self._bytes_total is None else max(self._bytes_total, 0),
                 files_done=self._files_done,
                 files_total=self._files_total,
                 bytes_unchanged=self._bytes_unchanged,
