@@ -4,9 +4,10 @@ what stands here and plans, and several that fetch.
 They end together: the first to fail stops the others, and its error is the pass's.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 from agent.errors import HopError, problem_of
 from agent.listing import Entry
@@ -119,11 +120,10 @@ class Pass:
             raise self._error
 
     def _free(self) -> int:
-        try:
-            with closing(self._landing()) as landing:
-                return landing.free()
-        except OSError as error:
-            raise HopError(problem_of(error, str(self._order.destination))) from error
+        """Where it cannot be told, whoever is to write there hears why."""
+        with suppress(OSError), closing(self._landing()) as landing:
+            return landing.free()
+        return sys.maxsize
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
