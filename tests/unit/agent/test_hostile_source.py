@@ -49,8 +49,11 @@ class Hostile:
                 threading.Thread(target=self._converse, args=[plain], daemon=True).start()
 
     def _converse(self, plain: socket.socket) -> None:
-        with suppress(OSError, ValueError), self._context.wrap_socket(plain, server_side=True) as connection:
-            file = connection.makefile("rb")
+        with (
+            suppress(OSError, ValueError),
+            self._context.wrap_socket(plain, server_side=True) as connection,
+            connection.makefile("rb") as file,
+        ):
             while line := file.readline():
                 verb = line.split()[1].rpartition(b"/")[2].decode()
                 length = 0
