@@ -50,6 +50,7 @@ class Hostile:
 
     def _converse(self, plain: socket.socket) -> None:
         with (
+            plain,  # where no hands are shaken
             suppress(OSError, ValueError),
             self._context.wrap_socket(plain, server_side=True) as connection,
             connection.makefile("rb") as file,
