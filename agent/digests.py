@@ -8,7 +8,7 @@ and two hops of the same tree have the same.
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import xxhash
 
@@ -18,13 +18,20 @@ RANGE = 32 * MIB
 CHUNK = MIB
 DIGEST_SIZE = 16
 
+_ZEROS = memoryview(bytes(CHUNK))
 digest_of = xxhash.xxh3_128_digest
 """bytes → 16 bytes."""
 
 
-def ranges_of(size: int) -> list[tuple[int, int]]:
-    """Start and length of each range; an empty file has one that is empty."""
-    return [(start, min(RANGE, size - start)) for start in range(0, max(size, 1), RANGE)]
+def ranges_of(size: int) -> Iterator[tuple[int, int]]:
+    """Start and length of each range; an empty file has one that is empty. As they are asked for: whoever
+    says that a file is absurdly long fills no memory by it."""
+    return ((start, min(RANGE, size - start)) for start in range(0, max(size, 1), RANGE))
+
+
+def range_count(size: int) -> int:
+    """How many they are."""
+    return max(1, -(-size // RANGE))
 
 
 def file_digest(range_digests: Iterable[bytes]) -> bytes:
@@ -44,6 +51,12 @@ def range_digest(descriptor: int, start: int, length: int) -> bytes:
         state.update(view[:count])
         start += count
     return state.digest()
+
+
+def update_by_zeros(state: xxhash.xxh3_128, count: int) -> None:
+    """As many zeros as a hole has."""
+    for start in range(0, count, CHUNK):
+        state.update(_ZEROS[: count - start])
 
 
 def read_digest(descriptor: int, size: int) -> bytes:

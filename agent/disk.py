@@ -1,14 +1,21 @@
-"""What Linux can do with files and Python does not offer: reserve room, and sync one file system.
+"""What Linux can do with files and Python does not offer: reserve room, make holes, rename only to what is
+not there, and sync one file system.
 
-fallocate(2), syncfs(2).
+fallocate(2), lseek(2), renameat2(2), syncfs(2).
 """
 
 import ctypes
 import errno
 import os
+import sys
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_renameat2 = getattr(_libc, "renameat2", None)
+"""Some C libraries have none."""
+_NOREPLACE = 1
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2
+_AT_ONCE = 1 << 20
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -19,10 +26,58 @@ def reserve(descriptor: int, size: int) -> None:
         number = ctypes.get_errno()
         if number not in _UNSUPPORTED:
             raise OSError(number, os.strerror(number))
-        free = os.fstatvfs(descriptor)
-        if free.f_bavail * free.f_frsize < size:
+        if free(descriptor) < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(descriptor, size)
+
+
+def free(descriptor: int) -> int:
+    """Bytes that may still be written to the file system of this descriptor."""
+    found = os.fstatvfs(descriptor)
+    return found.f_bavail * found.f_frsize
+
+
+def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:
+    """Rename, if nothing is called `other` there: was it so? False, too, where that cannot be had in one."""
+    old, new = os.fsencode(name), os.fsencode(other)
+    if _renameat2 is None or _renameat2(folder, old, other_folder, new, _NOREPLACE) == 0:
+        return _renameat2 is not None
+    number = ctypes.get_errno()
+    if number not in _UNSUPPORTED | {errno.EEXIST}:
+        raise OSError(number, os.strerror(number))
+    return False
+
+
+def data_parts(descriptor: int, start: int, length: int) -> list[tuple[int, int]]:
+    """Start and length of what is data in a range of a file; what lies between is holes, and reads as zeros.
+    All of it where the file system does not know."""
+    parts, position, end = [], start, start + length
+    try:
+        while position < end and (begin := _next_data(descriptor, position)) < end:
+            position = min(os.lseek(descriptor, begin, os.SEEK_HOLE), end)
+            parts.append((begin, position - begin))
+    except OSError:
+        return [(start, length)] if length else []
+    return parts
+
+
+def _next_data(descriptor: int, position: int) -> int:
+    try:
+        return os.lseek(descriptor, position, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return sys.maxsize
+
+
+def make_hole(descriptor: int, start: int, length: int) -> None:
+    """Zeros from there on, which take no room where the file system can have it so."""
+    if length and _libc.fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, start, length):
+        number = ctypes.get_errno()
+        if number not in _UNSUPPORTED:
+            raise OSError(number, os.strerror(number))
+        for begin in range(start, start + length, _AT_ONCE):
+            os.pwrite(descriptor, bytes(min(_AT_ONCE, start + length - begin)), begin)
 
 
 def sync_file_system(descriptor: int) -> None:

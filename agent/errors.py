@@ -20,6 +20,15 @@ class HopError(Exception):
         self.failures_total = max(failures_total, len(self.failures))
 
 
+class SameNameError(FileExistsError):
+    """To that file system a name is one with another that stands there."""
+
+    def __init__(self, other: str) -> None:
+        """`other`: the very name of what stands there."""
+        super().__init__(errno.EEXIST, os.strerror(errno.EEXIST))
+        self.other = other
+
+
 def shown(path: str) -> str:
     """A path that can be sent and printed: bytes that are not UTF-8 as \\xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -39,6 +48,11 @@ _WORDS: dict[int, tuple[str, str, str]] = {
     errno.EPERM: ("permission-denied", "is not open to the agent's user", "Give that user access to it."),
     errno.ENOSPC: ("destination-full", "has no room left", "Free some space; it goes on by itself."),
     errno.EDQUOT: ("destination-full", "is over its quota", "Free some space; it goes on by itself."),
+    errno.EFBIG: (
+        "file-too-large",
+        "is larger than that file system can hold",
+        "Choose another destination.",
+    ),
     errno.EROFS: ("destination-read-only", "is on a read-only file system", "Mount it for writing."),
     errno.ENAMETOOLONG: ("name-too-long", "has a name too long for that file system", "Shorten the name."),
     errno.ENOTDIR: ("not-a-directory", "is no directory", "Name the file without a slash at its end."),
@@ -57,10 +71,22 @@ _RETRYABLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE,
 
 def problem_of(error: OSError, path: str) -> Problem:
     """An operating system's error about a path, in words."""
+    if isinstance(error, SameNameError):
+        return _same_name(shown(path), shown(error.other))
     number = error.errno or errno.EIO
     general = ("io-error", f"cannot be used: {os.strerror(number)}", "See the host's own log.")
     code, words, advice = _WORDS.get(number, general)
     name = shown(path)
     return Problem(
         code=code, message=f"{name} {words}.", advice=advice, path=name, retryable=number in _RETRYABLE
+    )
+
+
+def _same_name(path: str, other: str) -> Problem:
+    return Problem(
+        code="name-collision",
+        message=f"{path} cannot stand beside {other}: that file system takes the two names for one.",
+        advice="Rename one of the two, or choose a destination that tells them apart. What stands there was "
+        "not touched.",
+        path=path,
     )

@@ -7,10 +7,11 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from agent.errors import problem_of, shown
+from agent.owners import Owner, owner_of
 from agent.roots import Tree
 from events.base import Problem
 from events.filters import Filters
@@ -39,6 +40,8 @@ class Entry:
     target: str = ""
     """Of a link; of a file the path under which it was told of already, when that is a hard link to it."""
     problem: Problem | None = None
+    owner: Owner | None = None
+    """Only where it was asked for."""
 
     def is_still(self, found: os.stat_result) -> bool:
         """Is a file what it was when it was listed?"""
@@ -52,6 +55,8 @@ class Meant:
     symlinks: Symlinks = "keep"
     selection: tuple[str, ...] | None = None
     filters: Filters = field(default_factory=Filters)
+    owners: bool = False
+    """Is it to be told whom things belong to?"""
 
     def takes(self, entry: Entry) -> bool:
         """Do the filters take it, or anything in it? The place itself is meant whatever they say."""
@@ -69,11 +74,11 @@ def entries(tree: Tree, meant: Meant) -> Iterator[Entry]:
     if the place itself is not there; what goes away while it is being listed is not there either."""
     walk = _Walk(tree, meant)
     if meant.selection is None:
-        yield from walk.below(_entry(tree, "", tree.stat(""), "follow", {}))
+        yield from walk.below(_entry(tree, "", tree.stat(""), replace(meant, symlinks="follow"), {}))
         return
     for path in _outermost(meant.selection):
         try:
-            first = _entry(tree, path, tree.stat(path), meant.symlinks, walk.names)
+            first = _entry(tree, path, tree.stat(path), meant, walk.names)
         except OSError as error:
             first = broken(path, problem_of(error, tree.name(path)))
         if first and meant.takes(first):
@@ -84,7 +89,7 @@ def arrived(tree: Tree, meant: Meant, path: str) -> Entry | None:
     """A directory, or a file that has just come to stand; None for what is not to be listed by itself: a file
     with several names belongs beside the others."""
     names: Names = {}
-    entry = _looked_at(tree, path, meant.symlinks, names)
+    entry = _looked_at(tree, path, meant, names)
     is_single = entry is not None and entry.kind in "fd" and not names
     return entry if entry and is_single and meant.takes(entry) else None
 
@@ -182,7 +187,7 @@ class _Walk:
         """What is there; None for what is to be left out."""
         if name.startswith(HALF_DONE) or not self._meant.may_take(path):
             return None
-        entry = _looked_at(self._tree, path, self._meant.symlinks, self.names)
+        entry = _looked_at(self._tree, path, self._meant, self.names)
         return entry if entry and self._meant.takes(entry) else None
 
 
@@ -195,7 +200,7 @@ def _told(folder: _Folder) -> Iterator[Entry]:
         yield folder.entry
 
 
-def _looked_at(tree: Tree, path: str, symlinks: Symlinks, names: Names) -> Entry | None:
+def _looked_at(tree: Tree, path: str, meant: Meant, names: Names) -> Entry | None:
     """None for what is to be left out, or has gone since its name was read."""
     try:
         found = tree.stat(path)
@@ -204,26 +209,27 @@ def _looked_at(tree: Tree, path: str, symlinks: Symlinks, names: Names) -> Entry
     except OSError as error:
         return broken(path, problem_of(error, tree.name(path)))
     try:
-        return _entry(tree, path, found, symlinks, names)
+        return _entry(tree, path, found, meant, names)
     except OSError as error:  # a link may lead to nothing: that is worth a word
         return broken(path, problem_of(error, tree.name(path)))
 
 
-def _entry(tree: Tree, path: str, found: os.stat_result, symlinks: Symlinks, names: Names) -> Entry | None:
+def _entry(tree: Tree, path: str, found: os.stat_result, meant: Meant, names: Names) -> Entry | None:
     if stat.S_ISLNK(found.st_mode):
-        if symlinks == "skip":
+        if meant.symlinks == "skip":
             return None
-        if symlinks == "keep":
-            return Entry("l", path, mtime_ns=found.st_mtime_ns, target=tree.readlink(path))
+        if meant.symlinks == "keep":
+            owner = owner_of(found) if meant.owners else None
+            return Entry("l", path, mtime_ns=found.st_mtime_ns, target=tree.readlink(path), owner=owner)
         found = _followed(tree, path)
-    mode = stat.S_IMODE(found.st_mode)
+    mode, owner = stat.S_IMODE(found.st_mode), owner_of(found) if meant.owners else None
     if stat.S_ISDIR(found.st_mode):
-        return Entry("d", path, mtime_ns=found.st_mtime_ns, mode=mode)
+        return Entry("d", path, mtime_ns=found.st_mtime_ns, mode=mode, owner=owner)
     if stat.S_ISREG(found.st_mode):
         sparse = found.st_blocks * 512 < found.st_size
         first = _first_name(path, found, names) if found.st_nlink > 1 else path
         target = "" if first == path else first
-        return Entry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target)
+        return Entry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target, owner=owner)
     return broken(path, _special(tree.name(path)))
 
 

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from agent import disk
 from agent.config import RootConfig
 from agent.errors import HopError, shown
+from agent.spelling import Spelling
 from events.base import Problem
 
 OPEN_FOLDERS = 32
@@ -51,7 +53,7 @@ class Roots:
             raise HopError(self._read_only(plain, root))
         inner = plain[len(root.path.rstrip("/")) :].strip("/")
         nested = self._nested() if writing else ()
-        return Tree(root.folder, inner, path=plain, nested=nested, private=self._private)
+        return Tree(root.folder, inner, path=plain, nested=nested, private=self._private, writing=writing)
 
     def _nested(self) -> tuple["Nested", ...]:
         return tuple((os.path.realpath(root.folder), root.access == "rw") for root in self._roots)
@@ -106,9 +108,18 @@ class Tree:
     """
 
     def __init__(
-        self, top: Path, inner: str, *, path: str, nested: Iterable[Nested] = (), private: str | None = None
+        self,
+        top: Path,
+        inner: str,
+        *,
+        path: str,
+        nested: Iterable[Nested] = (),
+        private: str | None = None,
+        writing: bool = False,
     ) -> None:
-        """`nested` are roots that may lie in this one: what the innermost allows counts."""
+        """`nested` are roots that may lie in this one: what the innermost allows counts. For `writing`,
+        directories are opened by their very names only, though the file system may take others for the same:
+        SameNameError."""
         self.path = path
         """The place as locations call it."""
         self._top = os.path.realpath(top)
@@ -116,6 +127,7 @@ class Tree:
         self._private = private
         self._nested = [one for one in nested if one[0] != self._top and is_below(one[0], self._top)]
         self._folders: OrderedDict[str, _Folder] = OrderedDict()
+        self._spelling = Spelling() if writing else None
 
     def __enter__(self) -> "Tree":
         return self
@@ -152,6 +164,12 @@ class Tree:
         parent, name = self._split(rel)
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
 
+    def must_be_so_called(self, rel: str) -> None:
+        """SameNameError if what stands there goes by another name, and is only found by this one."""
+        parent, name = self._split(rel)
+        if self._spelling and name != ".":
+            self._spelling.must_be(parent, name)
+
     def open(self, rel: str, flags: int, mode: int = 0o666) -> int:
         """A file's descriptor, for the caller to close. A link is not followed: ELOOP."""
         parent, name = self._split(rel)
@@ -175,26 +193,28 @@ class Tree:
 
     def link(self, rel: str, target: str) -> None:
         """A symbolic link, in place of whatever link or file was there."""
-        parent, name = self._split(rel)
+        parent, _ = self._split(rel)
         half_done = f".crosshaul-{os.urandom(8).hex()}"
         os.symlink(target, half_done, dir_fd=parent)
         try:
-            os.rename(half_done, name, src_dir_fd=parent, dst_dir_fd=parent)
+            self.put(half_done, rel)
         except OSError:
-            os.unlink(half_done, dir_fd=parent)
+            self.unlink_beside(rel, half_done)
             raise
 
     def hard_link(self, rel: str, target: str) -> None:
         """Another name for the file `target`, in place of whatever link or file was there."""
-        parent, name = self._split(rel)
+        parent, _ = self._split(rel)
         there = os.dup(parent)  # what is opened for the target may close it
         half_done = f".crosshaul-{os.urandom(8).hex()}"
         try:
             beside, own = self._split(target)
             os.link(own, half_done, src_dir_fd=beside, dst_dir_fd=there, follow_symlinks=False)
-            os.rename(half_done, name, src_dir_fd=there, dst_dir_fd=there)
-            with suppress(FileNotFoundError):  # if it was the same file already, the rename did nothing
-                os.unlink(half_done, dir_fd=there)
+            try:
+                self.put(half_done, rel)
+            finally:  # if it was the same file already, the rename did nothing
+                with suppress(FileNotFoundError):
+                    os.unlink(half_done, dir_fd=there)
         finally:
             os.close(there)
 
@@ -207,10 +227,18 @@ class Tree:
         parent, _ = self._split(rel)
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
 
+    def stat_beside(self, rel: str, name: str) -> os.stat_result:
+        parent, _ = self._split(rel)
+        return os.stat(name, dir_fd=parent, follow_symlinks=False)
+
     def put(self, name: str, rel: str) -> None:
-        """The file called `name` beside it becomes `rel`, in place of whatever file was there."""
+        """The file called `name` beside it becomes `rel`, in place of whatever file was there under that very
+        name; SameNameError if it goes by another."""
         parent, own = self._split(rel)
-        os.rename(name, own, src_dir_fd=parent, dst_dir_fd=parent)
+        if not disk.rename_new(name, parent, own, parent):
+            self.must_be_so_called(rel)
+            parent, own = self._split(rel)
+            os.rename(name, own, src_dir_fd=parent, dst_dir_fd=parent)
 
     def unlink_beside(self, rel: str, name: str) -> None:
         parent, _ = self._split(rel)
@@ -233,6 +261,13 @@ class Tree:
         descriptor = self.folder(rel)
         os.fchmod(descriptor, mode | stat.S_IRWXU)
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+
+    def give(self, rel: str, user_id: int, group_id: int) -> None:
+        """To whom it is to belong: the thing itself, not what a link points to."""
+        parent, name = self._split(rel)
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if (found.st_uid, found.st_gid) != (user_id, group_id):
+            os.chown(name, user_id, group_id, dir_fd=parent, follow_symlinks=False)
 
     def _below_top(self, rel: str) -> str:
         if ".." in rel and ".." in rel.split("/"):
@@ -267,12 +302,16 @@ class Tree:
         return True
 
     def _open_folder(self, key: str) -> _Folder:
+        way = self._spelling.way(self._top, self._inner, key) if self._spelling else []
         descriptor = self._opened_in_parent(key)
         if descriptor is None:
             target = os.path.realpath(os.path.join(self._top, key))  # noqa: PTH118
             self._must_be_inside(target)
             descriptor = os.open(target, FOLDER)
-        return _Folder(descriptor, self._checked(descriptor), time.monotonic())
+        opened = _Folder(descriptor, self._checked(descriptor), time.monotonic())
+        if self._spelling:
+            self._spelling.is_right(way)
+        return opened
 
     def _opened_in_parent(self, key: str) -> int | None:
         """The short way, for a plain directory in one that is open already."""

@@ -3,6 +3,7 @@
 JWT (RFC 7519) with ES256 and no other algorithm; the keys came with the registration.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from pydantic import ValidationError
 
 from events.base import WIRE, Problem
 from events.commands import Claims, Order
+from events.options import unknown_options
+
+log = logging.getLogger(__name__)
 
 MAX_LETTER = 128 * 1024
 """Bytes; AWS IoT Core's own limit for one message."""
@@ -121,12 +125,23 @@ def _order(letter: bytes) -> Order:
 
 def _understood(found: dict[str, Any]) -> Claims:
     try:
-        return Claims.model_validate(found)
+        claims = Claims.model_validate(found)
     except ValidationError as error:
         problem = Problem(
             code="command-malformed", message=f"not understood: {_first(error)}", advice=_UPDATE
         )
         raise TrustError(problem, str(found["jti"])) from error
+    _tell_unknown(claims, found["command"])
+    return claims
+
+
+def _tell_unknown(claims: Claims, command: dict[str, Any]) -> None:
+    """What a newer control plane wants besides, and this agent cannot do."""
+    if unknown := unknown_options(command.get("options")):
+        facts = {"command_id": claims.jti, "hop_id": getattr(claims.command, "hop_id", None)}
+        log.warning(
+            "unknown options ignored", extra={**facts, "options": ", ".join(unknown), "advice": _UPDATE}
+        )
 
 
 def _first(error: ValidationError) -> str:

@@ -16,7 +16,7 @@ from events.base import (
     Version,
 )
 from events.locations import AbsolutePath, BucketName, Location, ObjectPrefix, RemoteName
-from events.options import Options, Priority
+from events.options import Options, OrderedOptions, Priority
 
 
 class Peer(Message):
@@ -100,7 +100,7 @@ class Move(HopCommand):
     selection: tuple[str, ...] | None = None
     """Only these paths, relative to the source's prefix or directory; None for everything."""
     route: Route
-    options: Options = Options()
+    options: OrderedOptions = Options()
     follows: HopId | None = None
     """The hop that is still bringing the source there: each file is moved on once it stands. None: all is
     there."""

@@ -4,7 +4,7 @@ from datetime import time
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from events.base import Request
 from events.filters import Globs
@@ -62,6 +62,10 @@ class Options(Request):
     """`transfer`: every range and pack is checked against its digest as it arrives. `reread`: what was
     written is read back from the disk as well."""
     symlinks: Literal["keep", "skip", "follow"] = "keep"
+    owner: Literal["agent", "names", "ids"] = "agent"
+    """Whom things belong to at the destination: its agent's user, as whatever it writes; or user and group as
+    at the source, by name where both hosts know it and else by number, or by number only. For that the
+    destination's agent has to run as root, or with CAP_CHOWN."""
     streams: Annotated[int, Field(ge=1, le=16)] | None = None
     """Parallel connections; left out, there are more of them as long as more bring more."""
     bandwidth_limit: Rate | None = None
@@ -91,3 +95,34 @@ class Options(Request):
     def clears_source(self) -> bool:
         """Is anything removed there?"""
         return self.move and not self.dry_run
+
+
+def unknown_options(found: object) -> tuple[str, ...]:
+    """Names of a newer writer's, in what is to become `Options`."""
+    if not isinstance(found, dict):
+        return ()
+    windows = found.get("bandwidth_windows")
+    parts = [one for one in windows if isinstance(one, dict)] if isinstance(windows, list | tuple) else []
+    unknown = [name for name in found if name not in Options.model_fields]
+    deeper = {name for part in parts for name in part if name not in BandwidthWindow.model_fields}
+    return (*map(str, unknown), *(f"bandwidth_windows.{name}" for name in sorted(map(str, deeper))))
+
+
+def _known(found: object) -> object:
+    if not isinstance(found, dict):
+        return found
+    kept = {name: value for name, value in found.items() if name in Options.model_fields}
+    if isinstance(windows := kept.get("bandwidth_windows"), list | tuple):
+        kept["bandwidth_windows"] = [_known_of_window(one) for one in windows]
+    return kept
+
+
+def _known_of_window(found: object) -> object:
+    if not isinstance(found, dict):
+        return found
+    return {name: value for name, value in found.items() if name in BandwidthWindow.model_fields}
+
+
+OrderedOptions = Annotated[Options, BeforeValidator(_known)]
+"""As a command carries them: of a newer control plane's, those that are not known are left out. What people
+write is refused instead."""

@@ -32,6 +32,16 @@ class Reached(Message):
     """Neither got through: they met by the relay bucket."""
 
 
+class Shortage(Message):
+    """There seems to be too little room at the destination. No reason to stop: a file system that compresses
+    may hold it all the same, and on a disk that is really full a hop pauses."""
+
+    wanted: Bytes
+    """What is to be written, as far as it is known, less what it replaces and what is half there."""
+    free: Bytes
+    """When that began."""
+
+
 class Progress(Message):
     """Totals are None while the source is still being listed, and are never guessed."""
 
@@ -46,6 +56,8 @@ class Progress(Message):
     files_removed: Count = 0
     """At the destination, since the source does not have them."""
     bytes_per_second: Bytes = 0
+    short: Shortage | None = None
+    """Of room. None: there seems to be enough. Older agents do not look."""
     current: str | None = None
     """A path that is moving now, relative to the source."""
 

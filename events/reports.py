@@ -10,7 +10,7 @@ from pydantic import Field
 
 from events.base import WIRE, Bytes, Count, HopId, Instant, Message, Problem, TransferId
 from events.locations import AbsolutePath, RemoteName
-from events.progress import Progress, Reached, Way
+from events.progress import Progress, Reached, Shortage, Way
 
 MAX_FAILURES = 50
 """How many single files a report names; the count says how many there were."""
@@ -85,6 +85,8 @@ class Preview(Message):
     unchanged: Amount = Amount()
     examples: dict[str, tuple[str, ...]] = {}
     """The first paths of each kind that would change anything: `sent`, `replaced`, `removed`, `kept`."""
+    short: Shortage | None = None
+    """There would be too little room. Older agents do not look."""
 
 
 class Succeeded(HopReport):

@@ -11,6 +11,7 @@ from agent.cli.text import clean
 Overwrite = Literal["always", "newer", "never", "fail"]
 Verify = Literal["transfer", "reread"]
 Symlinks = Literal["keep", "skip", "follow"]
+Owner = Literal["agent", "names", "ids"]
 Priority = Literal["low", "normal", "high"]
 Relay = Literal["never", "allowed"]
 IfOffline = Literal["queue", "refuse"]
@@ -61,6 +62,12 @@ def cp(
     symlinks: Annotated[
         Symlinks, typer.Option(help="Symbolic links: as they are, left out, or followed.")
     ] = "keep",
+    owner: Annotated[
+        Owner,
+        typer.Option(
+            help="Whom files belong to: the destination's agent, or as at the source, by name or id."
+        ),
+    ] = "agent",
     streams: Annotated[
         int | None, typer.Option(min=1, max=16, help="Parallel connections; the agent chooses if left out.")
     ] = None,
@@ -119,6 +126,7 @@ def cp(
             "dry_run": dry_run,
             "verify": verify,
             "symlinks": symlinks,
+            "owner": owner,
             "streams": streams,
             "bandwidth_limit": bandwidth.rate("--bwlimit", bwlimit),
             "bandwidth_windows": [bandwidth.window(text) for text in bwlimit_at or []],

@@ -6,7 +6,7 @@ from agent.cli.progress import share
 from agent.cli.text import ago, clean, clock, counted, size
 from events.base import Problem
 from events.options import Options
-from events.progress import Progress
+from events.progress import Progress, Shortage
 from events.reports import Amount, Preview
 from events.states import HopState
 from events.views import Approval, HopView, Moment, TransferView
@@ -77,6 +77,8 @@ def print_hop(hop: HopView) -> None:
     output.say(f"  {_travel(hop)}")
     if not hop.preview:
         output.say(f"  {amounts(hop.progress)}")
+        if hop.progress.short and hop.ended_at is None:
+            output.say(f"  {shortage(hop.progress.short)}", style="yellow")
     if hop.preview:
         print_preview(hop.preview)
     if hop.retry_at and hop.state is HopState.QUEUED:
@@ -127,6 +129,15 @@ def print_preview(preview: Preview) -> None:
         output.say(f"  {counted(amount.files, 'file')} {words} ({size(amount.bytes)})")
         for path in preview.examples.get(kind, ())[:_NAMED_FAILURES]:
             output.say(f"      {clean(path)}", style="dim")
+    if preview.short:
+        output.say(f"  {shortage(preview.short)}", style="yellow")
+
+
+def shortage(short: Shortage) -> str:
+    return (
+        f"seems to be short of room: {size(short.wanted)} to be written where {size(short.free)} were free; "
+        "it pauses if the disk is full"
+    )
 
 
 def print_problems(hop: HopView) -> None:

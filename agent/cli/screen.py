@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.cli import output
-from agent.cli.details import amounts
+from agent.cli.details import amounts, shortage
 from agent.cli.output import STYLES
 from agent.cli.progress import Picture, fraction, seconds_left, share
 from agent.cli.text import clean, size, span
@@ -100,6 +100,8 @@ def _hop(picture: Picture, hop: HopView, width: int) -> list[RenderableType]:
     parts: list[RenderableType] = [title, _bar(picture, hop, width)]
     if hop.problem:
         parts.append(_one_line(f"  {hop.problem.message}", "red"))
+    elif progress.short:
+        parts.append(_one_line(f"  {shortage(progress.short)}", "yellow"))
     elif progress.current and hop.state in {HopState.RUNNING, HopState.VERIFYING}:
         parts.append(_one_line(f"  {progress.current}", "dim"))
     return parts

@@ -4,18 +4,20 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import xxhash
 
-from agent.digests import DIGEST_SIZE, digest_of, range_digest, ranges_of
+from agent.digests import DIGEST_SIZE, digest_of, range_count, range_digest, ranges_of, update_by_zeros
+from agent.disk import data_parts
 from agent.errors import HopError, problem_of
-from agent.lane import asked, wire
+from agent.lane import asked, parts, wire
 from agent.lane.asked import Refusal
 from agent.lane.following import Following
 from agent.lane.grants import Grant, Grants
+from agent.lane.parts import Part
 from agent.lane.requests import Asked
 from agent.listing import Entry, entries, open_source, remove_source
 from agent.movers.limiter import Limiter
@@ -127,12 +129,17 @@ class Answering(Asked):
     def _range(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         """The bytes and their digest; if the file changes meanwhile, the connection ends without it."""
         file, start, length = asked.piece(body)
+        with_holes = body.get("holes") is True
         if problem := grant.unreadable.pop(file.path, None):
             raise Refusal(409, problem)
         descriptor = _opened(tree, file)
         try:
-            self.head(200, "application/octet-stream", length + DIGEST_SIZE)
-            digest = _send(self.connection, grant.limiter, descriptor, start, length)
+            found = data_parts(descriptor, start, length) if with_holes else [(start, length)]
+            told = parts.written(found) if with_holes else b""
+            size = len(told) + sum(size for _, size in found) + DIGEST_SIZE
+            self.head(200, parts.KIND if with_holes else "application/octet-stream", size)
+            self.connection.sendall(told)
+            digest = _send(self.connection, grant.limiter, descriptor, start, length, found)
             if digest is None or not file.is_still(os.fstat(descriptor)):
                 self.close_connection = True
                 return
@@ -159,7 +166,7 @@ class Answering(Asked):
 
     def _digests(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         files = asked.digests(body)
-        ranges = sum(len(ranges_of(file.size)) for file in files)
+        ranges = sum(range_count(file.size) for file in files)
         self.head(200, "application/octet-stream", ranges * DIGEST_SIZE + len(files))
         for file in files:
             self.wfile.write(_digested(tree, file))
@@ -218,18 +225,27 @@ class _ReadError(Exception):
 
 
 def _send(
-    connection: socket.socket, limiter: Limiter, descriptor: int, start: int, length: int
+    connection: socket.socket,
+    limiter: Limiter,
+    descriptor: int,
+    start: int,
+    length: int,
+    found: Sequence[Part],
 ) -> bytes | None:
-    """Send the range; its digest, or None if the file ended early. _ReadError."""
+    """Send the parts of the range; the digest of all of it, or None if the file ended early. _ReadError."""
     state, buffer, end = xxhash.xxh3_128(), memoryview(bytearray(min(PIECE, length))), start + length
-    while start < end:
-        count = _read(descriptor, buffer[: end - start], start)
-        if not count:
-            return None
-        state.update(buffer[:count])
-        limiter.take(count)
-        connection.sendall(buffer[:count])
-        start += count
+    for begin, size in found:
+        update_by_zeros(state, begin - start)
+        start = begin
+        while start < begin + size:
+            count = _read(descriptor, buffer[: begin + size - start], start)
+            if not count:
+                return None
+            state.update(buffer[:count])
+            limiter.take(count)
+            connection.sendall(buffer[:count])
+            start += count
+    update_by_zeros(state, end - start)
     return state.digest()
 
 
@@ -259,15 +275,17 @@ def _read_whole(tree: Tree, file: Entry, data: memoryview) -> bytes:
 
 def _digested(tree: Tree, file: Entry) -> bytes:
     """Its ranges' digests, and what became of it."""
-    ranges, digests = ranges_of(file.size), bytearray()
+    digests = bytearray()
 
     def read(descriptor: int) -> bool:
-        for piece in ranges:
+        if not file.is_still(os.fstat(descriptor)):
+            return False
+        for piece in ranges_of(file.size):
             digests.extend(range_digest(descriptor, *piece))
         return True
 
     state = _read_by(tree, file, read)
-    return bytes(digests).ljust(DIGEST_SIZE * len(ranges), b"\0") + state
+    return bytes(digests).ljust(DIGEST_SIZE * range_count(file.size), b"\0") + state
 
 
 def _read_by(tree: Tree, file: Entry, read: Callable[[int], bool]) -> bytes:

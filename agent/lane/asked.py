@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from agent.digests import RANGE
+from agent.digests import RANGE, range_count
 from agent.errors import shown
 from agent.lane import wire
 from agent.listing import Entry, Meant, Symlinks
@@ -38,11 +38,12 @@ def listing(body: dict[str, Any]) -> Meant:
     if symlinks not in ("keep", "skip", "follow"):
         raise malformed("symlinks are kept, skipped or followed")
     filters = Filters(_globs(body.get("include")), _globs(body.get("exclude")))
+    owners = body.get("owners") is True
     if selection is None:
-        return Meant(cast("Symlinks", symlinks), None, filters)
+        return Meant(cast("Symlinks", symlinks), None, filters, owners)
     if not isinstance(selection, list) or not all(path and wire.is_inside(path) for path in selection):
         raise malformed("a selected path leads somewhere else")
-    return Meant(cast("Symlinks", symlinks), tuple(selection), filters)
+    return Meant(cast("Symlinks", symlinks), tuple(selection), filters, owners)
 
 
 def _globs(value: Any) -> tuple[str, ...]:
@@ -75,7 +76,10 @@ def digests(body: dict[str, Any]) -> list[Entry]:
         raise malformed("what is asked for is a list of files")
     if len(files) > wire.PACK_FILES:
         raise malformed("these are too many files")
-    return [_file(*one) for one in files]
+    found = [_file(*one) for one in files]
+    if sum(range_count(file.size) for file in found) > wire.MAX_RANGES:
+        raise malformed("these files are longer than any")
+    return found
 
 
 def gone(body: dict[str, Any]) -> list[Entry]:

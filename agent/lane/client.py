@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.digests import CHUNK, DIGEST_SIZE, file_digest, ranges_of
+from agent.digests import CHUNK, DIGEST_SIZE, file_digest, range_count
 from agent.errors import HopError, shown
-from agent.lane import wire
+from agent.lane import parts, wire
 from agent.lane.dialling import in_words
 from agent.lane.sockets import hang_up, is_quiet
 from agent.listing import Entry, Meant
-from agent.movers.source import FileError, LostError, Packed, Sink, changed
+from agent.movers.source import FileError, Hole, LostError, Packed, Sink, changed
 from events.base import Problem
 from events.reports import PREVIOUS_HOP_RESTS
 
@@ -57,7 +57,8 @@ class Conversation:
             raise LostError(self._problem(answer).message)
         if answer.status != http.HTTPStatus.OK:
             raise HopError(self._problem(answer))
-        answer.read()
+        if answer.read(1):
+            raise HopError(_strange(self.endpoint, "something, when asked for nothing"))
         self._socket.settimeout(SILENT_FOR)
 
     @property
@@ -84,7 +85,8 @@ class Conversation:
                 match fields[:1]:
                     case [wire.END]:
                         _must_agree(fields, count)
-                        return _must_be_over(lines)
+                        _must_be_over(lines)
+                        return answer.close()  # of a known length, it does not know that it has ended
                     case [wire.LATER]:
                         continue
                     case [wire.RESTS]:
@@ -93,23 +95,41 @@ class Conversation:
                 count += 1
             raise LostError(f"{self.endpoint} ended its listing early")
 
-    def range(self, entry: Entry, start: int, length: int, sink: Sink) -> bytes:
+    def range(self, entry: Entry, start: int, length: int, sink: Sink, hole: Hole | None = None) -> bytes:
         """The digest that the source says the bytes have. LostError, FileError."""
         body = {"path": entry.path, "size": entry.size, "mtime_ns": entry.mtime_ns}
+        holes = {"holes": True} if hole and entry.sparse else {}
         with self._guarded():
-            answer = self._ask("range", body | {"start": start, "length": length})
+            answer = self._ask("range", body | {"start": start, "length": length} | holes)
             self._must_be_ok(answer, entry)
-            buffer = memoryview(bytearray(min(self._piece, length)))
-            while length:
-                count = answer.readinto(buffer[:length])
-                if not count:
-                    raise LostError(f"{self.endpoint} ended in the middle of a range")
-                sink(buffer[:count])
-                length -= count
-            digest = answer.read()
+            if holes and hole and answer.getheader("Content-Type") == parts.KIND:
+                self._parts(answer, start, length, sink, hole)
+            else:
+                self._data(answer, length, sink)
+            digest = answer.read(DIGEST_SIZE + 1)
         if len(digest) != DIGEST_SIZE:
             raise LostError(f"{self.endpoint} ended a range without its digest")
         return digest
+
+    def _data(self, answer: http.client.HTTPResponse, length: int, sink: Sink) -> None:
+        buffer = memoryview(bytearray(min(self._piece, length)))
+        while length:
+            count = answer.readinto(buffer[:length])
+            if not count:
+                raise LostError(f"{self.endpoint} ended in the middle of a range")
+            sink(buffer[:count])
+            length -= count
+
+    def _parts(
+        self, answer: http.client.HTTPResponse, start: int, length: int, sink: Sink, hole: Hole
+    ) -> None:
+        """Of a sparse file: what lies between the parts does not travel."""
+        end = start + length
+        for begin, size in [*parts.read(answer.read, start, length), (end, 0)]:
+            if begin > start:
+                hole(begin - start)
+            self._data(answer, size, sink)
+            start = begin + size
 
     def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
         with self._guarded():
@@ -127,7 +147,7 @@ class Conversation:
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem(answer))
             for entry in wanted:
-                count = len(ranges_of(entry.size))
+                count = range_count(entry.size)
                 told = answer.read(count * DIGEST_SIZE + 1)
                 if len(told) != count * DIGEST_SIZE + 1:
                     raise LostError(f"{self.endpoint} ended in the middle of a file's digests")
@@ -175,7 +195,7 @@ class Conversation:
 
     def _problem(self, answer: http.client.HTTPResponse) -> Problem:
         try:
-            return Problem.model_validate_json(answer.read())
+            return Problem.model_validate_json(answer.read(wire.MAX_LINE))
         except ValidationError:
             return _strange(self.endpoint, f"HTTP status {answer.status}")
 
@@ -213,7 +233,7 @@ def _must_be_over(lines: io.BufferedIOBase) -> None:
 def _parsed(line: bytes) -> list[object]:
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise wire.Misbehaviour("a line of its manifest is no JSON") from error
     if not isinstance(fields, list):
         raise wire.Misbehaviour("a line of its manifest is no list")

@@ -1,10 +1,11 @@
 """What is said on the lane: HTTP/1.1 over TLS 1.3, POST with a JSON body, the hop token as bearer.
 
 POST /hops/HOP/manifest  {"symlinks", "selection",
-                          "include", "exclude"}              → one JSON array a line; last ["end", count]
+                          "include", "exclude", "owners"}    → one JSON array a line; last ["end", count]
 POST /hops/HOP/arriving  the same                            → likewise, while it arrives there by another hop
 POST /hops/HOP/range     {"path", "size", "mtime_ns",
-                          "start", "length"}                 → the bytes, then their digest
+                          "start", "length"}                 → the bytes, then their digest; asked for
+                                                               "holes", too, `parts`
 POST /hops/HOP/pack      {"files": [[path, size, mtime_ns]]} → for each: state, digest, the bytes if `OK`
 POST /hops/HOP/digests   {"files": [[path, size, mtime_ns]]} → for each: its ranges' digests, then its state
 POST /hops/HOP/remove    {"gone": [[kind, path, size,
@@ -25,6 +26,7 @@ from typing import Any
 
 from agent.digests import DIGEST_SIZE, MIB
 from agent.listing import Entry, Meant
+from agent.owners import Owner
 from events.base import Problem
 
 SMALL = MIB
@@ -32,6 +34,8 @@ SMALL = MIB
 PACK_BYTES = 8 * MIB
 PACK_FILES = 512
 """A pack is full when it has one or the other; a source holds it in memory."""
+MAX_RANGES = 1 << 20
+"""Of all files whose digests are asked for at once: 32 TiB, of which a source holds the digests in memory."""
 MAX_BODY = 4 * MIB
 MAX_LINE = MIB
 """Bytes of a manifest's line: a path of 4,096 bytes is six times as long when it is not ASCII."""
@@ -46,6 +50,9 @@ UPGRADE = "crosshaul-lane"
 END = "end"
 LATER, RESTS = "later", "rests"
 """Instead of an entry: nothing new for now; nothing more, since the other hop is not at work."""
+LARGEST_ID = 2**32 - 2
+"""Of a user or group; one more stands for none."""
+MAX_NAME = 256
 LARGEST = 2**63 - 1
 """No file system and no database of ours holds a larger number."""
 
@@ -57,7 +64,8 @@ def dump(value: Any) -> bytes:
 def entry_line(entry: Entry) -> bytes:
     problem = entry.problem.model_dump() if entry.problem else None
     fields = [entry.kind, entry.path, entry.size, entry.mtime_ns, entry.mode, entry.sparse, entry.target]
-    return dump([*fields, problem] if problem else fields) + b"\n"
+    more = [problem, entry.owner] if entry.owner else [problem] if problem else []
+    return dump([*fields, *more]) + b"\n"
 
 
 class Misbehaviour(ValueError):  # noqa: N818  # of the other side
@@ -68,8 +76,9 @@ def read_entry(fields: Any) -> Entry:
     """The entry, whose path is certainly below the place. Misbehaviour if it would not be."""
     try:
         kind, path, size, mtime_ns, mode, sparse, target, *rest = fields
-        problem = Problem.model_validate(rest[0]) if rest else None
-        entry = Entry(kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, problem)
+        problem = Problem.model_validate(rest[0]) if rest and rest[0] else None
+        owner = _owner(rest[1]) if len(rest) > 1 else None
+        entry = Entry(kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, problem, owner)
     except (TypeError, ValueError) as error:
         raise Misbehaviour("an entry of its manifest has another shape") from error
     if not (_is_kind(entry) and is_number(size) and is_number(mtime_ns, -LARGEST)):
@@ -77,6 +86,15 @@ def read_entry(fields: Any) -> Entry:
     if not is_inside(path):
         raise Misbehaviour("a path of its manifest leads somewhere else")
     return entry
+
+
+def _owner(fields: Any) -> Owner:
+    user_id, group_id, user, group = fields
+    if not all(is_number(one) and one <= LARGEST_ID for one in (user_id, group_id)):
+        raise ValueError("no number of a user or group")
+    if not all(isinstance(one, str) and len(one) <= MAX_NAME and is_name(one) for one in (user, group)):
+        raise ValueError("no name of a user or group")
+    return Owner(user_id, group_id, user, group)
 
 
 def _is_kind(entry: Entry) -> bool:
@@ -109,7 +127,8 @@ def is_inside(path: Any) -> bool:
 
 def manifest_request(meant: Meant) -> dict[str, object]:
     filters = {"include": meant.filters.include, "exclude": meant.filters.exclude}
-    return {"symlinks": meant.symlinks, "selection": meant.selection, **filters}
+    owners = {"owners": True} if meant.owners else {}
+    return {"symlinks": meant.symlinks, "selection": meant.selection, **filters, **owners}
 
 
 def pack_request(entries: Iterable[Entry]) -> bytes:

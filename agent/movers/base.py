@@ -22,7 +22,7 @@ from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move
 from events.filters import Filters
-from events.progress import Progress, Way
+from events.progress import Progress, Shortage, Way
 from events.reports import Preview
 
 WINDOW = 5.0
@@ -84,7 +84,8 @@ class Host:
 def meant_by(order: Move) -> Meant:
     """Which of the source's things the hop is to move."""
     options = order.options
-    return Meant(options.symlinks, order.selection, Filters(options.include, options.exclude))
+    filters = Filters(options.include, options.exclude)
+    return Meant(options.symlinks, order.selection, filters, options.owner != "agent")
 
 
 class Tally:
@@ -97,6 +98,7 @@ class Tally:
         self._bytes_total: int | None = None
         self._files_total: int | None = None
         self._current: str | None = None
+        self._short: Shortage | None = None
         self._moved = 0
         self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
 
@@ -158,6 +160,11 @@ class Tally:
             if self._bytes_total is not None:
                 self._bytes_total += size
 
+    def short(self, of_room: Shortage | None) -> None:
+        """Too little room for what is known to come, or enough after all."""
+        with self._lock:
+            self._short = of_room
+
     def total(self, size: int, files: int) -> None:
         """The source has been listed to its end."""
         with self._lock:
@@ -167,13 +174,14 @@ class Tally:
         with self._lock:
             return Progress(
                 bytes_done=max(self._bytes_done, 0),
-                bytes_total=self._bytes_total,
+                bytes_total=None if self._bytes_total is None else max(self._bytes_total, 0),
                 files_done=self._files_done,
                 files_total=self._files_total,
                 bytes_unchanged=self._bytes_unchanged,
                 files_unchanged=self._files_unchanged,
                 files_removed=self._files_removed,
                 bytes_per_second=self._rate(),
+                short=self._short,
                 current=self._current,
             )
 

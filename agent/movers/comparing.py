@@ -7,6 +7,7 @@ from agent.movers.failures import Failures
 from agent.movers.landing import Landing, Verdict
 from agent.movers.ledger import Ledger
 from agent.movers.rehearsal import Rehearsal
+from agent.movers.room import Room
 from agent.movers.source import FileError
 from agent.movers.work import Work
 from events.base import Problem
@@ -25,6 +26,7 @@ class Comparing:
         work: Work,
         tally: Tally,
         failures: Failures,
+        room: Room,
         rehearsal: Rehearsal | None = None,
     ) -> None:
         """With a `rehearsal`, it is told what would be done, and nothing is."""
@@ -33,6 +35,7 @@ class Comparing:
         self._work = work
         self._tally = tally
         self._failures = failures
+        self._room = room
         self._rehearsal = rehearsal
         self._unchanged: list[Entry] = []
         self._left: list[Entry] = []
@@ -67,12 +70,17 @@ class Comparing:
         """Do what follows from the verdict on a file or link. `waits`: until there is need of more work."""
         if verdict == "unsure":
             self._work.check(entry, waits=waits)
-        elif self._rehearsal:
+            return
+        if verdict in {"new", "differs"} and entry.kind == "f" and not (entry.target or tries):
+            self._room.wants(self._landing.needs(entry, verdict))
+        if self._rehearsal:
             self._rehearsal.note(entry, verdict)
         elif verdict == "ours":
             self._tally.stood(entry.size)
             self._tally.finished(entry.path)
         elif verdict in {"same", "kept"}:
+            if verdict == "same":
+                self._landing.own(entry)
             self._stays(entry, verdict)
         elif entry.kind == "l":
             self._landing.link(entry)

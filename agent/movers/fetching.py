@@ -21,13 +21,15 @@ class Fetching:
 
     def carry_out(self, job: Job) -> None:
         """LostError, HopError or StoppedError end the pass."""
+        brought = True
         match job:
             case PackJob():
-                self._packs.fetch(job.entries)
+                brought = self._packs.fetch(job.entries)
             case CheckJob():
                 self._checks.compare(job.entries)
             case RangeJob():
                 self._ranges.fetch(job)
+                brought = job.file.problem is None
                 if self._work.fetched(job):
                     self._ranges.end(job.file)
-        self._work.finished()
+        self._work.finished(brought=brought)

@@ -62,7 +62,7 @@ class Finishing:
         if options.delete_extra and self._order.selection is None and not self._failures.total:
             self._mirror()  # what was not selected is not extra, whatever the order says
         if self._rehearsal:
-            return Outcome(HopDigest().hex(), self._rehearsal.preview())
+            return Outcome(HopDigest().hex(), self._rehearsal.preview(self._tally.progress().short))
         if options.move:
             self._clear_source()
         if self._failures.total:

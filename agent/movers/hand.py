@@ -15,6 +15,7 @@ from agent.movers.limiter import Limiter
 from agent.movers.source import LostError, Reader, Source
 from agent.movers.stride import Stride
 from agent.movers.work import Work
+from agent.roots import is_below
 from events.base import Problem
 
 TRIES = 3
@@ -95,8 +96,10 @@ class Hand:
             return
         again = replace(self.bench.meant, selection=(entry.path,) if entry.path else None)
         for fresh in self.bench.source.entries(again):
-            self.bench.tally.resized(fresh.size - entry.size)
-            self.comparing.consider(fresh, tries + 1)
+            if fresh.path == entry.path:
+                self.bench.tally.resized(fresh.size - entry.size)
+            if not entry.path or is_below(fresh.path, entry.path):  # it may have become a directory
+                self.comparing.consider(fresh, tries + 1)
 
     def _hang_up(self) -> None:
         if self._reader:

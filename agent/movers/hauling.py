@@ -1,12 +1,12 @@
 """One attempt at a pull: passes over the source until one of them comes to its end, then the finish."""
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 
+from agent import disk, owners
 from agent.errors import HopError
 from agent.movers.base import Host, Outcome, Tally, Watcher
 from agent.movers.finishing import Finishing
@@ -71,6 +71,8 @@ class Hauling:
     def run(self) -> Outcome:
         """HopError, or StoppedError after `stop`."""
         self._roots.tree(self._arrival, writing=True).close()
+        if self._order.options.owner != "agent":
+            owners.must_be_allowed(str(self._order.destination))
         ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
         ledger.begin(self._arrival)
         try:
@@ -136,8 +138,7 @@ class Hauling:
 
     def _free(self) -> int:
         with self._roots.tree(self._arrival, writing=True) as tree:
-            found = os.fstatvfs(tree.nearest())
-            return found.f_bavail * found.f_frsize
+            return disk.free(tree.nearest())
 
     def _begin(self, source: Source, ledger: Ledger) -> Pass:
         with self._lock:

@@ -8,16 +8,19 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
 from agent import disk
 from agent.digests import CHUNK, digest_of, read_digest
-from agent.errors import shown
+from agent.errors import SameNameError, shown
+from agent.lane import wire
 from agent.listing import Entry
 from agent.movers.ledger import Ledger
 from agent.movers.source import FileError
 from agent.movers.work import BigFile
+from agent.owners import Owner, here
 from agent.roots import Tree
 from events.base import Problem
 from events.options import Options
@@ -26,6 +29,8 @@ PREFIX = ".crosshaul-"
 _MODE = 0o1777
 """Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
 _SECOND = 10**9
+_BLOCK = 512
+"""Of `st_blocks`, whatever the file system's own are."""
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """The file system knows of no second name, or of no more."""
 
@@ -71,6 +76,7 @@ class Landing:
             there = self._tree.stat(entry.path)
         except (FileNotFoundError, NotADirectoryError):  # in the way of a directory: that is said elsewhere
             return "new"
+        self._tree.must_be_so_called(entry.path)
         if stat.S_ISDIR(there.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if self._is_same(entry, there):
@@ -78,6 +84,29 @@ class Landing:
         if self._options.compare == "checksum" and _may_be_same(entry, there):
             return "unsure"
         return self._overwritten(entry, there)
+
+    def free(self) -> int:
+        """Bytes that may still be written here, before anything was. OSError."""
+        return disk.free(self._tree.nearest())
+
+    def needs(self, entry: Entry, verdict: Verdict) -> int:
+        """Bytes that a file takes here, less what it replaces and what is half there. A sparse one may need
+        hardly any."""
+        size = 0 if entry.sparse else entry.size
+        if verdict == "differs":
+            size -= self._held(lambda: self._tree.stat(entry.path))
+        if entry.size > wire.SMALL:
+            size -= self._held(lambda: self._tree.stat_beside(entry.path, self._part(entry.path)))
+        return size
+
+    @staticmethod
+    def _held(look: Callable[[], os.stat_result]) -> int:
+        """By a thing that goes when it has no other name."""
+        try:
+            found = look()
+        except OSError:
+            return 0
+        return found.st_blocks * _BLOCK if found.st_nlink == 1 else 0
 
     def overwritten(self, entry: Entry) -> Verdict:
         """What is to become of a file whose digest is another. FileError, OSError."""
@@ -95,9 +124,23 @@ class Landing:
         """Times and mode, of a file whose bytes are right. OSError."""
         descriptor = self._tree.open(entry.path, os.O_RDONLY)
         try:
-            _dress(descriptor, entry)
+            self._dress(descriptor, entry)
         finally:
             os.close(descriptor)
+
+    def own(self, entry: Entry) -> None:
+        """Give what stands there to whom it is to belong, if that was asked for. OSError."""
+        if entry.owner and self._options.owner != "agent":
+            self._tree.give(entry.path, *self._owner(entry.owner))
+
+    def _owner(self, owner: Owner) -> tuple[int, int]:
+        return here(owner, by_name=self._options.owner == "names")
+
+    def _dress(self, descriptor: int, entry: Entry, *, has_mode: bool = False) -> None:
+        """Times and mode, then whom it is to belong to: what is given away may be touched no more."""
+        _dress(descriptor, entry, has_mode=has_mode)
+        if entry.owner and self._options.owner != "agent":
+            os.fchown(descriptor, *self._owner(entry.owner))
 
     def folder(self, entry: Entry) -> None:
         """The directory; its times come when everything is in it."""
@@ -118,6 +161,7 @@ class Landing:
     def link(self, entry: Entry) -> None:
         self._tree.make_room(entry.path)
         self._tree.link(entry.path, entry.target)
+        self.own(entry)
         self._ledger.link_done(entry.path, entry.target)
 
     def another_name(self, entry: Entry) -> None:
@@ -154,7 +198,7 @@ class Landing:
             with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(descriptor, "wb") as writer:
                 shutil.copyfileobj(reader, writer, CHUNK)
                 writer.flush()
-                _dress(descriptor, entry)
+                self._dress(descriptor, entry)
         finally:
             os.close(source)
         self._tree.put(part, entry.path)
@@ -166,7 +210,7 @@ class Landing:
         descriptor, is_dressed = self._begin_small(entry, part)
         try:
             _write(descriptor, data, 0)
-            _dress(descriptor, entry, has_mode=is_dressed)
+            self._dress(descriptor, entry, has_mode=is_dressed)
         finally:
             os.close(descriptor)
         self._tree.put(part, entry.path)
@@ -202,9 +246,14 @@ class Landing:
             return
         _write(file.descriptor, data, start)
 
+    def hole(self, file: BigFile, start: int, length: int) -> None:
+        """Zeros come next: nothing to do where nothing was written before. OSError."""
+        if not file.fresh:
+            disk.make_hole(file.descriptor, start, length)
+
     def complete(self, file: BigFile, digest: bytes) -> None:
         """All its bytes are there: on the disk first, then under its name."""
-        _dress(file.descriptor, file.entry)
+        self._dress(file.descriptor, file.entry)
         os.fsync(file.descriptor)
         self._tree.put(self._part(file.entry.path), file.entry.path)
         self._ledger.done(file.entry, digest)
@@ -213,6 +262,8 @@ class Landing:
         """Whatever is half-done of a file goes."""
         try:
             self._tree.unlink_beside(path, self._part(path))
+        except SameNameError:  # then there never was
+            pass
         except OSError as error:
             if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
                 raise
@@ -244,6 +295,7 @@ class Landing:
         """Times and modes of directories; then everything is made to survive a power cut."""
         for entry, _ in self._ledger.folders():
             self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & _MODE)
+            self.own(entry)
         try:
             disk.sync_file_system(self._tree.folder(""))
         except NotADirectoryError:

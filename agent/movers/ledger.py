@@ -5,6 +5,7 @@ be missing, or tell of bytes that never reached the disk: so whoever goes on rea
 trusting them.
 """
 
+import json
 import os
 import sqlite3
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.listing import Entry
+from agent.owners import Owner
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -26,7 +28,7 @@ CREATE TABLE IF NOT EXISTS ranges (
     path BLOB, start INTEGER, digest BLOB NOT NULL, PRIMARY KEY (path, start)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS folders (
-    path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL, made INTEGER NOT NULL
+    path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL, made INTEGER NOT NULL, owner TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS names (
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL,
@@ -45,7 +47,7 @@ CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL);
 _IN_ORDER = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
 """Made when somebody first asks what has arrived: other hops need not keep it."""
 _TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates")
-_LATER = {"files": ("at REAL",), "unchanged": ("at REAL", "kind TEXT")}
+_LATER = {"files": ("at REAL",), "unchanged": ("at REAL", "kind TEXT"), "folders": ("owner TEXT",)}
 """Columns that a ledger of an older agent has not."""
 
 
@@ -210,10 +212,11 @@ class Ledger:
 
     def folder(self, entry: Entry, *, made: bool) -> None:
         """A directory whose times are to be set when everything is in it."""
-        row = [(os.fsencode(entry.path), entry.mtime_ns, entry.mode, made)]
+        owner = json.dumps(entry.owner) if entry.owner else None
+        row = [(os.fsencode(entry.path), entry.mtime_ns, entry.mode, made, owner)]
         self._many(
-            "INSERT INTO folders VALUES (?1, ?2, ?3, ?4) ON CONFLICT (path) DO UPDATE"
-            " SET mtime_ns = ?2, mode = ?3, made = max(made, ?4)",
+            "INSERT INTO folders VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (path) DO UPDATE"
+            " SET mtime_ns = ?2, mode = ?3, made = max(made, ?4), owner = ?5",
             row,
         )
 
@@ -267,8 +270,9 @@ class Ledger:
 
     def folders(self) -> Iterator[tuple[Entry, bool]]:
         """Each directory, and whether this hop has made it."""
-        for path, mtime_ns, mode, made in self.paged("SELECT * FROM folders WHERE path > ?"):
-            yield Entry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode), bool(made)
+        for path, mtime_ns, mode, made, told in self.paged("SELECT * FROM folders WHERE path > ?"):
+            owner = Owner(*json.loads(told)) if told else None
+            yield Entry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode, owner=owner), bool(made)
 
     def paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """All rows by their path, some at a time, so that neither memory nor the lock is held for long."""

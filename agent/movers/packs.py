@@ -12,13 +12,16 @@ class Packs:
     def __init__(self, hand: Hand) -> None:
         self._hand = hand
         self._bench = hand.bench
+        self._arrived = 0
 
-    def fetch(self, entries: Sequence[Entry]) -> None:
-        """LostError, HopError or StoppedError end the pass."""
+    def fetch(self, entries: Sequence[Entry]) -> bool:
+        """Did any of them arrive? LostError, HopError or StoppedError end the pass."""
         waiting = list(entries)
         self._bench.ledger.begun(waiting)
+        self._arrived = 0
         while waiting:
             self._hand.tried(lambda: self._unpack(waiting))
+        return bool(self._arrived)
 
     def _unpack(self, waiting: list[Entry]) -> None:
         """Put each in place once they are here, and take it from `waiting`."""
@@ -35,6 +38,7 @@ class Packs:
                         whole.append((packed.entry, digest))
         finally:
             self._bench.ledger.all_done(whole)
+            self._arrived += len(whole)
 
     def _land(self, packed: Packed) -> bytes | None:
         """The digest of a file that stands now; None for one that does not."""

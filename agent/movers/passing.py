@@ -4,9 +4,10 @@ what stands here and plans, and several that fetch.
 They end together: the first to fail stops the others, and its error is the pass's.
 """
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 from agent.errors import HopError, problem_of
 from agent.listing import Entry
@@ -20,10 +21,12 @@ from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import limiter_for
 from agent.movers.rehearsal import Rehearsal
+from agent.movers.room import Room
 from agent.movers.source import LostError, Reader, Source
 from agent.movers.spool import Spool
 from agent.movers.stride import Stride
 from agent.movers.work import Work
+from agent.owners import ownerless
 from events.commands import Move
 
 LISTED_AT_ONCE = 1000
@@ -60,6 +63,7 @@ class Pass:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._error: BaseException | None = None
+        self._room: Room
         self.files = 0
         """That the source has, once it is known."""
         self._readers: set[Reader] = set()
@@ -102,6 +106,7 @@ class Pass:
         self._tally.begin()
         self._ledger.look_anew()
         self._watcher.started(self._source.connect())
+        self._room = Room(self._free(), self._tally.short)
         listing = threading.Thread(target=self._guarded, args=[self._list], name="list")
         listing.start()
         crew = self._crew()
@@ -113,6 +118,12 @@ class Pass:
         self._work.close()
         if self._error:
             raise self._error
+
+    def _free(self) -> int:
+        """Where it cannot be told, whoever is to write there hears why."""
+        with suppress(OSError), closing(self._landing()) as landing:
+            return landing.free()
+        return sys.maxsize
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -143,6 +154,8 @@ class Pass:
         for entry in self._source.entries(self._meant):
             if self._stopped.is_set():
                 raise StoppedError
+            if self._meant.owners and entry.owner is None and entry.kind != "!":
+                raise HopError(ownerless(str(self._order.source)))
             if self._meant.takes(entry):  # an older agent knows of no filters, and S3 of none of ours
                 self._spool.put(entry)
                 yield entry
@@ -156,7 +169,9 @@ class Pass:
         self._work.planned()
 
     def _comparing(self, landing: Landing) -> Comparing:
-        return Comparing(landing, self._ledger, self._work, self._tally, self.failures, self._rehearsal)
+        return Comparing(
+            landing, self._ledger, self._work, self._tally, self.failures, self._room, self._rehearsal
+        )
 
     # --- fetching ---
 

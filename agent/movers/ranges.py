@@ -4,7 +4,7 @@ import logging
 
 import xxhash
 
-from agent.digests import file_digest, range_digest, ranges_of
+from agent.digests import file_digest, range_digest, ranges_of, update_by_zeros
 from agent.movers.hand import TRIES, Hand, damaged
 from agent.movers.source import FileError
 from agent.movers.work import BigFile, RangeJob
@@ -100,8 +100,19 @@ class Ranges:
             position += len(data)
             self._bench.tally.moved(len(data))
 
+        def hole(length: int) -> None:
+            nonlocal position
+            self._hand.go_on()
+            try:
+                self._hand.landing.hole(piece.file, position, length)
+            except OSError as error:
+                raise _WriteError(error) from error
+            update_by_zeros(state, length)
+            position += length
+            self._bench.tally.stood(length)
+
         try:
-            told = self._hand.connected().range(piece.file.entry, piece.start, piece.length, sink)
+            told = self._hand.connected().range(piece.file.entry, piece.start, piece.length, sink, hole)
         except BaseException as error:
             self._bench.tally.undone(position - piece.start)
             if isinstance(error, _WriteError):

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 
 from agent.errors import shown
 from agent.listing import Entry
+from events.progress import Shortage
 from events.reports import MAX_EXAMPLES, Amount, Preview
 
 MAX_NAMES = 8 * 1024
@@ -29,13 +30,14 @@ class Rehearsal:
     def removed(self, entry: Entry) -> None:
         self._add("removed", entry)
 
-    def preview(self) -> Preview:
+    def preview(self, short: Shortage | None = None) -> Preview:
+        """`short` of room, if it would be."""
         with self._lock:
             amounts = {
                 kind: Amount(files=files, bytes=self._bytes[kind]) for kind, files in self._files.items()
             }
             examples = {kind: tuple(names) for kind, names in self._examples.items()}
-            return Preview.model_validate(amounts | {"examples": examples})
+            return Preview.model_validate(amounts | {"examples": examples, "short": short})
 
     def _add(self, kind: str, entry: Entry) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.digests import CHUNK, file_digest, range_digest, ranges_of
+from agent.disk import data_parts
 from agent.errors import problem_of, shown
 from agent.lane import wire
 from agent.listing import Entry, Meant, entries, open_source, remove_source
@@ -15,6 +16,9 @@ from events.progress import Way
 
 Sink = Callable[[memoryview], None]
 """Takes the next bytes; raises no OSError, which would be taken for the source's."""
+
+Hole = Callable[[int], None]
+"""Told instead that so many zeros come next, which did not travel."""
 
 
 class LostError(Exception):
@@ -46,8 +50,11 @@ class Packed:
 class Reader(Protocol):
     """One connection; for one thread at a time."""
 
-    def range(self, entry: Entry, start: int, length: int, sink: Sink) -> bytes | None:
-        """Give the bytes to `sink`, piece by piece; the digest as in `Packed`. LostError, FileError."""
+    def range(
+        self, entry: Entry, start: int, length: int, sink: Sink, hole: Hole | None = None
+    ) -> bytes | None:
+        """Give the bytes to `sink`, piece by piece, and where there are none say so to `hole`, if that can be
+        told; the digest as in `Packed`. LostError, FileError."""
 
     def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
         """Each of them, in this order. LostError."""
@@ -145,24 +152,34 @@ class LocalReader:
         self._tree = tree
         self._interrupted = False
 
-    def range(self, entry: Entry, start: int, length: int, sink: Sink) -> bytes | None:
-        descriptor = self._open(entry)
-        buffer, end = memoryview(bytearray(min(CHUNK, length))), start + length
+    def range(
+        self, entry: Entry, start: int, length: int, sink: Sink, hole: Hole | None = None
+    ) -> bytes | None:
+        descriptor, end = self._open(entry), start + length
         try:
-            while start < end:
-                if self._interrupted:
-                    raise LostError("interrupted")
-                count = os.preadv(descriptor, [buffer[: end - start]], start)
-                if not count:
-                    raise changed(self._tree.name(entry.path))
-                sink(buffer[:count])
-                start += count
+            found = data_parts(descriptor, start, length) if hole and entry.sparse else [(start, length)]
+            for begin, size in [*found, (end, 0)]:
+                if hole and begin > start:
+                    hole(begin - start)
+                self._read(descriptor, entry, begin, size, sink)
+                start = begin + size
             self._must_be(descriptor, entry)
         except OSError as error:
             raise FileError(problem_of(error, self._tree.name(entry.path))) from error
         finally:
             os.close(descriptor)
         return None
+
+    def _read(self, descriptor: int, entry: Entry, start: int, length: int, sink: Sink) -> None:
+        buffer, end = memoryview(bytearray(min(CHUNK, length))), start + length
+        while start < end:
+            if self._interrupted:
+                raise LostError("interrupted")
+            count = os.preadv(descriptor, [buffer[: end - start]], start)
+            if not count:
+                raise changed(self._tree.name(entry.path))
+            sink(buffer[:count])
+            start += count
 
     def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
         return packed(wanted, lambda entry: Packed(entry, whole(self, entry)))

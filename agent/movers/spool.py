@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from agent.listing import Entry
+from agent.owners import Owner
 from events.base import Problem
 
 AHEAD = 4096
@@ -86,9 +87,10 @@ class Spool:
 def _plain(entry: Entry) -> tuple[object, ...]:
     problem = entry.problem.model_dump() if entry.problem else None
     fields = (entry.kind, entry.path, entry.size, entry.mtime_ns, entry.mode, entry.sparse, entry.target)
-    return (*fields, problem)
+    return (*fields, problem, tuple(entry.owner) if entry.owner else None)
 
 
 def _entry(plain: tuple[Any, ...]) -> Entry:
-    problem = plain[7]
-    return replace(Entry(*plain[:7]), problem=Problem.model_validate(problem) if problem else None)
+    *fields, told, owned = plain
+    problem = Problem.model_validate(told) if told else None
+    return replace(Entry(*fields), problem=problem, owner=Owner(*owned) if owned else None)

@@ -12,7 +12,7 @@ from agent.digests import CHUNK
 from agent.errors import shown
 from agent.listing import Entry
 from agent.movers.aside import Aside
-from agent.movers.source import FileError, LostError, Packed, Sink, changed, packed, whole
+from agent.movers.source import FileError, Hole, LostError, Packed, Sink, changed, packed, whole
 from agent.movers.store import Store
 from events.base import Problem
 
@@ -31,7 +31,7 @@ class StoreReader:
         self._parted: str | None = None
         """The file that was last seen to be given in parts."""
 
-    def range(self, entry: Entry, start: int, length: int, sink: Sink) -> None:
+    def range(self, entry: Entry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
         """rclone gives no digest: TLS and S3's own checksums have guarded the bytes."""
         if not length or self._aside.gives(entry, start, length, sink):
             return

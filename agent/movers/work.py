@@ -40,7 +40,7 @@ class BigFile:
     problem: Problem | None = None
 
     def __post_init__(self) -> None:
-        self._todo: Iterator[tuple[int, int]] = iter(ranges_of(self.entry.size))
+        self._todo: Iterator[tuple[int, int]] = ranges_of(self.entry.size)
         self._next = next(self._todo, None)
         self.under_way = 0
 
@@ -132,7 +132,7 @@ class Work:
         self._range_next = False
         self._begun: set[BigFile] = set()
         self.carried_out = 0
-        """Jobs."""
+        """Jobs that brought something."""
 
     def add(self, entry: Entry, tries: int = 0, *, waits: bool = True) -> None:
         """Plan a file; `waits`, as a fetching thread must not: only when there is need of more."""
@@ -176,12 +176,12 @@ class Work:
             self._changed.notify_all()
             return job
 
-    def finished(self) -> None:
+    def finished(self, *, brought: bool) -> None:
         """Say so of each job, once nothing more follows from it: until then nobody is told that all is done,
         since a file may have to come again."""
         with self._changed:
             self._taken -= 1
-            self.carried_out += 1
+            self.carried_out += brought
             self._changed.notify_all()
 
     def fetched(self, job: RangeJob) -> bool:

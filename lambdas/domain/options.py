@@ -15,6 +15,11 @@ def check_options(
             "compare=checksum needs an agent's path at both ends: S3 and remotes keep no such digest.",
             "Leave it out: they are compared by size and time.",
         )
+    if options.owner != "agent" and not on_agents:
+        raise OptionsError(
+            "owner needs an agent's path at both ends: S3 and remotes know no users of a host.",
+            "Leave it out.",
+        )
     if options.dry_run and not all(isinstance(place, AgentLocation) for place in destinations):
         raise OptionsError("dry_run needs an agent's path at the destination.", "Leave it out.")
     if options.delete_extra:

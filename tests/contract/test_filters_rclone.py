@@ -98,7 +98,7 @@ def _means_something(pattern: str) -> bool:
 
 
 patterns = st.lists(st.sampled_from(_PIECES), min_size=1, max_size=6).map("".join).filter(_means_something)
-anchored = patterns.map(lambda one: f"/{one.removeprefix('/')}" if "/" in one else one)
+anchored = patterns.map(lambda one: f"/{one.removeprefix('/')}" if "/" in one or "**" in one else one)
 
 
 @settings(max_examples=30, deadline=None)

@@ -16,6 +16,7 @@ export const DEFAULT_OPTIONS: Options = {
   overwrite: "always",
   verify: "transfer",
   symlinks: "keep",
+  owner: "agent",
   streams: null,
   bandwidth_limit: null,
   relay: "never",
@@ -23,7 +24,7 @@ export const DEFAULT_OPTIONS: Options = {
   if_offline: "queue",
 };
 
-export type Bounded = "compare" | "delete_extra" | "move" | "dry_run";
+export type Bounded = "compare" | "owner" | "delete_extra" | "move" | "dry_run";
 
 /** Where the files come from and go to, as far as the options have to know: what holds of S3 holds of an
  * agent's remotes. */
@@ -55,6 +56,8 @@ export function barred(option: Bounded, ends: Ends, options: Options): string {
   switch (option) {
     case "compare":
       return ends.fromS3 || ends.toS3 ? words.compare : "";
+    case "owner":
+      return ends.fromS3 || ends.toS3 ? words.owner : "";
     case "dry_run":
       return ends.toS3 ? words.dryRun : "";
     case "delete_extra":
@@ -73,6 +76,7 @@ export function barred(option: Bounded, ends: Ends, options: Options): string {
 export function misfits(options: Options, ends: Ends): string[] {
   const chosen: Bounded[] = [];
   if (options.compare === "checksum") chosen.push("compare");
+  if (options.owner !== "agent") chosen.push("owner");
   if (options.delete_extra) chosen.push("delete_extra");
   if (options.move) chosen.push("move");
   if (options.dry_run) chosen.push("dry_run");

@@ -35,6 +35,7 @@ export type Preview = Schemas["Preview"];
 export type Problem = Schemas["Problem"];
 export type ProblemDetails = Schemas["ProblemDetails"];
 export type Progress = Schemas["Progress"];
+export type Shortage = Schemas["Shortage"];
 export type Template = Schemas["TemplateView"];
 export type TemplateRequest = Schemas["TemplateRequest"];
 export type Transfer = Schemas["TransferView"];

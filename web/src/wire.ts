@@ -1119,6 +1119,7 @@ export interface components {
              *       "include": [],
              *       "move": false,
              *       "overwrite": "always",
+             *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
              *       "streams": null,
@@ -1548,6 +1549,12 @@ export interface components {
              */
             overwrite: "always" | "newer" | "never" | "fail";
             /**
+             * Owner
+             * @default agent
+             * @enum {string}
+             */
+            owner: "agent" | "names" | "ids";
+            /**
              * Priority
              * @default normal
              * @enum {string}
@@ -1725,6 +1732,8 @@ export interface components {
              *     }
              */
             sent: components["schemas"]["Amount"];
+            /** @default null */
+            short: components["schemas"]["Shortage"] | null;
             /**
              * @default {
              *       "bytes": 0,
@@ -1847,6 +1856,8 @@ export interface components {
              * @default 0
              */
             files_unchanged: number;
+            /** @default null */
+            short: components["schemas"]["Shortage"] | null;
         };
         /**
          * Reached
@@ -2105,6 +2116,23 @@ export interface components {
             prefix: string;
         };
         /**
+         * Shortage
+         * @description There seems to be too little room at the destination. No reason to stop: a file system that compresses
+         *     may hold it all the same, and on a disk that is really full a hop pauses.
+         */
+        Shortage: {
+            /**
+             * Free
+             * @description bytes
+             */
+            free: number;
+            /**
+             * Wanted
+             * @description bytes
+             */
+            wanted: number;
+        };
+        /**
          * SignIn
          * @description Where people sign in: a Cognito user pool's public client.
          */
@@ -2255,6 +2283,7 @@ export interface components {
              *       "include": [],
              *       "move": false,
              *       "overwrite": "always",
+             *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
              *       "streams": null,
@@ -2370,6 +2399,7 @@ export interface components {
              *       "include": [],
              *       "move": false,
              *       "overwrite": "always",
+             *       "owner": "agent",
              *       "priority": "normal",
              *       "relay": "never",
              *       "streams": null,

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import digests
-from agent.digests import RANGE, HopDigest, digest_of, file_digest, range_digest, ranges_of, read_digest
+from agent.digests import (
+    RANGE,
+    HopDigest,
+    digest_of,
+    file_digest,
+    range_count,
+    range_digest,
+    ranges_of,
+    read_digest,
+)
 
 lines = st.lists(
     st.tuples(st.sampled_from("fdl"), st.text("ab/\udcff"), st.integers(0, 9), st.binary(max_size=16)),
@@ -25,7 +34,8 @@ def total(things) -> str:
 
 @pytest.mark.parametrize("size", [0, 1, RANGE - 1, RANGE, RANGE + 1, 5 * RANGE, 5 * RANGE + 7])
 def test_ranges_cover_a_file_without_a_gap(size):
-    ranges = ranges_of(size)
+    ranges = list(ranges_of(size))
+    assert len(ranges) == range_count(size)
     assert [start for start, _ in ranges] == [RANGE * number for number in range(len(ranges))]
     assert sum(length for _, length in ranges) == size
     assert all(length == RANGE for _, length in ranges[:-1])

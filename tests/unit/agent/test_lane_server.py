@@ -230,6 +230,8 @@ class TestWhatIsSaid:
             ("pack", {"files": [["x", 1, 1]] * (wire.PACK_FILES + 1)}),
             ("pack", {"files": [["x", 10**12, 1]]}),
             ("pack", {"files": 5}),
+            ("digests", {"files": [["x", 2**62, 1]]}),
+            ("digests", {"files": [["x", 2**45, 1]] * 2}),
             ("manifest", {}),
             ("manifest", {"symlinks": "keep", "selection": 5}),
         ],
@@ -330,6 +332,28 @@ class TestABadRequest:
         with Talk(hosts) as talk:
             assert talk.ask("manifest", ALL)[0] == 200
         assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+    @pytest.mark.parametrize(
+        ("begin", "piece"),
+        [
+            (b"POST /" + b"x" * 1000, b"x" * 100_000),
+            (b"POST / HTTP/1.1\r\nX: ", b"x" * 100_000),
+            (b"POST / HTTP/1.1\r\n", b"X-More: and more\r\n" * 5000),
+        ],
+        ids=["line", "header", "headers"],
+    )
+    async def test_that_does_not_end_is_not_listened_to(self, hosts, begin, piece):
+        """However long a peer goes on, it is soon cut off, and cannot fill the memory."""
+        sent = 0
+        with dial(hosts) as connection, contextlib.suppress(ConnectionError, ssl.SSLError):
+            connection.sendall(begin)
+            while sent < 64 * MIB:
+                connection.sendall(piece)
+                sent += len(piece)
+        assert sent < 64 * MIB
+        await until(lambda: not hosts.server._live)
+        with Talk(hosts) as talk:
+            assert talk.ask("manifest", ALL)[0] == 200
 
 
 class TestAListing:

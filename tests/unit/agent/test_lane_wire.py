@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agent.lane import wire
 from agent.listing import Entry
+from agent.owners import Owner
 from events.base import Problem
 
 names = st.binary(min_size=1, max_size=20).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_"))
@@ -17,7 +18,10 @@ paths = (
 )
 numbers = st.integers(0, wire.LARGEST)
 times = st.integers(-wire.LARGEST, wire.LARGEST)
+ids, people = st.integers(0, wire.LARGEST_ID), names.map(os.fsdecode)
+owned = st.builds(Owner, ids, ids, st.just("") | people, st.just("") | people)
 found = st.one_of(
+    st.builds(Entry, st.just("f"), paths, numbers, times, owner=owned),
     st.builds(Entry, st.sampled_from("fd"), paths, numbers, times, st.integers(0, 0o7777), st.booleans()),
     st.builds(Entry, st.just("l"), paths, mtime_ns=times, target=names.map(os.fsdecode)),
     st.builds(
@@ -63,6 +67,13 @@ def test_every_entry_is_read_as_it_was_written(entry):
         ["!", "x", 0, 0, 0, False, ""],
         ["!", "x", 0, 0, 0, False, "", "it is gone"],
         ["!", "x", 0, 0, 0, False, "", {"code": "NOT A CODE", "message": ""}],
+        ["f", "x", 1, 1, 0o644, False, "", None, "root"],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "root"]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [-1, 0, "", ""]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 2**32 - 1, "", ""]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, 7, ""]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "a\0b", ""]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "", "x" * 300]],
     ],
 )
 def test_what_no_source_says_is_not_believed(fields):

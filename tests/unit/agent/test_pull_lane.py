@@ -389,7 +389,7 @@ def test_a_file_that_has_to_come_again_is_waited_for():
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(work.take)
         work.add(last.file.entry, tries=2, waits=False)
-        work.finished()
+        work.finished(brought=True)
         again = asked.result(timeout=60)
     assert isinstance(again, RangeJob)
     assert again.file.tries == 2

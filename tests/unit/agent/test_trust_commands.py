@@ -5,9 +5,11 @@ import time
 
 import jwt
 import pytest
+from pydantic import ValidationError
 
 from agent.trust import MAX_LETTER, SKEW, TrustError, Verifier
 from events.commands import Order
+from events.options import Options
 from tests.fakes_agent import AGENT, Signer, move
 
 SIGNER = Signer()
@@ -49,6 +51,32 @@ def test_a_newer_wire_asks_for_an_update():
 def test_an_unknown_command_is_refused_with_its_id():
     found = refusal(SIGNER.letter({"kind": "dance"}, jti="j-9"))
     assert (found.problem.code, found.command_id) == ("command-malformed", "j-9")
+
+
+def test_options_of_a_newer_control_plane_are_left_out_with_a_word(caplog):
+    command = move().model_dump(mode="json")
+    window = {"start": "08:00:00", "end": "18:00:00", "limit": 1024, "holidays": "Bavaria"}
+    command["options"] |= {"verify": "reread", "compress": "zstd", "bandwidth_windows": [window]}
+
+    claims, _ = verifier().open(SIGNER.letter(command))
+
+    assert claims.command.options.verify == "reread"
+    assert claims.command.options.bandwidth_windows[0].limit == 1024
+    [record] = caplog.records
+    assert record.message == "unknown options ignored"
+    assert record.options == "compress, bandwidth_windows.holidays"
+
+
+def test_a_value_that_is_not_known_is_no_option_to_leave_out():
+    """Who would read back what was written is not served by not reading back."""
+    command = move().model_dump(mode="json")
+    command["options"]["verify"] = "thrice"
+    assert refusal(SIGNER.letter(command)).problem.code == "command-malformed"
+
+
+def test_people_are_told_of_an_option_that_is_none():
+    with pytest.raises(ValidationError):
+        Options.model_validate({"compress": "zstd"})
 
 
 def test_another_key_under_a_known_name_is_not_trusted():

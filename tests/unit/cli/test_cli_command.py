@@ -125,6 +125,7 @@ def test_choices_are_those_of_the_wire() -> None:
         "verify": cp.Verify,
         "relay": cp.Relay,
         "symlinks": cp.Symlinks,
+        "owner": cp.Owner,
         "priority": cp.Priority,
         "if_offline": cp.IfOffline,
     }

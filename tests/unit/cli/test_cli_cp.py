@@ -9,7 +9,7 @@ from agent.cli.errors import Trouble
 from agent.cli.progress import Picture, fraction, share
 from agent.cli.screen import drawn
 from events.options import Options
-from events.progress import Live, Progress
+from events.progress import Live, Progress, Shortage
 from events.reports import Amount, Preview
 from events.states import TransferState
 from tests.fakes_api import NOW, TRANSFER, FakeApi, problem, transfer_view
@@ -287,3 +287,17 @@ def test_a_dry_run_ends_with_what_would_happen(signed_in: FakeApi, run: Run) -> 
     assert "12 files would be sent (2.0 KiB)" in said.out
     assert "old/\\x1b[2J.mov" in said.out
     assert "Everything arrived" not in said.out
+
+
+def test_too_little_room_is_told_of_while_it_moves_and_by_a_dry_run(signed_in: FakeApi, run: Run) -> None:
+    short = Shortage(wanted=3 << 30, free=1 << 30)
+    words = "seems to be short of room: 3.0 GiB to be written where 1.0 GiB were free"
+    view = transfer_view(TransferState.RUNNING, 0.5)
+    progress = view.hops[0].progress.model_copy(update={"short": short})
+    moving = view.hops[0].model_copy(update={"progress": progress})
+    signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (moving,)})]
+    assert words in run("show", TRANSFER).out
+
+    rehearsed = moving.model_copy(update={"preview": Preview(short=short)})
+    signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (rehearsed,)})]
+    assert run("show", TRANSFER).out.count(words) == 1

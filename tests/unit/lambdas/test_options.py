@@ -32,6 +32,8 @@ def planned(source: str, *destinations: str, template: str | None = None, **opti
         ((S3, C), {"compare": "checksum"}),
         ((B, S3), {"compare": "checksum"}),
         ((B, S3), {"dry_run": True}),
+        ((S3, C), {"owner": "names"}),
+        ((B, S3), {"owner": "ids"}),
         ((B, S3), {"delete_extra": True}),
         ((B, C), {"delete_extra": True, "move": True}),
         ((S3, C), {"move": True}),

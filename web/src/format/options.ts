@@ -18,6 +18,7 @@ export function optionWords(options: Options): string[] {
     options.move ? said.move : "",
     options.verify === "reread" ? said.reread : "",
     said.symlinks[options.symlinks],
+    said.owner[options.owner],
     options.priority === "normal" ? "" : said.priority[options.priority],
     options.streams ? said.streams(options.streams) : "",
     options.bandwidth_limit ? said.limit(speed(options.bandwidth_limit)) : "",

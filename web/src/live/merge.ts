@@ -83,6 +83,7 @@ export function summed(parts: Progress[]): Progress {
     files_unchanged: sum(parts, (one) => one.files_unchanged),
     files_removed: sum(parts, (one) => one.files_removed),
     bytes_per_second: sum(parts, (one) => one.bytes_per_second),
+    short: null, // each hop has a disk of its own
     current: parts.find((one) => one.current)?.current ?? null,
   };
 }

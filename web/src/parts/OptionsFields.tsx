@@ -122,8 +122,12 @@ function Removing({ value, set, ends, fault }: PartProps) {
   );
 }
 
-function How({ value, set, fault }: PartProps) {
+function How({ value, set, ends, fault }: PartProps) {
   const words = t().options;
+  const why = barred("owner", ends, value);
+  const owners = choices(words.owner, words.ownerHints).map((one) =>
+    one.value !== "agent" && why ? { ...one, disabled: true, disabledReason: why } : one,
+  );
   return (
     <SpaceBetween size="m">
       <Choice
@@ -131,6 +135,13 @@ function How({ value, set, fault }: PartProps) {
         choices={choices(words.verify, words.verifyHints)}
         value={value.verify}
         onChange={set("verify")}
+      />
+      <Choice
+        label={words.whose}
+        choices={owners}
+        value={value.owner}
+        fault={fault("owner")}
+        onChange={set("owner")}
       />
       <Choice
         label={words.unreachable}

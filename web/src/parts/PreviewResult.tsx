@@ -4,6 +4,7 @@ import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/c
 import { bytes, count, files } from "../format/sizes";
 import type { Preview } from "../types";
 import { t } from "../words";
+import { ShortOfRoom } from "./ShortOfRoom";
 import { Name } from "./text";
 
 export const KINDS = ["sent", "replaced", "removed", "kept", "unchanged"] as const;
@@ -36,6 +37,16 @@ export function PreviewResult({ preview }: { preview: Preview }) {
   const words = t().preview;
   const lines = linesOf(preview);
   if (lines.length === 0) return <StatusIndicator type="info">{words.nothing}</StatusIndicator>;
+  return (
+    <>
+      {preview.short && <ShortOfRoom short={preview.short} />}
+      <Lines lines={lines} />
+    </>
+  );
+}
+
+function Lines({ lines }: { lines: Line[] }) {
+  const words = t().preview;
   return (
     <ul className="plain" aria-label={words.result}>
       {lines.map((line) => (

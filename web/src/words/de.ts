@@ -275,6 +275,9 @@ export const de: Words = {
     waitsApproval: "Beginnt, wenn ein zweiter Mensch zugestimmt hat.",
     told: "Die Agenten wissen Bescheid; der erste Bericht kommt jeden Moment.",
     waitsRetry: "Wartet auf den nächsten Versuch.",
+    short: (wanted, free) => `Zu wenig Platz, wie es scheint: ${wanted} für ${free}, die frei waren`,
+    shortHint:
+      "Sie geht weiter: das Ziel mag komprimieren oder noch frei werden. Ist es wirklich voll, hält sie an.",
     pausedFull: "Sie hat von selbst angehalten und geht von selbst weiter, wenn Platz ist.",
     waitsOnline: (names, several) => `Beginnt, sobald ${names} da ${several ? "sind" : "ist"}.`,
     notArrived: (count, text) => `${text} ${many(count, "Datei kam", "Dateien kamen")} nicht an`,
@@ -317,6 +320,7 @@ export const de: Words = {
       },
       reread: "Geschriebenes zurücklesen",
       symlinks: { keep: "", skip: "Verknüpfungen weglassen", follow: "Verknüpfungen folgen" },
+      owner: { agent: "", names: "Eigentümer nach Namen behalten", ids: "Eigentümer nach Nummern behalten" },
       dryRun: "nichts schreiben",
       checksum: "nach Prüfsumme vergleichen",
       include: (globs) => `nur ${globs}`,
@@ -451,6 +455,7 @@ export const de: Words = {
     barred: {
       compare:
         "Der Vergleich nach Prüfsumme braucht an beiden Enden einen Agenten: S3 und Remotes haben keine solche.",
+      owner: "Eigentümer gibt es nur zwischen Agenten: S3 und Remotes kennen keine Benutzer eines Servers.",
       dryRun: "Eine Vorschau braucht am Ziel einen Agenten.",
       both: "Verschieben und Spiegeln gehen nicht zusammen: bitte eines wählen.",
       mirrorGathered: "eine Vorlage bewegt einzelne Objekte und würde alle anderen entfernen",
@@ -505,6 +510,17 @@ export const de: Words = {
       keep: "Sie zeigen am Ziel auf dieselben Namen.",
       skip: "Das Ziel hat keine Verknüpfungen.",
       follow: "Nur soweit das in derselben Wurzel liegt.",
+    },
+    whose: "Wem Dateien am Ziel gehören",
+    owner: {
+      agent: "Dem Benutzer des Agenten",
+      names: "Wie an der Quelle, nach Namen",
+      ids: "Wie an der Quelle, nach Nummern",
+    },
+    ownerHints: {
+      agent: "Wie alles, was er schreibt.",
+      names: "Eine Nummer, wo ein Server keinen Namen kennt. Der Agent am Ziel muss als root laufen.",
+      ids: "Wer dort diese Nummer hat. Der Agent am Ziel muss als root laufen.",
     },
     unreachable: "Wenn kein Server den anderen erreicht",
     relay: { never: "Keinen anderen Weg gehen", allowed: "Über den Zwischen-Bucket gehen" },

@@ -280,6 +280,9 @@ export const en = {
     waitsApproval: "Begins when a second person has agreed.",
     told: "The agents have been told; the first report is due any moment.",
     waitsRetry: "Waits for its next try.",
+    short: (wanted: string, free: string) =>
+      `Too little room, as it seems: ${wanted} for ${free} that were free`,
+    shortHint: "It goes on: the disk may compress, or room be made. Should it be full, it pauses.",
     pausedFull: "It has paused by itself, and goes on by itself when there is room.",
     waitsOnline: (names: string, several: boolean) =>
       `Begins when ${names} ${several ? "are" : "is"} online.`,
@@ -318,6 +321,7 @@ export const en = {
       },
       reread: "read back what was written",
       symlinks: { keep: "", skip: "leave links out", follow: "follow links" },
+      owner: { agent: "", names: "keep owners by name", ids: "keep owners by number" },
       dryRun: "write nothing",
       checksum: "compare by digest",
       include: (globs: string) => `only ${globs}`,
@@ -445,6 +449,7 @@ export const en = {
     moveWarning: "Files will be removed at the source.",
     barred: {
       compare: "Comparing by digest needs an agent at both ends: S3 and remotes keep none of the same kind.",
+      owner: "Owners are kept between agents only: S3 and remotes know no users of a host.",
       dryRun: "A preview needs an agent at the destination.",
       both: "Moving and mirroring do not go together: choose one of them.",
       mirrorGathered: "a template moves single objects, and would remove all others",
@@ -498,6 +503,17 @@ export const en = {
       keep: "They point to the same names at the destination.",
       skip: "The destination has no links.",
       follow: "Only as far as that lies inside the same root.",
+    },
+    whose: "Whom files belong to at the destination",
+    owner: {
+      agent: "The agent's own user",
+      names: "As at the source, by name",
+      ids: "As at the source, by number",
+    },
+    ownerHints: {
+      agent: "Like everything it writes.",
+      names: "A number where either host knows no name. The destination's agent has to run as root.",
+      ids: "Whoever has that number there. The destination's agent has to run as root.",
     },
     unreachable: "When neither server can reach the other",
     relay: { never: "Do not go another way", allowed: "Go through the relay bucket" },

@@ -61,6 +61,7 @@ const FIELDS: Record<string, Check> = {
   "options.dry_run": truth,
   "options.overwrite": oneOf("always", "newer", "never", "fail"),
   "options.verify": oneOf("transfer", "reread"),
+  "options.owner": oneOf("agent"),
   "options.symlinks": oneOf("keep", "skip", "follow"),
   "options.streams": number,
   "options.bandwidth_limit": number,

@@ -10,6 +10,7 @@ import { type Heard, progressOf } from "../../live/merge";
 import { PreviewResult } from "../../parts/PreviewResult";
 import { HopProblem } from "../../parts/ProblemAlert";
 import { ProgressLine } from "../../parts/ProgressLine";
+import { ShortOfRoom } from "../../parts/ShortOfRoom";
 import { Name, Place, Said, State, When } from "../../parts/text";
 import type { Hop, HopState } from "../../types";
 import { t } from "../../words";
@@ -56,6 +57,7 @@ export function HopPanel({ hop, number, heard, dry }: Props) {
         {dry && !bare && !hop.preview && !hop.problem && (
           <Box color="text-body-secondary">{t().preview.goesOn}</Box>
         )}
+        {progress.short && !hop.preview && !hop.ended_at && <ShortOfRoom short={progress.short} />}
         {hop.preview && <PreviewResult preview={hop.preview} />}
         {hop.problem && (
           <HopProblem problem={hop.problem} type={hop.state === "failed" ? "error" : "warning"}>

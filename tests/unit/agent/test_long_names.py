@@ -1,0 +1,48 @@
+"""Names as long as a disk takes them, and longer."""
+
+import errno
+import os
+
+import pytest
+
+from agent import roots
+from infra.local.material import MIB, differences, listing, write_random
+from tests.unit.agent.hosts import Hosts
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    hosts = Hosts(tmp_path)
+    yield hosts
+    hosts.close()
+
+
+async def test_names_as_long_as_they_can_be(hosts):
+    """255 bytes, in letters of one, two and four bytes, small and big files, directories and links."""
+    for name in ("n" * 255, "ü" * 127 + "n", "🎬" * 63 + "abc"):
+        assert len(name.encode()) == 255
+        (hosts.data / "t" / name).mkdir(parents=True)
+        (hosts.data / "t" / name / name).write_bytes(os.urandom(MIB + 1))
+        (hosts.data / "t" / name / f"{name[:-1]}x").write_bytes(b"small")
+        (hosts.data / "t" / name / f"{name[:-1]}y").symlink_to(name)
+        os.link(hosts.data / "t" / name / name, hosts.data / "t" / name / f"{name[:-1]}z")
+    for _ in range(2):
+        await hosts.move(hosts.order("/data/t/", "/archive/t/"))
+        assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+
+
+async def test_a_name_too_long_for_the_destination_is_named_and_the_rest_arrives(hosts, monkeypatch):
+    """As on a disk that encrypts names, where 143 bytes are the most."""
+    for name in ("n" * 200, "short"):
+        write_random(hosts.data / "t" / name, 100)
+    really = roots.disk.rename_new
+
+    def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:
+        if len(os.fsencode(other)) > 143:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        return really(name, folder, other, other_folder)
+
+    monkeypatch.setattr(roots.disk, "rename_new", rename_new)
+    error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
+    assert [(one.code, one.path) for one in error.failures] == [("name-too-long", f"/archive/t/{'n' * 200}")]
+    assert [path.name for path in (hosts.archive / "t").iterdir()] == ["short"]

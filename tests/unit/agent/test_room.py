@@ -1,0 +1,87 @@
+"""A destination with little room or none: real disks, each in a mount namespace of its own."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from agent import disk
+from agent.movers import landing
+from agent.movers.room import SLACK, Room
+from events.progress import Shortage
+from infra.local.material import MIB, write_random
+from tests.small_disk import STORIES
+from tests.unit.agent.hosts import Hosts
+
+APART = ("unshare", "-rm")
+"""In namespaces of its own, of users and of mounts."""
+
+
+def is_allowed() -> bool:
+    try:
+        return subprocess.run([*APART, "mount", "-t", "tmpfs", "none", "/mnt"], check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module", params=["mounted", "pretended"])
+def kind(request):
+    return request.param if is_allowed() else "pretended"
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_on_a_small_disk(tmp_path, story, kind):
+    apart = APART if kind == "mounted" else ()
+    told = subprocess.run(
+        [*apart, sys.executable, "-m", "tests.small_disk", story, kind, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+
+
+def test_is_told_as_soon_as_it_is_known_and_taken_back_when_it_is_not_so():
+    told: list[Shortage | None] = []
+    room = Room(100, told.append)
+    room.wants(90)
+    room.wants(10 + SLACK)
+    assert told == [None]
+    room.wants(1)
+    assert told[-1] == Shortage(wanted=101 + SLACK, free=100)
+    room.wants(-50)
+    assert told[-1] is None
+
+
+async def test_a_file_that_does_not_fit_is_found_out_before_its_first_byte(tmp_path, monkeypatch):
+    """Its room is reserved; that of a sparse one, which may need none, is not."""
+    hosts = Hosts(tmp_path)
+    reserved = []
+
+    def full(descriptor: int, size: int) -> None:
+        reserved.append(size)
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(landing.disk, "reserve", full)
+    try:
+        write_random(hosts.data / "dense", 2 * MIB)
+        with (hosts.data / "sparse").open("wb") as file:
+            file.truncate(3 * MIB)
+        await hosts.move(hosts.order("/data/sparse", "/archive/sparse"))
+        assert reserved == []
+        passed = hosts.line.passed
+        await hosts.moves_until(hosts.order("/data/dense", "/archive/dense"), lambda _: bool(reserved))
+        assert reserved[0] == 2 * MIB
+        assert hosts.line.passed - passed < MIB
+    finally:
+        hosts.close()
+
+
+def test_reserved_room_is_there_without_being_written(tmp_path):
+    with (tmp_path / "file").open("wb") as file:
+        disk.reserve(file.fileno(), 8 * MIB)
+        found = os.fstat(file.fileno())
+    assert (found.st_size, found.st_blocks * 512) >= (8 * MIB, 8 * MIB)
