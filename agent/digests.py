@@ -26,7 +26,12 @@ digest_of = xxhash.xxh3_128_digest
 def ranges_of(size: int) -> Iterator[tuple[int, int]]:
     """Start and length of each range; an empty file has one that is empty. As they are asked for: whoever
     says that a file is absurdly long fills no memory by it."""
-    return ((start, min(RANGE, size - start)) for start in range(0, max(size, 1), RANGE))
+    return ((start, range_length(size, start)) for start in range(0, max(size, 1), RANGE))
+
+
+def range_length(size: int, start: int) -> int:
+    """Of the range that begins there."""
+    return min(RANGE, size - start)
 
 
 def range_count(size: int) -> int:

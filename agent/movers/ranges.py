@@ -4,7 +4,7 @@ import logging
 
 import xxhash
 
-from agent.digests import file_digest, range_digest, ranges_of, update_by_zeros
+from agent.digests import file_digest, range_digest, range_length, update_by_zeros
 from agent.movers.hand import TRIES, Hand, damaged
 from agent.movers.source import FileError
 from agent.movers.work import BigFile, RangeJob
@@ -138,7 +138,7 @@ class Ranges:
         self._bench.tally.finished(file.entry.path)
 
     def _abandon(self, file: BigFile, problem: Problem) -> None:
-        done = sum(length for start, length in ranges_of(file.entry.size) if start in file.digests)
+        done = sum(range_length(file.entry.size, start) for start in file.digests)
         self._bench.tally.undone(done)
         self._hand.landing.drop(file.entry.path)
         self._hand.again(file.entry, file.tries, problem)

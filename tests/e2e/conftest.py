@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from agent.keys import Keyring
+from infra.local import cloud as embedded
 from infra.local.deploy import create_user
 from infra.local.servers import RunningAgent, Server, free_port
 from infra.local.world import World, until, world
@@ -74,6 +76,15 @@ class Fleet:
             self.agent(name).stop()
             config.write_text(plain)
             self.start(name)
+
+    def minute(self) -> None:
+        """A minute has passed, though not on the clock: the function that its rule calls is called now."""
+        functions = boto3.client("lambda", **embedded.client_settings(self.here.cloud))
+        pages = functions.get_paginator("list_functions").paginate()
+        names = [one["FunctionName"] for page in pages for one in page["Functions"]]
+        [name] = [one for one in names if "OnSchedule" in one]
+        answer = functions.invoke(FunctionName=name, Payload=b"{}")
+        assert "FunctionError" not in answer, answer["Payload"].read()
 
     def ensure(self) -> None:
         """All three run, whatever the test before did."""

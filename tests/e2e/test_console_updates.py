@@ -9,15 +9,13 @@ from playwright.sync_api import Page, expect
 
 from infra.local import cloud as embedded
 from infra.local.deploy import STAGE
+from infra.local.world import until
 from infra.publish import stage_outputs
 from lambdas.store.installer import KEY, items
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import picture, settled, violations, visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
-
-A_SWEEP = 150_000
-"""Milliseconds in which a minute has passed, and an agent has answered."""
 
 
 @pytest.fixture
@@ -33,6 +31,13 @@ def published(fleet: Fleet) -> Iterator[str]:
     rows.put_item(TableName=table, Item=before)
 
 
+def state(fleet: Fleet, version: str) -> str:
+    """Of the update to this version, after one more minute."""
+    fleet.minute()
+    [state] = [one["state"] for one in fleet.api.get("/updates")["updates"] if one["version"] == version]
+    return str(state)
+
+
 def test_an_update_of_agents_that_nothing_can_update_is_stopped_and_says_so(
     page: Page, fleet: Fleet, published: str
 ) -> None:
@@ -45,7 +50,8 @@ def test_an_update_of_agents_that_nothing_can_update_is_stopped_and_says_so(
     expect(page.get_by_text(f"3 agents get {published}, stage by stage")).to_be_visible()
     updates = page.get_by_role("table", name="Updates").get_by_role("row").filter(has_text=published)
     expect(updates).to_contain_text("0 of 3, stage 1 of 2")
-    expect(updates).to_contain_text("Stopped: too many failed", timeout=A_SWEEP)
+    until("the update to be stopped", lambda: state(fleet, published) == "aborted", patience=150)
+    expect(updates).to_contain_text("Stopped: too many failed")
     expect(updates).to_contain_text("this agent was not installed by the script")
     assert violations(page) == []
     picture(page, "updates-light")

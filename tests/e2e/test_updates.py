@@ -111,6 +111,7 @@ class Hosts:
 
     def until_ended(self, update_id: str) -> Any:
         def ask() -> Any:
+            self.fleet.minute()
             found = self.shown(update_id)
             return found if found["state"] in ENDED else None
 
@@ -151,6 +152,7 @@ def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: H
         ("up-2", 1),
         ("up-3", 2),
     ]
+    fleet.minute()
     until("the canary to be updated", lambda: hosts.versions()["up-1"] == "7.1.0", patience=120)
     assert {hosts.versions()[name] for name in ("up-2", "up-3")} == {"0.1.0"}
     ended = hosts.until_ended(begun["update_id"])
