@@ -11,6 +11,8 @@ SHELL := /bin/bash
 SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
+# Stories wait more than they work, so each core has two.
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: demo test bench lint audit licences format wire locks clean
 
@@ -21,7 +23,7 @@ demo:
 test:
 	@$(SETUP) env cloud node web browser
 	@cd web && npm run --silent test
-	@$(BIN)/pytest -n auto --dist loadfile
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 bench:
 	@$(SETUP) env cloud node web bench

@@ -42,6 +42,8 @@ class Conversation:
         self._http = http.client.HTTPConnection(endpoint)
         self._http.auto_open = 0  # it would dial again by itself, without TLS
         self._http.sock = connection
+        self._answer: http.client.HTTPResponse | None = None
+        """The last one: one without a length has the connection for itself, and closes it."""
         self._hop_id = hop_id
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
@@ -169,6 +171,8 @@ class Conversation:
         hang_up(self._socket)
 
     def close(self) -> None:
+        if self._answer:
+            self._answer.close()
         self._http.close()
         self._socket.close()
 
@@ -177,7 +181,8 @@ class Conversation:
 
     def _request(self, verb: str, body: bytes) -> http.client.HTTPResponse:
         self._http.request("POST", f"/hops/{self._hop_id}/{verb}", body, self._headers)
-        return self._http.getresponse()
+        self._answer = self._http.getresponse()
+        return self._answer
 
     def _ask_raw(self, verb: str, body: bytes) -> http.client.HTTPResponse:
         answer = self._request(verb, body)
