@@ -8,6 +8,7 @@ size, and full beyond it.
 import asyncio
 import errno
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -45,7 +46,7 @@ class Pretended:
         landing._write = self._write  # type: ignore[assignment]
 
     def _left(self) -> int:
-        return SIZE - sum(one.stat().st_blocks * 512 for one in self._folder.rglob("*") if one.is_file())
+        return SIZE - sum(map(_held, self._folder.rglob("*")))
 
     def _reserve(self, descriptor: int, size: int) -> None:
         held = os.fstat(descriptor).st_blocks * 512
@@ -66,6 +67,15 @@ class Pretended:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
         Tree.make_room = Tree.make_folder = refuse  # type: ignore[assignment]
+
+
+def _held(path: Path) -> int:
+    """Bytes; none of what has gone since it was listed."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return found.st_blocks * 512 if stat.S_ISREG(found.st_mode) else 0
 
 
 Disk = Mounted | Pretended

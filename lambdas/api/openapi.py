@@ -29,7 +29,9 @@ SCHEMES = {
     },
     "agent": {"type": "apiKey", "in": "header", "name": "X-Agent-Key", "description": "An agent's own key."},
 }
-_AGENTS_OWN = {f"/agents/{{agent_id}}/{what}" for what in ("certificates", "credentials", "manifests")}
+_AGENTS_OWN = {
+    f"/agents/{{agent_id}}/{what}" for what in ("certificates", "credentials", "manifests", "update")
+}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -134,7 +136,7 @@ def _statuses(route: Route) -> list[int]:
     found |= {401} if route.path in {*_AGENTS_OWN, "/agents/register"} else set()
     found |= {400, 413, 422} if "body" in takes else set()
     found |= {400} if "query" in takes else set()
-    found |= {404} if _in_path(route) or route.path.startswith("/transfers") else set()
+    found |= {404} if _in_path(route) or route.path.startswith(("/transfers", "/updates")) else set()
     found |= {409} if route.method in {"POST", "PUT", "PATCH"} else set()
     found |= {400, 422} if route.keyed else set()
     found |= {504} if route.path.endswith("/browse") else set()

@@ -174,6 +174,7 @@ def test_a_power_cut_in_the_middle_costs_nothing_but_time(hosts: Hosts) -> None:
     begun = hosts.fleet.here.operator.json("agents", "update", "up-2")
     assert begun["version"] == "7.1.1"
     record = hosts.servers["up-2"].releases / "update.json"
+    hosts.fleet.minute()
     for step in ("installing", "trying"):
         until(f"the updater to be {step}", lambda step=step: f'"step": "{step}"' in record.read_text(), 120)
         hosts.managers["up-2"].kill()
