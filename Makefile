@@ -11,8 +11,8 @@ SHELL := /bin/bash
 SETUP := infra/local/setup.sh
 BIN   := .crosshaul/env/bin
 ONCE  ?=
-# Stories wait more than they work, so each core has two.
-WORKERS ?= $(shell echo $$((2 * $$(nproc))))
+# Stories wait more than they work: one more than there are cores.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 .PHONY: demo test bench lint audit licences format wire locks clean
 

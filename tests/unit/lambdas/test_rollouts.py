@@ -12,6 +12,7 @@ from events.requests import RegisterRequest
 from lambdas import wiring
 from lambdas.domain.errors import AgentNameError, RolloutOverError, StaleError
 from tests.control_plane import REGION, host
+from tests.world import one_call_at_a_time
 
 ASKED = {"name": "render-{hostname}", "count": 3, "tags": {"site": "ber"}, "expires_in": 600}
 
@@ -83,7 +84,7 @@ def test_hosts_that_come_at_once_are_counted_one_by_one(here):
             return False
         return True
 
-    with ThreadPoolExecutor(8) as pool:
+    with one_call_at_a_time(), ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(take, range(12))) == 3
     assert shown(here, rollout)["used"] == 3
 
