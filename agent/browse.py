@@ -51,7 +51,7 @@ class Browser:
             with tree, os.scandir(tree.folder("")) as found:
                 return page(asked, ((shown(entry.name), entry) for entry in found), _entry)
         except OSError as error:
-            return Browsed(request_id=asked.request_id, problem=_in_words(asked.path, error))
+            return Browsed(request_id=asked.request_id, problem=in_words(asked.path, error))
 
     def _way_to_roots(self, asked: Browse, path: str) -> Browsed:
         below = [root.path.strip("/") for root in self._roots if is_below(root.path, path)]
@@ -117,7 +117,8 @@ _WORDS = {
 }
 
 
-def _in_words(path: str, error: OSError) -> Problem:
+def in_words(path: str, error: OSError) -> Problem:
+    """Why a directory cannot be listed."""
     words = f"It cannot be read: {os.strerror(error.errno or errno.EIO)}."
     code, message, advice = _WORDS.get(error.errno or 0, ("not-readable", words, "See the agent's log."))
     return Problem(code=code, message=f"{path}: {message}", advice=advice, path=path)

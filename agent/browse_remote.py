@@ -1,6 +1,7 @@
 """Listing a directory of a remote for people, a page at a time: rclone lists it, for as long as somebody
 waits for the answer."""
 
+import errno
 import json
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from agent.browse import page
+from agent.browse import in_words, page
 from agent.errors import HopError
 from agent.movers.program import EndedError, Program
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
@@ -50,7 +51,7 @@ class RemoteBrowser:
             with closing(store.begin()) as rclone:
                 answer = page(asked, _found(rclone, store, self._within), _entry)
                 if _may_be_it(answer, store) and _is_file(rclone, store, self._within):
-                    raise HopError(_no_directory(store.place))
+                    raise HopError(in_words(str(store.place), NotADirectoryError(errno.ENOTDIR, "")))
                 return answer
         except EndedError as ended:
             raise HopError(_explained(ended, store)) from ended
@@ -98,7 +99,7 @@ def _explained(ended: EndedError, store: Store) -> Problem:
         return _slow(store.place)
     words = " ".join(words for words, _ in said(ended.errors))
     if ended.code == DIRECTORY_NOT_FOUND:
-        return _missing(store.place)
+        return in_words(str(store.place), FileNotFoundError(errno.ENOENT, ""))
     return store.known_problem(words, store.place) or store.passing_problem(words, store.place)
 
 
@@ -109,22 +110,4 @@ def _slow(place: object) -> Problem:
         advice="Try again, or write the path by hand: a transfer takes its time.",
         path=str(place),
         retryable=True,
-    )
-
-
-def _missing(place: object) -> Problem:
-    return Problem(
-        code="path-missing",
-        message=f"{place}: There is no such directory.",
-        advice="See that the path is right.",
-        path=str(place),
-    )
-
-
-def _no_directory(place: object) -> Problem:
-    return Problem(
-        code="not-a-directory",
-        message=f"{place}: This is no directory.",
-        advice="Browse the directory it is in.",
-        path=str(place),
     )

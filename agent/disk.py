@@ -1,5 +1,5 @@
 """What Linux can do with files and Python does not offer: reserve room, make holes, rename only to what is
-not there, and sync one file system.
+not there, sync one file system or directory, write all of a file or nothing.
 
 fallocate(2), lseek(2), renameat2(2), syncfs(2).
 """
@@ -8,6 +8,8 @@ import ctypes
 import errno
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
@@ -85,3 +87,26 @@ def sync_file_system(descriptor: int) -> None:
     if _libc.syncfs(descriptor):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def write_whole(path: Path, content: bytes, mode: int) -> None:
+    """On the disk when this returns; whoever looks meanwhile sees the old one."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    os.replace(beside, path)  # noqa: PTH105
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        with suppress(OSError):
+            os.close(descriptor)

@@ -23,9 +23,10 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from agent import VERSION, cloud
+from agent.disk import sync_folder
 from agent.failure import HostError
 from agent.http import ApiProblem
-from agent.keys import Generation, Keyring, forget_all, sync_folder
+from agent.keys import Generation, Keyring, forget_all
 from agent.lane import identity
 from agent.registration import SECRET, Files, Registration, is_registered
 from events.requests import RegisterRequest, RenewalRequest

@@ -8,11 +8,11 @@ the old one stays until the broker has taken the new one: whenever this host sto
 import os
 import shutil
 from collections.abc import Container
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from agent.disk import sync_folder
 from agent.lane import identity
 from agent.lane.identity import Identity
 from events.certificates import fingerprint
@@ -180,12 +180,3 @@ def forget_all(folder: Path) -> None:
     (folder / CURRENT).unlink(missing_ok=True)
     for path in [*folder.glob("keys-*"), folder / _STAGED]:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        with suppress(OSError):
-            os.close(descriptor)

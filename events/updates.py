@@ -17,6 +17,8 @@ MemberState = Literal[
 ]
 """Of one agent in an update. `returned`: the new version did not report healthy, the old one is back."""
 
+FAILED: frozenset[MemberState] = frozenset({"failed", "returned", "timed_out"})
+
 UpdateState = Literal["running", "succeeded", "failed", "aborted", "cancelled"]
 """`failed`: it went to its end, and not every agent has the new version. `aborted`: too many had failed."""
 

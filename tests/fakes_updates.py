@@ -4,11 +4,12 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.disk import write_whole
 from agent.failure import HostError
 from agent.letters import Post
 from agent.trust import Verifier
 from agent.updating.asking import Host, Updates
-from agent.updating.notes import Notes, Record, Verdict, read_record, write
+from agent.updating.notes import Notes, Record, Verdict, read_record
 from agent.updating.releases import Releases
 from agent.updating.updater import Surroundings, Updater
 from events.commands import Update
@@ -104,7 +105,7 @@ class InstalledHost:
 
     def show(self, letter: bytes) -> None:
         """As the agent does."""
-        write(self.notes.request, letter, 0o600)
+        write_whole(self.notes.request, letter, 0o600)
 
     def ask_for(self, version: str = "2.0.0", update_id: str = UPDATE, **claims: object) -> None:
         self.show(self.signer.letter(an_update(version, update_id), **claims))

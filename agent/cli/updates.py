@@ -107,9 +107,10 @@ def _list(as_json: bool) -> None:
 
 def _row(one: "UpdateView") -> "tuple[Cell, ...]":
     from agent.cli.text import ago
+    from events.updates import FAILED
 
     counts = one.counts
-    failed = sum(counts.get(state, 0) for state in ("failed", "returned", "timed_out"))
+    failed = sum(counts.get(state, 0) for state in FAILED)
     done = f"{counts.get('succeeded', 0)} of {sum(counts.values())}"
     stage = f"{one.stage + 1} of {one.stages}"
     begun = ago(one.created_at)

@@ -1,13 +1,15 @@
 """The agent's lane certificate: self-signed, ten years, known to others by exactly its bytes."""
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from agent.disk import write_whole
+
 LIFE = timedelta(days=3650)
 KEY, CERTIFICATE = "lane.key", "lane.pem"
+_OWN = 0o600
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,5 @@ def _make(identity: Identity) -> None:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(identity.key, pem)  # first: without its certificate it is made anew
-    _write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing, whatever stood there."""
-    half_done = path.with_name(f".{path.name}.new")
-    half_done.unlink(missing_ok=True)
-    with os.fdopen(os.open(half_done, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    half_done.replace(path)
+    write_whole(identity.key, pem, _OWN)  # first: without its certificate it is made anew
+    write_whole(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM), _OWN)

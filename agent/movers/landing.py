@@ -20,7 +20,7 @@ from agent.listing import Entry
 from agent.movers.ledger import Ledger
 from agent.movers.source import FileError
 from agent.movers.work import BigFile
-from agent.owners import Owner, here
+from agent.owners import here
 from agent.roots import Tree
 from events.base import Problem
 from events.options import Options
@@ -130,17 +130,19 @@ class Landing:
 
     def own(self, entry: Entry) -> None:
         """Give what stands there to whom it is to belong, if that was asked for. OSError."""
-        if entry.owner and self._options.owner != "agent":
-            self._tree.give(entry.path, *self._owner(entry.owner))
+        if owner := self._owner(entry):
+            self._tree.give(entry.path, *owner)
 
-    def _owner(self, owner: Owner) -> tuple[int, int]:
-        return here(owner, by_name=self._options.owner == "names")
+    def _owner(self, entry: Entry) -> tuple[int, int] | None:
+        if entry.owner is None or self._options.owner == "agent":
+            return None
+        return here(entry.owner, by_name=self._options.owner == "names")
 
     def _dress(self, descriptor: int, entry: Entry, *, has_mode: bool = False) -> None:
         """Times and mode, then whom it is to belong to: what is given away may be touched no more."""
         _dress(descriptor, entry, has_mode=has_mode)
-        if entry.owner and self._options.owner != "agent":
-            os.fchown(descriptor, *self._owner(entry.owner))
+        if owner := self._owner(entry):
+            os.fchown(descriptor, *owner)
 
     def folder(self, entry: Entry) -> None:
         """The directory; its times come when everything is in it."""

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from agent import VERSION
+from agent.disk import write_whole
 from agent.failure import HostError
 from agent.letters import Incoming, LinkError, Post
 from agent.registration import SECRET
-from agent.updating.notes import Notes, Record, Verdict, read_record, write
+from agent.updating.notes import Notes, Record, Verdict, read_record
 from agent.updating.releases import Releases
 from events.base import UpdateId
 from events.commands import Order
@@ -129,9 +130,7 @@ class Updates:
             job = await self._told.get()
             try:
                 await self._tell(job, await self._outcome(job.jobDocument))
-                self._told = (
-                    asyncio.Queue()
-                )  # what was said of it meanwhile is old; IoT Jobs tells of the next
+                self._told = asyncio.Queue()  # what was said meanwhile is old; IoT Jobs tells of the next
             except (HostError, LinkError, OSError) as error:
                 log.warning("update waits", extra={"reason": str(error)})
                 await asyncio.sleep(self._pace.again)
@@ -175,8 +174,8 @@ class Updates:
     def _write(self, sick: set[str], order: Order) -> None:
         """The order last: it is the sign."""
         notes = self._host.notes
-        write(notes.sick, json.dumps(sorted(sick)).encode(), SECRET)
-        write(notes.request, order.model_dump_json().encode(), SECRET)
+        write_whole(notes.sick, json.dumps(sorted(sick)).encode(), SECRET)
+        write_whole(notes.request, order.model_dump_json().encode(), SECRET)
 
     async def _over(self, update_id: UpdateId) -> Record:
         """The updater's record, once it has ended; on trial, the new version shows how it does meanwhile."""
@@ -198,7 +197,7 @@ class Updates:
             healthy=not troubles,
             troubles=troubles,
         )
-        write(self._host.notes.verdict, said.model_dump_json().encode(), SECRET)
+        write_whole(self._host.notes.verdict, said.model_dump_json().encode(), SECRET)
         log.info("on trial", extra={"healthy": said.healthy, "troubles": "; ".join(troubles)})
         return said
 

@@ -12,7 +12,6 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from agent.keys import sync_folder
 from agent.trust import MAX_LETTER
 from events.base import Message, UpdateId, Version
 from events.commands import Update
@@ -84,17 +83,3 @@ def read_strangers(path: Path) -> bytes | None:
             return None
         content = file.read(MAX_LETTER + 1)
     return content if len(content) <= MAX_LETTER else None
-
-
-def write(path: Path, content: bytes, mode: int) -> None:
-    """On the disk when this returns; whoever looks meanwhile sees the old one."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
-    os.replace(beside, path)  # noqa: PTH105
-    sync_folder(path.parent)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from agent.disk import write_whole
 from agent.failure import HostError
 from agent.registration import Files, Registration, read_registration
 from agent.trust import Verifier
-from agent.updating.notes import write
 
 PIN = "as root: crosshaul agent pin"
 _READABLE = 0o644
@@ -23,7 +23,7 @@ def pinned(config: Path) -> Path:
 def pin(config: Path, state: Path) -> Registration:
     """Trust the keys that this host was registered with; HostError if it is not registered."""
     registration = read_registration(Files(state))
-    write(pinned(config), registration.model_dump_json(indent=2).encode(), _READABLE)
+    write_whole(pinned(config), registration.model_dump_json(indent=2).encode(), _READABLE)
     return registration
 
 

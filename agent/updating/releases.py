@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.keys import sync_folder
+from agent.disk import sync_folder
 
 KEPT = 2
 

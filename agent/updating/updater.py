@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.disk import write_whole
 from agent.failure import HostError
 from agent.trust import TrustError, Verifier
-from agent.updating.notes import Notes, Record, Step, read_record, read_strangers, read_verdict, write
+from agent.updating.notes import Notes, Record, Step, read_record, read_strangers, read_verdict
 from agent.updating.releases import Releases
 from events.commands import Claims, Update
 
@@ -128,7 +129,7 @@ class Updater:
 
     def _keep(self, record: Record, step: Step, **differently: str) -> Record:
         kept = record.model_copy(update={"step": step, **differently})
-        write(self._releases.record, kept.model_dump_json(indent=2).encode(), READABLE)
+        write_whole(self._releases.record, kept.model_dump_json(indent=2).encode(), READABLE)
         return kept
 
 

@@ -1,7 +1,5 @@
 """Roll-outs: started, looked at, ended. How a host joins by one is in `places`."""
 
-import hashlib
-import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -20,15 +18,6 @@ from lambdas.store.installer import InstallerStore
 from lambdas.store.rollouts import PATIENCE, RolloutStore
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock
-
-
-def new_rollout_id() -> RolloutId:
-    return secrets.token_hex(6)
-
-
-def same_rollout_id(*sameness: str) -> RolloutId:
-    """The same wish has the same id, so that repeating it starts no second one."""
-    return hashlib.sha256("\n".join(sameness).encode()).hexdigest()[:12]
 
 
 class Rollouts:

@@ -45,7 +45,9 @@ class Staging:
         old, revision = self._store.get(update_id)
         agents = self._agents.get_many(member.agent_id for member in old.members)
         versions = {name: agent.version for name, agent in agents.items()}
-        seen = domain.heard(old, self._words(old), versions)
+        told = self._told(old)
+        words = {name: word for of_stage in told.values() for name, word in (of_stage or {}).items()}
+        seen = domain.heard(old, words, versions)
         away = frozenset(name for name, agent in agents.items() if agent.presence != "online")
         new, deed = self._moved(seen, away, now)
         if new == old:
@@ -54,7 +56,7 @@ class Staging:
             record = self._recording.change(Person(CROSSHAUL), _deed(deed, new))
             self._store.replace(new, revision, now, record(old, new))
             logger.info("update moved", extra={"update_id": update_id, "what": deed, "stage": new.stage})
-        self._see_to_jobs(new)
+        self._see_to_jobs(new, is_told=told.get(new.stage) is not None)
 
     def _moved(self, update: Update, away: frozenset[AgentId], now: datetime) -> tuple[Update, str]:
         """The update after what is now to be done, and what that is called."""
@@ -72,19 +74,19 @@ class Staging:
                 return domain.ended(update, "failed", "Not every agent came in time.", None, now), "ended"
         return update, "heard"
 
-    def _words(self, update: Update) -> dict[AgentId, Word]:
-        """Of all stages in which somebody has not ended."""
-        words: dict[AgentId, Word] = {}
-        for stage in range(update.stage + 1):
-            if any(member.state not in domain.ENDED for member in update.of_stage(stage)):
-                words |= self._jobs.words(update, stage) or {}
-        return words
+    def _told(self, update: Update) -> dict[int, dict[AgentId, Word] | None]:
+        """What IoT Jobs knows of each stage in which somebody has not ended; None: it was not told of it."""
+        return {
+            stage: self._jobs.words(update, stage)
+            for stage in range(update.stage + 1)
+            if any(member.state not in domain.ENDED for member in update.of_stage(stage))
+        }
 
-    def _see_to_jobs(self, update: Update) -> None:
-        """As the table has it, whatever was lost on the way."""
+    def _see_to_jobs(self, update: Update, *, is_told: bool) -> None:
+        """As the table has it, whatever was lost on the way. To tell again changes nothing."""
         if update.state != "running":
             self._jobs.end(update)
-        elif self._jobs.words(update, update.stage) is None:
+        elif not is_told:
             self._jobs.begin(update, update.stage)
 
 

@@ -1,7 +1,5 @@
 """Updates of agents: started, looked at, ended by hand. How they go from stage to stage is in `staging`."""
 
-import hashlib
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import timedelta
@@ -46,15 +44,6 @@ _LIFETIME = timedelta(minutes=10)
 """Of an order: the updater takes it up at once."""
 
 Step = Callable[[Update], Update]
-
-
-def new_update_id() -> UpdateId:
-    return secrets.token_hex(6)
-
-
-def same_update_id(*sameness: str) -> UpdateId:
-    """The same wish has the same id, so that repeating it starts no second one."""
-    return hashlib.sha256("\n".join(sameness).encode()).hexdigest()[:12]
 
 
 class Updating:

@@ -1,5 +1,7 @@
 """One request: who calls, and its parts parsed into what the view takes."""
 
+import hashlib
+import secrets
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
@@ -86,6 +88,14 @@ class Call:
                 f"An Idempotency-Key has 1 to {MAX_KEY} characters.", "Send a new UUID with every new wish."
             )
         return key
+
+    def new_id(self) -> str:
+        """Of what this call makes, 12 hex digits. The same wish of the same person, told by its
+        Idempotency-Key, has the same id, so that repeating it makes no second one."""
+        key = self.idempotency_key
+        if key is None:
+            return secrets.token_hex(6)
+        return hashlib.sha256(f"{self.by}\n{key}".encode()).hexdigest()[:12]
 
     def once(self, what: str, body: BaseModel | None, act: Callable[[], object]) -> None:
         """Do it, unless this person did the same with the same Idempotency-Key before; then do nothing.

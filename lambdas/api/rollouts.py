@@ -2,7 +2,6 @@
 
 from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
 from lambdas import wiring
-from lambdas.agents.rollouts import new_rollout_id, same_rollout_id
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
 from lambdas.api.routing import Resource
@@ -24,8 +23,7 @@ def start_rollout(call: Call, body: RolloutRequest) -> StartedRolloutView:
     roll-out may enrol that agent at that moment. The same Idempotency-Key gives the same roll-out with a new
     token, as long as nobody has joined by it.
     """
-    key = call.idempotency_key
-    rollout_id = same_rollout_id(call.by, key) if key else new_rollout_id()
+    rollout_id = call.new_id()
     thing = agent_thing(body.name, body.tags)
     record = wiring.gate().allow(call.caller, MANAGE_AGENT, thing, _deed("started", rollout_id))
     call.once("rollout", body, lambda: None)

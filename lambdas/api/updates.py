@@ -9,7 +9,6 @@ from events.updates import (
     UpdatesView,
 )
 from lambdas import wiring
-from lambdas.agents.updating import new_update_id, same_update_id
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
 from lambdas.api.routing import Resource
@@ -30,8 +29,7 @@ def start_update(call: Call, body: UpdateRequest) -> UpdateDetails:
     A stage begins when those before have reported healthy. An agent whose new version does not report healthy
     in time returns to the old one by itself. When too many of a stage have failed, no further one is touched.
     """
-    key = call.idempotency_key
-    update_id = same_update_id(call.by, key) if key else new_update_id()
+    update_id = call.new_id()
 
     def start() -> None:
         update, agents = wiring.updating().plan(body, update_id, call.by)

@@ -11,7 +11,7 @@ from math import ceil
 from typing import Literal
 
 from events.base import AgentId
-from events.updates import MemberState, UpdateState
+from events.updates import FAILED, MemberState, UpdateState
 from lambdas.domain.errors import UpdateOverError
 
 MOST_IN_A_STAGE = 100
@@ -21,7 +21,6 @@ AGAIN = timedelta(seconds=50)
 LONGEST = timedelta(days=7)
 """How long agents that are away are waited for."""
 ENDED: frozenset[MemberState] = frozenset({"succeeded", "failed", "returned", "timed_out", "cancelled"})
-FAILED: frozenset[MemberState] = frozenset({"failed", "returned", "timed_out"})
 
 MOST_WORDS = 200
 """Letters of a reason."""

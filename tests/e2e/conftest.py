@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,16 @@ class Fleet:
     def minute(self) -> None:
         """A minute has passed, though not on the clock: the function that its rule calls is called now."""
         functions = boto3.client("lambda", **embedded.client_settings(self.here.cloud))
-        pages = functions.get_paginator("list_functions").paginate()
-        names = [one["FunctionName"] for page in pages for one in page["Functions"]]
-        [name] = [one for one in names if "OnSchedule" in one]
-        answer = functions.invoke(FunctionName=name, Payload=b"{}")
+        answer = functions.invoke(FunctionName=self._each_minute, Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
+
+    @cached_property
+    def _each_minute(self) -> str:
+        functions = boto3.client("lambda", **embedded.client_settings(self.here.cloud))
+        pages = functions.get_paginator("list_functions").paginate()
+        names = [str(one["FunctionName"]) for page in pages for one in page["Functions"]]
+        [name] = [one for one in names if "OnSchedule" in one]
+        return name
 
     def ensure(self) -> None:
         """All three run, whatever the test before did."""

@@ -7,6 +7,8 @@ import os
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -386,6 +388,20 @@ class TestOverWebDav:
             assert not any(secret in str(one.args) for secret in (PASSWORD, wrong))
 
 
+@contextmanager
+def web_server(host: Host, folder: Path, handler: type[SimpleHTTPRequestHandler]) -> Iterator[Path]:
+    """As the remote `web`, serving what is in the folder."""
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host.describe("web", type="http", url=f"http://127.0.0.1:{server.server_address[1]}/")
+    try:
+        yield folder
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 class Whole(SimpleHTTPRequestHandler):
     """Gives a whole file to whoever asks for a part."""
 
@@ -396,14 +412,8 @@ class Whole(SimpleHTTPRequestHandler):
 @pytest.fixture
 def site(host, tmp_path):
     """A plain web server, as the remote `web`."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Whole, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    host.describe("web", type="http", url=f"http://127.0.0.1:{server.server_address[1]}/")
-    yield folder
-    server.shutdown()
-    server.server_close()
+    with web_server(host, tmp_path / "site", Whole) as folder:
+        yield folder
 
 
 class TestFromAWebServer:
@@ -451,14 +461,8 @@ class Documents(SimpleHTTPRequestHandler):
 @pytest.fixture
 def documents(host, tmp_path):
     """Of a service that makes each when it is asked for, as the remote `web`."""
-    folder = tmp_path / "documents"
-    folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Documents, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    host.describe("web", type="http", url=f"http://127.0.0.1:{server.server_address[1]}/")
-    yield folder
-    server.shutdown()
-    server.server_close()
+    with web_server(host, tmp_path / "documents", Documents) as folder:
+        yield folder
 
 
 def accounted(of: Manifests) -> list[ManifestLine]:
