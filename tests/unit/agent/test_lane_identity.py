@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from agent import disk
 from agent.lane import identity
 from agent.lane.grants import client_context
 
@@ -36,7 +37,7 @@ def test_two_of_them_fit_together_also_after_a_crash_between_them(tmp_path, monk
         really(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(identity.os, "fsync", crashing)
+        patch.setattr(disk.os, "fsync", crashing)
         with pytest.raises(OSError, match="power"):
             identity.ensure(tmp_path)
     assert not (tmp_path / "lane.pem").exists()
