@@ -7,7 +7,6 @@ and two hops of the same tree have the same.
 """
 
 import os
-import threading
 from collections.abc import Iterable, Iterator
 
 import xxhash
@@ -70,18 +69,15 @@ def read_digest(descriptor: int, size: int) -> bytes:
 
 
 class HopDigest:
-    """The sum over everything that was moved, added to from any thread."""
+    """The sum over everything that was moved."""
 
     def __init__(self) -> None:
         self._sum = 0
-        self._lock = threading.Lock()
 
     def add(self, kind: str, path: str, size: int, digest: bytes) -> None:
         """One thing: `f` with its bytes' digest, `l` with its target's, `d` with none."""
         line = b"\0".join([kind.encode(), os.fsencode(path), str(size).encode(), digest])
-        value = int.from_bytes(digest_of(line))
-        with self._lock:
-            self._sum = (self._sum + value) % (1 << 128)
+        self._sum += int.from_bytes(digest_of(line))
 
     def hex(self) -> str:
-        return f"{self._sum:032x}"
+        return f"{self._sum % (1 << 128):032x}"

@@ -18,6 +18,8 @@ _renameat2 = getattr(_libc, "renameat2", None)
 _NOREPLACE = 1
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 _AT_ONCE = 1 << 20
+_BLOCK = 512
+"""Of `st_blocks`, whatever the file system's own are."""
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -28,9 +30,14 @@ def reserve(descriptor: int, size: int) -> None:
         number = ctypes.get_errno()
         if number not in _UNSUPPORTED:
             raise OSError(number, os.strerror(number))
-        if free(descriptor) < size:
+        if free(descriptor) < size - held(os.fstat(descriptor)):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(descriptor, size)
+
+
+def held(found: os.stat_result) -> int:
+    """Bytes that a file takes on its disk."""
+    return found.st_blocks * _BLOCK
 
 
 def free(descriptor: int) -> int:

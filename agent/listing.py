@@ -8,8 +8,9 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from agent.disk import held
 from agent.errors import problem_of, shown
 from agent.owners import Owner, owner_of
 from agent.roots import Tree
@@ -26,9 +27,9 @@ READ = os.O_RDONLY | os.O_NONBLOCK
 """Not to wait for a FIFO's other end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing; `path` is relative to the place, '' is the place itself."""
+class Entry(NamedTuple):
+    """One thing; `path` is relative to the place, '' is the place itself. There may be millions: a tuple is
+    made soonest."""
 
     kind: Kind
     path: str
@@ -226,7 +227,7 @@ def _entry(tree: Tree, path: str, found: os.stat_result, meant: Meant, names: Na
     if stat.S_ISDIR(found.st_mode):
         return Entry("d", path, mtime_ns=found.st_mtime_ns, mode=mode, owner=owner)
     if stat.S_ISREG(found.st_mode):
-        sparse = found.st_blocks * 512 < found.st_size
+        sparse = held(found) < found.st_size
         first = _first_name(path, found, names) if found.st_nlink > 1 else path
         target = "" if first == path else first
         return Entry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target, owner=owner)

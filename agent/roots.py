@@ -187,9 +187,15 @@ class Tree:
         """The directory and those above it, where they are missing; FileExistsError if a file is there."""
         self._make(self._below_top(rel))
 
-    def make_room(self, rel: str) -> None:
-        """The directory that `rel` is to stand in."""
-        self._make(self._below_top(rel).rpartition("/")[0])
+    def room(self, rel: str) -> tuple[int, str]:
+        """The directory that `rel` is to stand in, made where it is missing, and the name of `rel` there. The
+        descriptor is like `folder`'s."""
+        parent, _, name = self._below_top(rel).rpartition("/")
+        try:
+            return self._opened(parent), name or "."
+        except (FileNotFoundError, NotADirectoryError):
+            self._make(parent)
+            return self._opened(parent), name or "."
 
     def link(self, rel: str, target: str) -> None:
         """A symbolic link, in place of whatever link or file was there."""
@@ -272,7 +278,7 @@ class Tree:
     def _below_top(self, rel: str) -> str:
         if ".." in rel and ".." in rel.split("/"):
             raise OSError(errno.EXDEV, "a path leads upwards", rel)
-        return "/".join(part for part in (self._inner, rel) if part)
+        return f"{self._inner}/{rel}" if self._inner and rel else self._inner or rel
 
     def _split(self, rel: str) -> tuple[int, str]:
         """The descriptor of the directory that something is in, and its name there."""

@@ -66,7 +66,7 @@ class Pretended:
         def refuse(*_: object, **__: object) -> None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-        Tree.make_room = Tree.make_folder = refuse  # type: ignore[assignment]
+        Tree.room = Tree.make_folder = refuse  # type: ignore[assignment]
 
 
 def _held(path: Path) -> int:

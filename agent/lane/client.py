@@ -237,7 +237,7 @@ def _must_be_over(lines: io.BufferedIOBase) -> None:
 
 def _parsed(line: bytes) -> list[object]:
     try:
-        fields = json.loads(line)
+        fields = json.loads(line.decode())  # told the encoding, it need not guess
     except (ValueError, RecursionError) as error:
         raise wire.Misbehaviour("a line of its manifest is no JSON") from error
     if not isinstance(fields, list):

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from agent.digests import CHUNK
@@ -46,7 +45,7 @@ class Aside:
             start = self._end
             end = self._written(data, start)
             self._end = end
-        sized = replace(entry, size=end - start)
+        sized = entry._replace(size=end - start)
         with self._lock:
             self._kept[entry.path] = sized, start
         return sized

@@ -136,6 +136,14 @@ class Tally:
             self._files_done += 1
             self._current = path
 
+    def came_whole(self, path: str, size: int) -> None:
+        """Both at once, of a small file."""
+        with self._lock:
+            self._bytes_done += size
+            self._moved += size
+            self._files_done += 1
+            self._current = path
+
     def unchanged(self, size: int) -> None:
         """A file was there already, and the same."""
         with self._lock:

@@ -9,7 +9,6 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Literal
 
 from agent import disk
@@ -28,9 +27,8 @@ from events.options import Options
 PREFIX = ".crosshaul-"
 _MODE = 0o1777
 """Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _SECOND = 10**9
-_BLOCK = 512
-"""Of `st_blocks`, whatever the file system's own are."""
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """The file system knows of no second name, or of no more."""
 
@@ -106,7 +104,7 @@ class Landing:
             found = look()
         except OSError:
             return 0
-        return found.st_blocks * _BLOCK if found.st_nlink == 1 else 0
+        return disk.held(found) if found.st_nlink == 1 else 0
 
     def overwritten(self, entry: Entry) -> Verdict:
         """What is to become of a file whose digest is another. FileError, OSError."""
@@ -161,15 +159,15 @@ class Landing:
         self._made.add(path)
 
     def link(self, entry: Entry) -> None:
-        self._tree.make_room(entry.path)
+        self._tree.room(entry.path)
         self._tree.link(entry.path, entry.target)
         self.own(entry)
         self._ledger.link_done(entry.path, entry.target)
 
     def another_name(self, entry: Entry) -> None:
         """For a file that stands. FileError if it does not, OSError."""
-        self._tree.make_room(entry.path)
-        if not self._stands(replace(entry, path=entry.target)):
+        self._tree.room(entry.path)
+        if not self._stands(entry._replace(path=entry.target)):
             raise FileError(_no_first(self.name(entry.path), self.name(entry.target)))
         try:
             self._tree.hard_link(entry.path, entry.target)
@@ -207,29 +205,31 @@ class Landing:
 
     def small(self, entry: Entry, data: memoryview) -> None:
         """A whole file at once."""
-        self._tree.make_room(entry.path)
+        folder, name = self._tree.room(entry.path)
         part = self._part(entry.path)
-        descriptor, is_dressed = self._begin_small(entry, part)
+        descriptor, is_dressed = self._begin_small(entry, folder, part)
         try:
             _write(descriptor, data, 0)
             self._dress(descriptor, entry, has_mode=is_dressed)
         finally:
             os.close(descriptor)
-        self._tree.put(part, entry.path)
+        if not disk.rename_new(part, folder, name, folder):
+            self._tree.put(part, entry.path)
 
-    def _begin_small(self, entry: Entry, part: str) -> tuple[int, bool]:
+    @staticmethod
+    def _begin_small(entry: Entry, folder: int, part: str) -> tuple[int, bool]:
         """A new file, and whether it has its mode already: a system call less for each of many."""
-        flags, mode = os.O_WRONLY | os.O_CREAT, entry.mode & _MODE
+        mode = entry.mode & _MODE
         try:
-            descriptor = self._tree.open_beside(entry.path, part, flags | os.O_EXCL, mode)
+            descriptor = os.open(part, _NEW | os.O_EXCL, mode, dir_fd=folder)
         except FileExistsError:  # left by an earlier attempt
-            return self._tree.open_beside(entry.path, part, flags | os.O_TRUNC, 0o600), False
+            return os.open(part, _NEW | os.O_TRUNC, 0o600, dir_fd=folder), False
         return descriptor, not mode & _UMASK
 
     def open(self, file: BigFile) -> None:
         """Its half-done file: that of an earlier attempt if there is one, else a new one with room enough."""
         entry = file.entry
-        self._tree.make_room(entry.path)
+        self._tree.room(entry.path)
         part = self._part(entry.path)
         self._ledger.begun([entry])
         try:

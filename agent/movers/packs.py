@@ -57,6 +57,5 @@ class Packs:
             self._hand.landing.drop(entry.path)
             self._bench.failures.add(problem, entry)
             return None
-        self._bench.tally.moved(entry.size)
-        self._bench.tally.finished(entry.path)
+        self._bench.tally.came_whole(entry.path, entry.size)
         return digest

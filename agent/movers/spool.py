@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +18,12 @@ from events.base import Problem
 
 AHEAD = 4096
 """Entries that are kept in memory before they go to disk."""
+
+TOGETHER = 128
+GATHERED_FOR = 0.005
+"""Entries that are taken at once, and seconds in which they may come together: two threads that wake each
+other for every one of them would do little else."""
+WORTH_WAKING = {0, 1, TOGETHER}
 
 
 class Spool:
@@ -38,7 +43,8 @@ class Spool:
             self._fresh.append(entry)
             if len(self._fresh) >= AHEAD:
                 self._to_disk()
-            self._changed.notify()
+            if len(self._fresh) in WORTH_WAKING:
+                self._changed.notify()
 
     def end(self, error: BaseException | None = None) -> None:
         """No more will come; `error` is raised by the reader, once it has had everything before."""
@@ -61,10 +67,14 @@ class Spool:
         """What is there; waits until something is. Nothing at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._frames or self._fresh or self._ended)
+            self._changed.wait_for(self._is_enough, GATHERED_FOR)
             if self._frames and self._file:
                 return self._from_disk(self._file)
             batch, self._fresh = self._fresh, []
             return batch
+
+    def _is_enough(self) -> bool:
+        return bool(self._frames or self._ended or len(self._fresh) >= TOGETHER)
 
     def _to_disk(self) -> None:
         if self._file is None:
@@ -85,12 +95,10 @@ class Spool:
 
 
 def _plain(entry: Entry) -> tuple[object, ...]:
-    problem = entry.problem.model_dump() if entry.problem else None
-    fields = (entry.kind, entry.path, entry.size, entry.mtime_ns, entry.mode, entry.sparse, entry.target)
-    return (*fields, problem, tuple(entry.owner) if entry.owner else None)
+    *fields, problem, owner = entry
+    return (*fields, problem and problem.model_dump(), owner and tuple(owner))
 
 
 def _entry(plain: tuple[Any, ...]) -> Entry:
     *fields, told, owned = plain
-    problem = Problem.model_validate(told) if told else None
-    return replace(Entry(*fields), problem=problem, owner=Owner(*owned) if owned else None)
+    return Entry._make((*fields, told and Problem.model_validate(told), owned and Owner(*owned)))

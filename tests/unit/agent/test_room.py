@@ -1,9 +1,11 @@
 """A destination with little room or none: real disks, each in a mount namespace of its own."""
 
+import ctypes
 import errno
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -85,3 +87,21 @@ def test_reserved_room_is_there_without_being_written(tmp_path):
         disk.reserve(file.fileno(), 8 * MIB)
         found = os.fstat(file.fileno())
     assert (found.st_size, found.st_blocks * 512) >= (8 * MIB, 8 * MIB)
+
+
+@pytest.mark.parametrize(("free", "fits"), [(MIB, True), (MIB - 1, False)])
+def test_where_no_room_can_be_promised_what_is_there_already_counts(tmp_path, monkeypatch, free, fits):
+    """A long file goes on arriving though its whole length would not fit a second time."""
+
+    def unsupported(*_: object) -> int:
+        ctypes.set_errno(errno.EOPNOTSUPP)
+        return -1
+
+    monkeypatch.setattr(disk._libc, "fallocate", unsupported)
+    monkeypatch.setattr(disk, "free", lambda _: free)
+    with (tmp_path / "half-done").open("wb") as file:
+        file.write(b"x" * (3 * MIB))
+        file.flush()
+        os.fsync(file.fileno())
+        with nullcontext() if fits else pytest.raises(OSError, match="No space"):
+            disk.reserve(file.fileno(), 4 * MIB)

@@ -155,7 +155,7 @@ def test_a_link_that_leads_to_nothing_is_in_the_way_of_a_directory(root):
     (root / "dangling").symlink_to("nowhere")
     with tree(root, writing=True) as inside:
         assert refused(lambda: inside.make_folder("dangling")) == errno.EEXIST
-        assert refused(lambda: inside.make_room("dangling/x/y")) == errno.EEXIST
+        assert refused(lambda: inside.room("dangling/x/y")) == errno.EEXIST
     assert not (root / "nowhere").exists()
 
 
@@ -166,7 +166,7 @@ def test_a_deep_path_is_made_without_a_stack_as_deep(root, request):
     deep = "/".join("d" * 150)
     with tree(root, writing=True) as inside:
         sys.setrecursionlimit(len(inspect.stack()) + 60)
-        inside.make_room(f"{deep}/file")
+        inside.room(f"{deep}/file")
         sys.setrecursionlimit(limit)
         os.close(inside.open_beside(f"{deep}/file", "part", os.O_WRONLY | os.O_CREAT))
         inside.put("part", f"{deep}/file")
@@ -234,9 +234,9 @@ def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
     """Whoever moves it aside and makes another in its place gets the files in the new one."""
     monkeypatch.setattr(roots_module, "LOOKED_AT_FOR", 0)
     with tree(root, writing=True) as inside:
-        inside.make_room("sub/new")
+        inside.room("sub/new")
         (root / "sub").rename(root / "aside")
-        inside.make_room("sub/new")
+        inside.room("sub/new")
         inside.link("sub/new", "target")
     assert (root / "sub/new").is_symlink()
     assert not (root / "aside/new").is_symlink()
@@ -247,7 +247,7 @@ def test_a_directory_that_was_removed_is_made_again(root, monkeypatch):
     with tree(root, writing=True) as inside:
         inside.make_folder("gone/deep")
         (root / "gone/deep").rmdir()
-        inside.make_room("gone/deep/file")
+        inside.room("gone/deep/file")
     assert (root / "gone/deep").is_dir()
 
 
