@@ -75,6 +75,7 @@ class Plan:
             self.whole = measure(Path(home), self.repeat, self.scale)
         for one in self.whole.latencies:
             out.print(f"  {one.name:<50}{one.median:6.2f} s   [dim](the first, cold: {one.cold:.2f} s)[/]")
+        out.print(f"  {'a chain saves by streaming':<50}{100 * self.whole.chains.saved:6.0f} %")
         for name, size in self.whole.memory.items():
             out.print(f"  {'peak memory of the agent at ' + name:<50}{size / 1e6:6.0f} MB")
         self.write()

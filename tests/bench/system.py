@@ -1,8 +1,10 @@
-"""The whole system on the embedded cloud: how long until the first byte, and how much memory the agents take.
+"""The whole system on the embedded cloud: how long until the first byte, what a chain gains by streaming, and
+how much memory the agents take.
 
 The first byte is told by a small file that stands whole at its destination: later than the byte itself. Each
 kind of time begins before the request is sent; the first of each kind is told apart, since functions start
-cold in it.
+cold in it. In a chain each hop has a bandwidth limit, as lines between places have: on one machine without
+any, both hops would only take the processor from each other.
 """
 
 import os
@@ -10,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,18 @@ from infra.local import cloud as embedded
 from infra.local.servers import Server
 from infra.local.world import World, until, world
 from tests.bench.measuring import peak_of
-from tests.bench.workloads import ARCHIVE, write
+from tests.bench.workloads import ARCHIVE, MIB, write
 from tests.e2e.api import Api
 
-SERVERS = {"server-b": {"/data": "rw", "/primary": "rw"}, "server-c": {"/archive": "rw"}}
+SERVERS = {
+    "server-b": {"/data": "rw", "/primary": "rw"},
+    "server-c": {"/archive": "rw"},
+    "server-d": {"/backup": "rw"},
+}
 SIZE = 64 * 1024
+LINKS, LINK = 96, 4 * MIB
+LINE = 32 * MIB
+"""Of a chain: files, bytes of each, and bytes a second of each hop."""
 PATIENCE = 60.0
 ENDED = {"succeeded", "failed", "partially_failed", "cancelled"}
 TEMPLATE = {"name": "bench", "shape": "chain", "destinations": ["server-b:/primary/"]}
@@ -54,14 +63,36 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Chains:
+    """From S3 over server-b to server-d, seconds from the request to the end: each file moved on at once, or
+    only once server-b has all. `bytes` in `files`, each hop with so many bytes a second at most."""
+
+    bytes: int
+    files: int
+    limit: int
+    streamed: list[float]
+    whole: list[float]
+
+    @property
+    def saved(self) -> float:
+        """Of the time: 0.5 is half."""
+        return 1 - statistics.median(self.streamed) / statistics.median(self.whole)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"saved": self.saved}
+
+
+@dataclass(frozen=True)
 class Whole:
-    """What was found; memory in bytes, by agent, after both latencies and a tree like a video archive."""
+    """What was found; memory in bytes, by agent, after all the rest and a tree like a video archive."""
 
     latencies: list[Latency]
+    chains: Chains
     memory: dict[str, int]
 
     def as_json(self) -> dict[str, Any]:
-        return {"latencies": [one.as_json() for one in self.latencies], "memory": self.memory}
+        latencies = [one.as_json() for one in self.latencies]
+        return {"latencies": latencies, "chains": self.chains.as_json(), "memory": self.memory}
 
 
 def measure(home: Path, repeat: int, scale: float) -> Whole:
@@ -71,6 +102,7 @@ def measure(home: Path, repeat: int, scale: float) -> Whole:
         api = Api.signed_in(here, here.user, here.password)
         by_api = _repeated(repeat, lambda number: _by_api(api, servers, number))
         by_upload = _repeated(repeat, _uploads(here, api, servers))
+        chains = _chains(here, api, repeat, scale)
         _move_archive(api, servers, scale)
         memory = {name: peak_of(agent.process.pid) for name, agent in here.agents.items()}
     return Whole(
@@ -78,6 +110,7 @@ def measure(home: Path, repeat: int, scale: float) -> Whole:
             Latency("POST /transfers to the first byte at server-c", 0.7, by_api[0], by_api[1:]),
             Latency("S3 upload to the first byte at server-b", 1.2, by_upload[0], by_upload[1:]),
         ],
+        chains,
         memory,
     )
 
@@ -108,13 +141,35 @@ def _uploads(here: World, api: Api, servers: dict[str, Server]) -> Callable[[int
     return upload
 
 
+def _chains(here: World, api: Api, repeat: int, scale: float) -> Chains:
+    bucket, files = here.outputs.bucket, max(4, round(LINKS * scale))
+    s3 = boto3.client("s3", **embedded.client_settings(here.cloud))
+    for number in range(files):
+        s3.put_object(Bucket=bucket, Key=f"chain/take {number:02}.mxf", Body=os.urandom(LINK))
+
+    def seconds(number: int, chain: str) -> float:
+        places = [f"server-b:/primary/{chain}-{number}/", f"server-d:/backup/{chain}-{number}/"]
+        began = time.monotonic()
+        asked = _ask(api, f"s3://{bucket}/chain/", places, "chain", chain=chain, bandwidth_limit=LINE)
+        _until_ended(api, asked, patience=600)
+        return time.monotonic() - began
+
+    turns = [(seconds(number, "stream"), seconds(number, "whole")) for number in range(repeat)]
+    streamed, whole = map(list, zip(*turns, strict=True))
+    return Chains(files * LINK, files, LINE, streamed, whole)
+
+
 def _move_archive(api: Api, servers: dict[str, Server], scale: float) -> None:
     ARCHIVE.make(servers["server-b"].path("/data/tree"), scale)
     _until_ended(api, _copy(api, "server-b:/data/tree/", "server-c:/archive/tree/"), patience=600)
 
 
 def _copy(api: Api, source: str, destination: str) -> str:
-    body = {"source": source, "destinations": [destination], "shape": "fan_out", "options": {}}
+    return _ask(api, source, [destination], "fan_out")
+
+
+def _ask(api: Api, source: str, destinations: list[str], shape: str, **options: object) -> str:
+    body = {"source": source, "destinations": destinations, "shape": shape, "options": options}
     return str(api.post("/transfers", body)["transfer_id"])
 
 
