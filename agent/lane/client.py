@@ -42,6 +42,7 @@ class Conversation:
         self._http = http.client.HTTPConnection(endpoint)
         self._http.auto_open = 0  # it would dial again by itself, without TLS
         self._http.sock = connection
+        self._http.response_class = _Answer
         self._answer: http.client.HTTPResponse | None = None
         """The last one: one without a length has the connection for itself, and closes it."""
         self._hop_id = hop_id
@@ -213,6 +214,32 @@ class Conversation:
             raise HopError(_strange(self.endpoint, str(error))) from error
         except (OSError, http.client.HTTPException) as error:
             raise LostError(f"{self.endpoint}: {in_words(error)}") from error
+
+
+class _Answer(http.client.HTTPResponse):
+    """Its bytes come straight from TLS: by way of a socket's file, each record of 16 KiB is asked for three
+    times over, a twentieth of all the time that a long file takes."""
+
+    def __init__(self, sock: Any, *more: Any, **named: Any) -> None:
+        super().__init__(sock, *more, **named)
+        self.fp = io.BufferedReader(_Straight(sock, self.fp))
+
+
+class _Straight(io.RawIOBase):
+    def __init__(self, connection: ssl.SSLSocket, file: io.BufferedIOBase) -> None:
+        """`file` keeps the connection open when it has been closed meanwhile."""
+        self._connection = connection
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._connection.read(len(buffer), buffer)  # type: ignore[return-value]
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class _AtOnce(io.RawIOBase):
