@@ -25,6 +25,7 @@ from events.commands import (
     Retire,
     Rotate,
     Serve,
+    Trust,
     Update,
 )
 from events.reports import DESTINATION_UNREACHABLE, Browsed, Refused
@@ -54,6 +55,7 @@ class Commands:
         lane: Lane,
         browse: Callable[[Browse], Browsed],
         rotate: Callable[[], None],
+        trust: Callable[[Trust, str], None],
         retire: Callable[[], None],
     ) -> None:
         self._verifier = verifier
@@ -63,6 +65,7 @@ class Commands:
         self._lane = lane
         self._browse = browse
         self._rotate = rotate
+        self._trust = trust
         self._retire = retire
 
     def admit(self, letter: bytes) -> Command | None:
@@ -73,6 +76,8 @@ class Commands:
                 if not self._journal.admit(claims.jti, claims.exp):
                     raise replayed(claims.jti)
                 self._note(claims.command, token)
+            if isinstance(claims.command, Trust):  # at once: what comes next may be signed by them
+                self._trust(claims.command, token)
         except TrustError as refusal:
             self._refuse(refusal.problem, refusal.command_id, refusal.hop_id)
             return None
@@ -91,6 +96,8 @@ class Commands:
                 await self._answer(command)
             case Rotate():
                 self._rotate()
+            case Trust():
+                log.debug("heeded already")
             case Update():
                 log.warning("an update that came by itself", extra={"version": command.version})
             case Retire():
@@ -132,7 +139,7 @@ class Commands:
                     self._journal.withdraw(command.hop_id)
             case Retire():
                 self._journal.retire()
-            case Browse() | Rotate() | Update():  # nudges, and an update is its updater's to note
+            case Browse() | Rotate() | Update() | Trust():  # nudges, and what others note
                 pass
 
     def _note_move(self, order: Move) -> None:

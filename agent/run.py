@@ -34,6 +34,7 @@ from agent.roots import Roots
 from agent.rotation import Rotation
 from agent.service import Parts, Service
 from agent.status import Status
+from agent.trusted import Trusted
 from agent.updating import wired
 from events.topics import Topics
 from events.views import CredentialsView
@@ -130,6 +131,7 @@ async def _serve(
                         registered_at=registration.registered_at,
                         age=timedelta(days=config.rotate_after_days),
                     ),
+                    trusted=Trusted(registration, files, config_path),
                     updates=wired.updates(config_path, files, ring, registration, link),
                     capabilities=await asyncio.to_thread(about.capabilities, config),
                     arrivals=host.arrivals,

@@ -24,7 +24,7 @@ from agent.registration import Registration
 from agent.reports import Desk, now
 from agent.rotation import Rotation
 from agent.status import Status
-from agent.trust import Verifier
+from agent.trusted import Trusted
 from agent.updating.asking import Updates
 from events.commands import Browse, Serve
 from events.progress import Reached
@@ -60,6 +60,7 @@ class Parts:
     browse: Callable[[Browse], Browsed]
     status: Status
     rotation: Rotation
+    trusted: Trusted
     updates: Updates
     capabilities: Capabilities
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -152,10 +153,16 @@ class Service:
 
     def _commands(self, hops: Hops) -> Commands:
         parts = self._parts
-        registration = parts.registration
-        verifier = Verifier(registration.agent_id, registration.verification_keys)
         return Commands(
-            verifier, parts.journal, self._desk, hops, parts.lane, parts.browse, parts.rotation.ask, self.stop
+            parts.trusted.verifier,
+            parts.journal,
+            self._desk,
+            hops,
+            parts.lane,
+            parts.browse,
+            parts.rotation.ask,
+            parts.trusted.heed,
+            self.stop,
         )
 
     async def _listen(self, commands: Commands, spawn: Spawn) -> None:
@@ -215,6 +222,7 @@ class Service:
             running=hops.running,
             load=about.load(),
             reached=None if set(reached) == set(self._told) else reached,
+            trusts=self._parts.trusted.news(),
         )
 
     def _reached(self) -> tuple[Reached, ...]:

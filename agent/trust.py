@@ -46,8 +46,23 @@ class Verifier:
     ) -> None:
         """Keys are JWKs (RFC 7517) of EC P-256 with a `kid`; any other kind of key is left out."""
         self._agent_id = agent_id
-        self._keys = {key["kid"]: jwt.PyJWK(dict(key), "ES256") for key in keys if key.get("crv") == "P-256"}
+        self._keys = _usable(keys)
         self._clock = clock
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The `kid` of each."""
+        return tuple(self._keys)
+
+    def trust(self, keys: Iterable[Mapping[str, Any]]) -> None:
+        """Obey these from now on, and no others. TrustError if none of them can be used."""
+        try:
+            usable = _usable(keys)
+        except (KeyError, TypeError, ValueError, jwt.PyJWTError) as error:
+            raise _refusal("command-malformed", f"it brings keys that are none: {error}") from error
+        if not usable:
+            raise _refusal("command-malformed", "it brings no key that could sign a command")
+        self._keys = usable
 
     def open(self, letter: bytes) -> tuple[Claims, str]:
         """The claims of a letter's command and its token; TrustError if it must not be obeyed."""
@@ -103,6 +118,10 @@ class Verifier:
                 f" it is {claims.iat - now:.0f} s behind"
             )
             raise _untimely("clock-skew", message, claims)
+
+
+def _usable(keys: Iterable[Mapping[str, Any]]) -> dict[str, jwt.PyJWK]:
+    return {key["kid"]: jwt.PyJWK(dict(key), "ES256") for key in keys if key.get("crv") == "P-256"}
 
 
 def replayed(command_id: str) -> TrustError:

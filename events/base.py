@@ -46,6 +46,9 @@ Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{
 
 UpdateId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
 
+KeyId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""A signing key's `kid`."""
+
 MAX_PATH_BYTES = 4096
 
 

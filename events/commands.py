@@ -10,6 +10,7 @@ from events.base import (
     Fingerprint,
     HopId,
     Instant,
+    KeyId,
     Message,
     TransferId,
     UpdateId,
@@ -182,6 +183,23 @@ class Update(Message):
     """How long the new version has to report healthy before the old one returns."""
 
 
+class PublicKey(Message):
+    """A JWK (RFC 7517) of EC P-256."""
+
+    kty: Literal["EC"] = "EC"
+    crv: Literal["P-256"] = "P-256"
+    kid: KeyId
+    x: Annotated[str, Field(max_length=100)]
+    y: Annotated[str, Field(max_length=100)]
+
+
+class Trust(Message):
+    """These keys sign commands from now on, and no others: one of them signs now, the other will be next."""
+
+    kind: Literal["trust"] = "trust"
+    keys: Annotated[tuple[PublicKey, ...], Field(min_length=1, max_length=4)]
+
+
 class Retire(Message):
     """The agent was removed: end everything and do not connect again."""
 
@@ -189,7 +207,8 @@ class Retire(Message):
 
 
 Command = Annotated[
-    Move | Serve | Release | Pause | Cancel | Browse | Rotate | Update | Retire, Field(discriminator="kind")
+    Move | Serve | Release | Pause | Cancel | Browse | Rotate | Update | Trust | Retire,
+    Field(discriminator="kind"),
 ]
 
 

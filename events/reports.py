@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from events.base import WIRE, Bytes, Count, HopId, Instant, Message, Problem, TransferId
+from events.base import WIRE, Bytes, Count, HopId, Instant, KeyId, Message, Problem, TransferId
 from events.locations import AbsolutePath, RemoteName
 from events.progress import Progress, Reached, Shortage, Way
 
@@ -197,6 +197,9 @@ class Heartbeat(Message):
     """The host's 1-minute load average."""
     reached: Annotated[tuple[Reached, ...], Field(max_length=MAX_REACHED)] | None = None
     """As in Hello; None while nothing has changed since it was said last."""
+    trusts: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None
+    """The keys whose commands it obeys; None while nothing has changed, but once an hour. Older agents do
+    not say."""
 
 
 class Entry(Message):

@@ -1,6 +1,7 @@
 """The names of the states, for everyone who shows or guards them. What may follow what: lambdas/domain."""
 
 from enum import StrEnum
+from typing import Literal
 
 
 class HopState(StrEnum):
@@ -29,6 +30,10 @@ class TransferState(StrEnum):
     PARTIALLY_FAILED = "partially_failed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+Obeyed = Literal["both", "present", "none"]
+"""Which keys an agent obeys: the one that signs commands and the one that will be next, the former, none."""
 
 
 class AgentStatus(StrEnum):

@@ -10,7 +10,7 @@ from events.options import Options
 from events.progress import Progress, Reached, Way
 from events.reports import Capabilities, Entry, Preview, RootState
 from events.requests import ObjectTrigger, Shape, TemplateId
-from events.states import AgentStatus, HopState, TransferState
+from events.states import AgentStatus, HopState, Obeyed, TransferState
 
 
 class SignIn(Message):
@@ -103,6 +103,9 @@ class AgentView(Message):
     word took to arrive is in it."""
     reached: tuple[Reached, ...] = ()
     """Other agents, and how they met the last time; the latest last."""
+    obeys: Obeyed | None = None
+    """Whose commands: of the key that signs them and the one that will be next, both; only the present one;
+    or none, and it has to be registered again. None: an older agent does not say."""
 
 
 class AgentsView(Message):

@@ -15,7 +15,7 @@ from constructs import Construct
 
 from events.topics import Topics
 from infra.accepted import accept_patterns
-from infra.fleet import iot_arn
+from infra.fleet import CommandKeys, iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
 from infra.store import Tables
@@ -38,7 +38,7 @@ class Access:
 
     stage: Stage
     tables: Tables
-    key: kms.Key
+    command_keys: CommandKeys
     bus: events.EventBus
     people: cognito.UserPool
     audit_key: kms.Key
@@ -52,6 +52,7 @@ class Access:
         role = cast("iam.IRole", function.role)
         statements += self._commands(role) if plan.signs else []
         statements += self._enrollment(role) if plan.enrolls else []
+        statements += [_allow(["kms:GetPublicKey"], *self.command_keys.arns)] if plan.shows_keys else []
         statements += self._rotation(role) if plan.rotates else []
         statements += self._updates(role) if plan.updates else []
         statements += [_allow(["events:PutEvents"], self.bus.event_bus_arn)] if plan.tells else []
@@ -85,7 +86,7 @@ class Access:
         commands = iot_arn(role, f"topic/{Topics(self.stage.name).commands('*')}")
         accept_patterns(role, "Commands go to every agent of this stage", commands)
         return [
-            _allow(["kms:Sign"], self.key.key_arn),
+            _allow(["kms:Sign"], self.command_keys.now.key_arn),
             _allow(["iot:Publish"], commands),
         ]
 
@@ -97,7 +98,6 @@ class Access:
         accept_patterns(role, "IoT chooses a certificate's id", certificates)
         accept_patterns(role, "IoT has no resource for these actions", "*")
         return [
-            _allow(["kms:GetPublicKey"], self.key.key_arn),
             _allow(_verbs(*_NAMELESS_VERBS), "*"),
             _allow(_verbs("CreateThing", "DeleteThing"), things),
             _allow(_verbs("DeleteConnection"), clients),

@@ -1,5 +1,7 @@
 """The fleet's side: the key that signs commands, what a device may do, and the rules that hear it."""
 
+from dataclasses import dataclass
+
 from aws_cdk import Aws, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
@@ -15,9 +17,32 @@ from infra.stage import Stage
 _SQL_VERSION = "2016-03-23"
 
 
-def signing_key(
-    scope: Construct, stage: Stage, name: str = "Commands", use: str = "signs commands to agents"
-) -> kms.Key:
+@dataclass(frozen=True)
+class CommandKeys:
+    """The keys that sign commands: the one that does, and the one that will be next."""
+
+    now: kms.Key
+    following: kms.Key
+
+    @classmethod
+    def of(cls, scope: Stack, stage: Stage) -> "CommandKeys":
+        """The one before them stays as well: while this stack is deployed, the other still uses it."""
+        number = stage.command_key
+        if number > 1:
+            scope.export_value(_command_key(scope, stage, number - 1).key_arn)
+        return cls(_command_key(scope, stage, number), _command_key(scope, stage, number + 1))
+
+    @property
+    def arns(self) -> tuple[str, str]:
+        return self.now.key_arn, self.following.key_arn
+
+
+def _command_key(scope: Construct, stage: Stage, number: int) -> kms.Key:
+    name = "Commands" if number == 1 else f"Commands{number}"
+    return signing_key(scope, stage, name, f"signs commands to agents, key {number}")
+
+
+def signing_key(scope: Construct, stage: Stage, name: str, use: str) -> kms.Key:
     """Signs (ES256) what others verify later with its public half, so it outlives a removed stack."""
     return kms.Key(
         scope,

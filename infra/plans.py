@@ -15,6 +15,8 @@ class Plan:
     """Commands: KMS's signature and the publish to an agent's commands topic."""
     tells: bool = False
     """Facts, on the event bus."""
+    shows_keys: bool = False
+    """The public halves of the keys that sign commands, now and next."""
     enrolls: bool = False
     """Things, certificates and their policy."""
     rotates: bool = False
@@ -49,6 +51,7 @@ PLANS: dict[str, Plan] = {
             "idempotency_table": "get put update delete",
         },
         signs=True,
+        shows_keys=True,
         enrolls=True,
         updates=True,
         lends=True,
@@ -79,6 +82,7 @@ PLANS: dict[str, Plan] = {
             "audit_table": "put",
         },
         signs=True,
+        shows_keys=True,
         rotates=True,
         asynchronous=True,
     ),

@@ -19,7 +19,7 @@ from lambdas.settings import Settings
 
 
 class State(cdk.Stack):
-    """Tables, uploads, people and the signing key."""
+    """Tables, uploads, people and the signing keys."""
 
     def __init__(self, scope: Construct, stage: Stage) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class State(cdk.Stack):
         self.media = media_bucket(self, stage)
         self.manifests = manifest_bucket(self, stage)
         self.sign_in = SignIn(self, "SignIn", stage)
-        self.key = fleet.signing_key(self, stage)
+        self.command_keys = fleet.CommandKeys.of(self, stage)
         self.audit_key = fleet.signing_key(self, stage, "Audit", "seals the audit's days")
         outputs = {
             "UserPoolId": self.sign_in.pool.user_pool_id,
@@ -76,7 +76,8 @@ class Control(cdk.Stack):
             region=self.region,
             version=stage.version,
             bus_name=self.bus.event_bus_name,
-            signing_key_id=state.key.key_arn,
+            signing_key_id=state.command_keys.now.key_arn,
+            next_signing_key_id=state.command_keys.following.key_arn,
             audit_key_id=state.audit_key.key_arn,
             device_policy=str(policy.policy_name),
             things=fleet.iot_arn(self, "thing/"),
@@ -93,7 +94,7 @@ class Control(cdk.Stack):
         access = Access(
             stage=stage,
             tables=state.tables,
-            key=state.key,
+            command_keys=state.command_keys,
             bus=self.bus,
             people=state.sign_in.pool,
             audit_key=state.audit_key,

@@ -71,6 +71,13 @@ def _days(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> int:
+    """Likewise."""
+    if not text.isdecimal() or not 1 <= int(text) <= 9999:
+        raise ValueError(f"{text!r} is no key's number: write the one that signs now, or the next")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class Stage:
     """One deployment of everything: its name, and what is special about where it goes."""
@@ -85,6 +92,9 @@ class Stage:
     """What policies mean by an hour and a weekday: `-c zone=Europe/Zurich`."""
     rotate_after_days: int = 90
     """The age at which agents' keys are replaced: `-c rotateAfterDays=30`."""
+    command_key: int = 1
+    """The number of the key that signs commands: `-c commandKey=2` replaces the first. Agents know the one
+    that is next."""
 
     @classmethod
     def of(cls, scope: Construct) -> "Stage":
@@ -99,6 +109,7 @@ class Stage:
             manifest_days=_days(str(context("manifestDays") or cls.manifest_days)),
             zone=_zone(str(context("zone") or "UTC")),
             rotate_after_days=_days(str(context("rotateAfterDays") or cls.rotate_after_days)),
+            command_key=_number(str(context("commandKey") or cls.command_key)),
         )
 
     @property

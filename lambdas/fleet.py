@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from events.base import AgentId, Message
+from events.base import AgentId, KeyId, Message
 from events.commands import Claims, Command, Order
 from events.topics import Topics
 from lambdas.telemetry import logger
@@ -30,13 +30,14 @@ class Fleet:
         *,
         kms: "KMSClient",
         broker: "IoTDataPlaneClient",
-        key_id: str,
+        keys: tuple[str, str],
         topics: Topics,
         clock: Clock,
     ) -> None:
+        """`keys`: the ARNs of the KMS key that signs, and of the one that will be next."""
         self._kms = kms
         self._broker = broker
-        self._key_id = key_id
+        self._key_ids = keys
         self._topics = topics
         self._clock = clock
 
@@ -54,10 +55,10 @@ class Fleet:
             exp=int((now + lifetime).timestamp()),
             command=command,
         )
-        header = {"alg": "ES256", "typ": "JWT", "kid": self._kid}
+        header = {"alg": "ES256", "typ": "JWT", "kid": self.keys[0]}
         signing_input = f"{_encoded(json.dumps(header).encode())}.{_encoded(_json(claims))}"
         answer = self._kms.sign(
-            KeyId=self._key_id,
+            KeyId=self._key_ids[0],
             Message=signing_input.encode(),
             MessageType="RAW",
             SigningAlgorithm="ECDSA_SHA_256",
@@ -82,12 +83,17 @@ class Fleet:
                 logger.warning("connection not cut", extra={"agent_id": agent_id, "reason": str(error)})
 
     def verification_keys(self) -> tuple[dict[str, Any], ...]:
-        """The JWKs (RFC 7517) with which agents verify what was signed here."""
-        return (jwk(self._kms.get_public_key(KeyId=self._key_id)["PublicKey"], self._kid),)
+        """The JWKs (RFC 7517) with which agents verify what is signed here, now and next."""
+        return tuple(
+            jwk(self._kms.get_public_key(KeyId=key_id)["PublicKey"], kid)
+            for key_id, kid in zip(self._key_ids, self.keys, strict=True)
+        )
 
     @property
-    def _kid(self) -> str:
-        return self._key_id.rpartition("/")[2]
+    def keys(self) -> tuple[KeyId, KeyId]:
+        """The `kid` of the key that signs, and of the one that will be next."""
+        now, following = (key_id.rpartition("/")[2] for key_id in self._key_ids)
+        return now, following
 
 
 def jwk(public_key: bytes, kid: str) -> dict[str, Any]:

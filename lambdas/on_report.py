@@ -66,7 +66,8 @@ def _hear(said: Said) -> None:
             wiring.hearing().reconcile(agent_id, report)
             wiring.rotating().heard(agent, said.certificate)
         case Heartbeat():
-            if wiring.agents().heartbeat(agent_id, report):
+            obeys = wiring.succession().heard(agent_id, report.trusts)
+            if wiring.agents().heartbeat(agent_id, report, obeys):
                 wiring.reactions().arrived(agent_id)
         case Browsed():
             wiring.agents().browsed(agent_id, report)

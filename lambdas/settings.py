@@ -26,6 +26,8 @@ class Settings:
     bus_name: str
     signing_key_id: str = ""
     """The ARN of the KMS key (ECC_NIST_P256) that signs commands."""
+    next_signing_key_id: str = ""
+    """The ARN of the one that will sign next: agents know it already."""
     audit_key_id: str = ""
     """The ARN of the KMS key that seals the audit's days."""
     device_policy: str = ""

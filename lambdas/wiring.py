@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lambdas.agents.rollouts import Rollouts
     from lambdas.agents.rotating import Rotating
     from lambdas.agents.staging import Staging
+    from lambdas.agents.succession import Succession
     from lambdas.agents.updating import Updating
     from lambdas.arrivals import Arrivals
     from lambdas.audit.chaining import Chaining, Sealing
@@ -74,7 +75,7 @@ def fleet() -> "Fleet":
     return Fleet(
         kms=boto3.client("kms", region_name=settings().region),
         broker=boto3.client("iot-data", region_name=settings().region),
-        key_id=settings().signing_key_id,
+        keys=(settings().signing_key_id, settings().next_signing_key_id),
         topics=Topics(settings().stage),
         clock=clock,
     )
@@ -268,6 +269,13 @@ def rotating() -> "Rotating":
         age=age,
         clock=clock,
     )
+
+
+@cache
+def succession() -> "Succession":
+    from lambdas.agents.succession import Succession
+
+    return Succession(fleet())
 
 
 @cache

@@ -62,14 +62,15 @@ class Fleet(FakeFleet):
     """Remembers its orders; `obeys` may answer them, as an agent would."""
 
     obeys: Callable[[str, Command], None] = lambda agent_id, command: None
-    keys: tuple[dict[str, Any], ...] = (JWK,)
+    published: tuple[dict[str, Any], ...] = (JWK,)
+    keys: tuple[str, str] = ("key-1", "key-2")
 
     def send(self, agent_id: str, token: str) -> None:
         super().send(agent_id, token)
         self.obeys(*self.signed[token])
 
     def verification_keys(self) -> tuple[dict[str, Any], ...]:
-        return self.keys
+        return self.published
 
 
 @dataclass

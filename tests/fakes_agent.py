@@ -14,7 +14,7 @@ from agent.letters import Connected, Disconnected, Endpoint, Incoming, LinkError
 from agent.movers.base import Outcome, Tally, Watcher
 from events.base import Problem
 from events.certificates import fingerprint
-from events.commands import Command, LocalRoute, Move, Order
+from events.commands import Command, LocalRoute, Move, Order, PublicKey, Trust
 from events.locations import AgentLocation
 from events.progress import Way
 from events.reports import Letter, Report
@@ -57,6 +57,10 @@ class Signer:
 
     def letter(self, command: Command | dict[str, Any], **claims: Any) -> bytes:
         return Order(token=self.token(command, **claims)).model_dump_json().encode()
+
+
+def trust(*signers: Signer) -> Trust:
+    return Trust(keys=tuple(PublicKey.model_validate(signer.jwk) for signer in signers))
 
 
 class FakeLink:

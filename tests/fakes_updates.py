@@ -12,7 +12,7 @@ from agent.updating.asking import Host, Updates
 from agent.updating.notes import Notes, Record, Verdict, read_record
 from agent.updating.releases import Releases
 from agent.updating.updater import Surroundings, Updater
-from events.commands import Update
+from events.commands import PublicKey, Update
 from events.topics import Topics
 from tests.fakes_agent import AGENT, Signer
 
@@ -51,6 +51,7 @@ class InstalledHost:
         self.notes = Notes(self.state)
         self.releases = Releases(folder / "opt")
         self.signer = Signer()
+        self.pinned = [self.signer.jwk]
         self.running: str | None = None
         self.starts: list[str] = []
         self.healthy: Callable[[str], bool] = lambda _: True
@@ -85,6 +86,9 @@ class InstalledHost:
         self.running = self.version
         self.starts.append(str(self.running))
 
+    def _pin(self, keys: tuple[PublicKey, ...]) -> None:
+        self.pinned = [key.model_dump() for key in keys]
+
     def _wait(self, seconds: float) -> None:
         """Meanwhile the version on trial says how it does."""
         self._now += seconds
@@ -112,8 +116,8 @@ class InstalledHost:
 
     def update(self) -> None:
         """One start of the updater's unit."""
-        around = Surroundings(self.install, self.restart, self._wait, lambda: self._now)
-        verifier = Verifier(AGENT, [self.signer.jwk])
+        around = Surroundings(self.install, self.restart, self._pin, self._wait, lambda: self._now)
+        verifier = Verifier(AGENT, self.pinned)
         Updater(self.releases, self.state, lambda: verifier, around).run()
 
     def boot(self) -> None:

@@ -70,11 +70,13 @@ def _row(agent: "AgentView") -> "tuple[Cell, ...]":
 
 
 def _keys(agent: "AgentView") -> str:
-    """How old they are: `12 d`."""
+    """How old they are, and what is the matter with them: `12 d, being replaced`."""
     from agent.cli.text import ago
 
     since = ago(agent.certified_at or agent.registered_at)
-    return f"{since}, being replaced" if agent.rotation_wanted_at else since
+    replaced = "being replaced" if agent.rotation_wanted_at else ""
+    knows = {"present": "next command key unknown", "none": "obeys no command"}.get(agent.obeys or "", "")
+    return ", ".join(filter(None, (since, replaced, knows)))
 
 
 @app.command()

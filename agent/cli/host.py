@@ -141,7 +141,11 @@ def update(
     settings = read_config(config)
     logs.set_up(settings.log_level)
     releases = Releases(Path(f"{prefix}/opt/crosshaul"))
-    around = Surroundings(installer(releases, prefix), restarter(restart or RESTART))
+    around = Surroundings(
+        installer(releases, prefix),
+        restarter(restart or RESTART),
+        lambda keys: pinned.pin_others(config, keys),
+    )
     with lock.only_one(releases.lock):
         Updater(releases, settings.state, lambda: pinned.verifier(config), around).run()
 

@@ -1,5 +1,5 @@
 """The keys that root trusts for updates: taken over once, when the host is installed, to where the agent's
-own account cannot write.
+own account cannot write. Others take their place when one of them has signed that.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from agent.disk import write_whole
 from agent.failure import HostError
 from agent.registration import Files, Registration, read_registration
 from agent.trust import Verifier
+from events.commands import PublicKey
 
 PIN = "as root: crosshaul agent pin"
 _READABLE = 0o644
@@ -25,6 +26,13 @@ def pin(config: Path, state: Path) -> Registration:
     registration = read_registration(Files(state))
     write_whole(pinned(config), registration.model_dump_json(indent=2).encode(), _READABLE)
     return registration
+
+
+def pin_others(config: Path, keys: tuple[PublicKey, ...]) -> None:
+    """In place of those that are pinned, which have signed for it. HostError if nothing is pinned."""
+    others = tuple(key.model_dump() for key in keys)
+    found = trusted(config).model_copy(update={"verification_keys": others})
+    write_whole(pinned(config), found.model_dump_json(indent=2).encode(), _READABLE)
 
 
 def trusted(config: Path) -> Registration:

@@ -16,7 +16,7 @@ from agent.failure import HostError
 from agent.trust import TrustError, Verifier
 from agent.updating.notes import Notes, Record, Step, read_record, read_strangers, read_verdict
 from agent.updating.releases import Releases
-from events.commands import Claims, Update
+from events.commands import Claims, PublicKey, Trust, Update
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ class Surroundings:
     install: Install
     restart: Callable[[], None]
     """Start the service anew, from `current`."""
+    pin: Callable[[tuple[PublicKey, ...]], None]
+    """Verify with these from now on."""
     wait: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -59,27 +61,31 @@ class Updater:
         record = read_record(self._releases.record)
         if record and record.is_under_way:
             record = self._go_on(record)
-        if letter is not None and (claims := self._ordered(letter, record)):
-            self._go_on(self._begin(claims))
+        if letter is not None:
+            self._obey(letter, record)
 
-    def _ordered(self, letter: bytes, last: Record | None) -> Claims | None:
+    def _obey(self, letter: bytes, last: Record | None) -> None:
         """What the agent shows, if it is an order that may be obeyed."""
         try:
             claims, _ = self._verifier().open(letter)
         except TrustError as refusal:
             log.warning("update refused", extra={"reason": refusal.problem.message})
-            return None
-        if not isinstance(claims.command, Update) or (last and _is_old(claims, last)):
-            log.warning("update refused", extra={"reason": "no update, or one that was ordered before"})
-            return None
-        return claims
+            return
+        match claims.command:
+            case Trust() as others:
+                self._around.pin(others.keys)
+                log.info("keys replaced", extra={"keys": " ".join(key.kid for key in others.keys)})
+            case Update() as order if not (last and _is_old(claims, last)):
+                self._go_on(self._begin(order, claims))
+            case _:
+                log.warning("update refused", extra={"reason": "no update, or one that was ordered before"})
 
-    def _begin(self, claims: Claims) -> Record:
+    def _begin(self, order: Update, claims: Claims) -> Record:
         old = self._releases.proven or self._releases.current
-        if old is None or not isinstance(claims.command, Update):
+        if old is None:
             raise HostError("no release is installed here", "install the agent by its script")
         self._notes.verdict.unlink(missing_ok=True)
-        record = Record(order=claims.command, issued=claims.iat, jti=claims.jti, old=old)
+        record = Record(order=order, issued=claims.iat, jti=claims.jti, old=old)
         return self._keep(record, "installing")
 
     def _go_on(self, record: Record) -> Record:

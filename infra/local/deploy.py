@@ -61,10 +61,10 @@ class Outputs:
     """Through which agents that cannot reach each other may go."""
 
 
-def deploy(cloud: Cloud, home: Path) -> Outputs:
+def deploy(cloud: Cloud, home: Path, command_key: int = 1) -> Outputs:
     """Deploy what has changed since the last deployment of this home; DeployError with advice if it fails."""
     home = home.resolve()
-    wanted = _digest(cloud)
+    wanted = _digest(cloud, command_key)
     if (done := _remembered(home)) and done["digest"] == wanted:
         return Outputs(**done["outputs"])
     _stamp(home).unlink(missing_ok=True)
@@ -79,7 +79,7 @@ def deploy(cloud: Cloud, home: Path) -> Outputs:
         "never",
         "--method",
         "direct",
-        *_context(cloud, home),
+        *_context(cloud, home, command_key),
     )
     outputs = _publish(cloud)
     _remember(home, wanted, outputs)
@@ -137,9 +137,10 @@ def _remembered(home: Path) -> dict[str, Any] | None:
     return None
 
 
-def _digest(cloud: Cloud) -> str:
+def _digest(cloud: Cloud, command_key: int) -> str:
     """Of everything deployed, and of the very cloud it is deployed into."""
-    seen = hashlib.sha256(repr((cloud.born, cloud.port, cloud.mqtt_port, sys.version_info)).encode())
+    about = (cloud.born, cloud.port, cloud.mqtt_port, sys.version_info, command_key)
+    seen = hashlib.sha256(repr(about).encode())
     for file in _files():
         seen.update(f"\n{file.relative_to(REPOSITORY)}\n".encode())
         seen.update(file.read_bytes())
@@ -162,7 +163,7 @@ def _is_bootstrapped(cloud: Cloud) -> bool:
     return True
 
 
-def _context(cloud: Cloud, home: Path) -> list[str]:
+def _context(cloud: Cloud, home: Path, command_key: int) -> list[str]:
     """What `infra.stage` reads; a file, because a certificate does not fit a command line."""
     facts = {
         "endpoint": cloud.endpoint,
@@ -174,7 +175,7 @@ def _context(cloud: Cloud, home: Path) -> list[str]:
     }
     file = home / "embedded.json"
     file.write_text(json.dumps(facts))
-    return ["-c", f"stage={STAGE}", "-c", f"embedded={file}"]
+    return ["-c", f"stage={STAGE}", "-c", f"embedded={file}", "-c", f"commandKey={command_key}"]
 
 
 def _cdk(cloud: Cloud, home: Path, *arguments: str) -> None:

@@ -11,6 +11,7 @@ from events.base import AgentId
 from events.facts import AgentWentSilent
 from events.reports import Browsed, Heartbeat, Hello
 from events.requests import AgentChange
+from events.states import Obeyed
 from events.views import AgentsView, AgentView
 from lambdas.agents.secrets import is_secret
 from lambdas.audit.recording import Record
@@ -39,13 +40,13 @@ class Agents:
         """An agent has connected and says who it is; raises AgentUnknownError."""
         return self._change(agent_id, lambda agent, now: domain.greeted(agent, hello, now))
 
-    def heartbeat(self, agent_id: AgentId, heartbeat: Heartbeat) -> bool:
+    def heartbeat(self, agent_id: AgentId, heartbeat: Heartbeat, obeys: Obeyed | None = None) -> bool:
         """Was it thought to be away until now? Raises AgentUnknownError."""
         before: list[domain.Presence] = []
 
         def step(agent: Agent, now: datetime) -> Agent:
             before.append(agent.presence)
-            return domain.beat(agent, heartbeat, now)
+            return domain.beat(agent, heartbeat, now, obeys)
 
         self._change(agent_id, step)
         return before[-1] != "online"

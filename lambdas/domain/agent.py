@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from events.base import AgentId
+from events.base import AgentId, KeyId
 from events.progress import Reached
 from events.reports import Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
-from events.states import AgentStatus
+from events.states import AgentStatus, Obeyed
 
 Presence = Literal["online", "silent", "offline"]
 """`silent`: it did not say that it leaves, but its heartbeat has stopped."""
@@ -68,6 +68,15 @@ class Agent:
     skew: float | None = None
     """Seconds by which its clock is ahead, as of what it said last."""
     reached: tuple[Reached, ...] = ()
+    obeys: Obeyed | None = None
+    """Of the keys that signed commands, and would next, when it said so last. None: an older one does not."""
+
+
+def obeyed(trusts: tuple[KeyId, ...], now: KeyId, following: KeyId) -> Obeyed:
+    """Of the key that signs now, and the one that will be next."""
+    if now not in trusts:
+        return "none"
+    return "both" if following in trusts else "present"
 
 
 def status(agent: Agent, now: datetime) -> AgentStatus:
@@ -119,8 +128,8 @@ def greeted(agent: Agent, hello: Hello, now: datetime) -> Agent:
     )
 
 
-def beat(agent: Agent, heartbeat: Heartbeat, now: datetime) -> Agent:
-    """The agent after a heartbeat: one that was thought to be away is there."""
+def beat(agent: Agent, heartbeat: Heartbeat, now: datetime, obeys: Obeyed | None = None) -> Agent:
+    """The agent after a heartbeat: one that was thought to be away is there. `obeys`, if it has said so."""
     remotes = agent.capabilities.remotes if heartbeat.remotes is None else heartbeat.remotes
     return replace(
         agent,
@@ -129,6 +138,7 @@ def beat(agent: Agent, heartbeat: Heartbeat, now: datetime) -> Agent:
         running=heartbeat.running,
         load=heartbeat.load,
         reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
+        obeys=obeys or agent.obeys,
         skew=_skew(heartbeat.at, now),
         presence="online",
         last_heartbeat=now,

@@ -96,6 +96,7 @@ class AgentRow(Model):
     rotate_at = UTCDateTimeAttribute(null=True)
     skew = NumberAttribute(null=True)
     reached: JsonOf[tuple[Reached, ...]] = JsonOf(tuple[Reached, ...], default=())
+    obeys = UnicodeAttribute(null=True)
     key_hash = UnicodeAttribute()
     next_key_hash = UnicodeAttribute(null=True)
     """Of an API key that was given out and has not been used yet."""

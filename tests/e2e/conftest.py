@@ -45,6 +45,11 @@ class Fleet:
         """The folder of the keys that an agent uses now."""
         return Keyring(self.servers[name].state).current.folder
 
+    def command_keys(self, name: str) -> list[str]:
+        """The keys whose commands an agent obeys: the one that signs, and the one that will be next."""
+        record = json.loads((self.servers[name].state / "registration.json").read_text())
+        return [key["kid"] for key in record["verification_keys"]]
+
     def api_key(self, name: str) -> str:
         return (self.keys(name) / "api.key").read_text().strip()
 

@@ -227,12 +227,13 @@ class TestCommands:
     def orders(self, fleet: Fleet, hours: int = 0) -> Orders:
         """Signs with the control plane's own key, as only the control plane can."""
         kms = aws(fleet, "kms")
-        keys = [kms.describe_key(KeyId=one["KeyId"])["KeyMetadata"] for one in kms.list_keys()["Keys"]]
-        [key] = [key["Arn"] for key in keys if "signs commands" in key["Description"]]
+        now, following = (
+            kms.describe_key(KeyId=key)["KeyMetadata"]["Arn"] for key in fleet.command_keys("server-b")
+        )
         return Orders(
             kms=kms,
             broker=aws(fleet, "iot-data"),
-            key_id=key,
+            keys=(now, following),
             topics=Topics("local"),
             clock=lambda: datetime.now(UTC) + timedelta(hours=hours),
         )

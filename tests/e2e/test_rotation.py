@@ -7,6 +7,7 @@ import pytest
 
 from events.certificates import fingerprint
 from infra.local import cloud as embedded
+from infra.local.deploy import deploy
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.conftest import Fleet
@@ -73,3 +74,21 @@ def test_an_agent_killed_while_its_keys_are_replaced_comes_back(fleet: Fleet) ->
     fleet.start("server-d")
     rotated(fleet, "server-d")
     assert fleet.keys("server-d") != before
+
+
+def test_the_key_that_signs_commands_is_replaced_and_no_agent_misses_a_command(fleet: Fleet) -> None:
+    """Deployed again with the next number: agents know that key already, and soon the one after it."""
+    _, following = fleet.command_keys("server-b")
+    deploy(fleet.here.cloud, fleet.here.home, command_key=2)
+
+    write_random(fleet.folder("server-b:/data/rekeyed") / "one.bin", MIB)
+    moved = fleet.copy("server-b:/data/rekeyed/", "server-c:/archive/rekeyed/")
+    assert fleet.until_ended(moved)["state"] == "succeeded"
+
+    for name in fleet.servers:
+        fleet.agent(name).stop()  # so that it says at once which keys it obeys, and not within the hour
+        fleet.start(name)
+    for name in fleet.servers:
+        until(f"{name} to know the next key", lambda name=name: fleet.command_keys(name)[0] == following, 90)
+    again = fleet.copy("server-b:/data/rekeyed/", "server-c:/archive/rekeyed-again/")
+    assert fleet.until_ended(again)["state"] == "succeeded"

@@ -739,6 +739,11 @@ export interface components {
              */
             load: number | null;
             /**
+             * Obeys
+             * @default null
+             */
+            obeys: ("both" | "present" | "none") | null;
+            /**
              * Reached
              * @default []
              */

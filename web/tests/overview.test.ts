@@ -115,12 +115,22 @@ describe("what needs a person first", () => {
         named("gone", { roots: [root(null)] }),
         named("down", { status: "offline", roots: [root(null)] }),
         named("astray", { skew: -300 }),
+        named("deaf", { obeys: "none" }),
+        named("behind", { obeys: "present" }),
         named("well", { skew: 1.5 }),
       ],
       [{ ...running("t", "a", ["b"]), state: "failed", ended_at: new Date(NOW - 1000).toISOString() }],
       NOW,
     );
-    expect(cares.map(({ kind }) => kind)).toEqual(["down", "missing", "clock", "full", "failed", "late"]);
+    expect(cares.map(({ kind }) => kind)).toEqual([
+      "down",
+      "missing",
+      "clock",
+      "deaf",
+      "full",
+      "failed",
+      "late",
+    ]);
   });
 
   it("forgets a failure after a day", () => {

@@ -17,7 +17,7 @@ from agent.config import RootConfig
 from agent.journal import Journal
 from agent.lane import asked, wire
 from agent.trust import Verifier
-from events.commands import Browse
+from events.commands import Browse, Trust
 from events.reports import Browsed, Refused
 from tests.fakes_agent import AGENT, Signer, move
 
@@ -82,7 +82,11 @@ def host(tmp_path: Path):
     journal, desk = Journal(tmp_path / "journal.db", "reg"), Desk()
     unused: Any = None
     verifier = Verifier(AGENT, [SIGNER.jwk])
-    yield Commands(verifier, journal, desk, *[unused] * 5), desk  # type: ignore[arg-type]
+
+    def heed(command: Trust, _: str) -> None:
+        verifier.trust(key.model_dump() for key in command.keys)
+
+    yield Commands(verifier, journal, desk, *[unused] * 4, heed, unused), desk  # type: ignore[arg-type]
     journal.close()
 
 

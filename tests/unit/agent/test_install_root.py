@@ -161,7 +161,7 @@ def test_a_server_joins_by_its_line_joins_no_second_time_and_leaves_nothing(site
 
 def test_a_server_is_updated_by_root_and_its_agents_account_can_write_none_of_it(site, root, tmp_path):
     signer = Signer()
-    site.control.fleet.keys = (signer.jwk,)
+    site.control.fleet.published = (signer.jwk,)
     lock = root.wheels([name for name in PINNED if name not in NEEDED_LATER])
     publish(site, lock)
     line, token = enrolled(site)

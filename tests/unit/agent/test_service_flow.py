@@ -11,14 +11,15 @@ from agent.config import Config
 from agent.errors import HopError
 from agent.journal import Journal
 from agent.lane.routes import Met, Routes
-from agent.registration import Registration
+from agent.registration import Files, Registration
 from agent.service import Parts, Service
 from agent.status import Status
+from agent.trusted import Trusted
 from events.base import Problem
 from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
 from events.progress import Live
 from events.reports import Browsed, Capabilities, Entry
-from tests.fakes_agent import AGENT, TRANSFER, FakeLane, FakeLink, FakeMover, Signer, move
+from tests.fakes_agent import AGENT, TRANSFER, FakeLane, FakeLink, FakeMover, Signer, move, trust
 from tests.fakes_keys import rotation
 from tests.fakes_updates import not_installed
 
@@ -66,6 +67,7 @@ class Host:
             ),
             status=Status(self.folder / "status.json"),
             rotation=rotation(self.folder / "keys-of-host", self.link),
+            trusted=Trusted(registration, Files(self.folder), self.folder / "agent.toml"),
             updates=not_installed(self.link, self.folder),
             capabilities=Capabilities(rclone="1.75.2"),
             pace=pace,
@@ -384,6 +386,19 @@ async def test_live_progress_only_when_it_changes(host):
             await host.link.until(lambda: any(seen.progress.bytes_done == done for seen in live()))  # noqa: B023
         assert [seen.progress.bytes_done for seen in live() if seen.progress.bytes_done] == [1, 2, 3]
         assert live()[-1].hop_id == HOP
+
+
+async def test_the_next_key_is_obeyed_as_soon_as_the_present_one_has_said_so(host):
+    following = Signer("key-2")
+    async with host.running(pace=Pace(live=1, checkpoint=60, heartbeat=0.02)):
+        host.link.deliver(following.letter(move()))
+        [refused] = await host.link.hears("refused")
+        assert refused.problem.code == "command-not-trusted"
+        host.order(trust(SIGNER, following))
+        host.link.deliver(following.letter(move()))
+        await host.mover.has_begun()
+        told = lambda: [beat.trusts for beat in host.link.of("heartbeat") if beat.trusts]  # noqa: E731
+        await host.link.until(lambda: ("key-1", "key-2") in told())
 
 
 async def test_heartbeats_while_connected(host):

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from events.commands import Rotate
-from tests.fakes_agent import Signer
+from tests.fakes_agent import Signer, trust
 from tests.fakes_updates import InstalledHost, an_update
 
 
@@ -71,6 +71,19 @@ def test_the_updater_obeys_no_one_but_the_control_plane(host, which):
     host.update()
     assert (host.starts, host.kept, host.record) == (["1.0.0"], ["1.0.0"], None)
     assert not host.notes.request.exists()
+
+
+def test_other_keys_are_pinned_when_one_of_those_that_are_has_signed_it(host):
+    first, second = host.signer, Signer("key-2")
+    host.show(Signer().letter(trust(second)))
+    host.update()
+    assert host.pinned == [first.jwk]
+    host.show(first.letter(trust(first, second)))
+    host.update()
+    assert [key["kid"] for key in host.pinned] == ["key-1", "key-2"]
+    host.show(second.letter(an_update("2.0.0")))
+    host.update()
+    assert (host.running, host.starts) == ("2.0.0", ["1.0.0", "2.0.0"])
 
 
 def test_an_order_is_good_for_once_and_none_from_before_it_is_obeyed_later(host):

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from tests.unit.infra.conftest import Synthesised
+import pytest
+
+from tests.unit.infra.conftest import Synthesised, synthesise
 
 ALLOWED_ON_ANYTHING = {
     "dynamodb:ListStreams": "Lambda asks for the account's streams before it reads ours",
@@ -161,3 +164,36 @@ def test_a_device_may_use_only_its_own_topics(real: Synthesised) -> None:
     }
     connect = policy["PolicyDocument"]["Statement"][0]
     assert connect["Condition"] == {"Bool": {"iot:Connection.Thing.IsAttached": "true"}}
+
+
+class TestTheKeysThatSignCommands:
+    """With `-c commandKey=2` the second signs, the third will be next, and the first signs no more."""
+
+    def test_the_next_one_is_there_before_it_signs(self, real: Synthesised) -> None:
+        assert command_keys(real, whole(real)) == {"Commands", "Commands2"}
+        assert command_keys(real, signing(real)) == {"Commands"}
+
+    def test_the_one_before_stays_while_a_deployment_goes_on(self, tmp_path: Path) -> None:
+        """CloudFormation refuses to take away what the other stack still uses."""
+        second = synthesise(tmp_path, {"stage": "prod", "commandKey": "2"})
+        exported = json.dumps(second.templates["Crosshaul-prod-State"]["Outputs"])
+        assert command_keys(second, exported) == {"Commands", "Commands2", "Commands3"}
+        assert command_keys(second, signing(second)) == {"Commands2"}
+
+    @pytest.mark.parametrize("number", ["0", "-1", "two", "1.5", "10000"])
+    def test_only_a_number_is_one(self, tmp_path: Path, number: str) -> None:
+        with pytest.raises(ValueError, match="no key's number"):
+            synthesise(tmp_path, {"stage": "prod", "commandKey": number})
+
+
+def command_keys(stage: Synthesised, text: str) -> set[str]:
+    """Those that are spoken of there; without the eight digits behind their names."""
+    return {name[:-8] for name in stage.of_type("AWS::KMS::Key") if name in text} - {"Audit"}
+
+
+def whole(stage: Synthesised) -> str:
+    return json.dumps(stage.templates)
+
+
+def signing(stage: Synthesised) -> str:
+    return json.dumps([one for one in statements(stage) if as_list(one["Action"]) == ["kms:Sign"]])

@@ -100,15 +100,16 @@ def test_the_cloud_sees_nothing_of_the_callers_own_account(
 
 
 def test_another_cloud_or_port_is_deployed_into_again() -> None:
-    before = deploy._digest(a_cloud())
-    assert before == deploy._digest(a_cloud(pid=7))
-    assert before != deploy._digest(a_cloud(born="b"))
-    assert before != deploy._digest(a_cloud(port=3))
+    before = deploy._digest(a_cloud(), 1)
+    assert before == deploy._digest(a_cloud(pid=7), 1)
+    assert before != deploy._digest(a_cloud(born="b"), 1)
+    assert before != deploy._digest(a_cloud(port=3), 1)
+    assert before != deploy._digest(a_cloud(), 2)
 
 
 def test_what_is_deployed_already_is_not_deployed_again(tmp_path: Path) -> None:
     outputs = deploy.Outputs("http://api", "http://console", "pool", "client", "bucket", "relay")
-    deploy._remember(tmp_path, deploy._digest(a_cloud()), outputs)
+    deploy._remember(tmp_path, deploy._digest(a_cloud(), 1), outputs)
     assert deploy.deploy(a_cloud(), tmp_path) == outputs
 
 

@@ -45,13 +45,17 @@ def fleet(broker, monkeypatch):
         monkeypatch.setenv(name, "testing")
     with mock_aws():
         kms = boto3.client("kms", REGION)
-        key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
-        yield Fleet(kms=kms, broker=broker, key_id=key, topics=Topics("test"), clock=FakeClock())
+        now, following = (
+            kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+            for _ in range(2)
+        )
+        yield Fleet(kms=kms, broker=broker, keys=(now, following), topics=Topics("test"), clock=FakeClock())
 
 
 def opened(fleet: Fleet, token: str, audience: str) -> Claims:
-    (key,) = fleet.verification_keys()
-    assert jwt.get_unverified_header(token)["kid"] == key["kid"]
+    key, following = fleet.verification_keys()
+    assert (key["kid"], following["kid"]) == fleet.keys
+    assert jwt.get_unverified_header(token)["kid"] == key["kid"] != following["kid"]
     options = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(token, jwt.PyJWK(key), ["ES256"], audience=audience, options=options)
     return Claims.model_validate(claims)

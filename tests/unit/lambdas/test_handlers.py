@@ -45,7 +45,7 @@ class Spy:
 
 @pytest.fixture
 def spies(monkeypatch) -> dict[str, Spy]:
-    names = ("agents", "hearing", "reactions", "sweeping", "sealing", "rotating", "staging")
+    names = ("agents", "hearing", "reactions", "sweeping", "sealing", "rotating", "staging", "succession")
     made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
@@ -71,7 +71,7 @@ def test_a_report_reaches_its_use_case(spies):
     ("kind", "expected"),
     [
         ("Hello", {"agents": ["hello"], "hearing": ["reconcile"], "rotating": ["heard"]}),
-        ("Heartbeat", {"agents": ["heartbeat"]}),
+        ("Heartbeat", {"agents": ["heartbeat"], "succession": ["heard"]}),
         ("Browsed", {"agents": ["browsed"]}),
         ("Refused", {"hearing": ["refused"]}),
         ("Succeeded", {"hearing": ["heard"]}),

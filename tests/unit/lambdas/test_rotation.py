@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from events.certificates import fingerprint
+from events.reports import Heartbeat
 from lambdas import on_report, wiring
-from tests.control_plane import csr, hello
+from tests.control_plane import JWK, csr, hello
 
 NAME = "server-b"
 
@@ -187,3 +188,34 @@ def test_a_lane_certificate_that_is_none_stops_no_hop(here, server_b):
     assert _own(agent) is None
     with pytest.raises(ValueError, match="start with"):
         fingerprint(agent.lane_certificate)
+
+
+class TestTheKeysThatSignCommands:
+    """Agents know the next one before it signs; `key-1` signs here, and `key-2` will be next."""
+
+    def beats(self, here, trusts):
+        beat = Heartbeat(at=datetime.now(UTC), roots=(), trusts=trusts)
+        on_report.hear(on_report.Said(agent_id=NAME, report=beat))
+        return here.fleet.kinds()
+
+    def test_who_knows_both_is_left_alone_and_so_is_who_does_not_say(self, here, server_b):
+        here.fleet.kinds()
+        assert self.beats(here, None) == []
+        assert server_b.view["obeys"] is None
+        assert self.beats(here, ("key-2", "key-1")) == []
+        assert server_b.view["obeys"] == "both"
+        assert self.beats(here, None) == []
+        assert server_b.view["obeys"] == "both"
+
+    @pytest.mark.parametrize("trusts", [("key-1",), ("key-0", "key-1"), ("key-1", "key-2", "key-9")])
+    def test_who_knows_others_is_told_of_these(self, here, server_b, trusts):
+        here.fleet.kinds()
+        here.fleet.published = ({**JWK, "kid": "key-1"}, {**JWK, "kid": "key-2"})
+        assert self.beats(here, trusts) == [(NAME, "trust")]
+        (_, order), *_ = reversed(here.fleet.signed.values())
+        assert [key.kid for key in order.keys] == ["key-1", "key-2"]
+
+    def test_who_does_not_obey_the_one_that_signs_would_not_heed_it_and_is_shown(self, here, server_b):
+        here.fleet.kinds()
+        assert self.beats(here, ("key-0",)) == []
+        assert server_b.view["obeys"] == "none"

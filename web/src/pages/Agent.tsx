@@ -137,6 +137,8 @@ function Keys({ agent }: { agent: Agent }) {
     <>
       <When at={agent.certified_at ?? agent.registered_at} relative />
       {agent.rotation_wanted_at && <Box color="text-status-info">{t().agent.rotating}</Box>}
+      {agent.obeys === "present" && <Box color="text-status-info">{t().agent.knowsPresent}</Box>}
+      {agent.obeys === "none" && <Box color="text-status-error">{t().agent.knowsNone}</Box>}
     </>
   );
 }

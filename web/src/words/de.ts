@@ -169,6 +169,9 @@ export const de: Words = {
     calm: "Gerade ist nichts zu tun.",
     clock: (name, how) => `Die Uhr von ${name} geht falsch: ${how}`,
     clockWhy: "Er hält Befehle für abgelaufen und führt keinen aus. Dort: timedatectl set-ntp true",
+    deaf: (name) => `${name} führt keinen Befehl aus`,
+    deafWhy:
+      "Der Schlüssel, der Befehle unterschreibt, wurde ersetzt, während er nicht da war. Neu aufnehmen, und dort: crosshaul agent register --force",
     late: (name) => `${name} ist überfällig`,
     lateWhy: "Er ist verbunden, doch sein Herzschlag bleibt aus: bitte die Last des Servers ansehen.",
     down: (name) => `${name} ist nicht da`,
@@ -647,6 +650,8 @@ export const de: Words = {
       "Der Agent macht neue Schlüssel und bekommt neue Zertifikate und einen neuen API-Schlüssel. Was er gerade bewegt, läuft weiter, und die alten enden erst, wenn die neuen funktioniert haben. Ein Agent, der nicht da ist, tut es, wenn er wiederkommt.",
     rotationAsked: (name) => `${name} ersetzt seine Schlüssel`,
     rotating: "werden ersetzt",
+    knowsPresent: "kennt den nächsten Befehlsschlüssel noch nicht",
+    knowsNone: "führt keinen Befehl aus: neu registrieren",
     endpoints: "Andere erreichen ihn unter",
     fixed: "nichts gesagt",
     capabilities: "Kann bewegen",

@@ -175,6 +175,9 @@ export const en = {
     calm: "Nothing needs you now.",
     clock: (name: string, how: string) => `The clock of ${name} is ${how}`,
     clockWhy: "It takes commands for expired, and obeys none. On that server: timedatectl set-ntp true",
+    deaf: (name: string) => `${name} obeys no command`,
+    deafWhy:
+      "The key that signs commands was replaced while it was away. Enrol it anew, and on that server: crosshaul agent register --force",
     late: (name: string) => `${name} is late`,
     lateWhy: "It is connected, but its heartbeat is overdue: look at the load of that server.",
     down: (name: string) => `${name} is down`,
@@ -641,6 +644,8 @@ export const en = {
       "The agent makes new keys and gets new certificates and a new API key. What it is moving goes on, and the old ones end only when the new ones have worked. An agent that is away does it when it is back.",
     rotationAsked: (name: string) => `${name} replaces its keys`,
     rotating: "being replaced",
+    knowsPresent: "does not know the next command key yet",
+    knowsNone: "obeys no command: register it again",
     endpoints: "Others dial it at",
     fixed: "none told",
     capabilities: "Can move",

@@ -96,6 +96,10 @@ function told(care: Care): Told {
         error: true,
       };
     }
+    case "deaf": {
+      const { agent_id } = care.agent;
+      return { title: words.deaf(agent_id), why: words.deafWhy, to: href("agents", agent_id), error: true };
+    }
     default: {
       const name = care.agent.agent_id;
       const down = care.kind === "down";

@@ -57,7 +57,7 @@ export function edgesOf(
 }
 
 export type Care =
-  | { kind: "down" | "late" | "clock"; agent: Agent }
+  | { kind: "down" | "late" | "clock" | "deaf"; agent: Agent }
   | { kind: "full" | "missing"; agent: Agent; root: Agent["roots"][number] }
   | { kind: "stuck" | "failed" | "partly" | "approval"; transfer: TransferSummary };
 
@@ -65,6 +65,7 @@ const URGENCY: Care["kind"][] = [
   "down",
   "missing",
   "clock",
+  "deaf",
   "approval",
   "stuck",
   "full",
@@ -84,6 +85,7 @@ export function caresOf(
     if (agent.status === "offline") cares.push({ kind: "down", agent });
     if (agent.status === "late") cares.push({ kind: "late", agent });
     if (agent.status !== "offline" && isOff(agent.skew)) cares.push({ kind: "clock", agent });
+    if (agent.status !== "offline" && agent.obeys === "none") cares.push({ kind: "deaf", agent });
     for (const root of agent.status === "offline" ? [] : agent.roots) {
       if (root.free === null) cares.push({ kind: "missing", agent, root });
       else if (root.access === "rw" && root.size && root.free < root.size * SCARCE) {

@@ -1,0 +1,86 @@
+"""The keys whose commands this host obeys, and how others take their place: one of them has signed that.
+
+There are two, the one that signs now and the one that will be next, so that no command is signed by a key
+that an agent has not heard of. Root's updater obeys keys of its own (`agent.updating.pinned`): the same
+letter is shown to it, and says to it what it says here.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.disk import write_whole
+from agent.failure import HostError
+from agent.registration import SECRET, Files, Registration
+from agent.trust import Verifier
+from agent.updating import pinned
+from agent.updating.notes import Notes
+from events.base import KeyId
+from events.commands import Order, Trust
+
+log = logging.getLogger(__name__)
+
+AGAIN = 3600.0
+"""Seconds after which it is said again which keys they are: whoever listens may have others by now."""
+
+
+class Trusted:
+    def __init__(
+        self,
+        registration: Registration,
+        files: Files,
+        config: Path,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`config`: agent.toml, beside which root's keys are, if it has pinned any."""
+        self._registration = registration
+        self._files = files
+        self._config = config
+        self._notes = Notes(files.folder)
+        self._clock = clock
+        self._said: tuple[KeyId, ...] | None = None
+        self._say_again = clock()
+        self.verifier = Verifier(registration.agent_id, registration.verification_keys)
+
+    def heed(self, command: Trust, token: str) -> None:
+        """From now on, and after the next start. TrustError if these are no keys; what could not be written
+        down will be ordered again."""
+        keys = tuple(key.model_dump() for key in command.keys)
+        self.verifier.trust(keys)
+        known = self._registration.model_copy(update={"verification_keys": keys})
+        try:
+            write_whole(self._files.record, known.model_dump_json(indent=2).encode(), SECRET)
+            self._show_root(keys, token)
+        except OSError as error:
+            log.warning("keys not kept", extra={"reason": str(error)})
+            return
+        self._registration = known
+        log.info("keys replaced", extra={"keys": " ".join(self.verifier.keys)})
+
+    def news(self) -> tuple[KeyId, ...] | None:
+        """The keys that are obeyed here, by everybody; None while that was said."""
+        both = self._pinned()
+        own = tuple(kid for kid in _kids(self._registration.verification_keys) if both is None or kid in both)
+        if own == self._said and self._clock() < self._say_again:
+            return None
+        self._said, self._say_again = own, self._clock() + AGAIN
+        return own
+
+    def _show_root(self, keys: Iterable[Mapping[str, Any]], token: str) -> None:
+        """An update's order that waits there goes first: the keys come again."""
+        pinned = self._pinned()
+        if pinned is not None and pinned != set(_kids(keys)) and not self._notes.request.exists():
+            write_whole(self._notes.request, Order(token=token).model_dump_json().encode(), SECRET)
+
+    def _pinned(self) -> set[KeyId] | None:
+        """None where root has pinned nothing that it could use, and so updates nothing."""
+        try:
+            return set(_kids(pinned.trusted(self._config).verification_keys))
+        except HostError:
+            return None
+
+
+def _kids(keys: Iterable[Mapping[str, Any]]) -> tuple[KeyId, ...]:
+    return tuple(str(key.get("kid")) for key in keys)

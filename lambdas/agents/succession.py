@@ -1,0 +1,26 @@
+"""The key that signs commands is replaced: agents hear of the one that comes next long before it signs."""
+
+from events.base import AgentId, KeyId
+from events.commands import PublicKey, Trust
+from events.states import Obeyed
+from lambdas.domain.agent import obeyed
+from lambdas.fleet import Fleet
+from lambdas.telemetry import logger
+
+
+class Succession:
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    def heard(self, agent_id: AgentId, trusts: tuple[KeyId, ...] | None) -> Obeyed | None:
+        """An agent has said which keys it obeys, or has not: if these are others than there are, it is told.
+        One that does not obey the key that signs is not: it would not heed it."""
+        if trusts is None:
+            return None
+        found = obeyed(trusts, *self._fleet.keys)
+        if found == "none":
+            logger.warning("agent obeys no key", extra={"agent_id": agent_id})
+        elif set(trusts) != set(self._fleet.keys):
+            keys = tuple(PublicKey.model_validate(key) for key in self._fleet.verification_keys())
+            self._fleet.order(agent_id, Trust(keys=keys))
+        return found
