@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -69,6 +70,7 @@ def register(
 
 def run(config_path: Path) -> None:
     """Run the agent until it is told to stop, or is removed; HostError says what is to be put right."""
+    _leave_no_core()
     config = read_config(config_path)
     logs.set_up(config.log_level)
     files = Files(config.state)
@@ -78,6 +80,12 @@ def run(config_path: Path) -> None:
         asyncio.run(_serve(config_path, config, files, registration, journal))
         if journal.retired:
             log.warning("removed by the control plane; it will not connect again")
+
+
+def _leave_no_core() -> None:
+    """Neither of the agent nor of its rclone: the memory of both holds keys."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 @contextmanager

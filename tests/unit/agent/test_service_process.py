@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -67,8 +69,10 @@ class Host:
         return [str(CROSSHAUL), "agent", *words, "--config", str(self.config)]
 
     def start(self) -> None:
+        """From a shell that would have the memory of whatever crashes written down."""
+        generous = ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", *self.command("run")]
         with (self.files.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(self.command("run"), stdout=log, stderr=log)
+            self.process = subprocess.Popen(generous, stdout=log, stderr=log, cwd=self.files.folder)
 
     async def ask(self, *words: str) -> tuple[int, str]:
         """Exit code and words of a command."""
@@ -144,6 +148,17 @@ async def test_the_life_of_an_agent(host):
     code, said = await host.ask("run")
     assert code == Exit.REFUSED
     assert "removed by the control plane" in said
+
+
+async def test_a_crash_leaves_nothing_of_its_memory_behind(host):
+    """There are keys in it."""
+    await host.connected()
+    limits = Path(f"/proc/{host.process.pid}/limits").read_text()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), limits
+    before = set(host.files.folder.iterdir())
+    host.process.send_signal(signal.SIGSEGV)
+    assert await host.ended() == -signal.SIGSEGV
+    assert {path.name for path in set(host.files.folder.iterdir()) - before} <= {"agent.lock"}
 
 
 async def test_roots_are_read_again_on_sighup(host, tmp_path):
