@@ -101,6 +101,10 @@ class Host:
         return await asyncio.to_thread(self.process.wait, PATIENCE)
 
     @property
+    def limits(self) -> str:
+        return Path(f"/proc/{self.process.pid}/limits").read_text()
+
+    @property
     def log(self) -> str:
         return (self.files.folder / "log").read_text()
 
@@ -153,7 +157,7 @@ async def test_the_life_of_an_agent(host):
 async def test_a_crash_leaves_nothing_of_its_memory_behind(host):
     """There are keys in it."""
     await host.connected()
-    limits = Path(f"/proc/{host.process.pid}/limits").read_text()
+    limits = host.limits
     assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), limits
     before = set(host.files.folder.iterdir())
     host.process.send_signal(signal.SIGSEGV)
