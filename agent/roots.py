@@ -164,6 +164,14 @@ class Tree:
         parent, name = self._split(rel)
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
 
+    def stat_so_called(self, rel: str) -> os.stat_result:
+        """The same of what goes by that very name; SameNameError."""
+        parent, name = self._split(rel)
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if self._spelling and name != ".":
+            self._spelling.must_be(parent, name)
+        return found
+
     def must_be_so_called(self, rel: str) -> None:
         """SameNameError if what stands there goes by another name, and is only found by this one."""
         parent, name = self._split(rel)

@@ -71,10 +71,9 @@ class Landing:
         if entry.path.rpartition("/")[0] in self._made and self._options.overwrite in {"always", "newer"}:
             return "new"
         try:
-            there = self._tree.stat(entry.path)
+            there = self._tree.stat_so_called(entry.path)
         except (FileNotFoundError, NotADirectoryError):  # in the way of a directory: that is said elsewhere
             return "new"
-        self._tree.must_be_so_called(entry.path)
         if stat.S_ISDIR(there.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if self._is_same(entry, there):

@@ -88,8 +88,10 @@ class Ledger:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
         self._bring_up_to_date()
-        self._has_ranges = self._one("SELECT 1 FROM ranges LIMIT 1") is not None
-        """Was there ever one? Hops of small files are spared looking for each of theirs."""
+        self._has_files, self._has_ranges = (
+            self._one(f"SELECT 1 FROM {table} LIMIT 1") is not None for table in ("files", "ranges")
+        )
+        """Was there ever one? Where all stands already, or all is small, nobody looks for each."""
         self._is_in_order = False
 
     def _bring_up_to_date(self) -> None:
@@ -145,6 +147,7 @@ class Ledger:
                 " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND digest IS NULL)",
                 rows,
             )
+        self._has_files = True
         self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL)", rows)
 
     def done(self, entry: Entry, digest: bytes) -> None:
@@ -156,6 +159,7 @@ class Ledger:
         with self._lock:  # so that what comes later has a later time
             now = time.time()
             rows = [(os.fsencode(one.path), one.size, one.mtime_ns, digest, now) for one, digest in whole]
+            self._has_files = True
             self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5)", rows, forget)
 
     def arrived(self, after: Mark) -> list[Arrival]:
@@ -177,6 +181,8 @@ class Ledger:
 
     def known(self, entry: Entry) -> Literal["begun", "done"] | None:
         """How far this hop itself has come with this very version."""
+        if not self._has_files:
+            return None
         sql = "SELECT digest FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
         row = self._one(sql, (os.fsencode(entry.path), entry.size, entry.mtime_ns))
         return None if row is None else "begun" if row[0] is None else "done"

@@ -94,11 +94,19 @@ class Spool:
         return batch
 
 
+_PLAIN = (None, None)
+"""What nearly all have of problem and owner."""
+
+
 def _plain(entry: Entry) -> tuple[object, ...]:
+    if entry[-2:] == _PLAIN:
+        return tuple(entry)
     *fields, problem, owner = entry
     return (*fields, problem and problem.model_dump(), owner and tuple(owner))
 
 
 def _entry(plain: tuple[Any, ...]) -> Entry:
+    if plain[-2:] == _PLAIN:
+        return Entry._make(plain)
     *fields, told, owned = plain
     return Entry._make((*fields, told and Problem.model_validate(told), owned and Owner(*owned)))
