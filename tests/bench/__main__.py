@@ -2,6 +2,7 @@
 
 make bench                                              everything, hours: writes docs/benchmarks/
 make bench ARGS="--repeat 3 --case small --tool lane"   a part of it: writes .crosshaul/bench/
+make bench ARGS="--case cut --add --out DIR"            one case more, beside what DIR has of others
 make bench ARGS="--scale 0.05 --medium memory"          the same with a twentieth of the bytes and files
 """
 
@@ -21,6 +22,7 @@ from rich.markup import escape
 
 from tests.bench.cases import CASES, Case, Medium
 from tests.bench.goals import verdicts
+from tests.bench.kept import read
 from tests.bench.machine import about
 from tests.bench.plot import plot
 from tests.bench.report import report
@@ -80,10 +82,19 @@ class Plan:
             out.print(f"  {'peak memory of the agent at ' + name:<50}{size / 1e6:6.0f} MB")
         self.write()
 
+    def about(self) -> dict[str, str]:
+        return about() | {"scale": f"{self.scale:g}"}
+
+    def keep_others(self) -> None:
+        """What was measured before, but for the cases of this plan. ValueError."""
+        again = {(case.name, medium) for case in self.cases for medium in self.media}
+        before = read(self.out / "results.json", self.about()).without(again)
+        self.runs, self.sizes, self.whole = before.runs, before.sizes, before.whole
+
     def write(self) -> None:
         results = results_of(self.runs, self.sizes)
         judged = verdicts(results, self.whole)
-        machine = about() | {"scale": f"{self.scale:g}", "runs": f"medians of {self.repeat}"}
+        machine = self.about() | {"runs": f"medians of {self.repeat}"}
         self.out.mkdir(parents=True, exist_ok=True)
         whole = {
             "about": machine,
@@ -168,6 +179,7 @@ def main() -> int:
     parser.add_argument("--medium", action="append", choices=["memory", "disk"])
     parser.add_argument("--repeat", type=int, default=5, help="runs of each tool; medians are told (5)")
     parser.add_argument("--scale", type=float, default=1.0, help="of sizes and numbers of files (1)")
+    parser.add_argument("--add", action="store_true", help="keep what other cases of --out gave before")
     parser.add_argument("--limit", type=float, default=900, help="seconds that a run may take (900)")
     parser.add_argument("--out", type=Path, help="folder for results.md, results.json and results.svg")
     chosen = parser.parse_args()
@@ -184,6 +196,12 @@ def main() -> int:
     if reason := _room_for(plan.scale, plan.media):
         out.print(f"[red]{escape(reason)}[/]")
         return 2
+    if chosen.add:
+        try:
+            plan.keep_others()
+        except ValueError as reason:
+            out.print(f"[red]{escape(str(reason))}[/]")
+            return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         well = plan.carry_out()

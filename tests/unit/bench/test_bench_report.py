@@ -1,13 +1,18 @@
 """What is told of the runs: medians, ratios, what was reached, and what could not be run and why."""
 
+import json
 from xml.etree import ElementTree
 
+import pytest
+
+from tests.bench import kept
 from tests.bench.goals import verdicts
 from tests.bench.measuring import Cost
 from tests.bench.plot import plot
 from tests.bench.report import report
 from tests.bench.results import results_of
 from tests.bench.running import Run
+from tests.bench.system import Chains, Latency, Whole
 from tests.bench.tools import Job, as_shown
 
 GIB = 2**30
@@ -72,3 +77,24 @@ def test_a_command_is_shown_without_any_path_or_port_of_this_machine(tmp_path):
     job = Job(*places, dial=lambda port: port)
     argv = ["rsync", "-e", f"ssh -F {places[2]}/ssh_config", f"{places[0]}/", "https://127.0.0.1:4460/x"]
     assert as_shown(argv, job) == "rsync -e ssh -F KEYS/ssh_config SOURCE/ https://127.0.0.1:PORT/x"
+
+
+def test_a_case_measured_later_stands_beside_those_measured_before(tmp_path):
+    machine = {"kernel": "6.1", "scale": "1"}
+    whole = Whole(
+        [Latency("to the first byte", 0.7, 1.5, [0.2, 0.3])], Chains(9, 3, 1, [2.0], [4.0]), {"b": 7}
+    )
+    told = {
+        "about": machine | {"runs": "medians of 3"},
+        "system": whole.as_json(),
+        "results": [one.as_json() for one in results()],
+        "runs": [one.as_json() for one in RUNS],
+    }
+    (tmp_path / "results.json").write_text(json.dumps(told))
+    before = kept.read(tmp_path / "results.json", machine)
+    assert (before.runs, before.sizes, before.whole) == (RUNS, SIZES, whole)
+    later = before.without({("big", "memory"), ("small", "memory")})
+    assert [one.case for one in later.runs] == ["killed"]
+    with pytest.raises(ValueError, match="another kernel: leave --add out"):
+        kept.read(tmp_path / "results.json", machine | {"kernel": "6.2"})
+    assert kept.read(tmp_path / "none.json", machine) == kept.Kept()
