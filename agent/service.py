@@ -214,7 +214,7 @@ class Service:
     def _heartbeat(
         self, hops: Hops, roots: tuple[RootState, ...], remotes: tuple[RemoteState, ...]
     ) -> Heartbeat:
-        reached = self._reached()
+        reached, keys = self._reached(), self._parts.trusted.news()
         return Heartbeat(
             at=now(),
             roots=roots,
@@ -222,7 +222,8 @@ class Service:
             running=hops.running,
             load=about.load(),
             reached=None if set(reached) == set(self._told) else reached,
-            trusts=self._parts.trusted.news(),
+            trusts=keys and keys.own,
+            pinned=keys and keys.roots,
         )
 
     def _reached(self) -> tuple[Reached, ...]:

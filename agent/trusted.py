@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.disk import write_whole
 from agent.failure import HostError
@@ -26,6 +26,14 @@ AGAIN = 3600.0
 """Seconds after which it is said again which keys they are: whoever listens may have others by now."""
 
 
+class Keys(NamedTuple):
+    """Whose commands are obeyed, by their `kid`."""
+
+    own: tuple[KeyId, ...]
+    roots: tuple[KeyId, ...] | None
+    """None where root updates nothing."""
+
+
 class Trusted:
     def __init__(
         self,
@@ -40,7 +48,7 @@ class Trusted:
         self._config = config
         self._notes = Notes(files.folder)
         self._clock = clock
-        self._said: tuple[KeyId, ...] | None = None
+        self._said: Keys | None = None
         self._say_again = clock()
         self.verifier = Verifier(registration.agent_id, registration.verification_keys)
 
@@ -59,25 +67,24 @@ class Trusted:
         self._registration = known
         log.info("keys replaced", extra={"keys": " ".join(self.verifier.keys)})
 
-    def news(self) -> tuple[KeyId, ...] | None:
-        """The keys that are obeyed here, by everybody; None while that was said."""
-        both = self._pinned()
-        own = tuple(kid for kid in _kids(self._registration.verification_keys) if both is None or kid in both)
-        if own == self._said and self._clock() < self._say_again:
+    def news(self) -> Keys | None:
+        """The keys that are obeyed here; None while that was said."""
+        keys = Keys(_kids(self._registration.verification_keys), self._pinned())
+        if keys == self._said and self._clock() < self._say_again:
             return None
-        self._said, self._say_again = own, self._clock() + AGAIN
-        return own
+        self._said, self._say_again = keys, self._clock() + AGAIN
+        return keys
 
     def _show_root(self, keys: Iterable[Mapping[str, Any]], token: str) -> None:
         """An update's order that waits there goes first: the keys come again."""
-        pinned = self._pinned()
-        if pinned is not None and pinned != set(_kids(keys)) and not self._notes.request.exists():
+        roots = self._pinned()
+        if roots is not None and set(roots) != set(_kids(keys)) and not self._notes.request.exists():
             write_whole(self._notes.request, Order(token=token).model_dump_json().encode(), SECRET)
 
-    def _pinned(self) -> set[KeyId] | None:
+    def _pinned(self) -> tuple[KeyId, ...] | None:
         """None where root has pinned nothing that it could use, and so updates nothing."""
         try:
-            return set(_kids(pinned.trusted(self._config).verification_keys))
+            return _kids(pinned.trusted(self._config).verification_keys)
         except HostError:
             return None
 

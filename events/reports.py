@@ -200,6 +200,8 @@ class Heartbeat(Message):
     trusts: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None
     """The keys whose commands it obeys; None while nothing has changed, but once an hour. Older agents do
     not say."""
+    pinned: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None
+    """Those with which its host's updater verifies orders; None with `trusts`, and where there is none."""
 
 
 class Entry(Message):

@@ -66,7 +66,7 @@ def _hear(said: Said) -> None:
             wiring.hearing().reconcile(agent_id, report)
             wiring.rotating().heard(agent, said.certificate)
         case Heartbeat():
-            obeys = wiring.succession().heard(agent_id, report.trusts)
+            obeys = wiring.succession().heard(agent_id, report.trusts, report.pinned)
             if wiring.agents().heartbeat(agent_id, report, obeys):
                 wiring.reactions().arrived(agent_id)
         case Browsed():

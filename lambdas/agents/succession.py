@@ -7,20 +7,22 @@ from lambdas.domain.agent import obeyed
 from lambdas.fleet import Fleet
 from lambdas.telemetry import logger
 
+Kids = tuple[KeyId, ...]
+
 
 class Succession:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
 
-    def heard(self, agent_id: AgentId, trusts: tuple[KeyId, ...] | None) -> Obeyed | None:
-        """An agent has said which keys it obeys, or has not: if these are others than there are, it is told.
-        One that does not obey the key that signs is not: it would not heed it."""
+    def heard(self, agent_id: AgentId, trusts: Kids | None, pinned: Kids | None = None) -> Obeyed | None:
+        """An agent has said which keys it obeys, and which its host's updater does, or has not: if these are
+        others than there are, it is told. One that does not obey the key that signs would not heed it."""
         if trusts is None:
             return None
         found = obeyed(trusts, *self._fleet.keys)
         if found == "none":
             logger.warning("agent obeys no key", extra={"agent_id": agent_id})
-        elif set(trusts) != set(self._fleet.keys):
+        elif any(set(keys) != set(self._fleet.keys) for keys in (trusts, pinned) if keys is not None):
             keys = tuple(PublicKey.model_validate(key) for key in self._fleet.verification_keys())
             self._fleet.order(agent_id, Trust(keys=keys))
         return found

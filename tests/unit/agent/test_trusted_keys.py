@@ -8,7 +8,7 @@ import pytest
 from agent.failure import HostError
 from agent.registration import Files, Registration, read_registration
 from agent.trust import TrustError
-from agent.trusted import AGAIN, Trusted
+from agent.trusted import AGAIN, Keys, Trusted
 from agent.updating import pinned
 from events.commands import PublicKey, Trust
 from tests.fakes_agent import AGENT, Signer, move, trust
@@ -90,21 +90,23 @@ def test_a_full_disk_costs_nothing_but_another_hour(host, monkeypatch):
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    assert host.trusted.news() == ("key-1",)
+    assert host.trusted.news() == Keys(("key-1",), None)
     with monkeypatch.context() as patch:
         patch.setattr("agent.trusted.write_whole", full)
         host.hears(FIRST.letter(trust(FIRST, SECOND)))
     assert host.obeys(SECOND)
     host.now += AGAIN
-    assert host.trusted.news() == ("key-1",), "they are not known after the next start, so they come again"
+    assert host.trusted.news().own == ("key-1",), (
+        "they are not known after the next start, so they come again"
+    )
 
 
 def test_it_is_said_at_once_when_they_change_and_else_each_hour(host):
-    assert (host.trusted.news(), host.trusted.news()) == (("key-1",), None)
+    assert (host.trusted.news(), host.trusted.news()) == (Keys(("key-1",), None), None)
     host.hears(FIRST.letter(trust(FIRST, SECOND)))
-    assert (host.trusted.news(), host.trusted.news()) == (("key-1", "key-2"), None)
+    assert (host.trusted.news(), host.trusted.news()) == (Keys(("key-1", "key-2"), None), None)
     host.now += AGAIN
-    assert host.trusted.news() == ("key-1", "key-2")
+    assert host.trusted.news() == Keys(("key-1", "key-2"), None)
 
 
 class TestWhereRootHasKeysOfItsOwn:
@@ -116,13 +118,13 @@ class TestWhereRootHasKeysOfItsOwn:
     def shown(self, host) -> bytes:
         return (host.files.folder / "update-request").read_bytes()
 
-    def test_the_letter_is_shown_to_it_and_only_what_both_obey_is_told(self, host):
+    def test_the_letter_is_shown_to_it_and_both_are_told_of(self, host):
         host.hears(FIRST.letter(trust(FIRST, SECOND)))
-        assert host.trusted.news() == ("key-1",)
+        assert host.trusted.news() == Keys(("key-1", "key-2"), ("key-1",))
         claims, _ = pinned.verifier(host.config).open(self.shown(host))
         pinned.pin_others(host.config, claims.command.keys)
         assert pinned.verifier(host.config).keys == ("key-1", "key-2")
-        assert host.trusted.news() == ("key-1", "key-2")
+        assert host.trusted.news() == Keys(("key-1", "key-2"), ("key-1", "key-2"))
 
     def test_an_update_that_waits_goes_first(self, host):
         host.trusted.news()
@@ -130,7 +132,7 @@ class TestWhereRootHasKeysOfItsOwn:
         host.hears(FIRST.letter(trust(FIRST, SECOND)))
         assert self.shown(host) == b"an order"
         host.now += AGAIN
-        assert host.trusted.news() == ("key-1",), "so they are told once more"
+        assert host.trusted.news().roots == ("key-1",), "so they are told once more"
 
     def test_root_bothers_nobody_who_has_pinned_nothing(self, host):
         pinned.pinned(host.config).unlink()

@@ -193,8 +193,8 @@ def test_a_lane_certificate_that_is_none_stops_no_hop(here, server_b):
 class TestTheKeysThatSignCommands:
     """Agents know the next one before it signs; `key-1` signs here, and `key-2` will be next."""
 
-    def beats(self, here, trusts):
-        beat = Heartbeat(at=datetime.now(UTC), roots=(), trusts=trusts)
+    def beats(self, here, trusts, pinned=None):
+        beat = Heartbeat(at=datetime.now(UTC), roots=(), trusts=trusts, pinned=pinned)
         on_report.hear(on_report.Said(agent_id=NAME, report=beat))
         return here.fleet.kinds()
 
@@ -214,6 +214,13 @@ class TestTheKeysThatSignCommands:
         assert self.beats(here, trusts) == [(NAME, "trust")]
         (_, order), *_ = reversed(here.fleet.signed.values())
         assert [key.kid for key in order.keys] == ["key-1", "key-2"]
+
+    def test_it_is_told_again_until_its_updater_knows_them_too(self, here, server_b):
+        here.fleet.kinds()
+        here.fleet.published = ({**JWK, "kid": "key-1"}, {**JWK, "kid": "key-2"})
+        assert self.beats(here, ("key-1", "key-2"), ("key-1",)) == [(NAME, "trust")]
+        assert server_b.view["obeys"] == "both"
+        assert self.beats(here, ("key-1", "key-2"), ("key-2", "key-1")) == []
 
     def test_who_does_not_obey_the_one_that_signs_would_not_heed_it_and_is_shown(self, here, server_b):
         here.fleet.kinds()
