@@ -48,7 +48,7 @@ def altered(draw: st.DrawFn, known: list[dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture
 def spies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Spy]:
-    names = ("agents", "hearing", "reactions", "rotating", "audit_store", "chaining")
+    names = ("agents", "hearing", "reactions", "rotating", "succession", "audit_store", "chaining")
     made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
