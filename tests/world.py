@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 from unittest.mock import patch
@@ -130,13 +131,19 @@ def one_call_at_a_time() -> Iterator[None]:
         yield
 
 
-def a_transfer(*destinations: str, shape: str = "fan_out", at: Any = None, dry_run: bool = False) -> Transfer:
+def a_transfer(
+    *destinations: str,
+    shape: str = "fan_out",
+    at: Any = None,
+    dry_run: bool = False,
+    template_id: str | None = None,
+) -> Transfer:
     """From a:/data/ to /archive/ of each of these."""
     arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
     source = AgentLocation(agent_id="a", path="/data/")
     options = Options(dry_run=dry_run)
     wish = Wish(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
-    return plan(new_transfer_id(), wish, "ada", at or FakeClock().now)
+    return plan(new_transfer_id(), replace(wish, template_id=template_id), "ada", at or FakeClock().now)
 
 
 def requested(transfer: Transfer) -> Any:

@@ -31,6 +31,9 @@ def transfers(
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only those this agent takes part in.")
     ] = None,
+    template: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those this template has made.")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Asked for since: 2h, 7d, 2026-11-24, 2026-11-24T08:30")
     ] = None,
@@ -41,7 +44,7 @@ def transfers(
     """List transfers, the newest first."""
     from agent.cli.api import connected
 
-    query = {"status": _state(status), "agent": agent, "since": _since(since)}
+    query = {"status": _state(status), "agent": agent, "template": template, "since": _since(since)}
     with connected() as api:
         page: dict[str, Any] = {}
         found: list[Any] = []

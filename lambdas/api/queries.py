@@ -7,6 +7,7 @@ from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
 from events.base import AgentId, Instant, Request, TransferId
 from events.policies import Why
+from events.requests import TemplateId
 from events.states import TransferState
 
 MAX_PAGE = 200
@@ -36,6 +37,7 @@ class TransferQuery(PageQuery):
 
     status: TransferState | None = None
     agent: AgentId | None = None
+    template: Annotated[TemplateId | None, Field(description="Only those that it has made.")] = None
     dry_run: Annotated[bool | None, Field(description="Dry runs only, or none of them.")] = None
     since: Moment | None = None
     until: Moment | None = None

@@ -45,6 +45,7 @@ def list_transfers(query: TransferQuery) -> TransfersView:
         Query(
             status=query.status,
             agent_id=query.agent,
+            template_id=query.template,
             dry_run=query.dry_run,
             since=query.since,
             until=until,

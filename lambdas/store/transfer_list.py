@@ -1,4 +1,4 @@
-"""Lists of transfers, newest first: of all, of one state, of one agent; read by index, page by page.
+"""Lists of transfers, newest first: of all, of one state, agent or template; read by index, page by page.
 
 The indexes hold keys only. Headers are then read in one batch, and for transfers that are still going on
 their hops as well, since a header's progress is as old as the last change of its state.
@@ -30,19 +30,24 @@ READS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Which transfers: created in [since, until), of this state, with this agent, dry runs or not."""
+    """Which transfers: created in [since, until), of this state, with this agent, by this template, dry runs
+    or not."""
 
     since: datetime
     until: datetime
     status: TransferState | None = None
     agent_id: str | None = None
+    template_id: str | None = None
     dry_run: bool | None = None
     limit: int = 50
 
     def has(self, summary: TransferSummary) -> bool:
         """What no index knows."""
-        wanted = self.status is None or summary.state == self.status
-        return wanted and (self.dry_run is None or summary.dry_run == self.dry_run)
+        return (
+            (self.status is None or summary.state == self.status)
+            and (self.template_id is None or summary.template_id == self.template_id)
+            and (self.dry_run is None or summary.dry_run == self.dry_run)
+        )
 
 
 def list_transfers(wanted: Wanted, cursor: str | None) -> tuple[tuple[TransferSummary, ...], str | None]:
@@ -81,6 +86,8 @@ def created_ids(since: datetime, until: datetime, limit: int) -> list[str]:
 def _page(wanted: Wanted, cursor: Cursor) -> tuple[list[str], Cursor | None]:
     if wanted.agent_id:
         return _by_key(TransferRow.by_agent, wanted.agent_id, wanted, cursor)
+    if wanted.template_id:
+        return _by_key(TransferRow.by_template, wanted.template_id, wanted, cursor)
     if wanted.status:
         return _by_key(TransferRow.by_status, str(wanted.status), wanted, cursor)
     return _by_month(wanted, cursor)

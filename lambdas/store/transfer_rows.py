@@ -59,6 +59,17 @@ class ByAgent(_Index):
     created_at = UTCDateTimeAttribute(range_key=True)
 
 
+class ByTemplate(_Index):
+    """Headers of what templates have made; sparse."""
+
+    class Meta:
+        index_name = "by_template"
+        projection = KeysOnlyProjection()
+
+    template_id = UnicodeAttribute(hash_key=True)
+    created_at = UTCDateTimeAttribute(range_key=True)
+
+
 class Due(_Index):
     """Hops that someone must look at, by when; sparse."""
 
@@ -104,6 +115,7 @@ class TransferRow(Model):
     created_at = UTCDateTimeAttribute(null=True)
     status = UnicodeAttribute(null=True)
     agent_id = UnicodeAttribute(null=True)
+    template_id = UnicodeAttribute(null=True)
     due = UnicodeAttribute(null=True)
     due_at = UTCDateTimeAttribute(null=True)
     open_carrier = UnicodeAttribute(null=True)
@@ -112,6 +124,7 @@ class TransferRow(Model):
     by_time = ByTime()
     by_status = ByStatus()
     by_agent = ByAgent()
+    by_template = ByTemplate()
     by_due = Due()
     carrying = Carrying()
     serving = Serving()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from events.base import AgentId
 from events.locations import Location, agent_of
-from events.requests import TransferRequest
+from events.requests import TemplateId, TransferRequest
 from events.states import TransferState
 from events.views import OverviewView, TransfersView, TransferView
 from lambdas.domain.agent import Agent
@@ -38,6 +38,7 @@ class Query:
 
     status: TransferState | None = None
     agent_id: AgentId | None = None
+    template_id: TemplateId | None = None
     dry_run: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -103,6 +104,7 @@ class Transfers:
             until=until,
             status=query.status,
             agent_id=query.agent_id,
+            template_id=query.template_id,
             dry_run=query.dry_run,
             limit=query.limit,
         )

@@ -94,7 +94,7 @@ class Plan:
     def write(self) -> None:
         results = results_of(self.runs, self.sizes)
         judged = verdicts(results, self.whole)
-        machine = self.about() | {"runs": f"medians of {self.repeat}"}
+        machine = self.about()
         self.out.mkdir(parents=True, exist_ok=True)
         whole = {
             "about": machine,

@@ -27,7 +27,9 @@ def report(
         for medium in case.media:
             here = [one for one in results if one.key == (case.name, medium)]
             if here:
-                parts += [f"## {case.name}, {medium}\n", case.title + ".\n", _case(case, here)]
+                runs = max(one.runs for one in here)
+                told = f"{case.title[0].upper()}{case.title[1:]}. Medians of {runs}.\n"
+                parts += [f"## {case.name}, {medium}\n", told, _case(case, here)]
     if whole:
         parts += ["## The whole system, on the embedded cloud\n", _whole(whole)]
     parts += ["## Commands\n", _commands(results)]

@@ -206,6 +206,18 @@ def test_lists_are_newest_first_over_the_turn_of_the_month_page_by_page(store):
     assert everything(window(since=moments[2], until=moments[0])) == ids[1:3]
 
 
+def test_lists_by_template_whatever_came_in_between(store):
+    made = [put(store, "b", at=MORNING + timedelta(hours=hour), template_id="nightly") for hour in range(3)]
+    put(store, "b", at=MORNING + timedelta(minutes=90))
+    put(store, "b", at=MORNING + timedelta(minutes=30), template_id="another")
+    ids = [one.transfer_id for one in reversed(made)]
+    for limit in (1, 2, 50):
+        assert everything(window(template_id="nightly", limit=limit)) == ids
+    assert everything(window(template_id="nightly", agent_id="b")) == ids
+    assert everything(window(template_id="nightly", status=TransferState.FAILED)) == []
+    assert everything(window(template_id="none")) == []
+
+
 def test_lists_by_agent_and_by_state(store):
     first = put(store, "b", "c", "b2", at=MORNING)
     second = put(store, "c", at=MORNING + timedelta(seconds=1))
@@ -248,7 +260,7 @@ def test_a_cursor_nobody_gave_out_is_refused(store, cursor):
 def test_infra_reads_the_tables_keys_and_indexes_from_the_rows():
     assert TABLES["transfers_table"] is TransferRow
     names = {index.Meta.index_name for index in TransferRow._indexes.values()}
-    assert names == {"by_time", "by_status", "by_agent", "due", "carrying", "serving"}
+    assert names == {"by_time", "by_status", "by_agent", "by_template", "due", "carrying", "serving"}
 
 
 def test_months_of_the_window_end_with_its_first(store):

@@ -92,18 +92,13 @@ export function useAgent(agentId: string) {
   });
 }
 
-/** A template's transfers: those of the first agent it brings something to, since that one can be asked for. */
-export function useRuns(template: Template | undefined) {
+/** The latest transfers that a template has made. */
+export function useRuns(templateId: string) {
   const api = useApi();
-  const place = template?.destinations.find((one) => one.kind !== "s3");
-  const agent = place?.agent_id ?? null;
+  const asked = { template: templateId, limit: PAGE };
   return useQuery({
-    queryKey: ["transfers", "runs", template?.template_id],
-    queryFn: async ({ signal }) => {
-      const page = await api.get<TransfersPage>("/transfers", { agent, limit: 100 }, signal);
-      return page.transfers.filter((one) => one.template_id === template?.template_id).slice(0, PAGE);
-    },
-    enabled: agent !== null,
+    queryKey: ["transfers", "runs", templateId],
+    queryFn: async ({ signal }) => (await api.get<TransfersPage>("/transfers", asked, signal)).transfers,
     refetchInterval: LATER_MS,
   });
 }

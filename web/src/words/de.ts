@@ -791,7 +791,6 @@ export const de: Words = {
     tryYes: "Ja: es käme an als",
     runs: "Läufe bisher",
     noRuns: "Sie lief in den letzten 90 Tagen nicht. Bitte etwas unter ihrem Präfix hochladen.",
-    runsS3: "Läufe stehen hier bei Vorlagen, die etwas zu einem Agenten bringen.",
   },
   policies: {
     title: "Richtlinien",

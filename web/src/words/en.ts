@@ -784,7 +784,6 @@ export const en = {
     tryYes: "Yes: it would arrive as",
     runs: "Runs so far",
     noRuns: "It has not run in the last 90 days. Upload something under its prefix.",
-    runsS3: "Runs are listed for templates that bring something to an agent.",
   },
   policies: {
     title: "Policies",

@@ -8,18 +8,17 @@ import { transferColumns } from "../transfers/columns";
 
 /** The transfers that the template has made, the latest first. */
 export function Runs({ template }: { template: Template }) {
-  const asked = useRuns(template);
+  const asked = useRuns(template.template_id);
   const narrow = useNarrow();
   const words = t().template;
-  const listed = template.destinations.some(({ kind }) => kind !== "s3");
   return (
     <Table
       header={<Header>{words.runs}</Header>}
       items={asked.data ?? []}
       trackBy="transfer_id"
-      loading={listed && asked.isPending}
+      loading={asked.isPending}
       loadingText={t().common.loading(t().transfers.thing)}
-      empty={asked.isError ? t().common.notLoaded : listed ? words.noRuns : words.runsS3}
+      empty={asked.isError ? t().common.notLoaded : words.noRuns}
       columnDefinitions={transferColumns(narrow)}
       wrapLines
       ariaLabels={{ tableLabel: words.runs }}
