@@ -5162,6 +5162,7 @@ export interface operations {
                 limit?: number;
                 since?: string | null;
                 status?: ("awaiting_approval" | "queued" | "running" | "paused" | "succeeded" | "partially_failed" | "failed" | "cancelled") | null;
+                template?: string | null;
                 until?: string | null;
             };
             header?: never;
