@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from infra.local import cloud as embedded
+from infra.local.deploy import create_user
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.servers import CROSSHAUL, register
 from infra.local.world import until
@@ -333,6 +334,25 @@ def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Flee
         ).to_have_count(0)
         expect(door.get_by_role("link", name=re.compile("^New "))).to_have_count(0)
     assert viewer.status("POST", f"/transfers/{asked}/retry") == 403
+
+
+def test_an_operator_is_offered_to_move_files_and_not_to_manage_who_may(door: Page, fleet: Fleet) -> None:
+    create_user(fleet.here.cloud, fleet.here.outputs, "otto@crosshaul.test", "Move-only-7-times", "operator")
+    sign_in(door, fleet, "otto@crosshaul.test", "Move-only-7-times")
+    expect(door.get_by_role("link", name="Policies")).to_have_count(0)
+    for address, offer in (
+        ("overview", "New transfer"),
+        ("transfers", "New transfer"),
+        ("templates", "New template"),
+    ):
+        visit(door, fleet, address)
+        expect(door.get_by_role("link", name=offer).first).to_be_visible()
+    visit(door, fleet, "agents/server-b")
+    expect(door.get_by_role("link", name="Send from here")).to_be_visible()
+    expect(door.get_by_role("button", name=re.compile("Add|Remove|Replace|Update|Edit"))).to_have_count(0)
+    for guarded in ("policies", "policies/new", "audit"):
+        visit(door, fleet, guarded)
+        expect(door.get_by_role("heading", name="This page is for administrators")).to_be_visible()
 
 
 def test_a_window_that_was_narrow_for_a_while_finds_its_list_of_pages_again(page: Page, fleet: Fleet) -> None:

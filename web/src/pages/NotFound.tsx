@@ -3,10 +3,12 @@ import Link from "@cloudscape-design/components/link";
 import { href } from "../router";
 import { t } from "../words";
 
-export function NotFoundPage() {
+/** `guarded`: it is there, but not for whoever is signed in. */
+export function NotFoundPage({ guarded = false }: { guarded?: boolean }) {
   return (
     <Box textAlign="center" padding="xxl">
-      <Box variant="h1">{t().notFound.title}</Box>
+      <Box variant="h1">{guarded ? t().notFound.guarded : t().notFound.title}</Box>
+      {guarded && <Box variant="p">{t().notFound.guardedWhy}</Box>}
       <Box variant="p">
         {t().notFound.before} <Link href={href("overview")}>{t().nav.overview}</Link>,{" "}
         <Link href={href("transfers")}>{t().nav.transfers}</Link>,{" "}

@@ -219,8 +219,13 @@ interface Page {
 
 function pageOf({ path, query }: Route, admin: boolean): Page {
   const [section = "overview", item, verb, ...rest] = path;
-  const missing: Page = { page: <NotFoundPage />, type: "default", title: t().notFound.tab };
-  if (rest.length > 0 || (GUARDED.has(section) && !admin)) return missing;
+  const guarded = GUARDED.has(section) && !admin;
+  const missing: Page = {
+    page: <NotFoundPage guarded={guarded} />,
+    type: "default",
+    title: t().notFound.tab,
+  };
+  if (rest.length > 0 || guarded) return missing;
   switch (`${section}/${shape(item, verb)}`) {
     case "overview/":
       return { page: <OverviewPage />, type: "dashboard", title: t().overview.title };

@@ -53,7 +53,14 @@ export const de: Words = {
     closeNavigation: "Seitenliste schließen",
     notifications: "Meldungen",
   },
-  notFound: { tab: "Nicht gefunden", title: "Diese Seite gibt es nicht", before: "Weiter zu:" },
+  notFound: {
+    tab: "Nicht gefunden",
+    title: "Diese Seite gibt es nicht",
+    guarded: "Diese Seite ist für Administratoren",
+    guardedWhy:
+      "Sie sind ohne diese Gruppe angemeldet. Wer die Leute dieser Umgebung verwaltet, kann Sie aufnehmen.",
+    before: "Weiter zu:",
+  },
   problems: {
     unreachable: (what) => `Nicht erreichbar: ${what}`,
     noAnswer: "Über das Netz kam keine Antwort.",

@@ -59,6 +59,9 @@ export const en = {
   notFound: {
     tab: "Not found",
     title: "There is no such page",
+    guarded: "This page is for administrators",
+    guardedWhy:
+      "You are signed in without that group. Whoever manages the people of this stage can put you into it.",
     before: "Go to the",
   },
   problems: {
