@@ -58,6 +58,8 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
     expect(page.get_by_role("heading", name="server-c", exact=True)).to_be_visible()
     expect(page.get_by_text("/archive").first).to_be_visible()
     expect(page.get_by_text("Keys in use since")).to_be_visible()
+    past = page.get_by_role("table", name="Timeline").get_by_role("row")
+    expect(past.filter(has_text="agent.changed: agent server-c").first).to_contain_text(fleet.here.user)
     fleet.api.send("PATCH", "/agents/server-c", {"tags": {}})
 
 

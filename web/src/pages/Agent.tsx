@@ -21,6 +21,7 @@ import { go, href, hrefWith } from "../router";
 import { mayAct } from "../session/claims";
 import type { Agent } from "../types";
 import { t } from "../words";
+import { Past } from "./agent/Past";
 import { Reach } from "./agent/Reach";
 import { Settings } from "./agent/Settings";
 import { Tags } from "./agents/columns";
@@ -53,6 +54,7 @@ export default function AgentPage({ agentId }: { agentId: string }) {
       <Roots agent={agent} />
       <Reach agent={agent} />
       <Transfers agentId={agentId} />
+      {mayAct(role, "admin") && <Past agentId={agentId} />}
       {mayAct(role, "admin") && <Settings key={settingsKey(agent)} agent={agent} />}
     </SpaceBetween>
   );

@@ -17,6 +17,7 @@ import { useLive } from "../live/useLive";
 import { Ear } from "../parts/Ear";
 import { HopProblem, ProblemAlert } from "../parts/ProblemAlert";
 import { ProgressLine } from "../parts/ProgressLine";
+import { Timeline } from "../parts/Timeline";
 import { Trouble } from "../parts/Trouble";
 import { Place, Standing, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
@@ -29,7 +30,6 @@ import { ManifestButton } from "./transfer/ManifestButton";
 import { ReportButton } from "./transfer/ReportButton";
 import { SpeedPlot } from "./transfer/SpeedPlot";
 import { Steering } from "./transfer/Steering";
-import { Timeline } from "./transfer/Timeline";
 
 /** It goes on one day, and until then no agent speaks of it. */
 const STILL: ReadonlySet<TransferState> = new Set(["paused", "awaiting_approval"]);

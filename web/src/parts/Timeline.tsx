@@ -2,28 +2,44 @@ import Box from "@cloudscape-design/components/box";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
-import { actor } from "../../format/names";
-import { useNarrow } from "../../media";
-import { Said, When } from "../../parts/text";
-import type { Moment } from "../../types";
-import { t } from "../../words";
+import type { ReactNode } from "react";
+import { actor } from "../format/names";
+import { useNarrow } from "../media";
+import type { Moment } from "../types";
+import { t } from "../words";
+import { Said, When } from "./text";
 
-type Line = Moment & { key: string };
+type Told = Pick<Moment, "at" | "by" | "what"> & Partial<Pick<Moment, "problem">>;
+type Line = Told & { key: string };
+
+interface TimelineProps {
+  /** The latest last. */
+  moments: readonly Told[];
+  actions?: ReactNode;
+  loading?: boolean;
+  empty?: string;
+}
 
 /** What happened and who did it, the latest first. */
-export function Timeline({ moments }: { moments: readonly Moment[] }) {
+export function Timeline({ moments, actions, loading = false, empty }: TimelineProps) {
   const narrow = useNarrow();
   const lines = moments.map((moment, number) => ({ ...moment, key: `${number}` })).reverse();
   return (
     <Table
-      header={<Header counter={`(${lines.length})`}>{t().transfer.timeline}</Header>}
+      header={
+        <Header counter={`(${lines.length})`} actions={actions}>
+          {t().transfer.timeline}
+        </Header>
+      }
+      loading={loading}
+      loadingText={t().common.loading(t().audit.thing)}
       items={lines}
       trackBy="key"
       columnDefinitions={narrow ? slim() : wide()}
       wrapLines
       contentDensity="compact"
       ariaLabels={{ tableLabel: t().transfer.timeline }}
-      empty={t().transfer.nothing}
+      empty={empty ?? t().transfer.nothing}
     />
   );
 }
