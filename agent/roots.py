@@ -168,13 +168,14 @@ class Tree:
         """The same of what goes by that very name; SameNameError."""
         parent, name = self._split(rel)
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if self._spelling and name != ".":
-            self._spelling.must_be(parent, name)
+        self._must_be_so_called(parent, name)
         return found
 
     def must_be_so_called(self, rel: str) -> None:
         """SameNameError if what stands there goes by another name, and is only found by this one."""
-        parent, name = self._split(rel)
+        self._must_be_so_called(*self._split(rel))
+
+    def _must_be_so_called(self, parent: int, name: str) -> None:
         if self._spelling and name != ".":
             self._spelling.must_be(parent, name)
 
@@ -250,9 +251,13 @@ class Tree:
         name; SameNameError if it goes by another."""
         parent, own = self._split(rel)
         if not disk.rename_new(name, parent, own, parent):
-            self.must_be_so_called(rel)
-            parent, own = self._split(rel)
-            os.rename(name, own, src_dir_fd=parent, dst_dir_fd=parent)
+            self.put_over(name, rel)
+
+    def put_over(self, name: str, rel: str) -> None:
+        """The same where it is known that something is there, or may be."""
+        self.must_be_so_called(rel)
+        parent, own = self._split(rel)
+        os.rename(name, own, src_dir_fd=parent, dst_dir_fd=parent)
 
     def unlink_beside(self, rel: str, name: str) -> None:
         parent, _ = self._split(rel)

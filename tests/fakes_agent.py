@@ -5,6 +5,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.letters import Connected, Disconnected, Endpoint, Incoming, LinkError
 from agent.movers.base import Outcome, Tally, Watcher
+from agent.registration import Registration
 from events.base import Problem
 from events.certificates import fingerprint
 from events.commands import Command, LocalRoute, Move, Order, PublicKey, Trust
@@ -57,6 +59,19 @@ class Signer:
 
     def letter(self, command: Command | dict[str, Any], **claims: Any) -> bytes:
         return Order(token=self.token(command, **claims)).model_dump_json().encode()
+
+
+def a_registration(*signers: Signer) -> Registration:
+    """Of an agent that obeys these."""
+    return Registration(
+        agent_id=AGENT,
+        api_url="http://api.localhost",
+        stage="local",
+        mqtt_host="127.0.0.1",
+        mqtt_port=1,
+        verification_keys=tuple(signer.jwk for signer in signers),
+        registered_at=datetime.now(UTC),
+    )
 
 
 def trust(*signers: Signer) -> Trust:

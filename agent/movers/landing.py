@@ -213,7 +213,7 @@ class Landing:
         finally:
             os.close(descriptor)
         if not disk.rename_new(part, folder, name, folder):
-            self._tree.put(part, entry.path)
+            self._tree.put_over(part, entry.path)
 
     @staticmethod
     def _begin_small(entry: Entry, folder: int, part: str) -> tuple[int, bool]:

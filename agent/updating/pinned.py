@@ -24,15 +24,18 @@ def pinned(config: Path) -> Path:
 def pin(config: Path, state: Path) -> Registration:
     """Trust the keys that this host was registered with; HostError if it is not registered."""
     registration = read_registration(Files(state))
-    write_whole(pinned(config), registration.model_dump_json(indent=2).encode(), _READABLE)
+    _keep(config, registration)
     return registration
 
 
 def pin_others(config: Path, keys: tuple[PublicKey, ...]) -> None:
     """In place of those that are pinned, which have signed for it. HostError if nothing is pinned."""
     others = tuple(key.model_dump() for key in keys)
-    found = trusted(config).model_copy(update={"verification_keys": others})
-    write_whole(pinned(config), found.model_dump_json(indent=2).encode(), _READABLE)
+    _keep(config, trusted(config).model_copy(update={"verification_keys": others}))
+
+
+def _keep(config: Path, registration: Registration) -> None:
+    write_whole(pinned(config), registration.model_dump_json(indent=2).encode(), _READABLE)
 
 
 def trusted(config: Path) -> Registration:

@@ -11,7 +11,7 @@ from agent.config import Config
 from agent.errors import HopError
 from agent.journal import Journal
 from agent.lane.routes import Met, Routes
-from agent.registration import Files, Registration
+from agent.registration import Files
 from agent.service import Parts, Service
 from agent.status import Status
 from agent.trusted import Trusted
@@ -19,7 +19,16 @@ from events.base import Problem
 from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
 from events.progress import Live
 from events.reports import Browsed, Capabilities, Entry
-from tests.fakes_agent import AGENT, TRANSFER, FakeLane, FakeLink, FakeMover, Signer, move, trust
+from tests.fakes_agent import (
+    TRANSFER,
+    FakeLane,
+    FakeLink,
+    FakeMover,
+    Signer,
+    a_registration,
+    move,
+    trust,
+)
 from tests.fakes_keys import rotation
 from tests.fakes_updates import not_installed
 
@@ -45,15 +54,7 @@ class Host:
         return letter
 
     def parts(self, journal, pace, at_once) -> Parts:
-        registration = Registration(
-            agent_id=AGENT,
-            api_url="http://api.localhost",
-            stage="local",
-            mqtt_host="127.0.0.1",
-            mqtt_port=1,
-            verification_keys=(SIGNER.jwk,),
-            registered_at=datetime.now(UTC),
-        )
+        registration = a_registration(SIGNER)
         roots = [{"path": "/data", "access": "rw", "directory": str(self.folder)}]
         return Parts(
             config=Config.model_validate({"roots": roots, "hops_at_once": at_once}),

@@ -1,17 +1,16 @@
 """Which keys a host obeys, and how others take their place: never at a stranger's word, never with a gap."""
 
 import os
-from datetime import UTC, datetime
 
 import pytest
 
 from agent.failure import HostError
-from agent.registration import Files, Registration, read_registration
+from agent.registration import Files, read_registration
 from agent.trust import TrustError
 from agent.trusted import AGAIN, Keys, Trusted
 from agent.updating import pinned
 from events.commands import PublicKey, Trust
-from tests.fakes_agent import AGENT, Signer, move, trust
+from tests.fakes_agent import Signer, a_registration, move, trust
 
 FIRST, SECOND, THIRD = (Signer(f"key-{number}") for number in (1, 2, 3))
 
@@ -21,16 +20,7 @@ class Host:
 
     def __init__(self, folder):
         self.files, self.config = Files(folder), folder / "agent.toml"
-        registration = Registration(
-            agent_id=AGENT,
-            api_url="http://api.localhost",
-            stage="local",
-            mqtt_host="127.0.0.1",
-            mqtt_port=1,
-            verification_keys=(FIRST.jwk,),
-            registered_at=datetime.now(UTC),
-        )
-        self.files.record.write_text(registration.model_dump_json())
+        self.files.record.write_text(a_registration(FIRST).model_dump_json())
         self.now = 0.0
         self.start()
 
