@@ -52,7 +52,8 @@ def _source(
             from agent.movers.store import store_of
             from agent.movers.store_pull import StoreSource
 
-            return StoreSource(store_of(order, order.source, credentials, host.remotes), host.state)
+            store = store_of(order, order.source, credentials, host.remotes)
+            return StoreSource(store, host, order.options)
         case LocalRoute():
             return LocalSource(lambda: _local_tree(order, host.roots))
 

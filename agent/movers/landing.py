@@ -320,7 +320,7 @@ class Landing:
         return coarse or there.st_mtime_ns == entry.mtime_ns
 
     def _whose(self, entry: Entry) -> Verdict:
-        known = self._ledger.known(entry)
+        known = self._ledger.known_before(entry)
         if known is None and self._options.compare == "checksum":
             return "unsure"
         if known == "begun":  # killed between the rename and the ledger

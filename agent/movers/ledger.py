@@ -92,6 +92,8 @@ class Ledger:
             self._one(f"SELECT 1 FROM {table} LIMIT 1") is not None for table in ("files", "ranges")
         )
         """Was there ever one? Where all stands already, or all is small, nobody looks for each."""
+        self._had_files = self._has_files
+        """The same, before what is brought now."""
         self._is_in_order = False
 
     def _bring_up_to_date(self) -> None:
@@ -187,6 +189,10 @@ class Ledger:
         row = self._one(sql, (os.fsencode(entry.path), entry.size, entry.mtime_ns))
         return None if row is None else "begun" if row[0] is None else "done"
 
+    def known_before(self, entry: Entry) -> Literal["begun", "done"] | None:
+        """The same, for whoever looks at each file once: how far it had come when `look_anew` was called."""
+        return self.known(entry) if self._had_files else None
+
     def range_done(self, path: str, start: int, digest: bytes) -> None:
         self._has_ranges = True
         row = [(os.fsencode(path), start, digest)]
@@ -244,6 +250,7 @@ class Ledger:
             for table in ("listed", "unchanged", "names"):
                 self._db.execute(f"DELETE FROM {table}")
             self._db.execute("DELETE FROM fates WHERE outcome <> 'removed'")
+            self._had_files = self._has_files
 
     def listed(self, paths: Iterable[str]) -> None:
         """The source has these."""

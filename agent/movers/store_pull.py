@@ -8,17 +8,18 @@ On a remote it is what the remote has, to the second.
 
 import json
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from pathlib import Path
 
-from agent.digests import CHUNK
 from agent.errors import HopError, shown
 from agent.lane import wire
 from agent.listing import Entry, Meant, broken
 from agent.movers import crew
 from agent.movers.aside import Aside, NoRoomError
+from agent.movers.base import Host
+from agent.movers.limiter import limiter_for, piece_of
 from agent.movers.program import EndedError
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
 from agent.movers.serving import Serving
@@ -27,6 +28,7 @@ from agent.movers.store import Store
 from agent.movers.store_reader import StoreReader, whole_second
 from events.base import Problem
 from events.locations import inner_path, stands_for_contents
+from events.options import Options
 from events.progress import Way
 
 STREAMS = 8
@@ -41,13 +43,16 @@ class StoreSource:
     most_streams = crew.MOST
     pack_files = PACK_FILES
 
-    def __init__(self, store: Store, state: Path) -> None:
-        """`state` is where files may lie until the hop is over. HopError if there is no rclone here."""
+    def __init__(self, store: Store, host: Host, options: Options) -> None:
+        """HopError if there is no rclone here."""
         self._store = store
         self._place = store.place
         self._rclone = store.begin()
         self._serving = Serving(self._rclone)
-        self._aside = Aside(state)
+        self._aside = Aside(host.state)
+        self._piece = piece_of(options)
+        # Never stopped: who waits here for long waits for many pieces, and rclone's end ends them.
+        self._limiter = limiter_for(options, host.line, threading.Event())
 
     def connect(self) -> Way:
         self._rclone.check()
@@ -115,12 +120,18 @@ class StoreSource:
         if known := self._aside.known(entry):
             return known
         try:
-            with closing(self._rclone.printed("cat", self._store.at(path), at_once=CHUNK)) as data:
-                return self._aside.keep(entry, data)
+            with closing(self._rclone.printed("cat", self._store.at(path), at_once=self._piece)) as data:
+                return self._aside.keep(entry, self._in_turn(data))
         except (NoRoomError, OSError):
             return broken(entry.path, _no_size(entry.path))
         except EndedError as ended:
             return broken(entry.path, self._why(ended, shown(f"{self._place}{entry.path}")))
+
+    def _in_turn(self, data: Iterator[bytes]) -> Iterator[bytes]:
+        """As fast as the hop may: reading for the size, too, is on the line."""
+        for piece in data:
+            self._limiter.take(len(piece))
+            yield piece
 
     def _selected(self, selection: tuple[str, ...]) -> Iterator[Entry]:
         """Each object that was named, looked up by itself: a bucket may hold millions of others."""

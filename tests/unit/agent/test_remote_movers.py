@@ -23,6 +23,7 @@ from agent.errors import HopError
 from agent.movers import aside, base, manifests, mover_for
 from agent.movers.base import Outcome, Tally
 from agent.movers.landing import PREFIX
+from agent.movers.limiter import Limiter
 from agent.movers.manifests import Manifests
 from agent.movers.program import Program
 from agent.movers.s3_words import said
@@ -498,6 +499,14 @@ class TestWhatHasNoSizeBeforeItIsRead:
         assert (host.data / "mine").read_bytes() == (documents / "notes").read_bytes()
         await host.move("web:notes", "/data/mine")
         assert (host.tally.progress().files_unchanged, host.tally.moved_now) == (1, 0)
+
+    async def test_reading_it_waits_for_the_hop_s_limit(self, host, documents, monkeypatch):
+        taken: list[int] = []
+        monkeypatch.setattr(Limiter, "take", lambda _, size: taken.append(size))
+        write_random(documents / "broken", 2 * MIB)  # half of it is read, and nothing brought
+        await host.fails("web:", "/data/got/", bandwidth_limit=MIB)
+        assert sum(taken) >= MIB
+        assert max(taken) <= MIB // 4
 
     async def test_what_breaks_off_is_named_and_the_rest_arrives(self, host, documents):
         write_random(documents / "broken", 500)
