@@ -50,6 +50,7 @@ class Dialler:
 
 NOT_YET = "does not know of this hop, or not yet"
 _TLS = {
+    "CALLBACK_FAILED": "asked for a hop that is not known here, or not any more",
     "TLSV1_UNRECOGNIZED_NAME": NOT_YET,
     "CERTIFICATE_VERIFY_FAILED": "shows another certificate than the agent's: another one answers there",
     "TLSV1_ALERT_UNKNOWN_CA": "takes this agent's certificate for another's",

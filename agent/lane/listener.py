@@ -14,6 +14,8 @@ from contextlib import suppress
 from socketserver import BaseRequestHandler, TCPServer, ThreadingMixIn
 from typing import Any
 
+from agent.lane.dialling import in_words
+
 log = logging.getLogger(__name__)
 
 HANDSHAKE_WITHIN = 10.0
@@ -82,7 +84,7 @@ class Listener(ThreadingMixIn, TCPServer):
         try:
             secured = self._shake_hands(request)
         except OSError as error:  # ssl.SSLError is one
-            log.info("lane refused", extra={"peer": client_address[0], "reason": str(error)})
+            log.info("lane refused", extra={"peer": client_address[0], "reason": in_words(error)})
             return
         finally:
             self._hands.release()

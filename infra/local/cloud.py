@@ -22,9 +22,9 @@ from infra.local.saved_state import forget_stream_positions
 PROGRAM = REPOSITORY / ".crosshaul/cloud-env/bin/ministack"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-LAMBDA_WORKERS = 12
-"""A burst of events would otherwise start a process for each of them. Idle ones count: one for each function,
-and some for those that many wait for."""
+LAMBDA_WORKERS = 24
+"""At work at once. A burst of events would otherwise start a process for each of them; but what a topic rule
+hands to a function beyond that is lost, which AWS would try again for hours."""
 
 
 class CloudError(RuntimeError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from infra.local import cloud as embedded
+from infra.local import functions
 from infra.local.cloud import Cloud
 from infra.local.deploy import Outputs, create_user, deploy
 from infra.local.operator_session import Operator, remembered_password
@@ -90,6 +91,7 @@ def build(home: Path) -> World:
     cloud = embedded.start(home)
     try:
         outputs = deploy(cloud, home)
+        functions.warm(cloud)
         password = remembered_password(home / "password")
         create_user(cloud, outputs, USER, password, "admin")
         operator = Operator(home / "operator")

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from agent.keys import Keyring
 from infra.local import cloud as embedded
+from infra.local import functions
 from infra.local.deploy import create_user
 from infra.local.servers import RunningAgent, Server, free_port
 from infra.local.world import World, until, world
@@ -85,16 +86,13 @@ class Fleet:
 
     def minute(self) -> None:
         """A minute has passed, though not on the clock: the function that its rule calls is called now."""
-        functions = boto3.client("lambda", **embedded.client_settings(self.here.cloud))
-        answer = functions.invoke(FunctionName=self._each_minute, Payload=b"{}")
+        client = boto3.client("lambda", **embedded.client_settings(self.here.cloud))
+        answer = client.invoke(FunctionName=self._each_minute, Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
 
     @cached_property
     def _each_minute(self) -> str:
-        functions = boto3.client("lambda", **embedded.client_settings(self.here.cloud))
-        pages = functions.get_paginator("list_functions").paginate()
-        names = [str(one["FunctionName"]) for page in pages for one in page["Functions"]]
-        [name] = [one for one in names if "OnSchedule" in one]
+        [name] = [one for one in functions.reactions(self.here.cloud) if "OnSchedule" in one]
         return name
 
     def ensure(self) -> None:
@@ -114,14 +112,28 @@ class Fleet:
 
     def until_state(self, transfer_id: str, *states: str, patience: float = 60) -> dict[str, Any]:
         """The transfer, once it is in one of these states."""
+        found: dict[str, Any] = {}
 
-        def ask() -> dict[str, Any] | None:
-            found = self.transfer(transfer_id)
-            return found if found["state"] in states else None
+        def ask() -> bool:
+            found.update(self.transfer(transfer_id))
+            return bool(found["state"] in states)
 
-        return until(f"{transfer_id} to be {' or '.join(states)}", ask, patience)
+        try:
+            until(f"{transfer_id} to be {' or '.join(states)}", ask, patience)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self._as_it_is(found)}") from None
+        return found
 
-    def until_ended(self, transfer_id: str, patience: float = 120) -> dict[str, Any]:
+    def _as_it_is(self, transfer: dict[str, Any]) -> str:
+        """A transfer, and what the agents said last: for whoever reads why a test failed."""
+        told = [json.dumps({key: transfer.get(key) for key in ("state", "problem", "hops", "timeline")})]
+        for name, agent in self.here.agents.items():
+            said = agent.server.log.read_text(errors="replace").splitlines()[-12:]
+            told += [f"{name} ({agent.process.poll()}):", *said]
+        return "\n".join(told)
+
+    def until_ended(self, transfer_id: str, patience: float = 200) -> dict[str, Any]:
+        """A message that is lost costs a lease of a minute and the sweep's own, and then another attempt."""
         return self.until_state(transfer_id, *ENDED, patience=patience)
 
     def until_moving(self, transfer_id: str, destination: str) -> None:
