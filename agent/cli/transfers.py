@@ -53,7 +53,8 @@ def transfers(
             if found and not everything:  # a page may be empty though more follow
                 break
     answer = {"transfers": found, "next": page.get("next")}
-    output.data(answer) if as_json else _list(answer)
+    none = f"No transfers of the template {template}" if template else "No transfers"
+    output.data(answer) if as_json else _list(answer, none)
 
 
 def _state(status: str | None) -> str | None:
@@ -72,12 +73,13 @@ def _since(text: str | None) -> str | None:
     return None if text is None else read_moment(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _list(answer: dict[str, Any]) -> None:
+def _list(answer: dict[str, Any], none: str) -> None:
+    """`none` is said when there are none."""
     from events.views import TransfersView
 
     view = TransfersView.model_validate(answer)
     if not view.transfers:
-        return output.say("No transfers.")
+        return output.say(f"{none}.")
     _table(view.transfers)
     if view.next:
         output.note("There are more: add --all, or a higher --limit.")

@@ -49,6 +49,7 @@ def test_a_dry_run_says_so(signed_in: FakeApi, run: Run) -> None:
 
 def test_no_transfers(signed_in: FakeApi, run: Run) -> None:
     assert run("transfers").out == "No transfers.\n"
+    assert run("transfers", "--template", "stills").out == "No transfers of the template stills.\n"
 
 
 def test_an_empty_page_is_not_the_end(signed_in: FakeApi, run: Run) -> None:
