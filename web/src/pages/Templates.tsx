@@ -16,6 +16,7 @@ import { locationText, shown } from "../format/names";
 import { useNarrow } from "../media";
 import { Confirm } from "../parts/Confirm";
 import { ProblemAlert } from "../parts/ProblemAlert";
+import { TemplateLink } from "../parts/TemplateLink";
 import { Name, Place, When } from "../parts/text";
 import { href } from "../router";
 import { mayAct } from "../session/claims";
@@ -86,9 +87,9 @@ const name = (): Column => ({
   minWidth: 170,
   cell: (template) => (
     <>
-      <Link href={href("templates", template.template_id, "edit")}>
-        <strong>{template.template_id}</strong>
-      </Link>
+      <strong>
+        <TemplateLink id={template.template_id} />
+      </strong>
       <Box color="text-body-secondary" fontSize="body-s">
         <Name>{template.description}</Name>
       </Box>

@@ -15,19 +15,20 @@ type Line = Told & { key: string };
 interface TimelineProps {
   /** The latest last. */
   moments: readonly Told[];
+  counter?: string;
   actions?: ReactNode;
   loading?: boolean;
   empty?: string;
 }
 
 /** What happened and who did it, the latest first. */
-export function Timeline({ moments, actions, loading = false, empty }: TimelineProps) {
+export function Timeline({ moments, counter, actions, loading = false, empty }: TimelineProps) {
   const narrow = useNarrow();
   const lines = moments.map((moment, number) => ({ ...moment, key: `${number}` })).reverse();
   return (
     <Table
       header={
-        <Header counter={`(${lines.length})`} actions={actions}>
+        <Header counter={counter} actions={actions}>
           {t().transfer.timeline}
         </Header>
       }

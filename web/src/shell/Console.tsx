@@ -14,9 +14,10 @@ import { chooseTheme, type Theme, theme } from "../media";
 import { NotFoundPage } from "../pages/NotFound";
 import { Waiting } from "../parts/Waiting";
 import { href, type Route, useRoute } from "../router";
-import { type Claims, mayAct, roleOf } from "../session/claims";
+import { type Claims, mayAct, type Role, roleOf } from "../session/claims";
 import type { Session } from "../session/session";
 import { LANGUAGES, type Language, speak, t, useSpoken } from "../words";
+import { Content, SkipLink } from "./SkipLink";
 import { useNavigation } from "./useNavigation";
 
 const AgentPage = lazy(() => import("../pages/Agent"));
@@ -39,8 +40,16 @@ interface Props {
 }
 
 const SECTIONS = ["overview", "transfers", "agents", "templates", "policies", "audit"] as const;
-/** For who may manage policies. */
-const GUARDED: ReadonlySet<string> = new Set(["policies", "audit"]);
+/** Who a section or one of its pages is for, where that is not everybody. */
+const NEEDED: Readonly<Record<string, Role>> = {
+  "transfers/new": "operator",
+  "templates/new": "operator",
+  "templates/*/edit": "operator",
+  policies: "admin",
+  audit: "admin",
+};
+
+const neededFor = (section: string, page = section) => NEEDED[page] ?? NEEDED[section] ?? "viewer";
 
 /** The signed-in part: navigation around the page that the address names. */
 export default function Console({ settings, session, api, claims }: Props) {
@@ -57,6 +66,7 @@ export default function Console({ settings, session, api, claims }: Props) {
   );
   return (
     <SurroundingsContext.Provider value={here}>
+      <SkipLink />
       <Top session={session} claims={claims} />
       <Frame notices={catchUp ? [told(catchUp), ...notices] : notices} stage={settings.stage} />
     </SurroundingsContext.Provider>
@@ -122,8 +132,8 @@ interface FrameProps {
 function Frame({ notices, stage }: FrameProps) {
   const [open, setOpen] = useNavigation();
   const route = useRoute();
-  const admin = mayAct(useSurroundings().role, "admin");
-  const { page, type, title } = pageOf(route, admin);
+  const { role } = useSurroundings();
+  const { page, type, title } = pageOf(route, role);
   const trail = trailOf(route, title);
   const section = href(route.path[0] ?? "overview");
   useEffect(() => {
@@ -146,7 +156,7 @@ function Frame({ notices, stage }: FrameProps) {
         <SideNavigation
           header={{ text: t().nav.stage(stage), href: href("overview") }}
           activeHref={section}
-          items={SECTIONS.filter((name) => admin || !GUARDED.has(name)).map((name) => ({
+          items={SECTIONS.filter((name) => mayAct(role, neededFor(name))).map((name) => ({
             type: "link",
             text: t().nav[name],
             href: href(name),
@@ -157,7 +167,11 @@ function Frame({ notices, stage }: FrameProps) {
       onNavigationChange={({ detail }) => setOpen(detail.open)}
       navigationWidth={240}
       notifications={<Flashbar items={notices} stackItems={notices.length > 1} />}
-      content={<Suspense fallback={<Waiting what={t().common.page} />}>{page}</Suspense>}
+      content={
+        <Content>
+          <Suspense fallback={<Waiting what={t().common.page} />}>{page}</Suspense>
+        </Content>
+      }
     />
   );
 }
@@ -217,16 +231,18 @@ interface Page {
   title: string;
 }
 
-function pageOf({ path, query }: Route, admin: boolean): Page {
+function pageOf({ path, query }: Route, role: Role): Page {
   const [section = "overview", item, verb, ...rest] = path;
-  const guarded = GUARDED.has(section) && !admin;
+  const which = `${section}/${shape(item, verb)}`;
+  const needed = neededFor(section, which);
+  const guarded = !mayAct(role, needed);
   const missing: Page = {
-    page: <NotFoundPage guarded={guarded} />,
+    page: <NotFoundPage needed={guarded ? needed : "viewer"} />,
     type: "default",
     title: t().notFound.tab,
   };
   if (rest.length > 0 || guarded) return missing;
-  switch (`${section}/${shape(item, verb)}`) {
+  switch (which) {
     case "overview/":
       return { page: <OverviewPage />, type: "dashboard", title: t().overview.title };
     case "transfers/":

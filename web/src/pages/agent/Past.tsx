@@ -15,7 +15,7 @@ export function Past({ agentId }: { agentId: string }) {
   return (
     <Timeline
       moments={records.map(({ at, who, action, about }) => ({ at, by: who, what: `${action}: ${about}` }))}
-      actions={<Button href={all}>{t().overview.all}</Button>}
+      actions={<Button href={all}>{t().agent.audit}</Button>}
       loading={asked.isPending}
       empty={asked.isError ? t().common.notLoaded : undefined}
     />
