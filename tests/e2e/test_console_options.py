@@ -9,7 +9,7 @@ from infra.local.deploy import create_user
 from infra.local.material import write_random
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet, tab
-from tests.e2e.console import picture, violations, visit
+from tests.e2e.console import choose, picture, violations, visit
 
 pytestmark = pytest.mark.e2e
 
@@ -65,6 +65,71 @@ def test_a_mirror_is_previewed_and_confirmed_before_it_removes(page: Page, fleet
     with page.expect_download() as report:
         page.get_by_role("button", name="Report").click()
     assert '"dry_run": true' in report.value.path().read_text()
+
+
+def written(page: Page) -> None:
+    """A transfer's ends."""
+    choose(page, "Source", "server-b")
+    page.get_by_label("Source: path").fill("/data/limited/")
+    choose(page, "Destination", "server-c")
+    page.get_by_label("Destination: path").fill("/archive/limited/")
+
+
+def test_a_limit_is_sent_as_it_was_typed_and_never_as_none(page: Page, fleet: Fleet) -> None:
+    write_random(fleet.folder("server-b:/data/limited") / "one.bin", 1000)
+    visit(page, fleet, "transfers/new")
+    written(page)
+    page.get_by_role("button", name="Options").click()
+    page.get_by_role("button", name="How it goes").click()
+    limit, streams = page.get_by_label("Speed limit"), page.get_by_label("Parallel connections")
+    limit.press_sequentially("-3")
+    streams.press_sequentially("17")
+    page.get_by_role("button", name="Start transfer").click()
+    expect(page.get_by_text("A number, at least 0.001").first).to_be_visible()
+    expect(page.get_by_text("A whole number from 1 to 16").first).to_be_visible()
+    assert page.url.endswith("#/transfers/new")
+
+    limit.clear()
+    limit.press_sequentially("1.05")
+    expect(limit).to_have_value("1.05")
+    streams.clear()
+    streams.press_sequentially("3")
+    page.get_by_role("button", name="Add hours").click()
+    hours = page.get_by_role("group", name="Mon, Tue").get_by_label("Speed limit")
+    hours.clear()
+    hours.press_sequentially("10.25")
+    expect(hours).to_have_value("10.25")
+    page.get_by_role("button", name="Start transfer").click()
+    expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
+    options = fleet.transfer(page.url.rpartition("/")[2])["options"]
+    assert (options["bandwidth_limit"], options["streams"]) == (1_101_005, 3)
+    assert [one["limit"] for one in options["bandwidth_windows"]] == [10_747_904]
+
+
+def test_a_form_that_was_left_is_there_again(page: Page, fleet: Fleet) -> None:
+    visit(page, fleet, "transfers")
+    page.get_by_role("link", name="New transfer").first.click()
+    written(page)
+    page.get_by_role("link", name="Agents").first.click()
+    expect(page.get_by_role("heading", name="Agents")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("Source: path")).to_have_value("/data/limited/")
+    expect(page.get_by_role("button", name="Destination: agent or S3")).to_contain_text("server-c")
+    page.get_by_role("link", name="Transfers").first.click()
+    page.get_by_role("link", name="New transfer").first.click()
+    expect(page.get_by_label("Source: path")).to_have_value("")
+
+    visit(page, fleet, "templates/new")
+    page.get_by_role("button", name="YAML", exact=True).click()
+    text = page.get_by_role("textbox", name="YAML")
+    text.fill("name: half-written")
+    visit(page, fleet, "policies/new")
+    page.get_by_label("Why").fill("For later")
+    visit(page, fleet, "overview")
+    page.go_back()
+    expect(page.get_by_label("Why")).to_have_value("For later")
+    page.go_back()
+    expect(text).to_have_value("name: half-written")
 
 
 def test_what_a_policy_wants_two_people_for_is_approved_by_a_second_one(

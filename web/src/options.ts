@@ -72,7 +72,8 @@ export function barred(option: Bounded, ends: Ends, options: Options): string {
   }
 }
 
-/** What was chosen before the ends changed, and they cannot keep: each with why. */
+/** What the API would refuse: no amounts, and what was chosen before the ends changed, and they cannot keep;
+ * each with why. */
 export function misfits(options: Options, ends: Ends): string[] {
   const chosen: Bounded[] = [];
   if (options.compare === "checksum") chosen.push("compare");
@@ -80,7 +81,54 @@ export function misfits(options: Options, ends: Ends): string[] {
   if (options.delete_extra) chosen.push("delete_extra");
   if (options.move) chosen.push("move");
   if (options.dry_run) chosen.push("dry_run");
-  return [...new Set(chosen.map((option) => barred(option, ends, options)).filter(Boolean))];
+  const unkept = chosen.map((option) => barred(option, ends, options)).filter(Boolean);
+  return [...new Set([...unkept, ...amountFaults(options)])];
+}
+
+/** Which texts are amounts, and what one of them stands for. */
+export interface Measure {
+  pattern: RegExp;
+  unit: number;
+  least: number;
+  most: number;
+}
+
+/** Parallel connections. */
+export const STREAMS: Measure = { pattern: /^\d+$/, unit: 1, least: 1, most: 16 };
+/** Bytes per second, written in MiB/s; the API takes no less than a KiB/s. */
+export const SPEED: Measure = {
+  pattern: /^(\d+\.?\d*|\.\d+)$/,
+  unit: 2 ** 20,
+  least: 1024,
+  most: Number.MAX_SAFE_INTEGER,
+};
+
+/** What was typed as an amount; null when that is nothing. What is no amount is 0: the API, too, refuses that,
+ * and nobody takes it for "no limit". */
+export function amountOf(text: string, { pattern, unit, least, most }: Measure): number | null {
+  const typed = text.trim();
+  if (!typed) return null;
+  const amount = pattern.test(typed) ? Math.round(Number(typed) * unit) : 0;
+  return least <= amount && amount <= most ? amount : 0;
+}
+
+/** The shortest text that stands for exactly this. */
+export function amountText(amount: number | null, measure: Measure): string {
+  if (amount === null) return "";
+  const exact = amount / measure.unit;
+  const texts = Array.from({ length: 16 }, (_, digits) => String(Number(exact.toFixed(digits))));
+  return texts.find((text) => amountOf(text, measure) === amount) ?? String(exact);
+}
+
+/** The fields in which no amount stands, each with what belongs there. */
+function amountFaults({ streams, bandwidth_limit, bandwidth_windows }: Options): string[] {
+  const words = t().options;
+  const limits = bandwidth_windows.map(({ limit }) => limit);
+  return [
+    streams === 0 ? `${words.streams}: ${words.streamsFault}` : "",
+    bandwidth_limit === 0 ? `${words.limit}: ${words.limitFault}` : "",
+    limits.includes(0) ? `${words.windows}: ${words.limitFault}` : "",
+  ].filter(Boolean);
 }
 
 /** Does it remove what nobody can bring back? */

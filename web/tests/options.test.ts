@@ -1,6 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { optionWords, windowWords } from "../src/format/options";
-import { barred, DEFAULT_OPTIONS, endsOf, GATHERED, misfits, patterns, removes } from "../src/options";
+import {
+  amountOf,
+  amountText,
+  barred,
+  DEFAULT_OPTIONS,
+  endsOf,
+  GATHERED,
+  misfits,
+  patterns,
+  removes,
+  SPEED,
+  STREAMS,
+} from "../src/options";
 import { read } from "../src/pages/templates/yaml";
 import { linesOf } from "../src/parts/PreviewResult";
 
@@ -26,6 +38,42 @@ describe("what the ends of a transfer can keep", () => {
   it("is never moving and mirroring at once", () => {
     const both = { ...DEFAULT_OPTIONS, move: true, delete_extra: true };
     expect(misfits(both, endsOf(B, [C]))).toHaveLength(1);
+  });
+});
+
+describe("an amount", () => {
+  it.each([
+    ["1.05", 1_101_005],
+    ["10.25", 10_747_904],
+    [" 12 ", 12_582_912],
+    ["1.", 1_048_576],
+    [".5", 524_288],
+    ["", null],
+  ])("is so many bytes a second: %j", (text, bytes) => {
+    expect(amountOf(text, SPEED)).toBe(bytes);
+  });
+
+  it.each(["0", "-3", "1,5", "1e3", "0x10", "Infinity", "fast", "0.0009"])("is not %j", (text) => {
+    expect(amountOf(text, SPEED)).toBe(0);
+  });
+
+  it("of connections is whole, and not too many", () => {
+    const texts = ["1", "16", "17", "1.5", "0", ""];
+    expect(texts.map((text) => amountOf(text, STREAMS))).toEqual([1, 16, 0, 0, 0, null]);
+  });
+
+  it("that is none is said, and nothing can be sent", () => {
+    const night = { days: [], start: "22:00", end: "06:00", zone: "UTC", limit: 0 };
+    const options = { ...DEFAULT_OPTIONS, streams: 0, bandwidth_limit: 0, bandwidth_windows: [night] };
+    expect(misfits(options, endsOf(B, [C]))).toHaveLength(3);
+  });
+
+  it("is written as short as it can be, and means the same", () => {
+    expect(amountText(1_101_005, SPEED)).toBe("1.05");
+    expect(amountText(10 * 2 ** 20, SPEED)).toBe("10");
+    expect(amountText(null, SPEED)).toBe("");
+    for (const bytes of [1024, 1_234_567, 2 ** 40 + 1])
+      expect(amountOf(amountText(bytes, SPEED), SPEED)).toBe(bytes);
   });
 });
 

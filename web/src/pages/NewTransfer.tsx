@@ -10,6 +10,7 @@ import { type FormEvent, useRef, useState } from "react";
 import { createWish } from "../api/idempotency";
 import { errorAt } from "../api/problem";
 import { useApi } from "../context";
+import { useKept } from "../kept";
 import { draftFault, draftText, EMPTY } from "../locations";
 import { barred, DEFAULT_OPTIONS, endsOf, misfits, removes } from "../options";
 import { DestinationsFields, row, ShapeField } from "../parts/DestinationsFields";
@@ -25,14 +26,14 @@ import { ConfirmRemoval } from "./newTransfer/Removal";
 
 /** `?from=server-b&path=/data/x/` and `?to=server-c` begin it with an agent. */
 export default function NewTransferPage({ query }: { query: URLSearchParams }) {
-  const [source, setSource] = useState(() => ({
+  const [source, setSource] = useKept("source", () => ({
     ...EMPTY,
     place: query.get("from") ?? "",
     path: query.get("path") ?? "",
   }));
-  const [rows, setRows] = useState(() => [row({ ...EMPTY, place: query.get("to") ?? "" })]);
-  const [shape, setShape] = useState<TransferRequest["shape"]>("fan_out");
-  const [options, setOptions] = useState(DEFAULT_OPTIONS);
+  const [rows, setRows] = useKept("destinations", () => [row({ ...EMPTY, place: query.get("to") ?? "" })]);
+  const [shape, setShape] = useKept<TransferRequest["shape"]>("shape", () => "fan_out");
+  const [options, setOptions] = useKept("options", () => DEFAULT_OPTIONS);
   const [tried, setTried] = useState(false);
   const [confirming, setConfirming] = useState(false);
   const ask = useAsk((transfer) => go(href("transfers", transfer.transfer_id)));
@@ -124,7 +125,7 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
               {why}
             </Alert>
           ))}
-          {!faulty && (
+          {!faulty && unfit.length === 0 && (
             <Preview
               source={source}
               destinations={drafts}

@@ -11,6 +11,7 @@ import { newKey } from "../api/idempotency";
 import { asProblem, errorAt } from "../api/problem";
 import { usePolicy } from "../api/queries";
 import { useSurroundings } from "../context";
+import { useKept } from "../kept";
 import { ProblemAlert } from "../parts/ProblemAlert";
 import { Trouble } from "../parts/Trouble";
 import { Waiting } from "../parts/Waiting";
@@ -44,9 +45,10 @@ export default function PolicyPage({ policyId }: { policyId?: string }) {
 
 function PolicyForm({ known }: { known?: PolicyDetails }) {
   const words = t().policy;
-  const [name, setName] = useState(known?.policy_id ?? "");
-  const [text, setText] = useState(known?.text ?? (known ? "" : START));
-  const [why, setWhy] = useState("");
+  const version = known?.version ?? 0;
+  const [name, setName] = useKept(`name ${version}`, () => known?.policy_id ?? "");
+  const [text, setText] = useKept(`text ${version}`, () => known?.text ?? (known ? "" : START));
+  const [why, setWhy] = useKept(`why ${version}`, () => "");
   const [tried, setTried] = useState<"check" | "save" | null>(null);
   const save = useSave(known);
   const effect = useEffectOf();

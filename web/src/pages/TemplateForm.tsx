@@ -1,3 +1,4 @@
+import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
@@ -14,8 +15,9 @@ import { createWish } from "../api/idempotency";
 import { errorAt } from "../api/problem";
 import { useTemplate } from "../api/queries";
 import { useSurroundings } from "../context";
+import { useKept } from "../kept";
 import { draftFault, draftFrom, draftOf, draftText, S3 } from "../locations";
-import { GATHERED } from "../options";
+import { GATHERED, misfits } from "../options";
 import { DestinationsFields, type Row, row, ShapeField } from "../parts/DestinationsFields";
 import { OptionsFields } from "../parts/OptionsFields";
 import { ProblemAlert } from "../parts/ProblemAlert";
@@ -63,16 +65,23 @@ interface Props {
 }
 
 function TemplateForm({ known, start, rows: firstRows }: Props) {
-  const [draft, setDraft] = useState(start);
-  const [rows, setRows] = useState(firstRows);
+  const version = known?.version ?? 0;
+  const [draft, setDraft] = useKept(`form ${version}`, () => start);
+  const [rows, setRows] = useKept(`destinations ${version}`, () => firstRows);
   const [tried, setTried] = useState(false);
-  const [asText, setAsText] = useState(false);
+  const [asText, setAsText] = useKept(`as text ${version}`, () => false);
+  /** Null: it is as the form says. */
+  const [source, setSource] = useKept<string | null>(`text ${version}`, () => null);
   /** Null: there is something wrong with the text. */
-  const [text, setText] = useState<TemplateRequest | null>(null);
+  const [text, setText] = useKept<TemplateRequest | null>(`read ${version}`, () => null);
   const save = useSave(known);
   const written = { ...draft, destinations: rows.map((one) => draftText(one.draft)) };
   const faults = faultsOf(draft);
-  const faulty = Object.values(faults).some(Boolean) || rows.some((one) => draftFault(one.draft, true));
+  const unfit = misfits(draft.options, GATHERED);
+  const faulty =
+    Object.values(faults).some(Boolean) ||
+    rows.some((one) => draftFault(one.draft, true)) ||
+    unfit.length > 0;
   const fault = (field: keyof typeof faults, at: string) =>
     (tried && faults[field]) || errorAt(save.error, at);
   const setTrigger = (change: Partial<TemplateRequest["trigger"]>) =>
@@ -91,8 +100,10 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
 
   /** What was written in one of the two is there in the other. */
   function turn(toText: boolean): void {
-    if (toText) setText(written);
-    else if (text) {
+    if (toText) {
+      setText(written);
+      setSource(null);
+    } else if (text) {
       setDraft(text);
       setRows(text.destinations.map((one) => row(draftFrom(String(one)))));
     }
@@ -122,7 +133,15 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
           {save.error && <ProblemAlert error={save.error} />}
           {asText ? (
             <Suspense fallback={<Waiting what={t().template.yaml} />}>
-              <YamlField start={written} known={known?.template_id ?? null} onRead={setText} />
+              <YamlField
+                source={source}
+                start={written}
+                known={known?.template_id ?? null}
+                onChange={(next, said) => {
+                  setSource(next);
+                  setText(said);
+                }}
+              />
             </Suspense>
           ) : (
             <SpaceBetween size="l">
@@ -217,6 +236,11 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                   faultAt={(option) => errorAt(save.error, `options.${option}`)}
                 />
               </ExpandableSection>
+              {unfit.map((why) => (
+                <Alert key={why} type="error">
+                  {why}
+                </Alert>
+              ))}
             </SpaceBetween>
           )}
         </SpaceBetween>

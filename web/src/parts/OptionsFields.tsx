@@ -1,6 +1,6 @@
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { barred, type Ends } from "../options";
+import { barred, type Ends, SPEED, STREAMS } from "../options";
 import type { Options } from "../types";
 import { t } from "../words";
 import { Amount, Choice, choices, Danger, Patterns } from "./options/fields";
@@ -22,8 +22,6 @@ interface PartProps {
   ends: Ends;
   fault(option: keyof Options): string;
 }
-
-const MIB = 2 ** 20;
 
 /** How it is to be carried out. The defaults lose nothing. */
 export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
@@ -170,6 +168,8 @@ function How({ value, set, ends, fault }: PartProps) {
       <Amount
         label={words.streams}
         constraint={words.streamsHint}
+        wrong={words.streamsFault}
+        measure={STREAMS}
         value={value.streams}
         fault={fault("streams")}
         onChange={set("streams")}
@@ -177,9 +177,11 @@ function How({ value, set, ends, fault }: PartProps) {
       <Amount
         label={words.limit}
         constraint={words.limitHint}
-        value={value.bandwidth_limit === null ? null : value.bandwidth_limit / MIB}
+        wrong={words.limitFault}
+        measure={SPEED}
+        value={value.bandwidth_limit}
         fault={fault("bandwidth_limit")}
-        onChange={(limit) => set("bandwidth_limit")(limit === null ? null : Math.round(limit * MIB))}
+        onChange={set("bandwidth_limit")}
       />
       <Windows
         value={value.bandwidth_windows}

@@ -1,32 +1,25 @@
 import FormField from "@cloudscape-design/components/form-field";
 import Textarea from "@cloudscape-design/components/textarea";
-import { useState } from "react";
 import type { TemplateRequest } from "../../types";
 import { t } from "../../words";
 import { read, written } from "./yaml";
 
 interface Props {
+  /** Null: as `start` is written. */
+  source: string | null;
   start: TemplateRequest;
   /** The name of the template that is edited; null for a new one. */
   known: string | null;
-  /** What the text says; null while something is wrong with it. */
-  onRead(request: TemplateRequest | null): void;
+  /** The text, and what it says; null while something is wrong with it. */
+  onChange(source: string, said: TemplateRequest | null): void;
 }
 
 /** The template as text, checked with every letter. */
-export function YamlField({ start, known, onRead }: Props) {
+export function YamlField({ source, start, known, onChange }: Props) {
   const words = t().template;
-  const [source, setSource] = useState(() => written(start));
-  const [faults, setFaults] = useState<string[]>([]);
-  function change(next: string): void {
-    setSource(next);
-    const found = read(next);
-    const wrong = "faults" in found ? found.faults.map(({ line, what }) => words.yamlFault(line, what)) : [];
-    if ("request" in found && known !== null && found.request.name !== known)
-      wrong.push(words.yamlName(known));
-    setFaults(wrong);
-    onRead("request" in found && wrong.length === 0 ? found.request : null);
-  }
+  const text = source ?? written(start);
+  // What a form has written is checked when somebody changes it: it may have no name yet.
+  const { faults } = source === null ? { faults: [] } : understood(source, known);
   return (
     <FormField
       label={words.yaml}
@@ -36,9 +29,9 @@ export function YamlField({ start, known, onRead }: Props) {
     >
       <div className="yaml">
         <Textarea
-          value={source}
-          onChange={({ detail }) => change(detail.value)}
-          rows={Math.max(16, source.split("\n").length)}
+          value={text}
+          onChange={({ detail }) => onChange(detail.value, understood(detail.value, known).said)}
+          rows={Math.max(16, text.split("\n").length)}
           spellcheck={false}
           disableBrowserAutocorrect
           autoComplete={false}
@@ -46,4 +39,14 @@ export function YamlField({ start, known, onRead }: Props) {
       </div>
     </FormField>
   );
+}
+
+function understood(text: string, known: string | null): { said: TemplateRequest | null; faults: string[] } {
+  const words = t().template;
+  const found = read(text);
+  if ("faults" in found)
+    return { said: null, faults: found.faults.map(({ line, what }) => words.yamlFault(line, what)) };
+  return known === null || found.request.name === known
+    ? { said: found.request, faults: [] }
+    : { said: null, faults: [words.yamlName(known)] };
 }

@@ -5,14 +5,15 @@ import Multiselect from "@cloudscape-design/components/multiselect";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import TimeInput from "@cloudscape-design/components/time-input";
 import { windowWords } from "../../format/options";
+import { SPEED } from "../../options";
 import type { Options } from "../../types";
 import { t } from "../../words";
+import { AmountInput } from "./fields";
 
 type Window = Options["bandwidth_windows"][number];
 type Day = Window["days"][number];
 
 const MOST = 20;
-const MIB = 2 ** 20;
 const HH_MM = 5;
 export const DAYS: Day[] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
@@ -95,15 +96,15 @@ function Row({ value, onChange, onRemove }: RowProps) {
         onChange={({ detail }) => onChange({ zone: detail.value })}
         spellcheck={false}
       />
-      <Input
-        ariaLabel={words.limit}
-        type="number"
-        placeholder={words.noLimit}
-        value={value.limit === null ? "" : String(value.limit / MIB)}
-        onChange={({ detail }) =>
-          onChange({ limit: Number(detail.value) > 0 ? Math.round(Number(detail.value) * MIB) : null })
-        }
-      />
+      <FormField errorText={value.limit === 0 ? words.limitFault : ""}>
+        <AmountInput
+          ariaLabel={words.limit}
+          placeholder={words.noLimit}
+          measure={SPEED}
+          value={value.limit}
+          onChange={(limit) => onChange({ limit })}
+        />
+      </FormField>
       <Button
         variant="icon"
         iconName="remove"
@@ -122,6 +123,6 @@ function workingHours(): Window {
     start: "08:00",
     end: "18:00",
     zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC",
-    limit: 10 * MIB,
+    limit: 10 * SPEED.unit,
   };
 }

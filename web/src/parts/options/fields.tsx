@@ -6,7 +6,7 @@ import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Textarea from "@cloudscape-design/components/textarea";
 import { useState } from "react";
-import { patterns } from "../../options";
+import { amountOf, amountText, type Measure, patterns } from "../../options";
 
 export interface Chosen<T extends string> {
   value: T;
@@ -42,23 +42,45 @@ export function Choice<T extends string>({ label, choices, value, fault, onChang
   );
 }
 
-interface AmountProps {
-  label: string;
-  constraint: string;
+interface AmountInputProps {
+  measure: Measure;
   value: number | null;
-  fault?: string;
   onChange(value: number | null): void;
+  ariaLabel?: string;
+  placeholder?: string;
 }
 
-export function Amount({ label, constraint, value, fault, onChange }: AmountProps) {
+/** Keeps what is typed as it is typed. A field of numbers would give an empty text for what is none. */
+export function AmountInput({ measure, value, onChange, ...rest }: AmountInputProps) {
+  const [text, setText] = useState("");
+  function change(next: string): void {
+    setText(next);
+    onChange(amountOf(next, measure));
+  }
   return (
-    <FormField label={label} constraintText={constraint} errorText={fault}>
-      <Input
-        type="number"
-        inputMode="numeric"
-        value={value === null ? "" : String(value)}
-        onChange={({ detail }) => onChange(Number(detail.value) > 0 ? Number(detail.value) : null)}
-      />
+    <Input
+      {...rest}
+      inputMode="decimal"
+      autoComplete={false}
+      invalid={value === 0}
+      value={amountOf(text, measure) === value ? text : amountText(value, measure)}
+      onChange={({ detail }) => change(detail.value)}
+    />
+  );
+}
+
+interface AmountProps extends Omit<AmountInputProps, "ariaLabel" | "placeholder"> {
+  label: string;
+  constraint: string;
+  /** Said when it is none. */
+  wrong: string;
+  fault?: string;
+}
+
+export function Amount({ label, constraint, wrong, fault, ...rest }: AmountProps) {
+  return (
+    <FormField label={label} constraintText={constraint} errorText={rest.value === 0 ? wrong : fault}>
+      <AmountInput {...rest} />
     </FormField>
   );
 }

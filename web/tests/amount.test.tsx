@@ -1,0 +1,29 @@
+import { fireEvent, render, screen } from "@testing-library/react";
+import { useState } from "react";
+import { expect, it } from "vitest";
+import { SPEED } from "../src/options";
+import { Amount } from "../src/parts/options/fields";
+
+const seen: (number | null)[] = [];
+
+function Limit() {
+  const [value, setValue] = useState<number | null>(null);
+  function change(next: number | null): void {
+    seen.push(next);
+    setValue(next);
+  }
+  return (
+    <Amount label="Limit" constraint="" wrong="A number" measure={SPEED} value={value} onChange={change} />
+  );
+}
+
+it("leaves what is typed as it is typed, and says what is no amount", () => {
+  render(<Limit />);
+  const field = screen.getByLabelText<HTMLInputElement>("Limit");
+  for (const text of ["1", "1.", "1.0", "1.05", "-3", "0", ""]) {
+    fireEvent.change(field, { target: { value: text } });
+    expect(field.value).toBe(text);
+    expect(screen.queryByText("A number") !== null).toBe(text === "-3" || text === "0");
+  }
+  expect(seen).toEqual([1_048_576, 1_048_576, 1_048_576, 1_101_005, 0, 0, null]);
+});
