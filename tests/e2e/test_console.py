@@ -3,7 +3,6 @@
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import boto3
@@ -12,12 +11,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from infra.local import cloud as embedded
 from infra.local.deploy import create_user
+from infra.local.installed import Installed
 from infra.local.material import MIB, differences, listing, write_random
-from infra.local.servers import CROSSHAUL, register
 from infra.local.world import until
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import PATIENCE, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
+from tests.e2e.publisher import Publisher
 
 pytestmark = pytest.mark.e2e
 
@@ -60,10 +60,31 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
     expect(page.get_by_text("Keys in use since")).to_be_visible()
     past = page.get_by_role("table", name="Timeline").get_by_role("row")
     expect(past.filter(has_text="agent.changed: agent server-c").first).to_contain_text(fleet.here.user)
+    expect(page.get_by_role("heading", name="Timeline", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Everything in the audit").click()
+    expect(page.get_by_label("Search for")).to_have_value("server-c")
     fleet.api.send("PATCH", "/agents/server-c", {"tags": {}})
 
 
-def test_several_are_added_by_one_token(page: Page, fleet: Fleet) -> None:
+@pytest.fixture(scope="module")
+def publisher(enrolled: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Publisher:
+    """What the lines fetch can be installed here."""
+    published = Publisher(enrolled, tmp_path_factory.mktemp("kits"))
+    published.publish()
+    return published
+
+
+def shown_line(page: Page) -> tuple[str, str]:
+    """The line to run, and its token."""
+    line, token = (page.locator("code.command").nth(number).inner_text() for number in (0, 1))
+    assert "sha256sum" in shlex.split(line), "the script is checked before it is run"
+    assert token not in line
+    return line, token
+
+
+def test_several_are_added_by_one_token(
+    page: Page, fleet: Fleet, publisher: Publisher, tmp_path: Path
+) -> None:
     visit(page, fleet, "agents")
     page.get_by_role("button", name="Add agent").first.click()
     page.get_by_text("Several, by one token").click()
@@ -72,41 +93,59 @@ def test_several_are_added_by_one_token(page: Page, fleet: Fleet) -> None:
     page.get_by_role("button", name="Get the install command").click()
     expect(page.get_by_text("Write {hostname} once")).to_be_visible()
     page.get_by_placeholder("render-{hostname}").fill("console-{hostname}")
+    expect(page.get_by_text("Write an absolute path")).to_be_visible()
+    page.get_by_role("textbox", name="Path on the server").fill(str(tmp_path))
     page.get_by_role("button", name="Get the install command").click()
-    command, token = (page.locator("code.command").nth(number).inner_text() for number in (0, 1))
-    assert "--token-file" in shlex.split(command)
+    command, token = shown_line(page)
     expect(page.get_by_text("0 of 2 have joined")).to_be_visible()
+    file = tmp_path / "crosshaul.token"
+    file.write_text(token)
 
     try:
         for name in ("console-1", "console-2"):
-            server = fleet.here.server(name, {"/new": "rw"})
-            register(server, fleet.here.outputs.api_url, token, "--name", name)
+            server = Installed(name, fleet.here.home / "servers" / name, {})
+            publisher.run_line(server, command, "", "--token-file", str(file), "--name", name)
+            assert f'path = "{tmp_path}"\naccess = "rw"' in server.config.read_text()
         expect(page.get_by_text("2 of 2 have joined")).to_be_visible()
     finally:
         for name in ("console-1", "console-2"):
             fleet.api.send("DELETE", f"/agents/{name}")
 
 
-def test_an_agent_is_added_by_running_the_line_that_is_shown(page: Page, fleet: Fleet) -> None:
-    server = fleet.here.server("server-e", {"/new": "rw"})
+def test_an_agent_is_added_by_running_the_line_that_is_shown(
+    page: Page, fleet: Fleet, publisher: Publisher, tmp_path: Path
+) -> None:
+    fresh, films = tmp_path / "new", tmp_path / "all films"
+    for folder in (fresh, films):
+        folder.mkdir()
     visit(page, fleet, "agents")
     page.get_by_role("button", name="Add agent").first.click()
     page.get_by_placeholder("server-b").fill("server-e")
+    paths = page.get_by_role("textbox", name="Path on the server")
+    for wrong, words in (("", "begins with /"), ("new", "begins with /"), (f"{fresh}/../x", "'..' in it")):
+        paths.fill(wrong)
+        page.get_by_role("button", name="Get the install command").click()
+        expect(page.get_by_text(words)).to_be_visible()
+    paths.fill(str(fresh))
+    page.get_by_role("button", name="Add root").click()
+    paths.nth(1).fill(f"{fresh}/")
+    expect(page.get_by_text("named twice")).to_be_visible()
+    paths.nth(1).fill(str(films))
+    page.get_by_role("button", name="Access read and write").nth(1).click()
+    page.get_by_role("option", name="read only").click()
     page.get_by_role("button", name="Get the install command").click()
-    command, token = (page.locator("code.command").nth(number).inner_text() for number in (0, 1))
-    words = shlex.split(command)
-    assert "sha256sum" in words, "the script is checked before it is run"
+    command, token = shown_line(page)
 
-    # What the script does at its end; the tests of the agent run the whole of it.
-    line = [CROSSHAUL, "agent", "register", "--api", words[words.index("--api") + 1]]
-    line += ["--config", str(server.config)]
-    subprocess.run(line, input=token, text=True, check=True, capture_output=True)
+    server = Installed("server-e", fleet.here.home / "servers/server-e", {})
+    publisher.run_line(server, command, token)
     fleet.here.start_agent(server)
 
     try:
         expect(page.get_by_text("server-e has joined")).to_be_visible()
     finally:
         fleet.here.agents.pop("server-e").stop()
+    roots = [(root["path"], root["access"]) for root in fleet.api.get("/agents/server-e")["roots"]]
+    assert roots == [(str(fresh), "rw"), (str(films), "ro")]
     visit(page, fleet, "agents/server-e")
     page.get_by_role("button", name="Remove").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
@@ -207,6 +246,21 @@ def test_from_signing_in_to_the_end_of_a_transfer_with_the_keyboard_alone(door: 
 
     expect(door.get_by_text("Succeeded").first).to_be_visible()
     assert fleet.folder("server-c:/archive/keys/one.bin").exists()
+
+
+def test_the_first_tab_leads_past_the_navigation(page: Page, fleet: Fleet) -> None:
+    visit(page, fleet, "transfers/new")
+    expect(page.get_by_role("heading", name="New transfer")).to_be_visible()
+    skip = page.get_by_role("link", name="Skip to content")
+    expect(skip).not_to_be_in_viewport()
+    page.keyboard.press("Tab")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    picture(page, "skip-link")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Source: agent or S3")).to_be_focused()
+    assert page.url.endswith("#/transfers/new")
 
 
 def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fleet, tmp_path: Path) -> None:
@@ -327,6 +381,10 @@ def test_an_agent_that_is_killed_is_shown_as_down(page: Page, fleet: Fleet) -> N
 def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Fleet, viewer: Api) -> None:
     asked = fleet.copy("server-b:/data/nothing here", "server-c:/archive/")
     until("it to end", lambda: fleet.transfer(asked)["state"] == "failed")
+    fleet.api.post(
+        "/templates",
+        {"name": "looked-at", "trigger": {"bucket": "media"}, "destinations": ["server-b:/data/"]},
+    )
     sign_in(door, fleet, "viewer@crosshaul.test", "Look-only-7-times")
     for address in ("overview", "transfers", f"transfers/{asked}", "agents", "agents/server-b", "templates"):
         visit(door, fleet, address)
@@ -335,7 +393,15 @@ def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Flee
             door.get_by_role("button", name=re.compile("Add|New|Retry|Cancel|Remove|Pause|Save|Delete"))
         ).to_have_count(0)
         expect(door.get_by_role("link", name=re.compile("^New "))).to_have_count(0)
+    visit(door, fleet, "templates")
+    expect(door.get_by_text("looked-at")).to_be_visible()
+    expect(door.get_by_role("link", name="looked-at")).to_have_count(0)
+    for address in ("transfers/new", "templates/new", "templates/looked-at/edit"):
+        visit(door, fleet, address)
+        expect(door.get_by_role("heading", name="This page is for operators")).to_be_visible()
+        expect(door.get_by_role("button", name=re.compile("Start|Create|Save"))).to_have_count(0)
     assert viewer.status("POST", f"/transfers/{asked}/retry") == 403
+    fleet.api.delete("/templates/looked-at")
 
 
 def test_an_operator_is_offered_to_move_files_and_not_to_manage_who_may(door: Page, fleet: Fleet) -> None:

@@ -3,74 +3,24 @@
 systemd is the one thing that is not there: `infra.local.installed` starts what its units would start.
 """
 
-import base64
-import hashlib
-import sysconfig
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
-from infra import REPOSITORY
-from infra.kit import Kit, make
-from infra.local import cloud as embedded
-from infra.local.deploy import STAGE
+from infra.kit import Kit
 from infra.local.installed import Installed, ServiceManager, installed_server
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
-from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
-from tests.kits import sources
+from tests.e2e.publisher import Publisher
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 NAMES = ("up-1", "up-2", "up-3")
 SLOW = 4 * MIB
 ENDED = {"succeeded", "failed", "aborted", "cancelled"}
-
-
-def dependencies(folder: Path) -> Path:
-    """A lock file of one wheel that leads to what is installed here: no registry, and no copies."""
-    name, files = "crosshaul_dependencies-1.dist-info", {}
-    files["crosshaul_dependencies.pth"] = sysconfig.get_path("purelib")
-    files[f"{name}/METADATA"] = "Metadata-Version: 2.1\nName: crosshaul-dependencies\nVersion: 1\n"
-    files[f"{name}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    rows = [f"{path},sha256={_sum(text.encode())},{len(text)}" for path, text in files.items()]
-    files[f"{name}/RECORD"] = "\n".join([*rows, f"{name}/RECORD,,"]) + "\n"
-    wheel = folder / "crosshaul_dependencies-1-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as packed:
-        for path, text in files.items():
-            packed.writestr(path, text)
-    lock = folder / "agent.txt"
-    lock.write_text(
-        f"crosshaul-dependencies==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
-    )
-    return lock
-
-
-def _sum(content: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-
-
-class Publisher:
-    """Publishes kits of the sources as they are, but for the version and what a test breaks."""
-
-    def __init__(self, fleet: Fleet, folder: Path) -> None:
-        self.folder, self.fleet = folder, fleet
-        self.lock = dependencies(folder)
-        settings = embedded.client_settings(fleet.here.cloud)
-        self.clients = {name: boto3.client(name, **settings) for name in ("s3", "dynamodb", "cloudformation")}
-        self.outputs = stage_outputs(self.clients["cloudformation"], STAGE)
-
-    def publish(self, version: str | None = None, broken: dict[str, tuple[str, str]] | None = None) -> Kit:
-        source = REPOSITORY if version is None else sources(version, self.folder, broken)
-        kit = make(self.fleet.here.outputs.console_url, self.lock, source)
-        publish_kit(self.outputs, self.clients, kit)
-        return kit
 
 
 class Hosts:
@@ -83,17 +33,16 @@ class Hosts:
 
     def install(self, kit: Kit) -> None:
         script = kit.files[kit.script]
-        env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.publisher.folder)}
         with ThreadPoolExecutor(len(NAMES)) as pool:
-            list(pool.map(lambda name: self._install(name, script, env), NAMES))
+            list(pool.map(lambda name: self._install(name, script), NAMES))
         for name in NAMES:
             until(f"{name} to be online", lambda name=name: self.fleet.status(name) == "online")
 
-    def _install(self, name: str, script: bytes, env: dict[str, str]) -> None:
+    def _install(self, name: str, script: bytes) -> None:
         server = installed_server(name, self.fleet.here.home / "servers" / name, {"/data": "rw"})
         body = {"agent_id": name, "tags": {"fleet": "installed"}}
         token = self.fleet.api.post("/agents/enrollments", body)["token"]
-        manager = ServiceManager(server, env)
+        manager = ServiceManager(server, self.publisher.env)
         manager.install(script, self.fleet.here.outputs.api_url, token)
         manager.start()
         self.managers[name], self.servers[name] = manager, server

@@ -37,6 +37,7 @@ export type ProblemDetails = Schemas["ProblemDetails"];
 export type Progress = Schemas["Progress"];
 export type Shortage = Schemas["Shortage"];
 export type Template = Schemas["TemplateView"];
+export type Root = Schemas["RootWish"];
 export type TemplateRequest = Schemas["TemplateRequest"];
 export type Transfer = Schemas["TransferView"];
 export type TransferRequest = Schemas["TransferRequest"];

@@ -55,6 +55,7 @@ const SEEN = new Set(
 /** A name, a path or a sign is the same in every language. */
 const SAME_EVERYWHERE = new Set(["Crosshaul", "S3", "/data/videos/raw/", "bucket/prefix/", "server-b"]);
 const EXAMPLES = new Set([
+  "/data",
   "new-videos",
   "media-uploads",
   "new-videos/",

@@ -11,15 +11,18 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { createWish } from "../../api/idempotency";
+import { errorAt } from "../../api/problem";
 import { useAgents } from "../../api/queries";
 import { useApi } from "../../context";
 import { ProblemAlert } from "../../parts/ProblemAlert";
-import { given, type Tag, Tags } from "../../parts/Tags";
+import { given as givenTags, type Tag, Tags } from "../../parts/Tags";
 import { href } from "../../router";
-import type { Enrollment, StartedRollout } from "../../types";
+import type { Enrollment, Root, StartedRollout } from "../../types";
 import { t } from "../../words";
 import { Copyable, Expiry, Handed } from "./Line";
 import { RolledOut } from "./RolledOut";
+import { RootsFields } from "./RootsFields";
+import { given, NEW_ROOT, rootFault } from "./roots";
 
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const PATTERN = /^([a-z0-9][a-z0-9-]{0,29})?\{hostname\}([a-z0-9-]{0,19}[a-z0-9])?$/;
@@ -32,7 +35,7 @@ const lives = () => [
 
 type Answer = Enrollment | StartedRollout;
 
-/** A name and tags in; the one line to run on the server, or on each of many, out. */
+/** A name, roots and tags in; the one line to run on the server, or on each of many, out. */
 export function AddAgent({ onClose }: { onClose(): void }) {
   const [answer, setAnswer] = useState<Answer | null>(null);
   if (answer === null) return <Ask onAnswer={setAnswer} onClose={onClose} />;
@@ -48,6 +51,7 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
   const [many, setMany] = useState(false);
   const [name, setName] = useState("");
   const [count, setCount] = useState("10");
+  const [roots, setRoots] = useState<readonly Root[]>([NEW_ROOT]);
   const [tags, setTags] = useState<readonly Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
   const [life, setLife] = useState(() => lives()[0]);
@@ -55,7 +59,7 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
   const wish = useRef(createWish());
   const enrol = useMutation({
     mutationFn: (): Promise<Answer> => {
-      const shared = { tags: given(tags), expires_in: Number(life?.value) };
+      const shared = { roots: given(roots), tags: givenTags(tags), expires_in: Number(life?.value) };
       const body = many
         ? { ...shared, name: name.trim(), count: Number(count) }
         : { ...shared, agent_id: name.trim() };
@@ -68,7 +72,7 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
   });
   const named = (many ? PATTERN : NAME).test(name.trim());
   const counted = !many || (Number.isInteger(Number(count)) && Number(count) >= 1 && Number(count) <= MOST);
-  const valid = named && counted;
+  const valid = named && counted && roots.every((_, number) => !rootFault(roots, number));
   function submit(): void {
     setTried(true);
     if (valid && tagsValid && !enrol.isPending) enrol.mutate();
@@ -129,6 +133,12 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
             />
           </FormField>
         )}
+        <RootsFields
+          value={roots}
+          onChange={setRoots}
+          tried={tried}
+          faultAt={(number) => errorAt(enrol.error, `roots.${number}.path`)}
+        />
         <FormField label={t().addAgent.life}>
           <Select
             options={lives()}

@@ -1,0 +1,90 @@
+"""Kits that are published while tests run, and a server at which the line that fetches one is run."""
+
+import base64
+import hashlib
+import os
+import shlex
+import subprocess
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import boto3
+
+from infra import REPOSITORY
+from infra.kit import Kit, make
+from infra.local import cloud as embedded
+from infra.local.deploy import STAGE
+from infra.local.installed import Installed
+from infra.local.servers import free_port
+from infra.publish import publish_kit, stage_outputs
+from tests.e2e.conftest import Fleet
+from tests.kits import sources
+
+SUDO = """#!/bin/sh
+exec "$@" {options}
+"""
+"""Root of no more than a folder: what the script may do there is all that this machine allows."""
+
+
+def dependencies(folder: Path) -> Path:
+    """A lock file of one wheel that leads to what is installed here: no registry, and no copies."""
+    name, files = "crosshaul_dependencies-1.dist-info", {}
+    files["crosshaul_dependencies.pth"] = sysconfig.get_path("purelib")
+    files[f"{name}/METADATA"] = "Metadata-Version: 2.1\nName: crosshaul-dependencies\nVersion: 1\n"
+    files[f"{name}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    rows = [f"{path},sha256={_sum(text.encode())},{len(text)}" for path, text in files.items()]
+    files[f"{name}/RECORD"] = "\n".join([*rows, f"{name}/RECORD,,"]) + "\n"
+    wheel = folder / "crosshaul_dependencies-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        for path, text in files.items():
+            packed.writestr(path, text)
+    lock = folder / "agent.txt"
+    lock.write_text(
+        f"crosshaul-dependencies==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+    )
+    return lock
+
+
+def _sum(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+class Publisher:
+    """Publishes kits of the sources as they are, but for the version and what a test breaks."""
+
+    def __init__(self, fleet: Fleet, folder: Path) -> None:
+        self.folder, self.fleet = folder, fleet
+        self.lock = dependencies(folder)
+        settings = embedded.client_settings(fleet.here.cloud)
+        self.clients = {name: boto3.client(name, **settings) for name in ("s3", "dynamodb", "cloudformation")}
+        self.outputs = stage_outputs(self.clients["cloudformation"], STAGE)
+
+    def publish(self, version: str | None = None, broken: dict[str, tuple[str, str]] | None = None) -> Kit:
+        source = REPOSITORY if version is None else sources(version, self.folder, broken)
+        kit = make(self.fleet.here.outputs.console_url, self.lock, source)
+        publish_kit(self.outputs, self.clients, kit)
+        return kit
+
+    @property
+    def env(self) -> dict[str, str]:
+        """For whoever installs one: no registry is asked."""
+        return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder)}
+
+    def run_line(self, server: Installed, command: str, token: str, *more: str) -> None:
+        """Run there what the console shows, word for word; `more` is what this one host adds."""
+        sudo = server.folder / "bin/sudo"
+        sudo.parent.mkdir(parents=True)
+        here = ["--prefix", str(server.folder), "--listen", f"127.0.0.1:{free_port()}"]
+        sudo.write_text(SUDO.format(options=shlex.join([*here, *more])))
+        sudo.chmod(0o755)
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=server.folder,
+            env=os.environ | self.env | {"PATH": f"{sudo.parent}:{os.environ['PATH']}"},
+            input=token,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr

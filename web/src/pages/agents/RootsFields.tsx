@@ -1,0 +1,74 @@
+import AttributeEditor, { type AttributeEditorProps } from "@cloudscape-design/components/attribute-editor";
+import FormField from "@cloudscape-design/components/form-field";
+import Input from "@cloudscape-design/components/input";
+import Select from "@cloudscape-design/components/select";
+import type { Root } from "../../types";
+import { t } from "../../words";
+import { MOST_ROOTS, NEW_ROOT, rootFault } from "./roots";
+
+/** A row each where there is room. */
+const LAYOUT: AttributeEditorProps.GridLayout[] = [
+  { breakpoint: "xxs", rows: [[3, 2]], removeButton: { width: "auto" } },
+  { rows: [[1], [1]], removeButton: { ownRow: true } },
+];
+
+interface Props {
+  value: readonly Root[];
+  onChange(roots: readonly Root[]): void;
+  /** Show what is wrong: someone tried to send it. */
+  tried: boolean;
+  /** What the API says about one of them. */
+  faultAt(number: number): string;
+}
+
+/** What an agent may read, or also write: a path and an access each. */
+export function RootsFields({ value, onChange, tried, faultAt }: Props) {
+  const words = t().addAgent;
+  const accesses = [
+    { value: "rw" as const, label: t().browser.rw },
+    { value: "ro" as const, label: t().browser.ro },
+  ];
+  const change = (number: number, next: Partial<Root>) =>
+    onChange(value.map((one, at) => (at === number ? { ...one, ...next } : one)));
+  return (
+    <FormField label={t().agent.roots} description={words.rootsHint} stretch>
+      <AttributeEditor
+        items={value}
+        gridLayout={LAYOUT}
+        addButtonText={words.addRoot}
+        removeButtonText={t().common.remove}
+        removeButtonAriaLabel={({ path }) => words.removeRoot(path)}
+        isItemRemovable={() => value.length > 1}
+        disableAddButton={value.length >= MOST_ROOTS}
+        onAddButtonClick={() => onChange([...value, NEW_ROOT])}
+        onRemoveButtonClick={({ detail }) => onChange(value.filter((_, at) => at !== detail.itemIndex))}
+        definition={[
+          {
+            label: words.rootPath,
+            errorText: (_, number) => (tried && rootFault(value, number)) || faultAt(number) || null,
+            control: ({ path }, number) => (
+              <Input
+                value={path}
+                placeholder="/data"
+                spellcheck={false}
+                onChange={({ detail }) => change(number, { path: detail.value })}
+              />
+            ),
+          },
+          {
+            label: t().browser.access,
+            control: ({ access }, number) => (
+              <Select
+                options={accesses}
+                selectedOption={accesses.find((one) => one.value === access) ?? null}
+                onChange={({ detail }) =>
+                  change(number, { access: detail.selectedOption.value as Root["access"] })
+                }
+              />
+            ),
+          },
+        ]}
+      />
+    </FormField>
+  );
+}
