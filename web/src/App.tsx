@@ -1,18 +1,20 @@
 import I18nProvider from "@cloudscape-design/components/i18n";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useMemo, useSyncExternalStore } from "react";
+import { Suspense, useEffect, useMemo, useSyncExternalStore } from "react";
 import { createApi } from "./api/client";
 import { loadSettings, type Settings } from "./config";
 import { SignInPage } from "./pages/SignIn";
+import { Boundary } from "./parts/Boundary";
 import { ProblemAlert } from "./parts/ProblemAlert";
 import { Waiting } from "./parts/Waiting";
+import { later } from "./scripts";
 import { createSession, wasSignedIn } from "./session/session";
 import { t, useSpoken } from "./words";
 
 const arriving = () => import("./shell/Console");
-const Console = lazy(arriving);
+const Console = later(arriving);
 // Whoever was signed in before a reload need not wait for it twice.
-if (wasSignedIn()) void arriving();
+if (wasSignedIn()) arriving().catch(() => undefined);
 
 export function App() {
   const { language, parts } = useSpoken();
@@ -54,8 +56,10 @@ function Door({ settings }: { settings: Settings }) {
   }, [user, queries]);
   if (!claims) return <SignInPage settings={settings} session={session} ending={ending} />;
   return (
-    <Suspense fallback={<Waiting what={t().common.console} />}>
-      <Console settings={settings} session={session} api={api} claims={claims} />
-    </Suspense>
+    <Boundary title="Crosshaul" place="">
+      <Suspense fallback={<Waiting what={t().common.console} />}>
+        <Console settings={settings} session={session} api={api} claims={claims} />
+      </Suspense>
+    </Boundary>
   );
 }

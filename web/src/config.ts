@@ -1,5 +1,5 @@
 /** Where the API is, and how people sign in there: asked once, when the page opens. */
-import { ApiProblem, problemOf, unreachable } from "./api/problem";
+import { ApiProblem, problemOf, silence } from "./api/problem";
 import type { Health, SignIn } from "./types";
 import { t } from "./words";
 
@@ -24,9 +24,13 @@ export async function loadSettings(): Promise<Settings> {
   return { apiUrl, stage: health.stage, version: health.version, signIn: health.sign_in };
 }
 
+const PATIENCE_MS = 15_000;
+
 async function read<T>(address: string, what: string): Promise<T> {
-  const response = await fetch(address, { cache: "no-store", credentials: "omit" }).catch(() => {
-    throw unreachable(what);
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const init: RequestInit = { cache: "no-store", credentials: "omit", signal };
+  const response = await fetch(address, init).catch((error: unknown) => {
+    throw silence(error, what);
   });
   if (!response.ok) {
     throw await problemOf(response);

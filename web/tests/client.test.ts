@@ -103,6 +103,29 @@ describe("an error", () => {
     expect(problem).toMatchObject({ status: 0, passing: true, title: "The API cannot be reached" });
   });
 
+  it("is an API that does not answer in time, whether before the head or within the body", async () => {
+    const late = AbortSignal.abort(new DOMException("", "TimeoutError"));
+    const limit = vi.spyOn(AbortSignal, "timeout").mockReturnValue(late);
+    const hanging: typeof fetch = async (_, init) => Promise.reject(init?.signal?.reason);
+    const halfway: typeof fetch = async (_, init) =>
+      new Response(new ReadableStream({ start: (body) => body.error(init?.signal?.reason) }));
+    for (const fetcher of [hanging, halfway]) {
+      const problem = await thrown(createApi(URL, fakeSession(), fetcher).get("/agents"));
+      expect(problem).toMatchObject({ title: "The API does not answer", passing: true, waited: true });
+    }
+    const moving = await thrown(createApi(URL, fakeSession(), hanging).post("/transfers", {}, "key"));
+    expect(moving.advice, "nobody sends it again by itself").toMatch("send it again");
+    const limits = limit.mock.calls.map(([ms]) => ms / 1000);
+    expect(Math.max(...limits)).toBeLessThanOrEqual(30);
+  });
+
+  it("is none where the page no longer wants to know", async () => {
+    const gone = AbortSignal.abort();
+    const fetcher: typeof fetch = async (_, init) => Promise.reject(init?.signal?.reason);
+    const asked = createApi(URL, fakeSession(), fetcher).get("/agents", {}, gone);
+    await expect(asked).rejects.toMatchObject({ name: "AbortError" });
+  });
+
   it("is also an answer that is no JSON", async () => {
     const api = createApi(URL, fakeSession(), answering(new Response("<html>", { status: 200 })));
     expect((await thrown(api.get("/agents"))).title).toBe("The API's answer is not JSON");

@@ -1,9 +1,13 @@
 /** One signed-in conversation with the API: the token kept fresh, problems typed, nothing sent twice. */
 import type { Session } from "../session/session";
 import { t } from "../words";
-import { ApiProblem, problemOf, unreachable } from "./problem";
+import { ApiProblem, problemOf, silence } from "./problem";
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
+
+/** What only reads is answered soon, or not at all. API Gateway itself gives up after 29 s. */
+const READ_MS = 15_000;
+const LONGEST_MS = 30_000;
 
 interface Sent {
   body?: unknown;
@@ -31,10 +35,7 @@ export function createApi(apiUrl: string, session: Session, fetcher: typeof fetc
     if (sent.key) headers["Idempotency-Key"] = sent.key;
     const body = sent.body === undefined ? undefined : JSON.stringify(sent.body);
     const address = apiUrl + path + queryText(sent.query);
-    const init: RequestInit = { method, headers, body, signal: sent.signal, credentials: "omit" };
-    return fetcher(address, init).catch((error: unknown) => {
-      throw sent.signal?.aborted ? error : unreachable(t().problems.api);
-    });
+    return fetcher(address, { method, headers, body, signal: sent.signal, credentials: "omit" });
   }
 
   async function answered(method: string, path: string, sent: Sent): Promise<Response> {
@@ -51,22 +52,33 @@ export function createApi(apiUrl: string, session: Session, fetcher: typeof fetc
     return response;
   }
 
-  async function call<T>(method: string, path: string, sent: Sent = {}): Promise<T> {
-    return read<T>(await answered(method, path, sent));
+  /** The answer's text, in time. */
+  async function call(method: string, path: string, sent: Sent = {}): Promise<string> {
+    const reads = method === "GET";
+    const limit = AbortSignal.timeout(reads ? READ_MS : LONGEST_MS);
+    const signal = sent.signal ? AbortSignal.any([sent.signal, limit]) : limit;
+    try {
+      const response = await answered(method, path, { ...sent, signal });
+      return await response.text();
+    } catch (error) {
+      if (error instanceof ApiProblem || sent.signal?.aborted) throw error;
+      throw silence(error, t().problems.api, reads ? undefined : t().problems.sendAgain);
+    }
   }
 
+  const ask = async <T>(method: string, path: string, sent?: Sent) => read<T>(await call(method, path, sent));
+
   return {
-    get: (path, query, signal) => call("GET", path, { query, signal }),
-    text: async (path, query) => (await answered("GET", path, { query })).text(),
-    post: (path, body, key) => call("POST", path, { body, key }),
-    put: (path, body) => call("PUT", path, { body }),
-    patch: (path, body) => call("PATCH", path, { body }),
-    remove: (path) => call("DELETE", path),
+    get: (path, query, signal) => ask("GET", path, { query, signal }),
+    text: (path, query) => call("GET", path, { query }),
+    post: (path, body, key) => ask("POST", path, { body, key }),
+    put: (path, body) => ask("PUT", path, { body }),
+    patch: (path, body) => ask("PATCH", path, { body }),
+    remove: (path) => ask("DELETE", path),
   };
 }
 
-async function read<T>(response: Response): Promise<T> {
-  const text = await response.text();
+function read<T>(text: string): T {
   if (!text) {
     return undefined as T;
   }

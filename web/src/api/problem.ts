@@ -36,6 +36,11 @@ export class ApiProblem extends Error {
   get passing(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
+
+  /** Has it already been waited for long enough? */
+  get waited(): boolean {
+    return this.code === UNANSWERED;
+  }
 }
 
 /** The problem an answer carries, or one made from its status when it carries none. */
@@ -56,13 +61,27 @@ function isDetails(body: unknown): body is ProblemDetails {
   return typeof body === "object" && body !== null && typeof (body as ProblemDetails).title === "string";
 }
 
-/** Nothing answered at all. */
-export function unreachable(what: string): ApiProblem {
+/** Nothing answered at all. `advice`: unless the page tries again by itself, as it does with what it shows. */
+export function unreachable(what: string, advice = t().problems.tryAgainByItself): ApiProblem {
+  return new ApiProblem({ title: t().problems.unreachable(what), detail: t().problems.noAnswer, advice });
+}
+
+const UNANSWERED = "unanswered";
+
+/** It was reached, perhaps, and said nothing in time. */
+function unanswered(what: string, advice?: string): ApiProblem {
   return new ApiProblem({
-    title: t().problems.unreachable(what),
-    detail: t().problems.noAnswer,
-    advice: t().problems.tryAgainByItself,
+    type: UNANSWERED,
+    title: t().problems.unanswered(what),
+    detail: t().problems.noAnswerInTime,
+    advice: advice ?? t().problems.tryAgainByItself,
   });
+}
+
+/** What `fetch` threw while it spoke to `what`. */
+export function silence(error: unknown, what: string, advice?: string): ApiProblem {
+  const late = error instanceof Error && error.name === "TimeoutError";
+  return late ? unanswered(what, advice) : unreachable(what, advice);
 }
 
 /** Whatever was thrown, as a problem. */

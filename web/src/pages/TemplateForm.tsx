@@ -10,7 +10,7 @@ import SegmentedControl from "@cloudscape-design/components/segmented-control";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Toggle from "@cloudscape-design/components/toggle";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, lazy, Suspense, useRef, useState } from "react";
+import { type FormEvent, Suspense, useRef, useState } from "react";
 import { createWish } from "../api/idempotency";
 import { errorAt } from "../api/problem";
 import { useTemplate } from "../api/queries";
@@ -24,15 +24,14 @@ import { ProblemAlert } from "../parts/ProblemAlert";
 import { Trouble } from "../parts/Trouble";
 import { Waiting } from "../parts/Waiting";
 import { go, href } from "../router";
+import { later } from "../scripts";
 import type { Template, TemplateRequest } from "../types";
 import { t } from "../words";
 import { Runs } from "./templates/Runs";
 import { EMPTY, requestOf } from "./templates/request";
 import { Trial } from "./templates/Trial";
 
-const YamlField = lazy(() =>
-  import("./templates/YamlField").then(({ YamlField: field }) => ({ default: field })),
-);
+const YamlField = later(async () => ({ default: (await import("./templates/YamlField")).YamlField }));
 
 export default function TemplateFormPage({ templateId }: { templateId?: string }) {
   const asked = useTemplate(templateId);

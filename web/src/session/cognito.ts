@@ -1,5 +1,5 @@
 /** Cognito's JSON API, spoken with plain fetch: sign in, answer a challenge, refresh, revoke. */
-import { ApiProblem, unreachable } from "../api/problem";
+import { ApiProblem, silence } from "../api/problem";
 import type { SignIn } from "../types";
 import { t } from "../words";
 
@@ -25,6 +25,8 @@ interface CognitoAnswer {
   ChallengeParameters?: Record<string, string>;
   Session?: string;
 }
+
+const PATIENCE_MS = 15_000;
 
 const CHALLENGE_FIELD: Record<ChallengeName, string> = {
   NEW_PASSWORD_REQUIRED: "NEW_PASSWORD",
@@ -102,8 +104,9 @@ async function call(pool: SignIn, action: string, body: unknown): Promise<Cognit
       "X-Amz-Target": `AWSCognitoIdentityProviderService.${action}`,
     },
     body: JSON.stringify(body),
-  }).catch(() => {
-    throw unreachable(t().problems.signInService);
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  }).catch((error: unknown) => {
+    throw silence(error, t().problems.signInService, t().problems.tryAgain);
   });
   const said = await response.json().catch(() => ({}));
   if (!response.ok) {

@@ -3,7 +3,7 @@ import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
 import Flashbar, { type FlashbarProps } from "@cloudscape-design/components/flashbar";
 import SideNavigation from "@cloudscape-design/components/side-navigation";
 import TopNavigation, { type TopNavigationProps } from "@cloudscape-design/components/top-navigation";
-import { lazy, type ReactNode, Suspense, useCallback, useEffect, useMemo, useState } from "react";
+import { type ReactNode, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import type { Api } from "../api/client";
 import type { Settings } from "../config";
 import { type Notice, type Surroundings, SurroundingsContext, useSurroundings } from "../context";
@@ -12,25 +12,27 @@ import { duration } from "../format/sizes";
 import { type CatchUp, useCatchUp } from "../live/catchUp";
 import { chooseTheme, type Theme, theme } from "../media";
 import { NotFoundPage } from "../pages/NotFound";
+import { Boundary } from "../parts/Boundary";
 import { Waiting } from "../parts/Waiting";
 import { href, type Route, useRoute } from "../router";
+import { later } from "../scripts";
 import { type Claims, mayAct, type Role, roleOf } from "../session/claims";
 import type { Session } from "../session/session";
 import { LANGUAGES, type Language, speak, t, useSpoken } from "../words";
 import { Content, SkipLink } from "./SkipLink";
 import { useNavigation } from "./useNavigation";
 
-const AgentPage = lazy(() => import("../pages/Agent"));
-const AgentsPage = lazy(() => import("../pages/Agents"));
-const AuditPage = lazy(() => import("../pages/Audit"));
-const NewTransferPage = lazy(() => import("../pages/NewTransfer"));
-const OverviewPage = lazy(() => import("../pages/Overview"));
-const PoliciesPage = lazy(() => import("../pages/Policies"));
-const PolicyPage = lazy(() => import("../pages/Policy"));
-const TemplateFormPage = lazy(() => import("../pages/TemplateForm"));
-const TemplatesPage = lazy(() => import("../pages/Templates"));
-const TransferPage = lazy(() => import("../pages/Transfer"));
-const TransfersPage = lazy(() => import("../pages/Transfers"));
+const AgentPage = later(() => import("../pages/Agent"));
+const AgentsPage = later(() => import("../pages/Agents"));
+const AuditPage = later(() => import("../pages/Audit"));
+const NewTransferPage = later(() => import("../pages/NewTransfer"));
+const OverviewPage = later(() => import("../pages/Overview"));
+const PoliciesPage = later(() => import("../pages/Policies"));
+const PolicyPage = later(() => import("../pages/Policy"));
+const TemplateFormPage = later(() => import("../pages/TemplateForm"));
+const TemplatesPage = later(() => import("../pages/Templates"));
+const TransferPage = later(() => import("../pages/Transfer"));
+const TransfersPage = later(() => import("../pages/Transfers"));
 
 interface Props {
   settings: Settings;
@@ -169,7 +171,9 @@ function Frame({ notices, stage }: FrameProps) {
       notifications={<Flashbar items={notices} stackItems={notices.length > 1} />}
       content={
         <Content>
-          <Suspense fallback={<Waiting what={t().common.page} />}>{page}</Suspense>
+          <Boundary title={title} place={route.path.join("/")}>
+            <Suspense fallback={<Waiting what={t().common.page} />}>{page}</Suspense>
+          </Boundary>
         </Content>
       }
     />

@@ -68,6 +68,9 @@ export const en = {
   problems: {
     unreachable: (what: string) => `${what} cannot be reached`,
     noAnswer: "No answer came over the network.",
+    unanswered: (what: string) => `${what} does not answer`,
+    noAnswerInTime: "Nothing came within the time that an answer takes at the most.",
+    sendAgain: "Check the connection, then look whether it was done; if not, send it again.",
     forbiddenBy: "Forbidden by:",
     tryAgainByItself: "Check the connection; this page tries again by itself.",
     apiError: "The API answered with an error",
@@ -77,6 +80,9 @@ export const en = {
     proxy: "Is a proxy in between?",
     page: "Something went wrong in this page",
     reload: "Reload the page.",
+    script: "This page could not be loaded",
+    scriptWhy: "Its script did not come: the network is away, or the console has just been published anew.",
+    scriptAgain: "Try again; when the network is back, this page does so by itself.",
     notSetUp: "The console is not set up",
     publish: "Publish it again: `python -m infra.publish STAGE` writes config.json beside it.",
     config: "The console's config.json",
@@ -145,6 +151,7 @@ export const en = {
     nothing: "Nothing has moved.",
     soFar: (done: string) => `${done} so far`,
     left: (time: string) => `${time} left`,
+    noWord: (time: string) => `no word for ${time}`,
     unchanged: (text: string) => `${text} already there`,
     removed: (text: string) => `${text} removed`,
     perSecond: (text: string) => `${text}/s`,
@@ -170,6 +177,7 @@ export const en = {
   },
   live: {
     live: "Live",
+    silent: (time: string) => `No word from the cloud for ${time}`,
     polling: "No live line: updated every 3 s",
     connecting: "Updated every 3 s",
   },
@@ -290,6 +298,8 @@ export const en = {
     short: (wanted: string, free: string) =>
       `Too little room, as it seems: ${wanted} for ${free} that were free`,
     shortHint: "It goes on: the disk may compress, or room be made. Should it be full, it pauses.",
+    lastWord: "Last heartbeat:",
+    awayHint: "The hop goes on by itself when it is back.",
     pausedFull: "It has paused by itself, and goes on by itself when there is room.",
     waitsOnline: (names: string, several: boolean) =>
       `Begins when ${names} ${several ? "are" : "is"} online.`,

@@ -1,0 +1,59 @@
+/** Parts of the page whose scripts come when they are needed; unlike React's `lazy` they survive a failure. */
+import { type ComponentType, use } from "react";
+import { ApiProblem } from "./api/problem";
+import { t } from "./words";
+
+type Load<P> = () => Promise<{ default: ComponentType<P> }>;
+
+interface Lacking {
+  fetched(): Promise<unknown>;
+  forget(): void;
+}
+
+/** Scripts that did not come. */
+const lacking = new Set<Lacking>();
+
+/** A component whose script is fetched when it is drawn first. One that does not come is a problem to show. */
+export function later<P extends object>(load: Load<P>): ComponentType<P> {
+  let script: ReturnType<Load<P>> | undefined;
+  function fetched(): ReturnType<Load<P>> {
+    script = load().catch((): never => {
+      lacking.add({ fetched, forget: () => (script = undefined) });
+      throw lost();
+    });
+    return script;
+  }
+  return function Later(props: P) {
+    const { default: Part } = use(script ?? fetched());
+    return <Part {...props} />;
+  };
+}
+
+/** Who comes to a page anew asks for its script anew. */
+export function forgetFailures(): void {
+  for (const one of lacking) one.forget();
+  lacking.clear();
+}
+
+/**
+ * Asks once more for what is lacking. Where it still does not come though the console answers, it was published
+ * anew under other names, or the browser remembers the failure: then the document is loaded anew.
+ */
+export async function askAgain(reload = () => window.location.reload()): Promise<void> {
+  const asked = [...lacking].map((one) => one.fetched());
+  lacking.clear();
+  const answers = await Promise.allSettled(asked);
+  if (answers.some(({ status }) => status === "rejected") && (await isThere())) reload();
+}
+
+function isThere(): Promise<boolean> {
+  return fetch("./", { cache: "no-store" }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
+
+function lost(): ApiProblem {
+  const { script, scriptWhy, scriptAgain } = t().problems;
+  return new ApiProblem({ title: script, detail: scriptWhy, advice: scriptAgain });
+}

@@ -1,0 +1,54 @@
+import { QueryObserver } from "@tanstack/react-query";
+import { expect, it, vi } from "vitest";
+import { createQueries } from "../src/api/again";
+import { ApiProblem } from "../src/api/problem";
+
+const away = () => new ApiProblem({ title: "The API cannot be reached" });
+const forbidden = () => new ApiProblem({ title: "Not allowed", status: 403 });
+
+/** A page that asks once, and is answered by `answer`. */
+function looking(answer: () => unknown) {
+  vi.useFakeTimers();
+  const asked = vi.fn(async () => answer());
+  const observer = new QueryObserver(createQueries(), { queryKey: ["policies"], queryFn: asked });
+  return { asked, observer, leave: observer.subscribe(() => undefined) };
+}
+
+it("what a page shows is asked for until it is answered, then no more", async () => {
+  let there = false;
+  const { asked, observer } = looking(() => {
+    if (!there) throw away();
+    return "three policies";
+  });
+  await vi.advanceTimersByTimeAsync(20_000);
+  for (let second = 0; second < 20; second += 1) {
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(observer.getCurrentResult().isError, "no flicker").toBe(true);
+  }
+  there = true;
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(observer.getCurrentResult().data).toBe("three policies");
+  asked.mockClear();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked).not.toHaveBeenCalled();
+});
+
+it("what is refused is asked for once", async () => {
+  const { asked } = looking(() => {
+    throw forbidden();
+  });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked).toHaveBeenCalledOnce();
+});
+
+it("nobody asks for what nobody looks at any more", async () => {
+  const { asked, leave } = looking(() => {
+    throw away();
+  });
+  await vi.advanceTimersByTimeAsync(10_000);
+  leave();
+  await vi.advanceTimersByTimeAsync(5_000);
+  asked.mockClear();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked).not.toHaveBeenCalled();
+});

@@ -1,0 +1,79 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { act, render, screen, waitFor } from "@testing-library/react";
+import { type ReactNode, Suspense } from "react";
+import { beforeEach, expect, it, vi } from "vitest";
+import { Boundary } from "../src/parts/Boundary";
+import { askAgain, later } from "../src/scripts";
+
+beforeEach(() => {
+  // React says in the console what a boundary has caught.
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+});
+
+function shown(place: string, page: ReactNode) {
+  return (
+    <QueryClientProvider client={new QueryClient()}>
+      <Boundary title="Agents" place={place}>
+        <Suspense fallback="…">{page}</Suspense>
+      </Boundary>
+    </QueryClientProvider>
+  );
+}
+
+/** A page whose script comes only while `network.there`. */
+function agents(network: { there: boolean }) {
+  return later(async () => {
+    if (!network.there) throw new TypeError("Failed to fetch dynamically imported module");
+    return { default: () => "server-b" };
+  });
+}
+
+it("a page whose script does not come says so, and is there when the network is", async () => {
+  const network = { there: false };
+  const Agents = agents(network);
+  vi.stubGlobal("fetch", () => Promise.reject(new TypeError()));
+  await act(async () => render(shown("agents", <Agents />)));
+  expect(await screen.findByText("This page could not be loaded")).toBeTruthy();
+  network.there = true;
+  window.dispatchEvent(new Event("online"));
+  expect(await screen.findByText("server-b")).toBeTruthy();
+});
+
+it("its script is asked for anew by who comes back to it", async () => {
+  const network = { there: false };
+  const Agents = agents(network);
+  const { rerender } = await act(async () => render(shown("agents", <Agents />)));
+  await screen.findByText("This page could not be loaded");
+  rerender(shown("overview", "Nothing is on its way"));
+  expect(screen.getByText("Nothing is on its way")).toBeTruthy();
+  network.there = true;
+  await act(async () => rerender(shown("agents", <Agents />)));
+  expect(await screen.findByText("server-b")).toBeTruthy();
+});
+
+it("the document is loaded anew where only the script is lacking, as after a new deployment", async () => {
+  const Audit = agents({ there: false });
+  const fetched = vi.fn<typeof fetch>(async () => new Response("<html>"));
+  vi.stubGlobal("fetch", fetched);
+  await act(async () => render(shown("audit", <Audit />)));
+  await screen.findByText("This page could not be loaded");
+  const reload = vi.fn();
+  await askAgain(reload);
+  expect(reload).toHaveBeenCalledOnce();
+  fetched.mockRejectedValue(new TypeError());
+  await askAgain(reload);
+  expect(reload, "without a network there would be nothing left to see").toHaveBeenCalledOnce();
+});
+
+it("a page that cannot be drawn says what went wrong, and is tried again", async () => {
+  let broken = true;
+  function Page() {
+    if (broken) throw new RangeError("no such hop");
+    return "three hops";
+  }
+  render(shown("transfers/x", <Page />));
+  expect(screen.getByText("no such hop")).toBeTruthy();
+  broken = false;
+  screen.getByRole("button", { name: "Try again" }).click();
+  await waitFor(() => expect(screen.getByText("three hops")).toBeTruthy());
+});
