@@ -177,6 +177,8 @@ class HopView(Message):
     way: Way | None = None
     """The same for programs."""
     progress: Progress
+    quiet: Annotated[float, Field(ge=0)] | None = None
+    """Seconds since its agent said anything of it, as of this answer. None while it is not at work."""
     problem: Problem | None = None
     failures: tuple[Problem, ...] = ()
     failures_total: Count = 0

@@ -41,6 +41,8 @@ WORK_LEASE = timedelta(seconds=60)
 FIRST_LOOK = timedelta(seconds=60)
 LONGEST_NAP = timedelta(minutes=10)
 LONGEST_BACK_OFF = timedelta(minutes=10)
+CONFIRMED = timedelta(seconds=15)
+"""An agent says every 10 s how far it is: after this, the speed that it said last is no longer one."""
 MAX_TRIES = 8
 """Attempts that may fail, one after the other, without any progress."""
 
@@ -128,6 +130,19 @@ class Hop:
     @property
     def ended(self) -> bool:
         return self.state in ENDED
+
+    def quiet(self, now: datetime) -> float | None:
+        """Seconds since its agent said anything of it: its lease began then. None while it is not at work."""
+        if self.state not in AT_WORK or self.due_at is None:
+            return None
+        return max((now - (self.due_at - WORK_LEASE)).total_seconds(), 0.0)
+
+    def progress_at(self, now: datetime) -> Progress:
+        """How far it is, for people: without a speed that nobody has confirmed lately."""
+        quiet = self.quiet(now)
+        if quiet is not None and quiet <= CONFIRMED.total_seconds():
+            return self.progress
+        return self.progress.model_copy(update={"bytes_per_second": 0})
 
 
 def route_of(source: Location, destination: Location) -> Route:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from events.progress import Progress
 from events.states import TransferState
 from events.views import TransferSummary
 from lambdas.domain.transfer import summed
 from lambdas.store.cursor import Cursor, read, taken, written
-from lambdas.store.transfer_mapping import hop_part
+from lambdas.store.transfer_mapping import hop_of, hop_part
 from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TransferRow
 
 _ENDED = {
@@ -40,6 +41,8 @@ class Wanted:
     template_id: str | None = None
     dry_run: bool | None = None
     limit: int = 50
+    now: datetime | None = None
+    """For who looks at speeds: what was said too long before is none."""
 
     def has(self, summary: TransferSummary) -> bool:
         """What no index knows."""
@@ -65,7 +68,7 @@ def _filled(
     wanted: Wanted, cursor: Cursor, reads: int = READS
 ) -> tuple[list[TransferSummary], Cursor | None]:
     ids, following = _page(wanted, cursor)
-    found = [summary for summary in _summaries(ids) if wanted.has(summary)]
+    found = [summary for summary in _summaries(ids, wanted.now) if wanted.has(summary)]
     lacking = wanted.limit - len(found)
     if following is None or not lacking or reads == 1:
         return found, following
@@ -134,17 +137,18 @@ def _after(month: str, wanted: Wanted) -> Cursor | None:
     return Cursor(earlier[0], None) if earlier else None
 
 
-def _summaries(ids: Sequence[str]) -> list[TransferSummary]:
+def _summaries(ids: Sequence[str], now: datetime | None) -> list[TransferSummary]:
     headers = {row.transfer_id: row for row in HeaderRow.batch_get([(each, HEADER) for each in ids])}
     going_on = [row for row in headers.values() if TransferState(row.status) not in _ENDED]
     keys = [(row.transfer_id, hop_part(number)) for row in going_on for number in range(int(row.hop_count))]
-    hops: dict[str, list[HopRow]] = {}
+    parts: dict[str, list[Progress]] = {}
     for hop in HopRow.batch_get(keys) if keys else ():
-        hops.setdefault(hop.transfer_id, []).append(hop)
-    return [_summary(headers[each], hops.get(each)) for each in ids if each in headers]
+        progress = hop_of(hop).progress_at(now) if now else hop.progress
+        parts.setdefault(hop.transfer_id, []).append(progress)
+    return [_summary(headers[each], parts.get(each)) for each in ids if each in headers]
 
 
-def _summary(row: HeaderRow, hops: list[HopRow] | None) -> TransferSummary:
+def _summary(row: HeaderRow, parts: list[Progress] | None) -> TransferSummary:
     return TransferSummary(
         transfer_id=row.transfer_id,
         state=TransferState(row.status),
@@ -157,6 +161,6 @@ def _summary(row: HeaderRow, hops: list[HopRow] | None) -> TransferSummary:
         created_by=row.created_by,
         created_at=row.created_at,
         ended_at=row.ended_at,
-        progress=summed(hop.progress for hop in hops) if hops else row.progress,
+        progress=summed(parts) if parts else row.progress,
         problem=row.problem,
     )

@@ -107,6 +107,7 @@ class Transfers:
             template_id=query.template_id,
             dry_run=query.dry_run,
             limit=query.limit,
+            now=self._clock(),
         )
         transfers, following = list_transfers(wanted, query.cursor)
         return TransfersView(transfers=transfers, next=following)
@@ -173,7 +174,7 @@ class Transfers:
         return ruling
 
     def _view(self, transfer: Transfer) -> TransferView:
-        return transfer_view(transfer, self._store.timeline(transfer.transfer_id))
+        return transfer_view(transfer, self._store.timeline(transfer.transfer_id), self._clock())
 
 
 def _withheld(transfer: Transfer, ruling: Ruling) -> Transfer:

@@ -1,11 +1,14 @@
 """A transfer as people get to see it."""
 
+from datetime import datetime
+
 from events.views import HopView, Moment, TransferView
 from lambdas.domain.hop import Hop
-from lambdas.domain.transfer import Transfer
+from lambdas.domain.transfer import Transfer, summed
 
 
-def transfer_view(transfer: Transfer, timeline: tuple[Moment, ...]) -> TransferView:
+def transfer_view(transfer: Transfer, timeline: tuple[Moment, ...], now: datetime) -> TransferView:
+    hops = tuple(hop_view(hop, now) for hop in transfer.hops)
     return TransferView(
         transfer_id=transfer.transfer_id,
         state=transfer.state,
@@ -18,18 +21,19 @@ def transfer_view(transfer: Transfer, timeline: tuple[Moment, ...]) -> TransferV
         created_by=transfer.created_by,
         created_at=transfer.created_at,
         ended_at=transfer.ended_at,
-        progress=transfer.progress,
+        progress=summed(hop.progress for hop in hops),
         problem=transfer.problem,
         options=transfer.options,
         approval=transfer.approval,
-        hops=tuple(hop_view(hop) for hop in transfer.hops),
+        hops=hops,
         timeline=timeline,
     )
 
 
-def hop_view(hop: Hop) -> HopView:
+def hop_view(hop: Hop, now: datetime) -> HopView:
     after = None if hop.after is None else f"{hop.transfer_id}-{hop.after}"
-    return HopView(after=after, **{name: getattr(hop, name) for name in _THE_SAME})
+    same = {name: getattr(hop, name) for name in _THE_SAME}
+    return HopView(after=after, progress=hop.progress_at(now), quiet=hop.quiet(now), **same)
 
 
-_THE_SAME = tuple(name for name in HopView.model_fields if name != "after")
+_THE_SAME = tuple(HopView.model_fields.keys() - {"after", "progress", "quiet"})

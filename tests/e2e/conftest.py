@@ -4,9 +4,11 @@ import gc
 import json
 import re
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,28 @@ class Fleet:
             self.agent(name).stop()
             config.write_text(plain)
             self.start(name)
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Its agent does nothing any more, though its connections stand."""
+        process = self.agent(name).process
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+    def unheard(self, name: str) -> None:
+        """As if nothing had been heard of an agent for two minutes: after one and a half it is late."""
+        tables = boto3.resource("dynamodb", **embedded.client_settings(self.here.cloud))
+        [agents] = [table for table in tables.tables.all() if "TablesAgents" in table.name]
+        since = datetime.now(UTC) - timedelta(minutes=2)
+        agents.update_item(
+            Key={"agent_id": name},
+            UpdateExpression="SET heard_at = :since",
+            ExpressionAttributeValues={":since": f"{since:%Y-%m-%dT%H:%M:%S.%f%z}"},
+        )
+        self.minute()
 
     def minute(self) -> None:
         """A minute has passed, though not on the clock: the function that its rule calls is called now."""

@@ -369,8 +369,15 @@ def test_a_frozen_page_hears_the_broker_again(page: Page, fleet: Fleet) -> None:
     expect(page.get_by_text("Nothing is on its way")).to_be_visible()
 
 
-def test_an_agent_that_is_killed_is_shown_as_down(page: Page, fleet: Fleet) -> None:
+def test_an_agent_that_hangs_is_shown_as_late_and_one_that_is_killed_as_down(
+    page: Page, fleet: Fleet
+) -> None:
     visit(page, fleet, "overview")
+    with fleet.frozen("server-d"):
+        fleet.unheard("server-d")
+        expect(page.get_by_role("link", name="server-d: Late")).to_be_visible()
+        expect(page.get_by_role("link", name="server-d is late")).to_be_visible()
+    expect(page.get_by_role("link", name="server-d: Online")).to_be_visible(timeout=2 * PATIENCE)
     fleet.agent("server-d").kill()
     expect(page.get_by_role("link", name="server-d: Offline")).to_be_visible(timeout=2 * PATIENCE)
     expect(page.get_by_role("link", name="server-d is down")).to_be_visible()

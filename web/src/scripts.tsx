@@ -5,6 +5,8 @@ import { t } from "./words";
 
 type Load<P> = () => Promise<{ default: ComponentType<P> }>;
 
+const PATIENCE_MS = 15_000;
+
 interface Lacking {
   fetched(): Promise<unknown>;
   forget(): void;
@@ -47,7 +49,7 @@ export async function askAgain(reload = () => window.location.reload()): Promise
 }
 
 function isThere(): Promise<boolean> {
-  return fetch("./", { cache: "no-store" }).then(
+  return fetch("./", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }).then(
     ({ ok }) => ok,
     () => false,
   );

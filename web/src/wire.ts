@@ -1303,6 +1303,11 @@ export interface components {
             problem: components["schemas"]["Problem"] | null;
             progress: components["schemas"]["Progress"];
             /**
+             * Quiet
+             * @default null
+             */
+            quiet: number | null;
+            /**
              * Retry At
              * @default null
              */

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { readLive } from "../src/live/listen";
 import type { Heard } from "../src/live/merge";
-import { progressOf, QUIET_MS, summed, withLives } from "../src/live/merge";
+import { progressOf, QUIET_MS, quietOf, summed, withLives } from "../src/live/merge";
 import type { Live } from "../src/types";
 import { hop, live, progress } from "./samples";
 
 const NOW = Date.parse(live().at);
+const ASKED = NOW;
 
 function heard(...lives: Live[]): Heard {
   return withLives(new Map(), lives, NOW);
@@ -16,36 +17,66 @@ describe("the progress of a hop", () => {
 
   it("is what the broker said last", () => {
     const said = { ...live(), progress: progress({ bytes_done: 200 }) };
-    expect(progressOf(stored, heard(said), NOW)).toEqual(said.progress);
+    expect(progressOf(stored, heard(said), NOW, ASKED)).toEqual(said.progress);
   });
 
   it("is what is stored where the broker said nothing", () => {
-    expect(progressOf(stored, heard(), NOW)).toBe(stored.progress);
+    expect(progressOf(stored, heard(), NOW, ASKED)).toBe(stored.progress);
   });
 
   it("never goes back", () => {
     const said = { ...live(), progress: progress({ bytes_done: 50 }) };
-    expect(progressOf(stored, heard(said), NOW).bytes_done).toBe(100);
+    expect(progressOf(stored, heard(said), NOW, ASKED).bytes_done).toBe(100);
   });
 
   it("is not that of another attempt", () => {
     const said = { ...live(), attempt: 2, progress: progress({ bytes_done: 200 }) };
-    expect(progressOf(stored, heard(said), NOW)).toBe(stored.progress);
+    expect(progressOf(stored, heard(said), NOW, ASKED)).toBe(stored.progress);
   });
 
-  it.each(["succeeded", "failed", "cancelled", "paused"] as const)(
-    "is what is stored once it is %s",
-    (state) => {
-      const said = { ...live(), progress: progress({ bytes_done: 200 }) };
-      const ended = hop({ state, progress: stored.progress });
-      expect(progressOf(ended, heard(said), NOW)).toBe(ended.progress);
-    },
-  );
+  it.each(["succeeded", "failed", "cancelled"] as const)("is what is stored once it is %s", (state) => {
+    const said = { ...live(), progress: progress({ bytes_done: 200 }) };
+    const ended = hop({ state, progress: stored.progress });
+    expect(progressOf(ended, heard(said), NOW, ASKED)).toBe(ended.progress);
+  });
 
-  it("does not keep a speed that nobody confirms", () => {
+  it("does not go back at a pause, until its agent has had time to say how much of it stays", () => {
     const said = { ...live(), progress: progress({ bytes_done: 200, bytes_per_second: 999 }) };
-    const later = progressOf(stored, heard(said), NOW + QUIET_MS + 1);
-    expect(later).toMatchObject({ bytes_done: 200, bytes_per_second: 1 });
+    const paused = hop({ state: "paused", progress: progress({ bytes_done: 100, bytes_per_second: 0 }) });
+    const now = progressOf(paused, heard(said), NOW + 1_000, ASKED);
+    expect(now).toMatchObject({ bytes_done: 200, bytes_per_second: 0 });
+    expect(progressOf(paused, heard(said), NOW + 6_000, ASKED).bytes_done).toBe(100);
+  });
+
+  it("names the file also where the source is a single one", () => {
+    const source = { kind: "agent", agent_id: "server-b", path: "/data/film.mov" } as const;
+    const single = hop({ source, progress: progress({ current: "" }) });
+    expect(progressOf(single, heard(), NOW, ASKED).current).toBe("film.mov");
+    expect(progressOf(stored, heard(), NOW, ASKED).current).toBe(stored.progress.current);
+  });
+
+  describe("of which nobody speaks any more", () => {
+    const said = { ...live(), progress: progress({ bytes_done: 200, bytes_per_second: 999 }) };
+    const later = NOW + QUIET_MS + 1;
+
+    it("has no speed, though it is as far as it was", () => {
+      const now = progressOf(stored, heard(said), later, NOW);
+      expect(now).toMatchObject({ bytes_done: 200, bytes_per_second: 0 });
+      expect(progressOf(stored, heard(), later, NOW)).toMatchObject({ bytes_done: 100, bytes_per_second: 0 });
+    });
+
+    it("has the speed that the API has heard of lately", () => {
+      expect(progressOf(stored, heard(said), later, later)).toMatchObject({ bytes_per_second: 1 });
+    });
+
+    it("says for how long, from the last word of broker or API", () => {
+      const silent = (quiet: number | null) => hop({ progress: stored.progress, quiet });
+      expect(quietOf(silent(20), heard(), NOW, NOW)).toBe(20);
+      expect(quietOf(silent(20), heard(), NOW + 4_000, NOW)).toBe(24);
+      expect(quietOf(silent(20), heard(said), NOW, NOW)).toBeNull();
+      expect(quietOf(silent(2), heard(), NOW, NOW)).toBeNull();
+      expect(quietOf(silent(null), heard(), later, NOW), "it is not at work").toBeNull();
+    });
   });
 });
 
@@ -71,7 +102,7 @@ describe("what was heard", () => {
   it("counts from when it was heard: the agent's clock may be anywhere", () => {
     const stored = hop({ progress: progress({ bytes_done: 100, bytes_per_second: 1 }) });
     const said = { ...first, at: "2026-11-24T00:00:00.000Z", progress: progress({ bytes_per_second: 999 }) };
-    expect(progressOf(stored, heard(said), NOW).bytes_per_second).toBe(999);
+    expect(progressOf(stored, heard(said), NOW, ASKED).bytes_per_second).toBe(999);
   });
 
   it("is only what can be read", () => {

@@ -39,18 +39,24 @@ describe("a running transfer", () => {
       ["t-0", { bytes_done: 200, bytes_per_second: 5 }],
       ["t-1", { bytes_done: 50, bytes_per_second: 7 }],
     );
-    const now = progressNow(running("t", "a", ["b", "c"]), said, NOW);
+    const now = progressNow(running("t", "a", ["b", "c"]), said, NOW, NOW);
     expect(now).toMatchObject({ bytes_done: 250, bytes_per_second: 12 });
   });
 
   it("never goes back behind what is stored", () => {
-    const now = progressNow(running("t", "a", ["b"]), heard(["t-0", { bytes_done: 1 }]), NOW);
+    const now = progressNow(running("t", "a", ["b"]), heard(["t-0", { bytes_done: 1 }]), NOW, NOW);
     expect(now.bytes_done).toBe(100);
   });
 
   it("is what is stored when nobody speaks", () => {
     const silent = heard(["t-0", { bytes_done: 900 }]);
-    expect(progressNow(running("t", "a", ["b"]), silent, NOW + 60_000).bytes_done).toBe(100);
+    expect(progressNow(running("t", "a", ["b"]), silent, NOW + 60_000, NOW).bytes_done).toBe(100);
+  });
+
+  it("is as fast as the API says, while it does", () => {
+    const stored = { ...running("t", "a", ["b"]), progress: progress({ bytes_per_second: 3 }) };
+    expect(progressNow(stored, heard(), NOW + 60_000, NOW + 55_000).bytes_per_second).toBe(3);
+    expect(progressNow(stored, heard(), NOW + 60_000, NOW).bytes_per_second).toBe(0);
   });
 });
 

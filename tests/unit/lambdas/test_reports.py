@@ -21,6 +21,7 @@ from events.reports import (
 )
 from events.states import HopState
 from lambdas.domain.hop import Hop
+from lambdas.transfers.desk import Query
 from tests.world import World, a_world, one_call_at_a_time
 
 
@@ -229,3 +230,22 @@ def test_reports_of_two_hops_at_once_both_count(world: World, monkeypatch):
     monkeypatch.setattr(world.store, "write", interrupted)
     world.says(Succeeded, one)
     assert world.desk.get(transfer_id).state == "succeeded"
+
+
+def test_a_speed_that_no_word_has_confirmed_lately_is_shown_to_nobody(world):
+    hop = running(world)
+    world.says(Checkpoint, hop, seq=2, progress=Progress(bytes_done=5, bytes_total=9, bytes_per_second=3))
+
+    def seen() -> tuple[int, int, float | None]:
+        view = world.desk.get(hop.transfer_id)
+        [listed] = world.desk.page(Query()).transfers
+        assert view.progress == view.hops[0].progress == listed.progress
+        return view.progress.bytes_done, view.progress.bytes_per_second, view.hops[0].quiet
+
+    assert seen() == (5, 3, 0)
+    world.clock.forward(seconds=10)
+    assert seen() == (5, 3, 10)
+    world.clock.forward(seconds=10)
+    assert seen() == (5, 0, 20)
+    world.desk.pause(hop.transfer_id, "ada")
+    assert seen() == (5, 0, None)

@@ -61,27 +61,14 @@ function isDetails(body: unknown): body is ProblemDetails {
   return typeof body === "object" && body !== null && typeof (body as ProblemDetails).title === "string";
 }
 
-/** Nothing answered at all. `advice`: unless the page tries again by itself, as it does with what it shows. */
-export function unreachable(what: string, advice = t().problems.tryAgainByItself): ApiProblem {
-  return new ApiProblem({ title: t().problems.unreachable(what), detail: t().problems.noAnswer, advice });
-}
-
 const UNANSWERED = "unanswered";
 
-/** It was reached, perhaps, and said nothing in time. */
-function unanswered(what: string, advice?: string): ApiProblem {
-  return new ApiProblem({
-    type: UNANSWERED,
-    title: t().problems.unanswered(what),
-    detail: t().problems.noAnswerInTime,
-    advice: advice ?? t().problems.tryAgainByItself,
-  });
-}
-
-/** What `fetch` threw while it spoke to `what`. */
-export function silence(error: unknown, what: string, advice?: string): ApiProblem {
-  const late = error instanceof Error && error.name === "TimeoutError";
-  return late ? unanswered(what, advice) : unreachable(what, advice);
+/** What `fetch` threw while it spoke to `what`. Pages try again by themselves to read, and nothing else. */
+export function silence(error: unknown, what: string, advice = t().problems.tryAgainByItself): ApiProblem {
+  const { unanswered, noAnswerInTime, unreachable, noAnswer } = t().problems;
+  return error instanceof Error && error.name === "TimeoutError"
+    ? new ApiProblem({ type: UNANSWERED, title: unanswered(what), detail: noAnswerInTime, advice })
+    : new ApiProblem({ title: unreachable(what), detail: noAnswer, advice });
 }
 
 /** Whatever was thrown, as a problem. */

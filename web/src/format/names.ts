@@ -31,6 +31,12 @@ export function locationText(location: Location): string {
   return `${location.agent_id}:${remote}${location.path}`;
 }
 
+/** `film.mov` of `server-b:/data/film.mov`. */
+export function nameOf(location: Location): string {
+  const path = location.kind === "s3" ? location.prefix : location.path;
+  return path.split("/").filter(Boolean).at(-1) ?? path;
+}
+
 /** `agent:server-b` → `server-b (agent)`: who did it, for people. */
 export function actor(by: string): string {
   const [kind, name] = by.split(/:(.*)/s);

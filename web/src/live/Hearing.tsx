@@ -6,14 +6,27 @@ interface Said {
   heard: Heard;
   /** Null while nobody listens. */
   connected: boolean | null;
+  /** When the API was asked last. */
+  asked: number;
 }
 
-const SaidContext = createContext<Said>({ heard: new Map(), connected: null });
+const SaidContext = createContext<Said>({ heard: new Map(), connected: null, asked: 0 });
 
 /** Listens to all transfers while `active`. What is inside is drawn anew only where it asks with `useSaid`. */
-export function Hearing({ active, children }: { active: boolean; children: ReactNode }) {
+export function Hearing({
+  active,
+  asked,
+  children,
+}: {
+  active: boolean;
+  asked: number;
+  children: ReactNode;
+}) {
   const { heard, connected } = useLive(null, active);
-  const said = useMemo(() => ({ heard, connected: active ? connected : null }), [heard, connected, active]);
+  const said = useMemo(
+    () => ({ heard, connected: active ? connected : null, asked }),
+    [heard, connected, active, asked],
+  );
   return <SaidContext value={said}>{children}</SaidContext>;
 }
 

@@ -1,4 +1,5 @@
 /** One progress out of two sources: what the API stored (late but certain) and what the broker said (early). */
+import { nameOf } from "../format/names";
 import type { Hop, HopState, Live, Progress, TransferSummary } from "../types";
 
 /** A live word, and when this page heard it: the agent's own clock may be anywhere. */
@@ -8,7 +9,10 @@ export type Said = Live & { heard_at: number };
 export type Heard = ReadonlyMap<string, Said>;
 
 /** After so long without a word the speed that was said last is no longer true. */
-export const QUIET_MS = 10_000;
+export const QUIET_MS = 15_000;
+
+/** A pause is stored at once; how much it leaves of what was under way, the agent says a moment later. */
+const SETTLE_MS = 5_000;
 
 const MAY_MOVE: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
 
@@ -27,15 +31,41 @@ function isOlder(live: Live, before: Live): boolean {
   return live.attempt < before.attempt || (live.attempt === before.attempt && live.at < before.at);
 }
 
-/** The hop's progress now. Only the same attempt's live word counts, and only while the hop may move. */
-export function progressOf(hop: Hop, heard: Heard, now: number): Progress {
+/**
+ * The hop's progress now. Only the same attempt's live word counts, and only while the hop may move. `asked`: when
+ * the API said what is stored; it leaves out a speed that is old, but may itself not have answered since.
+ */
+export function progressOf(hop: Hop, heard: Heard, now: number, asked: number): Progress {
+  const progress = furthest(hop, liveOf(hop, heard, now), now, asked);
+  // A source that is one file has no path within itself.
+  return progress.current === "" ? { ...progress, current: nameOf(hop.source) } : progress;
+}
+
+function furthest(hop: Hop, live: Said | null, now: number, asked: number): Progress {
+  const stored = confirmed(hop.progress, now, asked);
+  if (!live) return stored;
+  const { bytes_per_second } =
+    now - live.heard_at > QUIET_MS || !MAY_MOVE.has(hop.state) ? stored : live.progress;
+  return { ...(isFurther(stored, live.progress) ? stored : live.progress), bytes_per_second };
+}
+
+/** Seconds since anybody has heard of a hop at work; null while they are no cause to wonder. */
+export function quietOf(hop: Hop, heard: Heard, now: number, asked: number): number | null {
+  if (hop.quiet === null) return null;
+  const last = Math.max(asked - hop.quiet * 1000, liveOf(hop, heard, now)?.heard_at ?? 0);
+  return now - last > QUIET_MS ? (now - last) / 1000 : null;
+}
+
+function liveOf(hop: Hop, heard: Heard, now: number): Said | null {
   const live = heard.get(hop.hop_id);
-  if (!live || live.attempt !== hop.attempt || !MAY_MOVE.has(hop.state)) {
-    return hop.progress;
-  }
-  const newest = isFurther(hop.progress, live.progress) ? hop.progress : live.progress;
-  const quiet = now - live.heard_at > QUIET_MS;
-  return quiet ? { ...newest, bytes_per_second: hop.progress.bytes_per_second } : newest;
+  if (!live || live.attempt !== hop.attempt) return null;
+  const settles = hop.state === "paused" && now - live.heard_at <= SETTLE_MS;
+  return settles || MAY_MOVE.has(hop.state) ? live : null;
+}
+
+/** What nobody has confirmed lately is no speed. */
+function confirmed(stored: Progress, now: number, asked: number): Progress {
+  return now - asked > QUIET_MS && stored.bytes_per_second > 0 ? { ...stored, bytes_per_second: 0 } : stored;
 }
 
 function isFurther(one: Progress, other: Progress): boolean {
@@ -52,9 +82,9 @@ export function saidOf(transfer: TransferSummary, heard: Heard, now: number): (P
 }
 
 /** A transfer's progress now: never less than what is stored, at the speed that was said last. */
-export function progressNow(transfer: TransferSummary, heard: Heard, now: number): Progress {
+export function progressNow(transfer: TransferSummary, heard: Heard, now: number, asked: number): Progress {
   const said = saidOf(transfer, heard, now).filter((one) => one !== null);
-  if (said.length === 0) return transfer.progress;
+  if (said.length === 0) return confirmed(transfer.progress, now, asked);
   const sum = (read: (one: Progress) => number) => said.reduce((total, one) => total + read(one), 0);
   const [only] = said;
   const whole = only && transfer.destinations.length === 1 ? only : transfer.progress;

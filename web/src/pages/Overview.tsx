@@ -40,6 +40,7 @@ export default function OverviewPage() {
       <Loaded
         agents={agents.data}
         running={running.data}
+        asked={running.dataUpdatedAt}
         recent={recent.data.transfers}
         awaiting={awaiting.data?.transfers ?? NONE}
         trouble={trouble && <ProblemAlert error={trouble.error} onRetry={() => trouble.refetch()} />}
@@ -56,17 +57,22 @@ export default function OverviewPage() {
 interface LoadedProps {
   agents: Agent[];
   running: TransferSummary[];
+  /** When the API said that. */
+  asked: number;
   recent: readonly TransferSummary[];
   awaiting: readonly TransferSummary[];
   trouble: React.ReactNode;
 }
 
-function Loaded({ agents, running, recent, awaiting, trouble }: LoadedProps) {
+function Loaded({ agents, running, asked, recent, awaiting, trouble }: LoadedProps) {
   const { role } = useSurroundings();
   const now = useNow();
   const listening = running.length > 0;
   const { heard, connected } = useLive(null, listening);
-  const moving = running.map((transfer) => ({ transfer, progress: progressNow(transfer, heard, now) }));
+  const moving = running.map((transfer) => ({
+    transfer,
+    progress: progressNow(transfer, heard, now, asked),
+  }));
   const speed = moving.reduce((total, { progress }) => total + progress.bytes_per_second, 0);
   const totals = useOverview();
   return (

@@ -18,6 +18,7 @@ import { useSurroundings } from "../context";
 import { useKept } from "../kept";
 import { draftFault, draftFrom, draftOf, draftText, S3 } from "../locations";
 import { GATHERED, misfits } from "../options";
+import { Boundary } from "../parts/Boundary";
 import { DestinationsFields, type Row, row, ShapeField } from "../parts/DestinationsFields";
 import { OptionsFields } from "../parts/OptionsFields";
 import { ProblemAlert } from "../parts/ProblemAlert";
@@ -131,17 +132,19 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
         <SpaceBetween size="l">
           {save.error && <ProblemAlert error={save.error} />}
           {asText ? (
-            <Suspense fallback={<Waiting what={t().template.yaml} />}>
-              <YamlField
-                source={source}
-                start={written}
-                known={known?.template_id ?? null}
-                onChange={(next, said) => {
-                  setSource(next);
-                  setText(said);
-                }}
-              />
-            </Suspense>
+            <Boundary place="yaml">
+              <Suspense fallback={<Waiting what={t().template.yaml} />}>
+                <YamlField
+                  source={source}
+                  start={written}
+                  known={known?.template_id ?? null}
+                  onChange={(next, said) => {
+                    setSource(next);
+                    setText(said);
+                  }}
+                />
+              </Suspense>
+            </Boundary>
           ) : (
             <SpaceBetween size="l">
               <Container header={<Header variant="h2">{t().common.name}</Header>}>

@@ -74,8 +74,13 @@ export default function TransferPage({ transferId }: { transferId: string }) {
         <HopProblem problem={transfer.problem} />
       )}
       <ApprovalAlert transfer={transfer} />
-      <Overview transfer={transfer} heard={heard} live={active ? connected : null} />
-      <Hops transfer={transfer} heard={heard} />
+      <Overview
+        transfer={transfer}
+        heard={heard}
+        asked={asked.dataUpdatedAt}
+        live={active ? connected : null}
+      />
+      <Hops transfer={transfer} heard={heard} asked={asked.dataUpdatedAt} />
       <Timeline moments={transfer.timeline} counter={`(${transfer.timeline.length})`} />
     </SpaceBetween>
   );
@@ -112,16 +117,21 @@ function Ends({ transfer }: { transfer: Transfer }) {
   );
 }
 
-interface OverviewProps {
+interface HopsProps {
   transfer: Transfer;
   heard: Heard;
+  /** When the API said what is stored. */
+  asked: number;
+}
+
+interface OverviewProps extends HopsProps {
   /** Does the broker speak to this page? null when there is nothing to listen to. */
   live: boolean | null;
 }
 
-function Overview({ transfer, heard, live }: OverviewProps) {
+function Overview({ transfer, heard, asked, live }: OverviewProps) {
   const now = useNow();
-  const progress = summed(transfer.hops.map((hop) => progressOf(hop, heard, now)));
+  const progress = summed(transfer.hops.map((hop) => progressOf(hop, heard, now, asked)));
   return (
     <Container
       header={<Header actions={live !== null && <Ear live={live} />}>{t().transfer.overview}</Header>}
@@ -175,14 +185,21 @@ function secondsBetween(start: string, end: string): number {
   return (Date.parse(end) - Date.parse(start)) / 1000;
 }
 
-function Hops({ transfer, heard }: { transfer: Transfer; heard: Heard }) {
+function Hops({ transfer, heard, asked }: HopsProps) {
   return (
     <SpaceBetween size="s">
       <Box variant="h2">
         {transfer.hops.length === 1 ? t().transfer.hop : t().transfer.hops(transfer.hops.length)}
       </Box>
       {transfer.hops.map((hop, number) => (
-        <HopPanel key={hop.hop_id} hop={hop} number={number} heard={heard} dry={transfer.dry_run} />
+        <HopPanel
+          key={hop.hop_id}
+          hop={hop}
+          number={number}
+          heard={heard}
+          asked={asked}
+          dry={transfer.dry_run}
+        />
       ))}
     </SpaceBetween>
   );

@@ -50,7 +50,7 @@ function List({ filters }: { filters: Filters }) {
   return (
     <SpaceBetween size="m">
       {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
-      <Hearing active={moving}>
+      <Hearing active={moving} asked={asked.dataUpdatedAt}>
         <Table
           variant="full-page"
           stickyHeader

@@ -1,11 +1,12 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Component, type ReactNode } from "react";
 import { askAgain, forgetFailures } from "../scripts";
+import { ProblemAlert } from "./ProblemAlert";
 import { Trouble } from "./Trouble";
 
 interface Props {
-  /** What is inside, by name. */
-  title: string;
+  /** What a whole page shows, by name. */
+  title?: string;
   /** Where it is: somewhere else there is nothing wrong yet. */
   place: string;
   children: ReactNode;
@@ -49,6 +50,11 @@ class Catching extends Component<Props & { onAgain(): void }, { error: unknown }
   override render() {
     const { error } = this.state;
     if (error === null) return this.props.children;
-    return <Trouble title={this.props.title} error={error} onRetry={this.again} />;
+    const { title } = this.props;
+    return title ? (
+      <Trouble title={title} error={error} onRetry={this.again} />
+    ) : (
+      <ProblemAlert error={error} onRetry={this.again} />
+    );
   }
 }

@@ -9,14 +9,17 @@ interface Props {
   progress: Progress;
   /** Does it move, so that speed and time left mean something? */
   moving: boolean;
+  /** Seconds without a word from its agent, when they are many. */
+  quiet?: number | null;
   label?: string;
   detailed?: boolean;
 }
 
 /** How far it is, as a bar once the total is known, and in words. */
-export function ProgressLine({ progress, moving, label, detailed = false }: Props) {
+export function ProgressLine({ progress, moving, quiet = null, label, detailed = false }: Props) {
   const percent = share(progress);
-  const words = described(progress, moving, detailed);
+  const silence = quiet === null ? [] : [t().amounts.noWord(duration(quiet))];
+  const words = [described(progress, moving, detailed), ...silence].join(" · ");
   const current = detailed && moving && progress.current ? shown(progress.current) : null;
   if (percent === null) {
     return (

@@ -6,7 +6,7 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useNow } from "../../clock";
 import { shown } from "../../format/names";
 import { count } from "../../format/sizes";
-import { type Heard, progressOf } from "../../live/merge";
+import { type Heard, progressOf, quietOf } from "../../live/merge";
 import { PreviewResult } from "../../parts/PreviewResult";
 import { HopProblem } from "../../parts/ProblemAlert";
 import { ProgressLine } from "../../parts/ProgressLine";
@@ -14,24 +14,30 @@ import { ShortOfRoom } from "../../parts/ShortOfRoom";
 import { Name, Place, Said, State, When } from "../../parts/text";
 import type { Hop, HopState } from "../../types";
 import { t } from "../../words";
+import { Away } from "./Away";
 
 interface Props {
   hop: Hop;
   number: number;
   heard: Heard;
+  /** When the API said what is stored. */
+  asked: number;
   /** A preview: what it looks at does not move. */
   dry: boolean;
 }
 
 const MOVING: ReadonlySet<HopState> = new Set(["running", "verifying"]);
+/** Nothing but its agents is needed for it to go on. */
+const GOES_ON: ReadonlySet<HopState> = new Set(["queued", "offered", "running", "verifying"]);
 /** The agent has paused by itself, and goes on by itself. */
 const FULL = "destination-full";
 const UNBEGUN: ReadonlySet<HopState> = new Set(["awaiting_approval", "waiting", "queued", "offered"]);
 
-export function HopPanel({ hop, number, heard, dry }: Props) {
-  const progress = progressOf(hop, heard, useNow());
+export function HopPanel({ hop, number, heard, asked, dry }: Props) {
+  const now = useNow();
+  const progress = progressOf(hop, heard, now, asked);
   // The broker may say that it moves before the table does.
-  const moving = MOVING.has(hop.state) || progress !== hop.progress;
+  const moving = MOVING.has(hop.state) || progress.bytes_per_second > 0;
   const bare = UNBEGUN.has(hop.state) && progress.bytes_done === 0 && progress.files_done === 0;
   return (
     <Container
@@ -49,11 +55,13 @@ export function HopPanel({ hop, number, heard, dry }: Props) {
             <ProgressLine
               progress={progress}
               moving={moving}
+              quiet={quietOf(hop, heard, now, asked)}
               detailed
               label={t().transfer.hopNumber(number + 1)}
             />
           )
         )}
+        {!bare && GOES_ON.has(hop.state) && <Away names={hop.agents} />}
         {dry && !bare && !hop.preview && !hop.problem && (
           <Box color="text-body-secondary">{t().preview.goesOn}</Box>
         )}

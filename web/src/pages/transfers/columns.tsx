@@ -79,12 +79,15 @@ const stacked = (): Column => ({
 
 /** Its progress as agents say it, where the page listens to them; else as it is stored. */
 function Moving({ transfer }: { transfer: TransferSummary }) {
-  const { heard } = useSaid();
+  const { heard, asked } = useSaid();
   const now = useNow();
   const moving = transfer.state === "running";
   if (transfer.dry_run) return <Box color="text-body-secondary">{t().preview.onlyLooks}</Box>;
   return (
-    <ProgressLine progress={moving ? progressNow(transfer, heard, now) : transfer.progress} moving={moving} />
+    <ProgressLine
+      progress={moving ? progressNow(transfer, heard, now, asked) : transfer.progress}
+      moving={moving}
+    />
   );
 }
 

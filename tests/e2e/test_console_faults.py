@@ -1,0 +1,142 @@
+"""What people see of the console when the network, the API, the broker or an agent is away or silent."""
+
+import os
+import re
+import signal
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from infra.local.material import MIB, write_random
+from infra.local.world import until
+from tests.e2e.conftest import Fleet
+from tests.e2e.console import picture, slow_transfer, visit
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_page_that_could_not_be_loaded_without_a_network_is_there_when_it_is_back(
+    page: Page, fleet: Fleet
+) -> None:
+    visit(page, fleet, "overview")
+    expect(page.get_by_text("3 up")).to_be_visible()
+
+    page.context.set_offline(True)
+    page.get_by_role("link", name="Agents").first.click()
+    expect(page.get_by_text("This page could not be loaded")).to_be_visible()
+    expect(page.get_by_role("heading", name="Agents", level=1)).to_be_visible()
+    picture(page, "script-lacking")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text("This page could not be loaded")).to_be_visible()
+    page.get_by_role("link", name="Overview").first.click()
+    expect(page.get_by_text("This page could not be loaded")).to_have_count(0)
+    page.get_by_role("link", name="Agents").first.click()
+    expect(page.get_by_text("This page could not be loaded")).to_be_visible()
+
+    page.context.set_offline(False)
+    expect(page.get_by_role("row").filter(has_text="server-b")).to_contain_text("Online")
+
+
+def test_a_page_whose_script_a_new_deployment_has_taken_away_is_loaded_with_the_whole_document(
+    page: Page, fleet: Fleet
+) -> None:
+    def html(route: Route) -> None:
+        route.fulfill(status=200, content_type="text/html", body="<!doctype html><title>Crosshaul</title>")
+
+    visit(page, fleet, "overview")
+    expect(page.get_by_text("3 up")).to_be_visible()
+    page.route(re.compile(r"assets/Audit-.*\.js"), html)
+    page.get_by_role("link", name="Audit").first.click()
+    expect(page.get_by_text("This page could not be loaded")).to_be_visible()
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("table", name="Audit")).to_be_visible()
+
+
+def hold(_: Route) -> None:
+    """Never answer."""
+
+
+def test_an_api_that_does_not_answer_is_said_and_the_page_tries_again_by_itself(
+    page: Page, fleet: Fleet
+) -> None:
+    page.route(re.compile("/v1/templates|/templates[?]"), hold)
+    visit(page, fleet, "templates")
+    expect(page.get_by_text("The API does not answer")).to_be_visible()
+    picture(page, "no-answer")
+    page.unroute_all()
+    expect(page.get_by_text("No templates yet")).to_be_visible()
+    expect(page.get_by_text("The API does not answer")).to_have_count(0)
+
+
+def test_a_transfer_whose_agent_says_nothing_has_no_speed_and_the_page_says_why(
+    page: Page, fleet: Fleet
+) -> None:
+    moving = slow_transfer(fleet, "stalled", limit=MIB)
+    visit(page, fleet, f"transfers/{moving}")
+    expect(page.get_by_text(re.compile("MiB/s.* left")).first).to_be_visible()
+    expect(page.get_by_text("film.mov").first).to_be_visible()
+    picture(page, "moves")
+
+    with fleet.frozen("server-d"):
+        expect(page.get_by_text(re.compile("no word for [0-9]+ s")).first).to_be_visible()
+        expect(page.get_by_text(re.compile("iB/s · "))).to_have_count(0)
+        expect(page.get_by_text(re.compile(" left"))).to_have_count(0)
+        fleet.unheard("server-d")
+        expect(page.get_by_text("server-d is late")).to_be_visible()
+        expect(page.get_by_text("The hop goes on by itself when it is back.")).to_be_visible()
+        picture(page, "stalled")
+        visit(page, fleet, "overview")
+        expect(page.get_by_text("0 B/s together")).to_be_visible()
+        expect(page.locator(".running .rate").first).to_have_text("")
+        picture(page, "stalled-overview")
+        visit(page, fleet, f"transfers/{moving}")
+
+    expect(page.get_by_text("server-d is late")).to_have_count(0)
+    expect(page.get_by_text(re.compile("MiB/s.* left")).first).to_be_visible()
+    fleet.api.post(f"/transfers/{moving}/cancel", {})
+
+
+def test_a_reload_in_the_middle_keeps_showing_how_far_it_is(page: Page, fleet: Fleet) -> None:
+    write_random(fleet.folder("server-b:/data/reloaded") / "film.mov", 64 * MIB)
+    moving = fleet.copy("server-b:/data/reloaded/film.mov", "server-d:/backup/", bandwidth_limit=4 * MIB)
+    visit(page, fleet, f"transfers/{moving}")
+    before = _shown(page, 1)
+    expect(page.get_by_text("film.mov", exact=True).first).to_be_visible()
+    page.reload()
+    after = _shown(page, 1)
+    assert after >= before
+    assert _shown(page, after + 1) < 64, "it still moves, and is followed"
+    fleet.api.post(f"/transfers/{moving}/cancel", {})
+
+
+def _shown(page: Page, least: float) -> float:
+    """How many MiB the page says have arrived, once it is so many."""
+    shown: list[float] = []
+
+    def enough(_: object = None) -> bool:
+        said = re.search(r"([0-9.]+) MiB of 64", page.get_by_role("main").inner_text())
+        shown.append(float(said[1]) if said else 0)
+        return shown[-1] >= least
+
+    until(f"{least} MiB to be shown", enough)
+    return shown[-1]
+
+
+def test_live_is_said_only_while_anybody_speaks(page: Page, fleet: Fleet) -> None:
+    page.clock.install()
+    moving = slow_transfer(fleet, "silent", limit=MIB)
+    visit(page, fleet, "overview")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    os.kill(fleet.here.cloud.pid, signal.SIGSTOP)
+    try:
+        page.clock.run_for(20_000)
+        expect(page.get_by_text("Live", exact=True)).to_have_count(0)
+        expect(page.get_by_text(re.compile("No word from the cloud for [0-9]+ s"))).to_be_visible()
+        expect(page.get_by_text("0 B/s together")).to_be_visible()
+        picture(page, "silent")
+    finally:
+        os.kill(fleet.here.cloud.pid, signal.SIGCONT)
+    page.clock.run_for(40_000)
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    fleet.api.post(f"/transfers/{moving}/cancel", {})
