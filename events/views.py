@@ -17,6 +17,7 @@ class SignIn(Message):
     """Where people sign in: a Cognito user pool's public client."""
 
     region: str
+    user_pool_id: str
     client_id: str
     endpoint: str | None = None
     """None for Cognito in AWS."""

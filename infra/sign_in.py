@@ -58,7 +58,7 @@ class SignIn(Construct):
         )
         self.client = self.pool.add_client(
             "Client",
-            auth_flows=cognito.AuthFlow(user_password=True, user_srp=True),
+            auth_flows=cognito.AuthFlow(user_srp=True),
             disable_o_auth=True,
             generate_secret=False,
             prevent_user_existence_errors=True,

@@ -45,7 +45,7 @@ class Settings:
     zone: str = "UTC"
     """The time zone that policies speak of: `Europe/Zurich`."""
     user_pool_id: str = ""
-    """Where the groups of a template's owner are looked up."""
+    """Where people sign in, and the groups of a template's owner are looked up."""
     sign_in_client_id: str = ""
     sign_in_endpoint: str = ""
     """Empty: Cognito in AWS."""

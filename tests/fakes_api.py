@@ -20,10 +20,12 @@ from events import audit, policies, requests, rollouts, updates, views
 from events.base import Message
 from events.policies import Outcome
 from events.states import HopState, TransferState
+from tests.fakes_srp import Verifier
 
 M = TypeVar("M", bound=Message)
 NOW = datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
 TRANSFER = "k3v9q0d7m2x8c5n1b6za"
+POOL_ID = "eu-central-1_Pool"
 
 
 def sample(model: type[M], **changes: Any) -> M:
@@ -56,6 +58,10 @@ def id_token(serial: int, ends_in: float, groups: list[str]) -> str:
     return f"e30.{body}.c2ln"
 
 
+def _challenge(name: str, parameters: dict[str, str]) -> dict[str, Any]:
+    return {"ChallengeName": name, "Session": "s", "ChallengeParameters": parameters}
+
+
 class FakeApi:
     """What it holds may be changed by a test at any time; `asked` has every request it got."""
 
@@ -64,6 +70,8 @@ class FakeApi:
         self.url = f"{self.cognito}/local"
         self.users = {"ana": "right"}
         self.new_password_needed = False
+        self.verifier: Verifier | None = None
+        """Of the attempt to sign in that is under way."""
         self.token_life = 3600.0
         self.tokens: set[str] = set()
         self.refresh_tokens = {"refresh-1"}
@@ -100,20 +108,25 @@ class FakeApi:
 
     def sign_in(self, action: str, body: dict[str, Any]) -> tuple[int, Any]:
         if action == "RespondToAuthChallenge":
-            self.users[body["ChallengeResponses"]["USERNAME"]] = body["ChallengeResponses"]["NEW_PASSWORD"]
-            self.new_password_needed = False
-            return 200, self._tokens()
+            return self._answered(body["ChallengeName"], body["ChallengeResponses"])
         given = body["AuthParameters"]
         if body["AuthFlow"] == "REFRESH_TOKEN_AUTH":
             known = given["REFRESH_TOKEN"] in self.refresh_tokens
             return (200, self._tokens(refresh=False)) if known else _NOT_AUTHORIZED
-        if self.users.get(given["USERNAME"]) != given["PASSWORD"]:
+        if body["AuthFlow"] != "USER_SRP_AUTH":
+            return 400, {"__type": "InvalidParameterException", "message": "Auth flow not enabled"}
+        user = given["USERNAME"]
+        self.verifier = Verifier(POOL_ID, user, self.users.get(user, ""), given["SRP_A"])
+        return 200, _challenge("PASSWORD_VERIFIER", self.verifier.asked)
+
+    def _answered(self, challenge: str, given: dict[str, str]) -> tuple[int, Any]:
+        if challenge == "NEW_PASSWORD_REQUIRED":
+            self.users[given["USERNAME"]] = given["NEW_PASSWORD"]
+            self.new_password_needed = False
+        elif not (self.verifier and self.verifier.is_right(given)):
             return _NOT_AUTHORIZED
-        if self.new_password_needed:
-            challenge = {"USER_ID_FOR_SRP": given["USERNAME"]}
-            return 200, {
-                "ChallengeName": "NEW_PASSWORD_REQUIRED", "Session": "s", "ChallengeParameters": challenge
-            }  # fmt: skip
+        elif self.new_password_needed:
+            return 200, _challenge("NEW_PASSWORD_REQUIRED", {"USER_ID_FOR_SRP": given["USERNAME"]})
         return 200, self._tokens()
 
     def _tokens(self, *, refresh: bool = True) -> dict[str, Any]:
@@ -129,7 +142,12 @@ class FakeApi:
         return 404, problem(404, f"no route {method} {path}")
 
     def health(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
-        sign_in = {"region": "eu-central-1", "client_id": "client", "endpoint": self.cognito}
+        sign_in = {
+            "region": "eu-central-1",
+            "user_pool_id": POOL_ID,
+            "client_id": "client",
+            "endpoint": self.cognito,
+        }
         return 200, {"status": "ok", "stage": "local", "version": "0.1.0", "wire": 1, "sign_in": sign_in}
 
     def list_agents(self, query: dict[str, str], body: Any) -> tuple[int, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from agent import http
+from agent.cli import srp
 from agent.cli.errors import Exit, NotSignedIn, Trouble
 
 Ask = Callable[[str, str], str]
@@ -29,6 +30,8 @@ class Pool:
     region: str
     client_id: str
     endpoint: str | None = None
+    pool_id: str = ""
+    """For signing in; what comes after does without."""
 
     @property
     def url(self) -> str:
@@ -60,11 +63,16 @@ _TROUBLES = {
 
 
 def sign_in(pool: Pool, user: str, password: str, ask: Ask) -> Tokens:
-    """Tokens for a user; `ask` answers what else Cognito wants to know (a new password, a code)."""
-    parameters = {"USERNAME": user, "PASSWORD": password}
-    answer = _initiate(pool, "USER_PASSWORD_AUTH", parameters)
+    """Tokens for a user, whose password does not leave this machine; `ask` answers what else Cognito wants to
+    know (a new password, a code)."""
+    proof = srp.Proof()
+    answer = _initiate(pool, "USER_SRP_AUTH", {"USERNAME": user, "SRP_A": proof.public})
     while challenge := answer.get("ChallengeName"):
-        answer = _respond(pool, challenge, answer, user, ask)
+        if challenge == "PASSWORD_VERIFIER":
+            given = _proven(pool, proof, answer, password)
+        else:
+            given = _given(challenge, answer, user, ask)
+        answer = _respond(pool, challenge, answer, given)
     return _tokens(answer)
 
 
@@ -83,17 +91,29 @@ def _initiate(pool: Pool, flow: str, parameters: dict[str, str]) -> dict[str, An
     return _call(pool, "InitiateAuth", body)
 
 
-def _respond(pool: Pool, challenge: str, answer: dict[str, Any], user: str, ask: Ask) -> dict[str, Any]:
+def _proven(pool: Pool, proof: srp.Proof, answer: dict[str, Any], password: str) -> dict[str, str]:
+    try:
+        return proof.answer(pool.pool_id, answer["ChallengeParameters"], password)
+    except (KeyError, ValueError) as error:
+        advice = "See that the address is right, and that nothing in between changes what it says."
+        raise Trouble("this is not how Cognito asks for a password", advice, Exit.UNREACHABLE) from error
+
+
+def _given(challenge: str, answer: dict[str, Any], user: str, ask: Ask) -> dict[str, str]:
     if challenge not in _CHALLENGES:
         advice = "Ask an administrator for a user that signs in with a password."
         raise Trouble(f"this command cannot answer Cognito's {challenge}", advice, Exit.FORBIDDEN)
     question, name = _CHALLENGES[challenge]
     known_as = answer.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", user)
+    return {"USERNAME": known_as, name: ask(question, name)}
+
+
+def _respond(pool: Pool, challenge: str, answer: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
     body = {
         "ClientId": pool.client_id,
         "ChallengeName": challenge,
         "Session": answer.get("Session"),
-        "ChallengeResponses": {"USERNAME": known_as, name: ask(question, name)},
+        "ChallengeResponses": given,
     }
     return _call(pool, "RespondToAuthChallenge", body)
 

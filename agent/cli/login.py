@@ -101,7 +101,7 @@ def _pool(address: str) -> "Pool":
     except pydantic.ValidationError:
         advice = "Give the API's address with its stage, as the deployment printed it."
         raise Trouble(f"there is no Crosshaul API at {address}", advice) from None
-    return Pool(sign_in.region, sign_in.client_id, sign_in.endpoint)
+    return Pool(sign_in.region, sign_in.client_id, sign_in.endpoint, sign_in.user_pool_id)
 
 
 def _ask_user() -> str:

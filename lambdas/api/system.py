@@ -17,7 +17,10 @@ def health() -> Health:
     """Is it there, and where do people sign in?"""
     here = wiring.settings()
     sign_in = SignIn(
-        region=here.region, client_id=here.sign_in_client_id, endpoint=here.sign_in_endpoint or None
+        region=here.region,
+        user_pool_id=here.user_pool_id,
+        client_id=here.sign_in_client_id,
+        endpoint=here.sign_in_endpoint or None,
     )
     return Health(status="ok", stage=here.stage, version=here.version, wire=WIRE, sign_in=sign_in)
 

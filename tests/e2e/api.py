@@ -4,11 +4,10 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import httpx
 
+from agent.cli import cognito
 from agent.http import client
-from infra.local import cloud as embedded
 from infra.local.world import World
 
 
@@ -29,13 +28,10 @@ class Api:
 
     @classmethod
     def signed_in(cls, here: World, user: str, password: str) -> "Api":
-        cognito = boto3.client("cognito-idp", **embedded.client_settings(here.cloud))
-        answer = cognito.initiate_auth(
-            AuthFlow="USER_PASSWORD_AUTH",
-            ClientId=here.outputs.client_id,
-            AuthParameters={"USERNAME": user, "PASSWORD": password},
+        pool = cognito.Pool(
+            here.cloud.region, here.outputs.client_id, here.cloud.endpoint, here.outputs.user_pool_id
         )
-        return cls(here.outputs.api_url, answer["AuthenticationResult"]["IdToken"])
+        return cls(here.outputs.api_url, cognito.sign_in(pool, user, password, _no_question).id_token)
 
     def send(self, method: str, path: str, body: Any = None, key: str | None = None) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
@@ -58,6 +54,10 @@ class Api:
 
     def delete(self, path: str) -> Any:
         return _answer(self.send("DELETE", path))
+
+
+def _no_question(question: str, _name: str) -> str:
+    raise AssertionError(f"a test's user is asked for more than the password: {question}")
 
 
 def _answer(response: httpx.Response) -> Any:

@@ -2156,6 +2156,8 @@ export interface components {
             endpoint: string | null;
             /** Region */
             region: string;
+            /** User Pool Id */
+            user_pool_id: string;
         };
         /** StartedRolloutView */
         StartedRolloutView: {

@@ -3,7 +3,12 @@ import { answerChallenge, signIn } from "../src/session/cognito";
 import { createSession } from "../src/session/session";
 import { idToken } from "./tokens";
 
-const POOL = { region: "eu-central-1", client_id: "client", endpoint: null };
+const POOL = {
+  region: "eu-central-1",
+  user_pool_id: "eu-central-1_Pool",
+  client_id: "client",
+  endpoint: null,
+};
 const said = vi.fn<(action: string, body: Record<string, unknown>) => [number, unknown]>();
 
 beforeEach(() => {
@@ -21,12 +26,20 @@ const granted = (token: string): [number, unknown] => [
   { AuthenticationResult: { IdToken: token, RefreshToken: "refresh" } },
 ];
 
+const VERIFIER = { SALT: "0f", SRP_B: "5", SECRET_BLOCK: "YmxvY2s=", USER_ID_FOR_SRP: "uuid" };
+const PROVE = { ChallengeName: "PASSWORD_VERIFIER", Session: "p", ChallengeParameters: VERIFIER };
+
 describe("signing in", () => {
-  it("gives tokens", async () => {
-    said.mockReturnValue(granted("token"));
+  it("gives tokens for a proof, and never tells the password", async () => {
+    said.mockReturnValueOnce([200, PROVE]).mockReturnValueOnce(granted("token"));
     expect(await signIn(POOL, "ana", "right")).toEqual({
       tokens: { idToken: "token", refreshToken: "refresh" },
     });
+    expect(said.mock.calls[1]).toMatchObject([
+      "RespondToAuthChallenge",
+      { ChallengeName: "PASSWORD_VERIFIER", Session: "p", ChallengeResponses: { USERNAME: "uuid" } },
+    ]);
+    expect(JSON.stringify(said.mock.calls)).not.toContain("right");
   });
 
   it("asks for a new password when Cognito does", async () => {

@@ -30,6 +30,12 @@ def test_a_new_session_replaces_a_readable_one_by_a_private_one(api: FakeApi, ho
     assert stat.S_IMODE((home / "session.json").stat().st_mode) == 0o600
 
 
+def test_the_password_does_not_leave_this_machine(api: FakeApi, run: Run) -> None:
+    api.users["ana"] = "Pässword that nobody else would choose"
+    assert run("login", api.url, "--user", "ana", given="Pässword that nobody else would choose\n").code == 0
+    assert "that nobody else" not in repr(api.asked)
+
+
 def test_the_password_may_come_from_the_environment(
     api: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 import { ApiProblem, silence } from "../api/problem";
 import type { SignIn } from "../types";
 import { t } from "../words";
+import { type Asked, Proof } from "./srp";
 
 export interface Tokens {
   idToken: string;
@@ -45,20 +46,22 @@ const problems = (): Record<string, { title: string; advice: string }> => ({
   TooManyRequestsException: { title: t().problems.tooMany, advice: t().problems.waitMinute },
 });
 
+/** The password does not leave this page: Cognito hears a proof of it. */
 export async function signIn(pool: SignIn, username: string, password: string): Promise<Answer> {
-  const parameters = { USERNAME: username, PASSWORD: password };
-  return answered(username, await initiate(pool, "USER_PASSWORD_AUTH", parameters));
+  const proof = new Proof();
+  const asked = await initiate(pool, "USER_SRP_AUTH", { USERNAME: username, SRP_A: proof.publicKey });
+  if (asked.ChallengeName !== "PASSWORD_VERIFIER") {
+    return answered(username, asked);
+  }
+  const verifier = asked.ChallengeParameters as unknown as Asked;
+  const given = await proof.answer(pool.user_pool_id, verifier, password);
+  return answered(username, await respond(pool, asked.ChallengeName, asked.Session, given));
 }
 
 /** `value` is the new password or the code, as the challenge asks. */
 export async function answerChallenge(pool: SignIn, challenge: Challenge, value: string): Promise<Answer> {
-  const said = await call(pool, "RespondToAuthChallenge", {
-    ClientId: pool.client_id,
-    ChallengeName: challenge.name,
-    Session: challenge.session,
-    ChallengeResponses: { USERNAME: challenge.username, [CHALLENGE_FIELD[challenge.name]]: value },
-  });
-  return answered(challenge.username, said);
+  const given = { USERNAME: challenge.username, [CHALLENGE_FIELD[challenge.name]]: value };
+  return answered(challenge.username, await respond(pool, challenge.name, challenge.session, given));
 }
 
 export async function refresh(pool: SignIn, refreshToken: string): Promise<Tokens> {
@@ -75,6 +78,20 @@ export async function revoke(pool: SignIn, refreshToken: string): Promise<void> 
 
 function initiate(pool: SignIn, flow: string, parameters: Record<string, string>): Promise<CognitoAnswer> {
   return call(pool, "InitiateAuth", { ClientId: pool.client_id, AuthFlow: flow, AuthParameters: parameters });
+}
+
+function respond(
+  pool: SignIn,
+  challenge: string,
+  session: string | undefined,
+  given: Record<string, string>,
+): Promise<CognitoAnswer> {
+  return call(pool, "RespondToAuthChallenge", {
+    ClientId: pool.client_id,
+    ChallengeName: challenge,
+    Session: session,
+    ChallengeResponses: given,
+  });
 }
 
 function answered(username: string, said: CognitoAnswer): Answer {

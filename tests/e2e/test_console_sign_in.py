@@ -1,0 +1,47 @@
+"""Coming in for the first time, in a real browser."""
+
+import boto3
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from infra.local import cloud as embedded
+from tests.e2e.conftest import Fleet
+from tests.e2e.console import picture
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+FOR_ONCE, LASTING = "For-once-and-7-days", "Lasting-for-9-years"
+
+
+def invite(fleet: Fleet, user: str) -> None:
+    """As an administrator does it in Cognito: with a password that is good for the first time only."""
+    boto3.client("cognito-idp", **embedded.client_settings(fleet.here.cloud)).admin_create_user(
+        UserPoolId=fleet.here.outputs.user_pool_id,
+        Username=user,
+        MessageAction="SUPPRESS",
+        TemporaryPassword=FOR_ONCE,
+        UserAttributes=[{"Name": "email", "Value": user}, {"Name": "email_verified", "Value": "true"}],
+    )
+
+
+def test_who_was_invited_chooses_a_password_and_the_first_one_is_never_sent(door: Page, fleet: Fleet) -> None:
+    invite(fleet, "nina@crosshaul.test")
+    sent: list[str] = []
+
+    def note(request: Request) -> None:
+        sent.append(request.post_data or "")
+
+    door.on("request", note)
+    door.get_by_label("User name or e-mail").fill("nina@crosshaul.test")
+    door.get_by_label("Password", exact=True).fill(FOR_ONCE)
+    door.keyboard.press("Enter")
+    chosen = door.get_by_label("New password")
+    expect(chosen).to_be_visible()
+    picture(door, "new-password")
+    chosen.fill(LASTING)
+    door.keyboard.press("Enter")
+
+    in_no_group_yet = "nina@crosshaul.test may not look at Crosshaul"
+    expect(door.get_by_text(in_no_group_yet)).to_be_visible()
+    assert any("PASSWORD_CLAIM_SIGNATURE" in body for body in sent)
+    assert not any(FOR_ONCE in body for body in sent)
