@@ -35,6 +35,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from agent.failure import HostError
 from events.base import Request
 from events.locations import AbsolutePath, RemoteName
+from events.misfits import said
 from events.options import BandwidthWindow, Rate
 
 DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
@@ -152,16 +153,10 @@ def read_config(path: Path) -> Config:
 
 
 def _in_words(error: ValidationError) -> str:
-    return "; ".join(f"{_key(part['loc'])}: {_said(part['msg'])}" for part in error.errors())
+    return "; ".join(f"{_key(one['loc'])}: {said(one)}" for one in error.errors())
 
 
 def _key(at: tuple[int | str, ...]) -> str:
     """`roots[2].access`, the second in the file being 2."""
     words = [f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in at]
     return "".join(words).lstrip(".") or "the file"
-
-
-def _said(message: str) -> str:
-    if message == "Extra inputs are not permitted":
-        return "no such key"
-    return message.removeprefix("Value error, ")

@@ -28,7 +28,9 @@ def _rfc3339(moment: datetime) -> str:
 Instant = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
 """A moment, always with a zone; written as RFC 3339 in UTC with milliseconds."""
 
-AgentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+"""As in DNS."""
+AgentId = Annotated[str, StringConstraints(pattern=LABEL)]
 """An agent's name and id in one: a DNS label, unique in the company, chosen at enrolment."""
 
 TransferId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}$")]

@@ -51,7 +51,8 @@ def clean_remote_path(path: str) -> str:
 
 
 AbsolutePath = Annotated[str, AfterValidator(clean_path)]
-BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
+BucketName = Annotated[str, StringConstraints(pattern=BUCKET)]
 ObjectPrefix = Annotated[str, AfterValidator(clean_key)]
 RemoteName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}$")]
 """As a host offers it: of the names that rclone allows, those without spaces."""

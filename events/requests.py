@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from events.base import AgentId, Bytes, Fingerprint, HopId, Request
+from events.base import LABEL, AgentId, Bytes, Fingerprint, HopId, Request
 from events.locations import (
     AbsolutePath,
     AgentLocationText,
@@ -16,7 +16,7 @@ from events.locations import (
 from events.options import Options
 from events.reports import Capabilities, RootState
 
-TemplateId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+TemplateId = Annotated[str, StringConstraints(pattern=LABEL)]
 Tags = Annotated[
     dict[
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")],

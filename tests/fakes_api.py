@@ -340,7 +340,7 @@ QUERIES = {
     "/rollouts": {"limit", "after"},
     "/updates": {"limit", "after"},
     "/templates": {"limit", "after"},
-    "/transfers": {"limit", "after", "status", "agent", "since"},
+    "/transfers": {"limit", "after", "status", "agent", "template", "since"},
     "/live": {"transfer_id"},
     "/audit": {"limit", "after", "person", "agent", "transfer_id", "since", "until"},
 }

@@ -7,6 +7,7 @@ from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from agent.cli.errors import Trouble
 from events.locations import AgentLocation, Location, LocationText, RemoteLocation, S3Location
+from events.misfits import said
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -52,9 +53,6 @@ def roots(texts: list[str]) -> list[dict[str, str]]:
     return [{"path": path, "access": access} for path, _, access in parts]
 
 
-_PATTERN = "write it with small letters, digits and dashes"
-
-
 def misfits(error: ValidationError) -> str:
     """Where something does not fit, and why, in one line: `source: write a location as …`."""
     found = error.errors(include_url=False)
@@ -68,8 +66,7 @@ def _contains(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> boo
 
 
 def _misfit(one: ErrorDetails) -> str:
-    pattern = one["type"] == "string_pattern_mismatch"
-    why = _PATTERN if pattern else one["msg"].removeprefix("Value error, ")
+    why = said(one)
     where = ".".join(str(part) for part in one["loc"])
     value = f" {one['input']!r}" if where and isinstance(one["input"], str) else ""
     return f"{where}{value}: {why}" if where else why

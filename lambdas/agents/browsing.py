@@ -80,7 +80,7 @@ class Browsing:
                 return reply
         raise AgentSilentError(
             f"{agent_id} did not answer within {PATIENCE:.0f} s.",
-            "Try again; `crosshaul agents` shows when it was last heard. A large directory on a slow disk "
+            "Try again; the list of agents shows when it was last heard. A large directory on a slow disk "
             "may take longer: ask for a smaller page.",
         )
 

@@ -6,6 +6,7 @@ from chalice.app import Response
 from pydantic import ValidationError
 
 from events.base import Problem
+from events.misfits import said
 from events.views import ProblemDetails
 from lambdas.domain import errors
 from lambdas.domain.policy_text import PolicyError
@@ -42,9 +43,9 @@ ANYWHERE = {"Access-Control-Allow-Origin": "*"}
 class RequestError(Exception):
     """The HTTP request itself is not right."""
 
-    def __init__(self, status: int, problem: Problem, misfits: tuple[dict[str, Any], ...] = ()) -> None:
+    def __init__(self, status: int, problem: Problem, places: tuple[dict[str, Any], ...] = ()) -> None:
         super().__init__(problem.message)
-        self.status, self.problem, self.misfits = status, problem, misfits
+        self.status, self.problem, self.places = status, problem, places
 
 
 def malformed(message: str, advice: str) -> RequestError:
@@ -71,24 +72,18 @@ def no_such_method(method: str, path: str, allowed: tuple[str, ...]) -> RequestE
 
 def misfit(error: ValidationError, where: str, status: int) -> RequestError:
     """What does not fit the schema, every place of it."""
-    misfits = tuple(_place(each) for each in error.errors(include_url=False, include_input=False))
-    first = misfits[0]
+    found = error.errors(include_url=False, include_input=False)
+    places = tuple({"at": ".".join(map(str, one["loc"])), "message": said(one)} for one in found)
+    first = places[0]
     message = f"The {where} does not fit: {first['at'] or where}: {first['message']}"
     advice = "See `errors` for every place, and GET /openapi.json for what fits."
-    return RequestError(status, Problem(code="misfit", message=message, advice=advice), misfits)
-
-
-def _place(error: Any) -> dict[str, Any]:
-    return {
-        "at": ".".join(str(step) for step in error["loc"]),
-        "message": error["msg"].removeprefix("Value error, "),
-    }
+    return RequestError(status, Problem(code="misfit", message=message, advice=advice), places)
 
 
 def details(error: Exception, request_id: str) -> ProblemDetails:
     """An error as its caller gets to see it; what was not foreseen says nothing about its inside."""
     if isinstance(error, RequestError):
-        return _details(error.status, error.problem, request_id, error.misfits)
+        return _details(error.status, error.problem, request_id, error.places)
     if isinstance(error, errors.ForbiddenError):
         refusal = _details(403, error.problem, request_id)
         return refusal.model_copy(update={"policies": error.policies})
@@ -114,7 +109,7 @@ def _status(error: errors.CrosshaulError) -> int:
 
 
 def _details(
-    status: int, problem: Problem, request_id: str, misfits: tuple[dict[str, Any], ...] = ()
+    status: int, problem: Problem, request_id: str, places: tuple[dict[str, Any], ...] = ()
 ) -> ProblemDetails:
     return ProblemDetails(
         type=f"urn:crosshaul:problem:{problem.code}",
@@ -123,7 +118,7 @@ def _details(
         detail=problem.message,
         instance=f"urn:crosshaul:request:{request_id}",
         advice=problem.advice,
-        errors=misfits,
+        errors=places,
     )
 
 

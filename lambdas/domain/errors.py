@@ -73,7 +73,7 @@ class AgentUnknownError(NotFoundError):
     def __init__(self, agent_id: str) -> None:
         super().__init__(
             f"There is no agent {agent_id}.",
-            "See the names with `crosshaul agents`, or enrol the host under this one.",
+            "See the agents' names, or enrol the host under this one.",
         )
 
 
@@ -81,41 +81,35 @@ class TransferUnknownError(NotFoundError):
     code = "transfer-unknown"
 
     def __init__(self, transfer_id: str) -> None:
-        super().__init__(
-            f"There is no transfer {transfer_id}.", "See the latest ones with `crosshaul transfers`."
-        )
+        super().__init__(f"There is no transfer {transfer_id}.", "See the list of transfers.")
 
 
 class TemplateUnknownError(NotFoundError):
     code = "template-unknown"
 
     def __init__(self, template_id: str) -> None:
-        super().__init__(f"There is no template {template_id}.", "See the names with `crosshaul templates`.")
+        super().__init__(f"There is no template {template_id}.", "See the list of templates.")
 
 
 class PolicyUnknownError(NotFoundError):
     code = "policy-unknown"
 
     def __init__(self, policy_id: str) -> None:
-        super().__init__(f"There is no policy {policy_id}.", "See the names with `crosshaul policies list`.")
+        super().__init__(f"There is no policy {policy_id}.", "See the list of policies.")
 
 
 class RolloutUnknownError(NotFoundError):
     code = "rollout-unknown"
 
     def __init__(self, rollout_id: str) -> None:
-        super().__init__(
-            f"There is no roll-out {rollout_id}.", "See them with `crosshaul agents rollout list`."
-        )
+        super().__init__(f"There is no roll-out {rollout_id}.", "See the list of roll-outs.")
 
 
 class UpdateUnknownError(NotFoundError):
     code = "update-unknown"
 
     def __init__(self, update_id: str) -> None:
-        super().__init__(
-            f"There is no update {update_id}.", "See the latest ones with `crosshaul agents updates`."
-        )
+        super().__init__(f"There is no update {update_id}.", "See the list of updates.")
 
 
 class VersionUnknownError(NotFoundError):

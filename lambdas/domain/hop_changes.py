@@ -118,6 +118,6 @@ def _fell_silent(hop: Hop) -> Problem:
     return Problem(
         code="agent-silent",
         message=f"{hop.carrier} said nothing about {hop.called} for {WORK_LEASE.seconds} s.",
-        advice="See with `crosshaul agents` whether it is online; the hop goes on when it is back.",
+        advice="See in the list of agents whether it is online; the hop goes on when it is back.",
         retryable=True,
     )

@@ -175,13 +175,13 @@ def forbidden(question: Question, verdict: Verdict) -> ForbiddenError:
     if not verdict.policies:
         return ForbiddenError(
             f"{question.person.name} may not {what}: no policy permits it.",
-            "Ask an administrator for a group or a policy that does: `crosshaul whoami` shows your groups.",
+            "Ask an administrator for a group or a policy that does.",
         )
     names = ", ".join(verdict.policies)
     forbid = "the policies {} forbid it" if len(verdict.policies) > 1 else "the policy {} forbids it"
     return ForbiddenError(
         f"{question.person.name} may not {what}: {forbid.format(names)}.",
-        f"See `crosshaul policies show {verdict.policies[0]}`; an administrator can tell why it is so.",
+        "An administrator can tell why it is so.",
         verdict.policies,
     )
 

@@ -44,14 +44,14 @@ ROOT = '[[roots]]\npath = "/data"\naccess = "ro"\n'
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "roots: Field required"),
+        ("", "roots: is missing"),
         ("roots = []", "roots: "),
-        (ROOT.replace("ro", "r"), "no such key"),
-        (ROOT.replace('"ro"', '"all"'), "roots[1].access: Input should be 'ro' or 'rw'"),
+        (ROOT.replace("ro", "r"), "is not known here"),
+        (ROOT.replace('"ro"', '"all"'), "roots[1].access: is none of 'ro' or 'rw'"),
         (ROOT.replace("/data", "data"), "roots[1].path: the path must be absolute"),
         (ROOT + ROOT, "a root is named twice: /data"),
         (ROOT + 'directory = "mnt"', "roots[1].directory: the directory must be absolute"),
-        ("staet = 1\n" + ROOT, "staet: no such key"),
+        ("staet = 1\n" + ROOT, "staet: is not known here"),
         ('[lane]\nlisten = "4460"\n' + ROOT, "lane.listen: '4460' is no host:port"),
         ('[lane]\nlisten = "x:99999"\n' + ROOT, "'x:99999' is no host:port"),
         ("hops_at_once = 0\n" + ROOT, "hops_at_once: "),

@@ -2,6 +2,9 @@
 import type { ProblemDetails } from "../types";
 import { t } from "../words";
 
+/** A request that does not fit the API's description, of which people who fill a form in need not know. */
+const MISFIT = "urn:crosshaul:problem:misfit";
+
 export interface FieldError {
   at: string;
   message: string;
@@ -47,7 +50,7 @@ export class ApiProblem extends Error {
 export async function problemOf(response: Response): Promise<ApiProblem> {
   const body: unknown = await response.json().catch(() => null);
   if (isDetails(body)) {
-    return new ApiProblem({ ...body, status: response.status });
+    return new ApiProblem({ ...body, ...(body.type === MISFIT && misfit()), status: response.status });
   }
   return new ApiProblem({
     status: response.status,
@@ -55,6 +58,11 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
     detail: `${response.status} ${response.statusText}`.trim(),
     advice: response.status >= 500 ? t().problems.tryInAMoment : "",
   });
+}
+
+/** Each place is said in `errors`. */
+function misfit(): Partial<ProblemDetails> {
+  return { title: t().problems.misfit, detail: "", advice: t().problems.correct };
 }
 
 function isDetails(body: unknown): body is ProblemDetails {

@@ -70,6 +70,8 @@ export const de: Words = {
     sendAgain: "Bitte die Verbindung prüfen und nachsehen, ob es getan ist; wenn nicht, noch einmal senden.",
     forbiddenBy: "Verboten durch:",
     tryAgainByItself: "Bitte die Verbindung prüfen; diese Seite versucht es von selbst weiter.",
+    misfit: "Etwas stimmt noch nicht",
+    correct: "Bitte berichtigen und noch einmal senden.",
     apiError: "Die API hat mit einem Fehler geantwortet",
     tryInAMoment: "Bitte gleich noch einmal versuchen.",
     notJson: "Die Antwort der API ist kein JSON",

@@ -73,6 +73,8 @@ export const en = {
     sendAgain: "Check the connection, then look whether it was done; if not, send it again.",
     forbiddenBy: "Forbidden by:",
     tryAgainByItself: "Check the connection; this page tries again by itself.",
+    misfit: "Something is not right yet",
+    correct: "Correct it, and send it again.",
     apiError: "The API answered with an error",
     tryInAMoment: "Try again in a moment.",
     notJson: "The API's answer is not JSON",

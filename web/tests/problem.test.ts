@@ -1,0 +1,29 @@
+import { expect, it } from "vitest";
+import { errorAt, problemOf } from "../src/api/problem";
+
+const said = (body: object, status = 422) => problemOf(new Response(JSON.stringify(body), { status }));
+
+it("tells who fills a form in what is wrong there, and nothing of the API", async () => {
+  const problem = await said({
+    type: "urn:crosshaul:problem:misfit",
+    title: "Cannot be done as asked",
+    detail: "The body does not fit: options.include.0: '[' is no pattern",
+    advice: "See `errors` for every place, and GET /openapi.json for what fits.",
+    errors: [{ at: "options.include.0", message: "'[' is no pattern" }],
+  });
+  expect(errorAt(problem, "options.include")).toBe("'[' is no pattern");
+  expect(`${problem.title} ${problem.detail} ${problem.advice}`).not.toMatch(/body|openapi|errors/);
+  expect(problem.status).toBe(422);
+});
+
+it("passes on what the API says of anything else", async () => {
+  const problem = await said(
+    { title: "Not found", detail: "There is no agent x.", advice: "See the list." },
+    404,
+  );
+  expect(problem).toMatchObject({
+    title: "Not found",
+    detail: "There is no agent x.",
+    advice: "See the list.",
+  });
+});
