@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
+from unicodedata import normalize
 
 from agent.config import RootConfig
 from agent.errors import shown
@@ -59,8 +60,9 @@ class Browser:
             return Browsed(request_id=asked.request_id, problem=self._outside(asked.path))
         skip = len(path.strip("/").split("/")) if path != "/" else 0
         names = {place.split("/")[skip] for place in below}
-        entries = tuple(Entry(name=name, type="directory") for name in sorted(names))
-        return Browsed(request_id=asked.request_id, entries=entries)
+        return page(
+            asked, ((name, name) for name in names), lambda _, name: Entry(name=name, type="directory")
+        )
 
     def _outside(self, path: str) -> Problem:
         allowed = ", ".join(root.path for root in self._roots)
@@ -73,23 +75,29 @@ class Browser:
 
 
 def page(asked: Browse, found: Iterable[tuple[str, Found]], entry: Callable[[str, Found], Entry]) -> Browsed:
-    """The first names after `asked.after`, in code-point order; only so many are ever held."""
-    after = asked.after or ""
-    wanted = (pair for pair in found if pair[0] > after)
+    """The first of the names asked for, in code-point order; only so many are ever held."""
+    after, sought = asked.after or "", _alike(asked.find)
+    wanted = (pair for pair in found if pair[0] > after and sought in _alike(pair[0]))
     first = heapq.nsmallest(asked.limit + 1, wanted, key=lambda pair: pair[0])
     entries = tuple(entry(name, about) for name, about in first[: asked.limit])
     more = len(first) > asked.limit
     return Browsed(request_id=asked.request_id, entries=entries, next=entries[-1].name if more else None)
 
 
+def _alike(name: str) -> str:
+    """Capitals and small letters are one, and so are the two ways to write an ü."""
+    return normalize("NFC", name.casefold())
+
+
 def _entry(name: str, entry: os.DirEntry[str]) -> Entry:
+    utf8 = name == entry.name
     try:
         about = entry.stat(follow_symlinks=False)
     except OSError:  # it went away while we looked
-        return Entry(name=name, type="other")
+        return Entry(name=name, utf8=utf8, type="other")
     kind = _kind(about.st_mode)
     size = about.st_size if kind == "file" else None
-    return Entry(name=name, type=kind, size=size, modified=_moment(about.st_mtime))
+    return Entry(name=name, utf8=utf8, type=kind, size=size, modified=_moment(about.st_mtime))
 
 
 def _kind(mode: int) -> Kind:

@@ -16,7 +16,7 @@ from events.base import (
     UpdateId,
     Version,
 )
-from events.locations import AbsolutePath, BucketName, Location, ObjectPrefix, RemoteName
+from events.locations import AbsolutePath, BucketName, Find, Location, ObjectPrefix, RemoteName
 from events.options import Options, OrderedOptions, Priority
 
 
@@ -158,6 +158,7 @@ class Browse(Message):
     after: str | None = None
     """Names after this one, in code-point order: the next page."""
     limit: Annotated[int, Field(ge=1, le=500)] = 200
+    find: Find = ""
 
 
 class Rotate(Message):

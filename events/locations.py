@@ -51,6 +51,9 @@ def clean_remote_path(path: str) -> str:
 
 
 AbsolutePath = Annotated[str, AfterValidator(clean_path)]
+Find = Annotated[str, StringConstraints(max_length=255)]
+"""Only names that have this in them, in capital or small letters; empty: all of them."""
+
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 BucketName = Annotated[str, StringConstraints(pattern=BUCKET)]
 ObjectPrefix = Annotated[str, AfterValidator(clean_key)]

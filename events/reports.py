@@ -208,6 +208,8 @@ class Entry(Message):
     """One name in a directory."""
 
     name: str
+    utf8: bool = True
+    """Otherwise bytes stand in it as `\\xff`, and no location names it: it is copied with its directory."""
     type: Literal["file", "directory", "symlink", "other"]
     size: Bytes | None = None
     modified: Instant | None = None

@@ -9,6 +9,7 @@ from events.locations import (
     AbsolutePath,
     AgentLocationText,
     BucketName,
+    Find,
     LocationText,
     ObjectPrefix,
     RemoteName,
@@ -93,6 +94,7 @@ class BrowseRequest(Request):
     """Whose path it is; `/` is the top of what the agent's host offers. None: the agent's own."""
     after: str | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200
+    find: Find = ""
 
 
 class CredentialsRequest(Request):

@@ -16,6 +16,9 @@ def browse(
     everything: Annotated[bool, typer.Option("--all", "-a", help="Every page, not only the first.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Names in a page.")] = 200,
     after: Annotated[str | None, typer.Option(metavar="NAME", help="Only names after this one.")] = None,
+    find: Annotated[
+        str, typer.Option(metavar="TEXT", help="Only names that have this in them, in capitals or not.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """List a directory on an agent, or on a remote of its host: size, time and name."""
@@ -27,7 +30,7 @@ def browse(
     location = on_a_host(place)
     remote = location.remote if isinstance(location, RemoteLocation) else None
     path = location.path if remote is None else f"/{location.path}"
-    request = asked(BrowseRequest, path=path, remote=remote, after=after, limit=limit)
+    request = asked(BrowseRequest, path=path, remote=remote, after=after, limit=limit, find=find)
     with connected() as api:
         page = api.post("agents", location.agent_id, "browse", body=request.model_dump(mode="json"))
         entries = list(page["entries"])
@@ -36,16 +39,16 @@ def browse(
             page = api.post("agents", location.agent_id, "browse", body=request.model_dump(mode="json"))
             entries += page["entries"]
     listing = {**page, "entries": entries}
-    output.data(listing) if as_json else _show(listing, place)
+    output.data(listing) if as_json else _show(listing, place, find)
 
 
-def _show(listing: dict[str, Any], place: str) -> None:
+def _show(listing: dict[str, Any], place: str, find: str) -> None:
     from agent.cli.tables import Column, show
     from events.views import ListingView
 
     view = ListingView.model_validate(listing)
     if not view.entries:
-        return output.say(f"{clean(place)} is empty.")
+        return output.say(f"Nothing in {clean(place)} is called so." if find else f"{clean(place)} is empty.")
     columns = (Column("SIZE", right=True), Column("MODIFIED", leaves=1), Column("NAME", folds=True))
     show(columns, map(_row, view.entries))
     if view.next:

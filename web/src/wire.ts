@@ -995,6 +995,11 @@ export interface components {
              */
             after: string | null;
             /**
+             * Find
+             * @default
+             */
+            find: string;
+            /**
              * Limit
              * @default 200
              */
@@ -1230,6 +1235,11 @@ export interface components {
              * @enum {string}
              */
             type: "file" | "directory" | "symlink" | "other";
+            /**
+             * Utf8
+             * @default true
+             */
+            utf8: boolean;
         };
         /** Health */
         Health: {

@@ -67,7 +67,13 @@ describe("where things arrive", () => {
 });
 
 describe("browsing", () => {
-  const entry = (type: "file" | "directory") => ({ name: "raw", type, size: null, modified: null });
+  const entry = (type: "file" | "directory") => ({
+    name: "raw",
+    utf8: true,
+    type,
+    size: null,
+    modified: null,
+  });
 
   it("chooses the directory's contents, or the thing itself", () => {
     expect(chosenPath("/data", null, "source")).toBe("/data/");

@@ -57,9 +57,22 @@ def test_every_kind_of_entry(ask, data):
 
 def test_names_that_are_not_utf8_can_be_sent(ask, data):
     (data / os.fsdecode(b"\xff\xfe")).touch()
+    (data / "\\xff").touch()  # this one can be written
     answer = ask("/srv/data")
-    assert names(answer) == ["\\xff\\xfe"]
+    assert [(one.name, one.utf8) for one in answer.entries] == [("\\xff", True), ("\\xff\\xfe", False)]
     assert answer.model_dump_json()
+
+
+def test_one_of_thousands_is_found_by_a_part_of_its_name(ask, data):
+    for number in range(3000):
+        (data / f"Shot-{number:04}.MOV").touch()
+    assert names(ask("/srv/data", find="t-2999.m", limit=10)) == ["Shot-2999.MOV"]
+    assert names(ask("/srv/data", find="straße")) == []
+    (data / "STRASSE").touch()
+    assert names(ask("/srv/data", find="straße")) == ["STRASSE"]
+    assert names(ask("/", find="ARCH")) == ["archive"]
+    (data / "Mu\u0308ll").touch()
+    assert names(ask("/srv/data", find="mü")) == ["Mu\u0308ll"]
 
 
 def test_pages_hold_every_name_once_in_order(ask, data):

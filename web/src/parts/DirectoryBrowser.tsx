@@ -1,4 +1,3 @@
-import { useCollection } from "@cloudscape-design/collection-hooks";
 import Box from "@cloudscape-design/components/box";
 import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
 import Button from "@cloudscape-design/components/button";
@@ -8,7 +7,7 @@ import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { newKey } from "../api/idempotency";
 import { useApi } from "../context";
@@ -142,12 +141,12 @@ interface DirectoryProps {
 }
 
 function Directory({ agent, path, files, selected, onSelect, onOpen }: DirectoryProps) {
-  const listing = useListing(agent.agent_id, path);
+  const [typed, setTyped] = useState("");
+  const [find, setFind] = useState("");
+  const listing = useListing(agent.agent_id, path, find);
   const narrow = useNarrow();
   const entries = listing.data?.pages.flatMap((page) => page.entries) ?? [];
-  const { items, collectionProps, filterProps, filteredItemsCount } = useCollection(entries, {
-    filtering: { fields: ["name"], noMatch: t().browser.noName, empty: t().browser.empty },
-  });
+  const found = `${count(entries.length)}${listing.hasNextPage ? "+" : ""}`;
   if (listing.isError && entries.length === 0) {
     return (
       <SpaceBetween size="m">
@@ -160,16 +159,16 @@ function Directory({ agent, path, files, selected, onSelect, onOpen }: Directory
     <SpaceBetween size="s">
       <Trail agent={agent} path={path} onOpen={onOpen} />
       <Table
-        {...collectionProps}
         variant="embedded"
-        items={items}
+        items={entries}
         trackBy="name"
+        empty={find ? t().browser.noName : t().browser.empty}
         loading={listing.isPending}
         loadingText={t().browser.asking(agent.agent_id)}
         selectionType="single"
         selectedItems={selected ? [selected] : []}
         onSelectionChange={({ detail }) => onSelect(detail.selectedItems[0] ?? null)}
-        isItemDisabled={({ type }) => type === "other" || (type === "file" && !files)}
+        isItemDisabled={({ type, utf8 }) => !utf8 || type === "other" || (type === "file" && !files)}
         ariaLabels={{
           tableLabel: t().browser.contents(path),
           selectionGroupLabel: t().browser.selection,
@@ -178,10 +177,12 @@ function Directory({ agent, path, files, selected, onSelect, onOpen }: Directory
         columnDefinitions={columns(narrow, (name) => onOpen(joined(path, name)))}
         filter={
           <TextFilter
-            {...filterProps}
+            filteringText={typed}
+            onChange={({ detail }) => setTyped(detail.filteringText)}
+            onDelayedChange={({ detail }) => setFind(detail.filteringText)}
             filteringPlaceholder={t().browser.find}
             filteringAriaLabel={t().browser.find}
-            countText={t().common.found(count(filteredItemsCount ?? 0))}
+            countText={t().common.found(found)}
           />
         }
         footer={
@@ -199,16 +200,18 @@ function Directory({ agent, path, files, selected, onSelect, onOpen }: Directory
   );
 }
 
-function useListing(agentId: string, path: string) {
+/** The agent itself looks for names: of a large directory only pages are here. */
+function useListing(agentId: string, path: string, find: string) {
   const api = useApi();
   return useInfiniteQuery({
-    queryKey: ["browse", agentId, path],
+    queryKey: ["browse", agentId, path, find],
     queryFn: ({ pageParam }) => {
-      const body = { ...directoryOf(path), after: pageParam, limit: PAGE };
+      const body = { ...directoryOf(path), after: pageParam, limit: PAGE, find };
       return api.post<Listing>(`/agents/${encodeURIComponent(agentId)}/browse`, body, newKey());
     },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
+    placeholderData: keepPreviousData,
     retry: false,
     refetchOnWindowFocus: false,
     gcTime: 0,
@@ -262,6 +265,13 @@ function columns(narrow: boolean, onOpen: (name: string) => void): TableProps.Co
 }
 
 function EntryName({ entry, onOpen }: { entry: Entry; onOpen(name: string): void }) {
+  if (!entry.utf8) {
+    return (
+      <>
+        <Icon name="status-warning" /> <Name>{entry.name}</Name> {t().browser.notUtf8}
+      </>
+    );
+  }
   if (entry.type === "directory" || entry.type === "symlink") {
     return <Opener onOpen={() => onOpen(entry.name)} name={entry.name} link={entry.type === "symlink"} />;
   }
