@@ -43,7 +43,7 @@ def is_fatal(error: OSError) -> bool:
 
 
 _WORDS: dict[int, tuple[str, str, str]] = {
-    errno.ENOENT: ("source-missing", "is not there", "See that the path is right, with `crosshaul browse`."),
+    errno.ENOENT: ("source-missing", "is not there", "See that the path is right."),
     errno.EACCES: ("permission-denied", "is not open to the agent's user", "Give that user access to it."),
     errno.EPERM: ("permission-denied", "is not open to the agent's user", "Give that user access to it."),
     errno.ENOSPC: ("destination-full", "has no room left", "Free some space; it goes on by itself."),

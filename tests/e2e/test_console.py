@@ -275,12 +275,14 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
         f"name: from-console\ntrigger: {{bucket: {bucket}, prefix: console/}}\n"
         "destinations:\n  - server-b:/primary/console/\n"
     )
+    event = page.get_by_label("An object's key, or an event")  # tried before it is made
+    event.fill("elsewhere/clip.mov")
+    expect(page.get_by_text("Its key does not begin with console/")).to_be_visible()
     page.get_by_role("button", name="Create template").click()
     expect(page.get_by_text("from-console is saved")).to_be_visible()
     visit(page, fleet, "templates/from-console/edit")
     expect(page.get_by_text("Yes: it would arrive as")).to_be_visible()
     page.get_by_role("button", name="Fill in a sample event").click()
-    event = page.get_by_label("An object's key, or an event")
     expect(event).to_have_value(re.compile('"detail-type": "Object Created"'))
     expect(page.get_by_text("server-b:/primary/console/example")).to_be_visible()
     event.fill((event.input_value()).replace(f'"name": "{bucket}"', '"name": "elsewhere"'))

@@ -46,9 +46,9 @@ it.each([
 
 it("says what an upload would start, by the prefix's last slash", () => {
   const order = {
-    ...template(),
+    ...requestOf(template()),
     trigger: { bucket: "media", prefix: "new/ma", suffix: ".mov" },
-    destinations: [{ kind: "agent" as const, agent_id: "server-b", path: "/primary/" }],
+    destinations: ["server-b:/primary/"],
   };
   expect(tried(order, { key: "new/mars/one.mov" })).toEqual({ arrives: ["server-b:/primary/mars/one.mov"] });
   expect(tried(order, { key: "old/one.mp4" })).toEqual({ misses: ["prefix", "suffix"] });
@@ -63,9 +63,10 @@ it("reads the events that S3 sends, as the control plane does", () => {
   const uploads = uploadsIn(batch.toString()) ?? [];
   expect(uploads.map(({ key }) => key)).toContain("new-videos/Köln + Bonn 100%.mov");
   expect(uploads[0]).toEqual({ bucket: "media-uploads", key: "new-videos/plain.mov", size: 1_048_576 });
-  expect(uploadsIn(sampleEvent(template()))?.map((upload) => "arrives" in tried(template(), upload))).toEqual(
-    [true],
-  );
+  const request = requestOf(template());
+  expect(uploadsIn(sampleEvent(request))?.map((upload) => "arrives" in tried(request, upload))).toEqual([
+    true,
+  ]);
   expect(uploadsIn("new-videos/{1}.mov")).toEqual([{ key: "new-videos/{1}.mov" }]);
   for (const text of ["{", "{}", "[1]", '{"Records": [{"body": "x"}]}']) expect(uploadsIn(text)).toBeNull();
 });

@@ -97,17 +97,17 @@ const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
 ];
 
 const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => [
-  { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, minWidth: 190 },
+  { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, minWidth: 175 },
   {
     id: "who",
     header: t().audit.kinds.person,
-    minWidth: 200,
+    minWidth: 170,
     cell: ({ who }) => <bdi className="name">{actor(who)}</bdi>,
   },
   {
     id: "what",
     header: t().transfer.what,
-    minWidth: 190,
+    minWidth: 165,
     isRowHeader: true,
     cell: (record) => (
       <Button variant="inline-link" onClick={() => onOpen(record)}>
@@ -115,14 +115,14 @@ const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => 
       </Button>
     ),
   },
-  { id: "about", header: t().audit.about, minWidth: 220, cell: ({ about }) => <Said>{about}</Said> },
+  { id: "about", header: t().audit.about, minWidth: 190, cell: ({ about }) => <Said>{about}</Said> },
   {
     id: "decision",
     header: t().audit.decision,
-    minWidth: 165,
+    minWidth: 130,
     cell: ({ decision }) => <Outcome of={decision} />,
   },
-  { id: "why", header: t().policy.why, minWidth: 160, cell: ({ why }) => <Name>{why}</Name> },
+  { id: "why", header: t().policy.why, minWidth: 220, cell: ({ why }) => <Name>{why}</Name> },
 ];
 
 /** Everything that the filter finds, page by page, as a file. */

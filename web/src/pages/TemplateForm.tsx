@@ -41,7 +41,6 @@ export default function TemplateFormPage({ templateId }: { templateId?: string }
     return (
       <SpaceBetween size="l">
         <TemplateForm known={asked.data} start={requestOf(asked.data)} rows={rowsOf(asked.data)} />
-        <Trial template={asked.data} />
         <Runs template={asked.data} />
       </SpaceBetween>
     );
@@ -78,10 +77,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
   const written = { ...draft, destinations: rows.map((one) => draftText(one.draft)) };
   const faults = faultsOf(draft);
   const unfit = misfits(draft.options, GATHERED);
-  const faulty =
-    Object.values(faults).some(Boolean) ||
-    rows.some((one) => draftFault(one.draft, true)) ||
-    unfit.length > 0;
+  const current = asText ? text : written;
   const fault = (field: keyof typeof faults, at: string) =>
     (tried && faults[field]) || errorAt(save.error, at);
   const setTrigger = (change: Partial<TemplateRequest["trigger"]>) =>
@@ -94,7 +90,7 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
       return;
     }
     setTried(true);
-    if (faulty || save.isPending) return;
+    if (!isWhole(written) || save.isPending) return;
     save.mutate(written);
   }
 
@@ -111,143 +107,146 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
   }
 
   return (
-    <form onSubmit={submit}>
-      <Form
-        header={
-          <Header variant="h1" actions={<FormOrText text={asText} stuck={asText && !text} onTurn={turn} />}>
-            {known ? t().template.tab(known.template_id) : t().templates.new}
-          </Header>
-        }
-        actions={
-          <SpaceBetween direction="horizontal" size="xs">
-            <Button variant="link" href={href("templates")} formAction="none">
-              {t().common.cancel}
-            </Button>
-            <Button variant="primary" loading={save.isPending}>
-              {known ? t().common.save : t().template.create}
-            </Button>
-          </SpaceBetween>
-        }
-      >
-        <SpaceBetween size="l">
-          {save.error && <ProblemAlert error={save.error} />}
-          {asText ? (
-            <Boundary place="yaml">
-              <Suspense fallback={<Waiting what={t().template.yaml} />}>
-                <YamlField
-                  source={source}
-                  start={written}
-                  known={known?.template_id ?? null}
-                  onChange={(next, said) => {
-                    setSource(next);
-                    setText(said);
-                  }}
-                />
-              </Suspense>
-            </Boundary>
-          ) : (
-            <SpaceBetween size="l">
-              <Container header={<Header variant="h2">{t().common.name}</Header>}>
-                <SpaceBetween size="l">
-                  <FormField
-                    label={t().common.name}
-                    constraintText={t().template.nameHint}
-                    errorText={fault("name", "name")}
-                  >
-                    <Input
-                      value={draft.name}
-                      disabled={known !== undefined}
-                      onChange={({ detail }) => setDraft({ ...draft, name: detail.value })}
-                      placeholder="new-videos"
-                      spellcheck={false}
-                    />
-                  </FormField>
-                  <FormField label={t().common.description} errorText={errorAt(save.error, "description")}>
-                    <Input
-                      value={draft.description}
-                      onChange={({ detail }) => setDraft({ ...draft, description: detail.value })}
-                    />
-                  </FormField>
-                  <Toggle
-                    checked={draft.enabled}
-                    onChange={({ detail }) => setDraft({ ...draft, enabled: detail.checked })}
-                  >
-                    {t().templates.enabled}
-                  </Toggle>
-                </SpaceBetween>
-              </Container>
-              <Container header={<Header variant="h2">{t().template.arrive}</Header>}>
-                <SpaceBetween size="l">
-                  <FormField label={t().template.bucket} errorText={fault("bucket", "trigger.bucket")}>
-                    <Input
-                      value={draft.trigger.bucket}
-                      onChange={({ detail }) => setTrigger({ bucket: detail.value })}
-                      placeholder="media-uploads"
-                      spellcheck={false}
-                    />
-                  </FormField>
-                  <FormField
-                    label={t().template.prefix}
-                    description={t().template.prefixHint}
-                    errorText={errorAt(save.error, "trigger.prefix")}
-                  >
-                    <Input
-                      value={draft.trigger.prefix}
-                      onChange={({ detail }) => setTrigger({ prefix: detail.value })}
-                      placeholder="new-videos/"
-                      spellcheck={false}
-                    />
-                  </FormField>
-                  <FormField
-                    label={t().template.suffix}
-                    description={t().template.suffixHint}
-                    errorText={errorAt(save.error, "trigger.suffix")}
-                  >
-                    <Input
-                      value={draft.trigger.suffix}
-                      onChange={({ detail }) => setTrigger({ suffix: detail.value })}
-                      placeholder=".mov"
-                      spellcheck={false}
-                    />
-                  </FormField>
-                </SpaceBetween>
-              </Container>
-              <Container header={<Header variant="h2">{t().templates.bring}</Header>}>
-                <SpaceBetween size="l">
-                  <DestinationsFields
-                    rows={rows}
-                    onChange={setRows}
-                    tried={tried}
-                    directories
-                    faultAt={(number) => errorAt(save.error, `destinations.${number}`)}
-                  />
-                  {rows.length > 1 && (
-                    <ShapeField value={draft.shape} onChange={(shape) => setDraft({ ...draft, shape })} />
-                  )}
-                </SpaceBetween>
-              </Container>
-              <ExpandableSection
-                variant="container"
-                headerText={t().newTransfer.options}
-                headerDescription={t().newTransfer.optionsHint}
-              >
-                <OptionsFields
-                  value={draft.options}
-                  onChange={(options) => setDraft({ ...draft, options })}
-                  ends={GATHERED}
-                  faultAt={(option) => errorAt(save.error, `options.${option}`)}
-                />
-              </ExpandableSection>
-              {unfit.map((why) => (
-                <Alert key={why} type="error">
-                  {why}
-                </Alert>
-              ))}
+    <SpaceBetween size="l">
+      <form onSubmit={submit}>
+        <Form
+          header={
+            <Header variant="h1" actions={<FormOrText text={asText} stuck={asText && !text} onTurn={turn} />}>
+              {known ? t().template.tab(known.template_id) : t().templates.new}
+            </Header>
+          }
+          actions={
+            <SpaceBetween direction="horizontal" size="xs">
+              <Button variant="link" href={href("templates")} formAction="none">
+                {t().common.cancel}
+              </Button>
+              <Button variant="primary" loading={save.isPending}>
+                {known ? t().common.save : t().template.create}
+              </Button>
             </SpaceBetween>
-          )}
-        </SpaceBetween>
-      </Form>
-    </form>
+          }
+        >
+          <SpaceBetween size="l">
+            {save.error && <ProblemAlert error={save.error} />}
+            {asText ? (
+              <Boundary place="yaml">
+                <Suspense fallback={<Waiting what={t().template.yaml} />}>
+                  <YamlField
+                    source={source}
+                    start={written}
+                    known={known?.template_id ?? null}
+                    onChange={(next, said) => {
+                      setSource(next);
+                      setText(said);
+                    }}
+                  />
+                </Suspense>
+              </Boundary>
+            ) : (
+              <SpaceBetween size="l">
+                <Container header={<Header variant="h2">{t().common.name}</Header>}>
+                  <SpaceBetween size="l">
+                    <FormField
+                      label={t().common.name}
+                      constraintText={t().template.nameHint}
+                      errorText={fault("name", "name")}
+                    >
+                      <Input
+                        value={draft.name}
+                        disabled={known !== undefined}
+                        onChange={({ detail }) => setDraft({ ...draft, name: detail.value })}
+                        placeholder="new-videos"
+                        spellcheck={false}
+                      />
+                    </FormField>
+                    <FormField label={t().common.description} errorText={errorAt(save.error, "description")}>
+                      <Input
+                        value={draft.description}
+                        onChange={({ detail }) => setDraft({ ...draft, description: detail.value })}
+                      />
+                    </FormField>
+                    <Toggle
+                      checked={draft.enabled}
+                      onChange={({ detail }) => setDraft({ ...draft, enabled: detail.checked })}
+                    >
+                      {t().templates.enabled}
+                    </Toggle>
+                  </SpaceBetween>
+                </Container>
+                <Container header={<Header variant="h2">{t().template.arrive}</Header>}>
+                  <SpaceBetween size="l">
+                    <FormField label={t().template.bucket} errorText={fault("bucket", "trigger.bucket")}>
+                      <Input
+                        value={draft.trigger.bucket}
+                        onChange={({ detail }) => setTrigger({ bucket: detail.value })}
+                        placeholder="media-uploads"
+                        spellcheck={false}
+                      />
+                    </FormField>
+                    <FormField
+                      label={t().template.prefix}
+                      description={t().template.prefixHint}
+                      errorText={errorAt(save.error, "trigger.prefix")}
+                    >
+                      <Input
+                        value={draft.trigger.prefix}
+                        onChange={({ detail }) => setTrigger({ prefix: detail.value })}
+                        placeholder="new-videos/"
+                        spellcheck={false}
+                      />
+                    </FormField>
+                    <FormField
+                      label={t().template.suffix}
+                      description={t().template.suffixHint}
+                      errorText={errorAt(save.error, "trigger.suffix")}
+                    >
+                      <Input
+                        value={draft.trigger.suffix}
+                        onChange={({ detail }) => setTrigger({ suffix: detail.value })}
+                        placeholder=".mov"
+                        spellcheck={false}
+                      />
+                    </FormField>
+                  </SpaceBetween>
+                </Container>
+                <Container header={<Header variant="h2">{t().templates.bring}</Header>}>
+                  <SpaceBetween size="l">
+                    <DestinationsFields
+                      rows={rows}
+                      onChange={setRows}
+                      tried={tried}
+                      directories
+                      faultAt={(number) => errorAt(save.error, `destinations.${number}`)}
+                    />
+                    {rows.length > 1 && (
+                      <ShapeField value={draft.shape} onChange={(shape) => setDraft({ ...draft, shape })} />
+                    )}
+                  </SpaceBetween>
+                </Container>
+                <ExpandableSection
+                  variant="container"
+                  headerText={t().newTransfer.options}
+                  headerDescription={t().newTransfer.optionsHint}
+                >
+                  <OptionsFields
+                    value={draft.options}
+                    onChange={(options) => setDraft({ ...draft, options })}
+                    ends={GATHERED}
+                    faultAt={(option) => errorAt(save.error, `options.${option}`)}
+                  />
+                </ExpandableSection>
+                {unfit.map((why) => (
+                  <Alert key={why} type="error">
+                    {why}
+                  </Alert>
+                ))}
+              </SpaceBetween>
+            )}
+          </SpaceBetween>
+        </Form>
+      </form>
+      {current && isWhole(current) && <Trial template={current} />}
+    </SpaceBetween>
   );
 }
 
@@ -298,6 +297,16 @@ function useSave(known: Template | undefined) {
 }
 
 const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** Is there nothing left that this page could find wrong? */
+function isWhole(request: TemplateRequest): boolean {
+  const places = request.destinations.map((place) => draftFrom(String(place)));
+  return (
+    !Object.values(faultsOf(request)).some(Boolean) &&
+    !places.some((place) => draftFault(place, true)) &&
+    misfits({ ...EMPTY.options, ...request.options }, GATHERED).length === 0
+  );
+}
 
 function faultsOf(draft: TemplateRequest) {
   return {

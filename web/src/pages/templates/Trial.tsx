@@ -6,24 +6,29 @@ import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import Textarea from "@cloudscape-design/components/textarea";
 import { useState } from "react";
 import { Name } from "../../parts/text";
-import type { Template } from "../../types";
+import type { TemplateRequest } from "../../types";
 import { t } from "../../words";
 import { sampleEvent, tried, type Upload, uploadsIn } from "./trying";
 
 const MOST_ROWS = 16;
 
-/** A key or an S3 event in; what it would start out. */
-export function Trial({ template }: { template: Template }) {
+/** A key or an S3 event in; what it would start out, by the template as it is written now. */
+export function Trial({ template }: { template: TemplateRequest }) {
   const words = t().template;
   const { prefix, suffix } = template.trigger;
-  const [text, setText] = useState(`${prefix}example${suffix}`);
+  const [given, setGiven] = useState<string | null>(null);
+  const text = given ?? `${prefix}example${suffix}`;
   const uploads = uploadsIn(text);
   return (
     <Container
       header={
         <Header
           description={words.tryHint}
-          actions={<Button onClick={() => setText(sampleEvent(template))}>{words.trySample}</Button>}
+          actions={
+            <Button formAction="none" onClick={() => setGiven(sampleEvent(template))}>
+              {words.trySample}
+            </Button>
+          }
         >
           {words.try}
         </Header>
@@ -37,7 +42,7 @@ export function Trial({ template }: { template: Template }) {
       >
         <Textarea
           value={text}
-          onChange={({ detail }) => setText(detail.value)}
+          onChange={({ detail }) => setGiven(detail.value)}
           rows={Math.min(MOST_ROWS, text.split("\n").length)}
           spellcheck={false}
         />
@@ -52,7 +57,7 @@ export function Trial({ template }: { template: Template }) {
   );
 }
 
-function Answer({ template, upload }: { template: Template; upload: Upload }) {
+function Answer({ template, upload }: { template: TemplateRequest; upload: Upload }) {
   const words = t().template;
   const answer = tried(template, upload);
   if ("misses" in answer) {

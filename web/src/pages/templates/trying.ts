@@ -1,6 +1,5 @@
 /** What an upload would start, by the rules of the control plane (lambdas/domain/template.py and arrival.py). */
-import { draftOf, draftText } from "../../locations";
-import type { Template } from "../../types";
+import type { TemplateRequest } from "../../types";
 
 export interface Upload {
   /** Left out: the template's. */
@@ -12,7 +11,7 @@ export interface Upload {
 export type Miss = "bucket" | "prefix" | "suffix" | "folder" | "unfinished" | "unfit";
 export type Tried = { arrives: string[] } | { misses: Miss[] };
 
-export function tried({ trigger, destinations }: Template, { bucket, key, size }: Upload): Tried {
+export function tried({ trigger, destinations }: TemplateRequest, { bucket, key, size }: Upload): Tried {
   // What is kept of the key begins after the prefix's last slash.
   const kept = key.slice(trigger.prefix.lastIndexOf("/") + 1);
   const checks: [Miss, boolean][] = [
@@ -25,7 +24,7 @@ export function tried({ trigger, destinations }: Template, { bucket, key, size }
   const misses = checks.filter(([, right]) => !right).map(([what]) => what);
   if (misses.length === 0 && !canBeAFile(kept)) misses.push("unfit");
   if (misses.length) return { misses };
-  return { arrives: destinations.map((place) => draftText(draftOf(place)) + kept) };
+  return { arrives: destinations.map((place) => `${place}${kept}`) };
 }
 
 /** May this be a path below a directory? S3 allows keys that no file system does, or that leave it. */
@@ -59,7 +58,7 @@ function uploadOf({ detail: { bucket, object } }: Created): Upload {
 }
 
 /** An event as EventBridge would bring it for an upload under the template's prefix. */
-export function sampleEvent({ trigger: { bucket, prefix, suffix } }: Template): string {
+export function sampleEvent({ trigger: { bucket, prefix, suffix } }: TemplateRequest): string {
   const event = {
     version: "0",
     "detail-type": "Object Created",
