@@ -1,5 +1,6 @@
 """What each thread that fetches has in its hands: a connection to the source, and the destination."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event, Lock
@@ -78,6 +79,7 @@ class Hand:
     def tried(self, ask: Callable[[], None]) -> None:
         """Ask over another connection if this one breaks, and for less at once. LostError."""
         for failed in range(1, TRIES + 1):
+            began = time.monotonic()
             try:
                 ask()
             except LostError:
@@ -86,7 +88,7 @@ class Hand:
                 if failed == TRIES or self.bench.stopped.wait(BREATH * failed):
                     raise
             else:
-                return self.bench.stride.came()
+                return self.bench.stride.came(time.monotonic() - began)
         return None
 
     def again(self, entry: Entry, tries: int, problem: Problem) -> None:

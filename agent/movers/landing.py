@@ -233,7 +233,7 @@ class Landing:
         self._ledger.begun([entry])
         try:
             file.descriptor = self._tree.open_beside(entry.path, part, os.O_RDWR)
-            file.fresh, file.recorded = False, self._ledger.ranges(entry.path)
+            file.fresh, file.recorded = False, self._ledger.pieces(entry.path)
         except FileNotFoundError:
             file.descriptor = self._tree.open_beside(entry.path, part, os.O_RDWR | os.O_CREAT, 0o600)
         if entry.sparse:

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from agent.digests import RANGE
 from agent.listing import Entry
 from agent.owners import Owner
 
@@ -25,7 +26,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS links (path BLOB PRIMARY KEY, target BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ranges (
-    path BLOB, start INTEGER, digest BLOB NOT NULL, PRIMARY KEY (path, start)
+    path BLOB, start INTEGER, digest BLOB NOT NULL, length INTEGER, PRIMARY KEY (path, start)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS folders (
     path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL, made INTEGER NOT NULL, owner TEXT
@@ -47,7 +48,12 @@ CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL);
 _IN_ORDER = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
 """Made when somebody first asks what has arrived: other hops need not keep it."""
 _TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates")
-_LATER = {"files": ("at REAL",), "unchanged": ("at REAL", "kind TEXT"), "folders": ("owner TEXT",)}
+_LATER = {
+    "files": ("at REAL",),
+    "ranges": ("length INTEGER",),
+    "unchanged": ("at REAL", "kind TEXT"),
+    "folders": ("owner TEXT",),
+}
 """Columns that a ledger of an older agent has not."""
 
 
@@ -62,6 +68,13 @@ class Standing:
     path: str
     size: int
     digest: bytes
+
+
+class Piece(NamedTuple):
+    """Of a big file: a whole range, or what of it was asked for at once."""
+
+    digest: bytes
+    length: int
 
 
 Mark = tuple[float, bytes]
@@ -193,16 +206,17 @@ class Ledger:
         """The same, for whoever looks at each file once: how far it had come when `look_anew` was called."""
         return self.known(entry) if self._had_files else None
 
-    def range_done(self, path: str, start: int, digest: bytes) -> None:
+    def piece_done(self, path: str, start: int, piece: Piece) -> None:
         self._has_ranges = True
-        row = [(os.fsencode(path), start, digest)]
-        self._many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?)", row)
+        row = [(os.fsencode(path), start, piece.digest, piece.length)]
+        self._many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?)", row)
 
-    def ranges(self, path: str) -> dict[int, bytes]:
-        """Start → digest of each range that an earlier attempt finished."""
+    def pieces(self, path: str) -> dict[int, Piece]:
+        """Start → each piece that an earlier attempt brought."""
+        sql = "SELECT start, digest, length FROM ranges WHERE path = ?"
         with self._lock:
-            rows = self._db.execute("SELECT start, digest FROM ranges WHERE path = ?", (os.fsencode(path),))
-            return dict(rows.fetchall())
+            rows = self._db.execute(sql, (os.fsencode(path),)).fetchall()
+        return {start: Piece(digest, length or RANGE) for start, digest, length in rows}
 
     def link_done(self, path: str, target: str) -> None:
         row = [(os.fsencode(path), os.fsencode(target))]

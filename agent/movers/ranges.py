@@ -6,6 +6,7 @@ import xxhash
 
 from agent.digests import file_digest, range_digest, range_length, update_by_zeros
 from agent.movers.hand import TRIES, Hand, damaged
+from agent.movers.ledger import Piece
 from agent.movers.source import FileError
 from agent.movers.work import BigFile, RangeJob
 from events.base import Problem
@@ -33,7 +34,7 @@ class Ranges:
             return
         try:
             self._open(file)
-            file.digests[job.start] = self._stands(job) or self._fetched(job)
+            file.digests[job.start] = self._brought(job)
         except FileError as error:
             file.problem = error.problem
         except OSError as error:
@@ -44,32 +45,37 @@ class Ranges:
             if file.descriptor < 0:
                 self._hand.landing.open(file)
 
-    def _stands(self, job: RangeJob) -> bytes | None:
-        """The digest of a range that an earlier attempt brought, if it is there as it was noted."""
-        recorded = job.file.recorded.get(job.start)
-        if recorded is None or range_digest(job.file.descriptor, job.start, job.length) != recorded:
-            return None
-        self._bench.tally.stood(job.length)
-        return recorded
-
-    def _fetched(self, job: RangeJob) -> bytes:
-        """Its digest, once it is there; on a line that breaks often in several pieces."""
+    def _brought(self, job: RangeJob) -> bytes:
+        """Its digest, once it is there; on a line that is slow or breaks often in several pieces."""
         path, end = job.file.entry.path, job.start + job.length
-        self._bench.tally.moving(path)
-        start, digests = job.start, list[bytes]()
+        pieces = self._standing(job)
+        start = job.start + sum(piece.length for piece in pieces)
 
         def ask() -> None:
             nonlocal start
-            piece = RangeJob(job.file, start, min(self._bench.stride.size, end - start))
-            digests.append(self._piece(piece))
-            start += piece.length
+            asked = RangeJob(job.file, start, min(self._bench.stride.size, end - start))
+            piece = Piece(self._piece(asked), asked.length)
+            self._bench.ledger.piece_done(path, start, piece)
+            pieces.append(piece)
+            start += asked.length
 
-        while start < end or not digests:
+        while start < end or not pieces:
+            self._bench.tally.moving(path)
             self._hand.tried(ask)
-        one = len(digests) == 1
-        digest = digests[0] if one else range_digest(job.file.descriptor, job.start, job.length)
-        self._bench.ledger.range_done(path, job.start, digest)
-        return digest
+        one = len(pieces) == 1
+        return pieces[0].digest if one else range_digest(job.file.descriptor, job.start, job.length)
+
+    def _standing(self, job: RangeJob) -> list[Piece]:
+        """What an earlier attempt brought of it, from its beginning, as far as it is as it was noted."""
+        pieces, start, left = list[Piece](), job.start, job.length
+        while left and (noted := job.file.recorded.get(start)):
+            piece = noted._replace(length=min(noted.length, left))
+            if range_digest(job.file.descriptor, start, piece.length) != piece.digest:
+                break
+            pieces.append(piece)
+            start, left = start + piece.length, left - piece.length
+        self._bench.tally.stood(job.length - left)
+        return pieces
 
     def _piece(self, piece: RangeJob) -> bytes:
         """LostError; FileError if it arrives damaged again and again."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from agent.digests import MIB, ranges_of
 from agent.lane import wire
 from agent.listing import Entry
+from agent.movers.ledger import Piece
 from events.base import Problem
 
 BIG_FILES_AHEAD = 1000
@@ -34,8 +35,8 @@ class BigFile:
     descriptor: int = -1
     fresh: bool = True
     """Was its half-done file made by this very pass, with nothing but holes in it?"""
-    recorded: dict[int, bytes] = field(default_factory=dict)
-    """Start → digest of the ranges that an earlier attempt finished."""
+    recorded: dict[int, Piece] = field(default_factory=dict)
+    """Start → what an earlier attempt brought."""
     digests: dict[int, bytes] = field(default_factory=dict)
     problem: Problem | None = None
 

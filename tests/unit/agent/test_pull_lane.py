@@ -224,6 +224,18 @@ class TestAPause:
         assert hosts.line.passed - passed < 3.1 * RANGE
         assert hosts.progress.bytes_done == size
 
+    async def test_keeps_a_part_of_a_range_too(self, hosts):
+        write_random(hosts.data / "big", RANGE)
+        order = hosts.order("/data/big", "/archive/big", streams=1, bandwidth_limit=RANGE // 2)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > 0.6 * RANGE)
+        passed = hosts.line.passed
+
+        await hosts.move(order)
+
+        assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+        assert hosts.line.passed - passed < 0.7 * RANGE
+        assert hosts.progress.bytes_done == RANGE
+
     async def test_does_not_trust_what_the_disk_has_lost_meanwhile(self, hosts):
         write_random(hosts.data / "big", 4 * RANGE)
         order = hosts.order("/data/big", "/archive/big", streams=1)
