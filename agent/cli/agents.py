@@ -92,7 +92,7 @@ def enroll(
 ) -> None:
     """Let one host join under NAME: prints a one-time token and the line to run there."""
     from agent.cli.api import connected
-    from agent.cli.asked import asked, roots, tags
+    from agent.cli.asked import NO_ROOTS, asked, roots, tags
     from agent.cli.text import clock, read_span
     from events.requests import EnrollmentRequest
     from events.views import EnrollmentView
@@ -107,6 +107,8 @@ def enroll(
     view = EnrollmentView.model_validate(answer)
     output.say(f"On the host that is to be {view.agent_id}, run:\n")
     output.say(f"  {clean(view.command)}\n", style="bold")
+    if not root:
+        output.note(NO_ROOTS)
     output.say("It asks for this token, which is shown only now and works once:\n")
     output.say(f"  {clean(view.token)}\n", style="bold")
     return output.say(f"It may be used until {clock(view.expires_at)}.", style="dim")

@@ -25,6 +25,12 @@ def asked(model: type[M], /, **typed: Any) -> M:
     return request
 
 
+NO_ROOTS = (
+    "It names no roots: add --root PATH:ro or PATH:rw, unless the host has an agent.toml already."
+)
+"""Of a line that installs an agent."""
+
+
 def on_a_host(text: str) -> AgentLocation | RemoteLocation:
     """`server-b:/data` or `server-b:remote:path`; Trouble if it is neither."""
     how = "Write it as AGENT:/PATH, or AGENT:REMOTE:PATH."

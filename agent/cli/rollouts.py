@@ -48,7 +48,7 @@ def rollout(
 
 def _start(name: str, count: int, tag: list[str], root: list[str], expires: str, as_json: bool) -> None:
     from agent.cli.api import connected
-    from agent.cli.asked import asked, roots, tags
+    from agent.cli.asked import NO_ROOTS, asked, roots, tags
     from agent.cli.text import read_span
     from events.rollouts import HOSTNAME, RolloutRequest, StartedRolloutView
 
@@ -63,6 +63,8 @@ def _start(name: str, count: int, tag: list[str], root: list[str], expires: str,
         answer = api.post("rollouts", body=request.model_dump(mode="json"))
     if as_json:
         return output.data(answer)
+    if not root:
+        output.note(NO_ROOTS)
     return _told(StartedRolloutView.model_validate(answer))
 
 

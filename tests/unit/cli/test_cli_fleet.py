@@ -60,6 +60,12 @@ def test_enroll_prints_the_line_for_the_host_and_the_token(signed_in: FakeApi, r
     }
 
 
+def test_a_line_without_roots_is_said_to_want_some(signed_in: FakeApi, run: Run) -> None:
+    for words in (("enroll", "server-d"), ("rollout", "--name", "render-{hostname}", "--count", "3")):
+        assert "--root PATH:ro" in run("agents", *words).err
+        assert "names no roots" not in run("agents", *words, "--root", "/a:ro").err
+
+
 def test_enroll_refuses_what_is_typed_wrongly_before_it_asks(signed_in: FakeApi, run: Run) -> None:
     for wrong in (
         ("Server D",),
