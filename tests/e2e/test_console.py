@@ -403,9 +403,11 @@ def test_a_viewer_sees_everything_and_is_offered_nothing(door: Page, fleet: Flee
         ).to_have_count(0)
         expect(door.get_by_role("link", name=re.compile("^New "))).to_have_count(0)
     visit(door, fleet, "templates")
-    expect(door.get_by_text("looked-at")).to_be_visible()
-    expect(door.get_by_role("link", name="looked-at")).to_have_count(0)
-    for address in ("transfers/new", "templates/new", "templates/looked-at/edit"):
+    door.get_by_role("link", name="looked-at").click()
+    expect(door.get_by_text("- server-b:/data/")).to_be_visible()
+    expect(door.get_by_role("table", name="Runs so far")).to_be_visible()
+    expect(door.get_by_role("button", name=re.compile("Create|Save|YAML"))).to_have_count(0)
+    for address in ("transfers/new", "templates/new"):
         visit(door, fleet, address)
         expect(door.get_by_role("heading", name="This page is for operators")).to_be_visible()
         expect(door.get_by_role("button", name=re.compile("Start|Create|Save"))).to_have_count(0)

@@ -26,21 +26,28 @@ import { Trouble } from "../parts/Trouble";
 import { Waiting } from "../parts/Waiting";
 import { go, href } from "../router";
 import { later } from "../scripts";
+import { mayAct } from "../session/claims";
 import type { Template, TemplateRequest } from "../types";
 import { t } from "../words";
 import { Runs } from "./templates/Runs";
 import { EMPTY, requestOf } from "./templates/request";
 import { Trial } from "./templates/Trial";
 
+const AsText = later(() => import("./templates/AsText"));
 const YamlField = later(async () => ({ default: (await import("./templates/YamlField")).YamlField }));
 
 export default function TemplateFormPage({ templateId }: { templateId?: string }) {
   const asked = useTemplate(templateId);
+  const { role } = useSurroundings();
   if (templateId === undefined) return <TemplateForm start={EMPTY} rows={[row()]} />;
   if (asked.data) {
     return (
       <SpaceBetween size="l">
-        <TemplateForm known={asked.data} start={requestOf(asked.data)} rows={rowsOf(asked.data)} />
+        {mayAct(role, "operator") ? (
+          <TemplateForm known={asked.data} start={requestOf(asked.data)} rows={rowsOf(asked.data)} />
+        ) : (
+          <AsText template={asked.data} />
+        )}
         <Runs template={asked.data} />
       </SpaceBetween>
     );

@@ -16,7 +16,6 @@ import { locationText, shown } from "../format/names";
 import { useNarrow } from "../media";
 import { Confirm } from "../parts/Confirm";
 import { ProblemAlert } from "../parts/ProblemAlert";
-import { TemplateLink } from "../parts/TemplateLink";
 import { Name, Place, When } from "../parts/text";
 import { href } from "../router";
 import { mayAct } from "../session/claims";
@@ -88,7 +87,7 @@ const name = (): Column => ({
   cell: (template) => (
     <>
       <strong>
-        <TemplateLink id={template.template_id} />
+        <Link href={href("templates", template.template_id, "edit")}>{template.template_id}</Link>
       </strong>
       <Box color="text-body-secondary" fontSize="body-s">
         <Name>{template.description}</Name>

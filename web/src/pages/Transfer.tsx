@@ -3,6 +3,7 @@ import Container from "@cloudscape-design/components/container";
 import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
 import Header from "@cloudscape-design/components/header";
 import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { goesOn } from "../actions";
@@ -16,11 +17,11 @@ import { useLive } from "../live/useLive";
 import { Ear } from "../parts/Ear";
 import { HopProblem, ProblemAlert } from "../parts/ProblemAlert";
 import { ProgressLine } from "../parts/ProgressLine";
-import { TemplateLink } from "../parts/TemplateLink";
 import { Timeline } from "../parts/Timeline";
 import { Trouble } from "../parts/Trouble";
 import { Place, Standing, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
+import { href } from "../router";
 import type { Transfer, TransferState } from "../types";
 import { t } from "../words";
 import { ApprovalAlert } from "./transfer/ApprovalAlert";
@@ -172,7 +173,7 @@ function facts(transfer: Transfer) {
       ? [
           {
             label: t().transfer.template,
-            value: <TemplateLink id={template_id} />,
+            value: <Link href={href("templates", template_id, "edit")}>{template_id}</Link>,
           },
         ]
       : []),

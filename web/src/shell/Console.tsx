@@ -46,7 +46,6 @@ const SECTIONS = ["overview", "transfers", "agents", "templates", "policies", "a
 const NEEDED: Readonly<Record<string, Role>> = {
   "transfers/new": "operator",
   "templates/new": "operator",
-  "templates/*/edit": "operator",
   policies: "admin",
   audit: "admin",
 };
