@@ -85,6 +85,13 @@ describe("who sends to whom", () => {
     ]);
   });
 
+  it("stands still where nobody confirms that bytes move", () => {
+    const stalled = running("t", "a", ["b"]);
+    const moving = { ...stalled, progress: { ...stalled.progress, bytes_per_second: 9 } };
+    const hops = (one: TransferSummary) => edgesOf([one], [], new Map(), NOW)[0]?.hops;
+    expect([hops(stalled), hops(moving)]).toEqual([0, 1]);
+  });
+
   it("keeps what moved lately as a pale line", () => {
     const [edge] = edgesOf([], [running("t", "a", ["b"])], new Map(), NOW);
     expect(edge).toMatchObject({ hops: 0, speed: 0 });

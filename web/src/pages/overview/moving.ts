@@ -43,7 +43,8 @@ export function edgesOf(
   };
   for (const transfer of running) {
     const said = saidOf(transfer, heard, now);
-    const silent = said.every((one) => one === null);
+    // Without a live word the answer's own speed tells, which is none when nobody confirms it.
+    const silent = said.every((one) => one === null) && transfer.progress.bytes_per_second > 0;
     for (const [number, leg] of legs(transfer).entries()) {
       const line = edge(leg);
       // Which of several hops move, only live words tell; in a chain it is one at a time.
