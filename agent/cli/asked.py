@@ -25,9 +25,7 @@ def asked(model: type[M], /, **typed: Any) -> M:
     return request
 
 
-NO_ROOTS = (
-    "It names no roots: add --root PATH:ro or PATH:rw, unless the host has an agent.toml already."
-)
+NO_ROOTS = "It names no roots: add --root PATH:ro or PATH:rw, unless the host has an agent.toml already."
 """Of a line that installs an agent."""
 
 
