@@ -22,7 +22,7 @@ from infra.local.saved_state import forget_stream_positions
 PROGRAM = REPOSITORY / ".crosshaul/cloud-env/bin/ministack"
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
-LAMBDA_WORKERS = 24
+LAMBDA_WORKERS = 16
 """At work at once. A burst of events would otherwise start a process for each of them; but what a topic rule
 hands to a function beyond that is lost, which AWS would try again for hours."""
 

@@ -1,6 +1,7 @@
 """The HTTP API as a program of a user's own would call it."""
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ import httpx
 from agent.cli import cognito
 from agent.http import client
 from infra.local.world import World
+
+TRIES = 3
+"""Of what may be sent twice, a POST by its key: functions that start on a busy machine take their time."""
 
 
 class Refusal(Exception):  # noqa: N818  # it is an answer
@@ -38,6 +42,9 @@ class Api:
         if method == "POST":
             headers["Idempotency-Key"] = key or str(uuid.uuid4())
         with client(self.url) as http:
+            for _ in range(TRIES - 1 if method in {"GET", "POST"} else 0):
+                with suppress(httpx.ReadTimeout):
+                    return http.request(method, path, json=body, headers=headers)
             return http.request(method, path, json=body, headers=headers)
 
     def status(self, method: str, path: str, body: Any = None) -> int:

@@ -7,6 +7,7 @@ import boto3
 import pytest
 
 from infra.local import cloud as embedded
+from infra.local import functions
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.conftest import Fleet
@@ -160,9 +161,10 @@ def test_the_control_plane_may_go_away_in_the_middle(fleet: Fleet) -> None:
         "the files to arrive all the same", lambda: differences(listing(source), listing(destination)) == []
     )
     fleet.here.cloud = embedded.start(fleet.here.home)
+    functions.warm(fleet.here.cloud)
 
-    ended = fleet.until_ended(moving, patience=180)
+    ended = fleet.until_ended(moving)
     assert ended["state"] == "succeeded", ended["problem"]
 
     next_one = fleet.copy("server-b:/data/cloudless/", "server-d:/backup/cloudless/")
-    assert fleet.until_ended(next_one, patience=90)["state"] == "succeeded"
+    assert fleet.until_ended(next_one)["state"] == "succeeded"

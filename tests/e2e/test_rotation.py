@@ -7,6 +7,7 @@ import pytest
 
 from events.certificates import fingerprint
 from infra.local import cloud as embedded
+from infra.local import functions
 from infra.local.deploy import deploy
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
@@ -80,6 +81,7 @@ def test_the_key_that_signs_commands_is_replaced_and_no_agent_misses_a_command(f
     """Deployed again with the next number: agents know that key already, and soon the one after it."""
     _, following = fleet.command_keys("server-b")
     deploy(fleet.here.cloud, fleet.here.home, command_key=2)
+    functions.warm(fleet.here.cloud)
 
     write_random(fleet.folder("server-b:/data/rekeyed") / "one.bin", MIB)
     moved = fleet.copy("server-b:/data/rekeyed/", "server-c:/archive/rekeyed/")
