@@ -51,6 +51,12 @@ def text(resource: Any) -> str:
     return "…"
 
 
+def test_no_password_is_taken_as_it_is(real: Synthesised, local: Synthesised) -> None:
+    for stage in (real, local):
+        [client] = stage.properties("AWS::Cognito::UserPoolClient")
+        assert sorted(client["ExplicitAuthFlows"]) == ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
+
+
 def test_nobody_may_scan(real: Synthesised, local: Synthesised) -> None:
     for stage in (real, local):
         assert "dynamodb:Scan" not in json.dumps(stage.templates)
