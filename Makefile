@@ -23,7 +23,7 @@ demo:
 test:
 	@$(SETUP) env cloud node web browser
 	@cd web && npm run --silent test
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=15 --durations-min=10
 
 bench:
 	@$(SETUP) env cloud node web bench
