@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import boto3
 
@@ -27,5 +28,10 @@ def warm(cloud: Cloud) -> None:
     """Start each once, two at a time. A start takes seconds on a busy machine, and whatever happens meanwhile
     starts the function once more: the first transfer would wait for dozens of them."""
     client = boto3.client("lambda", **embedded.client_settings(cloud))
+
+    def start(name: str) -> None:
+        with suppress(client.exceptions.TooManyRequestsException):  # they are starting already
+            client.invoke(FunctionName=name, Payload=_NOTHING)
+
     with ThreadPoolExecutor(2) as starting:
-        list(starting.map(lambda name: client.invoke(FunctionName=name, Payload=_NOTHING), reactions(cloud)))
+        list(starting.map(start, reactions(cloud)))

@@ -1,7 +1,7 @@
 """The HTTP API as a program of a user's own would call it."""
 
+import time
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ from agent.cli import cognito
 from agent.http import client
 from infra.local.world import World
 
-TRIES = 3
-"""Of what may be sent twice, a POST by its key: functions that start on a busy machine take their time."""
+PATIENCE = 120.0
+"""Seconds, while functions start: on a busy machine they take their time, and only so many start at once.
+What may be sent twice is sent again, a POST by its key."""
 
 
 class Refusal(Exception):  # noqa: N818  # it is an answer
@@ -41,11 +42,18 @@ class Api:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if method == "POST":
             headers["Idempotency-Key"] = key or str(uuid.uuid4())
+        end = time.monotonic() + PATIENCE
         with client(self.url) as http:
-            for _ in range(TRIES - 1 if method in {"GET", "POST"} else 0):
-                with suppress(httpx.ReadTimeout):
-                    return http.request(method, path, json=body, headers=headers)
-            return http.request(method, path, json=body, headers=headers)
+            while True:
+                try:
+                    answer = http.request(method, path, json=body, headers=headers)
+                except httpx.ReadTimeout:
+                    if method not in {"GET", "POST"} or time.monotonic() > end:
+                        raise
+                    continue
+                if not _is_crowded(answer) or time.monotonic() > end:
+                    return answer
+                time.sleep(0.5)
 
     def status(self, method: str, path: str, body: Any = None) -> int:
         return self.send(method, path, body).status_code
@@ -65,6 +73,11 @@ class Api:
 
 def _no_question(question: str, _name: str) -> str:
     raise AssertionError(f"a test's user is asked for more than the password: {question}")
+
+
+def _is_crowded(response: httpx.Response) -> bool:
+    """Has Lambda itself refused, before anything of ours was asked?"""
+    return response.status_code == 429 and response.headers["content-type"] != "application/problem+json"
 
 
 def _answer(response: httpx.Response) -> Any:
