@@ -141,7 +141,7 @@ def test_an_agent_is_added_by_running_the_line_that_is_shown(
     fleet.here.start_agent(server)
 
     try:
-        expect(page.get_by_text("server-e has joined")).to_be_visible()
+        expect(page.get_by_text("server-e has joined").first).to_be_visible()
     finally:
         fleet.here.agents.pop("server-e").stop()
     roots = [(root["path"], root["access"]) for root in fleet.api.get("/agents/server-e")["roots"]]
@@ -149,7 +149,7 @@ def test_an_agent_is_added_by_running_the_line_that_is_shown(
     visit(page, fleet, "agents/server-e")
     page.get_by_role("button", name="Remove").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-    expect(page.get_by_text("server-e was removed")).to_be_visible()
+    expect(page.get_by_text("server-e was removed").first).to_be_visible()
     assert "server-e" not in [agent["agent_id"] for agent in fleet.api.get("/agents")["agents"]]
 
 
@@ -279,7 +279,7 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
     event.fill("elsewhere/clip.mov")
     expect(page.get_by_text("Its key does not begin with console/")).to_be_visible()
     page.get_by_role("button", name="Create template").click()
-    expect(page.get_by_text("from-console is saved")).to_be_visible()
+    expect(page.get_by_text("from-console is saved").first).to_be_visible()
     visit(page, fleet, "templates/from-console/edit")
     expect(page.get_by_text("Yes: it would arrive as")).to_be_visible()
     page.get_by_role("button", name="Fill in a sample event").click()
@@ -350,7 +350,7 @@ def test_after_a_sleep_the_page_says_so_and_shows_what_is_true_now(page: Page, f
     expect(page.get_by_text("Cancelled")).to_have_count(0)
     page.context.set_offline(False)
 
-    expect(page.get_by_text(re.compile("Caught up after 10 min"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Caught up after 10 min")).first).to_be_visible()
     expect(page.get_by_text("Cancelled").first).to_be_visible()
 
 
@@ -364,7 +364,7 @@ def test_a_frozen_page_hears_the_broker_again(page: Page, fleet: Fleet) -> None:
     session.send("Page.setWebLifecycleState", {"state": "active"})
     with page.expect_websocket():  # the old line may be dead without a word
         page.clock.fast_forward("02:00")
-    expect(page.get_by_text(re.compile("Caught up after 2 min"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Caught up after 2 min")).first).to_be_visible()
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     expect(page.locator(".running .rate").first).to_contain_text("/s")
     fleet.api.post(f"/transfers/{moving}/cancel", {})
