@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from events.base import WIRE, Problem
 from events.commands import Claims, Order
-from events.misfits import said
+from events.misfits import place, said
 from events.options import unknown_options
 
 log = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ def _tell_unknown(claims: Claims, command: dict[str, Any]) -> None:
 
 def _first(error: ValidationError) -> str:
     part = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(map(str, part['loc'])) or 'the whole'}: {said(part)}"
+    return f"{place(part) or 'the whole'}: {said(part)}"
 
 
 def _refusal(code: str, message: str, advice: str = "") -> TrustError:

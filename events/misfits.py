@@ -27,6 +27,11 @@ _FORMS = {
 }
 
 
+def place(one: ErrorDetails) -> str:
+    """Where it is: `options.include.0`; empty for the whole."""
+    return ".".join(map(str, one["loc"]))
+
+
 def said(one: ErrorDetails) -> str:
     """What is wrong with what is there, one of a ValidationError's `errors()`. Rare kinds, and what a model's
     own checks say, stay as they are."""

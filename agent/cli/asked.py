@@ -7,7 +7,7 @@ from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from agent.cli.errors import Trouble
 from events.locations import AgentLocation, Location, LocationText, RemoteLocation, S3Location
-from events.misfits import said
+from events.misfits import place, said
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -71,6 +71,6 @@ def _contains(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> boo
 
 def _misfit(one: ErrorDetails) -> str:
     why = said(one)
-    where = ".".join(str(part) for part in one["loc"])
+    where = place(one)
     value = f" {one['input']!r}" if where and isinstance(one["input"], str) else ""
     return f"{where}{value}: {why}" if where else why

@@ -6,7 +6,7 @@ from chalice.app import Response
 from pydantic import ValidationError
 
 from events.base import Problem
-from events.misfits import said
+from events.misfits import place, said
 from events.views import ProblemDetails
 from lambdas.domain import errors
 from lambdas.domain.policy_text import PolicyError
@@ -73,7 +73,7 @@ def no_such_method(method: str, path: str, allowed: tuple[str, ...]) -> RequestE
 def misfit(error: ValidationError, where: str, status: int) -> RequestError:
     """What does not fit the schema, every place of it."""
     found = error.errors(include_url=False, include_input=False)
-    places = tuple({"at": ".".join(map(str, one["loc"])), "message": said(one)} for one in found)
+    places = tuple({"at": place(one), "message": said(one)} for one in found)
     first = places[0]
     message = f"The {where} does not fit: {first['at'] or where}: {first['message']}"
     advice = "See `errors` for every place, and GET /openapi.json for what fits."

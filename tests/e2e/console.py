@@ -51,6 +51,15 @@ def choose(page: Page, end: str, name: str) -> None:
     page.get_by_role("option", name=name).first.click()  # its remotes come after it
 
 
+def browse(page: Page, *names: str) -> Locator:
+    """Look into a source's directories, one in the other; the dialog that shows the last."""
+    page.get_by_role("button", name="Browse").first.click()
+    dialog = page.get_by_role("dialog")
+    for name in names:
+        dialog.get_by_text(name, exact=True).click()
+    return dialog
+
+
 def tab_to(page: Page, place: Locator) -> None:
     """Press Tab until it has the focus, as somebody without a mouse has to."""
     expect(place).to_be_visible()

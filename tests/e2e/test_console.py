@@ -16,7 +16,7 @@ from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import PATIENCE, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
+from tests.e2e.console import PATIENCE, browse, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
 from tests.e2e.publisher import Publisher
 
 pytestmark = pytest.mark.e2e
@@ -203,10 +203,7 @@ def test_a_transfer_is_put_together_by_browsing(page: Page, fleet: Fleet) -> Non
     visit(page, fleet, "transfers/new")
 
     choose(page, "Source", "server-b")
-    page.get_by_role("button", name="Browse").first.click()
-    dialog = page.get_by_role("dialog")
-    for name in ("/data", "to browse"):
-        dialog.get_by_text(name, exact=True).click()
+    dialog = browse(page, "/data", "to browse")
     expect(dialog).to_contain_text("one.bin")
     dialog.get_by_role("button", name=re.compile("^(Choose|Select|Use)")).click()
     choose(page, "Destination", "server-c")

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from infra.local.material import write_random
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import choose, picture, visit
+from tests.e2e.console import browse, choose, picture, visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -20,10 +20,7 @@ def test_one_of_hundreds_is_found_and_what_no_location_names_is_not_offered(page
         (folder / f"shot {number:04}.mov").touch()
     visit(page, fleet, "transfers/new")
     choose(page, "Source", "server-b")
-    page.get_by_role("button", name="Browse").first.click()
-    dialog = page.get_by_role("dialog")
-    for name in ("/data", "many shots"):
-        dialog.get_by_text(name, exact=True).click()
+    dialog = browse(page, "/data", "many shots")
 
     expect(dialog.get_by_text("200+ found")).to_be_hidden()  # nobody has looked for anything
     dialog.get_by_label("Find names").fill("ZOË")

@@ -1,7 +1,5 @@
-import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
-import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import Form from "@cloudscape-design/components/form";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
@@ -40,8 +38,7 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   const preview = useAsk();
   const drafts = rows.map(({ draft }) => draft);
   const ends = endsOf(source, drafts);
-  const unfit = misfits(options, ends);
-  const faulty = Boolean(draftFault(source)) || drafts.some((draft) => draftFault(draft));
+  const faulty = [source, ...drafts].some((draft) => draftFault(draft)) || misfits(options, ends).length > 0;
   const body: TransferRequest = {
     source: draftText(source),
     destinations: drafts.map(draftText),
@@ -53,7 +50,7 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
   /** Nothing is sent before everything is written as it has to be. */
   function whenRight(act: () => void): void {
     setTried(true);
-    if (!faulty && unfit.length === 0 && !ask.isPending && !preview.isPending) act();
+    if (!faulty && !ask.isPending && !preview.isPending) act();
   }
 
   function submit(event: FormEvent): void {
@@ -108,24 +105,13 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
               {rows.length > 1 && <ShapeField value={shape} onChange={setShape} />}
             </SpaceBetween>
           </Container>
-          <ExpandableSection
-            variant="container"
-            headerText={t().newTransfer.options}
-            headerDescription={t().newTransfer.optionsHint}
-          >
-            <OptionsFields
-              value={options}
-              onChange={setOptions}
-              ends={ends}
-              faultAt={(option) => errorAt(ask.error ?? preview.error, `options.${option}`)}
-            />
-          </ExpandableSection>
-          {unfit.map((why) => (
-            <Alert key={why} type="error">
-              {why}
-            </Alert>
-          ))}
-          {!faulty && unfit.length === 0 && (
+          <OptionsFields
+            value={options}
+            onChange={setOptions}
+            ends={ends}
+            faultAt={(option) => errorAt(ask.error ?? preview.error, `options.${option}`)}
+          />
+          {!faulty && (
             <Preview
               source={source}
               destinations={drafts}

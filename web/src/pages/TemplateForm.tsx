@@ -1,7 +1,5 @@
-import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
-import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import Form from "@cloudscape-design/components/form";
 import FormField from "@cloudscape-design/components/form-field";
 import Header from "@cloudscape-design/components/header";
@@ -83,7 +81,6 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
   const save = useSave(known);
   const written = { ...draft, destinations: rows.map((one) => draftText(one.draft)) };
   const faults = faultsOf(draft);
-  const unfit = misfits(draft.options, GATHERED);
   const current = asText ? text : written;
   const fault = (field: keyof typeof faults, at: string) =>
     (tried && faults[field]) || errorAt(save.error, at);
@@ -230,23 +227,12 @@ function TemplateForm({ known, start, rows: firstRows }: Props) {
                     )}
                   </SpaceBetween>
                 </Container>
-                <ExpandableSection
-                  variant="container"
-                  headerText={t().newTransfer.options}
-                  headerDescription={t().newTransfer.optionsHint}
-                >
-                  <OptionsFields
-                    value={draft.options}
-                    onChange={(options) => setDraft({ ...draft, options })}
-                    ends={GATHERED}
-                    faultAt={(option) => errorAt(save.error, `options.${option}`)}
-                  />
-                </ExpandableSection>
-                {unfit.map((why) => (
-                  <Alert key={why} type="error">
-                    {why}
-                  </Alert>
-                ))}
+                <OptionsFields
+                  value={draft.options}
+                  onChange={(options) => setDraft({ ...draft, options })}
+                  ends={GATHERED}
+                  faultAt={(option) => errorAt(save.error, `options.${option}`)}
+                />
               </SpaceBetween>
             )}
           </SpaceBetween>

@@ -1,6 +1,7 @@
+import Alert from "@cloudscape-design/components/alert";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { barred, type Ends, SPEED, STREAMS } from "../options";
+import { barred, type Ends, misfits, SPEED, STREAMS } from "../options";
 import type { Options } from "../types";
 import { t } from "../words";
 import { Amount, Choice, choices, Danger, Patterns } from "./options/fields";
@@ -23,18 +24,31 @@ interface PartProps {
   fault(option: keyof Options): string;
 }
 
-/** How it is to be carried out. The defaults lose nothing. */
+/** How it is to be carried out, and what of it cannot be. The defaults lose nothing. */
 export function OptionsFields({ value, onChange, ends, faultAt }: Props) {
   const set: Setter = (name) => (next) => onChange({ ...value, [name]: next });
   const part: PartProps = { value, set, ends, fault: (option) => faultAt?.(option) ?? "" };
   return (
-    <SpaceBetween size="m">
-      <Which {...part} />
-      <There {...part} />
-      {!ends.gathered && <Removing {...part} />}
-      <ExpandableSection headerText={t().options.how} defaultExpanded={false}>
-        <How {...part} />
+    <SpaceBetween size="l">
+      <ExpandableSection
+        variant="container"
+        headerText={t().newTransfer.options}
+        headerDescription={t().newTransfer.optionsHint}
+      >
+        <SpaceBetween size="m">
+          <Which {...part} />
+          <There {...part} />
+          {!ends.gathered && <Removing {...part} />}
+          <ExpandableSection headerText={t().options.how} defaultExpanded={false}>
+            <How {...part} />
+          </ExpandableSection>
+        </SpaceBetween>
       </ExpandableSection>
+      {misfits(value, ends).map((why) => (
+        <Alert key={why} type="error">
+          {why}
+        </Alert>
+      ))}
     </SpaceBetween>
   );
 }
