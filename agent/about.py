@@ -128,7 +128,12 @@ def capabilities(config: Config) -> Capabilities:
     version = rclone_version()
     movers = ("lane", "rclone", "local") if version else ("lane", "local")
     return Capabilities(
-        movers=movers, rclone=version, remotes=remote_states(config), follows=True, browses_remotes=True
+        movers=movers,
+        rclone=version,
+        remotes=remote_states(config),
+        follows=True,
+        browses_remotes=True,
+        previews_uploads=True,
     )
 
 

@@ -83,8 +83,11 @@ class Preview(Message):
     kept: Amount = Amount()
     """Differ, and are left as they are."""
     unchanged: Amount = Amount()
+    failed: Amount = Amount()
+    """Would not arrive: unreadable, or not for this destination. Older agents do not count them."""
     examples: dict[str, tuple[str, ...]] = {}
-    """The first paths of each kind that would change anything: `sent`, `replaced`, `removed`, `kept`."""
+    """The first paths of each kind that would change anything: `sent`, `replaced`, `removed`, `kept`; of
+    `failed` why, each with its path."""
     short: Shortage | None = None
     """There would be too little room. Older agents do not look."""
 
@@ -160,6 +163,8 @@ class Capabilities(Message):
     """Does it serve and move what is still arriving at the source?"""
     browses_remotes: bool = False
     """Does it list the directories of its remotes?"""
+    previews_uploads: bool = False
+    """Does it make dry runs to S3 and to remotes? Older agents would upload."""
 
 
 MAX_REACHED = 100

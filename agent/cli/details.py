@@ -118,13 +118,15 @@ def _of(total: int | None, words: object) -> str:
 
 _KINDS = (("sent", "would be sent"), ("replaced", "would be replaced"), ("removed", "would be removed"))
 _STAY = (("kept", "differ and would stay"), ("unchanged", "are the same"))
+_FAIL = (("failed", "would not arrive"),)
+_ONLY_IF_ANY = {"kept", "removed", "failed"}
 
 
 def print_preview(preview: Preview) -> None:
     """`12 files would be sent (1.5 GiB)`, each with the first of them."""
-    for kind, words in (*_KINDS, *_STAY):
+    for kind, words in (*_KINDS, *_STAY, *_FAIL):
         amount: Amount = getattr(preview, kind)
-        if not amount.files and kind in {"kept", "removed"}:
+        if not amount.files and kind in _ONLY_IF_ANY:
             continue
         output.say(f"  {counted(amount.files, 'file')} {words} ({size(amount.bytes)})")
         for path in preview.examples.get(kind, ())[:_NAMED_FAILURES]:

@@ -5,6 +5,7 @@ import threading
 from agent.errors import HopError
 from agent.listing import Entry
 from agent.movers.ledger import Ledger
+from agent.movers.rehearsal import Rehearsal
 from events.base import Problem
 from events.reports import MAX_FAILURES
 
@@ -12,15 +13,18 @@ from events.reports import MAX_FAILURES
 class Failures:
     """Single files that failed; added to from any thread."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        """All of them go into the ledger."""
+    def __init__(self, ledger: Ledger, rehearsal: Rehearsal | None = None) -> None:
+        """All of them go into the ledger, and into a dry run's findings."""
         self._ledger = ledger
+        self._rehearsal = rehearsal
         self._lock = threading.Lock()
         self.total = 0
         self._first: list[Problem] = []
 
     def add(self, problem: Problem, entry: Entry) -> None:
         self._ledger.fate([entry], "failed", problem.message)
+        if self._rehearsal:
+            self._rehearsal.failed(entry, problem)
         with self._lock:
             self.total += 1
             if len(self._first) < MAX_FAILURES:

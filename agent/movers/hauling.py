@@ -16,7 +16,6 @@ from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.mirror import empty_source
 from agent.movers.passing import Pass
-from agent.movers.rehearsal import Rehearsal
 from agent.movers.source import LostError, Source
 from agent.movers.stride import Stride
 from events.base import Problem
@@ -55,7 +54,6 @@ class Hauling:
         self._tally = tally
         self._watcher = watcher
         self._patience = patience
-        self._rehearsal = Rehearsal() if order.options.dry_run else None
         self._stride = Stride()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -153,7 +151,6 @@ class Hauling:
                 self._watcher,
                 self._host,
                 self._stride,
-                self._rehearsal,
             )
             return self._pass
 
@@ -168,7 +165,7 @@ class Hauling:
             self._tally,
             self._watcher,
             one.failures,
-            self._rehearsal,
+            one.rehearsal,
             self._stopped,
         )
         with closing(finishing):

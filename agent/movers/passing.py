@@ -46,20 +46,20 @@ class Pass:
         watcher: Watcher,
         host: Host,
         stride: Stride,
-        rehearsal: Rehearsal | None,
     ) -> None:
-        """`landing` makes one for each thread. With a `rehearsal` nothing is written."""
+        """`landing` makes one for each thread."""
         self._order = order
         self._meant = meant_by(order)
         self._source = source
         self._landing = landing
         self._ledger = ledger
-        self._rehearsal = rehearsal
+        self.rehearsal = Rehearsal() if order.options.dry_run else None
+        """Of a dry run, which writes nothing: what this pass has found. The next one begins anew."""
         self._tally = tally
         self._watcher = watcher
         self._spool = Spool(host.state)
         self._work = Work(source.pack_files)
-        self.failures = Failures(ledger)
+        self.failures = Failures(ledger, self.rehearsal)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._error: BaseException | None = None
@@ -170,7 +170,7 @@ class Pass:
 
     def _comparing(self, landing: Landing) -> Comparing:
         return Comparing(
-            landing, self._ledger, self._work, self._tally, self.failures, self._room, self._rehearsal
+            landing, self._ledger, self._work, self._tally, self.failures, self._room, self.rehearsal
         )
 
     # --- fetching ---

@@ -5,12 +5,14 @@ from collections import Counter, defaultdict
 
 from agent.errors import shown
 from agent.listing import Entry
+from events.base import Problem
 from events.progress import Shortage
 from events.reports import MAX_EXAMPLES, Amount, Preview
 
 MAX_NAMES = 8 * 1024
 """Bytes of examples of each kind: the whole has to fit into one report."""
 _KINDS = {"new": "sent", "differs": "replaced", "kept": "kept", "same": "unchanged", "ours": "unchanged"}
+"""By the verdict on a file."""
 
 
 class Rehearsal:
@@ -24,11 +26,15 @@ class Rehearsal:
         self._room: Counter[str] = Counter()
 
     def note(self, entry: Entry, verdict: str) -> None:
-        """A verdict of `Landing`'s."""
+        """A verdict of `Landing`'s, or one of `store_compare`'s."""
         self._add(_KINDS[verdict], entry)
 
     def removed(self, entry: Entry) -> None:
         self._add("removed", entry)
+
+    def failed(self, entry: Entry, problem: Problem) -> None:
+        """This would not arrive, and why."""
+        self._add("failed", entry, problem.message)
 
     def preview(self, short: Shortage | None = None) -> Preview:
         """`short` of room, if it would be."""
@@ -39,14 +45,14 @@ class Rehearsal:
             examples = {kind: tuple(names) for kind, names in self._examples.items()}
             return Preview.model_validate(amounts | {"examples": examples, "short": short})
 
-    def _add(self, kind: str, entry: Entry) -> None:
+    def _add(self, kind: str, entry: Entry, words: str | None = None) -> None:
         with self._lock:
             self._files[kind] += 1
             self._bytes[kind] += entry.size
             if kind != "unchanged":
-                self._name(kind, shown(entry.path))
+                self._name(kind, words or shown(entry.path))
 
-    def _name(self, kind: str, path: str) -> None:
-        self._room[kind] += len(path.encode())
+    def _name(self, kind: str, words: str) -> None:
+        self._room[kind] += len(words.encode())
         if len(self._examples[kind]) < MAX_EXAMPLES and self._room[kind] < MAX_NAMES:
-            self._examples[kind].append(path)
+            self._examples[kind].append(words)

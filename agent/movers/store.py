@@ -53,13 +53,17 @@ class Store:
         inner = "/".join(part for part in (inner_path(self.place).strip("/"), path) if part)
         return quote(f"/[{self.top}]/{inner}", errors="surrogateescape")
 
-    def keeps_times(self, rclone: Program) -> bool:
-        """Otherwise two files of one size are the same to rclone, whatever is in them."""
+    def precision(self, rclone: Program) -> int | None:
+        """Of the times that it keeps, in nanoseconds. None if it keeps none: then two files of one size are
+        the same to rclone, whatever is in them."""
         if self.kind == "s3":
-            return True
+            return 1
         process = rclone.start("backend", "features", self.top)
         told, _ = process.communicate()
-        return rclone.ended(process) == 0 and json.loads(told)["Precision"] < _NO_TIMES
+        if rclone.ended(process):
+            return None
+        precision = int(json.loads(told)["Precision"])
+        return precision if precision < _NO_TIMES else None
 
 
 def store_of(order: Move, place: Location, credentials: Credentials, remotes: Remotes) -> Store:

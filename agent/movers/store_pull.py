@@ -11,10 +11,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
 
 from agent.errors import HopError, shown
-from agent.lane import wire
 from agent.listing import Entry, Meant, broken
 from agent.movers import crew
 from agent.movers.aside import Aside, NoRoomError
@@ -25,7 +23,8 @@ from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
 from agent.movers.serving import Serving
 from agent.movers.source import LostError
 from agent.movers.store import Store
-from agent.movers.store_reader import StoreReader, whole_second
+from agent.movers.store_listing import entry_of, listed
+from agent.movers.store_reader import StoreReader
 from events.base import Problem
 from events.locations import inner_path, stands_for_contents
 from events.options import Options
@@ -34,8 +33,6 @@ from events.progress import Way
 STREAMS = 8
 """S3 answers slowly and to many at once."""
 PACK_FILES = 16
-MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
-"""Objects have no mode."""
 
 
 class StoreSource:
@@ -94,7 +91,7 @@ class StoreSource:
             return None
         if contents:
             raise HopError(_no_directory(self._place))
-        return _entry("", fields)
+        return entry_of("", fields)
 
     def _all(self) -> Iterator[Entry]:
         empty = True
@@ -108,11 +105,7 @@ class StoreSource:
         """With the directories, empty ones, too, where there are such things."""
         kinds = ["--files-only"] if self._store.kind == "s3" else []
         where = self._store.directory(inner_path(self._place))
-        arguments = ["lsjson", "--no-mimetype", *kinds, *options, where]
-        for line in self._run(arguments):
-            if line.startswith(b"{"):
-                fields = json.loads(line.rstrip(b",\n"))
-                yield _entry(str(fields["Path"]), fields)
+        return listed(self._run(["lsjson", "--no-mimetype", *kinds, *options, where]))
 
     def _sized(self, entry: Entry) -> Entry:
         """One that has no size yet is read to its end. LostError, HopError."""
@@ -170,19 +163,6 @@ class StoreSource:
         return self._store.known_problem(words, place) or self._store.passing_problem(words, place)
 
 
-UNKNOWN = -1
-"""The size of a file that tells none."""
-
-
-def _entry(path: str, fields: dict[str, object]) -> Entry:
-    size, mtime_ns = int(str(fields["Size"])), whole_second(datetime.fromisoformat(str(fields["ModTime"])))
-    if not wire.is_inside(path):
-        return broken(path, _no_name(path))
-    if fields["IsDir"]:
-        return Entry("d", path, 0, mtime_ns, MODE_DIRECTORY)
-    return Entry("f", path, max(size, UNKNOWN), mtime_ns, MODE_FILE)
-
-
 def _nothing(place: object) -> Problem:
     return Problem(
         code="source-missing",
@@ -215,14 +195,5 @@ def _no_size(path: str) -> Problem:
         code="size-unknown",
         message=f"{shown(path)} has no size before it is read, and this agent's disk has no room to read it.",
         advice="Make room where the agent's state is, export it as a file, or leave it out with --exclude.",
-        path=shown(path),
-    )
-
-
-def _no_name(path: str) -> Problem:
-    return Problem(
-        code="not-a-path",
-        message=f"The object {shown(path)} has a key that no file can have.",
-        advice="Give it another key.",
         path=shown(path),
     )

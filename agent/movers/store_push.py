@@ -10,34 +10,38 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from subprocess import DEVNULL
 from typing import IO
 
 from agent.digests import HopDigest
-from agent.errors import HopError, problem_of, shown
-from agent.listing import Entry, entries
-from agent.movers.base import Host, Outcome, Tally, Watcher, batches, in_thread, meant_by
+from agent.errors import HopError
+from agent.listing import Entry
+from agent.movers.base import Host, Outcome, Tally, Watcher, batches, in_thread
 from agent.movers.failures import Failures
 from agent.movers.hand import StoppedError
 from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.limiter import limiter_for
-from agent.movers.program import Program
-from agent.movers.s3_words import said
+from agent.movers.program import EndedError, Program
+from agent.movers.rehearsal import Rehearsal
+from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
 from agent.movers.shelf import Shelf
 from agent.movers.source import LostError
 from agent.movers.store import Store
-from agent.roots import Tree
+from agent.movers.store_compare import foretold
+from agent.movers.store_listing import listed
+from agent.movers.store_names import AT_ONCE, Names
 from events.base import Problem
 from events.commands import Move
-from events.locations import AgentLocation, base_name, inner_path
+from events.locations import inner_path
 from events.progress import Way
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 500
-"""Listed files that go into the ledger together."""
 LAST = 1000
 """Lines of what rclone says that are kept."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
+_IN_THE_WAY = "immutable file modified"
+"""rclone's words for a file that is not to be replaced."""
 
 
 class StorePush:
@@ -63,9 +67,6 @@ class _Upload:
         tally: Tally,
         watcher: Watcher,
     ) -> None:
-        if not isinstance(order.source, AgentLocation):
-            raise TypeError(f"{order.hop_id} does not go from this host")
-        self._source, self._destination = order.source, store.place
         self._host = host
         self._store = store
         self._order = order
@@ -73,10 +74,10 @@ class _Upload:
         self._watcher = watcher
         self._stopped = threading.Event()
         self._rclone: Program | None = None
-        self._single = False
-        """Is the source a file?"""
+        self._rehearsal = Rehearsal() if order.options.dry_run else None
         self._ledger = Ledger(ledger_path(host.state, order.hop_id))
-        self._failures = Failures(self._ledger)
+        self._failures = Failures(self._ledger, self._rehearsal)
+        self._names = Names(host, store, order, self._ledger, self._failures, self._stopped)
 
     def stop(self) -> None:
         self._stopped.set()
@@ -86,126 +87,78 @@ class _Upload:
     def run(self) -> Outcome:
         """HopError, or StoppedError after `stop`."""
         try:
-            self._ledger.begin(str(self._destination), anew=True)  # what is there is rclone's to compare
+            self._ledger.begin(str(self._store.place), anew=True)  # what is there is rclone's to compare
             with tempfile.TemporaryFile(dir=self._host.state) as names:
-                self._list(names)
+                self._names.write(names, self._tally)
                 names.seek(0)
-                self._copy(names)
+                with closing(self._store.begin()) as self._rclone:
+                    self._begin(self._rclone)
+                    if self._rehearsal:
+                        return self._foretell(self._rclone, self._rehearsal, names)
+                    self._copy(self._rclone, names)
             return self._finish()
         finally:
             self._host.account(self._ledger, self._order)
 
-    def _tree(self) -> Tree:
-        return self._host.roots.tree(self._source.path, writing=False)
-
-    # --- listing ---
-
-    def _list(self, names: IO[bytes]) -> None:
-        """Note every file, and write its name where rclone reads it."""
-        size = files = 0
-        with self._tree() as tree:
-            self._single = self._is_file(tree)
-            for batch in batches(self._found(tree), AT_ONCE):
-                self._ledger.begun(batch)
-                names.writelines(self._line(entry) for entry in batch)
-                size, files = size + sum(entry.size for entry in batch), files + len(batch)
-        self._tally.total(size, files)
-
-    def _is_file(self, tree: Tree) -> bool:
+    def _begin(self, rclone: Program) -> None:
+        if self._stopped.is_set():
+            raise StoppedError
         try:
-            tree.folder("")
-        except NotADirectoryError:
-            return True
-        except OSError as error:
-            raise HopError(problem_of(error, self._source.path)) from error
-        return False
-
-    def _found(self, tree: Tree) -> Iterator[Entry]:
-        """The files; what the store cannot hold has failed."""
-        try:
-            for entry in entries(tree, meant_by(self._order)):
-                if self._stopped.is_set():
-                    raise StoppedError
-                if entry.kind == "f" and "\n" not in entry.path:
-                    yield entry
-                elif entry.kind != "d":
-                    self._failures.add(
-                        entry.problem or self._not_for(tree.name(entry.path), entry.kind), entry
-                    )
-        except OSError as error:
-            raise HopError(problem_of(error, self._source.path)) from error
-
-    def _line(self, entry: Entry) -> bytes:
-        name = entry.path or base_name(self._destination)
-        return name.encode("utf-8", "surrogateescape") + b"\n"
+            rclone.check()
+        except LostError as lost:
+            raise self._final(lost) from lost
+        self._watcher.started(Way(kind=self._store.kind))
 
     # --- uploading ---
 
-    def _copy(self, names: IO[bytes]) -> None:
-        with (
-            closing(self._store.begin()) as self._rclone,
-            closing(self._shelf()) as shelf,
-        ):
-            if self._stopped.is_set():
-                raise StoppedError
-            self._check(self._rclone)
-            self._watcher.started(Way(kind=self._store.kind))
-            process = self._rclone.start(
+    def _copy(self, rclone: Program, names: IO[bytes]) -> None:
+        with closing(self._shelf()) as shelf:
+            process = rclone.start(
                 "copy",
                 "shelf:",
-                self._target(),
+                self._names.target,
                 "--files-from-raw=-",
                 "--no-traverse",
                 "--multi-thread-streams=0",
                 "--transfers=4",
-                *self._comparing(self._rclone),
+                *self._comparing(rclone),
                 stdin=names,
                 RCLONE_CONFIG_SHELF_TYPE="http",
                 RCLONE_CONFIG_SHELF_URL=shelf.url,
                 RCLONE_USE_SERVER_MODTIME="false",
             )
             errors = list(deque(process.stderr or [], maxlen=LAST))
-            code = self._rclone.ended(process)
+            code = rclone.ended(process)
             if self._stopped.is_set():
                 raise StoppedError
             if code:
-                self._explain(errors)
+                self._explain(rclone, errors)
 
     def _comparing(self, rclone: Program) -> tuple[str, ...]:
         """What rclone is to do with a file that is there already: none that may differ is the same."""
         overwrite = self._order.options.overwrite
-        unsure = overwrite in {"always", "fail"} and not self._store.keeps_times(rclone)
+        unsure = overwrite in {"always", "fail"} and self._store.precision(rclone) is None
         return (*_OVERWRITE[overwrite], "--ignore-times") if unsure else _OVERWRITE[overwrite]
-
-    def _check(self, rclone: Program) -> None:
-        try:
-            rclone.check()
-        except LostError as lost:
-            raise self._final(lost) from lost
 
     def _shelf(self) -> Shelf:
         limiter = limiter_for(self._order.options, self._host.line, self._stopped)
-        single = base_name(self._destination) if self._single else None
-        return Shelf(self._tree, self._ledger, limiter, self._tally, self._failures, single)
+        return Shelf(self._names.tree, self._ledger, limiter, self._tally, self._failures, self._names.single)
 
-    def _target(self) -> str:
-        """The directory, in rclone's words: of a single file the one it is to stand in."""
-        path = inner_path(self._destination)
-        return self._store.directory(path.rpartition("/")[0] if self._single else path)
-
-    def _explain(self, errors: list[bytes]) -> None:
+    def _explain(self, rclone: Program, errors: list[bytes]) -> None:
         """Of single files in the list of failures; HopError for what is about none of them."""
-        if self._rclone and (refusal := self._rclone.refusal):
+        if refusal := rclone.refusal:
             raise self._final(refusal)
-        about = {path: words for words, path in said(errors) if path}
-        for path, words in about.items():
-            name = str(self._destination) if self._single else f"{self._destination}{path}"
-            entry = Entry("f", "" if self._single else path)
-            self._failures.add(self._problem(words, name), entry)
+        about = {name: words for words, name in said(errors) if name}
+        for name, words in about.items():
+            entry = Entry("f", self._names.path(name))
+            self._failures.add(self._problem(words, self._names.shown(entry.path)), entry)
             self._ledger.drop(entry.path)
         if not self._failures.total:
-            words = " ".join(words for words, _ in said(errors))
-            raise HopError(self._problem(words, self._destination))
+            raise self._of_the_whole(errors)
+
+    def _of_the_whole(self, errors: list[bytes]) -> HopError:
+        words = " ".join(words for words, _ in said(errors))
+        return HopError(self._problem(words, self._store.place))
 
     def _problem(self, words: str, place: object) -> Problem:
         return self._store.known_problem(words, place) or self._store.passing_problem(words, place)
@@ -215,15 +168,6 @@ class _Upload:
         if isinstance(error, HopError):
             return error
         return HopError(self._store.passing_problem(str(error), "the upload"))
-
-    def _not_for(self, name: str, kind: str) -> Problem:
-        if kind == "l":
-            message = f"is a symbolic link, which {self._store.name} cannot hold"
-            advice = "Choose --symlinks follow or skip."
-        else:
-            message, advice = "has a line break in its name", "Rename it."
-        code = f"not-for-{self._store.kind}"
-        return Problem(code=code, message=f"{shown(name)} {message}.", advice=advice, path=shown(name))
 
     def _finish(self) -> Outcome:
         """Files that rclone did not ask for stood there already, unless they failed."""
@@ -238,3 +182,44 @@ class _Upload:
         if self._failures.total:
             raise self._failures.summed(arrived)
         return Outcome(total.hex())
+
+    # --- a dry run ---
+
+    def _foretell(self, rclone: Program, rehearsal: Rehearsal, names: IO[bytes]) -> Outcome:
+        """What stands there already is looked up name by name, as rclone does it when it copies."""
+        self._must_be_a_bucket(rclone)
+        precision, overwrite = self._store.precision(rclone), self._order.options.overwrite
+        for there in self._standing(rclone, self._names.target, "--files-from-raw=-", names=names):
+            path = self._names.path(there.path)
+            if (entry := self._ledger.half_done_at(path)) is None:
+                continue
+            verdict = foretold(entry, there, overwrite, precision)
+            if verdict == "refused":
+                rehearsal.failed(entry, self._problem(_IN_THE_WAY, self._names.shown(path)))
+            else:
+                rehearsal.note(entry, verdict)
+            self._ledger.drop(path)
+        for entry in self._ledger.half_done():
+            rehearsal.note(entry, "new")
+        return Outcome(HopDigest().hex(), rehearsal.preview())
+
+    def _must_be_a_bucket(self, rclone: Program) -> None:
+        """To who looks for single objects it is the same whether these are missing or all of it. HopError."""
+        if self._store.kind == "s3":
+            below = f"{inner_path(self._store.place).rstrip('/')}/{self._order.hop_id}"
+            deque(self._standing(rclone, self._store.directory(below.lstrip("/")), may_miss=False), maxlen=0)
+
+    def _standing(
+        self, rclone: Program, where: str, *asked: str, names: IO[bytes] | None = None, may_miss: bool = True
+    ) -> Iterator[Entry]:
+        """HopError, or StoppedError after `stop`."""
+        options = ("--recursive", "--files-only", "--no-mimetype", "--use-server-modtime=false", *asked)
+        try:
+            yield from listed(rclone.printed("lsjson", *options, where, stdin=names or DEVNULL))
+        except EndedError as ended:
+            if self._stopped.is_set():
+                raise StoppedError from ended
+            if refusal := rclone.refusal:
+                raise self._final(refusal) from ended
+            if ended.code != DIRECTORY_NOT_FOUND or not may_miss:
+                raise self._of_the_whole(list(ended.errors)) from ended

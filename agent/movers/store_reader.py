@@ -1,11 +1,10 @@
 """One connection to the rclone that serves a hop's store: ranges of objects, over HTTP."""
 
 import http.client
-import math
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from agent.digests import CHUNK
@@ -14,6 +13,7 @@ from agent.listing import Entry
 from agent.movers.aside import Aside
 from agent.movers.source import FileError, Hole, LostError, Packed, Sink, changed, packed, whole
 from agent.movers.store import Store
+from agent.movers.store_listing import whole_second
 from events.base import Problem
 
 Connect = Callable[[], http.client.HTTPConnection]
@@ -122,11 +122,6 @@ def _is_other(answer: http.client.HTTPResponse, entry: Entry) -> bool:
     total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
     moment = parsedate_to_datetime(answer.getheader("Last-Modified") or "").astimezone(UTC)
     return total != str(entry.size) or whole_second(moment) != entry.mtime_ns
-
-
-def whole_second(moment: datetime) -> int:
-    """In nanoseconds."""
-    return math.floor(moment.timestamp()) * 10**9
 
 
 def _stays(name: str) -> Problem:

@@ -20,8 +20,6 @@ def check_options(
             "owner needs an agent's path at both ends: S3 and remotes know no users of a host.",
             "Leave it out.",
         )
-    if options.dry_run and not all(isinstance(place, AgentLocation) for place in destinations):
-        raise OptionsError("dry_run needs an agent's path at the destination.", "Leave it out.")
     if options.delete_extra:
         _check_mirror(options, destinations, gathered=gathered)
     if options.move:

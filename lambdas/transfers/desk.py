@@ -10,6 +10,7 @@ from events.locations import Location, agent_of
 from events.requests import TemplateId, TransferRequest
 from events.states import TransferState
 from events.views import OverviewView, TransfersView, TransferView
+from lambdas.domain.abilities import check_able
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
 from lambdas.domain.hop_changes import withheld
@@ -189,6 +190,7 @@ def _check_paths(transfer: Transfer, agents: dict[AgentId, Agent]) -> None:
     for hop in transfer.hops:
         _check_end(hop.source, agents, writing=transfer.options.move)
         _check_end(hop.destination, agents, writing=True)
+        check_able(agents[hop.carrier], hop.destination, transfer.options)
 
 
 def _check_end(location: Location, agents: dict[AgentId, Agent], *, writing: bool) -> None:

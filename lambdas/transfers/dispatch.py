@@ -13,8 +13,9 @@ from events.certificates import fingerprint
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, RemoteRoute, Route, S3Route, Serve
 from events.locations import AgentLocation
 from events.options import Options
+from lambdas.domain.abilities import check_able
 from lambdas.domain.agent import Agent
-from lambdas.domain.errors import AgentUnknownError
+from lambdas.domain.errors import AgentDeclinedError, AgentUnknownError
 from lambdas.domain.hop import Hop, relay_prefix
 from lambdas.domain.hop_changes import offered, refused
 from lambdas.domain.timeline import CROSSHAUL
@@ -56,7 +57,8 @@ class Dispatch:
     def _dispatch(self, transfer: Transfer, hop: Hop, find: Callable[[AgentId], Agent]) -> Transfer:
         try:
             agents = {agent_id: find(agent_id) for agent_id in hop.agents}
-        except AgentUnknownError as error:
+            check_able(agents[hop.carrier], hop.destination, transfer.options)
+        except (AgentUnknownError, AgentDeclinedError) as error:
             return self._refuse(transfer, hop, error.problem)
         if any(agent.presence != "online" for agent in agents.values()):
             return transfer

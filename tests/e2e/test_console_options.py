@@ -67,6 +67,29 @@ def test_a_mirror_is_previewed_and_confirmed_before_it_removes(page: Page, fleet
     assert '"dry_run": true' in report.value.path().read_text()
 
 
+def test_an_upload_is_previewed_before_anything_is_written(page: Page, fleet: Fleet) -> None:
+    kept = f"s3://{fleet.here.outputs.bucket}/previewed/"
+    folder = fleet.folder("server-b:/data/previewed")
+    write_random(folder / "there.mov", 1000)
+    up = fleet.until_ended(fleet.copy("server-b:/data/previewed/", kept))
+    assert up["state"] == "succeeded"
+    write_random(folder / "there.mov", 1200)
+    write_random(folder / "new.mov", 500)
+    (folder / "link").symlink_to("new.mov")
+    visit(page, fleet, "transfers/new?from=server-b&path=/data/previewed/")
+    choose(page, "Destination", "A bucket and a prefix")
+    page.get_by_label("Destination: bucket and prefix").fill(kept)
+
+    page.get_by_role("button", name="Preview").click()
+
+    result = page.get_by_role("list", name="What would be done")
+    expect(result).to_contain_text("1 file would be sent")
+    expect(result).to_contain_text("1 file would be replaced")
+    expect(result).to_contain_text("1 file would not arrive")
+    expect(result).to_contain_text("link is a symbolic link")
+    assert violations(page) == []
+
+
 def written(page: Page) -> None:
     """A transfer's ends."""
     choose(page, "Source", "server-b")

@@ -25,6 +25,11 @@ export function draftFrom(text: string): Draft {
   return colon < 0 ? { place: "", path: text } : { place: text.slice(0, colon), path: text.slice(colon + 1) };
 }
 
+/** What stands in a path's field now. Buckets' addresses are copied and pasted whole, whatever is chosen. */
+export function typed(draft: Draft, text: string): Draft {
+  return text.startsWith(S3) ? draftFrom(text) : { ...draft, path: text };
+}
+
 export function draftOf(location: Location): Draft {
   const text = locationText(location);
   return location.kind === "s3"

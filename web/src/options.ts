@@ -24,7 +24,7 @@ export const DEFAULT_OPTIONS: Options = {
   if_offline: "queue",
 };
 
-export type Bounded = "compare" | "owner" | "delete_extra" | "move" | "dry_run";
+export type Bounded = "compare" | "owner" | "delete_extra" | "move";
 
 /** Where the files come from and go to, as far as the options have to know: what holds of S3 holds of an
  * agent's remotes. */
@@ -58,8 +58,6 @@ export function barred(option: Bounded, ends: Ends, options: Options): string {
       return ends.fromS3 || ends.toS3 ? words.compare : "";
     case "owner":
       return ends.fromS3 || ends.toS3 ? words.owner : "";
-    case "dry_run":
-      return ends.toS3 ? words.dryRun : "";
     case "delete_extra":
       if (options.move) return words.both;
       if (ends.gathered) return words.mirrorGathered;
@@ -80,7 +78,6 @@ export function misfits(options: Options, ends: Ends): string[] {
   if (options.owner !== "agent") chosen.push("owner");
   if (options.delete_extra) chosen.push("delete_extra");
   if (options.move) chosen.push("move");
-  if (options.dry_run) chosen.push("dry_run");
   const unkept = chosen.map((option) => barred(option, ends, options)).filter(Boolean);
   return [...new Set([...unkept, ...amountFaults(options)])];
 }

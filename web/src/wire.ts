@@ -1037,6 +1037,11 @@ export interface components {
              */
             movers: string[];
             /**
+             * Previews Uploads
+             * @default false
+             */
+            previews_uploads: boolean;
+            /**
              * Rclone
              * @default null
              */
@@ -1724,6 +1729,13 @@ export interface components {
             examples: {
                 [key: string]: string[];
             };
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            failed: components["schemas"]["Amount"];
             /**
              * @default {
              *       "bytes": 0,

@@ -8,6 +8,7 @@ import {
   landingWords,
   S3,
   trail,
+  typed,
 } from "../src/locations";
 import { chosenPath } from "../src/parts/DirectoryBrowser";
 import { startingAt } from "../src/parts/tops";
@@ -48,6 +49,13 @@ describe("a location that is being written", () => {
   it("has to be a directory in a template", () => {
     expect(draftFault(at("/data"), true)).toBe("This has to be a directory: end it with /");
   });
+});
+
+it("is a bucket's when its whole address was pasted", () => {
+  const pasted = { place: "s3://", path: "media/raw/" };
+  expect(typed({ place: "s3://", path: "" }, "s3://media/raw/")).toEqual(pasted);
+  expect(typed({ place: "server-b", path: "/data/" }, "s3://media/raw/")).toEqual(pasted);
+  expect(typed({ place: "server-b", path: "" }, "/data/")).toEqual({ place: "server-b", path: "/data/" });
 });
 
 describe("where things arrive", () => {

@@ -30,7 +30,6 @@ describe("what the ends of a transfer can keep", () => {
     expect(barred("compare", endsOf(S3, [C]), DEFAULT_OPTIONS)).toMatch(/agent at both ends/);
     expect(barred("owner", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/between agents/);
     expect(misfits({ ...DEFAULT_OPTIONS, owner: "names" }, endsOf(S3, [C]))).toHaveLength(1);
-    expect(barred("dry_run", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/agent at the destination/);
     expect(barred("move", endsOf(B, [C, C]), DEFAULT_OPTIONS)).toMatch(/one destination/);
     expect(barred("delete_extra", GATHERED, DEFAULT_OPTIONS)).toMatch(/single objects/);
   });
@@ -111,10 +110,12 @@ it("shows of a preview only what there is, what changes something first", () => 
     removed: { files: 1, bytes: 3 },
     kept: none,
     unchanged: { files: 5, bytes: 9 },
+    failed: { files: 1, bytes: 7 },
     short: null,
-    examples: { sent: ["a", "b"], removed: ["old"] },
+    examples: { sent: ["a", "b"], removed: ["old"], failed: ["l is a symbolic link."] },
   });
   expect(lines.map(({ kind, examples }) => [kind, examples])).toEqual([
+    ["failed", ["l is a symbolic link."]],
     ["sent", ["a", "b"]],
     ["removed", ["old"]],
     ["unchanged", []],

@@ -138,6 +138,20 @@ class TestDryRun:
         assert preview.examples == {"sent": ("new",), "replaced": ("other/differs",), "removed": ("extra",)}
         assert not list((hosts.state / "hops").glob("*"))
 
+    async def test_that_begins_anew_counts_anew(self, hosts):
+        fill(hosts.data, **{f"file-{number:04}": "x" * 9 for number in range(3000)})
+        hosts.line.cut_after = 60_000  # amid the listing
+        outcome = await hosts.move(hosts.order("/data/", "/archive/", dry_run=True))
+        assert hosts.line.cut_after is None
+        assert (outcome.preview.sent.files, outcome.preview.sent.bytes) == (3000, 27_000)
+
+    async def test_that_names_what_would_not_arrive(self, hosts):
+        fill(hosts.data, good="good", taken="new")
+        fill(hosts.archive, taken="old one")
+        outcome = await hosts.move(hosts.order("/data/", "/archive/", dry_run=True, overwrite="fail"))
+        assert (outcome.preview.sent.files, outcome.preview.failed.files) == (1, 1)
+        assert "/archive/taken" in outcome.preview.examples["failed"][0]
+
     async def test_of_a_destination_that_is_not_there_yet(self, hosts):
         fill(hosts.data, a="a")
         order = hosts.order("/data/", "/archive/to/come/", dry_run=True, delete_extra=True, move=True)

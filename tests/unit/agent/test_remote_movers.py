@@ -33,8 +33,10 @@ from events.commands import Move, RemoteRoute
 from events.locations import AgentLocation, RemoteLocation
 from events.manifest import ManifestLine
 from events.options import Options
+from events.progress import Progress
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.processes import free_ports, is_free
+from tests.unit.agent.foretold import OVERWRITES, Upload, is_foretold
 from tests.unit.agent.hosts import TRANSFER, Told, until
 
 CONFIGURATION = """
@@ -101,6 +103,9 @@ class Host:
             mover._patience = patience
         return await mover.move(order, self.tally, self.told)
 
+    def progress(self) -> Progress:
+        return self.tally.progress()
+
     async def fails(self, source: str, destination: str, **options: Any) -> HopError:
         with pytest.raises(HopError) as caught:
             await self.move(source, destination, **options)
@@ -112,6 +117,16 @@ def place(text: str) -> AgentLocation | RemoteLocation:
         return AgentLocation(agent_id="server-b", path=text)
     remote, _, path = text.partition(":")
     return RemoteLocation(agent_id="server-b", remote=remote, path=path)
+
+
+def upload_to(host: Host, target: str, folder: Path) -> Upload:
+    def there() -> dict[str, bytes]:
+        return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+    def moves(**options: Any) -> Any:
+        return host.move("/data/t/", target, **options)
+
+    return Upload(host.data / "t", moves, there, host.progress)
 
 
 def no_credentials(hop_id: str) -> Any:
@@ -261,6 +276,10 @@ class TestWhatIsNotOffered:
 
 
 class TestToARemote:
+    @pytest.mark.parametrize("overwrite", OVERWRITES)
+    async def test_a_dry_run_foretells_what_will_be_done(self, host, overwrite):
+        await is_foretold(upload_to(host, "archive:kept/", host.far / "kept"), overwrite)
+
     async def test_a_tree_s_files_arrive_with_their_times(self, host):
         tree(host.data / "t")
         up = await host.move("/data/t/", "archive:kept/")
@@ -372,6 +391,10 @@ class TestOverWebDav:
         write_random(host.data / "t/one", 500)
         await host.move("/data/t/", "web:")
         assert (dav / "one").read_bytes() == (host.data / "t/one").read_bytes()
+
+    @pytest.mark.parametrize("overwrite", OVERWRITES)
+    async def test_a_dry_run_foretells_what_will_be_done(self, host, dav, overwrite):
+        await is_foretold(upload_to(host, "web:kept/", dav / "kept"), overwrite)
 
     async def test_a_wrong_password_is_said_and_no_password_is(self, host, dav, started):
         wrong = obscured(f"{PASSWORD}!")

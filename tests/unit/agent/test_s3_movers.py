@@ -21,8 +21,10 @@ from agent.roots import Roots
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
 from events.options import Options
+from events.progress import Progress
 from events.views import CredentialsView, ProblemDetails
 from infra.local.material import MIB, differences, listing, write_random
+from tests.unit.agent.foretold import OVERWRITES, Upload, is_foretold
 from tests.unit.agent.hosts import TRANSFER, Told, until
 
 BUCKET = "media"
@@ -88,6 +90,9 @@ class Host:
 
     def put(self, key: str, data: bytes) -> None:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+
+    def progress(self) -> Progress:
+        return self.tally.progress()
 
     def keys(self) -> dict[str, bytes]:
         found = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
@@ -263,6 +268,39 @@ class TestToS3:
 
         assert [one.code for one in error.failures] == ["outside-roots"]
         assert set(host.keys()) == {"kept/good", "kept/link"}
+
+    @pytest.mark.parametrize("overwrite", OVERWRITES)
+    async def test_a_dry_run_foretells_what_will_be_done(self, host, overwrite):
+        def moves(**options):
+            return host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/", **options))
+
+        def there():
+            return {key.removeprefix("kept/"): data for key, data in host.keys().items()}
+
+        upload = Upload(host.data / "t", moves, there, host.progress)
+        await is_foretold(upload, overwrite)
+
+    async def test_a_dry_run_of_one_file_sees_whether_it_is_there(self, host):
+        write_random(host.data / "one", 500)
+        order = host.order("/data/one", f"s3://{BUCKET}/deep/other name", dry_run=True)
+        preview = (await host.move(order)).preview
+        assert (preview.sent.files, preview.sent.bytes, host.keys()) == (1, 500, {})
+        host.put("deep/other name", b"another")
+        preview = (await host.move(order)).preview
+        assert (preview.sent.files, preview.replaced.files) == (0, 1)
+        assert host.keys() == {"deep/other name": b"another"}
+
+    async def test_a_dry_run_names_what_s3_cannot_hold(self, host):
+        write_random(host.data / "t/good", 5)
+        (host.data / "t/link").symlink_to("good")
+        preview = (await host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/", dry_run=True))).preview
+        assert (preview.sent.files, preview.failed.files) == (1, 1)
+        assert "symbolic link" in preview.examples["failed"][0]
+
+    async def test_a_dry_run_to_a_missing_bucket_says_so(self, host):
+        write_random(host.data / "x", 5)
+        error = await host.fails(host.order("/data/x", "s3://no-such-bucket/x", dry_run=True))
+        assert "no-such-bucket" in error.problem.message
 
     async def test_a_missing_source_or_bucket_is_said(self, host):
         error = await host.fails(host.order("/data/nothing/", f"s3://{BUCKET}/kept/"))

@@ -13,6 +13,7 @@ from events.reports import Capabilities, Checkpoint, Failed, Paused, RemoteState
 from events.requests import TransferRequest
 from events.states import HopState, TransferState
 from lambdas.domain.errors import (
+    AgentDeclinedError,
     AgentOfflineError,
     AgentUnknownError,
     OutsideRootsError,
@@ -183,6 +184,23 @@ def test_an_agent_that_was_removed_fails_its_hops(world: World):
     view = world.desk.get(transfer_id)
     assert [hop.state for hop in view.hops] == ["failed", "offered"]
     assert view.hops[0].problem.code == "agent-unknown"
+
+
+def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: World):
+    able = Capabilities(previews_uploads=True)
+    rehearsal = {"dry_run": True}
+    with pytest.raises(AgentDeclinedError) as refused:
+        world.request("a:/data/", "s3://media/x/", options=Options(**rehearsal))
+    assert refused.value.problem.code == "agent-too-old"
+    world.agents.known["a"] = an_agent("a", capabilities=able)
+    transfer_id = world.request("a:/data/", "s3://media/x/", options=Options(**rehearsal))
+    world.agents.known["a"] = an_agent("a")  # went back to its version of before
+    world.stream()
+    assert world.fleet.sent == []
+    assert world.hop(transfer_id).problem.code == "agent-too-old"
+    world.request("a:/data/", "b:/archive/", options=Options(**rehearsal))
+    world.stream()
+    assert ("b", "move") in world.fleet.kinds()
 
 
 def test_the_same_key_makes_the_same_transfer(world: World):

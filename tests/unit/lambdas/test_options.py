@@ -31,7 +31,6 @@ def planned(source: str, *destinations: str, template: str | None = None, **opti
     [
         ((S3, C), {"compare": "checksum"}),
         ((B, S3), {"compare": "checksum"}),
-        ((B, S3), {"dry_run": True}),
         ((S3, C), {"owner": "names"}),
         ((B, S3), {"owner": "ids"}),
         ((B, S3), {"delete_extra": True}),
@@ -61,6 +60,7 @@ def test_a_template_removes_nothing(option: str) -> None:
         ((B, C), {"move": True, "compare": "checksum", "dry_run": True}),
         ((B, C, D), {"delete_extra": True, "dry_run": True}),
         ((S3, C), {"delete_extra": True}),
+        ((B, S3), {"dry_run": True, "overwrite": "fail"}),
     ],
 )
 def test_what_can_be_kept_is_planned(ends: tuple[str, ...], options: dict[str, object]) -> None:

@@ -10,7 +10,7 @@ import { errorAt } from "../api/problem";
 import { useApi } from "../context";
 import { useKept } from "../kept";
 import { draftFault, draftText, EMPTY } from "../locations";
-import { barred, DEFAULT_OPTIONS, endsOf, misfits, removes } from "../options";
+import { DEFAULT_OPTIONS, endsOf, misfits, removes } from "../options";
 import { DestinationsFields, row, ShapeField } from "../parts/DestinationsFields";
 import { LocationField } from "../parts/LocationField";
 import { OptionsFields } from "../parts/OptionsFields";
@@ -70,8 +70,6 @@ export default function NewTransferPage({ query }: { query: URLSearchParams }) {
             <Button
               formAction="none"
               loading={preview.isPending}
-              disabled={ends.toS3}
-              disabledReason={barred("dry_run", ends, options)}
               onClick={() => whenRight(() => preview.mutate(rehearsal))}
             >
               {t().preview.verb}

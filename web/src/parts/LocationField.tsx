@@ -5,7 +5,7 @@ import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import { useState } from "react";
 import { useAgents } from "../api/queries";
 import { lookOf } from "../format/states";
-import { type Draft, draftFrom, remoteIn, S3 } from "../locations";
+import { type Draft, draftFrom, remoteIn, S3, typed } from "../locations";
 import type { Agent } from "../types";
 import { t } from "../words";
 import { DirectoryBrowser } from "./DirectoryBrowser";
@@ -53,7 +53,7 @@ export function LocationField({ label, description, value, onChange, fault, end,
         <Input
           ariaLabel={value.place === S3 ? t().location.bucket(label) : t().location.path(label)}
           value={value.path}
-          onChange={({ detail }) => onChange({ ...value, path: detail.value })}
+          onChange={({ detail }) => onChange(typed(value, detail.value))}
           placeholder={value.place === S3 ? "bucket/prefix/" : "/data/videos/raw/"}
           spellcheck={false}
           autoComplete={false}

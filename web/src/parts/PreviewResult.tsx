@@ -7,16 +7,20 @@ import { t } from "../words";
 import { ShortOfRoom } from "./ShortOfRoom";
 import { Name } from "./text";
 
-export const KINDS = ["sent", "replaced", "removed", "kept", "unchanged"] as const;
+export const KINDS = ["failed", "sent", "replaced", "removed", "kept", "unchanged"] as const;
 export type Kind = (typeof KINDS)[number];
 
 const LOOKS: Record<Kind, StatusIndicatorProps.Type> = {
+  failed: "error",
   sent: "success",
   replaced: "info",
   removed: "warning",
   kept: "stopped",
   unchanged: "stopped",
 };
+
+/** Whose names nobody should have to ask for. */
+const SEEN_AT_ONCE: ReadonlySet<Kind> = new Set(["failed", "removed", "replaced"]);
 
 export interface Line {
   kind: Kind;
@@ -67,7 +71,7 @@ function Examples({ line: { kind, files: all, examples } }: { line: Line }) {
     <ExpandableSection
       headerText={words.which}
       headerAriaLabel={`${words.which}: ${words.names[kind]}`}
-      defaultExpanded={kind === "removed" || kind === "replaced"}
+      defaultExpanded={SEEN_AT_ONCE.has(kind)}
     >
       <ul className="plain paths">
         {examples.map((path) => (

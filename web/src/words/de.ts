@@ -427,6 +427,7 @@ export const de: Words = {
       removed: (files, size) => `${files} zu entfernen (${size})`,
       kept: (files, size) => `${files} abweichend, und so gelassen (${size})`,
       unchanged: (files, size) => `${files} an beiden Enden gleich (${size})`,
+      failed: (files, size) => `${files} nicht zu übertragen (${size})`,
     },
     names: {
       sent: "gesendet",
@@ -434,6 +435,7 @@ export const de: Words = {
       removed: "entfernt",
       kept: "gelassen",
       unchanged: "gleich",
+      failed: "nicht ankommend",
     },
     which: "Welche",
   },
@@ -479,7 +481,6 @@ export const de: Words = {
       compare:
         "Der Vergleich nach Prüfsumme braucht an beiden Enden einen Agenten: S3 und Remotes haben keine solche.",
       owner: "Eigentümer gibt es nur zwischen Agenten: S3 und Remotes kennen keine Benutzer eines Servers.",
-      dryRun: "Eine Vorschau braucht am Ziel einen Agenten.",
       both: "Verschieben und Spiegeln gehen nicht zusammen: bitte eines wählen.",
       mirrorGathered: "eine Vorlage bewegt einzelne Objekte und würde alle anderen entfernen",
       mirrorS3: "Ein Spiegel braucht am Ziel einen Agenten: in S3 räumt eine Lebenszyklusregel auf.",

@@ -423,8 +423,16 @@ export const en = {
       removed: (files: string, size: string) => `${files} would be removed (${size})`,
       kept: (files: string, size: string) => `${files} would stay although different (${size})`,
       unchanged: (files: string, size: string) => `${files} the same at both ends (${size})`,
+      failed: (files: string, size: string) => `${files} would not arrive (${size})`,
     },
-    names: { sent: "sent", replaced: "replaced", removed: "removed", kept: "kept", unchanged: "unchanged" },
+    names: {
+      sent: "sent",
+      replaced: "replaced",
+      removed: "removed",
+      kept: "kept",
+      unchanged: "unchanged",
+      failed: "not arriving",
+    },
     which: "Which",
   },
   location: {
@@ -469,7 +477,6 @@ export const en = {
     barred: {
       compare: "Comparing by digest needs an agent at both ends: S3 and remotes keep none of the same kind.",
       owner: "Owners are kept between agents only: S3 and remotes know no users of a host.",
-      dryRun: "A preview needs an agent at the destination.",
       both: "Moving and mirroring do not go together: choose one of them.",
       mirrorGathered: "a template moves single objects, and would remove all others",
       mirrorS3: "A mirror needs an agent at the destination: let a life cycle rule of the bucket remove it.",

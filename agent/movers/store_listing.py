@@ -1,0 +1,47 @@
+"""What rclone lists, as the entries that every mover knows."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from agent.errors import shown
+from agent.lane import wire
+from agent.listing import Entry, broken
+from events.base import Problem
+
+MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
+"""Objects have no mode."""
+UNKNOWN = -1
+"""The size of a file that tells none."""
+
+
+def listed(lines: Iterable[bytes]) -> Iterator[Entry]:
+    """Of `rclone lsjson`, which prints each on a line of its own."""
+    for line in lines:
+        if line.startswith(b"{"):
+            fields = json.loads(line.rstrip(b",\n"))
+            yield entry_of(str(fields["Path"]), fields)
+
+
+def entry_of(path: str, fields: dict[str, object]) -> Entry:
+    size, mtime_ns = int(str(fields["Size"])), whole_second(datetime.fromisoformat(str(fields["ModTime"])))
+    if not wire.is_inside(path):
+        return broken(path, _no_name(path))
+    if fields["IsDir"]:
+        return Entry("d", path, 0, mtime_ns, MODE_DIRECTORY)
+    return Entry("f", path, max(size, UNKNOWN), mtime_ns, MODE_FILE)
+
+
+def whole_second(moment: datetime) -> int:
+    """In nanoseconds."""
+    return math.floor(moment.timestamp()) * 10**9
+
+
+def _no_name(path: str) -> Problem:
+    return Problem(
+        code="not-a-path",
+        message=f"The object {shown(path)} has a key that no file can have.",
+        advice="Give it another key.",
+        path=shown(path),
+    )
