@@ -62,6 +62,12 @@ class Progress(Message):
     """A path that is moving now, relative to the source."""
 
 
+class News(Message):
+    """A line was added to this transfer's timeline: whoever shows it asks anew. May be lost."""
+
+    transfer_id: TransferId
+
+
 class Live(Message):
     """What the live topic carries: may be lost, is never stored."""
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from events.progress import Live
+from events.progress import Live, News
 
 
 def schemas() -> dict[str, Any]:
     """JSON schemas by name, as the models are written to JSON."""
-    _, described = models_json_schema([(Live, "serialization")], ref_template="#/components/schemas/{model}")
+    _, described = models_json_schema(
+        [(Live, "serialization"), (News, "serialization")], ref_template="#/components/schemas/{model}"
+    )
     found: dict[str, Any] = described["$defs"]
     return found
 

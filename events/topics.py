@@ -66,6 +66,14 @@ class Topics:
     def live_of_all(self) -> str:
         return f"crosshaul/{self.stage}/agents/+/live/+/+"
 
+    def news(self, transfer_id: TransferId) -> str:
+        """Cloud → whoever has a console open, QoS 0: this transfer has changed."""
+        return f"crosshaul/{self.stage}/news/{transfer_id}"
+
+    @property
+    def news_of_all(self) -> str:
+        return f"crosshaul/{self.stage}/news/+"
+
     @property
     def reports_sql(self) -> str:
         """The reports rule's SQL; the agent's name comes from the topic, which the device policy guards, and

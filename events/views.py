@@ -292,7 +292,7 @@ class TemplatesView(Message):
 
 
 class LiveView(Message):
-    """Where to listen for live progress: an MQTT 5 WebSocket address that allows only `topics`."""
+    """Where to listen for progress or news: an MQTT 5 WebSocket address that allows only `topics`."""
 
     url: str
     client_id: str

@@ -51,6 +51,7 @@ class Access:
         statements = [one for name, words in plan.tables.items() for one in self._table(name, words.split())]
         role = cast("iam.IRole", function.role)
         statements += self._commands(role) if plan.signs else []
+        statements += self._news(role) if plan.announces else []
         statements += self._enrollment(role) if plan.enrolls else []
         statements += [_allow(["kms:GetPublicKey"], *self.command_keys.arns)] if plan.shows_keys else []
         statements += self._rotation(role) if plan.rotates else []
@@ -89,6 +90,11 @@ class Access:
             _allow(["kms:Sign"], self.command_keys.now.key_arn),
             _allow(["iot:Publish"], commands),
         ]
+
+    def _news(self, role: iam.IRole) -> list[iam.PolicyStatement]:
+        news = iot_arn(role, f"topic/{Topics(self.stage.name).news('*')}")
+        accept_patterns(role, "Any transfer may change", news)
+        return [_allow(["iot:Publish"], news)]
 
     def _enrollment(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         things, certificates, clients = (iot_arn(role, f"{kind}/*") for kind in ("thing", "cert", "client"))
@@ -168,15 +174,16 @@ def lent_roles(
         objects, "Any object of these buckets; a session policy narrows it to one hop's", *contents, relayed
     )
     live = iam.Role(scope, "Live", assumed_by=trusted, max_session_duration=Duration.hours(1))
-    topics = f"crosshaul/{stage.name}/agents"
+    topics = f"crosshaul/{stage.name}"
     granted = {
-        "iot:Connect": iot_arn(scope, f"client/{CLIENT}*"),
-        "iot:Subscribe": iot_arn(scope, f"topicfilter/{topics}/+/live/*"),
-        "iot:Receive": iot_arn(scope, f"topic/{topics}/*/live/*"),
+        "iot:Connect": (f"client/{CLIENT}*",),
+        "iot:Subscribe": (f"topicfilter/{topics}/agents/+/live/*", f"topicfilter/{topics}/news/+"),
+        "iot:Receive": (f"topic/{topics}/agents/*/live/*", f"topic/{topics}/news/*"),
     }
-    for action, resource in granted.items():
-        live.add_to_policy(_allow([action], resource))
-    accept_patterns(live, "A client id for each open console; progress of every agent", *granted.values())
+    for action, ends in granted.items():
+        resources = [iot_arn(scope, end) for end in ends]
+        live.add_to_policy(_allow([action], *resources))
+        accept_patterns(live, "A client id for each console; progress and news of everything", *resources)
     return objects, live
 
 

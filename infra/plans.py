@@ -13,6 +13,8 @@ class Plan:
     tables: Mapping[str, str]
     signs: bool = False
     """Commands: KMS's signature and the publish to an agent's commands topic."""
+    announces: bool = False
+    """To open consoles, which transfers have changed."""
     tells: bool = False
     """Facts, on the event bus."""
     shows_keys: bool = False
@@ -98,6 +100,7 @@ PLANS: dict[str, Plan] = {
         60,
         {"transfers_table": "get query put update", "agents_table": "get batch"},
         signs=True,
+        announces=True,
         tells=True,
     ),
     "OnSchedule": Plan(

@@ -1,5 +1,5 @@
 """Orders to agents: each command signed in KMS as a JWT (ES256, RFC 7515 and 7518) and published to its
-agent alone. The only place that signs, and the only one that speaks to the broker.
+agent alone. The only place that signs, and the only one that speaks to agents.
 """
 
 import base64

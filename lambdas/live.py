@@ -1,4 +1,4 @@
-"""The way to live progress: an MQTT-over-WebSocket address, signed with credentials for listening only.
+"""The way to progress and news: an MQTT-over-WebSocket address, signed with credentials for listening only.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html#mqtt-ws
 """
@@ -45,9 +45,15 @@ class LiveAddresses:
         self._clock = clock
         self._host = ""
 
-    def address(self, transfer_id: TransferId | None) -> LiveView:
-        """For one transfer, or for all."""
-        topic = self._topics.live_of(transfer_id) if transfer_id else self._topics.live_of_all
+    def progress(self, transfer_id: TransferId | None) -> LiveView:
+        """Of one transfer, or of all."""
+        return self._address(self._topics.live_of(transfer_id) if transfer_id else self._topics.live_of_all)
+
+    def news(self) -> LiveView:
+        """Which transfers have changed."""
+        return self._address(self._topics.news_of_all)
+
+    def _address(self, topic: str) -> LiveView:
         client_id = CLIENT + secrets.token_hex(10)
         lent = self._sts.assume_role(
             RoleArn=self._role_arn,

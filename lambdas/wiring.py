@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lambdas.fleet import Fleet
     from lambdas.live import LiveAddresses
     from lambdas.manifests import Manifests
+    from lambdas.news import Announcer
     from lambdas.once import Once
     from lambdas.people import People
     from lambdas.policies.deciding import Deciding
@@ -79,6 +80,16 @@ def fleet() -> "Fleet":
         topics=Topics(settings().stage),
         clock=clock,
     )
+
+
+@cache
+def announcer() -> "Announcer":
+    import boto3
+
+    from events.topics import Topics
+    from lambdas.news import Announcer
+
+    return Announcer(boto3.client("iot-data", region_name=settings().region), Topics(settings().stage))
 
 
 @cache
@@ -133,7 +144,7 @@ def reactions() -> "Reactions":
     """What follows from a change in the table."""
     from lambdas.transfers.reactions import Reactions
 
-    return Reactions(transfer_store(), changing(), dispatch(), fleet(), bus())
+    return Reactions(transfer_store(), changing(), dispatch(), fleet(), bus(), announcer())
 
 
 @cache

@@ -76,6 +76,14 @@ class FakeFacts:
         self.told.append(fact)
 
 
+@dataclass
+class FakeNews:
+    announced: list[str] = field(default_factory=list)
+
+    def announce(self, transfer_id: str) -> None:
+        self.announced.append(transfer_id)
+
+
 def an_agent(agent_id: str, **differently: object) -> Agent:
     """An agent that is online and offers /data to read, /archive to write."""
     agent = Agent(

@@ -30,7 +30,7 @@ from lambdas.transfers.dispatch import Dispatch, S3Access
 from lambdas.transfers.hearing import Hearing
 from lambdas.transfers.reactions import Reactions
 from lambdas.transfers.sweeping import Sweeping
-from tests.fakes import FakeAgents, FakeClock, FakeFacts, FakeFleet, an_agent
+from tests.fakes import FakeAgents, FakeClock, FakeFacts, FakeFleet, FakeNews, an_agent
 
 REGION = "eu-central-1"
 TABLE = "transfers"
@@ -44,6 +44,7 @@ class World:
         self.clock = FakeClock()
         self.fleet = FakeFleet()
         self.facts = FakeFacts()
+        self.announced = FakeNews()
         self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
         self.store = TransferStore(TABLE, REGION)
         TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
@@ -51,7 +52,9 @@ class World:
         dispatch = Dispatch(
             self.changing, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
         )
-        self.reactions = Reactions(self.store, self.changing, dispatch, self.fleet, self.facts)
+        self.reactions = Reactions(
+            self.store, self.changing, dispatch, self.fleet, self.facts, self.announced
+        )
         self.desk = Transfers(self.store, self.changing, self.agents, self.clock)
         self.hearing = Hearing(self.store, self.changing, self.reactions, self.fleet, self.clock)
         self.sweeping = Sweeping(self.store, self.changing, self.reactions, self.clock)

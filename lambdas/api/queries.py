@@ -1,7 +1,7 @@
 """Query strings, as models."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
@@ -95,4 +95,8 @@ class AuditQuery(PageQuery):
 class LiveQuery(Request):
     """What to listen to."""
 
+    what: Annotated[
+        Literal["progress", "news"],
+        Field(description="Of hops, as their agents tell it; or which transfers have changed."),
+    ] = "progress"
     transfer_id: Annotated[TransferId | None, Field(description="Left out: every transfer.")] = None

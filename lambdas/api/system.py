@@ -1,4 +1,4 @@
-"""The API about itself, and the way to live progress."""
+"""The API about itself, and the way to what is told live."""
 
 from typing import Any
 
@@ -35,5 +35,6 @@ def describe() -> dict[str, Any]:
 
 @system.get("/live", may=READ)
 def live(query: LiveQuery) -> LiveView:
-    """Where to listen for live progress: an MQTT 5 WebSocket address, good for some minutes."""
-    return wiring.live().address(query.transfer_id)
+    """Where to listen for progress or news: an MQTT 5 WebSocket address, good for some minutes."""
+    live = wiring.live()
+    return live.news() if query.what == "news" else live.progress(query.transfer_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from events.base import AgentId
+from events.base import AgentId, TransferId
 from events.commands import Command
 from events.facts import AgentWentSilent, TransferFinished, TransferRequested
 from lambdas.domain.agent import Agent
@@ -77,6 +77,12 @@ class Orders(Protocol):
 
     def send(self, agent_id: AgentId, token: str) -> None:
         """Send a token to its agent."""
+
+
+class News(Protocol):
+    """Tells whoever looks at a transfer that it has changed."""
+
+    def announce(self, transfer_id: TransferId) -> None: ...
 
 
 class Facts(Protocol):

@@ -20,20 +20,27 @@ from lambdas.store.transfers import Line, TransferStore
 from lambdas.telemetry import logger
 from lambdas.transfers.changing import Change, Changing
 from lambdas.transfers.dispatch import Dispatch
-from lambdas.transfers.ports import Facts, Orders
+from lambdas.transfers.ports import Facts, News, Orders
 
 Nudge = tuple[AgentId, Pause | Cancel | Release]
 
 
 class Reactions:
     def __init__(
-        self, store: TransferStore, changing: Changing, dispatch: Dispatch, orders: Orders, facts: Facts
+        self,
+        store: TransferStore,
+        changing: Changing,
+        dispatch: Dispatch,
+        orders: Orders,
+        facts: Facts,
+        news: News,
     ) -> None:
         self._store = store
         self._changing = changing
         self._dispatch = dispatch
         self._orders = orders
         self._facts = facts
+        self._news = news
 
     def react(self, image: Mapping[str, Any]) -> None:
         """React to a row that the stream shows as new; rows that are no line of a timeline say nothing."""
@@ -49,6 +56,7 @@ class Reactions:
             self._orders.order(agent_id, command)
         self.bring_on(transfer)
         self._tell(transfer, line)
+        self._news.announce(transfer.transfer_id)
 
     def bring_on(self, transfer: Transfer) -> None:
         """Whatever can go on with this transfer goes on."""

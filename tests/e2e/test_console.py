@@ -452,3 +452,19 @@ def test_german_and_dark_are_one_choice_each_and_stay(page: Page, fleet: Fleet) 
     page.reload()
     expect(page.get_by_role("heading", name="Übersicht")).to_be_visible()
     expect(page.locator("body.awsui-dark-mode")).to_be_visible()
+
+
+def test_an_open_page_is_told_what_changes_elsewhere(page: Page, fleet: Fleet) -> None:
+    write_random(fleet.folder("server-b:/data/told") / "one.bin", 1000)
+    visit(page, fleet, "transfers?agent=server-d")
+    with page.expect_websocket() as opened:
+        page.reload()
+    line = opened.value
+    line.wait_for_event("framereceived")  # connected
+    line.wait_for_event("framereceived")  # and listening
+
+    transfer = fleet.copy("server-b:/data/told/", "server-d:/backup/told/")
+
+    line.wait_for_event("framereceived", lambda frame: f"/news/{transfer}".encode() in bytes(frame))
+    told = page.get_by_role("row").filter(has_text="/backup/told/")
+    expect(told).to_contain_text("Succeeded", timeout=60_000)

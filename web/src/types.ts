@@ -16,6 +16,7 @@ export type Hop = Schemas["HopView"];
 export type HopState = Schemas["HopState"];
 export type Listing = Schemas["ListingView"];
 export type Live = Schemas["Live"];
+export type News = Schemas["News"];
 export type LiveAddress = Schemas["LiveView"];
 export type Location = Schemas["AgentLocation"] | Schemas["S3Location"] | Schemas["RemoteLocation"];
 export type Manifest = Schemas["ManifestView"];

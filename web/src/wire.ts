@@ -260,7 +260,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where to listen for live progress: an MQTT 5 WebSocket address, good for some minutes */
+        /** Where to listen for progress or news: an MQTT 5 WebSocket address, good for some minutes */
         get: operations["live"];
         put?: never;
         post?: never;
@@ -1378,7 +1378,7 @@ export interface components {
         };
         /**
          * LiveView
-         * @description Where to listen for live progress: an MQTT 5 WebSocket address that allows only `topics`.
+         * @description Where to listen for progress or news: an MQTT 5 WebSocket address that allows only `topics`.
          */
         LiveView: {
             /** Client Id */
@@ -1490,6 +1490,14 @@ export interface components {
             policies: string[];
             /** Source */
             source: string;
+        };
+        /**
+         * News
+         * @description A line was added to this transfer's timeline: whoever shows it asks anew. May be lost.
+         */
+        News: {
+            /** Transfer Id */
+            transfer_id: string;
         };
         /**
          * ObjectTrigger
@@ -3987,6 +3995,7 @@ export interface operations {
         parameters: {
             query?: {
                 transfer_id?: string | null;
+                what?: "progress" | "news";
             };
             header?: never;
             path?: never;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { readLive } from "../src/live/listen";
 import type { Heard } from "../src/live/merge";
 import { progressOf, QUIET_MS, quietOf, summed, withLives } from "../src/live/merge";
+import { readLive } from "../src/live/useLive";
 import type { Live } from "../src/types";
 import { hop, live, progress } from "./samples";
 

@@ -25,6 +25,7 @@ ALLOWED_PATTERNS = {
     "/agents/*/commands": "commands go to every agent of this stage",
     "/agents/*/live/*": "live progress of every agent of this stage; the session policy narrows it",
     "/agents/+/live/*": "the same, as a filter",
+    "/news/*": "any transfer may change",
     ":client/live-*": "one client id for each open console",
     "/*": "the objects of a bucket",
 }

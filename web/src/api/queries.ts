@@ -2,6 +2,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { goesOn } from "../actions";
 import { useApi } from "../context";
+import { isTold } from "../live/lines";
 import type {
   Agent,
   AuditPage,
@@ -24,6 +25,9 @@ import type { Api, Query } from "./client";
 /** While something goes on, and while nothing does. */
 const SOON_MS = 3_000;
 const LATER_MS = 5_000;
+/** The same where the broker tells what changes: what agents have stored meanwhile, and whatever got lost. */
+const STORED_MS = 10_000;
+const LOST_MS = 60_000;
 /** For long lists. */
 const SELDOM_MS = 10_000;
 const MANY = 100;
@@ -44,8 +48,7 @@ export function useTransfers({ status, agent, dryRun }: Filters, after: string |
     queryKey: ["transfers", status, agent, dryRun, after],
     queryFn: ({ signal }) =>
       api.get<TransfersPage>("/transfers", { status, agent, dry_run: dryRun, after, limit: PAGE }, signal),
-    refetchInterval: ({ state }) =>
-      state.data?.transfers.some((one) => goesOn(one.state)) ? SOON_MS : LATER_MS,
+    refetchInterval: ({ state }) => pace(state.data?.transfers.some((one) => goesOn(one.state)) ?? true),
   });
 }
 
@@ -55,8 +58,14 @@ export function useTransfer(transferId: string) {
     queryKey: ["transfer", transferId],
     queryFn: ({ signal }) =>
       api.get<Transfer>(`/transfers/${encodeURIComponent(transferId)}`, undefined, signal),
-    refetchInterval: ({ state }) => (!state.data || goesOn(state.data.state) ? SOON_MS : false),
+    refetchInterval: ({ state }) => (!state.data || goesOn(state.data.state) ? pace(true) : false),
   });
+}
+
+/** Until transfers are asked for again. */
+function pace(goesOn: boolean): number {
+  if (isTold()) return goesOn ? STORED_MS : LOST_MS;
+  return goesOn ? SOON_MS : LATER_MS;
 }
 
 const RUNNING = { status: "running", dry_run: false } as const;
@@ -68,7 +77,7 @@ export function useRunning() {
     queryKey: ["transfers", "running"],
     queryFn: ({ signal }) =>
       everyPage<TransferSummary>(api, "/transfers", "transfers", signal, RUNNING, MOST_RUNNING),
-    refetchInterval: SOON_MS,
+    refetchInterval: () => pace(true),
   });
 }
 
@@ -99,7 +108,7 @@ export function useRuns(templateId: string) {
   return useQuery({
     queryKey: ["transfers", "runs", templateId],
     queryFn: async ({ signal }) => (await api.get<TransfersPage>("/transfers", asked, signal)).transfers,
-    refetchInterval: LATER_MS,
+    refetchInterval: () => pace(false),
   });
 }
 

@@ -1,9 +1,9 @@
-/** Live progress straight from the broker: MQTT over WebSocket with a short-lived, narrowed address. */
+/** What the broker tells: MQTT over WebSocket with a short-lived, narrowed address. */
 import type { MqttClient } from "mqtt";
-import type { Live, LiveAddress } from "../types";
+import type { LiveAddress } from "../types";
 
-export interface Listener {
-  heard(live: Live): void;
+export interface Listener<T> {
+  heard(message: T): void;
   /** True once the broker granted the topics, false when the connection is gone. */
   connected(yes: boolean): void;
 }
@@ -11,8 +11,15 @@ export interface Listener {
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 
-/** Listen until `stop` is called; every new connection asks for a new address, since they expire. */
-export function listen(address: () => Promise<LiveAddress>, listener: Listener): () => void {
+/**
+ * Listen until `stop` is called; every new connection asks for a new address, since they expire. What `read` makes
+ * nothing of is dropped.
+ */
+export function listen<T>(
+  address: () => Promise<LiveAddress>,
+  read: (payload: Uint8Array) => T | null,
+  listener: Listener<T>,
+): () => void {
   let client: MqttClient | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
@@ -42,8 +49,8 @@ export function listen(address: () => Promise<LiveAddress>, listener: Listener):
   }
 
   function deliver(payload: Uint8Array): void {
-    const live = readLive(payload);
-    if (live && !stopped) listener.heard(live);
+    const message = read(payload);
+    if (message && !stopped) listener.heard(message);
   }
 
   void connect();
@@ -52,15 +59,4 @@ export function listen(address: () => Promise<LiveAddress>, listener: Listener):
     clearTimeout(timer);
     client?.end(true);
   };
-}
-
-/** The message, if it is one; what it is not is dropped, since the next one comes within a second. */
-export function readLive(payload: Uint8Array): Live | null {
-  try {
-    const live = JSON.parse(new TextDecoder().decode(payload)) as Partial<Live>;
-    const whole = typeof live.hop_id === "string" && typeof live.attempt === "number" && live.progress;
-    return whole && typeof live.progress?.bytes_done === "number" ? (live as Live) : null;
-  } catch {
-    return null;
-  }
 }

@@ -1,6 +1,8 @@
 import { useEffect, useState } from "react";
 import { useApi } from "../context";
 import type { Live, LiveAddress } from "../types";
+import { gathering } from "./gather";
+import { stands } from "./lines";
 import { listen } from "./listen";
 import { type Heard, withLives } from "./merge";
 import { onWake } from "./wake";
@@ -19,33 +21,32 @@ export function useLive(transferId: string | null, active: boolean): { heard: He
   useEffect(() => {
     if (!active) return undefined;
     const address = () => api.get<LiveAddress>("/live", { transfer_id: transferId });
-    const gathered = gathering((lives) => setHeard((before) => withLives(before, lives, Date.now())));
-    const stop = listen(address, { heard: gathered.add, connected: setConnected });
+    const gathered = gathering<Live>(GATHER_MS, (lives) =>
+      setHeard((before) => withLives(before, lives, Date.now())),
+    );
+    const tell = (yes: boolean) => {
+      setConnected(yes);
+      stands("progress", yes);
+    };
+    tell(false);
+    const stop = listen(address, readLive, { heard: gathered.add, connected: tell });
     return () => {
       stop();
       gathered.stop();
       setConnected(false);
+      stands("progress", null);
     };
   }, [api, transferId, active, wakes]);
   return { heard, connected };
 }
 
-/** The first word at once, and what follows it together. */
-function gathering(flush: (lives: Live[]) => void) {
-  let waiting: Live[] = [];
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  function tell(): void {
-    timer = undefined;
-    if (waiting.length === 0) return;
-    flush(waiting);
-    waiting = [];
-    timer = setTimeout(tell, GATHER_MS);
+/** The message, if it is one; what it is not is dropped, since the next one comes within a second. */
+export function readLive(payload: Uint8Array): Live | null {
+  try {
+    const live = JSON.parse(new TextDecoder().decode(payload)) as Partial<Live>;
+    const whole = typeof live.hop_id === "string" && typeof live.attempt === "number" && live.progress;
+    return whole && typeof live.progress?.bytes_done === "number" ? (live as Live) : null;
+  } catch {
+    return null;
   }
-  return {
-    add(live: Live) {
-      waiting.push(live);
-      if (timer === undefined) timer = setTimeout(tell, 0);
-    },
-    stop: () => clearTimeout(timer),
-  };
 }

@@ -10,6 +10,7 @@ import { type Notice, type Surroundings, SurroundingsContext, useSurroundings } 
 import { shown } from "../format/names";
 import { duration } from "../format/sizes";
 import { type CatchUp, useCatchUp } from "../live/catchUp";
+import { useNews } from "../live/news";
 import { chooseTheme, type Theme, theme } from "../media";
 import { NotFoundPage } from "../pages/NotFound";
 import { Boundary } from "../parts/Boundary";
@@ -60,6 +61,7 @@ export default function Console({ settings, session, api, claims }: Props) {
     [],
   );
   const catchUp = useCatchUp();
+  useNews(api);
   const role = roleOf(claims.groups);
   const here = useMemo<Surroundings>(
     () => ({ api, settings, session, claims, role, notify }),

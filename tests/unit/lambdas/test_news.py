@@ -1,0 +1,103 @@
+"""Whoever has a console open is told which transfers have changed, and hears nothing else by that."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from events.progress import News
+from events.topics import Topics
+from lambdas.live import LiveAddresses
+from lambdas.news import Announcer
+from tests.fakes import FakeClock
+from tests.world import REGION, World, a_world
+
+TRANSFER = "abcdefghij0123456789"
+TOPICS = Topics("prod")
+
+
+class Broker:
+    def __init__(self) -> None:
+        self.published: list[dict[str, Any]] = []
+        self.away = False
+
+    def publish(self, **message: Any) -> None:
+        if self.away:
+            raise EndpointConnectionError(endpoint_url="https://iot.example.com")
+        self.published.append(message)
+
+
+@pytest.fixture
+def world(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with a_world() as made:
+        yield made
+
+
+def test_every_line_of_a_timeline_is_announced(world: World):
+    one, other = (world.request("a:/data/", f"{name}:/archive/") for name in "bc")
+    world.stream()
+    assert set(world.announced.announced) == {one, other}
+    world.announced.announced.clear()
+    world.desk.pause(one, "ada")
+    world.stream()
+    assert set(world.announced.announced) == {one}
+
+
+def test_what_is_told_is_its_name_and_no_more():
+    broker = Broker()
+    Announcer(broker, TOPICS).announce(TRANSFER)
+    (message,) = broker.published
+    assert (message["topic"], message["qos"]) == (f"crosshaul/prod/news/{TRANSFER}", 0)
+    assert News.model_validate_json(message["payload"]) == News(transfer_id=TRANSFER)
+    assert json.loads(message["payload"]) == {"transfer_id": TRANSFER}
+
+
+def test_nothing_fails_when_nobody_can_be_told():
+    broker = Broker()
+    broker.away = True
+    Announcer(broker, TOPICS).announce(TRANSFER)
+
+
+@pytest.mark.parametrize(
+    ("ask", "topic", "heard"),
+    [
+        (lambda live: live.news(), "crosshaul/prod/news/+", "crosshaul/prod/news/*"),
+        (
+            lambda live: live.progress(None),
+            "crosshaul/prod/agents/+/live/+/+",
+            "crosshaul/prod/agents/*/live/*/*",
+        ),
+        (
+            lambda live: live.progress(TRANSFER),
+            f"crosshaul/prod/agents/+/live/{TRANSFER}/+",
+            f"crosshaul/prod/agents/*/live/{TRANSFER}/*",
+        ),
+    ],
+)
+def test_an_address_lets_its_holder_hear_what_it_is_for_and_say_nothing(ask, topic, heard):
+    class Lender:
+        def assume_role(self, **asked: Any) -> Any:
+            self.policy = json.loads(asked["Policy"])
+            key = {"AccessKeyId": "AKIA", "SecretAccessKey": "s", "SessionToken": "t"}
+            return {"Credentials": key}
+
+    lender = Lender()
+    iot = boto3.client("iot", REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    role = "arn:aws:iam::123456789012:role/live"
+    live = LiveAddresses(iot=iot, sts=lender, role_arn=role, region=REGION, topics=TOPICS, clock=FakeClock())
+    live._host = "iot.example.com"
+
+    view = ask(live)
+
+    assert view.topics == (topic,)
+    arn = f"arn:aws:iot:{REGION}:123456789012"
+    allowed = {one["Action"]: one["Resource"] for one in lender.policy["Statement"]}
+    assert allowed == {
+        "iot:Connect": f"{arn}:client/{view.client_id}",
+        "iot:Subscribe": f"{arn}:topicfilter/{topic}",
+        "iot:Receive": f"{arn}:topic/{heard}",
+    }

@@ -1,0 +1,99 @@
+import { QueryClient } from "@tanstack/react-query";
+import { renderHook } from "@testing-library/react";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Api } from "../src/api/client";
+import { gathering } from "../src/live/gather";
+import { isTold, stands } from "../src/live/lines";
+import { readNews, useNews } from "../src/live/news";
+
+const broker = vi.hoisted(() => ({ handlers: null as null | Record<string, (told?: unknown) => void> }));
+
+vi.mock("../src/live/mqtt", () => ({
+  open: (_place: unknown, handlers: Record<string, (told?: unknown) => void>) => {
+    broker.handlers = handlers;
+    return { end: () => handlers.closed?.() };
+  },
+}));
+
+const queries = new QueryClient();
+vi.mock("@tanstack/react-query", async (really) => ({
+  ...(await really<typeof import("@tanstack/react-query")>()),
+  useQueryClient: () => queries,
+}));
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const stale = (key: unknown[]) => queries.getQueryState(key)?.isInvalidated;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("news of transfers", () => {
+  const KEYS = [
+    ["transfer", "one"],
+    ["transfer", "two"],
+    ["transfers", "running"],
+    ["transfers", "overview"],
+  ];
+
+  it("are asked about anew: that transfer, and the lists, but not the month's sums", async () => {
+    const api = { get: vi.fn(async () => ({})) } as unknown as Api;
+    const { unmount } = renderHook(() => useNews(api));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(api.get).toHaveBeenCalledWith("/live", { what: "news" });
+    expect(isTold()).toBe(false);
+    broker.handlers?.granted?.();
+    expect(isTold()).toBe(true);
+    stands("progress", false);
+    expect(isTold()).toBe(false);
+    stands("progress", null);
+
+    for (const key of KEYS) queries.setQueryData(key, {});
+    broker.handlers?.heard?.(bytes('{"transfer_id": "one"}'));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(KEYS.map(stale)).toEqual([true, false, true, false]);
+
+    unmount();
+    expect(isTold()).toBe(false);
+  });
+
+  it("are no longer told when the line breaks: everything is asked for anew", async () => {
+    const api = { get: vi.fn(async () => ({})) } as unknown as Api;
+    const { unmount } = renderHook(() => useNews(api));
+    await vi.advanceTimersByTimeAsync(1_000);
+    broker.handlers?.granted?.();
+    for (const key of KEYS) queries.setQueryData(key, {});
+    broker.handlers?.closed?.();
+    expect(isTold()).toBe(false);
+    expect(KEYS.map(stale)).toEqual([true, true, true, false]);
+    unmount();
+  });
+
+  it("are dropped when they are none", () => {
+    for (const text of ["{", "null", "{}", '{"transfer_id": 5}']) expect(readNews(bytes(text))).toBeNull();
+  });
+});
+
+it("hands on the first at once, and the others when that was dealt with", async () => {
+  const handed: number[][] = [];
+  let dealt = () => {};
+  const gathered = gathering<number>(100, (things) => {
+    handed.push(things);
+    return new Promise<void>((done) => {
+      dealt = done;
+    });
+  });
+  gathered.add(1);
+  await vi.advanceTimersByTimeAsync(0);
+  gathered.add(2);
+  gathered.add(3);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(handed).toEqual([[1]]);
+  dealt();
+  await vi.advanceTimersByTimeAsync(100);
+  expect(handed).toEqual([[1], [2, 3]]);
+  gathered.stop();
+});
