@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { progressNow } from "../src/live/merge";
 import { caresOf, edgesOf } from "../src/pages/overview/moving";
-import { curve } from "../src/pages/transfer/SpeedPlot";
 import type { Agent, Location, Progress, TransferSummary } from "../src/types";
 import { agent, live, progress, transfer } from "./samples";
 
@@ -151,8 +150,4 @@ describe("what needs a person first", () => {
     const ended_at = new Date(NOW - 2 * 86_400_000).toISOString();
     expect(caresOf([], [{ ...failed, ended_at }], NOW)).toEqual([]);
   });
-});
-
-it("draws a speed from the floor to the top", () => {
-  expect(curve([0, 10], 10)).toBe("M0.0,98.0 L5.1,6.0");
 });

@@ -8,6 +8,11 @@ export function local(instant: string): string {
   );
 }
 
+/** The time of day. */
+export function time(instant: number): string {
+  return new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(instant));
+}
+
 /** `2026-11-24 01:30:00.250 UTC`. */
 export function utc(instant: string): string {
   return new Date(instant).toISOString().replace("T", " ").replace("Z", " UTC");

@@ -6,6 +6,7 @@ import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { Suspense } from "react";
 import { goesOn } from "../actions";
 import { useTransfer } from "../api/queries";
 import { useNow } from "../clock";
@@ -14,6 +15,7 @@ import { optionWords } from "../format/options";
 import { count, duration } from "../format/sizes";
 import { type Heard, progressOf, summed } from "../live/merge";
 import { useLive } from "../live/useLive";
+import { Boundary } from "../parts/Boundary";
 import { Ear } from "../parts/Ear";
 import { HopProblem, ProblemAlert } from "../parts/ProblemAlert";
 import { ProgressLine } from "../parts/ProgressLine";
@@ -22,14 +24,16 @@ import { Trouble } from "../parts/Trouble";
 import { Place, Standing, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
 import { href } from "../router";
+import { later } from "../scripts";
 import type { Transfer, TransferState } from "../types";
 import { t } from "../words";
 import { ApprovalAlert } from "./transfer/ApprovalAlert";
 import { HopPanel } from "./transfer/HopPanel";
 import { ManifestButton } from "./transfer/ManifestButton";
 import { ReportButton } from "./transfer/ReportButton";
-import { SpeedPlot } from "./transfer/SpeedPlot";
 import { Steering } from "./transfer/Steering";
+
+const SpeedPlot = later(() => import("./transfer/SpeedPlot"));
 
 /** It goes on one day, and until then no agent speaks of it. */
 const STILL: ReadonlySet<TransferState> = new Set(["paused", "awaiting_approval"]);
@@ -149,7 +153,11 @@ function Overview({ transfer, heard, asked, live }: OverviewProps) {
           />
         )}
         {live !== null && !transfer.dry_run && (
-          <SpeedPlot key={transfer.transfer_id} speed={progress.bytes_per_second} />
+          <Boundary place={transfer.transfer_id}>
+            <Suspense fallback={<div className="plot" />}>
+              <SpeedPlot key={transfer.transfer_id} speed={progress.bytes_per_second} />
+            </Suspense>
+          </Boundary>
         )}
         <KeyValuePairs columns={4} items={facts(transfer)} />
       </SpaceBetween>

@@ -1,59 +1,97 @@
 import Box from "@cloudscape-design/components/box";
 import { useEffect, useRef, useState } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
 import { speed as speedText } from "../../format/sizes";
+import { time } from "../../format/times";
 import { t } from "../../words";
 
 const EVERY_MS = 1_000;
-/** Five minutes of seconds. */
+/** Five minutes of seconds, and what is shown of a shorter while: a minute. */
 const MOST = 300;
-const [WIDTH, HEIGHT] = [300, 100];
+const LEAST = 60;
+const HEIGHT = 160;
+const FONT = "'Open Sans', 'Helvetica Neue', Roboto, Arial, sans-serif";
+/** Round amounts of bytes: the axis' steps. */
+const STEPS = [0, 1, 2, 3, 4].flatMap((power) =>
+  [1, 2, 5, 10, 20, 50, 100, 200, 500].map((n) => n * 1024 ** power),
+);
 
 /** How fast it has been since the page was opened, a point a second. */
-export function SpeedPlot({ speed }: { speed: number }) {
+export default function SpeedPlot({ speed }: { speed: number }) {
+  const place = useRef<HTMLDivElement>(null);
   const now = useRef(speed);
   now.current = speed;
-  const [points, setPoints] = useState<number[]>([]);
+  const [most, setMost] = useState(speed);
   useEffect(() => {
-    const timer = setInterval(() => setPoints((before) => [...before, now.current].slice(-MOST)), EVERY_MS);
-    return () => clearInterval(timer);
+    if (!place.current) return undefined;
+    return drawn(place.current, () => {
+      setMost((before) => Math.max(before, now.current));
+      return now.current;
+    });
   }, []);
   const words = t().transfer;
-  const most = Math.max(1, ...points);
-  const seen = points.some((point) => point > 0);
+  const label = words.speedLabel(speedText(speed), speedText(most));
   return (
     <div>
       <Box variant="awsui-key-label">{words.speed}</Box>
       <Box color="text-body-secondary" fontSize="body-s">
-        {seen
-          ? `${words.speedSince} · ${words.speedLabel(speedText(speed), speedText(most))}`
-          : words.speedNone}
+        {most > 0 ? `${words.speedSince} · ${label}` : words.speedNone}
       </Box>
-      <svg
-        className="plot"
-        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
-        preserveAspectRatio="none"
-        role="img"
-        aria-label={`${words.speed}: ${words.speedLabel(speedText(speed), speedText(most))}`}
-      >
-        <line className="base" x1="0" x2={WIDTH} y1={HEIGHT - 1} y2={HEIGHT - 1} />
-        {points.length > 1 && (
-          <>
-            <path className="area" d={`${curve(points, most)} V${HEIGHT} H0 Z`} />
-            <path className="curve" d={curve(points, most)} />
-          </>
-        )}
-      </svg>
+      <div ref={place} className="plot" role="img" aria-label={`${words.speed}: ${label}`} />
     </div>
   );
 }
 
-/** From the left edge to the right; a short while is drawn as wide as a minute at least. */
-export function curve(points: readonly number[], most: number): string {
-  const step = WIDTH / Math.max(59, points.length - 1);
-  return points
-    .map((point, at) => {
-      const height = HEIGHT - 2 - (point / most) * (HEIGHT - 8);
-      return `${at === 0 ? "M" : "L"}${(at * step).toFixed(1)},${height.toFixed(1)}`;
-    })
-    .join(" ");
+/** As wide as its place, until the returned function is called. `next` is asked once a second. */
+function drawn(place: HTMLElement, next: () => number): () => void {
+  const times: number[] = [];
+  const speeds: number[] = [];
+  const plot = new uPlot(looks(place.clientWidth), [times, speeds], place);
+  const timer = setInterval(() => {
+    times.push(Date.now() / 1000);
+    speeds.push(next());
+    times.splice(0, times.length - MOST);
+    speeds.splice(0, speeds.length - MOST);
+    plot.setData([times, speeds]);
+  }, EVERY_MS);
+  const resized = new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: HEIGHT }));
+  resized.observe(place);
+  return () => {
+    clearInterval(timer);
+    resized.disconnect();
+    plot.destroy();
+  };
+}
+
+/** Colours are asked for at each drawing: the theme may change. */
+function looks(width: number): uPlot.Options {
+  const colour = (name: string) => getComputedStyle(document.body).getPropertyValue(name).trim();
+  const lines = { stroke: () => colour("--rule"), width: 1 };
+  const axis = { stroke: () => colour("--ink"), grid: lines, ticks: lines, font: `12px ${FONT}` };
+  return {
+    width,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { drag: { x: false, y: false } },
+    scales: { x: { range: (_, from, to) => [Math.min(from, to - LEAST), to] }, y: { range: upwards } },
+    axes: [
+      { ...axis, space: 90, values: (_, at) => at.map((second) => time(second * 1000)) },
+      { ...axis, size: 90, space: 36, incrs: STEPS, values: (_, at) => at.map(speedText) },
+    ],
+    series: [
+      {},
+      {
+        stroke: () => colour("--blue"),
+        fill: () => `${colour("--blue")}24`,
+        width: 2,
+        points: { show: false },
+      },
+    ],
+  };
+}
+
+/** From nothing to a little above the most that there was. */
+function upwards(_: uPlot, _from: number, to: number): [number, number] {
+  return [0, Math.max(to * 1.1, 1)];
 }
