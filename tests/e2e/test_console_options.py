@@ -221,6 +221,13 @@ def test_a_policy_is_written_corrected_tried_and_taken_out_again(page: Page, fle
     expect(page.get_by_text("no-glass is out of force")).to_be_visible()
 
     page.get_by_role("link", name="Audit").click()
+    page.get_by_role("button", name="Search by").click()
+    page.get_by_role("option", name="Any text").click()
+    page.get_by_label("Search for").fill("story OVER no-glass")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("table", name="Audit").get_by_role("row")).to_have_count(2)  # its heading is one
+    page.get_by_role("button", name="Search by").click()
+    page.get_by_role("option", name="Person").click()
     page.get_by_label("Search for").fill(fleet.here.user)
     page.keyboard.press("Enter")
     removal = page.get_by_role("row").filter(has_text="The story is over").filter(has_text="no-glass")

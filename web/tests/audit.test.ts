@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { auditQuery } from "../src/api/queries";
 import { csv, jsonLines } from "../src/pages/audit/export";
+import { matching } from "../src/pages/audit/search";
 import type { AuditRecord } from "../src/types";
 
 const RECORD: AuditRecord = {
@@ -26,6 +27,15 @@ it("asks by one thing, and only as far back as was chosen", () => {
     agent: "server-b",
   });
   expect(auditQuery({ by: "person", value: "", days: 1 }, now).person).toBeNull();
+});
+
+it("finds every word of a text, wherever it stands and however it is written", () => {
+  const found = (value: string) => matching([RECORD], { by: "text", value, days: 1 }).length;
+  for (const text of ["night-only", "POLICY by", "version", "=cmd", "allowed", ""])
+    expect(found(text)).toBe(1);
+  for (const text of ["lab-only", "policy lab"]) expect(found(text)).toBe(0);
+  expect(matching([RECORD], { by: "person", value: "ann", days: 1 })).toHaveLength(1);
+  expect(auditQuery({ by: "text", value: "x", days: 1 }, Date.now())).not.toHaveProperty("text");
 });
 
 it("exports as CSV that no spreadsheet takes for a formula", () => {

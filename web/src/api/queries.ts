@@ -200,10 +200,10 @@ export function usePolicy(policyId: string | undefined) {
   });
 }
 
-export const AUDIT_BY = ["person", "agent", "transfer_id"] as const;
+export const AUDIT_BY = ["person", "agent", "transfer_id", "text"] as const;
 export const AUDIT_DAYS = [1, 7, 30, 365] as const;
 
-/** One of person, agent and transfer, or none of them: the API takes no two. */
+/** One of person, agent and transfer, or none of them: the API takes no two. Any text is searched for here. */
 export interface AuditFilter {
   by: (typeof AUDIT_BY)[number];
   value: string;
@@ -211,13 +211,14 @@ export interface AuditFilter {
 }
 
 export function auditQuery({ by, value, days }: AuditFilter, now: number): Query {
-  return { since: new Date(now - days * 86_400_000).toISOString(), [by]: value || null };
+  const since = new Date(now - days * 86_400_000).toISOString();
+  return by === "text" ? { since, limit: MANY } : { since, [by]: value || null };
 }
 
 export function useAudit(filter: AuditFilter) {
   const api = useApi();
   return useInfiniteQuery({
-    queryKey: ["audit", filter],
+    queryKey: ["audit", filter.by === "text" ? { ...filter, value: "" } : filter],
     queryFn: ({ signal, pageParam }) =>
       api.get<AuditPage>("/audit", { ...auditQuery(filter, Date.now()), after: pageParam }, signal),
     initialPageParam: null as string | null,

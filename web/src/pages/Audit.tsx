@@ -5,10 +5,11 @@ import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
 import { useMutation } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { AUDIT_BY, AUDIT_DAYS, type AuditFilter, everyRecord, useAudit } from "../api/queries";
 import { useApi } from "../context";
 import { actor } from "../format/names";
+import { count } from "../format/sizes";
 import { useNarrow } from "../media";
 import { download } from "../parts/download";
 import { ProblemAlert } from "../parts/ProblemAlert";
@@ -19,6 +20,7 @@ import { Detail } from "./audit/Detail";
 import { csv, jsonLines } from "./audit/export";
 import { AuditFilters } from "./audit/Filters";
 import { Seals } from "./audit/Seals";
+import { AT_ONCE, ENOUGH, matching } from "./audit/search";
 import { Outcome } from "./policy/Outcome";
 
 export default function AuditPage({ query }: { query: URLSearchParams }) {
@@ -41,10 +43,15 @@ function List({ filter }: { filter: AuditFilter }) {
   const [open, setOpen] = useState<AuditRecord | null>(null);
   const narrow = useNarrow();
   const records = asked.data?.pages.flatMap((page) => page.records) ?? [];
+  const found = matching(records, filter);
+  const further = useFurther(asked, filter, found.length, records.length);
   const more = asked.hasNextPage && (
-    <Button loading={asked.isFetchingNextPage} onClick={() => asked.fetchNextPage()}>
-      {words.more}
-    </Button>
+    <SpaceBetween direction="horizontal" size="s" alignItems="center">
+      <Button loading={asked.isFetchingNextPage} onClick={further}>
+        {words.more}
+      </Button>
+      {filter.by === "text" && <Box>{words.looked(count(records.length))}</Box>}
+    </SpaceBetween>
   );
   return (
     <SpaceBetween size="l">
@@ -56,7 +63,7 @@ function List({ filter }: { filter: AuditFilter }) {
           </Header>
         }
         filter={<AuditFilters filter={filter} />}
-        items={records}
+        items={found}
         trackBy="record_id"
         loading={asked.isPending}
         loadingText={t().common.loading(words.thing)}
@@ -71,6 +78,25 @@ function List({ filter }: { filter: AuditFilter }) {
       {open && <Detail record={open} onClose={() => setOpen(null)} />}
     </SpaceBetween>
   );
+}
+
+/** Goes on page by page by itself while a text is searched for, until it has enough; then when it is called. */
+function useFurther(
+  asked: ReturnType<typeof useAudit>,
+  { by }: AuditFilter,
+  found: number,
+  read: number,
+): () => void {
+  const [until, setUntil] = useState({ found: ENOUGH, read: AT_ONCE });
+  const { hasNextPage, isFetching, isError, fetchNextPage } = asked;
+  const goes = by === "text" && hasNextPage && !isFetching && !isError;
+  useEffect(() => {
+    if (goes && found < until.found && read < until.read) void fetchNextPage();
+  }, [goes, found, read, until, fetchNextPage]);
+  return () => {
+    setUntil({ found: found + ENOUGH, read: read + AT_ONCE });
+    if (by !== "text") void fetchNextPage();
+  };
 }
 
 type OnOpen = (record: AuditRecord) => void;
@@ -131,7 +157,7 @@ function Export({ filter }: { filter: AuditFilter }) {
   const words = t().audit;
   const gather = useMutation({
     mutationFn: async (form: string) => {
-      const records = await everyRecord(api, filter);
+      const records = matching(await everyRecord(api, filter), filter);
       if (form === "csv") download("audit.csv", "text/csv", csv(records));
       else download("audit.jsonl", "application/jsonl", jsonLines(records));
     },

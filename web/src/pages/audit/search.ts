@@ -1,0 +1,21 @@
+/** Searching the audit for any text: the API finds by person, agent and transfer; what is left is read here. */
+import type { AuditFilter } from "../../api/queries";
+import type { AuditRecord } from "../../types";
+
+/** So many are looked for at once, and so many records looked through, before somebody has to ask for more. */
+export const ENOUGH = 20;
+export const AT_ONCE = 2_000;
+
+/** Those that have every word of the text somewhere, in any case; all, where no text is searched for. */
+export function matching(records: readonly AuditRecord[], { by, value }: AuditFilter): AuditRecord[] {
+  const words = by === "text" ? value.toLowerCase().split(/\s+/).filter(Boolean) : [];
+  return records.filter((record) => {
+    const said = words.length > 0 ? sayings(record) : "";
+    return words.every((word) => said.includes(word));
+  });
+}
+
+function sayings({ before, after, policies, agents, ...plain }: AuditRecord): string {
+  const texts = [...Object.values(plain), ...policies, ...agents, JSON.stringify([before, after])];
+  return texts.join("\n").toLowerCase();
+}
