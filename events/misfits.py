@@ -1,5 +1,6 @@
 """What does not fit a model, in words that people read: Pydantic's own speak of tuples and validation."""
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from events.base import LABEL
@@ -25,6 +26,16 @@ _FORMS = {
     LABEL: "is no name: small letters, digits and hyphens, 63 at most",
     BUCKET: "is no bucket's name",
 }
+
+
+def innermost(error: ValidationError) -> list[ErrorDetails]:
+    """What is wrong, without what follows from it: `roots` has too few if its only one does not fit."""
+    found = error.errors(include_url=False)
+    return [one for one in found if not any(_contains(one["loc"], other["loc"]) for other in found)]
+
+
+def _contains(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(other) > len(place) and other[: len(place)] == place
 
 
 def place(one: ErrorDetails) -> str:

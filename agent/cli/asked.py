@@ -7,7 +7,7 @@ from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from agent.cli.errors import Trouble
 from events.locations import AgentLocation, Location, LocationText, RemoteLocation, S3Location
-from events.misfits import place, said
+from events.misfits import innermost, place, said
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -59,14 +59,7 @@ def roots(texts: list[str]) -> list[dict[str, str]]:
 
 def misfits(error: ValidationError) -> str:
     """Where something does not fit, and why, in one line: `source: write a location as …`."""
-    found = error.errors(include_url=False)
-    inner = [one for one in found if not any(_contains(one["loc"], other["loc"]) for other in found)]
-    return "; ".join(_misfit(one) for one in inner)
-
-
-def _contains(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
-    """Is `other` a part of `place`, so that its own error says more?"""
-    return len(other) > len(place) and other[: len(place)] == place
+    return "; ".join(map(_misfit, innermost(error)))
 
 
 def _misfit(one: ErrorDetails) -> str:

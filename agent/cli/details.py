@@ -3,7 +3,7 @@
 from agent.cli import output
 from agent.cli.output import STYLES
 from agent.cli.progress import share
-from agent.cli.text import ago, clean, clock, counted, size
+from agent.cli.text import ago, clean, clock, counted, size, span
 from events.base import Problem
 from events.options import Options
 from events.progress import Progress, Shortage
@@ -77,6 +77,8 @@ def print_hop(hop: HopView) -> None:
     output.say(f"  {_travel(hop)}")
     if not hop.preview:
         output.say(f"  {amounts(hop.progress)}")
+        if hop.quiet is not None and hop.quiet > _QUIET:
+            output.say(f"  no word from its agent for {span(hop.quiet)}", style="yellow")
         if hop.progress.short and hop.ended_at is None:
             output.say(f"  {shortage(hop.progress.short)}", style="yellow")
     if hop.preview:
@@ -116,6 +118,8 @@ def _of(total: int | None, words: object) -> str:
     return "" if total is None or not callable(words) else f" of {words(total)}"
 
 
+_QUIET = 15.0
+"""Seconds without a word that are no cause to wonder: agents store progress every 10."""
 _KINDS = (("sent", "would be sent"), ("replaced", "would be replaced"), ("removed", "would be removed"))
 _STAY = (("kept", "differ and would stay"), ("unchanged", "are the same"))
 _FAIL = (("failed", "would not arrive"),)

@@ -5,6 +5,7 @@ Neither kind waits for the other: whoever takes work is given the two in turn.
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ PACKS_AHEAD = 8
 CHECK_FILES = 64
 CHECK_BYTES = 256 * MIB
 """What one thread compares before it looks for other work; a larger file is compared by itself."""
+RIPE = 0.02
+"""Seconds in which others may join a small file: to fetch one by itself costs a question of its own."""
 
 
 @dataclass(eq=False)
@@ -87,8 +90,7 @@ Job = RangeJob | PackJob | CheckJob
 
 
 class _Heap:
-    """Files that are taken several at once: as soon as they are many, or large together, or nothing else is
-    left."""
+    """Files that are taken several at once: when they are many, or large together, or no more join them."""
 
     def __init__(self, files: int, size: int) -> None:
         """So many, or so many bytes, are enough."""
@@ -97,15 +99,30 @@ class _Heap:
         self._ready: deque[tuple[Entry, ...]] = deque()
         self._begun: list[Entry] = []
         self._begun_bytes = 0
+        self._ripe_at = 0.0
+        self.complete = False
+        """No more will come: nobody is waited for."""
+
+    @property
+    def ripens_in(self) -> float | None:
+        """Seconds until there is something to take; None if there is nothing."""
+        if self._ready:
+            return 0.0
+        if not self._begun:
+            return None
+        return 0.0 if self.complete else max(0.0, self._ripe_at - time.monotonic())
 
     def __bool__(self) -> bool:
-        return bool(self._ready or self._begun)
+        """Is there something to take?"""
+        return self.ripens_in == 0.0
 
     @property
     def is_high(self) -> bool:
         return len(self._ready) >= PACKS_AHEAD
 
     def add(self, entry: Entry) -> None:
+        if not self._begun:
+            self._ripe_at = time.monotonic() + RIPE
         self._begun.append(entry)
         self._begun_bytes += entry.size
         if len(self._begun) >= self._files or self._begun_bytes >= self._size:
@@ -155,7 +172,7 @@ class Work:
     def planned(self) -> None:
         """The plan is complete."""
         with self._changed:
-            self._planned = True
+            self._planned = self._small.complete = self._unsure.complete = True
             self._changed.notify_all()
 
     def abort(self) -> None:
@@ -167,7 +184,8 @@ class Work:
     def take(self) -> Job | None:
         """Something to do; waits for it. None when all is done, or nothing is to be done any more."""
         with self._changed:
-            self._changed.wait_for(self._is_decided)
+            while not self._is_decided():
+                self._changed.wait(self._ripens_in())
             if self._aborted or not self._is_waiting():
                 return None
             job = self._next()
@@ -206,6 +224,11 @@ class Work:
         while self._big and self._big[0].exhausted:
             self._big.popleft()
         return bool(self._big or self._small or self._unsure)
+
+    def _ripens_in(self) -> float | None:
+        """Seconds until somebody need not wait any longer; None: until there is news."""
+        times = (self._small.ripens_in, self._unsure.ripens_in)
+        return min((one for one in times if one is not None), default=None)
 
     def _is_decided(self) -> bool:
         return self._aborted or self._is_waiting() or (self._planned and not self._taken)

@@ -63,6 +63,7 @@ def test_what_is_wrong_is_named(write, text, words):
         read_config(write(text))
     assert words in caught.value.message
     assert "agent.toml" in caught.value.message
+    assert "roots: has less" not in caught.value.message, "what only follows from it is not told"
     assert caught.value.advice
 
 

@@ -289,6 +289,25 @@ def test_a_dry_run_ends_with_what_would_happen(signed_in: FakeApi, run: Run) -> 
     assert "Everything arrived" not in said.out
 
 
+def test_what_would_not_arrive_is_named_by_a_dry_run_with_why(signed_in: FakeApi, run: Run) -> None:
+    why = "/data/link is a symbolic link, which S3 cannot hold."
+    preview = Preview(failed=Amount(files=1, bytes=0), examples={"failed": (why,)})
+    view = transfer_view(TransferState.SUCCEEDED, 1.0)
+    hop = view.hops[0].model_copy(update={"preview": preview})
+    signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (hop,)})]
+    said = run("show", TRANSFER)
+    assert "1 file would not arrive" in said.out
+    assert why in said.out
+
+
+def test_an_agent_that_says_nothing_is_told_of(signed_in: FakeApi, run: Run) -> None:
+    view = transfer_view(TransferState.RUNNING, 0.5)
+    for seconds, told in ((9.0, False), (75.0, True)):
+        hop = view.hops[0].model_copy(update={"quiet": seconds})
+        signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (hop,)})]
+        assert ("no word from its agent for 1 min 15 s" in run("show", TRANSFER).out) == told
+
+
 def test_too_little_room_is_told_of_while_it_moves_and_by_a_dry_run(signed_in: FakeApi, run: Run) -> None:
     short = Shortage(wanted=3 << 30, free=1 << 30)
     words = "seems to be short of room: 3.0 GiB to be written where 1.0 GiB were free"
