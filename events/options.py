@@ -57,7 +57,7 @@ class Options(Request):
     move: bool = False
     """Remove each file at the source once it stands at the destination, on its disk."""
     dry_run: bool = False
-    """Write nothing: tell what would be sent, replaced and removed."""
+    """Write nothing: tell what would be sent, replaced and removed, and what would not arrive."""
     verify: Literal["transfer", "reread"] = "transfer"
     """`transfer`: every range and pack is checked against its digest as it arrives. `reread`: what was
     written is read back from the disk as well."""

@@ -1,5 +1,6 @@
 """Tells whoever has a console open that something has changed: they ask the API for what, and not before."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,15 +15,16 @@ if TYPE_CHECKING:
 
 
 class Announcer:
-    def __init__(self, broker: "IoTDataPlaneClient", topics: Topics) -> None:
+    def __init__(self, broker: Callable[[], "IoTDataPlaneClient"], topics: Topics) -> None:
+        """`broker` is asked for when there is something to tell: it gives up soon, and does not try again."""
         self._broker = broker
         self._topics = topics
 
     def announce(self, transfer_id: TransferId) -> None:
-        """QoS 0: consoles ask by themselves after a while, so nothing waits for this or fails by it."""
+        """QoS 0: consoles ask by themselves after a while, so nothing fails by it, nor waits for long."""
         payload = News(transfer_id=transfer_id).model_dump_json().encode()
         try:
-            self._broker.publish(topic=self._topics.news(transfer_id), qos=0, payload=payload)
+            self._broker().publish(topic=self._topics.news(transfer_id), qos=0, payload=payload)
         except (ClientError, BotoCoreError) as error:
             about = {"transfer_id": transfer_id, "reason": str(error)}
             logger.warning("consoles not told of a change", extra=about)

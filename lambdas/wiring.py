@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from lambdas.settings import Settings
 
 if TYPE_CHECKING:
+    from mypy_boto3_iot_data import IoTDataPlaneClient
+
     from lambdas.agents.book import Agents
     from lambdas.agents.browsing import Browsing
     from lambdas.agents.enrolling import Enrolling
@@ -84,12 +86,19 @@ def fleet() -> "Fleet":
 
 @cache
 def announcer() -> "Announcer":
-    import boto3
-
     from events.topics import Topics
     from lambdas.news import Announcer
 
-    return Announcer(boto3.client("iot-data", region_name=settings().region), Topics(settings().stage))
+    return Announcer(hasty_broker, Topics(settings().stage))
+
+
+@cache
+def hasty_broker() -> "IoTDataPlaneClient":
+    import boto3
+    from botocore.config import Config
+
+    soon = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+    return boto3.client("iot-data", region_name=settings().region, config=soon)
 
 
 @cache

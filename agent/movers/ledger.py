@@ -279,14 +279,6 @@ class Ledger:
         for path, size, mtime_ns in self.paged(sql):
             yield Entry("f", os.fsdecode(path), size, mtime_ns)
 
-    def half_done_at(self, path: str) -> Entry | None:
-        """The same, of one path."""
-        sql = "SELECT size, mtime_ns FROM files WHERE digest IS NULL AND path = ?"
-        if (row := self._one(sql, (os.fsencode(path),))) is None:
-            return None
-        size, mtime_ns = row
-        return Entry("f", path, int(str(size)), int(str(mtime_ns)))
-
     def standing(self) -> Iterator[Standing]:
         sql = "SELECT path, size, digest FROM files WHERE digest IS NOT NULL AND path > ?"
         for path, size, digest in self.paged(sql):

@@ -79,15 +79,11 @@ class Program:
         return code
 
     def printed(
-        self,
-        *arguments: str,
-        stdin: int | IO[bytes] = subprocess.DEVNULL,
-        within: float | None = None,
-        at_once: int | None = None,
+        self, *arguments: str, within: float | None = None, at_once: int | None = None
     ) -> Generator[bytes, None, None]:
         """The lines that rclone prints, as it prints them, or `at_once` so many bytes at most. EndedError if
         it fails, or is not through in so many seconds."""
-        process = self.start(*arguments, stdin=stdin)
+        process = self.start(*arguments)
         errors: list[bytes] = []
         reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
         reader.start()

@@ -1,6 +1,6 @@
 """What rclone says of a remote, as problems in our words; `s3_words` does so of S3."""
 
-from agent.movers.s3_words import found_in, short
+from agent.movers.s3_words import IN_THE_WAY, found_in, short
 from events.base import Problem
 
 _UNDESCRIBED = (
@@ -12,7 +12,6 @@ _DENIED = ("401 Unauthorized", "403 Forbidden", "permission denied", "AccessDeni
            "invalid_grant", "couldn't fetch token", "empty token found")  # fmt: skip
 _MISSING = ("directory not found", "object not found", "NoSuchBucket")
 _READ_ONLY = ("remotes are read only", "read-only file system")
-_OVERWRITE = ("immutable file modified",)
 
 
 def known_problem(words: str, place: object) -> Problem | None:
@@ -37,6 +36,6 @@ _TABLE = (
     (_DENIED, "remote-denied", "{place} does not let this agent's host in.",
      "Its administrator renews the access with `rclone config reconnect` or `rclone config`."),
     (_MISSING, "source-missing", "{place} is not there.", "See that remote and path are right."),
-    (_OVERWRITE, "destination-exists", "{place} is there already and differs from what was to be written.",
+    ((IN_THE_WAY,), "destination-exists", "{place} is there already and differs from what was to be written.",
      "Move it away, or choose another --overwrite."),
 )  # fmt: skip

@@ -20,7 +20,8 @@ Table = Iterable[tuple[tuple[str, ...], str, str, str]]
 _DENIED = ("AccessDenied", "Access Denied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
 _MISSING = ("NoSuchBucket", "NoSuchKey", "directory not found", "object not found")
 _SKEW = ("RequestTimeTooSkewed",)
-_OVERWRITE = ("immutable file modified",)
+IN_THE_WAY = "immutable file modified"
+"""A file that is not to be replaced."""
 
 
 def said(lines: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
@@ -62,7 +63,7 @@ _TABLE = (
      "Name the bucket when the control plane is deployed (-c buckets=…), and see the bucket's own policy."),
     (_MISSING, "source-missing", "{place} is not there.", "See that bucket and prefix are right."),
     (_SKEW, "clock-skew", "S3 refuses this host because of its clock.", "Set the clock: timedatectl status."),
-    (_OVERWRITE, "destination-exists", "{place} is there already and differs from what was to be written.",
+    ((IN_THE_WAY,), "destination-exists", "{place} is there already and differs from what was to be written.",
      "Move it away, or choose another --overwrite."),
 )  # fmt: skip
 

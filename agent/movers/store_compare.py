@@ -14,21 +14,31 @@ Overwrite = Literal["always", "newer", "never", "fail"]
 Foretold = Literal["new", "same", "differs", "kept", "refused"]
 
 
-def foretold(entry: Entry, there: Entry, overwrite: Overwrite, precision: int | None) -> Foretold:
+def foretold(entry: Entry, there: Entry | None, overwrite: Overwrite, precision: int | None) -> Foretold:
     """`there` stands where `entry` is to go, on a store that keeps times as precisely, in nanoseconds; None:
-    it keeps none, and has for each the time when it was written."""
-    same_size = entry.size == there.size
+    it keeps none, and has for each when it was written. There, what is of one size may be the same."""
+    if there is None:
+        return "new"
+    same_size = there.size in {entry.size, -1}  # -1: nobody knows before it is read
     later = there.mtime_ns - entry.mtime_ns // WINDOW * WINDOW
-    window = WINDOW if precision is None else max(WINDOW, precision)
-    same = same_size and abs(later) < window
+    if precision is None:
+        same, may_be_same = False, same_size
+    else:
+        same = may_be_same = same_size and abs(later) < max(WINDOW, precision)
     match overwrite:
-        case "never":
-            return "same" if same or (same_size and precision is None) else "kept"
-        case "newer":
-            if abs(later) < window:
-                return "same" if same_size else "differs"
-            return "differs" if later < 0 else "kept"
         case "always":
-            return "same" if same and precision is not None else "differs"
+            return "same" if same else "differs"
         case "fail":
-            return "same" if same and precision is not None else "refused"
+            return "same" if same else "refused"
+        case "never":
+            return "same" if may_be_same else "kept"
+        case "newer":
+            return _if_newer(later, max(WINDOW, precision or 0), same_size=same_size, may_be_same=may_be_same)
+
+
+def _if_newer(later: int, window: int, *, same_size: bool, may_be_same: bool) -> Foretold:
+    if abs(later) < window:
+        return "same" if same_size else "differs"
+    if later < 0:
+        return "differs"
+    return "same" if may_be_same else "kept"

@@ -66,6 +66,11 @@ class Names:
                 size, files = size + sum(entry.size for entry in batch), files + len(batch)
         tally.total(size, files)
 
+    def inner(self, path: str) -> str:
+        """Where the file at this path of the source is to be, below the store's top."""
+        target = inner_path(self._store.place)
+        return target if self._single else "/".join(part for part in (target.strip("/"), path) if part)
+
     def path(self, name: str) -> str:
         """Of the file that rclone calls so."""
         return "" if self._single else name
@@ -89,7 +94,7 @@ class Names:
             for entry in entries(tree, self._meant):
                 if self._stopped.is_set():
                     raise StoppedError
-                if entry.kind == "f" and "\n" not in entry.path:
+                if entry.kind == "f" and "\n" not in entry.path and not entry.path.endswith("\r"):
                     yield entry
                 elif entry.kind != "d":
                     problem = entry.problem or self._not_for(tree.name(entry.path), entry.kind)

@@ -8,9 +8,8 @@ import logging
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from subprocess import DEVNULL
 from typing import IO
 
 from agent.digests import HopDigest
@@ -23,12 +22,12 @@ from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.limiter import limiter_for
 from agent.movers.program import EndedError, Program
 from agent.movers.rehearsal import Rehearsal
-from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
+from agent.movers.s3_words import IN_THE_WAY, said
 from agent.movers.shelf import Shelf
 from agent.movers.source import LostError
 from agent.movers.store import Store
 from agent.movers.store_compare import foretold
-from agent.movers.store_listing import listed
+from agent.movers.store_look import Look, LookError
 from agent.movers.store_names import AT_ONCE, Names
 from events.base import Problem
 from events.commands import Move
@@ -40,8 +39,6 @@ log = logging.getLogger(__name__)
 LAST = 1000
 """Lines of what rclone says that are kept."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
-_IN_THE_WAY = "immutable file modified"
-"""rclone's words for a file that is not to be replaced."""
 
 
 class StorePush:
@@ -94,15 +91,18 @@ class _Upload:
                 with closing(self._store.begin()) as self._rclone:
                     self._begin(self._rclone)
                     if self._rehearsal:
-                        return self._foretell(self._rclone, self._rehearsal, names)
+                        return self._foretell(self._rclone, self._rehearsal)
                     self._copy(self._rclone, names)
             return self._finish()
         finally:
             self._host.account(self._ledger, self._order)
 
-    def _begin(self, rclone: Program) -> None:
+    def _go_on(self) -> None:
         if self._stopped.is_set():
             raise StoppedError
+
+    def _begin(self, rclone: Program) -> None:
+        self._go_on()
         try:
             rclone.check()
         except LostError as lost:
@@ -129,8 +129,7 @@ class _Upload:
             )
             errors = list(deque(process.stderr or [], maxlen=LAST))
             code = rclone.ended(process)
-            if self._stopped.is_set():
-                raise StoppedError
+            self._go_on()
             if code:
                 self._explain(rclone, errors)
 
@@ -185,41 +184,42 @@ class _Upload:
 
     # --- a dry run ---
 
-    def _foretell(self, rclone: Program, rehearsal: Rehearsal, names: IO[bytes]) -> Outcome:
-        """What stands there already is looked up name by name, as rclone does it when it copies."""
-        self._must_be_a_bucket(rclone)
-        precision, overwrite = self._store.precision(rclone), self._order.options.overwrite
-        for there in self._standing(rclone, self._names.target, "--files-from-raw=-", names=names):
-            path = self._names.path(there.path)
-            if (entry := self._ledger.half_done_at(path)) is None:
-                continue
-            verdict = foretold(entry, there, overwrite, precision)
-            if verdict == "refused":
-                rehearsal.failed(entry, self._problem(_IN_THE_WAY, self._names.shown(path)))
-            else:
-                rehearsal.note(entry, verdict)
-            self._ledger.drop(path)
-        for entry in self._ledger.half_done():
-            rehearsal.note(entry, "new")
+    def _foretell(self, rclone: Program, rehearsal: Rehearsal) -> Outcome:
+        """HopError, or StoppedError after `stop`."""
+        try:
+            self._must_be_a_bucket(rclone)
+            precision = self._store.precision(rclone)
+            with closing(Look(rclone, self._store)) as look:
+                for batch in batches(self._ledger.half_done(), AT_ONCE):
+                    self._go_on()
+                    standing = look.at([self._names.inner(entry.path) for entry in batch])
+                    for entry, there in zip(batch, standing, strict=True):
+                        self._note(rehearsal, entry, there, precision)
+        except (EndedError, LookError, LostError) as error:
+            self._go_on()
+            raise self._why(rclone, error) from error
         return Outcome(HopDigest().hex(), rehearsal.preview())
 
+    def _note(self, rehearsal: Rehearsal, entry: Entry, there: Entry | None, precision: int | None) -> None:
+        verdict = foretold(entry, there, self._order.options.overwrite, precision)
+        if verdict == "refused":
+            rehearsal.failed(entry, self._problem(IN_THE_WAY, self._names.shown(entry.path)))
+        else:
+            rehearsal.note(entry, verdict)
+
     def _must_be_a_bucket(self, rclone: Program) -> None:
-        """To who looks for single objects it is the same whether these are missing or all of it. HopError."""
+        """Who looks for single objects does not see whether these are missing or all of it. EndedError."""
         if self._store.kind == "s3":
             below = f"{inner_path(self._store.place).rstrip('/')}/{self._order.hop_id}"
-            deque(self._standing(rclone, self._store.directory(below.lstrip("/")), may_miss=False), maxlen=0)
+            deque(rclone.printed("lsf", self._store.directory(below.lstrip("/"))), maxlen=0)
 
-    def _standing(
-        self, rclone: Program, where: str, *asked: str, names: IO[bytes] | None = None, may_miss: bool = True
-    ) -> Iterator[Entry]:
-        """HopError, or StoppedError after `stop`."""
-        options = ("--recursive", "--files-only", "--no-mimetype", "--use-server-modtime=false", *asked)
-        try:
-            yield from listed(rclone.printed("lsjson", *options, where, stdin=names or DEVNULL))
-        except EndedError as ended:
-            if self._stopped.is_set():
-                raise StoppedError from ended
-            if refusal := rclone.refusal:
-                raise self._final(refusal) from ended
-            if ended.code != DIRECTORY_NOT_FOUND or not may_miss:
-                raise self._of_the_whole(list(ended.errors)) from ended
+    def _why(self, rclone: Program, error: EndedError | LookError | LostError) -> HopError:
+        if refusal := rclone.refusal:
+            return self._final(refusal)
+        match error:
+            case EndedError():
+                return self._of_the_whole(list(error.errors))
+            case LookError():
+                return HopError(self._problem(str(error), self._store.place))
+            case LostError():
+                return self._final(error)

@@ -1,7 +1,7 @@
 """Query strings, as models."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
@@ -100,3 +100,9 @@ class LiveQuery(Request):
         Field(description="Of hops, as their agents tell it; or which transfers have changed."),
     ] = "progress"
     transfer_id: Annotated[TransferId | None, Field(description="Left out: every transfer.")] = None
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Self:
+        if self.what == "news" and self.transfer_id is not None:
+            raise ValueError("news are of every transfer: leave transfer_id out")
+        return self

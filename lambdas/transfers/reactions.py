@@ -52,11 +52,11 @@ class Reactions:
         except TransferUnknownError:
             logger.warning("line of a transfer that is gone", extra={"transfer_id": line.transfer_id})
             return
+        self._news.announce(transfer.transfer_id)
         for agent_id, command in nudges(transfer, line):
             self._orders.order(agent_id, command)
         self.bring_on(transfer)
         self._tell(transfer, line)
-        self._news.announce(transfer.transfer_id)
 
     def bring_on(self, transfer: Transfer) -> None:
         """Whatever can go on with this transfer goes on."""

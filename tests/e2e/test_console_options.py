@@ -85,6 +85,10 @@ def test_an_upload_is_previewed_before_anything_is_written(page: Page, fleet: Fl
     result = page.get_by_role("list", name="What would be done")
     expect(result).to_contain_text("1 file would be sent")
     expect(result).to_contain_text("1 file would be replaced")
+    for name, kind in (("there.mov", "replaced"), ("other.mov", "sent")):
+        alone = fleet.copy("server-b:/data/previewed/new.mov", kept + name, dry_run=True)
+        (hop,) = fleet.until_ended(alone)["hops"]
+        assert hop["preview"][kind]["files"] == 1, hop["problem"]
     expect(result).to_contain_text("1 file would not arrive")
     expect(result).to_contain_text("link is a symbolic link")
     assert violations(page) == []

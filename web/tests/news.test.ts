@@ -1,17 +1,20 @@
 import { QueryClient } from "@tanstack/react-query";
-import { renderHook } from "@testing-library/react";
+import { act, renderHook } from "@testing-library/react";
+import { createElement } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Api } from "../src/api/client";
+import { SurroundingsContext } from "../src/context";
 import { gathering } from "../src/live/gather";
 import { isTold, stands } from "../src/live/lines";
 import { readNews, useNews } from "../src/live/news";
+import { useLive } from "../src/live/useLive";
 
 const broker = vi.hoisted(() => ({ handlers: null as null | Record<string, (told?: unknown) => void> }));
 
 vi.mock("../src/live/mqtt", () => ({
   open: (_place: unknown, handlers: Record<string, (told?: unknown) => void>) => {
     broker.handlers = handlers;
-    return { end: () => handlers.closed?.() };
+    return { end: () => void Promise.resolve().then(() => handlers.closed?.()) }; // as mqtt.js: a moment later
   },
 }));
 
@@ -70,6 +73,23 @@ describe("news of transfers", () => {
     expect(isTold()).toBe(false);
     expect(KEYS.map(stale)).toEqual([true, true, true, false]);
     unmount();
+  });
+
+  it("are told also when a page that heard of progress is left", async () => {
+    const api = { get: vi.fn(async () => ({})) } as unknown as Api;
+    stands("news", true);
+    const { unmount } = renderHook(() => useLive(null, true), {
+      wrapper: ({ children }) =>
+        createElement(SurroundingsContext.Provider, { value: { api } as never }, children),
+    });
+    await vi.advanceTimersByTimeAsync(1);
+    expect(isTold()).toBe(false);
+    act(() => broker.handlers?.granted?.());
+    expect(isTold()).toBe(true);
+    unmount();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(isTold()).toBe(true);
+    stands("news", false);
   });
 
   it("are dropped when they are none", () => {

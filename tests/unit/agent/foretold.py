@@ -11,6 +11,8 @@ from agent.movers.base import Outcome
 from events.progress import Progress
 from infra.local.material import write_random
 
+SAME = {"same", "half a second", "名前/a [b] #1?"}
+"""What does not change."""
 HOUR = 3600 * 10**9
 OVERWRITES = ("always", "newer", "never", "fail")
 
@@ -45,6 +47,7 @@ async def is_foretold(upload: Upload, overwrite: str) -> None:
     assert preview.sent.files == len(after.keys() - before.keys())
     replaced = {name for name in before if after[name] != before[name]}
     assert replaced <= set(preview.examples.get("replaced", ()))
+    assert not set(preview.examples.get("kept", ())) & SAME
     arrived = progress.files_done - progress.files_unchanged
     assert preview.sent.files + preview.replaced.files == arrived
     if not failed:

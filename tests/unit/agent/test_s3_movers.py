@@ -251,11 +251,12 @@ class TestToS3:
         write_random(host.data / "t/good", 5)
         (host.data / "t/link").symlink_to("good")
         (host.data / "t/line\nbreak").touch()
+        (host.data / "t/good\r").touch()
 
         error = await host.fails(host.order("/data/t/", f"s3://{BUCKET}/kept/"))
 
         assert {one.code for one in error.failures} == {"not-for-s3"}
-        assert error.failures_total == 2
+        assert error.failures_total == 3
         assert list(host.keys()) == ["kept/good"]
 
     async def test_links_are_followed_inside_the_root_only(self, host, tmp_path):
@@ -296,6 +297,16 @@ class TestToS3:
         preview = (await host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/", dry_run=True))).preview
         assert (preview.sent.files, preview.failed.files) == (1, 1)
         assert "symbolic link" in preview.examples["failed"][0]
+
+    async def test_a_dry_run_is_ended_soon(self, host):
+        for number in range(3000):
+            (host.data / f"file-{number}").touch()
+        moving = asyncio.create_task(host.move(host.order("/data/", f"s3://{BUCKET}/kept/", dry_run=True)))
+        await until(lambda: host.told.ways)
+        moving.cancel()
+        async with asyncio.timeout(20):
+            with pytest.raises(asyncio.CancelledError):
+                await moving
 
     async def test_a_dry_run_to_a_missing_bucket_says_so(self, host):
         write_random(host.data / "x", 5)

@@ -121,6 +121,7 @@ def test_what_a_hop_costs(world: World):
         assert written == [3, 2, 3, 1, 3]
     world.stream()
     assert len(world.fleet.signed) == len(world.fleet.sent) == 3, "serve, move, release"
+    assert len(world.announced.announced) == 4, "asked for, offered, started, arrived"
 
 
 def test_a_chain_goes_on_when_its_first_hop_has_succeeded(world: World):

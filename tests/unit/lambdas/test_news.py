@@ -49,7 +49,7 @@ def test_every_line_of_a_timeline_is_announced(world: World):
 
 def test_what_is_told_is_its_name_and_no_more():
     broker = Broker()
-    Announcer(broker, TOPICS).announce(TRANSFER)
+    Announcer(lambda: broker, TOPICS).announce(TRANSFER)
     (message,) = broker.published
     assert (message["topic"], message["qos"]) == (f"crosshaul/prod/news/{TRANSFER}", 0)
     assert News.model_validate_json(message["payload"]) == News(transfer_id=TRANSFER)
@@ -59,7 +59,7 @@ def test_what_is_told_is_its_name_and_no_more():
 def test_nothing_fails_when_nobody_can_be_told():
     broker = Broker()
     broker.away = True
-    Announcer(broker, TOPICS).announce(TRANSFER)
+    Announcer(lambda: broker, TOPICS).announce(TRANSFER)
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,8 @@ export function useAudit(filter: AuditFilter) {
       api.get<AuditPage>("/audit", { ...auditQuery(filter, Date.now()), after: pageParam }, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
+    // What was read for a text is long, and is not read once more because somebody looks again.
+    ...(filter.by === "text" && { staleTime: Number.POSITIVE_INFINITY, refetchOnWindowFocus: false }),
   });
 }
 

@@ -27,8 +27,8 @@ export function listen<T>(
 
   function again(): void {
     client = null;
+    if (stopped) return; // whoever stopped it knows
     listener.connected(false);
-    if (stopped) return;
     timer = setTimeout(connect, pause);
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
   }

@@ -10,8 +10,11 @@ import { onWake } from "./wake";
 
 /** First what the page shows, then the way to what becomes of it. */
 const AFTER_MS = 1_000;
-/** Many may end in one second: lists are asked for no more often than this. */
-const GATHER_MS = 1_000;
+/** How soon again: the one transfer that is shown, and lists, on a busy day no more often than without news. */
+const SHOWN_MS = 500;
+const LISTS_MS = 3_000;
+/** Lists are read from an index that may lag behind: who asks at once asks once more. */
+const LAG_MS = 2_000;
 
 /** While the console is open. */
 export function useNews(api: Api): void {
@@ -23,41 +26,47 @@ export function useNews(api: Api): void {
 }
 
 function following(api: Api, queries: QueryClient): () => void {
-  const gathered = gathering<News>(GATHER_MS, (news) => asksAnew(queries, news));
+  const shown = gathering<News>(SHOWN_MS, (news) => {
+    const changed = new Set(news.map(({ transfer_id }) => transfer_id));
+    return asked(queries, ([what, which]) => what === "transfer" && changed.has(String(which)));
+  });
+  const lists = gathering<News>(LISTS_MS, () => asked(queries, isList));
   let stop = () => {};
   let stood = false;
   const timer = setTimeout(() => {
     const address = () => api.get<LiveAddress>("/live", { what: "news" });
     stop = listen(address, readNews, {
-      heard: gathered.add,
+      heard(news) {
+        shown.add(news);
+        lists.add(news);
+        setTimeout(() => lists.add(news), LAG_MS);
+      },
       // What happened before, or will from now on, nobody tells; and who asks learns how soon to ask again.
       connected(yes) {
         if (stood === yes) return;
         stood = yes;
         stands("news", yes);
-        void queries.invalidateQueries({ predicate: ({ queryKey }) => isAboutTransfers(queryKey) });
+        void asked(queries, (key) => key[0] === "transfer" || isList(key));
       },
     });
   }, AFTER_MS);
   return () => {
     clearTimeout(timer);
     stop();
-    gathered.stop();
+    shown.stop();
+    lists.stop();
     stands("news", false);
   };
 }
 
-async function asksAnew(queries: QueryClient, news: readonly News[]): Promise<void> {
-  const changed = new Set(news.map(({ transfer_id }) => transfer_id));
-  await queries.invalidateQueries({
-    predicate: ({ queryKey }) =>
-      isAboutTransfers(queryKey) && (queryKey[0] !== "transfer" || changed.has(String(queryKey[1]))),
-  });
+/** Anew; what no page shows is asked for when one does. */
+function asked(queries: QueryClient, about: (key: readonly unknown[]) => boolean): Promise<void> {
+  return queries.invalidateQueries({ predicate: ({ queryKey }) => about(queryKey) });
 }
 
-/** One, or lists of them. The month's sums are dear, and not of this second. */
-function isAboutTransfers([what, which]: readonly unknown[]): boolean {
-  return what === "transfer" || (what === "transfers" && which !== "overview");
+/** The month's sums are dear, and not of this second. */
+function isList([what, which]: readonly unknown[]): boolean {
+  return what === "transfers" && which !== "overview";
 }
 
 export function readNews(payload: Uint8Array): News | null {

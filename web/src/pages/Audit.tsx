@@ -44,7 +44,7 @@ function List({ filter }: { filter: AuditFilter }) {
   const narrow = useNarrow();
   const records = asked.data?.pages.flatMap((page) => page.records) ?? [];
   const found = matching(records, filter);
-  const further = useFurther(asked, filter, found.length, records.length);
+  const { goes, further } = useFurther(asked, filter, found.length, records.length);
   const more = asked.hasNextPage && (
     <SpaceBetween direction="horizontal" size="s" alignItems="center">
       <Button loading={asked.isFetchingNextPage} onClick={further}>
@@ -65,8 +65,8 @@ function List({ filter }: { filter: AuditFilter }) {
         filter={<AuditFilters filter={filter} />}
         items={found}
         trackBy="record_id"
-        loading={asked.isPending}
-        loadingText={t().common.loading(words.thing)}
+        loading={asked.isPending || (goes && found.length === 0)}
+        loadingText={records.length ? words.looked(count(records.length)) : t().common.loading(words.thing)}
         empty={asked.isError ? t().common.notLoaded : words.none}
         columnDefinitions={narrow ? stacked(setOpen) : columns(setOpen)}
         footer={more}
@@ -86,17 +86,18 @@ function useFurther(
   { by }: AuditFilter,
   found: number,
   read: number,
-): () => void {
+): { goes: boolean; further(): void } {
   const [until, setUntil] = useState({ found: ENOUGH, read: AT_ONCE });
   const { hasNextPage, isFetching, isError, fetchNextPage } = asked;
-  const goes = by === "text" && hasNextPage && !isFetching && !isError;
+  const goes = by === "text" && hasNextPage && !isError && found < until.found && read < until.read;
   useEffect(() => {
-    if (goes && found < until.found && read < until.read) void fetchNextPage();
-  }, [goes, found, read, until, fetchNextPage]);
-  return () => {
+    if (goes && !isFetching) void fetchNextPage();
+  }, [goes, isFetching, fetchNextPage]);
+  function further(): void {
     setUntil({ found: found + ENOUGH, read: read + AT_ONCE });
-    if (by !== "text") void fetchNextPage();
-  };
+    if (by !== "text" || isError) void fetchNextPage();
+  }
+  return { goes, further };
 }
 
 type OnOpen = (record: AuditRecord) => void;
