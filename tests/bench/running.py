@@ -119,6 +119,9 @@ class Bench:
             except FailedError:
                 if not again or tries == TRIES:
                     raise
+            except KeyboardInterrupt:
+                running.kill()
+                raise
             else:
                 return tries
         raise AssertionError("the last try either ends well or raises")
