@@ -93,7 +93,7 @@ class Access:
 
     def _news(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         news = iot_arn(role, f"topic/{Topics(self.stage.name).news('*')}")
-        accept_patterns(role, "Any transfer may change", news)
+        accept_patterns(role, "Any transfer may be the one that has changed", news)
         return [_allow(["iot:Publish"], news)]
 
     def _enrollment(self, role: iam.IRole) -> list[iam.PolicyStatement]:
