@@ -59,13 +59,13 @@ class Hosts:
         return self.fleet.here.operator.json("agents", "updates", "show", update_id)
 
     def until_ended(self, update_id: str) -> Any:
-        def ask() -> Any:
+        def ask() -> bool:
             self.fleet.minute()
-            found = self.shown(update_id)
-            return found if found["state"] in ENDED else None
+            return self.fleet.api.get(f"/updates/{update_id}")["state"] in ENDED
 
         try:
-            return until(f"{update_id} to end", ask, patience=280, pause=1)
+            until(f"{update_id} to end", ask, patience=280, pause=1)
+            return self.shown(update_id)
         except TimeoutError:
             raise AssertionError(self.shown(update_id)) from None
 
