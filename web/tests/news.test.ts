@@ -45,7 +45,7 @@ describe("news of transfers", () => {
   it("are asked about anew: that transfer, and the lists, but not the month's sums", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
     const { unmount } = renderHook(() => useNews(api));
-    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.advanceTimersByTimeAsync(5_000);
     expect(api.get).toHaveBeenCalledWith("/live", { what: "news" });
     expect(isTold()).toBe(false);
     broker.handlers?.granted?.();
@@ -66,7 +66,7 @@ describe("news of transfers", () => {
   it("are no longer told when the line breaks: everything is asked for anew", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
     const { unmount } = renderHook(() => useNews(api));
-    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.advanceTimersByTimeAsync(5_000);
     broker.handlers?.granted?.();
     for (const key of KEYS) queries.setQueryData(key, {});
     broker.handlers?.closed?.();

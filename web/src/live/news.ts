@@ -9,7 +9,7 @@ import { listen } from "./listen";
 import { onWake } from "./wake";
 
 /** First what the page shows, then the way to what becomes of it. */
-const AFTER_MS = 1_000;
+const AFTER_MS = 5_000;
 /** How soon again: the one transfer that is shown, and lists, on a busy day no more often than without news. */
 const SHOWN_MS = 500;
 const LISTS_MS = 3_000;
