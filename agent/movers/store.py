@@ -50,8 +50,11 @@ class Store:
 
     def address(self, path: str) -> str:
         """Where rclone's server has what is at a path below the place."""
-        inner = "/".join(part for part in (inner_path(self.place).strip("/"), path) if part)
-        return quote(f"/[{self.top}]/{inner}", errors="surrogateescape")
+        return quote(f"/[{self.top}]/{self.inner(path)}", errors="surrogateescape")
+
+    def inner(self, path: str) -> str:
+        """The same place, below the top."""
+        return "/".join(part for part in (inner_path(self.place).strip("/"), path) if part)
 
     def precision(self, rclone: Program) -> int | None:
         """Of the times that it keeps, in nanoseconds. None if it keeps none: then two files of one size are

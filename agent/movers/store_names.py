@@ -68,8 +68,7 @@ class Names:
 
     def inner(self, path: str) -> str:
         """Where the file at this path of the source is to be, below the store's top."""
-        target = inner_path(self._store.place)
-        return target if self._single else "/".join(part for part in (target.strip("/"), path) if part)
+        return inner_path(self._store.place) if self._single else self._store.inner(path)
 
     def path(self, name: str) -> str:
         """Of the file that rclone calls so."""

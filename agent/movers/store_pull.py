@@ -109,11 +109,14 @@ class StoreSource:
 
     def _sized(self, entry: Entry) -> Entry:
         """One that has no size yet is read to its end. LostError, HopError."""
-        path = "/".join(part for part in (inner_path(self._place).strip("/"), entry.path) if part)
         if known := self._aside.known(entry):
             return known
         try:
-            with closing(self._rclone.printed("cat", self._store.at(path), at_once=self._piece)) as data:
+            with closing(
+                self._rclone.printed(
+                    "cat", self._store.at(self._store.inner(entry.path)), at_once=self._piece
+                )
+            ) as data:
                 return self._aside.keep(entry, self._in_turn(data))
         except (NoRoomError, OSError):
             return broken(entry.path, _no_size(entry.path))

@@ -6,6 +6,7 @@ import pytest
 
 from lambdas import wiring
 from tests.control_plane import control_plane
+from tests.world import a_world
 
 
 @pytest.fixture
@@ -13,6 +14,15 @@ def here(monkeypatch):
     """The API on fresh tables; nobody has joined."""
     with control_plane(monkeypatch) as plane:
         yield plane
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """Transfers and four agents without the API; see `tests.world`."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with a_world() as made:
+        yield made
 
 
 @pytest.fixture

@@ -9,20 +9,17 @@ from events.commands import Move, Serve
 from events.options import Options
 from events.reports import PREVIOUS_HOP_RESTS, Capabilities, Checkpoint, Failed, Started, Succeeded
 from events.states import HopState
-from tests.world import World, a_world
+from tests.world import World
 
 RESTS = Problem(code=PREVIOUS_HOP_RESTS, message="not at work", retryable=True)
 FOLLOWS = Capabilities(follows=True)
 
 
 @pytest.fixture
-def world(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with a_world() as made:
-        for name, agent in made.agents.known.items():
-            made.agents.known[name] = replace(agent, capabilities=FOLLOWS)
-        yield made
+def world(world):
+    for name, agent in world.agents.known.items():
+        world.agents.known[name] = replace(agent, capabilities=FOLLOWS)
+    return world
 
 
 def begun(world: World, source: str = "s3://media/new/", **options: object) -> str:

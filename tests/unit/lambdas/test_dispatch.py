@@ -25,15 +25,7 @@ from lambdas.domain.errors import (
 from lambdas.domain.plan import Wish
 from lambdas.transfers.desk import Query
 from tests.fakes import an_agent
-from tests.world import A_WAY, World, a_transfer, a_world, items_written
-
-
-@pytest.fixture
-def world(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with a_world() as made:
-        yield made
+from tests.world import A_WAY, World, a_transfer, items_written
 
 
 def test_a_direct_hop_is_served_and_moved_with_one_token(world: World):

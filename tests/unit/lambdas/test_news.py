@@ -12,7 +12,7 @@ from events.topics import Topics
 from lambdas.live import LiveAddresses
 from lambdas.news import Announcer
 from tests.fakes import FakeClock
-from tests.world import REGION, World, a_world
+from tests.world import REGION, World
 
 TRANSFER = "abcdefghij0123456789"
 TOPICS = Topics("prod")
@@ -27,14 +27,6 @@ class Broker:
         if self.away:
             raise EndpointConnectionError(endpoint_url="https://iot.example.com")
         self.published.append(message)
-
-
-@pytest.fixture
-def world(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with a_world() as made:
-        yield made
 
 
 def test_every_line_of_a_timeline_is_announced(world: World):

@@ -22,15 +22,7 @@ from events.reports import (
 from events.states import HopState
 from lambdas.domain.hop import Hop
 from lambdas.transfers.desk import Query
-from tests.world import World, a_world, one_call_at_a_time
-
-
-@pytest.fixture
-def world(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with a_world() as made:
-        yield made
+from tests.world import World, one_call_at_a_time
 
 
 def running(world: World, source: str = "a:/data/", destination: str = "b:/archive/") -> Hop:

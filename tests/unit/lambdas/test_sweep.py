@@ -8,15 +8,7 @@ from events.reports import Started, Succeeded
 from events.states import HopState
 from lambdas.domain.errors import StaleError
 from lambdas.transfers.changing import PATIENCE
-from tests.world import World, a_world
-
-
-@pytest.fixture
-def world(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with a_world() as made:
-        yield made
+from tests.world import World
 
 
 def test_nothing_is_due(world: World):

@@ -60,3 +60,12 @@ export function listen<T>(
     client?.end(true);
   };
 }
+
+/** The message's JSON, of which nothing is certain yet; null if it has none. */
+export function jsonIn<T>(payload: Uint8Array): Partial<T> | null {
+  try {
+    return JSON.parse(new TextDecoder().decode(payload)) as Partial<T> | null;
+  } catch {
+    return null;
+  }
+}

@@ -1,12 +1,12 @@
 /** Which transfers have changed, as the broker tells it: pages ask anew for these, and need not ask all the time. */
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect } from "react";
 import type { Api } from "../api/client";
 import type { LiveAddress, News } from "../types";
 import { gathering } from "./gather";
 import { stands } from "./lines";
-import { listen } from "./listen";
-import { onWake } from "./wake";
+import { jsonIn, listen } from "./listen";
+import { useWakes } from "./wake";
 
 /** First what the page shows, then the way to what becomes of it. */
 const AFTER_MS = 5_000;
@@ -19,8 +19,7 @@ const LAG_MS = 2_000;
 /** While the console is open. */
 export function useNews(api: Api): void {
   const queries = useQueryClient();
-  const [wakes, setWakes] = useState(0);
-  useEffect(() => onWake(() => setWakes((before) => before + 1)), []);
+  const wakes = useWakes();
   // biome-ignore lint/correctness/useExhaustiveDependencies: after a sleep the line is a new one.
   useEffect(() => following(api, queries), [api, queries, wakes]);
 }
@@ -70,10 +69,6 @@ function isList([what, which]: readonly unknown[]): boolean {
 }
 
 export function readNews(payload: Uint8Array): News | null {
-  try {
-    const news = JSON.parse(new TextDecoder().decode(payload)) as Partial<News>;
-    return typeof news.transfer_id === "string" ? { transfer_id: news.transfer_id } : null;
-  } catch {
-    return null;
-  }
+  const transfer_id = jsonIn<News>(payload)?.transfer_id;
+  return typeof transfer_id === "string" ? { transfer_id } : null;
 }

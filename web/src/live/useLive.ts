@@ -3,9 +3,9 @@ import { useApi } from "../context";
 import type { Live, LiveAddress } from "../types";
 import { gathering } from "./gather";
 import { stands } from "./lines";
-import { listen } from "./listen";
+import { jsonIn, listen } from "./listen";
 import { type Heard, withLives } from "./merge";
-import { onWake } from "./wake";
+import { useWakes } from "./wake";
 
 /** Agents speak once a second a hop: with 500 hops the page is drawn twice a second, not 500 times. */
 const GATHER_MS = 500;
@@ -15,8 +15,7 @@ export function useLive(transferId: string | null, active: boolean): { heard: He
   const api = useApi();
   const [heard, setHeard] = useState<Heard>(new Map());
   const [connected, setConnected] = useState(false);
-  const [wakes, setWakes] = useState(0);
-  useEffect(() => onWake(() => setWakes((before) => before + 1)), []);
+  const wakes = useWakes();
   // biome-ignore lint/correctness/useExhaustiveDependencies: after a sleep the line is a new one.
   useEffect(() => {
     if (!active) return undefined;
@@ -42,11 +41,7 @@ export function useLive(transferId: string | null, active: boolean): { heard: He
 
 /** The message, if it is one; what it is not is dropped, since the next one comes within a second. */
 export function readLive(payload: Uint8Array): Live | null {
-  try {
-    const live = JSON.parse(new TextDecoder().decode(payload)) as Partial<Live>;
-    const whole = typeof live.hop_id === "string" && typeof live.attempt === "number" && live.progress;
-    return whole && typeof live.progress?.bytes_done === "number" ? (live as Live) : null;
-  } catch {
-    return null;
-  }
+  const live = jsonIn<Live>(payload);
+  const whole = typeof live?.hop_id === "string" && typeof live.attempt === "number";
+  return whole && typeof live.progress?.bytes_done === "number" ? (live as Live) : null;
 }

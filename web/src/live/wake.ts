@@ -1,5 +1,7 @@
 /** Says when the machine has slept, the page was out of sight, or the network was away: what it knew is old. */
 
+import { useEffect, useState } from "react";
+
 const LOOK_MS = 5_000;
 const SLEPT_MS = 30_000;
 
@@ -33,4 +35,11 @@ export function onWake(woke: (away: number) => void): () => void {
     window.removeEventListener("offline", offline);
     window.removeEventListener("online", online);
   };
+}
+
+/** How often that has been: what lasts no longer than it, a line to the broker, is made anew. */
+export function useWakes(): number {
+  const [wakes, setWakes] = useState(0);
+  useEffect(() => onWake(() => setWakes((before) => before + 1)), []);
+  return wakes;
 }
