@@ -49,8 +49,9 @@ class Rehearsal:
         with self._lock:
             self._files[kind] += 1
             self._bytes[kind] += entry.size
-            if kind != "unchanged":
-                self._name(kind, words or shown(entry.path))
+            name = words or shown(entry.path)
+            if kind != "unchanged" and name:  # a source that is one file has no path within itself
+                self._name(kind, name)
 
     def _name(self, kind: str, words: str) -> None:
         self._room[kind] += len(words.encode())

@@ -286,6 +286,7 @@ class TestToS3:
         order = host.order("/data/one", f"s3://{BUCKET}/deep/other name", dry_run=True)
         preview = (await host.move(order)).preview
         assert (preview.sent.files, preview.sent.bytes, host.keys()) == (1, 500, {})
+        assert preview.examples == {}, "it has no path within itself"
         host.put("deep/other name", b"another")
         preview = (await host.move(order)).preview
         assert (preview.sent.files, preview.replaced.files) == (0, 1)
