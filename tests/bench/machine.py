@@ -22,7 +22,7 @@ VERSIONS = {
 
 def about() -> dict[str, str]:
     return {
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
         "Crosshaul": f"{VERSION}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}",
