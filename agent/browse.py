@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
-from unicodedata import normalize
 
 from agent.config import RootConfig
 from agent.errors import shown
 from agent.roots import Roots, is_below
 from events.base import Problem
 from events.commands import Browse
+from events.locations import alike
 from events.reports import Browsed, Entry
 
 Found = TypeVar("Found")
@@ -76,17 +76,12 @@ class Browser:
 
 def page(asked: Browse, found: Iterable[tuple[str, Found]], entry: Callable[[str, Found], Entry]) -> Browsed:
     """The first of the names asked for, in code-point order; only so many are ever held."""
-    after, sought = asked.after or "", _alike(asked.find)
-    wanted = (pair for pair in found if pair[0] > after and sought in _alike(pair[0]))
+    after, sought = asked.after or "", alike(asked.find)
+    wanted = (pair for pair in found if pair[0] > after and sought in alike(pair[0]))
     first = heapq.nsmallest(asked.limit + 1, wanted, key=lambda pair: pair[0])
     entries = tuple(entry(name, about) for name, about in first[: asked.limit])
     more = len(first) > asked.limit
     return Browsed(request_id=asked.request_id, entries=entries, next=entries[-1].name if more else None)
-
-
-def _alike(name: str) -> str:
-    """Capitals and small letters are one, and so are the two ways to write an ü."""
-    return normalize("NFC", name.casefold())
 
 
 def _entry(name: str, entry: os.DirEntry[str]) -> Entry:

@@ -12,6 +12,7 @@ destination that ends in one is a directory to put the source into. See `landing
 import posixpath
 import re
 from typing import Annotated, Any, Literal
+from unicodedata import normalize
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
@@ -53,6 +54,12 @@ def clean_remote_path(path: str) -> str:
 AbsolutePath = Annotated[str, AfterValidator(clean_path)]
 Find = Annotated[str, StringConstraints(max_length=255)]
 """Only names that have this in them, in capital or small letters; empty: all of them."""
+
+
+def alike(name: str) -> str:
+    """As `find` compares: capitals and small letters are one, and so are the two ways to write an ü."""
+    return normalize("NFC", name.casefold())
+
 
 BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 BucketName = Annotated[str, StringConstraints(pattern=BUCKET)]

@@ -97,6 +97,19 @@ class BrowseRequest(Request):
     find: Find = ""
 
 
+def _directory(prefix: str) -> str:
+    return f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
+
+
+class BucketBrowseRequest(Request):
+    prefix: Annotated[ObjectPrefix, AfterValidator(_directory)] = ""
+    """Up to a slash; one that is missing is added."""
+    after: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    """`next` of the page before."""
+    limit: Annotated[int, Field(ge=1, le=500)] = 200
+    find: Find = ""
+
+
 class CredentialsRequest(Request):
     """An agent asks for S3 credentials for a hop it is carrying out."""
 

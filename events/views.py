@@ -122,6 +122,18 @@ class ListingView(Message):
     next: str | None
 
 
+class BucketsView(Message):
+    buckets: tuple[str, ...]
+
+
+class BucketListingView(Message):
+    bucket: str
+    prefix: str
+    entries: tuple[Entry, ...]
+    next: str | None
+    """Pass it as `after` to go on, with whatever `find`: names may be missing here that come there."""
+
+
 class CredentialsView(Message):
     """As wide as the hop and no wider; ask again before `expires_at`."""
 

@@ -43,6 +43,8 @@ class Access:
     people: cognito.UserPool
     audit_key: kms.Key
     manifests: s3.Bucket
+    buckets: tuple[str, ...]
+    """ARNs of those that transfers may read and write."""
     roles: tuple[iam.Role, ...]
     """Object and live role: whoever lends their credentials assumes them."""
 
@@ -60,6 +62,7 @@ class Access:
         statements += (
             [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.lends else []
         )
+        statements += [_allow(list(_BUCKET_ACTIONS), *self.buckets)] if plan.browses else []
         statements += self._manifests(role) if plan.keeps_manifests else []
         statements += [_allow(list(_PEOPLE), self.people.user_pool_arn)] if plan.knows_people else []
         statements += [_allow(["kms:Sign"], self.audit_key.key_arn)] if plan.seals else []

@@ -27,6 +27,8 @@ class Plan:
     """Makes, looks at and ends the IoT Jobs of updates."""
     lends: bool = False
     """Credentials of the object and live roles, narrowed."""
+    browses: bool = False
+    """Lists the buckets that transfers may read and write."""
     keeps_manifests: bool = False
     """Signs addresses for agents to write them to and people to read them from."""
     seals: bool = False
@@ -57,6 +59,7 @@ PLANS: dict[str, Plan] = {
         enrolls=True,
         updates=True,
         lends=True,
+        browses=True,
         keeps_manifests=True,
         knows_people=True,
         shows_seals=True,

@@ -63,10 +63,11 @@ class Control(cdk.Stack):
     def _equip(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions
         lender = functions.role("Api")
-        buckets = [
+        names = (state.media.bucket_name, *stage.buckets)
+        buckets = (
             state.media.bucket_arn,
             *(f"arn:{cdk.Aws.PARTITION}:s3:::{name}" for name in stage.buckets),
-        ]
+        )
         objects, live = lent_roles(self, stage, buckets, self.relay.bucket_arn, lender)
         policy = fleet.device_policy(self, stage)
         tables: dict[str, Any] = {name: table.table_name for name, table in state.tables.by_setting.items()}
@@ -82,6 +83,7 @@ class Control(cdk.Stack):
             device_policy=str(policy.policy_name),
             things=fleet.iot_arn(self, "thing/"),
             manifests_bucket=state.manifests.bucket_name,
+            buckets=",".join(names),
             object_role_arn=objects.role_arn,
             relay_bucket=self.relay.bucket_name,
             live_role_arn=live.role_arn,
@@ -99,6 +101,7 @@ class Control(cdk.Stack):
             people=state.sign_in.pool,
             audit_key=state.audit_key,
             manifests=state.manifests,
+            buckets=buckets,
             roles=(objects, live),
         )
         functions.give(settings, access)

@@ -36,6 +36,8 @@ class Settings:
     """How the ARNs of this account's things begin, up to the name."""
     manifests_bucket: str = ""
     """Where agents put what their hops did, file by file."""
+    buckets: str = ""
+    """Names, with a comma between two: those that transfers may read and write."""
     object_role_arn: str = ""
     """Assumed, narrowed by a session policy, for one hop's S3 credentials."""
     relay_bucket: str = ""

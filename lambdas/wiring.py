@@ -11,6 +11,7 @@ from lambdas.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_iot_data import IoTDataPlaneClient
+    from mypy_boto3_s3 import S3Client
 
     from lambdas.agents.book import Agents
     from lambdas.agents.browsing import Browsing
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lambdas.audit.chaining import Chaining, Sealing
     from lambdas.audit.reading import Reading
     from lambdas.audit.recording import Recording
+    from lambdas.buckets import Buckets
     from lambdas.bus import Bus
     from lambdas.credentials import Lending
     from lambdas.fleet import Fleet
@@ -364,22 +366,33 @@ def lending() -> "Lending":
 
 
 @cache
-def manifests() -> "Manifests":
-    """Signs addresses of the kind that agents and people can reach, which costs no call."""
+def object_store() -> "S3Client":
+    """Signs addresses of the kind that agents and people can reach."""
     import boto3
     from botocore.config import Config
 
-    from lambdas.manifests import Manifests
-
     here = settings()
     style = {"addressing_style": "path" if here.s3_endpoint else "virtual"}
-    s3 = boto3.client(
+    return boto3.client(
         "s3",
         region_name=here.region,
         endpoint_url=here.s3_endpoint or None,
         config=Config(signature_version="s3v4", s3=style),  # type: ignore[arg-type]
     )
-    return Manifests(transfers(), s3, here.manifests_bucket, clock)
+
+
+@cache
+def buckets() -> "Buckets":
+    from lambdas.buckets import Buckets
+
+    return Buckets(object_store(), tuple(name for name in settings().buckets.split(",") if name))
+
+
+@cache
+def manifests() -> "Manifests":
+    from lambdas.manifests import Manifests
+
+    return Manifests(transfers(), object_store(), settings().manifests_bucket, clock)
 
 
 @cache

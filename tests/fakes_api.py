@@ -79,6 +79,7 @@ class FakeApi:
         self.rollouts = [sample(rollouts.RolloutView)]
         self.updates = [sample(updates.UpdateDetails)]
         self.entries = [sample(views.ListingView)]
+        self.objects = [sample(views.BucketListingView)]
         self.stories: dict[str, list[views.TransferView]] = {}
         """Transfer → how it looks at each further look; the last one stays."""
         self.first_page_is_empty = False
@@ -206,6 +207,11 @@ class FakeApi:
         numbers = [None, *(page.next for page in self.entries)]
         return 200, self.entries[numbers.index(after)]
 
+    def browse_bucket(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        after = requests.BucketBrowseRequest.model_validate(body).after
+        numbers = [None, *(page.next for page in self.objects)]
+        return 200, self.objects[numbers.index(after)]
+
     def request_transfer(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
         requests.TransferRequest.model_validate(body)
         return 202, self._look(TRANSFER)
@@ -312,6 +318,8 @@ ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("POST", f"/agents/{_ONE}/rotate", FakeApi.rotate),
     ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),
     ("POST", f"/agents/{_ONE}/browse", FakeApi.browse),
+    ("GET", "/buckets", lambda *_: (200, sample(views.BucketsView))),
+    ("POST", f"/buckets/{_ONE}/browse", FakeApi.browse_bucket),
     ("POST", "/transfers", FakeApi.request_transfer),
     ("GET", "/transfers", FakeApi.list_transfers),
     ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),

@@ -6,7 +6,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from agent.cli.errors import Trouble
-from events.locations import AgentLocation, Location, LocationText, RemoteLocation, S3Location
+from events.locations import Location, LocationText
 from events.misfits import innermost, place, said
 
 M = TypeVar("M", bound=BaseModel)
@@ -29,16 +29,14 @@ NO_ROOTS = "It names no roots: add --root PATH:ro or PATH:rw, unless the host ha
 """Of a line that installs an agent."""
 
 
-def on_a_host(text: str) -> AgentLocation | RemoteLocation:
-    """`server-b:/data` or `server-b:remote:path`; Trouble if it is neither."""
-    how = "Write it as AGENT:/PATH, or AGENT:REMOTE:PATH."
+def location(text: str) -> Location:
+    """`server-b:/data`, `server-b:remote:path` or `s3://bucket/prefix`; Trouble if it is none of them."""
     try:
-        place: Location = TypeAdapter(LocationText).validate_python(text)
+        found: Location = TypeAdapter(LocationText).validate_python(text)
     except ValidationError as error:
+        how = "Write it as AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX/."
         raise Trouble(f"{text!r}: {misfits(error)}", how) from None
-    if isinstance(place, S3Location):
-        raise Trouble(f"{text!r} is on no agent's host", how)
-    return place
+    return found
 
 
 def tags(texts: list[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""`browse`: what lies in a directory of an agent, or of a remote of its host."""
+"""`browse`: what lies in a directory of an agent, of a remote of its host, or of a bucket."""
 
-from typing import Annotated, Any
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,52 +9,93 @@ from agent.cli import output
 from agent.cli.agents import Json
 from agent.cli.text import clean
 
+if TYPE_CHECKING:
+    from agent.cli.api import Api
+
+S3 = "s3://"
 _MARKS = {"directory": "/", "symlink": "@", "file": "", "other": "?"}
 
 
 def browse(
-    place: Annotated[str, typer.Argument(metavar="PLACE", help="AGENT:/PATH, or AGENT:REMOTE:PATH.")],
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLACE",
+            help="AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX/; s3:// tells the buckets.",
+        ),
+    ],
     everything: Annotated[bool, typer.Option("--all", "-a", help="Every page, not only the first.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Names in a page.")] = 200,
-    after: Annotated[str | None, typer.Option(metavar="NAME", help="Only names after this one.")] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Go on after this one, as the page before says.")
+    ] = None,
     find: Annotated[
         str, typer.Option(metavar="TEXT", help="Only names that have this in them, in capitals or not.")
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """List a directory on an agent, or on a remote of its host: size, time and name."""
+    """List a directory on an agent, on a remote of its host, or in a bucket: size, time and name."""
     from agent.cli.api import connected
-    from agent.cli.asked import asked, on_a_host
-    from events.locations import RemoteLocation
-    from events.requests import BrowseRequest
 
-    location = on_a_host(place)
-    remote = location.remote if isinstance(location, RemoteLocation) else None
-    path = location.path if remote is None else f"/{location.path}"
-    request = asked(BrowseRequest, path=path, remote=remote, after=after, limit=limit, find=find)
+    if place == S3:
+        with connected() as api:
+            return _show_buckets(api, as_json)
+    way, request = _wish(place, after=after, limit=limit, find=find)
     with connected() as api:
-        page = api.post("agents", location.agent_id, "browse", body=request.model_dump(mode="json"))
+        page = api.post(*way, "browse", body=request.model_dump(mode="json"))
         entries = list(page["entries"])
         while everything and page.get("next"):
             request = request.model_copy(update={"after": page["next"]})
-            page = api.post("agents", location.agent_id, "browse", body=request.model_dump(mode="json"))
+            page = api.post(*way, "browse", body=request.model_dump(mode="json"))
             entries += page["entries"]
     listing = {**page, "entries": entries}
-    output.data(listing) if as_json else _show(listing, place, find)
+    return output.data(listing) if as_json else _show(listing, place, find)
+
+
+def _wish(place: str, **page: Any) -> tuple[tuple[str, str], Any]:
+    """The resource that is to be browsed, and the request's body."""
+    from agent.cli.asked import asked, location
+    from events.locations import RemoteLocation, S3Location
+    from events.requests import BrowseRequest, BucketBrowseRequest
+
+    there = location(place)
+    if isinstance(there, S3Location):
+        return ("buckets", there.bucket), asked(BucketBrowseRequest, prefix=there.prefix, **page)
+    if isinstance(there, RemoteLocation):
+        request = asked(BrowseRequest, path=f"/{there.path}", remote=there.remote, **page)
+    else:
+        request = asked(BrowseRequest, path=there.path, **page)
+    return ("agents", there.agent_id), request
+
+
+def _show_buckets(api: "Api", as_json: bool) -> None:
+    from events.views import BucketsView
+
+    found = api.get("buckets")
+    if as_json:
+        return output.data(found)
+    for bucket in BucketsView.model_validate(found).buckets:
+        output.say(f"{S3}{clean(bucket)}/")
+    return None
 
 
 def _show(listing: dict[str, Any], place: str, find: str) -> None:
-    from agent.cli.tables import Column, show
-    from events.views import ListingView
+    from pydantic import TypeAdapter
 
-    view = ListingView.model_validate(listing)
-    if not view.entries:
-        return output.say(f"Nothing in {clean(place)} is called so." if find else f"{clean(place)} is empty.")
-    columns = (Column("SIZE", right=True), Column("MODIFIED", leaves=1), Column("NAME", folds=True))
-    show(columns, map(_row, view.entries))
-    if view.next:
-        output.note("There is more: add --all, or --after with the last name.")
-    return None
+    from agent.cli.tables import Column, show
+    from events.reports import Entry
+
+    entries = TypeAdapter(tuple[Entry, ...]).validate_python(listing["entries"])
+    after = listing.get("next")
+    if entries:
+        columns = (Column("SIZE", right=True), Column("MODIFIED", leaves=1), Column("NAME", folds=True))
+        show(columns, map(_row, entries))
+    elif find:
+        output.say(f"Nothing in {clean(place)} is called so{', as far as was looked' if after else ''}.")
+    else:
+        output.say(f"{clean(place)} is empty.")
+    if after:
+        output.note(f"There is more: add --all, or --after {clean(shlex.quote(after))}")
 
 
 def _row(entry: Any) -> tuple[str, str, str]:

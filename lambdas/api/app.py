@@ -4,6 +4,7 @@ from chalice.app import Chalice
 
 from lambdas.api.agents import agents
 from lambdas.api.audit import audit
+from lambdas.api.buckets import buckets
 from lambdas.api.policies import policies
 from lambdas.api.rollouts import rollouts
 from lambdas.api.routing import Route
@@ -12,7 +13,7 @@ from lambdas.api.templates import templates
 from lambdas.api.transfers import transfers
 from lambdas.api.updates import updates
 
-RESOURCES = (agents, rollouts, updates, transfers, templates, policies, audit, system)
+RESOURCES = (agents, rollouts, updates, buckets, transfers, templates, policies, audit, system)
 
 ROUTES: tuple[Route, ...] = tuple(route for resource in RESOURCES for route in resource.routes)
 

@@ -70,6 +70,10 @@ def agent_thing(agent_id: AgentId, tags: Mapping[str, str]) -> Thing:
     return Thing("Agent", agent_id, marks)
 
 
+def bucket_thing(bucket: str) -> Thing:
+    return Thing("Bucket", bucket)
+
+
 def template_thing(template_id: str) -> Thing:
     return Thing("Template", template_id)
 
@@ -191,7 +195,7 @@ def _shared(transfer: Transfer, now: Now, size: int | None) -> dict[str, Any]:
 
 def _end(location: Location, tags: Tags) -> Thing:
     if isinstance(location, S3Location):
-        return Thing("Bucket", location.bucket)
+        return bucket_thing(location.bucket)
     return agent_thing(location.agent_id, tags.get(location.agent_id, {}))
 
 

@@ -8,6 +8,7 @@ CrosshaulError
 │   ├── PolicyUnknownError
 │   ├── RolloutUnknownError
 │   ├── UpdateUnknownError
+│   ├── BucketUnknownError      transfers may not read or write it
 │   └── VersionUnknownError     no such version was published
 ├── RefusedError            cannot be done as asked, now or ever
 │   ├── RouteError              no mover carries bytes between these ends
@@ -24,7 +25,8 @@ CrosshaulError
 │   ├── LoopError               a template that would start itself
 │   ├── PolicyError             a policy's text that will not do (domain/policy_text)
 │   ├── LockoutError            a change after which its author could not take it back
-│   └── AgentDeclinedError      the agent itself says no
+│   ├── AgentDeclinedError      the agent itself says no
+│   └── BucketDeclinedError     S3 says no
 ├── ConflictError           cannot be done as things stand
 │   ├── AgentOfflineError
 │   ├── AgentExistsError
@@ -112,6 +114,16 @@ class UpdateUnknownError(NotFoundError):
         super().__init__(f"There is no update {update_id}.", "See the list of updates.")
 
 
+class BucketUnknownError(NotFoundError):
+    code = "bucket-unknown"
+
+    def __init__(self, bucket: str, known: tuple[str, ...]) -> None:
+        super().__init__(
+            f"Transfers may not read or write the bucket {bucket}.",
+            f"They may: {', '.join(sorted(known))}. An administrator names others: cdk deploy -c buckets=…",
+        )
+
+
 class VersionUnknownError(NotFoundError):
     code = "version-unknown"
 
@@ -189,6 +201,16 @@ class AgentDeclinedError(RefusedError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
         self.problem = problem
+
+
+class BucketDeclinedError(RefusedError):
+    code = "bucket-declined"
+
+    def __init__(self, bucket: str, why: Exception) -> None:
+        super().__init__(
+            f"S3 does not list the bucket {bucket}: {why}.",
+            "See that it exists and that its own policy lets Crosshaul's account list it.",
+        )
 
 
 class ConflictError(CrosshaulError):

@@ -33,7 +33,7 @@ _WORDS = {
 _IN_GENERAL = {
     domain.TRANSFER: "files",
     domain.STOP: "transfers",
-    domain.BROWSE: "agents",
+    domain.BROWSE: "agents and buckets",
     domain.MANAGE_AGENT: "agents",
     domain.MANAGE_TEMPLATE: "templates",
 }

@@ -44,6 +44,10 @@ class Fleet:
         name, _, path = location.partition(":")
         return self.servers[name].path(path)
 
+    def s3(self) -> Any:
+        """As the account's administrator."""
+        return boto3.client("s3", **embedded.client_settings(self.here.cloud))
+
     def keys(self, name: str) -> Path:
         """The folder of the keys that an agent uses now."""
         return Keyring(self.servers[name].state).current.folder

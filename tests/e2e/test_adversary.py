@@ -79,6 +79,7 @@ BODIES = {
     "/updates": {"everyone": True},
     "/agents/{agent_id}": {"tags": {"env": "lab"}},
     "/agents/{agent_id}/browse": {"path": "/data"},
+    "/buckets/{bucket}/browse": {"prefix": ""},
     "/transfers": {"source": "server-b:/data/x", "destinations": ["server-c:/archive/"]},
     "/transfers/distributed": {"source": "server-b:/data/x", "destination": "server-c:/archive/"},
     "/policies/{policy_id}": {"text": "permit (principal, action, resource);", "why": "let me in"},
@@ -92,7 +93,7 @@ def test_a_viewer_changes_nothing_by_any_route(fleet: Fleet, viewer: Api) -> Non
     transfer = fleet.copy("server-b:/data/no such file", "server-c:/archive/")
     fleet.until_ended(transfer)
     names = {"agent_id": "server-b", "transfer_id": transfer, "template_id": "mine", "policy_id": "admin"}
-    names["rollout_id"] = names["update_id"] = "0123456789ab"
+    names |= {"rollout_id": "0123456789ab", "update_id": "0123456789ab", "bucket": fleet.here.outputs.bucket}
     before = in_force(fleet)
     tried = set()
     for route in ROUTES:

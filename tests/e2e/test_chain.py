@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
-from infra.local import cloud as embedded
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.conftest import Fleet
@@ -23,7 +21,7 @@ def begun(fleet: Fleet, name: str, folder: Path, **options: Any) -> str:
     for small in FIRST:
         write_random(folder / small, 5000)
     write_random(folder / "z big.bin", 64 * MIB)
-    s3 = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
+    s3 = fleet.s3()
     for file in (path for path in folder.rglob("*") if path.is_file()):
         s3.upload_file(str(file), fleet.here.outputs.bucket, f"{name}/{file.relative_to(folder)}")
     return fleet.copy(

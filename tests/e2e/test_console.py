@@ -5,11 +5,9 @@ import shlex
 import shutil
 from pathlib import Path
 
-import boto3
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from infra.local import cloud as embedded
 from infra.local.deploy import create_user
 from infra.local.installed import Installed
 from infra.local.material import MIB, differences, listing, write_random
@@ -285,7 +283,7 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
     event.fill((event.input_value()).replace(f'"name": "{bucket}"', '"name": "elsewhere"'))
     expect(page.get_by_text(f"It is not in the bucket {bucket}")).to_be_visible()
     write_random(tmp_path / "clip.mov", 1000)
-    s3 = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
+    s3 = fleet.s3()
     s3.upload_file(str(tmp_path / "clip.mov"), bucket, "console/clip.mov")
 
     expect(page.get_by_role("table", name="Runs so far")).to_contain_text("Succeeded", timeout=2 * PATIENCE)

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from infra.local.material import write_random
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import browse, choose, picture, visit
+from tests.e2e.console import PATIENCE, browse, choose, picture, visit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -36,3 +36,54 @@ def test_one_of_hundreds_is_found_and_what_no_location_names_is_not_offered(page
     dialog.get_by_role("radio").check()
     dialog.get_by_role("button", name="Use").click()
     expect(page.get_by_label("Source: path")).to_have_value("/data/many shots/Zoë's take.mov")
+
+
+def test_a_bucket_is_browsed_on_the_command_line_and_in_the_console(page: Page, fleet: Fleet) -> None:
+    bucket, s3 = fleet.here.outputs.bucket, fleet.s3()
+    for number in range(450):
+        s3.put_object(Bucket=bucket, Key=f"browsing/shot {number:04}.mov", Body=b"")
+    for key in ("browsing/raw/Zoë's take 2.mov", "browsing/raw/notes.txt", "browsing/raw//unnamed"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"12345")
+    cli = fleet.here.operator
+    assert cli.try_("browse", "s3://").stdout == f"s3://{bucket}/\n"
+    listed = cli.try_("browse", f"s3://{bucket}/browsing/raw/").stdout.splitlines()
+    assert [line.split()[-1] for line in listed] == ["NAME", "?", "2.mov", "notes.txt"]
+    everything = cli.try_("browse", f"s3://{bucket}/browsing/", "--all", "--limit", "100").stdout
+    assert everything.count("shot ") == 450
+
+    visit(page, fleet, "transfers/new")
+    choose(page, "Source", "S3")
+    dialog = browse(page, "browsing")
+    dialog.get_by_label("Find names").fill("RAW")
+    expect(dialog.get_by_text("shot 0000.mov")).to_be_hidden()
+    dialog.get_by_text("raw", exact=True).click()
+    dialog.get_by_role("radio", name="Zoë's take 2.mov").check()
+    picture(page, "browse-s3")
+    dialog.get_by_role("button", name="Use").click()
+    expect(page.get_by_label("Source: bucket and prefix")).to_have_value(
+        f"{bucket}/browsing/raw/Zoë's take 2.mov"
+    )
+    choose(page, "Destination", "server-b")
+    page.get_by_label("Destination: path").fill("/primary/from the bucket/")
+    page.get_by_role("button", name="Start transfer").click()
+
+    expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=PATIENCE)
+    arrived = fleet.folder("server-b:/primary/from the bucket/Zoë's take 2.mov")
+    assert arrived.read_bytes() == b"12345"
+
+
+def test_a_bucket_that_is_not_crosshauls_and_one_that_does_not_answer_are_said(
+    page: Page, fleet: Fleet
+) -> None:
+    said = fleet.here.operator.try_("browse", "s3://somebody-elses/")
+    assert said.returncode != 0
+    assert f"They may: {fleet.here.outputs.bucket}." in said.stderr
+    page.route("**/buckets", lambda route: route.abort())
+    visit(page, fleet, "transfers/new")
+    choose(page, "Source", "S3")
+    page.get_by_role("button", name="Browse").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("The API cannot be reached")).to_be_visible(timeout=PATIENCE)
+    page.unroute("**/buckets")
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog.get_by_role("navigation")).to_contain_text(fleet.here.outputs.bucket)

@@ -44,6 +44,7 @@ def transfers(enrolled: Fleet) -> Iterator[dict[str, str]]:
     for name in ("one", "two"):
         write_random(fleet.folder("server-b:/data/walk") / f"{name}.bin", 5000)
     (fleet.folder("server-c:/archive/walk in part") / "two.bin/in the way").mkdir(parents=True)
+    fleet.s3().put_object(Bucket=fleet.here.outputs.bucket, Key="walk/one.bin", Body=b"1")
     fleet.api.put("/policies/walled", {"text": VAULT, "why": "Two for the vault"})
     fleet.api.post("/templates", TEMPLATE)
     asked: dict[str, str] = {}
@@ -80,6 +81,7 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
         **by_state,
         "transfers-previews": Stop("transfers?dry_run=true"),
         "new-transfer-browse": Stop("transfers/new?from=server-b&to=server-c", browse),
+        "new-transfer-browse-s3": Stop("transfers/new?from=s3%3A%2F%2F", browse_s3),
         "new-transfer-options": Stop("transfers/new", press("^Options", "^Einstellungen")),
         "add-agent": Stop("agents", press("Add agent", "Agent hinzufügen")),
         "remove-agent": Stop("agents/server-b", press("^Remove$", "^Entfernen$")),
@@ -95,6 +97,11 @@ def stops(transfers: dict[str, str]) -> dict[str, Stop]:
 def browse(page: Page) -> None:
     page.get_by_role("button", name=either("^Browse", "^Blättern")).first.click()
     expect(page.get_by_role("dialog").get_by_text("/primary")).to_be_visible()
+
+
+def browse_s3(page: Page) -> None:
+    page.get_by_role("button", name=either("^Browse", "^Blättern")).first.click()
+    expect(page.get_by_role("dialog").get_by_text("walk", exact=True)).to_be_visible()
 
 
 def as_text(page: Page) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from infra.local import cloud as embedded
@@ -145,7 +144,7 @@ def test_two_agents_that_cannot_dial_each_other_go_by_the_relay_bucket_and_a_kil
         arrived(fleet, ended, source, place)
         assert ended["hops"][0]["way"] == {"kind": "relay", "dialled_by": None, "address": None}
         assert "relay" in fleet.here.operator.try_("show", moving).stdout
-        s3 = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
+        s3 = fleet.s3()
         bucket = fleet.here.outputs.relay_bucket
         until("the bucket to be empty", lambda: not s3.list_objects_v2(Bucket=bucket).get("Contents"))
 

@@ -102,7 +102,7 @@ def given_away(places: dict[str, bytes], known: dict[str, bytes]) -> list[str]:
 
 
 def test_no_secret_is_in_logs_reports_or_process_lists(fleet: Fleet) -> None:
-    s3: Any = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
+    s3 = fleet.s3()
     bucket = fleet.here.outputs.bucket
     for number in range(3):
         s3.put_object(Bucket=bucket, Key=f"film/{number}", Body=bytes([number]) * MIB)

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import boto3
 import pytest
 
-from infra.local import cloud as embedded
 from infra.local.material import MIB, differences, listing, make_tree, write_random
 from infra.local.world import until
 from tests.e2e.conftest import Fleet
@@ -41,7 +39,7 @@ def test_the_same_transfer_again_moves_nothing(fleet: Fleet) -> None:
 
 
 def upload(fleet: Fleet, folder: Path, prefix: str) -> dict[str, str]:
-    s3 = boto3.client("s3", **embedded.client_settings(fleet.here.cloud))
+    s3 = fleet.s3()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         s3.upload_file(str(file), fleet.here.outputs.bucket, f"{prefix}{file.relative_to(folder)}")
     return listing(folder)

@@ -52,6 +52,12 @@ export function directoryOf(path: string): { remote: string | null; path: string
     : { remote: null, path };
 }
 
+/** The same of what lies in a bucket. */
+export function bucketOf(path: string): { bucket: string; prefix: string } {
+  const [bucket = "", ...names] = path.split("/");
+  return { bucket, prefix: names.join("/") };
+}
+
 /** The remote that it begins at, with its colon: `archive:`; empty when it is on the agent itself. */
 export function remoteIn({ place, path }: Draft): string {
   return (place !== S3 && REMOTE.exec(path)?.[0]) || "";

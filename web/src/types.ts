@@ -5,6 +5,8 @@ type Schemas = components["schemas"];
 
 export type Agent = Schemas["AgentView"];
 export type AgentStatus = Schemas["AgentStatus"];
+export type BucketListing = Schemas["BucketListingView"];
+export type Buckets = Schemas["BucketsView"];
 export type Entry = Schemas["Entry"];
 export type Enrollment = Schemas["EnrollmentView"];
 export type Update = Schemas["UpdateView"];

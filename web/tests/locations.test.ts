@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  bucketOf,
   directoryOf,
   draftFault,
   draftOf,
@@ -11,7 +12,7 @@ import {
   typed,
 } from "../src/locations";
 import { chosenPath } from "../src/parts/DirectoryBrowser";
-import { startingAt } from "../src/parts/tops";
+import { onAgent, onS3, startingAt } from "../src/parts/places";
 import { hrefWith, parseRoute } from "../src/router";
 import { agent as sampleAgent } from "./samples";
 
@@ -137,7 +138,39 @@ describe("browsing a remote", () => {
     ["/elsewhere/x", null],
     ["", null],
   ])("begins where the field is: %s", (text, directory) => {
-    expect(startingAt(text, agent)).toBe(directory);
+    expect(startingAt(text, onAgent(agent))).toBe(directory);
+  });
+});
+
+describe("browsing S3", () => {
+  it("asks the API for a prefix of a bucket", () => {
+    expect(bucketOf("media")).toEqual({ bucket: "media", prefix: "" });
+    expect(bucketOf("media/raw/Zoë's")).toEqual({ bucket: "media", prefix: "raw/Zoë's" });
+  });
+
+  it("shows the way from the bucket", () => {
+    expect(trail("media/raw/2026", ["media", "media-old"])).toEqual([
+      { text: "media", path: "media" },
+      { text: "raw", path: "media/raw" },
+      { text: "2026", path: "media/raw/2026" },
+    ]);
+    expect(chosenPath("media", null, "source")).toBe("media/");
+    expect(chosenPath("media/raw", null, "source")).toBe("media/raw/");
+  });
+
+  it.each([
+    ["media/raw/20", "media/raw"],
+    ["media/", "media"],
+    ["media-old/x", "media-old"],
+    ["med", null],
+    ["someone-elses/raw/", null],
+    ["", null],
+  ])("begins where the field is: %s", (text, directory) => {
+    expect(startingAt(text, onS3(["media", "media-old"]))).toBe(directory);
+  });
+
+  it("begins in the only bucket", () => {
+    expect(startingAt("", onS3(["media"]))).toBe("media");
   });
 });
 

@@ -46,6 +46,64 @@ describe("the two languages", () => {
   });
 });
 
+/** The codes of problems, as they stand in the code that makes them. */
+function codes(): string[] {
+  const rooms = ["lambdas", "agent", "events"].map((room) => join(SOURCES, "../..", room));
+  const files = rooms.flatMap((room) =>
+    readdirSync(room, { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".py"))
+      .map((file) => readFileSync(join(room, file), "utf8")),
+  );
+  const patterns = [
+    /\bcode(?:: ClassVar\[str\])?\s*=\s*"([a-z0-9-]+)"/g,
+    /"([a-z0-9]+(?:-[a-z0-9]+)+)",\s*f?"/g, // rows of tables, and calls of what makes a problem
+    /^[A-Z_, ]+ = .*?"([a-z]+(?:-[a-z]+)+)"/gm,
+    /_(?:refusal|untimely)\(\s*"([a-z]+(?:-[a-z]+)+)"/g,
+  ];
+  const found = files.flatMap((text) =>
+    patterns.flatMap((one) => [...text.matchAll(one)].map(([, code = ""]) => code)),
+  );
+  return [...new Set(found)].filter((code) => !NO_CODES.has(code)).sort();
+}
+
+const NO_CODES = new Set(["error", "utf-8", "2012-10-17", "crosshaul-lane"]);
+
+describe("what API and agents say", () => {
+  afterEach(() => speak("en"));
+
+  it("is there in German for each kind of problem", () => {
+    const missing = codes().filter((code) => de.said.problem(code) === undefined);
+    expect(codes().length).toBeGreaterThan(100);
+    expect(missing).toEqual([]);
+  });
+
+  it.each([
+    ["requested", "gewünscht"],
+    ["hop 1 queued", "Etappe 1 eingereiht"],
+    ["hop 12 queued again, attempt 3", "Etappe 12 wieder eingereiht, Versuch 3"],
+    ["hop 1 offered to server-c", "Etappe 1 server-c angeboten"],
+    [
+      "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
+      "Etappe 1 begonnen (direkt, server-c wählte 10.0.0.2:4460)",
+    ],
+    ["hop 2 started (s3)", "Etappe 2 begonnen (S3)"],
+    ["hop 2 has arrived, is being read back", "Etappe 2 angekommen, wird zur Kontrolle gelesen"],
+    ["something that nobody has foreseen", undefined],
+    ["hop 2 does what no hop did before", undefined],
+  ])("has its own German on a timeline: %s", (what, german) => {
+    expect(de.said.happened(what)).toBe(german);
+  });
+
+  it("is all that a timeline can say", () => {
+    const timeline = readFileSync(join(SOURCES, "../../lambdas/domain/timeline.py"), "utf8");
+    const words = [...timeline.matchAll(/HopState\.\w+: "(.*)",/g)].map(([, said = ""]) =>
+      said.replace("{carrier}", "server-c").replace("{via}", "local"),
+    );
+    expect(words.length).toBeGreaterThan(8);
+    expect(words.filter((said) => !de.said.happened(`hop 1 ${said}`))).toEqual([]);
+  });
+});
+
 /** What people get to see or hear: text between tags, and these properties when they are written out. */
 const SEEN = new Set(
   "ariaLabel aria-label alt title label header headerText headerDescription description constraintText placeholder loadingText empty errorText recoveryText copyButtonText noMatch".split(

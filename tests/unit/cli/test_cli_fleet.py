@@ -164,6 +164,33 @@ def test_browse_lists_a_remote_s_directory(signed_in: FakeApi, run: Run) -> None
     assert asked == [("archive", "/photos/2026"), ("archive", "/")]
 
 
+def test_browse_lists_buckets_and_what_lies_in_one(signed_in: FakeApi, run: Run) -> None:
+    assert run("browse", "s3://").out == "s3://films-archive/\ns3://media-uploads/\n"
+    page = sample(views.BucketListingView)
+    first = page.model_copy(update={"entries": (Entry(name="Zoë's", type="directory"),), "next": "Zoë's/"})
+    last = page.model_copy(update={"entries": (Entry(name="b", type="file", size=5),), "next": None})
+    signed_in.objects = [first, last]
+    said = run("browse", "s3://media-uploads/raw")
+    assert said.out.splitlines()[1].endswith("Zoë's/")
+    assert said.err == """There is more: add --all, or --after 'Zoë'"'"'s/'\n"""
+    rest = run("browse", "s3://media-uploads/raw", "--after", "Zoë's/")
+    assert [line.split()[-1] for line in rest.out.splitlines()] == ["NAME", "b"]
+    both = run("browse", "s3://media-uploads/raw", "--all")
+    assert [line.split()[-1] for line in both.out.splitlines()] == ["NAME", "Zoë's/", "b"]
+    _, path, body, _ = signed_in.asked[-1]
+    assert (path, body["prefix"]) == ("/buckets/media-uploads/browse", "raw/")
+
+
+def test_a_name_that_is_nowhere_in_a_large_bucket_is_not_called_missing_too_early(
+    signed_in: FakeApi, run: Run
+) -> None:
+    page = sample(views.BucketListingView)
+    signed_in.objects = [page.model_copy(update={"entries": (), "next": "m"})]
+    said = run("browse", "s3://media-uploads/", "--find", "zz")
+    assert said.out == "Nothing in s3://media-uploads/ is called so, as far as was looked.\n"
+    assert "--after m" in said.err
+
+
 def test_browse_tells_of_more_and_all_fetches_it(signed_in: FakeApi, run: Run) -> None:
     page = sample(views.ListingView)
     first = page.model_copy(update={"entries": (Entry(name="a", type="file", size=0),), "next": "a"})
@@ -191,7 +218,8 @@ def test_browse_wants_an_agent_and_a_path(signed_in: FakeApi, run: Run) -> None:
         "server-b:data",
         "server-b:x/y:z",
         "/data",
-        "s3://bucket/x",
+        "s3://Not_a_bucket/x",
+        "s3://bucket/a/../b",
         "server-b:/a/../b",
     ):
         assert run("browse", wrong).code == 2

@@ -109,7 +109,13 @@ def test_no_row_of_any_shape_brings_the_streams_down(spies, row):
     on_audit.handler({"Records": [record]}, Context())
 
 
-NAMES = {"agent_id": "server-b", "transfer_id": "a" * 20, "template_id": "new-videos", "policy_id": "mine"}
+NAMES = {
+    "agent_id": "server-b",
+    "transfer_id": "a" * 20,
+    "template_id": "new-videos",
+    "policy_id": "mine",
+    "bucket": "media-uploads",
+}
 BODIES = [route for route in ROUTES if "body" in route.takes]
 
 

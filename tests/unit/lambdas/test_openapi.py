@@ -21,6 +21,8 @@ POST /agents/{agent_id}/browse
 POST /agents/{agent_id}/credentials
 POST /agents/{agent_id}/manifests
 POST /agents/{agent_id}/update
+GET /buckets
+POST /buckets/{bucket}/browse
 GET /updates
 POST /updates
 GET /updates/{update_id}

@@ -177,6 +177,7 @@ class TestDeciding:
             "/rollouts": {"name": "{hostname}", "count": 2},
             "/agents/{agent_id}": {"tags": {}},
             "/agents/{agent_id}/browse": {"path": "/data"},
+            "/buckets/{bucket}/browse": {"prefix": "raw/"},
             "/transfers": RAW,
             "/transfers/distributed": {"source": "server-b:/data/", "destination": "server-d:/primary/"},
             "/templates": TEMPLATE,
@@ -188,6 +189,7 @@ class TestDeciding:
             "template_id": "new-videos",
             "rollout_id": rollout,
             "update_id": update,
+            "bucket": "media-uploads",
         }
         writing = [
             one for one in ROUTES if one.method != "GET" and one.may and not one.path.startswith("/policies")
@@ -209,6 +211,25 @@ class TestDeciding:
         assert below.status == 403
         beside = fleet.post("/agents/server-b/browse", {"remote": "archive", "path": "/photos"})
         assert beside.status != 403
+
+    def test_a_bucket_is_looked_into_as_far_as_policies_let(self, fleet):
+        no_payroll = """forbid (principal, action == Action::"browse", resource is Bucket)
+        when { context.path like "/payroll/*" };"""
+        put(fleet, "no-payroll", no_payroll)
+        for prefix in ("payroll/", "payroll", "payroll/2026/", "/payroll/"):
+            refused = fleet.post("/buckets/media-uploads/browse", {"prefix": prefix})
+            assert (refused.status, refused.body["policies"]) == (403, ["no-payroll"]), prefix
+            assert "the bucket media-uploads" in refused.body["detail"]
+        assert fleet.post("/buckets/media-uploads/browse", {"prefix": "payroll/../x"}).status == 422
+        unknown = fleet.post("/buckets/media-uploads/browse", {"prefix": "photos/"})
+        assert (unknown.status, unknown.body["type"]) == (404, "urn:crosshaul:problem:bucket-unknown")
+        assert fleet.post("/agents/server-b/browse", {"path": "/payroll"}).status != 403
+
+    def test_who_may_look_into_agents_alone_sees_no_bucket(self, fleet):
+        agents = """permit (principal in Group::"studio", action == Action::"browse", resource is Agent);"""
+        put(fleet, "studio", agents)
+        assert fleet.post("/agents/server-b/browse", {"path": "/data"}, role="studio").status != 403
+        assert fleet.post("/buckets/media-uploads/browse", {}, role="studio").status == 403
 
     def test_a_permit_as_narrow_as_a_tag_is_enough(self, fleet):
         studio = """permit (principal in Group::"studio", action == Action::"transfer", resource)

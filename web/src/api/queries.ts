@@ -8,6 +8,7 @@ import type {
   AuditPage,
   AuditRecord,
   AuditSeals,
+  Buckets,
   Overview,
   Policies,
   PolicyDetails,
@@ -66,6 +67,16 @@ export function useTransfer(transferId: string) {
 function pace(goesOn: boolean): number {
   if (isTold()) return goesOn ? STORED_MS : LOST_MS;
   return goesOn ? SOON_MS : LATER_MS;
+}
+
+/** Those that transfers may read and write: a deployment changes them, nothing else. */
+export function useBuckets() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["buckets"],
+    queryFn: ({ signal }) => api.get<Buckets>("/buckets", undefined, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
 }
 
 const RUNNING = { status: "running", dry_run: false } as const;

@@ -14,6 +14,7 @@ import { bytes, decimal } from "../format/sizes";
 import { useNarrow } from "../media";
 import { DirectoryBrowser } from "../parts/DirectoryBrowser";
 import { ProblemAlert } from "../parts/ProblemAlert";
+import { onAgent } from "../parts/places";
 import { Trouble } from "../parts/Trouble";
 import { Clock, Name, State, When } from "../parts/text";
 import { Waiting } from "../parts/Waiting";
@@ -86,7 +87,7 @@ function Acts({ agent }: { agent: Agent }) {
       </Button>
       {browsing && (
         <DirectoryBrowser
-          agent={agent}
+          place={onAgent(agent)}
           start=""
           end="source"
           onClose={() => setBrowsing(false)}

@@ -9,20 +9,21 @@ import Table, { type TableProps } from "@cloudscape-design/components/table";
 import TextFilter from "@cloudscape-design/components/text-filter";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { newKey } from "../api/idempotency";
+import { useBuckets } from "../api/queries";
 import { useApi } from "../context";
 import { shown } from "../format/names";
 import { bytes, count } from "../format/sizes";
-import { directoryOf, joined, trail } from "../locations";
+import { joined, trail } from "../locations";
 import { useNarrow } from "../media";
-import type { Agent, Entry, Listing } from "../types";
+import type { Entry } from "../types";
 import { t } from "../words";
 import { ProblemAlert } from "./ProblemAlert";
+import { onS3, type Place, startingAt } from "./places";
 import { Name, When } from "./text";
-import { startingAt, topsOf } from "./tops";
+import { Waiting } from "./Waiting";
 
 interface Props {
-  agent: Agent;
+  place: Place;
   /** What the field says now. */
   start: string;
   end: "source" | "destination";
@@ -32,9 +33,24 @@ interface Props {
 
 const PAGE = 200;
 
-/** The agent's real directories and those of its host's remotes; nothing is read before it is opened. */
-export function DirectoryBrowser({ agent, start, end, onChoose, onClose }: Props) {
-  const [path, setPath] = useState<string | null>(() => startingAt(start, agent));
+/** The same of S3, once it is known which buckets there are. */
+export function BucketBrowser(props: Omit<Props, "place">) {
+  const buckets = useBuckets();
+  if (buckets.data) return <DirectoryBrowser place={onS3(buckets.data.buckets)} {...props} />;
+  return (
+    <Modal visible size="large" onDismiss={props.onClose} header={t().browser.title("S3")}>
+      {buckets.isError ? (
+        <ProblemAlert error={buckets.error} onRetry={() => buckets.refetch()} />
+      ) : (
+        <Waiting what={t().browser.buckets} />
+      )}
+    </Modal>
+  );
+}
+
+/** Real directories, as they are now; nothing is read before it is opened. */
+export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props) {
+  const [path, setPath] = useState<string | null>(() => startingAt(start, place));
   const [selected, setSelected] = useState<Entry | null>(null);
   const choice = path === null ? null : chosenPath(path, selected, end);
   function open(next: string | null): void {
@@ -46,15 +62,15 @@ export function DirectoryBrowser({ agent, start, end, onChoose, onClose }: Props
       visible
       size="large"
       onDismiss={onClose}
-      header={t().browser.title(agent.agent_id)}
+      header={t().browser.title(place.name)}
       footer={<Footer choice={choice} onChoose={onChoose} onClose={onClose} />}
     >
       {path === null ? (
-        <Tops agent={agent} onOpen={open} />
+        <Tops place={place} onOpen={open} />
       ) : (
         <Directory
           key={path}
-          agent={agent}
+          place={place}
           path={path}
           files={end === "source"}
           selected={selected}
@@ -100,18 +116,18 @@ function shortened(text: string): string {
   return text.length > 40 ? `…${text.slice(-39)}` : text;
 }
 
-function Tops({ agent, onOpen }: { agent: Agent; onOpen(path: string): void }) {
+function Tops({ place, onOpen }: { place: Place; onOpen(path: string): void }) {
   return (
     <Table
       variant="embedded"
-      items={topsOf(agent)}
+      items={place.tops}
       trackBy="path"
-      empty={t().browser.noRoots}
-      ariaLabels={{ tableLabel: t().browser.roots }}
+      empty={place.none}
+      ariaLabels={{ tableLabel: place.topsAre }}
       columnDefinitions={[
         {
           id: "path",
-          header: t().browser.root,
+          header: place.topsAre,
           isRowHeader: true,
           cell: ({ path }) => <Opener onOpen={() => onOpen(path)} name={path} />,
         },
@@ -131,7 +147,7 @@ function Tops({ agent, onOpen }: { agent: Agent; onOpen(path: string): void }) {
 }
 
 interface DirectoryProps {
-  agent: Agent;
+  place: Place;
   path: string;
   /** May files be selected? */
   files: boolean;
@@ -140,31 +156,31 @@ interface DirectoryProps {
   onOpen(path: string | null): void;
 }
 
-function Directory({ agent, path, files, selected, onSelect, onOpen }: DirectoryProps) {
+function Directory({ place, path, files, selected, onSelect, onOpen }: DirectoryProps) {
   const [typed, setTyped] = useState("");
   const [find, setFind] = useState("");
-  const listing = useListing(agent.agent_id, path, find);
+  const listing = useListing(place, path, find);
   const narrow = useNarrow();
   const entries = listing.data?.pages.flatMap((page) => page.entries) ?? [];
   const found = `${count(entries.length)}${listing.hasNextPage ? "+" : ""}`;
   if (listing.isError && entries.length === 0) {
     return (
       <SpaceBetween size="m">
-        <Trail agent={agent} path={path} onOpen={onOpen} />
+        <Trail place={place} path={path} onOpen={onOpen} />
         <ProblemAlert error={listing.error} onRetry={() => listing.refetch()} />
       </SpaceBetween>
     );
   }
   return (
     <SpaceBetween size="s">
-      <Trail agent={agent} path={path} onOpen={onOpen} />
+      <Trail place={place} path={path} onOpen={onOpen} />
       <Table
         variant="embedded"
         items={entries}
         trackBy="name"
-        empty={find ? t().browser.noName : t().browser.empty}
+        empty={nothing(find, listing.hasNextPage)}
         loading={listing.isPending}
-        loadingText={t().browser.asking(agent.agent_id)}
+        loadingText={t().browser.asking(place.name)}
         selectionType="single"
         selectedItems={selected ? [selected] : []}
         onSelectionChange={({ detail }) => onSelect(detail.selectedItems[0] ?? null)}
@@ -200,15 +216,17 @@ function Directory({ agent, path, files, selected, onSelect, onOpen }: Directory
   );
 }
 
-/** The agent itself looks for names: of a large directory only pages are here. */
-function useListing(agentId: string, path: string, find: string) {
+function nothing(find: string, more: boolean): string {
+  if (!find) return t().browser.empty;
+  return more ? t().browser.noneYet : t().browser.noName;
+}
+
+/** The other side looks for names: of a large directory only pages are here. */
+function useListing(place: Place, path: string, find: string) {
   const api = useApi();
   return useInfiniteQuery({
-    queryKey: ["browse", agentId, path, find],
-    queryFn: ({ pageParam }) => {
-      const body = { ...directoryOf(path), after: pageParam, limit: PAGE, find };
-      return api.post<Listing>(`/agents/${encodeURIComponent(agentId)}/browse`, body, newKey());
-    },
+    queryKey: ["browse", place.name, path, find],
+    queryFn: ({ pageParam }) => place.list(api, path, { after: pageParam, limit: PAGE, find }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
@@ -218,13 +236,13 @@ function useListing(agentId: string, path: string, find: string) {
   });
 }
 
-function Trail({ agent, path, onOpen }: Pick<DirectoryProps, "agent" | "path" | "onOpen">) {
+function Trail({ place, path, onOpen }: Pick<DirectoryProps, "place" | "path" | "onOpen">) {
   const steps = trail(
     path,
-    topsOf(agent).map((top) => top.path),
+    place.tops.map((top) => top.path),
   );
   const items = [
-    { text: agent.agent_id, href: "#" },
+    { text: place.name, href: "#" },
     ...steps.map((step) => ({ text: shown(step.text), href: `#${step.path}` })),
   ];
   return (

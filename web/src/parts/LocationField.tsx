@@ -8,7 +8,8 @@ import { lookOf } from "../format/states";
 import { type Draft, draftFrom, remoteIn, S3, typed } from "../locations";
 import type { Agent } from "../types";
 import { t } from "../words";
-import { DirectoryBrowser } from "./DirectoryBrowser";
+import { BucketBrowser, DirectoryBrowser } from "./DirectoryBrowser";
+import { onAgent } from "./places";
 
 interface Props {
   label: string;
@@ -31,6 +32,15 @@ export function LocationField({ label, description, value, onChange, fault, end,
   const options = optionsOf(agents.data ?? [], end);
   const at = value.place + (remoteIn(value) && `:${remoteIn(value)}`);
   const selected = options.flatMap(within).find((one) => one.value === at);
+  const looking = {
+    start: value.path,
+    end,
+    onClose: () => setBrowsing(false),
+    onChoose: (path: string) => {
+      onChange({ ...value, path });
+      setBrowsing(false);
+    },
+  };
   const unknown = value.place && value.place !== S3 ? { value: at, label: at } : null;
   return (
     <FormField label={label} description={description} errorText={fault} stretch>
@@ -61,7 +71,7 @@ export function LocationField({ label, description, value, onChange, fault, end,
         <Button
           iconName="folder"
           onClick={() => setBrowsing(true)}
-          disabled={!agent}
+          disabled={!agent && value.place !== S3}
           ariaLabel={t().location.browseFor(label)}
           formAction="none"
         >
@@ -77,18 +87,8 @@ export function LocationField({ label, description, value, onChange, fault, end,
           />
         )}
       </div>
-      {browsing && agent && (
-        <DirectoryBrowser
-          agent={agent}
-          start={value.path}
-          end={end}
-          onClose={() => setBrowsing(false)}
-          onChoose={(path) => {
-            onChange({ ...value, path });
-            setBrowsing(false);
-          }}
-        />
-      )}
+      {browsing && value.place === S3 && <BucketBrowser {...looking} />}
+      {browsing && agent && <DirectoryBrowser place={onAgent(agent)} {...looking} />}
     </FormField>
   );
 }

@@ -19,10 +19,11 @@ interface Props {
 /** What went wrong with a request, where, and what to do about it. */
 export function ProblemAlert({ error, onRetry }: Props) {
   const problem = asProblem(error);
+  const [title = problem.title, advice = problem.advice] = t().said.problem(problem.code) ?? [];
   return (
     <Alert
       type="error"
-      header={shown(problem.title)}
+      header={shown(title)}
       action={onRetry && <Button onClick={onRetry}>{t().common.retry}</Button>}
     >
       {problem.detail && <div className="name">{shown(problem.detail)}</div>}
@@ -37,7 +38,7 @@ export function ProblemAlert({ error, onRetry }: Props) {
         </ul>
       )}
       {problem.policies.length > 0 && <Forbidding policies={problem.policies} />}
-      {problem.advice && <Box fontWeight="bold">{shown(problem.advice)}</Box>}
+      {advice && <Box fontWeight="bold">{shown(advice)}</Box>}
     </Alert>
   );
 }
@@ -67,10 +68,14 @@ interface HopProblemProps {
 
 /** What went wrong with a hop or a file, as its agent says it. */
 export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
+  const [what, advice] = t().said.problem(problem.code) ?? [];
+  const theirs = <Said>{problem.message}</Said>;
   return (
-    <Alert type={type} header={<Said>{problem.message}</Said>}>
+    <Alert type={type} header={what ?? theirs}>
+      {what && <div>{theirs}</div>}
       {problem.path && <div className="name mono">{shown(problem.path)}</div>}
-      {problem.advice && (
+      {advice && <div>{advice}</div>}
+      {!advice && problem.advice && (
         <div>
           <Said>{problem.advice}</Said>
         </div>

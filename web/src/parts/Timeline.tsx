@@ -7,7 +7,7 @@ import { actor } from "../format/names";
 import { useNarrow } from "../media";
 import type { Moment } from "../types";
 import { t } from "../words";
-import { Said, When } from "./text";
+import { Explained, Said, When } from "./text";
 
 type Told = Pick<Moment, "at" | "by" | "what"> & Partial<Pick<Moment, "problem">>;
 type Line = Told & { key: string };
@@ -74,10 +74,10 @@ const slim = (): TableProps.ColumnDefinition<Line>[] => [
 function What({ line }: { line: Line }) {
   return (
     <>
-      <Said>{line.what}</Said>
+      {t().said.happened(line.what) ?? <Said>{line.what}</Said>}
       {line.problem && (
         <Box color="text-body-secondary" fontSize="body-s">
-          <Said>{`${line.problem.message} ${line.problem.advice}`.trim()}</Said>
+          <Explained problem={line.problem} />
         </Box>
       )}
     </>

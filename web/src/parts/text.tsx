@@ -5,12 +5,25 @@ import { useNow } from "../clock";
 import { locationText, shown } from "../format/names";
 import { lookOf } from "../format/states";
 import { ago, isOff, local, skewed, utc } from "../format/times";
-import type { Location, TransferSummary } from "../types";
+import type { Location, Problem, TransferSummary } from "../types";
 import { t } from "../words";
 
 /** A name from someone's disk: isolated, so that its direction cannot turn the text around it. */
 export function Name({ children }: { children: string }) {
   return <bdi className="name">{shown(children)}</bdi>;
+}
+
+/** What an agent or the API says of a problem; in the page's own language first, if that is another. */
+export function Explained({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
+  const [what, advice = problem.advice] = t().said.problem(problem.code) ?? [];
+  if (!what) return <Said>{`${problem.message} ${problem.advice}`.trim()}</Said>;
+  return (
+    <>
+      {what}
+      {": "}
+      <Said>{problem.message}</Said> {advice}
+    </>
+  );
 }
 
 /** What an agent or the API says: in English, whatever the page speaks. */

@@ -70,7 +70,7 @@ export default function Console({ settings, session, api, claims }: Props) {
   return (
     <SurroundingsContext.Provider value={here}>
       <SkipLink />
-      <Top session={session} claims={claims} />
+      <Top />
       <Frame notices={catchUp ? [told(catchUp), ...notices] : notices} stage={settings.stage} />
     </SurroundingsContext.Provider>
   );
@@ -101,8 +101,8 @@ function withNotice(
   );
 }
 
-function Top({ session, claims }: Pick<Props, "session" | "claims">) {
-  const role = roleOf(claims.groups);
+function Top() {
+  const { session, claims, role, notify } = useSurroundings();
   return (
     <div id="top">
       <TopNavigation
@@ -112,7 +112,11 @@ function Top({ session, claims }: Pick<Props, "session" | "claims">) {
           logo: { src: "./favicon.svg", alt: t().nav.logo },
         }}
         utilities={[
-          display(useSpoken().language),
+          display(useSpoken().language, (language) => {
+            speak(language, true).catch(() =>
+              notify({ type: "warning", header: t().nav.wordless, content: t().nav.wordlessHint }),
+            );
+          }),
           {
             type: "menu-dropdown",
             text: shown(claims.user),
@@ -198,7 +202,10 @@ function trailOf({ path }: Route, title: string): { text: string; href: string }
 }
 
 /** Colours and language, as a menu. */
-function display(language: Language): TopNavigationProps.MenuDropdownUtility {
+function display(
+  language: Language,
+  onChoose: (language: Language) => void,
+): TopNavigationProps.MenuDropdownUtility {
   const { nav } = t();
   const themes: Theme[] = ["system", "light", "dark"];
   const languages = Object.entries(LANGUAGES) as [Language, string][];
@@ -225,7 +232,7 @@ function display(language: Language): TopNavigationProps.MenuDropdownUtility {
     onItemClick: ({ detail }) => {
       const chosen = themes.find((one) => one === detail.id);
       if (chosen) chooseTheme(chosen);
-      else void speak(detail.id as Language, true);
+      else onChoose(detail.id as Language);
     },
   };
 }

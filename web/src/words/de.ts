@@ -1,5 +1,6 @@
-/** Every word the console says, in German. What the API and the agents say comes as they say it. */
+/** Every word the console says, in German. */
 import type { Words } from "./en";
+import { happened, problems } from "./said.de";
 
 const many = (count: number, one: string, more: string) => (count === 1 ? one : more);
 
@@ -53,6 +54,8 @@ export const de: Words = {
     openNavigation: "Seitenliste öffnen",
     closeNavigation: "Seitenliste schließen",
     notifications: "Meldungen",
+    wordless: "Diese Sprache kam nicht über das Netz",
+    wordlessHint: "Sie ist gewählt und kommt, wenn diese Seite neu geladen wird.",
   },
   notFound: {
     tab: "Nicht gefunden",
@@ -62,6 +65,7 @@ export const de: Words = {
       "Sie sind ohne diese Gruppe angemeldet. Wer die Leute dieser Umgebung verwaltet, kann Sie aufnehmen.",
     before: "Weiter zu:",
   },
+  said: { problem: (code) => problems[code], happened },
   problems: {
     unreachable: (what) => `Nicht erreichbar: ${what}`,
     noAnswer: "Über das Netz kam keine Antwort.",
@@ -577,14 +581,17 @@ export const de: Words = {
     use: (path) => `${path} nehmen`,
     remote: (type) => (type ? `Remote (${type})` : "Remote"),
     noRoots: "Dieser Agent hat keine Wurzeln: sein Administrator muss in agent.toml welche nennen.",
-    roots: "Wurzeln",
     root: "Wurzel",
+    bucket: "Bucket",
+    buckets: "Buckets",
+    noBuckets: "Es gibt keinen Bucket, den Transfers lesen oder schreiben dürfen.",
     access: "Zugriff",
     rw: "lesen und schreiben",
     ro: "nur lesen",
     free: "Frei",
     gone: "nicht da",
     noName: "Kein Name hier enthält das.",
+    noneYet: "Bisher keiner: es gibt noch mehr durchzusehen.",
     notUtf8: "(kein UTF-8: reist mit seinem Verzeichnis)",
     empty: "Dieses Verzeichnis ist leer.",
     asking: (agent) => `Fragt ${agent}`,

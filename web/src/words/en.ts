@@ -56,6 +56,8 @@ export const en = {
     openNavigation: "Open the list of pages",
     closeNavigation: "Close the list of pages",
     notifications: "Notices",
+    wordless: "This language did not come over the network",
+    wordlessHint: "It is chosen, and comes when this page is loaded anew.",
   },
   notFound: {
     tab: "Not found",
@@ -64,6 +66,12 @@ export const en = {
     guardedWhy:
       "You are signed in without that group. Whoever manages the people of this stage can put you into it.",
     before: "Go to the",
+  },
+  /** What the API and the agents say, in this language: a problem by its code, a line of a timeline. Where there is
+   * nothing, their own words stand alone. */
+  said: {
+    problem: (_code: string): readonly [what: string, advice?: string] | undefined => undefined,
+    happened: (_what: string): string | undefined => undefined,
   },
   problems: {
     unreachable: (what: string) => `${what} cannot be reached`,
@@ -572,14 +580,17 @@ export const en = {
     use: (path: string) => `Use ${path}`,
     remote: (type: string | null | undefined) => (type ? `remote (${type})` : "remote"),
     noRoots: "This agent has no roots: its administrator has to name some in agent.toml.",
-    roots: "Roots",
     root: "Root",
+    bucket: "Bucket",
+    buckets: "Buckets",
+    noBuckets: "There is no bucket that transfers may read or write.",
     access: "Access",
     rw: "read and write",
     ro: "read only",
     free: "Free",
     gone: "not there",
     noName: "No name here has that in it.",
+    noneYet: "None so far: there is more to look through.",
     notUtf8: "(not UTF-8: travels with its directory)",
     empty: "This directory is empty.",
     asking: (agent: string) => `Asking ${agent}`,

@@ -9,6 +9,7 @@ import { bytes } from "../../format/sizes";
 import { skewed } from "../../format/times";
 import { Name } from "../../parts/text";
 import { href } from "../../router";
+import type { Problem } from "../../types";
 import { t } from "../../words";
 import type { Care } from "./moving";
 
@@ -45,6 +46,12 @@ export function Cares({ cares }: { cares: readonly Care[] }) {
   );
 }
 
+/** In the page's own words, or in those of the agent. */
+function explained({ code, message, advice }: Problem): string {
+  const [what = message, todo = advice] = t().said.problem(code) ?? [];
+  return `${what.replace(/[^.]$/, "$&.")} ${todo}`;
+}
+
 interface Told {
   title: string;
   why: string;
@@ -59,7 +66,7 @@ function told(care: Care): Told {
     case "failed":
     case "partly": {
       const { transfer_id, source, problem } = care.transfer;
-      const why = problem ? `${problem.message} ${problem.advice}` : "";
+      const why = problem ? explained(problem) : "";
       return {
         title: words[care.kind](shown(locationText(source))),
         why,

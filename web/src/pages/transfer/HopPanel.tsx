@@ -11,7 +11,7 @@ import { PreviewResult } from "../../parts/PreviewResult";
 import { HopProblem } from "../../parts/ProblemAlert";
 import { ProgressLine } from "../../parts/ProgressLine";
 import { ShortOfRoom } from "../../parts/ShortOfRoom";
-import { Name, Place, Said, State, When } from "../../parts/text";
+import { Explained, Name, Place, State, When } from "../../parts/text";
 import type { Hop, HopState } from "../../types";
 import { t } from "../../words";
 import { Away } from "./Away";
@@ -137,7 +137,7 @@ function Failures({ hop }: { hop: Hop }) {
                 {": "}
               </>
             )}
-            <Said>{`${failure.message} ${failure.advice}`.trim()}</Said>
+            <Explained problem={failure} />
           </li>
         ))}
       </ul>

@@ -1,0 +1,128 @@
+"""Looking into buckets: what lies under a prefix, page by page, whatever the keys are."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from events.locations import alike
+from events.requests import BucketBrowseRequest
+from lambdas.buckets import PATIENCE, Buckets
+from lambdas.domain.errors import BucketDeclinedError, BucketUnknownError
+
+BUCKET = "media-uploads"
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=BUCKET)
+        yield client
+
+
+@pytest.fixture
+def fill(s3: Any) -> Any:
+    """A bucket with exactly these keys."""
+
+    def filled(*keys: str) -> Buckets:
+        put(s3, keys)
+        return Buckets(s3, (BUCKET,))
+
+    return filled
+
+
+def put(s3: Any, keys: Iterable[str]) -> None:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for one in page.get("Contents", ()):
+            s3.delete_object(Bucket=BUCKET, Key=one["Key"])
+    for key in keys:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"12345")
+
+
+def look(buckets: Buckets, prefix: str = "", **asked: Any) -> list[str]:
+    """Every name in all pages; directories end in a slash."""
+    names: list[str] = []
+    while True:
+        page = buckets.browse(BUCKET, BucketBrowseRequest(prefix=prefix, **asked))
+        names += [one.name + ("/" if one.type == "directory" else "") for one in page.entries]
+        if page.next is None:
+            return names
+        asked["after"] = page.next
+
+
+def test_a_prefix_is_listed_as_a_directory_is(fill: Any) -> None:
+    buckets = fill("raw/", "raw/a.mov", "raw/Zoë's/take 2.mov", "raw/Zoë's/x/y.mov", "rawer.mov", "other/b")
+    assert look(buckets) == ["other/", "raw/", "rawer.mov"]
+    page = buckets.browse(BUCKET, BucketBrowseRequest(prefix="raw"))
+    assert (page.bucket, page.prefix, page.next) == (BUCKET, "raw/", None)
+    directory, file = sorted(page.entries, key=lambda one: one.type)
+    assert (directory.name, directory.type, directory.size, directory.modified) == (
+        "Zoë's", "directory", None, None,
+    )  # fmt: skip
+    assert (file.name, file.type, file.size) == ("a.mov", "file", 5)
+    assert file.modified is not None
+    assert look(buckets, "nothing/here/") == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 500])
+def test_pages_neither_repeat_nor_leave_out(fill: Any, limit: int) -> None:
+    keys = ["a/1", "a/2", "a", "a-b", "a.mov", "ab/1", "b/1", "b/2", "c", "d/"]
+    assert look(fill(*keys), limit=limit) == ["a", "a-b", "a.mov", "a/", "ab/", "b/", "c", "d/"]
+
+
+def test_names_are_found_however_they_are_written(fill: Any) -> None:
+    buckets = fill(
+        *(f"shot {number:04}.mov" for number in range(1200)), "Zoë.mov", "zoë 2/x", "ZOE\u0308 3.mov"
+    )
+    assert sorted(look(buckets, find="zoë", limit=2)) == sorted(["Zoë.mov", "zoë 2/", "ZOE\u0308 3.mov"])
+    assert look(buckets, find="shot 119") == [f"shot {number}.mov" for number in range(1190, 1200)]
+
+
+def test_looking_for_a_name_ends_in_time_and_says_where_to_go_on(s3: Any, fill: Any) -> None:
+    fill(*(f"shot {number:04}.mov" for number in range(1100)), "zoë.mov")
+    moments = iter((0.0, 0.1, PATIENCE + 1))
+    hurried = Buckets(s3, (BUCKET,), timer=lambda: next(moments))
+    page = hurried.browse(BUCKET, BucketBrowseRequest(find="zoë"))
+    assert (page.entries, page.next) == ((), "shot 0999.mov")
+    assert look(Buckets(s3, (BUCKET,)), find="zoë", after=page.next) == ["zoë.mov"]
+
+
+def test_what_no_path_names_is_shown_and_cannot_be_opened(fill: Any) -> None:
+    page = fill("a//b", "a/./b", "a/../b", "/b").browse(BUCKET, BucketBrowseRequest(prefix="a/"))
+    assert {(one.name, one.type) for one in page.entries} == {("", "other"), (".", "other"), ("..", "other")}
+
+
+def test_a_bucket_that_transfers_may_not_use_is_not_looked_into(fill: Any) -> None:
+    with pytest.raises(BucketUnknownError) as caught:
+        fill("secret").browse("payroll", BucketBrowseRequest())
+    assert BUCKET in caught.value.problem.advice
+
+
+def test_a_bucket_that_is_gone_is_said(s3: Any) -> None:
+    with pytest.raises(BucketDeclinedError) as caught:
+        Buckets(s3, ("gone-bucket",)).browse("gone-bucket", BucketBrowseRequest())
+    assert "gone-bucket" in str(caught.value)
+
+
+NAMES = st.text("ab/. ë\n", min_size=1, max_size=6).filter(lambda key: not key.startswith("/"))
+
+
+@given(st.sets(NAMES, min_size=1, max_size=12), st.integers(1, 4), st.sampled_from(["", "a", "Ë"]))
+def test_any_keys_are_listed_once_each(s3: Any, keys: set[str], limit: int, find: str) -> None:
+    put(s3, keys)
+    entries, after = [], None
+    while True:
+        asked = BucketBrowseRequest(limit=limit, find=find, after=after)
+        page = Buckets(s3, (BUCKET,)).browse(BUCKET, asked)
+        entries += [one.name for one in page.entries]
+        after = page.next
+        if after is None:
+            break
+    shown = {"".join(key.partition("/")[:2]) for key in keys}
+    wanted = [one.removesuffix("/") for one in shown if alike(find) in alike(one.removesuffix("/"))]
+    assert sorted(entries) == sorted(wanted)

@@ -1,0 +1,247 @@
+/** What the API and the agents say, in German. Whatever is not here is shown as they say it, in English. */
+
+/** What a problem is and what to do about it, by its code; without advice where their own, which knows more, is
+ * the better one. Their own words, with names and numbers, stand below. */
+export const problems: Record<string, readonly [what: string, advice?: string]> = {
+  "agent-busy-updating": [
+    "Der Agent wird gerade aktualisiert",
+    "Warten, bis das zu Ende ist, oder es abbrechen.",
+  ],
+  "agent-declined": ["Der Agent lehnt ab"],
+  "agent-error": [
+    "Im Agenten ist etwas schiefgegangen",
+    "Wiederholt es sich: im Protokoll des Agenten nachsehen.",
+  ],
+  "agent-exists": [
+    "Ein Agent dieses Namens ist schon da",
+    "Anderen Namen wählen oder den alten erst entfernen.",
+  ],
+  "agent-key": ["Das ist nicht der Schlüssel dieses Agenten"],
+  "agent-name": ["Dieser Name passt nicht zum Token"],
+  "agent-name-reserved": ["Der Name ist schon vergeben", "Jenes Token nehmen, warten oder anders nennen."],
+  "agent-offline": [
+    "Der Agent ist nicht verbunden",
+    "Den Agenten starten, oder die Übertragung auf ihn warten lassen.",
+  ],
+  "agent-removed": [
+    "Der Agent wurde entfernt",
+    "Mit einem anderen Agenten neu beginnen; was ganz ankam, bleibt.",
+  ],
+  "agent-restarted": [
+    "Der Agent kam ohne das zurück, was er begonnen hatte",
+    "Es wird von selbst noch einmal gesandt. Wiederholt es sich: im Protokoll des Agenten nachsehen.",
+  ],
+  "agent-silent": [
+    "Der Agent schweigt",
+    "In der Liste der Agenten nachsehen; ist er wieder da, geht es weiter.",
+  ],
+  "agent-too-old": ["Der Agent ist dafür zu alt", "Den Agenten aktualisieren."],
+  "agent-unknown": ["Einen Agenten dieses Namens gibt es nicht", "In der Liste der Agenten nachsehen."],
+  "api-refused": ["Die API hat dem Agenten abgesagt"],
+  "arrived-damaged": [
+    "Daten kamen beschädigt an",
+    "Sie kommen noch einmal. Wiederholt es sich: die Leitung prüfen.",
+  ],
+  "bucket-declined": [
+    "S3 zeigt diesen Bucket nicht",
+    "Nachsehen, ob es ihn gibt und ob seine eigene Richtlinie Crosshauls Konto hineinschauen lässt.",
+  ],
+  "bucket-unknown": [
+    "Diesen Bucket dürfen Übertragungen nicht lesen oder schreiben",
+    "Ein Administrator nennt ihn bei der Einrichtung: -c buckets=…",
+  ],
+  certificate: ["Mit diesem Zertifikat geht es nicht"],
+  "clock-skew": ["Eine Uhr geht falsch", "Die Uhr des Servers stellen: timedatectl status."],
+  "command-expired": ["Ein Auftrag kam zu spät beim Agenten an", "Die Uhr des Servers prüfen."],
+  "command-malformed": ["Der Agent versteht einen Auftrag nicht", "Den Agenten aktualisieren."],
+  "command-misdelivered": ["Ein Auftrag kam bei einem anderen Agenten an"],
+  "command-not-trusted": ["Der Agent traut der Unterschrift eines Auftrags nicht"],
+  "command-replayed": ["Der Agent hat diesen Auftrag schon ausgeführt"],
+  "command-too-large": ["Ein Auftrag ist zu groß"],
+  conflict: ["So, wie es steht, geht das nicht"],
+  cursor: ["Diese Liste ging anders weiter", "Von vorn beginnen."],
+  "destination-exists": [
+    "Am Ziel liegt schon etwas anderes",
+    "Es beiseitelegen oder beim Überschreiben etwas anderes wählen.",
+  ],
+  "destination-full": ["Am Ziel ist kein Platz mehr", "Platz schaffen; es geht von selbst weiter."],
+  "destination-read-only": ["Das Ziel lässt sich nicht beschreiben", "Es zum Schreiben einhängen."],
+  "destination-unreachable": [
+    "Das Ziel ist nicht erreichbar",
+    "Nachsehen, ob sein Agent läuft und sein Port von hier offen ist (`crosshaul agent doctor` auf beiden Servern).",
+  ],
+  "duplicate-destination": ["Ein Ziel steht zweimal da", "Jedes nur einmal nennen."],
+  endpoint: ["Diese Adresse ist keine", "Als Name:Port oder IP:Port schreiben."],
+  "enrollment-token": ["Dieses Token gilt nicht", "Einen Administrator um ein neues bitten."],
+  "file-too-large": ["Die Datei ist für das Dateisystem am Ziel zu groß", "Ein anderes Ziel wählen."],
+  "files-failed": [
+    "Nicht alle Dateien sind angekommen",
+    "Bei jeder nachsehen, was es ist, und dann wiederholen: nur diese werden noch einmal gesandt.",
+  ],
+  forbidden: ["Das ist nicht erlaubt", "Ein Administrator kann sagen, warum."],
+  "hop-not-under-way": ["Diese Etappe ist nicht unterwegs"],
+  "idempotency-key-reused": ["Derselbe Schlüssel kam mit einem anderen Wunsch"],
+  "in-the-way": ["Etwas anderes steht im Weg", "Es wegräumen oder eines von beiden umbenennen."],
+  internal: [
+    "In der Steuerung ist etwas kaputt",
+    "Noch einmal versuchen; bleibt es so, die Nummer weitersagen.",
+  ],
+  "io-error": ["Lesen oder Schreiben ist misslungen", "Im Protokoll jenes Servers nachsehen."],
+  "is-a-directory": ["Wo eine Datei hin soll, ist ein Verzeichnis", "Es wegräumen oder eines umbenennen."],
+  limit: ["Das ist mehr, als geht"],
+  "link-loop": [
+    "Ein Link führt in ein Verzeichnis, in dem er selbst liegt",
+    "Links behalten oder auslassen.",
+  ],
+  "link-without-file": ["Die Datei, die hier nur noch einen zweiten Namen bekommt, fehlt"],
+  malformed: ["Diese Anfrage ist nicht zu verstehen"],
+  "manifest-not-wanted": ["Hier wird kein Manifest erwartet"],
+  misfit: ["Etwas stimmt noch nicht", "Bitte berichtigen und noch einmal senden."],
+  "name-collision": [
+    "Zwei Namen sind am Ziel derselbe",
+    "Eine der beiden Dateien umbenennen oder ein Ziel wählen, das sie unterscheidet.",
+  ],
+  "name-too-long": ["Ein Name ist für das Dateisystem zu lang", "Ihn kürzen."],
+  "no-ranges": ["Der Server gibt diese Datei nur als Ganzes her"],
+  "no-such-method": ["So lässt sich das nicht ansprechen"],
+  "no-such-route": ["Das kennt die API nicht"],
+  "not-a-directory": ["Das ist kein Verzeichnis", "Eine Datei ohne Schrägstrich am Ende schreiben."],
+  "not-a-path": [
+    "Ein Objekt heißt so, wie keine Datei heißen kann",
+    "Dem Objekt einen anderen Schlüssel geben.",
+  ],
+  "not-for-remote": ["Das kann jenes Remote nicht aufnehmen"],
+  "not-for-s3": ["Das kann S3 nicht aufnehmen"],
+  "not-found": ["Das gibt es nicht", "Die Schreibweise prüfen."],
+  "not-readable": ["Der Agent darf oder kann das nicht lesen", "Dem Benutzer des Agenten Zugriff geben."],
+  "not-served": ["Die Quelle gibt gerade nichts heraus", "Es wird von selbst wieder versucht."],
+  "not-signed-in": ["Nicht angemeldet", "Bitte anmelden."],
+  "not-to-remove": ["An der Quelle ist nichts zu entfernen"],
+  "nothing-to-update": ["Alle haben diese Version schon", "Es ist nichts zu tun."],
+  options: ["Diese Optionen passen nicht zusammen oder nicht zu diesen Enden"],
+  "outside-roots": [
+    "Der Pfad liegt in keiner Wurzel des Agenten",
+    "Einen Pfad in einer seiner Wurzeln nennen.",
+  ],
+  overlap: ["Quelle und Ziel überschneiden sich", "Zwei Orte nennen, von denen keiner im anderen liegt."],
+  "owner-not-allowed": ["Der Agent am Ziel darf Dateien niemandem übereignen"],
+  "path-missing": ["Ein solches Verzeichnis gibt es nicht", "Den Pfad prüfen."],
+  "peer-certificate": [
+    "Das Zertifikat des anderen Agenten ist nicht zu lesen",
+    "Jenen Agenten neu aufnehmen.",
+  ],
+  "permission-denied": ["Der Benutzer des Agenten darf hier nicht hinein", "Ihm Zugriff geben."],
+  "policy-exists": ["Eine Richtlinie dieses Namens ist schon da", "Anderen Namen wählen oder jene ändern."],
+  "policy-invalid": ["Die Richtlinie stimmt noch nicht"],
+  "policy-lockout": ["Danach dürften Sie Richtlinien nicht mehr ändern"],
+  "policy-unknown": ["Eine Richtlinie dieses Namens gibt es nicht"],
+  "previous-hop-ended": ["Die Etappe davor ist nicht angekommen"],
+  "previous-hop-rests": ["Die Etappe davor ruht", "Geht jene weiter, geht auch diese weiter."],
+  "rclone-missing": [
+    "Auf dem Server dieses Agenten fehlt rclone",
+    "Dort rclone 1.66 oder neuer installieren; `crosshaul agent doctor` sagt, wann es gefunden wird.",
+  ],
+  "read-only": ["Dort darf niemand schreiben"],
+  "read-only-remote": ["Auf dieses Remote darf niemand schreiben"],
+  "read-only-root": ["In diese Wurzel darf niemand schreiben"],
+  refused: ["So geht das nicht"],
+  "remote-denied": [
+    "Das Remote lässt diesen Server nicht hinein",
+    "Der Administrator des Servers erneuert den Zugang mit `rclone config reconnect` oder `rclone config`.",
+  ],
+  "remote-failed": ["rclone kam mit dem Remote nicht zurecht", "Es wird von selbst noch einmal versucht."],
+  "remote-not-described": ["In der Konfiguration von rclone steht dieses Remote nicht"],
+  "remote-slow": [
+    "Das Remote antwortete nicht schnell genug",
+    "Noch einmal versuchen oder den Pfad selbst schreiben.",
+  ],
+  "remote-unknown": ["Dieser Agent bietet kein solches Remote an"],
+  "rollout-over": ["Diese Ausrollung nimmt niemanden mehr auf", "Einen Administrator um eine neue bitten."],
+  "rollout-unknown": ["Eine solche Ausrollung gibt es nicht"],
+  "route-unsupported": ["Zwischen diesen beiden Enden gibt es keinen Weg"],
+  "s3-denied": [
+    "S3 lässt den Agenten hier nicht heran",
+    "Den Bucket bei der Einrichtung nennen (-c buckets=…) und seine eigene Richtlinie ansehen.",
+  ],
+  "s3-failed": ["S3 war nicht zu gebrauchen", "Es wird von selbst noch einmal versucht."],
+  "size-unknown": ["Wie groß das ist, zeigt sich erst beim Lesen, und dafür fehlt dem Agenten der Platz"],
+  "source-changed": [
+    "Die Datei änderte sich, während sie gelesen wurde",
+    "Noch einmal senden, wenn sie ruht.",
+  ],
+  "source-empty": ["An der Quelle ist keine Datei, also wird am Ziel nichts entfernt"],
+  "source-kept": ["Etwas blieb an der Quelle stehen"],
+  "source-misbehaved": ["Der andere Agent sagte, was keiner sagen soll", "Haben beide dieselbe Version?"],
+  "source-missing": ["An der Quelle ist nichts", "Den Pfad prüfen."],
+  "source-too-old": ["Der Agent der Quelle ist dafür zu alt", "Jenen Agenten aktualisieren."],
+  "source-unreachable": [
+    "Die Quelle ist nicht erreichbar",
+    "Nachsehen, ob ihr Agent läuft und sein Port von hier offen ist (`crosshaul agent doctor` auf beiden Servern).",
+  ],
+  "source-vanished": [
+    "Die Datei verschwand, bevor sie gelesen war",
+    "Nichts zu tun, wenn das so sein sollte.",
+  ],
+  "special-file": ["Ein Gerät, ein Socket oder eine FIFO lässt sich nicht übertragen"],
+  stale: ["Jemand anderes hat es im selben Augenblick geändert", "Noch einmal versuchen."],
+  state: ["In diesem Zustand geht das nicht"],
+  "still-arriving": ["Die Datei ist an der Quelle selbst noch nicht ganz da"],
+  "template-exists": ["Eine Vorlage dieses Namens ist schon da", "Anderen Namen wählen oder jene ändern."],
+  "template-loop": ["Diese Vorlage würde sich selbst auslösen"],
+  "template-misnamed": ["Die Vorlage heißt im Text anders als in der Adresse"],
+  "template-unknown": ["Eine Vorlage dieses Namens gibt es nicht"],
+  "too-large": ["Das ist zu groß", "Weniger auf einmal senden."],
+  "transfer-unknown": ["Eine solche Übertragung gibt es nicht", "In der Liste der Übertragungen nachsehen."],
+  unreadable: ["Das lässt sich nicht übertragen"],
+  "update-over": ["Diese Aktualisierung ist schon zu Ende"],
+  "update-unknown": ["Eine solche Aktualisierung gibt es nicht"],
+  "version-unknown": ["Diese Version wurde für Agenten nicht veröffentlicht"],
+  "wire-unknown": ["Der Agent ist zu alt, um das zu verstehen", "Den Agenten aktualisieren."],
+  "written-wrong": [
+    "Von der Platte kam etwas anderes zurück, als geschrieben wurde",
+    "Es kommt noch einmal. Wiederholt es sich: Platte und Speicher jenes Servers prüfen lassen.",
+  ],
+};
+
+const WAYS: Record<string, string> = {
+  direct: "direkt",
+  relay: "über den Relay-Bucket",
+  s3: "S3",
+  local: "lokal",
+  remote: "Remote",
+};
+
+/** What became of a hop, as lambdas/domain/timeline.py words it. */
+const BECAME: readonly (readonly [RegExp, (found: string[]) => string])[] = [
+  [/^waits for approval$/, () => "wartet auf Genehmigung"],
+  [/^waits for the hop before it$/, () => "wartet auf die davor"],
+  [/^queued$/, () => "eingereiht"],
+  [/^queued again, attempt (\d+)$/, ([attempt]) => `wieder eingereiht, Versuch ${attempt}`],
+  [/^offered to (.+)$/, ([agent]) => `${agent} angeboten`],
+  [/^started \((\w+)\)$/, ([way = ""]) => `begonnen (${WAYS[way] ?? way})`],
+  [/^started \(direct, (.+) dialled (.+)\)$/, ([one, other]) => `begonnen (direkt, ${one} wählte ${other})`],
+  [/^paused$/, () => "angehalten"],
+  [/^has arrived, is being read back$/, () => "angekommen, wird zur Kontrolle gelesen"],
+  [/^succeeded$/, () => "gelungen"],
+  [/^failed$/, () => "misslungen"],
+  [/^was cancelled$/, () => "abgebrochen"],
+];
+const ASKED: Record<string, string> = {
+  requested: "gewünscht",
+  approved: "genehmigt",
+  paused: "angehalten",
+  resumed: "fortgesetzt",
+  cancelled: "abgebrochen",
+  retried: "wiederholt",
+};
+
+/** A line of a timeline; undefined if it is none of those that are known. */
+export function happened(what: string): string | undefined {
+  const [, number, became] = /^hop (\d+) (.*)$/.exec(what) ?? [];
+  if (became === undefined) return ASKED[what];
+  for (const [pattern, say] of BECAME) {
+    const found = pattern.exec(became);
+    if (found) return `Etappe ${number} ${say(found.slice(1))}`;
+  }
+  return undefined;
+}
