@@ -1,6 +1,8 @@
 """Whoever has a console open is told which transfers have changed, and hears nothing else by that."""
 
 import json
+import socket
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -9,6 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from events.progress import News
 from events.topics import Topics
+from lambdas import wiring
 from lambdas.live import LiveAddresses
 from lambdas.news import Announcer
 from tests.fakes import FakeClock
@@ -52,6 +55,19 @@ def test_nothing_fails_when_nobody_can_be_told():
     broker = Broker()
     broker.away = True
     Announcer(lambda: broker, TOPICS).announce(TRANSFER)
+
+
+@pytest.mark.timeout(20)
+def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+        monkeypatch.setattr(wiring, "settings", lambda: SimpleNamespace(region=REGION))
+        Announcer(wiring.hasty_broker.__wrapped__, TOPICS).announce(TRANSFER)
+    assert "consoles not told of a change" in caplog.text
 
 
 @pytest.mark.parametrize(

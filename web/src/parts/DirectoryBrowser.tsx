@@ -184,7 +184,9 @@ function Directory({ place, path, files, selected, onSelect, onOpen }: Directory
         selectionType="single"
         selectedItems={selected ? [selected] : []}
         onSelectionChange={({ detail }) => onSelect(detail.selectedItems[0] ?? null)}
-        isItemDisabled={({ type, utf8 }) => !utf8 || type === "other" || (type === "file" && !files)}
+        isItemDisabled={(entry) =>
+          unwritten(entry) !== null || entry.type === "other" || (entry.type === "file" && !files)
+        }
         ariaLabels={{
           tableLabel: t().browser.contents(path),
           selectionGroupLabel: t().browser.selection,
@@ -282,11 +284,18 @@ function columns(narrow: boolean, onOpen: (name: string) => void): TableProps.Co
   return narrow ? all.slice(0, 2) : all;
 }
 
+/** Why a name cannot stand in the field of a path; null if it can. */
+export function unwritten({ name, utf8 }: Entry): string | null {
+  if (!utf8) return t().browser.notUtf8;
+  return /[\r\n]/.test(name) ? t().browser.lineBreak : null;
+}
+
 function EntryName({ entry, onOpen }: { entry: Entry; onOpen(name: string): void }) {
-  if (!entry.utf8) {
+  const why = unwritten(entry);
+  if (why !== null) {
     return (
       <>
-        <Icon name="status-warning" /> <Name>{entry.name}</Name> {t().browser.notUtf8}
+        <Icon name="status-warning" /> <Name>{entry.name}</Name> {why}
       </>
     );
   }

@@ -593,6 +593,7 @@ export const de: Words = {
     noName: "Kein Name hier enthält das.",
     noneYet: "Bisher keiner: es gibt noch mehr durchzusehen.",
     notUtf8: "(kein UTF-8: reist mit seinem Verzeichnis)",
+    lineBreak: "(ein Zeilenumbruch im Namen: reist mit seinem Verzeichnis)",
     empty: "Dieses Verzeichnis ist leer.",
     asking: (agent) => `Fragt ${agent}`,
     contents: (path) => `Inhalt von ${path}`,

@@ -592,6 +592,7 @@ export const en = {
     noName: "No name here has that in it.",
     noneYet: "None so far: there is more to look through.",
     notUtf8: "(not UTF-8: travels with its directory)",
+    lineBreak: "(a line break in its name: travels with its directory)",
     empty: "This directory is empty.",
     asking: (agent: string) => `Asking ${agent}`,
     contents: (path: string) => `Contents of ${path}`,
