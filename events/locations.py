@@ -108,8 +108,10 @@ def from_text(value: Any) -> Any:
     anything else alone."""
     if not isinstance(value, str):
         return value
-    if match := _S3.match(value):
-        return {"kind": "s3", "bucket": match["bucket"], "prefix": match["prefix"] or ""}
+    if value.startswith("s3://"):
+        if match := _S3.match(value):
+            return {"kind": "s3", "bucket": match["bucket"], "prefix": match["prefix"] or ""}
+        raise ValueError("name the bucket: s3://bucket/prefix")
     if match := _AGENT.match(value):
         return {"kind": "agent", "agent_id": match["agent"], "path": match["path"]}
     if match := _REMOTE.match(value):

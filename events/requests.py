@@ -98,12 +98,16 @@ class BrowseRequest(Request):
 
 
 def _directory(prefix: str) -> str:
-    return f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
+    """Without names that no path can have: policies know prefixes by their paths."""
+    names = prefix.removesuffix("/").split("/") if prefix else []
+    if "" in names or "." in names:
+        raise ValueError("the prefix has a name in it that no path can have: an empty one, or '.'")
+    return "".join(f"{name}/" for name in names)
 
 
 class BucketBrowseRequest(Request):
     prefix: Annotated[ObjectPrefix, AfterValidator(_directory)] = ""
-    """Up to a slash; one that is missing is added."""
+    """Up to a slash, which is added where it is missing."""
     after: Annotated[str, StringConstraints(max_length=1024)] | None = None
     """`next` of the page before."""
     limit: Annotated[int, Field(ge=1, le=500)] = 200

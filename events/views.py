@@ -131,7 +131,7 @@ class BucketListingView(Message):
     prefix: str
     entries: tuple[Entry, ...]
     next: str | None
-    """Pass it as `after` to go on, with whatever `find`: names may be missing here that come there."""
+    """Pass it as `after` to go on; None at the end. A page may be short or empty, and not the last."""
 
 
 class CredentialsView(Message):

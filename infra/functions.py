@@ -1,5 +1,6 @@
 """The functions, made from their plans and one bundle."""
 
+from dataclasses import replace
 from typing import cast
 
 from aws_cdk import Duration
@@ -33,9 +34,11 @@ class Functions(Construct):
     def give(self, settings: Settings, access: Access) -> None:
         """Tell every function where things are, and let it do what its plan says."""
         for name, function in self.by_name.items():
-            for variable, value in settings.as_env().items():
+            plan = PLANS[name]
+            here = settings if plan.browses else replace(settings, buckets="")  # it may be long
+            for variable, value in here.as_env().items():
                 function.add_environment(variable, value)
-            access.grant(PLANS[name], function)
+            access.grant(plan, function)
 
     def role(self, name: str) -> iam.IRole:
         return cast("iam.IRole", self.by_name[name].role)

@@ -104,7 +104,7 @@ class Stage:
         embedded = context("embedded")
         return cls(
             name=str(context("stage") or "dev"),
-            buckets=tuple(name.strip() for name in named.split(",") if name.strip()),
+            buckets=tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip())),
             embedded=Embedded.read(Path(embedded)) if embedded else None,
             manifest_days=_days(str(context("manifestDays") or cls.manifest_days)),
             zone=_zone(str(context("zone") or "UTC")),

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from events.locations import alike
 from events.reports import Entry
 from events.requests import BucketBrowseRequest
 from events.views import BucketListingView, BucketsView
-from lambdas.domain.errors import BucketDeclinedError, BucketUnknownError
+from lambdas.domain.errors import BucketDeclinedError, BucketSilentError, BucketUnknownError
+from lambdas.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -22,10 +23,16 @@ PATIENCE = 6.0
 """Seconds that are spent on looking for names; what was found by then is the page."""
 _MOST = 1000
 """Keys that S3 lists at once."""
-_BEYOND = "\U0010ffff"
-"""Sorts after whatever a key has: after `photos/` and this comes what is not in photos/."""
 _UNNAMED = {"", ".", ".."}
 """Names between slashes that keys may have, and no file system."""
+_DECLINED = {
+    "AccessDenied": "S3 does not let Crosshaul look into the bucket {}.",
+    "NoSuchBucket": "There is no bucket {} any more.",
+}
+"""What another try would meet again."""
+
+Named = tuple[str, Entry | None]
+"""A key's or common prefix's part below the prefix that was asked for, and what to show of it."""
 
 
 class Buckets:
@@ -33,53 +40,68 @@ class Buckets:
         self, s3: "S3Client", names: tuple[str, ...], timer: Callable[[], float] = time.monotonic
     ) -> None:
         self._s3 = s3
-        self._names = names
+        self._names = tuple(sorted(names))
         self._timer = timer
 
     def all(self) -> BucketsView:
-        return BucketsView(buckets=tuple(sorted(self._names)))
+        return BucketsView(buckets=self._names)
 
     def browse(self, bucket: str, asked: BucketBrowseRequest) -> BucketListingView:
-        """One page of what lies directly under the prefix; raises BucketUnknownError, BucketDeclinedError."""
+        """One page of what lies directly under the prefix.
+
+        Raises BucketUnknownError, BucketDeclinedError, and BucketSilentError for what may pass.
+        """
         if bucket not in self._names:
             raise BucketUnknownError(bucket, self._names)
         entries: list[Entry] = []
-        last, more = asked.after, True
+        last, more = asked.after, False
         end, sought = self._timer() + PATIENCE, alike(asked.find)
-        while more and len(entries) < asked.limit and self._timer() < end:
-            found, more = self._page(bucket, asked, last)
+        for found, truncated in self._pages(bucket, asked):
+            looked = 0
             for name, entry in found:
                 if len(entries) == asked.limit:
-                    more = True
                     break
-                last = name
+                looked, last = looked + 1, name
                 if entry and sought in alike(entry.name):
                     entries.append(entry)
+            more = truncated or looked < len(found)
+            if len(entries) == asked.limit or self._timer() >= end:
+                break
         return BucketListingView(
             bucket=bucket, prefix=asked.prefix, entries=tuple(entries), next=last if more else None
         )
 
-    def _page(
-        self, bucket: str, asked: BucketBrowseRequest, after: str | None
-    ) -> tuple[list[tuple[str, Entry | None]], bool]:
-        """Names in order, each with what to show of it, and whether more follow."""
-        start = asked.prefix + after + (_BEYOND if after.endswith("/") else "") if after else ""
-        try:
-            answer = self._s3.list_objects_v2(
-                Bucket=bucket,
+    def _pages(self, bucket: str, asked: BucketBrowseRequest) -> Iterator[tuple[list[Named], bool]]:
+        """Names in order, and whether more follow. S3 tells a directory once more after its own name."""
+        skip = len(asked.prefix)
+        where = {} if asked.after is None else {"StartAfter": asked.prefix + asked.after}
+        while True:
+            answer = self._listed(
+                bucket,
                 Prefix=asked.prefix,
                 Delimiter="/",
-                StartAfter=start,
-                MaxKeys=_MOST if asked.find else asked.limit,
+                MaxKeys=_MOST if asked.find else asked.limit + 1,
+                **where,
             )
-        except ClientError as error:
-            raise BucketDeclinedError(bucket, error) from error
-        skip = len(asked.prefix)
-        found = [(name[skip:], entry) for name, entry in _entries(answer, skip)]
-        return sorted(found, key=lambda pair: pair[0]), bool(answer["IsTruncated"])
+            found = [(key[skip:], entry) for key, entry in _entries(answer, skip)]
+            new = sorted((pair for pair in found if pair[0] != asked.after), key=lambda pair: pair[0])
+            yield new, bool(answer["IsTruncated"])
+            if not answer["IsTruncated"]:
+                return
+            where = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    def _listed(self, bucket: str, **how: Any) -> Any:
+        try:
+            return self._s3.list_objects_v2(Bucket=bucket, **how)
+        except (ClientError, BotoCoreError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            logger.warning("bucket not listed", extra={"bucket": bucket, "reason": str(error)})
+            if code in _DECLINED:
+                raise BucketDeclinedError(_DECLINED[code].format(bucket)) from error
+            raise BucketSilentError(bucket) from error
 
 
-def _entries(answer: Any, skip: int) -> Iterator[tuple[str, Entry | None]]:
+def _entries(answer: Any, skip: int) -> Iterator[Named]:
     """Every key and every common prefix. The object that stands for the directory itself is none in it."""
     for one in answer.get("CommonPrefixes", ()):
         name = one["Prefix"][skip:].removesuffix("/")

@@ -366,8 +366,8 @@ def lending() -> "Lending":
 
 
 @cache
-def object_store() -> "S3Client":
-    """Signs addresses of the kind that agents and people can reach."""
+def s3() -> "S3Client":
+    """For a function's own calls while somebody waits, and for addresses that agents and people can reach."""
     import boto3
     from botocore.config import Config
 
@@ -377,7 +377,13 @@ def object_store() -> "S3Client":
         "s3",
         region_name=here.region,
         endpoint_url=here.s3_endpoint or None,
-        config=Config(signature_version="s3v4", s3=style),  # type: ignore[arg-type]
+        config=Config(
+            signature_version="s3v4",
+            s3=style,  # type: ignore[arg-type]
+            connect_timeout=2,
+            read_timeout=5,
+            retries={"total_max_attempts": 2},
+        ),
     )
 
 
@@ -385,14 +391,14 @@ def object_store() -> "S3Client":
 def buckets() -> "Buckets":
     from lambdas.buckets import Buckets
 
-    return Buckets(object_store(), tuple(name for name in settings().buckets.split(",") if name))
+    return Buckets(s3(), tuple(name for name in settings().buckets.split(",") if name))
 
 
 @cache
 def manifests() -> "Manifests":
     from lambdas.manifests import Manifests
 
-    return Manifests(transfers(), object_store(), settings().manifests_bucket, clock)
+    return Manifests(transfers(), s3(), settings().manifests_bucket, clock)
 
 
 @cache

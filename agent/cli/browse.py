@@ -44,7 +44,7 @@ def browse(
     with connected() as api:
         page = api.post(*way, "browse", body=request.model_dump(mode="json"))
         entries = list(page["entries"])
-        while everything and page.get("next"):
+        while everything and page.get("next") is not None:
             request = request.model_copy(update={"after": page["next"]})
             page = api.post(*way, "browse", body=request.model_dump(mode="json"))
             entries += page["entries"]
@@ -91,11 +91,19 @@ def _show(listing: dict[str, Any], place: str, find: str) -> None:
         columns = (Column("SIZE", right=True), Column("MODIFIED", leaves=1), Column("NAME", folds=True))
         show(columns, map(_row, entries))
     elif find:
-        output.say(f"Nothing in {clean(place)} is called so{', as far as was looked' if after else ''}.")
+        output.say(
+            f"Nothing in {clean(place)} is called so{'' if after is None else ', as far as was looked'}."
+        )
     else:
-        output.say(f"{clean(place)} is empty.")
-    if after:
-        output.note(f"There is more: add --all, or --after {clean(shlex.quote(after))}")
+        output.say(f"Nothing lies in {clean(place)}.")
+    if after is not None:
+        output.note(f"There is more: add --all{_or_after(after)}.")
+
+
+def _or_after(name: str) -> str:
+    """Not for a name that cannot be pasted into a shell as it is shown."""
+    quoted = shlex.quote(name)
+    return f", or --after {quoted}" if name and clean(quoted) == quoted else ""
 
 
 def _row(entry: Any) -> tuple[str, str, str]:

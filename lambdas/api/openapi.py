@@ -139,7 +139,7 @@ def _statuses(route: Route) -> list[int]:
     found |= {404} if _in_path(route) or route.path.startswith(("/transfers", "/updates")) else set()
     found |= {409} if route.method in {"POST", "PUT", "PATCH"} else set()
     found |= {400, 422} if route.keyed else set()
-    found |= {504} if route.path == "/agents/{agent_id}/browse" else set()
+    found |= {504} if route.path.endswith("/browse") else set()
     return sorted(found)
 
 

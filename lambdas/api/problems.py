@@ -20,6 +20,7 @@ STATUS: dict[type[Exception], int] = {
     errors.NotSignedInError: 401,
     errors.ForbiddenError: 403,
     errors.AgentSilentError: 504,
+    errors.BucketSilentError: 504,
 }
 """The nearest of an error's classes decides."""
 

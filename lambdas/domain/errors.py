@@ -44,7 +44,8 @@ CrosshaulError
 │   ├── RolloutOverError        a roll-out's token that lets nobody in any more
 │   └── AgentKeyError           not the agent's own key
 ├── ForbiddenError          somebody we know who may not do this
-└── AgentSilentError        an agent that should have answered
+├── AgentSilentError        an agent that should have answered
+└── BucketSilentError       S3, which should have
 """
 
 from typing import ClassVar
@@ -206,10 +207,9 @@ class AgentDeclinedError(RefusedError):
 class BucketDeclinedError(RefusedError):
     code = "bucket-declined"
 
-    def __init__(self, bucket: str, why: Exception) -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(
-            f"S3 does not list the bucket {bucket}: {why}.",
-            "See that it exists and that its own policy lets Crosshaul's account list it.",
+            message, "See that it exists and that its own policy lets Crosshaul's account list it."
         )
 
 
@@ -366,3 +366,11 @@ class ForbiddenError(CrosshaulError):
 class AgentSilentError(CrosshaulError):
     code = "agent-silent"
     retryable = True
+
+
+class BucketSilentError(CrosshaulError):
+    code = "bucket-silent"
+    retryable = True
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(f"S3 does not answer for the bucket {bucket} just now.", "Try again in a moment.")

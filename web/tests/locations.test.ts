@@ -85,11 +85,11 @@ describe("browsing", () => {
   });
 
   it("chooses the directory's contents, or the thing itself", () => {
-    expect(chosenPath("/data", null, "source")).toBe("/data/");
-    expect(chosenPath("/data", entry("directory"), "source")).toBe("/data/raw");
-    expect(chosenPath("/data", entry("file"), "source")).toBe("/data/raw");
-    expect(chosenPath("/data", entry("directory"), "destination")).toBe("/data/raw/");
-    expect(chosenPath("/", null, "source")).toBe("/");
+    expect(chosenPath("/data", null, false)).toBe("/data/");
+    expect(chosenPath("/data", entry("directory"), false)).toBe("/data/raw");
+    expect(chosenPath("/data", entry("file"), false)).toBe("/data/raw");
+    expect(chosenPath("/data", entry("directory"), true)).toBe("/data/raw/");
+    expect(chosenPath("/", null, false)).toBe("/");
   });
 
   it("shows the way from the root that holds it", () => {
@@ -110,8 +110,8 @@ describe("browsing a remote", () => {
   it("has paths that begin with its name", () => {
     expect(joined("archive:", "photos")).toBe("archive:photos");
     expect(joined("archive:photos", "2026")).toBe("archive:photos/2026");
-    expect(chosenPath("archive:", null, "source")).toBe("archive:");
-    expect(chosenPath("archive:photos", null, "source")).toBe("archive:photos/");
+    expect(chosenPath("archive:", null, false)).toBe("archive:");
+    expect(chosenPath("archive:photos", null, false)).toBe("archive:photos/");
     expect(joined("/odd:", "name")).toBe("/odd:/name");
   });
 
@@ -154,14 +154,15 @@ describe("browsing S3", () => {
       { text: "raw", path: "media/raw" },
       { text: "2026", path: "media/raw/2026" },
     ]);
-    expect(chosenPath("media", null, "source")).toBe("media/");
-    expect(chosenPath("media/raw", null, "source")).toBe("media/raw/");
+    expect(chosenPath("media", null, false)).toBe("media/");
+    expect(chosenPath("media/raw", null, false)).toBe("media/raw/");
   });
 
   it.each([
     ["media/raw/20", "media/raw"],
     ["media/", "media"],
     ["media-old/x", "media-old"],
+    ["media-old", "media-old"],
     ["med", null],
     ["someone-elses/raw/", null],
     ["", null],

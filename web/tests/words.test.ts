@@ -69,8 +69,6 @@ function codes(): string[] {
 const NO_CODES = new Set(["error", "utf-8", "2012-10-17", "crosshaul-lane"]);
 
 describe("what API and agents say", () => {
-  afterEach(() => speak("en"));
-
   it("is there in German for each kind of problem", () => {
     const missing = codes().filter((code) => de.said.problem(code) === undefined);
     expect(codes().length).toBeGreaterThan(100);
@@ -78,13 +76,13 @@ describe("what API and agents say", () => {
   });
 
   it.each([
-    ["requested", "gewünscht"],
-    ["hop 1 queued", "Etappe 1 eingereiht"],
-    ["hop 12 queued again, attempt 3", "Etappe 12 wieder eingereiht, Versuch 3"],
-    ["hop 1 offered to server-c", "Etappe 1 server-c angeboten"],
+    ["requested", "beauftragt"],
+    ["hop 1 queued", "Etappe 1 in der Warteschlange"],
+    ["hop 12 queued again, attempt 3", "Etappe 12 wieder in der Warteschlange, Versuch 3"],
+    ["hop 1 offered to server-c", "Etappe 1 wurde server-c angeboten"],
     [
       "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
-      "Etappe 1 begonnen (direkt, server-c wählte 10.0.0.2:4460)",
+      "Etappe 1 begonnen (direkt, server-c rief 10.0.0.2:4460 an)",
     ],
     ["hop 2 started (s3)", "Etappe 2 begonnen (S3)"],
     ["hop 2 has arrived, is being read back", "Etappe 2 angekommen, wird zur Kontrolle gelesen"],
@@ -101,6 +99,15 @@ describe("what API and agents say", () => {
     );
     expect(words.length).toBeGreaterThan(8);
     expect(words.filter((said) => !de.said.happened(`hop 1 ${said}`))).toEqual([]);
+    const asking = readFileSync(join(SOURCES, "../../lambdas/transfers/asking.py"), "utf8");
+    const verbs = [...asking.matchAll(/Ask\(\n\s+"(\w+)"/g)].map(([, verb = ""]) => verb);
+    expect(verbs.length).toBeGreaterThan(3);
+    expect([...verbs, "requested", "approved"].filter((verb) => !de.said.happened(verb))).toEqual([]);
+  });
+
+  it.each(["constructor", "toString", "__proto__"])("is nothing where the word is %s", (word) => {
+    expect([de.said.problem(word), de.said.happened(word)]).toEqual([undefined, undefined]);
+    expect(de.said.happened(`hop 1 started (${word})`)).toBe(`Etappe 1 begonnen (${word})`);
   });
 });
 

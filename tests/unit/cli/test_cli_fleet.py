@@ -172,7 +172,7 @@ def test_browse_lists_buckets_and_what_lies_in_one(signed_in: FakeApi, run: Run)
     signed_in.objects = [first, last]
     said = run("browse", "s3://media-uploads/raw")
     assert said.out.splitlines()[1].endswith("Zoë's/")
-    assert said.err == """There is more: add --all, or --after 'Zoë'"'"'s/'\n"""
+    assert said.err == """There is more: add --all, or --after 'Zoë'"'"'s/'.\n"""
     rest = run("browse", "s3://media-uploads/raw", "--after", "Zoë's/")
     assert [line.split()[-1] for line in rest.out.splitlines()] == ["NAME", "b"]
     both = run("browse", "s3://media-uploads/raw", "--all")

@@ -70,9 +70,10 @@ function pace(goesOn: boolean): number {
 }
 
 /** Those that transfers may read and write: a deployment changes them, nothing else. */
-export function useBuckets() {
+export function useBuckets(active = true) {
   const api = useApi();
   return useQuery({
+    enabled: active,
     queryKey: ["buckets"],
     queryFn: ({ signal }) => api.get<Buckets>("/buckets", undefined, signal),
     staleTime: Number.POSITIVE_INFINITY,

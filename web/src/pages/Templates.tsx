@@ -9,10 +9,10 @@ import Table, { type TableProps } from "@cloudscape-design/components/table";
 import Toggle from "@cloudscape-design/components/toggle";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { asProblem } from "../api/problem";
 import { useTemplates } from "../api/queries";
 import { useSurroundings } from "../context";
-import { locationText, shown } from "../format/names";
+import { locationText } from "../format/names";
+import { noticeOf } from "../format/problems";
 import { useNarrow } from "../media";
 import { Confirm } from "../parts/Confirm";
 import { ProblemAlert } from "../parts/ProblemAlert";
@@ -214,10 +214,7 @@ function Switch({ template, writes }: { template: Template; writes: boolean }) {
           enabled,
         },
       ),
-    onError: (error) => {
-      const { title, detail, advice } = asProblem(error);
-      notify({ type: "error", header: title, content: shown([detail, advice].filter(Boolean).join(" ")) });
-    },
+    onError: (error) => notify(noticeOf(error)),
     onSettled: () => queries.invalidateQueries({ queryKey: ["templates"] }),
   });
   const checked = change.isPending ? change.variables : template.enabled;

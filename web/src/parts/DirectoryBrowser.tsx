@@ -52,7 +52,7 @@ export function BucketBrowser(props: Omit<Props, "place">) {
 export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props) {
   const [path, setPath] = useState<string | null>(() => startingAt(start, place));
   const [selected, setSelected] = useState<Entry | null>(null);
-  const choice = path === null ? null : chosenPath(path, selected, end);
+  const choice = path === null ? null : chosenPath(path, selected, end === "destination" || place.flat);
   function open(next: string | null): void {
     setSelected(null);
     setPath(next);
@@ -82,11 +82,10 @@ export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props
   );
 }
 
-/** With nothing selected: what is in the directory. Otherwise the thing itself; as a destination, inside it. */
-export function chosenPath(path: string, selected: Entry | null, end: Props["end"]): string {
+/** With nothing selected: what is in the directory. Otherwise the thing itself, or what is `inside` of it. */
+export function chosenPath(path: string, selected: Entry | null, inside: boolean): string {
   if (!selected) return joined(path, "");
-  const inside = end === "destination" && selected.type !== "file";
-  return joined(path, selected.name) + (inside ? "/" : "");
+  return joined(path, selected.name) + (inside && selected.type !== "file" ? "/" : "");
 }
 
 function Footer({
@@ -116,6 +115,8 @@ function shortened(text: string): string {
   return text.length > 40 ? `…${text.slice(-39)}` : text;
 }
 
+const TOPS = ["path", "access", "about"];
+
 function Tops({ place, onOpen }: { place: Place; onOpen(path: string): void }) {
   return (
     <Table
@@ -124,6 +125,7 @@ function Tops({ place, onOpen }: { place: Place; onOpen(path: string): void }) {
       trackBy="path"
       empty={place.none}
       ariaLabels={{ tableLabel: place.topsAre }}
+      columnDisplay={TOPS.map((id) => ({ id, visible: id === "path" || !place.flat }))}
       columnDefinitions={[
         {
           id: "path",
@@ -177,8 +179,8 @@ function Directory({ place, path, files, selected, onSelect, onOpen }: Directory
       <Table
         variant="embedded"
         items={entries}
-        trackBy="name"
-        empty={nothing(find, listing.hasNextPage)}
+        trackBy={({ type, name }) => `${type} ${name}`}
+        empty={nothing(place, find, listing.hasNextPage)}
         loading={listing.isPending}
         loadingText={t().browser.asking(place.name)}
         selectionType="single"
@@ -218,8 +220,8 @@ function Directory({ place, path, files, selected, onSelect, onOpen }: Directory
   );
 }
 
-function nothing(find: string, more: boolean): string {
-  if (!find) return t().browser.empty;
+function nothing(place: Place, find: string, more: boolean): string {
+  if (!find) return place.flat ? t().browser.nothingUnder : t().browser.empty;
   return more ? t().browser.noneYet : t().browser.noName;
 }
 
@@ -287,6 +289,7 @@ function columns(narrow: boolean, onOpen: (name: string) => void): TableProps.Co
 /** Why a name cannot stand in the field of a path; null if it can. */
 export function unwritten({ name, utf8 }: Entry): string | null {
   if (!utf8) return t().browser.notUtf8;
+  if (["", ".", ".."].includes(name)) return t().browser.nameless;
   return /[\r\n]/.test(name) ? t().browser.lineBreak : null;
 }
 

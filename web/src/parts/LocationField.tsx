@@ -3,7 +3,7 @@ import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Select, { type SelectProps } from "@cloudscape-design/components/select";
 import { useState } from "react";
-import { useAgents } from "../api/queries";
+import { useAgents, useBuckets } from "../api/queries";
 import { lookOf } from "../format/states";
 import { type Draft, draftFrom, remoteIn, S3, typed } from "../locations";
 import type { Agent } from "../types";
@@ -27,6 +27,7 @@ const s3Option = (): SelectProps.Option => ({ value: S3, label: "S3", descriptio
 /** One end of a transfer: where, and which path there. */
 export function LocationField({ label, description, value, onChange, fault, end, onRemove }: Props) {
   const agents = useAgents();
+  useBuckets(value.place === S3); // so that they are there when they are to be browsed
   const [browsing, setBrowsing] = useState(false);
   const agent = agents.data?.find((one) => one.agent_id === value.place);
   const options = optionsOf(agents.data ?? [], end);

@@ -6,6 +6,7 @@ import { Fragment, type ReactNode, useContext } from "react";
 import { asProblem } from "../api/problem";
 import { SurroundingsContext } from "../context";
 import { shown } from "../format/names";
+import { ownWords } from "../format/problems";
 import { href } from "../router";
 import type { Problem } from "../types";
 import { t } from "../words";
@@ -19,11 +20,11 @@ interface Props {
 /** What went wrong with a request, where, and what to do about it. */
 export function ProblemAlert({ error, onRetry }: Props) {
   const problem = asProblem(error);
-  const [title = problem.title, advice = problem.advice] = t().said.problem(problem.code) ?? [];
+  const { what = problem.title, advice = problem.advice } = ownWords(problem.code);
   return (
     <Alert
       type="error"
-      header={shown(title)}
+      header={shown(what)}
       action={onRetry && <Button onClick={onRetry}>{t().common.retry}</Button>}
     >
       {problem.detail && <div className="name">{shown(problem.detail)}</div>}
@@ -68,7 +69,7 @@ interface HopProblemProps {
 
 /** What went wrong with a hop or a file, as its agent says it. */
 export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
-  const [what, advice] = t().said.problem(problem.code) ?? [];
+  const { what, advice } = ownWords(problem.code);
   const theirs = <Said>{problem.message}</Said>;
   return (
     <Alert type={type} header={what ?? theirs}>

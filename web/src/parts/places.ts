@@ -23,6 +23,8 @@ export interface Place {
   /** As people call it. */
   name: string;
   tops: Top[];
+  /** It has no directories of its own: what is shown as one is a prefix, and stands for what is under it. */
+  flat: boolean;
   /** How to call its tops, and what to say where there is none. */
   topsAre: string;
   none: string;
@@ -39,6 +41,7 @@ export function onAgent(agent: Agent): Place {
   return {
     name: agent.agent_id,
     tops: [...roots, ...remotes],
+    flat: false,
     topsAre: t().browser.root,
     none: t().browser.noRoots,
     list: (api, path, asked) =>
@@ -54,6 +57,7 @@ export function onS3(buckets: readonly string[]): Place {
   return {
     name: "S3",
     tops: buckets.map((path) => ({ path, access: "rw", about: "" })),
+    flat: true,
     topsAre: t().browser.bucket,
     none: t().browser.noBuckets,
     list: (api, path, asked) => {
@@ -66,7 +70,7 @@ export function onS3(buckets: readonly string[]): Place {
 /** The directory the field names, if it lies in something to begin at; else what there is of that, or the only
  * one. */
 export function startingAt(text: string, { tops }: Place): string | null {
-  const directory = directoryIn(text);
+  const directory = tops.some(({ path }) => path === text) ? text : directoryIn(text);
   if (text && tops.some((top) => within(directory, top.path))) return directory;
   const [only, ...others] = tops;
   return only && others.length === 0 ? only.path : null;

@@ -3,6 +3,7 @@ import Badge from "@cloudscape-design/components/badge";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useNow } from "../clock";
 import { locationText, shown } from "../format/names";
+import { ownWords } from "../format/problems";
 import { lookOf } from "../format/states";
 import { ago, isOff, local, skewed, utc } from "../format/times";
 import type { Location, Problem, TransferSummary } from "../types";
@@ -15,13 +16,13 @@ export function Name({ children }: { children: string }) {
 
 /** What an agent or the API says of a problem; in the page's own language first, if that is another. */
 export function Explained({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
-  const [what, advice = problem.advice] = t().said.problem(problem.code) ?? [];
-  if (!what) return <Said>{`${problem.message} ${problem.advice}`.trim()}</Said>;
+  const { what, advice } = ownWords(problem.code);
+  const theirs = advice ? problem.message : `${problem.message} ${problem.advice}`.trim();
   return (
     <>
-      {what}
-      {": "}
-      <Said>{problem.message}</Said> {advice}
+      {what && `${what}: `}
+      <Said>{theirs}</Said>
+      {advice && ` ${advice}`}
     </>
   );
 }

@@ -1,6 +1,6 @@
 /** Every word the console says, in German. */
 import type { Words } from "./en";
-import { happened, problems } from "./said.de";
+import { happened, problem } from "./said.de";
 
 const many = (count: number, one: string, more: string) => (count === 1 ? one : more);
 
@@ -65,7 +65,7 @@ export const de: Words = {
       "Sie sind ohne diese Gruppe angemeldet. Wer die Leute dieser Umgebung verwaltet, kann Sie aufnehmen.",
     before: "Weiter zu:",
   },
-  said: { problem: (code) => problems[code], happened },
+  said: { problem, happened },
   problems: {
     unreachable: (what) => `Nicht erreichbar: ${what}`,
     noAnswer: "Über das Netz kam keine Antwort.",
@@ -584,7 +584,7 @@ export const de: Words = {
     root: "Wurzel",
     bucket: "Bucket",
     buckets: "Buckets",
-    noBuckets: "Es gibt keinen Bucket, den Transfers lesen oder schreiben dürfen.",
+    noBuckets: "Es gibt keinen Bucket, den Übertragungen lesen oder schreiben dürfen.",
     access: "Zugriff",
     rw: "lesen und schreiben",
     ro: "nur lesen",
@@ -593,6 +593,8 @@ export const de: Words = {
     noName: "Kein Name hier enthält das.",
     noneYet: "Bisher keiner: es gibt noch mehr durchzusehen.",
     notUtf8: "(kein UTF-8: reist mit seinem Verzeichnis)",
+    nameless: "(so kann keine Datei heißen)",
+    nothingUnder: "Unter diesem Präfix liegt nichts.",
     lineBreak: "(ein Zeilenumbruch im Namen: reist mit seinem Verzeichnis)",
     empty: "Dieses Verzeichnis ist leer.",
     asking: (agent) => `Fragt ${agent}`,

@@ -592,6 +592,8 @@ export const en = {
     noName: "No name here has that in it.",
     noneYet: "None so far: there is more to look through.",
     notUtf8: "(not UTF-8: travels with its directory)",
+    nameless: "(no file can be called so)",
+    nothingUnder: "Nothing lies under this prefix.",
     lineBreak: "(a line break in its name: travels with its directory)",
     empty: "This directory is empty.",
     asking: (agent: string) => `Asking ${agent}`,

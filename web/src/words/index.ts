@@ -17,6 +17,7 @@ interface Spoken {
 
 const listeners = new Set<() => void>();
 let spoken: Spoken = english();
+let wished: Language = "en";
 
 export function t(): Words {
   return spoken.words;
@@ -46,7 +47,10 @@ export function preferred(): Language {
 /** Speak it from now on; `remember` it for the next time as well. */
 export async function speak(language: Language, remember = false): Promise<void> {
   if (remember) localStorage.setItem(STORED, language);
-  spoken = language === "de" ? await german() : english();
+  wished = language;
+  const words = language === "de" ? await german() : english();
+  if (wished !== language) return; // another was chosen while this one came
+  spoken = words;
   document.documentElement.lang = language;
   for (const listener of listeners) listener();
 }

@@ -1,41 +1,32 @@
 /** What the API and the agents say, in German. Whatever is not here is shown as they say it, in English. */
 
-/** What a problem is and what to do about it, by its code; without advice where their own, which knows more, is
- * the better one. Their own words, with names and numbers, stand below. */
-export const problems: Record<string, readonly [what: string, advice?: string]> = {
+/** What a problem is and what to do about it, by its code; without advice where their own knows more, or
+ * differs from case to case. Their own words, with names and numbers, stand below. */
+const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "agent-busy-updating": [
     "Der Agent wird gerade aktualisiert",
     "Warten, bis das zu Ende ist, oder es abbrechen.",
   ],
   "agent-declined": ["Der Agent lehnt ab"],
-  "agent-error": [
-    "Im Agenten ist etwas schiefgegangen",
-    "Wiederholt es sich: im Protokoll des Agenten nachsehen.",
-  ],
+  "agent-error": ["Im Agenten ist etwas schiefgegangen", "Wiederholt es sich: im Log des Agenten nachsehen."],
   "agent-exists": [
     "Ein Agent dieses Namens ist schon da",
-    "Anderen Namen wählen oder den alten erst entfernen.",
+    "Einen anderen Namen wählen oder den alten Agenten zuerst entfernen.",
   ],
   "agent-key": ["Das ist nicht der Schlüssel dieses Agenten"],
   "agent-name": ["Dieser Name passt nicht zum Token"],
   "agent-name-reserved": ["Der Name ist schon vergeben", "Jenes Token nehmen, warten oder anders nennen."],
-  "agent-offline": [
-    "Der Agent ist nicht verbunden",
-    "Den Agenten starten, oder die Übertragung auf ihn warten lassen.",
-  ],
+  "agent-offline": ["Der Agent ist nicht verbunden"],
   "agent-removed": [
     "Der Agent wurde entfernt",
     "Mit einem anderen Agenten neu beginnen; was ganz ankam, bleibt.",
   ],
   "agent-restarted": [
     "Der Agent kam ohne das zurück, was er begonnen hatte",
-    "Es wird von selbst noch einmal gesandt. Wiederholt es sich: im Protokoll des Agenten nachsehen.",
+    "Es wird von selbst noch einmal gesandt. Wiederholt es sich: im Log des Agenten nachsehen.",
   ],
-  "agent-silent": [
-    "Der Agent schweigt",
-    "In der Liste der Agenten nachsehen; ist er wieder da, geht es weiter.",
-  ],
-  "agent-too-old": ["Der Agent ist dafür zu alt", "Den Agenten aktualisieren."],
+  "agent-silent": ["Der Agent schweigt"],
+  "agent-too-old": ["Der Agent ist dafür zu alt"],
   "agent-unknown": ["Einen Agenten dieses Namens gibt es nicht", "In der Liste der Agenten nachsehen."],
   "api-refused": ["Die API hat dem Agenten abgesagt"],
   "arrived-damaged": [
@@ -46,20 +37,18 @@ export const problems: Record<string, readonly [what: string, advice?: string]> 
     "S3 zeigt diesen Bucket nicht",
     "Nachsehen, ob es ihn gibt und ob seine eigene Richtlinie Crosshauls Konto hineinschauen lässt.",
   ],
-  "bucket-unknown": [
-    "Diesen Bucket dürfen Übertragungen nicht lesen oder schreiben",
-    "Ein Administrator nennt ihn bei der Einrichtung: -c buckets=…",
-  ],
+  "bucket-silent": ["S3 antwortet gerade nicht", "Gleich noch einmal versuchen."],
+  "bucket-unknown": ["Diesen Bucket dürfen Übertragungen nicht lesen oder schreiben"],
   certificate: ["Mit diesem Zertifikat geht es nicht"],
   "clock-skew": ["Eine Uhr geht falsch", "Die Uhr des Servers stellen: timedatectl status."],
-  "command-expired": ["Ein Auftrag kam zu spät beim Agenten an", "Die Uhr des Servers prüfen."],
-  "command-malformed": ["Der Agent versteht einen Auftrag nicht", "Den Agenten aktualisieren."],
-  "command-misdelivered": ["Ein Auftrag kam bei einem anderen Agenten an"],
-  "command-not-trusted": ["Der Agent traut der Unterschrift eines Auftrags nicht"],
-  "command-replayed": ["Der Agent hat diesen Auftrag schon ausgeführt"],
-  "command-too-large": ["Ein Auftrag ist zu groß"],
+  "command-expired": ["Ein Befehl kam zu spät beim Agenten an", "Die Uhr des Servers prüfen."],
+  "command-malformed": ["Der Agent versteht einen Befehl nicht", "Den Agenten aktualisieren."],
+  "command-misdelivered": ["Ein Befehl kam bei einem anderen Agenten an"],
+  "command-not-trusted": ["Der Agent traut der Unterschrift eines Befehls nicht"],
+  "command-replayed": ["Der Agent hat diesen Befehl schon ausgeführt"],
+  "command-too-large": ["Ein Befehl ist zu groß"],
   conflict: ["So, wie es steht, geht das nicht"],
-  cursor: ["Diese Liste ging anders weiter", "Von vorn beginnen."],
+  cursor: ["Diese Fortsetzung kennt die Liste nicht", "Von vorn beginnen."],
   "destination-exists": [
     "Am Ziel liegt schon etwas anderes",
     "Es beiseitelegen oder beim Überschreiben etwas anderes wählen.",
@@ -71,29 +60,29 @@ export const problems: Record<string, readonly [what: string, advice?: string]> 
     "Nachsehen, ob sein Agent läuft und sein Port von hier offen ist (`crosshaul agent doctor` auf beiden Servern).",
   ],
   "duplicate-destination": ["Ein Ziel steht zweimal da", "Jedes nur einmal nennen."],
-  endpoint: ["Diese Adresse ist keine", "Als Name:Port oder IP:Port schreiben."],
+  endpoint: ["Das ist keine Adresse", "Als Host:Port schreiben."],
   "enrollment-token": ["Dieses Token gilt nicht", "Einen Administrator um ein neues bitten."],
   "file-too-large": ["Die Datei ist für das Dateisystem am Ziel zu groß", "Ein anderes Ziel wählen."],
   "files-failed": [
     "Nicht alle Dateien sind angekommen",
     "Bei jeder nachsehen, was es ist, und dann wiederholen: nur diese werden noch einmal gesandt.",
   ],
-  forbidden: ["Das ist nicht erlaubt", "Ein Administrator kann sagen, warum."],
+  forbidden: ["Das ist nicht erlaubt"],
   "hop-not-under-way": ["Diese Etappe ist nicht unterwegs"],
   "idempotency-key-reused": ["Derselbe Schlüssel kam mit einem anderen Wunsch"],
   "in-the-way": ["Etwas anderes steht im Weg", "Es wegräumen oder eines von beiden umbenennen."],
   internal: [
     "In der Steuerung ist etwas kaputt",
-    "Noch einmal versuchen; bleibt es so, die Nummer weitersagen.",
+    "Noch einmal versuchen; bleibt es so, einem Administrator die Nummer nennen.",
   ],
-  "io-error": ["Lesen oder Schreiben ist misslungen", "Im Protokoll jenes Servers nachsehen."],
+  "io-error": ["Lesen oder Schreiben ist misslungen", "Im Log jenes Servers nachsehen."],
   "is-a-directory": ["Wo eine Datei hin soll, ist ein Verzeichnis", "Es wegräumen oder eines umbenennen."],
   limit: ["Das ist mehr, als geht"],
   "link-loop": [
-    "Ein Link führt in ein Verzeichnis, in dem er selbst liegt",
-    "Links behalten oder auslassen.",
+    "Eine Verknüpfung führt in ein Verzeichnis, in dem sie selbst liegt",
+    "Verknüpfungen behalten oder weglassen.",
   ],
-  "link-without-file": ["Die Datei, die hier nur noch einen zweiten Namen bekommt, fehlt"],
+  "link-without-file": ["Die Datei, deren zweiter Name das ist, fehlt"],
   malformed: ["Diese Anfrage ist nicht zu verstehen"],
   "manifest-not-wanted": ["Hier wird kein Manifest erwartet"],
   misfit: ["Etwas stimmt noch nicht", "Bitte berichtigen und noch einmal senden."],
@@ -105,7 +94,7 @@ export const problems: Record<string, readonly [what: string, advice?: string]> 
   "no-ranges": ["Der Server gibt diese Datei nur als Ganzes her"],
   "no-such-method": ["So lässt sich das nicht ansprechen"],
   "no-such-route": ["Das kennt die API nicht"],
-  "not-a-directory": ["Das ist kein Verzeichnis", "Eine Datei ohne Schrägstrich am Ende schreiben."],
+  "not-a-directory": ["Das ist kein Verzeichnis"],
   "not-a-path": [
     "Ein Objekt heißt so, wie keine Datei heißen kann",
     "Dem Objekt einen anderen Schlüssel geben.",
@@ -113,16 +102,13 @@ export const problems: Record<string, readonly [what: string, advice?: string]> 
   "not-for-remote": ["Das kann jenes Remote nicht aufnehmen"],
   "not-for-s3": ["Das kann S3 nicht aufnehmen"],
   "not-found": ["Das gibt es nicht", "Die Schreibweise prüfen."],
-  "not-readable": ["Der Agent darf oder kann das nicht lesen", "Dem Benutzer des Agenten Zugriff geben."],
+  "not-readable": ["Der Agent kann das nicht lesen"],
   "not-served": ["Die Quelle gibt gerade nichts heraus", "Es wird von selbst wieder versucht."],
   "not-signed-in": ["Nicht angemeldet", "Bitte anmelden."],
-  "not-to-remove": ["An der Quelle ist nichts zu entfernen"],
+  "not-to-remove": ["Diese Etappe darf an der Quelle nichts entfernen"],
   "nothing-to-update": ["Alle haben diese Version schon", "Es ist nichts zu tun."],
-  options: ["Diese Optionen passen nicht zusammen oder nicht zu diesen Enden"],
-  "outside-roots": [
-    "Der Pfad liegt in keiner Wurzel des Agenten",
-    "Einen Pfad in einer seiner Wurzeln nennen.",
-  ],
+  options: ["Diese Einstellungen passen nicht zusammen oder nicht zu diesen Enden"],
+  "outside-roots": ["Der Pfad liegt in keiner Wurzel des Agenten oder führt aus ihr hinaus"],
   overlap: ["Quelle und Ziel überschneiden sich", "Zwei Orte nennen, von denen keiner im anderen liegt."],
   "owner-not-allowed": ["Der Agent am Ziel darf Dateien niemandem übereignen"],
   "path-missing": ["Ein solches Verzeichnis gibt es nicht", "Den Pfad prüfen."],
@@ -130,8 +116,11 @@ export const problems: Record<string, readonly [what: string, advice?: string]> 
     "Das Zertifikat des anderen Agenten ist nicht zu lesen",
     "Jenen Agenten neu aufnehmen.",
   ],
-  "permission-denied": ["Der Benutzer des Agenten darf hier nicht hinein", "Ihm Zugriff geben."],
-  "policy-exists": ["Eine Richtlinie dieses Namens ist schon da", "Anderen Namen wählen oder jene ändern."],
+  "permission-denied": ["Der Benutzer des Agenten hat hier keinen Zugriff", "Ihm Zugriff geben."],
+  "policy-exists": [
+    "Eine Richtlinie dieses Namens ist schon da",
+    "Einen anderen Namen wählen oder jene ändern.",
+  ],
   "policy-invalid": ["Die Richtlinie stimmt noch nicht"],
   "policy-lockout": ["Danach dürften Sie Richtlinien nicht mehr ändern"],
   "policy-unknown": ["Eine Richtlinie dieses Namens gibt es nicht"],
@@ -150,7 +139,7 @@ export const problems: Record<string, readonly [what: string, advice?: string]> 
     "Der Administrator des Servers erneuert den Zugang mit `rclone config reconnect` oder `rclone config`.",
   ],
   "remote-failed": ["rclone kam mit dem Remote nicht zurecht", "Es wird von selbst noch einmal versucht."],
-  "remote-not-described": ["In der Konfiguration von rclone steht dieses Remote nicht"],
+  "remote-not-described": ["Die Konfiguration von rclone kennt dieses Remote nicht, oder es gibt sie nicht"],
   "remote-slow": [
     "Das Remote antwortete nicht schnell genug",
     "Noch einmal versuchen oder den Pfad selbst schreiben.",
@@ -170,9 +159,9 @@ export const problems: Record<string, readonly [what: string, advice?: string]> 
     "Noch einmal senden, wenn sie ruht.",
   ],
   "source-empty": ["An der Quelle ist keine Datei, also wird am Ziel nichts entfernt"],
-  "source-kept": ["Etwas blieb an der Quelle stehen"],
+  "source-kept": ["Etwas blieb an der Quelle liegen"],
   "source-misbehaved": ["Der andere Agent sagte, was keiner sagen soll", "Haben beide dieselbe Version?"],
-  "source-missing": ["An der Quelle ist nichts", "Den Pfad prüfen."],
+  "source-missing": ["Das ist nicht da"],
   "source-too-old": ["Der Agent der Quelle ist dafür zu alt", "Jenen Agenten aktualisieren."],
   "source-unreachable": [
     "Die Quelle ist nicht erreichbar",
@@ -186,7 +175,10 @@ export const problems: Record<string, readonly [what: string, advice?: string]> 
   stale: ["Jemand anderes hat es im selben Augenblick geändert", "Noch einmal versuchen."],
   state: ["In diesem Zustand geht das nicht"],
   "still-arriving": ["Die Datei ist an der Quelle selbst noch nicht ganz da"],
-  "template-exists": ["Eine Vorlage dieses Namens ist schon da", "Anderen Namen wählen oder jene ändern."],
+  "template-exists": [
+    "Eine Vorlage dieses Namens ist schon da",
+    "Einen anderen Namen wählen oder jene ändern.",
+  ],
   "template-loop": ["Diese Vorlage würde sich selbst auslösen"],
   "template-misnamed": ["Die Vorlage heißt im Text anders als in der Adresse"],
   "template-unknown": ["Eine Vorlage dieses Namens gibt es nicht"],
@@ -205,7 +197,7 @@ export const problems: Record<string, readonly [what: string, advice?: string]> 
 
 const WAYS: Record<string, string> = {
   direct: "direkt",
-  relay: "über den Relay-Bucket",
+  relay: "über den Zwischen-Bucket",
   s3: "S3",
   local: "lokal",
   remote: "Remote",
@@ -213,13 +205,13 @@ const WAYS: Record<string, string> = {
 
 /** What became of a hop, as lambdas/domain/timeline.py words it. */
 const BECAME: readonly (readonly [RegExp, (found: string[]) => string])[] = [
-  [/^waits for approval$/, () => "wartet auf Genehmigung"],
-  [/^waits for the hop before it$/, () => "wartet auf die davor"],
-  [/^queued$/, () => "eingereiht"],
-  [/^queued again, attempt (\d+)$/, ([attempt]) => `wieder eingereiht, Versuch ${attempt}`],
-  [/^offered to (.+)$/, ([agent]) => `${agent} angeboten`],
-  [/^started \((\w+)\)$/, ([way = ""]) => `begonnen (${WAYS[way] ?? way})`],
-  [/^started \(direct, (.+) dialled (.+)\)$/, ([one, other]) => `begonnen (direkt, ${one} wählte ${other})`],
+  [/^waits for approval$/, () => "wartet auf Zustimmung"],
+  [/^waits for the hop before it$/, () => "wartet auf die Etappe davor"],
+  [/^queued$/, () => "in der Warteschlange"],
+  [/^queued again, attempt (\d+)$/, ([attempt]) => `wieder in der Warteschlange, Versuch ${attempt}`],
+  [/^offered to (.+)$/, ([agent]) => `wurde ${agent} angeboten`],
+  [/^started \((\w+)\)$/, ([way = ""]) => `begonnen (${own(WAYS, way) ?? way})`],
+  [/^started \(direct, (.+) dialled (.+)\)$/, ([one, other]) => `begonnen (direkt, ${one} rief ${other} an)`],
   [/^paused$/, () => "angehalten"],
   [/^has arrived, is being read back$/, () => "angekommen, wird zur Kontrolle gelesen"],
   [/^succeeded$/, () => "gelungen"],
@@ -227,18 +219,27 @@ const BECAME: readonly (readonly [RegExp, (found: string[]) => string])[] = [
   [/^was cancelled$/, () => "abgebrochen"],
 ];
 const ASKED: Record<string, string> = {
-  requested: "gewünscht",
-  approved: "genehmigt",
+  requested: "beauftragt",
+  approved: "zugestimmt",
   paused: "angehalten",
   resumed: "fortgesetzt",
   cancelled: "abgebrochen",
   retried: "wiederholt",
 };
 
+/** Words from outside are no names of what every object has. */
+function own<T>(words: Record<string, T>, word: string): T | undefined {
+  return Object.hasOwn(words, word) ? words[word] : undefined;
+}
+
+export function problem(code: string): readonly [what: string, advice?: string] | undefined {
+  return own(PROBLEMS, code);
+}
+
 /** A line of a timeline; undefined if it is none of those that are known. */
 export function happened(what: string): string | undefined {
   const [, number, became] = /^hop (\d+) (.*)$/.exec(what) ?? [];
-  if (became === undefined) return ASKED[what];
+  if (became === undefined) return own(ASKED, what);
   for (const [pattern, say] of BECAME) {
     const found = pattern.exec(became);
     if (found) return `Etappe ${number} ${say(found.slice(1))}`;

@@ -5,6 +5,7 @@ import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { locationText, shown } from "../../format/names";
+import { ownWords } from "../../format/problems";
 import { bytes } from "../../format/sizes";
 import { skewed } from "../../format/times";
 import { Name } from "../../parts/text";
@@ -46,10 +47,10 @@ export function Cares({ cares }: { cares: readonly Care[] }) {
   );
 }
 
-/** In the page's own words, or in those of the agent. */
+/** In the page's own words, where it has any, and in those of the agent. */
 function explained({ code, message, advice }: Problem): string {
-  const [what = message, todo = advice] = t().said.problem(code) ?? [];
-  return `${what.replace(/[^.]$/, "$&.")} ${todo}`;
+  const own = ownWords(code);
+  return `${own.what ? `${own.what}: ` : ""}${message} ${own.advice ?? advice}`;
 }
 
 interface Told {

@@ -1,7 +1,7 @@
 import Button from "@cloudscape-design/components/button";
 import { useMutation } from "@tanstack/react-query";
-import { asProblem } from "../../api/problem";
 import { useSurroundings } from "../../context";
+import { noticeOf } from "../../format/problems";
 import type { Manifest, Transfer } from "../../types";
 import { t } from "../../words";
 
@@ -22,10 +22,7 @@ export function ManifestButton({ transfer }: { transfer: Transfer }) {
         });
       }
     },
-    onError: (error) => {
-      const { title, detail, advice } = asProblem(error);
-      notify({ type: "error", header: title, content: [detail, advice].filter(Boolean).join(" ") });
-    },
+    onError: (error) => notify(noticeOf(error)),
   });
   return (
     <Button

@@ -4,8 +4,8 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { type Verb, verbsFor } from "../../actions";
 import { createWish } from "../../api/idempotency";
-import { asProblem } from "../../api/problem";
 import { useSurroundings } from "../../context";
+import { noticeOf } from "../../format/problems";
 import { Confirm } from "../../parts/Confirm";
 import type { Transfer } from "../../types";
 import { t } from "../../words";
@@ -27,10 +27,7 @@ export function Steering({ transfer }: { transfer: Transfer }) {
       return api.post(path, {}, wish.current.keyFor(path));
     },
     onSuccess: () => wish.current.granted(),
-    onError: (error) => {
-      const { title, detail, advice } = asProblem(error);
-      notify({ type: "error", header: title, content: [detail, advice].filter(Boolean).join(" ") });
-    },
+    onError: (error) => notify(noticeOf(error)),
     onSettled: () => {
       setConfirming(false);
       queries.invalidateQueries({ queryKey: ["transfers"] });
