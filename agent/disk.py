@@ -1,7 +1,7 @@
 """What Linux can do with files and Python does not offer: reserve room, make holes, rename only to what is
 not there, sync one file system or directory, write all of a file or nothing.
 
-fallocate(2), lseek(2), renameat2(2), syncfs(2).
+fallocate(2), lseek(2), renameat2(2), sync_file_range(2), syncfs(2).
 """
 
 import ctypes
@@ -13,10 +13,14 @@ from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_sync_file_range = getattr(_libc, "sync_file_range", None)
+if _sync_file_range:
+    _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 _renameat2 = getattr(_libc, "renameat2", None)
 """Some C libraries have none."""
 _NOREPLACE = 1
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
+_BEGIN_WRITING = 2
 _AT_ONCE = 1 << 20
 _BLOCK = 512
 """Of `st_blocks`, whatever the file system's own are."""
@@ -87,6 +91,13 @@ def make_hole(descriptor: int, start: int, length: int) -> None:
             raise OSError(number, os.strerror(number))
         for begin in range(start, start + length, _AT_ONCE):
             os.pwrite(descriptor, bytes(min(_AT_ONCE, start + length - begin)), begin)
+
+
+def write_behind(descriptor: int, start: int, length: int) -> None:
+    """Let the disk begin with this part, and do not wait for it: otherwise it rests until much is waiting, or
+    until the file is complete. Only a hint: nothing is said of success."""
+    if _sync_file_range and length:
+        _sync_file_range(descriptor, start, length, _BEGIN_WRITING)
 
 
 def sync_file_system(descriptor: int) -> None:

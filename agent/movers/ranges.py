@@ -124,6 +124,7 @@ class Ranges:
             if isinstance(error, _WriteError):
                 raise error.cause from None
             raise
+        self._hand.landing.write_behind(piece.file, piece.start, piece.length)
         return state.digest(), told
 
     def end(self, file: BigFile) -> None:

@@ -117,15 +117,16 @@ class Plan:
         bench = Bench(source, folder, self.limit, self.scale)
         hopeless: set[str] = set()
         for repetition in range(self.repeat):
-            for tool in self.tools:
+            turn = repetition % len(self.tools)
+            for tool in (*self.tools[turn:], *self.tools[:turn]):
                 if tool.name in hopeless:
                     continue
                 run = bench.run(case, medium, tool)
                 self.runs.append(run)
                 if run.why_not:
                     hopeless.add(tool.name)
-                turn = f"  {repetition + 1}/{self.repeat}  {tool.name:<15}"
-                out.print(turn + _in_words(run, size.bytes, size.files))
+                which = f"  {repetition + 1}/{self.repeat}  {tool.name:<15}"
+                out.print(which + _in_words(run, size.bytes, size.files))
 
 
 def _in_words(run: Run, size: int, files: int) -> str:

@@ -82,6 +82,19 @@ async def test_a_file_that_does_not_fit_is_found_out_before_its_first_byte(tmp_p
         hosts.close()
 
 
+def test_to_begin_with_writing_changes_nothing_and_is_nothing_to_fail_for(tmp_path):
+    with (tmp_path / "film.mov").open("w+b") as film:
+        film.write(b"x" * MIB)
+        film.flush()
+        disk.write_behind(film.fileno(), 0, MIB)
+        disk.write_behind(film.fileno(), 5 * MIB, MIB)
+        assert (tmp_path / "film.mov").read_bytes() == b"x" * MIB
+    reading, writing = os.pipe()
+    disk.write_behind(writing, 0, 1)
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+
+
 def test_reserved_room_is_there_without_being_written(tmp_path):
     with (tmp_path / "file").open("wb") as file:
         disk.reserve(file.fileno(), 8 * MIB)
