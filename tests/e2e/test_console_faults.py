@@ -53,6 +53,19 @@ def test_a_page_whose_script_a_new_deployment_has_taken_away_is_loaded_with_the_
     expect(page.get_by_role("table", name="Audit")).to_be_visible()
 
 
+def test_a_language_that_does_not_come_is_said_and_there_after_a_reload(page: Page, fleet: Fleet) -> None:
+    visit(page, fleet, "overview")
+    expect(page.get_by_text("3 up")).to_be_visible()
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Display and language").click()
+    page.get_by_role("menuitemcheckbox", name="Deutsch").click()
+    expect(page.get_by_text("This language did not come over the network")).to_be_visible()
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+    page.context.set_offline(False)
+    page.reload()
+    expect(page.get_by_role("heading", name="Übersicht", level=1)).to_be_visible()
+
+
 def hold(_: Route) -> None:
     """Never answer."""
 

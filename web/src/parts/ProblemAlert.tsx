@@ -20,14 +20,20 @@ interface Props {
 /** What went wrong with a request, where, and what to do about it. */
 export function ProblemAlert({ error, onRetry }: Props) {
   const problem = asProblem(error);
-  const { what = problem.title, advice = problem.advice } = ownWords(problem.code);
+  const own = ownWords(problem.code);
+  const advice = own.advice ?? problem.advice;
+  const theirs = own.what && "en";
   return (
     <Alert
       type="error"
-      header={shown(what)}
+      header={shown(own.what ?? problem.title)}
       action={onRetry && <Button onClick={onRetry}>{t().common.retry}</Button>}
     >
-      {problem.detail && <div className="name">{shown(problem.detail)}</div>}
+      {problem.detail && (
+        <div className="name" lang={theirs}>
+          {shown(problem.detail)}
+        </div>
+      )}
       {problem.errors.length > 0 && (
         <ul>
           {problem.errors.map((one) => (
@@ -39,7 +45,11 @@ export function ProblemAlert({ error, onRetry }: Props) {
         </ul>
       )}
       {problem.policies.length > 0 && <Forbidding policies={problem.policies} />}
-      {advice && <Box fontWeight="bold">{shown(advice)}</Box>}
+      {advice && (
+        <Box fontWeight="bold">
+          <span lang={own.advice ? undefined : theirs}>{shown(advice)}</span>
+        </Box>
+      )}
     </Alert>
   );
 }

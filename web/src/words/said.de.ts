@@ -145,8 +145,8 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
     "Noch einmal versuchen oder den Pfad selbst schreiben.",
   ],
   "remote-unknown": ["Dieser Agent bietet kein solches Remote an"],
-  "rollout-over": ["Diese Ausrollung nimmt niemanden mehr auf", "Einen Administrator um eine neue bitten."],
-  "rollout-unknown": ["Eine solche Ausrollung gibt es nicht"],
+  "rollout-over": ["Mit diesem Token kommt niemand mehr dazu", "Einen Administrator um ein neues bitten."],
+  "rollout-unknown": ["Ein solches Token für mehrere gibt es nicht"],
   "route-unsupported": ["Zwischen diesen beiden Enden gibt es keinen Weg"],
   "s3-denied": [
     "S3 lässt den Agenten hier nicht heran",
