@@ -350,9 +350,14 @@ def _may_be_same(entry: Entry, there: os.stat_result) -> bool:
     return entry.kind == "f" and stat.S_ISREG(there.st_mode) and there.st_size == entry.size
 
 
+_STROKE = 64 * 1024
+"""Bytes written at once. With more, the file system takes its memory in larger pieces: those that a virtual
+machine has given back to its host, and gets again slowly (docs/benchmarks)."""
+
+
 def _write(descriptor: int, data: memoryview, start: int) -> None:
     while data:
-        count = os.pwrite(descriptor, data, start)
+        count = os.pwrite(descriptor, data[:_STROKE], start)
         data, start = data[count:], start + count
 
 

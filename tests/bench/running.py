@@ -124,6 +124,8 @@ class Bench:
             except FailedError:
                 if not again or tries == TRIES:
                     raise
+            except TimeoutError:
+                raise TimeoutError(f"it was not done after {self.limit:.0f} s and {tries} starts") from None
             except KeyboardInterrupt:
                 running.kill()
                 raise
