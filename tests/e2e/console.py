@@ -111,10 +111,17 @@ def picture(page: Page, name: str, folder: Path = SHOTS) -> None:
     page.screenshot(path=folder / f"{name}.png")
 
 
+AT_REST = """() => Promise.allSettled(document.getAnimations()
+  .filter((one) => Number.isFinite(one.effect?.getComputedTiming().endTime))
+  .map((one) => one.finished))"""
+"""Colours that fade in are none yet that anybody reads; what turns for ever is not waited for."""
+
+
 def violations(page: Page, *rules: str) -> list[str]:
     """What axe finds on the page as it is now, by these rules or by all; a line each: the rule, and where."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
+    page.evaluate(AT_REST)
     options: dict[str, Any] = {"resultTypes": ["violations"]}
     found: list[dict[str, Any]] = page.evaluate(
         "(options) => axe.run(document, options).then((result) => result.violations)",

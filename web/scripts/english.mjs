@@ -9,12 +9,18 @@ import ts from "typescript";
 const GIVEN = "\u0001";
 
 async function spoken(language) {
-  const source = readFileSync(join(import.meta.dirname, `../src/words/${language}.ts`), "utf8");
+  const words = await import(moduleOf(language));
+  return new Set(texts(words[language]));
+}
+
+/** The address of a file of words, with what it imports from beside it. */
+function moduleOf(name) {
+  const source = readFileSync(join(import.meta.dirname, `../src/words/${name}.ts`), "utf8");
   const { outputText } = ts.transpileModule(source, {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });
-  const words = await import(`data:text/javascript,${encodeURIComponent(outputText)}`);
-  return new Set(texts(words[language]));
+  const whole = outputText.replace(/from "\.\/([\w.]+)"/g, (_, other) => `from "${moduleOf(other)}"`);
+  return `data:text/javascript,${encodeURIComponent(whole)}`;
 }
 
 function texts(words) {

@@ -173,7 +173,7 @@ function Frame({ notices, stage }: FrameProps) {
       navigationOpen={open}
       onNavigationChange={({ detail }) => setOpen(detail.open)}
       navigationWidth={240}
-      notifications={<Flashbar items={notices} stackItems={notices.length > 1} />}
+      notifications={<Flashbar items={notices} stackItems={notices.length > 2} />}
       content={
         <Content>
           <Boundary title={title} place={route.path.join("/")}>
