@@ -330,6 +330,7 @@ export const de: Words = {
     speedLabel: (now, most) => `Jetzt ${now}, höchstens ${most}`,
     speedNone: "Die Linie beginnt mit dem ersten Wort des Agenten.",
     again: "Neue Übertragung wie diese",
+    dialled: (agent, address) => `${agent} rief ${address} an`,
     routes: {
       direct: "Geradewegs von Server zu Server",
       s3: "Zwischen Server und S3",

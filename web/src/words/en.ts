@@ -331,6 +331,7 @@ export const en = {
     speedLabel: (now: string, most: string) => `Now ${now}, at most ${most}`,
     speedNone: "The line begins with the first word from the agent.",
     again: "New transfer like this",
+    dialled: (agent: string, address: string) => `${agent} dialled ${address}`,
     routes: {
       direct: "Straight from server to server",
       s3: "Between server and S3",

@@ -105,12 +105,13 @@ function Travel({ hop }: { hop: Hop }) {
   );
 }
 
-/** The kind of route in words, and how exactly its bytes went, as the agent said it. */
+/** The kind of route in words, and how exactly its bytes went: an old agent says that in its own. */
 function routeWords({ route, way, via }: Hop): string {
   const known: Record<string, string> = t().transfer.routes;
   const really = way?.kind ?? route;
   const kind = known[really] ?? really;
-  return via && via !== really ? `${shown(kind)} (${shown(via)})` : shown(kind);
+  const how = way?.dialled_by && way.address ? t().transfer.dialled(way.dialled_by, way.address) : via;
+  return how && how !== really ? `${shown(kind)} (${shown(how)})` : shown(kind);
 }
 
 function waitsFor(hop: Hop): string {
