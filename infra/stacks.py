@@ -50,6 +50,7 @@ class Control(cdk.Stack):
     def __init__(self, scope: Construct, stage: Stage, state: State) -> None:
         super().__init__(scope, stage.title, env=stage.environment, synthesizer=stage.synthesizer())
         self._stage, self._state = stage, state
+        self._buckets = [state.media.bucket_name, *stage.buckets]
         self.failures = reactions.queue(self, "Failures")
         self.functions = Functions(self, "Functions", stage, failures=self.failures)
         self.bus = events.EventBus(self, "Facts", event_bus_name=f"crosshaul-{stage.name}")
@@ -63,7 +64,6 @@ class Control(cdk.Stack):
     def _equip(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions
         lender = functions.role("Api")
-        names = (state.media.bucket_name, *stage.buckets)
         buckets = (
             state.media.bucket_arn,
             *(f"arn:{cdk.Aws.PARTITION}:s3:::{name}" for name in stage.buckets),
@@ -83,7 +83,7 @@ class Control(cdk.Stack):
             device_policy=str(policy.policy_name),
             things=fleet.iot_arn(self, "thing/"),
             manifests_bucket=state.manifests.bucket_name,
-            buckets=",".join(names),
+            buckets=",".join(self._buckets),
             object_role_arn=objects.role_arn,
             relay_bucket=self.relay.bucket_name,
             live_role_arn=live.role_arn,
@@ -108,8 +108,7 @@ class Control(cdk.Stack):
 
     def _react(self) -> None:
         stage, state, functions = self._stage, self._state, self.functions.by_name
-        buckets = [state.media.bucket_name, *stage.buckets]
-        uploads = reactions.Uploads(self, "Uploads", buckets, functions["OnObject"])
+        uploads = reactions.Uploads(self, "Uploads", self._buckets, functions["OnObject"])
         reactions.follow(state.tables, functions["OnChange"], self.failures)
         reactions.chain(state.tables, functions["OnAudit"], self.failures)
         reactions.each_minute(self, functions["OnSchedule"])

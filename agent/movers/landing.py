@@ -252,10 +252,6 @@ class Landing:
         if not file.fresh:
             disk.make_hole(file.descriptor, start, length)
 
-    def write_behind(self, file: BigFile, start: int, length: int) -> None:
-        """The disk is busy while more is on its way, and little is left to wait for at the end."""
-        disk.write_behind(file.descriptor, start, length)
-
     def complete(self, file: BigFile, digest: bytes) -> None:
         """All its bytes are there: on the disk first, then under its name."""
         self._dress(file.descriptor, file.entry)

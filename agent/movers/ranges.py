@@ -4,6 +4,7 @@ import logging
 
 import xxhash
 
+from agent import disk
 from agent.digests import file_digest, range_digest, range_length, update_by_zeros
 from agent.movers.hand import TRIES, Hand, damaged
 from agent.movers.ledger import Piece
@@ -124,7 +125,7 @@ class Ranges:
             if isinstance(error, _WriteError):
                 raise error.cause from None
             raise
-        self._hand.landing.write_behind(piece.file, piece.start, piece.length)
+        disk.write_behind(piece.file.descriptor, piece.start, piece.length)
         return state.digest(), told
 
     def end(self, file: BigFile) -> None:
