@@ -22,12 +22,13 @@ from rich.markup import escape
 
 from tests.bench.cases import CASES, Case, Medium
 from tests.bench.goals import verdicts
+from tests.bench.ground import clear, on_disk
 from tests.bench.kept import read
 from tests.bench.machine import about
 from tests.bench.plot import plot
 from tests.bench.report import report
 from tests.bench.results import results_of
-from tests.bench.running import Bench, Run, on_disk
+from tests.bench.running import Bench, Run
 from tests.bench.system import Whole, measure
 from tests.bench.toolbox import TOOLS
 from tests.bench.tools import Tool
@@ -62,11 +63,12 @@ class Plan:
     def carry_out(self) -> bool:
         """Whether every run that could be made ended well."""
         for medium in self.media:
-            for case in self.cases:
-                if medium in case.media:
-                    with _folder(medium) as folder:
-                        self._case(case, medium, folder)
-                    self.write()
+            with _folder(medium) as folder:
+                for case in self.cases:
+                    if medium in case.media:
+                        self._case(case, medium, folder / case.name)
+                        clear(folder / case.name, medium)
+                        self.write()
         return not any(run.why_not for run in self.runs if run.tool == "lane")
 
     def through_the_system(self) -> None:

@@ -1,7 +1,5 @@
 """One run of one tool: put up, clear, start, measure, check."""
 
-import mmap
-import os
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from tests.bench.cases import Case, Medium
 from tests.bench.checking import differences
+from tests.bench.ground import clear, on_disk, warm
 from tests.bench.lines import Lines, lines
 from tests.bench.measuring import Cost, Meter
 from tests.bench.tools import FailedError, Job, Session, Tool
@@ -21,9 +20,6 @@ SHORTEST = 1.0
 """Seconds between two cuts, however small the scale."""
 TRIES = 100
 """How often a tool that was interrupted is started anew before it is given up."""
-
-_BESIDES = 512 * 1024 * 1024
-"""Memory that a tool itself and its connections may take."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +51,14 @@ class Bench:
     limit: float
     scale: float
     generation: int = 0
+    runs: int = 0
 
     def run(self, case: Case, medium: Medium, tool: Tool) -> Run:
         blank = Run(case.name, medium, tool.name)
         if reason := _cannot(case, tool):
             return replace(blank, why_not=reason)
-        destination = self.folder / "destination"
-        shutil.rmtree(destination, ignore_errors=True)
+        self.runs += 1
+        destination = self.folder / f"destination-{self.runs}"
         destination.mkdir()
         kind = case.line
         if kind and kind.cut_every:
@@ -83,7 +80,7 @@ class Bench:
                     blank, why_not=_in_a_line(error, job), cuts=between.passed().cuts if kind else 0
                 )
             finally:
-                shutil.rmtree(destination, ignore_errors=True)
+                clear(destination, medium)
                 for name in tool.leaves:
                     shutil.rmtree(self.source / name, ignore_errors=True)
 
@@ -143,30 +140,6 @@ class Bench:
         while passed != (passed := between.passed().bytes):
             time.sleep(0.3)
         return passed
-
-
-def warm(source: Path) -> None:
-    """Have as much memory ready as the files take. A virtual machine gives what is free back to its host, and
-    whoever takes it again first waits for it, page by page: a tool that ran after a pause would pay."""
-    size = sum(path.lstat().st_size for path in source.rglob("*")) + _BESIDES
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE
-    mmap.mmap(-1, size, flags=flags).close()
-
-
-def on_disk(folder: Path) -> None:
-    """Wait until what was written there is on the disk; costs nothing in memory."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        _syncfs(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _syncfs(descriptor: int) -> None:
-    import ctypes
-
-    if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-        raise OSError(ctypes.get_errno(), "syncfs")
 
 
 def _cannot(case: Case, tool: Tool) -> str | None:
