@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from agent import VERSION, about, lock, logs
+from agent import VERSION, about, interpreter, lock, logs
 from agent.attempt import Movers
 from agent.browse import Browser
 from agent.config import Config, read_config, split_endpoint
@@ -71,6 +71,7 @@ def register(
 def run(config_path: Path) -> None:
     """Run the agent until it is told to stop, or is removed; HostError says what is to be put right."""
     _leave_no_core()
+    interpreter.tune()
     config = read_config(config_path)
     logs.set_up(config.log_level)
     files = Files(config.state)

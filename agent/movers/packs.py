@@ -17,10 +17,10 @@ class Packs:
     def fetch(self, entries: Sequence[Entry]) -> bool:
         """Did any of them arrive? LostError, HopError or StoppedError end the pass."""
         waiting = list(entries)
-        self._bench.ledger.begun(waiting)
         self._arrived = 0
-        while waiting:
-            self._hand.tried(lambda: self._unpack(waiting))
+        with self._bench.ledger.pack(waiting):
+            while waiting:
+                self._hand.tried(lambda: self._unpack(waiting))
         return bool(self._arrived)
 
     def _unpack(self, waiting: list[Entry]) -> None:

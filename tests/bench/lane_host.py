@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from agent import interpreter
 from agent.config import RootConfig
 from agent.errors import HopError
 from agent.lane import identity
@@ -73,4 +74,5 @@ def _no_credentials(_: str) -> Any:
 
 
 if __name__ == "__main__":
+    interpreter.tune()
     {"source": source, "destination": destination}[sys.argv[1]](*map(Path, sys.argv[2:]))
