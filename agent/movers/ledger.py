@@ -90,7 +90,7 @@ Fate = Literal["left", "removed", "failed"]
 
 
 class Ledger:
-    """Safe from any thread; every method is one transaction."""
+    """Safe from any thread; every method but `pack` is one transaction."""
 
     def __init__(self, path: Path) -> None:
         """Open it, or begin it."""

@@ -67,7 +67,6 @@ class Plan:
                 for case in self.cases:
                     if medium in case.media:
                         self._case(case, medium, folder / case.name)
-                        clear(folder / case.name, medium)
                         self.write()
         return not any(run.why_not for run in self.runs if run.tool == "lane")
 
@@ -129,6 +128,7 @@ class Plan:
                     hopeless.add(tool.name)
                 which = f"  {repetition + 1}/{self.repeat}  {tool.name:<15}"
                 out.print(which + _in_words(run, size.bytes, size.files))
+        clear(source, medium)
 
 
 def _in_words(run: Run, size: int, files: int) -> str:

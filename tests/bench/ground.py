@@ -1,11 +1,11 @@
 """What runs stand on: every one is to find the machine as the one before it did."""
 
-import ctypes
 import mmap
 import os
 import shutil
 from pathlib import Path
 
+from agent import disk
 from tests.bench.cases import Medium
 
 _BESIDES = 512 * 1024 * 1024
@@ -24,8 +24,7 @@ def on_disk(folder: Path) -> None:
     """Wait until what was written there is on the disk; costs nothing in memory."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
-            raise OSError(ctypes.get_errno(), "syncfs")
+        disk.sync_file_system(descriptor)
     finally:
         os.close(descriptor)
 
