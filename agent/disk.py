@@ -1,7 +1,7 @@
-"""What Linux can do with files and Python does not offer: reserve room, make holes, rename only to what is
-not there, sync one file system or directory, write all of a file or nothing.
+"""What Linux can do with files and Python does not offer: reserve room, make holes, name only what is not
+there, sync one file system or directory, write all of a file or nothing.
 
-fallocate(2), lseek(2), renameat2(2), sync_file_range(2), syncfs(2).
+fallocate(2), linkat(2), lseek(2), open(2), renameat2(2), sync_file_range(2), syncfs(2).
 """
 
 import ctypes
@@ -13,12 +13,16 @@ from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_libc.linkat.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
 _sync_file_range = getattr(_libc, "sync_file_range", None)
 if _sync_file_range:
     _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 _renameat2 = getattr(_libc, "renameat2", None)
 """Some C libraries have none."""
 _NOREPLACE = 1
+_UNNAMED = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
+_REOPENED = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_AT_EMPTY_PATH = 0x1000
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 _BEGIN_WRITING = 2
 _AT_ONCE = 1 << 20
@@ -59,6 +63,40 @@ def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:
     if number not in _UNSUPPORTED | {errno.EEXIST}:
         raise OSError(number, os.strerror(number))
     return False
+
+
+def open_unnamed(folder: int, mode: int) -> int | None:
+    """A new file there that has no name: gone once it is closed, unless it was given one. None where the file
+    system has no such files."""
+    try:
+        return os.open(".", _UNNAMED, mode, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED | {errno.EISDIR}:
+            raise
+        return None
+
+
+def name_new(descriptor: int, name: str, folder: int) -> bool:
+    """Give a file without a name its name, if nothing is called so there: was it so? Who watches the
+    directory hears what is heard of a file that is copied there: it was made, and closed after writing."""
+    try:
+        _link(descriptor, name, folder)
+    except FileExistsError:
+        return False
+    with suppress(OSError):  # taken away at once, or not to be written: it stands all the same
+        os.close(os.open(name, _REOPENED, dir_fd=folder))
+    return True
+
+
+def _link(descriptor: int, name: str, folder: int) -> None:
+    if _libc.linkat(descriptor, b"", folder, os.fsencode(name), _AT_EMPTY_PATH) == 0:
+        return
+    number = ctypes.get_errno()
+    if number != errno.ENOENT:
+        raise OSError(number, os.strerror(number))
+    os.link(
+        f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder
+    )  # older kernels let only root do the other
 
 
 def data_parts(descriptor: int, start: int, length: int) -> list[tuple[int, int]]:

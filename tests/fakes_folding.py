@@ -3,6 +3,7 @@ mounts need root. It stands between `agent` and the operating system, and keeps 
 first, like ext4's casefold, APFS and NTFS."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ class FoldingOs:
     def __init__(self, below: Path, fold: Fold) -> None:
         self._below = below
         self._fold = fold
+        self._lock = threading.Lock()
+        """A disk looks and names in one; two threads must not get between."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
@@ -52,7 +55,13 @@ class FoldingOs:
 
     def rename_new(self, name: str, folder: int, other: str, other_folder: int) -> bool:
         really = disk_rename_new
-        return really(self._found(name, folder), folder, self._found(other, other_folder), other_folder)
+        with self._lock:
+            return really(self._found(name, folder), folder, self._found(other, other_folder), other_folder)
+
+    def name_new(self, descriptor: int, name: str, folder: int) -> bool:
+        really = disk_name_new
+        with self._lock:
+            return really(descriptor, self._found(name, folder), folder)
 
     def _found(self, path: str, folder: int | None) -> str:
         """The name that stands there for this one."""
@@ -74,7 +83,7 @@ class FoldingOs:
         return next((one for one in names if self._fold(one) == self._fold(name)), name)
 
 
-disk_rename_new = disk.rename_new
+disk_rename_new, disk_name_new = disk.rename_new, disk.name_new
 
 
 def fold(patch: pytest.MonkeyPatch, below: Path, how: Fold = case) -> None:
@@ -83,3 +92,4 @@ def fold(patch: pytest.MonkeyPatch, below: Path, how: Fold = case) -> None:
     patch.setattr(roots, "os", folding)
     patch.setattr(spelling, "os", folding)
     patch.setattr(disk, "rename_new", folding.rename_new)
+    patch.setattr(disk, "name_new", folding.name_new)

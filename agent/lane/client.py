@@ -82,17 +82,16 @@ class Conversation:
             answer = self._ask(verb, wire.manifest_request(meant))
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem(answer))
-            lines, count = io.BufferedReader(_AtOnce(answer), BLOCK), 0
-            for line in iter(lambda: lines.readline(wire.MAX_LINE), b""):
-                fields = _parsed(line)
-                match fields[:1]:
-                    case [wire.END]:
+            lines, count = _lines(answer), 0
+            for fields in lines:
+                match fields[0] if fields else None:
+                    case wire.END:
                         _must_agree(fields, count)
                         _must_be_over(lines)
                         return answer.close()  # of a known length, it does not know that it has ended
-                    case [wire.LATER]:
+                    case wire.LATER:
                         continue
-                    case [wire.RESTS]:
+                    case wire.RESTS:
                         raise HopError(_rests(self.endpoint))
                 yield wire.read_entry(fields)
                 count += 1
@@ -140,8 +139,9 @@ class Conversation:
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem(answer))
             data = memoryview(answer.read(wire.pack_size(wanted) + 1))
+        start = 0
         for entry in wanted:
-            packed, data = _unpacked(entry, data)
+            packed, start = _unpacked(entry, data, start)
             yield packed
 
     def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
@@ -242,34 +242,32 @@ class _Straight(io.RawIOBase):
         super().close()
 
 
-class _AtOnce(io.RawIOBase):
-    """An answer's bytes as they come: the answer itself would wait until the buffer is full."""
-
-    def __init__(self, answer: http.client.HTTPResponse) -> None:
-        self._answer = answer
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._answer.read1(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+def _lines(answer: http.client.HTTPResponse) -> Iterator[list[object]]:
+    """What a manifest's lines say, as they come: those that have come together are parsed together, which
+    takes a quarter of the time."""
+    rest = b""
+    while block := answer.read1(BLOCK):
+        *lines, rest = (rest + block).split(b"\n")
+        if len(rest) > wire.MAX_LINE:
+            raise wire.Misbehaviour("a line of its manifest has no end")
+        yield from _parsed(lines)
+    if rest:
+        raise wire.Misbehaviour("its manifest ends in the middle of a line")
 
 
-def _must_be_over(lines: io.BufferedIOBase) -> None:
-    if lines.read(1):
+def _must_be_over(lines: Iterator[list[object]]) -> None:
+    if next(lines, None) is not None:
         raise wire.Misbehaviour("its manifest goes on behind its end")
 
 
-def _parsed(line: bytes) -> list[object]:
+def _parsed(lines: Sequence[bytes]) -> list[list[object]]:
     try:
-        fields = json.loads(line.decode())  # told the encoding, it need not guess
+        parsed: list[list[object]] = json.loads(b"[%b]" % b",".join(lines))
     except (ValueError, RecursionError) as error:
         raise wire.Misbehaviour("a line of its manifest is no JSON") from error
-    if not isinstance(fields, list):
+    if not all(isinstance(fields, list) for fields in parsed):
         raise wire.Misbehaviour("a line of its manifest is no list")
-    return fields
+    return parsed
 
 
 def _must_agree(fields: list[object], count: int) -> None:
@@ -277,17 +275,17 @@ def _must_agree(fields: list[object], count: int) -> None:
         raise wire.Misbehaviour(f"its manifest ends with {fields}, after {count} entries")
 
 
-def _unpacked(entry: Entry, data: memoryview) -> tuple[Packed, memoryview]:
-    """The first file of a pack, and the rest of the pack."""
-    state, digest = bytes(data[:1]), bytes(data[1 : wire.HEAD_SIZE])
-    data = data[wire.HEAD_SIZE :]
-    if len(digest) != DIGEST_SIZE:
+def _unpacked(entry: Entry, data: memoryview, start: int) -> tuple[Packed, int]:
+    """The file of a pack that starts there, and where the next one does."""
+    begin = start + wire.HEAD_SIZE
+    head, end = bytes(data[start:begin]), begin + entry.size
+    if len(head) != wire.HEAD_SIZE:
         raise LostError("a pack ended early")
-    if state != wire.OK:
-        return Packed(entry, problem=_not_packed(state, entry)), data
-    if len(data) < entry.size:
+    if head[:1] != wire.OK:
+        return Packed(entry, problem=_not_packed(head[:1], entry)), begin
+    if len(data) < end:
         raise LostError("a pack ended in the middle of a file")
-    return Packed(entry, data[: entry.size], digest), data[entry.size :]
+    return Packed(entry, data[begin:end], head[1:]), end
 
 
 def _checked(entry: Entry, told: bytes) -> Packed:

@@ -57,8 +57,11 @@ LARGEST = 2**63 - 1
 """No file system and no database of ours holds a larger number."""
 
 
+_in_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
 def dump(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+    return _in_json(value).encode()
 
 
 def entry_line(entry: Entry) -> bytes:

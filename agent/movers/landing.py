@@ -1,7 +1,8 @@
 """How things come to stand at the destination: beside their place first, under their name once whole.
 
 A half-done file is called `.crosshaul-HOP-…` and lies in the directory of what it becomes, so that the
-rename at the end is atomic and can be found again after a kill.
+rename at the end is atomic and can be found again after a kill. A small one has no name at all before it is
+whole, where the file system has such files: a kill leaves nothing of it.
 """
 
 import errno
@@ -27,7 +28,7 @@ from events.options import Options
 PREFIX = ".crosshaul-"
 _MODE = 0o1777
 """Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _SECOND = 10**9
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """The file system knows of no second name, or of no more."""
@@ -59,6 +60,8 @@ class Landing:
         self._ledger = ledger
         self._made: set[str] = set()
         """Directories made just now: nothing stands in them, which need not be looked up."""
+        self._has_unnamed = True
+        """Can files be written here that have no name yet? Until it turns out that they cannot."""
 
     def close(self) -> None:
         self._tree.close()
@@ -135,9 +138,9 @@ class Landing:
             return None
         return here(entry.owner, by_name=self._options.owner == "names")
 
-    def _dress(self, descriptor: int, entry: Entry, *, has_mode: bool = False) -> None:
+    def _dress(self, descriptor: int, entry: Entry) -> None:
         """Times and mode, then whom it is to belong to: what is given away may be touched no more."""
-        _dress(descriptor, entry, has_mode=has_mode)
+        _dress(descriptor, entry)
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
 
@@ -205,25 +208,49 @@ class Landing:
     def small(self, entry: Entry, data: memoryview) -> None:
         """A whole file at once."""
         folder, name = self._tree.room(entry.path)
-        part = self._part(entry.path)
-        descriptor, is_dressed = self._begin_small(entry, folder, part)
+        is_ours = entry.mode & stat.S_IWUSR and entry.owner is None
+        if is_ours and self._has_unnamed:
+            self._has_unnamed = self._small_unnamed(entry, data, folder, name)
+        if not (is_ours and self._has_unnamed):
+            self._small_beside(entry, data)
+
+    def _small_unnamed(self, entry: Entry, data: memoryview, folder: int, name: str) -> bool:
+        """Without a name before it is whole: of a name that is changed, a disk's file system has more to do.
+        False where that cannot be had."""
+        mode = entry.mode & _MODE
+        descriptor = disk.open_unnamed(folder, mode)
+        if descriptor is None:
+            return False
         try:
             _write(descriptor, data, 0)
-            self._dress(descriptor, entry, has_mode=is_dressed)
+            _dress(descriptor, entry, has_mode=not mode & _UMASK)
+            if not disk.name_new(descriptor, name, folder):
+                self._name_over(descriptor, folder, entry.path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return False
         finally:
             os.close(descriptor)
-        if not disk.rename_new(part, folder, name, folder):
-            self._tree.put_over(part, entry.path)
+        return True
 
-    @staticmethod
-    def _begin_small(entry: Entry, folder: int, part: str) -> tuple[int, bool]:
-        """A new file, and whether it has its mode already: a system call less for each of many."""
-        mode = entry.mode & _MODE
+    def _name_over(self, descriptor: int, folder: int, path: str) -> None:
+        """In place of what is called so: a name beside it first."""
+        part = self._part(path)
+        if not disk.name_new(descriptor, part, folder):  # left by an earlier attempt
+            os.unlink(part, dir_fd=folder)
+            disk.name_new(descriptor, part, folder)
+        self._tree.put_over(part, path)
+
+    def _small_beside(self, entry: Entry, data: memoryview) -> None:
+        part = self._part(entry.path)
+        descriptor = self._tree.open_beside(entry.path, part, _NEW, 0o600)
         try:
-            descriptor = os.open(part, _NEW | os.O_EXCL, mode, dir_fd=folder)
-        except FileExistsError:  # left by an earlier attempt
-            return os.open(part, _NEW | os.O_TRUNC, 0o600, dir_fd=folder), False
-        return descriptor, not mode & _UMASK
+            _write(descriptor, data, 0)
+            self._dress(descriptor, entry)
+        finally:
+            os.close(descriptor)
+        self._tree.put(part, entry.path)
 
     def open(self, file: BigFile) -> None:
         """Its half-done file: that of an earlier attempt if there is one, else a new one with room enough."""

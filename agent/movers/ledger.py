@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -62,8 +61,7 @@ def ledger_path(state: Path, hop_id: str) -> Path:
     return state / "hops" / f"{hop_id}.db"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A file that this hop has brought, whole."""
 
     path: str

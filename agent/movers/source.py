@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.digests import CHUNK, file_digest, range_digest, ranges_of
 from agent.disk import data_parts
@@ -36,8 +35,7 @@ class FileError(Exception):
 _NO_BYTES = memoryview(b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """A small file, whole; without bytes if it cannot be had."""
 
     entry: Entry

@@ -120,13 +120,17 @@ class _Heap:
     def is_high(self) -> bool:
         return len(self._ready) >= PACKS_AHEAD
 
-    def add(self, entry: Entry) -> None:
-        if not self._begun:
+    def add(self, entry: Entry) -> bool:
+        """Is that news to who waits? Something can be taken now, or there is a time from which it can."""
+        is_first = not self._begun
+        if is_first:
             self._ripe_at = time.monotonic() + RIPE
         self._begun.append(entry)
         self._begun_bytes += entry.size
-        if len(self._begun) >= self._files or self._begun_bytes >= self._size:
+        is_enough = len(self._begun) >= self._files or self._begun_bytes >= self._size
+        if is_enough:
             self._ready.append(self._closed())
+        return is_first or is_enough
 
     def take(self) -> tuple[Entry, ...]:
         return self._ready.popleft() if self._ready else self._closed()
@@ -155,19 +159,23 @@ class Work:
     def add(self, entry: Entry, tries: int = 0, *, waits: bool = True) -> None:
         """Plan a file; `waits`, as a fetching thread must not: only when there is need of more."""
         with self._changed:
-            self._changed.wait_for(lambda: not waits or self._aborted or not self._is_full())
+            self._wait_for_need(waits=waits)
             if entry.size > wire.SMALL or tries:
                 self._big.append(BigFile(entry, tries))
-            else:
-                self._small.add(entry)
-            self._changed.notify()
+                self._changed.notify()
+            elif self._small.add(entry):
+                self._changed.notify()
 
     def check(self, entry: Entry, *, waits: bool = True) -> None:
         """Plan to compare a file, likewise."""
         with self._changed:
-            self._changed.wait_for(lambda: not waits or self._aborted or not self._is_full())
-            self._unsure.add(entry)
-            self._changed.notify()
+            self._wait_for_need(waits=waits)
+            if self._unsure.add(entry):
+                self._changed.notify()
+
+    def _wait_for_need(self, *, waits: bool) -> None:
+        while waits and self._is_full() and not self._aborted:
+            self._changed.wait()
 
     def planned(self) -> None:
         """The plan is complete."""

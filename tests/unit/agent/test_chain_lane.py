@@ -126,7 +126,9 @@ class TestAChain:
         monkeypatch.setattr(following, "SAY_EVERY", 0.0)
         said = []
         parsed = client._parsed
-        monkeypatch.setattr(client, "_parsed", lambda line: said.append(parsed(line)) or said[-1])
+        monkeypatch.setattr(
+            client, "_parsed", lambda lines: said.extend(parsed(lines)) or said[-len(lines) :]
+        )
         first, second = chain.begin_first(), hosts.begin(chain.second)
         await until(lambda: said.count(["later"]) > 3)
         chain.let_go.set()

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from agent import roots
+from agent import disk
 from infra.local.material import MIB, differences, listing, write_random
 from tests.unit.agent.hosts import Hosts
 
@@ -35,14 +35,14 @@ async def test_a_name_too_long_for_the_destination_is_named_and_the_rest_arrives
     """As on a disk that encrypts names, where 143 bytes are the most."""
     for name in ("n" * 200, "short"):
         write_random(hosts.data / "t" / name, 100)
-    really = roots.disk.rename_new
+    really = disk.name_new
 
-    def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:
-        if len(os.fsencode(other)) > 143:
+    def name_new(descriptor: int, name: str, folder: int) -> bool:
+        if len(os.fsencode(name)) > 143:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        return really(name, folder, other, other_folder)
+        return really(descriptor, name, folder)
 
-    monkeypatch.setattr(roots.disk, "rename_new", rename_new)
+    monkeypatch.setattr(disk, "name_new", name_new)
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
     assert [(one.code, one.path) for one in error.failures] == [("name-too-long", f"/archive/t/{'n' * 200}")]
     assert [path.name for path in (hosts.archive / "t").iterdir()] == ["short"]
