@@ -262,7 +262,8 @@ def _must_be_over(lines: Iterator[list[object]]) -> None:
 
 def _parsed(lines: Sequence[bytes]) -> list[list[object]]:
     try:
-        parsed: list[list[object]] = json.loads(b"[%b]" % b",".join(lines))
+        together = b"[%b]" % b",".join(lines)
+        parsed: list[list[object]] = json.loads(together.decode())  # told the encoding, it need not guess
     except (ValueError, RecursionError) as error:
         raise wire.Misbehaviour("a line of its manifest is no JSON") from error
     if not all(isinstance(fields, list) for fields in parsed):
