@@ -65,6 +65,14 @@ def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:
     return False
 
 
+def lends_modes(folder: int) -> bool:
+    """Has this directory an access control list for what is made in it? Such files do not get the mode that
+    they are made with."""
+    with suppress(OSError):
+        return bool(os.getxattr(folder, "system.posix_acl_default"))
+    return False
+
+
 def open_unnamed(folder: int, mode: int) -> int | None:
     """A new file there that has no name: gone once it is closed, unless it was given one. None where the file
     system has no such files."""

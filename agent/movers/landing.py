@@ -60,6 +60,8 @@ class Landing:
         self._ledger = ledger
         self._made: set[str] = set()
         """Directories made just now: nothing stands in them, which need not be looked up."""
+        self._lending: tuple[str | None, bool] = None, False
+        """The directory that was written to last, and whether a new file's mode is another one there."""
         self._has_unnamed = True
         """Can files be written here that have no name yet? Until it turns out that they cannot."""
 
@@ -223,7 +225,7 @@ class Landing:
             return False
         try:
             _write(descriptor, data, 0)
-            _dress(descriptor, entry, has_mode=not mode & _UMASK)
+            _dress(descriptor, entry, has_mode=not mode & _UMASK and not self._lends(entry.path, folder))
             if not disk.name_new(descriptor, name, folder):
                 self._name_over(descriptor, folder, entry.path)
         except OSError as error:
@@ -233,6 +235,13 @@ class Landing:
         finally:
             os.close(descriptor)
         return True
+
+    def _lends(self, path: str, folder: int) -> bool:
+        """Looked up once for each directory."""
+        parent = path.rpartition("/")[0]
+        if parent != self._lending[0]:
+            self._lending = parent, disk.lends_modes(folder)
+        return self._lending[1]
 
     def _name_over(self, descriptor: int, folder: int, path: str) -> None:
         """In place of what is called so: a name beside it first."""

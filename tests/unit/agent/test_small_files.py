@@ -17,6 +17,9 @@ from tests.unit.agent.hosts import Hosts
 LIBC = ctypes.CDLL(None)
 MADE, CLOSED_AFTER_WRITING, MOVED_HERE = 0x100, 0x8, 0x80
 EVENT = struct.Struct("iIII")
+USER, GROUP, OTHERS = 0x1, 0x4, 0x20
+ONLY_MINE = struct.pack("<I" + 3 * "HHI", 2, USER, 7, 2**32 - 1, GROUP, 0, 2**32 - 1, OTHERS, 0, 2**32 - 1)
+"""What is made in a directory with this list is nobody's business: acl(5), as Linux keeps it."""
 
 
 @pytest.fixture
@@ -42,6 +45,10 @@ def watched(folder):
         name = told[EVENT.size : EVENT.size + length].rstrip(b"\0").decode()
         heard.setdefault(name, []).append(mask)
         told = told[EVENT.size + length :]
+
+
+def modes(folder):
+    return {path.relative_to(folder): oct(path.stat().st_mode) for path in folder.rglob("*")}
 
 
 def no_unnamed(_folder, _mode):
@@ -76,7 +83,19 @@ class TestOnAnyFileSystem:
         await hosts.move(hosts.order("/data/in/", "/archive/in/"))
 
         assert differences(listing(hosts.data / "in"), listing(hosts.archive / "in")) == []
+        assert modes(hosts.archive / "in") == modes(hosts.data / "in")
         assert (hosts.archive / "in/0").stat().st_ino != before
+
+    async def test_modes_arrive_where_directories_lend_others(self, hosts):
+        for path, mode in {"a": 0o644, "in/b": 0o640, "in/c": 0o600}.items():
+            write_random(hosts.data / "in" / path, 100)
+            (hosts.data / "in" / path).chmod(mode)
+        (hosts.archive / "in").mkdir()
+        os.setxattr(hosts.archive / "in", "system.posix_acl_default", ONLY_MINE)
+
+        await hosts.move(hosts.order("/data/in/", "/archive/in/"))
+
+        assert modes(hosts.archive / "in") == modes(hosts.data / "in")
 
     async def test_what_an_earlier_attempt_left_beside_is_replaced(self, hosts):
         write_random(hosts.data / "in/a", 100)
