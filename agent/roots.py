@@ -242,6 +242,15 @@ class Tree:
         parent, _ = self._split(rel)
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
 
+    def make_writable(self, rel: str, name: str) -> None:
+        """The file called `name` beside it, for its owner alone: whatever its mode forbids."""
+        parent, _ = self._split(rel)
+        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            os.chmod(f"/proc/self/fd/{descriptor}", 0o600)  # noqa: PTH101
+        finally:
+            os.close(descriptor)
+
     def stat_beside(self, rel: str, name: str) -> os.stat_result:
         parent, _ = self._split(rel)
         return os.stat(name, dir_fd=parent, follow_symlinks=False)

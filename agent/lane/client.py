@@ -245,13 +245,17 @@ class _Straight(io.RawIOBase):
 def _lines(answer: http.client.HTTPResponse) -> Iterator[list[object]]:
     """What a manifest's lines say, as they come: those that have come together are parsed together, which
     takes a quarter of the time."""
-    rest = b""
+    begun, size = [], 0
     while block := answer.read1(BLOCK):
-        *lines, rest = (rest + block).split(b"\n")
-        if len(rest) > wire.MAX_LINE:
+        begun.append(block)
+        size += len(block)
+        if size > wire.MAX_LINE + BLOCK:
             raise wire.Misbehaviour("a line of its manifest has no end")
-        yield from _parsed(lines)
-    if rest:
+        if b"\n" in block:
+            *lines, rest = b"".join(begun).split(b"\n")
+            begun, size = [rest], len(rest)
+            yield from _parsed(lines)
+    if size:
         raise wire.Misbehaviour("its manifest ends in the middle of a line")
 
 
@@ -266,7 +270,7 @@ def _parsed(lines: Sequence[bytes]) -> list[list[object]]:
         parsed: list[list[object]] = json.loads(together.decode())  # told the encoding, it need not guess
     except (ValueError, RecursionError) as error:
         raise wire.Misbehaviour("a line of its manifest is no JSON") from error
-    if not all(isinstance(fields, list) for fields in parsed):
+    if len(parsed) != len(lines) or not all(isinstance(fields, list) for fields in parsed):
         raise wire.Misbehaviour("a line of its manifest is no list")
     return parsed
 

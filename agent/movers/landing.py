@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 from agent import disk
@@ -19,15 +20,15 @@ from agent.lane import wire
 from agent.listing import Entry
 from agent.movers.ledger import Ledger
 from agent.movers.source import FileError
+from agent.movers.unnamed import Unnamed
 from agent.movers.work import BigFile
+from agent.movers.written import MODE, dress, write
 from agent.owners import here
 from agent.roots import Tree
 from events.base import Problem
 from events.options import Options
 
 PREFIX = ".crosshaul-"
-_MODE = 0o1777
-"""Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _SECOND = 10**9
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -36,14 +37,6 @@ _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENO
 MADE = 10_000
 """Directories that are remembered to be new."""
 
-
-def _umask() -> int:
-    """By the kernel's word: `os.umask` would change it for a moment, for every thread."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
-        return next((int(line.split()[1], 8) for line in status if line.startswith("Umask:")), 0o777)
-
-
-_UMASK = _umask()
 
 Verdict = Literal["same", "ours", "kept", "unsure", "new", "differs"]
 """What stands there: the very same; the same, brought by this hop; something to be left; something that only
@@ -60,10 +53,7 @@ class Landing:
         self._ledger = ledger
         self._made: set[str] = set()
         """Directories made just now: nothing stands in them, which need not be looked up."""
-        self._lending: tuple[str | None, bool] = None, False
-        """The directory that was written to last, and whether a new file's mode is another one there."""
-        self._has_unnamed = True
-        """Can files be written here that have no name yet? Until it turns out that they cannot."""
+        self._unnamed = Unnamed(tree, self._part)
 
     def close(self) -> None:
         self._tree.close()
@@ -142,7 +132,7 @@ class Landing:
 
     def _dress(self, descriptor: int, entry: Entry) -> None:
         """Times and mode, then whom it is to belong to: what is given away may be touched no more."""
-        _dress(descriptor, entry)
+        dress(descriptor, entry)
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
 
@@ -208,54 +198,18 @@ class Landing:
         self._tree.put(part, entry.path)
 
     def small(self, entry: Entry, data: memoryview) -> None:
-        """A whole file at once."""
-        folder, name = self._tree.room(entry.path)
-        is_ours = entry.mode & stat.S_IWUSR and entry.owner is None
-        if is_ours and self._has_unnamed:
-            self._has_unnamed = self._small_unnamed(entry, data, folder, name)
-        if not (is_ours and self._has_unnamed):
+        """A whole file at once. What an earlier attempt may have left beside has to become it, or it would
+        stay; and of a file that may not be opened once more nobody heard that it is whole."""
+        is_free = not self._ledger.had_files and entry.mode & stat.S_IWUSR and entry.owner is None
+        if not (is_free and self._unnamed.put(entry, data)):
             self._small_beside(entry, data)
-
-    def _small_unnamed(self, entry: Entry, data: memoryview, folder: int, name: str) -> bool:
-        """Without a name before it is whole: of a name that is changed, a disk's file system has more to do.
-        False where that cannot be had."""
-        mode = entry.mode & _MODE
-        descriptor = disk.open_unnamed(folder, mode)
-        if descriptor is None:
-            return False
-        try:
-            _write(descriptor, data, 0)
-            _dress(descriptor, entry, has_mode=not mode & _UMASK and not self._lends(entry.path, folder))
-            if not disk.name_new(descriptor, name, folder):
-                self._name_over(descriptor, folder, entry.path)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            return False
-        finally:
-            os.close(descriptor)
-        return True
-
-    def _lends(self, path: str, folder: int) -> bool:
-        """Looked up once for each directory."""
-        parent = path.rpartition("/")[0]
-        if parent != self._lending[0]:
-            self._lending = parent, disk.lends_modes(folder)
-        return self._lending[1]
-
-    def _name_over(self, descriptor: int, folder: int, path: str) -> None:
-        """In place of what is called so: a name beside it first."""
-        part = self._part(path)
-        if not disk.name_new(descriptor, part, folder):  # left by an earlier attempt
-            os.unlink(part, dir_fd=folder)
-            disk.name_new(descriptor, part, folder)
-        self._tree.put_over(part, path)
 
     def _small_beside(self, entry: Entry, data: memoryview) -> None:
         part = self._part(entry.path)
-        descriptor = self._tree.open_beside(entry.path, part, _NEW, 0o600)
+        self._tree.room(entry.path)
+        descriptor = self._opened(entry.path, part, _NEW)
         try:
-            _write(descriptor, data, 0)
+            write(descriptor, data, 0)
             self._dress(descriptor, entry)
         finally:
             os.close(descriptor)
@@ -268,20 +222,30 @@ class Landing:
         part = self._part(entry.path)
         self._ledger.begun([entry])
         try:
-            file.descriptor = self._tree.open_beside(entry.path, part, os.O_RDWR)
+            file.descriptor = self._opened(entry.path, part, os.O_RDWR)
             file.fresh, file.recorded = False, self._ledger.pieces(entry.path)
         except FileNotFoundError:
-            file.descriptor = self._tree.open_beside(entry.path, part, os.O_RDWR | os.O_CREAT, 0o600)
+            file.descriptor = self._opened(entry.path, part, os.O_RDWR | os.O_CREAT)
         if entry.sparse:
             os.ftruncate(file.descriptor, entry.size)
         else:
             disk.reserve(file.descriptor, entry.size)
 
+    def _opened(self, path: str, part: str, flags: int) -> int:
+        """A half-done file, which may have its mode already: then a kill came just before it was whole."""
+        try:
+            return self._tree.open_beside(path, part, flags, 0o600)
+        except PermissionError:
+            with suppress(OSError):
+                self._tree.make_writable(path, part)
+                return self._tree.open_beside(path, part, flags, 0o600)
+            raise
+
     def write(self, file: BigFile, data: memoryview, start: int) -> None:
         """Holes stay holes where nothing was written before."""
         if file.entry.sparse and file.fresh and not data.tobytes().strip(b"\0"):
             return
-        _write(file.descriptor, data, start)
+        write(file.descriptor, data, start)
 
     def hole(self, file: BigFile, start: int, length: int) -> None:
         """Zeros come next: nothing to do where nothing was written before. OSError."""
@@ -331,7 +295,7 @@ class Landing:
     def settle(self) -> None:
         """Times and modes of directories; then everything is made to survive a power cut."""
         for entry, _ in self._ledger.folders():
-            self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & _MODE)
+            self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & MODE)
             self.own(entry)
         try:
             disk.sync_file_system(self._tree.folder(""))
@@ -380,23 +344,6 @@ class Landing:
 
 def _may_be_same(entry: Entry, there: os.stat_result) -> bool:
     return entry.kind == "f" and stat.S_ISREG(there.st_mode) and there.st_size == entry.size
-
-
-_STROKE = 64 * 1024
-"""Bytes written at once. With more, the file system takes its memory in larger pieces: those that a virtual
-machine has given back to its host, and gets again slowly (docs/benchmarks)."""
-
-
-def _write(descriptor: int, data: memoryview, start: int) -> None:
-    while data:
-        count = os.pwrite(descriptor, data[:_STROKE], start)
-        data, start = data[count:], start + count
-
-
-def _dress(descriptor: int, entry: Entry, *, has_mode: bool = False) -> None:
-    if not has_mode:
-        os.fchmod(descriptor, entry.mode & _MODE)
-    os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))
 
 
 def _no_first(path: str, first: str) -> Problem:

@@ -105,7 +105,7 @@ class Ledger:
         )
         """Was there ever one? Where all stands already, or all is small, nobody looks for each."""
         self._resume_packs()
-        self._had_files = self._has_files
+        self.had_files = self._has_files
         """The same, before what is brought now."""
         self._is_in_order = False
 
@@ -226,7 +226,7 @@ class Ledger:
 
     def known_before(self, entry: Entry) -> Literal["begun", "done"] | None:
         """The same, for whoever looks at each file once: how far it had come when `look_anew` was called."""
-        return self.known(entry) if self._had_files else None
+        return self.known(entry) if self.had_files else None
 
     def piece_done(self, path: str, start: int, piece: Piece) -> None:
         self._has_ranges = True
@@ -286,7 +286,7 @@ class Ledger:
             for table in ("listed", "unchanged", "names"):
                 self._db.execute(f"DELETE FROM {table}")
             self._db.execute("DELETE FROM fates WHERE outcome <> 'removed'")
-            self._had_files = self._has_files
+            self.had_files = self._has_files
 
     def listed(self, paths: Iterable[str]) -> None:
         """The source has these."""

@@ -261,6 +261,25 @@ async def test_a_listing_that_leads_elsewhere_ends_the_hop(hosts, hostile, line)
     assert await ends(hosts) == "source-misbehaved"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'["f","a",1\n1,420,false,""]\n["end",1]\n',
+        b'["d","a",0,1,493,false,""],["d","b",0,1,493,false,""]\n["end",2]\n',
+        b'["end",0]\n["end",0]\n',
+        b'["end",0]\n\n',
+        b'["end",0]\n{',
+        b"{}\n",
+        b"]\n",
+        b"\xed\xa0\x80\n",
+    ],
+    ids=["torn", "two in one", "two ends", "blank", "more", "object", "bracket", "bytes"],
+)
+async def test_lines_that_are_none_by_themselves_end_the_hop(hosts, hostile, body):
+    hostile(lambda connection, *_: connection.sendall(head(len(body)) + body))
+    assert await ends(hosts) == "source-misbehaved"
+
+
 async def test_a_link_and_a_file_behind_it_do_not_lead_out(hosts, hostile, tmp_path):
     """The oldest trick of archives: a link to elsewhere, then a file in it."""
     (tmp_path / "outside").mkdir()

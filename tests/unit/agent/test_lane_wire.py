@@ -94,5 +94,12 @@ def test_paths_that_are_no_plain_way_down_are_not_believed(path):
         read("f", path, 1, 1, 0o644, False, "")
 
 
+@pytest.mark.parametrize("path", [".crosshaul-1", "a/.crosshaul-hop-0/b"])
+def test_names_for_what_is_half_done_are_not_believed(path):
+    """What stands there may be another name of somebody's file."""
+    with pytest.raises(wire.Misbehaviour, match="half-done"):
+        read("f", path, 1, 1, 0o644, False, "")
+
+
 def test_only_permission_bits_are_read():
     assert read("f", "x", 1, 1, 0o104755, False, "").mode == 0o4755

@@ -31,18 +31,21 @@ async def test_names_as_long_as_they_can_be(hosts):
         assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
 
 
+def only_short_names(naming):
+    def named(*words: object) -> bool:
+        if any(isinstance(word, str) and len(os.fsencode(word)) > 143 for word in words):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        return naming(*words)
+
+    return named
+
+
 async def test_a_name_too_long_for_the_destination_is_named_and_the_rest_arrives(hosts, monkeypatch):
     """As on a disk that encrypts names, where 143 bytes are the most."""
     for name in ("n" * 200, "short"):
         write_random(hosts.data / "t" / name, 100)
-    really = disk.name_new
-
-    def name_new(descriptor: int, name: str, folder: int) -> bool:
-        if len(os.fsencode(name)) > 143:
-            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        return really(descriptor, name, folder)
-
-    monkeypatch.setattr(disk, "name_new", name_new)
+    for naming in ("name_new", "rename_new"):
+        monkeypatch.setattr(disk, naming, only_short_names(getattr(disk, naming)))
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
     assert [(one.code, one.path) for one in error.failures] == [("name-too-long", f"/archive/t/{'n' * 200}")]
     assert [path.name for path in (hosts.archive / "t").iterdir()] == ["short"]

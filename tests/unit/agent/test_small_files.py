@@ -1,17 +1,23 @@
-"""How a small file comes to stand: without a name before it is whole, where the file system can."""
+"""How a small file comes to stand: without a name before it is whole, where that is quick and may be."""
 
+import asyncio
 import ctypes
 import errno
 import os
 import struct
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
 from agent import disk
 from agent.digests import digest_of
-from agent.movers.landing import PREFIX
-from infra.local.material import differences, listing, write_random
+from agent.listing import Entry
+from agent.movers.landing import PREFIX, Landing
+from agent.movers.ledger import Ledger, ledger_path
+from agent.movers.work import BigFile
+from infra.local.material import MIB, differences, listing, write_random
 from tests.unit.agent.hosts import Hosts
 
 LIBC = ctypes.CDLL(None)
@@ -20,6 +26,8 @@ EVENT = struct.Struct("iIII")
 USER, GROUP, OTHERS = 0x1, 0x4, 0x20
 ONLY_MINE = struct.pack("<I" + 3 * "HHI", 2, USER, 7, 2**32 - 1, GROUP, 0, 2**32 - 1, OTHERS, 0, 2**32 - 1)
 """What is made in a directory with this list is nobody's business: acl(5), as Linux keeps it."""
+OVERRIDE, SEARCH = 1 << 1, 1 << 2
+"""Of capabilities(7): to read and write whatever a mode forbids."""
 
 
 @pytest.fixture
@@ -47,30 +55,49 @@ def watched(folder):
         told = told[EVENT.size + length :]
 
 
+def part_of(order, name):
+    """What is half-done of this file, in the same directory."""
+    return f"{PREFIX}{order.hop_id}-{digest_of(os.fsencode(name))[:8].hex()}"
+
+
 def modes(folder):
     return {path.relative_to(folder): oct(path.stat().st_mode) for path in folder.rglob("*")}
 
 
-def no_unnamed(_folder, _mode):
-    return None
+def obey_modes():
+    """From now on for this thread, although it may be root's."""
+    header, sets = struct.pack("Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
+    assert LIBC.capget(header, sets) == 0
+    effective, *others = struct.unpack("6I", sets.raw)
+    assert LIBC.capset(header, struct.pack("6I", effective & ~(OVERRIDE | SEARCH), *others)) == 0
 
 
-def no_link(*_):
-    """What Linux says before 6.10 to all but root."""
-    ctypes.set_errno(errno.ENOENT)
-    return -1
+class Libc:
+    """With another answer to who gives a file without a name its name."""
+
+    def __init__(self, number):
+        self._number = number
+
+    def __getattr__(self, name):
+        return getattr(LIBC, name)
+
+    def linkat(self, *_):
+        ctypes.set_errno(self._number)
+        return -1
 
 
-class TestOnAnyFileSystem:
-    @pytest.fixture(params=["unnamed", "unnamed, an older kernel", "without unnamed files"], autouse=True)
-    def file_system(self, request, monkeypatch):
+class TestWhereverItIs:
+    @pytest.fixture(
+        params=["a disk", "an older kernel", "a security module", "another file system"], autouse=True
+    )
+    def ground(self, request, monkeypatch):
         match request.param:
-            case "unnamed, an older kernel":
-                monkeypatch.setattr(
-                    disk, "_libc", type("Libc", (), {"linkat": no_link, "syncfs": LIBC.syncfs})
-                )
-            case "without unnamed files":
-                monkeypatch.setattr(disk, "open_unnamed", no_unnamed)
+            case "an older kernel":  # before 6.10, to all but root
+                monkeypatch.setattr(disk, "_libc", Libc(errno.ENOENT))
+            case "a security module":
+                monkeypatch.setattr(disk, "_libc", Libc(errno.EACCES))
+            case "another file system":
+                monkeypatch.setattr(disk, "names_quickly", lambda _: False)
 
     async def test_new_ones_replaced_ones_and_modes_that_forbid_to_write_arrive(self, hosts):
         for number in range(60):
@@ -101,23 +128,23 @@ class TestOnAnyFileSystem:
         write_random(hosts.data / "in/a", 100)
         write_random(hosts.archive / "in/a", 50)
         order = hosts.order("/data/in/", "/archive/in/")
-        mark = digest_of(b"a")[:8].hex()
-        (hosts.archive / f"in/{PREFIX}{order.hop_id}-{mark}").write_text("half of something")
+        (hosts.archive / "in" / part_of(order, "a")).write_text("half of something")
 
         await hosts.move(order)
 
-        assert differences(listing(hosts.data / "in"), listing(hosts.archive / "in")) == []
+        assert listing(hosts.archive / "in") == listing(hosts.data / "in")
 
     async def test_whoever_watches_the_directory_hears_when_a_file_is_whole(self, hosts):
-        write_random(hosts.data / "in/new", 100)
-        write_random(hosts.data / "in/replaced", 100)
+        for name in ("new", "replaced", "read-only"):
+            write_random(hosts.data / "in" / name, 100)
+        (hosts.data / "in/read-only").chmod(0o444)
         write_random(hosts.archive / "in/replaced", 50)
 
         with watched(hosts.archive / "in") as heard:
             await hosts.move(hosts.order("/data/in/", "/archive/in/"))
 
         assert heard["new"] in ([MADE, CLOSED_AFTER_WRITING], [MOVED_HERE])
-        assert heard["replaced"] == [MOVED_HERE]
+        assert heard["replaced"] == heard["read-only"] == [MOVED_HERE]
 
 
 class TestAFileWithoutAName:
@@ -142,5 +169,47 @@ class TestAFileWithoutAName:
 
     def test_cannot_be_had_where_the_file_system_has_none(self):
         descriptor = os.open("/sys", os.O_RDONLY)
+        assert not disk.names_quickly(descriptor)
         assert disk.open_unnamed(descriptor, 0o600) is None
         os.close(descriptor)
+
+
+async def test_what_is_half_done_of_a_file_that_has_become_small_is_gone_with_it(hosts):
+    """Killed in the middle of a long log, which was begun anew meanwhile."""
+    write_random(hosts.data / "in/log", 100)
+    order = hosts.order("/data/in/", "/archive/in/")
+    write_random(hosts.archive / "in" / part_of(order, "log"), MIB)
+    with closing(Ledger(ledger_path(hosts.state, order.hop_id))) as ledger:
+        ledger.begin("/archive/in/")
+        ledger.begun([Entry("f", "log", 5 * MIB, 1)])
+
+    await hosts.move(order)
+
+    assert listing(hosts.archive / "in") == listing(hosts.data / "in")
+
+
+@pytest.mark.parametrize("size", [100, 2 * MIB])
+async def test_a_kill_after_a_file_got_a_mode_that_forbids_to_write_it(hosts, size):
+    order, entry = hosts.order("/data/in/", "/archive/in/"), Entry("f", "file", size, 1, 0o444)
+    half_done = hosts.archive / "in" / part_of(order, "file")
+    write_random(half_done, size)
+    half_done.chmod(0o444)
+
+    def goes_on():
+        obey_modes()
+        tree = hosts.roots.tree("/archive/in", writing=True)
+        with closing(Ledger(ledger_path(hosts.state, order.hop_id))) as ledger:
+            ledger.begun([entry])
+            ledger.look_anew()
+            with closing(Landing(tree, order.hop_id, order.options, ledger)) as landing:
+                if size == 100:
+                    landing.small(entry, memoryview(bytes(size)))
+                else:
+                    file = BigFile(entry)
+                    landing.open(file)
+                    landing.complete(file, b"")
+                    file.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        await asyncio.wrap_future(thread.submit(goes_on))
+    assert modes(hosts.archive / "in") == {Path("file"): "0o100444"}

@@ -1,0 +1,83 @@
+"""Small files that have no name before they are whole: a kill leaves nothing of them, and ext4 has a quarter
+less to do than for one that is renamed (docs/benchmarks)."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from agent import disk
+from agent.listing import Entry
+from agent.movers.written import MODE, dress, write
+from agent.roots import Tree
+
+
+def _umask() -> int:
+    """By the kernel's word: `os.umask` would change it for a moment, for every thread."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
+        return next((int(line.split()[1], 8) for line in status if line.startswith("Umask:")), 0o777)
+
+
+_UMASK = _umask()
+
+
+class _Ground(NamedTuple):
+    """What a directory is like; looked at once for all the files that come into it."""
+
+    path: str | None
+    names_quickly: bool
+    lends_modes: bool
+
+
+class Unnamed:
+    """For one thread."""
+
+    def __init__(self, tree: Tree, beside: Callable[[str], str]) -> None:
+        """`beside`: what a file is called for a moment that is to replace another."""
+        self._tree = tree
+        self._beside = beside
+        self._ground = _Ground(None, names_quickly=False, lends_modes=True)
+        self._is_forbidden = False
+
+    def put(self, entry: Entry, data: memoryview) -> bool:
+        """Was it put in place? Not where that is slow, or cannot be had. OSError if it cannot stand there."""
+        folder, name = self._tree.room(entry.path)
+        ground = self._known(entry.path.rpartition("/")[0], folder)
+        if self._is_forbidden or not ground.names_quickly:
+            return False
+        mode = entry.mode & MODE
+        descriptor = disk.open_unnamed(folder, mode)
+        if descriptor is None:
+            return False
+        try:
+            write(descriptor, data, 0)
+            dress(descriptor, entry, has_mode=not (mode & _UMASK or ground.lends_modes))
+            called = self._called(descriptor, entry.path, name, folder)
+        finally:
+            os.close(descriptor)
+        if called is None:
+            self._is_forbidden = True
+            return False
+        if called == name:
+            disk.tell_written(name, folder)
+        else:
+            self._tree.put_over(called, entry.path)
+        return True
+
+    def _known(self, path: str, folder: int) -> _Ground:
+        if path != self._ground.path:
+            self._ground = _Ground(path, disk.names_quickly(folder), disk.lends_modes(folder))
+        return self._ground
+
+    def _called(self, descriptor: int, path: str, name: str, folder: int) -> str | None:
+        """Its name, or one beside it where that is taken. None if it gets none: security modules may forbid
+        it, and whoever is to write beside finds out if it is something else."""
+        try:
+            if disk.name_new(descriptor, name, folder):
+                return name
+            beside = self._beside(path)
+            with suppress(FileNotFoundError):  # left by an earlier attempt
+                os.unlink(beside, dir_fd=folder)
+            return beside if disk.name_new(descriptor, beside, folder) else None
+        except OSError:
+            return None
