@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from agent import disk
-from agent.movers import hauling, landing
+from agent.movers import hauling, landing, unnamed
 from agent.roots import Tree
 from infra.local.material import MIB, differences, listing, write_random
 from tests.unit.agent.hosts import Hosts, until
@@ -40,10 +40,10 @@ class Mounted:
 class Pretended:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._really = landing._write
+        self._really = landing.write
         disk.free = lambda _: self._left()
         disk.reserve = self._reserve
-        landing._write = self._write  # type: ignore[assignment]
+        landing.write = unnamed.write = self._write
 
     def _left(self) -> int:
         return SIZE - sum(map(_held, self._folder.rglob("*")))
