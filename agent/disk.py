@@ -77,19 +77,18 @@ def names_quickly(folder: int) -> bool:
 def lends_modes(folder: int) -> bool:
     """Has this directory an access control list for what is made in it? Such files do not get the mode that
     they are made with."""
-    with suppress(OSError):
+    try:
         return bool(os.getxattr(folder, "system.posix_acl_default"))
-    return False
+    except OSError as error:
+        return error.errno not in {errno.ENODATA, errno.EOPNOTSUPP}
 
 
 def open_unnamed(folder: int, mode: int) -> int | None:
-    """A new file there that has no name: gone once it is closed, unless it was given one. None where the file
-    system has no such files."""
+    """A new file there that has no name: gone once it is closed, unless it was given one. None where that
+    cannot be had: whoever tries with a name hears why, if that fails, too."""
     try:
         return os.open(".", _UNNAMED, mode, dir_fd=folder)
-    except OSError as error:
-        if error.errno not in _UNSUPPORTED | {errno.EISDIR}:
-            raise
+    except OSError:
         return None
 
 

@@ -87,12 +87,19 @@ def entries(tree: Tree, meant: Meant) -> Iterator[Entry]:
 
 
 def arrived(tree: Tree, meant: Meant, path: str) -> Entry | None:
-    """A directory, or a file that has just come to stand; None for what is not to be listed by itself: a file
-    with several names belongs beside the others."""
+    """A directory, or a file that has just come to stand; None for what is not to be listed, or not by
+    itself: a file with several names belongs beside the others."""
+    if is_ours(path):
+        return None
     names: Names = {}
     entry = _looked_at(tree, path, meant, names)
     is_single = entry is not None and entry.kind in "fd" and not names
     return entry if entry and is_single and meant.takes(entry) else None
+
+
+def is_ours(path: str) -> bool:
+    """Is it something that a hop has not finished here, or in such a directory?"""
+    return HALF_DONE in path and any(name.startswith(HALF_DONE) for name in path.split("/"))
 
 
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agent.digests import DIGEST_SIZE, MIB
-from agent.listing import HALF_DONE, Entry, Meant
+from agent.listing import Entry, Meant, is_ours
 from agent.owners import Owner
 from events.base import Problem
 
@@ -88,7 +88,7 @@ def read_entry(fields: Any) -> Entry:
         raise Misbehaviour("an entry of its manifest is of no known kind")
     if not is_inside(path):
         raise Misbehaviour("a path of its manifest leads somewhere else")
-    if HALF_DONE in path and any(name.startswith(HALF_DONE) for name in path.split("/")):
+    if is_ours(path):
         raise Misbehaviour("a name of its manifest is for what is half-done here")
     return entry
 

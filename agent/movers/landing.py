@@ -186,9 +186,7 @@ class Landing:
         part = self._part(entry.path)
         source = self._tree.open(entry.target, os.O_RDONLY)
         try:
-            descriptor = self._tree.open_beside(
-                entry.path, part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
-            )
+            descriptor = self._opened(entry.path, part, _NEW)
             with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(descriptor, "wb") as writer:
                 shutil.copyfileobj(reader, writer, CHUNK)
                 writer.flush()

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from agent.errors import shown
 from agent.lane import wire
-from agent.listing import Entry, broken
+from agent.listing import Entry, broken, is_ours
 from events.base import Problem
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
@@ -17,11 +17,12 @@ UNKNOWN = -1
 
 
 def listed(lines: Iterable[bytes]) -> Iterator[Entry]:
-    """Of `rclone lsjson`, which prints each on a line of its own."""
+    """Of `rclone lsjson`, which prints each on a line of its own; without what hops have not finished."""
     for line in lines:
         if line.startswith(b"{"):
             fields = json.loads(line.rstrip(b",\n"))
-            yield entry_of(str(fields["Path"]), fields)
+            if not is_ours(path := str(fields["Path"])):
+                yield entry_of(path, fields)
 
 
 def entry_of(path: str, fields: dict[str, object]) -> Entry:

@@ -1,6 +1,7 @@
 """What a listing says of the things on a disk."""
 
 import contextlib
+import json
 import os
 import socket
 from pathlib import Path
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from agent import listing
 from agent import roots as roots_module
 from agent.config import RootConfig
-from agent.listing import Meant, entries, open_source
+from agent.listing import Meant, arrived, entries, open_source
+from agent.movers import store_listing
 from agent.roots import OPEN_FOLDERS, Roots
 
 
@@ -129,6 +131,19 @@ def test_our_own_half_done_files_are_no_business_of_others(root):
     (root / ".crosshaul-abc").touch()
     (root / ".crosshaul").touch()
     assert set(listed(root)) == {"", ".crosshaul"}
+
+
+def test_nor_are_they_in_a_store_or_as_they_arrive(root):
+    told = {"Size": 1, "ModTime": "2026-01-01T00:00:00Z", "IsDir": False}
+    paths = (".crosshaul-abc", ".crosshaul-d/file", "d/.crosshaul-abc", "d.crosshaul-abc")
+    lines = [json.dumps({"Path": path, **told}).encode() for path in paths]
+    assert [entry.path for entry in store_listing.listed(lines)] == ["d.crosshaul-abc"]
+
+    (root / ".crosshaul-d").mkdir()
+    (root / ".crosshaul-d/file").touch()
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
+    with roots.tree("/data", writing=False) as tree:
+        assert arrived(tree, Meant(), ".crosshaul-d/file") is None
 
 
 def test_a_selection_is_looked_up_and_nothing_else(root):
