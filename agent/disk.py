@@ -94,22 +94,21 @@ def open_unnamed(folder: int, mode: int) -> int | None:
 
 def name_new(descriptor: int, name: str, folder: int) -> bool:
     """Give a file without a name its name, if nothing is called so there: was it so?"""
-    if _libc.linkat(descriptor, b"", folder, os.fsencode(name), _AT_EMPTY_PATH) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number == errno.ENOENT:  # older kernels let only root do so
-        return _name_by_proc(descriptor, name, folder)
-    if number != errno.EEXIST:
-        raise OSError(number, os.strerror(number))
-    return False
-
-
-def _name_by_proc(descriptor: int, name: str, folder: int) -> bool:
     try:
-        os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder)
+        _link(descriptor, name, folder)
     except FileExistsError:
         return False
     return True
+
+
+def _link(descriptor: int, name: str, folder: int) -> None:
+    if _libc.linkat(descriptor, b"", folder, os.fsencode(name), _AT_EMPTY_PATH) == 0:
+        return
+    number = ctypes.get_errno()
+    if number != errno.ENOENT:
+        raise OSError(number, os.strerror(number))
+    # older kernels let only root do so
+    os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder)
 
 
 def tell_written(name: str, folder: int) -> None:

@@ -130,9 +130,9 @@ class Landing:
             return None
         return here(entry.owner, by_name=self._options.owner == "names")
 
-    def _dress(self, descriptor: int, entry: Entry) -> None:
+    def _dress(self, descriptor: int, entry: Entry, *, has_mode: bool = False) -> None:
         """Times and mode, then whom it is to belong to: what is given away may be touched no more."""
-        dress(descriptor, entry)
+        dress(descriptor, entry, has_mode=has_mode)
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
 
@@ -198,20 +198,30 @@ class Landing:
     def small(self, entry: Entry, data: memoryview) -> None:
         """A whole file at once. What an earlier attempt may have left beside has to become it, or it would
         stay; and of a file that may not be opened once more nobody heard that it is whole."""
+        folder, name = self._tree.room(entry.path)
         is_free = not self._ledger.had_files and entry.mode & stat.S_IWUSR and entry.owner is None
-        if not (is_free and self._unnamed.put(entry, data)):
-            self._small_beside(entry, data)
+        if not (is_free and self._unnamed.put(entry, data, folder, name)):
+            self._small_beside(entry, data, folder, name)
 
-    def _small_beside(self, entry: Entry, data: memoryview) -> None:
+    def _small_beside(self, entry: Entry, data: memoryview, folder: int, name: str) -> None:
         part = self._part(entry.path)
-        self._tree.room(entry.path)
-        descriptor = self._opened(entry.path, part, _NEW)
+        descriptor, has_mode = self._begin_small(entry, folder, part)
         try:
             write(descriptor, data, 0)
-            self._dress(descriptor, entry)
+            self._dress(descriptor, entry, has_mode=has_mode)
         finally:
             os.close(descriptor)
-        self._tree.put(part, entry.path)
+        if not disk.rename_new(part, folder, name, folder):
+            self._tree.put_over(part, entry.path)
+
+    def _begin_small(self, entry: Entry, folder: int, part: str) -> tuple[int, bool]:
+        """A new file, and whether it has its mode already: a system call less for each of many."""
+        flags = _NEW | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(part, flags, entry.mode & MODE, dir_fd=folder)
+        except FileExistsError:  # left by an earlier attempt
+            return self._opened(entry.path, part, _NEW), False
+        return descriptor, self._unnamed.keeps_mode(entry, folder)
 
     def open(self, file: BigFile) -> None:
         """Its half-done file: that of an earlier attempt if there is one, else a new one with room enough."""

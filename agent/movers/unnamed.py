@@ -39,19 +39,17 @@ class Unnamed:
         self._ground = _Ground(None, names_quickly=False, lends_modes=True)
         self._is_forbidden = False
 
-    def put(self, entry: Entry, data: memoryview) -> bool:
-        """Was it put in place? Not where that is slow, or cannot be had. OSError if it cannot stand there."""
-        folder, name = self._tree.room(entry.path)
-        ground = self._known(entry.path.rpartition("/")[0], folder)
-        if self._is_forbidden or not ground.names_quickly:
+    def put(self, entry: Entry, data: memoryview, folder: int, name: str) -> bool:
+        """Was it put in place, where `Tree.room` says? Not where that is slow, or cannot be had. OSError if
+        it cannot stand there."""
+        if self._is_forbidden or not self._known(entry.path, folder).names_quickly:
             return False
-        mode = entry.mode & MODE
-        descriptor = disk.open_unnamed(folder, mode)
+        descriptor = disk.open_unnamed(folder, entry.mode & MODE)
         if descriptor is None:
             return False
         try:
             write(descriptor, data, 0)
-            dress(descriptor, entry, has_mode=not (mode & _UMASK or ground.lends_modes))
+            dress(descriptor, entry, has_mode=self.keeps_mode(entry, folder))
             called = self._called(descriptor, entry.path, name, folder)
         finally:
             os.close(descriptor)
@@ -64,9 +62,14 @@ class Unnamed:
             self._tree.put_over(called, entry.path)
         return True
 
+    def keeps_mode(self, entry: Entry, folder: int) -> bool:
+        """Has a file that is made there with its mode that mode?"""
+        return not (entry.mode & MODE & _UMASK or self._known(entry.path, folder).lends_modes)
+
     def _known(self, path: str, folder: int) -> _Ground:
-        if path != self._ground.path:
-            self._ground = _Ground(path, disk.names_quickly(folder), disk.lends_modes(folder))
+        parent = path.rpartition("/")[0]
+        if parent != self._ground.path:
+            self._ground = _Ground(parent, disk.names_quickly(folder), disk.lends_modes(folder))
         return self._ground
 
     def _called(self, descriptor: int, path: str, name: str, folder: int) -> str | None:
