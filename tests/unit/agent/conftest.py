@@ -1,4 +1,5 @@
-"""An embedded cloud of our own for tests that need a real broker, and an agent's certificate from it."""
+"""Two hosts with a lane between them; an embedded cloud of our own for tests that need a real broker, and an
+agent's certificate from it."""
 
 import asyncio
 import contextlib
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agent.letters import Endpoint
+from tests.unit.agent.hosts import Hosts
 
 MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
 PATIENCE = 30
@@ -75,6 +77,13 @@ class Cloud:
     def client(self, service: str):
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         return boto3.client(service, region_name="eu-central-1", endpoint_url=self.url, **keys)
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    hosts = Hosts(tmp_path)
+    yield hosts
+    hosts.close()
 
 
 @pytest.fixture

@@ -15,17 +15,9 @@ from agent.digests import DIGEST_SIZE, RANGE, digest_of, range_digest, update_by
 from agent.lane import answering, parts, wire
 from agent.movers.landing import PREFIX
 from infra.local.material import MIB
-from tests.unit.agent.hosts import Hosts
 from tests.unit.agent.test_lane_server import HOP, Talk, about
 
 GIB = 1024 * MIB
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
 
 
 def sparse(path: Path, size: int, *islands: tuple[int, int]) -> None:

@@ -3,18 +3,8 @@
 import errno
 import os
 
-import pytest
-
 from agent import disk
 from infra.local.material import MIB, differences, listing, write_random
-from tests.unit.agent.hosts import Hosts
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
 
 
 async def test_names_as_long_as_they_can_be(hosts):

@@ -10,17 +10,9 @@ from agent import listing, owners, roots
 from agent.movers import hauling, landing
 from agent.owners import Owner, here
 from infra.local.material import MIB, write_random
-from tests.unit.agent.hosts import Hosts
 
 ALICE = Owner(4242, 4343, "alice", "staff")
 ROOT = os.getuid() == 0 and owners.may_give_away()
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
 
 
 @pytest.fixture

@@ -15,13 +15,6 @@ from tests.unit.agent.hosts import Hosts
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 
 
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
-
-
 def tree(folder: Path) -> dict[str, bytes]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -18,7 +18,6 @@ from agent.movers.landing import PREFIX, Landing
 from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.work import BigFile
 from infra.local.material import MIB, differences, listing, write_random
-from tests.unit.agent.hosts import Hosts
 
 LIBC = ctypes.CDLL(None)
 MADE, CLOSED_AFTER_WRITING, MOVED_HERE = 0x100, 0x8, 0x80
@@ -28,13 +27,6 @@ ONLY_MINE = struct.pack("<I" + 3 * "HHI", 2, USER, 7, 2**32 - 1, GROUP, 0, 2**32
 """What is made in a directory with this list is nobody's business: acl(5), as Linux keeps it."""
 OVERRIDE, SEARCH = 1 << 1, 1 << 2
 """Of capabilities(7): to read and write whatever a mode forbids."""
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
 
 
 @contextmanager

@@ -20,13 +20,6 @@ AT_CWD, EXCHANGE = -100, 2
 """renameat2(2)."""
 
 
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    yield hosts
-    hosts.close()
-
-
 @contextmanager
 def swapping(act: Callable[[], None]) -> Iterator[None]:
     """Again and again, meanwhile."""
