@@ -7,6 +7,7 @@ fallocate(2), fstatfs(2), linkat(2), lseek(2), open(2), renameat2(2), sync_file_
 import ctypes
 import errno
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -162,6 +163,16 @@ def sync_file_system(descriptor: int) -> None:
     if _libc.syncfs(descriptor):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def mount_points() -> frozenset[str]:
+    """Where something is mounted, as this process sees it. A file can be, too."""
+    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    return frozenset(os.fsdecode(_unescaped(line.split(b" ")[4])) for line in lines)
+
+
+def _unescaped(path: bytes) -> bytes:
+    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), path)
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:

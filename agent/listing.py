@@ -14,6 +14,7 @@ from agent.disk import held
 from agent.errors import problem_of, shown
 from agent.owners import Owner, owner_of
 from agent.roots import Tree
+from agent.same_place import MarkedPlace, must_be_apart, overlapping, shows
 from events.base import Problem
 from events.filters import Filters
 
@@ -58,6 +59,8 @@ class Meant:
     filters: Filters = field(default_factory=Filters)
     owners: bool = False
     """Is it to be told whom things belong to?"""
+    arrives: MarkedPlace | None = None
+    """Where these are to arrive: a directory that is that place is not to be read. None: it has no mark."""
 
     def takes(self, entry: Entry) -> bool:
         """Do the filters take it, or anything in it? The place itself is meant whatever they say."""
@@ -72,7 +75,10 @@ class Meant:
 
 def entries(tree: Tree, meant: Meant) -> Iterator[Entry]:
     """Everything below the place, or below each selected path, once, as far as the filters take it. OSError
-    if the place itself is not there; what goes away while it is being listed is not there either."""
+    if the place itself is not there; what goes away while it is being listed is not there either. HopError
+    if the destination's mark shows that they overlap."""
+    if meant.arrives:
+        must_be_apart(tree, meant.arrives)
     walk = _Walk(tree, meant)
     if meant.selection is None:
         yield from walk.below(_entry(tree, "", tree.stat(""), replace(meant, symlinks="follow"), {}))
@@ -175,6 +181,8 @@ class _Walk:
             if not (folder.within and isinstance(error, FileNotFoundError)):
                 yield broken(path, problem_of(error, self._tree.name(path)))
             return
+        if self._is_destination(path):
+            raise overlapping(self._tree.name(path))
         if folder.lies_in(folder.place):
             yield broken(path, _endless(self._tree.name(path)))
             return
@@ -190,6 +198,15 @@ class _Walk:
             found.append(_Folder(entry, folder))
             if not self._only_some:
                 yield from _told(found[-1])
+
+    def _is_destination(self, path: str) -> bool:
+        """What may not be searched can neither be read nor removed."""
+        if self._meant.arrives is None:
+            return False
+        try:
+            return shows(self._tree, path, self._meant.arrives.mark)
+        except OSError:
+            return False
 
     def _found(self, path: str, name: str) -> Entry | None:
         """What is there; None for what is to be left out."""
@@ -284,6 +301,8 @@ def remove_source(tree: Tree, entry: Entry) -> bool:
         if entry.kind == "f" and not entry.is_still(found):
             return False
         if stat.S_ISLNK(found.st_mode) != (entry.kind == "l"):
+            return False
+        if entry.kind == "l" and tree.readlink(entry.path) != entry.target:
             return False
         tree.unlink(entry.path)
     except FileNotFoundError:  # that is what was wanted

@@ -159,6 +159,33 @@ class Tree:
                 key = key.rpartition("/")[0]
         return self._opened("")
 
+    def nearest_place(self) -> tuple[str, str, str]:
+        """The location of the place's directory, or of the first above it that is there; the names from the
+        root down to there; and from there down to the place."""
+        key, place, below = self._inner, self.path.rstrip("/"), ""
+        while key:
+            try:
+                self._opened(key)
+                break
+            except (FileNotFoundError, NotADirectoryError):
+                key = key.rpartition("/")[0]
+                place, _, name = place.rpartition("/")
+                below = f"{name}/{below}" if below else name
+        return place or "/", key, below
+
+    def real_path(self, rel: str = "") -> str:
+        """Where a thing is, links on the way followed, by the kernel's word."""
+        try:
+            return _place_of(self.folder(rel))
+        except NotADirectoryError:
+            parent, name = self._split(rel)
+            os.stat(name, dir_fd=parent, follow_symlinks=False)
+            return f"{_place_of(parent).rstrip('/')}/{name}"
+
+    def names_beside(self) -> list[str]:
+        """Of all that is in the directory that the place is in."""
+        return os.listdir(self._split("")[0])  # noqa: PTH208 - of a descriptor
+
     def stat(self, rel: str) -> os.stat_result:
         """Of the thing itself, not of what a link points to."""
         parent, name = self._split(rel)

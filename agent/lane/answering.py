@@ -5,7 +5,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import xxhash
@@ -19,9 +19,11 @@ from agent.lane.following import Following
 from agent.lane.grants import Grant, Grants
 from agent.lane.parts import Part
 from agent.lane.requests import Asked
-from agent.listing import Entry, entries, open_source, remove_source
+from agent.listing import Entry, Meant, entries, open_source
 from agent.movers.limiter import Limiter
 from agent.roots import Roots, Tree
+from agent.same_place import must_be_apart
+from agent.source_clearer import SourceClearer, shows_mark
 from events.base import Problem
 
 log = logging.getLogger(__name__)
@@ -86,7 +88,8 @@ class Answering(Asked):
             "range": self._range,
             "pack": self._pack,
             "digests": self._digests,
-            "remove": self._remove,
+            "shows": self._shows,
+            "clear": self._clear,
         }
         if len(parts) != 3 or parts[0] != "hops" or parts[2] not in verbs:
             raise asked.malformed("there is no such path", 404)
@@ -121,6 +124,7 @@ class Answering(Asked):
         meant, before = asked.listing(body), grant.serve.follows
         if before is None:
             raise asked.malformed("nothing is arriving for this hop")
+        self._must_be_apart(tree, meant)
         self.head(200, "application/x-ndjson", None)
         for block in Following(self._grants.arrivals, before, tree, meant, grant.over).blocks():
             self._chunk(block)
@@ -171,10 +175,25 @@ class Answering(Asked):
         for file in files:
             self.wfile.write(_digested(tree, file))
 
-    def _remove(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+    @staticmethod
+    def _must_be_apart(tree: Tree, meant: Meant) -> None:
+        """What is still to arrive here may have no directory yet."""
+        with suppress(OSError):
+            if meant.arrives:
+                must_be_apart(tree, meant.arrives)
+
+    def _shows(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
+        mark = asked.mark(body)
+        states = bytes(shows_mark(tree, folder, mark) for folder in asked.folders(body))
+        self.head(200, "application/octet-stream", len(states))
+        self.wfile.write(states)
+
+    def _clear(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         if not grant.serve.removing:
             raise asked.not_to_remove(self._hop_id)
-        states = b"".join(_removed(tree, entry) for entry in asked.gone(body))
+        gone, mark, name = asked.gone(body)
+        clearer = SourceClearer(tree, mark, name)
+        states = b"".join(_cleared(clearer, entry) for entry in gone)
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
@@ -201,7 +220,11 @@ def _blocks(first: Entry | None, rest: Iterator[Entry]) -> Iterator[bytearray]:
         if len(pending) > BLOCK:
             yield pending
             pending.clear()
-        entry = next(rest, None)
+        try:
+            entry = next(rest, None)
+        except HopError as error:
+            yield pending + wire.dump([wire.REFUSED, error.problem.model_dump()]) + b"\n"
+            return
     yield pending + wire.dump([wire.END, count]) + b"\n"
 
 
@@ -305,9 +328,12 @@ def _read_by(tree: Tree, file: Entry, read: Callable[[int], bool]) -> bytes:
     return wire.OK if is_whole else wire.CHANGED
 
 
-def _removed(tree: Tree, entry: Entry) -> bytes:
+_STATES = {"gone": wire.OK, "changed": wire.CHANGED, "same": wire.SAME}
+
+
+def _cleared(clearer: SourceClearer, entry: Entry) -> bytes:
     try:
-        return wire.OK if remove_source(tree, entry) or entry.kind == "d" else wire.CHANGED
+        return _STATES[clearer.clear(entry)]
     except OSError:
         return wire.UNREADABLE
 

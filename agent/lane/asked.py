@@ -11,6 +11,7 @@ from agent.digests import RANGE, range_count
 from agent.errors import shown
 from agent.lane import wire
 from agent.listing import Entry, Meant, Symlinks
+from agent.same_place import MarkedPlace, is_mark
 from events.base import Problem
 from events.filters import Filters, Globs
 
@@ -39,11 +40,29 @@ def listing(body: dict[str, Any]) -> Meant:
         raise malformed("symlinks are kept, skipped or followed")
     filters = Filters(_globs(body.get("include")), _globs(body.get("exclude")))
     owners = body.get("owners") is True
+    arrives = _marked_place(body)
     if selection is None:
-        return Meant(cast("Symlinks", symlinks), None, filters, owners)
+        return Meant(cast("Symlinks", symlinks), None, filters, owners, arrives)
     if not isinstance(selection, list) or not all(path and wire.is_inside(path) for path in selection):
         raise malformed("a selected path leads somewhere else")
-    return Meant(cast("Symlinks", symlinks), tuple(selection), filters, owners)
+    return Meant(cast("Symlinks", symlinks), tuple(selection), filters, owners, arrives)
+
+
+def _marked_place(body: dict[str, Any]) -> MarkedPlace | None:
+    """None of an older agent, and of a place that could not be marked."""
+    if body.get("mark") is None:
+        return None
+    above, below = body.get("above"), body.get("below")
+    if not (wire.is_inside(above) and wire.is_inside(below)):
+        raise malformed("the destination lies somewhere else")
+    return MarkedPlace(mark(body), str(above), str(below))
+
+
+def mark(body: dict[str, Any]) -> str:
+    found = body.get("mark")
+    if not is_mark(found):
+        raise malformed("the mark is none")
+    return str(found)
 
 
 def _globs(value: Any) -> tuple[str, ...]:
@@ -82,14 +101,32 @@ def digests(body: dict[str, Any]) -> list[Entry]:
     return found
 
 
-def gone(body: dict[str, Any]) -> list[Entry]:
-    """What is to be removed."""
-    found = body.get("gone")
-    if not isinstance(found, list) or not all(isinstance(one, list) and len(one) == 4 for one in found):
+def gone(body: dict[str, Any]) -> tuple[list[Entry], str, str]:
+    """What is to be removed, the destination's mark, and the name that the place itself has there."""
+    found, name = body.get("gone"), body.get("name")
+    if not isinstance(found, list) or not all(isinstance(one, list) and len(one) == 5 for one in found):
         raise malformed("what is gone is a list of things")
     if len(found) > wire.PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in found):
         raise malformed("these are too many things, or of no known kind")
-    return [_thing(*one) for one in found]
+    if not wire.is_name(name):
+        raise malformed("the destination has no name")
+    return [_link(target, *rest) for *rest, target in found], mark(body), str(name)
+
+
+def folders(body: dict[str, Any]) -> list[str]:
+    """Directories in which the destination's mark is to be looked for."""
+    found = body.get("folders")
+    if not isinstance(found, list) or len(found) > wire.PACK_FILES:
+        raise malformed("what is asked for is a list of directories")
+    if not all(wire.is_inside(path) for path in found):
+        raise malformed("a path leads somewhere else")
+    return found
+
+
+def _link(target: Any, *thing: Any) -> Entry:
+    if not wire.is_name(target):
+        raise malformed("a link leads to nothing that has a name")
+    return _thing(*thing)._replace(target=target)
 
 
 def _file(path: Any, size: Any, mtime_ns: Any) -> Entry:

@@ -17,6 +17,7 @@ from agent.lane.dialling import in_words
 from agent.lane.sockets import hang_up, is_quiet
 from agent.listing import Entry, Meant
 from agent.movers.source import FileError, Hole, LostError, Packed, Sink, changed
+from agent.same_place import one_thing
 from events.base import Problem
 from events.reports import PREVIOUS_HOP_RESTS
 
@@ -93,6 +94,8 @@ class Conversation:
                         continue
                     case wire.RESTS:
                         raise HopError(_rests(self.endpoint))
+                    case wire.REFUSED:
+                        raise HopError(_refused(fields))
                 yield wire.read_entry(fields)
                 count += 1
             raise LostError(f"{self.endpoint} ended its listing early")
@@ -156,16 +159,24 @@ class Conversation:
                     raise LostError(f"{self.endpoint} ended in the middle of a file's digests")
                 yield _checked(entry, told)
 
-    def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
-        with self._guarded():
-            answer = self._ask_raw("remove", wire.remove_request(gone))
-            if answer.status != http.HTTPStatus.OK:
-                raise HopError(self._problem(answer))
-            states = answer.read(len(gone) + 1)
-        if len(states) != len(gone):
-            raise LostError(f"{self.endpoint} did not tell what became of each file")
+    def clear(self, gone: Sequence[Entry], mark: str, name: str) -> Iterator[Problem | None]:
+        states = self._states("clear", wire.clear_request(gone, mark, name), len(gone))
         for entry, state in zip(gone, states, strict=True):
             yield None if bytes([state]) == wire.OK else _kept(bytes([state]), entry)
+
+    def shows(self, mark: str, folders: Sequence[str]) -> bool:
+        return any(self._states("shows", wire.shows_request(mark, folders), len(folders)))
+
+    def _states(self, verb: str, body: bytes, count: int) -> bytes:
+        """A byte for each thing that was asked about."""
+        with self._guarded():
+            answer = self._ask_raw(verb, body)
+            if answer.status != http.HTTPStatus.OK:
+                raise HopError(self._problem(answer))
+            states = answer.read(count + 1)
+        if len(states) != count:
+            raise LostError(f"{self.endpoint} did not tell what became of each thing")
+        return states
 
     def interrupt(self) -> None:
         """From any thread."""
@@ -303,6 +314,8 @@ def _checked(entry: Entry, told: bytes) -> Packed:
 
 def _kept(state: bytes, entry: Entry) -> Problem:
     name = shown(entry.path)
+    if state == wire.SAME:
+        return one_thing(entry.path)
     if state == wire.CHANGED:
         words, advice = "changed after it was read, and stays at the source", "Move it again."
     else:
@@ -323,6 +336,13 @@ def _not_packed(state: bytes, entry: Entry) -> Problem:
     else:
         code, words, advice = "permission-denied", "cannot be read", "Give the source's agent access to it."
     return Problem(code=code, message=f"{name} {words}.", advice=advice, path=name)
+
+
+def _refused(fields: list[object]) -> Problem:
+    try:
+        return Problem.model_validate(fields[1])
+    except (IndexError, ValidationError) as error:
+        raise wire.Misbehaviour("it refuses without a reason") from error
 
 
 def _rests(endpoint: str) -> Problem:

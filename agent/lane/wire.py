@@ -1,15 +1,18 @@
 """What is said on the lane: HTTP/1.1 over TLS 1.3, POST with a JSON body, the hop token as bearer.
 
 POST /hops/HOP/manifest  {"symlinks", "selection",
-                          "include", "exclude", "owners"}    → one JSON array a line; last ["end", count]
+                          "include", "exclude", "owners",
+                          "mark", "above", "below"}          → one JSON array a line; last ["end", count]
 POST /hops/HOP/arriving  the same                            → likewise, while it arrives there by another hop
 POST /hops/HOP/range     {"path", "size", "mtime_ns",
                           "start", "length"}                 → the bytes, then their digest; asked for
                                                                "holes", too, `parts`
 POST /hops/HOP/pack      {"files": [[path, size, mtime_ns]]} → for each: state, digest, the bytes if `OK`
 POST /hops/HOP/digests   {"files": [[path, size, mtime_ns]]} → for each: its ranges' digests, then its state
-POST /hops/HOP/remove    {"gone": [[kind, path, size,
-                                    mtime_ns]]}              → for each: its state; only a hop that moves may
+POST /hops/HOP/shows     {"mark", "folders": [path]}         → for each: is the destination's mark there?
+POST /hops/HOP/clear     {"mark", "name",
+                          "gone": [[kind, path, size,
+                                    mtime_ns, target]]}      → for each: its state; only a hop that moves may
 
 Whoever dialled, the destination asks. A source that dialled says first, showing the same token:
 
@@ -22,6 +25,7 @@ UTF-8 (as Python's surrogates) come through unharmed.
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from agent.digests import DIGEST_SIZE, MIB
@@ -40,16 +44,17 @@ MAX_BODY = 4 * MIB
 MAX_LINE = MIB
 """Bytes of a manifest's line: a path of 4,096 bytes is six times as long when it is not ASCII."""
 
-OK, CHANGED, MISSING, UNREADABLE = b"\0", b"\1", b"\2", b"\3"
-"""What became of a file."""
+OK, CHANGED, MISSING, UNREADABLE, SAME = b"\0", b"\1", b"\2", b"\3", b"\4"
+"""What became of a file. The last: it is what stands at the destination, and was not removed."""
 HEAD_SIZE = 1 + DIGEST_SIZE
 
 TURN = "turn"
 UPGRADE = "crosshaul-lane"
 
 END = "end"
-LATER, RESTS = "later", "rests"
-"""Instead of an entry: nothing new for now; nothing more, since the other hop is not at work."""
+LATER, RESTS, REFUSED = "later", "rests", "refused"
+"""Instead of an entry: nothing new for now; nothing more, since the other hop is not at work; nothing more,
+and why, as a problem."""
 LARGEST_ID = 2**32 - 2
 """Of a user or group; one more stands for none."""
 MAX_NAME = 256
@@ -133,15 +138,21 @@ def is_inside(path: Any) -> bool:
 def manifest_request(meant: Meant) -> dict[str, object]:
     filters = {"include": meant.filters.include, "exclude": meant.filters.exclude}
     owners = {"owners": True} if meant.owners else {}
-    return {"symlinks": meant.symlinks, "selection": meant.selection, **filters, **owners}
+    arrives = asdict(meant.arrives) if meant.arrives else {}
+    return {"symlinks": meant.symlinks, "selection": meant.selection, **filters, **owners, **arrives}
 
 
 def pack_request(entries: Iterable[Entry]) -> bytes:
     return dump({"files": [[entry.path, entry.size, entry.mtime_ns] for entry in entries]})
 
 
-def remove_request(gone: Iterable[Entry]) -> bytes:
-    return dump({"gone": [[entry.kind, entry.path, entry.size, entry.mtime_ns] for entry in gone]})
+def clear_request(gone: Iterable[Entry], mark: str, name: str) -> bytes:
+    things = [[entry.kind, entry.path, entry.size, entry.mtime_ns, entry.target] for entry in gone]
+    return dump({"mark": mark, "name": name, "gone": things})
+
+
+def shows_request(mark: str, folders: Iterable[str]) -> bytes:
+    return dump({"mark": mark, "folders": list(folders)})
 
 
 def pack_size(entries: Iterable[Entry]) -> int:

@@ -29,10 +29,10 @@ class Checks:
                 self._decide(checked)
 
     def _decide(self, checked: Packed) -> None:
-        entry = checked.entry
+        entry, digest = checked.entry, checked.digest
         try:
-            is_same = self._hand.landing.digest(entry) == checked.digest
-            self._hand.comparing.checked(entry, is_same=is_same)
+            is_same = self._hand.landing.digest(entry) == digest
+            self._hand.comparing.checked(entry, digest or b"", is_same=is_same)
         except FileError as error:
             self._bench.failures.add(error.problem, entry)
         except OSError as error:

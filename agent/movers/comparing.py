@@ -60,11 +60,18 @@ class Comparing:
         except OSError as error:
             self._failures.add(self.problem(entry, error), entry)
 
-    def checked(self, entry: Entry, *, is_same: bool) -> None:
-        """A file of the same size was compared by its digest. FileError, OSError."""
-        if is_same and not self._rehearsal:
-            self._landing.dress(entry)
-        self.settle(entry, "same" if is_same else self._landing.overwritten(entry), waits=False)
+    def checked(self, entry: Entry, digest: bytes, *, is_same: bool) -> None:
+        """A file of the same size was compared by its digest, the source's. FileError, OSError."""
+        is_ours = self._ledger.known(entry) == "done"
+        if is_ours and not is_same:
+            self._ledger.drop(entry.path)
+        if self._rehearsal or not is_same:
+            self.settle(entry, "same" if is_same else self._landing.overwritten(entry), waits=False)
+            return
+        self._landing.dress(entry)
+        if is_ours:
+            self._ledger.done(entry, digest)
+        self.settle(entry, "ours" if is_ours else "same", waits=False)
 
     def settle(self, entry: Entry, verdict: Verdict, tries: int = 0, *, waits: bool = True) -> None:
         """Do what follows from the verdict on a file or link. `waits`: until there is need of more work."""

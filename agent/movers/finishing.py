@@ -1,26 +1,27 @@
 """What is done once every file has arrived: made to last, read back, mirrored, removed from the source."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import chain
 from threading import Event
 
 from agent.digests import HopDigest, digest_of
 from agent.errors import HopError, problem_of, shown
+from agent.lane import wire
 from agent.listing import Entry
 from agent.movers.base import Outcome, Tally, Watcher, batches, meant_by
+from agent.movers.clearing import SourceCleaner
 from agent.movers.failures import Failures
 from agent.movers.hand import StoppedError
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
+from agent.movers.marks import Marks
 from agent.movers.mirror import Mirror
 from agent.movers.rehearsal import Rehearsal
 from agent.movers.source import FileError, LostError, Source
-from agent.roots import Tree
+from agent.roots import Roots, Tree
+from agent.same_place import not_extra
 from events.base import Problem
 from events.commands import Move
-
-REMOVED_AT_ONCE = 256
 
 
 class Finishing:
@@ -37,6 +38,7 @@ class Finishing:
         failures: Failures,
         rehearsal: Rehearsal | None,
         stopped: Event,
+        roots: Roots,
     ) -> None:
         """`tree` is the destination; `close` closes it. `failures` are the pass's, and get those of here."""
         self._order = order
@@ -49,6 +51,7 @@ class Finishing:
         self._failures = failures
         self._rehearsal = rehearsal
         self._stopped = stopped
+        self._roots = roots
 
     def close(self) -> None:
         self._landing.close()
@@ -64,7 +67,16 @@ class Finishing:
         if self._rehearsal:
             return Outcome(HopDigest().hex(), self._rehearsal.preview(self._tally.progress().short))
         if options.move:
-            self._clear_source()
+            cleaner = SourceCleaner(
+                self._order,
+                self._source,
+                self._roots,
+                self._tree,
+                self._landing,
+                self._ledger,
+                self._failures,
+            )
+            cleaner.run(self._go_on)
         if self._failures.total:
             raise self._failures.summed(self._tally.progress().files_done)
         return Outcome(_digest(self._ledger))
@@ -113,33 +125,45 @@ class Finishing:
     def _mirror(self) -> None:
         meant = meant_by(self._order)
         mirror = Mirror(self._tree, meant, self._ledger, self._tally, self._failures, self._rehearsal)
+        if not self._rehearsal and (places := mirror.places(self._go_on)):
+            self._must_not_be_source(places)
         mirror.remove_extra(self._go_on)
 
-    # --- at the source ---
-
-    def _clear_source(self) -> None:
-        """Remove what stands here, each file only if it is still the one that was read. HopError to be
-        tried again if the way breaks: what has been removed is not missed."""
+    def _must_not_be_source(self, places: set[str]) -> None:
+        """HopError if one of these directories, in which something is extra, is one of the source's."""
+        marks = Marks(self._roots, self._tree, self._ledger)
+        folders = chain([""], (entry.path for entry, _ in self._ledger.folders() if entry.path))
         try:
+            marks.make(self._tree.name(place) for place in places)
             with closing(self._source.reader()) as reader:
-                for batch in batches(self._moved(), REMOVED_AT_ONCE):
+                for batch in batches(folders, wire.PACK_FILES):
                     self._go_on()
-                    for entry, problem in zip(batch, reader.remove(batch), strict=False):
-                        if problem:
-                            self._failures.add(problem, entry)
+                    if reader.shows(marks.name, batch):
+                        raise not_extra(self._order.destination)
         except LostError as lost:
-            raise HopError(_not_cleared(self._order, lost)) from lost
+            raise HopError(_extra_is_kept(self._order, lost)) from lost
+        finally:
+            marks.clear()
+        for place, why in marks.missing.items():
+            raise HopError(_may_be_source(place, why))
 
-    def _moved(self) -> Iterator[Entry]:
-        """Files and links first, then the directories they were in, the deepest first. A source that stands
-        for what is in it stays itself."""
-        links = (Entry("l", path) for path, _ in self._ledger.linked())
-        folders = [entry for entry, _ in self._ledger.folders() if entry.path or self._goes_itself]
-        return chain(self._ledger.there(), links, reversed(folders))
-
-    @property
-    def _goes_itself(self) -> bool:
-        return not str(self._order.source).endswith("/")
+    def conclude(self) -> Outcome:
+        """After an attempt that was killed when it had cleared the source: see that all is here. HopError."""
+        for entry in self._ledger.there():
+            self._go_on()
+            try:
+                stands = self._landing.stands(entry)
+            except OSError as error:
+                self._failures.add(problem_of(error, self._landing.name(entry.path)), entry)
+                continue
+            if stands:
+                self._tally.stood(entry.size)
+                self._tally.finished(entry.path)
+            else:
+                self._failures.add(_went_away(self._landing.name(entry.path)), entry)
+        if self._failures.total:
+            raise self._failures.summed(self._tally.progress().files_done)
+        return Outcome(_digest(self._ledger))
 
 
 def _digest(ledger: Ledger) -> str:
@@ -154,12 +178,32 @@ def _digest(ledger: Ledger) -> str:
     return total.hex()
 
 
-def _not_cleared(order: Move, lost: LostError) -> Problem:
+def _extra_is_kept(order: Move, lost: LostError) -> Problem:
     return Problem(
-        code="source-kept",
-        message=f"Everything has arrived, but not all of it could be removed from {order.source}: {lost}.",
+        code="source-unreachable",
+        message=f"Everything has arrived, but nothing was removed at {order.destination}, since "
+        f"{order.source} could not be asked whether it is the source's own: {lost}.",
         advice="It goes on by itself when the source can be reached.",
         retryable=True,
+    )
+
+
+def _may_be_source(place: str, why: str) -> Problem:
+    return Problem(
+        code="permission-denied",
+        message=f"Everything has arrived, but nothing was removed: {place} holds what the source does not, "
+        f"and whether it is one of the source's own directories cannot be shown. {why}",
+        advice="Let the destination's agent write there, or leave the directory out by a filter.",
+        path=place,
+    )
+
+
+def _went_away(path: str) -> Problem:
+    return Problem(
+        code="destination-changed",
+        message=f"{shown(path)} had arrived, and was removed from the source; it is not here any more.",
+        advice="Ask who works at the destination where it went.",
+        path=shown(path),
     )
 
 

@@ -14,6 +14,7 @@ from agent.movers.following import Following, Growing
 from agent.movers.hand import StoppedError
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger, ledger_path
+from agent.movers.marks import Marks
 from agent.movers.mirror import empty_source
 from agent.movers.passing import Pass
 from agent.movers.source import LostError, Source
@@ -32,6 +33,7 @@ ROOM = 16 * 1024 * 1024
 TRY_AGAIN = 60.0
 """Seconds after which it is tried though nothing has become free that can be seen: a quota cannot."""
 FULL = "destination-full"
+SOURCE_MISSING = "source-missing"
 
 
 class Hauling:
@@ -75,8 +77,9 @@ class Hauling:
         ledger.begin(self._arrival)
         try:
             at_work = self._host.arrivals.at_work(self._order.hop_id, ledger)
+            self._sweep(ledger)
             with closing(self._make_source()) as source, at_work:
-                outcome = self._finish(source, ledger, self._to_the_end(source, ledger))
+                outcome = self._carried_out(source, ledger)
         except HopError as error:
             if not error.problem.retryable:
                 self._give_up(ledger)
@@ -87,6 +90,21 @@ class Hauling:
             return outcome
         finally:
             ledger.close()
+
+    def _sweep(self, ledger: Ledger) -> None:
+        """Marks that a killed attempt has left."""
+        with self._roots.tree(self._arrival, writing=True) as tree:
+            Marks(self._roots, tree, ledger).clear()
+
+    def _carried_out(self, source: Source, ledger: Ledger) -> Outcome:
+        try:
+            one = self._to_the_end(source, ledger)
+        except HopError as error:
+            if not (ledger.is_cleared and error.problem.code == SOURCE_MISSING and self._pass):
+                raise
+            with closing(self._finishing(source, ledger, self._pass)) as finishing:
+                return finishing.conclude()
+        return self._finish(source, ledger, one)
 
     def _landing(self, ledger: Ledger) -> Landing:
         tree = self._roots.tree(self._arrival, writing=True)
@@ -157,7 +175,11 @@ class Hauling:
     def _finish(self, source: Source, ledger: Ledger, one: Pass) -> Outcome:
         if self._order.options.delete_extra and not one.files:
             raise empty_source(self._order.source)
-        finishing = Finishing(
+        with closing(self._finishing(source, ledger, one)) as finishing:
+            return finishing.run()
+
+    def _finishing(self, source: Source, ledger: Ledger, one: Pass) -> Finishing:
+        return Finishing(
             self._order,
             source,
             ledger,
@@ -167,9 +189,8 @@ class Hauling:
             one.failures,
             one.rehearsal,
             self._stopped,
+            self._roots,
         )
-        with closing(finishing):
-            return finishing.run()
 
     def _give_up(self, ledger: Ledger) -> None:
         """Nothing half-done stays behind when the hop will not be tried again by itself."""

@@ -161,7 +161,7 @@ class Landing:
     def another_name(self, entry: Entry) -> None:
         """For a file that stands. FileError if it does not, OSError."""
         self._tree.room(entry.path)
-        if not self._stands(entry._replace(path=entry.target)):
+        if not self._may_be_named(entry):
             raise FileError(_no_first(self.name(entry.path), self.name(entry.target)))
         try:
             self._tree.hard_link(entry.path, entry.target)
@@ -175,10 +175,17 @@ class Landing:
         else:
             self._ledger.done(entry, digest)
 
-    def _stands(self, entry: Entry) -> bool:
+    def _may_be_named(self, entry: Entry) -> bool:
+        """Does the file that `entry` is another name of stand here? For `move` size and time are no proof."""
+        if self._options.move and not self._ledger.is_there(entry.target):
+            return False
+        return self.stands(entry._replace(path=entry.target))
+
+    def stands(self, entry: Entry) -> bool:
+        """Is there a file of that size and time? OSError."""
         try:
             return self._is_same(entry, self._tree.stat(entry.path))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def _copy(self, entry: Entry) -> None:
@@ -283,6 +290,10 @@ class Landing:
         for half_done in list(self._ledger.half_done()):
             self.drop(half_done.path)
 
+    def leads_to(self, path: str) -> str:
+        """The target of a link that stands there. OSError."""
+        return self._tree.readlink(path)
+
     def read_back(self, path: str, size: int) -> bytes | None:
         """The digest of what stands there, read from the disk; None when it is not there, or not as long."""
         try:
@@ -329,7 +340,9 @@ class Landing:
 
     def _whose(self, entry: Entry) -> Verdict:
         known = self._ledger.known_before(entry)
-        if known is None and self._options.compare == "checksum":
+        if known is None and (self._options.compare == "checksum" or self._options.move):
+            return "unsure"
+        if known == "done" and self._options.move and not self._ledger.is_of_this_run(entry.path):
             return "unsure"
         if known == "begun":  # killed between the rename and the ledger
             digest = self.read_back(entry.path, entry.size)

@@ -21,7 +21,7 @@ from agent.owners import Owner
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
-    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest BLOB, at REAL
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest BLOB, at REAL, run INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS links (path BLOB PRIMARY KEY, target BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ranges (
@@ -43,16 +43,20 @@ CREATE TABLE IF NOT EXISTS fates (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS listed (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS packs (number INTEGER PRIMARY KEY, files TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS marks (
+    path BLOB PRIMARY KEY, name TEXT NOT NULL, before INTEGER, after INTEGER
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL, cleared INTEGER);
 """
 _IN_ORDER = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
 """Made when somebody first asks what has arrived: other hops need not keep it."""
 _TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates", "packs")
 _LATER = {
-    "files": ("at REAL",),
+    "files": ("at REAL", "run INTEGER"),
     "ranges": ("length INTEGER",),
     "unchanged": ("at REAL", "kind TEXT"),
     "folders": ("owner TEXT",),
+    "hop": ("cleared INTEGER",),
 }
 """Columns that a ledger of an older agent has not."""
 
@@ -100,6 +104,7 @@ class Ledger:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
         self._bring_up_to_date()
+        self._run = self._next_run()
         self._has_files, self._has_ranges = (
             self._one(f"SELECT 1 FROM {table} LIMIT 1") is not None for table in ("files", "ranges")
         )
@@ -115,6 +120,12 @@ class Ledger:
             for column in columns:
                 if column.partition(" ")[0] not in known:
                     self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+
+    def _next_run(self) -> int:
+        """Number the times the ledger was opened: before this one there may have been a power cut."""
+        run = int(self._db.execute("PRAGMA user_version").fetchone()[0]) + 1
+        self._db.execute(f"PRAGMA user_version = {run}")
+        return run
 
     def close(self) -> None:
         self._db.close()
@@ -145,13 +156,42 @@ class Ledger:
         with self._lock:
             for table in _TABLES:
                 self._db.execute(f"DELETE FROM {table}")
-            self._db.execute("INSERT INTO hop VALUES (?)", (destination,))
+            self._db.execute("INSERT INTO hop (destination) VALUES (?)", (destination,))
 
     @property
     def destination(self) -> str | None:
         """None for a hop that never began."""
         row = self._one("SELECT destination FROM hop")
         return str(row[0]) if row else None
+
+    def clearing_ends(self) -> None:
+        """All has arrived, and nothing is left at the source but, perhaps, the place itself."""
+        with self._lock:
+            self._db.execute("UPDATE hop SET cleared = 1")
+
+    @property
+    def is_cleared(self) -> bool:
+        """Would it be no wonder if the source were not there?"""
+        row = self._one("SELECT cleared FROM hop")
+        return bool(row and row[0])
+
+    def marks_begun(self, places: Iterable[str], name: str) -> None:
+        """These directories may have a mark of this name from now on."""
+        rows = [(os.fsencode(place), name) for place in places]
+        self._many("INSERT OR REPLACE INTO marks (path, name) VALUES (?, ?)", rows)
+
+    def marks_made(self, made: Iterable[tuple[str, tuple[int, int]]]) -> None:
+        """The time of each directory before it had its mark, and after."""
+        rows = [(os.fsencode(place), *times) for place, times in made]
+        self._many("UPDATE marks SET before = ?2, after = ?3 WHERE path = ?1", rows)
+
+    def marks(self) -> Iterator[tuple[str, str, int | None, int | None]]:
+        for path, name, before, after in self.paged("SELECT * FROM marks WHERE path > ?"):
+            yield os.fsdecode(path), name, before, after
+
+    def marks_gone(self) -> None:
+        with self._lock:
+            self._db.execute("DELETE FROM marks")
 
     def begun(self, entries: Iterable[Entry]) -> None:
         """Half-done files may stand for these from now on. Ranges of another version are forgotten."""
@@ -163,7 +203,7 @@ class Ledger:
                 rows,
             )
         self._has_files = True
-        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL)", rows)
+        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL, NULL)", rows)
 
     @contextmanager
     def pack(self, entries: Sequence[Entry]) -> Iterator[None]:
@@ -195,9 +235,12 @@ class Ledger:
         forget = "DELETE FROM ranges WHERE path = ?1" if self._has_ranges else None
         with self._lock:  # so that what comes later has a later time
             now = time.time()
-            rows = [(os.fsencode(one.path), one.size, one.mtime_ns, digest, now) for one, digest in whole]
+            rows = [
+                (os.fsencode(one.path), one.size, one.mtime_ns, digest, now, self._run)
+                for one, digest in whole
+            ]
             self._has_files = True
-            self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5)", rows, forget)
+            self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)", rows, forget)
 
     def arrived(self, after: Mark) -> list[Arrival]:
         """Files that stand, in the order in which they came, some at a time."""
@@ -227,6 +270,19 @@ class Ledger:
     def known_before(self, entry: Entry) -> Literal["begun", "done"] | None:
         """The same, for whoever looks at each file once: how far it had come when `look_anew` was called."""
         return self.known(entry) if self.had_files else None
+
+    def is_of_this_run(self, path: str) -> bool:
+        """Was the file seen whole since the ledger was opened?"""
+        row = self._one("SELECT run FROM files WHERE path = ?", (os.fsencode(path),))
+        return row is not None and row[0] == self._run
+
+    def is_there(self, path: str) -> bool:
+        """Is the file among those that `there` yields?"""
+        sql = (
+            "SELECT 1 FROM files WHERE path = ?1 AND digest IS NOT NULL"
+            " UNION ALL SELECT 1 FROM unchanged WHERE path = ?1"
+        )
+        return self._one(sql, (os.fsencode(path),)) is not None
 
     def piece_done(self, path: str, start: int, piece: Piece) -> None:
         self._has_ranges = True

@@ -35,6 +35,19 @@ class Mirror:
         self._failures = failures
         self._rehearsal = rehearsal
 
+    def places(self, go_on: Callable[[], None]) -> set[str]:
+        """The directories from which something is to be removed, and those they are in."""
+        found = set[str]()
+        for entry in entries(self._tree, self._meant):
+            go_on()
+            if entry.kind in "!d" or self._ledger.is_listed(entry.path):
+                continue
+            folder = entry.path.rpartition("/")[0]
+            while folder not in found:
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+        return found
+
     def remove_extra(self, go_on: Callable[[], None]) -> None:
         """`go_on` is called before each removal, and may raise."""
         folders = []

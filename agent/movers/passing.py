@@ -7,10 +7,10 @@ They end together: the first to fail stops the others, and its error is the pass
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 
 from agent.errors import HopError, problem_of
-from agent.listing import Entry
+from agent.listing import Entry, Meant
 from agent.movers.base import Host, Tally, Watcher, batches, meant_by
 from agent.movers.comparing import Comparing
 from agent.movers.crew import Crew
@@ -20,6 +20,7 @@ from agent.movers.hand import Bench, StoppedError
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import limiter_for
+from agent.movers.marks import Marks
 from agent.movers.rehearsal import Rehearsal
 from agent.movers.room import Room
 from agent.movers.source import LostError, Reader, Source
@@ -28,6 +29,7 @@ from agent.movers.stride import Stride
 from agent.movers.work import Work
 from agent.owners import ownerless
 from events.commands import Move
+from events.locations import AgentLocation
 
 LISTED_AT_ONCE = 1000
 """Entries that go into the ledger together."""
@@ -56,6 +58,7 @@ class Pass:
         self.rehearsal = Rehearsal() if order.options.dry_run else None
         """Of a dry run, which writes nothing: what this pass has found. The next one begins anew."""
         self._tally = tally
+        self._host = host
         self._watcher = watcher
         self._spool = Spool(host.state)
         self._work = Work(source.pack_files)
@@ -107,17 +110,32 @@ class Pass:
         self._ledger.look_anew()
         self._watcher.started(self._source.connect())
         self._room = Room(self._free(), self._tally.short)
-        listing = threading.Thread(target=self._guarded, args=[self._list], name="list")
-        listing.start()
-        crew = self._crew()
-        crew.start()
-        self._guarded(self._plan)
-        crew.join()
-        listing.join()
+        with self._marked() as meant:
+            listing = threading.Thread(target=self._guarded, args=[lambda: self._list(meant)], name="list")
+            listing.start()
+            crew = self._crew()
+            crew.start()
+            self._guarded(self._plan)
+            crew.join()
+            listing.join()
         self._spool.close()
         self._work.close()
         if self._error:
             raise self._error
+
+    @contextmanager
+    def _marked(self) -> Iterator[Meant]:
+        """What is to be listed, and how the source finds out that it is to arrive where it is. A dry run
+        writes nothing."""
+        if self.rehearsal or not isinstance(self._order.destination, AgentLocation):
+            yield self._meant
+            return
+        with self._host.roots.tree(self._order.destination.path, writing=True) as tree:
+            marks = Marks(self._host.roots, tree, self._ledger)
+            try:
+                yield marks.for_listing(self._meant)
+            finally:
+                marks.clear()
 
     def _free(self) -> int:
         """Where it cannot be told, whoever is to write there hears why."""
@@ -135,10 +153,10 @@ class Pass:
 
     # --- listing ---
 
-    def _list(self) -> None:
+    def _list(self, meant: Meant) -> None:
         size = files = 0
         try:
-            for batch in batches(self._entries(), LISTED_AT_ONCE):
+            for batch in batches(self._entries(meant), LISTED_AT_ONCE):
                 if self._order.options.delete_extra:
                     self._ledger.listed(entry.path for entry in batch)
                 for entry in batch:
@@ -150,8 +168,8 @@ class Pass:
         self._tally.total(size, files)
         self._spool.end()
 
-    def _entries(self) -> Iterator[Entry]:
-        for entry in self._source.entries(self._meant):
+    def _entries(self, meant: Meant) -> Iterator[Entry]:
+        for entry in self._source.entries(meant):
             if self._stopped.is_set():
                 raise StoppedError
             if self._meant.owners and entry.owner is None and entry.kind != "!":

@@ -15,6 +15,7 @@ from agent.movers.base import Host, Outcome, Tally, Watcher, in_thread
 from agent.movers.hauling import Hauling
 from agent.movers.landing import Landing
 from agent.movers.ledger import Ledger, ledger_path
+from agent.movers.marks import Marks
 from agent.movers.source import Source
 from agent.roots import Roots
 from events.commands import Move
@@ -60,6 +61,7 @@ def discard(roots: Roots, state: Path, hop_id: str, over: Callable[[Ledger], Non
         tree = roots.tree(ledger.destination or "/", writing=True)
         with closing(Landing(tree, hop_id, Options(), ledger)) as landing:
             landing.drop_all()
+            Marks(roots, tree, ledger).clear()
     finally:
         over(ledger)
 

@@ -6,10 +6,11 @@ from typing import NamedTuple, Protocol
 
 from agent.digests import CHUNK, file_digest, range_digest, ranges_of
 from agent.disk import data_parts
-from agent.errors import problem_of, shown
+from agent.errors import problem_of
 from agent.lane import wire
-from agent.listing import Entry, Meant, entries, open_source, remove_source
+from agent.listing import Entry, Meant, entries, open_source
 from agent.roots import Tree
+from agent.source_clearer import SourceClearer, kept, shows_mark
 from events.base import Problem
 from events.progress import Way
 
@@ -60,8 +61,12 @@ class Reader(Protocol):
     def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
         """Each of them, without its bytes. LostError."""
 
-    def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
-        """Remove each from the source, if it is still as it was; why not, or None. LostError."""
+    def clear(self, gone: Sequence[Entry], mark: str, name: str) -> Iterator[Problem | None]:
+        """Remove each from the source, if it is still as it was and is not what stands at the destination;
+        why not, or None. `mark` is in each directory there, `name` is what the place is called. LostError."""
+
+    def shows(self, mark: str, folders: Sequence[str]) -> bool:
+        """Is the mark in one of these directories of the source, as far as can be told? LostError."""
 
     def interrupt(self) -> None:
         """From any thread: whoever is reading gets LostError."""
@@ -185,17 +190,18 @@ class LocalReader:
     def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
         return packed(wanted, lambda entry: Packed(entry, digest=self._digest(entry)))
 
-    def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
+    def clear(self, gone: Sequence[Entry], mark: str, name: str) -> Iterator[Problem | None]:
+        clearer = SourceClearer(self._tree, mark, name)
         for entry in gone:
             if self._interrupted:
                 raise LostError("interrupted")
             try:
-                removed = remove_source(self._tree, entry)
+                yield kept(self._tree, entry, clearer.clear(entry))
             except OSError as error:
                 yield problem_of(error, self._tree.name(entry.path))
-            else:
-                stays = not removed and entry.kind != "d"  # a directory may have got something new
-                yield changed(shown(self._tree.name(entry.path))).problem if stays else None
+
+    def shows(self, mark: str, folders: Sequence[str]) -> bool:
+        return any(shows_mark(self._tree, folder, mark) for folder in folders)
 
     def interrupt(self) -> None:
         self._interrupted = True

@@ -8,6 +8,7 @@ from datetime import datetime
 from agent.errors import shown
 from agent.lane import wire
 from agent.listing import Entry, broken, is_ours
+from agent.same_place import overlapping
 from events.base import Problem
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
@@ -16,13 +17,16 @@ UNKNOWN = -1
 """The size of a file that tells none."""
 
 
-def listed(lines: Iterable[bytes]) -> Iterator[Entry]:
-    """Of `rclone lsjson`, which prints each on a line of its own; without what hops have not finished."""
+def listed(lines: Iterable[bytes], place: object = "", mark: str = "") -> Iterator[Entry]:
+    """Of `rclone lsjson`, which prints each on a line of its own; without what hops have not finished.
+    HopError if the destination's mark is among it."""
     for line in lines:
         if line.startswith(b"{"):
             fields = json.loads(line.rstrip(b",\n"))
             if not is_ours(path := str(fields["Path"])):
                 yield entry_of(path, fields)
+            elif mark and path.rpartition("/")[2] == mark:
+                raise overlapping(str(place))
 
 
 def entry_of(path: str, fields: dict[str, object]) -> Entry:

@@ -48,6 +48,7 @@ class StoreSource:
         self._serving = Serving(self._rclone)
         self._aside = Aside(host.state)
         self._piece = piece_of(options)
+        self._mark = ""
         # Never stopped: who waits here for long waits for many pieces, and rclone's end ends them.
         self._limiter = limiter_for(options, host.line, threading.Event())
 
@@ -57,6 +58,7 @@ class StoreSource:
         return Way(kind=self._store.kind)
 
     def entries(self, meant: Meant) -> Iterator[Entry]:
+        self._mark = meant.arrives.mark if meant.arrives else ""
         for entry in self._found(meant):
             yield self._sized(entry) if entry.size < 0 and meant.takes(entry) else entry
 
@@ -105,7 +107,9 @@ class StoreSource:
         """With the directories, empty ones, too, where there are such things."""
         kinds = ["--files-only"] if self._store.kind == "s3" else []
         where = self._store.directory(inner_path(self._place))
-        return listed(self._run(["lsjson", "--no-mimetype", *kinds, *options, where]))
+        return listed(
+            self._run(["lsjson", "--no-mimetype", *kinds, *options, where]), self._place, self._mark
+        )
 
     def _sized(self, entry: Entry) -> Entry:
         """One that has no size yet is read to its end. LostError, HopError."""

@@ -51,9 +51,19 @@ class StoreReader:
         """There are none of ours: each is taken for another."""
         return (Packed(entry) for entry in wanted)
 
-    def remove(self, gone: Sequence[Entry]) -> Iterator[Problem | None]:
+    def clear(self, gone: Sequence[Entry], _mark: str, _name: str) -> Iterator[Problem | None]:
         """The hop is to read."""
         return (_stays(self._name(entry)) for entry in gone)
+
+    def shows(self, mark: str, _folders: Sequence[str]) -> bool:
+        """In the source's own directory, which is below that of whatever is mounted."""
+        try:
+            self._http.request("HEAD", self._store.address(mark))
+            answer = self._http.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise LostError(f"rclone: {error}") from error
+        return answer.status != http.HTTPStatus.NOT_FOUND
 
     def interrupt(self) -> None:
         if self._http.sock:

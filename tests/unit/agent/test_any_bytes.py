@@ -167,7 +167,8 @@ READERS = {
     "range": asked.piece,
     "pack": asked.pack,
     "digests": asked.digests,
-    "remove": asked.gone,
+    "shows": asked.folders,
+    "clear": asked.gone,
 }
 FIELDS = [
     "symlinks",
@@ -181,6 +182,11 @@ FIELDS = [
     "length",
     "files",
     "gone",
+    "mark",
+    "above",
+    "below",
+    "name",
+    "folders",
 ]
 
 
