@@ -171,6 +171,8 @@ class Conversation:
         """A byte for each thing that was asked about."""
         with self._guarded():
             answer = self._ask_raw(verb, body)
+            if answer.status == http.HTTPStatus.NOT_FOUND:
+                raise HopError(_too_old(self.endpoint))
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem(answer))
             states = answer.read(count + 1)
@@ -343,6 +345,15 @@ def _refused(fields: list[object]) -> Problem:
         return Problem.model_validate(fields[1])
     except (IndexError, ValidationError) as error:
         raise wire.Misbehaviour("it refuses without a reason") from error
+
+
+def _too_old(endpoint: str) -> Problem:
+    return Problem(
+        code="source-too-old",
+        message=f"The agent at {endpoint} cannot tell whether source and destination share a directory, so "
+        "nothing was removed. Everything has arrived.",
+        advice="Update the source's agent, then retry.",
+    )
 
 
 def _rests(endpoint: str) -> Problem:

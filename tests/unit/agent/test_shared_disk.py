@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.config import RootConfig
+from agent.lane import asked
+from agent.lane.answering import Answering
 from tests.unit.agent.hosts import Hosts
 from tests.unit.agent.test_pull_options import BIG, OLD, fill, tree, ways
 
@@ -110,6 +112,97 @@ class TestPartOfIt:
         assert tree(hosts.archive) == {"a": b"a", "sub": None, "sub/b": b"b", "sub/c": b"c"}
         assert not (hosts.data / "a").exists()
         assert not marks(hosts.archive)
+
+
+class TestMarks:
+    @ways
+    async def test_leave_no_trace(self, hosts, way):
+        hosts.open_source()
+        fill(hosts.data, sub__deep__a="a", b="b")
+        fill(hosts.archive, other="x")
+        for folder in (hosts.data / "sub/deep", hosts.data / "sub", hosts.data, hosts.archive):
+            os.utime(folder, ns=(OLD, OLD))
+        await hosts.move(getattr(hosts, way)("/data/", "/archive/in/", move=True))
+        assert hosts.archive.stat().st_mtime_ns != OLD  # a directory was made in it
+        for folder in ("in/sub/deep", "in/sub", "in"):
+            assert (hosts.archive / folder).stat().st_mtime_ns == OLD
+        assert not marks(hosts.archive)
+
+    async def test_restore_the_time_of_a_directory_in_which_nothing_changes(self, hosts):
+        fill(hosts.data, a="a")
+        await hosts.move(hosts.order("/data/", "/archive/"))
+        os.utime(hosts.archive, ns=(OLD, OLD))
+        os.utime(hosts.data, ns=(OLD, OLD))
+        await hosts.move(hosts.order("/data/a", "/archive/a"))
+        assert hosts.archive.stat().st_mtime_ns == OLD
+
+    @ways
+    @pytest.mark.parametrize("end", ["goes on", "is cancelled"])
+    async def test_that_a_kill_has_left_go(self, hosts, way, end, monkeypatch):
+        hosts.open_source()
+        fill(hosts.data, sub__a="a")
+        order = getattr(hosts, way)("/data/", "/archive/new/", move=True)
+        with monkeypatch.context() as killed:
+
+            def kill(marks):
+                raise asyncio.CancelledError
+
+            killed.setattr("agent.movers.marks.Marks.clear", kill)
+            killed.setattr("agent.movers.hauling.Hauling._sweep", lambda hauling, ledger: None)
+            with pytest.raises(asyncio.CancelledError):
+                await hosts.move(order)
+        assert marks(hosts.archive)
+        if end == "goes on":
+            await hosts.move(order.model_copy(update={"attempt": 2}))
+            assert tree(hosts.archive) == {"new": None, "new/sub": None, "new/sub/a": b"a"}
+        else:
+            await hosts.mover(order).discard(order)
+        assert not marks(hosts.archive)
+
+    @ways
+    async def test_that_cannot_be_made_keep_the_source(self, hosts, way, monkeypatch):
+        hosts.open_source()
+        fill(hosts.data, a="a", sub__b="b")
+        make = os.mknod
+
+        def refuse(name, mode, *, dir_fd):
+            if os.fstat(dir_fd).st_ino == (hosts.archive / "sub").stat().st_ino:
+                raise PermissionError(13, "no")
+            make(name, mode, dir_fd=dir_fd)
+
+        monkeypatch.setattr("os.mknod", refuse)
+        error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True))
+        assert {one.code for one in error.failures} == {"source-kept"}
+        assert tree(hosts.data) == {"sub": None, "sub/b": b"b"}
+
+    async def test_an_older_source_that_knows_none_removes_nothing(self, hosts, monkeypatch):
+        hosts.open_source()
+        fill(hosts.data, a="a")
+        verb = Answering._verb
+
+        def older(answering):
+            if answering.path.endswith("/clear"):
+                raise asked.malformed("there is no such path", 404)
+            return verb(answering)
+
+        monkeypatch.setattr(Answering, "_verb", older)
+        error = await hosts.fails(hosts.order("/data/", "/archive/", move=True))
+        assert error.problem.code == "source-too-old"
+        assert (tree(hosts.data), tree(hosts.archive)) == ({"a": b"a"}, {"a": b"a"})
+
+    @pytest.mark.parametrize(
+        "name", ["etc", "../etc", "", None, ".crosshaul-mark-", f".crosshaul-mark-{'0' * 33}"]
+    )
+    async def test_of_no_other_name_is_it_told_whether_it_is_there(self, hosts, name):
+        fill(hosts.data, etc="x")
+        for verb in ("shows", "clear", "manifest"):
+            body = {"mark": name, "folders": [""], "gone": [], "name": "", "above": "", "below": ""}
+            if verb == "manifest":
+                body |= {"symlinks": "keep"}
+                if name is None:
+                    continue
+            with pytest.raises(asked.Refusal):
+                {"shows": asked.mark, "clear": asked.gone, "manifest": asked.listing}[verb](body)
 
 
 class TestTwins:

@@ -49,6 +49,7 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "command-too-large": ["Ein Befehl ist zu groß"],
   conflict: ["So, wie es steht, geht das nicht"],
   cursor: ["Diese Fortsetzung kennt die Liste nicht", "Von vorn beginnen."],
+  "destination-changed": ["Am Ziel ist nicht mehr da, was angekommen war"],
   "destination-exists": [
     "Am Ziel liegt schon etwas anderes",
     "Es beiseitelegen oder beim Überschreiben etwas anderes wählen.",
@@ -153,6 +154,10 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
     "Den Bucket bei der Einrichtung nennen (-c buckets=…) und seine eigene Richtlinie ansehen.",
   ],
   "s3-failed": ["S3 war nicht zu gebrauchen", "Es wird von selbst noch einmal versucht."],
+  "same-place": [
+    "Quelle und Ziel sind ein und derselbe Ort, oder einer liegt im anderen",
+    "Einen Ort außerhalb der Quelle nennen; nachsehen, ob Verknüpfungen oder Einhängungen dorthin führen.",
+  ],
   "size-unknown": ["Wie groß das ist, zeigt sich erst beim Lesen, und dafür fehlt dem Agenten der Platz"],
   "source-changed": [
     "Die Datei änderte sich, während sie gelesen wurde",
