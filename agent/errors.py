@@ -29,6 +29,29 @@ class SameNameError(FileExistsError):
         self.other = other
 
 
+class PlaceError(OSError):
+    """At the destination a path is not a place of its own: nothing is read, written or removed there."""
+
+
+class InTheWayError(PlaceError):
+    """Something else stands where a directory belongs."""
+
+    def __init__(self, path: str, *, is_link: bool) -> None:
+        """`path` is that of what stands there, as locations call it; `is_link`: a symbolic link."""
+        super().__init__(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        self.path = path
+        self.is_link = is_link
+
+
+class SamePlaceError(PlaceError):
+    """A directory is mounted at the destination a second time, under another path."""
+
+    def __init__(self, path: str, other: str) -> None:
+        super().__init__(errno.EEXIST, os.strerror(errno.EEXIST))
+        self.path = path
+        self.other = other
+
+
 def shown(path: str) -> str:
     """A path that can be sent and printed: bytes that are not UTF-8 as \\xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -73,6 +96,10 @@ def problem_of(error: OSError, path: str) -> Problem:
     """An operating system's error about a path, in words."""
     if isinstance(error, SameNameError):
         return _same_name(shown(path), shown(error.other))
+    if isinstance(error, InTheWayError):
+        return _in_the_way(shown(path), shown(error.path), is_link=error.is_link)
+    if isinstance(error, SamePlaceError):
+        return _same_place(shown(path), shown(error.path), shown(error.other))
     number = error.errno or errno.EIO
     general = ("io-error", f"cannot be used: {os.strerror(number)}", "See the host's own log.")
     code, words, advice = _WORDS.get(number, general)
@@ -88,5 +115,29 @@ def _same_name(path: str, other: str) -> Problem:
         message=f"{path} cannot stand beside {other}: that file system takes the two names for one.",
         advice="Rename one of the two, or choose a destination that tells them apart. What stands there was "
         "not touched.",
+        path=path,
+    )
+
+
+def _in_the_way(path: str, obstacle: str, *, is_link: bool) -> Problem:
+    if is_link:
+        code, what = "link-in-the-way", "is a symbolic link"
+        advice = (
+            "Remove the link, or name the directory that it leads to as the destination of a transfer of its "
+            "own. What it leads to was not touched."
+        )
+    else:
+        code, what, advice = "in-the-way", "is not a directory", "Move it away or rename one of the two."
+    below = "" if path == obstacle else f"{path} cannot be written: "
+    words = f"{below}{obstacle} {what}, and a directory belongs there."
+    return Problem(code=code, message=words, advice=advice, path=path)
+
+
+def _same_place(path: str, one: str, other: str) -> Problem:
+    below = "" if path == one else f"{path} is not used: "
+    return Problem(
+        code="same-place",
+        message=f"{below}{one} is the same directory as {other}, mounted a second time.",
+        advice="Unmount one of them, or leave one out with --exclude. Nothing was written under this path.",
         path=path,
     )

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from agent import disk
+from agent import disk, mounts
 from agent.config import RootConfig
-from agent.errors import HopError, shown
+from agent.errors import HopError, InTheWayError, SamePlaceError, shown
 from agent.spelling import Spelling
 from events.base import Problem
 
@@ -27,6 +27,7 @@ OPEN_FOLDERS = 32
 """Descriptors that one `Tree` keeps open at most: every thread of a hop has a tree, and a process may have
 no more than 1,024 descriptors."""
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+PASSED = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 LOOKED_AT_FOR = 1.0
 """Seconds for which a directory that is kept open is believed to be where it was."""
 
@@ -42,8 +43,14 @@ class Roots:
     def reload(self, roots: Iterable[RootConfig]) -> None:
         self._roots = tuple(roots)
 
-    def tree(self, path: str, *, writing: bool) -> "Tree":
-        """What lies at an absolute path, to read or also write. HopError if the host does not allow it."""
+    def destination(self, path: str) -> "Tree":
+        """The place at an absolute path, to be written to by a hop: below it no link is followed. HopError if
+        the host does not allow it."""
+        return self.tree(path, writing=True, following=False)
+
+    def tree(self, path: str, *, writing: bool, following: bool = True) -> "Tree":
+        """What lies at an absolute path, to read or also write; with links below it `following` where they
+        lead, inside the root. HopError if the host does not allow it."""
         plain = "/" + path.strip("/")
         holding = [root for root in self._roots if is_below(plain, root.path)]
         if not holding or ".." in plain.split("/") or "\0" in plain:
@@ -53,7 +60,15 @@ class Roots:
             raise HopError(self._read_only(plain, root))
         inner = plain[len(root.path.rstrip("/")) :].strip("/")
         nested = self._nested() if writing else ()
-        return Tree(root.folder, inner, path=plain, nested=nested, private=self._private, writing=writing)
+        return Tree(
+            root.folder,
+            inner,
+            path=plain,
+            nested=nested,
+            private=self._private,
+            writing=writing,
+            following=following,
+        )
 
     def _nested(self) -> tuple["Nested", ...]:
         return tuple((os.path.realpath(root.folder), root.access == "rw") for root in self._roots)
@@ -116,10 +131,13 @@ class Tree:
         nested: Iterable[Nested] = (),
         private: str | None = None,
         writing: bool = False,
+        following: bool = True,
     ) -> None:
         """`nested` are roots that may lie in this one: what the innermost allows counts. For `writing`,
         directories are opened by their very names only, though the file system may take others for the same:
-        SameNameError."""
+        SameNameError. Without `following`, links are followed only on the way to the place. Below it there
+        are directories and nothing else on the way to anything, each of them under one path: InTheWayError,
+        SamePlaceError."""
         self.path = path
         """The place as locations call it."""
         self._top = os.path.realpath(top)
@@ -128,6 +146,9 @@ class Tree:
         self._nested = [one for one in nested if one[0] != self._top and is_below(one[0], self._top)]
         self._folders: OrderedDict[str, _Folder] = OrderedDict()
         self._spelling = Spelling() if writing else None
+        self._following = following
+        self._doubled = {} if following else self._second_names()
+        """Of directories below the place that are there under another path, too: that path."""
 
     def __enter__(self) -> "Tree":
         return self
@@ -212,7 +233,10 @@ class Tree:
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
 
     def open_followed(self, rel: str, flags: int) -> int:
-        """The same, but a link is followed as long as it stays inside the root."""
+        """The same, but a link is followed as long as it stays inside the root. Below a place that is not
+        `following` it is not: ELOOP."""
+        if rel and not self._following:
+            return self.open(rel, flags)
         target = os.path.realpath(os.path.join(self._top, self._below_top(rel)))  # noqa: PTH118
         self._must_be_inside(target)
         descriptor = os.open(target, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -226,7 +250,9 @@ class Tree:
     def room(self, rel: str) -> tuple[int, str]:
         """The directory that `rel` is to stand in, made where it is missing, and the name of `rel` there. The
         descriptor is like `folder`'s."""
-        parent, _, name = self._below_top(rel).rpartition("/")
+        key = self._below_top(rel)
+        self._must_be_single(key)
+        parent, _, name = key.rpartition("/")
         try:
             return self._opened(parent), name or "."
         except (FileNotFoundError, NotADirectoryError):
@@ -331,7 +357,9 @@ class Tree:
 
     def _split(self, rel: str) -> tuple[int, str]:
         """The descriptor of the directory that something is in, and its name there."""
-        parent, _, name = self._below_top(rel).rpartition("/")
+        key = self._below_top(rel)
+        self._must_be_single(key)
+        parent, _, name = key.rpartition("/")
         return self._opened(parent), name or "."
 
     def _opened(self, key: str) -> int:
@@ -357,6 +385,9 @@ class Tree:
         return True
 
     def _open_folder(self, key: str) -> _Folder:
+        if not self._following and len(key) > len(self._inner):
+            below = self._opened_step_by_step(key)
+            return _Folder(below, self._checked(below), time.monotonic())
         way = self._spelling.way(self._top, self._inner, key) if self._spelling else []
         descriptor = self._opened_in_parent(key)
         if descriptor is None:
@@ -377,6 +408,61 @@ class Tree:
             return os.open(name, FOLDER, dir_fd=self._opened(parent))
         except OSError:  # a link, or nothing
             return None
+
+    def _opened_step_by_step(self, key: str) -> int:
+        """A directory below the place, each on the way opened in the one before, from the last that is open
+        already. InTheWayError, SamePlaceError, SameNameError."""
+        way = key.rpartition("/")[0]
+        while len(way) > len(self._inner) and way not in self._folders:
+            way = way.rpartition("/")[0]
+        names = key[len(way) :].strip("/").split("/")
+        descriptor, is_ours = self._opened(way), False
+        for name in names:
+            way = f"{way}/{name}" if way else name
+            try:
+                below = self._step(descriptor, name, way, is_last=way == key)
+            finally:
+                if is_ours:
+                    os.close(descriptor)
+            descriptor, is_ours = below, True
+        return descriptor
+
+    def _step(self, folder: int, name: str, key: str, *, is_last: bool) -> int:
+        """The directory called `name` in an open one; one that is only passed need not be readable."""
+        self._must_be_single(key)
+        try:
+            descriptor = os.open(name, FOLDER, dir_fd=folder)
+        except PermissionError:
+            if is_last:
+                raise
+            descriptor = os.open(name, PASSED, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
+                raise
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            raise InTheWayError(self._named(key), is_link=stat.S_ISLNK(found.st_mode)) from error
+        try:
+            if self._spelling:
+                self._spelling.step(folder, name, key)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _must_be_single(self, key: str) -> None:
+        """SamePlaceError for a directory that is mounted below the place a second time."""
+        if self._doubled and (other := self._doubled.get(key)):
+            raise SamePlaceError(self._named(key), other)
+
+    def _second_names(self) -> dict[str, str]:
+        place = os.path.realpath(os.path.join(self._top, self._inner))  # noqa: PTH118
+        doubled = mounts.doubled(place)
+        keys = (self._below_top(rel) for rel in doubled)
+        return dict(zip(keys, map(self.name, doubled.values()), strict=True))
+
+    def _named(self, key: str) -> str:
+        """What is below the place, as locations call it."""
+        return self.name(key[len(self._inner) :].lstrip("/"))
 
     def _make(self, key: str) -> None:
         missing = []

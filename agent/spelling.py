@@ -5,6 +5,7 @@ by what the directory does: where another spelling of a name finds the very same
 and that thing goes by the name that stands there.
 """
 
+import errno
 import os
 from contextlib import suppress
 from string import ascii_lowercase, ascii_uppercase
@@ -18,6 +19,8 @@ _OTHER_CASE = str.maketrans(
     ascii_lowercase + ascii_uppercase,
     ascii_uppercase + ascii_lowercase,
 )
+_UNSEEN = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBADF}
+"""The thing has gone, or its directory's names may not be read: of one that is only passed the last."""
 Place = tuple[int, int]
 
 
@@ -65,6 +68,18 @@ class Spelling:
             self._must_be_in(f"{top}/{above}", name)
             key = above
         return way
+
+    def step(self, folder: int, name: str, key: str) -> None:
+        """The last step of a way down, taken in an open directory, which need not be readable. SameNameError.
+        OSError."""
+        if key in self._right:
+            return
+        try:
+            self.must_be(folder, name)
+        except OSError as error:
+            if error.errno not in _UNSEEN:
+                raise
+        self.is_right([key])
 
     def is_right(self, way: list[str]) -> None:
         """They stand, by these names."""

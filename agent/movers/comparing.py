@@ -57,8 +57,10 @@ class Comparing:
                     self.settle(entry, self._landing.judge(entry), tries, waits=not tries)
         except FileError as error:
             self._failures.add(error.problem, entry)
+            self._landing.disown(entry)
         except OSError as error:
             self._failures.add(self.problem(entry, error), entry)
+            self._landing.disown(entry)
 
     def checked(self, entry: Entry, digest: bytes, *, is_same: bool) -> None:
         """A file of the same size was compared by its digest, the source's. FileError, OSError."""
@@ -105,7 +107,9 @@ class Comparing:
         return problem
 
     def _folder(self, entry: Entry) -> None:
-        if not self._rehearsal:
+        if self._rehearsal:
+            self._landing.may_be_folder(entry)
+        else:
             self._landing.folder(entry)
 
     def _stays(self, entry: Entry, verdict: Verdict) -> None:

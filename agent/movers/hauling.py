@@ -70,7 +70,7 @@ class Hauling:
 
     def run(self) -> Outcome:
         """HopError, or StoppedError after `stop`."""
-        self._roots.tree(self._arrival, writing=True).close()
+        self._roots.destination(self._arrival).close()
         if self._order.options.owner != "agent":
             owners.must_be_allowed(str(self._order.destination))
         ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
@@ -107,7 +107,7 @@ class Hauling:
         return self._finish(source, ledger, one)
 
     def _landing(self, ledger: Ledger) -> Landing:
-        tree = self._roots.tree(self._arrival, writing=True)
+        tree = self._roots.destination(self._arrival)
         return Landing(tree, self._order.hop_id, self._order.options, ledger)
 
     def _to_the_end(self, source: Source, ledger: Ledger) -> Pass:
@@ -153,7 +153,7 @@ class Hauling:
             self._wait(LOOK_EVERY)
 
     def _free(self) -> int:
-        with self._roots.tree(self._arrival, writing=True) as tree:
+        with self._roots.destination(self._arrival) as tree:
             return disk.free(tree.nearest())
 
     def _begin(self, source: Source, ledger: Ledger) -> Pass:
@@ -183,7 +183,7 @@ class Hauling:
             self._order,
             source,
             ledger,
-            self._roots.tree(self._arrival, writing=True),
+            self._roots.destination(self._arrival),
             self._tally,
             self._watcher,
             one.failures,

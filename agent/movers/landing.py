@@ -15,9 +15,9 @@ from typing import Literal
 
 from agent import disk
 from agent.digests import CHUNK, digest_of, read_digest
-from agent.errors import SameNameError, shown
+from agent.errors import PlaceError, SameNameError, shown
 from agent.lane import wire
-from agent.listing import Entry
+from agent.listing import READ, Entry
 from agent.movers.ledger import Ledger
 from agent.movers.source import FileError
 from agent.movers.unnamed import Unnamed
@@ -67,8 +67,10 @@ class Landing:
             return "new"
         try:
             there = self._tree.stat_so_called(entry.path)
-        except (FileNotFoundError, NotADirectoryError):  # in the way of a directory: that is said elsewhere
+        except FileNotFoundError:
             return "new"
+        except NotADirectoryError as error:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
         if stat.S_ISDIR(there.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if self._is_same(entry, there):
@@ -106,7 +108,7 @@ class Landing:
 
     def digest(self, entry: Entry) -> bytes:
         """Of what stands there. OSError."""
-        descriptor = self._tree.open(entry.path, os.O_RDONLY)
+        descriptor = self._tree.open(entry.path, READ)
         try:
             return read_digest(descriptor, entry.size)
         finally:
@@ -114,7 +116,7 @@ class Landing:
 
     def dress(self, entry: Entry) -> None:
         """Times and mode, of a file whose bytes are right. OSError."""
-        descriptor = self._tree.open(entry.path, os.O_RDONLY)
+        descriptor = self._tree.open(entry.path, READ)
         try:
             self._dress(descriptor, entry)
         finally:
@@ -135,6 +137,11 @@ class Landing:
         dress(descriptor, entry, has_mode=has_mode)
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
+
+    def may_be_folder(self, entry: Entry) -> None:
+        """Nothing is done. OSError if there cannot be such a directory."""
+        with suppress(FileNotFoundError):
+            self._tree.folder(entry.path)
 
     def folder(self, entry: Entry) -> None:
         """The directory; its times come when everything is in it."""
@@ -278,12 +285,19 @@ class Landing:
         """Whatever is half-done of a file goes."""
         try:
             self._tree.unlink_beside(path, self._part(path))
-        except SameNameError:  # then there never was
+        except (SameNameError, PlaceError):  # then there never was, or it is somewhere else
             pass
         except OSError as error:
             if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
                 raise
         self._ledger.drop(path)
+
+    def disown(self, entry: Entry) -> None:
+        """What an earlier attempt brought of this does not count: it cannot stand here now."""
+        if self._ledger.had_files:
+            with suppress(OSError):
+                self.drop(entry.path)
+        self._ledger.disown(entry.path)
 
     def drop_all(self) -> None:
         """Whatever is half-done of the hop."""
@@ -297,25 +311,33 @@ class Landing:
     def read_back(self, path: str, size: int) -> bytes | None:
         """The digest of what stands there, read from the disk; None when it is not there, or not as long."""
         try:
-            descriptor = self._tree.open(path, os.O_RDONLY)
+            descriptor = self._tree.open(path, READ)
         except OSError:
             return None
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            return read_digest(descriptor, size) if os.fstat(descriptor).st_size == size else None
+            found = os.fstat(descriptor)
+            is_as_long = stat.S_ISREG(found.st_mode) and found.st_size == size
+            return read_digest(descriptor, size) if is_as_long else None
         finally:
             os.close(descriptor)
 
     def remove(self, path: str) -> None:
         """A file that turned out not to be what was sent."""
-        self._tree.unlink(path)
+        with suppress(FileNotFoundError, NotADirectoryError, PlaceError):  # then it is somewhere else
+            self._tree.unlink(path)
         self._ledger.drop(path)
 
     def settle(self) -> None:
         """Times and modes of directories; then everything is made to survive a power cut."""
-        for entry, _ in self._ledger.folders():
-            self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & MODE)
-            self.own(entry)
+        try:
+            for entry, _ in self._ledger.folders():
+                self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & MODE)
+                self.own(entry)
+        finally:
+            self._sync()
+
+    def _sync(self) -> None:
         try:
             disk.sync_file_system(self._tree.folder(""))
         except NotADirectoryError:

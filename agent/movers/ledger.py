@@ -259,6 +259,12 @@ class Ledger:
         row = [(os.fsencode(path),)]
         self._many("DELETE FROM files WHERE path = ?1", row, "DELETE FROM ranges WHERE path = ?1")
 
+    def disown(self, path: str) -> None:
+        """Whatever this is, this hop has not brought it."""
+        with self._lock:
+            for table in ("files", "ranges", "links", "folders"):
+                self._db.execute(f"DELETE FROM {table} WHERE path = ?", (os.fsencode(path),))
+
     def known(self, entry: Entry) -> Literal["begun", "done"] | None:
         """How far this hop itself has come with this very version."""
         if not self._has_files:

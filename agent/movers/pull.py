@@ -58,7 +58,7 @@ def discard(roots: Roots, state: Path, hop_id: str, over: Callable[[Ledger], Non
         return
     ledger = Ledger(path)
     try:
-        tree = roots.tree(ledger.destination or "/", writing=True)
+        tree = roots.destination(ledger.destination or "/")
         with closing(Landing(tree, hop_id, Options(), ledger)) as landing:
             landing.drop_all()
             Marks(roots, tree, ledger).clear()

@@ -250,6 +250,12 @@ async def test_a_pack_that_goes_on_and_on_is_read_as_far_as_it_was_asked_for(hos
         file("../out", 5),
         file("/etc/cron.d/out", 5),
         file("a/../../out", 5),
+        file("a//out", 5),
+        file("./out", 5),
+        file("out/", 5),
+        ["d", "a/..", 0, 0, 0o755, False, ""],
+        ["l", "../out", 0, 0, 0, False, "x"],
+        ["f", "x", 5, 0, 0o644, False, "a/../../beside/x"],
         ["l", "x", 0, 0, 0, False, ""],
         ["f", "x", 5, 0, 0o644, False, "../../etc/passwd"],
         ["f", "x", 5, 0, 0o644, False, "", None, [0, 0, "root\0", ""]],
@@ -280,21 +286,36 @@ async def test_lines_that_are_none_by_themselves_end_the_hop(hosts, hostile, bod
     assert await ends(hosts) == "source-misbehaved"
 
 
-async def test_a_link_and_a_file_behind_it_do_not_lead_out(hosts, hostile, tmp_path):
-    """The oldest trick of archives: a link to elsewhere, then a file in it."""
+@pytest.mark.parametrize("target", ["{}/outside", "../beside", ".."], ids=["outside", "beside", "above"])
+@pytest.mark.parametrize("entries", ["file", "directory", "hard link"])
+async def test_a_link_and_a_file_behind_it_do_not_lead_out(hosts, hostile, tmp_path, target, entries):
+    """The oldest trick of archives: a link to elsewhere, then a file in it. Nor does it lead to what lies
+    beside the hop's destination, in the same root."""
     (tmp_path / "outside").mkdir()
-    link = ["l", "way", 0, 0, 0, False, str(tmp_path / "outside")]
+    (hosts.archive / "beside").mkdir()
+    (hosts.archive / "beside/x").write_text("precious")
+    before = (hosts.archive / "beside").stat()
+    link = ["l", "way", 0, 0, 0, False, target.format(tmp_path)]
+    behind = {
+        "file": [file("way/x", 5), file("way/beside/x", 5)],
+        "directory": [["d", "way", 0, 0, 0o777, False, ""], file("way/x", 5)],
+        "hard link": [file("y", 5), ["f", "way/x", 5, 10**18, 0o644, False, "y"]],
+    }[entries]
 
     def say(connection: ssl.SSLSocket, verb: str, body: dict) -> None:
         if verb == "manifest":
-            connection.sendall(listing(PLACE, link, file("way/x", 5)))
+            connection.sendall(listing(PLACE, link, *behind))
         else:
             connection.sendall(head(22) + b"\0" + digest_of(b"hello") + b"hello")
 
     hostile(say)
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"), 0.5)
-    assert {one.code for one in error.failures} == {"outside-roots"}
+    assert {one.code for one in error.failures} == {"link-in-the-way"}
     assert list((tmp_path / "outside").iterdir()) == []
+    assert [path.name for path in (hosts.archive / "beside").iterdir()] == ["x"]
+    assert (hosts.archive / "beside/x").read_text() == "precious"
+    assert (hosts.archive / "beside").stat().st_mtime_ns == before.st_mtime_ns
+    assert not (hosts.archive / "x").exists()
 
 
 async def test_who_sends_a_byte_now_and_then_is_no_reason_not_to_stop(hosts, hostile):

@@ -4,6 +4,7 @@ import errno
 import inspect
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent import roots as roots_module
 from agent.config import RootConfig
-from agent.errors import HopError
+from agent.errors import HopError, InTheWayError
 from agent.roots import Roots, is_below
 
 
@@ -157,6 +158,102 @@ def test_a_link_that_leads_to_nothing_is_in_the_way_of_a_directory(root):
         assert refused(lambda: inside.make_folder("dangling")) == errno.EEXIST
         assert refused(lambda: inside.room("dangling/x/y")) == errno.EEXIST
     assert not (root / "nowhere").exists()
+
+
+class TestADestination:
+    """Below its place there are directories and nothing else on the way to anything."""
+
+    @pytest.fixture
+    def place(self, root):
+        (root / "place/real").mkdir(parents=True)
+        (root / "place/in").symlink_to("real")
+        (root / "place/beside").symlink_to("../sub")
+        (root / "place/out").symlink_to(root.parent / "secret")
+        (root / "place/dangling").symlink_to("nowhere")
+        (root / "place/loop").symlink_to("loop")
+        (root / "place/file").write_text("a file")
+        (root / "way").symlink_to("place")
+        return Roots([RootConfig(path="/data", access="rw", directory=root)])
+
+    @pytest.mark.parametrize("path", ["/data/place", "/data/way"])
+    @pytest.mark.parametrize("name", ["in", "beside", "out", "dangling", "loop", "file"])
+    def test_nothing_is_reached_through_anything_else(self, place, root, path, name):
+        before = sorted(str(one) for one in root.parent.rglob("*"))
+        with place.destination(path) as inside:
+            calls = [
+                lambda rel: inside.folder(f"{rel}/deeper"),
+                lambda rel: inside.stat(f"{rel}/file"),
+                lambda rel: inside.stat_so_called(f"{rel}/file"),
+                lambda rel: inside.stat_beside(f"{rel}/file", "file"),
+                lambda rel: inside.open(f"{rel}/file", os.O_RDONLY),
+                lambda rel: inside.open_followed(f"{rel}/file", os.O_RDONLY),
+                lambda rel: inside.open_beside(f"{rel}/x", "file", os.O_WRONLY | os.O_CREAT),
+                lambda rel: inside.make_folder(f"{rel}/new"),
+                lambda rel: inside.make_writable(f"{rel}/x", "file"),
+                lambda rel: inside.room(f"{rel}/x"),
+                lambda rel: inside.link(f"{rel}/x", "target"),
+                lambda rel: inside.hard_link("new", f"{rel}/file"),
+                lambda rel: inside.hard_link(f"{rel}/x", "file"),
+                lambda rel: inside.put("file", f"{rel}/x"),
+                lambda rel: inside.unlink(f"{rel}/file"),
+                lambda rel: inside.unlink_beside(f"{rel}/x", "file"),
+                lambda rel: inside.remove_folder(f"{rel}/x"),
+                lambda rel: inside.give(f"{rel}/file", 0, 0),
+                inside.folder,
+                inside.make_folder,
+                lambda rel: inside.set_times(rel, 0, 0o700),
+            ]
+            for call in calls:
+                with pytest.raises(InTheWayError) as caught:
+                    call(name)
+                assert caught.value.path == f"{path}/{name}"
+                assert caught.value.is_link is (name != "file")
+        assert sorted(str(one) for one in root.parent.rglob("*")) == before
+        assert (root / "sub/file").read_text() == "inside"
+
+    def test_a_link_in_a_file_s_place_is_not_followed_either(self, place, root):
+        (root / "place/alias").symlink_to("file")
+        with place.destination("/data/place") as inside:
+            assert refused(lambda: inside.open("alias", os.O_RDONLY)) == errno.ELOOP
+            assert refused(lambda: inside.open_followed("alias", os.O_RDONLY)) == errno.ELOOP
+
+    def test_a_directory_that_may_be_passed_and_not_read_is_passed(self, place, root, monkeypatch):
+        """As a drop box is; root may read everything, so its refusal is one of ours."""
+        (root / "place/real/deep").mkdir()
+        really = os.open
+
+        def refuse_to_read(path, flags, *more, **named):
+            if path == "real" and not flags & os.O_PATH:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return really(path, flags, *more, **named)
+
+        with place.destination("/data/place") as inside:
+            monkeypatch.setattr(roots_module.os, "open", refuse_to_read)
+            inside.link("real/deep/x", "target")
+            assert refused(lambda: inside.folder("real")) == errno.EACCES
+        assert (root / "place/real/deep/x").is_symlink()
+
+    def test_a_directory_swapped_for_a_link_is_not_used_once_it_was_looked_at_again(
+        self, place, root, monkeypatch
+    ):
+        monkeypatch.setattr(roots_module, "LOOKED_AT_FOR", 0)
+        with place.destination("/data/place") as inside:
+            inside.make_folder("real/deep")
+            (root / "place/real").rename(root / "aside")
+            (root / "place/real").symlink_to("../aside")
+            assert refused(lambda: inside.room("real/deep/x")) == errno.ENOTDIR
+            assert refused(lambda: inside.unlink("real/deep")) == errno.ENOTDIR
+        assert (root / "aside/deep").is_dir()
+
+    def test_no_descriptor_is_left(self, place, root):
+        (root / "place/real/a/b/c").mkdir(parents=True)
+        (root / "place/real/a/b/c/link").symlink_to("x")
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with place.destination("/data/place") as inside:
+            for name in ("real/a/b/c/link/x", "real/a/gone/x/y", "real/a/b/c/x"):
+                with suppress(OSError):
+                    inside.stat(name)
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_deep_path_is_made_without_a_stack_as_deep(root, request):

@@ -138,6 +138,18 @@ class TestFromS3:
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
         assert host.told.ways == ["s3"]
 
+    async def test_nothing_is_written_through_a_link_at_the_destination(self, host):
+        host.put("in/current/app", b"new")
+        host.put("in/other", b"o")
+        (host.data / "t").mkdir()
+        (host.data / "beside").mkdir()
+        (host.data / "beside/app").write_bytes(b"old")
+        (host.data / "t/current").symlink_to("../beside")
+        error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/t/"))
+        assert [one.code for one in error.failures] == ["link-in-the-way"]
+        assert (host.data / "beside/app").read_bytes() == b"old"
+        assert (host.data / "t/other").read_bytes() == b"o"
+
     async def test_one_object_arrives_under_the_name_it_is_given(self, host):
         host.put("in/one.bin", b"x" * 100)
         host.put("in/one.bin.backup", b"not this")

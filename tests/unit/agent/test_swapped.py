@@ -83,17 +83,21 @@ async def test_a_source_s_directory_swapped_for_a_link_tells_nothing(hosts, tmp_
 
 
 @pytest.mark.parametrize("size", [1000, MIB + 1])
-async def test_a_destination_s_directory_swapped_for_a_link_gets_nothing_there(hosts, tmp_path, size):
+@pytest.mark.parametrize("outside", ["outside", "archive/beside"])
+async def test_a_destination_s_directory_swapped_for_a_link_gets_nothing_there(
+    hosts, tmp_path, size, outside
+):
+    """Neither out of the root nor beside the destination."""
     write_random(hosts.data / "t/d/file", size)
-    (tmp_path / "outside").mkdir()
+    (tmp_path / outside).mkdir()
     (hosts.archive / "t/d").mkdir(parents=True)
-    (hosts.archive / "link").symlink_to(tmp_path / "outside")
+    (hosts.archive / "link").symlink_to(tmp_path / outside)
     with swapping(exchange(hosts.archive / "t/d", hosts.archive / "link")):
         for _ in range(ROUNDS):
             await moves_or_not(hosts, "/archive/t/")
+            assert list((tmp_path / outside).iterdir()) == []
             for path in hosts.archive.rglob("file"):
                 path.unlink(missing_ok=True)
-    assert list((tmp_path / "outside").iterdir()) == []
 
 
 async def moves_or_not(hosts: Hosts, destination: str, **options: str) -> None:

@@ -79,6 +79,10 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "io-error": ["Lesen oder Schreiben ist misslungen", "Im Log jenes Servers nachsehen."],
   "is-a-directory": ["Wo eine Datei hin soll, ist ein Verzeichnis", "Es wegräumen oder eines umbenennen."],
   limit: ["Das ist mehr, als geht"],
+  "link-in-the-way": [
+    "Am Ziel steht eine Verknüpfung, wo ein Verzeichnis hingehört",
+    "Sie entfernen oder das Verzeichnis, auf das sie zeigt, selbst als Ziel nennen.",
+  ],
   "link-loop": [
     "Eine Verknüpfung führt in ein Verzeichnis, in dem sie selbst liegt",
     "Verknüpfungen behalten oder weglassen.",
@@ -157,6 +161,8 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "same-place": [
     "Quelle und Ziel sind ein und derselbe Ort, oder einer liegt im anderen",
     "Einen Ort außerhalb der Quelle nennen; nachsehen, ob Verknüpfungen oder Einhängungen dorthin führen.",
+    "Ein Verzeichnis ist am Ziel unter zwei Pfaden eingehängt",
+    "Eines von beiden aushängen oder weglassen.",
   ],
   "size-unknown": ["Wie groß das ist, zeigt sich erst beim Lesen, und dafür fehlt dem Agenten der Platz"],
   "source-changed": [
