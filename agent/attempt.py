@@ -204,6 +204,6 @@ class Attempt:
 
 def _unforeseen(error: Exception) -> Problem:
     """A fault of the host may pass; a mistake of ours stays, and its traceback is in the log."""
-    words = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+    words = f"{type(error).__name__}: {error}"
     advice = "see the agent's log (journalctl -u crosshaul-agent) on that host"
     return Problem(code="agent-error", message=words, advice=advice, retryable=isinstance(error, OSError))

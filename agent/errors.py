@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Sequence
 
-from events.base import Problem
+from events.base import Problem, display_text
 
 
 class HopError(Exception):
@@ -54,7 +54,7 @@ class SamePlaceError(PlaceError):
 
 def shown(path: str) -> str:
     """A path that can be sent and printed: bytes that are not UTF-8 as \\xff."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return display_text(path)
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}

@@ -4,6 +4,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from events.base import display_text
+
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -29,7 +31,7 @@ def set_up(level: str) -> None:
 
 
 def _quoted(value: object) -> str:
-    text = str(value).encode("utf-8", "backslashreplace").decode()
+    text = display_text(str(value))
     if text and text.isprintable() and not set(text) & set(' "='):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,9 +1,18 @@
 """What every message shares: the wire version, the base model and the small value types."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+)
 
 WIRE = 1
 """The version of the wire. 1 (2026-11): the first."""
@@ -27,6 +36,23 @@ def _rfc3339(moment: datetime) -> str:
 
 Instant = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
 """A moment, always with a zone; written as RFC 3339 in UTC with milliseconds."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def display_text(text: str) -> str:
+    """Return the text as it can be sent and printed: bytes of a file name that are not UTF-8, which Python
+    holds as surrogates (PEP 383), become `\\xff`."""
+    return text if text.isascii() else _SURROGATE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number - 0xDC00:02x}" if 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
+
+
+DisplayText = Annotated[str, AfterValidator(display_text)]
+"""Text in which a file's name may occur. A surrogate cannot be encoded: it would break the whole message."""
 
 LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 """As in DNS."""
@@ -59,10 +85,10 @@ class Problem(Message):
 
     code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
     """Stable, for programs: `source-missing`."""
-    message: str
+    message: DisplayText
     """What happened and where, for people."""
-    advice: str = ""
+    advice: DisplayText = ""
     """What to do about it."""
-    path: str | None = None
+    path: DisplayText | None = None
     retryable: bool = False
     """Would the same attempt, made again later, have a chance?"""

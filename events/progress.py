@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from events.base import AgentId, Bytes, Count, HopId, Instant, Message, TransferId
+from events.base import AgentId, Bytes, Count, DisplayText, HopId, Instant, Message, TransferId
 
 
 class Way(Message):
@@ -58,7 +58,7 @@ class Progress(Message):
     bytes_per_second: Bytes = 0
     short: Shortage | None = None
     """Of room. None: there seems to be enough. Older agents do not look."""
-    current: str | None = None
+    current: DisplayText | None = None
     """A path that is moving now, relative to the source."""
 
 

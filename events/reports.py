@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from events.base import WIRE, Bytes, Count, HopId, Instant, KeyId, Message, Problem, TransferId
+from events.base import (
+    WIRE,
+    Bytes,
+    Count,
+    DisplayText,
+    HopId,
+    Instant,
+    KeyId,
+    Message,
+    Problem,
+    TransferId,
+)
 from events.locations import AbsolutePath, RemoteName
 from events.progress import Progress, Reached, Shortage, Way
 
@@ -36,7 +47,7 @@ class Started(HopReport):
     """The agent has begun the attempt, or goes on after a pause of its own."""
 
     kind: Literal["started"] = "started"
-    via: str
+    via: DisplayText
     """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460` or `s3`."""
     way: Way | None = None
     """The same for programs; said again when it changes. Older agents do not say it."""
@@ -85,7 +96,7 @@ class Preview(Message):
     unchanged: Amount = Amount()
     failed: Amount = Amount()
     """Would not arrive: unreadable, or not for this destination. Older agents do not count them."""
-    examples: dict[str, tuple[str, ...]] = {}
+    examples: dict[str, tuple[DisplayText, ...]] = {}
     """The first paths of each kind that would change anything: `sent`, `replaced`, `removed`, `kept`; of
     `failed` why, each with its path."""
     short: Shortage | None = None
@@ -177,7 +188,7 @@ class Hello(Message):
     kind: Literal["hello"] = "hello"
     at: Instant
     version: str
-    hostname: str
+    hostname: DisplayText
     ip_address: str | None = None
     capabilities: Capabilities
     endpoints: tuple[str, ...]
@@ -212,7 +223,7 @@ class Heartbeat(Message):
 class Entry(Message):
     """One name in a directory."""
 
-    name: str
+    name: DisplayText
     utf8: bool = True
     """Otherwise bytes stand in it as `\\xff`, and no location names it: it is copied with its directory."""
     type: Literal["file", "directory", "symlink", "other"]
@@ -226,7 +237,7 @@ class Browsed(Message):
     kind: Literal["browsed"] = "browsed"
     request_id: str
     entries: tuple[Entry, ...] = ()
-    next: str | None = None
+    next: DisplayText | None = None
     """Pass it as `after` to go on; None at the end."""
     problem: Problem | None = None
 
@@ -236,7 +247,7 @@ class Refused(Message):
 
     kind: Literal["refused"] = "refused"
     at: Instant
-    command_id: str | None = None
+    command_id: DisplayText | None = None
     hop_id: HopId | None = None
     problem: Problem
 

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from agent.errors import shown
 from agent.listing import Meant
 from agent.movers.arrivals import Arrivals
 from agent.movers.ledger import Ledger
@@ -190,7 +191,7 @@ class Tally:
                 files_removed=self._files_removed,
                 bytes_per_second=self._rate(),
                 short=self._short,
-                current=self._current,
+                current=None if self._current is None else shown(self._current),
             )
 
     def _rate(self) -> int:

@@ -1,6 +1,6 @@
 """What is to become of each thing that the source has, seen against what stands at the destination."""
 
-from agent.errors import HopError, is_fatal, problem_of
+from agent.errors import HopError, is_fatal, problem_of, shown
 from agent.listing import Entry
 from agent.movers.base import Tally
 from agent.movers.failures import Failures
@@ -119,5 +119,5 @@ class Comparing:
             self.close()
 
     def _unnamed(self, entry: Entry) -> Problem:
-        name = self._landing.name(entry.path)
+        name = shown(self._landing.name(entry.path))
         return Problem(code="unreadable", message=f"{name} cannot be moved.", path=name)

@@ -100,8 +100,9 @@ class Source(Protocol):
 
 
 def changed(path: str) -> FileError:
+    name = shown(path)
     return FileError(
-        Problem(code="source-changed", message=f"{path} changed while it was being read.", path=path)
+        Problem(code="source-changed", message=f"{name} changed while it was being read.", path=name)
     )
 
 

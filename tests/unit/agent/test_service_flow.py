@@ -1,6 +1,7 @@
 """The service with a link, a mover and a lane of ours: commands in, reports out, crashes in between."""
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -497,3 +498,43 @@ async def test_retired_ends_the_service_and_forgets_the_work(host):
     journal = Journal(host.folder / "journal.db", "reg")
     assert (journal.retired, journal.open_hops()) == (True, [])
     journal.close()
+
+
+NOT_UTF8 = os.fsdecode(b"caf\xe9.mov")
+
+
+async def test_a_last_file_whose_name_is_not_utf_8_ends_its_hop_and_not_the_agent(host):
+    async with host.running():
+        host.order(move())
+        order = await host.mover.has_begun()
+        host.mover.tallies[0].finished(NOT_UTF8)
+        host.mover.succeed(order)
+        [end] = await host.link.hears("succeeded")
+        assert end.progress.current == "caf\\xe9.mov"
+        host.order(move(1))
+        await host.mover.has_begun(2)
+
+
+async def test_while_a_file_whose_name_is_not_utf_8_moves_progress_and_lease_go_on(host):
+    async with host.running():
+        host.order(move())
+        await host.mover.has_begun()
+        host.mover.tallies[0].stood(1)
+        host.mover.tallies[0].moving(NOT_UTF8)
+        first, second = await host.link.hears("checkpoint", 2)
+        shown = [
+            Live.model_validate_json(body) for topic, body, _ in host.link.published if "/live/" in topic
+        ]
+    assert first.progress.current == second.progress.current == "caf\\xe9.mov"
+    assert second.seq > first.seq
+    assert "caf\\xe9.mov" in {live.progress.current for live in shown}
+
+
+async def test_a_problem_about_a_name_that_is_not_utf_8_is_reported(host):
+    problem = Problem(code="io-error", message=f"{NOT_UTF8} cannot be read", path=NOT_UTF8)
+    async with host.running():
+        host.order(move())
+        order = await host.mover.has_begun()
+        host.mover.fail(order, HopError(problem, [problem], 1))
+        [end] = await host.link.hears("failed")
+    assert end.failures[0].path == "caf\\xe9.mov"
