@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
 from typing import Any
 
 from agent.browse import in_words, page
@@ -15,6 +14,7 @@ from agent.movers.program import EndedError, Program
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
 from agent.movers.source import LostError
 from agent.movers.store import Store, remote_store
+from agent.movers.store_listing import moment_of
 from agent.remotes import Remotes
 from events.base import AgentId, Problem
 from events.commands import Browse
@@ -87,7 +87,7 @@ def _is_file(rclone: Program, store: Store, within: float) -> bool:
 
 def _entry(name: str, fields: dict[str, Any]) -> Entry:
     """Some services do not know how large a document is."""
-    modified = datetime.fromisoformat(fields["ModTime"]) if fields["ModTime"] else None
+    modified = moment_of(fields["ModTime"])
     if fields["IsDir"]:
         return Entry(name=name, type="directory", modified=modified)
     size = fields["Size"] if fields["Size"] >= 0 else None

@@ -3,14 +3,15 @@
 import base64
 from typing import Literal
 
-from events.base import Bytes, HopId, Instant, Message
+from events.base import Bytes, DisplayText, HopId, Instant, Message
 
 Outcome = Literal["sent", "unchanged", "left", "removed", "failed", "unfinished"]
 """Brought by the hop; there already, and the same; there already, another, and left as it was (`overwrite`);
 removed, since the source does not have it (`delete_extra`); not arrived, with the reason; begun and not ended
 when the hop was."""
-Kind = Literal["f", "d", "l"]
-"""File, directory, symbolic link."""
+Kind = Literal["f", "d", "l", "other"]
+"""File, directory, symbolic link. `other`: none of these (a FIFO, a socket, a device), or what it is could
+not be found out."""
 
 NOT_ARRIVED: frozenset[Outcome] = frozenset({"failed", "unfinished"})
 
@@ -19,7 +20,7 @@ class ManifestLine(Message):
     """One thing that a hop was about."""
 
     hop_id: HopId
-    path: str
+    path: DisplayText
     """Relative to the hop's destination, empty for a single file. Bytes that are not UTF-8 stand as \\xff."""
     raw: str | None = None
     """The very bytes of such a path, base64."""
@@ -29,7 +30,7 @@ class ManifestLine(Message):
     """xxh3-128, hex: of a file's bytes, and beyond 32 MiB of the digests of its ranges of 32 MiB; of a link's
     target. None of what did not travel."""
     outcome: Outcome
-    reason: str | None = None
+    reason: DisplayText | None = None
     """Why it failed."""
     at: Instant
 

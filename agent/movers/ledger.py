@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 from agent.digests import RANGE
 from agent.listing import Entry
 from agent.owners import Owner
+from events.base import display_text
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -89,6 +90,11 @@ NEWS = 1000
 """Arrivals that are told at once."""
 
 Fate = Literal["left", "removed", "failed"]
+
+_INT64 = 2**63 - 1
+"""The largest number that SQLite holds."""
+_OTHER = "other"
+"""How a ledger calls the kind of what cannot be moved (`!` in a listing), as a manifest does."""
 
 
 class Ledger:
@@ -339,7 +345,10 @@ class Ledger:
     def fate(self, entries: Iterable[Entry], outcome: Fate, reason: str | None = None) -> None:
         """What became of these instead of arriving."""
         now = time.time()
-        rows = [(os.fsencode(one.path), one.kind, one.size, outcome, reason, now) for one in entries]
+        rows = [
+            (_key(one.path), _OTHER if one.kind == "!" else one.kind, one.size, outcome, reason, now)
+            for one in entries
+        ]
         self._many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def look_anew(self) -> None:
@@ -352,10 +361,10 @@ class Ledger:
 
     def listed(self, paths: Iterable[str]) -> None:
         """The source has these."""
-        self._many("INSERT OR IGNORE INTO listed VALUES (?)", [(os.fsencode(path),) for path in paths])
+        self._many("INSERT OR IGNORE INTO listed VALUES (?)", [(_key(path),) for path in paths])
 
     def is_listed(self, path: str) -> bool:
-        return self._one("SELECT 1 FROM listed WHERE path = ?", (os.fsencode(path),)) is not None
+        return self._one("SELECT 1 FROM listed WHERE path = ?", (_key(path),)) is not None
 
     def half_done(self) -> Iterator[Entry]:
         """Files that were begun and do not stand yet."""
@@ -399,10 +408,19 @@ class Ledger:
 
     def _one(self, sql: str, values: tuple[object, ...] = ()) -> tuple[object, ...] | None:
         with self._lock:
-            found: tuple[object, ...] | None = self._db.execute(sql, values).fetchone()
+            try:
+                found: tuple[object, ...] | None = self._db.execute(sql, values).fetchone()
+            except OverflowError:
+                found = self._db.execute(sql, _clamped(values)).fetchone()
             return found
 
     def _many(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None = None) -> None:
+        try:
+            self._write(sql, rows, then)
+        except OverflowError:  # a size or a time beyond what SQLite holds: rare, so no row pays for it
+            self._write(sql, [_clamped(row) for row in rows], then)
+
+    def _write(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None) -> None:
         with self._lock:
             self._db.execute("BEGIN")
             try:
@@ -414,3 +432,15 @@ class Ledger:
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
+
+
+def _key(path: str) -> bytes:
+    """Return the path as the ledger has it; what no file system could have is spelled out."""
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return display_text(path).encode()
+
+
+def _clamped(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(max(-_INT64 - 1, min(one, _INT64)) if isinstance(one, int) else one for one in values)

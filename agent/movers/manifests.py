@@ -18,6 +18,8 @@ from pathlib import Path
 from sqlite3 import Error as SqliteError
 from typing import IO
 
+from pydantic import ValidationError
+
 from agent.digests import digest_of
 from agent.errors import shown
 from agent.movers.account import Account, account
@@ -169,19 +171,46 @@ def lines(ledger: Ledger, hop_id: str, ended: float) -> Iterator[ManifestLine]:
     """`ended`: when, in seconds since 1970, for what has no time of its own."""
     for one in account(ledger):
         name = os.fsencode(one.path)
-        yield ManifestLine.model_validate(
-            {
-                "hop_id": hop_id,
-                "path": shown(one.path),
-                "raw": None if _is_text(name) else b64encode(name).decode(),
-                "kind": one.kind,
-                "size": one.size,
-                "digest": _digest(one),
-                "outcome": one.outcome,
-                "reason": one.reason,
-                "at": datetime.fromtimestamp(one.at or ended, UTC),
-            }
-        )
+        where = {
+            "hop_id": hop_id,
+            "path": shown(one.path),
+            "raw": None if _is_text(name) else b64encode(name).decode(),
+            "at": _moment(one.at, ended),
+        }
+        try:
+            yield ManifestLine.model_validate(where | _found(one))
+        except (ValidationError, TypeError, AttributeError):
+            yield ManifestLine.model_validate(where | _UNREADABLE)
+
+
+_KINDS = {"f", "d", "l"}
+_UNREADABLE = {
+    "kind": "other",
+    "size": 0,
+    "outcome": "unfinished",
+    "reason": "What the agent had noted about it cannot be read.",
+}
+
+
+def _found(one: Account) -> dict[str, object]:
+    """Return what the ledger says, in the manifest's terms. Ledgers of older agents call a kind `!`; a size
+    that is not known is below 0."""
+    return {
+        "kind": one.kind if one.kind in _KINDS else "other",
+        "size": max(one.size, 0),
+        "digest": _digest(one),
+        "outcome": one.outcome,
+        "reason": one.reason,
+    }
+
+
+def _moment(at: object, ended: float) -> datetime:
+    """Return when it was; the hop's end where that is not known or is beyond the calendar."""
+    for seconds in (at, ended):
+        with suppress(ValueError, OverflowError, OSError):
+            if isinstance(seconds, int | float) and seconds:
+                return datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(0, UTC)
 
 
 def _digest(one: Account) -> str | None:

@@ -6,7 +6,6 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +14,7 @@ from agent.movers.program import Program
 from agent.movers.serving import Serving
 from agent.movers.source import LostError
 from agent.movers.store import Store
+from agent.movers.store_listing import moment_of
 
 AT_ONCE = 8
 """As many as rclone itself looks up at once."""
@@ -79,5 +79,6 @@ class Look:
 
 def _entry(path: str, item: dict[str, Any]) -> Entry:
     """Its time is told to the nanosecond, and known to the microsecond."""
-    moment = datetime.fromisoformat(str(item["ModTime"]))
-    return Entry("f", path, int(item["Size"]), round(moment.timestamp() * 10**6) * 1000)
+    moment = moment_of(item["ModTime"])
+    mtime_ns = round(moment.timestamp() * 10**6) * 1000 if moment else 0
+    return Entry("f", path, int(item["Size"]), mtime_ns)

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import os
+import socket
 import sqlite3
 from base64 import b64decode
 from pathlib import Path
@@ -145,6 +146,50 @@ class TestWhatItSays:
         await hosts.moves_until(order, lambda progress: progress.files_done == 3)
         await hosts.mover(order).discard(order)
         assert outcomes(hosts.manifests) == dict.fromkeys("012", "sent")
+
+    async def test_whatever_cannot_be_moved_is_told_of_beside_what_arrived(self, hosts):
+        (hosts.data / "good").write_bytes(b"good")
+        os.mkfifo(hosts.data / "pipe")
+        (hosts.data / "dangling").symlink_to("nothing")
+        (hosts.data / "round").mkdir()
+        (hosts.data / "round/again").symlink_to("..")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(hosts.data / "socket"))
+        listener.close()
+        await hosts.fails(hosts.order("/data/", "/archive/", symlinks="follow"))
+        lines = told(hosts.manifests)
+        assert lines["good"].outcome == "sent"
+        assert lines["round/again"].reason
+        odd = {"pipe", "dangling", "socket"}
+        assert {path for path, line in lines.items() if line.kind == "other"} == odd
+        assert {lines[path].outcome for path in odd} == {"failed"}
+        assert all(lines[path].reason for path in odd)
+
+    def test_a_ledger_of_an_older_agent_with_kinds_of_its_own_is_told(self, tmp_path):
+        path = tmp_path / f"{HOP}.1.db"
+        book = ledger.Ledger(path)
+        book._db.execute("INSERT INTO fates VALUES (CAST('pipe' AS BLOB), '!', -1, 'failed', 'a FIFO', 1e12)")
+        book.fate([Entry("f", "b", 3)], "failed", "why")
+        book.close()
+        with (tmp_path / "read").open("w+b") as file:
+            manifests.write(path, file)
+            file.seek(0)
+            found = read(file)
+        assert (found["pipe"].kind, found["pipe"].size, found["pipe"].reason) == ("other", 0, "a FIFO")
+        assert found["b"].reason == "why"
+
+    def test_a_line_that_cannot_be_read_says_so_and_the_others_are_told(self, tmp_path):
+        path = tmp_path / f"{HOP}.1.db"
+        book = ledger.Ledger(path)
+        book.fate([Entry("f", "b", 3)], "failed", "why")
+        book._db.execute("INSERT INTO fates VALUES (CAST('c' AS BLOB), 'f', 'many', 'eaten', 7, 'then')")
+        book.close()
+        with (tmp_path / "read").open("w+b") as file:
+            manifests.write(path, file)
+            file.seek(0)
+            found = read(file)
+        assert (found["c"].outcome, found["c"].kind) == ("unfinished", "other")
+        assert found["b"].reason == "why"
 
     async def test_a_dry_run_has_none(self, hosts):
         (hosts.data / "a").touch()
