@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -9,11 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
-from agent.errors import HopError
+from agent.errors import HopError, unforeseen
 from agent.holding import End, Held
 from agent.journal import Journal
 from agent.movers.base import Mover, Outcome, Tally
 from agent.reports import Desk, now
+from agent.supervision import Backoff, Supervisor
 from agent.turns import Turns
 from events.base import Problem
 from events.commands import Move
@@ -23,6 +25,9 @@ from events.reports import MAX_FAILURES, Checkpoint, Failed, Paused, Started, Su
 log = logging.getLogger(__name__)
 
 Movers = Callable[[Move], Mover]
+
+_RETELL = Backoff(first_s=1.0, max_s=10.0)
+"""A lease lasts longer than that."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,14 @@ class Attempt:
         self.moving = False
         """Has its turn come?"""
         self._open = True
+        self._checkpoint_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
     async def run(self) -> None:
         """Ends in a report, or in nothing when it is cancelled."""
-        teller = asyncio.create_task(self._tell(), name=f"progress of {self.order.hop_id}")
+        name = f"progress of {self.order.hop_id}"
+        teller = asyncio.create_task(Supervisor(_RETELL).run(name, self._tell), name=name)
         try:
             async with self._turns.turn(self.order.options.priority):
                 await self._carry()
@@ -120,9 +127,15 @@ class Attempt:
             self._fail(error.problem, tuple(error.failures), error.failures_total)
         except Exception as error:
             log.exception("hop broke", extra={"hop_id": self.order.hop_id})
-            self._fail(_unforeseen(error))
+            self._fail(unforeseen(error))
         else:
-            self._succeed(outcome, time.monotonic() - begun)
+            try:
+                self._succeed(outcome, time.monotonic() - begun)
+            except sqlite3.Error:  # the journal's: the core's
+                raise
+            except Exception as error:  # it would break again after every start
+                log.exception("end of a hop cannot be told", extra={"hop_id": self.order.hop_id})
+                self._fail(unforeseen(error))
 
     def _succeed(self, outcome: Outcome, seconds: float) -> None:
         """Under whatever attempt the journal holds by now, and though a pause or cancel was on its way:
@@ -188,8 +201,9 @@ class Attempt:
 
     async def _tell(self) -> None:
         """Live progress while it changes; a checkpoint now and then, also while waiting for a turn, so that
-        the cloud knows the hop is held."""
-        shown, due = None, time.monotonic() + self._pace.checkpoint
+        the cloud knows the hop is held. Supervised: without it the hop's lease would lapse while it runs."""
+        shown = None
+        due = self._checkpoint_at = self._checkpoint_at or time.monotonic() + self._pace.checkpoint
         while True:
             await asyncio.sleep(self._pace.live)
             progress = self.progress()
@@ -197,13 +211,6 @@ class Attempt:
                 await self._desk.show(self.order, progress)
                 shown = progress
             if time.monotonic() >= due:
+                due = self._checkpoint_at = time.monotonic() + self._pace.checkpoint
                 if not self._waits_for:  # then no lease runs
                     self._desk.say(Checkpoint(**head(self.order), progress=progress))
-                due = time.monotonic() + self._pace.checkpoint
-
-
-def _unforeseen(error: Exception) -> Problem:
-    """A fault of the host may pass; a mistake of ours stays, and its traceback is in the log."""
-    words = f"{type(error).__name__}: {error}"
-    advice = "see the agent's log (journalctl -u crosshaul-agent) on that host"
-    return Problem(code="agent-error", message=words, advice=advice, retryable=isinstance(error, OSError))

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from agent.errors import HopError
+from agent.errors import HopError, unforeseen
 from agent.holding import moved, stopped
 from agent.hops import Hops
 from agent.journal import Journal
@@ -85,6 +86,21 @@ class Commands:
         return claims.command
 
     async def obey(self, command: Command) -> None:
+        """One that breaks is over, and logged: those beside it, and the hops, are not to end with it. Raises
+        sqlite3.Error where the journal itself is at fault."""
+        try:
+            await self._obey(command)
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            log.exception("command broke", extra={"kind": command.kind})
+            self._refuse(unforeseen(error), None, getattr(command, "hop_id", None))
+
+    def refuse_unforeseen(self, error: Exception) -> None:
+        """Nothing could be made of a message, by a mistake of ours."""
+        self._refuse(unforeseen(error), None)
+
+    async def _obey(self, command: Command) -> None:
         match command:
             case Move() | Pause() | Cancel():
                 await self._hops.settle(command.hop_id)
@@ -160,6 +176,10 @@ class Commands:
         except HopError as error:
             self._journal.withdraw(serve.hop_id)
             self._refuse(error.problem, None, serve.hop_id)
+        except Exception as error:  # at a start it would keep all others from being served
+            log.exception("hop not served", extra={"hop_id": serve.hop_id})
+            self._journal.withdraw(serve.hop_id)
+            self._refuse(unforeseen(error), None, serve.hop_id)
 
     def _release(self, command: Release) -> None:
         if not self._served_attempt(command.hop_id):
@@ -171,7 +191,11 @@ class Commands:
         return max((serve.attempt for serve, _ in grants if serve.hop_id == hop_id), default=0)
 
     async def _answer(self, command: Browse) -> None:
-        answer = await asyncio.to_thread(self._browse, command)
+        try:
+            answer = await asyncio.to_thread(self._browse, command)
+        except Exception as error:
+            log.exception("listing broke", extra={"path": command.path})
+            answer = Browsed(request_id=command.request_id, problem=unforeseen(error))
         try:
             await self._desk.tell(answer)
         except LinkError as error:

@@ -20,6 +20,17 @@ class HopError(Exception):
         self.failures_total = max(failures_total, len(self.failures))
 
 
+def unforeseen(error: Exception) -> Problem:
+    """Return what to say of an error that was not expected. A fault of the host may pass; a mistake of ours
+    stays, and its traceback is in the log."""
+    return Problem(
+        code="agent-error",
+        message=f"{type(error).__name__}: {error}",
+        advice="see the agent's log (journalctl -u crosshaul-agent) on that host",
+        retryable=isinstance(error, OSError),
+    )
+
+
 class SameNameError(FileExistsError):
     """To that file system a name is one with another that stands there."""
 

@@ -6,17 +6,18 @@ restart is the same as settling every hop that has not ended.
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
 from agent.attempt import Attempt, Movers, Pace, head
-from agent.errors import HopError
+from agent.errors import HopError, unforeseen
 from agent.holding import Held
 from agent.journal import Journal
 from agent.reports import Desk
 from agent.turns import Turns
-from events.reports import Cancelled, HeldHop, Paused
+from events.reports import Cancelled, Failed, HeldHop, Paused
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,13 @@ class Hops:
     async def carry_on(self) -> None:
         """After a start: every hop goes on where the journal left it."""
         for held in self._journal.open_hops():
-            await self.settle(held.hop_id)
+            try:
+                await self.settle(held.hop_id)
+            except sqlite3.Error:  # the journal's
+                raise
+            except Exception as error:  # it must not keep back the hops behind it
+                log.exception("hop cannot go on", extra={"hop_id": held.hop_id})
+                self._break_off(held, error)
 
     async def settle(self, hop_id: str) -> None:
         """Start, stop or discard, as the journal wants it; one after the other for each hop."""
@@ -116,11 +123,19 @@ class Hops:
         if held and not held.end:
             self._journal.keep(replace(held, progress=attempt.progress()))
 
+    def _break_off(self, held: Held, error: Exception) -> None:
+        end = Failed(**head(held.order), progress=held.progress, problem=unforeseen(error))
+        with self._journal.change():
+            self._journal.keep(replace(held, end=end))
+            self._desk.say(end)
+
     async def _discard(self, held: Held) -> None:
         try:
             await self._movers(held.order).discard(held.order)
         except (HopError, OSError) as error:
             log.warning("half-done files may be left", extra={"hop_id": held.hop_id, "reason": str(error)})
+        except Exception:  # the hop is canceled all the same
+            log.exception("half-done files may be left", extra={"hop_id": held.hop_id})
         end = Cancelled(**head(held.order), progress=held.progress)
         with self._journal.change():
             self._journal.keep(replace(held, end=end))

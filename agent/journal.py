@@ -5,14 +5,17 @@ arrived, and what was done stands here before the cloud is told. Every change is
 the disk; there are a few of them per hop and one every ten seconds, so they run on the event loop.
 """
 
+import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
-from agent.holding import Ended, Held, Wish
+from agent.holding import NOTHING_YET, Ended, Held, Wish
+from agent.quarantine import Quarantine, is_damage
 from events.commands import DirectRoute, Move, Serve
 from events.progress import Progress
 from events.reports import AboutHop, Letter, Report, Started
@@ -44,6 +47,8 @@ class Unsent:
 
     number: int
     letter: str
+    hop_id: str | None = None
+    kind: str = ""
 
 
 class Journal:
@@ -51,18 +56,29 @@ class Journal:
 
     def __init__(self, path: Path, registration: str, formerly: str | None = None) -> None:
         """Open the journal of this registration; what an earlier registration left is forgotten. `formerly`
-        is how an older version called this registration."""
-        self._db = sqlite3.connect(path, isolation_level=None)
-        path.chmod(0o600)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
+        is how an older version called this registration.
+
+        A file that is not a journal is set aside, and a row that cannot be read likewise, when it is read:
+        the control plane offers again what it misses. Raises OSError or sqlite3.Error where the disk is at
+        fault."""
+        self._quarantine = Quarantine(path.parent)
+        self._db = self._opened(path)
         self._depth = 0
         known = self._meta("registration")
         if known is not None and known == formerly:
             self._db.execute("UPDATE meta SET value = ? WHERE name = 'registration'", (registration,))
         elif known != registration:
             self._begin_anew(registration)
+
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        try:
+            return _connect(path)
+        except sqlite3.Error as error:
+            is_file = path.is_file() or not path.exists()
+            if is_file and not is_damage(error, at_open=True):
+                raise
+            self._quarantine.move(path, str(error))
+            return _connect(path)
 
     def close(self) -> None:
         self._db.close()
@@ -90,20 +106,36 @@ class Journal:
         return self._db.execute("INSERT OR IGNORE INTO admitted VALUES (?, ?)", (jti, exp)).rowcount == 1
 
     def hop(self, hop_id: str) -> Held | None:
-        row = self._db.execute(f"{_SELECT_HOP} WHERE hop_id = ?", (hop_id,)).fetchone()
-        return _held(row) if row else None
+        found = self._read_hops("WHERE hop_id = ?", (hop_id,))
+        return found[0] if found else None
 
     def open_hops(self) -> list[Held]:
         """Hops that have not ended, in the order in which they came."""
-        rows = self._db.execute(f"{_SELECT_HOP} WHERE end IS NULL ORDER BY arrived, hop_id")
-        return [_held(row) for row in rows]
+        return self._read_hops("WHERE end IS NULL ORDER BY arrived, hop_id")
 
     def unsaid_ends(self) -> list[Held]:
         """Hops that have ended, of which the cloud does not know it yet."""
-        rows = self._db.execute(
-            f"{_SELECT_HOP} WHERE end IS NOT NULL AND hop_id IN (SELECT hop_id FROM outbox) ORDER BY arrived"
+        return self._read_hops(
+            "WHERE end IS NOT NULL AND hop_id IN (SELECT hop_id FROM outbox) ORDER BY arrived"
         )
-        return [_held(row) for row in rows]
+
+    def _read_hops(self, where: str, values: tuple[str, ...] = ()) -> list[Held]:
+        """Those that can be read; the others leave the journal."""
+        found = []
+        for hop_id, *row in self._db.execute(f"{_SELECT_HOP} {where}", values).fetchall():
+            try:
+                found.append(_held(row))
+            except ValueError as error:  # pydantic's is one
+                self._set_aside("hops", "hop_id", hop_id, row, error)
+        return found
+
+    def _set_aside(
+        self, table: str, key: str, value: object, row: Sequence[object], error: Exception
+    ) -> None:
+        """A row that this agent cannot read, perhaps of an older or a newer one."""
+        content = json.dumps([table, str(value), *map(str, row)], indent=1).encode()
+        self._quarantine.write(f"journal-{table}.json", content, f"{value}: {error}")
+        self._db.execute(f"DELETE FROM {table} WHERE {key} = ?", (value,))
 
     def keep(self, hop: Held) -> None:
         """Write what is known of a hop; its place in line and its `seq` stay."""
@@ -143,8 +175,18 @@ class Journal:
             )
 
     def oldest_unsent(self) -> Unsent | None:
-        row = self._db.execute("SELECT id, letter FROM outbox ORDER BY id LIMIT 1").fetchone()
-        return Unsent(*row) if row else None
+        row = self._db.execute("SELECT id, letter, hop_id, kind FROM outbox ORDER BY id LIMIT 1").fetchone()
+        return Unsent(int(row[0]), str(row[1]), row[2], str(row[3])) if row else None
+
+    def replace_unsent(self, number: int, report: Report) -> None:
+        """Put another report in the place of one that could not be sent."""
+        letter = Letter(report=report).model_dump_json()
+        self._db.execute("UPDATE outbox SET letter = ? WHERE id = ?", (letter, number))
+
+    def discard_unsent(self, unsent: "Unsent", reason: str) -> None:
+        """Take one that is not a report out of the queue."""
+        self._quarantine.write("journal-outbox.json", unsent.letter.encode("utf-8", "replace"), reason)
+        self.sent(unsent.number)
 
     def sent(self, number: int) -> None:
         self._db.execute("DELETE FROM outbox WHERE id = ?", (number,))
@@ -160,8 +202,16 @@ class Journal:
 
     def grants(self) -> list[tuple[Serve, str]]:
         """What is served now, each with its hop token."""
-        rows = self._db.execute("SELECT serve, token FROM serves ORDER BY hop_id")
-        return [(Serve.model_validate_json(serve), token) for serve, token in rows]
+        found = []
+        for hop_id, *row in self._db.execute(
+            "SELECT hop_id, serve, token FROM serves ORDER BY hop_id"
+        ).fetchall():
+            serve, token = row
+            try:
+                found.append((Serve.model_validate_json(str(serve)), str(token)))
+            except ValueError as error:
+                self._set_aside("serves", "hop_id", hop_id, [serve, "(its token)"], error)
+        return found
 
     def withdraw(self, hop_id: str) -> None:
         self._db.execute("DELETE FROM serves WHERE hop_id = ?", (hop_id,))
@@ -211,15 +261,62 @@ class Journal:
             self._db.execute("INSERT INTO meta VALUES ('registration', ?)", (registration,))
 
 
-_SELECT_HOP = "SELECT move, wish, progress, paused, end FROM hops"
+_SELECT_HOP = "SELECT hop_id, move, wish, progress, paused, end FROM hops"
+_COLUMNS = (
+    "SELECT name, value FROM meta",
+    "SELECT jti, exp FROM admitted",
+    "SELECT hop_id, arrived, move, wish, seq, progress, paused, end, ended_at FROM hops",
+    "SELECT hop_id, serve, token FROM serves",
+    "SELECT id, hop_id, kind, letter FROM outbox",
+)
+"""What has to be there; asked for once at a start."""
 
 
-def _held(row: tuple[str, Wish, str, int, str | None]) -> Held:
+def _connect(path: Path) -> sqlite3.Connection:
+    if path.exists() and not path.is_file():
+        raise sqlite3.DatabaseError(f"{path} is not a file")
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        path.chmod(0o600)
+        db.text_factory = _text
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(_SCHEMA)
+        for sql in _COLUMNS:
+            db.execute(f"{sql} LIMIT 1").fetchall()
+        _check(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check(db: sqlite3.Connection) -> None:
+    [found] = db.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        damaged = sqlite3.DatabaseError(str(found))
+        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damaged
+
+
+def _text(content: bytes) -> str:
+    """Bytes that are not UTF-8 must not keep the other columns from being read."""
+    return content.decode("utf-8", "replace")
+
+
+def _held(row: Sequence[Any]) -> Held:
+    """Raises ValueError. How far the hop was is not worth the hop."""
     move, wish, progress, paused, end = row
+    if wish not in get_args(Wish):
+        raise ValueError(f"nobody wants {wish!r}")
+    try:
+        known = Progress.model_validate_json(str(progress))
+    except ValueError:
+        known = NOTHING_YET
     return Held(
-        order=Move.model_validate_json(move),
+        order=Move.model_validate_json(str(move)),
         wish=wish,
-        progress=Progress.model_validate_json(progress),
+        progress=known,
         paused=bool(paused),
-        end=Ended.validate_json(end) if end else None,
+        end=Ended.validate_json(str(end)) if end else None,
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from agent.disk import sync_folder
 from agent.lane import identity
 from agent.lane.identity import Identity
+from agent.quarantine import Quarantine
 from events.certificates import fingerprint
 
 CURRENT = "keys"
@@ -50,6 +51,14 @@ class Generation:
     @property
     def is_whole(self) -> bool:
         return all(path.exists() for path in self._device)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Is something of it missing, empty, or not what it should be? OSError if that cannot be told now."""
+        try:
+            return not (self.fingerprint and all(path.read_text().strip() for path in self._device))
+        except (FileNotFoundError, ValueError):
+            return True
 
     @property
     def fingerprint(self) -> str:
@@ -145,6 +154,16 @@ class Keyring:
         for old in (one for one in self._all() if one.is_whole and one != generation):
             self.use(old)
         shutil.rmtree(generation.folder)
+
+    def repair(self) -> None:
+        """Before a start: where the keys in use are damaged and others are not, go back to those."""
+        damaged = self.current
+        if not damaged.is_damaged or damaged.made_at is None:
+            return
+        others = [one for one in self._all() if one.is_whole and one != damaged and not one.is_damaged]
+        if others:
+            self.use(others[-1])
+            Quarantine(self._folder).move(damaged.folder, "keys in it are missing or cannot be read")
 
     def forget_old(self) -> None:
         """The one in use has worked: whatever opened a door before is removed, but for lane certificates."""

@@ -33,7 +33,8 @@ def holder(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        return None if _take(descriptor) else int(_holder(descriptor) or 0)
+        found = _holder(descriptor)
+        return None if _take(descriptor) else int(found) if found.isdecimal() else 0
     finally:
         os.close(descriptor)
 

@@ -29,6 +29,7 @@ from agent.movers.base import Host
 from agent.movers.limiter import Hours, Line
 from agent.movers.manifests import Delivery, Manifests
 from agent.movers.pull import discard_abandoned
+from agent.quarantine import Quarantine
 from agent.registration import Files, Registration, read_registration
 from agent.remotes import Remotes
 from agent.roots import Roots
@@ -76,11 +77,25 @@ def run(config_path: Path) -> None:
     logs.set_up(config.log_level)
     files = Files(config.state)
     registration = read_registration(files)
-    with lock.only_one(files.lock), _journal(files, registration) as journal:
+    threading.excepthook = _log_thread
+    with lock.only_one(files.lock):
+        Keyring(files.folder).repair()
+        _run(config_path, config, files, registration)
+
+
+def _run(config_path: Path, config: Config, files: Files, registration: Registration) -> None:
+    with _journal(files, registration) as journal:
         Status(files.status).clear()  # what a killed process left behind
         asyncio.run(_serve(config_path, config, files, registration, journal))
         if journal.retired:
             log.warning("removed by the control plane; it will not connect again")
+
+
+def _log_thread(failed: threading.ExceptHookArgs) -> None:
+    """No thread ends unseen."""
+    if failed.exc_value is not None and failed.exc_type is not SystemExit:
+        name = failed.thread.name if failed.thread else None
+        log.error("thread failed", exc_info=failed.exc_value, extra={"thread_of": name})
 
 
 def _leave_no_core() -> None:
@@ -146,6 +161,7 @@ async def _serve(
                     arrivals=host.arrivals,
                     deliver_manifests=Delivery(manifests, post).run,
                     routes=lane.routes,
+                    quarantine=Quarantine(files.folder),
                 )
             )
             _heed_signals(service, lambda: _reload(config_path, service, browser, host))

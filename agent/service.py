@@ -5,6 +5,8 @@ With the broker away hops go on, and what must be said waits on the disk.
 
 import asyncio
 import logging
+import re
+import sqlite3
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
@@ -20,15 +22,19 @@ from agent.journal import Journal
 from agent.lane.routes import Routes
 from agent.letters import Connected, Disconnected, LinkError, Post
 from agent.movers.arrivals import Arrivals
+from agent.quarantine import Quarantine
 from agent.registration import Registration
 from agent.reports import Desk, now
 from agent.rotation import Rotation
 from agent.status import Status
+from agent.supervision import Supervisor, Work
 from agent.trusted import Trusted
 from agent.updating.asking import Updates
-from events.commands import Browse, Serve
+from events.base import LABEL, Problem
+from events.commands import Browse, Command, Serve
 from events.progress import Reached
 from events.reports import (
+    MAX_PROBLEMS,
     MAX_REACHED,
     Browsed,
     Capabilities,
@@ -68,6 +74,10 @@ class Parts:
     deliver_manifests: Callable[[], Coroutine[Any, Any, None]] | None = None
     routes: Routes = field(default_factory=Routes)
     """Whom it has met, and how."""
+    supervisor: Supervisor = field(default_factory=Supervisor)
+    """Keeps the helpers at work."""
+    quarantine: Quarantine | None = None
+    """Where damaged state goes, to be told of. None: beside nobody's state."""
 
 
 class Service:
@@ -78,6 +88,8 @@ class Service:
         self._journal = parts.journal
         self._stopping = asyncio.Event()
         self._told: tuple[Reached, ...] = ()
+        self._ungreeted: Connected | None = None
+        """A connection over which no Hello was made yet."""
         topics = Topics(parts.registration.stage)
         self._desk = Desk(parts.journal, parts.link, topics, parts.registration.agent_id)
 
@@ -89,7 +101,10 @@ class Service:
         self._stopping.set()
 
     async def run(self) -> None:
-        """A failure of any task ends them all; the supervisor starts the agent anew."""
+        """A failure of the core ends all tasks, and systemd starts the agent again: of the journal, of the
+        queue of reports, of hearing commands. Without one of them the agent would only seem to work. What it
+        can do without for a while is supervised (`agent.supervision`): a helper that fails is logged, tried
+        again, and told of in Hello and Heartbeat if it stays so."""
         async with asyncio.TaskGroup() as group:
             tasks: set[asyncio.Task[None]] = set()
 
@@ -112,13 +127,18 @@ class Service:
         commands.serve_again()
         spawn(hops.carry_on())
         spawn(self._listen(commands, spawn))
-        spawn(self._greet(hops))
-        spawn(self._beat(hops, commands))
         spawn(self._desk.deliver())
-        spawn(self._parts.rotation.run())
-        spawn(self._parts.updates.run())
+        helpers: dict[str, Work] = {
+            "greeting": lambda: self._greet(hops),
+            "heartbeat": lambda: self._beat(hops),
+            "housekeeping": lambda: self._keep_house(commands),
+            "key rotation": self._parts.rotation.run,
+            "updates": self._parts.updates.run,
+        }
         if self._parts.deliver_manifests:
-            spawn(self._parts.deliver_manifests())
+            helpers["delivery of manifests"] = self._parts.deliver_manifests
+        for name, work in helpers.items():
+            spawn(self._parts.supervisor.run(name, work))
 
     def _hear_lane(self, commands: Commands) -> None:
         loop = asyncio.get_running_loop()
@@ -166,24 +186,37 @@ class Service:
         )
 
     async def _listen(self, commands: Commands, spawn: Spawn) -> None:
+        """A message of which nothing can be made is acknowledged all the same: the broker would send it again
+        before everything behind it."""
         async for letter in self._parts.link.messages():
             about_a_job = self._parts.updates.heard(letter)
-            command = None if about_a_job else commands.admit(letter.payload)
+            command = None if about_a_job else _admitted(commands, letter.payload)
             letter.acknowledge()
             if command:
                 spawn(commands.obey(command))
 
     async def _greet(self, hops: Hops) -> None:
-        """Hello at every connect; and the connection's changes into the log and the status file."""
+        """Hello at every connect; and the connection's changes into the log and the status file. Started
+        again, it begins with the Hello that could not be made."""
+        await self._say_hello(hops)
         async for event in self._parts.link.events():
             news = self._parts.status.note(event)
             if isinstance(event, Connected):
                 log.info("connected", extra={"session_present": event.session_present})
                 self._parts.updates.connected()
-                if await self._tell(await self._hello(hops)):
-                    self._parts.rotation.heard(event.certificate)
+                self._ungreeted = event
+                await self._say_hello(hops)
             elif news:
                 _log_disconnect(event)
+
+    async def _say_hello(self, hops: Hops) -> None:
+        connection = self._ungreeted
+        if connection is None:
+            return
+        is_heard = await self._tell(await self._hello(hops))
+        self._ungreeted = None  # what was not heard, for the connection broke, is said over the next
+        if is_heard:
+            self._parts.rotation.heard(connection.certificate)
 
     async def _hello(self, hops: Hops) -> Hello:
         """What is held is looked up first: while the roots are, reports may leave already."""
@@ -201,15 +234,26 @@ class Service:
             roots=roots,
             hops=held,
             reached=self._reached(),
+            problems=self._problems(),
         )
 
-    async def _beat(self, hops: Hops, commands: Commands) -> None:
+    def _problems(self) -> tuple[Problem, ...]:
+        """Of the agent itself."""
+        set_aside = self._parts.quarantine.problems() if self._parts.quarantine else ()
+        return (*set_aside, *self._parts.supervisor.problems())[:MAX_PROBLEMS]
+
+    async def _beat(self, hops: Hops) -> None:
+        while True:
+            await asyncio.sleep(self._parts.pace.heartbeat)
+            await self._tell(self._heartbeat(hops, *await self._offered()))
+
+    async def _keep_house(self, commands: Commands) -> None:
+        """Apart from the heartbeat, which must not stop for it."""
         while True:
             await asyncio.sleep(self._parts.pace.heartbeat)
             self._journal.prune(now().timestamp())
             commands.end_old_grants()
             self._parts.rotation.tidy(self._journal.own_certificates())
-            await self._tell(self._heartbeat(hops, *await self._offered()))
 
     def _heartbeat(
         self, hops: Hops, roots: tuple[RootState, ...], remotes: tuple[RemoteState, ...]
@@ -224,13 +268,16 @@ class Service:
             reached=None if set(reached) == set(self._told) else reached,
             trusts=keys and keys.own,
             pinned=keys and keys.roots,
+            problems=self._problems(),
         )
 
     def _reached(self) -> tuple[Reached, ...]:
+        """What is not the name of an agent would spoil the message, and is left out."""
         met = list(self._parts.routes.all().items())[-MAX_REACHED:]
         return tuple(
             Reached(agent_id=name, dialled=how.dialled, address=how.address or None, relayed=how.relayed)
             for name, how in met
+            if re.fullmatch(LABEL, name)
         )
 
     async def _offered(self) -> tuple[tuple[RootState, ...], tuple[RemoteState, ...]]:
@@ -251,6 +298,17 @@ class Service:
         if report.reached is not None:
             self._told = report.reached
         return True
+
+
+def _admitted(commands: Commands, payload: bytes) -> Command | None:
+    try:
+        return commands.admit(payload)
+    except sqlite3.Error:
+        raise
+    except Exception as error:
+        log.exception("a command that nothing can be made of")
+        commands.refuse_unforeseen(error)
+        return None
 
 
 def _log_disconnect(event: Disconnected) -> None:

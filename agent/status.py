@@ -1,5 +1,6 @@
 """What `crosshaul agent status` tells: from the lock, the journal, and a line the service leaves behind."""
 
+import logging
 import os
 import sqlite3
 from datetime import datetime
@@ -12,6 +13,8 @@ from agent.letters import Connected, Disconnected
 from agent.registration import Files
 from agent.reports import now
 from events.base import Instant, Message
+
+log = logging.getLogger(__name__)
 
 
 class Connection(Message):
@@ -55,13 +58,19 @@ class Status:
             return False
         self._last = Connection(pid=os.getpid(), connected=connected, since=now(), reason=reason)
         beside = self._path.with_suffix(".new")
-        beside.write_text(self._last.model_dump_json())
-        beside.chmod(0o600)
-        beside.replace(self._path)
+        try:
+            beside.write_text(self._last.model_dump_json())
+            beside.chmod(0o600)
+            beside.replace(self._path)
+        except OSError as error:  # `agent status` then says less; nothing else depends on it
+            log.warning("status not written", extra={"path": str(self._path), "reason": str(error)})
         return True
 
     def clear(self) -> None:
-        self._path.unlink(missing_ok=True)
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("status not removed", extra={"path": str(self._path), "reason": str(error)})
 
 
 def overview(files: Files) -> Overview:
@@ -101,7 +110,7 @@ def _counts(journal: Path) -> dict[str, int]:
     db = sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)
     try:
         return {name: int(db.execute(sql).fetchone()[0]) for name, sql in _COUNTS.items()}
-    except sqlite3.OperationalError:
+    except sqlite3.Error:
         return {}
     finally:
         db.close()

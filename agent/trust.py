@@ -47,7 +47,7 @@ class Verifier:
     ) -> None:
         """Keys are JWKs (RFC 7517) of EC P-256 with a `kid`; any other kind of key is left out."""
         self._agent_id = agent_id
-        self._keys = _usable(keys)
+        self._keys = _usable_of(keys)
         self._clock = clock
 
     @property
@@ -123,6 +123,19 @@ class Verifier:
 
 def _usable(keys: Iterable[Mapping[str, Any]]) -> dict[str, jwt.PyJWK]:
     return {key["kid"]: jwt.PyJWK(dict(key), "ES256") for key in keys if key.get("crv") == "P-256"}
+
+
+def _usable_of(keys: Iterable[Mapping[str, Any]]) -> dict[str, jwt.PyJWK]:
+    """Return those of the registration that can be used. One that is damaged must not keep the agent from its
+    start: another may be good, and without any it says of every command that it cannot be trusted."""
+    found: dict[str, jwt.PyJWK] = {}
+    for key in keys:
+        try:
+            found |= _usable([key])
+        except (KeyError, TypeError, ValueError, jwt.PyJWTError) as error:
+            facts = {"kid": key.get("kid"), "reason": str(error)}
+            log.warning("a key for commands cannot be used", extra=facts)
+    return found
 
 
 def replayed(command_id: str) -> TrustError:

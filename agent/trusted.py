@@ -22,6 +22,7 @@ from events.commands import Order, Trust
 
 log = logging.getLogger(__name__)
 
+_MAX_KEYS, _MAX_KID = 8, 200
 AGAIN = 3600.0
 """Seconds after which it is said again which keys they are: whoever listens may have others by now."""
 
@@ -90,4 +91,5 @@ class Trusted:
 
 
 def _kids(keys: Iterable[Mapping[str, Any]]) -> tuple[KeyId, ...]:
-    return tuple(str(key.get("kid")) for key in keys)
+    """As many and as long as a heartbeat takes."""
+    return tuple(str(key.get("kid") or "?")[:_MAX_KID] for key in keys)[:_MAX_KEYS]

@@ -11,7 +11,7 @@ class Way(Message):
     kind: Literal["direct", "relay", "s3", "local", "remote"]
     dialled_by: AgentId | None = None
     """On a direct way: the agent that got through to the other."""
-    address: str | None = None
+    address: DisplayText | None = None
     """What it dialled: `10.0.0.2:4460`."""
 
     def __str__(self) -> str:
@@ -26,7 +26,7 @@ class Reached(Message):
     """The other."""
     dialled: bool
     """Did the agent that says so dial, and not the other?"""
-    address: str | None = None
+    address: DisplayText | None = None
     """What it dialled."""
     relayed: bool = False
     """Neither got through: they met by the relay bucket."""

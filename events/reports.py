@@ -158,7 +158,7 @@ class RemoteState(Message):
 
     name: RemoteName
     access: Literal["ro", "rw"]
-    type: str | None = None
+    type: DisplayText | None = None
     """What rclone calls its kind: `s3`, `sftp`, `drive`. None where it is not known."""
 
 
@@ -166,7 +166,7 @@ class Capabilities(Message):
     """What this agent can do; a newer agent may name more."""
 
     movers: tuple[str, ...] = ("lane", "rclone", "local")
-    rclone: str | None = None
+    rclone: DisplayText | None = None
     """rclone's version."""
     remotes: tuple[RemoteState, ...] = ()
     """Older agents know of none."""
@@ -178,6 +178,8 @@ class Capabilities(Message):
     """Does it make dry runs to S3 and to remotes? Older agents would upload."""
 
 
+MAX_PROBLEMS = 16
+"""How many of its own problems an agent tells of."""
 MAX_REACHED = 100
 """How many others an agent tells of."""
 
@@ -189,14 +191,22 @@ class Hello(Message):
     at: Instant
     version: str
     hostname: DisplayText
-    ip_address: str | None = None
+    ip_address: DisplayText | None = None
     capabilities: Capabilities
-    endpoints: tuple[str, ...]
+    endpoints: tuple[DisplayText, ...]
     lane_certificate: str
     roots: tuple[RootState, ...]
     hops: tuple[HeldHop, ...] = ()
+    hops_omitted: Count = 0
+    """Hops that it holds, too, and that had no room in this message: of a hop that is not named nothing is
+    known then."""
     reached: Annotated[tuple[Reached, ...], Field(max_length=MAX_REACHED)] = ()
     """Other agents that it has met, the latest last."""
+    problems: Annotated[tuple[Problem, ...], Field(max_length=MAX_PROBLEMS)] = ()
+    """What is wrong with the agent itself, though it works: a helper that fails again and again, files of its
+    state that it had to set aside."""
+    omitted: dict[str, Count] = {}
+    """How many entries of other lists had no room in this message, by the list's name."""
 
 
 class Heartbeat(Message):
@@ -218,6 +228,10 @@ class Heartbeat(Message):
     not say."""
     pinned: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None
     """Those with which its host's updater verifies orders; None with `trusts`, and where there is none."""
+    problems: Annotated[tuple[Problem, ...], Field(max_length=MAX_PROBLEMS)] = ()
+    """As in Hello."""
+    omitted: dict[str, Count] = {}
+    """As in Hello."""
 
 
 class Entry(Message):

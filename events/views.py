@@ -107,6 +107,8 @@ class AgentView(Message):
     obeys: Obeyed | None = None
     """Whose commands: of the key that signs them and the one that will be next, both; only the present one;
     or none, and it has to be registered again. None: an older agent does not say."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the agent itself, though it works."""
 
 
 class AgentsView(Message):

@@ -93,6 +93,15 @@ class Caller:
     def _run(self) -> None:
         known = self._routes.recall(self._serve.peer.agent_id)
         pause = HEAD_START if known and not (known.dialled or known.relayed) else 0.0
+        while True:
+            try:
+                return self._dial(known, pause)
+            except Exception:  # the destination would wait for us
+                log.exception("dialing broke", extra={"hop_id": self._serve.hop_id})
+                pause = LATEST
+
+    def _dial(self, known: Met | None, pause: float) -> None:
+        """Until it is stopped."""
         vain = 0
         while self._is_wanted(pause):
             race = self._race = Race(
@@ -144,7 +153,12 @@ class Caller:
         with self._changed:
             self._waiting += 1
         thread = threading.Thread(target=self._answer, args=[endpoint, connection], name="lane", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._count(waiting=-1, in_use=0)
+            connection.close()
+            raise
 
     def _answer(self, endpoint: str, connection: ssl.SSLSocket) -> None:
         begun = False

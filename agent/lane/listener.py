@@ -58,8 +58,14 @@ class Listener(ThreadingMixIn, TCPServer):
         self.server_close()
 
     def _accept(self) -> None:
+        """Nobody could dial this host any more if this thread ended."""
         while not self._stopped.is_set():
-            self.handle_request()
+            try:
+                self.handle_request()
+            except Exception:
+                if not self._stopped.is_set():
+                    log.exception("lane cannot accept")
+                    time.sleep(BREATH)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         try:

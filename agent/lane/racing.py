@@ -1,5 +1,6 @@
 """Several ways to a peer, tried at once and again and again; the first that stands wins."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from itertools import chain, repeat
@@ -8,6 +9,8 @@ from typing import Generic, Protocol, TypeVar
 from agent.errors import HopError
 from agent.lane.dialling import in_words
 from agent.movers.source import LostError
+
+log = logging.getLogger(__name__)
 
 HEAD_START = 0.25
 """Seconds that the way which worked last has for itself; RFC 8305 has the same between two addresses."""
@@ -74,6 +77,10 @@ class Race(Generic[Won]):
             except (OSError, ValueError, LostError) as error:
                 with self._changed:
                     self._answers[name] = in_words(error)
+            except Exception as error:  # the race would wait for this way in silence
+                log.exception("dialing broke", extra={"peer": name})
+                with self._changed:
+                    self._answers[name] = f"{type(error).__name__}: {error}"
             else:
                 self._arrived(name, won)
 

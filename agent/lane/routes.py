@@ -2,9 +2,13 @@
 
 import json
 import logging
+import re
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from agent.quarantine import Quarantine
+from events.base import LABEL, display_text
 
 log = logging.getLogger(__name__)
 
@@ -61,16 +65,34 @@ class Routes:
 
 
 def _read(path: Path) -> dict[str, Met]:
+    """What cannot be read is set aside: peers are met again without it."""
     try:
-        known = json.loads(path.read_text())
-        return {str(name): _met(met) for name, met in known.items()}
+        known = json.loads(_content(path))
+        return {_name(name): _met(met) for name, met in list(known.items())[-KEPT:]}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        log.warning("routes forgotten: their file cannot be read", extra={"path": str(path)})
+    except OSError as error:
+        log.warning("routes forgotten: their file cannot be read", extra={"reason": str(error)})
         return {}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        Quarantine(path.parent).move(path, f"{type(error).__name__}: {error}")
+        return {}
+
+
+def _content(path: Path) -> str:
+    """Raises OSError, ValueError."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a file")
+    return path.read_text()
+
+
+def _name(said: object) -> str:
+    """Raises ValueError if it is not the name of an agent: it would spoil every Hello."""
+    if not isinstance(said, str) or not re.fullmatch(LABEL, said):
+        raise ValueError(f"{said!r} is not the name of an agent")
+    return said
 
 
 def _met(said: dict[str, object]) -> Met:
     """Older agents wrote nothing of relays."""
-    return Met(bool(said["dialled"]), str(said["address"]), bool(said.get("relayed")))
+    return Met(bool(said["dialled"]), display_text(str(said["address"])), bool(said.get("relayed")))

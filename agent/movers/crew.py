@@ -4,9 +4,12 @@ One line may give each connection only so much (its window divided by the round 
 with few. So it is tried: some more join, and leave again if the whole has not become faster by it.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 MOST = 16
 LOOK_EVERY = 1.0
@@ -57,8 +60,13 @@ class Crew:
             thread = threading.Thread(target=self._work, name="fetch")
             with self._lock:
                 self._working += 1
+            try:
+                thread.start()
+            except RuntimeError:  # the host has no more threads
+                with self._lock:
+                    self._working -= 1
+                raise
             self._threads.append(thread)
-            thread.start()
 
     def _work(self) -> None:
         self._fetch(self._leaves)
@@ -77,7 +85,11 @@ class Crew:
         while best and self._wanted < self._most and not self._over.is_set():
             before = self._wanted
             self._wanted = min(self._most, before + max(1, before // 2))
-            self._hire(self._wanted - before)
+            try:
+                self._hire(self._wanted - before)
+            except RuntimeError as error:
+                log.warning("no more connections", extra={"reason": str(error)})
+                return
             now = self._rate(LOOKS)
             if now < best * WORTH_IT:
                 self._wanted = before

@@ -1,6 +1,7 @@
 """One attempt at a pull: passes over the source until one of them comes to its end, then the finish."""
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -13,12 +14,13 @@ from agent.movers.finishing import Finishing
 from agent.movers.following import Following, Growing
 from agent.movers.hand import StoppedError
 from agent.movers.landing import Landing
-from agent.movers.ledger import Ledger, ledger_path
+from agent.movers.ledger import Ledger, ledger_path, open_ledger
 from agent.movers.marks import Marks
 from agent.movers.mirror import empty_source
 from agent.movers.passing import Pass
 from agent.movers.source import LostError, Source
 from agent.movers.stride import Stride
+from agent.quarantine import Quarantine, is_damage
 from events.base import Problem
 from events.commands import Move
 
@@ -73,9 +75,9 @@ class Hauling:
         self._roots.destination(self._arrival).close()
         if self._order.options.owner != "agent":
             owners.must_be_allowed(str(self._order.destination))
-        ledger = Ledger(ledger_path(self._host.state, self._order.hop_id))
-        ledger.begin(self._arrival)
+        ledger = open_ledger(self._host.state, self._order.hop_id)
         try:
+            ledger.begin(self._arrival)
             at_work = self._host.arrivals.at_work(self._order.hop_id, ledger)
             self._sweep(ledger)
             with closing(self._make_source()) as source, at_work:
@@ -85,6 +87,13 @@ class Hauling:
                 self._give_up(ledger)
             self._host.account(ledger, self._order, goes_on=True)
             raise
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            ledger.close()
+            path = ledger_path(self._host.state, self._order.hop_id)
+            Quarantine(self._host.state).move(path, str(error))
+            raise HopError(_ledger_damaged(str(path), error)) from error
         else:
             self._host.account(ledger, self._order)
             return outcome
@@ -207,5 +216,14 @@ def _unreachable(order: Move, lost: LostError) -> Problem:
         message=f"{order.source} cannot be reached: {lost}.",
         advice="See that the source's agent runs, and that its lane port is open from here "
         "(`crosshaul agent doctor` on both hosts).",
+        retryable=True,
+    )
+
+
+def _ledger_damaged(path: str, error: sqlite3.Error) -> Problem:
+    return Problem(
+        code="ledger-damaged",
+        message=f"{path}, in which the agent notes what has arrived, cannot be read any more: {error}.",
+        advice="The next attempt compares with what is at the destination. Have that host's disk checked.",
         retryable=True,
     )

@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 from agent.digests import RANGE
 from agent.listing import Entry
 from agent.owners import Owner
+from agent.quarantine import Quarantine, is_damage
 from events.base import display_text
 
 _SCHEMA = """
@@ -97,15 +98,47 @@ _OTHER = "other"
 """How a ledger calls the kind of what cannot be moved (`!` in a listing), as a manifest does."""
 
 
+class DamagedLedgerError(Exception):
+    """What is there is not a ledger, or not one of a version that this agent knows."""
+
+
+def open_ledger(state: Path, hop_id: str) -> "Ledger":
+    """Open a hop's ledger, or begin it. One that cannot be used is set aside: the hop then compares with what
+    is at its destination, as a new hop does."""
+    path = ledger_path(state, hop_id)
+    try:
+        return Ledger(path)
+    except DamagedLedgerError as error:
+        Quarantine(state).move(path, str(error))
+        return Ledger(path)
+
+
+def _is_damaged(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return is_damage(error, at_open=True)
+    return isinstance(error, ValueError | TypeError | RecursionError)
+
+
 class Ledger:
     """Safe from any thread; every method but `pack` is one transaction."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, or begin it."""
+        """Open it, or begin it. Raises DamagedLedgerError."""
         self._path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = threading.RLock()
+        if path.exists() and not path.is_file():  # SQLite would wait for a FIFO's other end
+            raise DamagedLedgerError(f"{path} is not a file")
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._open()
+        except BaseException as error:
+            self._db.close()
+            if _is_damaged(error):
+                raise DamagedLedgerError(f"{path} cannot be read: {error}") from error
+            raise
+
+    def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)

@@ -8,6 +8,7 @@ import asyncio
 import gzip
 import logging
 import os
+import re
 import tempfile
 import time
 from base64 import b64encode
@@ -24,6 +25,7 @@ from agent.digests import digest_of
 from agent.errors import shown
 from agent.movers.account import Account, account
 from agent.movers.ledger import Ledger
+from agent.quarantine import Quarantine, is_damage
 from events.manifest import ManifestLine
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,8 @@ class Manifests:
     def __init__(self, folder: Path, most: int = MOST) -> None:
         self._folder = folder
         self._most = most
+        self._quarantine = Quarantine(folder.parent)
+        self._stuck: set[Path] = set()
         self.news: Callable[[], None] = lambda: None
         """Called from any thread when there is one more."""
 
@@ -74,7 +78,7 @@ class Manifests:
     def waiting(self) -> list[Path]:
         """The oldest first, each hop once: only what it came to last is of interest."""
         latest: dict[str, Path] = {}
-        for path in sorted(self._folder.glob("*.db"), key=_made):
+        for path in sorted(self._named(), key=_made):
             if before := latest.pop(hop_of(path), None):
                 drop(before)
             latest[hop_of(path)] = path
@@ -82,16 +86,34 @@ class Manifests:
         self._drop_old(found)
         return found
 
+    def _named(self) -> Iterator[Path]:
+        """What has a name that `keep` gives; anything else is set aside."""
+        for path in self._folder.glob("*.db"):
+            if _NAME.fullmatch(path.name) and path.is_file():
+                yield path
+            elif path not in self._stuck:
+                self.set_aside(path, "it is not a file that is named after a hop and a time")
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Take one that cannot be used out of the queue."""
+        if not self._quarantine.move(path, reason):
+            self._stuck.add(path)
+
+    def is_stuck(self, path: Path) -> bool:
+        """Could it not be used, and not be set aside either?"""
+        return path in self._stuck
+
     def tidy(self) -> None:
         """After a start: what a kill has left half-done."""
         for path in [*self._folder.glob("*.part"), *self._folder.glob("*.part-*")]:
             path.unlink(missing_ok=True)
 
     def _drop_old(self, found: list[Path]) -> None:
-        size = sum(path.stat().st_size for path in found)
+        sizes = {path: _size(path) for path in found}
+        size = sum(sizes.values())
         while found and (size > self._most or time.time_ns() - _made(found[0]) > OLDEST * 1e9):
             oldest = found.pop(0)
-            size -= oldest.stat().st_size
+            size -= sizes[oldest]
             log.warning("manifest given up: it has waited too long", extra={"hop_id": hop_of(oldest)})
             drop(oldest)
 
@@ -100,13 +122,29 @@ def hop_of(path: Path) -> str:
     return path.name.partition(".")[0]
 
 
+_NAME = re.compile(r"[a-z0-9]{20}-[0-9]{1,3}\.[0-9]{1,20}\.db")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _made(path: Path) -> int:
     return int(path.suffixes[0][1:])
 
 
-def drop(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+def drop(path: Path) -> bool:
+    """Forget one that is through, or has waited too long. Return whether it is gone."""
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("manifest not removed", extra={"path": str(path), "reason": str(error)})
+        return False
+    return True
 
 
 class Delivery:
@@ -136,26 +174,47 @@ class Delivery:
 
     def _round(self) -> bool:
         """Was everything sent? One that cannot be does not keep back the others."""
-        sent = [self._deliver(path) for path in self._manifests.waiting()]
+        waiting = [path for path in self._manifests.waiting() if not self._manifests.is_stuck(path)]
+        sent = [self._deliver(path) for path in waiting]
         return all(sent)
 
     def _deliver(self, path: Path) -> bool:
+        """Is it through? One of which no manifest can be made is set aside; what goes wrong while it is sent
+        is not the ledger's fault, and tried again."""
         about = {"hop_id": hop_of(path)}
         try:
             with tempfile.TemporaryFile(dir=path.parent) as made:
-                write(path, made)
+                if not self._written(path, made):
+                    return True
                 made.seek(0)
                 self._send(hop_of(path), made)
         except RefusedError as refusal:
             log.warning("manifest refused", extra=about | {"reason": str(refusal)})
-        except SqliteError as error:
-            log.warning("ledger cannot be read", extra=about | {"reason": str(error)})
         except OSError as error:
             log.warning("manifest waits", extra=about | {"reason": str(error)})
             return False
+        except Exception:
+            log.exception("manifest waits", extra=about)
+            return False
         else:
             log.info("manifest sent", extra=about)
-        drop(path)
+        return drop(path)
+
+    def _written(self, path: Path, to: IO[bytes]) -> bool:
+        """Raises OSError."""
+        try:
+            write(path, to)
+        except OSError:
+            raise
+        except SqliteError as error:
+            if not is_damage(error):  # its disk is full, say
+                raise OSError(str(error)) from error
+            self._manifests.set_aside(path, str(error))
+            return False
+        except Exception as error:
+            log.exception("no manifest can be made", extra={"hop_id": hop_of(path)})
+            self._manifests.set_aside(path, str(error))
+            return False
         return True
 
 

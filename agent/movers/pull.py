@@ -7,16 +7,17 @@ the source breaks, everything is gone through once more: what has arrived is in 
 import logging
 import time
 from collections.abc import Callable, Collection
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from agent.errors import HopError
 from agent.movers.base import Host, Outcome, Tally, Watcher, in_thread
 from agent.movers.hauling import Hauling
 from agent.movers.landing import Landing
-from agent.movers.ledger import Ledger, ledger_path
+from agent.movers.ledger import Ledger, ledger_path, open_ledger
 from agent.movers.marks import Marks
 from agent.movers.source import Source
+from agent.quarantine import Quarantine
 from agent.roots import Roots
 from events.commands import Move
 from events.locations import AgentLocation
@@ -56,12 +57,13 @@ def discard(roots: Roots, state: Path, hop_id: str, over: Callable[[Ledger], Non
     path = ledger_path(state, hop_id)
     if not path.exists():
         return
-    ledger = Ledger(path)
+    ledger = open_ledger(state, hop_id)
     try:
-        tree = roots.destination(ledger.destination or "/")
-        with closing(Landing(tree, hop_id, Options(), ledger)) as landing:
-            landing.drop_all()
-            Marks(roots, tree, ledger).clear()
+        if ledger.destination is not None:  # otherwise the hop has begun nothing
+            tree = roots.destination(ledger.destination)
+            with closing(Landing(tree, hop_id, Options(), ledger)) as landing:
+                landing.drop_all()
+                Marks(roots, tree, ledger).clear()
     finally:
         over(ledger)
 
@@ -69,10 +71,15 @@ def discard(roots: Roots, state: Path, hop_id: str, over: Callable[[Ledger], Non
 def discard_abandoned(roots: Roots, state: Path, held: Collection[str]) -> None:
     """The same for hops that nobody has gone on with for long; `held`: those that the journal holds open."""
     for path in (state / "hops").glob("*.db"):
-        if path.stem not in held and time.time() - path.stat().st_mtime > ABANDONED:
-            log.info("abandoned hop discarded", extra={"hop_id": path.stem})
-            with suppress(HopError, OSError):  # its root is no longer there
+        try:
+            if path.stem not in held and time.time() - path.lstat().st_mtime > ABANDONED:
+                log.info("abandoned hop discarded", extra={"hop_id": path.stem})
                 discard(roots, state, path.stem)
+        except (HopError, OSError) as error:  # its root is no longer there
+            log.info("nothing to discard", extra={"hop_id": path.stem, "reason": str(error)})
+        except Exception as error:  # one of them keeps no agent from its start
+            log.exception("abandoned hop not discarded", extra={"hop_id": path.stem})
+            Quarantine(state).move(path, str(error))
 
 
 def arrival(order: Move) -> str:

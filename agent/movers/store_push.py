@@ -18,7 +18,7 @@ from agent.listing import Entry
 from agent.movers.base import Host, Outcome, Tally, Watcher, batches, in_thread
 from agent.movers.failures import Failures
 from agent.movers.hand import StoppedError
-from agent.movers.ledger import Ledger, ledger_path
+from agent.movers.ledger import open_ledger
 from agent.movers.limiter import limiter_for
 from agent.movers.program import EndedError, Program
 from agent.movers.rehearsal import Rehearsal
@@ -72,7 +72,7 @@ class _Upload:
         self._stopped = threading.Event()
         self._rclone: Program | None = None
         self._rehearsal = Rehearsal() if order.options.dry_run else None
-        self._ledger = Ledger(ledger_path(host.state, order.hop_id))
+        self._ledger = open_ledger(host.state, order.hop_id)
         self._failures = Failures(self._ledger, self._rehearsal)
         self._names = Names(host, store, order, self._ledger, self._failures, self._stopped)
 

@@ -1,5 +1,6 @@
 """Looking for a direct way while the hop already goes by the relay bucket."""
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -8,6 +9,8 @@ from agent.lane.client import Conversation
 from agent.lane.meeting import Meeting
 from agent.lane.routes import Met
 from agent.movers.source import LostError
+
+log = logging.getLogger(__name__)
 
 
 class Beside:
@@ -50,6 +53,10 @@ class Beside:
             found = self._meeting.meet()
         except (LostError, HopError) as error:
             self._error = error
+            return
+        except Exception as error:
+            log.exception("no direct way looked for")
+            self._error = LostError(f"{type(error).__name__}: {error}")
             return
         with self._lock:
             is_wanted = self._is_wanted

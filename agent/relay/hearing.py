@@ -89,6 +89,9 @@ class Hearing:
                 except (LostError, HopError) as error:
                     log.info("relay not heard", extra={"hop_id": self._hop_id, "reason": str(error)})
                     came = False
+                except Exception:  # the destination would wait for us
+                    log.exception("relay not heard", extra={"hop_id": self._hop_id})
+                    came, pause = False, LATEST
                 pause = LOOK_EVERY if came or self._is_busy else min(pause * 1.2, LATEST)
         finally:
             if bucket:

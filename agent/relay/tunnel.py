@@ -94,6 +94,10 @@ class Tunnel:
             if not self._over.is_set():
                 log.info("relayed connection broke", extra={"reason": str(error)})
             self.stop()
+        except Exception:  # whoever uses it would wait
+            if not self._over.is_set():
+                log.exception("relayed connection broke")
+            self.stop()
 
     # --- from here to there ---
 

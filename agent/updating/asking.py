@@ -135,6 +135,17 @@ class Updates:
                 log.warning("update waits", extra={"reason": str(error)})
                 await asyncio.sleep(self._pace.again)
                 self._news.set()
+            except Exception as error:  # it would keep back every job behind it
+                log.exception("update failed", extra={"job": job.jobId})
+                await self._give_up(job, error)
+
+    async def _give_up(self, job: JobExecution, error: Exception) -> None:
+        """If that cannot be told now, the next connection brings the job again."""
+        words = f"the agent cannot carry it out: {type(error).__name__}: {error}"
+        try:
+            await self._tell(job, _ended("FAILED", words))
+        except LinkError as lost:
+            log.warning("update waits", extra={"reason": str(lost)})
 
     async def _tell(self, job: JobExecution, outcome: JobOutcome) -> None:
         topic = self._topics.job_outcome(self._agent_id, job.jobId)
@@ -215,10 +226,12 @@ class Updates:
         return tuple(sorted(await asyncio.to_thread(self._host.sick) - self._were_sick()))
 
     def _were_sick(self) -> set[str]:
+        """Nothing if what was noted is gone or cannot be read: then every trouble counts as new."""
         try:
-            return set(json.loads(self._host.notes.sick.read_bytes()))
-        except (OSError, ValueError):
+            found = json.loads(self._host.notes.sick.read_bytes())
+        except (OSError, ValueError, RecursionError):
             return set()
+        return {str(one) for one in found} if isinstance(found, list) else set()
 
 
 def _told(record: Record) -> JobOutcome:

@@ -5,6 +5,7 @@ the updater reads them as a stranger's. The updater's record is root's own, and 
 Each is read by a version that is older or newer than the one that wrote it.
 """
 
+import logging
 import os
 import stat
 from pathlib import Path
@@ -15,6 +16,8 @@ from pydantic import ValidationError
 from agent.trust import MAX_LETTER
 from events.base import Message, UpdateId, Version
 from events.commands import Update
+
+log = logging.getLogger(__name__)
 
 Step = Literal["installing", "trying", "returning", "kept", "returned", "failed"]
 """The first three are under way."""
@@ -60,7 +63,10 @@ class Notes:
 def read_record(path: Path) -> Record | None:
     try:
         return Record.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:  # root's own: not the agent's to set aside
+        log.warning("the updater's record cannot be used", extra={"path": str(path), "reason": str(error)})
         return None
 
 

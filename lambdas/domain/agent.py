@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from events.base import AgentId, KeyId
+from events.base import AgentId, KeyId, Problem
 from events.progress import Reached
 from events.reports import Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
@@ -70,6 +70,8 @@ class Agent:
     reached: tuple[Reached, ...] = ()
     obeys: Obeyed | None = None
     """Of the keys that signed commands, and would next, when it said so last. None: an older one does not."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the agent itself, as of what it said last."""
 
 
 def obeyed(trusts: tuple[KeyId, ...], now: KeyId, following: KeyId) -> Obeyed:
@@ -121,6 +123,7 @@ def greeted(agent: Agent, hello: Hello, now: datetime) -> Agent:
         lane_certificate=hello.lane_certificate,
         roots=hello.roots,
         reached=hello.reached,
+        problems=hello.problems,
         skew=_skew(hello.at, now),
         presence="online",
         connected_at=agent.connected_at if agent.presence == "online" else now,
@@ -139,6 +142,7 @@ def beat(agent: Agent, heartbeat: Heartbeat, now: datetime, obeys: Obeyed | None
         load=heartbeat.load,
         reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
         obeys=obeys or agent.obeys,
+        problems=heartbeat.problems,
         skew=_skew(heartbeat.at, now),
         presence="online",
         last_heartbeat=now,

@@ -18,6 +18,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from events.base import Problem
 from events.progress import Reached
 from events.reports import Browsed, Capabilities, RootState
 from lambdas.domain.agent import Agent
@@ -97,6 +98,7 @@ class AgentRow(Model):
     skew = NumberAttribute(null=True)
     reached: JsonOf[tuple[Reached, ...]] = JsonOf(tuple[Reached, ...], default=())
     obeys = UnicodeAttribute(null=True)
+    problems: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...], default=())
     key_hash = UnicodeAttribute()
     next_key_hash = UnicodeAttribute(null=True)
     """Of an API key that was given out and has not been used yet."""

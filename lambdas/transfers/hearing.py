@@ -79,10 +79,11 @@ class Hearing:
         for held in hello.hops:
             self._correct(agent_id, held)
         holding = {held.hop_id for held in hello.hops}
+        is_complete = not hello.hops_omitted  # otherwise a hop that is not named may be held all the same
         for transfer_id in self._store.open_transfers(agent_id):
             transfer = self._store.get(transfer_id)
             missed = [hop for hop in transfer.hops if agent_id in hop.agents and hop.hop_id not in holding]
-            for hop in missed:
+            for hop in missed if is_complete else ():
                 transfer = self._missed(agent_id, transfer, hop, hello.at)
             self._reactions.bring_on(transfer)
 

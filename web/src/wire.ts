@@ -778,6 +778,11 @@ export interface components {
              */
             obeys: ("both" | "present" | "none") | null;
             /**
+             * Problems
+             * @default []
+             */
+            problems: components["schemas"]["Problem"][];
+            /**
              * Reached
              * @default []
              */

@@ -2,24 +2,29 @@
 
 import asyncio
 import os
+import sqlite3
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.attempt import Pace
+from agent.attempt import Pace, head
 from agent.config import Config
 from agent.errors import HopError
+from agent.holding import Held
 from agent.journal import Journal
 from agent.lane.routes import Met, Routes
+from agent.quarantine import Quarantine
 from agent.registration import Files
 from agent.service import Parts, Service
 from agent.status import Status
+from agent.supervision import Backoff, Supervisor
 from agent.trusted import Trusted
 from events.base import Problem
 from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
-from events.progress import Live
-from events.reports import Browsed, Capabilities, Entry
+from events.progress import Live, Progress
+from events.reports import Browsed, Capabilities, Entry, Failed
 from tests.fakes_agent import (
     TRANSFER,
     FakeLane,
@@ -32,6 +37,7 @@ from tests.fakes_agent import (
 )
 from tests.fakes_keys import rotation
 from tests.fakes_updates import not_installed
+from tests.unit.agent.hosts import until
 
 SIGNER = Signer()
 HOP = f"{TRANSFER}-0"
@@ -48,6 +54,10 @@ class Host:
         self.link = FakeLink()
         self.service = None
         self.routes = Routes()
+        self.deliver_manifests = None
+        self.browse = lambda asked: Browsed(
+            request_id=asked.request_id, entries=(Entry(name="a", type="file", size=1),)
+        )
 
     def order(self, command, **claims) -> bytes:
         letter = SIGNER.letter(command, **claims)
@@ -64,9 +74,7 @@ class Host:
             link=self.link,
             lane=self.lane,
             movers=self.mover,
-            browse=lambda asked: Browsed(
-                request_id=asked.request_id, entries=(Entry(name="a", type="file", size=1),)
-            ),
+            browse=self.browse,
             status=Status(self.folder / "status.json"),
             rotation=rotation(self.folder / "keys-of-host", self.link),
             trusted=Trusted(registration, Files(self.folder), self.folder / "agent.toml"),
@@ -74,6 +82,9 @@ class Host:
             capabilities=Capabilities(rclone="1.75.2"),
             pace=pace,
             routes=self.routes,
+            deliver_manifests=self.deliver_manifests,
+            supervisor=Supervisor(Backoff(first_s=0.01, max_s=0.02)),
+            quarantine=Quarantine(self.folder),
         )
 
     @asynccontextmanager
@@ -538,3 +549,125 @@ async def test_a_problem_about_a_name_that_is_not_utf_8_is_reported(host):
         host.mover.fail(order, HopError(problem, [problem], 1))
         [end] = await host.link.hears("failed")
     assert end.failures[0].path == "caf\\xe9.mov"
+
+
+class TestHelpers:
+    """What the agent can do without for a while never ends it."""
+
+    async def test_a_helper_that_fails_is_tried_again_and_said_to_fail_while_hops_go_on(self, host):
+        failing = Failing()
+        host.deliver_manifests = failing
+        async with host.running(pace=replace(PACE, heartbeat=0.05)):
+            await until(lambda: failing.calls > 3)
+            host.order(move())
+            await host.mover.has_begun()
+            await host.link.until(lambda: any(beat.problems for beat in host.link.of("heartbeat")))
+            host.link.down()
+            host.link.up()
+            hello = (await host.link.hears("hello", 2))[1]
+        [problem] = hello.problems
+        assert problem.code == "helper-failing"
+        assert "delivery of manifests" in problem.message
+        assert "no such luck" in problem.message
+
+    async def test_a_heartbeat_goes_on_though_old_keys_cannot_be_tidied_up(self, host, monkeypatch):
+        def fails(_):
+            raise PermissionError("no such luck")
+
+        monkeypatch.setattr("agent.keys.Keyring.tidy", fails)
+        async with host.running(pace=replace(PACE, heartbeat=0.02)):
+            await host.link.hears("heartbeat", 5)
+
+    async def test_a_hello_that_cannot_be_made_is_made_later(self, host, monkeypatch):
+        host.routes.remember("not the name of an agent", Met(dialled=True))
+        host.routes.remember("server-c", Met(dialled=True))
+        async with host.running():
+            [hello] = await host.link.hears("hello")
+        assert [one.agent_id for one in hello.reached] == ["server-c"]
+
+    async def test_a_listing_that_breaks_is_answered(self, host):
+        def breaks(asked):
+            raise RecursionError("too deep")
+
+        host.browse = breaks
+        async with host.running():
+            host.order(Browse(request_id="r", path="/data"))
+            [answer] = await host.link.hears("browsed")
+            host.order(move())
+            await host.mover.has_begun()
+        assert (answer.request_id, answer.problem.code) == ("r", "agent-error")
+
+    async def test_a_hop_that_cannot_be_discarded_is_cancelled_all_the_same(self, host):
+        async with host.running():
+            host.mover.discard = broken_discard
+            host.order(move())
+            await host.mover.has_begun()
+            host.order(about(Cancel))
+            await host.link.hears("cancelled")
+            host.order(move(1))
+            await host.mover.has_begun(2)
+
+    async def test_a_status_that_cannot_be_written_is_no_reason_to_end(self, host):
+        (host.folder / "status.new").mkdir()
+        async with host.running():
+            host.order(move())
+            await host.mover.has_begun()
+
+
+async def broken_discard(order):
+    raise RuntimeError("no such luck")
+
+
+class Failing:
+    """A helper that fails whenever it is started."""
+
+    def __init__(self):
+        self.calls = 0
+
+    async def __call__(self):
+        self.calls += 1
+        raise RuntimeError("no such luck")
+
+
+class TestDamagedJournal:
+    """The agent's own memory is read back by whatever version comes next, from whatever disk."""
+
+    async def test_a_hop_that_cannot_be_read_does_not_keep_back_the_others(self, host):
+        journal = Journal(host.folder / "journal.db", "reg")
+        for number in range(3):
+            journal.keep(Held(move(number)))
+        journal._db.execute("UPDATE hops SET move = '{}' WHERE hop_id = ?", (HOP,))
+        journal._db.execute("UPDATE hops SET progress = '[]' WHERE hop_id LIKE '%-1'")
+        journal.grant(serve(), "token")
+        journal._db.execute("UPDATE serves SET serve = 'nonsense'")
+        journal.close()
+        async with host.running():
+            await host.mover.has_begun(2)
+            assert {order.hop_id[-1] for order in host.mover.begun} == {"1", "2"}
+            [hello] = await host.link.hears("hello")
+        assert {held.hop_id[-1] for held in hello.hops} == {"1", "2"}
+        [problem] = hello.problems
+        assert problem.code == "state-damaged"
+        assert "journal-hops.json" in problem.message
+
+    @pytest.mark.parametrize("content", [b"", b"noise" * 5000, b"SQLite format 3\0" + b"\xff" * 4096])
+    async def test_a_journal_that_is_none_is_set_aside_and_a_new_one_begun(self, host, content):
+        (host.folder / "journal.db").write_bytes(content)
+        async with host.running():
+            host.order(move())
+            await host.mover.has_begun()
+        assert bool(list((host.folder / "damaged").glob("*journal.db"))) == bool(content)
+
+    async def test_a_journal_of_another_version_or_a_pipe_in_its_place_is_set_aside(self, host):
+        other = sqlite3.connect(host.folder / "journal.db")
+        other.execute("CREATE TABLE hops (number INTEGER)")
+        other.commit()
+        other.close()
+        async with host.running():
+            pass
+        (host.folder / "journal.db").unlink()
+        os.mkfifo(host.folder / "journal.db")
+        async with host.running():
+            host.order(move())
+            await host.mover.has_begun()
+        assert len(list((host.folder / "damaged").glob("*journal.db"))) == 2

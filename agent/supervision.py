@@ -1,0 +1,81 @@
+"""Keep helper tasks at work: a failure is logged with its traceback, retried, and reported if it
+stays.
+
+A helper is what the agent can do without for a while: manifests, heartbeats, updates, new keys, progress. The
+core (the journal, commands, reports, hops) is not supervised: where it breaks, the process ends and systemd
+starts it again.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from events.base import Problem
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+_MAX_WORDS = 500
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Seconds before a helper that failed is started again: doubled each time, up to `max_s`."""
+
+    first_s: float = 1.0
+    max_s: float = 300.0
+    stable_s: float = 600.0
+    """After which a helper that ran without failing counts as well again."""
+
+
+DEFAULT_BACKOFF = Backoff()
+PERSISTENT = 2
+"""Failures in a row from which on a helper is reported."""
+
+
+class Supervisor:
+    """One agent's. Use it from the event loop."""
+
+    def __init__(self, backoff: Backoff = DEFAULT_BACKOFF) -> None:
+        self._backoff = backoff
+        self._failing: dict[str, tuple[int, Problem, float]] = {}
+        """By name: failures in a row, the last one, and when the helper was started after it."""
+
+    async def run(self, name: str, work: Work) -> None:
+        """Run `work` until it ends by itself or is canceled, again after each failure."""
+        failures = 0
+        while True:
+            began = time.monotonic()
+            try:
+                await work()
+            except Exception as error:
+                failures = 1 if time.monotonic() - began > self._backoff.stable_s else failures + 1
+                self._note(name, failures, error)
+                pause = min(self._backoff.first_s * 2 ** min(failures - 1, 30), self._backoff.max_s)
+                await asyncio.sleep(pause)
+            else:
+                self._failing.pop(name, None)
+                return
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what to tell the control plane: the helpers that fail again and again."""
+        now = time.monotonic()
+        return tuple(
+            problem
+            for failures, problem, at in self._failing.values()
+            if failures >= PERSISTENT and now - at < self._backoff.max_s + self._backoff.stable_s
+        )
+
+    def _note(self, name: str, failures: int, error: Exception) -> None:
+        log.error("helper failed", exc_info=error, extra={"helper": name, "failures": failures})
+        words = f"{type(error).__name__}: {error}"[:_MAX_WORDS]
+        problem = Problem(
+            code="helper-failing",
+            message=f"The agent's {name} has failed {failures} times in a row: {words}",
+            advice="Hops go on. See the agent's log (journalctl -u crosshaul-agent) on that host.",
+            retryable=True,
+        )
+        self._failing[name] = (failures, problem, time.monotonic())
