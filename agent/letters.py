@@ -10,6 +10,10 @@ class LinkError(Exception):
     """What was to be published did not reach the broker; try again when connected."""
 
 
+class MessageTooLargeError(LinkError):
+    """The broker refuses the message for its size, and would again."""
+
+
 @dataclass(frozen=True)
 class Connected:
     session_present: bool
@@ -66,5 +70,6 @@ class Post(Protocol):
         ...
 
     async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        """Return when the broker has it (QoS 1) or it was sent (QoS 0); LinkError otherwise."""
+        """Return when the broker has it (QoS 1) or it was sent (QoS 0); LinkError otherwise, which is
+        MessageTooLargeError where it has to be shorter."""
         ...

@@ -8,6 +8,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +18,15 @@ from awscrt import mqtt5
 from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
 
-from agent.letters import Connected, Disconnected, Endpoint, Incoming, LinkError
+from agent.letters import (
+    Connected,
+    Disconnected,
+    Endpoint,
+    Incoming,
+    LinkError,
+    MessageTooLargeError,
+)
+from agent.supervision import Supervisor
 from events.certificates import fingerprint
 
 log = logging.getLogger(__name__)
@@ -49,6 +58,10 @@ class Link:
         self._stopped = asyncio.Event()
         self._leaving = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sizes: dict[object, int] = {}
+        """Bytes of each message under way."""
+        self._refused_size = math.inf
+        """Bytes of the largest that was under way when the broker ended the connection for its size."""
 
     @property
     def connected(self) -> bool:
@@ -102,9 +115,23 @@ class Link:
             yield await self._events.get()
 
     async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        """Return when the broker has it (QoS 1) or it was sent (QoS 0); LinkError otherwise."""
+        """Return when the broker has it (QoS 1) or it was sent (QoS 0); LinkError otherwise, which is
+        MessageTooLargeError where it has to be shorter.
+
+        A broker says so in one of two ways: awscrt knows its limit, or it ends the connection for it. Then
+        the largest message under way is to blame."""
         packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS(qos))
-        done = await self._outcome(self._client.publish(packet))
+        mark = object()
+        self._sizes[mark] = len(payload)
+        try:
+            done = await asyncio.wrap_future(self._client.publish(packet))
+        except AwsCrtError as error:
+            if error.name == "AWS_ERROR_MQTT5_PACKET_VALIDATION" or len(payload) >= self._refused_size:
+                self._refused_size = math.inf
+                raise MessageTooLargeError(f"{len(payload)} bytes: {error.message}") from error
+            raise LinkError(error.message) from error
+        finally:
+            del self._sizes[mark]
         if qos and int(done.puback.reason_code or 0) >= 128:
             raise LinkError(f"the broker refused it: {_name(done.puback.reason_code)}")
 
@@ -165,6 +192,8 @@ class Link:
         code = data.disconnect_packet.reason_code if data.disconnect_packet else None
         if self._leaving:  # as it was told to: that is no news
             return
+        if code == mqtt5.DisconnectReasonCode.PACKET_TOO_LARGE:
+            self._refused_size = max(self._sizes.copy().values(), default=math.inf)
         taken = code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
         self._post(self._down, Disconnected(_name(code) if code else _why(data.exception), taken))
 
@@ -187,7 +216,8 @@ class Link:
         self._events.put_nowait(event)
 
     def _came_up_soon(self, session_present: bool) -> None:
-        task = self._loop.create_task(self._open(session_present))
+        opening = Supervisor().run("subscriptions", lambda: self._open(session_present))
+        task = self._loop.create_task(opening)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

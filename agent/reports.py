@@ -1,23 +1,25 @@
 """How reports leave: those that must arrive by way of the journal, in order; the rest now or never."""
 
 import asyncio
+import json
 import logging
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from agent.journal import Journal
-from agent.letters import LinkError, Post
+from agent.journal import Journal, Unsent
+from agent.letters import LinkError, MessageTooLargeError, Post
+from agent.report_limits import MAX_REPORT_BYTES, bare_report, clip_text, fit_report, message_size
 from events.commands import HopCommand
 from events.progress import Live, Progress
-from events.reports import AboutHop, Browsed, Failed, Letter, Report
+from events.reports import AboutHop, Letter, Report
 from events.topics import Topics
 
 log = logging.getLogger(__name__)
 
 AnyReport = TypeVar("AnyReport", bound=Report)
 
-MAX_LETTER = 120 * 1024
-"""Bytes; AWS IoT Core takes 128 KiB in one message."""
+MAX_LETTER = MAX_REPORT_BYTES
+MAX_LIVE_NAME_BYTES = 1024
 RETRY_AFTER = 2.0
 """Seconds before a report that the broker did not take is sent again."""
 
@@ -34,6 +36,8 @@ class Desk:
         self._agent_id = agent_id
         self._retry_after = retry_after
         self._news = asyncio.Event()
+        self._said_bare: dict[str, bool] = {}
+        """Hops whose end was said again, once, in its shortest form."""
 
     def say(self, report: AboutHop) -> None:
         """A change of a hop's state, or a checkpoint: it waits on the disk until the broker has it."""
@@ -59,7 +63,7 @@ class Desk:
             hop_id=about.hop_id,
             attempt=about.attempt,
             at=now(),
-            progress=progress,
+            progress=_brief(progress),
         )
         topic = self._topics.live(self._agent_id, about.transfer_id, about.hop_id)
         try:
@@ -68,7 +72,8 @@ class Desk:
             log.debug("live progress lost", extra={"hop_id": about.hop_id})
 
     async def deliver(self) -> None:
-        """Send what waits, oldest first, one at a time, for ever. Reports are kept until acknowledged."""
+        """Send what waits, oldest first, one at a time, for ever. Reports are kept until acknowledged. One
+        that cannot be sent at all leaves the queue, or leaves a shorter one in its place."""
         topic = self._topics.reports(self._agent_id)
         while True:
             self._news.clear()
@@ -76,27 +81,68 @@ class Desk:
             if unsent is None:
                 await self._news.wait()
                 continue
+            if not self._is_sendable(unsent):
+                continue
             await self._link.wait_connected()
             try:
                 await self._link.publish(topic, unsent.letter.encode())
+            except MessageTooLargeError as error:
+                self._shorten(unsent, str(error))
             except LinkError as error:
                 log.warning("report waits", extra={"reason": str(error), "unsent": self._journal.unsent()})
                 await asyncio.sleep(self._retry_after)
             else:
                 self._journal.sent(unsent.number)
 
+    def _is_sendable(self, unsent: Unsent) -> bool:
+        """Otherwise something was done about it: an older agent wrote it too large, or it is damaged. One
+        that a newer agent wrote may be of a kind that is not known here; it is sent as it is."""
+        try:
+            json.loads(unsent.letter)
+            if len(unsent.letter.encode()) <= MAX_LETTER:
+                return True
+            self._replace(unsent, fitting(Letter.model_validate_json(unsent.letter).report))
+        except (ValueError, RecursionError) as error:
+            self._give_up(unsent, str(error))
+        return False
+
+    def _shorten(self, unsent: Unsent, reason: str) -> None:
+        """The broker has refused it for its size, though it takes more by its own account."""
+        log.error("report refused for its size", extra={"bytes": len(unsent.letter), "reason": reason})
+        try:
+            bare = bare_report(Letter.model_validate_json(unsent.letter).report)
+        except ValueError as error:
+            return self._give_up(unsent, str(error))
+        if message_size(bare) >= len(unsent.letter.encode()):
+            return self._give_up(unsent, reason)
+        return self._replace(unsent, bare)
+
+    def _replace(self, unsent: Unsent, report: Report) -> None:
+        if message_size(report) > MAX_LETTER:
+            return self._give_up(unsent, "it cannot be made to fit")
+        log.warning("report shortened", extra={"kind": report.kind, "bytes": len(unsent.letter)})
+        return self._journal.replace_unsent(unsent.number, report)
+
+    def _give_up(self, unsent: Unsent, reason: str) -> None:
+        """Set it aside; of a hop that has ended, its end is said again as the journal knows it."""
+        held = self._journal.hop(unsent.hop_id) if unsent.hop_id else None
+        with self._journal.change():
+            self._journal.discard_unsent(unsent, reason)
+            if held and held.end and unsent.kind == held.end.kind and not self._said_bare.get(held.hop_id):
+                self._said_bare[held.hop_id] = True
+                self._journal.say(bare_report(held.end))
+
 
 def fitting(report: AnyReport) -> AnyReport:
-    """The report, with fewer of its list's entries if it is too large for one message."""
-    while len(report.model_dump_json().encode()) > MAX_LETTER:
-        if isinstance(report, Failed) and report.failures:
-            report = report.model_copy(update={"failures": report.failures[: len(report.failures) // 2]})
-        elif isinstance(report, Browsed) and len(report.entries) > 1:
-            entries = report.entries[: len(report.entries) // 2]
-            report = report.model_copy(update={"entries": entries, "next": entries[-1].name})
-        else:
-            return report
-    return report
+    """The report, with less in it if it is too large for one message."""
+    return fit_report(report, MAX_LETTER)
+
+
+def _brief(progress: Progress) -> Progress:
+    """A name may take 20 KiB as JSON, and is sent every second."""
+    if progress.current is None:
+        return progress
+    return progress.model_copy(update={"current": clip_text(progress.current, MAX_LIVE_NAME_BYTES)})
 
 
 def now() -> datetime:

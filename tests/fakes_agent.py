@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.letters import Connected, Disconnected, Endpoint, Incoming, LinkError
+from agent.letters import Connected, Disconnected, Endpoint, Incoming, LinkError, MessageTooLargeError
 from agent.movers.base import Outcome, Tally, Watcher
 from agent.registration import Registration
 from events.base import Problem
@@ -90,6 +90,8 @@ class FakeLink:
         self.acknowledged: list[bytes] = []
         self.refusing = 0
         """So many publishes fail from now on."""
+        self.limit: int | None = None
+        """Bytes of a report; larger ones are refused for good."""
         self.certificate = ""
         self.taken: Callable[[str], bool] = lambda _: True
         """Does the broker take a client with this certificate?"""
@@ -134,6 +136,8 @@ class FakeLink:
         if not self.connected or self.refusing:
             self.refusing = max(0, self.refusing - 1)
             raise LinkError("the broker is away")
+        if self.limit and topic.endswith("/reports") and len(payload) > self.limit:
+            raise MessageTooLargeError(f"{len(payload)} bytes")
         self.published.append((topic, payload, qos))
         async with self._changed:
             self._changed.notify_all()

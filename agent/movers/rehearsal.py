@@ -5,12 +5,13 @@ from collections import Counter, defaultdict
 
 from agent.errors import shown
 from agent.listing import Entry
+from agent.report_limits import json_size
 from events.base import Problem
 from events.progress import Shortage
 from events.reports import MAX_EXAMPLES, Amount, Preview
 
 MAX_NAMES = 8 * 1024
-"""Bytes of examples of each kind: the whole has to fit into one report."""
+"""Bytes of examples of each kind, as JSON: the whole has to fit into one report."""
 _KINDS = {"new": "sent", "differs": "replaced", "kept": "kept", "same": "unchanged", "ours": "unchanged"}
 """By the verdict on a file."""
 
@@ -54,6 +55,6 @@ class Rehearsal:
                 self._name(kind, name)
 
     def _name(self, kind: str, words: str) -> None:
-        self._room[kind] += len(words.encode())
+        self._room[kind] += json_size(words)
         if len(self._examples[kind]) < MAX_EXAMPLES and self._room[kind] < MAX_NAMES:
             self._examples[kind].append(words)

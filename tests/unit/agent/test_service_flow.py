@@ -551,6 +551,61 @@ async def test_a_problem_about_a_name_that_is_not_utf_8_is_reported(host):
     assert end.failures[0].path == "caf\\xe9.mov"
 
 
+class TestReportsThatCannotBeSent:
+    async def test_one_of_an_older_agent_that_is_too_large_is_shortened_and_does_not_keep_back_the_rest(
+        self, host
+    ):
+        problem = Problem(code="files-failed", message="\x01" * 30_000)
+        end = Failed(**head(move()), progress=Progress(), problem=problem, failures=(problem,) * 50)
+        journal = Journal(host.folder / "journal.db", "reg")
+        journal.keep(Held(move(), end=end))
+        journal.say(end)  # as an agent did that did not look at its size
+        assert len(journal.oldest_unsent().letter) > 128 * 1024
+        journal.close()
+        async with host.running():
+            host.order(move(1))
+            [failed] = await host.link.hears("failed")
+            await host.link.hears("started")
+        assert failed.problem.code == "files-failed"
+        assert failed.failures_total == 50
+        assert all(len(payload) < 128 * 1024 for _, payload, _ in host.link.published)
+
+    async def test_one_that_the_broker_finds_too_large_leaves_a_bare_one_in_its_place(self, host):
+        problems = [Problem(code="io-error", message="m" * 500, path="p" * 500)] * 20
+        async with host.running():
+            host.link.limit = 4000
+            host.order(move())
+            order = await host.mover.has_begun()
+            host.mover.fail(order, HopError(problems[0], problems, 20))
+            [failed] = await host.link.hears("failed")
+            host.order(move(1))
+            await host.link.hears("started", 2)
+        assert (failed.problem.code, failed.failures, failed.failures_total) == ("io-error", (), 20)
+        assert "characters left out" in failed.problem.message
+
+    async def test_one_that_is_refused_however_short_is_set_aside(self, host):
+        async with host.running():
+            host.link.limit = 10
+            host.order(move())
+            await host.mover.has_begun()
+            await until(lambda: list((host.folder / "damaged").glob("*outbox*")))
+            host.link.limit = None
+            host.order(move(1))
+            await host.link.hears("started")
+
+    async def test_one_that_is_damaged_on_the_disk_is_set_aside_and_its_hop_s_end_said_again(self, host):
+        end = Failed(**head(move()), progress=Progress(), problem=Problem(code="io-error", message="m"))
+        journal = Journal(host.folder / "journal.db", "reg")
+        journal.keep(Held(move(), end=end))
+        journal.say(end)
+        journal._db.execute("UPDATE outbox SET letter = CAST(x'7bff7b' AS TEXT)")
+        journal.close()
+        async with host.running():
+            [failed] = await host.link.hears("failed")
+        assert failed.problem.code == "io-error"
+        assert list((host.folder / "damaged").glob("*outbox*"))
+
+
 class TestHelpers:
     """What the agent can do without for a while never ends it."""
 

@@ -139,6 +139,14 @@ def test_a_hello_without_a_running_hop_sends_it_anew(world: World):
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
 
+def test_a_hello_that_had_no_room_for_all_hops_says_nothing_of_those_it_does_not_name(world: World):
+    hop = running(world)
+    world.clock.forward(seconds=5)
+    world.hearing.reconcile("b", hello(world).model_copy(update={"hops_omitted": 1}))
+    assert now(world, hop) == hop
+    assert world.fleet.sent == []
+
+
 def test_the_sources_hello_says_nothing_of_what_it_does_not_carry(world: World):
     hop = running(world)
     world.clock.forward(seconds=5)
