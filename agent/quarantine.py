@@ -57,12 +57,13 @@ class Quarantine:
         names = [path.name.partition("-")[2] for path in self._held()]
         if not names:
             return ()
+        count = "1 file" if len(names) == 1 else f"{len(names)} files"
         named = ", ".join(names[-MAX_NAMES:]) + (", …" if len(names) > MAX_NAMES else "")
         return (
             Problem(
                 code="state-damaged",
-                message=f"{len(names)} files of the agent's state could not be used and were set aside in"
-                f" {self._folder}: {named}",
+                message=f"The agent could not use {count} of its state, now set aside in {self._folder}:"
+                f" {named}",
                 advice="The agent works without them. See its log for the reasons, have the disk checked,"
                 " then delete them.",
                 path=str(self._folder),

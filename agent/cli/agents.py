@@ -150,6 +150,9 @@ def _details(agent: "AgentView") -> None:
     for remote in agent.capabilities.remotes:
         kind = f", {clean(remote.type)}" if remote.type else ""
         output.say(f"  {'remote':<10} {clean(agent.agent_id)}:{remote.name}: {remote.access}{kind}")
+    for problem in agent.problems:
+        output.say(f"  {'problem':<10} {clean(problem.message)}", style="yellow")
+        output.say(f"  {'':<10} {clean(problem.advice)}", style="dim")
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from agent.digests import CHUNK, file_digest, range_digest, ranges_of
 from agent.disk import data_parts
-from agent.errors import problem_of
+from agent.errors import problem_of, shown
 from agent.lane import wire
 from agent.listing import Entry, Meant, entries, open_source
 from agent.roots import Tree

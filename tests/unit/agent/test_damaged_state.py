@@ -222,7 +222,7 @@ class TestQuarantine:
         assert len(set_aside(tmp_path)) == MAX_FILES
         assert "0.json" not in set_aside(tmp_path)
         [problem] = quarantine.problems()
-        assert f"{MAX_FILES} files" in problem.message
+        assert f"could not use {MAX_FILES} files" in problem.message
 
     def test_where_nothing_can_be_set_aside_it_says_so(self, tmp_path):
         (tmp_path / "damaged").write_bytes(b"in its way")

@@ -6,6 +6,7 @@ import pytest
 
 from agent.cli import output
 from events import views
+from events.base import Problem
 from events.reports import Entry, RootState
 from tests.fakes_api import FakeApi, problem, sample
 from tests.unit.cli.conftest import Run
@@ -248,6 +249,15 @@ def test_one_agent_is_shown_in_full(signed_in: FakeApi, run: Run) -> None:
     assert "being replaced" not in said.out
     assert json.loads(run("agents", "show", "server-b", "--json").out)["agent_id"] == "server-b"
     assert run("agents", "show", "server-x").code != 0
+
+
+def test_what_is_wrong_with_an_agent_that_works_is_shown(signed_in: FakeApi, run: Run) -> None:
+    damaged = Problem(code="state-damaged", message="1 file set aside: a\x1b[2J.db", advice="See its log.")
+    signed_in.agents = [sample(views.AgentView).model_copy(update={"problems": (damaged,)})]
+    said = run("agents", "show", "server-b").out
+    assert "1 file set aside" in said
+    assert "See its log." in said
+    assert "\x1b[2J" not in said
 
 
 def test_an_agent_is_told_to_replace_its_keys(signed_in: FakeApi, run: Run) -> None:

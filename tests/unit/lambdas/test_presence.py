@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from events.base import Problem
 from events.progress import Reached
 from events.reports import Capabilities, Heartbeat, Hello, RemoteState
 from events.states import AgentStatus
@@ -93,6 +94,13 @@ def test_whom_it_reaches_stays_until_it_says_otherwise(away):
     agent = greeted(away, greeting(at(0)), at(0))
     assert beat(agent, Heartbeat(at=at(30), roots=()), at(30)).reached == MET
     assert beat(agent, Heartbeat(at=at(30), roots=(), reached=()), at(30)).reached == ()
+
+
+def test_what_is_wrong_with_it_is_known_as_long_as_it_says_so(away):
+    problem = Problem(code="helper-failing", message="The agent's updates have failed 3 times in a row: x")
+    agent = beat(away, Heartbeat(at=at(0), roots=(), problems=(problem,)), at(0))
+    assert agent.problems == (problem,)
+    assert greeted(agent, greeting(at(1)), at(1)).problems == ()
 
 
 def test_a_heartbeat_tells_of_remotes_and_an_older_agent_s_changes_nothing(away):

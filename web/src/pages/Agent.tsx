@@ -13,7 +13,7 @@ import { useSurroundings } from "../context";
 import { bytes, decimal } from "../format/sizes";
 import { useNarrow } from "../media";
 import { DirectoryBrowser } from "../parts/DirectoryBrowser";
-import { ProblemAlert } from "../parts/ProblemAlert";
+import { HopProblem, ProblemAlert } from "../parts/ProblemAlert";
 import { onAgent } from "../parts/places";
 import { Trouble } from "../parts/Trouble";
 import { Clock, Name, State, When } from "../parts/text";
@@ -49,6 +49,9 @@ export default function AgentPage({ agentId }: { agentId: string }) {
       <Header variant="h1" description={<State of={agent.status} />} actions={<Acts agent={agent} />}>
         {agent.agent_id}
       </Header>
+      {agent.problems.map((problem) => (
+        <HopProblem key={problem.message} problem={problem} type="warning" />
+      ))}
       <Container header={<Header>{t().agent.facts}</Header>}>
         <KeyValuePairs columns={4} items={facts(agent)} />
       </Container>

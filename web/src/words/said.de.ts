@@ -69,6 +69,10 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
     "Bei jeder nachsehen, was es ist, und dann wiederholen: nur diese werden noch einmal gesandt.",
   ],
   forbidden: ["Das ist nicht erlaubt"],
+  "helper-failing": [
+    "Ein Teil des Agenten scheitert immer wieder",
+    "Übertragungen gehen weiter. Im Log des Agenten nachsehen.",
+  ],
   "hop-not-under-way": ["Diese Etappe ist nicht unterwegs"],
   "idempotency-key-reused": ["Derselbe Schlüssel kam mit einem anderen Wunsch"],
   "in-the-way": ["Etwas anderes steht im Weg", "Es wegräumen oder eines von beiden umbenennen."],
@@ -82,6 +86,9 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "link-in-the-way": [
     "Am Ziel steht eine Verknüpfung, wo ein Verzeichnis hingehört",
     "Sie entfernen oder das Verzeichnis, auf das sie zeigt, selbst als Ziel nennen.",
+  "ledger-damaged": [
+    "Das Verzeichnis des Agenten über diese Etappe ist beschädigt",
+    "Der nächste Versuch vergleicht mit dem, was am Ziel steht. Die Platte dieses Servers prüfen.",
   ],
   "link-loop": [
     "Eine Verknüpfung führt in ein Verzeichnis, in dem sie selbst liegt",
@@ -185,6 +192,10 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "special-file": ["Ein Gerät, ein Socket oder eine FIFO lässt sich nicht übertragen"],
   stale: ["Jemand anderes hat es im selben Augenblick geändert", "Noch einmal versuchen."],
   state: ["In diesem Zustand geht das nicht"],
+  "state-damaged": [
+    "Der Agent hat beschädigte Dateien beiseitegelegt",
+    "Er arbeitet ohne sie. Gründe stehen in seinem Log. Die Platte prüfen, dann die Dateien löschen.",
+  ],
   "still-arriving": ["Die Datei ist an der Quelle selbst noch nicht ganz da"],
   "template-exists": [
     "Eine Vorlage dieses Namens ist schon da",
