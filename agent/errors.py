@@ -31,6 +31,15 @@ def unforeseen(error: Exception) -> Problem:
     )
 
 
+def filter_refused(reason: ValueError) -> Problem:
+    """Patterns that mean nothing, or cost too much."""
+    return Problem(
+        code="filter-refused",
+        message=f"The filters cannot be used: {reason}.",
+        advice="Ask for the transfer again with other filters; for a template, change it.",
+    )
+
+
 class SameNameError(FileExistsError):
     """To that file system a name is one with another that stands there."""
 

@@ -1,13 +1,21 @@
 """How a transfer is to be carried out: the same options on API, command and template."""
 
 from datetime import time
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from events.base import Request
-from events.filters import Globs
+from events.filters import Filters, Globs
 
 
 def _known_zone(name: str) -> str:
@@ -18,8 +26,18 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _of_day(clock: time) -> time:
+    if clock.tzinfo is not None:
+        raise ValueError("write the hour alone, as in 08:00, and its time zone as `zone`")
+    return clock
+
+
+HourOfDay = Annotated[time, AfterValidator(_of_day)]
+MAX_RATE = 2**53 - 1
+"""The largest number that every reader of JSON has exactly."""
+
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
-Rate = Annotated[int, Field(ge=1024, description="bytes per second")]
+Rate = Annotated[int, Field(ge=1024, le=MAX_RATE, description="bytes per second")]
 Priority = Literal["low", "normal", "high"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -30,8 +48,8 @@ class BandwidthWindow(Request):
 
     days: Annotated[tuple[Day, ...], Field(max_length=7)] = ()
     """Empty means every day."""
-    start: time
-    end: time
+    start: HourOfDay
+    end: HourOfDay
     zone: ZoneName = "UTC"
     """As in `Europe/Berlin`."""
     limit: Rate | None = None
@@ -83,6 +101,11 @@ class Options(Request):
     if_offline: Literal["queue", "refuse"] = "queue"
     """When an agent is away: wait for it, or refuse the transfer."""
 
+    @model_validator(mode="after")
+    def _filters_within_limits(self) -> Self:
+        Filters(self.include, self.exclude)
+        return self
+
     @property
     def moves_on_early(self) -> bool:
         """In a chain, may a file be moved on before the whole hop has ended? Not one that may yet be found
@@ -108,21 +131,44 @@ def unknown_options(found: object) -> tuple[str, ...]:
     return (*map(str, unknown), *(f"bandwidth_windows.{name}" for name in sorted(map(str, deeper))))
 
 
-def _known(found: object) -> object:
+_TEXTS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
+_CLOCK: TypeAdapter[time] = TypeAdapter(time)
+
+
+def _readable(found: Any, read: ValidatorFunctionWrapHandler) -> Options:
+    options: Options
     if not isinstance(found, dict):
-        return found
+        options = read(found)
+        return options
     kept = {name: value for name, value in found.items() if name in Options.model_fields}
     if isinstance(windows := kept.get("bandwidth_windows"), list | tuple):
-        kept["bandwidth_windows"] = [_known_of_window(one) for one in windows]
-    return kept
+        kept["bandwidth_windows"] = [_readable_window(one) for one in windows]
+    if "bandwidth_limit" in kept:
+        kept["bandwidth_limit"] = _readable_rate(kept["bandwidth_limit"])
+    filters = {
+        name: _TEXTS.validate_python(kept.pop(name)) for name in ("include", "exclude") if name in kept
+    }
+    options = read(kept)
+    return options.model_copy(update=filters)
 
 
-def _known_of_window(found: object) -> object:
+def _readable_window(found: object) -> object:
     if not isinstance(found, dict):
         return found
-    return {name: value for name, value in found.items() if name in BandwidthWindow.model_fields}
+    kept = {name: value for name, value in found.items() if name in BandwidthWindow.model_fields}
+    for name in ("start", "end"):
+        try:
+            kept[name] = _CLOCK.validate_python(kept.get(name)).replace(tzinfo=None)
+        except ValidationError:
+            continue
+    return kept | {"limit": _readable_rate(kept.get("limit"))}
 
 
-OrderedOptions = Annotated[Options, BeforeValidator(_known)]
-"""As a command carries them: of a newer control plane's, those that are not known are left out. What people
-write is refused instead."""
+def _readable_rate(found: object) -> object:
+    return min(found, MAX_RATE) if isinstance(found, int) else found
+
+
+OrderedOptions = Annotated[Options, WrapValidator(_readable)]
+"""As commands, journals and tables carry them, written by any version. What is not known is left out. What an
+older version took is still read: filters that cannot be used end the hop, once it begins, with the reason; an
+hour with a zone in it is one of the window's zone. What people write is refused instead."""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from events.base import AgentId, Bytes, Count, HopId, Instant, Message, Problem, TransferId
 from events.locations import Location, RemoteName
-from events.options import Options
+from events.options import OrderedOptions
 from events.progress import Progress, Reached, Way
 from events.reports import Capabilities, Entry, Preview, RootState
 from events.requests import ObjectTrigger, Shape, TemplateId
@@ -251,7 +251,7 @@ class Approval(Message):
 
 
 class TransferView(TransferSummary):
-    options: Options
+    options: OrderedOptions
     approval: Approval | None = None
     hops: tuple[HopView, ...]
     timeline: tuple[Moment, ...]
@@ -290,7 +290,7 @@ class TemplateView(Message):
     trigger: ObjectTrigger
     destinations: tuple[Location, ...]
     shape: Shape
-    options: Options
+    options: OrderedOptions
     enabled: bool
     owner: str
     created_at: Instant

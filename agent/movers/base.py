@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from agent.errors import shown
+from agent.errors import HopError, filter_refused, shown
 from agent.listing import Meant
 from agent.movers.arrivals import Arrivals
 from agent.movers.ledger import Ledger
@@ -23,6 +23,7 @@ from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move
 from events.filters import Filters
+from events.globs import GlobError
 from events.progress import Progress, Shortage, Way
 from events.reports import Preview
 
@@ -83,9 +84,12 @@ class Host:
 
 
 def meant_by(order: Move) -> Meant:
-    """Which of the source's things the hop is to move."""
+    """Which of the source's things the hop is to move. Raises HopError for filters that cannot be used."""
     options = order.options
-    filters = Filters(options.include, options.exclude)
+    try:
+        filters = Filters(options.include, options.exclude)
+    except GlobError as error:
+        raise HopError(filter_refused(error)) from error
     return Meant(options.symlinks, order.selection, filters, options.owner != "agent")
 
 

@@ -11,8 +11,9 @@ DIRECTORY_NOT_FOUND = 3
 
 _OURS = re.compile(r"http://127\.0\.0\.1:\d+/[\w-]*/?")
 """Addresses of the agent's own, with the secret in them."""
-_SECRET = re.compile(r"(?<=://)[^/@\s\"']+@|(?<=[\w/=%.-])\?[^\s\"']*=[^\s\"']*")
-"""Names and passwords in the addresses of others, and what is signed or granted by a query."""
+_SECRET = re.compile(r"(?<=://)[^/@\s\"']+@|(?<=[\w/=%.-])\?[^\s\"']*")
+"""Names and passwords in the addresses of others, and queries. Whatever it begins to match it also takes: it
+never goes back, however somebody has named their objects."""
 
 Table = Iterable[tuple[tuple[str, ...], str, str, str]]
 """Marks in rclone's words; a problem's code, message and advice."""
@@ -32,7 +33,12 @@ def said(lines: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
         except ValueError:
             continue
         if isinstance(entry, dict) and entry.get("level") in {"error", "critical", "emergency"}:
-            yield _SECRET.sub("", _OURS.sub("", str(entry.get("msg", "")))), entry.get("object")
+            yield _SECRET.sub(_without_secret, _OURS.sub("", str(entry.get("msg", "")))), entry.get("object")
+
+
+def _without_secret(found: re.Match[str]) -> str:
+    """What is signed or granted by a query stands behind an equals sign."""
+    return found[0] if found[0].startswith("?") and "=" not in found[0] else ""
 
 
 def known_problem(words: str, place: object) -> Problem | None:

@@ -23,7 +23,10 @@ MAX_STATEMENTS = 20
 APPROVAL = "approval"
 """`@requires("approval")` on a forbid: not before a second person has agreed."""
 
-_TOKEN = re.compile(r"//[^\n]*|\s+|\"(?:\\.|[^\"\\])*\"|[A-Za-z_]\w*|\d+|::|&&|\|\||[=!<>]=|.", re.DOTALL)
+_TOKEN = re.compile(
+    r"//[^\n]*|\s+|\"(?:\\.|[^\"\\])*+(?:\"|\\?\Z)|[A-Za-z_]\w*|\d+|::|&&|\|\||[=!<>]=|.", re.DOTALL
+)
+"""Each alternative takes what it begins with, a string without an end as well: the whole is linear."""
 _UNFINISHED = "unexpected end of input"
 _OF_ACTION = re.compile(r"^(.* in context) for Action::\"(\w+)\"(.*)$", re.DOTALL)
 _NAMED = re.compile(r"`(?:[A-Za-z_]+::)?\"?([^`\"]+)\"?`|: @?(\w+)$")

@@ -5,7 +5,7 @@ from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 from pynamodb.models import Model
 
 from events.locations import Location
-from events.options import Options
+from events.options import Options, OrderedOptions
 from events.requests import ObjectTrigger, TemplateId
 from lambdas.domain.errors import StaleError, TemplateExistsError, TemplateUnknownError
 from lambdas.domain.template import Template
@@ -45,7 +45,7 @@ class TemplateRow(Model):
     trigger: JsonOf[ObjectTrigger] = JsonOf(ObjectTrigger)
     destinations: JsonOf[tuple[Location, ...]] = JsonOf(tuple[Location, ...])
     shape = UnicodeAttribute()
-    options: JsonOf[Options] = JsonOf(Options)
+    options: JsonOf[Options] = JsonOf(OrderedOptions)
     enabled = BooleanAttribute()
     owner = UnicodeAttribute()
     changed_by = UnicodeAttribute(null=True)

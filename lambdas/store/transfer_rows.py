@@ -16,7 +16,7 @@ from pynamodb.models import Model
 
 from events.base import Problem
 from events.locations import Location
-from events.options import Options
+from events.options import Options, OrderedOptions
 from events.progress import Progress, Way
 from events.reports import Preview
 from events.views import Approval, Moment
@@ -143,7 +143,7 @@ class HeaderRow(Model):
     source: JsonOf[Location] = JsonOf(Location)
     destinations: JsonOf[tuple[Location, ...]] = JsonOf(tuple[Location, ...])
     shape = UnicodeAttribute()
-    options: JsonOf[Options] = JsonOf(Options)
+    options: JsonOf[Options] = JsonOf(OrderedOptions)
     selection: JsonOf[tuple[str, ...]] = JsonOf(tuple[str, ...], null=True)
     template_id = UnicodeAttribute(null=True)
     owner = UnicodeAttribute(null=True)

@@ -68,6 +68,10 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
     "Nicht alle Dateien sind angekommen",
     "Bei jeder nachsehen, was es ist, und dann wiederholen: nur diese werden noch einmal gesandt.",
   ],
+  "filter-refused": [
+    "Mit diesen Filtern geht es nicht",
+    "Mit anderen noch einmal anfordern; bei einer Vorlage diese ändern.",
+  ],
   forbidden: ["Das ist nicht erlaubt"],
   "helper-failing": [
     "Ein Teil des Agenten scheitert immer wieder",
