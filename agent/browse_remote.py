@@ -14,7 +14,7 @@ from agent.movers.program import EndedError, Program
 from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
 from agent.movers.source import LostError
 from agent.movers.store import Store, remote_store
-from agent.movers.store_listing import moment_of
+from agent.movers.store_listing import modified
 from agent.remotes import Remotes
 from events.base import AgentId, Problem
 from events.commands import Browse
@@ -86,12 +86,12 @@ def _is_file(rclone: Program, store: Store, within: float) -> bool:
 
 
 def _entry(name: str, fields: dict[str, Any]) -> Entry:
-    """Some services do not know how large a document is."""
-    modified = moment_of(fields["ModTime"])
+    """Some services do not know how large a document is; a time that no calendar here has is left out."""
+    changed = modified(str(fields["ModTime"]))
     if fields["IsDir"]:
-        return Entry(name=name, type="directory", modified=modified)
+        return Entry(name=name, type="directory", modified=changed)
     size = fields["Size"] if fields["Size"] >= 0 else None
-    return Entry(name=name, type="file", size=size, modified=modified)
+    return Entry(name=name, type="file", size=size, modified=changed)
 
 
 def _explained(ended: EndedError, store: Store) -> Problem:

@@ -34,7 +34,17 @@ def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Instant = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+def _in_calendar(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("in UTC this is before the year 1 or after 9999") from None
+    return moment
+
+
+Instant = Annotated[
+    AwareDatetime, AfterValidator(_in_calendar), PlainSerializer(_rfc3339, return_type=str, when_used="json")
+]
 """A moment, always with a zone; written as RFC 3339 in UTC with milliseconds."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -63,8 +73,10 @@ TransferId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}$")]
 HopId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}-[0-9]{1,3}$")]
 """The transfer's id, a dash and the hop's number in it, counted from 0."""
 
-Count = Annotated[int, Field(ge=0)]
-Bytes = Annotated[int, Field(ge=0, description="bytes")]
+MAX_INTEGER = 2**63 - 1
+"""What Cedar, SQLite and every file system can hold."""
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Bytes = Annotated[int, Field(ge=0, le=MAX_INTEGER, description="bytes")]
 
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A certificate's SHA-256, hex (`events.certificates`)."""

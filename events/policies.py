@@ -1,5 +1,6 @@
 """Policies, console and CLI ↔ cloud: who may move what, from where, to where, when."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -23,6 +24,15 @@ PersonName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Outcome = Literal["allowed", "approval", "refused"]
 """approval: once a second person has agreed."""
 
+
+def _that_policies_can_read(moment: datetime) -> datetime:
+    if not 1970 <= moment.year < 9999:
+        raise ValueError("policies are tried for times between the years 1970 and 9998")
+    return moment
+
+
+SimulatedTime = Annotated[Instant, AfterValidator(_that_policies_can_read)]
+
 LONGEST_DRY_RUN = 30
 """Days."""
 
@@ -45,7 +55,7 @@ class PolicyTest(Request):
     template_id: TemplateId | None = None
     """As if this template asked for it."""
     size: Bytes | None = None
-    at: Instant | None = None
+    at: SimulatedTime | None = None
     """Left out: now."""
 
 

@@ -13,6 +13,9 @@ from events.base import Problem
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
 """Objects have no mode."""
+LATEST = datetime.max.replace(tzinfo=UTC)
+"""Stands for every time that no calendar here has."""
+_LAST_SECOND = (2**63 - 1) // 10**9
 UNKNOWN = -1
 """The size of a file that tells none."""
 
@@ -30,9 +33,11 @@ def listed(lines: Iterable[bytes], place: object = "", mark: str = "") -> Iterat
 
 
 def entry_of(path: str, fields: dict[str, object]) -> Entry:
-    size, mtime_ns = int(str(fields["Size"])), _mtime_ns(fields["ModTime"])
+    size, mtime_ns = int(str(fields["Size"])), whole_second(modified(str(fields["ModTime"])) or LATEST)
     if not wire.is_inside(path):
         return broken(path, _no_name(path))
+    if not is_carried(path):
+        return broken(path, not_carried(shown(path)))
     if size > wire.LARGEST:
         return broken(path, _no_size(path, size))
     if fields["IsDir"]:
@@ -40,27 +45,41 @@ def entry_of(path: str, fields: dict[str, object]) -> Entry:
     return Entry("f", path, max(size, UNKNOWN), mtime_ns, MODE_FILE)
 
 
-def whole_second(moment: datetime) -> int:
-    """In nanoseconds."""
-    return math.floor(moment.timestamp()) * 10**9
-
-
-def moment_of(written: object) -> datetime | None:
-    """Return the moment that rclone has written; None for one that the calendar does not have: a year beyond
-    9999 or before 1, or nothing at all."""
+def modified(text: str) -> datetime | None:
+    """Return a time as rclone prints it, in UTC; None before the year 1 and after 9999."""
     try:
-        moment = datetime.fromisoformat(str(written))
-        moment.timestamp()
-        return moment.astimezone(UTC)
+        return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
-def _mtime_ns(written: object) -> int:
-    """Return the time as nanoseconds since 1970. One that cannot be read counts as 1970: the bytes are worth
-    more than their time."""
-    moment = moment_of(written)
-    return whole_second(moment) if moment else 0
+def whole_second(moment: datetime) -> int:
+    """Return nanoseconds since 1970, as near as 64 bits come: the last second is one of 2262."""
+    return min(max(math.floor(moment.timestamp()), -_LAST_SECOND), _LAST_SECOND) * 10**9
+
+
+def is_line(path: str) -> bool:
+    """Can it be one line of a list for rclone, which reads no other names from one?"""
+    return "\n" not in path and not path.endswith("\r")
+
+
+_STAND_INS = {chr(0x2400 + code) for code in range(0x20)} | {"\u2421"}
+"""What rclone shows instead of control characters. https://rclone.org/overview/#encoding"""
+
+
+def is_carried(path: str) -> bool:
+    """Does rclone give the file of this name under just this name?"""
+    return not any(letter < " " or letter == "\x7f" or letter in _STAND_INS for letter in path)
+
+
+def not_carried(name: str) -> Problem:
+    return Problem(
+        code="control-character-in-name",
+        message=f"{name} has a line break or another control character in its name, or a sign that stands "
+        "for one: rclone, which reads it, would give it another name.",
+        advice="Copy it to a name without such characters.",
+        path=name,
+    )
 
 
 def _no_size(path: str, size: int) -> Problem:

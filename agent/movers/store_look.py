@@ -14,7 +14,7 @@ from agent.movers.program import Program
 from agent.movers.serving import Serving
 from agent.movers.source import LostError
 from agent.movers.store import Store
-from agent.movers.store_listing import moment_of
+from agent.movers.store_listing import modified
 
 AT_ONCE = 8
 """As many as rclone itself looks up at once."""
@@ -79,6 +79,6 @@ class Look:
 
 def _entry(path: str, item: dict[str, Any]) -> Entry:
     """Its time is told to the nanosecond, and known to the microsecond."""
-    moment = moment_of(item["ModTime"])
+    moment = modified(str(item["ModTime"]))
     mtime_ns = round(moment.timestamp() * 10**6) * 1000 if moment else 0
     return Entry("f", path, int(item["Size"]), mtime_ns)

@@ -11,6 +11,7 @@ from agent.movers.failures import Failures
 from agent.movers.hand import StoppedError
 from agent.movers.ledger import Ledger
 from agent.movers.store import Store
+from agent.movers.store_listing import is_line
 from agent.roots import Tree
 from events.base import Problem
 from events.commands import Move
@@ -93,7 +94,7 @@ class Names:
             for entry in entries(tree, self._meant):
                 if self._stopped.is_set():
                     raise StoppedError
-                if entry.kind == "f" and "\n" not in entry.path and not entry.path.endswith("\r"):
+                if entry.kind == "f" and is_line(entry.path):
                     yield entry
                 elif entry.kind != "d":
                     problem = entry.problem or self._not_for(tree.name(entry.path), entry.kind)

@@ -23,7 +23,7 @@ from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
 from agent.movers.serving import Serving
 from agent.movers.source import LostError
 from agent.movers.store import Store
-from agent.movers.store_listing import entry_of, listed
+from agent.movers.store_listing import entry_of, is_carried, listed, not_carried
 from agent.movers.store_reader import StoreReader
 from events.base import Problem
 from events.locations import inner_path, stands_for_contents
@@ -135,9 +135,15 @@ class StoreSource:
 
     def _selected(self, selection: tuple[str, ...]) -> Iterator[Entry]:
         """Each object that was named, looked up by itself: a bucket may hold millions of others."""
-        missing = dict.fromkeys(selection)
+        lines = [path for path in selection if is_carried(path)]
+        missing = dict.fromkeys(lines)
+        for path in selection:
+            if path not in missing:  # with a line break in it, it would select two other objects
+                yield broken(path, not_carried(shown(f"{self._place}{path}")))
+        if not lines:
+            return
         with tempfile.NamedTemporaryFile(dir=self._serving.folder) as names:
-            names.writelines(path.encode("utf-8", "surrogateescape") + b"\n" for path in selection)
+            names.writelines(path.encode("utf-8", "surrogateescape") + b"\n" for path in lines)
             names.flush()
             for entry in self._listed(["--recursive", f"--files-from-raw={names.name}"]):
                 missing.pop(entry.path, None)

@@ -4,7 +4,7 @@ import http.client
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from agent.digests import CHUNK
@@ -13,7 +13,7 @@ from agent.listing import Entry
 from agent.movers.aside import Aside
 from agent.movers.source import FileError, Hole, LostError, Packed, Sink, changed, packed, whole
 from agent.movers.store import Store
-from agent.movers.store_listing import whole_second
+from agent.movers.store_listing import LATEST, whole_second
 from events.base import Problem
 
 Connect = Callable[[], http.client.HTTPConnection]
@@ -130,8 +130,14 @@ class StoreReader:
 def _is_other(answer: http.client.HTTPResponse, entry: Entry) -> bool:
     """Another version than the one that was listed. HTTP tells whole seconds."""
     total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
-    moment = parsedate_to_datetime(answer.getheader("Last-Modified") or "").astimezone(UTC)
-    return total != str(entry.size) or whole_second(moment) != entry.mtime_ns
+    return total != str(entry.size) or whole_second(_modified(answer)) != entry.mtime_ns
+
+
+def _modified(answer: http.client.HTTPResponse) -> datetime:
+    try:
+        return parsedate_to_datetime(answer.getheader("Last-Modified") or "").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return LATEST
 
 
 def _stays(name: str) -> Problem:

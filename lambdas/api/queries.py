@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, Field, model_validator
 
-from events.base import AgentId, Instant, Request, TransferId
+from events.base import MAX_INTEGER, AgentId, Instant, Request, TransferId
 from events.policies import Why
 from events.requests import TemplateId
 from events.states import TransferState
@@ -55,7 +55,10 @@ class TemplateQuery(Request):
     """How to replace a template."""
 
     version: Annotated[
-        int | None, Field(ge=1, description="Replace this version only; 409 if another stands there by now.")
+        int | None,
+        Field(
+            ge=1, le=MAX_INTEGER, description="Replace this version only; 409 if another stands there by now."
+        ),
     ] = None
 
 
@@ -65,7 +68,9 @@ class PolicyQuery(Request):
     version: Annotated[
         int | None,
         Field(
-            ge=0, description="Replace this version only, or none (0); 409 if another stands there by now."
+            ge=0,
+            le=MAX_INTEGER,
+            description="Replace this version only, or none (0); 409 if another stands there by now.",
         ),
     ] = None
 

@@ -1,5 +1,6 @@
 """Browsing what a host's own rclone reaches: real rclone, real files, and nothing that is not offered."""
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,6 +11,8 @@ from agent.about import remote_states, remote_types
 from agent.browse import Browser
 from agent.browse_remote import RemoteBrowser
 from agent.config import Config, RemoteConfig, RootConfig
+from agent.movers.program import Program
+from agent.movers.store_listing import entry_of
 from agent.remotes import Remotes
 from events.commands import Browse
 from events.reports import Browsed
@@ -86,6 +89,32 @@ def test_files_and_directories_with_sizes_and_times(ask, far):
     ]
     assert answer.entries[1].modified.timestamp() == pytest.approx((far / "Köln + Bonn/one").stat().st_mtime)
     assert names(ask("archive", "/Köln + Bonn/[deep] 100%")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "year"),
+    [
+        ("12047-03-01T00:00:00.000000000+01:00", None),
+        ("-0004-03-01T00:00:00Z", None),
+        ("0000-12-31T23:59:59Z", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-12:00", None),
+        ("", None),
+        ("9999-12-31T23:59:59.999999999Z", 9999),
+        ("0001-01-01T00:00:00Z", 1),
+    ],
+)
+def test_a_file_of_a_year_that_no_calendar_has_is_listed_with_the_others(
+    ask, monkeypatch, text: str, year: int | None
+):
+    """What rclone prints of it; few file systems keep such times, and services say what they like."""
+    lines = [{"Name": name, "Path": name, "Size": 1, "IsDir": False, "ModTime": text} for name in "ab"]
+    printed = [json.dumps(line).encode() + b",\n" for line in lines]
+    monkeypatch.setattr(Program, "printed", lambda *_, **__: iter(printed))
+    answer = Browsed.model_validate_json(ask("archive").model_dump_json())
+    assert names(answer) == ["a", "b"]
+    assert [one.modified and one.modified.year for one in answer.entries] == [year, year]
+    assert abs(entry_of("a", lines[0]).mtime_ns) < 2**63
 
 
 def test_pages_hold_every_name_once_in_order(ask, far):

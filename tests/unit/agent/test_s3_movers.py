@@ -164,6 +164,27 @@ class TestFromS3:
         assert set(listing(host.data)) >= set(ODD)
         assert not (host.data / "not this one").exists()
 
+    @pytest.mark.parametrize("whole", [True, False])
+    async def test_a_name_with_a_line_break_stands_for_no_other_and_is_named(self, host, whole: bool):
+        """rclone reads lists line by line: as two lines it would be two other objects."""
+        good, bad = ("plain", "ü"), ("a\nsecret", "\n", "deep\n/\tname", "ends in return\r", "a␊b")
+        for name in (*good, *bad):
+            host.put(f"in/{name}", name.encode())
+        if not whole:
+            for name in ("secret", "a", "ends in return"):
+                host.put(f"in/{name}", b"not asked for")
+        error = await host.fails(
+            host.order(f"s3://{BUCKET}/in/", "/data/", selection=None if whole else (*good, *bad))
+        )
+        there = {str(path.relative_to(host.data)): path for path in host.data.rglob("*") if path.is_file()}
+        read = {name: path.read_bytes().decode() for name, path in there.items()}
+        assert read == {name: name for name in good}
+        assert {one.code for one in error.failures} == {"control-character-in-name"}
+        assert error.failures_total == len(bad)
+        for one in error.failures:
+            assert one.path
+            assert one.path in one.message
+
     async def test_what_is_gone_from_a_selection_is_named(self, host):
         host.put("in/here", b"1")
         error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/", selection=("here", "gone ü")))

@@ -50,6 +50,10 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   conflict: ["So, wie es steht, geht das nicht"],
   cursor: ["Diese Fortsetzung kennt die Liste nicht", "Von vorn beginnen."],
   "destination-changed": ["Am Ziel ist nicht mehr da, was angekommen war"],
+  "control-character-in-name": [
+    "Im Namen ist ein Steuerzeichen, etwa ein Zeilenumbruch, und rclone gäbe ihr einen anderen Namen",
+    "Unter einem Namen ohne solche Zeichen ablegen.",
+  ],
   "destination-exists": [
     "Am Ziel liegt schon etwas anderes",
     "Es beiseitelegen oder beim Überschreiben etwas anderes wählen.",
