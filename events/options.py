@@ -137,6 +137,8 @@ _CLOCK: TypeAdapter[time] = TypeAdapter(time)
 
 def _readable(found: Any, read: ValidatorFunctionWrapHandler) -> Options:
     options: Options
+    if isinstance(found, Options):
+        return found
     if not isinstance(found, dict):
         options = read(found)
         return options

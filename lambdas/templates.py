@@ -6,11 +6,14 @@ from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
 from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain.errors import CursorError, RefusedError, StaleError, TemplateUnknownError
-from lambdas.domain.plan import new_transfer_id, plan
+from lambdas.domain.plan import MAX_SELECTED_BYTES, new_transfer_id, plan
 from lambdas.domain.template import Template, check_loops, written
 from lambdas.store.templates import TemplateStore
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Agents, Clock
+
+_MOST_SELECTED = ("x" * (MAX_SELECTED_BYTES - len('""')),)
+"""With as much as one transfer of a template may be about."""
 
 
 class MisnamedError(RefusedError):
@@ -78,7 +81,7 @@ class Templates:
     def _check(self, template: Template) -> None:
         """Loops first: what is wrong with them is worse than what is wrong with a route."""
         check_loops(template, self._store.all())
-        plan(new_transfer_id(), template.wish(None), template.owner, self._clock())
+        plan(new_transfer_id(), template.wish(_MOST_SELECTED), template.owner, self._clock())
 
     def _view(self, template: Template) -> TemplateView:
         known = self._agents.get_many(template.agents)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lambdas.domain.plan import MAX_SELECTED, MAX_SELECTED_BYTES
+from lambdas.domain.sizes import json_bytes
 from lambdas.domain.template import Template
 
 TRANSACTION = 100
@@ -77,7 +78,7 @@ def gather(template: Template, arrivals: Iterable[Arrival]) -> Iterator[Gatherin
     batch: list[Arrival] = []
     size = 0
     for arrival in arrivals:
-        more = len(template.relative(arrival.key).encode("utf-8", "surrogateescape"))
+        more = json_bytes(template.relative(arrival.key))
         if batch and (len(batch) >= most or size + more > MAX_SELECTED_BYTES):
             yield Gathering(template, tuple(batch))
             batch, size = [], 0

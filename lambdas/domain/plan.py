@@ -13,6 +13,7 @@ from events.states import HopState
 from lambdas.domain.errors import DuplicateDestinationError, LimitError, OverlapError, RouteError
 from lambdas.domain.hop import FIRST_LOOK, Hop
 from lambdas.domain.options import check_options
+from lambdas.domain.sizes import check_sizes, json_bytes
 from lambdas.domain.transfer import Transfer
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -20,7 +21,7 @@ _ID_LENGTH = 20
 
 MAX_SELECTED = 80
 MAX_SELECTED_BYTES = 16 * 1024
-"""What a template gathers into one transfer at most: it travels in one command (128 KiB in IoT Core)."""
+"""What a template gathers into one transfer at most, as JSON: it travels in one command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ def plan(transfer_id: str, wish: Wish, by: str, now: datetime) -> Transfer:
         _can_travel(source, destination)
         _apart(source, destination)
         _apart(wish.source, destination)
-    return Transfer(
+    transfer = Transfer(
         transfer_id=transfer_id,
         source=wish.source,
         destinations=wish.destinations,
@@ -98,6 +99,8 @@ def plan(transfer_id: str, wish: Wish, by: str, now: datetime) -> Transfer:
         fingerprint=wish.fingerprint,
         hops=tuple(_hop(transfer_id, number, *way, wish.shape, now) for number, way in enumerate(ways)),
     )
+    check_sizes(transfer, {})
+    return transfer
 
 
 def _ways(wish: Wish) -> list[tuple[Location, Location]]:
@@ -136,7 +139,7 @@ def _within_limits(wish: Wish) -> None:
             f"Name between 1 and {MAX_DESTINATIONS}; for more, ask for several transfers.",
         )
     selected = wish.selection or ()
-    if len(selected) > MAX_SELECTED or sum(len(path.encode()) for path in selected) > MAX_SELECTED_BYTES:
+    if len(selected) > MAX_SELECTED or sum(map(json_bytes, selected)) > MAX_SELECTED_BYTES:
         raise LimitError(
             f"{len(selected)} paths were selected.",
             f"Select at most {MAX_SELECTED} paths, of {MAX_SELECTED_BYTES // 1024} KiB together.",

@@ -16,6 +16,7 @@ from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError,
 from lambdas.domain.hop_changes import withheld
 from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
 from lambdas.domain.roots import check_offered
+from lambdas.domain.sizes import check_sizes
 from lambdas.domain.timeline import asked, by_template
 from lambdas.domain.transfer import Transfer
 from lambdas.store.base import Writes, both
@@ -169,6 +170,7 @@ class Transfers:
         agents = {agent_id: self._agents.get(agent_id) for agent_id in transfer.agents}
         ruling = permit(transfer)
         _check_paths(transfer, agents)
+        check_sizes(transfer, agents)
         away = [agent_id for agent_id, agent in agents.items() if agent.presence != "online"]
         if away and transfer.options.if_offline == "refuse":
             raise AgentOfflineError(away[0])

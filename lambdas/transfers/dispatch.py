@@ -15,9 +15,10 @@ from events.locations import AgentLocation
 from events.options import Options
 from lambdas.domain.abilities import check_able
 from lambdas.domain.agent import Agent
-from lambdas.domain.errors import AgentDeclinedError, AgentUnknownError
+from lambdas.domain.errors import AgentDeclinedError, AgentUnknownError, LimitError
 from lambdas.domain.hop import Hop, relay_prefix
 from lambdas.domain.hop_changes import offered, refused
+from lambdas.domain.sizes import MAX_PUBLISHED_BYTES, check_command
 from lambdas.domain.timeline import CROSSHAUL
 from lambdas.domain.transfer import Transfer
 from lambdas.telemetry import logger
@@ -58,7 +59,8 @@ class Dispatch:
         try:
             agents = {agent_id: find(agent_id) for agent_id in hop.agents}
             check_able(agents[hop.carrier], hop.destination, transfer.options)
-        except (AgentUnknownError, AgentDeclinedError) as error:
+            check_command(transfer, hop, agents, MAX_PUBLISHED_BYTES)
+        except (AgentUnknownError, AgentDeclinedError, LimitError) as error:
             return self._refuse(transfer, hop, error.problem)
         if any(agent.presence != "online" for agent in agents.values()):
             return transfer
