@@ -11,6 +11,7 @@ from lambdas.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_iot_data import IoTDataPlaneClient
+    from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
 
     from lambdas.agents.book import Agents
@@ -71,6 +72,13 @@ def settings() -> Settings:
 
 
 @cache
+def kms() -> "KMSClient":
+    import boto3
+
+    return boto3.client("kms", region_name=settings().region)
+
+
+@cache
 def fleet() -> "Fleet":
     import boto3
 
@@ -78,7 +86,7 @@ def fleet() -> "Fleet":
     from lambdas.fleet import Fleet
 
     return Fleet(
-        kms=boto3.client("kms", region_name=settings().region),
+        kms=kms(),
         broker=boto3.client("iot-data", region_name=settings().region),
         keys=(settings().signing_key_id, settings().next_signing_key_id),
         topics=Topics(settings().stage),
@@ -512,12 +520,9 @@ def chaining() -> "Chaining":
 
 @cache
 def sealing() -> "Sealing":
-    import boto3
-
     from lambdas.audit.chaining import Sealing
 
-    kms = boto3.client("kms", region_name=settings().region)
-    return Sealing(audit_store(), kms, settings().audit_key_id, clock)
+    return Sealing(audit_store(), kms(), settings().audit_key_id, clock)
 
 
 @cache

@@ -26,6 +26,7 @@ from lambdas.store import TABLES
 from lambdas.store.base import bind
 from lambdas.store.installer import items
 from tests.fakes import FakeFleet, FakePeople
+from tests.fakes_aws import FakeKms
 
 REGION = "eu-central-1"
 POLICY = "crosshaul-test-device"
@@ -79,6 +80,7 @@ class ControlPlane:
 
     fleet: Fleet = field(default_factory=Fleet)
     people: FakePeople = field(default_factory=lambda: FakePeople({"ana@example.org": ("admin",)}))
+    kms: FakeKms = field(default_factory=FakeKms)
     calls: int = 0
 
     def call(
@@ -229,7 +231,8 @@ def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
         here = ControlPlane()
         monkeypatch.setattr(wiring, "fleet", lambda: here.fleet)
         monkeypatch.setattr(wiring, "people", lambda: here.people)
-        _make(monkeypatch)
+        monkeypatch.setattr(wiring, "kms", lambda: here.kms)
+        _make(monkeypatch, here.kms)
         yield here
     forget()
 
@@ -260,11 +263,11 @@ def _settings() -> Settings:
     )
 
 
-def _make(monkeypatch: pytest.MonkeyPatch) -> None:
+def _make(monkeypatch: pytest.MonkeyPatch, kms: FakeKms) -> None:
     for setting, row in TABLES.items():
         bind([row], getattr(wiring.settings(), setting), REGION)
         row.create_table(billing_mode="PAY_PER_REQUEST")
-    key = boto3.client("kms", REGION).create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
     monkeypatch.setenv("CROSSHAUL_AUDIT_KEY_ID", key["KeyMetadata"]["Arn"])
     wiring.settings.cache_clear()
     where = {"LocationConstraint": REGION}

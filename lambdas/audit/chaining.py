@@ -1,13 +1,12 @@
 """Records are chained after they are written, by one who reads the table's stream; and days are sealed."""
 
-import base64
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from events.audit import START, AuditEntry, AuditLink, AuditRecord, AuditSeal, digest_of
 from lambdas.domain.errors import StaleError
-from lambdas.fleet import jwk, raw_signature
+from lambdas.signing import SigningKey
 from lambdas.store.audit import AuditStore
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock
@@ -51,8 +50,7 @@ class Chaining:
 class Sealing:
     def __init__(self, store: AuditStore, kms: "KMSClient", key_id: str, clock: Clock) -> None:
         self._store = store
-        self._kms = kms
-        self._key_id = key_id
+        self._key = SigningKey(kms, key_id)
         self._clock = clock
         self._done: date | None = None
 
@@ -71,7 +69,7 @@ class Sealing:
             day += timedelta(days=1)
 
     def keys(self) -> tuple[dict[str, Any], ...]:
-        return (jwk(self._kms.get_public_key(KeyId=self._key_id)["PublicKey"], self._kid),)
+        return (self._key.jwk(),)
 
     def _seal(self, day: date, before: AuditSeal | None) -> AuditSeal:
         link = self._store.last_link(day.isoformat())
@@ -81,25 +79,12 @@ class Sealing:
             last=link.digest if link else START,
             previous=digest_of(before) if before else START,
             at=_whole(self._clock()),
-            kid=self._kid,
+            kid=self._key.kid,
         )
-        seal = seal.model_copy(update={"signature": self._signed(digest_of(seal))})
+        seal = seal.model_copy(update={"signature": self._key.sign(digest_of(seal).encode())})
         self._store.put_seal(seal)
         logger.info("audit sealed", extra={"day": seal.day, "links": seal.links})
         return seal
-
-    def _signed(self, text: str) -> str:
-        answer = self._kms.sign(
-            KeyId=self._key_id,
-            Message=text.encode(),
-            MessageType="RAW",
-            SigningAlgorithm="ECDSA_SHA_256",
-        )
-        return base64.urlsafe_b64encode(raw_signature(answer["Signature"])).rstrip(b"=").decode()
-
-    @property
-    def _kid(self) -> str:
-        return self._key_id.rpartition("/")[2]
 
 
 def _whole(moment: datetime) -> datetime:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import jwt
 import pytest
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives import hashes
 
 from agent.letters import Incoming, LinkError
 from agent.link import Link
@@ -19,6 +21,7 @@ from events.updates import JobAnswer, JobDocument, JobOutcome
 from infra import device
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
+from lambdas.signing import SigningKey
 from tests.contract.embedded_parts import (
     DEVICE_POLICY,
     TOPICS,
@@ -123,6 +126,17 @@ def test_an_upload_reaches_a_queue_under_its_own_name(cloud: Cloud) -> None:
     assert event["detail"]["object"]["key"] == KEY
     assert event["detail"]["object"]["size"] == 4
     assert event["detail"]["object"]["sequencer"]
+
+
+def test_what_kms_signs_is_the_digest_as_it_is(cloud: Cloud) -> None:
+    """Signed as a digest, a message of any length verifies with the published key."""
+    kms = client(cloud, "kms")
+    arn = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    key, message = SigningKey(kms, arn), b"as long as a command " * 5000
+    signature = key.sign(message)
+    assert jwt.algorithms.ECAlgorithm(hashes.SHA256).verify(
+        message, jwt.PyJWK(key.jwk()).key, jwt.utils.base64url_decode(signature)
+    )
 
 
 def test_a_session_policy_narrows_a_role(cloud: Cloud) -> None:

@@ -266,7 +266,7 @@ class TestProof:
         """A whole day, written anew with digests that fit, still needs the key's signature."""
         tomorrow = datetime.now(UTC) + timedelta(days=1, hours=1)
         key = wiring.settings().audit_key_id
-        kms = boto3.client("kms", REGION)
+        kms = wiring.kms()
         Sealing(wiring.audit_store(), kms, key, lambda: tomorrow).seal()
         assert verified(everything(chained), tomorrow).flaws == []
         for row in [one for one in stored() if "link" in one]:
@@ -280,8 +280,8 @@ class TestProof:
 
     def test_a_seal_that_is_signed_by_another_key_shows(self, chained):
         audit = everything(chained)
-        other = boto3.client("kms", REGION).create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
-        kms, key = boto3.client("kms", REGION), other["KeyMetadata"]["Arn"]
+        other = wiring.kms().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        kms, key = wiring.kms(), other["KeyMetadata"]["Arn"]
         forger = Sealing(wiring.audit_store(), kms, key, lambda: TODAY)
         (theirs,) = forger.keys()
         swapped = Audit(audit.records, audit.links, audit.seals, ({**theirs, "kid": audit.keys[0]["kid"]},))
@@ -289,7 +289,7 @@ class TestProof:
 
     def test_a_seal_that_is_taken_out_shows(self, chained):
         three_days = datetime.now(UTC) + timedelta(days=3, hours=1)
-        kms = boto3.client("kms", REGION)
+        kms = wiring.kms()
         Sealing(wiring.audit_store(), kms, wiring.settings().audit_key_id, lambda: three_days).seal()
         whole = everything(chained)
         assert len(whole.seals) >= 4

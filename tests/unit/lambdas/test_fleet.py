@@ -3,35 +3,18 @@
 import json
 from datetime import timedelta
 
-import boto3
 import jwt
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from events.commands import Claims, Order, Pause
+from events.commands import Browse, Claims, Order, Pause
 from events.topics import Topics
-from lambdas.fleet import Fleet, raw_signature
+from lambdas.fleet import Fleet
+from lambdas.signing import raw_signature
 from tests.fakes import FakeClock
+from tests.fakes_aws import FakeBroker, FakeKms
 
-REGION = "eu-central-1"
 PAUSE = Pause(transfer_id="x" * 20, hop_id=f"{'x' * 20}-0", attempt=2)
-
-
-class FakeBroker:
-    def __init__(self) -> None:
-        self.published: list[dict] = []
-
-        self.cut: list[dict] = []
-        self.refuses: str | None = None
-
-    def publish(self, **message) -> None:
-        self.published.append(message)
-
-    def delete_connection(self, **which) -> None:
-        self.cut.append(which)
-        if self.refuses:
-            raise ClientError({"Error": {"Code": self.refuses, "Message": "no"}}, "DeleteConnection")
 
 
 @pytest.fixture
@@ -40,16 +23,21 @@ def broker():
 
 
 @pytest.fixture
-def fleet(broker, monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        kms = boto3.client("kms", REGION)
-        now, following = (
-            kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
-            for _ in range(2)
-        )
-        yield Fleet(kms=kms, broker=broker, keys=(now, following), topics=Topics("test"), clock=FakeClock())
+def kms():
+    return FakeKms()
+
+
+@pytest.fixture
+def fleet(broker, kms):
+    return a_fleet(kms, broker)
+
+
+def a_fleet(kms: FakeKms, broker: FakeBroker) -> Fleet:
+    now, following = (
+        kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+        for _ in range(2)
+    )
+    return Fleet(kms=kms, broker=broker, keys=(now, following), topics=Topics("test"), clock=FakeClock())  # type: ignore[arg-type]
 
 
 def opened(fleet: Fleet, token: str, audience: str) -> Claims:
@@ -86,6 +74,22 @@ def test_a_changed_command_does_not_verify(fleet):
     forged = jwt.utils.base64url_encode(json.dumps({"aud": "server-b"}).encode()).decode()
     with pytest.raises(jwt.InvalidSignatureError):
         opened(fleet, f"{header}.{forged}.{signature}", "server-b")
+
+
+def test_kms_signs_digests_since_it_takes_no_long_messages(fleet, kms):
+    """Most commands are longer than the 4,096 bytes that KMS takes of a message itself."""
+    look = Browse(request_id="1", path="/" + "ü" * 2000)
+    assert opened(fleet, fleet.sign("server-b", look), "server-b").command == look
+    assert kms.signed == [32]
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"), [(4097, "RAW"), (31, "DIGEST"), (33, "DIGEST"), (4097, "DIGEST")]
+)
+def test_the_stand_in_for_kms_refuses_what_kms_refuses(kms, message, kind):
+    arn = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    with pytest.raises(ClientError, match="ValidationException"):
+        kms.sign(KeyId=arn, Message=b"x" * message, MessageType=kind, SigningAlgorithm="ECDSA_SHA_256")
 
 
 def test_short_numbers_are_filled_up_and_signs_are_dropped():
