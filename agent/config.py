@@ -51,6 +51,8 @@ def split_endpoint(text: str) -> tuple[str, int]:
 
 def _endpoint(text: str) -> str:
     split_endpoint(text)
+    if not text.isascii():
+        raise ValueError(f"{text!r} is not as DNS has it: write the name in ASCII (xn--…)")
     return text
 
 
@@ -66,7 +68,7 @@ Directory = Annotated[Path, AfterValidator(_absolute)]
 
 class LaneConfig(Request):
     listen: Endpoint = "0.0.0.0:4460"
-    advertise: tuple[Endpoint, ...] = ()
+    advertise: Annotated[tuple[Endpoint, ...], Field(max_length=16)] = ()
     """What others are told to dial; empty means this host's own address and the port of `listen`."""
 
 

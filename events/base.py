@@ -91,6 +91,13 @@ KeyId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 MAX_PATH_BYTES = 4096
 
+LaneAddress = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,260}$")]
+"""Where others may dial an agent, `host:port`, as DNS writes it: in ASCII."""
+LaneAddresses = Annotated[tuple[LaneAddress, ...], Field(max_length=16)]
+"""All of an agent. Commands to others carry them and its certificate, so that both have to have an end."""
+LaneCertificate = Annotated[str, StringConstraints(pattern=r"^[ -~\r\n]{0,8192}$")]
+"""PEM."""
+
 
 class Problem(Message):
     """What went wrong, where, and what to do about it; the same words from the agent to the screen."""

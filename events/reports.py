@@ -16,6 +16,8 @@ from events.base import (
     HopId,
     Instant,
     KeyId,
+    LaneAddresses,
+    LaneCertificate,
     Message,
     Problem,
     TransferId,
@@ -193,8 +195,8 @@ class Hello(Message):
     hostname: DisplayText
     ip_address: DisplayText | None = None
     capabilities: Capabilities
-    endpoints: tuple[DisplayText, ...]
-    lane_certificate: str
+    endpoints: LaneAddresses
+    lane_certificate: LaneCertificate
     roots: tuple[RootState, ...]
     hops: tuple[HeldHop, ...] = ()
     hops_omitted: Count = 0

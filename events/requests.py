@@ -4,7 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from events.base import LABEL, AgentId, Bytes, Fingerprint, HopId, Request
+from events.base import (
+    LABEL,
+    MAX_PATH_BYTES,
+    AgentId,
+    Bytes,
+    Fingerprint,
+    HopId,
+    LaneAddresses,
+    LaneCertificate,
+    Request,
+)
 from events.locations import (
     AbsolutePath,
     AgentLocationText,
@@ -65,10 +75,8 @@ class RegisterRequest(Request):
     hostname: Annotated[str, StringConstraints(min_length=1, max_length=253)]
     version: Annotated[str, StringConstraints(max_length=64)]
     capabilities: Capabilities
-    endpoints: Annotated[tuple[str, ...], Field(max_length=16)]
-    """Lane addresses others may dial, `host:port`."""
-    lane_certificate: Annotated[str, StringConstraints(max_length=8192)]
-    """PEM."""
+    endpoints: LaneAddresses
+    lane_certificate: LaneCertificate
     roots: Annotated[tuple[RootState, ...], Field(max_length=64)]
 
 
@@ -85,14 +93,14 @@ class AgentChange(Request):
     """Fields left out stay as they are."""
 
     tags: Tags | None = None
-    endpoints: Annotated[tuple[str, ...], Field(max_length=16)] | None = None
+    endpoints: LaneAddresses | None = None
 
 
 class BrowseRequest(Request):
     path: AbsolutePath
     remote: RemoteName | None = None
     """Whose path it is; `/` is the top of what the agent's host offers. None: the agent's own."""
-    after: str | None = None
+    after: Annotated[str, StringConstraints(max_length=MAX_PATH_BYTES)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200
     find: Find = ""
 

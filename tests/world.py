@@ -40,9 +40,9 @@ A_WAY = Way(kind="direct", dialled_by="server-c", address="10.0.0.2:4460")
 class World:
     """Agents a, b, c and d, online. `stream()` lets the table's stream run until it is dry."""
 
-    def __init__(self) -> None:
+    def __init__(self, fleet: Any = None) -> None:
         self.clock = FakeClock()
-        self.fleet = FakeFleet()
+        self.fleet = fleet or FakeFleet()
         self.facts = FakeFacts()
         self.announced = FakeNews()
         self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
