@@ -120,7 +120,8 @@ class Control(cdk.Stack):
             on_presence=functions["OnPresence"],
             failures=self.failures,
         )
-        Watch(self, "Watch", queues={"Failures": self.failures, "Uploads": uploads.dead}, functions=functions)
+        dead = {"Failures": self.failures, "Uploads": uploads.dead}
+        self.watch = Watch(self, "Watch", stage, queues=dead, functions=functions)
 
     def _tell_outputs(self) -> None:
         outputs = {
@@ -129,6 +130,7 @@ class Control(cdk.Stack):
             "RelayBucket": self.relay.bucket_name,
             "ConsoleBucket": self.console.bucket.bucket_name,
             "ConsoleDistribution": self.console.distribution.distribution_id,
+            "AlarmTopic": self.watch.topic.topic_arn,
         }
         _tell(self, outputs)
 

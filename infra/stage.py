@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import tomllib
 import zoneinfo
@@ -78,6 +79,19 @@ def _number(text: str) -> int:
     return int(text)
 
 
+_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
+MAX_EMAIL_CHARS = 254
+"""Of an address in all (RFC 5321)."""
+
+
+def _email(text: str) -> str | None:
+    """Likewise; '' is no address. SNS would refuse a malformed one in the middle of a deployment."""
+    address = text.strip()
+    if address and not (_EMAIL.fullmatch(address) and len(address) <= MAX_EMAIL_CHARS):
+        raise ValueError(f"{text!r} is not an e-mail address: write -c alarmEmail=ops@example.com, say")
+    return address or None
+
+
 @dataclass(frozen=True)
 class Stage:
     """One deployment of everything: its name, and what is special about where it goes."""
@@ -95,6 +109,8 @@ class Stage:
     command_key: int = 1
     """The number of the key that signs commands: `-c commandKey=2` replaces the first. Agents know the one
     that is next."""
+    alarm_email: str | None = None
+    """Who is told of alarms: `-c alarmEmail=ops@example.com`."""
 
     @classmethod
     def of(cls, scope: Construct) -> "Stage":
@@ -110,6 +126,7 @@ class Stage:
             zone=_zone(str(context("zone") or "UTC")),
             rotate_after_days=_days(str(context("rotateAfterDays") or cls.rotate_after_days)),
             command_key=_number(str(context("commandKey") or cls.command_key)),
+            alarm_email=_email(str(context("alarmEmail") or "")),
         )
 
     @property

@@ -1,0 +1,145 @@
+"""Alarms reach people: whoever publishes to a topic may do so, and an address can be subscribed."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.stage import Stage
+from tests.unit.infra.conftest import Synthesised, synthesise
+from tests.unit.infra.test_infra_templates import reference
+
+ADDRESS = "ops@example.com"
+ACCOUNTS = ({"Ref": "AWS::AccountId"}, "000000000000")
+"""The stages' own: of a real one, and of the embedded cloud."""
+
+
+def publications(stage: Synthesised) -> Iterator[tuple[str, str]]:
+    """Who publishes to which topic: alarms' actions, and the targets of EventBridge's rules."""
+    topics = stage.of_type("AWS::SNS::Topic")
+    for alarm in stage.properties("AWS::CloudWatch::Alarm"):
+        for kind in ("AlarmActions", "OKActions", "InsufficientDataActions"):
+            for action in alarm.get(kind, []):
+                if reference(action) in topics:
+                    yield "cloudwatch.amazonaws.com", reference(action)
+    for rule in stage.properties("AWS::Events::Rule"):
+        for target in rule.get("Targets", []):
+            if reference(target["Arn"]) in topics:
+                yield "events.amazonaws.com", reference(target["Arn"])
+
+
+def refusals(stage: Synthesised) -> list[str]:
+    """Whom a topic's policy, or its key's, would refuse."""
+    found = []
+    for service, topic in sorted(set(publications(stage))):
+        if not any(_lets_publish(one, service, topic) for one in _policies(stage, topic)):
+            found.append(f"{service} may not publish to {topic}")
+        if not _can_use_key(stage, topic, service):
+            found.append(f"{service} may not use the key of {topic}")
+    return found
+
+
+def _policies(stage: Synthesised, topic: str) -> Iterator[dict[str, Any]]:
+    for policy in stage.properties("AWS::SNS::TopicPolicy"):
+        if topic in map(reference, policy["Topics"]):
+            yield from policy["PolicyDocument"]["Statement"]
+
+
+def _lets_publish(statement: dict[str, Any], service: str, topic: str) -> bool:
+    """For this account alone: without that condition any account's alarm could be published by us."""
+    return (
+        statement["Effect"] == "Allow"
+        and statement["Action"] == "sns:Publish"
+        and statement["Principal"] == {"Service": service}
+        and reference(statement["Resource"]) == topic
+        and statement["Condition"]["StringEquals"]["aws:SourceAccount"] in ACCOUNTS
+    )
+
+
+def _can_use_key(stage: Synthesised, topic: str, service: str) -> bool:
+    """AWS's own key, `alias/aws/sns`, lets no service in; one of ours has to say so."""
+    key = stage.of_type("AWS::SNS::Topic")[topic].get("Properties", {}).get("KmsMasterKeyId")
+    if key is None:
+        return True
+    made = stage.of_type("AWS::KMS::Key").get(reference(key))
+    statements = made["Properties"]["KeyPolicy"]["Statement"] if made else []
+    return any(
+        one["Effect"] == "Allow"
+        and one["Principal"] == {"Service": service}
+        and {"kms:Decrypt", "kms:GenerateDataKey*"} <= set(one["Action"])
+        for one in statements
+    )
+
+
+@pytest.mark.parametrize("name", ["real", "local"])
+def test_whoever_publishes_to_a_topic_may(name: str, request: pytest.FixtureRequest) -> None:
+    stage = request.getfixturevalue(name)
+    alarms = stage.of_type("AWS::CloudWatch::Alarm")
+    assert len(alarms) == len(stage.of_type("AWS::Lambda::Function")) + 2
+    assert all(one["Properties"]["AlarmActions"] for one in alarms.values())
+    assert {service for service, _ in publications(stage)} == {"cloudwatch.amazonaws.com"}
+    assert refusals(stage) == []
+
+
+def test_a_policy_that_only_denies_or_a_key_that_lets_no_service_in_would_be_found(real: Synthesised) -> None:
+    without, encrypted = copy.deepcopy(real), copy.deepcopy(real)
+    for policy in without.properties("AWS::SNS::TopicPolicy"):
+        statements = policy["PolicyDocument"]["Statement"]
+        statements[:] = [one for one in statements if one["Effect"] == "Deny"]
+    assert ["may not publish" in one for one in refusals(without)] == [True]
+    for topic in encrypted.of_type("AWS::SNS::Topic").values():
+        topic.setdefault("Properties", {})["KmsMasterKeyId"] = "alias/aws/sns"
+    assert ["may not use the key" in one for one in refusals(encrypted)] == [True]
+
+
+def test_the_topic_refuses_plain_http_and_is_named_in_the_outputs(real: Synthesised) -> None:
+    (topic,) = real.of_type("AWS::SNS::Topic")
+    assert any("aws:SecureTransport" in json.dumps(one) for one in _policies(real, topic))
+    outputs = real.templates["Crosshaul-prod"]["Outputs"]
+    assert outputs["AlarmTopic"]["Value"] == {"Ref": topic}
+
+
+def test_who_is_told_of_alarms_is_a_setting(real: Synthesised, tmp_path: Path) -> None:
+    told = synthesise(tmp_path, {"stage": "prod", "alarmEmail": f" {ADDRESS} "})
+    (subscription,) = told.properties("AWS::SNS::Subscription")
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", ADDRESS)
+    assert reference(subscription["TopicArn"]) in told.of_type("AWS::SNS::Topic")
+    assert warnings_of_alarms(tmp_path) == []
+    assert real.properties("AWS::SNS::Subscription") == []
+    assert ["-c alarmEmail=" in one for one in warnings_of_alarms(real.folder)] == [True]
+
+
+def warnings_of_alarms(folder: Path) -> list[str]:
+    """Which of the warnings at deployment are about them."""
+    return [
+        str(entry["data"])
+        for file in folder.glob("*.metadata.json")
+        for entries in json.loads(file.read_text()).values()
+        for entry in entries
+        if entry["type"] == "aws:cdk:warning" and "alarms" in entry["data"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ops",
+        "ops@",
+        "@example.com",
+        "ops@example",
+        "a b@example.com",
+        "ops@example.com,x@example.com",
+        "ops@ä.de",
+        "Ops <ops@example.com>",
+        f"{'o' * 65}@example.com",
+        f"ops@{'e' * 60}.{'.'.join(['x' * 60] * 4)}.com",
+    ],
+)
+def test_what_is_not_an_address_is_refused_before_anything_is_deployed(address: str) -> None:
+    import aws_cdk as cdk
+
+    with pytest.raises(ValueError, match="not an e-mail address"):
+        Stage.of(cdk.App(context={"alarmEmail": address}))
