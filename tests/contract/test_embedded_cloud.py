@@ -18,7 +18,7 @@ from agent.letters import Incoming, LinkError
 from agent.link import Link
 from events.certificates import fingerprint
 from events.updates import JobAnswer, JobDocument, JobOutcome
-from infra import device
+from infra import buckets, device
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
 from lambdas.signing import SigningKey
@@ -126,6 +126,40 @@ def test_an_upload_reaches_a_queue_under_its_own_name(cloud: Cloud) -> None:
     assert event["detail"]["object"]["key"] == KEY
     assert event["detail"]["object"]["size"] == 4
     assert event["detail"]["object"]["sequencer"]
+
+
+def test_a_bucket_is_switched_to_eventbridge_and_keeps_its_queue(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command of the guide, even where that queue is gone: S3 is not asked to test what it has."""
+    url, queue = new_queue(cloud, "known")
+    s3, sqs = client(cloud, "s3"), client(cloud, "sqs")
+    grant = allow("sqs:SendMessage", queue) | {"Principal": {"Service": "s3.amazonaws.com"}}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(grant)})
+    s3.create_bucket(Bucket="customers")
+    rules = [{"Name": "prefix", "Value": "in/"}]
+    known = {"Id": "known", "QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket="customers",
+        NotificationConfiguration={
+            "QueueConfigurations": [{**known, "Filter": {"Key": {"FilterRules": rules}}}]
+        },
+    )
+    before = s3.get_bucket_notification_configuration(Bucket="customers")["QueueConfigurations"]
+    sqs.delete_queue(QueueUrl=url)
+    for name, value in embedded.environment(cloud).items():
+        monkeypatch.setenv(name, value)
+
+    assert [buckets.main([verb, "customers"]) for verb in ("check", "enable", "enable", "check")] == [
+        1,
+        0,
+        0,
+        0,
+    ]
+
+    after = s3.get_bucket_notification_configuration(Bucket="customers")
+    assert (after["QueueConfigurations"], after["EventBridgeConfiguration"]) == (before, {})
+    assert "Other events stay as they are: 1 to SQS." in capsys.readouterr().out
 
 
 def test_what_kms_signs_is_the_digest_as_it_is(cloud: Cloud) -> None:

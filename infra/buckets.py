@@ -1,0 +1,461 @@
+"""Check existing buckets before transfers use them, and have them tell EventBridge of their uploads.
+
+python -m infra.buckets check NAME…     looks, and changes nothing
+python -m infra.buckets enable NAME…    adds EventBridge to the notifications that are there
+
+It needs the account's credentials in the environment, and the region that the stage is deployed to.
+Ends with 0 if every bucket is ready, 1 if `enable` would make it so, 2 if AWS could not be asked, and 3 if a
+bucket cannot work.
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.serialize import create_serializer
+
+from events.locations import BUCKET
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+EVENTBRIDGE = "EventBridgeConfiguration"
+MAX_ATTEMPTS = 5
+"""Of adding EventBridge, while something else changes the notifications."""
+RETRY_DELAYS_S = (0, 1, 2, 4, 8, 16)
+"""S3 may show the notifications of before for a while after a change."""
+_KINDS = {
+    "LambdaFunctionConfigurations": "Lambda",
+    "QueueConfigurations": "SQS",
+    "TopicConfigurations": "SNS",
+}
+_DENIED = {"AccessDenied", "AllAccessDisabled", "403"}
+_MISSING = {"NoSuchBucket", "404"}
+
+Configuration = Mapping[str, Any]
+
+
+class Exit(IntEnum):
+    READY = 0
+    NOT_READY = 1
+    NOT_ASKED = 2
+    CANNOT_WORK = 3
+
+
+class BucketError(Exception):
+    """Why a bucket cannot be used, and what to do about it."""
+
+    def __init__(self, why: str, advice: str) -> None:
+        super().__init__(why)
+        self.why, self.advice = why, advice
+
+
+class DeniedError(BucketError):
+    def __init__(self, right: str) -> None:
+        super().__init__(f"these credentials lack the right {right}", f"Grant {right} on the bucket.")
+
+
+@dataclass(frozen=True)
+class BucketReport:
+    """What was found out of one bucket."""
+
+    name: str
+    facts: tuple[tuple[str, str], ...] = ()
+    """Labels and what they say, in the order of reading."""
+    notes: tuple[str, ...] = ()
+    """What works, and is good to know."""
+    obstacles: tuple[BucketError, ...] = ()
+    """What cannot work."""
+    ready: bool = False
+    """Does it tell EventBridge of its uploads?"""
+    outcome: str = ""
+    """What `enable` did."""
+
+    @property
+    def exit(self) -> Exit:
+        if self.obstacles:
+            return Exit.CANNOT_WORK
+        return Exit.READY if self.ready else Exit.NOT_READY
+
+    def lines(self) -> Iterator[str]:
+        yield self.name
+        width = max((len(label) for label, _ in self.facts), default=0)
+        for label, fact in self.facts:
+            yield f"  {label:{width}}  {fact}"
+        for note in self.notes:
+            yield f"  Note: {note}"
+        for obstacle in self.obstacles:
+            yield f"  Cannot work: {obstacle.why}."
+            yield f"    {obstacle.advice}"
+        if self.outcome:
+            yield f"  {self.outcome}"
+        elif self.ready and not self.obstacles:
+            yield "  Ready: templates start on its uploads."
+        elif not self.obstacles:
+            yield "  Not ready: templates do not start on its uploads. Switch EventBridge on:"
+            yield f"    python -m infra.buckets enable {self.name}"
+
+
+class Bucket:
+    """One bucket, asked only as one of this account: any other's refuses every call."""
+
+    def __init__(self, s3: "S3Client", name: str, account: str) -> None:
+        self.name = name
+        self._s3 = s3
+        self._who: Any = {"Bucket": name, "ExpectedBucketOwner": account}
+        self._account = account
+
+    def region(self) -> str:
+        """Return where it is. Raises BucketError where it is not, or is not this account's."""
+        try:
+            answer = self._s3.head_bucket(**self._who)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _MISSING:
+                raise BucketError("there is no bucket of this name", "Look for a typing mistake.") from None
+            if code in _DENIED:
+                raise self._not_shown() from None
+            raise _refused(error) from error
+        return answer.get("BucketRegion") or str(
+            answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", "us-east-1")
+        )
+
+    def _not_shown(self) -> BucketError:
+        """S3 says no more than 403. Whether the bucket is another's, the list of this account's own tells."""
+        theirs = f"it belongs to another account than {self._account}"
+        advice = "Deploy the stage in the bucket's account, or copy its objects to a bucket of this one."
+        try:
+            listed = self._s3.list_buckets(Prefix=self.name).get("Buckets", [])
+        except ClientError:
+            missing = "these credentials lack the right s3:ListBucket"
+            return BucketError(f"{theirs}, or {missing}", f"{advice} Or grant s3:ListBucket on it.")
+        if any(one.get("Name") == self.name for one in listed):
+            return DeniedError("s3:ListBucket")
+        return BucketError(theirs, advice)
+
+    def encryption(self) -> tuple[str, str | None]:
+        """Return the algorithm of new objects (`AES256`, `aws:kms`) and the key, if one is named."""
+        found = self._ask(
+            self._s3.get_bucket_encryption,
+            "s3:GetEncryptionConfiguration",
+            "ServerSideEncryptionConfigurationNotFoundError",
+        )
+        rules = found.get("ServerSideEncryptionConfiguration", {}).get("Rules", [])
+        default: Mapping[str, Any] = next(
+            (one["ApplyServerSideEncryptionByDefault"] for one in rules if one), {}
+        )
+        return str(default.get("SSEAlgorithm", "AES256")), default.get("KMSMasterKeyID")
+
+    def versioning(self) -> str:
+        """Return `Enabled`, `Suspended`, or '' where it never was."""
+        found = self._ask(self._s3.get_bucket_versioning, "s3:GetBucketVersioning")
+        return str(found.get("Status", ""))
+
+    def ownership(self) -> str:
+        """Return who owns new objects: `BucketOwnerEnforced`, `BucketOwnerPreferred` or `ObjectWriter`."""
+        found = self._ask(
+            self._s3.get_bucket_ownership_controls,
+            "s3:GetBucketOwnershipControls",
+            "OwnershipControlsNotFoundError",
+        )
+        rules = found.get("OwnershipControls", {}).get("Rules", [])
+        return str(next((one["ObjectOwnership"] for one in rules), "ObjectWriter"))
+
+    def notifications(self) -> Configuration:
+        """Return all of its notification configuration.
+
+        Raises BucketError if there is something in it that this version of boto3 does not know: it would be
+        lost when the configuration is written back.
+        """
+        told: list[bytes] = []
+
+        def keep(response_dict: Mapping[str, Any], **_: Any) -> None:
+            told.append(response_dict["body"])
+
+        event = "before-parse.s3.GetBucketNotificationConfiguration"
+        self._s3.meta.events.register(event, keep)
+        try:
+            found = self._ask(self._s3.get_bucket_notification_configuration, "s3:GetBucketNotification")
+        finally:
+            self._s3.meta.events.unregister(event, keep)
+        known = {name: value for name, value in found.items() if name != "ResponseMetadata"}
+        if _tree(told[-1]) != self.tree(known):
+            raise BucketError(
+                "its notification configuration has something that this version of boto3 does not know, "
+                "and would lose",
+                "Update boto3 (infra/local/setup.sh env), or switch EventBridge on in the S3 console.",
+            )
+        return known
+
+    def write_notifications(self, configuration: Configuration) -> None:
+        """Replace all of it. Destinations are not tested: one that S3 accepted before stays, whatever became
+        of it."""
+        self._ask(
+            self._s3.put_bucket_notification_configuration,
+            "s3:PutBucketNotification",
+            NotificationConfiguration=configuration,
+            SkipDestinationValidation=True,
+        )
+
+    def tree(self, configuration: Configuration) -> Any:
+        """Return a configuration so that it can be compared, whatever the order of its parts."""
+        model = self._s3.meta.service_model.operation_model("PutBucketNotificationConfiguration")
+        request = {"Bucket": self.name, "NotificationConfiguration": configuration}
+        return _tree(create_serializer("rest-xml").serialize_to_request(request, model)["body"])
+
+    def _ask(self, call: Callable[..., Any], right: str, absent: str = "", **more: Any) -> Configuration:
+        """Return S3's answer; an empty one for the code `absent`. Raises DeniedError or BucketError."""
+        try:
+            answer: Configuration = call(**self._who, **more)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code == absent:
+                return {}
+            if code in _DENIED:
+                raise DeniedError(right) from None
+            raise _refused(error) from error
+        return answer
+
+
+def _refused(error: ClientError) -> BucketError:
+    said = error.response["Error"]
+    return BucketError(
+        f"S3 refused {error.operation_name}: {said.get('Message', '')} ({said['Code']})",
+        "Try again, and look into S3's own console if it stays so.",
+    )
+
+
+def _tree(xml: bytes) -> Any:
+    """Return what is in the document, in an order of its own. Its own name says nothing."""
+
+    def sorted_tree(element: ElementTree.Element) -> Any:
+        name = element.tag.rpartition("}")[2]
+        return name, (element.text or "").strip(), sorted(map(sorted_tree, element))
+
+    return sorted(map(sorted_tree, ElementTree.fromstring(xml)))  # noqa: S314  # from S3 over TLS
+
+
+def inspect(bucket: Bucket, account: str, region: str) -> BucketReport:
+    """Find out whether transfers of a stage in this account and region can use the bucket; change nothing."""
+    try:
+        where = bucket.region()
+    except BucketError as obstacle:
+        return BucketReport(bucket.name, obstacles=(obstacle,))
+    inspection = _Inspection(bucket)
+    inspection.fact("region", lambda: inspection.region(where, region))
+    inspection.fact("owner", lambda: f"{account} (this account)")
+    inspection.fact("encryption", inspection.encryption)
+    inspection.fact("versioning", inspection.versioning)
+    inspection.fact("ownership", inspection.ownership)
+    inspection.notifications()
+    return inspection.report()
+
+
+class _Inspection:
+    """Collects what is found out of one bucket."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._facts: list[tuple[str, str]] = []
+        self._notes: list[str] = []
+        self._obstacles: list[BucketError] = []
+        self._ready = False
+
+    def report(self) -> BucketReport:
+        parts = tuple(self._facts), tuple(self._notes), tuple(self._obstacles)
+        return BucketReport(self._bucket.name, *parts, self._ready)
+
+    def fact(self, label: str, read: Callable[[], str]) -> None:
+        """What cannot be read is unknown; it need not keep the bucket from working."""
+        try:
+            self._facts.append((label, read()))
+        except BucketError as error:
+            self._facts.append((label, f"unknown: {error.why}"))
+
+    def region(self, where: str, wanted: str) -> str:
+        if where != wanted:
+            self._obstacles.append(
+                BucketError(
+                    f"it is in {where}, and the stage in {wanted}: its events do not reach the stage",
+                    f"Deploy a stage in {where}, or replicate the bucket to {wanted}.",
+                )
+            )
+        return where
+
+    def encryption(self) -> str:
+        algorithm, key = self._bucket.encryption()
+        if algorithm == "AES256":
+            return "SSE-S3"
+        kind = {"aws:kms": "SSE-KMS", "aws:kms:dsse": "DSSE-KMS"}.get(algorithm, algorithm)
+        if key is None or key.endswith("alias/aws/s3"):
+            self._notes.append("Encrypted with the account's own KMS key for S3. Try one object first.")
+            return f"{kind} with aws/s3"
+        self._obstacles.append(
+            BucketError(
+                f"new objects are encrypted with the KMS key {key}, which transfers have no right to use",
+                "Use a bucket with SSE-S3 (AES256), or change this one's default encryption to it.",
+            )
+        )
+        return f"{kind} with {key}"
+
+    def versioning(self) -> str:
+        return {"Enabled": "on", "Suspended": "suspended"}.get(self._bucket.versioning(), "off")
+
+    def ownership(self) -> str:
+        ownership = self._bucket.ownership()
+        if ownership == "BucketOwnerEnforced":
+            return "all objects belong to the bucket's owner (BucketOwnerEnforced)"
+        self._notes.append(
+            "What another account uploads may be unreadable to transfers. "
+            "Object Ownership BucketOwnerEnforced avoids it."
+        )
+        return f"objects may belong to whoever uploads them ({ownership})"
+
+    def notifications(self) -> None:
+        try:
+            found = self._bucket.notifications()
+        except BucketError as obstacle:
+            self._obstacles.append(obstacle)
+            return
+        self._ready = EVENTBRIDGE in found
+        self._facts.append(("EventBridge", "on" if self._ready else "off"))
+        self._facts.append(("other events", _others(found) or "none"))
+
+
+def _others(found: Configuration) -> str:
+    """`2 to Lambda, 1 to SQS`."""
+    counts = [(len(found.get(part, [])), kind) for part, kind in _KINDS.items()]
+    return ", ".join(f"{count} to {kind}" for count, kind in counts if count)
+
+
+def enable(bucket: Bucket, wait: Callable[[float], None] = time.sleep) -> str:
+    """Add EventBridge to the bucket's notifications; return what was done.
+
+    S3 has no conditional write, and a write replaces everything. So the configuration is read twice before it
+    is written, and again until S3 shows it; whatever else was changed in between is kept, and told.
+
+    Raises BucketError.
+    """
+    changed = False
+    for _ in range(MAX_ATTEMPTS):
+        before = bucket.notifications()
+        if EVENTBRIDGE in before:
+            return _told(before, changed=changed)
+        if bucket.tree(bucket.notifications()) != bucket.tree(before):
+            changed = True
+            continue
+        wanted = {**before, EVENTBRIDGE: {}}
+        bucket.write_notifications(wanted)
+        if bucket.tree(_shown(bucket, before, wait)) == bucket.tree(wanted):
+            return _told(before, changed=changed)
+        changed = True
+    raise BucketError(
+        "something else keeps changing its notifications",
+        "Find out what does (CloudTrail: PutBucketNotification), let it add EventBridge, and run check.",
+    )
+
+
+def _shown(bucket: Bucket, before: Configuration, wait: Callable[[float], None]) -> Configuration:
+    """Return the notifications as soon as they are not those of before."""
+    old = bucket.tree(before)
+    for delay in RETRY_DELAYS_S:
+        wait(delay)
+        found = bucket.notifications()
+        if bucket.tree(found) != old:
+            return found
+    raise BucketError(
+        "EventBridge was added to its notifications, but S3 does not show it yet",
+        f"Run python -m infra.buckets check {bucket.name} in some minutes.",
+    )
+
+
+def _told(before: Configuration, *, changed: bool) -> str:
+    others = _others(before)
+    kept = f" Other events stay as they are: {others}." if others else ""
+    told = "EventBridge was on already." if EVENTBRIDGE in before and not changed else "EventBridge is on."
+    race = (
+        " Something else changed the notifications at the same time: compare them with what you expect."
+        if changed
+        else ""
+    )
+    return told + kept + race
+
+
+def _enabled(bucket: Bucket, account: str, region: str, wait: Callable[[float], None]) -> BucketReport:
+    report = inspect(bucket, account, region)
+    if report.obstacles:
+        return replace(report, outcome="Nothing was changed.")
+    try:
+        outcome = enable(bucket, wait)
+    except DeniedError as obstacle:
+        return replace(report, obstacles=(obstacle,), outcome="Nothing was changed.")
+    except BucketError as error:
+        return replace(report, ready=False, outcome=f"Not done: {error.why}. {error.advice}")
+    return replace(inspect(bucket, account, region), outcome=outcome)
+
+
+def _names(given: Iterable[str]) -> Iterator[str]:
+    for name in dict.fromkeys(given):
+        bare = name.removeprefix("s3://").rstrip("/")
+        if not re.fullmatch(BUCKET, bare) or bare.endswith("--x-s3"):
+            raise ValueError(f"{name!r} is not the name of a general purpose bucket: write my-media, say")
+        yield bare
+
+
+def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    description, _, ending = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.buckets",
+        description=description,
+        epilog=ending,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("verb", choices=("check", "enable"))
+    parser.add_argument("names", metavar="NAME", nargs="+", help="a bucket's name")
+    parser.add_argument("--region", help="the stage's region; else that of the environment")
+    found = parser.parse_args(given)
+    try:
+        found.names = list(dict.fromkeys(_names(found.names)))
+    except ValueError as error:
+        parser.error(str(error))
+    return found
+
+
+def main(given: Sequence[str] | None = None, wait: Callable[[float], None] = time.sleep) -> int:
+    arguments = _arguments(given)
+    # CDK reads AWS_REGION, and boto3 does not.
+    session = boto3.Session(region_name=arguments.region or os.environ.get("AWS_REGION"))
+    region = session.region_name
+    if region is None:
+        print("No region: set AWS_REGION, or write --region eu-central-1, say.", file=sys.stderr)
+        return Exit.NOT_ASKED
+    worst = Exit.READY
+    try:
+        account = session.client("sts").get_caller_identity()["Account"]
+        s3 = session.client("s3")
+        for number, name in enumerate(arguments.names):
+            bucket = Bucket(s3, name, account)
+            report = (
+                inspect(bucket, account, region)
+                if arguments.verb == "check"
+                else _enabled(bucket, account, region, wait)
+            )
+            print("\n".join(["", *report.lines()] if number else report.lines()), flush=True)
+            worst = max(worst, report.exit)
+    except (BotoCoreError, ClientError) as error:
+        print(f"AWS could not be asked: {error}", file=sys.stderr)
+        return Exit.NOT_ASKED
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
