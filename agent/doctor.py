@@ -58,12 +58,16 @@ def examine(config_path: Path) -> Iterator[Check]:
     except HostError as error:
         yield Check("registration", False, error.message, error.advice)
         return
-    yield Check("registration", True, f"{registration.agent_id}, stage {registration.stage}")
+    yield Check("registration", True, _names(registration))
     yield _told("updates", _updates, config_path, registration)
     yield _told("keys", _keys, files)
     yield _told("certificate", _certificate, files)
     yield _told("clock", _clock, registration)
     yield _told("broker", _broker, registration, files)
+
+
+def _names(registration: Registration) -> str:
+    return f"{registration.agent_id}, stage {registration.stage}, client id {registration.thing}"
 
 
 def _told(name: str, look: Callable[..., str], *about_what: object) -> Check:

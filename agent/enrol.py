@@ -148,6 +148,7 @@ def _store(staged: Files, api_url: str, answer: RegisteredView) -> Registration:
         write_secret(staged.ca, answer.mqtt_ca.encode())
     registration = Registration(
         agent_id=answer.agent_id,
+        thing=answer.thing,
         api_url=api_url,
         stage=answer.stage,
         mqtt_host=answer.mqtt_host,

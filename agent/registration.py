@@ -9,16 +9,30 @@ from pydantic import ValidationError
 
 from agent.failure import HostError
 from agent.keys import in_use
-from events.base import AgentId, Instant, Message
+from events.base import AgentId, Instant, Message, ThingName
 
 SECRET = 0o600
 _RECORD = "registration.json"
+
+
+class RegistrationOutdatedError(HostError):
+    """The record is of an earlier version of the agent, which did not know its name in IoT Core."""
+
+    def __init__(self, record: Path) -> None:
+        super().__init__(
+            f"{record} was written by an earlier version, and this one cannot connect with it",
+            "enroll this host again: an administrator removes the agent (`crosshaul agents remove NAME`) and "
+            "makes a new token (`crosshaul agents enroll NAME`); then `crosshaul agent register --api URL "
+            "--force` here, and `crosshaul agent pin` as root",
+        )
 
 
 class Registration(Message):
     """registration.json: everything about the registration that is no key and no certificate."""
 
     agent_id: AgentId
+    thing: ThingName
+    """Its name in IoT Core and its MQTT client id, as the control plane said."""
     api_url: str
     stage: str
     mqtt_host: str
@@ -111,6 +125,8 @@ def read_registration(files: Files) -> Registration:
             f"{files.record} cannot be read: {error.strerror}", "run as root or as the agent's user"
         ) from error
     except ValidationError as error:
+        if [one["loc"] for one in error.errors() if one["type"] == "missing"] == [("thing",)]:
+            raise RegistrationOutdatedError(files.record) from error
         raise HostError(
             f"{files.record} is damaged", "register again with `crosshaul agent register --force`"
         ) from error

@@ -28,12 +28,12 @@ class Desk:
     """One agent's outgoing letters."""
 
     def __init__(
-        self, journal: Journal, link: Post, topics: Topics, agent_id: str, retry_after: float = RETRY_AFTER
+        self, journal: Journal, link: Post, topics: Topics, thing: str, retry_after: float = RETRY_AFTER
     ) -> None:
         self._journal = journal
         self._link = link
         self._topics = topics
-        self._agent_id = agent_id
+        self._thing = thing
         self._retry_after = retry_after
         self._news = asyncio.Event()
         self._said_bare: dict[str, bool] = {}
@@ -52,7 +52,7 @@ class Desk:
     async def tell(self, report: Report) -> None:
         """Only worth saying now; LinkError when it cannot be."""
         letter = Letter(report=fitting(report)).model_dump_json().encode()
-        await self._link.publish(self._topics.reports(self._agent_id), letter)
+        await self._link.publish(self._topics.reports(self._thing), letter)
 
     async def show(self, about: HopCommand, progress: Progress) -> None:
         """Live progress: lost when nobody listens or the broker is away."""
@@ -65,7 +65,7 @@ class Desk:
             at=now(),
             progress=_brief(progress),
         )
-        topic = self._topics.live(self._agent_id, about.transfer_id, about.hop_id)
+        topic = self._topics.live(self._thing, about.transfer_id, about.hop_id)
         try:
             await self._link.publish(topic, live.model_dump_json().encode(), qos=0)
         except LinkError:
@@ -74,7 +74,7 @@ class Desk:
     async def deliver(self) -> None:
         """Send what waits, oldest first, one at a time, for ever. Reports are kept until acknowledged. One
         that cannot be sent at all leaves the queue, or leaves a shorter one in its place."""
-        topic = self._topics.reports(self._agent_id)
+        topic = self._topics.reports(self._thing)
         while True:
             self._news.clear()
             unsent = self._journal.oldest_unsent()

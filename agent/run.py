@@ -285,7 +285,7 @@ def _endpoint(files: Files, registration: Registration, keys: Generation) -> End
     return Endpoint(
         host=registration.mqtt_host,
         port=registration.mqtt_port,
-        client_id=registration.agent_id,
+        client_id=registration.thing,
         certificate=keys.device_certificate,
         key=keys.device_key,
         ca=files.ca if files.ca.exists() else None,
@@ -294,5 +294,5 @@ def _endpoint(files: Files, registration: Registration, keys: Generation) -> End
 
 def _subscriptions(registration: Registration) -> tuple[str, tuple[str, ...]]:
     """Commands, and what IoT Jobs tells."""
-    topics, own = Topics(registration.stage), registration.agent_id
+    topics, own = Topics(registration.stage), registration.thing
     return topics.commands(own), (topics.job_news(own), topics.job_answer(own))

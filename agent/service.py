@@ -91,7 +91,7 @@ class Service:
         self._ungreeted: Connected | None = None
         """A connection over which no Hello was made yet."""
         topics = Topics(parts.registration.stage)
-        self._desk = Desk(parts.journal, parts.link, topics, parts.registration.agent_id)
+        self._desk = Desk(parts.journal, parts.link, topics, parts.registration.thing)
 
     def reload(self, config: Config) -> None:
         """Tell of these roots from now on."""

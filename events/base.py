@@ -67,7 +67,13 @@ DisplayText = Annotated[str, AfterValidator(display_text)]
 LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 """As in DNS."""
 AgentId = Annotated[str, StringConstraints(pattern=LABEL)]
-"""An agent's name and id in one: a DNS label, unique in the company, chosen at enrolment."""
+"""An agent's name and id in one: a DNS label, unique in its stage, chosen at enrolment."""
+
+StageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
+"""One deployment's name, part of every name that it has in its account: at most 32 characters, so that the
+longest of these fits (IoT Jobs allows 64)."""
+ThingName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9:_-]{1,128}$")]
+"""An agent's name in IoT Core: its thing and its MQTT client id (`events.topics.Topics.thing`)."""
 
 TransferId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}$")]
 HopId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{20}-[0-9]{1,3}$")]

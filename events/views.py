@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from events.base import AgentId, Bytes, Count, HopId, Instant, Message, Problem, TransferId
+from events.base import AgentId, Bytes, Count, HopId, Instant, Message, Problem, ThingName, TransferId
 from events.locations import Location, RemoteName
 from events.options import OrderedOptions
 from events.progress import Progress, Reached, Way
@@ -60,6 +60,8 @@ class RegisteredView(Message):
     """Everything a new agent needs; `api_key` and `certificate` are given this once."""
 
     agent_id: AgentId
+    thing: ThingName
+    """Its name in IoT Core: the MQTT client id it must connect with, and a part of its topics."""
     stage: str
     certificate: str
     """The device certificate, PEM."""

@@ -19,7 +19,6 @@ from infra.fleet import CommandKeys, iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
 from infra.store import Tables
-from lambdas.live import CLIENT
 
 TABLE_ACTIONS = {
     "get": "dynamodb:GetItem",
@@ -70,6 +69,10 @@ class Access:
         for statement in statements:
             function.add_to_role_policy(statement)
 
+    @property
+    def _topics(self) -> Topics:
+        return Topics(self.stage.name)
+
     def _table(self, name: str, words: list[str]) -> Iterator[iam.PolicyStatement]:
         """The actions on the table itself; queries go to its indexes too, each by its name."""
         yield _allow([TABLE_ACTIONS[word] for word in words], self.tables.by_setting[name].table_arn)
@@ -87,7 +90,7 @@ class Access:
         ]
 
     def _commands(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        commands = iot_arn(role, f"topic/{Topics(self.stage.name).commands('*')}")
+        commands = iot_arn(role, f"topic/{self._topics.commands(self._topics.thing('*'))}")
         accept_patterns(role, "Commands go to every agent of this stage", commands)
         return [
             _allow(["kms:Sign"], self.command_keys.now.key_arn),
@@ -95,20 +98,24 @@ class Access:
         ]
 
     def _news(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        news = iot_arn(role, f"topic/{Topics(self.stage.name).news('*')}")
+        news = iot_arn(role, f"topic/{self._topics.news('*')}")
         accept_patterns(role, "Any transfer may be the one that has changed", news)
         return [_allow(["iot:Publish"], news)]
 
     def _enrollment(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        things, certificates, clients = (iot_arn(role, f"{kind}/*") for kind in ("thing", "cert", "client"))
+        things, clients = (iot_arn(role, f"{kind}/{self._topics.thing('*')}") for kind in ("thing", "client"))
+        certificates = iot_arn(role, "cert/*")
         accept_patterns(
-            role, "Agents, their things and their connections are called as people like", things, clients
+            role,
+            "Any agent of this stage, its thing and its connection; people choose their names",
+            things,
+            clients,
         )
         accept_patterns(role, "IoT chooses a certificate's id", certificates)
         accept_patterns(role, "IoT has no resource for these actions", "*")
         return [
             _allow(_verbs(*_NAMELESS_VERBS), "*"),
-            _allow(_verbs("CreateThing", "DeleteThing"), things),
+            _allow(_verbs("CreateThing", "DescribeThing", "DeleteThing"), things),
             _allow(_verbs("DeleteConnection"), clients),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
             _allow(_verbs("AttachPolicy", "DetachPolicy"), self.stage.policy_targets(certificates)),
@@ -116,20 +123,21 @@ class Access:
 
     def _rotation(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         """Only to take away: no certificate can be made with it."""
-        certificates = iot_arn(role, "cert/*")
+        certificates, things = iot_arn(role, "cert/*"), iot_arn(role, f"thing/{self._topics.thing('*')}")
         accept_patterns(role, "IoT chooses a certificate's id", certificates)
+        accept_patterns(role, "Any agent of this stage; people choose their names", things)
         accept_patterns(role, "IoT has no resource for these actions", "*")
         return [
+            _allow(_verbs("DescribeThing"), things),
             _allow(_verbs("ListThingPrincipals", "DetachThingPrincipal"), "*"),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
             _allow(_verbs("DetachPolicy"), self.stage.policy_targets(certificates)),
         ]
 
     def _updates(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        jobs, things = iot_arn(role, f"job/crosshaul-{self.stage.name}-*"), iot_arn(role, "thing/*")
-        accept_patterns(
-            role, "A job for each stage of an update, for whichever agents are in it", jobs, things
-        )
+        jobs = iot_arn(role, f"job/{self._topics.job('*', '*')}")
+        things = iot_arn(role, f"thing/{self._topics.thing('*')}")
+        accept_patterns(role, "A job for each stage of an update, for any agents of this stage", jobs, things)
         return [
             _allow(_verbs("CreateJob", "DescribeJobExecution"), jobs, things),
             _allow(_verbs("CancelJob", "ListJobExecutionsForJob"), jobs),
@@ -179,7 +187,7 @@ def lent_roles(
     live = iam.Role(scope, "Live", assumed_by=trusted, max_session_duration=Duration.hours(1))
     topics = f"crosshaul/{stage.name}"
     granted = {
-        "iot:Connect": (f"client/{CLIENT}*",),
+        "iot:Connect": (f"client/{Topics(stage.name).console('*')}",),
         "iot:Subscribe": (f"topicfilter/{topics}/agents/+/live/*", f"topicfilter/{topics}/news/+"),
         "iot:Receive": (f"topic/{topics}/agents/*/live/*", f"topic/{topics}/news/*"),
     }

@@ -15,7 +15,9 @@ from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
+from pydantic import TypeAdapter, ValidationError
 
+from events.base import StageName
 from infra import REPOSITORY
 from infra.accepted import accept
 
@@ -92,6 +94,20 @@ def _email(text: str) -> str | None:
     return address or None
 
 
+def _stage_name(text: str) -> str:
+    """Likewise. `-state` at its end would make its stack's name that of another stage's other stack."""
+    try:
+        name = TypeAdapter(StageName).validate_python(text)
+    except ValidationError:
+        name = ""
+    if not name or name.endswith("-state"):
+        raise ValueError(
+            f"{text!r} cannot be a stage's name: write up to 32 small letters, digits and dashes, no dash at "
+            "either end, and not -state at the end: -c stage=prod, say"
+        )
+    return name
+
+
 @dataclass(frozen=True)
 class Stage:
     """One deployment of everything: its name, and what is special about where it goes."""
@@ -119,7 +135,7 @@ class Stage:
         named = str(context("buckets") or "")
         embedded = context("embedded")
         return cls(
-            name=str(context("stage") or "dev"),
+            name=_stage_name(str(context("stage") or "dev")),
             buckets=tuple(dict.fromkeys(name.strip() for name in named.split(",") if name.strip())),
             embedded=Embedded.read(Path(embedded)) if embedded else None,
             manifest_days=_days(str(context("manifestDays") or cls.manifest_days)),

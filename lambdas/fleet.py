@@ -57,7 +57,8 @@ class Fleet:
 
     def send(self, agent_id: AgentId, token: str) -> None:
         """Publish a token to its agent, QoS 1: a persistent session keeps it while the agent is away."""
-        self._broker.publish(topic=self._topics.commands(agent_id), qos=1, payload=_json(Order(token=token)))
+        topic = self._topics.commands(self._topics.thing(agent_id))
+        self._broker.publish(topic=topic, qos=1, payload=_json(Order(token=token)))
 
     def cut(self, agent_id: AgentId) -> None:
         """End its live connection and the session that the broker keeps for it.
@@ -67,7 +68,7 @@ class Fleet:
         https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
         """
         try:
-            self._broker.delete_connection(clientId=agent_id, cleanSession=True)
+            self._broker.delete_connection(clientId=self._topics.thing(agent_id), cleanSession=True)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 logger.warning("connection not cut", extra={"agent_id": agent_id, "reason": str(error)})

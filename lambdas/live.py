@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
     from mypy_boto3_sts import STSClient
 
-CLIENT = "live-"
-"""How the client ids of those who only listen begin; the live role allows no others."""
 SIGNATURE = 300
 """Seconds in which the address may be used to connect."""
 SESSION = 3600
@@ -54,10 +52,11 @@ class LiveAddresses:
         return self._address(self._topics.news_of_all)
 
     def _address(self, topic: str) -> LiveView:
-        client_id = CLIENT + secrets.token_hex(10)
+        token = secrets.token_hex(10)
+        client_id = self._topics.console(token)
         lent = self._sts.assume_role(
             RoleArn=self._role_arn,
-            RoleSessionName=client_id,
+            RoleSessionName=f"live-{token}",
             Policy=json.dumps(self.session_policy(client_id, topic), separators=(",", ":")),
             DurationSeconds=SESSION,
         )["Credentials"]

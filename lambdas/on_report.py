@@ -16,7 +16,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class Said(Message):
-    """What the rule's SQL gives: the letter, and whose topic it came on."""
+    """What the rule's SQL gives: the letter, and the agent whose topic it came on."""
 
     agent_id: AgentId
     report: Report
@@ -37,15 +37,20 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
 def read(event: dict[str, Any]) -> Said | None:
     """A malformed letter stays malformed: it is logged and counted, and not tried again."""
     try:
-        return Said.model_validate(event)
+        return Said.model_validate({**event, "agent_id": _agent(event.get("thing"))})
     except ValidationError as failure:
         keys = {
-            "agent_id": event.get("agent_id"),
+            "thing": event.get("thing"),
             "errors": failure.errors(include_input=False, include_url=False),
         }
         logger.error("malformed report", extra=keys)
         count("ReportsMalformed")
         return None
+
+
+def _agent(thing: object) -> AgentId | None:
+    """None if it is not one of this stage."""
+    return wiring.topics().agent_of(thing) if isinstance(thing, str) else None
 
 
 def hear(said: Said) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_s3 import S3Client
 
+    from events.topics import Topics
     from lambdas.agents.book import Agents
     from lambdas.agents.browsing import Browsing
     from lambdas.agents.enrolling import Enrolling
@@ -79,27 +80,33 @@ def kms() -> "KMSClient":
 
 
 @cache
+def topics() -> "Topics":
+    """Every name of this stage in IoT Core."""
+    from events.topics import Topics
+
+    return Topics(settings().stage)
+
+
+@cache
 def fleet() -> "Fleet":
     import boto3
 
-    from events.topics import Topics
     from lambdas.fleet import Fleet
 
     return Fleet(
         kms=kms(),
         broker=boto3.client("iot-data", region_name=settings().region),
         keys=(settings().signing_key_id, settings().next_signing_key_id),
-        topics=Topics(settings().stage),
+        topics=topics(),
         clock=clock,
     )
 
 
 @cache
 def announcer() -> "Announcer":
-    from events.topics import Topics
     from lambdas.news import Announcer
 
-    return Announcer(hasty_broker, Topics(settings().stage))
+    return Announcer(hasty_broker, topics())
 
 
 @cache
@@ -204,7 +211,7 @@ def registry() -> "Registry":
 
     here = settings()
     broker = Endpoint(here.mqtt_host, here.mqtt_port, here.mqtt_ca or None)
-    return Registry(boto3.client("iot", region_name=here.region), here.device_policy, broker)
+    return Registry(boto3.client("iot", region_name=here.region), topics(), here.device_policy, broker)
 
 
 @cache
@@ -322,7 +329,7 @@ def jobs() -> "Jobs":
     from lambdas.agents.jobs import Jobs
 
     here = settings()
-    return Jobs(boto3.client("iot", region_name=here.region), here.things, here.stage)
+    return Jobs(boto3.client("iot", region_name=here.region), here.things, topics())
 
 
 @cache
@@ -413,7 +420,6 @@ def manifests() -> "Manifests":
 def live() -> "LiveAddresses":
     import boto3
 
-    from events.topics import Topics
     from lambdas.live import LiveAddresses
 
     here = settings()
@@ -422,7 +428,7 @@ def live() -> "LiveAddresses":
         sts=boto3.client("sts", region_name=here.region),
         role_arn=here.live_role_arn,
         region=here.region,
-        topics=Topics(here.stage),
+        topics=topics(),
         clock=clock,
     )
 

@@ -22,6 +22,7 @@ from events.progress import Way
 from events.reports import Letter, Report
 
 AGENT = "server-b"
+THING = "crosshaul:local:server-b"
 TRANSFER = "abcdefghij0123456789"
 
 
@@ -65,6 +66,7 @@ def a_registration(*signers: Signer) -> Registration:
     """Of an agent that obeys these."""
     return Registration(
         agent_id=AGENT,
+        thing=THING,
         api_url="http://api.localhost",
         stage="local",
         mqtt_host="127.0.0.1",

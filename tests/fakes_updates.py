@@ -14,7 +14,7 @@ from agent.updating.releases import Releases
 from agent.updating.updater import Surroundings, Updater
 from events.commands import PublicKey, Update
 from events.topics import Topics
-from tests.fakes_agent import AGENT, Signer
+from tests.fakes_agent import AGENT, THING, Signer
 
 UPDATE = "0123456789ab"
 
@@ -37,7 +37,7 @@ def not_installed(link: Post, folder: Path) -> Updates:
         raise HostError("nobody asks")
 
     host = Host(None, Notes(folder), set)
-    return Updates(link, AGENT, Topics("local"), host, ask)  # type: ignore[arg-type]
+    return Updates(link, THING, Topics("local"), host, ask)  # type: ignore[arg-type]
 
 
 class InstalledHost:

@@ -84,9 +84,10 @@ def status(
 
     files = Files(read_config(config).state)
     found = agent_status.overview(files)
-    name = read_registration(files).agent_id if is_registered(files) else None
+    registration = read_registration(files) if is_registered(files) else None
+    name, thing = (registration.agent_id, registration.thing) if registration else (None, None)
     if as_json:
-        output.data({"agent_id": name, **json.loads(found.model_dump_json())})
+        output.data({"agent_id": name, "thing": thing, **json.loads(found.model_dump_json())})
     else:
         _show(name, found)
     if not found.connected:

@@ -70,22 +70,23 @@ class Updates:
     def __init__(
         self,
         link: Post,
-        agent_id: str,
+        thing: str,
         topics: Topics,
         host: Host,
         ask: Callable[[UpdateId], UpdateOrderView],
         pace: Pace = DEFAULT_PACE,
     ) -> None:
-        """`ask` asks the control plane, in a thread; HostError where it does not answer."""
+        """`thing` is the agent's in IoT Core. `ask` asks the control plane, in a thread; HostError where it
+        does not answer."""
         self._link = link
-        self._agent_id = agent_id
+        self._thing = thing
         self._topics = topics
         self._host = host
         self._ask = ask
         self._pace = pace
         self._news = asyncio.Event()
         self._told: asyncio.Queue[JobExecution] = asyncio.Queue()
-        self._hears = {topics.job_news(agent_id): self._stir, topics.job_answer(agent_id): self._listen}
+        self._hears = {topics.job_news(thing): self._stir, topics.job_answer(thing): self._listen}
 
     def heard(self, letter: Incoming) -> bool:
         """Was it about jobs?"""
@@ -121,7 +122,7 @@ class Updates:
             await self._news.wait()
             self._news.clear()
             try:
-                await self._link.publish(self._topics.job_asked(self._agent_id), b"{}")
+                await self._link.publish(self._topics.job_asked(self._thing), b"{}")
             except LinkError as error:
                 log.info("jobs not asked for", extra={"reason": str(error)})  # the next connection asks
 
@@ -148,7 +149,7 @@ class Updates:
             log.warning("update waits", extra={"reason": str(lost)})
 
     async def _tell(self, job: JobExecution, outcome: JobOutcome) -> None:
-        topic = self._topics.job_outcome(self._agent_id, job.jobId)
+        topic = self._topics.job_outcome(self._thing, job.jobId)
         await self._link.publish(topic, outcome.model_dump_json().encode())
         log.info("update told", extra={"job": job.jobId, "outcome": outcome.status, **outcome.statusDetails})
 

@@ -27,4 +27,4 @@ def updates(config: Path, files: Files, ring: Keyring, registration: Registratio
         return cloud.order(registration.api_url, registration.agent_id, ring.api_keys, update_id)
 
     host = Host(Releases.here(), Notes(files.folder), sick)
-    return Updates(link, registration.agent_id, Topics(registration.stage), host, ask)
+    return Updates(link, registration.thing, Topics(registration.stage), host, ask)

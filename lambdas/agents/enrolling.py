@@ -55,8 +55,9 @@ class Enrolling:
         self._clock = clock
 
     def enroll(self, request: EnrollmentRequest, api_url: str, record: Record = unrecorded) -> EnrollmentView:
-        """A new token for this name, in place of any earlier one; raises AgentExistsError."""
-        self._must_be_new(request.agent_id)
+        """A new token for this name, in place of any earlier one; raises AgentExistsError or
+        ThingForeignError."""
+        self._must_be_free(request.agent_id)
         token = f"{request.agent_id}.{new_secret()}"
         enrollment = Enrollment(
             agent_id=request.agent_id,
@@ -79,14 +80,14 @@ class Enrolling:
     ) -> RegisteredView:
         """Make the host an agent, whole or not at all: when it fails, the token can be tried again.
 
-        Raises what `Places.find` does, CertificateError, EndpointError, AgentExistsError, NameReservedError,
-        or StaleError if the same token is being used for the same name at this very moment.
+        Raises what `Places.find` does, CertificateError, EndpointError, AgentExistsError, ThingForeignError,
+        NameReservedError, or StaleError if the same token is being used for the same name at this moment.
         """
         place = self._places.find(request)
         csr = check_csr(request.csr)
         now = self._clock()
         agent = _agent(request, place, source_ip, now)
-        self._must_be_new(agent.agent_id)
+        self._must_be_free(agent.agent_id)
         place.claim(now)
         try:
             return self._admit(agent, csr, place, now, joining(place.agent_id, place.why))
@@ -102,6 +103,7 @@ class Enrolling:
         logger.info("agent registered", extra={"agent_id": agent.agent_id})
         return RegisteredView(
             agent_id=agent.agent_id,
+            thing=self._registry.thing(agent.agent_id),
             stage=self._stage,
             certificate=certificate,
             mqtt_host=endpoint.host,
@@ -120,10 +122,11 @@ class Enrolling:
         finally:
             place.release(now)
 
-    def _must_be_new(self, agent_id: AgentId) -> None:
+    def _must_be_free(self, agent_id: AgentId) -> None:
         try:
             self._agents.get(agent_id)
         except AgentUnknownError:
+            self._registry.check_owner(agent_id)
             return
         raise AgentExistsError(agent_id)
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from events.base import AgentId
+from events.topics import Topics
 from events.updates import JobDocument
 from lambdas.domain.update import ENDED, Update, Word
+from lambdas.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -33,7 +35,7 @@ class Jobs:
 
     iot: "IoTClient"
     things: str
-    stage: str
+    topics: Topics
 
     def begin(self, update: Update, stage: int) -> None:
         """Tell the agents of a stage; nothing, if that has been done."""
@@ -41,8 +43,8 @@ class Jobs:
         document = JobDocument(update_id=update.update_id, version=update.version)
         try:
             self.iot.create_job(
-                jobId=self._name(update, stage),
-                targets=[f"{self.things}{member.agent_id}" for member in members],
+                jobId=self.topics.job(update.update_id, stage),
+                targets=[f"{self.things}{self.topics.thing(member.agent_id)}" for member in members],
                 targetSelection="SNAPSHOT",
                 document=document.model_dump_json(),
                 description=f"Crosshaul {update.version}, stage {stage}",
@@ -58,7 +60,7 @@ class Jobs:
         """How the agents of a stage do, and why not, where that is news; None if they have not been told."""
         known = {member.agent_id for member in update.of_stage(stage) if member.state in ENDED}
         try:
-            return dict(self._words(self._name(update, stage), known))
+            return dict(self._words(self.topics.job(update.update_id, stage), known))
         except ClientError as error:
             if _code(error) != _GONE:
                 raise
@@ -67,7 +69,7 @@ class Jobs:
     def end(self, update: Update) -> None:
         """Tell no more agents; who is at it goes on."""
         for stage in range(update.stage + 1):
-            self._end(self._name(update, stage), update.reason or update.state)
+            self._end(self.topics.job(update.update_id, stage), update.reason or update.state)
 
     def _end(self, job: str, why: str) -> None:
         try:
@@ -79,19 +81,21 @@ class Jobs:
     def _words(self, job: str, known: Container[AgentId]) -> Iterator[tuple[AgentId, Word]]:
         pages = self.iot.get_paginator("list_job_executions_for_job").paginate(jobId=job)
         for one in (one for page in pages for one in page["executionSummaries"]):
-            agent_id = one["thingArn"].rpartition("/")[2]
+            thing = one["thingArn"].rpartition("/")[2]
+            agent_id = self.topics.agent_of(thing)
+            if agent_id is None:
+                logger.warning("not an agent of this stage", extra={"job": job, "thing": thing})
+                continue
             status = one["jobExecutionSummary"]["status"]
             yield agent_id, Word(status) if agent_id in known else self._word(job, agent_id, status)
 
     def _word(self, job: str, agent_id: AgentId, status: str) -> Word:
         if status not in _SHOWN_WORDS:
             return Word(status)
-        execution = self.iot.describe_job_execution(jobId=job, thingName=agent_id)["execution"]
+        thing = self.topics.thing(agent_id)
+        execution = self.iot.describe_job_execution(jobId=job, thingName=thing)["execution"]
         details: Mapping[str, str] = execution.get("statusDetails", {}).get("detailsMap", {})
         return Word(status, details.get("reason", ""), details.get("returned") == "yes")
-
-    def _name(self, update: Update, stage: int) -> str:
-        return f"crosshaul-{self.stage}-{update.update_id}-{stage}"
 
 
 _ROLLOUT: dict[str, Any] = {

@@ -40,9 +40,11 @@ class Leaving:
         self._changing = changing
 
     def remove(self, agent_id: AgentId, by: str, record: Record = unrecorded) -> None:
-        """Raises AgentUnknownError. May be repeated until it ends well: the row goes when the keys have gone,
-        and hops that are left are failed by whoever looks at them next."""
+        """Raises AgentUnknownError, or ThingForeignError before anything is done. May be repeated until it
+        ends well: the row goes when the keys have gone, and hops that are left are failed by whoever looks at
+        them next."""
         agent = self._agents.get(agent_id)
+        self._registry.check_owner(agent_id)
         self._broker.order(agent_id, Retire())
         self._registry.expel(agent_id)
         self._broker.cut(agent_id)

@@ -1,4 +1,8 @@
-"""Agents in IoT Core: a thing for each, with one certificate that has the device policy."""
+"""Agents in IoT Core: a thing for each, with one certificate that has the device policy.
+
+Things belong to the whole account. Only those with this stage's attribute are the stage's: any other is never
+changed, even under a name that is this stage's to give.
+"""
 
 import time
 from collections.abc import Callable, Container
@@ -7,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from events.base import AgentId
+from events.base import AgentId, ThingName
+from events.topics import STAGE_ATTRIBUTE, Topics
+from lambdas.domain.errors import ThingForeignError
 from lambdas.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
-_GONE = "ResourceNotFoundException"
+_GONE, _TAKEN = "ResourceNotFoundException", "ResourceAlreadyExistsException"
 _NOT_YET = {"InvalidRequestException", "DeleteConflictException", "CertificateStateException"}
 """To detach takes IoT Core a moment, and until then nothing that is attached can be deleted."""
 _TRIES = 6
@@ -43,9 +49,15 @@ class Registry:
     """Gives agents their identity, and takes it back."""
 
     def __init__(
-        self, iot: "IoTClient", policy: str, endpoint: Endpoint, wait: Callable[[float], None] = time.sleep
+        self,
+        iot: "IoTClient",
+        topics: Topics,
+        policy: str,
+        endpoint: Endpoint,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._iot = iot
+        self._topics = topics
         self._policy = policy
         self._endpoint = endpoint
         self._wait = wait
@@ -55,29 +67,51 @@ class Registry:
         host = known.host or self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
         return Endpoint(host, known.port, known.ca)
 
+    def thing(self, agent_id: AgentId) -> ThingName:
+        """Return the name of the agent's thing, which is also its MQTT client id."""
+        return self._topics.thing(agent_id)
+
+    def check_owner(self, agent_id: AgentId) -> None:
+        """Raise ThingForeignError if a thing has the agent's name that this stage did not make."""
+        self._exists(self.thing(agent_id))
+
     def admit(self, agent_id: AgentId, csr: str) -> str:
         """The agent's certificate, PEM. Whatever an earlier try has left is removed first.
 
-        It becomes active last: one that is half made opens nothing.
+        It becomes active last: one that is half made opens nothing. Raises ThingForeignError.
         """
         self.expel(agent_id)
-        self._iot.create_thing(thingName=agent_id)
-        return self._make(agent_id, csr).pem
+        thing = self.thing(agent_id)
+        self._create(thing)
+        return self._make(thing, csr).pem
 
     def renew(self, agent_id: AgentId, csr: str, kept: Container[str]) -> Made:
-        """One more certificate; what earlier tries have left, beside those to be kept, is removed first."""
+        """One more certificate; what earlier tries have left, beside those to be kept, is removed first.
+        Raises ThingForeignError."""
         self.keep(agent_id, kept)
-        return self._make(agent_id, csr)
+        return self._make(self.thing(agent_id), csr)
 
     def keep(self, agent_id: AgentId, kept: Container[str]) -> None:
-        """Revoke and remove the agent's certificates but these, named by their ids."""
-        for arn in self._certificates(agent_id):
+        """Revoke and remove the agent's certificates but these, named by their ids. Raises
+        ThingForeignError."""
+        thing = self.thing(agent_id)
+        for arn in self._certificates(thing) if self._exists(thing) else ():
             if _id(arn) not in kept:
-                self._revoke(agent_id, arn)
+                self._revoke(thing, arn)
 
-    def _make(self, agent_id: AgentId, csr: str) -> Made:
+    def _create(self, thing: ThingName) -> None:
+        """IoT Core refuses a name whose thing has other attributes: it may have come this very moment."""
+        mine = {STAGE_ATTRIBUTE: self._topics.stage}
+        try:
+            self._iot.create_thing(thingName=thing, attributePayload={"attributes": mine})
+        except ClientError as error:
+            if _code(error) != _TAKEN:
+                raise
+            raise ThingForeignError(thing, self._topics.stage) from error
+
+    def _make(self, thing: ThingName, csr: str) -> Made:
         made = self._iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=False)
-        self._iot.attach_thing_principal(thingName=agent_id, principal=made["certificateArn"])
+        self._iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
         self._iot.attach_policy(policyName=self._policy, target=made["certificateArn"])
         self._iot.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
         return Made(made["certificateId"], made["certificatePem"])
@@ -85,14 +119,29 @@ class Registry:
     def expel(self, agent_id: AgentId) -> None:
         """Revoke and remove its certificates, then its thing; all is well if there are none.
 
-        What IoT Core will not delete yet is left: revoked, it opens nothing.
+        What IoT Core will not delete yet is left: revoked, it opens nothing. Raises ThingForeignError.
         """
-        for arn in self._certificates(agent_id):
-            self._revoke(agent_id, arn)
-        self._undo(lambda: self._iot.delete_thing(thingName=agent_id), agent_id)
+        thing = self.thing(agent_id)
+        if not self._exists(thing):
+            return
+        for arn in self._certificates(thing):
+            self._revoke(thing, arn)
+        self._undo(lambda: self._iot.delete_thing(thingName=thing), thing)
 
-    def _certificates(self, agent_id: AgentId) -> list[str]:
-        pages = self._iot.get_paginator("list_thing_principals").paginate(thingName=agent_id)
+    def _exists(self, thing: ThingName) -> bool:
+        """Raises ThingForeignError if it is there without this stage's attribute."""
+        try:
+            found = self._iot.describe_thing(thingName=thing)
+        except ClientError as error:
+            if _code(error) != _GONE:
+                raise
+            return False
+        if found.get("attributes", {}).get(STAGE_ATTRIBUTE) != self._topics.stage:
+            raise ThingForeignError(thing, self._topics.stage)
+        return True
+
+    def _certificates(self, thing: ThingName) -> list[str]:
+        pages = self._iot.get_paginator("list_thing_principals").paginate(thingName=thing)
         try:
             return [arn for page in pages for arn in page["principals"]]
         except ClientError as error:
@@ -100,12 +149,12 @@ class Registry:
                 raise
             return []
 
-    def _revoke(self, agent_id: AgentId, arn: str) -> None:
+    def _revoke(self, thing: ThingName, arn: str) -> None:
         certificate_id = _id(arn)
         self._iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
         steps: tuple[Callable[[], object], ...] = (
             lambda: self._iot.detach_policy(policyName=self._policy, target=arn),
-            lambda: self._iot.detach_thing_principal(thingName=agent_id, principal=arn),
+            lambda: self._iot.detach_thing_principal(thingName=thing, principal=arn),
             lambda: self._iot.delete_certificate(certificateId=certificate_id, forceDelete=True),
         )
         for step in steps:

@@ -57,7 +57,8 @@ class Rotating:
         return agent_view(agent, self._clock())
 
     def renew(self, agent_id: AgentId, request: RenewalRequest, record: Record) -> RenewalView:
-        """A certificate and a key beside those in use; raises AgentUnknownError or CertificateError."""
+        """A certificate and a key beside those in use; raises AgentUnknownError, CertificateError or
+        ThingForeignError."""
         csr, api_key = check_csr(request.csr), new_secret()
         kept = rotation.certificates(self._agents.get(agent_id)) | {request.certificate}
         made = self._registry.renew(agent_id, csr, kept)

@@ -31,6 +31,7 @@ CrosshaulError
 │   ├── AgentOfflineError
 │   ├── AgentExistsError
 │   ├── NameReservedError       somebody else has a token for it
+│   ├── ThingForeignError       IoT Core has a thing of that name that is not this stage's
 │   ├── TemplateExistsError
 │   ├── PolicyExistsError
 │   ├── NothingToUpdateError    all of them have that version
@@ -246,6 +247,17 @@ class NameReservedError(ConflictError):
         super().__init__(
             f"The name {agent_id} is enrolled already, for a token of its own or for a host that joins now.",
             "Use that token, wait until it has expired, or choose another name: --name NAME.",
+        )
+
+
+class ThingForeignError(ConflictError):
+    code = "thing-foreign"
+
+    def __init__(self, thing: str, stage: str) -> None:
+        super().__init__(
+            f"IoT Core has a thing {thing} that the stage {stage} did not make. It was not touched.",
+            "Find out whose it is. If nobody uses it, delete it in AWS and try again; "
+            "otherwise choose another name for the agent.",
         )
 
 

@@ -16,7 +16,7 @@ from agent.http import client
 from events.commands import Browse, Order
 from events.topics import Topics
 from infra.local import cloud as embedded
-from infra.local.deploy import create_user
+from infra.local.deploy import STAGE, create_user
 from infra.local.world import until
 from lambdas.api.app import OPEN_ROUTES, ROUTES
 from lambdas.fleet import Fleet as Orders
@@ -26,6 +26,7 @@ from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e
 
+TOPICS = Topics(STAGE)
 NOBODYS_HOP = "a" * 20 + "-0"
 
 
@@ -235,7 +236,7 @@ class TestCommands:
             kms=kms,
             broker=aws(fleet, "iot-data"),
             keys=(now, following),
-            topics=Topics("local"),
+            topics=TOPICS,
             clock=lambda: datetime.now(UTC) + timedelta(hours=hours),
         )
 
@@ -244,7 +245,7 @@ class TestCommands:
 
     def send(self, fleet: Fleet, token: str) -> None:
         letter = Order(token=token).model_dump_json().encode()
-        aws(fleet, "iot-data").publish(topic=Topics("local").commands("server-b"), qos=1, payload=letter)
+        aws(fleet, "iot-data").publish(topic=TOPICS.commands(TOPICS.thing("server-b")), qos=1, payload=letter)
 
     def since(self, fleet: Fleet, begin: int) -> str:
         """What server-b has logged after so many characters."""

@@ -6,9 +6,10 @@ import boto3
 import pytest
 
 from events.certificates import fingerprint
+from events.topics import Topics
 from infra.local import cloud as embedded
 from infra.local import functions
-from infra.local.deploy import deploy
+from infra.local.deploy import STAGE, deploy
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.conftest import Fleet
@@ -22,7 +23,7 @@ SLOW = 4 * MIB
 def certificates(fleet: Fleet, name: str) -> set[str]:
     """Those that open a door, by the cloud's account."""
     principals = boto3.client("iot", **embedded.client_settings(fleet.here.cloud)).list_thing_principals(
-        thingName=name
+        thingName=Topics(STAGE).thing(name)
     )["principals"]
     return {arn.rpartition("/")[2] for arn in principals}
 

@@ -2016,6 +2016,8 @@ export interface components {
             mqtt_port: number;
             /** Stage */
             stage: string;
+            /** Thing */
+            thing: string;
             /** Verification Keys */
             verification_keys: {
                 [key: string]: unknown;

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agent.letters import Endpoint
+from tests.fakes_agent import THING
 from tests.unit.agent.hosts import Hosts
 
 MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
@@ -99,7 +100,7 @@ async def cloud(tmp_path):
 
 @pytest.fixture
 def endpoint(cloud, tmp_path) -> Endpoint:
-    """A thing called server-b with a certificate made from its CSR."""
+    """The thing of server-b with a certificate made from its CSR."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = serialization.Encoding.PEM
     (tmp_path / "device.key").write_bytes(
@@ -114,14 +115,14 @@ def endpoint(cloud, tmp_path) -> Endpoint:
     policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}'
     iot.create_policy(policyName="all", policyDocument=policy)
     iot.attach_policy(policyName="all", target=made["certificateArn"])
-    iot.create_thing(thingName="server-b")
-    iot.attach_thing_principal(thingName="server-b", principal=made["certificateArn"])
+    iot.create_thing(thingName=THING)
+    iot.attach_thing_principal(thingName=THING, principal=made["certificateArn"])
     (tmp_path / "device.pem").write_text(made["certificatePem"])
     (tmp_path / "ca.pem").write_bytes(cloud.ca())
     return Endpoint(
         host="127.0.0.1",
         port=cloud.mqtt_port,
-        client_id="server-b",
+        client_id=THING,
         certificate=tmp_path / "device.pem",
         key=tmp_path / "device.key",
         ca=tmp_path / "ca.pem",

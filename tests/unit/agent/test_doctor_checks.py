@@ -18,7 +18,7 @@ from agent import about, doctor, lock
 from agent.cli.host import app
 from agent.enrol import write_secret
 from agent.registration import Files, Registration
-from tests.fakes_agent import AGENT, Signer
+from tests.fakes_agent import AGENT, THING, Signer
 
 
 def certificate(key, end: datetime) -> bytes:
@@ -79,6 +79,7 @@ class Host:
         self.files.record.write_text(
             Registration(
                 agent_id=AGENT,
+                thing=THING,
                 api_url=f"http://127.0.0.1:{free_port()}",
                 stage="local",
                 mqtt_host="127.0.0.1",
@@ -125,7 +126,7 @@ def test_what_is_right_is_ok_and_what_is_away_is_told(host):
     assert found["broker"].ok, found["broker"].found
     assert {name for name, check in found.items() if not check.ok} == {"clock"}, "no API listens here"
     assert "TLSv1" in found["broker"].found
-    assert found["registration"].found == "server-b, stage local"
+    assert found["registration"].found == "server-b, stage local, client id crosshaul:local:server-b"
     assert all(check.advice for check in found.values() if not check.ok)
 
 

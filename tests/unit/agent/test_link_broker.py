@@ -10,8 +10,10 @@ from agent import enrol
 from agent.letters import Connected, Disconnected, Endpoint, LinkError
 from agent.link import Link
 from events.certificates import fingerprint
+from events.topics import Topics
+from tests.fakes_agent import THING
 
-TOPIC = "crosshaul/local/agents/server-b/commands"
+TOPIC = Topics("local").commands(THING)
 PATIENCE = 30
 
 
@@ -104,7 +106,7 @@ async def test_it_turns_to_another_certificate_and_loses_no_letter(cloud, endpoi
     iot = cloud.client("iot")
     made = iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=True)
     iot.attach_policy(policyName="all", target=made["certificateArn"])
-    iot.attach_thing_principal(thingName="server-b", principal=made["certificateArn"])
+    iot.attach_thing_principal(thingName=THING, principal=made["certificateArn"])
     (folder / "device.pem").write_text(made["certificatePem"])
     following_one = replace(endpoint, certificate=folder / "device.pem", key=folder / "device.key")
     async with Link(endpoint, TOPIC) as link:

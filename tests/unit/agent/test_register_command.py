@@ -12,7 +12,7 @@ from agent.cli.errors import Exit, Trouble
 from agent.cli.host import app
 from events.requests import RegisterRequest
 from events.views import RegisteredView
-from tests.fakes_agent import AGENT, Signer
+from tests.fakes_agent import AGENT, THING, Signer
 
 TOKEN = "enrol-0123456789-0123456789"
 
@@ -37,6 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(RegisterRequest.model_validate_json(body))
         view = RegisteredView(
             agent_id=AGENT,
+            thing=THING,
             stage="local",
             certificate="CERT",
             mqtt_host="127.0.0.1",

@@ -13,10 +13,10 @@ from agent import cloud, enrol
 from agent.failure import HostError
 from agent.http import ApiProblem
 from agent.keys import Generation, Keyring
-from agent.registration import Files, read_registration
+from agent.registration import Files, RegistrationOutdatedError, read_registration
 from events.reports import Capabilities
 from events.views import ProblemDetails, RegisteredView
-from tests.fakes_agent import AGENT, Signer
+from tests.fakes_agent import AGENT, THING, Signer
 
 TOKEN = "t" * 32
 STALE = "urn:crosshaul:problem:stale"
@@ -26,6 +26,7 @@ API = "http://api.execute-api.localhost:4566/local"
 def answer(**changes) -> RegisteredView:
     return RegisteredView(
         agent_id=AGENT,
+        thing=THING,
         stage="local",
         certificate="CERT",
         mqtt_host="127.0.0.1",
@@ -218,6 +219,20 @@ def test_a_damaged_record_says_so(tmp_path):
     with pytest.raises(HostError, match="damaged") as caught:
         read_registration(Files(tmp_path))
     assert "--force" in caught.value.advice
+
+
+def test_a_record_of_an_earlier_version_says_to_enroll_again(tmp_path):
+    """It does not say what the agent is called in IoT Core, and the agent does not guess."""
+    register(tmp_path, Control())
+    record = Files(tmp_path).record
+    earlier = json.loads(record.read_text())
+    del earlier["thing"]
+    record.write_text(json.dumps(earlier))
+    with pytest.raises(RegistrationOutdatedError, match="earlier version") as caught:
+        read_registration(Files(tmp_path))
+    assert "agents enroll" in caught.value.advice
+    register(tmp_path, Control(), force=True)
+    assert read_registration(Files(tmp_path)).thing == THING
 
 
 def test_cloud_register_posts_to_the_stage(monkeypatch):

@@ -20,7 +20,7 @@ from agent.registration import Files, Registration
 from agent.status import overview
 from events.commands import Browse, Retire
 from events.topics import Topics
-from tests.fakes_agent import AGENT, Signer
+from tests.fakes_agent import AGENT, THING, Signer
 
 CROSSHAUL = Path(sys.executable).with_name("crosshaul")
 SIGNER = Signer()
@@ -49,6 +49,7 @@ class Host:
         identity.ensure(files.folder)
         registration = Registration(
             agent_id=AGENT,
+            thing=THING,
             api_url=self.cloud.url,
             stage="local",
             mqtt_host=endpoint.host,
@@ -95,7 +96,7 @@ class Host:
 
     def order(self, command) -> None:
         data = self.cloud.client("iot-data")
-        data.publish(topic=TOPICS.commands(AGENT), qos=1, payload=SIGNER.letter(command))
+        data.publish(topic=TOPICS.commands(THING), qos=1, payload=SIGNER.letter(command))
 
     async def ended(self) -> int:
         return await asyncio.to_thread(self.process.wait, PATIENCE)

@@ -15,7 +15,7 @@ from agent.updating.installing import installer, restarter
 from agent.updating.notes import Notes
 from agent.updating.pinned import trusted, verifier
 from agent.updating.releases import Releases
-from tests.fakes_agent import AGENT, Signer
+from tests.fakes_agent import AGENT, THING, Signer
 from tests.fakes_updates import an_update
 
 SIGNER = Signer()
@@ -31,6 +31,7 @@ def host(tmp_path):
     config.write_text(f'state = "{state}"\n[[roots]]\npath = "/data"\naccess = "ro"\n')
     record = {
         "agent_id": AGENT,
+        "thing": THING,
         "api_url": "http://api.localhost",
         "stage": "local",
         "mqtt_host": "127.0.0.1",

@@ -15,7 +15,7 @@ from agent.updating.asking import Host, Pace, Updates
 from events.commands import Order
 from events.topics import Topics
 from events.updates import UpdateOrderView
-from tests.fakes_agent import AGENT, FakeLink, Signer
+from tests.fakes_agent import THING, FakeLink, Signer
 from tests.fakes_updates import UPDATE, InstalledHost, an_update
 from tests.unit.agent.hosts import until
 
@@ -74,7 +74,7 @@ class Fleet:
             lambda: set(self.sick),
             str(self.host.running),
         )
-        self.updates = Updates(self.link, AGENT, TOPICS, host, self.ask, QUICK)
+        self.updates = Updates(self.link, THING, TOPICS, host, self.ask, QUICK)
         self._task = asyncio.create_task(self._agent())
         self.updates.connected()
 
@@ -93,12 +93,12 @@ class Fleet:
         answered = 0
         while not self.outcomes:
             await asyncio.sleep(0.005)
-            asked = sum(topic == TOPICS.job_asked(AGENT) for topic, *_ in self.link.published)
+            asked = sum(topic == TOPICS.job_asked(THING) for topic, *_ in self.link.published)
             if asked > answered:
                 answered = asked
                 document = {"update_id": UPDATE, "version": self.version}
                 execution = {"jobId": JOB, "jobDocument": document, "status": "IN_PROGRESS"}
-                self.link.deliver(json.dumps({"execution": execution}).encode(), TOPICS.job_answer(AGENT))
+                self.link.deliver(json.dumps({"execution": execution}).encode(), TOPICS.job_answer(THING))
 
     async def _watch(self):
         starts = len(self.host.starts)
@@ -116,7 +116,7 @@ class Fleet:
 
     @property
     def outcomes(self):
-        topic = TOPICS.job_outcome(AGENT, JOB)
+        topic = TOPICS.job_outcome(THING, JOB)
         return [json.loads(payload) for to, payload, _ in self.link.published if to == topic]
 
     async def outcome(self):
@@ -197,7 +197,7 @@ async def test_an_agent_that_was_not_installed_by_the_script_declines(fleet):
 async def test_while_the_control_plane_is_away_it_asks_again(fleet):
     fleet.away = True
     async with fleet.running():
-        await until(lambda: sum(topic == TOPICS.job_asked(AGENT) for topic, *_ in fleet.link.published) > 2)
+        await until(lambda: sum(topic == TOPICS.job_asked(THING) for topic, *_ in fleet.link.published) > 2)
         fleet.away = False
         assert (await fleet.outcome())["status"] == "SUCCEEDED"
 
@@ -210,10 +210,10 @@ async def test_a_version_that_is_there_already_is_a_success_without_doing_anythi
 
 
 async def test_other_letters_are_not_its_own_and_no_job_breaks_it(fleet):
-    updates = Updates(fleet.link, AGENT, TOPICS, Host(None, fleet.host.notes, set), fleet.ask, QUICK)
-    fleet.link.deliver(Order(token="x").model_dump_json().encode(), TOPICS.commands(AGENT))
+    updates = Updates(fleet.link, THING, TOPICS, Host(None, fleet.host.notes, set), fleet.ask, QUICK)
+    fleet.link.deliver(Order(token="x").model_dump_json().encode(), TOPICS.commands(THING))
     for payload in (b"", b"{}", b"[]", b'{"execution": {"jobId": "x"}}', b"\xff" * 20, b" " * MAX_LETTER):
-        fleet.link.deliver(payload, TOPICS.job_answer(AGENT))
+        fleet.link.deliver(payload, TOPICS.job_answer(THING))
     heard = []
     async for letter in fleet.link.messages():
         heard.append(updates.heard(letter))

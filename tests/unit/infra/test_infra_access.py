@@ -18,15 +18,15 @@ ALLOWED_ON_ANYTHING = {
     "iot:DetachThingPrincipal": "IoT has no resource for it",
 }
 ALLOWED_PATTERNS = {
-    ":thing/*": "a thing is called as its agent, and agents are called as people like",
-    ":client/*": "an agent connects under its name",
-    ":job/crosshaul-prod-*": "a job for each stage of an update",
+    ":thing/crosshaul:prod:*": "people choose the names of this stage's agents",
+    ":client/crosshaul:prod:*": "an agent of this stage connects under its thing's name",
+    ":job/crosshaul_prod_*_*": "a job for each stage of an update",
     ":cert/*": "IoT chooses a certificate's id",
-    "/agents/*/commands": "commands go to every agent of this stage",
+    "/agents/crosshaul:prod:*/commands": "commands go to every agent of this stage",
     "/agents/*/live/*": "live progress of every agent of this stage; the session policy narrows it",
     "/agents/+/live/*": "the same, as a filter",
     "/news/*": "any transfer may change",
-    ":client/live-*": "one client id for each open console",
+    ":client/crosshaul-console:prod:*": "one client id for each open console",
     "/*": "the objects of a bucket",
 }
 

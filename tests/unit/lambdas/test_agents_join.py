@@ -12,10 +12,13 @@ from events.commands import Retire
 from events.locations import AgentLocation
 from events.requests import RegisterRequest
 from events.states import HopState
+from events.topics import STAGE_ATTRIBUTE, Topics
 from lambdas import wiring
 from lambdas.agents.registry import Endpoint, Registry
 from lambdas.domain.errors import AgentUnknownError
 from tests.control_plane import JWK, POLICY, REGION, csr, host, lane_certificate
+
+TOPICS = Topics("test")
 
 
 def certificates(here):
@@ -57,12 +60,12 @@ def test_in_aws_the_line_has_the_api_s_own_domain(here):
 def test_a_host_registers_and_has_everything_it_needs(here):
     got = here.join("server-b", online=False)
     assert got["agent_id"] == "server-b"
-    assert got["stage"] == "test"
+    assert (got["stage"], got["thing"]) == ("test", "crosshaul:test:server-b")
     assert got["certificate"].startswith("-----BEGIN CERTIFICATE-----")
     assert got["mqtt_host"].endswith("amazonaws.com")
     assert (got["mqtt_port"], got["mqtt_ca"]) == (8883, None)
     assert got["verification_keys"] == [JWK]
-    [arn] = here.iot().list_thing_principals(thingName="server-b")["principals"]
+    [arn] = here.iot().list_thing_principals(thingName=got["thing"])["principals"]
     assert certificates(here) == {arn.rpartition("/")[2]: "ACTIVE"}
     [policy] = here.iot().list_attached_policies(target=arn)["policies"]
     assert policy["policyName"] == POLICY
@@ -260,6 +263,9 @@ def test_iot_core_takes_its_time_to_detach():
         def get_paginator(self, _):
             return self
 
+        def describe_thing(self, thingName):  # noqa: N803
+            return {"thingName": thingName, "attributes": {STAGE_ATTRIBUTE: TOPICS.stage}}
+
         def paginate(self, thingName):  # noqa: N803
             return [{"principals": ["arn:aws:iot:eu-central-1:1:cert/abc"]}]
 
@@ -273,11 +279,11 @@ def test_iot_core_takes_its_time_to_detach():
 
     waits = []
     slow = Iot(patience=4)
-    Registry(slow, POLICY, Endpoint("", 8883, None), waits.append).expel("b")
+    Registry(slow, TOPICS, POLICY, Endpoint("", 8883, None), waits.append).expel("b")
     assert slow.asked[0] == "update_certificate"
     assert slow.asked.count("delete_thing") == 4
     assert len(waits) == 3
-    Registry(Iot(patience=99), POLICY, Endpoint("", 8883, None), waits.append).expel("b")
+    Registry(Iot(patience=99), TOPICS, POLICY, Endpoint("", 8883, None), waits.append).expel("b")
 
 
 def test_unknown_agents_are_told_from_known_ones(here):

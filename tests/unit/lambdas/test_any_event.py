@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from events.topics import Topics
 from lambdas import on_audit, on_change, on_object, on_presence, on_report, wiring
 from lambdas.api.app import ROUTES
 from lambdas.api.routing import Route
@@ -27,6 +28,7 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
 )
 DEEP = "[" * 60_000
+THING = "crosshaul:prod:server-b"
 
 
 def samples(kind: str) -> list[dict[str, Any]]:
@@ -52,12 +54,14 @@ def spies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Spy]:
     made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
+    monkeypatch.setattr(wiring, "topics", lambda: Topics("prod"))
     return made
 
 
 @anyhow
-@given(st.dictionaries(st.sampled_from(["agent_id", "report", "wire"]) | st.text(), values))
-@example({"agent_id": "server-c", "report": None})
+@given(st.dictionaries(st.sampled_from(["thing", "report", "wire"]) | st.text(), values))
+@example({"thing": THING, "report": None})
+@example({"thing": [THING], "report": None})
 def test_no_report_of_any_shape_brings_on_report_down(spies, said):
     on_report.handler(said, Context())
 
@@ -65,13 +69,20 @@ def test_no_report_of_any_shape_brings_on_report_down(spies, said):
 @anyhow
 @given(altered(REPORTS))
 def test_no_altered_report_brings_on_report_down(spies, said):
-    on_report.handler({"agent_id": "server-c", "report": said}, Context())
+    on_report.handler({"thing": THING, "report": said}, Context())
 
 
 @anyhow
 @given(altered(PRESENCES) | st.dictionaries(st.text(), values))
-@example({"clientId": "server-b", "timestamp": 2**60, "eventType": "connected", "versionNumber": 1})
-@example({"clientId": "server-b", "timestamp": -(2**60), "eventType": "connected", "versionNumber": 1})
+@example({"clientId": THING, "timestamp": 2**60, "eventType": "connected", "versionNumber": 1})
+@example(
+    {
+        "clientId": THING,
+        "timestamp": -(2**60),
+        "eventType": "connected",
+        "versionNumber": 1,
+    }
+)
 def test_no_presence_of_any_shape_brings_on_presence_down(spies, said):
     on_presence.handler(said, Context())
 

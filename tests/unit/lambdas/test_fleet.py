@@ -52,7 +52,7 @@ def opened(fleet: Fleet, token: str, audience: str) -> Claims:
 def test_an_order_is_published_to_its_agent_alone(fleet, broker):
     fleet.order("server-b", PAUSE)
     (message,) = broker.published
-    assert (message["topic"], message["qos"]) == ("crosshaul/test/agents/server-b/commands", 1)
+    assert (message["topic"], message["qos"]) == ("crosshaul/test/agents/crosshaul:test:server-b/commands", 1)
     claims = opened(fleet, Order.model_validate_json(message["payload"]).token, "server-b")
     assert claims.command == PAUSE
     assert claims.exp - claims.iat == 600
@@ -99,7 +99,7 @@ def test_short_numbers_are_filled_up_and_signs_are_dropped():
 
 def test_a_connection_is_cut_with_what_the_broker_kept_for_it(fleet, broker):
     fleet.cut("server-b")
-    assert broker.cut == [{"clientId": "server-b", "cleanSession": True}]
+    assert broker.cut == [{"clientId": "crosshaul:test:server-b", "cleanSession": True}]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
 from events.facts import AgentWentSilent
+from events.topics import Topics
 from lambdas import on_change, on_presence, on_report, on_schedule, wiring
 from lambdas.domain.errors import AgentUnknownError, StaleError
 from tests.fakes import MORNING, FakeFacts
@@ -49,6 +50,7 @@ def spies(monkeypatch) -> dict[str, Spy]:
     made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
+    monkeypatch.setattr(wiring, "topics", lambda: Topics("prod"))
     return made
 
 
@@ -58,7 +60,7 @@ def sample(name: str) -> dict:
 
 def letter(kind: str) -> dict:
     report = json.loads(Path(f"events/samples/reports/{kind}.json").read_text())
-    return {"wire": 1, "report": report, "agent_id": "server-c"}
+    return {"wire": 1, "report": report, "thing": "crosshaul:prod:server-c"}
 
 
 def test_a_report_reaches_its_use_case(spies):
@@ -103,10 +105,13 @@ def test_an_agent_that_is_heard_again_gets_what_waited_for_it(spies):
     "event",
     [
         {},
-        {"agent_id": "server-c"},
-        {"agent_id": "server-c", "report": {"kind": "gossip"}},
-        {"agent_id": "Not A Name", "report": letter("Heartbeat")["report"]},
-        {"agent_id": "server-c", "report": {"kind": "heartbeat", "at": "now"}},
+        {"thing": "crosshaul:prod:server-c"},
+        {"thing": "crosshaul:prod:server-c", "report": {"kind": "gossip"}},
+        {"thing": "crosshaul:prod:Not A Name", "report": letter("Heartbeat")["report"]},
+        {"thing": "crosshaul:test:server-c", "report": letter("Heartbeat")["report"]},
+        {"thing": "server-c", "report": letter("Heartbeat")["report"]},
+        {"agent_id": "server-c", "report": letter("Heartbeat")["report"]},
+        {"thing": "crosshaul:prod:server-c", "report": {"kind": "heartbeat", "at": "now"}},
     ],
 )
 def test_a_malformed_report_is_counted_and_not_tried_again(spies, capsys, event):
@@ -141,10 +146,30 @@ def test_absence_dispatches_nothing(spies):
     assert spies["reactions"].calls == []
 
 
-@pytest.mark.parametrize("client", ["console-4711", "A Browser"])
-def test_clients_that_are_no_agents_come_and_go(spies, client):
-    spies["agents"].answers["connected"] = AgentUnknownError(client)
-    on_presence.handler(sample("presence_connected") | {"clientId": client}, Context())
+@pytest.mark.parametrize(
+    "client",
+    [
+        "server-b",
+        "crosshaul:test:server-b",
+        "crosshaul:prod:",
+        "crosshaul:prod:server-b:2",
+        "crosshaul:prod:server-b\n",
+        "crosshaul:pro:d:server-b",
+        "Crosshaul:prod:server-b",
+        "crosshaul-console:prod:0123456789abcdef0123",
+        "A Browser",
+    ],
+)
+@pytest.mark.parametrize("event", ["connected", "disconnected"])
+def test_clients_that_are_not_agents_of_this_stage_change_nothing(spies, client, event):
+    """The broker tells every stage of every client of the account."""
+    on_presence.handler(sample(f"presence_{event}") | {"clientId": client}, Context())
+    assert not any(spy.calls for spy in spies.values())
+
+
+def test_an_agent_that_has_left_may_still_disconnect(spies):
+    spies["agents"].answers["disconnected"] = AgentUnknownError("server-b")
+    on_presence.handler(sample("presence_disconnected"), Context())
     assert spies["reactions"].calls == []
 
 

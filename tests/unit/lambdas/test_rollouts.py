@@ -69,7 +69,7 @@ def test_each_has_a_certificate_and_a_key_of_its_own(here):
     assert first["certificate"] != second["certificate"]
     assert first["api_key"] != second["api_key"]
     things = [thing["thingName"] for thing in here.iot().list_things()["things"]]
-    assert things == ["render-n1", "render-n2"]
+    assert things == ["crosshaul:test:render-n1", "crosshaul:test:render-n2"]
 
 
 def test_hosts_that_come_at_once_are_counted_one_by_one(here):

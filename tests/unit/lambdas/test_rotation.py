@@ -23,7 +23,7 @@ class Host:
 
     def certificates(self) -> dict[str, str]:
         """Those that may be used."""
-        arns = self.here.iot().list_thing_principals(thingName=NAME)["principals"]
+        arns = self.here.iot().list_thing_principals(thingName=wiring.topics().thing(NAME))["principals"]
         return {arn.rpartition("/")[2]: arn for arn in arns}
 
     def says_hello(self, certificate: str | None = None, **differently):

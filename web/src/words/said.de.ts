@@ -212,6 +212,10 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "template-loop": ["Diese Vorlage würde sich selbst auslösen"],
   "template-misnamed": ["Die Vorlage heißt im Text anders als in der Adresse"],
   "template-unknown": ["Eine Vorlage dieses Namens gibt es nicht"],
+  "thing-foreign": [
+    "In IoT Core gibt es schon ein fremdes Ding dieses Namens",
+    "Klären, wem es gehört; braucht es niemand, es in AWS löschen, sonst den Agenten anders nennen.",
+  ],
   "too-large": ["Das ist zu groß", "Weniger auf einmal senden."],
   "transfer-unknown": ["Eine solche Übertragung gibt es nicht", "In der Liste der Übertragungen nachsehen."],
   unreadable: ["Das lässt sich nicht übertragen"],
