@@ -16,13 +16,15 @@ from cryptography.x509.oid import NameOID
 
 from agent.letters import Endpoint
 from events.topics import Topics
+from infra import device
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
+from lambdas.agents.registry import Endpoint as Broker
+from lambdas.agents.registry import Registry
 
 T = TypeVar("T")
 
 TOPICS = Topics("contract")
-DEVICE_POLICY = "device"
 
 SPEAKER = """
 import json, os
@@ -101,19 +103,43 @@ def new_speaker(cloud: Cloud, name: str, queue: tuple[str, str], *more: dict[str
     return str(made["FunctionArn"])
 
 
-def new_device(cloud: Cloud, folder: Path, name: str) -> Endpoint:
-    """A thing with our device policy and a certificate for a key that was made here."""
+def device_policy(topics: Topics) -> str:
+    """Its name."""
+    return f"crosshaul-{topics.stage}-device"
+
+
+def new_device_policy(cloud: Cloud, topics: Topics) -> None:
+    document = device.document(topics, f"arn:aws:iot:{cloud.region}:{cloud.account}")
+    client(cloud, "iot").create_policy(policyName=device_policy(topics), policyDocument=json.dumps(document))
+
+
+def registry(cloud: Cloud, topics: Topics) -> Registry:
+    """The control plane's own, of one stage."""
+    broker = Broker("127.0.0.1", cloud.mqtt_port, cloud.ca_pem)
+    return Registry(client(cloud, "iot"), topics, device_policy(topics), broker)
+
+
+def new_csr() -> tuple[ec.EllipticCurvePrivateKey, str]:
+    """A key that was made here, and its request, PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crosshaul agent")])
     csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    iot = client(cloud, "iot")
-    pem = csr.public_bytes(serialization.Encoding.PEM).decode()
-    made = iot.create_certificate_from_csr(certificateSigningRequest=pem, setAsActive=True)
-    iot.create_thing(thingName=name)
-    iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
-    iot.attach_policy(policyName=DEVICE_POLICY, target=made["certificateArn"])
+    return key, csr.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def new_device(cloud: Cloud, folder: Path, name: str, topics: Topics = TOPICS) -> Endpoint:
+    """An agent that the registry has made a thing and a certificate for."""
+    key, csr = new_csr()
+    certificate = registry(cloud, topics).admit(name, csr)
+    return device_files(cloud, folder, topics.thing(name), key, certificate)
+
+
+def device_files(
+    cloud: Cloud, folder: Path, client_id: str, key: ec.EllipticCurvePrivateKey, certificate: str
+) -> Endpoint:
+    folder.mkdir(exist_ok=True)
     files = {
-        "device.pem": made["certificatePem"].encode(),
+        "device.pem": certificate.encode(),
         "device.key": key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
@@ -121,19 +147,17 @@ def new_device(cloud: Cloud, folder: Path, name: str) -> Endpoint:
     }
     for file, content in files.items():
         (folder / file).write_bytes(content)
-    return Endpoint(
-        "127.0.0.1", cloud.mqtt_port, name, folder / "device.pem", folder / "device.key", folder / "ca.pem"
-    )
+    names = ("device.pem", "device.key", "ca.pem")
+    return Endpoint("127.0.0.1", cloud.mqtt_port, client_id, *(folder / name for name in names))
 
 
-def new_ear(cloud: Cloud) -> str:
-    """A queue that hears what the reports rule hears: its URL."""
-    queue = new_queue(cloud, "reports")
-    function = new_speaker(cloud, "ear", queue)
-    rule = TOPICS.reports_rule
+def new_ear(cloud: Cloud, rule: str, sql: str) -> str:
+    """A queue that hears what a topic rule hears: its URL."""
+    queue = new_queue(cloud, rule)
+    function = new_speaker(cloud, rule, queue)
     arn = f"arn:aws:iot:{cloud.region}:{cloud.account}:rule/{rule}"
     client(cloud, "lambda").add_permission(
-        FunctionName="ear",
+        FunctionName=rule,
         StatementId="rule",
         Action="lambda:InvokeFunction",
         Principal="iot.amazonaws.com",
@@ -142,7 +166,7 @@ def new_ear(cloud: Cloud) -> str:
     client(cloud, "iot").create_topic_rule(
         ruleName=rule,
         topicRulePayload={
-            "sql": TOPICS.reports_sql,
+            "sql": sql,
             "awsIotSqlVersion": "2016-03-23",
             "actions": [{"lambda": {"functionArn": function}}],
         },

@@ -18,17 +18,17 @@ from agent.letters import Incoming, LinkError
 from agent.link import Link
 from events.certificates import fingerprint
 from events.updates import JobAnswer, JobDocument, JobOutcome
-from infra import buckets, device
+from infra import buckets
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
 from lambdas.signing import SigningKey
 from tests.contract.embedded_parts import (
-    DEVICE_POLICY,
     TOPICS,
     allow,
     client,
     heard,
     new_device,
+    new_device_policy,
     new_ear,
     new_queue,
     new_role,
@@ -205,60 +205,61 @@ def test_a_session_policy_narrows_a_role(cloud: Cloud) -> None:
 @pytest.fixture(scope="module")
 def devices(cloud: Cloud) -> Cloud:
     """A cloud that has our device policy."""
-    document = device.document(TOPICS, f"arn:aws:iot:{cloud.region}:{cloud.account}")
-    client(cloud, "iot").create_policy(policyName=DEVICE_POLICY, policyDocument=json.dumps(document))
+    new_device_policy(cloud, TOPICS)
     return cloud
 
 
 async def test_a_device_speaks_for_itself_alone(devices: Cloud, tmp_path: Path) -> None:
     cloud = devices
-    ear = new_ear(cloud)
+    ear = new_ear(cloud, TOPICS.reports_rule, TOPICS.reports_sql)
+    mine, theirs = TOPICS.thing("server-x"), TOPICS.thing("server-y")
     endpoint = new_device(cloud, tmp_path, "server-x")
-    async with Link(endpoint, TOPICS.commands("server-x")) as link:
+    async with Link(endpoint, TOPICS.commands(mine)) as link:
         await asyncio.wait_for(link.wait_connected(), 30)
         said = {"wire": 1, "report": {"kind": "hello"}}
-        lies = {"agent_id": "server-y", "principal": "9f" * 32}
-        await link.publish(TOPICS.reports("server-x"), json.dumps(said | lies).encode())
+        lies = {"thing": theirs, "principal": "9f" * 32}
+        await link.publish(TOPICS.reports(mine), json.dumps(said | lies).encode())
         (event,) = await asyncio.to_thread(heard, cloud, ear)
         principal = fingerprint(endpoint.certificate.read_text())
-        assert event == {**said, "agent_id": "server-x", "principal": principal}
+        assert event == {**said, "thing": mine, "principal": principal}
 
         with pytest.raises(LinkError, match="not authorized"):
-            await link.publish(TOPICS.reports("server-y"), b"{}")
+            await link.publish(TOPICS.reports(theirs), b"{}")
 
         orders = client(cloud, "iot-data")
-        orders.publish(topic=TOPICS.commands("server-x"), qos=1, payload=b"mine")
+        orders.publish(topic=TOPICS.commands(mine), qos=1, payload=b"mine")
         letter = await asyncio.wait_for(anext(link.messages()), 30)
         assert letter.payload == b"mine"
         letter.acknowledge()
 
-    posing_as = replace(endpoint, client_id="server-y")
-    async with Link(posing_as, TOPICS.commands("server-y")) as link:
+    posing_as = replace(endpoint, client_id=theirs)
+    async with Link(posing_as, TOPICS.commands(theirs)) as link:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(link.wait_connected(), 3)
 
 
 async def test_a_device_is_told_of_its_job_and_tells_how_it_has_ended(devices: Cloud, tmp_path: Path) -> None:
     endpoint = new_device(devices, tmp_path, "server-j")
-    iot, mine = client(devices, "iot"), (TOPICS.job_news("server-j"), TOPICS.job_answer("server-j"))
-    arn = iot.describe_thing(thingName="server-j")["thingArn"]
-    async with Link(endpoint, TOPICS.commands("server-j"), mine) as link:
+    thing = TOPICS.thing("server-j")
+    iot, mine = client(devices, "iot"), (TOPICS.job_news(thing), TOPICS.job_answer(thing))
+    arn = iot.describe_thing(thingName=thing)["thingArn"]
+    async with Link(endpoint, TOPICS.commands(thing), mine) as link:
         await asyncio.wait_for(link.wait_connected(), 30)
         document = JobDocument(update_id="5f0c9a31be42", version="0.2.0")
         iot.create_job(jobId="job-1", targets=[arn], document=document.model_dump_json())
-        assert (await _next(link)).topic == TOPICS.job_news("server-j")
-        await link.publish(TOPICS.job_asked("server-j"), b"{}")
+        assert (await _next(link)).topic == TOPICS.job_news(thing)
+        await link.publish(TOPICS.job_asked(thing), b"{}")
         answer = JobAnswer.model_validate_json((await _next(link)).payload)
         assert answer.execution
         assert (answer.execution.jobId, answer.execution.jobDocument) == ("job-1", document)
 
         with pytest.raises(LinkError, match="not authorized"):
-            await link.publish(TOPICS.job_outcome("server-k", "job-1"), b"{}")
+            await link.publish(TOPICS.job_outcome(TOPICS.thing("server-k"), "job-1"), b"{}")
 
         outcome = JobOutcome(status="FAILED", statusDetails={"reason": "the disk is full", "returned": "no"})
-        await link.publish(TOPICS.job_outcome("server-j", "job-1"), outcome.model_dump_json().encode())
-        assert (await _next(link)).topic == TOPICS.job_news("server-j")
-    told = iot.describe_job_execution(jobId="job-1", thingName="server-j")["execution"]
+        await link.publish(TOPICS.job_outcome(thing, "job-1"), outcome.model_dump_json().encode())
+        assert (await _next(link)).topic == TOPICS.job_news(thing)
+    told = iot.describe_job_execution(jobId="job-1", thingName=thing)["execution"]
     assert (told["status"], told["statusDetails"]["detailsMap"]) == ("FAILED", outcome.statusDetails)
 
 

@@ -52,7 +52,7 @@ def commands(world: World, broker: FakeBroker) -> list[Any]:
     """What the agents make of what the broker took."""
     keys, now = world.fleet.verification_keys(), MORNING.timestamp()
     return [
-        Verifier(sent["topic"].split("/")[3], keys, clock=lambda: now).open(sent["payload"])[0].command
+        Verifier(sent["topic"].split("/")[3].rpartition(":")[2], keys, clock=lambda: now).open(sent["payload"])[0].command
         for sent in broker.published
     ]
 
