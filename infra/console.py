@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_s3 as s3
@@ -34,7 +34,9 @@ class Console(Construct):
             comment=f"Crosshaul {stage.name}: console",
             default_root_object=INDEX,
             default_behavior=cloudfront.BehaviorOptions(
-                origin=origins.S3BucketOrigin.with_origin_access_control(self.bucket),
+                origin=origins.S3BucketOrigin.with_origin_access_control(
+                    self.bucket, origin_access_control=self._access(stage)
+                ),
                 viewer_protocol_policy=stage.viewer_protocol,
                 response_headers_policy=self._headers(stage, api_origin),
             ),
@@ -44,11 +46,17 @@ class Console(Construct):
         self.url = stage.console_url(self.distribution)
         _accept_as_it_is(self)
 
+    def _access(self, stage: Stage) -> cloudfront.S3OriginAccessControl:
+        return cloudfront.S3OriginAccessControl(
+            self, "Access", origin_access_control_name=_global_name(self, stage)
+        )
+
     def _headers(self, stage: Stage, api_origin: str) -> cloudfront.ResponseHeadersPolicy:
         """What browsers are told about the console: what it may run, load, speak to and be shown in."""
         return cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
+            response_headers_policy_name=_global_name(self, stage),
             comment=f"Crosshaul {stage.name}: console",
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
@@ -73,6 +81,11 @@ class Console(Construct):
                 ]
             ),
         )
+
+
+def _global_name(scope: Construct, stage: Stage) -> str:
+    """CloudFront's names are shared by all regions of an account."""
+    return f"crosshaul-{stage.name}-{Stack.of(scope).region}"
 
 
 def _accept_as_it_is(console: Console) -> None:

@@ -1,0 +1,140 @@
+"""Several stages live in one account: no name of one is another's, and no right of one reaches another's."""
+
+import json
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from events.topics import Topics
+from tests.unit.infra.conftest import Synthesised, synthesise
+from tests.unit.infra.test_infra_access import as_list, statements, text
+
+LONGEST = "prod-" + "e" * 27
+"""The longest name that a stage can have; it begins as the other stage's does."""
+
+WITHIN_ANOTHER = {
+    ("AWS::ApiGateway::Authorizer", "Name"): "its API",
+    ("AWS::ApiGateway::Stage", "StageName"): "its API",
+    ("AWS::Cognito::UserPoolGroup", "GroupName"): "its user pool",
+    ("AWS::CloudWatch::Alarm", "MetricName"): "the metric that it looks at",
+    ("AWS::IAM::Policy", "PolicyName"): "its role",
+}
+"""Names that need be unique only there."""
+
+LIMITS = {
+    "AWS::ApiGateway::RestApi": 1024,
+    "AWS::CloudFront::OriginAccessControl": 64,
+    "AWS::CloudFront::ResponseHeadersPolicy": 128,
+    "AWS::Events::EventBus": 256,
+    "AWS::IoT::Policy": 128,
+    "AWS::IoT::TopicRule": 128,
+}
+"""How long a name may be."""
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    return synthesise(tmp_path_factory.mktemp("other"), {"stage": LONGEST, "buckets": "archive-of-acme"})
+
+
+def named(stage: Synthesised) -> Iterator[tuple[str, str, str]]:
+    """Every name that is given and not left to CloudFormation: of what type, as which property, how."""
+    for template in stage.templates.values():
+        for output in template.get("Outputs", {}).values():
+            if "Export" in output:
+                yield "Export", "Name", text(output["Export"]["Name"])
+        for resource in template["Resources"].values():
+            kind, properties = resource["Type"], resource.get("Properties", {})
+            configured = properties.get(f"{kind.rpartition('::')[2]}Config", {})
+            for name, value in (properties | configured).items():
+                if re.search(r"(Name|Alias|Domain)$", name) and not refers(value):
+                    yield kind, name, text(value)
+
+
+def refers(value: Any) -> bool:
+    """Is it another resource that is named there?"""
+    return isinstance(value, dict) and ("Ref" in value or "Fn::GetAtt" in value or "Fn::ImportValue" in value)
+
+
+def account_wide(stage: Synthesised) -> set[tuple[str, str, str]]:
+    return {one for one in named(stage) if one[:2] not in WITHIN_ANOTHER}
+
+
+def test_two_stages_share_no_name(real: Synthesised, other: Synthesised) -> None:
+    assert {kind for kind, _, _ in account_wide(real)} == {*LIMITS, "Export"}
+    assert account_wide(real) & account_wide(other) == set()
+    assert set(real.templates) & set(other.templates) == set()
+
+
+def test_whoever_has_the_longest_name_can_be_deployed(other: Synthesised) -> None:
+    region = len("ap-northeast-1") - len("…")
+    for kind, _, name in account_wide(other):
+        if kind in LIMITS:
+            assert len(name) + region * name.count("…") <= LIMITS[kind], name
+    assert all(len(stack) <= 128 for stack in other.templates)
+
+
+def test_cloudfront_s_names_have_the_region_in_them(real: Synthesised) -> None:
+    """It is one for all regions, and the same stage may be in two of them."""
+    names = {kind: name for kind, _, name in account_wide(real) if "CloudFront" in kind}
+    assert set(names.values()) == {"crosshaul-prod-…"}
+    assert '{"Ref": "AWS::Region"}' in json.dumps(real.properties("AWS::CloudFront::OriginAccessControl"))
+
+
+def test_no_right_of_a_stage_reaches_what_is_another_s(real: Synthesised, other: Synthesised) -> None:
+    """Though its name begins as the other's does."""
+    topics = Topics(LONGEST)
+    thing, client = topics.thing("server-b"), topics.console("0123456789abcdef0123")
+    theirs = {
+        f"thing/{thing}",
+        f"client/{thing}",
+        f"client/{client}",
+        f"job/{topics.job('0123456789ab', 0)}",
+        f"topic/{topics.commands(thing)}",
+        f"topic/{topics.news('k' * 20)}",
+        f"topic/{topics.live(thing, 'k' * 20, 'k' * 20 + '-0')}",
+        f"topicfilter/{topics.live_of_all}",
+    }
+    assert reached(other, theirs) == theirs
+    assert reached(real, theirs) == set()
+    for foreign in ("thing/server-b", "client/server-b", "client/live-1", "job/nightly"):
+        assert reached(real, {foreign}) == set()
+
+
+def reached(stage: Synthesised, resources: set[str]) -> set[str]:
+    patterns = {
+        text(pattern).rpartition("…:")[2]
+        for statement in statements(stage)
+        if any(action.startswith("iot:") for action in as_list(statement["Action"]))
+        for pattern in as_list(statement["Resource"])
+        if pattern != "*"
+    }
+    return {one for one in resources if any(fnmatchcase(one, pattern) for pattern in patterns)}
+
+
+@pytest.mark.parametrize("name", ["prod", "dev", "p", "0", "prod-eu-2", LONGEST])
+def test_a_stage_may_be_called(name: str) -> None:
+    assert named_stage(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Prod", "prod_eu", "prod.eu", "prod:eu", "prod eu", "-prod", "prod-", "prod*", "prod/eu", "käse",
+        "prod\n", "${AWS::Region}", LONGEST + "e", "prod-state",
+    ],
+)  # fmt: skip
+def test_a_stage_may_not_be_called(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a stage's name"):
+        named_stage(name)
+
+
+def named_stage(name: str) -> str:
+    import aws_cdk as cdk
+
+    from infra.stage import Stage
+
+    return Stage.of(cdk.App(context={"stage": name})).name
