@@ -129,7 +129,7 @@ class Access:
         accept_patterns(role, "IoT has no resource for these actions", "*")
         return [
             _allow(_verbs("DescribeThing"), things),
-            _allow(_verbs("ListThingPrincipals", "DetachThingPrincipal"), "*"),
+            _allow(_verbs("ListThingPrincipals", "ListPrincipalThings", "DetachThingPrincipal"), "*"),
             _allow(_verbs("UpdateCertificate", "DeleteCertificate"), certificates),
             _allow(_verbs("DetachPolicy"), self.stage.policy_targets(certificates)),
         ]
@@ -148,6 +148,7 @@ _NAMELESS_VERBS = (
     "CreateCertificateFromCsr",
     "DescribeEndpoint",
     "ListThingPrincipals",
+    "ListPrincipalThings",
     "AttachThingPrincipal",
     "DetachThingPrincipal",
 )

@@ -150,15 +150,22 @@ class Registry:
             return []
 
     def _revoke(self, thing: ThingName, arn: str) -> None:
-        certificate_id = _id(arn)
-        self._iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
-        steps: tuple[Callable[[], object], ...] = (
-            lambda: self._iot.detach_policy(policyName=self._policy, target=arn),
-            lambda: self._iot.detach_thing_principal(thingName=thing, principal=arn),
-            lambda: self._iot.delete_certificate(certificateId=certificate_id, forceDelete=True),
-        )
-        for step in steps:
-            self._undo(step, arn)
+        """A certificate that another thing uses as well only loses this thing and the device policy."""
+        certificate_id, is_shared = _id(arn), self._is_shared(thing, arn)
+        if not is_shared:
+            self._iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
+        self._undo(lambda: self._iot.detach_policy(policyName=self._policy, target=arn), arn)
+        self._undo(lambda: self._iot.detach_thing_principal(thingName=thing, principal=arn), arn)
+        if is_shared:
+            logger.warning("certificate left to another thing", extra={"thing": thing, "certificate": arn})
+        else:
+            self._undo(
+                lambda: self._iot.delete_certificate(certificateId=certificate_id, forceDelete=True), arn
+            )
+
+    def _is_shared(self, thing: ThingName, arn: str) -> bool:
+        pages = self._iot.get_paginator("list_principal_things").paginate(principal=arn)
+        return any(name != thing for page in pages for name in page["things"])
 
     def _undo(self, step: Callable[[], object], what: str) -> None:
         """Take a step back, unless it was taken already; again while IoT Core is not ready for it."""

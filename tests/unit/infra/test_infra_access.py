@@ -14,6 +14,7 @@ ALLOWED_ON_ANYTHING = {
     "iot:CreateCertificateFromCsr": "the certificate has no name before it is made",
     "iot:DescribeEndpoint": "IoT has no resource for it",
     "iot:ListThingPrincipals": "IoT has no resource for it",
+    "iot:ListPrincipalThings": "IoT has no resource for it",
     "iot:AttachThingPrincipal": "IoT has no resource for it",
     "iot:DetachThingPrincipal": "IoT has no resource for it",
 }

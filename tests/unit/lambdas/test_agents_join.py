@@ -266,7 +266,9 @@ def test_iot_core_takes_its_time_to_detach():
         def describe_thing(self, thingName):  # noqa: N803
             return {"thingName": thingName, "attributes": {STAGE_ATTRIBUTE: TOPICS.stage}}
 
-        def paginate(self, thingName):  # noqa: N803
+        def paginate(self, thingName=None, principal=None):  # noqa: N803
+            if principal:
+                return [{"things": [TOPICS.thing("b")]}]
             return [{"principals": ["arn:aws:iot:eu-central-1:1:cert/abc"]}]
 
         def __getattr__(self, verb):

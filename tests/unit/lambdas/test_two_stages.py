@@ -222,6 +222,18 @@ def test_an_agent_whose_thing_was_replaced_is_neither_removed_nor_renewed(here):
     assert here.fleet.cut_off == []
 
 
+def test_a_certificate_that_another_thing_uses_too_is_only_detached(here):
+    """Another team attached its own certificate to our thing, beside its own."""
+    here.join(NAME)
+    arn, *_ = others_thing(here.iot(), "lamp", {})[-1]
+    here.iot().attach_thing_principal(thingName="crosshaul:test:server-b", principal=arn)
+    lamp = thing(here.iot(), "lamp")
+    assert here.call("DELETE", f"/agents/{NAME}").status == 204
+    assert thing(here.iot(), "lamp") == lamp
+    assert here.iot().list_principal_things(principal=arn)["things"] == ["lamp"]
+    assert [one["thingName"] for one in here.iot().list_things()["things"]] == ["lamp"]
+
+
 label = st.text(string.ascii_lowercase + string.digits + "-", min_size=1, max_size=32).filter(
     lambda text: text[0] != "-" != text[-1]
 )
