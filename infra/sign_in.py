@@ -1,4 +1,8 @@
-"""How people sign in: a Cognito user pool with the three groups."""
+"""How people sign in: a Cognito user pool with the three groups.
+
+A person is known by the pool's `sub`, which Cognito gives out once and nobody can change. The e-mail address
+is what they sign in with and are shown as.
+"""
 
 from aws_cdk import Duration
 from aws_cdk import aws_cognito as cognito
@@ -24,6 +28,9 @@ class SignIn(Construct):
             "People",
             self_sign_up_enabled=False,
             sign_in_aliases=cognito.SignInAliases(email=True),
+            sign_in_case_sensitive=False,  # Cognito never lets a pool change this
+            auto_verify=cognito.AutoVerifiedAttrs(email=True),
+            keep_original=cognito.KeepOriginalAttrs(email=True),
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
             mfa=cognito.Mfa.OPTIONAL,
             mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
@@ -65,4 +72,10 @@ class SignIn(Construct):
             id_token_validity=Duration.hours(1),
             access_token_validity=Duration.hours(1),
             refresh_token_validity=Duration.days(7),
+            enable_token_revocation=True,
+            read_attributes=cognito.ClientAttributes().with_standard_attributes(
+                email=True, email_verified=True
+            ),
+            # Nothing reads it. An empty list would mean all of them to Cognito, the e-mail address too.
+            write_attributes=cognito.ClientAttributes().with_standard_attributes(locale=True),
         )
