@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from events.base import AgentId, Count, Instant, Message, TransferId
+from events.base import Actor, AgentId, Count, Instant, Message, TransferId
 from events.policies import Outcome
 
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
@@ -31,8 +31,7 @@ class AuditRecord(Message):
 
     record_id: RecordId
     at: Instant
-    who: str
-    """A person, `template:new-videos`, `agent:server-b`, or `nobody` who could be told."""
+    who: Actor
     address: str | None = None
     action: str
     """`transfer.requested`, `policy.put`; of a refusal, what was tried: `POST /transfers`."""

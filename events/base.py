@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    model_validator,
 )
 
 WIRE = 1
@@ -103,6 +104,27 @@ LaneAddresses = Annotated[tuple[LaneAddress, ...], Field(max_length=16)]
 """All of an agent. Commands to others carry them and its certificate, so that both have to have an end."""
 LaneCertificate = Annotated[str, StringConstraints(pattern=r"^[ -~\r\n]{0,8192}$")]
 """PEM."""
+
+
+class Actor(Message):
+    """Who did something: a person, an agent, a template, or Crosshaul itself."""
+
+    id: str
+    """What it is known by: a person's `sub` in the user pool, `agent:server-b`, `template:new-videos`,
+    `crosshaul`, or `nobody` who could be told."""
+    name: str
+    """What it was called at that time: a person's e-mail address. Only to be shown."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        """Rows from before people were known by their `sub` have a name alone: nobody's id is like that."""
+        return {"id": value, "name": value} if isinstance(value, str) else value
+
+    @classmethod
+    def called(cls, name: str) -> Self:
+        """One that is known by its name."""
+        return cls(id=name, name=name)
 
 
 class Problem(Message):

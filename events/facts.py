@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from events.base import AgentId, Bytes, Count, Instant, Message, Problem, TransferId
+from events.base import Actor, AgentId, Bytes, Count, Instant, Message, Problem, TransferId
 from events.states import TransferState
 
 SOURCE = "crosshaul"
@@ -17,7 +17,7 @@ class TransferRequested(Message):
     kind: Literal["TransferRequested"] = "TransferRequested"
     transfer_id: TransferId
     at: Instant
-    by: str
+    by: Actor
     template_id: str | None = None
     source: str
     destinations: tuple[str, ...]

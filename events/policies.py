@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from events.base import AgentId, Bytes, Count, Instant, Message, Request, TransferId
+from events.base import Actor, AgentId, Bytes, Count, Instant, Message, Request, TransferId
 from events.requests import TemplateId, TransferRequest
 
 
@@ -48,7 +48,7 @@ class PolicyTest(Request):
     """Would this person's transfer be allowed?"""
 
     person: PersonName | None = None
-    """Left out: the one who asks."""
+    """By id or by e-mail address. Left out: the one who asks."""
     groups: Annotated[tuple[PersonName, ...], Field(max_length=100)] | None = None
     """Left out: those that the person is in now."""
     transfer: TransferRequest
@@ -73,7 +73,7 @@ class PolicyView(Message):
     """None for a version that removed it."""
     version: Count
     """From 1, and one more with each change. By `crosshaul`: it comes along and was never changed."""
-    by: str
+    by: Actor
     at: Instant | None
     why: str
 
@@ -103,7 +103,7 @@ class MovementVerdict(Message):
 
 
 class PolicyTestView(Message):
-    person: str
+    person: Actor
     groups: tuple[str, ...]
     outcome: Outcome
     """Of the transfer as a whole: the worst of its movements'."""
@@ -115,7 +115,7 @@ class ChangedVerdict(Message):
     """A transfer that would be decided differently."""
 
     transfer_id: TransferId
-    created_by: str
+    created_by: Actor
     created_at: Instant
     agents: tuple[AgentId, ...]
     before: Outcome

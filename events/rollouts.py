@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from events.base import Count, Instant, Message, Request
+from events.base import Actor, Count, Instant, Message, Request
 from events.requests import RootWish, Tags
 
 HOSTNAME = "{hostname}"
@@ -43,12 +43,12 @@ class RolloutView(Message):
     used: Count
     """Hosts that have joined, or are just joining."""
     tags: dict[str, str]
-    created_by: str
+    created_by: Actor
     """It lets in whom this person may enrol, at the moment of each joining."""
     created_at: Instant
     expires_at: Instant
     ended_at: Instant | None = None
-    ended_by: str | None = None
+    ended_by: Actor | None = None
 
 
 class StartedRolloutView(RolloutView):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from events.base import AgentId, Count, Instant, Message, Request, UpdateId, Version
+from events.base import Actor, AgentId, Count, Instant, Message, Request, UpdateId, Version
 from events.requests import Tags
 
 MAX_AGENTS = 1000
@@ -74,10 +74,10 @@ class UpdateView(Message):
     """Agents by state."""
     abort_above: Count
     healthy_within: Count
-    created_by: str
+    created_by: Actor
     created_at: Instant
     ended_at: Instant | None = None
-    ended_by: str | None = None
+    ended_by: Actor | None = None
 
 
 class UpdateDetails(UpdateView):

@@ -4,7 +4,18 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from events.base import AgentId, Bytes, Count, HopId, Instant, Message, Problem, ThingName, TransferId
+from events.base import (
+    Actor,
+    AgentId,
+    Bytes,
+    Count,
+    HopId,
+    Instant,
+    Message,
+    Problem,
+    ThingName,
+    TransferId,
+)
 from events.locations import Location, RemoteName
 from events.options import OrderedOptions
 from events.progress import Progress, Reached, Way
@@ -213,8 +224,7 @@ class Moment(Message):
     at: Instant
     what: str
     """What happened, in words: `hop 0 started (direct, server-c dialled 10.0.0.2:4460)`."""
-    by: str
-    """A person, `agent:server-b`, `template:new-videos` or `crosshaul`."""
+    by: Actor
     hop_id: HopId | None = None
     state: HopState | None = None
     problem: Problem | None = None
@@ -233,7 +243,7 @@ class TransferSummary(Message):
     selection_count: Count | None = None
     """How many single objects a template gathered; None when everything under the source was asked for."""
     template_id: TemplateId | None = None
-    created_by: str
+    created_by: Actor
     created_at: Instant
     ended_at: Instant | None = None
     progress: Progress
@@ -246,9 +256,9 @@ class Approval(Message):
 
     policies: tuple[str, ...]
     """Those that want it."""
-    asked_for: tuple[str, ...]
+    asked_for: tuple[Actor, ...]
     """Who asked for the transfer, and so cannot approve it."""
-    by: str | None = None
+    by: Actor | None = None
     at: Instant | None = None
 
 
@@ -294,7 +304,7 @@ class TemplateView(Message):
     shape: Shape
     options: OrderedOptions
     enabled: bool
-    owner: str
+    owner: Actor
     created_at: Instant
     updated_at: Instant
     version: Annotated[int, Field(ge=1)]

@@ -100,7 +100,7 @@ class Arrivals:
             keys = {"template_id": template.template_id, "problem": error.problem.message}
             logger.error("template cannot be carried out", extra=keys)
             self._refusals.refused(
-                Person(by_template(template.template_id)), _deed(template, error), error.problem.message
+                Person(by_template(template.template_id).id), _deed(template, error), error.problem.message
             )
             count("TemplatesRefused")
 

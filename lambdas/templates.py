@@ -2,6 +2,7 @@
 
 from pydantic import TypeAdapter, ValidationError
 
+from events.base import Actor
 from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
 from lambdas.audit.recording import Record, unrecorded
@@ -35,7 +36,7 @@ class Templates:
         templates, following = self._store.page(limit, _name(after))
         return TemplatesView(templates=tuple(map(self._view, templates)), next=following)
 
-    def create(self, request: TemplateRequest, by: str, record: Record = unrecorded) -> None:
+    def create(self, request: TemplateRequest, by: Actor, record: Record = unrecorded) -> None:
         """Raises TemplateExistsError, or RefusedError if it could never be carried out."""
         template = written(request, by, self._clock())
         self._check(template)
@@ -43,7 +44,7 @@ class Templates:
         self._log("template created", template, by)
 
     def replace(
-        self, template_id: TemplateId, request: TemplateRequest, by: str, version: int | None,
+        self, template_id: TemplateId, request: TemplateRequest, by: Actor, version: int | None,
         record: Record = unrecorded,
     ) -> TemplateView:  # fmt: skip
         """Replace it, or create it where there is none; with `version`, only that one is replaced.
@@ -101,8 +102,10 @@ class Templates:
             warnings=tuple(f"There is no agent {agent_id} (yet)." for agent_id in missing),
         )
 
-    def _log(self, what: str, template: Template, by: str) -> None:
-        logger.info(what, extra={"template_id": template.template_id, "version": template.version, "by": by})
+    def _log(self, what: str, template: Template, by: Actor) -> None:
+        logger.info(
+            what, extra={"template_id": template.template_id, "version": template.version, "by": by.id}
+        )
 
 
 def _name(after: str | None) -> TemplateId | None:

@@ -484,7 +484,7 @@ def gate() -> "Gate":
 def policies() -> "Keeping":
     from lambdas.policies.keeping import Keeping
 
-    return Keeping(policy_store(), deciding(), settings().zone, clock)
+    return Keeping(policy_store(), deciding(), people(), settings().zone, clock)
 
 
 @cache

@@ -25,11 +25,12 @@ from lambdas.settings import Settings
 from lambdas.store import TABLES
 from lambdas.store.base import bind
 from lambdas.store.installer import items
-from tests.fakes import FakeFleet, FakePeople
+from tests.fakes import FakeFleet, FakePeople, id_of
 from tests.fakes_aws import FakeKms
 
 REGION = "eu-central-1"
 POLICY = "crosshaul-test-device"
+POOL = "eu-central-1_people"
 PUBLISHED = "9c" * 32
 """The digest of what `publish` says is published."""
 JWK = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "k"}
@@ -45,6 +46,21 @@ class Context:
     @staticmethod
     def get_remaining_time_in_millis() -> int:
         return 20_000
+
+
+def claims_of(name: str, role: str, **differently: str) -> dict[str, str]:
+    """What API Gateway tells of an id token."""
+    sub = id_of(name)
+    return {
+        "sub": sub,
+        "cognito:username": sub,
+        "email": name,
+        "email_verified": "true",
+        "cognito:groups": role,
+        "iss": f"https://cognito-idp.{REGION}.amazonaws.com/{POOL}",
+        "token_use": "id",
+        **differently,
+    }
 
 
 @dataclass(frozen=True)
@@ -93,12 +109,14 @@ class ControlPlane:
         who: str = "ana@example.org",
         raw: str | None = None,
         headers: dict[str, str] | None = None,
+        claims: dict[str, str] | None = None,
         **query: str,
     ) -> Answer:
-        """As API Gateway calls; `role` None: nobody is signed in."""
+        """As API Gateway calls; `role` None: nobody is signed in. `claims`: of another token than a person of
+        that name and role has."""
         self.calls += 1
         resource, parameters = _resource(path)
-        authorizer = {"authorizer": {"claims": {"email": who, "cognito:groups": role}}} if role else {}
+        authorizer = {"authorizer": {"claims": claims or claims_of(who, role)}} if role else {}
         event = {
             "resource": resource,
             "path": path,
@@ -258,6 +276,7 @@ def _settings() -> Settings:
         object_role_arn="arn:aws:iam::123456789012:role/objects",
         relay_bucket="relay",
         live_role_arn="arn:aws:iam::123456789012:role/live",
+        user_pool_id=POOL,
         sign_in_client_id="client-1",
         mqtt_host="",
     )

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_URL, uuid5
 
+from events.base import Actor
 from events.commands import Command
 from events.reports import Capabilities, RootState
 from lambdas.domain.agent import Agent
 from lambdas.domain.deciding import Person
-from lambdas.domain.errors import AgentUnknownError
+from lambdas.domain.errors import AgentUnknownError, PersonUnknownError
 
 MORNING = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
@@ -58,14 +60,42 @@ class FakeFleet:
         return told
 
 
+def id_of(name: str) -> str:
+    """A person's `sub`, always the same for the same name."""
+    return str(uuid5(NAMESPACE_URL, name))
+
+
+def a_person(name: str) -> Actor:
+    """Who is shown by this e-mail address."""
+    return Actor(id=id_of(name), name=name)
+
+
+ADA, BOB = a_person("ada"), a_person("bob")
+
+
+def as_shown(name: str) -> dict[str, str]:
+    """Who did something, as the API says it: a person by address, everything else by its name."""
+    return (a_person(name) if "@" in name else Actor.called(name)).model_dump()
+
+
 @dataclass
 class FakePeople:
     """Knows the groups that people are in now."""
 
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By e-mail address."""
 
-    def find(self, name: str) -> Person:
-        return Person(name, self.groups.get(name, ()))
+    def find(self, who: Actor) -> Person:
+        groups = next((groups for name, groups in self.groups.items() if id_of(name) == who.id), ())
+        return Person(who.id, groups, name=who.name)
+
+    def named(self, text: str) -> Person:
+        return self.find(Actor(id=self.id_of(text), name=text))
+
+    def id_of(self, text: str) -> str:
+        if "@" in text and text not in self.groups:
+            raise PersonUnknownError(text)
+        return id_of(text) if "@" in text else text
 
 
 @dataclass

@@ -20,6 +20,7 @@ from events import audit, policies, requests, rollouts, updates, views
 from events.base import Message
 from events.policies import Outcome
 from events.states import HopState, TransferState
+from tests.fakes import a_person
 from tests.fakes_srp import Verifier
 
 M = TypeVar("M", bound=Message)
@@ -195,7 +196,9 @@ class FakeApi:
         found = [one for one in self.rollouts if one.rollout_id == name]
         if not found:
             return 404, problem(404, f"no roll-out {name}")
-        self.rollouts = [found[0].model_copy(update={"state": "ended", "ended_at": NOW, "ended_by": "ana"})]
+        self.rollouts = [
+            found[0].model_copy(update={"state": "ended", "ended_at": NOW, "ended_by": a_person("ana")})
+        ]
         return 200, self.rollouts[0]
 
     def remove_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
@@ -295,7 +298,12 @@ class FakeApi:
 
     def _keep(self, body: Any, version: int) -> views.TemplateView:
         asked = dict(requests.TemplateRequest.model_validate(body))
-        named = {"template_id": asked.pop("name"), "version": version, "owner": "ana", "warnings": ()}
+        named = {
+            "template_id": asked.pop("name"),
+            "version": version,
+            "owner": a_person("ana"),
+            "warnings": (),
+        }
         view = sample(views.TemplateView).model_copy(update=asked | named)
         self.templates[view.template_id] = view
         return view

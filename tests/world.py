@@ -30,7 +30,7 @@ from lambdas.transfers.dispatch import Dispatch, S3Access
 from lambdas.transfers.hearing import Hearing
 from lambdas.transfers.reactions import Reactions
 from lambdas.transfers.sweeping import Sweeping
-from tests.fakes import FakeAgents, FakeClock, FakeFacts, FakeFleet, FakeNews, an_agent
+from tests.fakes import ADA, FakeAgents, FakeClock, FakeFacts, FakeFleet, FakeNews, an_agent
 
 REGION = "eu-central-1"
 TABLE = "transfers"
@@ -63,7 +63,7 @@ class World:
     def request(self, source: str, *destinations: str, **more: Any) -> str:
         """Ask for a transfer; its id."""
         body = {"source": source, "destinations": destinations, **more}
-        return self.desk.request("ada", TransferRequest.model_validate(body)).transfer_id
+        return self.desk.request(ADA, TransferRequest.model_validate(body)).transfer_id
 
     def stream(self) -> None:
         while news := self.news():
@@ -146,8 +146,8 @@ def a_transfer(
     source = AgentLocation(agent_id="a", path="/data/")
     options = Options(dry_run=dry_run)
     wish = Wish(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
-    return plan(new_transfer_id(), replace(wish, template_id=template_id), "ada", at or FakeClock().now)
+    return plan(new_transfer_id(), replace(wish, template_id=template_id), ADA, at or FakeClock().now)
 
 
 def requested(transfer: Transfer) -> Any:
-    return asked("requested", "ada", transfer.created_at)
+    return asked("requested", ADA, transfer.created_at)

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Read, export and verify the audit.", no_args_is_help=True)
 
-Who = Annotated[str | None, typer.Option("--who", metavar="PERSON", help="Only what this person did.")]
+Who = Annotated[
+    str | None,
+    typer.Option(
+        "--who", metavar="PERSON", help="Only what this person did: an id, or who has this address now."
+    ),
+]
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only what is about this agent.")]
 Transfer = Annotated[str | None, typer.Option("--transfer", metavar="ID", help="Only this transfer's.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="2h, 7d, 2026-11-24; else 30 days.")]
@@ -69,7 +74,7 @@ def _row(record: "AuditRecord") -> "tuple[Cell, ...]":
     from agent.cli.text import clock
 
     when, where, policies = clock(record.at), record.address or "–", ", ".join(record.policies)
-    return when, record.who, where, record.action, record.about, record.decision, policies, record.why
+    return when, record.who.name, where, record.action, record.about, record.decision, policies, record.why
 
 
 @app.command()
@@ -85,11 +90,17 @@ def export(
         return
     from events.audit import AuditRecord
 
-    names = list(AuditRecord.model_fields)
+    names = [name for one in AuditRecord.model_fields for name in _columns(one)]
     table = csv.writer(sys.stdout)
     table.writerow(names)
     for record in records:
-        table.writerow([_cell(record.get(name)) for name in names])
+        flat = {**record, "who": record["who"]["name"], "who_id": record["who"]["id"]}
+        table.writerow([_cell(flat.get(name)) for name in names])
+
+
+def _columns(name: str) -> tuple[str, ...]:
+    """Who did it is two: as what they were shown then, and the id."""
+    return (name, f"{name}_id") if name == "who" else (name,)
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -31,7 +31,7 @@ def _head(view: TransferView) -> None:
         output.say(f"  to    {clean(str(place))}")
     template = f", by template {view.template_id}" if view.template_id else ""
     asked = f"{clock(view.created_at)} ({ago(view.created_at)})"
-    output.say(f"  asked for by {clean(view.created_by)} at {asked}{template}", style="dim")
+    output.say(f"  asked for by {clean(view.created_by.name)} at {asked}{template}", style="dim")
     if view.approval:
         output.say(f"  {_approval(view.approval)}", style="" if view.approval.by else "yellow")
     if unusual := _unusual(view.options):
@@ -41,8 +41,8 @@ def _head(view: TransferView) -> None:
 def _approval(approval: Approval) -> str:
     policies = ", ".join(approval.policies)
     if approval.by:
-        return f"approved by {clean(approval.by)} at {clock(approval.at)} (policies: {policies})"
-    barred = clean(", ".join(approval.asked_for))
+        return f"approved by {clean(approval.by.name)} at {clock(approval.at)} (policies: {policies})"
+    barred = clean(", ".join(one.name for one in approval.asked_for))
     return f"waits for a second person, not {barred}: crosshaul approve (policies: {policies})"
 
 
@@ -165,4 +165,4 @@ def _problem(problem: Problem, indent: str) -> None:
 
 def _moment(moment: Moment) -> str:
     why = f": {moment.problem.message}" if moment.problem else ""
-    return f"{clock(moment.at)}  {clean(moment.what)}{clean(why)}  ({clean(moment.by)})"
+    return f"{clock(moment.at)}  {clean(moment.what)}{clean(why)}  ({clean(moment.by.name)})"

@@ -46,7 +46,7 @@ def list_(as_json: Json = False) -> None:
 def _row(policy: "PolicyView") -> "tuple[Cell, ...]":
     from agent.cli.text import clock
 
-    return policy.policy_id, str(policy.version), policy.by, clock(policy.at), policy.why
+    return policy.policy_id, str(policy.version), policy.by.name, clock(policy.at), policy.why
 
 
 @app.command()
@@ -65,7 +65,7 @@ def show(name: Name, as_json: Json = False) -> None:
     sys.stdout.write(lines + "\n")
     for past in view.past or (view,):
         what = f"version {past.version}" + ("" if past.text else " (removed)")
-        output.note(f"{what}: {clock(past.at)}, {clean(past.by)}: {clean(past.why)}")
+        output.note(f"{what}: {clock(past.at)}, {clean(past.by.name)}: {clean(past.why)}")
     return None
 
 
@@ -162,14 +162,16 @@ def _changed(one: "ChangedVerdict") -> "tuple[Cell, ...]":
     from agent.cli.text import ago
 
     when, policies = ago(one.created_at), ", ".join(one.policies)
-    return one.transfer_id, one.created_by, when, one.before, one.after, policies or "nothing permits it"
+    return one.transfer_id, one.created_by.name, when, one.before, one.after, policies or "nothing permits it"
 
 
 @app.command("test")
 def try_(
     source: Annotated[str, typer.Argument(help="server-b:/data/raw/ or s3://bucket/prefix/")],
     destinations: Annotated[list[str], typer.Argument(help="One or more.")],
-    person: Annotated[str | None, typer.Option("--as", metavar="PERSON", help="Somebody else.")] = None,
+    person: Annotated[
+        str | None, typer.Option("--as", metavar="PERSON", help="Somebody else, by address or id.")
+    ] = None,
     group: Annotated[list[str] | None, typer.Option(help="As if in this group only. Repeatable.")] = None,
     template: Annotated[str | None, typer.Option(help="As if this template asked for it.")] = None,
     size: Annotated[str | None, typer.Option(help="As if it were so large: 100G.")] = None,
@@ -223,7 +225,9 @@ def _verdict(answer: dict[str, Any]) -> None:
         Column("BY THE POLICIES", folds=True),
     )
     show(columns, map(_movement, view.movements))
-    output.note(f"{clean(view.person)}, in {clean(', '.join(view.groups)) or 'no group'}: {view.outcome}")
+    output.note(
+        f"{clean(view.person.name)}, in {clean(', '.join(view.groups)) or 'no group'}: {view.outcome}"
+    )
 
 
 def _movement(one: "MovementVerdict") -> "tuple[Cell, ...]":

@@ -118,7 +118,15 @@ def _row(one: "RolloutView") -> "tuple[Cell, ...]":
 
     left = one.count - one.used if one.state == "open" else 0
     state = one.state.replace("_", " ")
-    return one.rollout_id, one.name, state, str(one.used), str(left), clock(one.expires_at), one.created_by
+    return (
+        one.rollout_id,
+        one.name,
+        state,
+        str(one.used),
+        str(left),
+        clock(one.expires_at),
+        one.created_by.name,
+    )
 
 
 @app.command()

@@ -181,7 +181,7 @@ def _as_yaml(answer: Any) -> None:
     fields = {**request.model_dump(mode="json", exclude_defaults=True), "destinations": _texts(view)}
     # YAML writes what is not printable as escapes, so this is safe to show.
     sys.stdout.write(yaml.safe_dump(fields, sort_keys=False, allow_unicode=False))
-    output.note(f"version {view.version}, owner {clean(view.owner)}")
+    output.note(f"version {view.version}, owner {clean(view.owner.name)}")
 
 
 def _texts(view: "TemplateView") -> list[str]:

@@ -114,7 +114,7 @@ def _row(one: "UpdateView") -> "tuple[Cell, ...]":
     done = f"{counts.get('succeeded', 0)} of {sum(counts.values())}"
     stage = f"{one.stage + 1} of {one.stages}"
     begun = ago(one.created_at)
-    return one.update_id, one.version, one.state, stage, done, str(failed), begun, one.created_by
+    return one.update_id, one.version, one.state, stage, done, str(failed), begun, one.created_by.name
 
 
 @app.command()

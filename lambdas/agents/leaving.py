@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from events.base import AgentId, Problem
+from events.base import Actor, AgentId, Problem
 from events.commands import Retire
 from lambdas.agents.registry import Registry
 from lambdas.audit.recording import Record, unrecorded
@@ -39,7 +39,7 @@ class Leaving:
         self._transfers = transfers
         self._changing = changing
 
-    def remove(self, agent_id: AgentId, by: str, record: Record = unrecorded) -> None:
+    def remove(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
         """Raises AgentUnknownError, or ThingForeignError before anything is done. May be repeated until it
         ends well: the row goes when the keys have gone, and hops that are left are failed by whoever looks at
         them next."""
@@ -49,10 +49,10 @@ class Leaving:
         self._registry.expel(agent_id)
         self._broker.cut(agent_id)
         self._agents.remove(agent_id, record(agent, None))
-        logger.info("agent removed", extra={"agent_id": agent_id, "by": by})
+        logger.info("agent removed", extra={"agent_id": agent_id, "by": by.id})
         self._end_hops(agent_id, by)
 
-    def _end_hops(self, agent_id: AgentId, by: str) -> None:
+    def _end_hops(self, agent_id: AgentId, by: Actor) -> None:
         done: set[str] = set()
         while fresh := set(self._transfers.open_transfers(agent_id)) - done:
             for transfer_id in fresh:
@@ -61,10 +61,10 @@ class Leaving:
                         self._end(transfer_id, hop.number, agent_id, by)
             done |= fresh
 
-    def _end(self, transfer_id: str, number: int, agent_id: AgentId, by: str) -> None:
+    def _end(self, transfer_id: str, number: int, agent_id: AgentId, by: Actor) -> None:
         problem = Problem(
             code="agent-removed",
-            message=f"The agent {agent_id} was removed by {by}.",
+            message=f"The agent {agent_id} was removed by {by.name}.",
             advice="Ask again with another agent; what had arrived whole stays.",
         )
 

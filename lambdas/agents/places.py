@@ -92,7 +92,7 @@ class OneOfMany(Enrolled):
 
     @property
     def why(self) -> str:
-        return f"roll-out {self.rollout.rollout_id} of {self.rollout.created_by}"
+        return f"roll-out {self.rollout.rollout_id} of {self.rollout.created_by.name}"
 
     def claim(self, now: datetime) -> None:
         self.store.reserve(self.enrollment, now)

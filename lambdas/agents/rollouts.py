@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from events.base import Actor
 from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
 from lambdas.agents.line import TOKEN_FILE, line
 from lambdas.agents.secrets import hash_of, new_secret
@@ -30,7 +31,7 @@ class Rollouts:
         self,
         request: RolloutRequest,
         rollout_id: RolloutId,
-        by: str,
+        by: Actor,
         api_url: str,
         record: Record = unrecorded,
     ) -> StartedRolloutView:
@@ -60,7 +61,7 @@ class Rollouts:
         """Raises RolloutUnknownError."""
         return self._store.get(rollout_id)
 
-    def end(self, rollout_id: RolloutId, by: str, record: Record = unrecorded) -> RolloutView:
+    def end(self, rollout_id: RolloutId, by: Actor, record: Record = unrecorded) -> RolloutView:
         """Its token lets nobody in any more; who has joined stays. Raises RolloutUnknownError."""
         for _ in range(PATIENCE):
             rollout = self._store.get(rollout_id)
@@ -72,7 +73,7 @@ class Rollouts:
                 self._store.end(rollout_id, now, by, record(rollout, ended))
             except StaleError:
                 continue
-            logger.info("roll-out ended", extra={"rollout_id": rollout_id, "by": by})
+            logger.info("roll-out ended", extra={"rollout_id": rollout_id, "by": by.id})
             return self._view(ended)
         raise StaleError(f"The roll-out {rollout_id}")
 

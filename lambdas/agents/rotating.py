@@ -7,7 +7,7 @@ the new one. The lane certificate needs nobody's leave: it comes with the agent'
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from events.base import AgentId
+from events.base import Actor, AgentId
 from events.commands import Rotate
 from events.requests import RenewalRequest
 from events.views import AgentView, RenewalView
@@ -116,9 +116,9 @@ class Rotating:
         logger.info("agent certified", extra={"agent_id": agent_id, "certificate": certificate})
         return settled
 
-    def _record(self, who: str, what: str, agent_id: AgentId) -> Record:
+    def _record(self, who: Actor, what: str, agent_id: AgentId) -> Record:
         deed = Deed(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,))
-        return self._recording.change(Person(who), deed)
+        return self._recording.change(Person(who.id), deed)
 
     def _change(self, agent_id: AgentId, step: Step, write: Write) -> Agent:
         for _ in range(PATIENCE):

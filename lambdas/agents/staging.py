@@ -53,7 +53,7 @@ class Staging:
         if new == old:
             self._store.look_again(old, revision, now)
         else:
-            record = self._recording.change(Person(CROSSHAUL), _deed(deed, new))
+            record = self._recording.change(Person(CROSSHAUL.id), _deed(deed, new))
             self._store.replace(new, revision, now, record(old, new))
             logger.info("update moved", extra={"update_id": update_id, "what": deed, "stage": new.stage})
         self._see_to_jobs(new, is_told=told.get(new.stage) is not None)

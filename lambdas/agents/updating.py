@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from events.base import AgentId, UpdateId
+from events.base import Actor, AgentId, UpdateId
 from events.commands import Update as UpdateCommand
 from events.updates import (
     MAX_AGENTS,
@@ -64,7 +64,7 @@ class Updating:
         self._orders = orders
         self._clock = clock
 
-    def plan(self, request: UpdateRequest, update_id: UpdateId, by: str) -> tuple[Update, list[Agent]]:
+    def plan(self, request: UpdateRequest, update_id: UpdateId, by: Actor) -> tuple[Update, list[Agent]]:
         """What would be done, and to whom: those that have that version already are left out, and those that
         are here go first. Raises VersionUnknownError, AgentUnknownError, LimitError, NothingToUpdateError."""
         installer = self._installers.get(request.version)
@@ -115,15 +115,15 @@ class Updating:
         """Raises UpdateUnknownError."""
         return UpdateDetails.model_validate(_shown(self.get(update_id)))
 
-    def cancel(self, update_id: UpdateId, by: str, record: Record) -> UpdateDetails:
+    def cancel(self, update_id: UpdateId, by: Actor, record: Record) -> UpdateDetails:
         """Nobody begins any more; who is at it goes on. Raises UpdateUnknownError or UpdateOverError."""
 
         def step(update: Update) -> Update:
             domain.must_run(update)
-            return domain.ended(update, "cancelled", f"Cancelled by {by}.", by, self._clock())
+            return domain.ended(update, "cancelled", f"Cancelled by {by.name}.", by, self._clock())
 
         update = self._change(update_id, step, record)
-        logger.info("update cancelled", extra={"update_id": update_id, "by": by})
+        logger.info("update cancelled", extra={"update_id": update_id, "by": by.id})
         self._jobs.end(update)
         return UpdateDetails.model_validate(_shown(update))
 

@@ -57,7 +57,7 @@ def register(call: Call, body: RegisterRequest) -> RegisteredView:
     """Join, with the token of an enrolment or a roll-out and the CSR of a key that stays on the host."""
 
     def joining(agent_id: AgentId, why: str) -> Record:
-        host = Person(by_agent(agent_id), address=call.source_ip)
+        host = Person(by_agent(agent_id).id, address=call.source_ip)
         return wiring.recording().change(host, _deed("registered", agent_id, why))
 
     return wiring.enrolling().register(body, call.source_ip, joining)
@@ -107,7 +107,7 @@ def renew_certificate(call: Call, agent_id: AgentId, body: RenewalRequest) -> Re
     """A new certificate for the CSR of a new key, and a new API key. The agent's key goes into
     X-Agent-Key."""
     wiring.agents().check_key(agent_id, call.header("X-Agent-Key") or "")
-    renewing = Person(by_agent(agent_id), address=call.source_ip)
+    renewing = Person(by_agent(agent_id).id, address=call.source_ip)
     record = wiring.recording().change(renewing, _deed("renewed", agent_id))
     return wiring.rotating().renew(agent_id, body, record)
 
@@ -124,7 +124,7 @@ def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView:
 def lend_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) -> CredentialsView:
     """S3 credentials as wide as one hop of the agent's own. The agent's key goes into X-Agent-Key."""
     wiring.agents().check_key(agent_id, call.header("X-Agent-Key") or "")
-    borrower = Person(by_agent(agent_id), address=call.source_ip)
+    borrower = Person(by_agent(agent_id).id, address=call.source_ip)
 
     def record(transfer_id: TransferId, what: dict[str, Any]) -> None:
         deed = Deed(

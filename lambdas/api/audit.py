@@ -17,7 +17,7 @@ def list_audit(query: AuditQuery) -> AuditView:
         query.after,
         query.since,
         query.until,
-        who=query.person,
+        who=query.person and wiring.people().id_of(query.person),
         agent_id=query.agent,
         transfer_id=query.transfer_id,
     )

@@ -4,18 +4,24 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lambdas.domain.deciding import Person
+from lambdas.domain.deciding import Person, is_person_id
 from lambdas.domain.errors import NotSignedInError
+from lambdas.people import shown_name
 
 
-def caller(context: Mapping[str, Any]) -> Person:
-    """The person of API Gateway's request context; raises NotSignedInError if there is none."""
+def caller(context: Mapping[str, Any], pool_id: str) -> Person:
+    """The person of API Gateway's request context, known by the `sub` of this pool.
+
+    Raises NotSignedInError if there is none: without claims, by an access token, or from another pool, where
+    the same `sub` would be somebody else.
+    """
     claims = (context.get("authorizer") or {}).get("claims") or {}
-    name = claims.get("email") or claims.get("cognito:username")
-    if not name:
+    issuer = str(claims.get("iss", "")).rpartition("/")[2]
+    sub = str(claims.get("sub"))
+    if claims.get("token_use") != "id" or issuer != pool_id or not is_person_id(sub):
         raise NotSignedInError
     address = (context.get("identity") or {}).get("sourceIp")
-    return Person(name, _groups(claims.get("cognito:groups")), address)
+    return Person(sub, _groups(claims.get("cognito:groups")), address, shown_name(claims))
 
 
 def _groups(names: Any) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from chalice.app import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from events.base import Problem
+from events.base import Actor, Problem
 from lambdas import wiring
 from lambdas.api.auth import caller
 from lambdas.api.problems import RequestError, malformed, misfit, too_large
@@ -32,11 +32,11 @@ class Call:
     @cached_property
     def caller(self) -> Person:
         """The signed-in person; raises NotSignedInError."""
-        return caller(self._request.context)
+        return caller(self._request.context, wiring.settings().user_pool_id)
 
     @property
-    def by(self) -> str:
-        return self.caller.name
+    def by(self) -> Actor:
+        return self.caller.actor
 
     @property
     def somebody(self) -> Person:
@@ -95,7 +95,7 @@ class Call:
         key = self.idempotency_key
         if key is None:
             return secrets.token_hex(6)
-        return hashlib.sha256(f"{self.by}\n{key}".encode()).hexdigest()[:12]
+        return hashlib.sha256(f"{self.caller.id}\n{key}".encode()).hexdigest()[:12]
 
     def once(self, what: str, body: BaseModel | None, act: Callable[[], object]) -> None:
         """Do it, unless this person did the same with the same Idempotency-Key before; then do nothing.
@@ -104,7 +104,7 @@ class Call:
         """
         if key := self.idempotency_key:
             said = body.model_dump_json() if body else ""
-            wiring.once()(f"{self.by} {what} {key}", said, act, self._request.lambda_context)
+            wiring.once()(f"{self.caller.id} {what} {key}", said, act, self._request.lambda_context)
         else:
             act()
 

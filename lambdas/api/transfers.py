@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from events.base import TransferId
+from events.base import Actor, TransferId
 from events.requests import DistributedRequest, TransferRequest
 from events.views import ManifestView, OverviewView, TransfersView, TransferView
 from lambdas import wiring
@@ -15,7 +15,7 @@ from lambdas.transfers.ports import Permit
 
 transfers = Resource("transfers")
 
-Steer = Callable[[str, str, Permit], TransferView]
+Steer = Callable[[str, Actor, Permit], TransferView]
 
 
 @transfers.post("/transfers", may=TRANSFER, status=202, keyed=True)

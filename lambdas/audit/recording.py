@@ -72,7 +72,7 @@ class Recording:
         try:
             self._store.add(self._record(person, deed, "refused", why=why))
         except Exception:
-            logger.exception("refusal not recorded", extra={"who": person.name, "action": deed.action})
+            logger.exception("refusal not recorded", extra={"who": person.id, "action": deed.action})
 
     def _record(self, person: Person, deed: Deed, decision: Outcome, **more: Any) -> AuditRecord:
         now = self._clock()
@@ -81,7 +81,7 @@ class Recording:
                 **deed.__dict__,
                 "record_id": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z-{secrets.token_hex(4)}",
                 "at": now,
-                "who": person.name,
+                "who": person.actor,
                 "address": person.address,
                 "decision": decision,
                 **more,

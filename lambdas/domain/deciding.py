@@ -5,13 +5,14 @@ source: what goes from A by B to C needs leave to go from A to C.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from events.base import AgentId
+from events.base import Actor, AgentId
 from events.locations import Location, RemoteLocation, S3Location, base_name, inner_path, stands_for_contents
 from lambdas.domain.agent import Agent
 from lambdas.domain.hop import route_of
@@ -25,14 +26,33 @@ _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 Tags = Mapping[AgentId, Mapping[str, str]]
 
 
+_PERSON_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_person_id(text: str) -> bool:
+    """Could it be a `sub`? No agent, template or address is called like that where a person is meant."""
+    return _PERSON_ID.fullmatch(text) is not None
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody signed in, or the owner of a template that acts."""
 
-    name: str
+    id: str
+    """The `sub` in the user pool: given out once, to be changed by nobody."""
     groups: tuple[str, ...] = ()
     address: str | None = None
     """Where the request came from."""
+    name: str = ""
+    """The e-mail address, to be shown and for nothing else; left out: the id."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.id)
+
+    @property
+    def actor(self) -> Actor:
+        """As it is written down of what this person does."""
+        return Actor(id=self.id, name=self.name)
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ SYSTEM = Thing("System", "crosshaul", named=False)
 
 def person_thing(person: Person) -> Thing:
     groups = tuple(Thing("Group", name, named=False) for name in person.groups)
-    return Thing("User", person.name, groups, named=False)
+    return Thing("User", person.id, groups, named=False)
 
 
 def agent_thing(agent_id: AgentId, tags: Mapping[str, str]) -> Thing:

@@ -2,6 +2,7 @@
 
 CrosshaulError
 ├── NotFoundError           nothing of that name
+│   ├── PersonUnknownError      nobody has that e-mail address now
 │   ├── AgentUnknownError
 │   ├── TransferUnknownError
 │   ├── TemplateUnknownError
@@ -69,6 +70,17 @@ class CrosshaulError(Exception):
 
 class NotFoundError(CrosshaulError):
     code = "not-found"
+
+
+class PersonUnknownError(NotFoundError):
+    code = "person-unknown"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"Nobody has the e-mail address {address} now.",
+            "Check how it is written; of somebody who has left or has another address now, give the id, as"
+            " the audit has it.",
+        )
 
 
 class AgentUnknownError(NotFoundError):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from events.base import Actor
 from events.locations import AgentLocation, Location, RemoteLocation, S3Location, landing
 from events.options import Options
 from events.requests import MAX_DESTINATIONS, Shape, TransferRequest
@@ -34,7 +35,7 @@ class Wish:
     options: Options = field(default_factory=Options)
     selection: tuple[str, ...] | None = None
     template_id: str | None = None
-    owner: str | None = None
+    owner: Actor | None = None
     """Of the template: for whom it is done."""
 
     @classmethod
@@ -70,7 +71,7 @@ def same_transfer_id(*sameness: str) -> str:
     return digits
 
 
-def plan(transfer_id: str, wish: Wish, by: str, now: datetime) -> Transfer:
+def plan(transfer_id: str, wish: Wish, by: Actor, now: datetime) -> Transfer:
     """The transfer, with its hops queued or waiting.
 
     Raises LimitError, OptionsError, RouteError, OverlapError or DuplicateDestinationError, each with its

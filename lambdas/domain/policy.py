@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from events.base import Actor
 from lambdas.domain.rule_set import SHIPPED, defaults
 
-SHIPPED_BY = "crosshaul"
+SHIPPED_BY = Actor.called("crosshaul")
 FIRST = 1
 ABSENT = 0
 """The version of a policy that is not there: to write over it is to write a new one."""
@@ -19,7 +20,7 @@ class Policy:
     """None: one of those that come with Crosshaul, taken out of force; or a version that was removed."""
     version: int
     """From 1; what comes with Crosshaul and was never changed is its first."""
-    by: str
+    by: Actor
     at: datetime | None = None
     why: str = ""
 

@@ -7,12 +7,13 @@ Cedar takes for wrong rather than for unfinished ends where the mistake is.
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lambdas.domain.deciding import is_person_id
 from lambdas.domain.errors import RefusedError
 
 SCHEMA = (Path(__file__).parent / "rules/schema.cedarschema").read_text()
@@ -71,7 +72,41 @@ def statements(text: str) -> tuple[dict[str, Any], ...]:
     found, templates = _parsed(text)
     _check_kind(text, found, templates)
     _check_types(text)
+    _check_people(text, found)
     return found
+
+
+def with_ids(text: str, id_of: Callable[[str], str | None]) -> str:
+    """The text with people by their ids where it has them by e-mail addresses, `User::"ana@example.org"`; and
+    at its end a line for each that says who it is.
+
+    Raises PolicyError, with places, if `id_of` knows nobody of an address.
+    """
+    named = [(found, found[0][1:-1]) for found in _people(text) if "@" in found[0]]
+    ids = {address: id_of(address) for address in dict.fromkeys(address for _, address in named)}
+    flaws = tuple(
+        _flaw(text, found.start(), f"nobody has the e-mail address {address} now")
+        for found, address in named
+        if ids[address] is None
+    )
+    if flaws:
+        raise PolicyError(flaws, "Check how it is written, or name the person by their id.")
+    for found, address in reversed(named):
+        text = f'{text[: found.start()]}"{ids[address]}"{text[found.end() :]}'
+    lines = [f'// User::"{person_id}" is {address}' for address, person_id in ids.items()]
+    missing = [line for line in lines if line not in text.splitlines()]
+    return "\n".join([text.rstrip("\n"), *missing, ""]) if missing else text
+
+
+def _people(text: str) -> Iterator[re.Match[str]]:
+    """The name of every `User::"…"` of the text, with its quotes."""
+    before = ("", "")
+    for found in _TOKEN.finditer(text):
+        if _is_space(found[0]):
+            continue
+        if before == ("User", "::") and found[0].startswith('"'):
+            yield found
+        before = (before[1], found[0])
 
 
 def kept(text: str) -> tuple[dict[str, Any], ...]:
@@ -152,6 +187,34 @@ def _check_types(text: str) -> None:
     parts = list(_parts(text))
     flaws = _together(_type_flaw(text, parts, error) for error in result.errors)
     raise PolicyError(flaws, "See docs/guides/policies.md for what policies may speak of, and correct it.")
+
+
+def _check_people(text: str, found: tuple[dict[str, Any], ...]) -> None:
+    """An address can come to be somebody else's, who would shed or inherit what is said of its owner."""
+    starts = [at for at, _ in _parts(text)]
+    flaws = [
+        _flaw(text, max(text.find(f'"{name}"', at), at), f"{name!r} is nobody's id")
+        for at, statement in zip(starts, found, strict=True)
+        for name in _users(statement)
+        if not is_person_id(name)
+    ]
+    if flaws:
+        advice = (
+            "Name people by e-mail address, which is replaced by their id when it is saved, or by that id."
+        )
+        raise PolicyError(tuple(flaws), advice)
+
+
+def _users(part: Any) -> Iterator[str]:
+    """Every `User` in a statement as Cedar has it in JSON."""
+    if isinstance(part, list):
+        for one in part:
+            yield from _users(one)
+    elif isinstance(part, dict):
+        if part.get("type") == "User" and "id" in part:
+            yield part["id"]
+        for one in part.values():
+            yield from _users(one)
 
 
 def _type_flaw(text: str, parts: list[tuple[int, str]], error: Any) -> Flaw:

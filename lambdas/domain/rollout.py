@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from events.base import AgentId
+from events.base import Actor, AgentId
 from events.rollouts import HOSTNAME, NamePattern, RolloutId, RolloutState
 from lambdas.domain.errors import AgentNameError, RolloutOverError
 
@@ -20,12 +20,12 @@ class Rollout:
     count: int
     used: int = 0
     tags: dict[str, str] = field(default_factory=dict)
-    created_by: str
+    created_by: Actor
     """It lets in whom this person may enrol."""
     created_at: datetime
     expires_at: datetime
     ended_at: datetime | None = None
-    ended_by: str | None = None
+    ended_by: Actor | None = None
 
 
 def state(rollout: Rollout, now: datetime) -> RolloutState:
@@ -38,8 +38,9 @@ def state(rollout: Rollout, now: datetime) -> RolloutState:
 
 def must_be_open(rollout: Rollout, now: datetime) -> None:
     """Raises RolloutOverError, which says why."""
+    ended_by = rollout.ended_by.name if rollout.ended_by else "somebody"
     why = {
-        "ended": f"was ended by {rollout.ended_by}",
+        "ended": f"was ended by {ended_by}",
         "expired": f"ended {rollout.expires_at:%Y-%m-%d %H:%M} UTC",
         "used_up": f"was for {rollout.count} hosts, and so many have joined",
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from events.base import AgentId
+from events.base import Actor, AgentId
 from events.locations import Location, S3Location, agent_of
 from events.options import Options
 from events.requests import ObjectTrigger, Shape, TemplateId, TemplateRequest
@@ -21,9 +21,9 @@ class Template:
     shape: Shape
     options: Options
     enabled: bool
-    owner: str
+    owner: Actor
     """It acts as this person."""
-    changed_by: str
+    changed_by: Actor
     """Whoever wrote it last: it does nothing that this person may not, either."""
     created_at: datetime
     updated_at: datetime
@@ -63,7 +63,7 @@ class Template:
         )
 
 
-def written(request: TemplateRequest, by: str, now: datetime, old: Template | None = None) -> Template:
+def written(request: TemplateRequest, by: Actor, now: datetime, old: Template | None = None) -> Template:
     """The template that a request makes, in the place of an old one if there is one."""
     return Template(
         template_id=request.name,

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
+from events.base import Actor
 from events.states import HopState
 from events.views import Moment
 from lambdas.domain.hop import Hop
 
-CROSSHAUL = "crosshaul"
+CROSSHAUL = Actor.called("crosshaul")
 
 _WORDS = {
     HopState.AWAITING_APPROVAL: "waits for approval",
@@ -22,20 +23,20 @@ _WORDS = {
 }
 
 
-def by_agent(agent_id: str) -> str:
-    return f"agent:{agent_id}"
+def by_agent(agent_id: str) -> Actor:
+    return Actor.called(f"agent:{agent_id}")
 
 
-def by_template(template_id: str) -> str:
-    return f"template:{template_id}"
+def by_template(template_id: str) -> Actor:
+    return Actor.called(f"template:{template_id}")
 
 
-def asked(what: str, by: str, now: datetime) -> Moment:
+def asked(what: str, by: Actor, now: datetime) -> Moment:
     """A line about the whole transfer."""
     return Moment(at=now, what=what, by=by)
 
 
-def became(hop: Hop, by: str, now: datetime) -> Moment:
+def became(hop: Hop, by: Actor, now: datetime) -> Moment:
     """A line about one hop, as it is now."""
     words = _WORDS[hop.state].format(carrier=hop.carrier, via=hop.via or hop.route)
     again = f" again, attempt {hop.attempt}" if hop.state == HopState.QUEUED and hop.attempt > 1 else ""

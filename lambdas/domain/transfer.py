@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from events.base import AgentId, Problem
+from events.base import Actor, AgentId, Problem
 from events.locations import Location
 from events.options import Options
 from events.progress import Progress
@@ -32,9 +32,9 @@ class Transfer:
     selection: tuple[str, ...] | None = None
     """Only these paths, relative to the source; None for everything."""
     template_id: str | None = None
-    owner: str | None = None
+    owner: Actor | None = None
     """The template's: it acts as this person. None: whoever created the transfer."""
-    created_by: str
+    created_by: Actor
     created_at: datetime
     ended_at: datetime | None = None
     fingerprint: str
@@ -71,7 +71,7 @@ class Transfer:
         return tuple(dict.fromkeys(agent for hop in self.hops for agent in hop.agents))
 
     @property
-    def acting(self) -> str:
+    def acting(self) -> Actor:
         """The person for whom it is done: a template's transfer is its owner's."""
         return self.owner or self.created_by
 
@@ -88,7 +88,7 @@ class Transfer:
         return hop.after is not None and hop.route == "direct" and self.options.moves_on_early
 
     @property
-    def approved_by(self) -> str | None:
+    def approved_by(self) -> Actor | None:
         return self.approval.by if self.approval else None
 
     def lacks(self, policies: Iterable[str]) -> tuple[str, ...]:

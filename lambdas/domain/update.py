@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Literal
 
-from events.base import AgentId
+from events.base import Actor, AgentId
 from events.updates import FAILED, MemberState, UpdateState
 from lambdas.domain.errors import UpdateOverError
 
@@ -51,14 +51,14 @@ class Update:
     """Percent of a stage."""
     healthy_within: int
     """Seconds."""
-    created_by: str
+    created_by: Actor
     created_at: datetime
     state: UpdateState = "running"
     reason: str = ""
     stage: int = 0
     """The one that has begun last."""
     ended_at: datetime | None = None
-    ended_by: str | None = None
+    ended_by: Actor | None = None
 
     @property
     def stages(self) -> int:
@@ -173,7 +173,7 @@ def _left_alone(members: Iterable[Member], away: frozenset[AgentId]) -> set[Agen
     return {member.agent_id for member in members if member.state == "queued" and member.agent_id in away}
 
 
-def ended(update: Update, state: UpdateState, reason: str, by: str | None, now: datetime) -> Update:
+def ended(update: Update, state: UpdateState, reason: str, by: Actor | None, now: datetime) -> Update:
     """The update after its end: who had not begun does not begin."""
     members = tuple(
         replace(member, state="cancelled", reason=reason) if member.state in {"waiting", "queued"} else member

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from events.base import AgentId
+from events.base import Actor, AgentId
 from lambdas.audit.recording import Deed, Record, Recording
 from lambdas.domain import deciding as domain
 from lambdas.domain.deciding import SYSTEM, Now, Person, Question, Thing
@@ -74,9 +74,9 @@ class Gate:
         """Raises ForbiddenError unless this is allowed."""
         return self.settle(domain.simple(person, action, thing, self.now, **context))
 
-    def check_absent(self, name: str, action: str, thing: Thing) -> Verdict:
+    def check_absent(self, who: Actor, action: str, thing: Thing) -> Verdict:
         """The same for somebody who is not here: with the groups of now."""
-        return self.check(self._people.find(name), action, thing)
+        return self.check(self._people.find(who), action, thing)
 
     def agent(self, agent_id: AgentId) -> Thing:
         """As it is; one that is not there has no tags."""
@@ -104,20 +104,20 @@ class Gate:
 
         def asked(transfer: Transfer) -> Ruling:
             verdict = self.check_transfer(person, action, transfer)
-            return self._ruling(person, deed, transfer, verdict, (person.name,))
+            return self._ruling(person, deed, transfer, verdict, (person.actor,))
 
         return asked
 
     def for_template(self, template: Template, size: int) -> Permit:
         """A template acts as its owner, and goes no further than whoever wrote it last: each is asked about
         again at every firing, with the groups of now."""
-        acting = dict.fromkeys((template.owner, template.changed_by))
+        acting = tuple({one.id: one for one in (template.owner, template.changed_by)}.values())
 
         def asked(transfer: Transfer) -> Ruling:
-            people = [self._people.find(name) for name in acting]
+            people = [self._people.find(one) for one in acting]
             verdicts = [self.check_transfer(one, domain.TRANSFER, transfer, size) for one in people]
-            acts = Person(by_template(template.template_id))
-            return self._ruling(acts, "transfer.requested", transfer, worst(verdicts), tuple(acting))
+            acts = Person(by_template(template.template_id).id)
+            return self._ruling(acts, "transfer.requested", transfer, worst(verdicts), acting)
 
         return asked
 
@@ -127,14 +127,14 @@ class Gate:
 
         def asked(transfer: Transfer) -> Ruling:
             asked_for = transfer.approval.asked_for if transfer.approval else ()
-            if person.name in asked_for:
+            if person.id in {one.id for one in asked_for}:
                 raise ForbiddenError(
                     f"{person.name} asked for transfer {transfer.transfer_id}, and so may not approve it.",
                     f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
                     transfer.approval.policies if transfer.approval else (),
                 )
-            for name in asked_for:
-                self.check_transfer(self._people.find(name), domain.TRANSFER, transfer)
+            for one in asked_for:
+                self.check_transfer(self._people.find(one), domain.TRANSFER, transfer)
             verdict = self.check_transfer(person, domain.TRANSFER, transfer)
             allowed = Verdict("allowed", verdict.policies)
             return self._ruling(person, "transfer.approved", transfer, allowed, asked_for)
@@ -147,7 +147,7 @@ class Gate:
         action: str,
         transfer: Transfer,
         verdict: Verdict,
-        asked_for: tuple[str, ...],
+        asked_for: tuple[Actor, ...],
     ) -> Ruling:
         deed = Deed(
             action=action,

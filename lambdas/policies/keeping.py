@@ -8,17 +8,18 @@ from lambdas.domain.deciding import MANAGE_POLICY, SYSTEM, Now, Person, simple
 from lambdas.domain.errors import (
     LimitError,
     LockoutError,
+    PersonUnknownError,
     PolicyExistsError,
     PolicyUnknownError,
     StaleError,
 )
 from lambdas.domain.policy import ABSENT, FIRST, SHIPPED_BY, Policy, in_force, shipped, texts
-from lambdas.domain.policy_text import statements
+from lambdas.domain.policy_text import statements, with_ids
 from lambdas.domain.rule_set import rules
 from lambdas.policies.deciding import Deciding
 from lambdas.store.policies import PolicyStore
 from lambdas.telemetry import logger
-from lambdas.transfers.ports import Clock
+from lambdas.transfers.ports import Clock, Everyone
 
 MAX_POLICIES = 500
 SHOWN = 20
@@ -26,9 +27,12 @@ SHOWN = 20
 
 
 class Keeping:
-    def __init__(self, store: PolicyStore, deciding: Deciding, zone: str, clock: Clock) -> None:
+    def __init__(
+        self, store: PolicyStore, deciding: Deciding, people: Everyone, zone: str, clock: Clock
+    ) -> None:
         self._store = store
         self._deciding = deciding
+        self._people = people
         self._zone = zone
         self._clock = clock
 
@@ -58,8 +62,9 @@ class Keeping:
         Raises PolicyError, with places; LimitError; LockoutError if its author could not take it back;
         PolicyExistsError if it was to be new, and is not; StaleError if another version stands there.
         """
-        statements(request.text)
-        self._change(policy_id, request.text, request.why, by, over, record)
+        text = naming(request.text, self._people)
+        statements(text)
+        self._change(policy_id, text, request.why, by, over, record)
         return self.show(policy_id)
 
     def remove(self, policy_id: str, why: str, by: Person, record: Record = unrecorded) -> None:
@@ -79,7 +84,7 @@ class Keeping:
             policy_id=policy_id,
             text=text,
             version=before[0].version + 1 if before else FIRST,
-            by=by.name,
+            by=by.actor,
             at=self._clock(),
             why=why,
         )
@@ -87,7 +92,7 @@ class Keeping:
         keep = text is not None or shipped(policy_id) is not None
         self._store.write(version, new, keep, record(old, new))
         self._deciding.refresh()
-        keys = {"policy_id": policy_id, "version": new.version, "by": by.name}
+        keys = {"policy_id": policy_id, "version": new.version, "by": by.id}
         logger.info("policy changed" if text else "policy removed", extra=keys)
 
     def _check_change(self, new: Policy, kept: list[Policy], by: Person) -> None:
@@ -101,6 +106,19 @@ class Keeping:
                 f"With this change, {by.name} could not change policies any more, nor take it back.",
                 "Keep a policy that permits you manage_policy, or let somebody do it who is not shut out.",
             )
+
+
+def naming(text: str, people: Everyone) -> str:
+    """A policy's text with people by their ids, whom its author may name by e-mail address; raises
+    PolicyError."""
+
+    def id_of(address: str) -> str | None:
+        try:
+            return people.id_of(address)
+        except PersonUnknownError:
+            return None
+
+    return with_ids(text, id_of)
 
 
 def _check_over(old: Policy | None, over: int | None) -> None:

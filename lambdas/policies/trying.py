@@ -1,6 +1,7 @@
 """Policies, tried: one wish of one person, and a changed policy on the transfers of the last days."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from lambdas.domain.policy import in_force, texts
 from lambdas.domain.policy_text import statements
 from lambdas.domain.rule_set import Rules, Verdict, rules, worst
 from lambdas.domain.transfer import Transfer
+from lambdas.policies.keeping import naming
 from lambdas.store.policies import PolicyStore
 from lambdas.transfers.ports import Agents, Clock, Everyone
 
@@ -47,14 +49,14 @@ class Trying:
         person = self._person(asked, by)
         wish = Wish.of(asked.transfer, asked.template_id)
         now = Now(asked.at or self._clock(), self._zone)
-        transfer = plan(new_transfer_id(), wish, person.name, now.at)
+        transfer = plan(new_transfer_id(), wish, person.actor, now.at)
         tags = tags_of(self._agents.get_many(transfer.agents).values())
         questions = movements(person, TRANSFER, transfer, tags, now, asked.size)
         here = rules(texts(in_force(self._store.all()[1])))
         verdicts = [here.decide(question) for question in questions]
         whole = worst(verdicts)
         return PolicyTestView(
-            person=person.name,
+            person=person.actor,
             groups=person.groups,
             outcome=whole.outcome,
             policies=whole.policies,
@@ -72,8 +74,9 @@ class Trying:
             raise PolicyUnknownError(policy_id)
         after = {name: text for name, text in before.items() if name != policy_id}
         if asked.text is not None:
-            statements(asked.text)
-            after[policy_id] = asked.text
+            text = naming(asked.text, self._people)
+            statements(text)
+            after[policy_id] = text
         now = self._clock()
         found = self._past.created(now - timedelta(days=asked.days), now, MOST + 1)
         changed = self._changed(rules(before), rules(after), found[:MOST])
@@ -101,10 +104,9 @@ class Trying:
                 )
 
     def _person(self, asked: PolicyTest, by: Person) -> Person:
-        name = asked.person or by.name
-        if asked.groups is not None:
-            return Person(name, asked.groups)
-        return by if name == by.name else self._people.find(name)
+        himself = asked.person in {None, by.id, by.name}
+        person = by if himself else self._people.named(asked.person or "")
+        return person if asked.groups is None else replace(person, groups=asked.groups)
 
 
 def _all(policies: Rules, questions: list[Question]) -> Verdict:

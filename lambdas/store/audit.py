@@ -149,7 +149,7 @@ class AuditStore:
 
 def _row(record: AuditRecord) -> AuditRow:
     return AuditRow(
-        record.day, record.record_id, who=record.who, transfer_id=record.transfer_id, record=record
+        record.day, record.record_id, who=record.who.id, transfer_id=record.transfer_id, record=record
     )
 
 

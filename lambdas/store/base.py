@@ -13,6 +13,8 @@ from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from events.base import Actor
+
 T = TypeVar("T")
 
 Writes = Callable[[TransactWrite], None]
@@ -56,6 +58,16 @@ class JsonOf(Attribute[T], Generic[T]):
 
     def deserialize(self, value: Any) -> T:
         return self._adapter.validate_json(value)
+
+
+class ActorAttribute(JsonOf[Actor]):
+    """Who did something. Rows from before people were known by their `sub` have a name alone."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Actor, **options)
+
+    def deserialize(self, value: Any) -> Actor:
+        return super().deserialize(value) if value.startswith("{") else Actor.called(value)
 
 
 @cache

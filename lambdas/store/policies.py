@@ -8,7 +8,7 @@ from pynamodb.models import Model
 
 from lambdas.domain.errors import StaleError
 from lambdas.domain.policy import Policy
-from lambdas.store.base import Writes, bind, refusal_is, transaction
+from lambdas.store.base import ActorAttribute, Writes, bind, refusal_is, transaction
 
 BOOK = "policies"
 HEAD = "head"
@@ -27,7 +27,7 @@ class PolicyRow(Model):
     policy_id = UnicodeAttribute(null=True)
     text = UnicodeAttribute(null=True)
     version = NumberAttribute()
-    by = UnicodeAttribute(null=True)
+    by = ActorAttribute(null=True)
     at = UTCDateTimeAttribute(null=True)
     why = UnicodeAttribute(null=True)
 

@@ -7,11 +7,12 @@ from pynamodb.attributes import NumberAttribute, TTLAttribute, UnicodeAttribute,
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
+from events.base import Actor
 from events.rollouts import RolloutId
 from lambdas.domain.errors import ReusedKeyError, RolloutUnknownError, StaleError
 from lambdas.domain.rollout import Rollout, must_be_open
 from lambdas.store.agent_rows import ROWS, AgentRow
-from lambdas.store.base import JsonOf, Writes, bind, refusal_is, transaction
+from lambdas.store.base import ActorAttribute, JsonOf, Writes, bind, refusal_is, transaction
 
 KIND = "rollout"
 KEPT = timedelta(days=30)
@@ -33,11 +34,11 @@ class RolloutRow(Model):
     places = NumberAttribute()
     used = NumberAttribute()
     tags: JsonOf[dict[str, str]] = JsonOf(dict[str, str])
-    created_by = UnicodeAttribute()
+    created_by = ActorAttribute()
     created_at = UTCDateTimeAttribute()
     ends_at = UTCDateTimeAttribute()
     ended_at = UTCDateTimeAttribute(null=True)
-    ended_by = UnicodeAttribute(null=True)
+    ended_by = ActorAttribute(null=True)
     expires_at = TTLAttribute()
 
 
@@ -98,7 +99,7 @@ class RolloutStore:
         with refusal_is(StaleError(f"The roll-out {rollout.rollout_id}")):
             RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(-1)], RolloutRow.used > 0)
 
-    def end(self, rollout_id: RolloutId, at: datetime, by: str, also: Writes) -> None:
+    def end(self, rollout_id: RolloutId, at: datetime, by: Actor, also: Writes) -> None:
         """Raises StaleError if somebody has ended it meanwhile, or a host is just being counted."""
         row = RolloutRow(_key(rollout_id))
         actions: list[Action] = [RolloutRow.ended_at.set(at), RolloutRow.ended_by.set(by)]

@@ -9,7 +9,7 @@ from events.options import Options, OrderedOptions
 from events.requests import ObjectTrigger, TemplateId
 from lambdas.domain.errors import StaleError, TemplateExistsError, TemplateUnknownError
 from lambdas.domain.template import Template
-from lambdas.store.base import JsonOf, Writes, bind, no_more, refusal_is, transaction
+from lambdas.store.base import ActorAttribute, JsonOf, Writes, bind, no_more, refusal_is, transaction
 
 EVERY = "template"
 
@@ -47,8 +47,8 @@ class TemplateRow(Model):
     shape = UnicodeAttribute()
     options: JsonOf[Options] = JsonOf(OrderedOptions)
     enabled = BooleanAttribute()
-    owner = UnicodeAttribute()
-    changed_by = UnicodeAttribute(null=True)
+    owner = ActorAttribute()
+    changed_by = ActorAttribute(null=True)
     created_at = UTCDateTimeAttribute()
     updated_at = UTCDateTimeAttribute()
     version = NumberAttribute()

@@ -20,7 +20,7 @@ from events.options import Options, OrderedOptions
 from events.progress import Progress, Way
 from events.reports import Preview
 from events.views import Approval, Moment
-from lambdas.store.base import JsonOf
+from lambdas.store.base import ActorAttribute, JsonOf
 
 HEADER = "transfer"
 HOPS = "hop#"
@@ -146,8 +146,8 @@ class HeaderRow(Model):
     options: JsonOf[Options] = JsonOf(OrderedOptions)
     selection: JsonOf[tuple[str, ...]] = JsonOf(tuple[str, ...], null=True)
     template_id = UnicodeAttribute(null=True)
-    owner = UnicodeAttribute(null=True)
-    created_by = UnicodeAttribute()
+    owner = ActorAttribute(null=True)
+    created_by = ActorAttribute()
     ended_at = UTCDateTimeAttribute(null=True)
     fingerprint = UnicodeAttribute()
     revision = NumberAttribute()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from events.base import Actor
 from events.states import TransferState
 from events.views import Approval
 from lambdas.domain.errors import StateError
@@ -24,7 +25,7 @@ class Ask:
     """Asked when there is nothing to do: is that an error, or was it done already?"""
     advice: str
 
-    def decision(self, by: str, permit: Permit = unasked) -> Decision:
+    def decision(self, by: Actor, permit: Permit = unasked) -> Decision:
         """All hops at once, in one line; raises StateError when it is too late, ForbiddenError if it may not
         be."""
 
@@ -54,7 +55,7 @@ def wanting(ruling: Ruling) -> Approval:
     return Approval(policies=ruling.approval, asked_for=ruling.asked_for)
 
 
-def agreed(by: str, permit: Permit) -> Decision:
+def agreed(by: Actor, permit: Permit) -> Decision:
     """A second person's agreement; raises StateError if none is awaited, ForbiddenError if it is not theirs
     to give."""
 

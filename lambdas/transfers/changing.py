@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from events.base import Actor
 from events.views import Approval, Moment
 from lambdas.domain.errors import StaleError
 from lambdas.domain.hop import Hop
@@ -75,7 +76,7 @@ class Changing:
         raise StaleError(f"Transfer {transfer_id}")
 
 
-def one_hop(number: int, step: Callable[[Hop, datetime], Hop], by: str) -> Decision:
+def one_hop(number: int, step: Callable[[Hop, datetime], Hop], by: Actor) -> Decision:
     """The decision that takes one step with one hop, if it is a step at all."""
 
     def decide(transfer: Transfer, now: datetime) -> Change | None:

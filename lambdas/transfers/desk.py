@@ -5,7 +5,7 @@ by what follows from the table's stream.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from events.base import AgentId
+from events.base import Actor, AgentId
 from events.locations import Location, agent_of
 from events.requests import TemplateId, TransferRequest
 from events.states import TransferState
@@ -56,7 +56,11 @@ class Transfers:
         self._clock = clock
 
     def request(
-        self, by: str, request: TransferRequest, idempotency_key: str | None = None, permit: Permit = unasked
+        self,
+        by: Actor,
+        request: TransferRequest,
+        idempotency_key: str | None = None,
+        permit: Permit = unasked,
     ) -> TransferView:
         """Write a new transfer; with the key of an earlier request, return the transfer that one made.
 
@@ -66,7 +70,7 @@ class Transfers:
         wish = Wish.of(request)
         if idempotency_key is None:
             return self._begin(new_transfer_id(), wish, by, permit)
-        transfer_id = same_transfer_id("request", by, idempotency_key)
+        transfer_id = same_transfer_id("request", by.id, idempotency_key)
         try:
             return self._same(transfer_id, wish)
         except TransferUnknownError:
@@ -122,30 +126,30 @@ class Transfers:
         today, month = tallies((min(max(daily, monthly), now), monthly), now + timedelta(minutes=1))
         return OverviewView(today=today, month=month)
 
-    def cancel(self, transfer_id: str, by: str, permit: Permit = unasked) -> TransferView:
+    def cancel(self, transfer_id: str, by: Actor, permit: Permit = unasked) -> TransferView:
         """Whatever has not ended is cancelled; raises StateError if all has ended otherwise."""
         return self._ask(transfer_id, asking.CANCEL, by, permit)
 
-    def pause(self, transfer_id: str, by: str, permit: Permit = unasked) -> TransferView:
+    def pause(self, transfer_id: str, by: Actor, permit: Permit = unasked) -> TransferView:
         """Whatever has not ended is paused; raises StateError if all has ended."""
         return self._ask(transfer_id, asking.PAUSE, by, permit)
 
-    def resume(self, transfer_id: str, by: str, permit: Permit = unasked) -> TransferView:
+    def resume(self, transfer_id: str, by: Actor, permit: Permit = unasked) -> TransferView:
         """What is paused goes on; raises StateError if all has ended."""
         return self._ask(transfer_id, asking.RESUME, by, permit)
 
-    def retry(self, transfer_id: str, by: str, permit: Permit = unasked) -> TransferView:
+    def retry(self, transfer_id: str, by: Actor, permit: Permit = unasked) -> TransferView:
         """What failed or was cancelled gets another chance; raises StateError if there is none of that."""
         return self._ask(transfer_id, asking.RETRY, by, permit)
 
-    def approve(self, transfer_id: str, by: str, permit: Permit) -> TransferView:
+    def approve(self, transfer_id: str, by: Actor, permit: Permit) -> TransferView:
         """What waits for a second person goes on; raises StateError if nothing does."""
         return self._view(self._changing.change(transfer_id, agreed(by, permit)).transfer)
 
-    def _ask(self, transfer_id: str, ask: Ask, by: str, permit: Permit) -> TransferView:
+    def _ask(self, transfer_id: str, ask: Ask, by: Actor, permit: Permit) -> TransferView:
         return self._view(self._changing.change(transfer_id, ask.decision(by, permit)).transfer)
 
-    def _begin(self, transfer_id: str, wish: Wish, by: str, permit: Permit) -> TransferView:
+    def _begin(self, transfer_id: str, wish: Wish, by: Actor, permit: Permit) -> TransferView:
         now = self._clock()
         transfer = plan(transfer_id, wish, by, now)
         ruling = self._check(transfer, permit)

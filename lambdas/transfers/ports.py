@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from events.base import AgentId, TransferId
+from events.base import Actor, AgentId, TransferId
 from events.commands import Command
 from events.facts import AgentWentSilent, TransferFinished, TransferRequested
 from lambdas.domain.agent import Agent
@@ -30,7 +30,7 @@ class Ruling:
 
     approval: tuple[str, ...] = ()
     """The policies that want a second person to agree first."""
-    asked_for: tuple[str, ...] = ()
+    asked_for: tuple[Actor, ...] = ()
     """Who cannot be that person."""
     record: Callable[[Transfer | None, Transfer], Writes] = _nothing
     """What is written in the transaction of the change, from before and after it."""
@@ -62,8 +62,14 @@ class Agents(Protocol):
 class Everyone(Protocol):
     """Knows the people who sign in."""
 
-    def find(self, name: str) -> Person:
-        """With the groups of now."""
+    def find(self, who: Actor) -> Person:
+        """With the groups of now; in none if there is nobody of that id any more."""
+
+    def named(self, text: str) -> Person:
+        """The one of this id, or who has this e-mail address now; raises PersonUnknownError if nobody has."""
+
+    def id_of(self, text: str) -> str:
+        """An id as it is, and that of an e-mail address; raises PersonUnknownError if nobody has it now."""
 
 
 class Orders(Protocol):

@@ -12,6 +12,7 @@ from events.locations import AgentLocation
 from lambdas.domain.deciding import Now, Person, movements
 from lambdas.domain.plan import Wish, new_transfer_id, plan
 from lambdas.domain.rule_set import defaults, rules
+from tests.fakes import ADA
 
 TURNS = 2000
 
@@ -35,7 +36,7 @@ def main(count: int = 500) -> None:
     parsed = time.thread_time() - begin
     now = Now(datetime(2026, 11, 24, 12, tzinfo=UTC), "Europe/Zurich")
     ends = (AgentLocation(agent_id="a", path="/data/7/x"), AgentLocation(agent_id="b", path="/archive/"))
-    transfer = plan(new_transfer_id(), Wish(source=ends[0], destinations=(ends[1],)), "bo", now.at)
+    transfer = plan(new_transfer_id(), Wish(source=ends[0], destinations=(ends[1],)), ADA, now.at)
     tags = {"a": {"env": "production", "site": "zurich"}, "b": {"rack": "8", "site": "geneva"}}
     times = []
     for _ in range(TURNS):

@@ -54,7 +54,7 @@ def refusals(fleet: Fleet) -> list[dict[str, Any]]:
 
 
 def written_down(fleet: Fleet, action: str, who: str = "nobody") -> dict[str, Any]:
-    found = [one for one in refusals(fleet) if (one["action"], one["who"]) == (action, who)]
+    found = [one for one in refusals(fleet) if (one["action"], one["who"]["name"]) == (action, who)]
     assert found, f"no refusal of {action} to {who}"
     assert found[0]["why"]
     return found[0]
@@ -104,7 +104,7 @@ def test_a_viewer_changes_nothing_by_any_route(fleet: Fleet, viewer: Api) -> Non
         body = BODIES.get(route.path, TEMPLATE if "templates" in route.path else None)
         assert viewer.status(route.method, path, body) == 403, (route.method, path)
         tried.add(f"{route.method} {route.path}")
-    theirs = {one["action"] for one in refusals(fleet) if one["who"] == "viewer@crosshaul.test"}
+    theirs = {one["action"] for one in refusals(fleet) if one["who"]["name"] == "viewer@crosshaul.test"}
     assert tried <= theirs
     assert in_force(fleet) == before
 
@@ -126,6 +126,33 @@ def test_an_operator_moves_nothing_that_a_policy_forbids(fleet: Fleet, operator:
     assert in_force(fleet)["transfers"] == before["transfers"]
 
 
+def test_who_takes_an_administrators_address_stays_who_they_were(fleet: Fleet) -> None:
+    """Cognito lets nobody have another's address; a mistake of who keeps the pool might."""
+    here, password, eve = fleet.here, "Moves-files-9-to-5", "eve@crosshaul.test"
+    create_user(here.cloud, here.outputs, eve, password, "operator")
+    text = 'forbid (principal == User::"eve@crosshaul.test", action == Action::"transfer", resource);'
+    before = in_force(fleet)
+    body = {"source": "server-b:/data/x", "destinations": ["server-c:/archive/"]}
+    first, others = Api.signed_in(here, eve, password), here.user.upper()
+    her = first.post("/policies/test", {"transfer": body})["person"]
+    assert her["name"] == eve
+    fleet.api.put("/policies/not-eve", {"text": text, "why": "of a test"})
+    try:
+        aws(fleet, "cognito-idp").admin_update_user_attributes(
+            UserPoolId=here.outputs.user_pool_id,
+            Username=eve,
+            UserAttributes=[{"Name": "email", "Value": others}, {"Name": "email_verified", "Value": "true"}],
+        )
+        renamed = Api.signed_in(here, others, password)
+        until("the policy to be known", lambda: renamed.status("POST", "/transfers", body) == 403)
+        assert renamed.status("PATCH", "/agents/server-b", {"tags": {"env": "lab"}}) == 403
+    finally:
+        fleet.api.delete("/policies/not-eve?why=the+test+is+over")
+    assert written_down(fleet, "POST /transfers", others)["policies"] == ["not-eve"]
+    assert {one["who"]["id"] for one in refusals(fleet) if one["who"]["name"] == others} == {her["id"]}
+    assert in_force(fleet)["agents"] == before["agents"]
+
+
 TRICKS = (
     "/data/../etc/hostname",
     "/data/./../../etc/hostname",
@@ -142,7 +169,7 @@ def test_no_trick_of_a_path_leads_out_of_the_roots(fleet: Fleet, operator: Api) 
     for path in TRICKS:
         body = {"source": f"server-b:{path}", "destinations": ["server-c:/archive/tricks/"]}
         assert operator.status("POST", "/transfers", body) == 422, path
-    theirs = [one for one in refusals(fleet) if one["who"] == "operator@crosshaul.test"]
+    theirs = [one for one in refusals(fleet) if one["who"]["name"] == "operator@crosshaul.test"]
     assert len([one for one in theirs if one["action"] == "POST /transfers"]) >= len(TRICKS)
     assert in_force(fleet) == before
 

@@ -77,7 +77,8 @@ def _moving(number: int) -> dict[str, object]:
         "transfer_id": f"load{number:016}", "state": "running", "shape": "fan_out",
         "source": {**place, "agent_id": "server-b"},
         "destinations": [{**place, "agent_id": "server-c" if number % 2 else "server-d"}],
-        "selection_count": None, "template_id": None, "created_by": "load", "ended_at": None,
+        "selection_count": None, "template_id": None, "ended_at": None,
+        "created_by": {"id": "load", "name": "load"},
         "created_at": "2026-11-24T01:30:00.000Z", "progress": progress, "problem": None,
     }  # fmt: skip
 

@@ -72,7 +72,7 @@ def test_an_upload_starts_a_template_and_goes_on_to_a_second_server(fleet: Fleet
         transfer = fleet.until_ended(transfer_id)
         assert transfer["state"] == "succeeded", transfer["problem"]
         assert [hop["route"] for hop in transfer["hops"]] == ["s3", "direct"]
-        assert transfer["created_by"] == "template:new-videos"
+        assert transfer["created_by"]["id"] == "template:new-videos"
     for place in ("server-b:/primary/storage", "server-d:/backup/storage"):
         assert differences(sent, listing(fleet.folder(place))) == [], place
 

@@ -49,7 +49,7 @@ function Door({ settings }: { settings: Settings }) {
   const api = useMemo(() => createApi(settings.apiUrl, session), [settings, session]);
   const { claims, ending } = useSyncExternalStore(session.subscribe, session.snapshot);
   const queries = useQueryClient();
-  const user = claims?.user;
+  const user = claims?.id;
   useEffect(() => {
     // What one person saw is not for the next who signs in here.
     if (user === undefined) queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "settings" });

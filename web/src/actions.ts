@@ -24,7 +24,7 @@ export function goesOn(state: TransferState): boolean {
 }
 
 /** A second person agrees: nobody who asked for it, and somebody who may move files at all. */
-export function mayApprove({ state, approval }: Transfer, person: string, role: Role): boolean {
+export function mayApprove({ state, approval }: Transfer, personId: string, role: Role): boolean {
   const waits = state === "awaiting_approval" && approval !== null && !approval.by;
-  return waits && mayAct(role, "operator") && !approval.asked_for.includes(person);
+  return waits && mayAct(role, "operator") && !approval.asked_for.some((one) => one.id === personId);
 }

@@ -3,6 +3,7 @@ import type { components } from "./wire";
 
 type Schemas = components["schemas"];
 
+export type Actor = Schemas["Actor"];
 export type Agent = Schemas["AgentView"];
 export type AgentStatus = Schemas["AgentStatus"];
 export type BucketListing = Schemas["BucketListingView"];

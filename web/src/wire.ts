@@ -700,6 +700,16 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Actor
+         * @description Who did something: a person, an agent, a template, or Crosshaul itself.
+         */
+        Actor: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /**
          * AgentChange
          * @description Fields left out stay as they are.
          */
@@ -831,17 +841,14 @@ export interface components {
          */
         Approval: {
             /** Asked For */
-            asked_for: string[];
+            asked_for: components["schemas"]["Actor"][];
             /**
              * At
              * @default null
              */
             at: string | null;
-            /**
-             * By
-             * @default null
-             */
-            by: string | null;
+            /** @default null */
+            by: components["schemas"]["Actor"] | null;
             /** Policies */
             policies: string[];
         };
@@ -936,8 +943,7 @@ export interface components {
              * @default null
              */
             transfer_id: string | null;
-            /** Who */
-            who: string;
+            who: components["schemas"]["Actor"];
             /**
              * Why
              * @default
@@ -1149,8 +1155,7 @@ export interface components {
             before: "allowed" | "approval" | "refused";
             /** Created At */
             created_at: string;
-            /** Created By */
-            created_by: string;
+            created_by: components["schemas"]["Actor"];
             /** Policies */
             policies: string[];
             /** Transfer Id */
@@ -1538,8 +1543,7 @@ export interface components {
         Moment: {
             /** At */
             at: string;
-            /** By */
-            by: string;
+            by: components["schemas"]["Actor"];
             /**
              * Hop Id
              * @default null
@@ -1717,8 +1721,7 @@ export interface components {
         PolicyDetails: {
             /** At */
             at: string | null;
-            /** By */
-            by: string;
+            by: components["schemas"]["Actor"];
             /** Past */
             past: components["schemas"]["PolicyView"][];
             /** Policy Id */
@@ -1783,8 +1786,7 @@ export interface components {
              * @enum {string}
              */
             outcome: "allowed" | "approval" | "refused";
-            /** Person */
-            person: string;
+            person: components["schemas"]["Actor"];
             /** Policies */
             policies: string[];
         };
@@ -1792,8 +1794,7 @@ export interface components {
         PolicyView: {
             /** At */
             at: string | null;
-            /** By */
-            by: string;
+            by: components["schemas"]["Actor"];
             /** Policy Id */
             policy_id: string;
             /** Text */
@@ -2151,18 +2152,14 @@ export interface components {
             count: number;
             /** Created At */
             created_at: string;
-            /** Created By */
-            created_by: string;
+            created_by: components["schemas"]["Actor"];
             /**
              * Ended At
              * @default null
              */
             ended_at: string | null;
-            /**
-             * Ended By
-             * @default null
-             */
-            ended_by: string | null;
+            /** @default null */
+            ended_by: components["schemas"]["Actor"] | null;
             /** Expires At */
             expires_at: string;
             /** Name */
@@ -2277,18 +2274,14 @@ export interface components {
             count: number;
             /** Created At */
             created_at: string;
-            /** Created By */
-            created_by: string;
+            created_by: components["schemas"]["Actor"];
             /**
              * Ended At
              * @default null
              */
             ended_at: string | null;
-            /**
-             * Ended By
-             * @default null
-             */
-            ended_by: string | null;
+            /** @default null */
+            ended_by: components["schemas"]["Actor"] | null;
             /** Expires At */
             expires_at: string;
             /** Name */
@@ -2443,8 +2436,7 @@ export interface components {
             /** Enabled */
             enabled: boolean;
             options: components["schemas"]["Options"];
-            /** Owner */
-            owner: string;
+            owner: components["schemas"]["Actor"];
             /**
              * Shape
              * @enum {string}
@@ -2592,8 +2584,7 @@ export interface components {
         TransferSummary: {
             /** Created At */
             created_at: string;
-            /** Created By */
-            created_by: string;
+            created_by: components["schemas"]["Actor"];
             /** Destinations */
             destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /**
@@ -2646,8 +2637,7 @@ export interface components {
             approval: components["schemas"]["Approval"] | null;
             /** Created At */
             created_at: string;
-            /** Created By */
-            created_by: string;
+            created_by: components["schemas"]["Actor"];
             /** Destinations */
             destinations: (components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"])[];
             /**
@@ -2699,18 +2689,14 @@ export interface components {
             };
             /** Created At */
             created_at: string;
-            /** Created By */
-            created_by: string;
+            created_by: components["schemas"]["Actor"];
             /**
              * Ended At
              * @default null
              */
             ended_at: string | null;
-            /**
-             * Ended By
-             * @default null
-             */
-            ended_by: string | null;
+            /** @default null */
+            ended_by: components["schemas"]["Actor"] | null;
             /** Healthy Within */
             healthy_within: number;
             /** Members */
@@ -2829,18 +2815,14 @@ export interface components {
             };
             /** Created At */
             created_at: string;
-            /** Created By */
-            created_by: string;
+            created_by: components["schemas"]["Actor"];
             /**
              * Ended At
              * @default null
              */
             ended_at: string | null;
-            /**
-             * Ended By
-             * @default null
-             */
-            ended_by: string | null;
+            /** @default null */
+            ended_by: components["schemas"]["Actor"] | null;
             /** Healthy Within */
             healthy_within: number;
             /**

@@ -31,15 +31,19 @@ it("lets a role do what the weaker ones may", () => {
 });
 
 it("reads the token's claims, whatever letters the name has", () => {
-  const claims = readClaims(idToken({ email: "zoë@example.org", groups: ["operator"], exp: 1_800_000_000 }));
-  expect(claims).toEqual({ user: "zoë@example.org", groups: ["operator"], expiresAt: 1_800_000_000_000 });
+  const given = { sub: "0a1b", email: "zoë@example.org", groups: ["operator"], exp: 1_800_000_000 };
+  const claims = { id: "0a1b", user: "zoë@example.org", groups: ["operator"], expiresAt: 1_800_000_000_000 };
+  expect(readClaims(idToken(given))).toEqual(claims);
 });
 
 it("lets another person approve, not the one who asked, nor a viewer", () => {
-  const approval = { policies: ["four-eyes"], asked_for: ["ann@example.org"], by: null, at: null };
+  const ann = { id: "1", name: "ann@example.org" };
+  const approval = { policies: ["four-eyes"], asked_for: [ann], by: null, at: null };
   const waiting = { ...transfer(), state: "awaiting_approval" as const, approval };
-  expect(mayApprove(waiting, "bo@example.org", "operator")).toBe(true);
-  expect(mayApprove(waiting, "ann@example.org", "admin")).toBe(false);
-  expect(mayApprove(waiting, "bo@example.org", "viewer")).toBe(false);
-  expect(mayApprove({ ...waiting, approval: { ...approval, by: "bo" } }, "cy", "admin")).toBe(false);
+  expect(mayApprove(waiting, "2", "operator")).toBe(true);
+  expect(mayApprove(waiting, "1", "admin")).toBe(false);
+  expect(mayApprove(waiting, "2", "viewer")).toBe(false);
+  expect(
+    mayApprove({ ...waiting, approval: { ...approval, by: { id: "2", name: "bo" } } }, "3", "admin"),
+  ).toBe(false);
 });

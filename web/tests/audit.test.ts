@@ -7,7 +7,7 @@ import type { AuditRecord } from "../src/types";
 const RECORD: AuditRecord = {
   record_id: "2026-11-24T01:30:00.000000Z-0a1b2c3d",
   at: "2026-11-24T01:30:00.000Z",
-  who: "=cmd()",
+  who: { id: "5f2b7a1e", name: "=cmd()" },
   address: null,
   action: "policy.put",
   about: "policy night-only",
@@ -40,8 +40,8 @@ it("finds every word of a text, wherever it stands and however it is written", (
 
 it("exports as CSV that no spreadsheet takes for a formula", () => {
   const [title, line] = csv([RECORD]).split("\r\n");
-  expect(title).toMatch(/^record_id,at,who,/);
-  expect(line).toContain(",'=cmd(),");
+  expect(title).toMatch(/^record_id,at,who,who_id,address,/);
+  expect(line).toContain(",'=cmd(),5f2b7a1e,");
   expect(line).toContain('"full, ""by day"""');
   expect(line).toContain('"{""version"":2}"');
 });

@@ -108,8 +108,9 @@ describe("names", () => {
   });
 
   it("says who did something", () => {
-    expect(actor("agent:server-b")).toBe("server-b (agent)");
-    expect(actor("ana@example.org")).toBe("ana@example.org");
+    expect(actor({ id: "agent:server-b", name: "agent:server-b" })).toBe("server-b (agent)");
+    expect(actor({ id: "5f2b7a1e", name: "ana@example.org" })).toBe("ana@example.org");
+    expect(actor({ id: "5f2b7a1e", name: "agent:server-b" })).toBe("agent:server-b");
   });
 });
 

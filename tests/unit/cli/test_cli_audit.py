@@ -5,6 +5,7 @@ import io
 import json
 
 from events import audit
+from events.base import Actor
 from tests.fakes_api import FakeApi, sample
 from tests.unit.cli.conftest import Run
 
@@ -28,10 +29,10 @@ def test_it_is_exported_as_json_lines(signed_in: FakeApi, run: Run) -> None:
 
 
 def test_it_is_exported_as_csv_that_is_no_formula(signed_in: FakeApi, run: Run) -> None:
-    evil = sample(audit.AuditRecord, why="=HYPERLINK(1)", who="@bo")
+    evil = sample(audit.AuditRecord, why="=HYPERLINK(1)", who=Actor(id="9a61c0de", name="@bo"))
     signed_in.audit = [evil]
     [row] = csv.DictReader(io.StringIO(run("audit", "export", "--format", "csv").out))
-    assert (row["why"], row["who"]) == ("'=HYPERLINK(1)", "'@bo")
+    assert (row["why"], row["who"], row["who_id"]) == ("'=HYPERLINK(1)", "'@bo", "9a61c0de")
     assert json.loads(row["before"]) == {"state": "running"}
 
 

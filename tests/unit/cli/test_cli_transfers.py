@@ -7,6 +7,7 @@ import pytest
 
 from events.states import TransferState
 from events.views import Approval
+from tests.fakes import a_person
 from tests.fakes_api import TRANSFER, FakeApi, transfer_view
 from tests.unit.cli.conftest import Run
 
@@ -188,7 +189,7 @@ def test_templates_are_listed_shown_and_removed(signed_in: FakeApi, run: Run) ->
 
 
 def test_what_waits_for_a_second_person_says_so_and_is_approved(signed_in: FakeApi, run: Run) -> None:
-    wanted = Approval(policies=("four-eyes",), asked_for=("ana@example.org",))
+    wanted = Approval(policies=("four-eyes",), asked_for=(a_person("ana@example.org"),))
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.AWAITING_APPROVAL, 0, approval=wanted)]
     said = run("show", TRANSFER)
     assert "waits for a second person, not ana@example.org" in said.out

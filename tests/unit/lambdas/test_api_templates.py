@@ -25,13 +25,13 @@ def saved(here):
 class TestKeeping:
     def test_one_is_written_shown_listed_replaced_and_removed(self, saved):
         shown = saved.get("/templates/new-videos", role="viewer").body
-        assert (shown["version"], shown["owner"], shown["enabled"]) == (1, "ana@example.org", True)
+        assert (shown["version"], shown["owner"]["name"], shown["enabled"]) == (1, "ana@example.org", True)
         assert [one["template_id"] for one in saved.get("/templates").body["templates"]] == ["new-videos"]
 
         changed = saved.call(
             "PUT", "/templates/new-videos", {**VIDEOS, "description": "all of them"}, who="bo@x.org"
         )
-        assert (changed.body["version"], changed.body["owner"]) == (2, "ana@example.org")
+        assert (changed.body["version"], changed.body["owner"]["name"]) == (2, "ana@example.org")
         assert saved.call("DELETE", "/templates/new-videos").status == 204
         assert saved.get("/templates/new-videos").status == 404
         assert saved.call("DELETE", "/templates/new-videos").status == 404
@@ -143,7 +143,7 @@ class TestObjects:
             == []
         )
         [transfer] = self.transfers(here)
-        assert transfer["created_by"] == "template:new-videos"
+        assert transfer["created_by"]["id"] == "template:new-videos"
         assert transfer["selection_count"] == 3
         assert [(hop["route"], hop["state"]) for hop in transfer["hops"]] == [
             ("s3", "queued"),

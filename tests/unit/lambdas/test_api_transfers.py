@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lambdas import wiring
+from tests.fakes import as_shown
 
 LONE_SURROGATE = '{"source":"server-b:/data/\\ud800/","destinations":["server-c:/primary/"]}'
 RAW = {"source": "server-b:/data/raw/", "destinations": ["server-c:/primary/"]}
@@ -27,7 +28,7 @@ def asked(here, body=None, **how) -> str:
 def test_what_is_asked_for_is_there_at_once_with_its_hops_and_timeline(fleet):
     shown = fleet.get(f"/transfers/{asked(fleet)}", role="viewer").body
     assert shown["state"] == "queued"
-    assert shown["created_by"] == "ana@example.org"
+    assert shown["created_by"] == as_shown("ana@example.org")
     [hop] = shown["hops"]
     assert (hop["state"], hop["route"]) == ("queued", "direct")
     assert hop["source"] == {"kind": "agent", "agent_id": "server-b", "path": "/data/raw/"}

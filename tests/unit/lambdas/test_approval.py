@@ -3,6 +3,7 @@
 import pytest
 
 from lambdas import wiring
+from tests.fakes import as_shown
 from tests.unit.lambdas.test_api_templates import VIDEOS
 from tests.unit.lambdas.test_policies import RAW, put
 
@@ -31,7 +32,12 @@ def waiting(here, **how):
 def test_it_waits_and_says_for_what(vault):
     transfer = waiting(vault)
     shown = vault.get(f"/transfers/{transfer}", role="viewer").body
-    assert shown["approval"] == {"policies": ["four-eyes"], "asked_for": [ANA], "by": None, "at": None}
+    assert shown["approval"] == {
+        "policies": ["four-eyes"],
+        "asked_for": [as_shown(ANA)],
+        "by": None,
+        "at": None,
+    }
     assert [hop["state"] for hop in shown["hops"]] == ["awaiting_approval"]
     [listed] = vault.get("/transfers", status="awaiting_approval").body["transfers"]
     assert listed["transfer_id"] == transfer
@@ -42,11 +48,15 @@ def test_it_waits_and_says_for_what(vault):
 def test_another_person_approves_and_it_goes_on(vault):
     transfer = waiting(vault)
     approved = vault.post(f"/transfers/{transfer}/approval", role="operator", who=BO)
-    assert (approved.status, approved.body["state"], approved.body["approval"]["by"]) == (202, "queued", BO)
+    assert (approved.status, approved.body["state"], approved.body["approval"]["by"]) == (
+        202,
+        "queued",
+        as_shown(BO),
+    )
     wiring.reactions().bring_on(wiring.transfer_store().get(transfer))
     assert vault.fleet.kinds() == [("server-b", "serve"), ("server-c", "move")]
     record = vault.get("/audit", transfer_id=transfer).body["records"][0]
-    assert (record["who"], record["action"]) == (BO, "transfer.approved")
+    assert (record["who"], record["action"]) == (as_shown(BO), "transfer.approved")
     assert (record["before"]["state"], record["after"]["state"]) == ("awaiting_approval", "queued")
 
 

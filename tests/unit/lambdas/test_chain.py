@@ -9,6 +9,7 @@ from events.commands import Move, Serve
 from events.options import Options
 from events.reports import PREVIOUS_HOP_RESTS, Capabilities, Checkpoint, Failed, Started, Succeeded
 from events.states import HopState
+from tests.fakes import ADA
 from tests.world import World
 
 RESTS = Problem(code=PREVIOUS_HOP_RESTS, message="not at work", retryable=True)
@@ -126,7 +127,7 @@ def test_when_the_first_ends_otherwise_the_second_is_stopped(world: World, by_pe
     world.stream()
     world.fleet.kinds()
     if by_person:
-        world.desk.cancel(transfer_id, "ada")
+        world.desk.cancel(transfer_id, ADA)
     else:
         world.says(Failed, world.hop(transfer_id), seq=2)
     world.stream()
@@ -140,10 +141,10 @@ def test_when_the_first_ends_otherwise_the_second_is_stopped(world: World, by_pe
 def test_a_pause_holds_both_and_a_resume_brings_on_both(world: World):
     transfer_id = begun(world)
     world.says(Started, world.hop(transfer_id, 1))
-    world.desk.pause(transfer_id, "ada")
+    world.desk.pause(transfer_id, ADA)
     world.stream()
     assert [hop.state for hop in world.store.get(transfer_id).hops] == [HopState.PAUSED] * 2
-    world.desk.resume(transfer_id, "ada")
+    world.desk.resume(transfer_id, ADA)
     world.stream()
     assert world.hop(transfer_id, 1).state == HopState.WAITING
     world.says(Started, world.hop(transfer_id))

@@ -14,6 +14,7 @@ from lambdas.domain.errors import RefusedError
 from lambdas.domain.plan import Wish, new_transfer_id, plan
 from lambdas.domain.policy_text import PolicyError, schema, statements
 from lambdas.domain.rule_set import defaults, rules
+from tests.fakes import ADA
 
 PERMITS = rules(defaults())
 SECRET = rules(
@@ -78,7 +79,7 @@ def questions(draw):
         template_id=template,
     )
     try:
-        transfer = plan(new_transfer_id(), wish, "ada", datetime(2026, 11, 24, tzinfo=UTC))
+        transfer = plan(new_transfer_id(), wish, ADA, datetime(2026, 11, 24, tzinfo=UTC))
     except RefusedError:
         return []
     now = Now(draw(moments), draw(zones))

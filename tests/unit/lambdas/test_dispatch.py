@@ -24,7 +24,7 @@ from lambdas.domain.errors import (
 )
 from lambdas.domain.plan import Wish
 from lambdas.transfers.desk import Query
-from tests.fakes import an_agent
+from tests.fakes import ADA, BOB, an_agent
 from tests.world import A_WAY, World, a_transfer, items_written
 
 
@@ -91,7 +91,7 @@ def test_a_transfer_from_wish_to_fact(world: World):
         "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
         "hop 1 succeeded",
     ]
-    assert [moment.by for moment in view.timeline] == ["ada", "crosshaul", "agent:b", "agent:b"]
+    assert [moment.by.name for moment in view.timeline] == ["ada", "crosshaul", "agent:b", "agent:b"]
     requested, finished = world.facts.told
     assert isinstance(requested, TransferRequested)
     assert isinstance(finished, TransferFinished)
@@ -138,7 +138,7 @@ def test_a_chain_ends_with_its_first_hop_and_can_be_retried(world: World):
     assert (view.state, view.problem.code) == ("failed", "source-missing")
     assert view.hops[2].problem.code == "previous-hop-ended"
     world.fleet.kinds()
-    again = world.desk.retry(transfer_id, "ada")
+    again = world.desk.retry(transfer_id, ADA)
     assert [hop.state for hop in again.hops] == ["queued", "waiting", "waiting"]
     assert (again.state, again.ended_at, again.problem) == ("queued", None, None)
     world.stream()
@@ -199,12 +199,12 @@ def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: W
 def test_the_same_key_makes_the_same_transfer(world: World):
     wish = TransferRequest(source="a:/data/", destinations=("b:/archive/",))
     other = TransferRequest(source="a:/data/", destinations=("c:/archive/",))
-    first = world.desk.request("ada", wish, "key")
+    first = world.desk.request(ADA, wish, "key")
     world.agents.is_now("b", "offline")
-    assert world.desk.request("ada", wish, "key").transfer_id == first.transfer_id
-    assert world.desk.request("bob", wish, "key").transfer_id != first.transfer_id
+    assert world.desk.request(ADA, wish, "key").transfer_id == first.transfer_id
+    assert world.desk.request(BOB, wish, "key").transfer_id != first.transfer_id
     with pytest.raises(ReusedKeyError):
-        world.desk.request("ada", other, "key")
+        world.desk.request(ADA, other, "key")
 
 
 def test_a_template_writes_what_belongs_to_it_in_the_same_transaction(world: World):
@@ -213,7 +213,7 @@ def test_a_template_writes_what_belongs_to_it_in_the_same_transaction(world: Wor
     transfer_id = world.desk.gathered(wish, "new-videos", "batch 1", marks.append)
     assert len(marks) == 1
     view = world.desk.get(transfer_id)
-    assert (view.template_id, view.created_by) == ("new-videos", "template:new-videos")
+    assert (view.template_id, view.created_by.id) == ("new-videos", "template:new-videos")
     with pytest.raises(StaleError):
         world.desk.gathered(wish, "new-videos", "batch 1", marks.append)
 
@@ -222,17 +222,17 @@ def test_cancel_tells_both_agents(world: World):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
-    assert world.desk.cancel(transfer_id, "ada").state == TransferState.CANCELLED
+    assert world.desk.cancel(transfer_id, ADA).state == TransferState.CANCELLED
     world.stream()
     assert world.fleet.kinds() == [("b", "cancel"), ("a", "release")]
-    assert world.desk.cancel(transfer_id, "ada").state == TransferState.CANCELLED
+    assert world.desk.cancel(transfer_id, ADA).state == TransferState.CANCELLED
     world.says(Succeeded, world.hop(transfer_id))
     assert world.hop(transfer_id).state == HopState.CANCELLED
 
 
 def test_cancel_before_any_offer_tells_nobody(world: World):
     transfer_id = world.request("a:/data/", "b:/archive/")
-    world.desk.cancel(transfer_id, "ada")
+    world.desk.cancel(transfer_id, ADA)
     world.stream()
     assert world.fleet.sent == []
 
@@ -242,12 +242,12 @@ def test_pause_and_resume(world: World):
     world.stream()
     world.says(Started, world.hop(transfer_id))
     world.fleet.kinds()
-    assert world.desk.pause(transfer_id, "ada").state == TransferState.PAUSED
+    assert world.desk.pause(transfer_id, ADA).state == TransferState.PAUSED
     world.stream()
     assert world.fleet.kinds() == [("b", "pause"), ("a", "release")]
     world.says(Paused, world.hop(transfer_id), seq=2, progress=Progress(bytes_done=3))
-    assert world.desk.pause(transfer_id, "ada").hops[0].progress.bytes_done == 3
-    assert world.desk.resume(transfer_id, "ada").state == TransferState.QUEUED
+    assert world.desk.pause(transfer_id, ADA).hops[0].progress.bytes_done == 3
+    assert world.desk.resume(transfer_id, ADA).state == TransferState.QUEUED
     world.stream()
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
     assert world.hop(transfer_id).attempt == 2
@@ -270,7 +270,7 @@ def test_it_may_be_too_late_for_an_ask(world: World, ask: str):
     world.stream()
     world.says(Succeeded, world.hop(transfer_id))
     with pytest.raises(StateError) as refusal:
-        getattr(world.desk, ask)(transfer_id, "ada")
+        getattr(world.desk, ask)(transfer_id, ADA)
     assert refusal.value.problem.advice
 
 
@@ -308,7 +308,7 @@ def test_reacting_late_tells_no_agent_what_is_no_longer_so(world: World):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.says(Failed, world.hop(transfer_id))
-    world.desk.retry(transfer_id, "ada")
+    world.desk.retry(transfer_id, ADA)
     world.fleet.kinds()
     world.stream()
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]

@@ -39,7 +39,7 @@ from lambdas.domain.hop_changes import (
 )
 from lambdas.domain.hop_reports import declined, heard, lost
 from lambdas.domain.plan import Wish, plan
-from tests.fakes import MORNING
+from tests.fakes import ADA, MORNING
 
 NUMBERS = st.integers(0, 2)
 KINDS = st.sampled_from([Started, Checkpoint, Verifying, Paused, Succeeded, Failed, Cancelled])
@@ -59,7 +59,7 @@ class AnyOrder(RuleBasedStateMachine):
         source = AgentLocation(agent_id="a", path="/data/")
         destinations = tuple(AgentLocation(agent_id=name, path="/archive/") for name in "bcd")
         wish = Wish(source=source, destinations=destinations, shape=shape, options=Options(chain=chain))
-        self.transfer = plan(TRANSFER, wish, "ada", self.now)
+        self.transfer = plan(TRANSFER, wish, ADA, self.now)
 
     # ── everything that can happen, at any time ──
 

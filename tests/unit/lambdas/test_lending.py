@@ -113,7 +113,7 @@ class TestTheRoute:
         hop_id = self.offered(here)
         assert self.ask(here, hop_id).status == 200
         record = here.get("/audit", transfer_id=hop_id[:-2]).body["records"][0]
-        assert (record["who"], record["action"]) == ("agent:server-b", "credentials.lent")
+        assert (record["who"]["id"], record["action"]) == ("agent:server-b", "credentials.lent")
         assert (record["address"], record["transfer_id"]) == ("198.51.100.7", hop_id[:-2])
         assert record["after"] == {"hop_id": hop_id, "reads": "s3://media/in/"}
 

@@ -14,7 +14,7 @@ from events.topics import Topics
 from lambdas import wiring
 from lambdas.live import LiveAddresses
 from lambdas.news import Announcer
-from tests.fakes import FakeClock
+from tests.fakes import ADA, FakeClock
 from tests.world import REGION, World
 
 TRANSFER = "abcdefghij0123456789"
@@ -37,7 +37,7 @@ def test_every_line_of_a_timeline_is_announced(world: World):
     world.stream()
     assert set(world.announced.announced) == {one, other}
     world.announced.announced.clear()
-    world.desk.pause(one, "ada")
+    world.desk.pause(one, ADA)
     world.stream()
     assert set(world.announced.announced) == {one}
 

@@ -11,6 +11,7 @@ from events.states import HopState, TransferState
 from lambdas.domain.errors import OptionsError
 from lambdas.domain.plan import Wish, new_transfer_id, plan
 from lambdas.domain.transfer import derived_state
+from tests.fakes import ADA
 
 B, C, D, S3 = "server-b:/data/", "server-c:/archive/", "server-d:/backup/", "s3://bucket/x/"
 
@@ -23,7 +24,7 @@ def planned(source: str, *destinations: str, template: str | None = None, **opti
         options=Options.model_validate(options),
         template_id=template,
     )
-    plan(new_transfer_id(), wish, "ann", datetime(2026, 11, 25, tzinfo=UTC))
+    plan(new_transfer_id(), wish, ADA, datetime(2026, 11, 25, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

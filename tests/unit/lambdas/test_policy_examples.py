@@ -10,10 +10,14 @@ from events.locations import AgentLocation, S3Location, from_text
 from events.options import Options
 from lambdas.domain.deciding import Now, Person, movements
 from lambdas.domain.plan import Wish, new_transfer_id, plan
+from lambdas.domain.policy_text import statements, with_ids
 from lambdas.domain.rule_set import defaults, rules
+from tests.fakes import id_of
 
 GUIDE = Path("docs/guides/policies.md").read_text()
-EXAMPLES = dict(re.findall(r"### ([a-z0-9-]+)\n.*?```cedar\n(.*?)```", GUIDE, re.DOTALL))
+WRITTEN = dict(re.findall(r"### ([a-z0-9-]+)\n.*?```cedar\n(.*?)```", GUIDE, re.DOTALL))
+EXAMPLES = {name: with_ids(text, id_of) for name, text in WRITTEN.items()}
+"""As they are kept."""
 
 NOON, NIGHT, SUNDAY = (
     datetime(2026, 11, day, hour, tzinfo=UTC) for day, hour in ((24, 12), (24, 23), (22, 12))
@@ -26,7 +30,8 @@ TAGS = {
     "plain-1": {},
 }
 REREAD, GENTLE = Options(verify="reread"), Options(bandwidth_limit=40_000_000)
-BO, STUDIO = Person("bo@example.org", ("operator",)), Person("cy@example.org", ("studio",))
+BO, STUDIO = Person(id_of("bo@example.org"), ("operator",)), Person(id_of("cy@example.org"), ("studio",))
+DORA = Person(id_of("dora@example.org"), ("operator",), name="bo@example.org")
 GB = 10**9
 
 CASES = [
@@ -54,6 +59,8 @@ CASES = [
     ("studio", "plain-1:/data/", "archive-1:/archive/studio/", {"who": STUDIO}, "refused"),
     ("studio", "plain-1:/data/studio/", "archive-1:/archive/", {"who": STUDIO}, "refused"),
     ("studio", "plain-1:/data/studio/", "lab-1:/archive/studio/", {"who": STUDIO}, "refused"),
+    ("not-bo", "plain-1:/data/", "lab-1:/x/", {}, "refused"),
+    ("not-bo", "plain-1:/data/", "lab-1:/x/", {"who": DORA}, "allowed"),
     ("templates-only", "plain-1:/data/", "s3://customers/x/", {}, "refused"),
     ("templates-only", "plain-1:/data/", "s3://customers/x/", {"template": "to-customers"}, "allowed"),
     ("templates-only", "plain-1:/data/", "s3://customers/x/", {"template": "another"}, "refused"),
@@ -74,7 +81,7 @@ def test_an_example_does_what_the_guide_says(name, source, destination, how, out
         options=how.get("options", Options()),
         template_id=how.get("template"),
     )
-    transfer = plan(new_transfer_id(), wish, "bo", NOON)
+    transfer = plan(new_transfer_id(), wish, BO.actor, NOON)
     now = Now(how.get("at", NOON))
     person = how.get("who", BO)
     verdicts = [
@@ -83,6 +90,11 @@ def test_an_example_does_what_the_guide_says(name, source, destination, how, out
     assert [verdict.outcome for verdict in verdicts] == [outcome]
     if outcome != "allowed" and person is BO:
         assert verdicts[0].policies == (name,)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_can_be_kept(name):
+    assert statements(EXAMPLES[name])
 
 
 def test_every_example_is_tried_both_ways():

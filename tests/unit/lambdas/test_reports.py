@@ -22,6 +22,7 @@ from events.reports import (
 from events.states import HopState
 from lambdas.domain.hop import Hop
 from lambdas.transfers.desk import Query
+from tests.fakes import ADA
 from tests.world import World, one_call_at_a_time
 
 
@@ -164,8 +165,8 @@ def test_a_hello_with_what_it_should_hold_changes_nothing(world: World):
 
 def test_a_hello_hears_of_the_asks_it_missed(world: World):
     paused, cancelled = running(world), running(world, "c:/data/", "b:/archive/c/")
-    world.desk.pause(paused.transfer_id, "ada")
-    world.desk.cancel(cancelled.transfer_id, "ada")
+    world.desk.pause(paused.transfer_id, ADA)
+    world.desk.cancel(cancelled.transfer_id, ADA)
     unknown = HeldHop(transfer_id="x" * 20, hop_id=f"{'x' * 20}-3", attempt=4, state="paused")
     world.hearing.reconcile("b", hello(world, held(paused), held(cancelled), unknown))
     assert [(command.kind, command.attempt) for _, command in world.fleet.sent] == [
@@ -247,5 +248,5 @@ def test_a_speed_that_no_word_has_confirmed_lately_is_shown_to_nobody(world):
     assert seen() == (5, 3, 10)
     world.clock.forward(seconds=10)
     assert seen() == (5, 0, 20)
-    world.desk.pause(hop.transfer_id, "ada")
+    world.desk.pause(hop.transfer_id, ADA)
     assert seen() == (5, 0, None)

@@ -12,6 +12,7 @@ from events.requests import RegisterRequest
 from lambdas import wiring
 from lambdas.domain.errors import AgentNameError, RolloutOverError, StaleError
 from tests.control_plane import REGION, host
+from tests.fakes import BOB
 from tests.world import one_call_at_a_time
 
 ASKED = {"name": "render-{hostname}", "count": 3, "tags": {"site": "ber"}, "expires_in": 600}
@@ -102,7 +103,7 @@ def test_it_is_ended_by_hand_once_and_who_has_joined_stays(here):
     come(here, rollout["token"], "n1")
     for _ in range(2):
         ended = here.post(f"/rollouts/{rollout['rollout_id']}/end")
-        assert (ended.status, ended.body["state"], ended.body["ended_by"]) == (
+        assert (ended.status, ended.body["state"], ended.body["ended_by"]["name"]) == (
             200,
             "ended",
             "ana@example.org",
@@ -311,9 +312,9 @@ def test_who_let_whom_in_is_in_the_audit_and_no_token_is(here):
         "POST /agents/register",
     ]
     refused, ended, joined, begun = records
-    assert (begun["who"], begun["about"]) == ("ana@example.org", f"rollout {rollout['rollout_id']}")
+    assert (begun["who"]["name"], begun["about"]) == ("ana@example.org", f"rollout {rollout['rollout_id']}")
     assert begun["after"]["name"] == "render-{hostname}"
-    assert (joined["who"], joined["agents"]) == ("agent:render-n1", ["render-n1"])
+    assert (joined["who"]["id"], joined["agents"]) == ("agent:render-n1", ["render-n1"])
     assert joined["why"] == f"roll-out {rollout['rollout_id']} of ana@example.org"
     assert ended["before"]["used"] == 1
     assert (refused["decision"], refused["address"]) == ("refused", "198.51.100.7")
@@ -328,7 +329,7 @@ def test_one_that_is_ended_while_a_host_joins_lets_it_in_or_not_but_nothing_betw
     with pytest.raises(RolloutOverError):
         going.claim(clock())
     with pytest.raises(StaleError):
-        wiring.rollout_store().end(known.rollout_id, clock(), "bob", lambda _: None)
+        wiring.rollout_store().end(known.rollout_id, clock(), BOB, lambda _: None)
     assert here.join("render-n1", online=False)["agent_id"] == "render-n1"
 
 

@@ -171,7 +171,7 @@ def test_keys_that_have_become_old_are_replaced_without_being_asked(here, server
     wiring.rotating().sweep(clock())
     assert server_b.told == ["rotate"]
     [wanted] = [one for one in here.get("/audit").body["records"] if one["action"] == "agent.rotation-wanted"]
-    assert wanted["who"] == "crosshaul"
+    assert wanted["who"]["id"] == "crosshaul"
 
 
 def test_a_removed_agent_takes_both_its_certificates_along(here, server_b):

@@ -8,6 +8,7 @@ from events.reports import Started, Succeeded
 from events.states import HopState
 from lambdas.domain.errors import StaleError
 from lambdas.transfers.changing import PATIENCE
+from tests.fakes import ADA
 from tests.world import World
 
 
@@ -97,5 +98,5 @@ def test_patience_with_others_has_an_end(world: World, monkeypatch):
 
     monkeypatch.setattr(world.store, "write", always_late)
     with pytest.raises(StaleError):
-        world.desk.pause(transfer_id, "ada")
+        world.desk.pause(transfer_id, ADA)
     assert len(tries) == PATIENCE

@@ -24,7 +24,7 @@ from lambdas.domain.hop_changes import cancelled, refused
 from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
 from lambdas.domain.roots import check_offered, check_roots
 from lambdas.domain.transfer import derived_state, summed
-from tests.fakes import MORNING, an_agent
+from tests.fakes import ADA, MORNING, an_agent
 
 H, T = HopState, TransferState
 LATER = MORNING + timedelta(hours=1)
@@ -37,7 +37,7 @@ def place(text: str) -> Location:
 
 def a_plan(source: str, *destinations: str, **more):
     wish = Wish(source=place(source), destinations=tuple(map(place, destinations)), **more)
-    return plan(new_transfer_id(), wish, "ada", MORNING)
+    return plan(new_transfer_id(), wish, ADA, MORNING)
 
 
 @pytest.mark.parametrize(

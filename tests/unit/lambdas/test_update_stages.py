@@ -22,7 +22,7 @@ from lambdas.domain.update import (
     staged,
     why_not,
 )
-from tests.fakes import MORNING
+from tests.fakes import ADA, MORNING
 
 NAMES = st.integers(1, 260).map(lambda count: [f"a{number:03d}" for number in range(count)])
 PERCENTS = st.lists(st.integers(1, 100), unique=True, max_size=4).map(sorted)
@@ -41,7 +41,7 @@ def an_update(names, canaries=1, percents=(10,), abort_above=20):
         members=members,
         abort_above=abort_above,
         healthy_within=300,
-        created_by="ada",
+        created_by=ADA,
         created_at=MORNING,
     )
     return begun(made, 0)

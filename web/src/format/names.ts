@@ -1,5 +1,5 @@
 /** Names as they are, safely: a control or direction character shows itself instead of doing its work. */
-import type { Location } from "../types";
+import type { Actor, Location } from "../types";
 import { t } from "../words";
 
 /**
@@ -37,10 +37,10 @@ export function nameOf(location: Location): string {
   return path.split("/").filter(Boolean).at(-1) ?? path;
 }
 
-/** `agent:server-b` → `server-b (agent)`: who did it, for people. */
-export function actor(by: string): string {
-  const [kind, name] = by.split(/:(.*)/s);
-  return name && (kind === "agent" || kind === "template") ? t().times.by[kind](shown(name)) : shown(by);
+/** `agent:server-b` → `server-b (agent)`; people by what they were called then: who did it, for people. */
+export function actor(by: Actor): string {
+  const [kind, name] = by.id.split(/:(.*)/s);
+  return name && (kind === "agent" || kind === "template") ? t().times.by[kind](shown(name)) : shown(by.name);
 }
 
 /** `site: berlin`; a tag without a value is its key. */

@@ -10,6 +10,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { usePolicies } from "../api/queries";
 import { useSurroundings } from "../context";
+import { actor } from "../format/names";
 import { useNarrow } from "../media";
 import { Confirm } from "../parts/Confirm";
 import { ProblemAlert } from "../parts/ProblemAlert";
@@ -71,7 +72,7 @@ const stacked = (onRemove: OnRemove): TableProps.ColumnDefinition<Policy>[] => [
         <Link href={href("policies", policy.policy_id, "edit")}>{policy.policy_id}</Link>
         <Name>{policy.why}</Name>
         <Box color="text-body-secondary" fontSize="body-s">
-          <Name>{policy.by}</Name>
+          <Name>{actor(policy.by)}</Name>
           {policy.at && (
             <>
               {" · "}
@@ -94,7 +95,7 @@ const columns = (onRemove: OnRemove): TableProps.ColumnDefinition<Policy>[] => [
   },
   { id: "version", header: t().policies.version, cell: ({ version }) => version },
   { id: "why", header: t().policy.why, cell: ({ why }) => <Name>{why}</Name> },
-  { id: "by", header: t().transfer.by, cell: ({ by }) => <Name>{by}</Name> },
+  { id: "by", header: t().transfer.by, cell: ({ by }) => <Name>{actor(by)}</Name> },
   { id: "at", header: t().templates.changed, cell: ({ at }) => (at ? <When at={at} relative /> : "–") },
   {
     id: "acts",

@@ -11,7 +11,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTemplates } from "../api/queries";
 import { useSurroundings } from "../context";
-import { locationText } from "../format/names";
+import { actor, locationText } from "../format/names";
 import { noticeOf } from "../format/problems";
 import { useNarrow } from "../media";
 import { Confirm } from "../parts/Confirm";
@@ -144,7 +144,7 @@ const changed = (): Column => ({
     <>
       <When at={updated_at} relative />
       <Box color="text-body-secondary" fontSize="body-s">
-        <Name>{owner}</Name>
+        <Name>{actor(owner)}</Name>
       </Box>
     </>
   ),

@@ -1,6 +1,9 @@
 /** What a token says about its bearer. Only the API checks its signature; here it decides what is offered. */
 
 export interface Claims {
+  /** The `sub`: what the API knows the person by, whatever the address is. */
+  id: string;
+  /** What is shown. */
   user: string;
   groups: string[];
   /** Milliseconds since 1970. */
@@ -15,6 +18,7 @@ export function readClaims(idToken: string): Claims {
   const body = JSON.parse(fromBase64Url(idToken.split(".")[1] ?? "")) as Record<string, unknown>;
   const groups = body["cognito:groups"];
   return {
+    id: String(body.sub ?? ""),
     user: String(body.email ?? body["cognito:username"] ?? body.sub ?? ""),
     groups: Array.isArray(groups) ? groups.map(String) : [],
     expiresAt: Number(body.exp ?? 0) * 1000,

@@ -853,7 +853,7 @@ export const de: Words = {
     tryHint: "Wäre die Übertragung erlaubt, und welche Richtlinien sagen das? Nichts wird bewegt.",
     person: "Mensch",
     strangers: (names) => `Einen Agenten ${names} gibt es (noch) nicht: das gilt für einen ohne Merkmale.`,
-    personHint: "E-Mail-Adresse; leer: Sie selbst",
+    personHint: "E-Mail-Adresse oder die Kennung aus dem Protokoll; leer: Sie selbst",
     from: "Senden",
     to: "Nach",
     ask: "Fragen",

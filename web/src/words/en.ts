@@ -851,7 +851,7 @@ export const en = {
     tryHint: "Would this person's transfer be allowed, and which policies say so? Nothing is moved.",
     person: "Person",
     strangers: (names: string) => `There is no agent ${names} (yet): this holds for one without tags.`,
-    personHint: "Their e-mail address; left empty: you",
+    personHint: "Their e-mail address, or the id that the audit has; left empty: you",
     from: "Send",
     to: "To",
     ask: "Ask",

@@ -143,6 +143,10 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   ],
   "policy-invalid": ["Die Richtlinie stimmt noch nicht"],
   "policy-lockout": ["Danach dürften Sie Richtlinien nicht mehr ändern"],
+  "person-unknown": [
+    "Diese E-Mail-Adresse hat zurzeit niemand",
+    "Schreibweise prüfen; für jemanden, der gegangen ist oder jetzt eine andere Adresse hat, die Kennung aus dem Protokoll angeben.",
+  ],
   "policy-unknown": ["Eine Richtlinie dieses Namens gibt es nicht"],
   "previous-hop-ended": ["Die Etappe davor ist nicht angekommen"],
   "previous-hop-rests": ["Die Etappe davor ruht", "Geht jene weiter, geht auch diese weiter."],

@@ -8,6 +8,7 @@ import { useState } from "react";
 import { newKey } from "../../api/idempotency";
 import { useUpdate, useUpdates } from "../../api/queries";
 import { useSurroundings } from "../../context";
+import { actor } from "../../format/names";
 import { Confirm } from "../../parts/Confirm";
 import { Name, State, When } from "../../parts/text";
 import type { Update } from "../../types";
@@ -91,7 +92,7 @@ function Begun({ update }: { update: Update }) {
     <>
       <When at={update.created_at} relative />
       <Box color="text-body-secondary" fontSize="body-s">
-        <Name>{update.created_by}</Name>
+        <Name>{actor(update.created_by)}</Name>
       </Box>
     </>
   );

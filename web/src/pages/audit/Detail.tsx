@@ -39,7 +39,7 @@ function facts(record: AuditRecord) {
   const { transfer_id } = record;
   return [
     { label: t().transfers.when, value: <When at={record.at} /> },
-    { label: words.kinds.person, value: <bdi className="name">{actor(record.who)}</bdi> },
+    { label: words.kinds.person, value: <Who of={record.who} /> },
     { label: words.address, value: record.address ?? "–" },
     { label: words.about, value: <Said>{record.about}</Said> },
     { label: words.decision, value: <Outcome of={record.decision} /> },
@@ -52,6 +52,20 @@ function facts(record: AuditRecord) {
     },
     { label: words.record, value: <span className="mono">{record.record_id}</span> },
   ];
+}
+
+/** As what they were shown then; and what they are known by, which stays. */
+function Who({ of }: { of: AuditRecord["who"] }) {
+  return (
+    <>
+      <bdi className="name">{actor(of)}</bdi>
+      {of.id !== of.name && (
+        <Box color="text-body-secondary" fontSize="body-s">
+          <span className="mono">{shown(of.id)}</span>
+        </Box>
+      )}
+    </>
+  );
 }
 
 function Side({ title, value }: { title: string; value: AuditRecord["before"] }) {

@@ -5,6 +5,7 @@ const COLUMNS = [
   "record_id",
   "at",
   "who",
+  "who_id",
   "address",
   "action",
   "about",
@@ -15,14 +16,15 @@ const COLUMNS = [
   "agents",
   "before",
   "after",
-] as const satisfies readonly (keyof AuditRecord)[];
+] as const satisfies readonly (keyof AuditRecord | "who_id")[];
 
 export function jsonLines(records: readonly AuditRecord[]): string {
   return records.map((record) => `${JSON.stringify(record)}\n`).join("");
 }
 
 export function csv(records: readonly AuditRecord[]): string {
-  const rows = records.map((record) => COLUMNS.map((name) => cell(record[name])));
+  const flat = records.map((record) => ({ ...record, who: record.who.name, who_id: record.who.id }));
+  const rows = flat.map((record) => COLUMNS.map((name) => cell(record[name])));
   return [[...COLUMNS], ...rows].map((row) => `${row.map(quoted).join(",")}\r\n`).join("");
 }
 

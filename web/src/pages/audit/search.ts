@@ -15,7 +15,14 @@ export function matching(records: readonly AuditRecord[], { by, value }: AuditFi
   });
 }
 
-function sayings({ before, after, policies, agents, ...plain }: AuditRecord): string {
-  const texts = [...Object.values(plain), ...policies, ...agents, JSON.stringify([before, after])];
+function sayings({ before, after, who, policies, agents, ...plain }: AuditRecord): string {
+  const texts = [
+    ...Object.values(plain),
+    who.id,
+    who.name,
+    ...policies,
+    ...agents,
+    JSON.stringify([before, after]),
+  ];
   return texts.join("\n").toLowerCase();
 }

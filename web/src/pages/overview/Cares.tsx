@@ -4,7 +4,7 @@ import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import { locationText, shown } from "../../format/names";
+import { actor, locationText, shown } from "../../format/names";
 import { ownWords } from "../../format/problems";
 import { bytes } from "../../format/sizes";
 import { skewed } from "../../format/times";
@@ -79,7 +79,7 @@ function told(care: Care): Told {
       const { transfer_id, source, created_by } = care.transfer;
       return {
         title: words.approval(shown(locationText(source))),
-        why: words.approvalWhy(created_by),
+        why: words.approvalWhy(actor(created_by)),
         to: href("transfers", transfer_id),
         error: false,
       };

@@ -12,7 +12,7 @@ import { newKey } from "../../api/idempotency";
 import { errorAt } from "../../api/problem";
 import { useAgents } from "../../api/queries";
 import { useApi } from "../../context";
-import { shown } from "../../format/names";
+import { actor, shown } from "../../format/names";
 import { ProblemAlert } from "../../parts/ProblemAlert";
 import { Name } from "../../parts/text";
 import type { Agent, PolicyTested } from "../../types";
@@ -94,7 +94,7 @@ function Answer({ answer }: { answer: PolicyTested }) {
   return (
     <SpaceBetween size="xs">
       <strong>
-        <Name>{words.who(answer.person, answer.groups.map(shown).join(", ") || t().common.none)}</Name>
+        <Name>{words.who(actor(answer.person), answer.groups.map(shown).join(", ") || t().common.none)}</Name>
       </strong>
       {answer.movements.map((one) => (
         <div key={`${one.source} ${one.destination}`}>

@@ -2,7 +2,7 @@ import Alert from "@cloudscape-design/components/alert";
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
-import { shown } from "../../format/names";
+import { actor, shown } from "../../format/names";
 import { count } from "../../format/sizes";
 import { Name, When } from "../../parts/text";
 import { href } from "../../router";
@@ -46,7 +46,7 @@ const columns = (): TableProps.ColumnDefinition<Changed>[] => [
     isRowHeader: true,
     cell: ({ transfer_id }) => <Link href={href("transfers", transfer_id)}>{transfer_id}</Link>,
   },
-  { id: "by", header: t().transfers.askedBy, cell: ({ created_by }) => <Name>{created_by}</Name> },
+  { id: "by", header: t().transfers.askedBy, cell: ({ created_by }) => <Name>{actor(created_by)}</Name> },
   {
     id: "at",
     header: t().transfers.when,

@@ -3,6 +3,7 @@ import Button from "@cloudscape-design/components/button";
 import Container from "@cloudscape-design/components/container";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import Header from "@cloudscape-design/components/header";
+import { actor } from "../../format/names";
 import { Name, When } from "../../parts/text";
 import type { Policy } from "../../types";
 import { t } from "../../words";
@@ -22,7 +23,7 @@ export function Past({ versions, onTake }: Props) {
       {versions.map((one) => (
         <ExpandableSection key={one.version} headerText={words.version(one.version, one.text === null)}>
           <Box color="text-body-secondary">
-            {one.at && <When at={one.at} />} <Name>{one.by}</Name>: <Name>{one.why}</Name>
+            {one.at && <When at={one.at} />} <Name>{actor(one.by)}</Name>: <Name>{one.why}</Name>
           </Box>
           {one.text !== null && (
             <>

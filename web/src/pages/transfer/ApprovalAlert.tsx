@@ -5,7 +5,7 @@ import { useRef, useState } from "react";
 import { mayApprove } from "../../actions";
 import { createWish } from "../../api/idempotency";
 import { useSurroundings } from "../../context";
-import { shown } from "../../format/names";
+import { actor, shown } from "../../format/names";
 import { Confirm } from "../../parts/Confirm";
 import { Name, Place, When } from "../../parts/text";
 import type { Transfer } from "../../types";
@@ -21,26 +21,26 @@ export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
   const policies = words.because(approval.policies.map(shown).join(", "));
   if (approval.by && approval.at) {
     return (
-      <Alert type="success" header={<Name>{words.givenBy(approval.by)}</Name>}>
+      <Alert type="success" header={<Name>{words.givenBy(actor(approval.by))}</Name>}>
         <When at={approval.at} /> · <Name>{policies}</Name>
       </Alert>
     );
   }
   if (state !== "awaiting_approval") return null;
-  const mine = approval.asked_for.includes(claims.user);
+  const mine = approval.asked_for.some((one) => one.id === claims.id);
   return (
     <>
       <Alert
         type="warning"
         header={words.waits}
         action={
-          mayApprove(transfer, claims.user, role) && (
+          mayApprove(transfer, claims.id, role) && (
             <Button onClick={() => setConfirming(true)}>{words.verb}</Button>
           )
         }
       >
         <div>
-          <Name>{mine ? words.notYou : words.who(approval.asked_for.join(t().common.and))}</Name>
+          <Name>{mine ? words.notYou : words.who(approval.asked_for.map(actor).join(t().common.and))}</Name>
         </div>
         <div>
           <Name>{policies}</Name>
@@ -76,7 +76,7 @@ function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void })
       onClose={onClose}
     >
       <p>
-        <Name>{words.asked(transfer.created_by)}</Name>
+        <Name>{words.asked(actor(transfer.created_by))}</Name>
       </p>
       <ul>
         {transfer.hops.map((hop) => (

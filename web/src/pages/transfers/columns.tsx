@@ -3,6 +3,7 @@ import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
 import { useNow } from "../../clock";
+import { actor } from "../../format/names";
 import { useSaid } from "../../live/Hearing";
 import { progressNow } from "../../live/merge";
 import { ProgressLine } from "../../parts/ProgressLine";
@@ -45,7 +46,7 @@ const asker = (): Column => ({
   header: t().transfers.askedBy,
   minWidth: 215,
   cell: ({ created_by, template_id }) => (
-    <Name>{template_id ? t().transfers.template(template_id) : created_by}</Name>
+    <Name>{template_id ? t().transfers.template(template_id) : actor(created_by)}</Name>
   ),
 });
 
