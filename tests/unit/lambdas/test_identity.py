@@ -7,12 +7,16 @@ from itertools import count
 
 import boto3
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lambdas import wiring
 from lambdas.api.auth import caller
 from lambdas.domain.arrival import Arrival
 from lambdas.domain.deciding import is_person_id
 from lambdas.domain.errors import NotSignedInError
+from lambdas.domain.policy_text import kept as parsed
+from lambdas.domain.policy_text import statements, with_ids
 from lambdas.people import FRESH, People
 from tests.control_plane import POOL, REGION, claims_of
 from tests.fakes import as_shown, id_of
@@ -150,6 +154,37 @@ class TestPoliciesNamePeople:
         assert (answer.status, answer.body["type"]) == (404, "urn:crosshaul:problem:person-unknown")
         assert fleet.get("/audit", person="nobody@example.org").status == 404
         assert fleet.get("/audit", person="template:x").body["records"] == []
+
+
+PEOPLE = st.sampled_from([EVE, BO, ANA, id_of(EVE), "zoë+1@exämple.org", "o'brien@example.org"])
+SPACE = st.sampled_from(["", " ", "\n", f' // User::"{EVE}"\n'])
+RULES = st.builds(
+    lambda name, space, note: f'forbid (principal == User{space}::{space}"{name}", action, resource);{note}',
+    PEOPLE,
+    SPACE,
+    st.sampled_from(["", "\n", f' // about "{BO}"\n', '\n@why("a \\"quoted\\" x")\n']),
+)
+
+
+@given(st.lists(RULES, min_size=1, max_size=5), st.permutations([EVE, BO]))
+def test_what_is_kept_names_the_same_people_by_their_ids_and_is_kept_again_as_it_is(written, order):
+    text = "".join(written).removesuffix('@why("a \\"quoted\\" x")\n')
+    kept = with_ids(text, id_of)
+    meant = [uid["id"] if is_person_id(uid["id"]) else id_of(uid["id"]) for uid in named(text)]
+    assert [uid["id"] for uid in named(kept)] == meant
+    assert len(statements(kept)) == len(meant)
+    moved = dict(zip([EVE, BO], order, strict=True))
+    assert with_ids(kept, lambda address: id_of(moved.get(address, address))) == kept
+
+
+@given(st.text() | st.text(alphabet='User:"@\\ /\n'))
+def test_a_text_without_an_address_stays_as_it_is_whatever_is_in_it(text):
+    kept = with_ids(text, lambda address: f"<{address}>")
+    assert kept == text or "@" in text
+
+
+def named(text):
+    return [one["principal"]["entity"] for one in parsed(text)]
 
 
 class TestTokens:
