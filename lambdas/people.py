@@ -22,7 +22,7 @@ FRESH = 60.0
 """Seconds for which an answer counts."""
 _PAGE = 60
 """Groups: more than Cognito's limit for one person would be another page."""
-_ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,63}")
+_ADDRESS = re.compile(r"(?=.{3,128}$)[^\s@]+@[^\s@]+")
 """What Cognito takes for a user's name at all."""
 
 
@@ -39,7 +39,7 @@ class People:
         self._known: dict[str, tuple[float, Person]] = {}
 
     def find(self, who: Actor) -> Person:
-        """With the groups of now; with none if the person is gone or was disabled."""
+        """With the groups of now; `gone` if there is nobody of this id any more, or they were disabled."""
         at, person = self._known.get(who.id, (0.0, None))
         if person is None or self._timer() - at > FRESH:
             person = self._person(who)
@@ -63,8 +63,9 @@ class People:
         # Cognito takes an address here, too: who is known by one alone, from before, is nobody now.
         user = self._user(who.id) if is_person_id(who.id) else None
         if user is None or _attributes(user)["sub"] != who.id:
-            return Person(who.id, name=who.name)
-        return Person(who.id, self._groups(user), name=shown_name(_attributes(user)))
+            return Person(who.id, name=who.name, gone=True)
+        name = shown_name(_attributes(user))
+        return Person(who.id, self._groups(user), name=name, gone=not user["Enabled"])
 
     def _user(self, name: str) -> "AdminGetUserResponseTypeDef | None":
         """The one whom Cognito knows by this name: a `sub`, or an address."""
@@ -74,8 +75,6 @@ class People:
             return None
 
     def _groups(self, user: "AdminGetUserResponseTypeDef") -> tuple[str, ...]:
-        if not user["Enabled"]:
-            return ()
         try:
             answer = self._cognito.admin_list_groups_for_user(
                 UserPoolId=self._pool_id, Username=user["Username"], Limit=_PAGE

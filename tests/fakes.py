@@ -86,8 +86,8 @@ class FakePeople:
     """By e-mail address."""
 
     def find(self, who: Actor) -> Person:
-        groups = next((groups for name, groups in self.groups.items() if id_of(name) == who.id), ())
-        return Person(who.id, groups, name=who.name)
+        groups = next((groups for name, groups in self.groups.items() if id_of(name) == who.id), None)
+        return Person(who.id, groups or (), name=who.name, gone=groups is None)
 
     def named(self, text: str) -> Person:
         return self.find(Actor(id=self.id_of(text), name=text))

@@ -30,7 +30,7 @@ _PERSON_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def is_person_id(text: str) -> bool:
-    """Could it be a `sub`? No agent, template or address is called like that where a person is meant."""
+    """Return whether this has the form of a `sub`. No id of an agent, a template or Crosshaul has."""
     return _PERSON_ID.fullmatch(text) is not None
 
 
@@ -45,6 +45,8 @@ class Person:
     """Where the request came from."""
     name: str = ""
     """The e-mail address, to be shown and for nothing else; left out: the id."""
+    gone: bool = False
+    """Deleted or disabled: nothing is done for them any more, whatever policies permit."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.id)

@@ -98,6 +98,8 @@ class Rules:
 
     def decide(self, question: Question) -> Verdict:
         """Every forbid that holds, else a permit that does; then whether a second person must agree."""
+        if question.person.gone:
+            return Verdict("refused")
         request, entities = question.request, question.entities_text
         found = _ask(self.plain.about(question), request, entities)
         if not found.allowed or self.approvals is None or question.action != TRANSFER:
@@ -113,7 +115,10 @@ class Rules:
         Forbids and conditions do not count here, so a yes means nothing by itself.
         """
         question = Question(person, action)
-        return _ask(self.door.about(question), question.request, question.entities_text).allowed
+        return (
+            not person.gone
+            and _ask(self.door.about(question), question.request, question.entities_text).allowed
+        )
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,11 @@ class Gate:
 
 def forbidden(question: Question, verdict: Verdict) -> ForbiddenError:
     what = _WORDS[question.action].format(_said(question))
+    if question.person.gone:
+        return ForbiddenError(
+            f"{question.person.name} may not {what}: their account was deleted or disabled.",
+            "Let another person ask for it, or make the template or the roll-out again as their own.",
+        )
     if not verdict.policies:
         return ForbiddenError(
             f"{question.person.name} may not {what}: no policy permits it.",

@@ -63,7 +63,7 @@ class Everyone(Protocol):
     """Knows the people who sign in."""
 
     def find(self, who: Actor) -> Person:
-        """With the groups of now; in none if there is nobody of that id any more."""
+        """With the groups of now; `gone` if there is nobody of this id any more, or they were disabled."""
 
     def named(self, text: str) -> Person:
         """The one of this id, or who has this e-mail address now; raises PersonUnknownError if nobody has."""

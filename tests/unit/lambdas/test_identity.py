@@ -255,6 +255,19 @@ class TestWhoLeaves:
         here.call("PUT", "/templates/new-videos", VIDEOS, claims=claims_of(BO, "operator", sub=successor.id))
         assert self.fire(here) == 1, "nor does it help to write it anew under their name"
 
+    @pytest.mark.parametrize("how", ["admin_disable_user", "admin_delete_user"])
+    def test_they_move_nothing_though_a_policy_permits_it_to_everybody(self, here, pool, how):
+        bo = pool.person(BO)
+        here.post("/templates", VIDEOS, claims=claims_of(BO, "operator", sub=bo.id))
+        put(here, "everybody", "permit (principal, action, resource);")
+        put(here, "bo-too", f'permit (principal == User::"{bo.id}", action, resource);')
+        assert self.fire(here) == 1
+        getattr(pool.cognito, how)(UserPoolId=pool.id, Username=BO)
+        assert self.fire(here) == 1
+        refusal = here.get("/audit", person="template:new-videos").body["records"][0]
+        assert refusal["why"].startswith(f"{BO} may not move")
+        assert refusal["why"].endswith("their account was deleted or disabled.")
+
     def test_their_templates_go_on_under_a_new_address(self, here, pool):
         bo = pool.person(BO)
         here.post("/templates", VIDEOS, claims=claims_of(BO, "operator", sub=bo.id))

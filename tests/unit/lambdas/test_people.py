@@ -85,12 +85,16 @@ def test_groups_are_those_of_now_looked_up_once_a_minute(pool):
     assert people.find(bo).groups == ()
 
 
-def test_who_is_gone_or_disabled_is_in_no_group(pool):
+def test_who_was_disabled_or_deleted_is_gone(pool):
     bo = pool.person(BO)
+    assert not People(pool.cognito, pool.id).find(bo).gone
     pool.cognito.admin_disable_user(UserPoolId=pool.id, Username=BO)
-    assert People(pool.cognito, pool.id).find(bo).groups == ()
+    assert People(pool.cognito, pool.id).find(bo).gone
+    pool.cognito.admin_enable_user(UserPoolId=pool.id, Username=BO)
+    assert not People(pool.cognito, pool.id).find(bo).gone
     pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=BO)
-    assert People(pool.cognito, pool.id).find(bo).groups == ()
+    found = People(pool.cognito, pool.id).find(bo)
+    assert (found.gone, found.groups, found.name) == (True, (), BO)
 
 
 def test_who_comes_back_under_the_same_address_is_somebody_else(pool):
@@ -98,7 +102,7 @@ def test_who_comes_back_under_the_same_address_is_somebody_else(pool):
     pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=BO)
     another = pool.person(BO)
     people = People(pool.cognito, pool.id)
-    assert (people.find(bo).groups, people.find(another).groups) == ((), ("operator",))
+    assert (people.find(bo).gone, people.find(another).gone) == (True, False)
 
 
 def test_a_person_is_the_same_under_a_new_address(pool):
@@ -112,7 +116,7 @@ def test_a_person_is_the_same_under_a_new_address(pool):
 def test_nobody_is_found_by_what_is_no_id(pool, name):
     """Cognito would find a person by address, too: whoever has it now."""
     pool.person(BO)
-    assert People(pool.cognito, pool.id).find(Actor.called(name)).groups == ()
+    assert People(pool.cognito, pool.id).find(Actor.called(name)).gone
 
 
 def test_an_address_names_who_has_it_now(pool):
