@@ -84,6 +84,8 @@ def put(
 ) -> None:
     """Write a policy, or a new version of it. It is checked first, and counts within ten seconds.
 
+    A person may be named by e-mail address, User::"bo@example.org". It is kept as their id.
+
     \b
       crosshaul policies put night-only night.cedar --why "Line is full by day" --dry-run
     """

@@ -863,7 +863,7 @@ export const de: Words = {
     tab: (name) => `Richtlinie ${name}`,
     thing: "die Richtlinie",
     text: "Text in Cedar",
-    hint: "Er wird geprüft, bevor er gilt, und gilt in zehn Sekunden.",
+    hint: 'Er wird geprüft, bevor er gilt, und gilt in zehn Sekunden. Menschen lassen sich mit ihrer Adresse nennen, User::"ann@example.org": gespeichert wird ihre Kennung.',
     nameFault: "Bitte Kleinbuchstaben, Ziffern und Bindestriche; test geht nicht.",
     place: (line, column) => `Zeile ${line}, Spalte ${column}:`,
     why: "Warum",

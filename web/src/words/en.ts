@@ -861,7 +861,7 @@ export const en = {
     tab: (name: string) => `Policy ${name}`,
     thing: "the policy",
     text: "Text in Cedar",
-    hint: "It is checked before it counts, and counts within ten seconds.",
+    hint: 'It is checked before it counts, and counts within ten seconds. People can be named by address, User::"ann@example.org": it is kept as their id.',
     nameFault: "Use small letters, digits and dashes; it cannot be called test.",
     place: (line: number, column: number) => `Line ${line}, column ${column}:`,
     why: "Why",
