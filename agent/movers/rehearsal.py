@@ -55,6 +55,8 @@ class Rehearsal:
                 self._name(kind, name)
 
     def _name(self, kind: str, words: str) -> None:
+        if len(self._examples[kind]) >= MAX_EXAMPLES or self._room[kind] >= MAX_NAMES:
+            return
         self._room[kind] += json_size(words)
-        if len(self._examples[kind]) < MAX_EXAMPLES and self._room[kind] < MAX_NAMES:
+        if self._room[kind] < MAX_NAMES:
             self._examples[kind].append(words)
