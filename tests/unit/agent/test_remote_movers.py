@@ -210,6 +210,21 @@ class TestFromARemote:
         await host.move("archive:in/", "/data/kept/", delete_extra=True)
         assert [path.name for path in (host.data / "kept").iterdir()] == ["new"]
 
+    @pytest.mark.parametrize(
+        ("source", "destination"),
+        [("archive:", "/data/"), ("archive:", "/data/sub/"), ("archive:sub/", "/data/")],
+    )
+    async def test_a_mirror_of_one_s_own_directory_removes_nothing(self, host, source, destination):
+        """The remote is a directory of the agent's own root."""
+        host.configuration.write_text(CONFIGURATION.format(far=host.data))
+        write_random(host.data / "sub/b", 5)
+        write_random(host.data / "a", 5)
+        before = listing(host.data)
+        error = await host.fails(source, destination, delete_extra=True)
+        assert error.problem.code == "same-place"
+        assert before.items() <= listing(host.data).items()
+        assert not list(host.data.rglob(".crosshaul-*"))
+
     async def test_a_pause_costs_what_was_under_way_only(self, host):
         write_random(host.far / "in/big", 4 * RANGE)
         moving = asyncio.create_task(host.move("archive:in/", "/data/", streams=1, bandwidth_limit=2 * RANGE))
