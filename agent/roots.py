@@ -3,7 +3,8 @@
 Everything below a root is reached through descriptors of directories. A directory is opened at its resolved
 path and must then still be inside the root, by the kernel's own word, and again while it is kept open; a file
 is opened in its directory without following a link. So a link, or a directory swapped for one or moved away
-meanwhile, leads nowhere.
+meanwhile, leads nowhere. Below a hop's destination no link is followed at all: each directory is opened in
+the one before, and must be one.
 """
 
 import errno
