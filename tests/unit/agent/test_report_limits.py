@@ -58,6 +58,7 @@ def many(strategy, most: int):
     return st.builds(lambda one, count: (one,) * count, strategy, counts)
 
 
+ADDRESSES = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=260)
 PROBLEMS = st.builds(
     Problem,
     code=st.just("io-error"),
@@ -66,7 +67,9 @@ PROBLEMS = st.builds(
     path=st.none() | TEXTS,
     retryable=st.booleans(),
 )
-PROGRESS = st.builds(Progress, current=st.none() | TEXTS, bytes_done=st.integers(0, 2**63), short=st.none())
+PROGRESS = st.builds(
+    Progress, current=st.none() | TEXTS, bytes_done=st.integers(0, 2**63 - 1), short=st.none()
+)
 EXAMPLES = st.dictionaries(
     st.sampled_from(["sent", "replaced", "removed", "kept", "failed"]), many(TEXTS, 100), max_size=5
 )
@@ -131,7 +134,7 @@ REPORTS = st.one_of(
         ),
         TEXTS,
         REMOTES,
-        endpoints=many(TEXTS.filter(lambda text: len(text) < 300), 50),
+        endpoints=many(ADDRESSES, 16),
         roots=ROOTS,
         hops=HOPS,
         reached=REACHED,

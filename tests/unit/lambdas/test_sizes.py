@@ -18,7 +18,7 @@ from lambdas.domain.errors import LimitError, RefusedError
 from lambdas.domain.sizes import MAX_COMMAND_BYTES, MAX_REQUEST_BYTES
 from lambdas.transfers.dispatch import Dispatch
 from tests.control_plane import ControlPlane
-from tests.fakes import an_agent
+from tests.fakes import ADA, an_agent
 from tests.world import REGION, TABLE, World
 
 IOT_PAYLOAD = 128 * 1024
@@ -100,7 +100,7 @@ def test_whatever_is_accepted_can_be_sent_and_stored(
     sized.sizes.clear()
     refusal, transfer_id = None, ""
     try:
-        transfer_id = world.desk.request("ada", request).transfer_id
+        transfer_id = world.desk.request(ADA, request).transfer_id
     except RefusedError as error:  # a 422
         refusal = error.problem
     if refusal is not None:

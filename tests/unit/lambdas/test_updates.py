@@ -220,8 +220,8 @@ def test_iot_jobs_is_asked_for_one_job_a_stage_and_told_when_to_end_it(here, clo
     update_id = story.start().body["update_id"]
     [job] = here.iot().list_jobs()["jobs"]
     described = here.iot().describe_job(jobId=job["jobId"])["job"]
-    assert job["jobId"] == f"crosshaul-test-{update_id}-0"
-    assert [arn.rpartition("/")[2] for arn in described["targets"]] == ["server-b"]
+    assert job["jobId"] == f"crosshaul_test_{update_id}_0"
+    assert [arn.rpartition("/")[2] for arn in described["targets"]] == ["crosshaul:test:server-b"]
     document = here.iot().get_job_document(jobId=job["jobId"])["document"]
     assert "token" not in document
     assert update_id in document
