@@ -156,7 +156,7 @@ def _in_the_way(path: str, obstacle: str, *, is_link: bool) -> Problem:
 def _same_place(path: str, one: str, other: str) -> Problem:
     below = "" if path == one else f"{path} is not used: "
     return Problem(
-        code="same-place",
+        code="mounted-twice",
         message=f"{below}{one} is the same directory as {other}, mounted a second time.",
         advice="Unmount one of them, or leave one out with --exclude. Nothing was written under this path.",
         path=path,

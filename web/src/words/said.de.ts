@@ -94,6 +94,7 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "link-in-the-way": [
     "Am Ziel steht eine Verknüpfung, wo ein Verzeichnis hingehört",
     "Sie entfernen oder das Verzeichnis, auf das sie zeigt, selbst als Ziel nennen.",
+  ],
   "ledger-damaged": [
     "Das Verzeichnis des Agenten über diese Etappe ist beschädigt",
     "Der nächste Versuch vergleicht mit dem, was am Ziel steht. Die Platte dieses Servers prüfen.",
@@ -106,6 +107,10 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   malformed: ["Diese Anfrage ist nicht zu verstehen"],
   "manifest-not-wanted": ["Hier wird kein Manifest erwartet"],
   misfit: ["Etwas stimmt noch nicht", "Bitte berichtigen und noch einmal senden."],
+  "mounted-twice": [
+    "Ein Verzeichnis ist am Ziel unter zwei Pfaden eingehängt",
+    "Eines von beiden aushängen oder weglassen.",
+  ],
   "name-collision": [
     "Zwei Namen sind am Ziel derselbe",
     "Eine der beiden Dateien umbenennen oder ein Ziel wählen, das sie unterscheidet.",
@@ -180,8 +185,6 @@ const PROBLEMS: Record<string, readonly [what: string, advice?: string]> = {
   "same-place": [
     "Quelle und Ziel sind ein und derselbe Ort, oder einer liegt im anderen",
     "Einen Ort außerhalb der Quelle nennen; nachsehen, ob Verknüpfungen oder Einhängungen dorthin führen.",
-    "Ein Verzeichnis ist am Ziel unter zwei Pfaden eingehängt",
-    "Eines von beiden aushängen oder weglassen.",
   ],
   "size-unknown": ["Wie groß das ist, zeigt sich erst beim Lesen, und dafür fehlt dem Agenten der Platz"],
   "source-changed": [
