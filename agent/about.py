@@ -14,7 +14,7 @@ from agent.config import Config, LaneConfig, RootConfig, split_endpoint
 from events.reports import Capabilities, RemoteState, RootState
 
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-PATIENCE = 20.0
+RCLONE_TIMEOUT_S = 20.0
 """Seconds for rclone to tell of itself."""
 _ELSEWHERE = "192.0.2.1"
 """RFC 5737: an address for documentation. Nothing is sent to it; it only picks an interface."""
@@ -89,7 +89,7 @@ def _listed(described_in: Path, *flags: str) -> str:
         env=os.environ | settings,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=RCLONE_TIMEOUT_S,
         check=True,
     ).stdout
 
@@ -116,7 +116,7 @@ def rclone_version() -> str | None:
         return None
     try:
         done = subprocess.run(
-            [rclone, "version"], capture_output=True, text=True, timeout=PATIENCE, check=True
+            [rclone, "version"], capture_output=True, text=True, timeout=RCLONE_TIMEOUT_S, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

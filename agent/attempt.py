@@ -11,15 +11,15 @@ from datetime import datetime
 from typing import TypedDict
 
 from agent.errors import HopError, unforeseen
-from agent.holding import End, Held
+from agent.holding import End, HopRecord
 from agent.journal import Journal
-from agent.movers.base import Mover, Outcome, Tally
-from agent.reports import Desk, now
+from agent.movers.base import Mover, HopResult, ProgressCounter
+from agent.reports import ReportOutbox, now
 from agent.supervision import Backoff, Supervisor
-from agent.turns import Turns
+from agent.turns import PrioritySemaphore
 from events.base import Problem
 from events.commands import Move
-from events.progress import Progress, Way
+from events.progress import Progress, Connection
 from events.reports import MAX_FAILURES, Checkpoint, Failed, Paused, Started, Succeeded, Verifying
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _RETELL = Backoff(first_s=1.0, max_s=10.0)
 
 
 @dataclass(frozen=True)
-class Pace:
+class AttemptIntervals:
     """Seconds between two of a kind."""
 
     live: float = 1.0
@@ -62,17 +62,17 @@ class Attempt:
     """Waits for its turn, moves, and tells how far it is; its own watcher."""
 
     def __init__(
-        self, held: Held, journal: Journal, desk: Desk, movers: Movers, turns: Turns, pace: Pace
+        self, held: HopRecord, journal: Journal, desk: ReportOutbox, movers: Movers, turns: PrioritySemaphore, pace: AttemptIntervals
     ) -> None:
-        self.order = held.order
+        self.order = held.move
         self._earlier = held.progress
         self._journal = journal
         self._desk = desk
         self._movers = movers
         self._turns = turns
         self._pace = pace
-        self._tally = Tally()
-        self._way: Way | None = None
+        self._tally = ProgressCounter()
+        self._way: Connection | None = None
         self._waits_for: Problem | None = None
         self.moving = False
         """Has its turn come?"""
@@ -86,8 +86,8 @@ class Attempt:
         name = f"progress of {self.order.hop_id}"
         teller = asyncio.create_task(Supervisor(_RETELL).run(name, self._tell), name=name)
         try:
-            async with self._turns.turn(self.order.options.priority):
-                await self._carry()
+            async with self._turns.acquired(self.order.options.priority):
+                await self._move()
         finally:
             self._open = False
             teller.cancel()
@@ -98,28 +98,28 @@ class Attempt:
         begun = found.bytes_total is not None or found.bytes_done or found.files_done
         return found if begun else self._earlier.model_copy(update={"bytes_per_second": 0, "current": None})
 
-    def say_again(self) -> None:
+    def repeat_state(self) -> None:
         """The same Move came again: whoever sent it has not heard that we began."""
         if self._waits_for:
             self._say_waiting(self._waits_for)
         elif self._way is None:
-            self._desk.say(Checkpoint(**head(self.order), progress=self.progress()))
+            self._desk.enqueue_for_hop(Checkpoint(**head(self.order), progress=self.progress()))
         else:
-            self._desk.say(Started(**head(self.order), via=str(self._way), way=self._way))
+            self._desk.enqueue_for_hop(Started(**head(self.order), via=str(self._way), connection=self._way))
 
-    def started(self, way: Way) -> None:
+    def on_start(self, way: Connection) -> None:
         """From the mover, on any thread."""
         self._on_loop(self._say_started, way)
 
-    def waiting(self, problem: Problem) -> None:
+    def on_wait(self, problem: Problem) -> None:
         """From the mover, on any thread."""
         self._on_loop(self._say_waiting, problem)
 
-    def verifying(self) -> None:
+    def on_verify(self) -> None:
         """From the mover, on any thread."""
         self._on_loop(self._say_verifying)
 
-    async def _carry(self) -> None:
+    async def _move(self) -> None:
         begun, self.moving = time.monotonic(), True
         try:
             outcome = await self._movers(self.order).move(self.order, self._tally, self)
@@ -137,14 +137,14 @@ class Attempt:
                 log.exception("end of a hop cannot be told", extra={"hop_id": self.order.hop_id})
                 self._fail(unforeseen(error))
 
-    def _succeed(self, outcome: Outcome, seconds: float) -> None:
+    def _succeed(self, outcome: HopResult, seconds: float) -> None:
         """Under whatever attempt the journal holds by now, and though a pause or cancel was on its way:
         the bytes are there."""
         held = self._journal.hop(self.order.hop_id)
         if held is None:
             return
         end = Succeeded(
-            **head(held.order),
+            **head(held.move),
             progress=self._tally.progress(),
             digest=outcome.digest,
             seconds=seconds,
@@ -155,10 +155,10 @@ class Attempt:
     def _fail(self, problem: Problem, failures: tuple[Problem, ...] = (), failures_total: int = 0) -> None:
         """Unless something else is wanted by now: then `settle` is on its way and decides."""
         held = self._journal.hop(self.order.hop_id)
-        if held is None or held.wish != "run" or held.attempt != self.order.attempt:
+        if held is None or held.desired_state != "run" or held.attempt != self.order.attempt:
             return
         end = Failed(
-            **head(held.order),
+            **head(held.move),
             progress=self.progress(),
             problem=problem,
             failures=failures[:MAX_FAILURES],
@@ -166,11 +166,11 @@ class Attempt:
         )
         self._end(held, end)
 
-    def _end(self, held: Held, end: End) -> None:
+    def _end(self, held: HopRecord, end: End) -> None:
         self._open = False
         with self._journal.change():
-            self._journal.keep(replace(held, end=end))
-            self._desk.say(end)
+            self._journal.save_hop(replace(held, end=end))
+            self._desk.enqueue_for_hop(end)
         facts = {"hop_id": held.hop_id, "attempt": held.attempt, "bytes": end.progress.bytes_done}
         if isinstance(end, Failed):
             why = {"code": end.problem.code, "reason": end.problem.message}
@@ -181,17 +181,17 @@ class Attempt:
     def _say_waiting(self, problem: Problem) -> None:
         if self._open:
             self._waits_for = problem
-            self._desk.say(Paused(**head(self.order), progress=self.progress(), problem=problem))
+            self._desk.enqueue_for_hop(Paused(**head(self.order), progress=self.progress(), problem=problem))
 
-    def _say_started(self, way: Way) -> None:
+    def _say_started(self, way: Connection) -> None:
         if self._open:
             self._way, self._waits_for = way, None
-            self._desk.say(Started(**head(self.order), via=str(way), way=way))
+            self._desk.enqueue_for_hop(Started(**head(self.order), via=str(way), connection=way))
             log.info("hop started", extra={"hop_id": self.order.hop_id, "via": str(way)})
 
     def _say_verifying(self) -> None:
         if self._open:
-            self._desk.say(Verifying(**head(self.order), progress=self.progress()))
+            self._desk.enqueue_for_hop(Verifying(**head(self.order), progress=self.progress()))
 
     def _on_loop(self, act: Callable[..., None], *args: object) -> None:
         if threading.get_ident() == self._thread:
@@ -208,9 +208,9 @@ class Attempt:
             await asyncio.sleep(self._pace.live)
             progress = self.progress()
             if progress != shown:
-                await self._desk.show(self.order, progress)
+                await self._desk.publish_live(self.order, progress)
                 shown = progress
             if time.monotonic() >= due:
                 due = self._checkpoint_at = time.monotonic() + self._pace.checkpoint
                 if not self._waits_for:  # then no lease runs
-                    self._desk.say(Checkpoint(**head(self.order), progress=progress))
+                    self._desk.enqueue_for_hop(Checkpoint(**head(self.order), progress=progress))

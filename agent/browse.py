@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from agent.config import RootConfig
-from agent.errors import shown
+from agent.errors import display_path
 from agent.roots import Roots, is_below
 from events.base import Problem
 from events.commands import Browse
 from events.locations import alike
-from events.reports import Browsed, Entry
+from events.reports import Browsed, DirectoryEntry
 
 Found = TypeVar("Found")
 Kind = Literal["file", "directory", "symlink", "other"]
@@ -49,10 +49,10 @@ class Browser:
             return self._way_to_roots(asked, path)
         try:
             tree = Roots(self._roots, self._private).tree(path, writing=False)
-            with tree, os.scandir(tree.folder("")) as found:
-                return page(asked, ((shown(entry.name), entry) for entry in found), _entry)
+            with tree, os.scandir(tree.open_directory("")) as found:
+                return list_page(asked, ((display_path(entry.name), entry) for entry in found), _entry)
         except OSError as error:
-            return Browsed(request_id=asked.request_id, problem=in_words(asked.path, error))
+            return Browsed(request_id=asked.request_id, problem=describe_os_error(asked.path, error))
 
     def _way_to_roots(self, asked: Browse, path: str) -> Browsed:
         below = [root.path.strip("/") for root in self._roots if is_below(root.path, path)]
@@ -60,8 +60,8 @@ class Browser:
             return Browsed(request_id=asked.request_id, problem=self._outside(asked.path))
         skip = len(path.strip("/").split("/")) if path != "/" else 0
         names = {place.split("/")[skip] for place in below}
-        return page(
-            asked, ((name, name) for name in names), lambda _, name: Entry(name=name, type="directory")
+        return list_page(
+            asked, ((name, name) for name in names), lambda _, name: DirectoryEntry(name=name, type="directory")
         )
 
     def _outside(self, path: str) -> Problem:
@@ -74,7 +74,7 @@ class Browser:
         )
 
 
-def page(asked: Browse, found: Iterable[tuple[str, Found]], entry: Callable[[str, Found], Entry]) -> Browsed:
+def list_page(asked: Browse, found: Iterable[tuple[str, Found]], entry: Callable[[str, Found], DirectoryEntry]) -> Browsed:
     """The first of the names asked for, in code-point order; only so many are ever held."""
     after, sought = asked.after or "", alike(asked.find)
     wanted = (pair for pair in found if pair[0] > after and sought in alike(pair[0]))
@@ -84,15 +84,15 @@ def page(asked: Browse, found: Iterable[tuple[str, Found]], entry: Callable[[str
     return Browsed(request_id=asked.request_id, entries=entries, next=entries[-1].name if more else None)
 
 
-def _entry(name: str, entry: os.DirEntry[str]) -> Entry:
+def _entry(name: str, entry: os.DirEntry[str]) -> DirectoryEntry:
     utf8 = name == entry.name
     try:
         about = entry.stat(follow_symlinks=False)
     except OSError:  # it went away while we looked
-        return Entry(name=name, utf8=utf8, type="other")
+        return DirectoryEntry(name=name, utf8=utf8, type="other")
     kind = _kind(about.st_mode)
     size = about.st_size if kind == "file" else None
-    return Entry(name=name, utf8=utf8, type=kind, size=size, modified=_moment(about.st_mtime))
+    return DirectoryEntry(name=name, utf8=utf8, type=kind, size=size, modified=_moment(about.st_mtime))
 
 
 def _kind(mode: int) -> Kind:
@@ -120,7 +120,7 @@ _WORDS = {
 }
 
 
-def in_words(path: str, error: OSError) -> Problem:
+def describe_os_error(path: str, error: OSError) -> Problem:
     """Why a directory cannot be listed."""
     words = f"It cannot be read: {os.strerror(error.errno or errno.EIO)}."
     code, message, advice = _WORDS.get(error.errno or 0, ("not-readable", words, "See the agent's log."))

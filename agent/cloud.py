@@ -35,7 +35,7 @@ def renew(
     return RenewalView.model_validate_json(response.content)
 
 
-def order(api_url: str, agent_id: str, api_keys: Sequence[str], update_id: UpdateId) -> UpdateOrderView:
+def fetch_update_order(api_url: str, agent_id: str, api_keys: Sequence[str], update_id: UpdateId) -> UpdateOrderView:
     """The signed order of an update, if this agent is to have one; HostError if the API does not answer."""
     body = UpdateOrderRequest(update_id=update_id).model_dump(mode="json")
     try:

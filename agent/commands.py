@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from agent.errors import HopError, unforeseen
-from agent.holding import moved, stopped
-from agent.hops import Hops
+from agent.holding import on_move, on_stop
+from agent.hops import HopManager
 from agent.journal import Journal
 from agent.letters import LinkError
-from agent.reports import Desk, now
-from agent.trust import TrustError, Verifier, replayed
+from agent.reports import ReportOutbox, now
+from agent.trust import TrustError, CommandVerifier, replayed
 from events.base import Problem
 from events.commands import (
     Browse,
@@ -41,7 +41,7 @@ class Lane(Protocol):
 
     def revoke(self, hop_id: str) -> None: ...
 
-    def tell(self, unreached: Callable[[Serve, str], None]) -> None: ...
+    def on_unreachable(self, unreached: Callable[[Serve, str], None]) -> None: ...
 
 
 class Commands:
@@ -49,10 +49,10 @@ class Commands:
 
     def __init__(
         self,
-        verifier: Verifier,
+        verifier: CommandVerifier,
         journal: Journal,
-        desk: Desk,
-        hops: Hops,
+        desk: ReportOutbox,
+        hops: HopManager,
         lane: Lane,
         browse: Callable[[Browse], Browsed],
         rotate: Callable[[], None],
@@ -69,14 +69,14 @@ class Commands:
         self._trust = trust
         self._retire = retire
 
-    def admit(self, letter: bytes) -> Command | None:
+    def accept(self, letter: bytes) -> Command | None:
         """The command, once it and all it asks for stand in the journal; None when it is refused."""
         try:
-            claims, token = self._verifier.open(letter)
+            claims, token = self._verifier.verify(letter)
             with self._journal.change():
                 if not self._journal.admit(claims.jti, claims.exp):
                     raise replayed(claims.jti)
-                self._note(claims.command, token)
+                self._record(claims.command, token)
             if isinstance(claims.command, Trust):  # at once: what comes next may be signed by them
                 self._trust(claims.command, token)
         except TrustError as refusal:
@@ -85,7 +85,7 @@ class Commands:
         log.info("command", extra=_facts(claims))
         return claims.command
 
-    async def obey(self, command: Command) -> None:
+    async def execute(self, command: Command) -> None:
         """One that breaks is over, and logged: those beside it, and the hops, are not to end with it. Raises
         sqlite3.Error where the journal itself is at fault."""
         try:
@@ -103,7 +103,7 @@ class Commands:
     async def _obey(self, command: Command) -> None:
         match command:
             case Move() | Pause() | Cancel():
-                await self._hops.settle(command.hop_id)
+                await self._hops.reconcile(command.hop_id)
             case Serve():
                 self._serve(command)
             case Release():
@@ -120,15 +120,15 @@ class Commands:
                 log.warning("removed by the control plane")
                 self._retire()
 
-    def serve_again(self) -> None:
+    def resume_serving(self) -> None:
         """After a start: serve what was served."""
         self.end_old_grants()
         for serve, token in self._journal.grants():
             self._allow(serve, token)
 
-    def unreached(self, serve: Serve, answers: str) -> None:
+    def report_unreachable(self, serve: Serve, answers: str) -> None:
         """The peer of a hop that is served could not be dialled; it may still dial us."""
-        self._desk.post(
+        self._desk.enqueue(
             Refused(at=now(), hop_id=serve.hop_id, problem=_unreached(serve.peer.agent_id, answers))
         )
 
@@ -139,14 +139,14 @@ class Commands:
                 self._lane.revoke(serve.hop_id)
                 self._journal.withdraw(serve.hop_id)
 
-    def _note(self, command: Command, token: str) -> None:
+    def _record(self, command: Command, token: str) -> None:
         match command:
             case Move():
-                self._note_move(command)
+                self._record_move(command)
             case Pause() | Cancel():
-                held = stopped(self._journal.hop(command.hop_id), command)
+                held = on_stop(self._journal.hop(command.hop_id), command)
                 if held:
-                    self._journal.keep(held)
+                    self._journal.save_hop(held)
             case Serve():
                 if command.attempt >= self._served_attempt(command.hop_id):
                     self._journal.grant(command, token)
@@ -158,11 +158,11 @@ class Commands:
             case Browse() | Rotate() | Update() | Trust():  # nudges, and what others note
                 pass
 
-    def _note_move(self, order: Move) -> None:
-        held = moved(self._journal.hop(order.hop_id), order)
-        self._journal.keep(held)
+    def _record_move(self, order: Move) -> None:
+        held = on_move(self._journal.hop(order.hop_id), order)
+        self._journal.save_hop(held)
         if held.end and held.attempt == order.attempt:
-            self._desk.say(held.end.model_copy(update={"at": now()}))
+            self._desk.enqueue_for_hop(held.end.model_copy(update={"at": now()}))
             log.info("hop was over already", extra={"hop_id": held.hop_id, "end": held.end.kind})
 
     def _serve(self, command: Serve) -> None:
@@ -197,14 +197,14 @@ class Commands:
             log.exception("listing broke", extra={"path": command.path})
             answer = Browsed(request_id=command.request_id, problem=unforeseen(error))
         try:
-            await self._desk.tell(answer)
+            await self._desk.publish(answer)
         except LinkError as error:
             log.warning("listing lost", extra={"path": command.path, "reason": str(error)})
 
     def _refuse(self, problem: Problem, command_id: str | None, hop_id: str | None = None) -> None:
         facts = {"code": problem.code, "reason": problem.message, "command_id": command_id, "hop_id": hop_id}
         log.warning("command refused", extra=facts)
-        self._desk.post(Refused(at=now(), command_id=command_id, hop_id=hop_id, problem=problem))
+        self._desk.enqueue(Refused(at=now(), command_id=command_id, hop_id=hop_id, problem=problem))
 
 
 def _unreached(agent_id: str, answers: str) -> Problem:

@@ -35,7 +35,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from agent.failure import HostError
 from events.base import Request
 from events.locations import AbsolutePath, RemoteName
-from events.misfits import innermost, said
+from events.misfits import innermost_errors, message
 from events.options import BandwidthWindow, Rate
 
 DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
@@ -155,7 +155,7 @@ def read_config(path: Path) -> Config:
 
 
 def _in_words(error: ValidationError) -> str:
-    return "; ".join(f"{_key(one['loc'])}: {said(one)}" for one in innermost(error))
+    return "; ".join(f"{_key(one['loc'])}: {message(one)}" for one in innermost_errors(error))
 
 
 def _key(at: tuple[int | str, ...]) -> str:

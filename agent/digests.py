@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 import xxhash
 
 MIB = 1024 * 1024
-RANGE = 32 * MIB
+RANGE_BYTES = 32 * MIB
 """Bytes of a range; every one of a file but the last."""
-CHUNK = MIB
-DIGEST_SIZE = 16
+CHUNK_BYTES = MIB
+DIGEST_BYTES = 16
 
-_ZEROS = memoryview(bytes(CHUNK))
+_ZEROS = memoryview(bytes(CHUNK_BYTES))
 digest_of = xxhash.xxh3_128_digest
 """bytes → 16 bytes."""
 
@@ -25,17 +25,17 @@ digest_of = xxhash.xxh3_128_digest
 def ranges_of(size: int) -> Iterator[tuple[int, int]]:
     """Start and length of each range; an empty file has one that is empty. As they are asked for: whoever
     says that a file is absurdly long fills no memory by it."""
-    return ((start, range_length(size, start)) for start in range(0, max(size, 1), RANGE))
+    return ((start, range_length(size, start)) for start in range(0, max(size, 1), RANGE_BYTES))
 
 
 def range_length(size: int, start: int) -> int:
     """Of the range that begins there."""
-    return min(RANGE, size - start)
+    return min(RANGE_BYTES, size - start)
 
 
 def range_count(size: int) -> int:
     """How many they are."""
-    return max(1, -(-size // RANGE))
+    return max(1, -(-size // RANGE_BYTES))
 
 
 def file_digest(range_digests: Iterable[bytes]) -> bytes:
@@ -46,10 +46,10 @@ def file_digest(range_digests: Iterable[bytes]) -> bytes:
 
 def range_digest(descriptor: int, start: int, length: int) -> bytes:
     """Read it anew; a file that has become shorter gives another digest."""
-    state, buffer = xxhash.xxh3_128(), bytearray(min(CHUNK, length))
+    state, buffer = xxhash.xxh3_128(), bytearray(min(CHUNK_BYTES, length))
     view, end = memoryview(buffer), start + length
     while start < end:
-        count = os.preadv(descriptor, [view[: min(CHUNK, end - start)]], start)
+        count = os.preadv(descriptor, [view[: min(CHUNK_BYTES, end - start)]], start)
         if not count:
             break
         state.update(view[:count])
@@ -59,7 +59,7 @@ def range_digest(descriptor: int, start: int, length: int) -> bytes:
 
 def update_by_zeros(state: xxhash.xxh3_128, count: int) -> None:
     """As many zeros as a hole has."""
-    for start in range(0, count, CHUNK):
+    for start in range(0, count, CHUNK_BYTES):
         state.update(_ZEROS[: count - start])
 
 

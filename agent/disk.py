@@ -21,37 +21,37 @@ if _sync_file_range:
 _renameat2 = getattr(_libc, "renameat2", None)
 """Some C libraries have none."""
 _NOREPLACE = 1
-_UNNAMED = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
-_REOPENED = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TMPFILE_FLAGS = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
+_REOPEN_FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _AT_EMPTY_PATH = 0x1000
 _EXT4, _TMPFS = 0xEF53, 0x01021994
 """Of statfs(2)."""
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
-_BEGIN_WRITING = 2
-_AT_ONCE = 1 << 20
-_BLOCK = 512
+_SYNC_FILE_RANGE_WRITE = 2
+_WRITEBACK_CHUNK = 1 << 20
+_BLOCK_BYTES = 512
 """Of `st_blocks`, whatever the file system's own are."""
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
-def reserve(descriptor: int, size: int) -> None:
+def preallocate(descriptor: int, size: int) -> None:
     """Give the file its size, and the room for it where the file system can promise room; ENOSPC if there
     is not enough. `os.posix_fallocate` would write every block where it cannot."""
     if size and _libc.fallocate(descriptor, 0, 0, size):
         number = ctypes.get_errno()
         if number not in _UNSUPPORTED:
             raise OSError(number, os.strerror(number))
-        if free(descriptor) < size - held(os.fstat(descriptor)):
+        if free_bytes(descriptor) < size - allocated_bytes(os.fstat(descriptor)):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(descriptor, size)
 
 
-def held(found: os.stat_result) -> int:
+def allocated_bytes(found: os.stat_result) -> int:
     """Bytes that a file takes on its disk."""
-    return found.st_blocks * _BLOCK
+    return found.st_blocks * _BLOCK_BYTES
 
 
-def free(descriptor: int) -> int:
+def free_bytes(descriptor: int) -> int:
     """Bytes that may still be written to the file system of this descriptor."""
     found = os.fstatvfs(descriptor)
     return found.f_bavail * found.f_frsize
@@ -68,14 +68,14 @@ def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:
     return False
 
 
-def names_quickly(folder: int) -> bool:
+def prefers_tmpfile(folder: int) -> bool:
     """Does the file system there have less to do for a first name than for another? Ext4 has a quarter less,
     XFS and Btrfs hardly, and ZFS waits for its disks."""
     found = (ctypes.c_long * 32)()  # `struct statfs` takes half of it, and begins with the type
     return _libc.fstatfs(folder, found) == 0 and found[0] in {_EXT4, _TMPFS}
 
 
-def lends_modes(folder: int) -> bool:
+def has_default_acl(folder: int) -> bool:
     """Has this directory an access control list for what is made in it? Such files do not get the mode that
     they are made with."""
     try:
@@ -84,16 +84,16 @@ def lends_modes(folder: int) -> bool:
         return error.errno not in {errno.ENODATA, errno.EOPNOTSUPP}
 
 
-def open_unnamed(folder: int, mode: int) -> int | None:
+def open_tmpfile(folder: int, mode: int) -> int | None:
     """A new file there that has no name: gone once it is closed, unless it was given one. None where that
     cannot be had: whoever tries with a name hears why, if that fails, too."""
     try:
-        return os.open(".", _UNNAMED, mode, dir_fd=folder)
+        return os.open(".", _TMPFILE_FLAGS, mode, dir_fd=folder)
     except OSError:
         return None
 
 
-def name_new(descriptor: int, name: str, folder: int) -> bool:
+def link_tmpfile(descriptor: int, name: str, folder: int) -> bool:
     """Give a file without a name its name, if nothing is called so there: was it so?"""
     try:
         _link(descriptor, name, folder)
@@ -112,14 +112,14 @@ def _link(descriptor: int, name: str, folder: int) -> None:
     os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder)
 
 
-def tell_written(name: str, folder: int) -> None:
+def notify_close_write(name: str, folder: int) -> None:
     """Let whoever watches the directory hear of a file that was named so what is heard of one that is copied
     there: it was closed after writing."""
     with suppress(OSError):  # taken away at once: whoever did so has heard of it
-        os.close(os.open(name, _REOPENED, dir_fd=folder))
+        os.close(os.open(name, _REOPEN_FLAGS, dir_fd=folder))
 
 
-def data_parts(descriptor: int, start: int, length: int) -> list[tuple[int, int]]:
+def data_ranges(descriptor: int, start: int, length: int) -> list[tuple[int, int]]:
     """Start and length of what is data in a range of a file; what lies between is holes, and reads as zeros.
     All of it where the file system does not know."""
     parts, position, end = [], start, start + length
@@ -141,21 +141,21 @@ def _next_data(descriptor: int, position: int) -> int:
         return sys.maxsize
 
 
-def make_hole(descriptor: int, start: int, length: int) -> None:
+def punch_hole(descriptor: int, start: int, length: int) -> None:
     """Zeros from there on, which take no room where the file system can have it so."""
     if length and _libc.fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, start, length):
         number = ctypes.get_errno()
         if number not in _UNSUPPORTED:
             raise OSError(number, os.strerror(number))
-        for begin in range(start, start + length, _AT_ONCE):
-            os.pwrite(descriptor, bytes(min(_AT_ONCE, start + length - begin)), begin)
+        for begin in range(start, start + length, _WRITEBACK_CHUNK):
+            os.pwrite(descriptor, bytes(min(_WRITEBACK_CHUNK, start + length - begin)), begin)
 
 
-def write_behind(descriptor: int, start: int, length: int) -> None:
+def start_writeback(descriptor: int, start: int, length: int) -> None:
     """Let the disk begin with this part, and do not wait for it: otherwise it rests until much is waiting, or
     until the file is complete. Only a hint: nothing is said of success."""
     if _sync_file_range and length:
-        _sync_file_range(descriptor, start, length, _BEGIN_WRITING)
+        _sync_file_range(descriptor, start, length, _SYNC_FILE_RANGE_WRITE)
 
 
 def sync_file_system(descriptor: int) -> None:
@@ -175,7 +175,7 @@ def _unescaped(path: bytes) -> bytes:
     return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), path)
 
 
-def write_whole(path: Path, content: bytes, mode: int) -> None:
+def atomic_write(path: Path, content: bytes, mode: int) -> None:
     """On the disk when this returns; whoever looks meanwhile sees the old one."""
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
@@ -186,10 +186,10 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     os.replace(beside, path)  # noqa: PTH105
-    sync_folder(path.parent)
+    sync_directory(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_directory(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -17,11 +17,11 @@ from agent import about, http, lock
 from agent.config import Config, RemoteConfig, RootConfig, read_config, split_endpoint
 from agent.failure import HostError
 from agent.registration import Files, Registration, read_registration
-from agent.trust import SKEW
+from agent.trust import MAX_CLOCK_SKEW_S
 from agent.updating.pinned import PIN, trusted
 from agent.updating.releases import Releases
 
-PATIENCE = 10
+NETWORK_TIMEOUT_S = 10
 """Seconds for one answer from the network."""
 OLDEST_RCLONE = (1, 66)
 _RENEW = "register again with `crosshaul agent register --force`"
@@ -161,7 +161,7 @@ def _lane_port(config: Config, files: Files) -> str:
 
 def _listens(host: str, port: int) -> str:
     try:
-        socket.create_connection((host, port), PATIENCE).close()
+        socket.create_connection((host, port), NETWORK_TIMEOUT_S).close()
     except OSError as error:
         raise HostError(f"the agent runs, but {host}:{port} does not answer", "see its log") from error
     return f"{host}:{port} answers"
@@ -193,7 +193,7 @@ def _clock(registration: Registration) -> str:
         ) from error
     except (TypeError, ValueError):
         return "the API tells no time"
-    if abs(skew) > SKEW:
+    if abs(skew) > MAX_CLOCK_SKEW_S:
         raise HostError(
             f"{abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}", "set the clock: timedatectl status"
         )
@@ -204,7 +204,7 @@ def _broker(registration: Registration, files: Files) -> str:
     host, port = registration.mqtt_host, registration.mqtt_port
     address = "127.0.0.1" if host.endswith(".localhost") else host
     try:
-        with closing(socket.create_connection((address, port), PATIENCE)) as plain:
+        with closing(socket.create_connection((address, port), NETWORK_TIMEOUT_S)) as plain:
             return _handshake(plain, host, port, files)
     except socket.gaierror as error:
         raise HostError(f"no address for {host}", "check this host's DNS") from error

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from agent import VERSION, cloud
-from agent.disk import sync_folder
+from agent.disk import sync_directory
 from agent.failure import HostError
 from agent.http import ApiProblem
 from agent.keys import Generation, Keyring, forget_all
@@ -36,7 +36,7 @@ Ask = Callable[[str, RegisterRequest], RegisteredView]
 Describe = Callable[[Files], dict[str, object]]
 """Makes the lane's identity in the given folder; returns RegisterRequest's fields about this host."""
 
-_PAUSES = (1, 2, 4, 8, 16)
+_RETRY_DELAYS_S = (1, 2, 4, 8, 16)
 """Seconds, before each further try."""
 _BUSY = {"stale"}
 
@@ -62,9 +62,9 @@ def register(
     with _staging(state) as staged:
         csr = make_device_key(staged.device_key)
         request = _request(token=token, agent_id=name, csr=csr, version=VERSION, **describe(staged))
-        answer = _answer(partial(_patiently, ask, wait), api_url, request)
+        answer = _answer(partial(_with_retry, ask, wait), api_url, request)
         registration = _store(staged, api_url, answer)
-        _put_in_place(staged, files)
+        _install(staged, files)
     return registration
 
 
@@ -108,12 +108,12 @@ def _request(**fields: object) -> RegisterRequest:
         ) from error
 
 
-def _patiently(
+def _with_retry(
     ask: Ask, wait: Callable[[float], None], api_url: str, request: RegisterRequest
 ) -> RegisteredView:
     """Ask again where it may go better: two hundred hosts that join at once are more than AWS takes at once.
     Each waits for another time, so that they do not meet again."""
-    for pause in _PAUSES:
+    for pause in _RETRY_DELAYS_S:
         try:
             return ask(api_url, request)
         except ApiProblem as problem:
@@ -160,15 +160,15 @@ def _store(staged: Files, api_url: str, answer: RegisteredView) -> Registration:
     return registration
 
 
-def _put_in_place(staged: Files, files: Files) -> None:
+def _install(staged: Files, files: Files) -> None:
     """Unregistered first, registered last: at no moment is there a record beside another's keys."""
     files.record.unlink(missing_ok=True)
     files.ca.unlink(missing_ok=True)
     forget_all(files.folder)
-    sync_folder(files.folder)
+    sync_directory(files.folder)
     for path in sorted(staged.folder.iterdir(), key=lambda path: path == staged.record):
         path.replace(files.folder / path.name)
-    sync_folder(files.folder)
+    sync_directory(files.folder)
 
 
 def write_secret(path: Path, content: bytes) -> None:

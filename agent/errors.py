@@ -72,7 +72,7 @@ class SamePlaceError(PlaceError):
         self.other = other
 
 
-def shown(path: str) -> str:
+def display_path(path: str) -> str:
     """A path that can be sent and printed: bytes that are not UTF-8 as \\xff."""
     return display_text(path)
 
@@ -115,15 +115,15 @@ _RETRYABLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EMFILE,
 def problem_of(error: OSError, path: str) -> Problem:
     """An operating system's error about a path, in words."""
     if isinstance(error, SameNameError):
-        return _same_name(shown(path), shown(error.other))
+        return _same_name(display_path(path), display_path(error.other))
     if isinstance(error, InTheWayError):
-        return _in_the_way(shown(path), shown(error.path), is_link=error.is_link)
+        return _in_the_way(display_path(path), display_path(error.path), is_link=error.is_link)
     if isinstance(error, SamePlaceError):
-        return _same_place(shown(path), shown(error.path), shown(error.other))
+        return _same_place(display_path(path), display_path(error.path), display_path(error.other))
     number = error.errno or errno.EIO
     general = ("io-error", f"cannot be used: {os.strerror(number)}", "See the host's own log.")
     code, words, advice = _WORDS.get(number, general)
-    name = shown(path)
+    name = display_path(path)
     return Problem(
         code=code, message=f"{name} {words}.", advice=advice, path=name, retryable=number in _RETRYABLE
     )

@@ -13,7 +13,7 @@ from events.commands import Cancel, Move, Pause
 from events.progress import Progress
 from events.reports import Cancelled, Failed, Succeeded
 
-Wish = Literal["run", "pause", "cancel"]
+DesiredState = Literal["run", "pause", "cancel"]
 End = Succeeded | Failed | Cancelled
 Ended: TypeAdapter[End] = TypeAdapter(Annotated[End, Field(discriminator="kind")])
 
@@ -21,11 +21,11 @@ NOTHING_YET = Progress()
 
 
 @dataclass(frozen=True)
-class Held:
+class HopRecord:
     """A hop as the journal holds it."""
 
-    order: Move
-    wish: Wish = "run"
+    move: Move
+    desired_state: DesiredState = "run"
     progress: Progress = NOTHING_YET
     """As it was last said."""
     paused: bool = False
@@ -35,33 +35,33 @@ class Held:
 
     @property
     def hop_id(self) -> str:
-        return self.order.hop_id
+        return self.move.hop_id
 
     @property
     def attempt(self) -> int:
-        return self.order.attempt
+        return self.move.attempt
 
 
-def moved(held: Held | None, order: Move) -> Held:
+def on_move(held: HopRecord | None, order: Move) -> HopRecord:
     """A Move came: take it, go on under its attempt, or stay as it is when it is late or already over.
 
     A hop that has succeeded stays so under any later attempt: its bytes are there.
     """
     if held is None:
-        return Held(order)
-    over = held.end or held.wish == "cancel"
+        return HopRecord(order)
+    over = held.end or held.desired_state == "cancel"
     if order.attempt < held.attempt or (over and order.attempt == held.attempt):
         return held
     if isinstance(held.end, Succeeded):
         return replace(held, order=order, end=held.end.model_copy(update={"attempt": order.attempt}))
-    return Held(order, progress=held.progress)
+    return HopRecord(order, progress=held.progress)
 
 
-def stopped(held: Held | None, command: Pause | Cancel) -> Held | None:
+def on_stop(held: HopRecord | None, command: Pause | Cancel) -> HopRecord | None:
     """A Pause or Cancel came: None when there is nothing to stop."""
     if held is None or held.end or command.attempt < held.attempt:
         return None
-    order = held.order.model_copy(update={"attempt": command.attempt})
+    order = held.move.model_copy(update={"attempt": command.attempt})
     if isinstance(command, Cancel):
         return replace(held, order=order, wish="cancel")
-    return None if held.wish == "cancel" else replace(held, order=order, wish="pause")
+    return None if held.desired_state == "cancel" else replace(held, order=order, wish="pause")

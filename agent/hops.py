@@ -11,71 +11,71 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from agent.attempt import Attempt, Movers, Pace, head
+from agent.attempt import Attempt, Movers, AttemptIntervals, head
 from agent.errors import HopError, unforeseen
-from agent.holding import Held
+from agent.holding import HopRecord
 from agent.journal import Journal
-from agent.reports import Desk
-from agent.turns import Turns
-from events.reports import Cancelled, Failed, HeldHop, Paused
+from agent.reports import ReportOutbox
+from agent.turns import PrioritySemaphore
+from events.reports import Cancelled, Failed, AgentHop, Paused
 
 log = logging.getLogger(__name__)
 
-LOCKS = 64
+LOCK_STRIPES = 64
 """Hops share so many locks: enough that they seldom wait for each other, and no more to forget again."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
-class Hops:
+class HopManager:
     """At most `at_once` hops move at a time; others wait here for their turn."""
 
     def __init__(
-        self, journal: Journal, desk: Desk, movers: Movers, at_once: int, pace: Pace, spawn: Spawn
+        self, journal: Journal, desk: ReportOutbox, movers: Movers, at_once: int, pace: AttemptIntervals, spawn: Spawn
     ) -> None:
         """`spawn` makes a task whose failure is not overlooked: a TaskGroup's."""
         self._journal = journal
         self._desk = desk
         self._movers = movers
-        self._turns = Turns(at_once)
+        self._turns = PrioritySemaphore(at_once)
         self._pace = pace
         self._attempts: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
         self._spawn = spawn
-        self._locks = [asyncio.Lock() for _ in range(LOCKS)]
+        self._locks = [asyncio.Lock() for _ in range(LOCK_STRIPES)]
 
-    async def carry_on(self) -> None:
+    async def resume_all(self) -> None:
         """After a start: every hop goes on where the journal left it."""
         for held in self._journal.open_hops():
             try:
-                await self.settle(held.hop_id)
+                await self.reconcile(held.hop_id)
             except sqlite3.Error:  # the journal's
                 raise
             except Exception as error:  # it must not keep back the hops behind it
                 log.exception("hop cannot go on", extra={"hop_id": held.hop_id})
                 self._break_off(held, error)
 
-    async def settle(self, hop_id: str) -> None:
+    async def reconcile(self, hop_id: str) -> None:
         """Start, stop or discard, as the journal wants it; one after the other for each hop."""
-        async with self._locks[hash(hop_id) % LOCKS]:
+        async with self._locks[hash(hop_id) % LOCK_STRIPES]:
             held = self._journal.hop(hop_id)
             if held and self._is_under_way(held):
-                self._attempts[hop_id][0].say_again()
+                self._attempts[hop_id][0].repeat_state()
                 return
             await self._stop(hop_id)
             held = self._journal.hop(hop_id)  # it may have come to its end while it was being stopped
             if held and not held.end:
-                await self._act(held)
+                await self._apply_desired_state(held)
 
-    def held(self) -> tuple[HeldHop, ...]:
+    def records(self) -> tuple[AgentHop, ...]:
         """What to tell the cloud at a connect. A hop whose end waits to be sent counts as running: the cloud
         would otherwise order it again."""
-        hops = [*self._journal.open_hops(), *self._journal.unsaid_ends()]
+        hops = [*self._journal.open_hops(), *self._journal.unsent_results()]
         return tuple(
-            HeldHop(
-                transfer_id=hop.order.transfer_id,
+            AgentHop(
+                transfer_id=hop.move.transfer_id,
                 hop_id=hop.hop_id,
                 attempt=hop.attempt,
-                state="paused" if hop.wish == "pause" and not hop.end else "running",
+                state="paused" if hop.desired_state == "pause" and not hop.end else "running",
             )
             for hop in hops
         )
@@ -85,28 +85,28 @@ class Hops:
         """How many move now; those that wait for their turn do not count."""
         return sum(attempt.moving for attempt, _ in self._attempts.values())
 
-    def _is_under_way(self, held: Held) -> bool:
+    def _is_under_way(self, held: HopRecord) -> bool:
         found = self._attempts.get(held.hop_id)
-        return bool(found and held.wish == "run" and found[0].order.attempt == held.attempt and not held.end)
+        return bool(found and held.desired_state == "run" and found[0].order.attempt == held.attempt and not held.end)
 
-    async def _act(self, held: Held) -> None:
-        if held.wish == "run":
+    async def _apply_desired_state(self, held: HopRecord) -> None:
+        if held.desired_state == "run":
             self._start(held)
-        elif held.wish == "cancel":
+        elif held.desired_state == "cancel":
             await self._discard(held)
         elif not held.paused:
             with self._journal.change():
-                self._journal.keep(replace(held, paused=True))
-                self._desk.say(Paused(**head(held.order), progress=held.progress))
+                self._journal.save_hop(replace(held, paused=True))
+                self._desk.enqueue_for_hop(Paused(**head(held.move), progress=held.progress))
             log.info("hop paused", extra={"hop_id": held.hop_id, "attempt": held.attempt})
 
-    def _start(self, held: Held) -> None:
+    def _start(self, held: HopRecord) -> None:
         attempt = Attempt(held, self._journal, self._desk, self._movers, self._turns, self._pace)
         task = self._spawn(attempt.run())
         self._attempts[held.hop_id] = (attempt, task)
-        task.add_done_callback(lambda done: self._over(held.hop_id, done))
+        task.add_done_callback(lambda done: self._on_done(held.hop_id, done))
 
-    def _over(self, hop_id: str, task: asyncio.Task[None]) -> None:
+    def _on_done(self, hop_id: str, task: asyncio.Task[None]) -> None:
         found = self._attempts.get(hop_id)
         if found and found[1] is task:
             del self._attempts[hop_id]
@@ -121,23 +121,23 @@ class Hops:
         await asyncio.wait([task])
         held = self._journal.hop(hop_id)
         if held and not held.end:
-            self._journal.keep(replace(held, progress=attempt.progress()))
+            self._journal.save_hop(replace(held, progress=attempt.progress()))
 
-    def _break_off(self, held: Held, error: Exception) -> None:
-        end = Failed(**head(held.order), progress=held.progress, problem=unforeseen(error))
+    def _break_off(self, held: HopRecord, error: Exception) -> None:
+        end = Failed(**head(held.move), progress=held.progress, problem=unforeseen(error))
         with self._journal.change():
-            self._journal.keep(replace(held, end=end))
-            self._desk.say(end)
+            self._journal.save_hop(replace(held, end=end))
+            self._desk.enqueue_for_hop(end)
 
-    async def _discard(self, held: Held) -> None:
+    async def _discard(self, held: HopRecord) -> None:
         try:
-            await self._movers(held.order).discard(held.order)
+            await self._movers(held.move).discard(held.move)
         except (HopError, OSError) as error:
             log.warning("half-done files may be left", extra={"hop_id": held.hop_id, "reason": str(error)})
         except Exception:  # the hop is canceled all the same
             log.exception("half-done files may be left", extra={"hop_id": held.hop_id})
-        end = Cancelled(**head(held.order), progress=held.progress)
+        end = Cancelled(**head(held.move), progress=held.progress)
         with self._journal.change():
-            self._journal.keep(replace(held, end=end))
-            self._desk.say(end)
+            self._journal.save_hop(replace(held, end=end))
+            self._desk.enqueue_for_hop(end)
         log.info("hop cancelled", extra={"hop_id": held.hop_id, "attempt": held.attempt})

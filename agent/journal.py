@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from agent.holding import NOTHING_YET, Ended, Held, Wish
+from agent.holding import NOTHING_YET, Ended, HopRecord, DesiredState
 from agent.quarantine import Quarantine, is_damage
 from events.commands import DirectRoute, Move, Serve
 from events.progress import Progress
-from events.reports import AboutHop, Letter, Report, Started
+from events.reports import AboutHop, ReportEnvelope, Report, Started
 
-KEEP_ENDED = 24 * 3600
+ENDED_RETENTION_S = 24 * 3600
 """Seconds an ended hop is remembered, to answer a repeated Move without moving bytes again."""
-KEEP_NOTES = 200
+MAX_UNBOUND_REPORTS = 200
 """How many unsent reports that are about no hop may wait."""
 
 _SCHEMA = """
@@ -46,7 +46,7 @@ class Unsent:
     """A report that waits for the broker."""
 
     number: int
-    letter: str
+    envelope: str
     hop_id: str | None = None
     kind: str = ""
 
@@ -105,21 +105,21 @@ class Journal:
         """Remember a command's id until it expires; False if it was here before."""
         return self._db.execute("INSERT OR IGNORE INTO admitted VALUES (?, ?)", (jti, exp)).rowcount == 1
 
-    def hop(self, hop_id: str) -> Held | None:
+    def hop(self, hop_id: str) -> HopRecord | None:
         found = self._read_hops("WHERE hop_id = ?", (hop_id,))
         return found[0] if found else None
 
-    def open_hops(self) -> list[Held]:
+    def open_hops(self) -> list[HopRecord]:
         """Hops that have not ended, in the order in which they came."""
         return self._read_hops("WHERE end IS NULL ORDER BY arrived, hop_id")
 
-    def unsaid_ends(self) -> list[Held]:
+    def unsent_results(self) -> list[HopRecord]:
         """Hops that have ended, of which the cloud does not know it yet."""
         return self._read_hops(
             "WHERE end IS NOT NULL AND hop_id IN (SELECT hop_id FROM outbox) ORDER BY arrived"
         )
 
-    def _read_hops(self, where: str, values: tuple[str, ...] = ()) -> list[Held]:
+    def _read_hops(self, where: str, values: tuple[str, ...] = ()) -> list[HopRecord]:
         """Those that can be read; the others leave the journal."""
         found = []
         for hop_id, *row in self._db.execute(f"{_SELECT_HOP} {where}", values).fetchall():
@@ -137,11 +137,11 @@ class Journal:
         self._quarantine.write(f"journal-{table}.json", content, f"{value}: {error}")
         self._db.execute(f"DELETE FROM {table} WHERE {key} = ?", (value,))
 
-    def keep(self, hop: Held) -> None:
+    def save_hop(self, hop: HopRecord) -> None:
         """Write what is known of a hop; its place in line and its `seq` stay."""
         end = hop.end.model_dump_json() if hop.end else None
-        move, progress = hop.order.model_dump_json(), hop.progress.model_dump_json()
-        values = (move, hop.wish, progress, hop.paused, end, time.time() if end else None)
+        move, progress = hop.move.model_dump_json(), hop.progress.model_dump_json()
+        values = (move, hop.desired_state, progress, hop.paused, end, time.time() if end else None)
         self._db.execute(
             "INSERT INTO hops (hop_id, arrived, seq, move, wish, progress, paused, end, ended_at)"
             " VALUES (?1, (SELECT ifnull(max(arrived), 0) + 1 FROM hops), 0, ?2, ?3, ?4, ?5, ?6, ?7)"
@@ -150,7 +150,7 @@ class Journal:
             (hop.hop_id, *values),
         )
 
-    def say(self, report: AboutHop) -> None:
+    def enqueue_report(self, report: AboutHop) -> None:
         """Give a report its `seq` and put it in line. An unsent checkpoint of the same hop is dropped:
         this one says more. `seq` grows over all attempts, so any way of comparing it holds."""
         with self.change():
@@ -164,14 +164,14 @@ class Journal:
                 progress = report.progress.model_dump_json()
                 self._db.execute("UPDATE hops SET progress = ? WHERE hop_id = ?", (progress, report.hop_id))
 
-    def post(self, report: Report) -> None:
+    def enqueue(self, report: Report) -> None:
         """Put a report that is about no hop in line; the oldest such go when too many wait."""
         with self.change():
             self._post(None, report)
             self._db.execute(
                 "DELETE FROM outbox WHERE hop_id IS NULL AND id NOT IN"
                 " (SELECT id FROM outbox WHERE hop_id IS NULL ORDER BY id DESC LIMIT ?)",
-                (KEEP_NOTES,),
+                (MAX_UNBOUND_REPORTS,),
             )
 
     def oldest_unsent(self) -> Unsent | None:
@@ -180,12 +180,12 @@ class Journal:
 
     def replace_unsent(self, number: int, report: Report) -> None:
         """Put another report in the place of one that could not be sent."""
-        letter = Letter(report=report).model_dump_json()
+        letter = ReportEnvelope(report=report).model_dump_json()
         self._db.execute("UPDATE outbox SET letter = ? WHERE id = ?", (letter, number))
 
     def discard_unsent(self, unsent: "Unsent", reason: str) -> None:
         """Take one that is not a report out of the queue."""
-        self._quarantine.write("journal-outbox.json", unsent.letter.encode("utf-8", "replace"), reason)
+        self._quarantine.write("journal-outbox.json", unsent.envelope.encode("utf-8", "replace"), reason)
         self.sent(unsent.number)
 
     def sent(self, number: int) -> None:
@@ -218,7 +218,7 @@ class Journal:
 
     def own_certificates(self) -> set[str]:
         """Fingerprints of this agent's own lane certificates that its hops go by."""
-        routes = (hop.order.route for hop in self.open_hops())
+        routes = (hop.move.route for hop in self.open_hops())
         pulled = {route.own_certificate for route in routes if isinstance(route, DirectRoute)}
         served = {serve.own_certificate for serve, _ in self.grants()}
         return {one for one in pulled | served if one}
@@ -241,11 +241,11 @@ class Journal:
             self._db.execute(
                 "DELETE FROM hops WHERE ended_at < ? AND hop_id NOT IN"
                 " (SELECT hop_id FROM outbox WHERE hop_id IS NOT NULL)",
-                (now - KEEP_ENDED,),
+                (now - ENDED_RETENTION_S,),
             )
 
     def _post(self, hop_id: str | None, report: Report) -> None:
-        letter = Letter(report=report).model_dump_json()
+        letter = ReportEnvelope(report=report).model_dump_json()
         self._db.execute(
             "INSERT INTO outbox (hop_id, kind, letter) VALUES (?, ?, ?)", (hop_id, report.kind, letter)
         )
@@ -304,18 +304,18 @@ def _text(content: bytes) -> str:
     return content.decode("utf-8", "replace")
 
 
-def _held(row: Sequence[Any]) -> Held:
+def _held(row: Sequence[Any]) -> HopRecord:
     """Raises ValueError. How far the hop was is not worth the hop."""
     move, wish, progress, paused, end = row
-    if wish not in get_args(Wish):
+    if wish not in get_args(DesiredState):
         raise ValueError(f"nobody wants {wish!r}")
     try:
         known = Progress.model_validate_json(str(progress))
     except ValueError:
         known = NOTHING_YET
-    return Held(
-        order=Move.model_validate_json(str(move)),
-        wish=wish,
+    return HopRecord(
+        move=Move.model_validate_json(str(move)),
+        desired_state=wish,
         progress=known,
         paused=bool(paused),
         end=Ended.validate_json(str(end)) if end else None,

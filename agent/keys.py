@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from agent.disk import sync_folder
+from agent.disk import sync_directory
 from agent.lane import identity
 from agent.lane.identity import Identity
 from agent.quarantine import Quarantine
@@ -22,7 +22,7 @@ CURRENT = "keys"
 _STAGED, _LINK = ".keys-new", ".keys-link"
 _STAMP = "keys-%Y%m%dT%H%M%S%fZ"
 _BEFORE = datetime(2000, 1, 1, tzinfo=UTC)
-LINGER = timedelta(hours=1)
+OLD_KEY_RETENTION = timedelta(hours=1)
 """How long an old lane certificate is kept in any case: commands that name it may still be under way."""
 
 
@@ -133,12 +133,12 @@ class Keyring:
 
     def add(self, staged: Generation) -> Generation:
         """A staged generation, complete, becomes the newest; use() names it."""
-        sync_folder(staged.folder)
+        sync_directory(staged.folder)
         newest = max((one.made_at for one in self._all() if one.made_at), default=_BEFORE)
         stamp = max(datetime.now(UTC), newest + timedelta(microseconds=1))  # clocks may be set back
         place = self._folder / stamp.strftime(_STAMP)
         staged.folder.rename(place)
-        sync_folder(self._folder)
+        sync_directory(self._folder)
         return Generation(place)
 
     def use(self, generation: Generation) -> None:
@@ -147,7 +147,7 @@ class Keyring:
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(generation.folder, self._folder), target_is_directory=True)
         link.replace(self._folder / CURRENT)
-        sync_folder(self._folder)
+        sync_directory(self._folder)
 
     def drop(self, generation: Generation) -> None:
         """A new generation that does not work: back to the one before it."""
@@ -170,12 +170,12 @@ class Keyring:
         for one in self._all():
             if one != self.current:
                 one.forget_device()
-        sync_folder(self._folder)
+        sync_directory(self._folder)
 
     def tidy(self, lanes_in_use: Container[str]) -> None:
         """Remove old lane certificates that no hop goes by any more."""
         since = self.current.made_at
-        if self.unproven or since is None or datetime.now(UTC) - since < LINGER:
+        if self.unproven or since is None or datetime.now(UTC) - since < OLD_KEY_RETENTION:
             return
         for one in self._all():
             if one != self.current and one.lane_fingerprint not in lanes_in_use:

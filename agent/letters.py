@@ -30,7 +30,7 @@ class Disconnected:
 
 
 @dataclass(frozen=True)
-class Incoming:
+class ReceivedMessage:
     """A letter that has arrived; the broker sends it again, some day, until it is acknowledged."""
 
     payload: bytes
@@ -39,7 +39,7 @@ class Incoming:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class BrokerEndpoint:
     """Where the broker is, and as whom to speak to it."""
 
     host: str
@@ -51,7 +51,7 @@ class Endpoint:
     """None: the system's own trust store."""
 
 
-class Post(Protocol):
+class BrokerConnection(Protocol):
     """A link, as the service sees it."""
 
     @property
@@ -59,11 +59,11 @@ class Post(Protocol):
 
     async def wait_connected(self) -> None: ...
 
-    async def turn(self, endpoint: Endpoint) -> None:
+    async def reconnect(self, endpoint: BrokerEndpoint) -> None:
         """Connect anew, as `endpoint` says, and go on; LinkError if its keys cannot be used."""
         ...
 
-    def messages(self) -> AsyncIterator[Incoming]: ...
+    def messages(self) -> AsyncIterator[ReceivedMessage]: ...
 
     def events(self) -> AsyncIterator[Connected | Disconnected]:
         """Every change, in order; `Connected` comes once letters can be received."""

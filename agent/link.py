@@ -21,8 +21,8 @@ from awsiot import mqtt5_client_builder
 from agent.letters import (
     Connected,
     Disconnected,
-    Endpoint,
-    Incoming,
+    BrokerEndpoint,
+    ReceivedMessage,
     LinkError,
     MessageTooLargeError,
 )
@@ -31,28 +31,28 @@ from events.certificates import fingerprint
 
 log = logging.getLogger(__name__)
 
-KEEP_ALIVE = 30
-SESSION_EXPIRY = 7 * 24 * 3600
+KEEP_ALIVE_S = 30
+SESSION_EXPIRY_S = 7 * 24 * 3600
 """Seconds the broker is asked to keep the session (AWS IoT Core allows up to seven days)."""
-MIN_RECONNECT, MAX_RECONNECT = 1_000, 30_000
+MIN_RECONNECT_MS, MAX_RECONNECT_MS = 1_000, 30_000
 """Milliseconds between attempts, growing, with jitter."""
-ACK_TIMEOUT = 20
-SUBSCRIBE_AGAIN = 30
+ACK_TIMEOUT_S = 20
+RESUBSCRIBE_DELAY_S = 30
 """Seconds after which a subscription that was refused is asked for again."""
-IN_FLIGHT = 32
+MAX_IN_FLIGHT = 32
 """Commands the broker may send before the first of them is acknowledged."""
 
 
-class Link:
+class MqttLink:
     """The connection of one agent, kept up until the end of the `async with`."""
 
-    def __init__(self, endpoint: Endpoint, subscription: str, beside: Sequence[str] = ()) -> None:
+    def __init__(self, endpoint: BrokerEndpoint, subscription: str, beside: Sequence[str] = ()) -> None:
         """`subscription` is the topic whose letters `messages()` gives; those `beside` it are asked for, too,
         but a broker that refuses them does not keep the agent from its work."""
         self._endpoint = endpoint
         self._subscription = subscription
         self._beside = beside
-        self._letters: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._letters: asyncio.Queue[ReceivedMessage] = asyncio.Queue()
         self._events: asyncio.Queue[Connected | Disconnected] = asyncio.Queue()
         self._up = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -81,7 +81,7 @@ class Link:
     ) -> None:
         await self._stop()
 
-    async def turn(self, endpoint: Endpoint) -> None:
+    async def reconnect(self, endpoint: BrokerEndpoint) -> None:
         """Connect anew, as `endpoint` says: the broker keeps the session, and sends again what was not
         acknowledged. LinkError if its keys cannot be used; then the connection stays as it was."""
         known, self._endpoint = self._endpoint, endpoint
@@ -105,7 +105,7 @@ class Link:
         for task in self._tasks:
             task.cancel()
 
-    async def messages(self) -> AsyncIterator[Incoming]:
+    async def messages(self) -> AsyncIterator[ReceivedMessage]:
         while True:
             yield await self._letters.get()
 
@@ -151,44 +151,44 @@ class Link:
             port=to.port,
             ca_filepath=str(to.ca) if to.ca else None,
             client_id=to.client_id,
-            keep_alive_interval_sec=KEEP_ALIVE,
+            keep_alive_interval_sec=KEEP_ALIVE_S,
             session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
-            session_expiry_interval_sec=SESSION_EXPIRY,
-            receive_maximum=IN_FLIGHT,
+            session_expiry_interval_sec=SESSION_EXPIRY_S,
+            receive_maximum=MAX_IN_FLIGHT,
             offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
             retry_jitter_mode=mqtt5.ExponentialBackoffJitterMode.FULL,
-            min_reconnect_delay_ms=MIN_RECONNECT,
-            max_reconnect_delay_ms=MAX_RECONNECT,
-            ack_timeout_sec=ACK_TIMEOUT,
+            min_reconnect_delay_ms=MIN_RECONNECT_MS,
+            max_reconnect_delay_ms=MAX_RECONNECT_MS,
+            ack_timeout_sec=ACK_TIMEOUT_S,
             client_bootstrap=_bootstrap(),
-            on_publish_received=self._heard,
-            on_lifecycle_connection_success=self._came_up,
-            on_lifecycle_connection_failure=self._failed,
-            on_lifecycle_disconnection=self._went_down,
+            on_publish_received=self._on_message,
+            on_lifecycle_connection_success=self._on_connected,
+            on_lifecycle_connection_failure=self._on_connect_failed,
+            on_lifecycle_disconnection=self._on_disconnected,
             on_lifecycle_stopped=lambda _: self._post(self._stopped.set),
         )
 
     # On awscrt's own threads from here on: hand over and return.
 
-    def _heard(self, data: mqtt5.PublishReceivedData) -> None:
+    def _on_message(self, data: mqtt5.PublishReceivedData) -> None:
         take = data.acquire_publish_acknowledgement_control
         handle = take() if take else None
         client = self._client
-        letter = Incoming(
+        letter = ReceivedMessage(
             bytes(data.publish_packet.payload or b""),
             lambda: self._acknowledge(client, handle),
             data.publish_packet.topic,
         )
         self._post(self._letters.put_nowait, letter)
 
-    def _came_up(self, data: mqtt5.LifecycleConnectSuccessData) -> None:
+    def _on_connected(self, data: mqtt5.LifecycleConnectSuccessData) -> None:
         self._post(self._came_up_soon, bool(data.connack_packet.session_present))
 
-    def _failed(self, data: mqtt5.LifecycleConnectFailureData) -> None:
+    def _on_connect_failed(self, data: mqtt5.LifecycleConnectFailureData) -> None:
         code = data.connack_packet.reason_code if data.connack_packet else None
         self._post(self._down, Disconnected(_name(code) if code else _why(data.exception)))
 
-    def _went_down(self, data: mqtt5.LifecycleDisconnectData) -> None:
+    def _on_disconnected(self, data: mqtt5.LifecycleDisconnectData) -> None:
         code = data.disconnect_packet.reason_code if data.disconnect_packet else None
         if self._leaving:  # as it was told to: that is no news
             return
@@ -226,7 +226,7 @@ class Link:
         beside it may be younger than the session, and hearing them twice does no harm."""
         granted = session_present or await self._subscribe(self._subscription)
         while not granted:
-            await asyncio.sleep(SUBSCRIBE_AGAIN)
+            await asyncio.sleep(RESUBSCRIBE_DELAY_S)
             granted = await self._subscribe(self._subscription)
         for topic in self._beside:
             await self._subscribe(topic)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from agent.disk import held
-from agent.errors import problem_of, shown
+from agent.disk import allocated_bytes
+from agent.errors import problem_of, display_path
 from agent.owners import Owner, owner_of
 from agent.roots import Tree
 from agent.same_place import MarkedPlace, must_be_apart, overlapping, shows
@@ -22,13 +22,13 @@ Symlinks = Literal["keep", "skip", "follow"]
 Kind = Literal["f", "d", "l", "!"]
 """File, directory, symbolic link; `!` is something that cannot be moved, with the reason."""
 
-HALF_DONE = ".crosshaul-"
+PARTIAL_PREFIX = ".crosshaul-"
 """How the names begin of what a hop has not finished here."""
-READ = os.O_RDONLY | os.O_NONBLOCK
+READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK
 """Not to wait for a FIFO's other end."""
 
 
-class Entry(NamedTuple):
+class FileEntry(NamedTuple):
     """One thing; `path` is relative to the place, '' is the place itself. There may be millions: a tuple is
     made soonest."""
 
@@ -51,7 +51,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Meant:
+class Selection:
     """Which of the things below a place are asked for."""
 
     symlinks: Symlinks = "keep"
@@ -62,18 +62,18 @@ class Meant:
     arrives: MarkedPlace | None = None
     """Where these are to arrive: a directory that is that place is not to be read. None: it has no mark."""
 
-    def takes(self, entry: Entry) -> bool:
+    def matches(self, entry: FileEntry) -> bool:
         """Do the filters take it, or anything in it? The place itself is meant whatever they say."""
         if not (self.filters and entry.path):
             return True
         return self.filters.enters(entry.path) if entry.kind == "d" else self.filters.takes(entry.path)
 
-    def may_take(self, path: str) -> bool:
+    def may_match_below(self, path: str) -> bool:
         """The same of a name that was not looked at yet."""
         return not self.filters or self.filters.takes(path) or self.filters.enters(path)
 
 
-def entries(tree: Tree, meant: Meant) -> Iterator[Entry]:
+def entries(tree: Tree, meant: Selection) -> Iterator[FileEntry]:
     """Everything below the place, or below each selected path, once, as far as the filters take it. OSError
     if the place itself is not there; what goes away while it is being listed is not there either. HopError
     if the destination's mark shows that they overlap."""
@@ -87,25 +87,25 @@ def entries(tree: Tree, meant: Meant) -> Iterator[Entry]:
         try:
             first = _entry(tree, path, tree.stat(path), meant, walk.names)
         except OSError as error:
-            first = broken(path, problem_of(error, tree.name(path)))
-        if first and meant.takes(first):
+            first = unreadable_entry(path, problem_of(error, tree.name(path)))
+        if first and meant.matches(first):
             yield from walk.below(first)
 
 
-def arrived(tree: Tree, meant: Meant, path: str) -> Entry | None:
+def entries_at(tree: Tree, meant: Selection, path: str) -> FileEntry | None:
     """A directory, or a file that has just come to stand; None for what is not to be listed, or not by
     itself: a file with several names belongs beside the others."""
-    if is_ours(path):
+    if is_partial(path):
         return None
-    names: Names = {}
-    entry = _looked_at(tree, path, meant, names)
+    names: LinkedNames = {}
+    entry = _inspect(tree, path, meant, names)
     is_single = entry is not None and entry.kind in "fd" and not names
-    return entry if entry and is_single and meant.takes(entry) else None
+    return entry if entry and is_single and meant.matches(entry) else None
 
 
-def is_ours(path: str) -> bool:
+def is_partial(path: str) -> bool:
     """Is it something that a hop has not finished here, or in such a directory?"""
-    return HALF_DONE in path and any(name.startswith(HALF_DONE) for name in path.split("/"))
+    return PARTIAL_PREFIX in path and any(name.startswith(PARTIAL_PREFIX) for name in path.split("/"))
 
 
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
@@ -117,74 +117,74 @@ def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
             yield path
 
 
-def broken(path: str, problem: Problem) -> Entry:
-    return Entry("!", path, problem=problem)
+def unreadable_entry(path: str, problem: Problem) -> FileEntry:
+    return FileEntry("!", path, problem=problem)
 
 
-Place = tuple[int, int]
+InodeId = tuple[int, int]
 """Device and inode: which directory it is, whatever it is called."""
 
 
-Names = dict[Place, str]
+LinkedNames = dict[InodeId, str]
 """Files with several names, by the first of them."""
-MAX_NAMES = 200_000
+MAX_LINKED_NAMES = 200_000
 """So many are remembered, some 40 MB; what has more names than one beyond that is sent once for each."""
 
 
 @dataclass(slots=True)
-class _Folder:
-    entry: Entry
-    within: "_Folder | None" = None
-    place: Place | None = None
+class _WalkedDirectory:
+    entry: FileEntry
+    within: "_WalkedDirectory | None" = None
+    place: InodeId | None = None
     told: bool = False
     """Has its entry been given to whoever listens?"""
 
-    def lies_in(self, place: Place) -> bool:
+    def is_inside(self, place: InodeId) -> bool:
         """A link to a directory that it is in would go round for ever."""
-        return self.within is not None and (self.within.place == place or self.within.lies_in(place))
+        return self.within is not None and (self.within.place == place or self.within.is_inside(place))
 
 
 class _Walk:
     """Goes down a tree, one directory after the other."""
 
-    def __init__(self, tree: Tree, meant: Meant) -> None:
+    def __init__(self, tree: Tree, meant: Selection) -> None:
         self._tree = tree
         self._meant = meant
         self._only_some = bool(meant.filters.include)
-        self.names: Names = {}
+        self.names: LinkedNames = {}
 
-    def below(self, first: Entry | None) -> Iterator[Entry]:
+    def below(self, first: FileEntry | None) -> Iterator[FileEntry]:
         """What was named itself, and all that is in it."""
         if first is None:
             return
         if first.kind != "d":
             yield first
             return
-        waiting = [_Folder(first)]
+        waiting = [_WalkedDirectory(first)]
         if not self._only_some:
-            yield from _told(waiting[0])
+            yield from _listed(waiting[0])
         while waiting:
             folder = waiting.pop()
-            found: list[_Folder] = []
+            found: list[_WalkedDirectory] = []
             yield from self._in(folder, found)
             waiting += reversed(found)
 
-    def _in(self, folder: _Folder, found: list[_Folder]) -> Iterator[Entry]:
+    def _in(self, folder: _WalkedDirectory, found: list[_WalkedDirectory]) -> Iterator[FileEntry]:
         """A directory's own entries; `found` gets those to go on with. Where only some files are meant, they
         are told with the first file in them."""
         path = folder.entry.path
         try:
-            descriptor = self._tree.folder(path)
+            descriptor = self._tree.open_directory(path)
             folder.place = _place(os.fstat(descriptor))
             names = os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
         except OSError as error:
             if not (folder.within and isinstance(error, FileNotFoundError)):
-                yield broken(path, problem_of(error, self._tree.name(path)))
+                yield unreadable_entry(path, problem_of(error, self._tree.name(path)))
             return
         if self._is_destination(path):
             raise overlapping(self._tree.name(path))
-        if folder.lies_in(folder.place):
-            yield broken(path, _endless(self._tree.name(path)))
+        if folder.is_inside(folder.place):
+            yield unreadable_entry(path, _endless(self._tree.name(path)))
             return
         names.sort()
         for name in names:
@@ -192,12 +192,12 @@ class _Walk:
             if entry is None:
                 continue
             if entry.kind != "d":
-                yield from _told(folder)
+                yield from _listed(folder)
                 yield entry
                 continue
-            found.append(_Folder(entry, folder))
+            found.append(_WalkedDirectory(entry, folder))
             if not self._only_some:
-                yield from _told(found[-1])
+                yield from _listed(found[-1])
 
     def _is_destination(self, path: str) -> bool:
         """What may not be searched can neither be read nor removed."""
@@ -208,60 +208,60 @@ class _Walk:
         except OSError:
             return False
 
-    def _found(self, path: str, name: str) -> Entry | None:
+    def _found(self, path: str, name: str) -> FileEntry | None:
         """What is there; None for what is to be left out."""
-        if name.startswith(HALF_DONE) or not self._meant.may_take(path):
+        if name.startswith(PARTIAL_PREFIX) or not self._meant.may_match_below(path):
             return None
-        entry = _looked_at(self._tree, path, self._meant, self.names)
-        return entry if entry and self._meant.takes(entry) else None
+        entry = _inspect(self._tree, path, self._meant, self.names)
+        return entry if entry and self._meant.matches(entry) else None
 
 
-def _told(folder: _Folder) -> Iterator[Entry]:
+def _listed(folder: _WalkedDirectory) -> Iterator[FileEntry]:
     """The directory itself and those it is in, each once."""
     if not folder.told:
         if folder.within:
-            yield from _told(folder.within)
+            yield from _listed(folder.within)
         folder.told = True
         yield folder.entry
 
 
-def _looked_at(tree: Tree, path: str, meant: Meant, names: Names) -> Entry | None:
+def _inspect(tree: Tree, path: str, meant: Selection, names: LinkedNames) -> FileEntry | None:
     """None for what is to be left out, or has gone since its name was read."""
     try:
         found = tree.stat(path)
     except FileNotFoundError:
         return None
     except OSError as error:
-        return broken(path, problem_of(error, tree.name(path)))
+        return unreadable_entry(path, problem_of(error, tree.name(path)))
     try:
         return _entry(tree, path, found, meant, names)
     except OSError as error:  # a link may lead to nothing: that is worth a word
-        return broken(path, problem_of(error, tree.name(path)))
+        return unreadable_entry(path, problem_of(error, tree.name(path)))
 
 
-def _entry(tree: Tree, path: str, found: os.stat_result, meant: Meant, names: Names) -> Entry | None:
+def _entry(tree: Tree, path: str, found: os.stat_result, meant: Selection, names: LinkedNames) -> FileEntry | None:
     if stat.S_ISLNK(found.st_mode):
         if meant.symlinks == "skip":
             return None
         if meant.symlinks == "keep":
             owner = owner_of(found) if meant.owners else None
-            return Entry("l", path, mtime_ns=found.st_mtime_ns, target=tree.readlink(path), owner=owner)
+            return FileEntry("l", path, mtime_ns=found.st_mtime_ns, target=tree.readlink(path), owner=owner)
         found = _followed(tree, path)
     mode, owner = stat.S_IMODE(found.st_mode), owner_of(found) if meant.owners else None
     if stat.S_ISDIR(found.st_mode):
-        return Entry("d", path, mtime_ns=found.st_mtime_ns, mode=mode, owner=owner)
+        return FileEntry("d", path, mtime_ns=found.st_mtime_ns, mode=mode, owner=owner)
     if stat.S_ISREG(found.st_mode):
-        sparse = held(found) < found.st_size
+        sparse = allocated_bytes(found) < found.st_size
         first = _first_name(path, found, names) if found.st_nlink > 1 else path
         target = "" if first == path else first
-        return Entry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target, owner=owner)
-    return broken(path, _special(tree.name(path)))
+        return FileEntry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target, owner=owner)
+    return unreadable_entry(path, _special(tree.name(path)))
 
 
-def _first_name(path: str, found: os.stat_result, names: Names) -> str:
+def _first_name(path: str, found: os.stat_result, names: LinkedNames) -> str:
     """The path under which this very file was met first; those beyond `MAX_NAMES` are not remembered."""
     place = _place(found)
-    return names.get(place, path) if len(names) >= MAX_NAMES else names.setdefault(place, path)
+    return names.get(place, path) if len(names) >= MAX_LINKED_NAMES else names.setdefault(place, path)
 
 
 def _followed(tree: Tree, path: str) -> os.stat_result:
@@ -279,23 +279,23 @@ def _followed(tree: Tree, path: str) -> os.stat_result:
 def open_source(tree: Tree, path: str) -> int:
     """A file to read. A link is followed inside the root; OSError if it is no regular file."""
     try:
-        descriptor = tree.open(path, READ)
+        descriptor = tree.open(path, READ_FLAGS)
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        descriptor = tree.open_followed(path, READ)
+        descriptor = tree.open_followed(path, READ_FLAGS)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no regular file any more")
     return descriptor
 
 
-def remove_source(tree: Tree, entry: Entry) -> bool:
+def remove_source(tree: Tree, entry: FileEntry) -> bool:
     """Remove a file, a link, or an empty directory; of one that has changed, or is not empty, nothing: False.
     OSError if it cannot be removed."""
     try:
         if entry.kind == "d":
-            tree.remove_folder(entry.path)
+            tree.remove_directory(entry.path)
             return True
         found = tree.stat(entry.path)
         if entry.kind == "f" and not entry.is_still(found):
@@ -314,23 +314,23 @@ def remove_source(tree: Tree, entry: Entry) -> bool:
     return True
 
 
-def _place(found: os.stat_result) -> Place:
+def _place(found: os.stat_result) -> InodeId:
     return found.st_dev, found.st_ino
 
 
 def _special(path: str) -> Problem:
     return Problem(
         code="special-file",
-        message=f"{shown(path)} is a device, a socket or a FIFO, which cannot be moved.",
+        message=f"{display_path(path)} is a device, a socket or a FIFO, which cannot be moved.",
         advice="Move it out of the source, or transfer the directories beside it.",
-        path=shown(path),
+        path=display_path(path),
     )
 
 
 def _endless(path: str) -> Problem:
     return Problem(
         code="link-loop",
-        message=f"{shown(path)} is a link to a directory that it is in.",
+        message=f"{display_path(path)} is a link to a directory that it is in.",
         advice="Transfer with --symlinks keep or skip.",
-        path=shown(path),
+        path=display_path(path),
     )

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from awscrt import io, mqtt5
 
-_STOP_SECONDS = 3.0
+_STOP_TIMEOUT_S = 3.0
 
 
 class LiveLink:
@@ -43,7 +43,7 @@ class LiveLink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.stop()
-        wait([self._stopped], timeout=_STOP_SECONDS)
+        wait([self._stopped], timeout=_STOP_TIMEOUT_S)
 
     def _options(self, address: SplitResult, client_id: str) -> mqtt5.ClientOptions:
         secure = address.scheme == "wss"
@@ -55,7 +55,7 @@ class LiveLink:
             websocket_handshake_transform=_presigned(address),
             connect_options=mqtt5.ConnectPacket(client_id=client_id, keep_alive_interval_sec=30),
             disable_metrics=True,  # they would go into the user name, which the broker need not know
-            on_publish_callback_fn=self._heard,
+            on_publish_callback_fn=self._on_message,
             on_lifecycle_event_connection_success_fn=self._subscribe,
             on_lifecycle_event_disconnection_fn=lambda _: self._connected.clear(),
             on_lifecycle_event_stopped_fn=self._ended,
@@ -63,7 +63,7 @@ class LiveLink:
 
     # What follows runs on awscrt's threads.
 
-    def _heard(self, received: mqtt5.PublishReceivedData) -> None:
+    def _on_message(self, received: mqtt5.PublishReceivedData) -> None:
         self.messages.put(bytes(received.publish_packet.payload or b""))
 
     def _subscribe(self, _: mqtt5.LifecycleConnectSuccessData) -> None:

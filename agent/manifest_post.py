@@ -15,7 +15,7 @@ _NEVER = {400, 403, 404, 413, 422}
 """What the API answers to a manifest that it will not take another time either."""
 
 
-class ManifestPost:
+class ManifestApi:
     """Brings a hop's manifest to where the control plane keeps it."""
 
     def __init__(self, agent_id: str, api_keys: Callable[[], Sequence[str]], client: httpx.Client) -> None:

@@ -14,7 +14,7 @@ from agent.errors import HopError
 from events.base import Problem
 
 _CAP_CHOWN = 1 << 0
-KNOWN = 4096
+MAX_CACHED_NAMES = 4096
 """Names that are remembered until the next hop begins."""
 
 
@@ -32,7 +32,7 @@ def owner_of(found: os.stat_result) -> Owner:
     return Owner(found.st_uid, found.st_gid, _user(found.st_uid), _group(found.st_gid))
 
 
-def here(owner: Owner, *, by_name: bool) -> tuple[int, int]:
+def local_ids(owner: Owner, *, by_name: bool) -> tuple[int, int]:
     """The numbers of user and group on this host."""
     if not by_name:
         return owner.user_id, owner.group_id
@@ -41,22 +41,22 @@ def here(owner: Owner, *, by_name: bool) -> tuple[int, int]:
     return owner.user_id if user is None else user, owner.group_id if group is None else group
 
 
-def must_be_allowed(place: str) -> None:
+def require_chown(place: str) -> None:
     """A hop that is to give things away begins: HopError if this process may not."""
     for known in (_user, _group, _user_id, _group_id):
         known.cache_clear()
-    if not may_give_away():
+    if not can_chown():
         raise HopError(_not_allowed(place))
 
 
-def may_give_away() -> bool:
+def can_chown() -> bool:
     """Has this process the right to?"""
     with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
         found = next((line.split()[1] for line in status if line.startswith("CapEff:")), "0")
     return bool(int(found, 16) & _CAP_CHOWN)
 
 
-@lru_cache(KNOWN)
+@lru_cache(MAX_CACHED_NAMES)
 def _user(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
@@ -64,7 +64,7 @@ def _user(number: int) -> str:
         return ""
 
 
-@lru_cache(KNOWN)
+@lru_cache(MAX_CACHED_NAMES)
 def _group(number: int) -> str:
     try:
         return grp.getgrgid(number).gr_name
@@ -72,7 +72,7 @@ def _group(number: int) -> str:
         return ""
 
 
-@lru_cache(KNOWN)
+@lru_cache(MAX_CACHED_NAMES)
 def _user_id(name: str) -> int | None:
     try:
         return pwd.getpwnam(name).pw_uid
@@ -80,7 +80,7 @@ def _user_id(name: str) -> int | None:
         return None
 
 
-@lru_cache(KNOWN)
+@lru_cache(MAX_CACHED_NAMES)
 def _group_id(name: str) -> int | None:
     try:
         return grp.getgrnam(name).gr_gid
@@ -88,7 +88,7 @@ def _group_id(name: str) -> int | None:
         return None
 
 
-def ownerless(source: str) -> Problem:
+def ownerless_problem(source: str) -> Problem:
     return Problem(
         code="source-too-old",
         message=f"The agent of {source} does not tell whom its files belong to.",

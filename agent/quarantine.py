@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from agent.disk import write_whole
+from agent.disk import atomic_write
 from events.base import Problem
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Quarantine:
 
     def write(self, name: str, content: bytes, reason: str) -> bool:
         """Set aside what was part of a file. Return whether it is kept."""
-        return self._keep(name, reason, lambda target: write_whole(target, content, _SECRET))
+        return self._keep(name, reason, lambda target: atomic_write(target, content, _SECRET))
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what to tell the control plane about it: nothing, or one problem for all that lies there."""

@@ -10,16 +10,16 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from events.base import Problem
-from events.progress import Progress, Reached, Way
+from events.progress import Progress, PeerReachability, Connection
 from events.reports import (
     Browsed,
     Capabilities,
-    Entry,
+    DirectoryEntry,
     Failed,
     Heartbeat,
     Hello,
-    Letter,
-    Preview,
+    ReportEnvelope,
+    DryRunResult,
     Refused,
     RemoteState,
     Report,
@@ -38,11 +38,11 @@ _LIST_STEPS = tuple((4096, entries) for entries in (_ALL, 1000, 500, 250, 100, 5
 _FREE_TEXT: dict[type[BaseModel], tuple[str, ...]] = {
     Problem: ("message", "advice", "path"),
     Progress: ("current",),
-    Way: ("address",),
-    Reached: ("address",),
+    Connection: ("address",),
+    PeerReachability: ("address",),
     Started: ("via",),
     Hello: ("hostname", "ip_address"),
-    Entry: ("name",),
+    DirectoryEntry: ("name",),
     RemoteState: ("type",),
     Capabilities: ("rclone",),
     Refused: ("command_id",),
@@ -71,7 +71,7 @@ def bare_report(report: AnyReport) -> AnyReport:
 
 def message_size(report: Report) -> int:
     """Return the bytes of the message that carries it."""
-    return len(Letter(report=report).model_dump_json().encode())
+    return len(ReportEnvelope(report=report).model_dump_json().encode())
 
 
 def json_size(text: str) -> int:
@@ -108,7 +108,7 @@ def _fewer(report: Report, clipped: Report, entries: int) -> dict[str, object]:
             return _page(report, clipped, max(1, entries))
         case Hello() | Heartbeat():
             return _lists(clipped, entries)
-        case Succeeded(preview=Preview(examples=found)):
+        case Succeeded(preview=DryRunResult(examples=found)):
             examples = {kind: names[:entries] for kind, names in found.items()}
             return {"preview": clipped.preview and clipped.preview.model_copy(update={"examples": examples})}
         case _:

@@ -7,28 +7,28 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from agent.journal import Journal, Unsent
-from agent.letters import LinkError, MessageTooLargeError, Post
+from agent.letters import LinkError, MessageTooLargeError, BrokerConnection
 from agent.report_limits import MAX_REPORT_BYTES, bare_report, clip_text, fit_report, message_size
 from events.commands import HopCommand
 from events.progress import Live, Progress
-from events.reports import AboutHop, Letter, Report
+from events.reports import AboutHop, ReportEnvelope, Report
 from events.topics import Topics
 
 log = logging.getLogger(__name__)
 
 AnyReport = TypeVar("AnyReport", bound=Report)
 
-MAX_LETTER = MAX_REPORT_BYTES
+MAX_MESSAGE_BYTES = MAX_REPORT_BYTES
 MAX_LIVE_NAME_BYTES = 1024
-RETRY_AFTER = 2.0
+RETRY_DELAY_S = 2.0
 """Seconds before a report that the broker did not take is sent again."""
 
 
-class Desk:
+class ReportOutbox:
     """One agent's outgoing letters."""
 
     def __init__(
-        self, journal: Journal, link: Post, topics: Topics, thing: str, retry_after: float = RETRY_AFTER
+        self, journal: Journal, link: BrokerConnection, topics: Topics, thing: str, retry_after: float = RETRY_DELAY_S
     ) -> None:
         self._journal = journal
         self._link = link
@@ -39,22 +39,22 @@ class Desk:
         self._said_bare: dict[str, bool] = {}
         """Hops whose end was said again, once, in its shortest form."""
 
-    def say(self, report: AboutHop) -> None:
+    def enqueue_for_hop(self, report: AboutHop) -> None:
         """A change of a hop's state, or a checkpoint: it waits on the disk until the broker has it."""
-        self._journal.say(fitting(report))
+        self._journal.enqueue_report(fitting(report))
         self._news.set()
 
-    def post(self, report: Report) -> None:
+    def enqueue(self, report: Report) -> None:
         """Anything else that should arrive though the broker is away now."""
-        self._journal.post(fitting(report))
+        self._journal.enqueue(fitting(report))
         self._news.set()
 
-    async def tell(self, report: Report) -> None:
+    async def publish(self, report: Report) -> None:
         """Only worth saying now; LinkError when it cannot be."""
-        letter = Letter(report=fitting(report)).model_dump_json().encode()
+        letter = ReportEnvelope(report=fitting(report)).model_dump_json().encode()
         await self._link.publish(self._topics.reports(self._thing), letter)
 
-    async def show(self, about: HopCommand, progress: Progress) -> None:
+    async def publish_live(self, about: HopCommand, progress: Progress) -> None:
         """Live progress: lost when nobody listens or the broker is away."""
         if not self._link.connected:
             return
@@ -85,7 +85,7 @@ class Desk:
                 continue
             await self._link.wait_connected()
             try:
-                await self._link.publish(topic, unsent.letter.encode())
+                await self._link.publish(topic, unsent.envelope.encode())
             except MessageTooLargeError as error:
                 self._shorten(unsent, str(error))
             except LinkError as error:
@@ -98,29 +98,29 @@ class Desk:
         """Otherwise something was done about it: an older agent wrote it too large, or it is damaged. One
         that a newer agent wrote may be of a kind that is not known here; it is sent as it is."""
         try:
-            json.loads(unsent.letter)
-            if len(unsent.letter.encode()) <= MAX_LETTER:
+            json.loads(unsent.envelope)
+            if len(unsent.envelope.encode()) <= MAX_MESSAGE_BYTES:
                 return True
-            self._replace(unsent, fitting(Letter.model_validate_json(unsent.letter).report))
+            self._replace(unsent, fitting(ReportEnvelope.model_validate_json(unsent.envelope).report))
         except (ValueError, RecursionError) as error:
             self._give_up(unsent, str(error))
         return False
 
     def _shorten(self, unsent: Unsent, reason: str) -> None:
         """The broker has refused it for its size, though it takes more by its own account."""
-        log.error("report refused for its size", extra={"bytes": len(unsent.letter), "reason": reason})
+        log.error("report refused for its size", extra={"bytes": len(unsent.envelope), "reason": reason})
         try:
-            bare = bare_report(Letter.model_validate_json(unsent.letter).report)
+            bare = bare_report(ReportEnvelope.model_validate_json(unsent.envelope).report)
         except ValueError as error:
             return self._give_up(unsent, str(error))
-        if message_size(bare) >= len(unsent.letter.encode()):
+        if message_size(bare) >= len(unsent.envelope.encode()):
             return self._give_up(unsent, reason)
         return self._replace(unsent, bare)
 
     def _replace(self, unsent: Unsent, report: Report) -> None:
-        if message_size(report) > MAX_LETTER:
+        if message_size(report) > MAX_MESSAGE_BYTES:
             return self._give_up(unsent, "it cannot be made to fit")
-        log.warning("report shortened", extra={"kind": report.kind, "bytes": len(unsent.letter)})
+        log.warning("report shortened", extra={"kind": report.kind, "bytes": len(unsent.envelope)})
         return self._journal.replace_unsent(unsent.number, report)
 
     def _give_up(self, unsent: Unsent, reason: str) -> None:
@@ -130,12 +130,12 @@ class Desk:
             self._journal.discard_unsent(unsent, reason)
             if held and held.end and unsent.kind == held.end.kind and not self._said_bare.get(held.hop_id):
                 self._said_bare[held.hop_id] = True
-                self._journal.say(bare_report(held.end))
+                self._journal.enqueue_report(bare_report(held.end))
 
 
 def fitting(report: AnyReport) -> AnyReport:
     """The report, with less in it if it is too large for one message."""
-    return fit_report(report, MAX_LETTER)
+    return fit_report(report, MAX_MESSAGE_BYTES)
 
 
 def _brief(progress: Progress) -> Progress:

@@ -20,16 +20,16 @@ from types import TracebackType
 
 from agent import disk, mounts
 from agent.config import RootConfig
-from agent.errors import HopError, InTheWayError, SamePlaceError, shown
-from agent.spelling import Spelling
+from agent.errors import HopError, InTheWayError, SamePlaceError, display_path
+from agent.spelling import NameFolding
 from events.base import Problem
 
-OPEN_FOLDERS = 32
+MAX_OPEN_DIRECTORIES = 32
 """Descriptors that one `Tree` keeps open at most: every thread of a hop has a tree, and a process may have
 no more than 1,024 descriptors."""
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PASSED = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-LOOKED_AT_FOR = 1.0
+DIRECTORY_CHECK_TTL_S = 1.0
 """Seconds for which a directory that is kept open is believed to be where it was."""
 
 
@@ -77,18 +77,18 @@ class Roots:
     def _outside(self, path: str) -> Problem:
         return Problem(
             code="outside-roots",
-            message=f"{shown(path)} is in none of this agent's roots.",
+            message=f"{display_path(path)} is in none of this agent's roots.",
             advice=f"Its roots are {self._names(self._roots)}; its host's administrator can add one.",
-            path=shown(path),
+            path=display_path(path),
         )
 
     def _read_only(self, path: str, root: RootConfig) -> Problem:
         writable = [one for one in self._roots if one.access == "rw"]
         return Problem(
             code="read-only-root",
-            message=f"{shown(path)} is in the root {root.path}, where nothing may be written.",
+            message=f"{display_path(path)} is in the root {root.path}, where nothing may be written.",
             advice=f"It may write in {self._names(writable)}.",
-            path=shown(path),
+            path=display_path(path),
         )
 
     @staticmethod
@@ -107,7 +107,7 @@ Nested = tuple[str, bool]
 
 
 @dataclass(slots=True)
-class _Folder:
+class _OpenDirectory:
     """A directory that is kept open."""
 
     descriptor: int
@@ -145,8 +145,8 @@ class Tree:
         self._inner = inner
         self._private = private
         self._nested = [one for one in nested if one[0] != self._top and is_below(one[0], self._top)]
-        self._folders: OrderedDict[str, _Folder] = OrderedDict()
-        self._spelling = Spelling() if writing else None
+        self._folders: OrderedDict[str, _OpenDirectory] = OrderedDict()
+        self._spelling = NameFolding() if writing else None
         self._following = following
         self._doubled = {} if following else self._second_names()
         """Of directories below the place that are there under another path, too: that path."""
@@ -167,11 +167,11 @@ class Tree:
         """A path below the place as locations call it."""
         return f"{self.path.rstrip('/')}/{rel}" if rel else self.path
 
-    def folder(self, rel: str) -> int:
+    def open_directory(self, rel: str) -> int:
         """A directory's descriptor; it stays this tree's to close, and may be closed by the next call."""
         return self._opened(self._below_top(rel))
 
-    def nearest(self) -> int:
+    def nearest_existing(self) -> int:
         """The descriptor of the place's directory, or of the first above it that is there; like `folder`."""
         key = self._inner
         while key:
@@ -198,7 +198,7 @@ class Tree:
     def real_path(self, rel: str = "") -> str:
         """Where a thing is, links on the way followed, by the kernel's word."""
         try:
-            return _place_of(self.folder(rel))
+            return _place_of(self.open_directory(rel))
         except NotADirectoryError:
             parent, name = self._split(rel)
             os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -213,20 +213,20 @@ class Tree:
         parent, name = self._split(rel)
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
 
-    def stat_so_called(self, rel: str) -> os.stat_result:
+    def stat_exact(self, rel: str) -> os.stat_result:
         """The same of what goes by that very name; SameNameError."""
         parent, name = self._split(rel)
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         self._must_be_so_called(parent, name)
         return found
 
-    def must_be_so_called(self, rel: str) -> None:
+    def require_exact_name(self, rel: str) -> None:
         """SameNameError if what stands there goes by another name, and is only found by this one."""
         self._must_be_so_called(*self._split(rel))
 
     def _must_be_so_called(self, parent: int, name: str) -> None:
         if self._spelling and name != ".":
-            self._spelling.must_be(parent, name)
+            self._spelling.require_exact_name(parent, name)
 
     def open(self, rel: str, flags: int, mode: int = 0o666) -> int:
         """A file's descriptor, for the caller to close. A link is not followed: ELOOP."""
@@ -244,11 +244,11 @@ class Tree:
         self._checked(descriptor)
         return descriptor
 
-    def make_folder(self, rel: str) -> None:
+    def make_directory(self, rel: str) -> None:
         """The directory and those above it, where they are missing; FileExistsError if a file is there."""
         self._make(self._below_top(rel))
 
-    def room(self, rel: str) -> tuple[int, str]:
+    def open_parent(self, rel: str) -> tuple[int, str]:
         """The directory that `rel` is to stand in, made where it is missing, and the name of `rel` there. The
         descriptor is like `folder`'s."""
         key = self._below_top(rel)
@@ -266,7 +266,7 @@ class Tree:
         half_done = f".crosshaul-{os.urandom(8).hex()}"
         os.symlink(target, half_done, dir_fd=parent)
         try:
-            self.put(half_done, rel)
+            self.rename_new(half_done, rel)
         except OSError:
             self.unlink_beside(rel, half_done)
             raise
@@ -280,7 +280,7 @@ class Tree:
             beside, own = self._split(target)
             os.link(own, half_done, src_dir_fd=beside, dst_dir_fd=there, follow_symlinks=False)
             try:
-                self.put(half_done, rel)
+                self.rename_new(half_done, rel)
             finally:  # if it was the same file already, the rename did nothing
                 with suppress(FileNotFoundError):
                     os.unlink(half_done, dir_fd=there)
@@ -309,16 +309,16 @@ class Tree:
         parent, _ = self._split(rel)
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
 
-    def put(self, name: str, rel: str) -> None:
+    def rename_new(self, name: str, rel: str) -> None:
         """The file called `name` beside it becomes `rel`, in place of whatever file was there under that very
         name; SameNameError if it goes by another."""
         parent, own = self._split(rel)
         if not disk.rename_new(name, parent, own, parent):
-            self.put_over(name, rel)
+            self.rename_over(name, rel)
 
-    def put_over(self, name: str, rel: str) -> None:
+    def rename_over(self, name: str, rel: str) -> None:
         """The same where it is known that something is there, or may be."""
-        self.must_be_so_called(rel)
+        self.require_exact_name(rel)
         parent, own = self._split(rel)
         os.rename(name, own, src_dir_fd=parent, dst_dir_fd=parent)
 
@@ -330,7 +330,7 @@ class Tree:
         parent, name = self._split(rel)
         os.unlink(name, dir_fd=parent)
 
-    def remove_folder(self, rel: str) -> None:
+    def remove_directory(self, rel: str) -> None:
         """A directory that is empty; of a link to one, the link itself is not touched: ENOTDIR."""
         key = self._below_top(rel)
         parent, name = self._split(rel)
@@ -340,11 +340,11 @@ class Tree:
 
     def set_times(self, rel: str, mtime_ns: int, mode: int) -> None:
         """Of a directory."""
-        descriptor = self.folder(rel)
+        descriptor = self.open_directory(rel)
         os.fchmod(descriptor, mode | stat.S_IRWXU)
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
 
-    def give(self, rel: str, user_id: int, group_id: int) -> None:
+    def change_owner(self, rel: str, user_id: int, group_id: int) -> None:
         """To whom it is to belong: the thing itself, not what a link points to."""
         parent, name = self._split(rel)
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -372,32 +372,32 @@ class Tree:
             os.close(self._folders.pop(key).descriptor)
         opened = self._open_folder(key)
         self._folders[key] = opened
-        if len(self._folders) > OPEN_FOLDERS:
+        if len(self._folders) > MAX_OPEN_DIRECTORIES:
             os.close(self._folders.popitem(last=False)[1].descriptor)
         return opened.descriptor
 
     @staticmethod
-    def _is_still_there(folder: _Folder) -> bool:
+    def _is_still_there(folder: _OpenDirectory) -> bool:
         now = time.monotonic()
-        if now - folder.looked_at >= LOOKED_AT_FOR:
+        if now - folder.looked_at >= DIRECTORY_CHECK_TTL_S:
             if _place_of(folder.descriptor) != folder.place:
                 return False
             folder.looked_at = now
         return True
 
-    def _open_folder(self, key: str) -> _Folder:
+    def _open_folder(self, key: str) -> _OpenDirectory:
         if not self._following and len(key) > len(self._inner):
             below = self._opened_step_by_step(key)
-            return _Folder(below, self._checked(below), time.monotonic())
-        way = self._spelling.way(self._top, self._inner, key) if self._spelling else []
+            return _OpenDirectory(below, self._checked(below), time.monotonic())
+        way = self._spelling.unverified_ancestors(self._top, self._inner, key) if self._spelling else []
         descriptor = self._opened_in_parent(key)
         if descriptor is None:
             target = os.path.realpath(os.path.join(self._top, key))  # noqa: PTH118
             self._must_be_inside(target)
-            descriptor = os.open(target, FOLDER)
-        opened = _Folder(descriptor, self._checked(descriptor), time.monotonic())
+            descriptor = os.open(target, DIRECTORY_FLAGS)
+        opened = _OpenDirectory(descriptor, self._checked(descriptor), time.monotonic())
         if self._spelling:
-            self._spelling.is_right(way)
+            self._spelling.verify(way)
         return opened
 
     def _opened_in_parent(self, key: str) -> int | None:
@@ -406,7 +406,7 @@ class Tree:
         if not name or parent not in self._folders:
             return None
         try:
-            return os.open(name, FOLDER, dir_fd=self._opened(parent))
+            return os.open(name, DIRECTORY_FLAGS, dir_fd=self._opened(parent))
         except OSError:  # a link, or nothing
             return None
 
@@ -432,7 +432,7 @@ class Tree:
         """The directory called `name` in an open one; one that is only passed need not be readable."""
         self._must_be_single(key)
         try:
-            descriptor = os.open(name, FOLDER, dir_fd=folder)
+            descriptor = os.open(name, DIRECTORY_FLAGS, dir_fd=folder)
         except PermissionError:
             if is_last:
                 raise

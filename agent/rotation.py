@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 
 from agent.failure import HostError
 from agent.keys import Generation, Keyring
-from agent.letters import Endpoint, LinkError, Post
+from agent.letters import BrokerEndpoint, LinkError, BrokerConnection
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Patience:
+class RotationTimeouts:
     """Seconds."""
 
     trial: float = 60.0
@@ -30,7 +30,7 @@ class Patience:
     """How often new keys are tried, while the old ones work, before they are given up for good."""
 
 
-DEFAULT_PATIENCE = Patience()
+DEFAULT_TIMEOUTS = RotationTimeouts()
 
 
 class Rotation:
@@ -39,13 +39,13 @@ class Rotation:
     def __init__(
         self,
         ring: Keyring,
-        link: Post,
+        link: BrokerConnection,
         *,
-        endpoint: Callable[[Generation], Endpoint],
+        endpoint: Callable[[Generation], BrokerEndpoint],
         renew: Callable[[Keyring], Generation],
         registered_at: datetime,
         age: timedelta,
-        patience: Patience = DEFAULT_PATIENCE,
+        patience: RotationTimeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         """`renew` makes a new generation, in a thread; HostError, OSError or ValueError if it cannot be had
         now."""
@@ -66,12 +66,12 @@ class Rotation:
         """PEM, of the generation that the link connects with."""
         return self._used.lane.certificate.read_text()
 
-    def ask(self) -> None:
+    def request(self) -> None:
         """Replace the keys now; once is enough while that is going on."""
         if self._ring.unproven is None:
             self._asked.set()
 
-    def heard(self, certificate: str) -> None:
+    def confirm(self, certificate: str) -> None:
         """The broker has taken a Hello over this certificate."""
         self._over = certificate
         self._heard.set()
@@ -119,7 +119,7 @@ class Rotation:
 
     async def _works(self, keys: Generation) -> bool:
         """Is a Hello taken over a connection with these?"""
-        await self._turn(keys)
+        await self._reconnect(keys)
         try:
             async with asyncio.timeout(self._patience.trial):
                 while self._over != keys.fingerprint:
@@ -129,12 +129,12 @@ class Rotation:
             return False
         return True
 
-    async def _turn(self, keys: Generation) -> None:
+    async def _reconnect(self, keys: Generation) -> None:
         if keys == self._used:
             return
         self._over, self._used = None, keys
         try:
-            await self._link.turn(self._endpoint(keys))
+            await self._link.reconnect(self._endpoint(keys))
         except LinkError as error:
             log.warning("keys cannot be used", extra={"reason": str(error)})
 

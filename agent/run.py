@@ -21,22 +21,22 @@ from agent.failure import HostError
 from agent.journal import Journal
 from agent.keys import Generation, Keyring
 from agent.lane import identity
-from agent.lane.routes import Routes
+from agent.lane.routes import PeerPathCache
 from agent.lane.server import LaneServer
-from agent.letters import Endpoint
+from agent.letters import BrokerEndpoint
 from agent.movers import mover_for
-from agent.movers.base import Host
-from agent.movers.limiter import Hours, Line
-from agent.movers.manifests import Delivery, Manifests
+from agent.movers.base import HostResources
+from agent.movers.limiter import BandwidthSchedule, SharedBandwidth
+from agent.movers.manifests import ManifestUploader, ManifestOutbox
 from agent.movers.pull import discard_abandoned
 from agent.quarantine import Quarantine
 from agent.registration import Files, Registration, read_registration
 from agent.remotes import Remotes
 from agent.roots import Roots
 from agent.rotation import Rotation
-from agent.service import Parts, Service
+from agent.service import Dependencies, Service
 from agent.status import Status
-from agent.trusted import Trusted
+from agent.trusted import CommandKeys
 from agent.updating import wired
 from events.topics import Topics
 from events.views import CredentialsView
@@ -44,14 +44,14 @@ from events.views import CredentialsView
 if TYPE_CHECKING:
     from agent.browse_remote import RemoteBrowser
     from agent.cloud import HopCredentials
-    from agent.manifest_post import ManifestPost
+    from agent.manifest_post import ManifestApi
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
-STOP_WITHIN = 8.0
+STOP_TIMEOUT_S = 8.0
 """Seconds after a request to stop at which the process ends, whoever still waits for a disk. Nothing is lost
 by that: the journal is as good as after a power cut."""
 
@@ -121,14 +121,14 @@ def _journal(files: Files, registration: Registration) -> Iterator[Journal]:
 async def _serve(
     config_path: Path, config: Config, files: Files, registration: Registration, journal: Journal
 ) -> None:
-    from agent.link import Link  # awscrt takes 10 MB: only where there is a broker to speak to
+    from agent.link import MqttLink  # awscrt takes 10 MB: only where there is a broker to speak to
 
     status = Status(files.status)
     roots = Roots(config.roots, files.folder)
-    manifests = Manifests(files.folder / "manifests")
-    line = Line(Hours(config.bandwidth_limit, config.bandwidth_windows))
+    manifests = ManifestOutbox(files.folder / "manifests")
+    line = SharedBandwidth(BandwidthSchedule(config.bandwidth_limit, config.bandwidth_windows))
     remotes = Remotes(config.remotes, config.rclone_config)
-    host = Host(roots, files.folder, line, remotes, manifests)
+    host = HostResources(roots, files.folder, line, remotes, manifests)
     look = _lazily(partial(_remote_browser, registration, remotes))
     browser = Browser(config.roots, files.folder, look)
     ring = Keyring(files.folder)
@@ -136,9 +136,9 @@ async def _serve(
     credentials = _lazily(partial(_credentials, ring, registration))
     post = _lazily(partial(_manifest_post, ring, registration))
     with _lane(config, files, ring, host, credentials) as lane:
-        async with Link(endpoint(ring.current), *_subscriptions(registration)) as link:
+        async with MqttLink(endpoint(ring.current), *_subscriptions(registration)) as link:
             service = Service(
-                Parts(
+                Dependencies(
                     config=config,
                     registration=registration,
                     journal=journal,
@@ -155,16 +155,16 @@ async def _serve(
                         registered_at=registration.registered_at,
                         age=timedelta(days=config.rotate_after_days),
                     ),
-                    trusted=Trusted(registration, files, config_path),
+                    trusted=CommandKeys(registration, files, config_path),
                     updates=wired.updates(config_path, files, ring, registration, link),
                     capabilities=await asyncio.to_thread(about.capabilities, config),
                     arrivals=host.arrivals,
-                    deliver_manifests=Delivery(manifests, post).run,
+                    deliver_manifests=ManifestUploader(manifests, post).run,
                     routes=lane.routes,
                     quarantine=Quarantine(files.folder),
                 )
             )
-            _heed_signals(service, lambda: _reload(config_path, service, browser, host))
+            _handle_signals(service, lambda: _reload(config_path, service, browser, host))
             held = {hop.hop_id for hop in journal.open_hops()}
             await asyncio.to_thread(discard_abandoned, roots, files.folder, held)
             log.info("agent up", extra={"agent_id": registration.agent_id, "version": VERSION})
@@ -176,14 +176,14 @@ async def _until_stopped(service: Service, status: Status) -> None:
         await service.run()
     except BaseException:
         log.exception("a mistake in the agent itself; it has to start anew")
-        _end_in(STOP_WITHIN, 1)
+        _end_in(STOP_TIMEOUT_S, 1)
         raise
     finally:
         status.clear()
-    _end_in(STOP_WITHIN, 0)
+    _end_in(STOP_TIMEOUT_S, 0)
 
 
-def _heed_signals(service: Service, reload: Callable[[], None]) -> None:
+def _handle_signals(service: Service, reload: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -192,11 +192,11 @@ def _heed_signals(service: Service, reload: Callable[[], None]) -> None:
 
 def _stop(service: Service, number: signal.Signals) -> None:
     log.info("told to stop", extra={"signal": number.name})
-    _end_in(STOP_WITHIN, 0)
+    _end_in(STOP_TIMEOUT_S, 0)
     service.stop()
 
 
-def _reload(config_path: Path, service: Service, browser: Browser, host: Host) -> None:
+def _reload(config_path: Path, service: Service, browser: Browser, host: HostResources) -> None:
     """New roots and remotes hold for what begins from now on; everything else in the file wants a restart."""
     try:
         config = read_config(config_path)
@@ -219,10 +219,10 @@ def _end_in(seconds: float, code: int) -> None:
 
 @contextmanager
 def _lane(
-    config: Config, files: Files, ring: Keyring, host: Host, credentials: Callable[[str], CredentialsView]
+    config: Config, files: Files, ring: Keyring, host: HostResources, credentials: Callable[[str], CredentialsView]
 ) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
-    routes = Routes(files.folder / "routes.json")
+    routes = PeerPathCache(files.folder / "routes.json")
     lane = LaneServer(ring, host.roots, (address, port), routes, host.line, credentials, host.arrivals)
     try:
         lane.start()
@@ -237,7 +237,7 @@ def _lane(
 
 
 def _movers(
-    ring: Keyring, host: Host, credentials: Callable[[str], CredentialsView], lane: LaneServer
+    ring: Keyring, host: HostResources, credentials: Callable[[str], CredentialsView], lane: LaneServer
 ) -> Movers:
     return lambda order: mover_for(order, host=host, identities=ring, credentials=credentials, lane=lane)
 
@@ -260,12 +260,12 @@ def _credentials(ring: Keyring, registration: Registration) -> "HopCredentials":
     return HopCredentials(registration.agent_id, lambda: ring.api_keys, client)
 
 
-def _manifest_post(ring: Keyring, registration: Registration) -> "ManifestPost":
+def _manifest_post(ring: Keyring, registration: Registration) -> "ManifestApi":
     from agent import http
-    from agent.manifest_post import ManifestPost
+    from agent.manifest_post import ManifestApi
 
     client = http.client(registration.api_url)
-    return ManifestPost(registration.agent_id, lambda: ring.api_keys, client)
+    return ManifestApi(registration.agent_id, lambda: ring.api_keys, client)
 
 
 def _remote_browser(registration: Registration, remotes: Remotes) -> "RemoteBrowser":
@@ -281,8 +281,8 @@ def _renew(registration: Registration, ring: Keyring) -> Generation:
         return enrol.renew(ring, registration.agent_id, client)
 
 
-def _endpoint(files: Files, registration: Registration, keys: Generation) -> Endpoint:
-    return Endpoint(
+def _endpoint(files: Files, registration: Registration, keys: Generation) -> BrokerEndpoint:
+    return BrokerEndpoint(
         host=registration.mqtt_host,
         port=registration.mqtt_port,
         client_id=registration.thing,
@@ -295,4 +295,4 @@ def _endpoint(files: Files, registration: Registration, keys: Generation) -> End
 def _subscriptions(registration: Registration) -> tuple[str, tuple[str, ...]]:
     """Commands, and what IoT Jobs tells."""
     topics, own = Topics(registration.stage), registration.thing
-    return topics.commands(own), (topics.job_news(own), topics.job_answer(own))
+    return topics.commands(own), (topics.job_notifications(own), topics.jobs_response(own))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.errors import HopError, shown
+from agent.errors import HopError, display_path
 from agent.roots import Tree
 from events.base import Problem
 
@@ -101,11 +101,11 @@ def overlapping(place: str) -> HopError:
     return HopError(
         Problem(
             code="same-place",
-            message=f"{shown(place)} and the destination are one place under two names, or one lies in the "
+            message=f"{display_path(place)} and the destination are one place under two names, or one lies in the "
             "other.",
             advice="Name a place to arrive at that lies outside the source. See whether links or mounts lead "
             "from one to the other, or both servers have the same disk.",
-            path=shown(place),
+            path=display_path(place),
         )
     )
 
@@ -124,7 +124,7 @@ def not_extra(place: object) -> HopError:
 
 def one_thing(path: str) -> Problem:
     """Why a file is not removed at the source."""
-    name = shown(path)
+    name = display_path(path)
     return Problem(
         code="same-place",
         message=f"{name} stays at the source: what stands at the destination is the very same file, or lies "
@@ -136,7 +136,7 @@ def one_thing(path: str) -> Problem:
 
 
 def unproven(path: str, why: str) -> Problem:
-    name = shown(path)
+    name = display_path(path)
     return Problem(
         code="source-kept",
         message=f"{name} stays at the source: {why}.",

@@ -14,25 +14,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent import VERSION, about
-from agent.attempt import Movers, Pace
+from agent.attempt import Movers, AttemptIntervals
 from agent.commands import Commands, Lane
 from agent.config import Config
-from agent.hops import Hops, Spawn
+from agent.hops import HopManager, Spawn
 from agent.journal import Journal
-from agent.lane.routes import Routes
-from agent.letters import Connected, Disconnected, LinkError, Post
-from agent.movers.arrivals import Arrivals
+from agent.lane.routes import PeerPathCache
+from agent.letters import Connected, Disconnected, LinkError, BrokerConnection
+from agent.movers.arrivals import ActivePulls
 from agent.quarantine import Quarantine
 from agent.registration import Registration
-from agent.reports import Desk, now
+from agent.reports import ReportOutbox, now
 from agent.rotation import Rotation
 from agent.status import Status
 from agent.supervision import Supervisor, Work
-from agent.trusted import Trusted
-from agent.updating.asking import Updates
+from agent.trusted import CommandKeys
+from agent.updating.asking import UpdateJobs
 from events.base import LABEL, Problem
 from events.commands import Browse, Command, Serve
-from events.progress import Reached
+from events.progress import PeerReachability
 from events.reports import (
     MAX_PROBLEMS,
     MAX_REACHED,
@@ -48,31 +48,31 @@ from events.topics import Topics
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PACE = Pace()
-ANSWERED_WITHIN = 5.0
+DEFAULT_INTERVALS = AttemptIntervals()
+COMMAND_TIMEOUT_S = 5.0
 """Seconds."""
 
 
 @dataclass(frozen=True)
-class Parts:
+class Dependencies:
     """What the service is made of; tests bring their own link, movers and lane."""
 
     config: Config
     registration: Registration
     journal: Journal
-    link: Post
+    link: BrokerConnection
     lane: Lane
     movers: Movers
     browse: Callable[[Browse], Browsed]
     status: Status
     rotation: Rotation
-    trusted: Trusted
-    updates: Updates
+    trusted: CommandKeys
+    updates: UpdateJobs
     capabilities: Capabilities
-    arrivals: Arrivals = field(default_factory=Arrivals)
-    pace: Pace = DEFAULT_PACE
+    arrivals: ActivePulls = field(default_factory=ActivePulls)
+    pace: AttemptIntervals = DEFAULT_INTERVALS
     deliver_manifests: Callable[[], Coroutine[Any, Any, None]] | None = None
-    routes: Routes = field(default_factory=Routes)
+    routes: PeerPathCache = field(default_factory=PeerPathCache)
     """Whom it has met, and how."""
     supervisor: Supervisor = field(default_factory=Supervisor)
     """Keeps the helpers at work."""
@@ -83,15 +83,15 @@ class Parts:
 class Service:
     """`run` returns when `stop` was called, by a signal or because the agent was removed."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
         self._journal = parts.journal
         self._stopping = asyncio.Event()
-        self._told: tuple[Reached, ...] = ()
+        self._told: tuple[PeerReachability, ...] = ()
         self._ungreeted: Connected | None = None
         """A connection over which no Hello was made yet."""
         topics = Topics(parts.registration.stage)
-        self._desk = Desk(parts.journal, parts.link, topics, parts.registration.thing)
+        self._desk = ReportOutbox(parts.journal, parts.link, topics, parts.registration.thing)
 
     def reload(self, config: Config) -> None:
         """Tell of these roots from now on."""
@@ -124,13 +124,13 @@ class Service:
         commands = self._commands(hops)
         self._hear_lane(commands)
         self._answer_followers()
-        commands.serve_again()
-        spawn(hops.carry_on())
+        commands.resume_serving()
+        spawn(hops.resume_all())
         spawn(self._listen(commands, spawn))
         spawn(self._desk.deliver())
         helpers: dict[str, Work] = {
-            "greeting": lambda: self._greet(hops),
-            "heartbeat": lambda: self._beat(hops),
+            "greeting": lambda: self._send_hello(hops),
+            "heartbeat": lambda: self._heartbeat_loop(hops),
             "housekeeping": lambda: self._keep_house(commands),
             "key rotation": self._parts.rotation.run,
             "updates": self._parts.updates.run,
@@ -145,9 +145,9 @@ class Service:
 
         def unreached(serve: Serve, answers: str) -> None:
             with suppress(RuntimeError):  # the loop has ended, and so has the agent
-                loop.call_soon_threadsafe(commands.unreached, serve, answers)
+                loop.call_soon_threadsafe(commands.report_unreachable, serve, answers)
 
-        self._parts.lane.tell(unreached)
+        self._parts.lane.on_unreachable(unreached)
 
     def _answer_followers(self) -> None:
         """The lane's threads may want to know which hops have succeeded; the journal is the loop's."""
@@ -157,7 +157,7 @@ class Service:
             answer: Future[bool] = Future()
             with suppress(RuntimeError, TimeoutError):  # the loop has ended, and so has the agent
                 loop.call_soon_threadsafe(lambda: answer.set_result(self._has_succeeded(hop_id)))
-                return answer.result(ANSWERED_WITHIN)
+                return answer.result(COMMAND_TIMEOUT_S)
             return False
 
         self._parts.arrivals.has_succeeded = has_succeeded
@@ -166,12 +166,12 @@ class Service:
         held = self._journal.hop(hop_id)
         return held is not None and isinstance(held.end, Succeeded)
 
-    def _hops(self, spawn: Spawn) -> Hops:
+    def _hops(self, spawn: Spawn) -> HopManager:
         parts = self._parts
         at_once = parts.config.hops_at_once
-        return Hops(parts.journal, self._desk, parts.movers, at_once, parts.pace, spawn)
+        return HopManager(parts.journal, self._desk, parts.movers, at_once, parts.pace, spawn)
 
-    def _commands(self, hops: Hops) -> Commands:
+    def _commands(self, hops: HopManager) -> Commands:
         parts = self._parts
         return Commands(
             parts.trusted.verifier,
@@ -180,8 +180,8 @@ class Service:
             hops,
             parts.lane,
             parts.browse,
-            parts.rotation.ask,
-            parts.trusted.heed,
+            parts.rotation.request,
+            parts.trusted.replace,
             self.stop,
         )
 
@@ -189,13 +189,13 @@ class Service:
         """A message of which nothing can be made is acknowledged all the same: the broker would send it again
         before everything behind it."""
         async for letter in self._parts.link.messages():
-            about_a_job = self._parts.updates.heard(letter)
+            about_a_job = self._parts.updates.on_message(letter)
             command = None if about_a_job else _admitted(commands, letter.payload)
             letter.acknowledge()
             if command:
-                spawn(commands.obey(command))
+                spawn(commands.execute(command))
 
-    async def _greet(self, hops: Hops) -> None:
+    async def _send_hello(self, hops: HopManager) -> None:
         """Hello at every connect; and the connection's changes into the log and the status file. Started
         again, it begins with the Hello that could not be made."""
         await self._say_hello(hops)
@@ -203,25 +203,25 @@ class Service:
             news = self._parts.status.note(event)
             if isinstance(event, Connected):
                 log.info("connected", extra={"session_present": event.session_present})
-                self._parts.updates.connected()
+                self._parts.updates.on_connected()
                 self._ungreeted = event
                 await self._say_hello(hops)
             elif news:
                 _log_disconnect(event)
 
-    async def _say_hello(self, hops: Hops) -> None:
+    async def _say_hello(self, hops: HopManager) -> None:
         connection = self._ungreeted
         if connection is None:
             return
         is_heard = await self._tell(await self._hello(hops))
         self._ungreeted = None  # what was not heard, for the connection broke, is said over the next
         if is_heard:
-            self._parts.rotation.heard(connection.certificate)
+            self._parts.rotation.confirm(connection.certificate)
 
-    async def _hello(self, hops: Hops) -> Hello:
+    async def _hello(self, hops: HopManager) -> Hello:
         """What is held is looked up first: while the roots are, reports may leave already."""
         parts = self._parts
-        moment, held = now(), hops.held()
+        moment, held = now(), hops.records()
         roots, remotes = await self._offered()
         return Hello(
             at=moment,
@@ -242,7 +242,7 @@ class Service:
         set_aside = self._parts.quarantine.problems() if self._parts.quarantine else ()
         return (*set_aside, *self._parts.supervisor.problems())[:MAX_PROBLEMS]
 
-    async def _beat(self, hops: Hops) -> None:
+    async def _heartbeat_loop(self, hops: HopManager) -> None:
         while True:
             await asyncio.sleep(self._parts.pace.heartbeat)
             await self._tell(self._heartbeat(hops, *await self._offered()))
@@ -256,9 +256,9 @@ class Service:
             self._parts.rotation.tidy(self._journal.own_certificates())
 
     def _heartbeat(
-        self, hops: Hops, roots: tuple[RootState, ...], remotes: tuple[RemoteState, ...]
+        self, hops: HopManager, roots: tuple[RootState, ...], remotes: tuple[RemoteState, ...]
     ) -> Heartbeat:
-        reached, keys = self._reached(), self._parts.trusted.news()
+        reached, keys = self._reached(), self._parts.trusted.changed()
         return Heartbeat(
             at=now(),
             roots=roots,
@@ -271,11 +271,11 @@ class Service:
             problems=self._problems(),
         )
 
-    def _reached(self) -> tuple[Reached, ...]:
+    def _reached(self) -> tuple[PeerReachability, ...]:
         """What is not the name of an agent would spoil the message, and is left out."""
         met = list(self._parts.routes.all().items())[-MAX_REACHED:]
         return tuple(
-            Reached(agent_id=name, dialled=how.dialled, address=how.address or None, relayed=how.relayed)
+            PeerReachability(agent_id=name, dialled=how.dialled, address=how.address or None, relayed=how.relayed)
             for name, how in met
             if re.fullmatch(LABEL, name)
         )
@@ -291,7 +291,7 @@ class Service:
         if not self._parts.link.connected:
             return False
         try:
-            await self._desk.tell(report)
+            await self._desk.publish(report)
         except LinkError as error:
             log.warning("not heard", extra={"kind": report.kind, "reason": str(error)})
             return False
@@ -302,7 +302,7 @@ class Service:
 
 def _admitted(commands: Commands, payload: bytes) -> Command | None:
     try:
-        return commands.admit(payload)
+        return commands.accept(payload)
     except sqlite3.Error:
         raise
     except Exception as error:

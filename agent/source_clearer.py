@@ -2,18 +2,18 @@
 
 from typing import Literal
 
-from agent.errors import shown
-from agent.listing import Entry, remove_source
+from agent.errors import display_path
+from agent.listing import FileEntry, remove_source
 from agent.roots import Tree
 from agent.same_place import is_same_entry, one_thing, shows, shows_beside
 from events.base import Problem
 
-Cleared = Literal["gone", "changed", "same"]
+Deletion = Literal["gone", "changed", "same"]
 """Not there any more; not removed, since it is no longer what was read; not removed, since it is what stands
 at the destination."""
 
 
-class SourceClearer:
+class SourceDeleter:
     """For the things of one question."""
 
     def __init__(self, tree: Tree, mark: str, name: str) -> None:
@@ -25,14 +25,14 @@ class SourceClearer:
         self._looked_at: dict[str, bool] = {}
         """By directory: was the mark there?"""
 
-    def clear(self, entry: Entry) -> Cleared:
+    def clear(self, entry: FileEntry) -> Deletion:
         """Remove it, if it may be. OSError if it cannot be, or cannot be looked at."""
         if self._is_same(entry):
             return "same"
         is_gone = remove_source(self._tree, entry) or entry.kind == "d"  # it may have got something new
         return "gone" if is_gone else "changed"
 
-    def _is_same(self, entry: Entry) -> bool:
+    def _is_same(self, entry: FileEntry) -> bool:
         if entry.kind == "d":
             return shows(self._tree, entry.path, self._mark)
         folder = entry.path.rpartition("/")[0]
@@ -43,7 +43,7 @@ class SourceClearer:
         return bool(entry.path) or is_same_entry(self._tree, self._name)
 
 
-def kept(tree: Tree, entry: Entry, cleared: Cleared) -> Problem | None:
+def kept(tree: Tree, entry: FileEntry, cleared: Deletion) -> Problem | None:
     """Why a thing of this host stays; None if it is gone."""
     name = tree.name(entry.path)
     match cleared:
@@ -52,8 +52,8 @@ def kept(tree: Tree, entry: Entry, cleared: Cleared) -> Problem | None:
         case "same":
             return one_thing(name)
         case "changed":
-            words = f"{shown(name)} changed after it was read, and stays at the source."
-            return Problem(code="source-kept", message=words, advice="Move it again.", path=shown(name))
+            words = f"{display_path(name)} changed after it was read, and stays at the source."
+            return Problem(code="source-kept", message=words, advice="Move it again.", path=display_path(name))
 
 
 def shows_mark(tree: Tree, folder: str, mark: str) -> bool:

@@ -13,7 +13,7 @@ from unicodedata import normalize
 
 from agent.errors import SameNameError
 
-REMEMBERED = 10_000
+MAX_REMEMBERED_DIRECTORIES = 10_000
 """Directories of which something is known."""
 _OTHER_CASE = str.maketrans(
     ascii_lowercase + ascii_uppercase,
@@ -21,21 +21,21 @@ _OTHER_CASE = str.maketrans(
 )
 _UNSEEN = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBADF}
 """The thing has gone, or its directory's names may not be read: of one that is only passed the last."""
-Place = tuple[int, int]
+InodeId = tuple[int, int]
 
 
-class Spelling:
+class NameFolding:
     """For one thread."""
 
     def __init__(self) -> None:
-        self._strict: set[Place] = set()
+        self._strict: set[InodeId] = set()
         """Those in which an ASCII name stands for itself alone."""
-        self._read: tuple[Place, frozenset[str]] | None = None
+        self._read: tuple[InodeId, frozenset[str]] | None = None
         """The names of the one that was read last."""
         self._right: set[str] = set()
         """Ways down to directories that go by these very names."""
 
-    def other(self, folder: int, name: str) -> str | None:
+    def other_name(self, folder: int, name: str) -> str | None:
         """The very name of what `name` finds in the directory, if that is another; None where it finds
         nothing, too. OSError."""
         place = _place(os.fstat(folder))
@@ -45,19 +45,19 @@ class Spelling:
             found = _place(os.stat(name, dir_fd=folder, follow_symlinks=False))
         except FileNotFoundError:
             return None
-        others = spellings(name)
+        others = folded_names(name)
         if any(_found(folder, other) == found for other in others):
             return self._listed(folder, place, name, found)
         if others and name.isascii():
             self._remember(place)
         return None
 
-    def must_be(self, folder: int, name: str) -> None:
+    def require_exact_name(self, folder: int, name: str) -> None:
         """SameNameError if what `name` finds goes by another. OSError."""
-        if other := self.other(folder, name):
+        if other := self.other_name(folder, name):
             raise SameNameError(other)
 
-    def way(self, top: str, inner: str, key: str) -> list[str]:
+    def unverified_ancestors(self, top: str, inner: str, key: str) -> list[str]:
         """Directories on the way to one, from below `inner` on, that are not known yet to go by these names.
         SameNameError if one does not. They are not opened to be used: one that is not to be written may lie
         on the way to one that is."""
@@ -75,15 +75,15 @@ class Spelling:
         if key in self._right:
             return
         try:
-            self.must_be(folder, name)
+            self.require_exact_name(folder, name)
         except OSError as error:
             if error.errno not in _UNSEEN:
                 raise
-        self.is_right([key])
+        self.verify([key])
 
-    def is_right(self, way: list[str]) -> None:
+    def verify(self, way: list[str]) -> None:
         """They stand, by these names."""
-        if len(self._right) + len(way) > REMEMBERED:
+        if len(self._right) + len(way) > MAX_REMEMBERED_DIRECTORIES:
             self._right.clear()
         self._right.update(way)
 
@@ -92,11 +92,11 @@ class Spelling:
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                self.must_be(folder, name)
+                self.require_exact_name(folder, name)
             finally:
                 os.close(folder)
 
-    def _listed(self, folder: int, place: Place, name: str, found: Place) -> str | None:
+    def _listed(self, folder: int, place: InodeId, name: str, found: InodeId) -> str | None:
         """By the directory's own word: on most disks a thing may well have two names, as hard links."""
         if self._read and self._read[0] == place and name in self._read[1]:
             return None
@@ -106,24 +106,24 @@ class Spelling:
             return None
         return next((one for one in names if _found(folder, one) == found), None)
 
-    def _remember(self, place: Place) -> None:
-        if len(self._strict) >= REMEMBERED:
+    def _remember(self, place: InodeId) -> None:
+        if len(self._strict) >= MAX_REMEMBERED_DIRECTORIES:
             self._strict.clear()
         self._strict.add(place)
 
 
-def spellings(name: str) -> set[str]:
+def folded_names(name: str) -> set[str]:
     """Other ways to write a name, one of which every directory that folds takes for the same."""
     cases = {name.swapcase(), name.translate(_OTHER_CASE)}
     return (cases | {normalize("NFC", name), normalize("NFD", name)}) - {name}
 
 
-def _found(folder: int, name: str) -> Place | None:
+def _found(folder: int, name: str) -> InodeId | None:
     try:
         return _place(os.stat(name, dir_fd=folder, follow_symlinks=False))
     except (OSError, ValueError):
         return None
 
 
-def _place(found: os.stat_result) -> Place:
+def _place(found: os.stat_result) -> InodeId:
     return found.st_dev, found.st_ino

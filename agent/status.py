@@ -17,7 +17,7 @@ from events.base import Instant, Message
 log = logging.getLogger(__name__)
 
 
-class Connection(Message):
+class ConnectionState(Message):
     """status.json"""
 
     pid: int = 0
@@ -48,7 +48,7 @@ class Status:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._last: Connection | None = None
+        self._last: ConnectionState | None = None
 
     def note(self, event: Connected | Disconnected) -> bool:
         """Is this news? It is written down then, and not at every vain attempt to connect."""
@@ -56,7 +56,7 @@ class Status:
         reason = event.reason if isinstance(event, Disconnected) else None
         if self._last and (self._last.connected, self._last.reason) == (connected, reason):
             return False
-        self._last = Connection(pid=os.getpid(), connected=connected, since=now(), reason=reason)
+        self._last = ConnectionState(pid=os.getpid(), connected=connected, since=now(), reason=reason)
         beside = self._path.with_suffix(".new")
         try:
             beside.write_text(self._last.model_dump_json())
@@ -89,9 +89,9 @@ def overview(files: Files) -> Overview:
     )
 
 
-def _connection(path: Path) -> Connection | None:
+def _connection(path: Path) -> ConnectionState | None:
     try:
-        return Connection.model_validate_json(path.read_bytes())
+        return ConnectionState.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
 

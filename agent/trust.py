@@ -13,15 +13,15 @@ import jwt
 from pydantic import ValidationError
 
 from events.base import WIRE, Problem
-from events.commands import Claims, Order
-from events.misfits import place, said
+from events.commands import Claims, CommandEnvelope
+from events.misfits import field_path, message
 from events.options import unknown_options
 
 log = logging.getLogger(__name__)
 
-MAX_LETTER = 128 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024
 """Bytes; AWS IoT Core's own limit for one message."""
-SKEW = 60
+MAX_CLOCK_SKEW_S = 60
 """Seconds by which this host's clock and the control plane's may differ."""
 
 _UPDATE = "update the agent on this host to the control plane's version"
@@ -39,7 +39,7 @@ class TrustError(Exception):
         self.hop_id = hop_id
 
 
-class Verifier:
+class CommandVerifier:
     """Knows the keys that commands to this agent may be signed with."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Verifier:
             raise _refusal("command-malformed", "it brings no key that could sign a command")
         self._keys = usable
 
-    def open(self, letter: bytes) -> tuple[Claims, str]:
+    def verify(self, letter: bytes) -> tuple[Claims, str]:
         """The claims of a letter's command and its token; TrustError if it must not be obeyed."""
         token = _order(letter).token
         claims = self._claims(token)
@@ -110,10 +110,10 @@ class Verifier:
     def _check_times(self, claims: Claims) -> None:
         """Times last, and here, so that the error can tell both clocks."""
         now = self._clock()
-        if now > claims.exp + SKEW:
+        if now > claims.exp + MAX_CLOCK_SKEW_S:
             message = f"the command expired at {_utc(claims.exp)}, this host's clock says {_utc(now)}"
             raise _untimely("command-expired", message, claims)
-        if now < claims.iat - SKEW:
+        if now < claims.iat - MAX_CLOCK_SKEW_S:
             message = (
                 f"the command is from {_utc(claims.iat)}, this host's clock says {_utc(now)}:"
                 f" it is {claims.iat - now:.0f} s behind"
@@ -144,11 +144,11 @@ def replayed(command_id: str) -> TrustError:
     return TrustError(Problem(code="command-replayed", message=message), command_id)
 
 
-def _order(letter: bytes) -> Order:
-    if len(letter) > MAX_LETTER:
-        raise _refusal("command-too-large", f"a letter of {len(letter)} bytes; {MAX_LETTER} are the limit")
+def _order(letter: bytes) -> CommandEnvelope:
+    if len(letter) > MAX_MESSAGE_BYTES:
+        raise _refusal("command-too-large", f"a letter of {len(letter)} bytes; {MAX_MESSAGE_BYTES} are the limit")
     try:
-        order = Order.model_validate_json(letter)
+        order = CommandEnvelope.model_validate_json(letter)
     except ValidationError as error:
         raise _refusal("command-malformed", f"not a letter: {_first(error)}") from error
     if order.wire > WIRE:
@@ -179,7 +179,7 @@ def _tell_unknown(claims: Claims, command: dict[str, Any]) -> None:
 
 def _first(error: ValidationError) -> str:
     part = error.errors(include_input=False, include_url=False)[0]
-    return f"{place(part) or 'the whole'}: {said(part)}"
+    return f"{field_path(part) or 'the whole'}: {message(part)}"
 
 
 def _refusal(code: str, message: str, advice: str = "") -> TrustError:

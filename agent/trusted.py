@@ -11,23 +11,23 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.disk import write_whole
+from agent.disk import atomic_write
 from agent.failure import HostError
 from agent.registration import SECRET, Files, Registration
-from agent.trust import Verifier
+from agent.trust import CommandVerifier
 from agent.updating import pinned
-from agent.updating.notes import Notes
+from agent.updating.notes import UpdateFiles
 from events.base import KeyId
-from events.commands import Order, Trust
+from events.commands import CommandEnvelope, Trust
 
 log = logging.getLogger(__name__)
 
 _MAX_KEYS, _MAX_KID = 8, 200
-AGAIN = 3600.0
+REPEAT_INTERVAL_S = 3600.0
 """Seconds after which it is said again which keys they are: whoever listens may have others by now."""
 
 
-class Keys(NamedTuple):
+class CommandKeySet(NamedTuple):
     """Whose commands are obeyed, by their `kid`."""
 
     own: tuple[KeyId, ...]
@@ -35,7 +35,7 @@ class Keys(NamedTuple):
     """None where root updates nothing."""
 
 
-class Trusted:
+class CommandKeys:
     def __init__(
         self,
         registration: Registration,
@@ -47,20 +47,20 @@ class Trusted:
         self._registration = registration
         self._files = files
         self._config = config
-        self._notes = Notes(files.folder)
+        self._notes = UpdateFiles(files.folder)
         self._clock = clock
-        self._said: Keys | None = None
+        self._said: CommandKeySet | None = None
         self._say_again = clock()
-        self.verifier = Verifier(registration.agent_id, registration.verification_keys)
+        self.verifier = CommandVerifier(registration.agent_id, registration.verification_keys)
 
-    def heed(self, command: Trust, token: str) -> None:
+    def replace(self, command: Trust, token: str) -> None:
         """From now on, and after the next start. TrustError if these are no keys; what could not be written
         down will be ordered again."""
         keys = tuple(key.model_dump() for key in command.keys)
         self.verifier.trust(keys)
         known = self._registration.model_copy(update={"verification_keys": keys})
         try:
-            write_whole(self._files.record, known.model_dump_json(indent=2).encode(), SECRET)
+            atomic_write(self._files.record, known.model_dump_json(indent=2).encode(), SECRET)
             self._show_root(keys, token)
         except OSError as error:
             log.warning("keys not kept", extra={"reason": str(error)})
@@ -68,19 +68,19 @@ class Trusted:
         self._registration = known
         log.info("keys replaced", extra={"keys": " ".join(self.verifier.keys)})
 
-    def news(self) -> Keys | None:
+    def changed(self) -> CommandKeySet | None:
         """The keys that are obeyed here; None while that was said."""
-        keys = Keys(_kids(self._registration.verification_keys), self._pinned())
+        keys = CommandKeySet(_kids(self._registration.verification_keys), self._pinned())
         if keys == self._said and self._clock() < self._say_again:
             return None
-        self._said, self._say_again = keys, self._clock() + AGAIN
+        self._said, self._say_again = keys, self._clock() + REPEAT_INTERVAL_S
         return keys
 
     def _show_root(self, keys: Iterable[Mapping[str, Any]], token: str) -> None:
         """An update's order that waits there goes first: the keys come again."""
         roots = self._pinned()
         if roots is not None and set(roots) != set(_kids(keys)) and not self._notes.request.exists():
-            write_whole(self._notes.request, Order(token=token).model_dump_json().encode(), SECRET)
+            atomic_write(self._notes.request, CommandEnvelope(token=token).model_dump_json().encode(), SECRET)
 
     def _pinned(self) -> tuple[KeyId, ...] | None:
         """None where root has pinned nothing that it could use, and so updates nothing."""

@@ -11,7 +11,7 @@ from events.options import Priority
 WEIGHTS: dict[Priority, int] = {"low": 1, "normal": 2, "high": 4}
 
 
-class Turns:
+class PrioritySemaphore:
     """Those of one priority come in the order in which they asked."""
 
     def __init__(self, at_once: int) -> None:
@@ -20,7 +20,7 @@ class Turns:
         self._count = itertools.count()
 
     @asynccontextmanager
-    async def turn(self, priority: Priority) -> AsyncIterator[None]:
+    async def acquired(self, priority: Priority) -> AsyncIterator[None]:
         await self._acquire(priority)
         try:
             yield

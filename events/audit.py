@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints
 
 from events.base import Actor, AgentId, Count, Instant, Message, TransferId
-from events.policies import Outcome
+from events.policies import Effect
 
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 """In UTC."""
@@ -37,7 +37,7 @@ class AuditRecord(Message):
     """`transfer.requested`, `policy.put`; of a refusal, what was tried: `POST /transfers`."""
     about: str
     """`transfer k3v9…`, `policy night-only`."""
-    decision: Outcome
+    decision: Effect
     policies: tuple[str, ...] = ()
     """Those that decided."""
     why: str = ""

@@ -213,7 +213,7 @@ Command = Annotated[
 ]
 
 
-Seconds = Annotated[int, Field(ge=0, le=253_402_300_799)]
+EpochSeconds = Annotated[int, Field(ge=0, le=253_402_300_799)]
 """Since 1970, to the end of the calendar."""
 
 
@@ -223,12 +223,12 @@ class Claims(Message):
     iss: Literal["crosshaul"] = "crosshaul"
     aud: AgentId
     jti: str
-    iat: Seconds
-    exp: Seconds
+    iat: EpochSeconds
+    exp: EpochSeconds
     command: Command
 
 
-class Order(Message):
+class CommandEnvelope(Message):
     """What the commands topic carries."""
 
     wire: int = WIRE

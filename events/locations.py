@@ -170,7 +170,7 @@ def stands_for_contents(location: Location) -> bool:
     return path.endswith("/") or path == ""
 
 
-def landing(source: Location, destination: Location) -> Location:
+def destination_of(source: Location, destination: Location) -> Location:
     """The exact path at which `source` arrives: rsync's rule, decided from the text alone.
 
     `/a/b/` → `/x` or `/x/`: the contents of b, in /x/.

@@ -28,7 +28,7 @@ _FORMS = {
 }
 
 
-def innermost(error: ValidationError) -> list[ErrorDetails]:
+def innermost_errors(error: ValidationError) -> list[ErrorDetails]:
     """What is wrong, without what follows from it: `roots` has too few if its only one does not fit."""
     found = error.errors(include_url=False)
     return [one for one in found if not any(_contains(one["loc"], other["loc"]) for other in found)]
@@ -38,12 +38,12 @@ def _contains(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> boo
     return len(other) > len(place) and other[: len(place)] == place
 
 
-def place(one: ErrorDetails) -> str:
+def field_path(one: ErrorDetails) -> str:
     """Where it is: `options.include.0`; empty for the whole."""
     return ".".join(map(str, one["loc"]))
 
 
-def said(one: ErrorDetails) -> str:
+def message(one: ErrorDetails) -> str:
     """What is wrong with what is there, one of a ValidationError's `errors()`. Rare kinds, and what a model's
     own checks say, stay as they are."""
     about = one.get("ctx", {})

@@ -107,7 +107,7 @@ class Options(Request):
         return self
 
     @property
-    def moves_on_early(self) -> bool:
+    def streams_chain(self) -> bool:
         """In a chain, may a file be moved on before the whole hop has ended? Not one that may yet be found
         wrong, nor where a second version would not replace the first."""
         waits = self.move or self.delete_extra or self.dry_run

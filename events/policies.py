@@ -21,7 +21,7 @@ PolicyId = Annotated[
 PolicyText = Annotated[str, StringConstraints(min_length=1, max_length=16 * 1024)]
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Outcome = Literal["allowed", "approval", "refused"]
+Effect = Literal["allowed", "approval", "refused"]
 """approval: once a second person has agreed."""
 
 
@@ -33,7 +33,7 @@ def _that_policies_can_read(moment: datetime) -> datetime:
 
 SimulatedTime = Annotated[Instant, AfterValidator(_that_policies_can_read)]
 
-LONGEST_DRY_RUN = 30
+MAX_DRY_RUN_DAYS = 30
 """Days."""
 
 
@@ -64,7 +64,7 @@ class DryRunRequest(Request):
 
     text: PolicyText | None = None
     """None: what if the policy were removed?"""
-    days: Annotated[int, Field(ge=1, le=LONGEST_DRY_RUN)] = LONGEST_DRY_RUN
+    days: Annotated[int, Field(ge=1, le=MAX_DRY_RUN_DAYS)] = MAX_DRY_RUN_DAYS
 
 
 class PolicyView(Message):
@@ -92,12 +92,12 @@ class PolicyDetails(PolicyView):
     past: tuple[PolicyView, ...]
 
 
-class MovementVerdict(Message):
+class MovementDecision(Message):
     """What is decided about one movement of a transfer."""
 
     source: str
     destination: str
-    outcome: Outcome
+    outcome: Effect
     policies: tuple[str, ...]
     """Those that decided; none where nothing permits it."""
 
@@ -105,21 +105,21 @@ class MovementVerdict(Message):
 class PolicyTestView(Message):
     person: Actor
     groups: tuple[str, ...]
-    outcome: Outcome
+    outcome: Effect
     """Of the transfer as a whole: the worst of its movements'."""
     policies: tuple[str, ...]
-    movements: tuple[MovementVerdict, ...]
+    movements: tuple[MovementDecision, ...]
 
 
-class ChangedVerdict(Message):
+class ChangedDecision(Message):
     """A transfer that would be decided differently."""
 
     transfer_id: TransferId
     created_by: Actor
     created_at: Instant
     agents: tuple[AgentId, ...]
-    before: Outcome
-    after: Outcome
+    before: Effect
+    after: Effect
     policies: tuple[str, ...]
     """Those that would decide."""
 
@@ -127,6 +127,6 @@ class ChangedVerdict(Message):
 class DryRunView(Message):
     checked: Count
     """Transfers that were decided twice: with the policies as they are, and with the change."""
-    changed: tuple[ChangedVerdict, ...]
+    changed: tuple[ChangedDecision, ...]
     complete: bool
     """False: there were more transfers than one call looks at; ask for fewer days."""

@@ -5,7 +5,7 @@ from typing import Literal
 from events.base import AgentId, Bytes, Count, DisplayText, HopId, Instant, Message, TransferId
 
 
-class Way(Message):
+class Connection(Message):
     """The way that a hop's bytes really go, once it stands. `relay`: through the stage's relay bucket."""
 
     kind: Literal["direct", "relay", "s3", "local", "remote"]
@@ -19,7 +19,7 @@ class Way(Message):
         return f"{self.kind}, {self.dialled_by} dialled {self.address}" if self.address else self.kind
 
 
-class Reached(Message):
+class PeerReachability(Message):
     """How an agent and another have reached each other the last time, whichever of them asked for files."""
 
     agent_id: AgentId
@@ -32,7 +32,7 @@ class Reached(Message):
     """Neither got through: they met by the relay bucket."""
 
 
-class Shortage(Message):
+class SpaceShortage(Message):
     """There seems to be too little room at the destination. No reason to stop: a file system that compresses
     may hold it all the same, and on a disk that is really full a hop pauses."""
 
@@ -56,13 +56,13 @@ class Progress(Message):
     files_removed: Count = 0
     """At the destination, since the source does not have them."""
     bytes_per_second: Bytes = 0
-    short: Shortage | None = None
+    space_shortage: SpaceShortage | None = None
     """Of room. None: there seems to be enough. Older agents do not look."""
     current: DisplayText | None = None
     """A path that is moving now, relative to the source."""
 
 
-class News(Message):
+class ChangeNotice(Message):
     """A line was added to this transfer's timeline: whoever shows it asks anew. May be lost."""
 
     transfer_id: TransferId

@@ -23,7 +23,7 @@ from events.base import (
     TransferId,
 )
 from events.locations import AbsolutePath, RemoteName
-from events.progress import Progress, Reached, Shortage, Way
+from events.progress import Progress, PeerReachability, SpaceShortage, Connection
 
 MAX_FAILURES = 50
 """How many single files a report names; the count says how many there were."""
@@ -51,7 +51,7 @@ class Started(HopReport):
     kind: Literal["started"] = "started"
     via: DisplayText
     """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460` or `s3`."""
-    way: Way | None = None
+    connection: Connection | None = None
     """The same for programs; said again when it changes. Older agents do not say it."""
 
 
@@ -86,7 +86,7 @@ MAX_EXAMPLES = 100
 """How many files a preview names of each kind."""
 
 
-class Preview(Message):
+class DryRunResult(Message):
     """What a hop would do, found out by a dry run."""
 
     sent: Amount = Amount()
@@ -101,7 +101,7 @@ class Preview(Message):
     examples: dict[str, tuple[DisplayText, ...]] = {}
     """The first paths of each kind that would change anything: `sent`, `replaced`, `removed`, `kept`; of
     `failed` why, each with its path."""
-    short: Shortage | None = None
+    space_shortage: SpaceShortage | None = None
     """There would be too little room. Older agents do not look."""
 
 
@@ -114,7 +114,7 @@ class Succeeded(HopReport):
     """xxh3-128, hex, over all that the hop moved: two hops that move the same have the same. What stood there
     already, unchanged, is not in it; 0 if that was everything."""
     seconds: Annotated[float, Field(ge=0)]
-    preview: Preview | None = None
+    preview: DryRunResult | None = None
     """Of a dry run."""
 
 
@@ -146,7 +146,7 @@ class RootState(Message):
     """Bytes free and in all on its file system; None when the directory is not there."""
 
 
-class HeldHop(Message):
+class AgentHop(Message):
     """A hop that the agent's journal holds."""
 
     transfer_id: TransferId
@@ -198,11 +198,11 @@ class Hello(Message):
     endpoints: LaneAddresses
     lane_certificate: LaneCertificate
     roots: tuple[RootState, ...]
-    hops: tuple[HeldHop, ...] = ()
+    hops: tuple[AgentHop, ...] = ()
     hops_omitted: Count = 0
     """Hops that it holds, too, and that had no room in this message: of a hop that is not named nothing is
     known then."""
-    reached: Annotated[tuple[Reached, ...], Field(max_length=MAX_REACHED)] = ()
+    reached: Annotated[tuple[PeerReachability, ...], Field(max_length=MAX_REACHED)] = ()
     """Other agents that it has met, the latest last."""
     problems: Annotated[tuple[Problem, ...], Field(max_length=MAX_PROBLEMS)] = ()
     """What is wrong with the agent itself, though it works: a helper that fails again and again, files of its
@@ -223,7 +223,7 @@ class Heartbeat(Message):
     """Hops running now."""
     load: float | None = None
     """The host's 1-minute load average."""
-    reached: Annotated[tuple[Reached, ...], Field(max_length=MAX_REACHED)] | None = None
+    reached: Annotated[tuple[PeerReachability, ...], Field(max_length=MAX_REACHED)] | None = None
     """As in Hello; None while nothing has changed since it was said last."""
     trusts: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None
     """The keys whose commands it obeys; None while nothing has changed, but once an hour. Older agents do
@@ -236,7 +236,7 @@ class Heartbeat(Message):
     """As in Hello."""
 
 
-class Entry(Message):
+class DirectoryEntry(Message):
     """One name in a directory."""
 
     name: DisplayText
@@ -252,7 +252,7 @@ class Browsed(Message):
 
     kind: Literal["browsed"] = "browsed"
     request_id: str
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[DirectoryEntry, ...] = ()
     next: DisplayText | None = None
     """Pass it as `after` to go on; None at the end."""
     problem: Problem | None = None
@@ -285,7 +285,7 @@ Report = Annotated[
 ]
 
 
-class Letter(Message):
+class ReportEnvelope(Message):
     """What the reports topic carries."""
 
     wire: int = WIRE

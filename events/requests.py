@@ -47,7 +47,7 @@ def _typed(path: str) -> str:
     return path
 
 
-class RootWish(Request):
+class RootSpec(Request):
     """A root as it stands in the line to run; the host's administrator decides by running it."""
 
     path: Annotated[AbsolutePath, AfterValidator(_typed)]
@@ -59,7 +59,7 @@ class EnrollmentRequest(Request):
 
     agent_id: AgentId
     tags: Tags = {}
-    roots: Annotated[tuple[RootWish, ...], Field(max_length=64)] = ()
+    roots: Annotated[tuple[RootSpec, ...], Field(max_length=64)] = ()
     """Only written into the line to run."""
     expires_in: Annotated[int, Field(ge=60, le=7 * 86400, description="seconds")] = 3600
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from events.base import Actor, Count, Instant, Message, Request
-from events.requests import RootWish, Tags
+from events.requests import RootSpec, Tags
 
 HOSTNAME = "{hostname}"
 
@@ -29,7 +29,7 @@ class RolloutRequest(Request):
     name: NamePattern
     count: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     tags: Tags = {}
-    roots: Annotated[tuple[RootWish, ...], Field(max_length=64)] = ()
+    roots: Annotated[tuple[RootSpec, ...], Field(max_length=64)] = ()
     """Only written into the line to run."""
     expires_in: Annotated[int, Field(ge=60, le=30 * 86400, description="seconds")] = 86400
 

@@ -32,7 +32,7 @@ class TransferState(StrEnum):
     CANCELLED = "cancelled"
 
 
-Obeyed = Literal["both", "present", "none"]
+CommandKeyStatus = Literal["both", "present", "none"]
 """Which keys an agent obeys: the one that signs commands and the one that will be next, the former, none."""
 
 

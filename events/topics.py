@@ -66,19 +66,19 @@ class Topics:
         """Agent → cloud, QoS 1, Basic Ingest."""
         return f"$aws/rules/{self.reports_rule}/{self._agent(thing)}/reports"
 
-    def job_news(self, thing: ThingName) -> str:
+    def job_notifications(self, thing: ThingName) -> str:
         """IoT Jobs → agent: another job is the next one for it, or none."""
         return f"{_jobs(thing)}/notify-next"
 
-    def job_asked(self, thing: ThingName) -> str:
+    def jobs_request(self, thing: ThingName) -> str:
         """Agent → IoT Jobs: which job is to be done?"""
         return f"{_jobs(thing)}/start-next"
 
-    def job_answer(self, thing: ThingName) -> str:
+    def jobs_response(self, thing: ThingName) -> str:
         """IoT Jobs → agent: this one; it counts as begun."""
         return f"{_jobs(thing)}/start-next/accepted"
 
-    def job_outcome(self, thing: ThingName, job_id: str) -> str:
+    def job_result(self, thing: ThingName, job_id: str) -> str:
         """Agent → IoT Jobs: how that job has ended here."""
         return f"{_jobs(thing)}/{job_id}/update"
 
@@ -86,20 +86,20 @@ class Topics:
         """Agent → whoever watches, QoS 0, at most once a second per hop."""
         return f"{self._agent(thing)}/live/{transfer_id}/{hop_id}"
 
-    def live_of(self, transfer_id: TransferId) -> str:
+    def live_of_transfer(self, transfer_id: TransferId) -> str:
         """The filter for one transfer's progress, from whichever agents carry it."""
         return f"crosshaul/{self.stage}/agents/+/live/{transfer_id}/+"
 
     @property
-    def live_of_all(self) -> str:
+    def all_live(self) -> str:
         return f"crosshaul/{self.stage}/agents/+/live/+/+"
 
-    def news(self, transfer_id: TransferId) -> str:
+    def changes(self, transfer_id: TransferId) -> str:
         """Cloud → whoever has a console open, QoS 0: this transfer has changed."""
         return f"crosshaul/{self.stage}/news/{transfer_id}"
 
     @property
-    def news_of_all(self) -> str:
+    def all_changes(self) -> str:
         return f"crosshaul/{self.stage}/news/+"
 
     @property

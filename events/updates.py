@@ -96,7 +96,7 @@ class UpdateOrderRequest(Request):
 
 
 class UpdateOrderView(Message):
-    heard: str
+    reported_version: str
     """The version that the agent last said Hello with."""
     token: str | None = None
     """A signed `Update`, good for minutes; None if the agent has that version, or is not to have it now."""
@@ -127,7 +127,7 @@ class JobAnswer(Message):
     execution: JobExecution | None = None
 
 
-class JobOutcome(Message):
+class UpdateResult(Message):
     """What an agent tells IoT Jobs."""
 
     status: Literal["SUCCEEDED", "FAILED", "REJECTED"]

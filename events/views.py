@@ -18,10 +18,10 @@ from events.base import (
 )
 from events.locations import Location, RemoteName
 from events.options import OrderedOptions
-from events.progress import Progress, Reached, Way
-from events.reports import Capabilities, Entry, Preview, RootState
+from events.progress import Progress, PeerReachability, Connection
+from events.reports import Capabilities, DirectoryEntry, DryRunResult, RootState
 from events.requests import ObjectTrigger, Shape, TemplateId
-from events.states import AgentStatus, HopState, Obeyed, TransferState
+from events.states import AgentStatus, HopState, CommandKeyStatus, TransferState
 
 
 class SignIn(Message):
@@ -115,9 +115,9 @@ class AgentView(Message):
     skew: float | None = None
     """Seconds by which its clock is ahead of the control plane's, or behind it if negative; what its last
     word took to arrive is in it."""
-    reached: tuple[Reached, ...] = ()
+    reached: tuple[PeerReachability, ...] = ()
     """Other agents, and how they met the last time; the latest last."""
-    obeys: Obeyed | None = None
+    command_key_status: CommandKeyStatus | None = None
     """Whose commands: of the key that signs them and the one that will be next, both; only the present one;
     or none, and it has to be registered again. None: an older agent does not say."""
     problems: tuple[Problem, ...] = ()
@@ -133,7 +133,7 @@ class ListingView(Message):
     agent_id: AgentId
     path: str
     remote: RemoteName | None = None
-    entries: tuple[Entry, ...]
+    entries: tuple[DirectoryEntry, ...]
     next: str | None
 
 
@@ -144,7 +144,7 @@ class BucketsView(Message):
 class BucketListingView(Message):
     bucket: str
     prefix: str
-    entries: tuple[Entry, ...]
+    entries: tuple[DirectoryEntry, ...]
     next: str | None
     """Pass it as `after` to go on; None at the end. A page may be short or empty, and not the last."""
 
@@ -202,23 +202,23 @@ class HopView(Message):
     """direct, s3 or local."""
     via: str | None = None
     """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460`."""
-    way: Way | None = None
+    connection: Connection | None = None
     """The same for programs."""
     progress: Progress
-    quiet: Annotated[float, Field(ge=0)] | None = None
+    seconds_since_report: Annotated[float, Field(ge=0)] | None = None
     """Seconds since its agent said anything of it, as of this answer. None while it is not at work."""
     problem: Problem | None = None
     failures: tuple[Problem, ...] = ()
     failures_total: Count = 0
     digest: str | None = None
-    preview: Preview | None = None
+    preview: DryRunResult | None = None
     """Of a dry run: what would be done."""
     retry_at: Instant | None = None
     started_at: Instant | None = None
     ended_at: Instant | None = None
 
 
-class Moment(Message):
+class TimelineEntry(Message):
     """One line of a transfer's timeline."""
 
     at: Instant
@@ -266,7 +266,7 @@ class TransferView(TransferSummary):
     options: OrderedOptions
     approval: Approval | None = None
     hops: tuple[HopView, ...]
-    timeline: tuple[Moment, ...]
+    timeline: tuple[TimelineEntry, ...]
 
 
 class TransfersView(Message):
@@ -274,7 +274,7 @@ class TransfersView(Message):
     next: str | None = None
 
 
-class Tally(Message):
+class TransferTotals(Message):
     """What became of the transfers that were asked for since a moment; dry runs are none."""
 
     since: Instant
@@ -290,9 +290,9 @@ class Tally(Message):
 
 
 class OverviewView(Message):
-    today: Tally
+    today: TransferTotals
     """Since the midnight that was asked for; in UTC, if none was."""
-    month: Tally
+    month: TransferTotals
     """The last 30 days."""
 
 

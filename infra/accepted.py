@@ -6,16 +6,16 @@ import aws_cdk as cdk
 from constructs import IConstruct
 
 
-def accept(scope: IConstruct, why: str, *rules: str) -> None:
+def suppress_finding(scope: IConstruct, why: str, *rules: str) -> None:
     """Of this construct and all in it. `rules` without their pack: `S1`."""
     acknowledged = [cdk.Acknowledgment(id=f"AwsSolutions-{rule}", reason=why) for rule in rules]
     cdk.Validations.of(scope).acknowledge(*acknowledged)
 
 
-def accept_patterns(scope: IConstruct, why: str, *resources: str) -> None:
+def suppress_wildcards(scope: IConstruct, why: str, *resources: str) -> None:
     """Of a role's policy: statements on whatever fits these ARNs."""
     stack = cdk.Stack.of(scope)
-    accept(scope, why, *(f"IAM5[Resource::{_said(stack.resolve(arn))}]" for arn in resources))
+    suppress_finding(scope, why, *(f"IAM5[Resource::{_said(stack.resolve(arn))}]" for arn in resources))
 
 
 def _said(arn: Any) -> str:

@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from events.topics import Topics
-from infra.accepted import accept_patterns
+from infra.accepted import suppress_wildcards
 from infra.fleet import CommandKeys, iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
@@ -51,21 +51,21 @@ class Access:
         """Put what the plan asks for into the function's role."""
         statements = [one for name, words in plan.tables.items() for one in self._table(name, words.split())]
         role = cast("iam.IRole", function.role)
-        statements += self._commands(role) if plan.signs else []
-        statements += self._news(role) if plan.announces else []
+        statements += self._commands(role) if plan.signs_commands else []
+        statements += self._news(role) if plan.notifies_consoles else []
         statements += self._enrollment(role) if plan.enrolls else []
-        statements += [_allow(["kms:GetPublicKey"], *self.command_keys.arns)] if plan.shows_keys else []
+        statements += [_allow(["kms:GetPublicKey"], *self.command_keys.arns)] if plan.reads_public_keys else []
         statements += self._rotation(role) if plan.rotates else []
         statements += self._updates(role) if plan.updates else []
-        statements += [_allow(["events:PutEvents"], self.bus.event_bus_arn)] if plan.tells else []
+        statements += [_allow(["events:PutEvents"], self.bus.event_bus_arn)] if plan.publishes_events else []
         statements += (
-            [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.lends else []
+            [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.assumes_roles else []
         )
         statements += [_allow(list(_BUCKET_ACTIONS), *self.buckets)] if plan.browses else []
         statements += self._manifests(role) if plan.keeps_manifests else []
-        statements += [_allow(list(_PEOPLE), self.people.user_pool_arn)] if plan.knows_people else []
-        statements += [_allow(["kms:Sign"], self.audit_key.key_arn)] if plan.seals else []
-        statements += [_allow(["kms:GetPublicKey"], self.audit_key.key_arn)] if plan.shows_seals else []
+        statements += [_allow(list(_USER_ACTIONS), self.people.user_pool_arn)] if plan.reads_users else []
+        statements += [_allow(["kms:Sign"], self.audit_key.key_arn)] if plan.seals_audit else []
+        statements += [_allow(["kms:GetPublicKey"], self.audit_key.key_arn)] if plan.reads_seal_keys else []
         for statement in statements:
             function.add_to_role_policy(statement)
 
@@ -83,7 +83,7 @@ class Access:
     def _manifests(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         """What a signed address allows, its signer must be allowed."""
         bucket = self.manifests.bucket_arn
-        accept_patterns(role, "Any hop's manifest; an address is signed for one", f"{bucket}/*")
+        suppress_wildcards(role, "Any hop's manifest; an address is signed for one", f"{bucket}/*")
         return [
             _allow(["s3:ListBucket"], bucket),
             _allow(["s3:GetObject", "s3:PutObject"], f"{bucket}/*"),
@@ -91,28 +91,28 @@ class Access:
 
     def _commands(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         commands = iot_arn(role, f"topic/{self._topics.commands(self._topics.thing('*'))}")
-        accept_patterns(role, "Commands go to every agent of this stage", commands)
+        suppress_wildcards(role, "Commands go to every agent of this stage", commands)
         return [
             _allow(["kms:Sign"], self.command_keys.now.key_arn),
             _allow(["iot:Publish"], commands),
         ]
 
     def _news(self, role: iam.IRole) -> list[iam.PolicyStatement]:
-        news = iot_arn(role, f"topic/{self._topics.news('*')}")
-        accept_patterns(role, "Any transfer may be the one that has changed", news)
+        news = iot_arn(role, f"topic/{self._topics.changes('*')}")
+        suppress_wildcards(role, "Any transfer may be the one that has changed", news)
         return [_allow(["iot:Publish"], news)]
 
     def _enrollment(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         things, clients = (iot_arn(role, f"{kind}/{self._topics.thing('*')}") for kind in ("thing", "client"))
         certificates = iot_arn(role, "cert/*")
-        accept_patterns(
+        suppress_wildcards(
             role,
             "Any agent of this stage, its thing and its connection; people choose their names",
             things,
             clients,
         )
-        accept_patterns(role, "IoT chooses a certificate's id", certificates)
-        accept_patterns(role, "IoT has no resource for these actions", "*")
+        suppress_wildcards(role, "IoT chooses a certificate's id", certificates)
+        suppress_wildcards(role, "IoT has no resource for these actions", "*")
         return [
             _allow(_verbs(*_NAMELESS_VERBS), "*"),
             _allow(_verbs("CreateThing", "DescribeThing", "DeleteThing"), things),
@@ -124,9 +124,9 @@ class Access:
     def _rotation(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         """Only to take away: no certificate can be made with it."""
         certificates, things = iot_arn(role, "cert/*"), iot_arn(role, f"thing/{self._topics.thing('*')}")
-        accept_patterns(role, "IoT chooses a certificate's id", certificates)
-        accept_patterns(role, "Any agent of this stage; people choose their names", things)
-        accept_patterns(role, "IoT has no resource for these actions", "*")
+        suppress_wildcards(role, "IoT chooses a certificate's id", certificates)
+        suppress_wildcards(role, "Any agent of this stage; people choose their names", things)
+        suppress_wildcards(role, "IoT has no resource for these actions", "*")
         return [
             _allow(_verbs("DescribeThing"), things),
             _allow(_verbs("ListThingPrincipals", "ListPrincipalThings", "DetachThingPrincipal"), "*"),
@@ -137,7 +137,7 @@ class Access:
     def _updates(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         jobs = iot_arn(role, f"job/{self._topics.job('*', '*')}")
         things = iot_arn(role, f"thing/{self._topics.thing('*')}")
-        accept_patterns(role, "A job for each stage of an update, for any agents of this stage", jobs, things)
+        suppress_wildcards(role, "A job for each stage of an update, for any agents of this stage", jobs, things)
         return [
             _allow(_verbs("CreateJob", "DescribeJobExecution"), jobs, things),
             _allow(_verbs("CancelJob", "ListJobExecutionsForJob"), jobs),
@@ -157,7 +157,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.h
 """
 
 
-_PEOPLE = ("cognito-idp:AdminGetUser", "cognito-idp:AdminListGroupsForUser")
+_USER_ACTIONS = ("cognito-idp:AdminGetUser", "cognito-idp:AdminListGroupsForUser")
 
 
 def _verbs(*names: str) -> list[str]:
@@ -168,7 +168,7 @@ def _allow(actions: list[str], *resources: str) -> iam.PolicyStatement:
     return iam.PolicyStatement(actions=actions, resources=list(resources))
 
 
-def lent_roles(
+def assumable_roles(
     scope: Construct, stage: Stage, buckets: Sequence[str], relay: str, lender: iam.IRole
 ) -> tuple[iam.Role, iam.Role]:
     """The object role, for a hop's S3 credentials, and the live role, for a console that listens. `relay` is
@@ -182,7 +182,7 @@ def lent_roles(
     contents, relayed = [f"{bucket}/*" for bucket in buckets], f"{relay}/*"
     objects.add_to_policy(_allow(list(_OBJECT_ACTIONS), *contents))
     objects.add_to_policy(_allow(list(_RELAY_ACTIONS), relayed))
-    accept_patterns(
+    suppress_wildcards(
         objects, "Any object of these buckets; a session policy narrows it to one hop's", *contents, relayed
     )
     live = iam.Role(scope, "Live", assumed_by=trusted, max_session_duration=Duration.hours(1))
@@ -195,7 +195,7 @@ def lent_roles(
     for action, ends in granted.items():
         resources = [iot_arn(scope, end) for end in ends]
         live.add_to_policy(_allow([action], *resources))
-        accept_patterns(live, "A client id for each console; progress and news of everything", *resources)
+        suppress_wildcards(live, "A client id for each console; progress and news of everything", *resources)
     return objects, live
 
 

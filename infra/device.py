@@ -22,15 +22,15 @@ def document(topics: Topics, arn: str) -> dict[str, Any]:
                 "iot:Publish",
                 f"{arn}:topic/{topics.reports(THING)}",
                 f"{arn}:topic/{topics.live(THING, '*', '*')}",
-                f"{arn}:topic/{topics.job_asked(THING)}",
-                f"{arn}:topic/{topics.job_outcome(THING, '*')}",
+                f"{arn}:topic/{topics.jobs_request(THING)}",
+                f"{arn}:topic/{topics.job_result(THING, '*')}",
             ),
         ],
     }
 
 
 def _heard(topics: Topics) -> tuple[str, ...]:
-    return topics.commands(THING), topics.job_news(THING), topics.job_answer(THING)
+    return topics.commands(THING), topics.job_notifications(THING), topics.jobs_response(THING)
 
 
 def _allow(action: str, *resources: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def _iot(scope: IConstruct) -> str:
     return f"arn:{Aws.PARTITION}:iot:{Stack.of(scope).region}:{Stack.of(scope).account}"
 
 
-class Ears(Construct):
+class IotRules(Construct):
     """The topic rules: reports and presence, each to its function; a queue for what cannot be delivered."""
 
     def __init__(

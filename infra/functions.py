@@ -12,7 +12,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import bundle
-from infra.accepted import accept
+from infra.accepted import suppress_finding
 from infra.access import Access
 from infra.plans import PLANS, Plan
 from infra.stage import Stage
@@ -27,7 +27,7 @@ class Functions(Construct):
         self._stage, self._failures = stage, failures
         self._code = bundle.code(stage.platform)
         self.by_name = {name: self._function(name, plan) for name, plan in PLANS.items()}
-        accept(
+        suppress_finding(
             self, "A Python version that Lambda keeps up for years; its locked packages go up with it", "L1"
         )
 

@@ -11,13 +11,13 @@ class Plan:
     handler: str
     seconds: int
     tables: Mapping[str, str]
-    signs: bool = False
+    signs_commands: bool = False
     """Commands: KMS's signature and the publish to an agent's commands topic."""
-    announces: bool = False
+    notifies_consoles: bool = False
     """To open consoles, which transfers have changed."""
-    tells: bool = False
+    publishes_events: bool = False
     """Facts, on the event bus."""
-    shows_keys: bool = False
+    reads_public_keys: bool = False
     """The public halves of the keys that sign commands, now and next."""
     enrolls: bool = False
     """Things, certificates and their policy."""
@@ -25,17 +25,17 @@ class Plan:
     """Ends an agent's old certificates."""
     updates: bool = False
     """Makes, looks at and ends the IoT Jobs of updates."""
-    lends: bool = False
+    assumes_roles: bool = False
     """Credentials of the object and live roles, narrowed."""
     browses: bool = False
     """Lists the buckets that transfers may read and write."""
     keeps_manifests: bool = False
     """Signs addresses for agents to write them to and people to read them from."""
-    seals: bool = False
+    seals_audit: bool = False
     """The audit's days, with a key of its own."""
-    shows_seals: bool = False
+    reads_seal_keys: bool = False
     """That key's public half."""
-    knows_people: bool = False
+    reads_users: bool = False
     """Looks up whether a template's owner is still there, and in which groups."""
     asynchronous: bool = False
     """Started by an event that nobody waits for: what fails for good goes to a queue."""
@@ -54,15 +54,15 @@ PLANS: dict[str, Plan] = {
             "audit_table": "query batch put",
             "idempotency_table": "get put update delete",
         },
-        signs=True,
-        shows_keys=True,
+        signs_commands=True,
+        reads_public_keys=True,
         enrolls=True,
         updates=True,
-        lends=True,
+        assumes_roles=True,
         browses=True,
         keeps_manifests=True,
-        knows_people=True,
-        shows_seals=True,
+        reads_users=True,
+        reads_seal_keys=True,
         megabytes=1024,
     ),
     "OnObject": Plan(
@@ -76,7 +76,7 @@ PLANS: dict[str, Plan] = {
             "audit_table": "put",
             "dedupe_table": "batch put",
         },
-        knows_people=True,
+        reads_users=True,
     ),
     "OnReport": Plan(
         "lambdas.on_report.handler",
@@ -86,8 +86,8 @@ PLANS: dict[str, Plan] = {
             "agents_table": "get batch put update",
             "audit_table": "put",
         },
-        signs=True,
-        shows_keys=True,
+        signs_commands=True,
+        reads_public_keys=True,
         rotates=True,
         asynchronous=True,
     ),
@@ -95,16 +95,16 @@ PLANS: dict[str, Plan] = {
         "lambdas.on_presence.handler",
         30,
         {"transfers_table": "get query put update", "agents_table": "get batch update"},
-        signs=True,
+        signs_commands=True,
         asynchronous=True,
     ),
     "OnChange": Plan(
         "lambdas.on_change.handler",
         60,
         {"transfers_table": "get query put update", "agents_table": "get batch"},
-        signs=True,
-        announces=True,
-        tells=True,
+        signs_commands=True,
+        notifies_consoles=True,
+        publishes_events=True,
     ),
     "OnSchedule": Plan(
         "lambdas.on_schedule.handler",
@@ -114,10 +114,10 @@ PLANS: dict[str, Plan] = {
             "agents_table": "get query batch put update",
             "audit_table": "query put",
         },
-        signs=True,
+        signs_commands=True,
         updates=True,
-        tells=True,
-        seals=True,
+        publishes_events=True,
+        seals_audit=True,
         asynchronous=True,
     ),
     "OnAudit": Plan("lambdas.on_audit.handler", 60, {"audit_table": "query put"}),

@@ -19,9 +19,9 @@ from infra.kit import Kit, make
 from lambdas.store.installer import items
 
 DIST = REPOSITORY / "web/dist"
-HASHED = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 """For files with their digest in their name."""
-FRESH = "no-cache"
+REVALIDATE = "no-cache"
 """To be asked for each time; index.html goes up last, when all it names is there."""
 
 
@@ -40,11 +40,11 @@ def publish(outputs: Mapping[str, str], clients: Mapping[str, Any], dist: Path =
         )
     bucket = outputs["ConsoleBucket"]
     config = json.dumps({"api_url": outputs["ApiUrl"]}).encode()
-    _put(clients["s3"], bucket, "config.json", config, FRESH)
+    _put(clients["s3"], bucket, "config.json", config, REVALIDATE)
     files = sorted(path for path in dist.rglob("*") if path.is_file())
     for file in sorted(files, key=lambda path: path.name == "index.html"):
         key = str(file.relative_to(dist))
-        _put(clients["s3"], bucket, key, file.read_bytes(), HASHED if key.startswith("assets/") else FRESH)
+        _put(clients["s3"], bucket, key, file.read_bytes(), IMMUTABLE if key.startswith("assets/") else REVALIDATE)
     _invalidate(clients["cloudfront"], outputs["ConsoleDistribution"])
     return len(files)
 
@@ -55,7 +55,7 @@ def publish_kit(outputs: Mapping[str, str], clients: Mapping[str, Any], kit: Kit
     `clients` are boto3's `s3` and `dynamodb`. The control plane hears of the script last.
     """
     for key, content in kit.files.items():
-        _put(clients["s3"], outputs["ConsoleBucket"], key, content, HASHED)
+        _put(clients["s3"], outputs["ConsoleBucket"], key, content, IMMUTABLE)
     address = f"{outputs['ConsoleUrl']}/{kit.script}"
     for row in items(address, kit.script_digest, kit.version):
         clients["dynamodb"].put_item(TableName=outputs["AgentsTable"], Item=row)

@@ -11,11 +11,11 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.accepted import accept, accept_patterns
+from infra.accepted import suppress_finding, suppress_wildcards
 from infra.store import AUDIT, STREAMED, Tables
 from lambdas.store.transfer_rows import TIMELINE
 
-_TRIES = 5
+_MAX_ATTEMPTS = 5
 
 
 def queue(scope: Construct, name: str, **properties: object) -> sqs.Queue:
@@ -27,7 +27,7 @@ def queue(scope: Construct, name: str, **properties: object) -> sqs.Queue:
     }
     made = sqs.Queue(scope, name, **{**settings, **properties})  # type: ignore[arg-type]
     if "dead_letter_queue" not in properties:
-        accept(made, "It is where others' dead letters go, with an alarm as soon as there is one", "SQS3")
+        suppress_finding(made, "It is where others' dead letters go, with an alarm as soon as there is one", "SQS3")
     return made
 
 
@@ -41,7 +41,7 @@ class Uploads(Construct):
             self,
             "Waiting",
             visibility_timeout=Duration.seconds(6 * 60),
-            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_TRIES, queue=self.dead),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_MAX_ATTEMPTS, queue=self.dead),
         )
         self.rule = events.Rule(
             self,
@@ -79,7 +79,7 @@ def follow(tables: Tables, on_change: lambda_.Function, failures: sqs.Queue) -> 
             batch_size=100,
             bisect_batch_on_error=True,
             report_batch_item_failures=True,
-            retry_attempts=_TRIES,
+            retry_attempts=_MAX_ATTEMPTS,
             parallelization_factor=4,
             filters=[new_moment],
             on_failure=sources.SqsDlq(failures),
@@ -98,7 +98,7 @@ def chain(tables: Tables, on_audit: lambda_.Function, failures: sqs.Queue) -> No
             batch_size=100,
             max_batching_window=Duration.seconds(1),
             bisect_batch_on_error=True,
-            retry_attempts=_TRIES,
+            retry_attempts=_MAX_ATTEMPTS,
             parallelization_factor=1,
             filters=[lambda_.FilterCriteria.filter({"dynamodb": {"Keys": {"day": of_a_day}}})],
             on_failure=sources.SqsDlq(failures),
@@ -109,7 +109,7 @@ def chain(tables: Tables, on_audit: lambda_.Function, failures: sqs.Queue) -> No
 
 def _accept_listing(function: lambda_.Function) -> None:
     why = "Lambda asks for the account's streams before it reads ours, and ListStreams takes no resource"
-    accept_patterns(cast("iam.IRole", function.role), why, "*")
+    suppress_wildcards(cast("iam.IRole", function.role), why, "*")
 
 
 def each_minute(scope: Construct, on_schedule: lambda_.Function) -> events.Rule:

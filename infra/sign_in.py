@@ -8,7 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
-from infra.accepted import accept
+from infra.accepted import suppress_finding
 from infra.stage import Stage
 
 GROUPS = {
@@ -53,12 +53,12 @@ class SignIn(Construct):
                 group_name=group,
                 description=description,
             )
-        accept(
+        suppress_finding(
             self.pool,
             "Whoever sets a second factor up is asked for it; programs have a password alone",
             "COG2",
         )
-        accept(
+        suppress_finding(
             self.pool,
             "Threat protection is a plan that is paid for by the person: the company's choice",
             "COG8",

@@ -7,7 +7,7 @@ from aws_cdk import aws_events as events
 from constructs import Construct
 
 from infra import fleet, reactions
-from infra.access import Access, lent_roles
+from infra.access import Access, assumable_roles
 from infra.api import Api
 from infra.console import Console
 from infra.functions import Functions
@@ -68,7 +68,7 @@ class Control(cdk.Stack):
             state.media.bucket_arn,
             *(f"arn:{cdk.Aws.PARTITION}:s3:::{name}" for name in stage.buckets),
         )
-        objects, live = lent_roles(self, stage, buckets, self.relay.bucket_arn, lender)
+        objects, live = assumable_roles(self, stage, buckets, self.relay.bucket_arn, lender)
         policy = fleet.device_policy(self, stage)
         tables: dict[str, Any] = {name: table.table_name for name, table in state.tables.by_setting.items()}
         settings = Settings(
@@ -112,7 +112,7 @@ class Control(cdk.Stack):
         reactions.follow(state.tables, functions["OnChange"], self.failures)
         reactions.chain(state.tables, functions["OnAudit"], self.failures)
         reactions.each_minute(self, functions["OnSchedule"])
-        fleet.Ears(
+        fleet.IotRules(
             self,
             "Ears",
             stage,

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from events.base import StageName
 from infra import REPOSITORY
-from infra.accepted import accept
+from infra.accepted import suppress_finding
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class Stage:
     def accept_what_it_lacks(self, app: cdk.App) -> None:
         """The embedded cloud is on loopback alone, and has no TLS there."""
         if self.embedded:
-            accept(app, "The embedded cloud speaks plain HTTP, on loopback alone", "S10")
+            suppress_finding(app, "The embedded cloud speaks plain HTTP, on loopback alone", "S10")
 
     @property
     def viewer_protocol(self) -> cloudfront.ViewerProtocolPolicy:

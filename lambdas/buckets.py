@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from events.locations import alike
-from events.reports import Entry
+from events.reports import DirectoryEntry
 from events.requests import BucketBrowseRequest
 from events.views import BucketListingView, BucketsView
 from lambdas.domain.errors import BucketDeclinedError, BucketSilentError, BucketUnknownError
@@ -19,7 +19,7 @@ from lambdas.telemetry import logger
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-PATIENCE = 6.0
+S3_TIMEOUT_S = 6.0
 """Seconds that are spent on looking for names; what was found by then is the page."""
 _MOST = 1000
 """Keys that S3 lists at once."""
@@ -31,11 +31,11 @@ _DECLINED = {
 }
 """What another try would meet again."""
 
-Named = tuple[str, Entry | None]
+Named = tuple[str, DirectoryEntry | None]
 """A key's or common prefix's part below the prefix that was asked for, and what to show of it."""
 
 
-class Buckets:
+class BucketBrowser:
     def __init__(
         self, s3: "S3Client", names: tuple[str, ...], timer: Callable[[], float] = time.monotonic
     ) -> None:
@@ -53,9 +53,9 @@ class Buckets:
         """
         if bucket not in self._names:
             raise BucketUnknownError(bucket, self._names)
-        entries: list[Entry] = []
+        entries: list[DirectoryEntry] = []
         last, more = asked.after, False
-        end, sought = self._timer() + PATIENCE, alike(asked.find)
+        end, sought = self._timer() + S3_TIMEOUT_S, alike(asked.find)
         for found, truncated in self._pages(bucket, asked):
             looked = 0
             for name, entry in found:
@@ -105,9 +105,9 @@ def _entries(answer: Any, skip: int) -> Iterator[Named]:
     """Every key and every common prefix. The object that stands for the directory itself is none in it."""
     for one in answer.get("CommonPrefixes", ()):
         name = one["Prefix"][skip:].removesuffix("/")
-        yield one["Prefix"], Entry(name=name, type="other" if name in _UNNAMED else "directory")
+        yield one["Prefix"], DirectoryEntry(name=name, type="other" if name in _UNNAMED else "directory")
     for one in answer.get("Contents", ()):
         name = one["Key"][skip:]
         kind: Any = "other" if name in _UNNAMED else "file"
-        entry = Entry(name=name, type=kind, size=one["Size"], modified=one["LastModified"])
+        entry = DirectoryEntry(name=name, type=kind, size=one["Size"], modified=one["LastModified"])
         yield one["Key"], entry if name else None

@@ -14,12 +14,12 @@ class BusError(Exception):
     """The bus did not take a fact; whoever told it tries again."""
 
 
-class Bus:
+class EventBus:
     def __init__(self, events: "EventBridgeClient", bus_name: str) -> None:
         self._events = events
         self._bus_name = bus_name
 
-    def tell(self, fact: AnyFact) -> None:
+    def publish(self, fact: AnyFact) -> None:
         """Put one fact on the bus; raises BusError if it is not taken."""
         answer = self._events.put_events(
             Entries=[

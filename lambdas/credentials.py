@@ -20,7 +20,7 @@ from lambdas.domain.transfer import Transfer
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
-LIFETIME = 3600
+LIFETIME_S = 3600
 """Seconds; the most there can be, since a function's role assumes the object role."""
 
 _UNDER_WAY = {HopState.OFFERED, HopState.RUNNING, HopState.VERIFYING}
@@ -34,16 +34,16 @@ class HopNotUnderWayError(ConflictError):
     code = "hop-not-under-way"
 
 
-class Transfers(Protocol):
-    def find(self, transfer_id: str) -> Transfer:
+class TransferLoader(Protocol):
+    def load(self, transfer_id: str) -> Transfer:
         """Raises TransferUnknownError."""
 
 
-class Lending:
+class S3CredentialsService:
     def __init__(
         self,
         *,
-        transfers: Transfers,
+        transfers: TransferLoader,
         sts: "STSClient",
         role_arn: str,
         region: str,
@@ -57,7 +57,7 @@ class Lending:
         self._endpoint = endpoint
         self._relay_bucket = relay_bucket
 
-    def lend(
+    def issue(
         self, agent_id: AgentId, hop_id: HopId, record: Callable[[str, dict[str, Any]], None]
     ) -> CredentialsView:
         """Raises HopNotUnderWayError unless this very agent is carrying this hop, to or from S3, now; or is
@@ -72,7 +72,7 @@ class Lending:
             RoleArn=self._role_arn,
             RoleSessionName=f"{agent_id[:40]}-{hop_id[-23:]}",
             Policy=json.dumps(policy, separators=(",", ":")),
-            DurationSeconds=LIFETIME,
+            DurationSeconds=LIFETIME_S,
         )
         credentials = answer["Credentials"]
         return CredentialsView(
@@ -94,7 +94,7 @@ class Lending:
         """Of another agent's hop it says no more than of one that there is not."""
         found = None
         with suppress(TransferUnknownError):
-            found = self._transfers.find(hop_id.rpartition("-")[0])
+            found = self._transfers.load(hop_id.rpartition("-")[0])
         mine = [hop for hop in found.hops if hop.number == hop_number(hop_id)] if found else []
         if not found or not mine or not self._is_theirs(mine[0], agent_id, found.options):
             raise HopNotUnderWayError(

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from events.base import AgentId, KeyId, Message
-from events.commands import Claims, Command, Order
+from events.commands import Claims, Command, CommandEnvelope
 from events.topics import Topics
 from lambdas.signing import SigningKey, encoded
 from lambdas.telemetry import logger
-from lambdas.transfers.ports import NUDGE, Clock
+from lambdas.transfers.ports import COMMAND_LIFETIME, Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_iot_data import IoTDataPlaneClient
     from mypy_boto3_kms import KMSClient
 
 
-class Fleet:
+class CommandPublisher:
     def __init__(
         self,
         *,
@@ -37,11 +37,11 @@ class Fleet:
         self._topics = topics
         self._clock = clock
 
-    def order(self, agent_id: AgentId, command: Command, lifetime: timedelta = NUDGE) -> None:
+    def send_command(self, agent_id: AgentId, command: Command, lifetime: timedelta = COMMAND_LIFETIME) -> None:
         """Sign a command and send it."""
         self.send(agent_id, self.sign(agent_id, command, lifetime))
 
-    def sign(self, agent_id: AgentId, command: Command, lifetime: timedelta = NUDGE) -> str:
+    def sign(self, agent_id: AgentId, command: Command, lifetime: timedelta = COMMAND_LIFETIME) -> str:
         """The command's token: good for this agent, from now on, for so long."""
         now = self._clock()
         claims = Claims(
@@ -58,7 +58,7 @@ class Fleet:
     def send(self, agent_id: AgentId, token: str) -> None:
         """Publish a token to its agent, QoS 1: a persistent session keeps it while the agent is away."""
         topic = self._topics.commands(self._topics.thing(agent_id))
-        self._broker.publish(topic=topic, qos=1, payload=_json(Order(token=token)))
+        self._broker.publish(topic=topic, qos=1, payload=_json(CommandEnvelope(token=token)))
 
     def cut(self, agent_id: AgentId) -> None:
         """End its live connection and the session that the broker keeps for it.

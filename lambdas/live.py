@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
     from mypy_boto3_sts import STSClient
 
-SIGNATURE = 300
+SIGNATURE_LIFETIME_S = 300
 """Seconds in which the address may be used to connect."""
-SESSION = 3600
+SESSION_LIFETIME_S = 3600
 """Seconds that the credentials behind it last."""
 
 
-class LiveAddresses:
+class LiveUrls:
     def __init__(
         self,
         *,
@@ -45,11 +45,11 @@ class LiveAddresses:
 
     def progress(self, transfer_id: TransferId | None) -> LiveView:
         """Of one transfer, or of all."""
-        return self._address(self._topics.live_of(transfer_id) if transfer_id else self._topics.live_of_all)
+        return self._address(self._topics.live_of_transfer(transfer_id) if transfer_id else self._topics.all_live)
 
-    def news(self) -> LiveView:
+    def changes(self) -> LiveView:
         """Which transfers have changed."""
-        return self._address(self._topics.news_of_all)
+        return self._address(self._topics.all_changes)
 
     def _address(self, topic: str) -> LiveView:
         token = secrets.token_hex(10)
@@ -58,11 +58,11 @@ class LiveAddresses:
             RoleArn=self._role_arn,
             RoleSessionName=f"live-{token}",
             Policy=json.dumps(self.session_policy(client_id, topic), separators=(",", ":")),
-            DurationSeconds=SESSION,
+            DurationSeconds=SESSION_LIFETIME_S,
         )["Credentials"]
         signed = self._signed(lent["AccessKeyId"], lent["SecretAccessKey"])
         url = f"{signed}&X-Amz-Security-Token={quote(lent['SessionToken'], safe='')}"
-        expires_at = self._clock() + timedelta(seconds=SIGNATURE)
+        expires_at = self._clock() + timedelta(seconds=SIGNATURE_LIFETIME_S)
         return LiveView(url=url, client_id=client_id, topics=(topic,), expires_at=expires_at)
 
     def session_policy(self, client_id: str, topic: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class LiveAddresses:
 
         credentials = Credentials(access_key, secret_key)
         request = AWSRequest("GET", f"{self._endpoint()}/mqtt")
-        SigV4QueryAuth(credentials, "iotdevicegateway", self._region, expires=SIGNATURE).add_auth(request)
+        SigV4QueryAuth(credentials, "iotdevicegateway", self._region, expires=SIGNATURE_LIFETIME_S).add_auth(request)
         return str(request.url)
 
     def _endpoint(self) -> str:

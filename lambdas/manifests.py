@@ -15,9 +15,9 @@ from lambdas.domain.transfer import Transfer
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-LIFETIME = timedelta(minutes=15)
+URL_LIFETIME = timedelta(minutes=15)
 """Of a signed address."""
-ACCEPTED = timedelta(days=14)
+ACCEPTANCE_WINDOW = timedelta(days=14)
 """After a hop's end; then what it did is settled."""
 _HEADERS = {"Content-Type": "application/gzip"}
 _SUFFIX = ".jsonl.gz"
@@ -27,14 +27,14 @@ class ManifestNotWantedError(ConflictError):
     code = "manifest-not-wanted"
 
 
-class Transfers(Protocol):
-    def find(self, transfer_id: str) -> Transfer:
+class TransferSource(Protocol):
+    def load(self, transfer_id: str) -> Transfer:
         """Raises TransferUnknownError."""
 
 
 class Manifests:
     def __init__(
-        self, transfers: Transfers, s3: "S3Client", bucket: str, clock: Callable[[], datetime]
+        self, transfers: TransferSource, s3: "S3Client", bucket: str, clock: Callable[[], datetime]
     ) -> None:
         self._transfers = transfers
         self._s3 = s3
@@ -50,11 +50,11 @@ class Manifests:
 
     def of(self, transfer_id: TransferId) -> ManifestView:
         """Raises TransferUnknownError."""
-        hops = self._transfers.find(transfer_id).hops
+        hops = self._transfers.load(transfer_id).hops
         found = self._found(transfer_id)
         there = [self._manifest(hop, found[hop.number]) for hop in hops if hop.number in found]
         missing = tuple(hop.hop_id for hop in hops if hop.number not in found)
-        expires_at = self._clock() + LIFETIME
+        expires_at = self._clock() + URL_LIFETIME
         return ManifestView(
             transfer_id=transfer_id, hops=tuple(there), missing=missing, expires_at=expires_at
         )
@@ -63,18 +63,18 @@ class Manifests:
         """Of another agent's hop it says no more than of one that there is not."""
         hops: tuple[Hop, ...] = ()
         with suppress(TransferUnknownError):
-            hops = self._transfers.find(hop_id.rpartition("-")[0]).hops
+            hops = self._transfers.load(hop_id.rpartition("-")[0]).hops
         for hop in hops:
             if hop.number == hop_number(hop_id) and hop.carrier == agent_id and self._is_open(hop):
                 return hop
         raise ManifestNotWantedError(
             f"{agent_id} has not carried a hop {hop_id} of late.",
-            f"A manifest is taken from a hop's first offer until {ACCEPTED.days} days after its end.",
+            f"A manifest is taken from a hop's first offer until {ACCEPTANCE_WINDOW.days} days after its end.",
         )
 
     def _is_open(self, hop: Hop) -> bool:
         begun = hop.offered_at or hop.started_at
-        return begun is not None and (hop.ended_at is None or self._clock() - hop.ended_at < ACCEPTED)
+        return begun is not None and (hop.ended_at is None or self._clock() - hop.ended_at < ACCEPTANCE_WINDOW)
 
     def _found(self, transfer_id: TransferId) -> dict[int, Any]:
         """By the hop's number. A transfer has fewer hops than a page has objects."""
@@ -93,9 +93,9 @@ class Manifests:
     def _signed(
         self, what: Literal["put_object", "get_object"], key: str, more: dict[str, Any]
     ) -> tuple[str, datetime]:
-        expires_at = self._clock() + LIFETIME
+        expires_at = self._clock() + URL_LIFETIME
         place = {"Bucket": self._bucket, "Key": key, **more}
-        seconds = int(LIFETIME.total_seconds())
+        seconds = int(URL_LIFETIME.total_seconds())
         return self._s3.generate_presigned_url(what, Params=place, ExpiresIn=seconds), expires_at
 
 

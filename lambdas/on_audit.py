@@ -24,4 +24,4 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
             logger.error("audit record changed or deleted", extra={"keys": dict(change.keys or {})})
             count("AuditTampered")
     if added:
-        wiring.chaining().chain(added)
+        wiring.audit_chain().chain(added)

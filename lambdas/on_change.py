@@ -17,10 +17,10 @@ processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return process_partial_response(event=event, record_handler=react, processor=processor, context=context)
+    return process_partial_response(event=event, record_handler=handle_record, processor=processor, context=context)
 
 
-def react(record: DynamoDBRecord) -> None:
+def handle_record(record: DynamoDBRecord) -> None:
     """One row. Only new ones matter: a line of a timeline is written once and never changed."""
     if record.event_name == DynamoDBRecordEventName.INSERT and record.dynamodb:
-        wiring.reactions().react(record.dynamodb.new_image or {})
+        wiring.stream_handler().handle(record.dynamodb.new_image or {})

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from events.base import Bytes, Message
 from lambdas import wiring
-from lambdas.domain.arrival import Arrival
+from lambdas.domain.arrival import ObjectCreated
 from lambdas.telemetry import entry
 
 
@@ -42,10 +42,10 @@ class Created(Message):
     detail: Detail
 
     @property
-    def arrival(self) -> Arrival:
+    def arrival(self) -> ObjectCreated:
         thing = self.detail.object
         mark = thing.version_id or thing.sequencer or self.id
-        return Arrival(self.detail.bucket.name, thing.key, mark, thing.size)
+        return ObjectCreated(self.detail.bucket.name, thing.key, mark, thing.size)
 
 
 @entry
@@ -56,12 +56,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         outcomes = processor.process()
     arrived = zip(event["Records"], outcomes, strict=True)
     messages = {record["messageId"]: found for record, (status, found, _) in arrived if status == "success"}
-    failures = wiring.arrivals().arrived(list(dict.fromkeys(messages.values())))
+    failures = wiring.object_events().handle(list(dict.fromkeys(messages.values())))
     failed = {arrival for failure in failures for arrival in failure.arrivals}
     answer = processor.response()
     again = [{"itemIdentifier": name} for name, arrival in messages.items() if arrival in failed]
     return {"batchItemFailures": [*answer["batchItemFailures"], *again]}
 
 
-def read(record: SQSRecord) -> Arrival:
+def read(record: SQSRecord) -> ObjectCreated:
     return Created.model_validate_json(record.body).arrival

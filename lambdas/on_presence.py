@@ -33,12 +33,12 @@ class Presence(Message):
 @entry
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
     try:
-        notice(Presence.model_validate(event))
+        apply(Presence.model_validate(event))
     except ValidationError:
         logger.info("a client that is no agent", extra={"client_id": event.get("clientId")})
 
 
-def notice(presence: Presence) -> None:
+def apply(presence: Presence) -> None:
     try:
         if agent_id := wiring.topics().agent_of(presence.clientId):
             _note(agent_id, presence)
@@ -49,6 +49,6 @@ def notice(presence: Presence) -> None:
 def _note(agent_id: AgentId, presence: Presence) -> None:
     at = datetime.fromtimestamp(presence.timestamp / 1000, UTC)
     if presence.eventType == "disconnected":
-        wiring.agents().disconnected(agent_id, at, presence.versionNumber)
+        wiring.agent_service().disconnected(agent_id, at, presence.versionNumber)
     else:
-        wiring.agents().connected(agent_id, at, presence.versionNumber)
+        wiring.agent_service().connected(agent_id, at, presence.versionNumber)

@@ -15,7 +15,7 @@ from lambdas.telemetry import count, entry, logger
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
-class Said(Message):
+class AgentReport(Message):
     """What the rule's SQL gives: the letter, and the agent whose topic it came on."""
 
     agent_id: AgentId
@@ -31,13 +31,13 @@ class Said(Message):
 @entry
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
     if said := read(event):
-        hear(said)
+        apply(said)
 
 
-def read(event: dict[str, Any]) -> Said | None:
+def read(event: dict[str, Any]) -> AgentReport | None:
     """A malformed letter stays malformed: it is logged and counted, and not tried again."""
     try:
-        return Said.model_validate({**event, "agent_id": _agent(event.get("thing"))})
+        return AgentReport.model_validate({**event, "agent_id": _agent(event.get("thing"))})
     except ValidationError as failure:
         keys = {
             "thing": event.get("thing"),
@@ -53,30 +53,30 @@ def _agent(thing: object) -> AgentId | None:
     return wiring.topics().agent_of(thing) if isinstance(thing, str) else None
 
 
-def hear(said: Said) -> None:
+def apply(said: AgentReport) -> None:
     """An agent or a transfer that is gone has nobody who would want to know: logged, and not tried again."""
     try:
-        _hear(said)
+        _apply(said)
     except NotFoundError as error:
         logger.warning(
             "report of what is gone", extra={"agent_id": said.agent_id, "problem": error.problem.message}
         )
 
 
-def _hear(said: Said) -> None:
+def _apply(said: AgentReport) -> None:
     agent_id, report = said.agent_id, said.report
     match report:
         case Hello():
-            agent = wiring.agents().hello(agent_id, report)
-            wiring.hearing().reconcile(agent_id, report)
-            wiring.rotating().heard(agent, said.certificate)
+            agent = wiring.agent_service().hello(agent_id, report)
+            wiring.report_handler().reconcile(agent_id, report)
+            wiring.key_rotation().record_hello(agent, said.certificate)
         case Heartbeat():
-            obeys = wiring.succession().heard(agent_id, report.trusts, report.pinned)
-            if wiring.agents().heartbeat(agent_id, report, obeys):
-                wiring.reactions().arrived(agent_id)
+            obeys = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
+            if wiring.agent_service().heartbeat(agent_id, report, obeys):
+                wiring.stream_handler().agent_online(agent_id)
         case Browsed():
-            wiring.agents().browsed(agent_id, report)
+            wiring.agent_service().browsed(agent_id, report)
         case Refused():
-            wiring.hearing().refused(agent_id, report)
+            wiring.report_handler().record_refusal(agent_id, report)
         case _:
-            wiring.hearing().heard(agent_id, report)
+            wiring.report_handler().apply(agent_id, report)

@@ -12,14 +12,14 @@ from lambdas.telemetry import count, entry, logger
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Silent agents first: hops are not offered to those again."""
     tell_of_silent_agents()
-    wiring.sealing().seal()
-    wiring.rotating().sweep(wiring.clock())
-    wiring.sweeping().sweep()
-    wiring.staging().sweep(wiring.clock())  # last: no hop is to wait for IoT Jobs
+    wiring.audit_sealer().seal()
+    wiring.key_rotation().sweep(wiring.clock())
+    wiring.lease_sweeper().sweep()
+    wiring.update_stages().sweep(wiring.clock())  # last: no hop is to wait for IoT Jobs
 
 
 def tell_of_silent_agents() -> None:
-    for fact in wiring.agents().sweep(wiring.clock()):
+    for fact in wiring.agent_service().sweep(wiring.clock()):
         logger.warning("agent went silent", extra={"agent_id": fact.agent_id})
         count("AgentsWentSilent")
-        wiring.bus().tell(fact)
+        wiring.event_bus().publish(fact)

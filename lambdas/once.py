@@ -16,11 +16,11 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 
 from lambdas.domain.errors import ReusedKeyError, StaleError
 
-KEPT = 24 * 3600
+RETENTION_S = 24 * 3600
 """Seconds for which a key is remembered."""
 
 
-class Once:
+class Idempotency:
     """Powertools' idempotency, with nothing kept but digests: answers may have secrets in them."""
 
     def __init__(self, table: str, client: Any) -> None:
@@ -55,7 +55,7 @@ def _config(context: Any) -> IdempotencyConfig:
     return IdempotencyConfig(
         event_key_jmespath="who",
         payload_validation_jmespath="wish",
-        expires_after_seconds=KEPT,
+        expires_after_seconds=RETENTION_S,
         hash_function="sha256",
         lambda_context=context,
     )

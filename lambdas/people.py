@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from events.base import Actor
-from lambdas.domain.deciding import Person, is_person_id
+from lambdas.domain.deciding import Principal, is_person_id
 from lambdas.domain.errors import PersonUnknownError
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_cognito_idp.type_defs import AdminGetUserResponseTypeDef
 
-FRESH = 60.0
+CACHE_TTL_S = 60.0
 """Seconds for which an answer counts."""
 _PAGE = 60
 """Groups: more than Cognito's limit for one person would be another page."""
@@ -26,7 +26,7 @@ _ADDRESS = re.compile(r"(?=.{3,128}$)[^\s@]+@[^\s@]+")
 """What Cognito takes for a user's name at all."""
 
 
-class People:
+class CognitoDirectory:
     def __init__(
         self,
         cognito: "CognitoIdentityProviderClient",
@@ -36,17 +36,17 @@ class People:
         self._cognito = cognito
         self._pool_id = pool_id
         self._timer = timer
-        self._known: dict[str, tuple[float, Person]] = {}
+        self._known: dict[str, tuple[float, Principal]] = {}
 
-    def find(self, who: Actor) -> Person:
+    def find(self, who: Actor) -> Principal:
         """With the groups of now; `gone` if there is nobody of this id any more, or they were disabled."""
         at, person = self._known.get(who.id, (0.0, None))
-        if person is None or self._timer() - at > FRESH:
+        if person is None or self._timer() - at > CACHE_TTL_S:
             person = self._person(who)
             self._known[who.id] = self._timer(), person
         return person
 
-    def named(self, text: str) -> Person:
+    def named(self, text: str) -> Principal:
         """The one of this id, or who has this e-mail address now; raises PersonUnknownError if nobody has."""
         return self.find(Actor(id=self.id_of(text), name=text))
 
@@ -59,13 +59,13 @@ class People:
             raise PersonUnknownError(text)
         return _attributes(user)["sub"]
 
-    def _person(self, who: Actor) -> Person:
+    def _person(self, who: Actor) -> Principal:
         # Cognito takes an address here, too: who is known by one alone, from before, is nobody now.
         user = self._user(who.id) if is_person_id(who.id) else None
         if user is None or _attributes(user)["sub"] != who.id:
-            return Person(who.id, name=who.name, gone=True)
+            return Principal(who.id, name=who.name, gone=True)
         name = shown_name(_attributes(user))
-        return Person(who.id, self._groups(user), name=name, gone=not user["Enabled"])
+        return Principal(who.id, self._groups(user), name=name, gone=not user["Enabled"])
 
     def _user(self, name: str) -> "AdminGetUserResponseTypeDef | None":
         """The one whom Cognito knows by this name: a `sub`, or an address."""

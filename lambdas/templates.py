@@ -11,7 +11,7 @@ from lambdas.domain.plan import MAX_SELECTED_BYTES, new_transfer_id, plan
 from lambdas.domain.template import Template, check_loops, written
 from lambdas.store.templates import TemplateStore
 from lambdas.telemetry import logger
-from lambdas.transfers.ports import Agents, Clock
+from lambdas.transfers.ports import AgentReader, Clock
 
 _MOST_SELECTED = ("x" * (MAX_SELECTED_BYTES - len('""')),)
 """With as much as one transfer of a template may be about."""
@@ -21,8 +21,8 @@ class MisnamedError(RefusedError):
     code = "template-misnamed"
 
 
-class Templates:
-    def __init__(self, store: TemplateStore, agents: Agents, clock: Clock) -> None:
+class TemplateService:
+    def __init__(self, store: TemplateStore, agents: AgentReader, clock: Clock) -> None:
         self._store = store
         self._agents = agents
         self._clock = clock
@@ -82,7 +82,7 @@ class Templates:
     def _check(self, template: Template) -> None:
         """Loops first: what is wrong with them is worse than what is wrong with a route."""
         check_loops(template, self._store.all())
-        plan(new_transfer_id(), template.wish(_MOST_SELECTED), template.owner, self._clock())
+        plan(new_transfer_id(), template.spec(_MOST_SELECTED), template.owner, self._clock())
 
     def _view(self, template: Template) -> TemplateView:
         known = self._agents.get_many(template.agents)

@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from events.topics import Topics
-    from lambdas.agents.book import Agents
-    from lambdas.agents.browsing import Browsing
-    from lambdas.agents.enrolling import Enrolling
-    from lambdas.agents.jobs import Jobs
-    from lambdas.agents.leaving import Leaving
-    from lambdas.agents.places import Places
-    from lambdas.agents.registry import Registry
+    from lambdas.agents.book import AgentService
+    from lambdas.agents.browsing import DirectoryBrowser
+    from lambdas.agents.enrolling import EnrollmentService
+    from lambdas.agents.jobs import IotJobs
+    from lambdas.agents.leaving import AgentRemoval
+    from lambdas.agents.places import EnrollmentSlots
+    from lambdas.agents.registry import IotRegistry
     from lambdas.agents.rollouts import Rollouts
-    from lambdas.agents.rotating import Rotating
-    from lambdas.agents.staging import Staging
-    from lambdas.agents.succession import Succession
-    from lambdas.agents.updating import Updating
-    from lambdas.arrivals import Arrivals
-    from lambdas.audit.chaining import Chaining, Sealing
-    from lambdas.audit.reading import Reading
-    from lambdas.audit.recording import Recording
-    from lambdas.buckets import Buckets
-    from lambdas.bus import Bus
-    from lambdas.credentials import Lending
-    from lambdas.fleet import Fleet
-    from lambdas.live import LiveAddresses
+    from lambdas.agents.rotating import KeyRotation
+    from lambdas.agents.staging import UpdateStages
+    from lambdas.agents.succession import SigningKeyRollover
+    from lambdas.agents.updating import UpdateService
+    from lambdas.arrivals import ObjectEventHandler
+    from lambdas.audit.chaining import AuditChain, AuditSealer
+    from lambdas.audit.reading import AuditQuery
+    from lambdas.audit.recording import AuditRecorder
+    from lambdas.buckets import BucketBrowser
+    from lambdas.bus import EventBus
+    from lambdas.credentials import S3CredentialsService
+    from lambdas.fleet import CommandPublisher
+    from lambdas.live import LiveUrls
     from lambdas.manifests import Manifests
-    from lambdas.news import Announcer
-    from lambdas.once import Once
-    from lambdas.people import People
-    from lambdas.policies.deciding import Deciding
-    from lambdas.policies.gate import Gate
-    from lambdas.policies.keeping import Keeping
-    from lambdas.policies.trying import Trying
+    from lambdas.news import IotChangeNotifier
+    from lambdas.once import Idempotency
+    from lambdas.people import CognitoDirectory
+    from lambdas.policies.deciding import DecisionPoint
+    from lambdas.policies.gate import Authorizer
+    from lambdas.policies.keeping import PolicyService
+    from lambdas.policies.trying import PolicySimulator
     from lambdas.store.agents import AgentStore
     from lambdas.store.audit import AuditStore
     from lambdas.store.enrollments import EnrollmentStore
@@ -54,13 +54,13 @@ if TYPE_CHECKING:
     from lambdas.store.templates import TemplateStore
     from lambdas.store.transfers import TransferStore
     from lambdas.store.updates import UpdateStore
-    from lambdas.templates import Templates
-    from lambdas.transfers.changing import Changing
-    from lambdas.transfers.desk import Transfers
-    from lambdas.transfers.dispatch import Dispatch
-    from lambdas.transfers.hearing import Hearing
-    from lambdas.transfers.reactions import Reactions
-    from lambdas.transfers.sweeping import Sweeping
+    from lambdas.templates import TemplateService
+    from lambdas.transfers.changing import TransferWriter
+    from lambdas.transfers.desk import TransferService
+    from lambdas.transfers.dispatch import Dispatcher
+    from lambdas.transfers.hearing import ReportHandler
+    from lambdas.transfers.reactions import StreamHandler
+    from lambdas.transfers.sweeping import LeaseSweeper
 
 
 def clock() -> datetime:
@@ -88,12 +88,12 @@ def topics() -> "Topics":
 
 
 @cache
-def fleet() -> "Fleet":
+def command_publisher() -> "CommandPublisher":
     import boto3
 
-    from lambdas.fleet import Fleet
+    from lambdas.fleet import CommandPublisher
 
-    return Fleet(
+    return CommandPublisher(
         kms=kms(),
         broker=boto3.client("iot-data", region_name=settings().region),
         keys=(settings().signing_key_id, settings().next_signing_key_id),
@@ -103,14 +103,14 @@ def fleet() -> "Fleet":
 
 
 @cache
-def announcer() -> "Announcer":
-    from lambdas.news import Announcer
+def change_notifier() -> "IotChangeNotifier":
+    from lambdas.news import IotChangeNotifier
 
-    return Announcer(hasty_broker, topics())
+    return IotChangeNotifier(low_latency_broker, topics())
 
 
 @cache
-def hasty_broker() -> "IoTDataPlaneClient":
+def low_latency_broker() -> "IoTDataPlaneClient":
     import boto3
     from botocore.config import Config
 
@@ -119,12 +119,12 @@ def hasty_broker() -> "IoTDataPlaneClient":
 
 
 @cache
-def bus() -> "Bus":
+def event_bus() -> "EventBus":
     import boto3
 
-    from lambdas.bus import Bus
+    from lambdas.bus import EventBus
 
-    return Bus(boto3.client("events", region_name=settings().region), settings().bus_name)
+    return EventBus(boto3.client("events", region_name=settings().region), settings().bus_name)
 
 
 @cache
@@ -142,51 +142,51 @@ def agent_store() -> "AgentStore":
 
 
 @cache
-def changing() -> "Changing":
-    from lambdas.transfers.changing import Changing
+def transfer_writer() -> "TransferWriter":
+    from lambdas.transfers.changing import TransferWriter
 
-    return Changing(transfer_store(), clock)
+    return TransferWriter(transfer_store(), clock)
 
 
 @cache
-def transfers() -> "Transfers":
+def transfer_service() -> "TransferService":
     """What people and templates ask."""
-    from lambdas.transfers.desk import Transfers
+    from lambdas.transfers.desk import TransferService
 
-    return Transfers(transfer_store(), changing(), agent_store(), clock)
+    return TransferService(transfer_store(), transfer_writer(), agent_store(), clock)
 
 
 @cache
-def dispatch() -> "Dispatch":
-    from lambdas.transfers.dispatch import Dispatch, S3Access
+def dispatcher() -> "Dispatcher":
+    from lambdas.transfers.dispatch import Dispatcher, S3Access
 
     here = settings()
     s3 = S3Access(here.region, here.s3_endpoint or None, here.relay_bucket or None)
-    return Dispatch(changing(), agent_store(), fleet(), s3, clock)
+    return Dispatcher(transfer_writer(), agent_store(), command_publisher(), s3, clock)
 
 
 @cache
-def reactions() -> "Reactions":
+def stream_handler() -> "StreamHandler":
     """What follows from a change in the table."""
-    from lambdas.transfers.reactions import Reactions
+    from lambdas.transfers.reactions import StreamHandler
 
-    return Reactions(transfer_store(), changing(), dispatch(), fleet(), bus(), announcer())
+    return StreamHandler(transfer_store(), transfer_writer(), dispatcher(), command_publisher(), event_bus(), change_notifier())
 
 
 @cache
-def hearing() -> "Hearing":
+def report_handler() -> "ReportHandler":
     """What agents say about hops."""
-    from lambdas.transfers.hearing import Hearing
+    from lambdas.transfers.hearing import ReportHandler
 
-    return Hearing(transfer_store(), changing(), reactions(), fleet(), clock)
+    return ReportHandler(transfer_store(), transfer_writer(), stream_handler(), command_publisher(), clock)
 
 
 @cache
-def sweeping() -> "Sweeping":
+def lease_sweeper() -> "LeaseSweeper":
     """What the clock finds."""
-    from lambdas.transfers.sweeping import Sweeping
+    from lambdas.transfers.sweeping import LeaseSweeper
 
-    return Sweeping(transfer_store(), changing(), reactions(), clock)
+    return LeaseSweeper(transfer_store(), transfer_writer(), stream_handler(), clock)
 
 
 @cache
@@ -204,22 +204,22 @@ def template_store() -> "TemplateStore":
 
 
 @cache
-def registry() -> "Registry":
+def iot_registry() -> "IotRegistry":
     import boto3
 
-    from lambdas.agents.registry import Endpoint, Registry
+    from lambdas.agents.registry import IotEndpoint, IotRegistry
 
     here = settings()
-    broker = Endpoint(here.mqtt_host, here.mqtt_port, here.mqtt_ca or None)
-    return Registry(boto3.client("iot", region_name=here.region), topics(), here.device_policy, broker)
+    broker = IotEndpoint(here.mqtt_host, here.mqtt_port, here.mqtt_ca or None)
+    return IotRegistry(boto3.client("iot", region_name=here.region), topics(), here.device_policy, broker)
 
 
 @cache
-def agents() -> "Agents":
+def agent_service() -> "AgentService":
     """What agents and the broker say of them, and what people see."""
-    from lambdas.agents.book import Agents
+    from lambdas.agents.book import AgentService
 
-    return Agents(agent_store(), reply_store(), clock)
+    return AgentService(agent_store(), reply_store(), clock)
 
 
 @cache
@@ -244,75 +244,75 @@ def installer_store() -> "InstallerStore":
 
 
 @cache
-def places() -> "Places":
+def enrollment_slots() -> "EnrollmentSlots":
     """What a token opens. A roll-out lets in whom the person who started it may enrol now."""
     from events.base import AgentId
-    from lambdas.agents.places import Places
-    from lambdas.domain.deciding import MANAGE_AGENT, agent_thing
+    from lambdas.agents.places import EnrollmentSlots
+    from lambdas.domain.deciding import MANAGE_AGENT, agent_resource
     from lambdas.domain.rollout import Rollout
 
     def allowed(rollout: Rollout, agent_id: AgentId) -> None:
-        gate().check_absent(rollout.created_by, MANAGE_AGENT, agent_thing(agent_id, rollout.tags))
+        authorizer().check_absent(rollout.created_by, MANAGE_AGENT, agent_resource(agent_id, rollout.tags))
 
-    return Places(enrollment_store(), rollout_store(), allowed, clock)
+    return EnrollmentSlots(enrollment_store(), rollout_store(), allowed, clock)
 
 
 @cache
-def enrolling() -> "Enrolling":
-    from lambdas.agents.enrolling import Enrolling
+def enrollment_service() -> "EnrollmentService":
+    from lambdas.agents.enrolling import EnrollmentService
 
-    return Enrolling(
+    return EnrollmentService(
         agents=agent_store(),
         enrollments=enrollment_store(),
-        places=places(),
+        places=enrollment_slots(),
         installers=installer_store(),
-        registry=registry(),
-        fleet=fleet(),
+        registry=iot_registry(),
+        fleet=command_publisher(),
         stage=settings().stage,
         clock=clock,
     )
 
 
 @cache
-def rollouts() -> "Rollouts":
+def rollout_service() -> "Rollouts":
     from lambdas.agents.rollouts import Rollouts
 
     return Rollouts(rollout_store(), installer_store(), clock)
 
 
 @cache
-def leaving() -> "Leaving":
-    from lambdas.agents.leaving import Leaving
+def agent_removal() -> "AgentRemoval":
+    from lambdas.agents.leaving import AgentRemoval
 
-    return Leaving(
+    return AgentRemoval(
         agents=agent_store(),
-        registry=registry(),
-        broker=fleet(),
+        registry=iot_registry(),
+        broker=command_publisher(),
         transfers=transfer_store(),
-        changing=changing(),
+        changing=transfer_writer(),
     )
 
 
 @cache
-def rotating() -> "Rotating":
-    from lambdas.agents.rotating import Rotating
+def key_rotation() -> "KeyRotation":
+    from lambdas.agents.rotating import KeyRotation
 
     age = timedelta(days=settings().rotate_after_days)
-    return Rotating(
+    return KeyRotation(
         agents=agent_store(),
-        registry=registry(),
-        orders=fleet(),
-        recording=recording(),
+        registry=iot_registry(),
+        orders=command_publisher(),
+        recording=audit_recorder(),
         age=age,
         clock=clock,
     )
 
 
 @cache
-def succession() -> "Succession":
-    from lambdas.agents.succession import Succession
+def signing_key_rollover() -> "SigningKeyRollover":
+    from lambdas.agents.succession import SigningKeyRollover
 
-    return Succession(fleet())
+    return SigningKeyRollover(command_publisher())
 
 
 @cache
@@ -323,55 +323,55 @@ def update_store() -> "UpdateStore":
 
 
 @cache
-def jobs() -> "Jobs":
+def iot_jobs() -> "IotJobs":
     import boto3
 
-    from lambdas.agents.jobs import Jobs
+    from lambdas.agents.jobs import IotJobs
 
     here = settings()
-    return Jobs(boto3.client("iot", region_name=here.region), here.things, topics())
+    return IotJobs(boto3.client("iot", region_name=here.region), here.things, topics())
 
 
 @cache
-def updating() -> "Updating":
+def update_service() -> "UpdateService":
     """What people ask of updates, and agents."""
-    from lambdas.agents.updating import Updating
+    from lambdas.agents.updating import UpdateService
 
-    return Updating(
+    return UpdateService(
         store=update_store(),
         agents=agent_store(),
         installers=installer_store(),
-        jobs=jobs(),
-        orders=fleet(),
+        jobs=iot_jobs(),
+        orders=command_publisher(),
         clock=clock,
     )
 
 
 @cache
-def staging() -> "Staging":
+def update_stages() -> "UpdateStages":
     """How updates go on."""
-    from lambdas.agents.staging import Staging
+    from lambdas.agents.staging import UpdateStages
 
-    return Staging(update_store(), agent_store(), jobs(), recording())
-
-
-@cache
-def browsing() -> "Browsing":
-    from lambdas.agents.browsing import Browsing
-
-    return Browsing(agent_store(), fleet(), reply_store())
+    return UpdateStages(update_store(), agent_store(), iot_jobs(), audit_recorder())
 
 
 @cache
-def lending() -> "Lending":
+def directory_browser() -> "DirectoryBrowser":
+    from lambdas.agents.browsing import DirectoryBrowser
+
+    return DirectoryBrowser(agent_store(), command_publisher(), reply_store())
+
+
+@cache
+def s3_credentials() -> "S3CredentialsService":
     import boto3
 
-    from lambdas.credentials import Lending
+    from lambdas.credentials import S3CredentialsService
 
     here = settings()
     sts = boto3.client("sts", region_name=here.region)
-    return Lending(
-        transfers=transfers(),
+    return S3CredentialsService(
+        transfers=transfer_service(),
         sts=sts,
         role_arn=here.object_role_arn,
         region=here.region,
@@ -403,27 +403,27 @@ def s3() -> "S3Client":
 
 
 @cache
-def buckets() -> "Buckets":
-    from lambdas.buckets import Buckets
+def bucket_browser() -> "BucketBrowser":
+    from lambdas.buckets import BucketBrowser
 
-    return Buckets(s3(), tuple(name for name in settings().buckets.split(",") if name))
+    return BucketBrowser(s3(), tuple(name for name in settings().buckets.split(",") if name))
 
 
 @cache
-def manifests() -> "Manifests":
+def manifest_service() -> "Manifests":
     from lambdas.manifests import Manifests
 
-    return Manifests(transfers(), s3(), settings().manifests_bucket, clock)
+    return Manifests(transfer_service(), s3(), settings().manifests_bucket, clock)
 
 
 @cache
-def live() -> "LiveAddresses":
+def live_urls() -> "LiveUrls":
     import boto3
 
-    from lambdas.live import LiveAddresses
+    from lambdas.live import LiveUrls
 
     here = settings()
-    return LiveAddresses(
+    return LiveUrls(
         iot=boto3.client("iot", region_name=here.region),
         sts=boto3.client("sts", region_name=here.region),
         role_arn=here.live_role_arn,
@@ -434,19 +434,19 @@ def live() -> "LiveAddresses":
 
 
 @cache
-def templates() -> "Templates":
-    from lambdas.templates import Templates
+def template_service() -> "TemplateService":
+    from lambdas.templates import TemplateService
 
-    return Templates(template_store(), agent_store(), clock)
+    return TemplateService(template_store(), agent_store(), clock)
 
 
 @cache
-def arrivals() -> "Arrivals":
-    from lambdas.arrivals import Arrivals
+def object_events() -> "ObjectEventHandler":
+    from lambdas.arrivals import ObjectEventHandler
     from lambdas.store.dedupe import DedupeStore
 
     dedupe = DedupeStore(settings().dedupe_table, settings().region)
-    return Arrivals(template_store(), dedupe, transfers(), gate(), recording(), clock)
+    return ObjectEventHandler(template_store(), dedupe, transfer_service(), authorizer(), audit_recorder(), clock)
 
 
 @cache
@@ -457,50 +457,50 @@ def policy_store() -> "PolicyStore":
 
 
 @cache
-def people() -> "People":
+def user_directory() -> "CognitoDirectory":
     import boto3
 
-    from lambdas.people import People
+    from lambdas.people import CognitoDirectory
 
-    return People(boto3.client("cognito-idp", region_name=settings().region), settings().user_pool_id)
-
-
-@cache
-def deciding() -> "Deciding":
-    from lambdas.policies.deciding import Deciding
-
-    return Deciding(policy_store())
+    return CognitoDirectory(boto3.client("cognito-idp", region_name=settings().region), settings().user_pool_id)
 
 
 @cache
-def gate() -> "Gate":
+def decision_point() -> "DecisionPoint":
+    from lambdas.policies.deciding import DecisionPoint
+
+    return DecisionPoint(policy_store())
+
+
+@cache
+def authorizer() -> "Authorizer":
     """Whether anyone may do anything."""
-    from lambdas.policies.gate import Gate
+    from lambdas.policies.gate import Authorizer
 
-    return Gate(deciding(), recording(), agent_store(), people(), settings().zone, clock)
-
-
-@cache
-def policies() -> "Keeping":
-    from lambdas.policies.keeping import Keeping
-
-    return Keeping(policy_store(), deciding(), people(), settings().zone, clock)
+    return Authorizer(decision_point(), audit_recorder(), agent_store(), user_directory(), settings().zone, clock)
 
 
 @cache
-def trying() -> "Trying":
-    from lambdas.policies.trying import Trying
+def policy_service() -> "PolicyService":
+    from lambdas.policies.keeping import PolicyService
 
-    return Trying(policy_store(), agent_store(), people(), transfer_store(), settings().zone, clock)
+    return PolicyService(policy_store(), decision_point(), user_directory(), settings().zone, clock)
 
 
 @cache
-def once() -> "Once":
+def policy_simulator() -> "PolicySimulator":
+    from lambdas.policies.trying import PolicySimulator
+
+    return PolicySimulator(policy_store(), agent_store(), user_directory(), transfer_store(), settings().zone, clock)
+
+
+@cache
+def idempotency() -> "Idempotency":
     import boto3
 
-    from lambdas.once import Once
+    from lambdas.once import Idempotency
 
-    return Once(settings().idempotency_table, boto3.client("dynamodb", region_name=settings().region))
+    return Idempotency(settings().idempotency_table, boto3.client("dynamodb", region_name=settings().region))
 
 
 @cache
@@ -511,28 +511,28 @@ def audit_store() -> "AuditStore":
 
 
 @cache
-def recording() -> "Recording":
-    from lambdas.audit.recording import Recording
+def audit_recorder() -> "AuditRecorder":
+    from lambdas.audit.recording import AuditRecorder
 
-    return Recording(audit_store(), clock)
-
-
-@cache
-def chaining() -> "Chaining":
-    from lambdas.audit.chaining import Chaining
-
-    return Chaining(audit_store(), clock)
+    return AuditRecorder(audit_store(), clock)
 
 
 @cache
-def sealing() -> "Sealing":
-    from lambdas.audit.chaining import Sealing
+def audit_chain() -> "AuditChain":
+    from lambdas.audit.chaining import AuditChain
 
-    return Sealing(audit_store(), kms(), settings().audit_key_id, clock)
+    return AuditChain(audit_store(), clock)
 
 
 @cache
-def reading() -> "Reading":
-    from lambdas.audit.reading import Reading
+def audit_sealer() -> "AuditSealer":
+    from lambdas.audit.chaining import AuditSealer
 
-    return Reading(audit_store(), sealing(), clock)
+    return AuditSealer(audit_store(), kms(), settings().audit_key_id, clock)
+
+
+@cache
+def audit_query() -> "AuditQuery":
+    from lambdas.audit.reading import AuditQuery
+
+    return AuditQuery(audit_store(), audit_sealer(), clock)

@@ -25,7 +25,7 @@ from lambdas.settings import Settings
 from lambdas.store import TABLES
 from lambdas.store.base import bind
 from lambdas.store.installer import items
-from tests.fakes import FakeFleet, FakePeople, id_of
+from tests.fakes import FakeCommandSender, FakeUserDirectory, id_of
 from tests.fakes_aws import FakeKms
 
 REGION = "eu-central-1"
@@ -75,7 +75,7 @@ class Answer:
 
 
 @dataclass
-class Fleet(FakeFleet):
+class Fleet(FakeCommandSender):
     """Remembers its orders; `obeys` may answer them, as an agent would."""
 
     obeys: Callable[[str, Command], None] = lambda agent_id, command: None
@@ -95,7 +95,7 @@ class ControlPlane:
     """Ana is an administrator, unless a call says otherwise."""
 
     fleet: Fleet = field(default_factory=Fleet)
-    people: FakePeople = field(default_factory=lambda: FakePeople({"ana@example.org": ("admin",)}))
+    people: FakeUserDirectory = field(default_factory=lambda: FakeUserDirectory({"ana@example.org": ("admin",)}))
     kms: FakeKms = field(default_factory=FakeKms)
     calls: int = 0
 
@@ -156,7 +156,7 @@ class ControlPlane:
         answer = self.post("/agents/register", host(self.token(name), **differently), role=None)
         assert answer.status == 201, answer.text
         if online:
-            wiring.agents().hello(name, hello())
+            wiring.agent_service().hello(name, hello())
         return dict(answer.body)
 
     def iot(self) -> Any:

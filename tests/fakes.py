@@ -8,7 +8,7 @@ from events.base import Actor
 from events.commands import Command
 from events.reports import Capabilities, RootState
 from lambdas.domain.agent import Agent
-from lambdas.domain.deciding import Person
+from lambdas.domain.deciding import Principal
 from lambdas.domain.errors import AgentUnknownError, PersonUnknownError
 
 MORNING = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ class FakeClock:
 
 
 @dataclass
-class FakeFleet:
+class FakeCommandSender:
     """Remembers what it was told to send; `broken` makes the broker fail."""
 
     sent: list[tuple[str, Command]] = field(default_factory=list)
@@ -35,7 +35,7 @@ class FakeFleet:
     broken: bool = False
     cut_off: list[str] = field(default_factory=list)
 
-    def order(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(minutes=10)) -> None:
+    def send_command(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(minutes=10)) -> None:
         self.send(agent_id, self.sign(agent_id, command, lifetime))
 
     def sign(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(minutes=10)) -> str:
@@ -79,17 +79,17 @@ def as_shown(name: str) -> dict[str, str]:
 
 
 @dataclass
-class FakePeople:
+class FakeUserDirectory:
     """Knows the groups that people are in now."""
 
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By e-mail address."""
 
-    def find(self, who: Actor) -> Person:
+    def find(self, who: Actor) -> Principal:
         groups = next((groups for name, groups in self.groups.items() if id_of(name) == who.id), None)
-        return Person(who.id, groups or (), name=who.name, gone=groups is None)
+        return Principal(who.id, groups or (), name=who.name, gone=groups is None)
 
-    def named(self, text: str) -> Person:
+    def named(self, text: str) -> Principal:
         return self.find(Actor(id=self.id_of(text), name=text))
 
     def id_of(self, text: str) -> str:
@@ -99,15 +99,15 @@ class FakePeople:
 
 
 @dataclass
-class FakeFacts:
+class FakeEventPublisher:
     told: list[object] = field(default_factory=list)
 
-    def tell(self, fact: object) -> None:
+    def publish(self, fact: object) -> None:
         self.told.append(fact)
 
 
 @dataclass
-class FakeNews:
+class FakeChangeNotifier:
     announced: list[str] = field(default_factory=list)
 
     def announce(self, transfer_id: str) -> None:

@@ -11,15 +11,15 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent.letters import Connected, Disconnected, Endpoint, Incoming, LinkError, MessageTooLargeError
-from agent.movers.base import Outcome, Tally, Watcher
+from agent.letters import Connected, Disconnected, BrokerEndpoint, ReceivedMessage, LinkError, MessageTooLargeError
+from agent.movers.base import HopResult, ProgressCounter, AttemptObserver
 from agent.registration import Registration
 from events.base import Problem
 from events.certificates import fingerprint
-from events.commands import Command, LocalRoute, Move, Order, PublicKey, Trust
+from events.commands import Command, LocalRoute, Move, CommandEnvelope, PublicKey, Trust
 from events.locations import AgentLocation
-from events.progress import Way
-from events.reports import Letter, Report
+from events.progress import Connection
+from events.reports import ReportEnvelope, Report
 
 AGENT = "server-b"
 THING = "crosshaul:local:server-b"
@@ -59,7 +59,7 @@ class Signer:
         return jwt.encode(payload, self._key, algorithm="ES256", headers={"kid": self.kid})
 
     def letter(self, command: Command | dict[str, Any], **claims: Any) -> bytes:
-        return Order(token=self.token(command, **claims)).model_dump_json().encode()
+        return CommandEnvelope(token=self.token(command, **claims)).model_dump_json().encode()
 
 
 def a_registration(*signers: Signer) -> Registration:
@@ -84,7 +84,7 @@ class FakeLink:
     """A link whose broker is a list. `up()` and `down()` are its connection."""
 
     def __init__(self) -> None:
-        self._letters: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._letters: asyncio.Queue[ReceivedMessage] = asyncio.Queue()
         self._events: asyncio.Queue[Connected | Disconnected] = asyncio.Queue()
         self._is_up = asyncio.Event()
         self._changed = asyncio.Condition()
@@ -114,7 +114,7 @@ class FakeLink:
         self._is_up.clear()
         self._events.put_nowait(Disconnected("the cable"))
 
-    async def turn(self, endpoint: Endpoint) -> None:
+    async def reconnect(self, endpoint: BrokerEndpoint) -> None:
         """As another client of the same name."""
         self.certificate = fingerprint(endpoint.certificate.read_text())
         self.turned.append(self.certificate)
@@ -123,9 +123,9 @@ class FakeLink:
             self.up()
 
     def deliver(self, payload: bytes, topic: str = "") -> None:
-        self._letters.put_nowait(Incoming(payload, lambda: self.acknowledged.append(payload), topic))
+        self._letters.put_nowait(ReceivedMessage(payload, lambda: self.acknowledged.append(payload), topic))
 
-    async def messages(self) -> AsyncIterator[Incoming]:
+    async def messages(self) -> AsyncIterator[ReceivedMessage]:
         while True:
             yield await self._letters.get()
 
@@ -148,7 +148,7 @@ class FakeLink:
     def reports(self) -> list[Report]:
         """What arrived on the reports topic, in order."""
         letters = [payload for topic, payload, _ in self.published if topic.endswith("/reports")]
-        return [Letter.model_validate_json(letter).report for letter in letters]
+        return [ReportEnvelope.model_validate_json(letter).report for letter in letters]
 
     def of(self, kind: str) -> list[Any]:
         return [report for report in self.reports if report.kind == kind]
@@ -158,7 +158,7 @@ class FakeLink:
         async with asyncio.timeout(patience), self._changed:
             await self._changed.wait_for(lambda: bool(true()))
 
-    async def hears(self, kind: str, count: int = 1) -> list[Any]:
+    async def wait_for_reports(self, kind: str, count: int = 1) -> list[Any]:
         """The reports of a kind, once there are so many."""
         await self.until(lambda: len(self.of(kind)) >= count)
         return self.of(kind)
@@ -171,20 +171,20 @@ class FakeMover:
         self.begun: list[Move] = []
         self.stopped: list[Move] = []
         self.discarded: list[Move] = []
-        self.tallies: list[Tally] = []
-        self.watchers: list[Watcher] = []
-        self._ends: dict[str, asyncio.Future[Outcome]] = {}
+        self.tallies: list[ProgressCounter] = []
+        self.watchers: list[AttemptObserver] = []
+        self._ends: dict[str, asyncio.Future[HopResult]] = {}
         self._changed = asyncio.Condition()
 
     def __call__(self, order: Move) -> "FakeMover":
         return self
 
-    async def move(self, order: Move, tally: Tally, watcher: Watcher) -> Outcome:
+    async def move(self, order: Move, tally: ProgressCounter, watcher: AttemptObserver) -> HopResult:
         self._ends[order.hop_id] = end = asyncio.get_running_loop().create_future()
         self.tallies.append(tally)
         self.watchers.append(watcher)
         self.begun.append(order)
-        watcher.started(Way(kind="local"))
+        watcher.on_start(Connection(kind="local"))
         async with self._changed:
             self._changed.notify_all()
         try:
@@ -203,7 +203,7 @@ class FakeMover:
         return self.begun[count - 1]
 
     def succeed(self, order: Move, digest: str = "d1") -> None:
-        self._ends[order.hop_id].set_result(Outcome(digest=digest))
+        self._ends[order.hop_id].set_result(HopResult(digest=digest))
 
     def fail(self, order: Move, error: BaseException) -> None:
         self._ends[order.hop_id].set_exception(error)
@@ -226,5 +226,5 @@ class FakeLane:
     def revoke(self, hop_id: str) -> None:
         self.serving.pop(hop_id, None)
 
-    def tell(self, unreached: Any) -> None:
+    def on_unreachable(self, unreached: Any) -> None:
         self.unreached = unreached

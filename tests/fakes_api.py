@@ -18,7 +18,7 @@ from pydantic import BaseModel
 import events
 from events import audit, policies, requests, rollouts, updates, views
 from events.base import Message
-from events.policies import Outcome
+from events.policies import Effect
 from events.states import HopState, TransferState
 from tests.fakes import a_person
 from tests.fakes_srp import Verifier
@@ -88,7 +88,7 @@ class FakeApi:
         """Hop → where its manifest is to be had."""
         self.missing: tuple[str, ...] = ()
         self.templates: dict[str, views.TemplateView] = {}
-        self.policy_outcome: Outcome = "allowed"
+        self.policy_outcome: Effect = "allowed"
         self.audit = [sample(audit.AuditRecord)]
         self.live_url: str | None = None
         self.problems: list[views.ProblemDetails] = []

@@ -83,7 +83,7 @@ class FoldingOs:
         return next((one for one in names if self._fold(one) == self._fold(name)), name)
 
 
-disk_rename_new, disk_name_new = disk.rename_new, disk.name_new
+disk_rename_new, disk_name_new = disk.rename_new, disk.link_tmpfile
 
 
 def fold(patch: pytest.MonkeyPatch, below: Path, how: Fold = case) -> None:

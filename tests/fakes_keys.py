@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from agent import enrol
 from agent.keys import Generation, Keyring, in_use
 from agent.lane import identity
-from agent.letters import Endpoint
-from agent.rotation import Patience, Rotation
+from agent.letters import BrokerEndpoint
+from agent.rotation import RotationTimeouts, Rotation
 from events.certificates import fingerprint
 from events.requests import RenewalRequest
 from tests.fakes_agent import AGENT, FakeLink
 
-QUICK = Patience(trial=0.1, again=0.02)
+QUICK = RotationTimeouts(trial=0.1, again=0.02)
 
 
 class Authority:
@@ -75,8 +75,8 @@ def register(folder: Path, authority: Authority) -> Keyring:
     return Keyring(folder)
 
 
-def endpoint(keys: Generation) -> Endpoint:
-    return Endpoint("127.0.0.1", 1, AGENT, keys.device_certificate, keys.device_key, None)
+def endpoint(keys: Generation) -> BrokerEndpoint:
+    return BrokerEndpoint("127.0.0.1", 1, AGENT, keys.device_certificate, keys.device_key, None)
 
 
 def rotation(

@@ -7,7 +7,7 @@ from contextlib import suppress
 PIECE = 64 * 1024
 
 
-class Line:
+class NetworkProxy:
     """Forwards connections to a port. `down` cuts what is up and lets nobody through until `up`."""
 
     def __init__(self, port: int, counts_back: bool = True) -> None:

@@ -4,14 +4,14 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.disk import write_whole
+from agent.disk import atomic_write
 from agent.failure import HostError
-from agent.letters import Post
-from agent.trust import Verifier
-from agent.updating.asking import Host, Updates
-from agent.updating.notes import Notes, Record, Verdict, read_record
+from agent.letters import BrokerConnection
+from agent.trust import CommandVerifier
+from agent.updating.asking import Installation, UpdateJobs
+from agent.updating.notes import UpdateFiles, UpdateRecord, HealthReport, read_record
 from agent.updating.releases import Releases
-from agent.updating.updater import Surroundings, Updater
+from agent.updating.updater import UpdaterEnvironment, Updater
 from events.commands import PublicKey, Update
 from events.topics import Topics
 from tests.fakes_agent import AGENT, THING, Signer
@@ -30,14 +30,14 @@ def an_update(version: str = "2.0.0", update_id: str = UPDATE, healthy_within: i
     )
 
 
-def not_installed(link: Post, folder: Path) -> Updates:
+def not_installed(link: BrokerConnection, folder: Path) -> UpdateJobs:
     """For an agent that the script did not install."""
 
     def ask(_: str) -> None:
         raise HostError("nobody asks")
 
-    host = Host(None, Notes(folder), set)
-    return Updates(link, THING, Topics("local"), host, ask)  # type: ignore[arg-type]
+    host = Installation(None, UpdateFiles(folder), set)
+    return UpdateJobs(link, THING, Topics("local"), host, ask)  # type: ignore[arg-type]
 
 
 class InstalledHost:
@@ -48,7 +48,7 @@ class InstalledHost:
         self.folder = folder
         self.state = folder / "state"
         self.state.mkdir(parents=True)
-        self.notes = Notes(self.state)
+        self.notes = UpdateFiles(self.state)
         self.releases = Releases(folder / "opt")
         self.signer = Signer()
         self.pinned = [self.signer.jwk]
@@ -94,11 +94,11 @@ class InstalledHost:
         self._now += seconds
         record = self.record
         if record and self.running == record.order.version and self.healthy(str(self.running)):
-            said = Verdict(update_id=record.order.update_id, version=str(self.running), healthy=True)
+            said = HealthReport(update_id=record.order.update_id, version=str(self.running), healthy=True)
             self.notes.verdict.write_text(said.model_dump_json())
 
     @property
-    def record(self) -> Record | None:
+    def record(self) -> UpdateRecord | None:
         return read_record(self.releases.record)
 
     @property
@@ -109,15 +109,15 @@ class InstalledHost:
 
     def show(self, letter: bytes) -> None:
         """As the agent does."""
-        write_whole(self.notes.request, letter, 0o600)
+        atomic_write(self.notes.request, letter, 0o600)
 
     def ask_for(self, version: str = "2.0.0", update_id: str = UPDATE, **claims: object) -> None:
         self.show(self.signer.letter(an_update(version, update_id), **claims))
 
     def update(self) -> None:
         """One start of the updater's unit."""
-        around = Surroundings(self.install, self.restart, self._pin, self._wait, lambda: self._now)
-        verifier = Verifier(AGENT, self.pinned)
+        around = UpdaterEnvironment(self.install, self.restart, self._pin, self._wait, lambda: self._now)
+        verifier = CommandVerifier(AGENT, self.pinned)
         Updater(self.releases, self.state, lambda: verifier, around).run()
 
     def boot(self) -> None:

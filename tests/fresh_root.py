@@ -34,7 +34,7 @@ exec chroot "$0" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/
 """
 
 
-class FreshRoot:
+class ChrootHost:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name in (

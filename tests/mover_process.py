@@ -8,22 +8,22 @@ from pathlib import Path
 from agent.config import RootConfig
 from agent.lane import identity
 from agent.movers import mover_for
-from agent.movers.base import Host, Tally
+from agent.movers.base import HostResources, ProgressCounter
 from agent.roots import Roots
 from events.commands import Move
-from tests.unit.agent.hosts import Told
+from tests.unit.agent.hosts import RecordingObserver
 
 
 async def carry(folder: Path, order: Move) -> None:
     roots = Roots([RootConfig(path="/archive", access="rw", directory=folder / "archive")])
     mover = mover_for(
         order,
-        host=Host(roots, folder / "state"),
+        host=HostResources(roots, folder / "state"),
         identities=identity.load(folder / "c-keys"),
         credentials=lambda _: 1 / 0,  # type: ignore[arg-type, return-value]  # none are needed
     )
     print("moves", flush=True)
-    await mover.move(order, Tally(), Told())
+    await mover.move(order, ProgressCounter(), RecordingObserver())
 
 
 if __name__ == "__main__":

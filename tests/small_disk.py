@@ -41,8 +41,8 @@ class Pretended:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._really = landing.write
-        disk.free = lambda _: self._left()
-        disk.reserve = self._reserve
+        disk.free_bytes = lambda _: self._left()
+        disk.preallocate = self._reserve
         landing.write = unnamed.write = self._write
 
     def _left(self) -> int:
@@ -66,7 +66,7 @@ class Pretended:
         def refuse(*_: object, **__: object) -> None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-        Tree.room = Tree.make_folder = refuse  # type: ignore[assignment]
+        Tree.open_parent = Tree.make_directory = refuse  # type: ignore[assignment]
 
 
 def _held(path: Path) -> int:
@@ -83,7 +83,7 @@ Disk = Mounted | Pretended
 
 async def full(hosts: Hosts, _: Disk) -> None:
     """It says so early, pauses when not a byte more can be written, and goes on when there is room."""
-    hauling.LOOK_EVERY = 0.05
+    hauling.POLL_INTERVAL_S = 0.05
     write_random(hosts.data / "t/big", 30 * MIB)
     for number in range(12):
         write_random(hosts.data / f"t/small{number}", MIB - 1)
@@ -94,7 +94,7 @@ async def full(hosts: Hosts, _: Disk) -> None:
 
     await until(lambda: hosts.told.waited)
 
-    told, found_before = hosts.progress.short, rehearsed.preview.short if rehearsed.preview else None
+    told, found_before = hosts.progress.space_shortage, rehearsed.preview.space_shortage if rehearsed.preview else None
     assert told
     assert found_before
     assert found_before.wanted == 42 * MIB - 12
@@ -104,7 +104,7 @@ async def full(hosts: Hosts, _: Disk) -> None:
     ballast.unlink()
     await moving
     assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
-    assert hosts.progress.short is None
+    assert hosts.progress.space_shortage is None
 
 
 async def tight(hosts: Hosts, _: Disk) -> None:
@@ -124,7 +124,7 @@ async def tight(hosts: Hosts, _: Disk) -> None:
     rehearsed = await hosts.move(outcome)
 
     assert rehearsed.preview
-    assert rehearsed.preview.short is None
+    assert rehearsed.preview.space_shortage is None
 
 
 async def read_only(hosts: Hosts, there: Disk) -> None:

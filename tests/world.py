@@ -15,49 +15,49 @@ from moto import mock_aws
 from events.base import Problem
 from events.locations import AgentLocation
 from events.options import Options
-from events.progress import Progress, Way
+from events.progress import Progress, Connection
 from events.reports import Checkpoint, Failed, Started, Succeeded
 from events.requests import TransferRequest
 from lambdas.domain.hop import Hop
-from lambdas.domain.plan import Wish, new_transfer_id, plan
+from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
 from lambdas.domain.timeline import asked
 from lambdas.domain.transfer import Transfer
 from lambdas.store.transfer_rows import TransferRow
 from lambdas.store.transfers import TransferStore
-from lambdas.transfers.changing import Changing
-from lambdas.transfers.desk import Transfers
-from lambdas.transfers.dispatch import Dispatch, S3Access
-from lambdas.transfers.hearing import Hearing
-from lambdas.transfers.reactions import Reactions
-from lambdas.transfers.sweeping import Sweeping
-from tests.fakes import ADA, FakeAgents, FakeClock, FakeFacts, FakeFleet, FakeNews, an_agent
+from lambdas.transfers.changing import TransferWriter
+from lambdas.transfers.desk import TransferService
+from lambdas.transfers.dispatch import Dispatcher, S3Access
+from lambdas.transfers.hearing import ReportHandler
+from lambdas.transfers.reactions import StreamHandler
+from lambdas.transfers.sweeping import LeaseSweeper
+from tests.fakes import ADA, FakeAgents, FakeClock, FakeEventPublisher, FakeCommandSender, FakeChangeNotifier, an_agent
 
 REGION = "eu-central-1"
 TABLE = "transfers"
-A_WAY = Way(kind="direct", dialled_by="server-c", address="10.0.0.2:4460")
+A_WAY = Connection(kind="direct", dialled_by="server-c", address="10.0.0.2:4460")
 
 
-class World:
+class ControlPlaneFixture:
     """Agents a, b, c and d, online. `stream()` lets the table's stream run until it is dry."""
 
     def __init__(self, fleet: Any = None) -> None:
         self.clock = FakeClock()
-        self.fleet = fleet or FakeFleet()
-        self.facts = FakeFacts()
-        self.announced = FakeNews()
+        self.fleet = fleet or FakeCommandSender()
+        self.facts = FakeEventPublisher()
+        self.announced = FakeChangeNotifier()
         self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
         self.store = TransferStore(TABLE, REGION)
         TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
-        self.changing = Changing(self.store, self.clock, wait=lambda _: None)
-        dispatch = Dispatch(
+        self.changing = TransferWriter(self.store, self.clock, wait=lambda _: None)
+        dispatch = Dispatcher(
             self.changing, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
         )
-        self.reactions = Reactions(
+        self.reactions = StreamHandler(
             self.store, self.changing, dispatch, self.fleet, self.facts, self.announced
         )
-        self.desk = Transfers(self.store, self.changing, self.agents, self.clock)
-        self.hearing = Hearing(self.store, self.changing, self.reactions, self.fleet, self.clock)
-        self.sweeping = Sweeping(self.store, self.changing, self.reactions, self.clock)
+        self.desk = TransferService(self.store, self.changing, self.agents, self.clock)
+        self.hearing = ReportHandler(self.store, self.changing, self.reactions, self.fleet, self.clock)
+        self.sweeping = LeaseSweeper(self.store, self.changing, self.reactions, self.clock)
         self._seen: set[tuple[str, str]] = set()
 
     def request(self, source: str, *destinations: str, **more: Any) -> str:
@@ -69,7 +69,7 @@ class World:
         while news := self.news():
             for image in news:
                 self.clock.forward(milliseconds=1)
-                self.reactions.react(image)
+                self.reactions.handle(image)
 
     def news(self) -> list[dict[str, Any]]:
         """New rows, in the order of the timeline; as the stream gives them, deserialised."""
@@ -95,13 +95,13 @@ class World:
             Failed: {"progress": Progress(), "problem": Problem(code="source-missing", message="gone")},
         }.get(kind, {"progress": Progress()})
         report = kind(**{**given, "at": self.clock(), **own, **more})
-        self.hearing.heard(hop.carrier, report)
+        self.hearing.apply(hop.carrier, report)
 
 
 @contextmanager
-def a_world() -> Iterator[World]:
+def a_world() -> Iterator[ControlPlaneFixture]:
     with mock_aws():
-        yield World()
+        yield ControlPlaneFixture()
 
 
 @contextmanager
@@ -145,7 +145,7 @@ def a_transfer(
     arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
     source = AgentLocation(agent_id="a", path="/data/")
     options = Options(dry_run=dry_run)
-    wish = Wish(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
+    wish = TransferSpec(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
     return plan(new_transfer_id(), replace(wish, template_id=template_id), ADA, at or FakeClock().now)
 
 

@@ -34,7 +34,7 @@ def _list(as_json: bool) -> None:
     with connected() as api:
         found = [agent for page in api.pages("agents") for agent in page["agents"]]
     if as_json:
-        return output.data({"agents": found})
+        return output.print_json({"agents": found})
     view = AgentsView.model_validate({"agents": found})
     if not view.agents:
         return output.say("No agents yet. `crosshaul agents enroll NAME` adds the first.")
@@ -75,7 +75,7 @@ def _keys(agent: "AgentView") -> str:
 
     since = ago(agent.certified_at or agent.registered_at)
     replaced = "being replaced" if agent.rotation_wanted_at else ""
-    knows = {"present": "next command key unknown", "none": "obeys no command"}.get(agent.obeys or "", "")
+    knows = {"present": "next command key unknown", "none": "obeys no command"}.get(agent.command_key_status or "", "")
     return ", ".join(filter(None, (since, replaced, knows)))
 
 
@@ -92,18 +92,18 @@ def enroll(
 ) -> None:
     """Let one host join under NAME: prints a one-time token and the line to run there."""
     from agent.cli.api import connected
-    from agent.cli.asked import NO_ROOTS, asked, roots, tags
+    from agent.cli.asked import NO_ROOTS, validated, roots, tags
     from agent.cli.text import clock, read_span
     from events.requests import EnrollmentRequest
     from events.views import EnrollmentView
 
     seconds = int(read_span(expires).total_seconds())
     wish = {"tags": tags(tag or []), "roots": roots(root or []), "expires_in": seconds}
-    request = asked(EnrollmentRequest, agent_id=name, **wish)
+    request = validated(EnrollmentRequest, agent_id=name, **wish)
     with connected() as api:
         answer = api.post("agents", "enrollments", body=request.model_dump(mode="json"))
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     view = EnrollmentView.model_validate(answer)
     output.say(f"On the host that is to be {view.agent_id}, run:\n")
     output.say(f"  {clean(view.command)}\n", style="bold")
@@ -123,7 +123,7 @@ def show(name: Annotated[str, typer.Argument(help="The agent's name.")], as_json
     with connected() as api:
         answer = api.get("agents", name)
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     return _details(AgentView.model_validate(answer))
 
 
@@ -164,7 +164,7 @@ def rotate(name: Annotated[str, typer.Argument(help="The agent's name.")], as_js
     with connected() as api:
         answer = api.post("agents", name, "rotate")
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     view = AgentView.model_validate(answer)
     when = "now" if view.status.value == "online" else "when it is back"
     output.say(f"{view.agent_id} makes new keys {when}; the old ones end once the new ones have worked.")
@@ -183,5 +183,5 @@ def remove(
         output.confirm(f"Remove {view['agent_id']} ({view['hostname']})?", yes=yes)
         answer = api.delete("agents", name)
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     return output.say(f"Removed {clean(name)}. Stop its service on the host; the name may be enrolled again.")

@@ -11,19 +11,19 @@ import httpx
 
 from agent import http
 from agent.cli import cognito, session
-from agent.cli.errors import Exit, Trouble
+from agent.cli.errors import Exit, CliError
 from agent.cli.session import Session
 
-_PAUSES = (0.2, 0.6, 1.5)
+_RETRY_DELAYS_S = (0.2, 0.6, 1.5)
 """Seconds before each further try."""
 
-_TRY_AGAIN = {429, 502, 503}
+_RETRYABLE_STATUS = {429, 502, 503}
 """The request did not get through to the control plane, or found no room there."""
 
 PAGE = 100
 
 
-class Api:
+class ApiClient:
     """One signed-in conversation. Every call raises ApiProblem, httpx.TransportError or Trouble."""
 
     def __init__(self, client: httpx.Client, signed_in: Session) -> None:
@@ -65,7 +65,7 @@ class Api:
         self, method: str, path: tuple[str, ...], *, pauses: tuple[float, ...] | None = None, **request: Any
     ) -> Any:
         address = "/".join(quote(part, safe="") for part in path)
-        between = _PAUSES if pauses is None else pauses
+        between = _RETRY_DELAYS_S if pauses is None else pauses
         response = self._repeated(method, address, request, between)
         if response.status_code == 401:  # revoked or expired early: a fresh token, once
             self._refresh()
@@ -83,7 +83,7 @@ class Api:
                 if not _may_repeat(method, error):
                     raise
             else:
-                if response.status_code not in _TRY_AGAIN:
+                if response.status_code not in _RETRYABLE_STATUS:
                     return response
             time.sleep(pause)
         return self._send(method, address, request)
@@ -106,7 +106,7 @@ def _content(response: httpx.Response) -> Any:
     except ValueError:
         what = f"{response.request.url.host} answered with something that is not JSON"
         advice = "Is a proxy in between? `crosshaul whoami` shows the API's address."
-        raise Trouble(what, advice, Exit.UNREACHABLE) from None
+        raise CliError(what, advice, Exit.UNREACHABLE) from None
 
 
 def _may_repeat(method: str, error: httpx.TransportError) -> bool:
@@ -119,8 +119,8 @@ def pool_of(signed_in: Session) -> cognito.Pool:
 
 
 @contextmanager
-def connected() -> Iterator[Api]:
+def connected() -> Iterator[ApiClient]:
     """The API where the stored session is signed in; NotSignedIn without one."""
     signed_in = session.load()
     with http.client(signed_in.url) as client:
-        yield Api(client, signed_in)
+        yield ApiClient(client, signed_in)

@@ -5,23 +5,23 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticSerializationError
 
-from agent.cli.errors import Trouble
+from agent.cli.errors import CliError
 from events.locations import Location, LocationText
-from events.misfits import innermost, place, said
+from events.misfits import innermost_errors, field_path, message
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def asked(model: type[M], /, **typed: Any) -> M:
+def validated(model: type[M], /, **typed: Any) -> M:
     """The request; Trouble that says which part does not fit."""
     try:
         request = model.model_validate(typed)
         request.model_dump_json()
     except ValidationError as error:
-        raise Trouble(misfits(error), "See --help for how to write it.") from None
+        raise CliError(validation_messages(error), "See --help for how to write it.") from None
     except PydanticSerializationError:
         advice = "Name the directory above it instead: files with any name are copied."
-        raise Trouble("a name that is not UTF-8 cannot be written in a location", advice) from None
+        raise CliError("a name that is not UTF-8 cannot be written in a location", advice) from None
     return request
 
 
@@ -35,7 +35,7 @@ def location(text: str) -> Location:
         found: Location = TypeAdapter(LocationText).validate_python(text)
     except ValidationError as error:
         how = "Write it as AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX/."
-        raise Trouble(f"{text!r}: {misfits(error)}", how) from None
+        raise CliError(f"{text!r}: {validation_messages(error)}", how) from None
     return found
 
 
@@ -43,7 +43,7 @@ def tags(texts: list[str]) -> dict[str, str]:
     """What was typed as --tag KEY=VALUE."""
     pairs = [text.partition("=") for text in texts]
     if wrong := next((text for text, (_, equals, _v) in zip(texts, pairs, strict=True) if not equals), None):
-        raise Trouble(f"{wrong!r} is not a tag", "Write --tag KEY=VALUE.")
+        raise CliError(f"{wrong!r} is not a tag", "Write --tag KEY=VALUE.")
     return {key: value for key, _, value in pairs}
 
 
@@ -51,17 +51,17 @@ def roots(texts: list[str]) -> list[dict[str, str]]:
     """What was typed as --root PATH:ACCESS."""
     parts = [text.rpartition(":") for text in texts]
     if wrong := next((t for t, (path, _, _a) in zip(texts, parts, strict=True) if not path), None):
-        raise Trouble(f"{wrong!r} is not a root", "Write --root PATH:ro or --root PATH:rw.")
+        raise CliError(f"{wrong!r} is not a root", "Write --root PATH:ro or --root PATH:rw.")
     return [{"path": path, "access": access} for path, _, access in parts]
 
 
-def misfits(error: ValidationError) -> str:
+def validation_messages(error: ValidationError) -> str:
     """Where something does not fit, and why, in one line: `source: write a location as …`."""
-    return "; ".join(map(_misfit, innermost(error)))
+    return "; ".join(map(_misfit, innermost_errors(error)))
 
 
 def _misfit(one: ErrorDetails) -> str:
-    why = said(one)
-    where = place(one)
+    why = message(one)
+    where = field_path(one)
     value = f" {one['input']!r}" if where and isinstance(one["input"], str) else ""
     return f"{where}{value}: {why}" if where else why

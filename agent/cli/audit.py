@@ -13,7 +13,7 @@ import typer
 
 from agent.cli import output
 from agent.cli.agents import Json
-from agent.cli.errors import Exit, Trouble
+from agent.cli.errors import Exit, CliError
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def list_(
         if len(found) == limit:
             break
     if as_json:
-        return output.data({"records": found})
+        return output.print_json({"records": found})
     if not found:
         return output.say("No records.")
     columns = (
@@ -148,9 +148,9 @@ def verify(
         records = tuple(_models([record for page in pages for record in page["records"]]))
     proof = verified(Audit(records, links, seals.seals, seals.keys), today)
     if key and key not in proof.keys:
-        raise Trouble(f"the seals' key is {', '.join(proof.keys)}", "Ask why it changed.", Exit.FAILED)
+        raise CliError(f"the seals' key is {', '.join(proof.keys)}", "Ask why it changed.", Exit.FAILED)
     if as_json:
-        output.data(asdict(proof))
+        output.print_json(asdict(proof))
     else:
         _tell(proof.records, proof.seals, proof.keys, proof.flaws)
     if proof.flaws:
@@ -183,7 +183,7 @@ def _records(
     from agent.cli.transfers import find
 
     if sum(given is not None for given in (who, agent, transfer)) > 1:
-        raise Trouble("--who, --agent and --transfer do not go together", "Ask for one of them.")
+        raise CliError("--who, --agent and --transfer do not go together", "Ask for one of them.")
     with connected() as api:
         whole = find(api, transfer) if transfer else None
         start, end = _moment(since), _moment(until)

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from agent.cli.errors import Trouble
+from agent.cli.errors import CliError
 from agent.cli.text import read_size
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -21,7 +21,7 @@ def rate(option: str, text: str | None) -> int | None:
     if text is None:
         return None
     if (found := read_size(text)) < 1024:
-        raise Trouble(f"{option} {text} is less than 1K", "Give 1K or more, as in 50M.")
+        raise CliError(f"{option} {text} is less than 1K", "Give 1K or more, as in 50M.")
     return found
 
 
@@ -29,7 +29,7 @@ def window(text: str) -> dict[str, Any]:
     """The fields of a `BandwidthWindow`; Trouble if it is none."""
     found = _WINDOW.match(text)
     if not found:
-        raise Trouble(f"{text!r} is not a window of the day", _ADVICE)
+        raise CliError(f"{text!r} is not a window of the day", _ADVICE)
     limit = None if found["limit"] == "off" else rate("--bwlimit-at", found["limit"])
     return {
         "days": _read_days(text, found["days"]),
@@ -46,7 +46,7 @@ def _read_days(text: str, typed: str | None) -> list[str]:
     for part in (typed or "").lower().split(",") if typed else ():
         first, _, last = part.partition("-")
         if first not in _DAYS or (last or first) not in _DAYS:
-            raise Trouble(f"{part!r} in {text!r} is not a day or days", _ADVICE)
+            raise CliError(f"{part!r} in {text!r} is not a day or days", _ADVICE)
         start, count = _DAYS.index(first), (_DAYS.index(last or first) - _DAYS.index(first)) % 7
         days += [_DAYS[(start + more) % 7] for more in range(count + 1)]
     return days

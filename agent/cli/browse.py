@@ -10,7 +10,7 @@ from agent.cli.agents import Json
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
-    from agent.cli.api import Api
+    from agent.cli.api import ApiClient
 
 S3 = "s3://"
 _MARKS = {"directory": "/", "symlink": "@", "file": "", "other": "?"}
@@ -49,31 +49,31 @@ def browse(
             page = api.post(*way, "browse", body=request.model_dump(mode="json"))
             entries += page["entries"]
     listing = {**page, "entries": entries}
-    return output.data(listing) if as_json else _show(listing, place, find)
+    return output.print_json(listing) if as_json else _show(listing, place, find)
 
 
 def _wish(place: str, **page: Any) -> tuple[tuple[str, str], Any]:
     """The resource that is to be browsed, and the request's body."""
-    from agent.cli.asked import asked, location
+    from agent.cli.asked import validated, location
     from events.locations import RemoteLocation, S3Location
     from events.requests import BrowseRequest, BucketBrowseRequest
 
     there = location(place)
     if isinstance(there, S3Location):
-        return ("buckets", there.bucket), asked(BucketBrowseRequest, prefix=there.prefix, **page)
+        return ("buckets", there.bucket), validated(BucketBrowseRequest, prefix=there.prefix, **page)
     if isinstance(there, RemoteLocation):
-        request = asked(BrowseRequest, path=f"/{there.path}", remote=there.remote, **page)
+        request = validated(BrowseRequest, path=f"/{there.path}", remote=there.remote, **page)
     else:
-        request = asked(BrowseRequest, path=there.path, **page)
+        request = validated(BrowseRequest, path=there.path, **page)
     return ("agents", there.agent_id), request
 
 
-def _show_buckets(api: "Api", as_json: bool) -> None:
+def _show_buckets(api: "ApiClient", as_json: bool) -> None:
     from events.views import BucketsView
 
     found = api.get("buckets")
     if as_json:
-        return output.data(found)
+        return output.print_json(found)
     for bucket in BucketsView.model_validate(found).buckets:
         output.say(f"{S3}{clean(bucket)}/")
     return None
@@ -83,9 +83,9 @@ def _show(listing: dict[str, Any], place: str, find: str) -> None:
     from pydantic import TypeAdapter
 
     from agent.cli.tables import Column, show
-    from events.reports import Entry
+    from events.reports import DirectoryEntry
 
-    entries = TypeAdapter(tuple[Entry, ...]).validate_python(listing["entries"])
+    entries = TypeAdapter(tuple[DirectoryEntry, ...]).validate_python(listing["entries"])
     after = listing.get("next")
     if entries:
         columns = (Column("SIZE", right=True), Column("MODIFIED", leaves=1), Column("NAME", folds=True))

@@ -11,7 +11,7 @@ import httpx
 
 from agent import http
 from agent.cli import srp
-from agent.cli.errors import Exit, NotSignedIn, Trouble
+from agent.cli.errors import Exit, NotSignedInError, CliError
 
 Ask = Callable[[str, str], str]
 """(question, what it is for) → the answer, never shown on the screen."""
@@ -46,17 +46,17 @@ _CHALLENGES = {
 }
 """Cognito's further questions: what to ask, and the name of the answer."""
 
-_TROUBLES = {
-    "NotAuthorizedException": Trouble("wrong user or password", "Try again.", Exit.FORBIDDEN),
-    "UserNotFoundException": Trouble("wrong user or password", "Try again.", Exit.FORBIDDEN),
-    "CodeMismatchException": Trouble("that code is not right", "Sign in again.", Exit.FORBIDDEN),
-    "PasswordResetRequiredException": Trouble(
+_ERRORS = {
+    "NotAuthorizedException": CliError("wrong user or password", "Try again.", Exit.FORBIDDEN),
+    "UserNotFoundException": CliError("wrong user or password", "Try again.", Exit.FORBIDDEN),
+    "CodeMismatchException": CliError("that code is not right", "Sign in again.", Exit.FORBIDDEN),
+    "PasswordResetRequiredException": CliError(
         "the password has to be reset", "Ask an administrator for a new one.", Exit.FORBIDDEN
     ),
-    "UserNotConfirmedException": Trouble(
+    "UserNotConfirmedException": CliError(
         "this user is not confirmed yet", "Ask an administrator to confirm it.", Exit.FORBIDDEN
     ),
-    "TooManyRequestsException": Trouble(
+    "TooManyRequestsException": CliError(
         "too many attempts to sign in", "Wait a minute, then try again.", Exit.REFUSED
     ),
 }
@@ -65,7 +65,7 @@ _TROUBLES = {
 def sign_in(pool: Pool, user: str, password: str, ask: Ask) -> Tokens:
     """Tokens for a user, whose password does not leave this machine; `ask` answers what else Cognito wants to
     know (a new password, a code)."""
-    proof = srp.Proof()
+    proof = srp.SrpProof()
     answer = _initiate(pool, "USER_SRP_AUTH", {"USERNAME": user, "SRP_A": proof.public})
     while challenge := answer.get("ChallengeName"):
         if challenge == "PASSWORD_VERIFIER":
@@ -80,9 +80,9 @@ def refresh(pool: Pool, refresh_token: str) -> Tokens:
     """A fresh id token; NotSignedIn when the session has ended for good."""
     try:
         return _tokens(_initiate(pool, "REFRESH_TOKEN_AUTH", {"REFRESH_TOKEN": refresh_token}))
-    except Trouble as error:
+    except CliError as error:
         if error.code is Exit.FORBIDDEN:
-            raise NotSignedIn("your session has ended") from None
+            raise NotSignedInError("your session has ended") from None
         raise
 
 
@@ -91,18 +91,18 @@ def _initiate(pool: Pool, flow: str, parameters: dict[str, str]) -> dict[str, An
     return _call(pool, "InitiateAuth", body)
 
 
-def _proven(pool: Pool, proof: srp.Proof, answer: dict[str, Any], password: str) -> dict[str, str]:
+def _proven(pool: Pool, proof: srp.SrpProof, answer: dict[str, Any], password: str) -> dict[str, str]:
     try:
         return proof.answer(pool.pool_id, answer["ChallengeParameters"], password)
     except (KeyError, ValueError) as error:
         advice = "See that the address is right, and that nothing in between changes what it says."
-        raise Trouble("this is not how Cognito asks for a password", advice, Exit.UNREACHABLE) from error
+        raise CliError("this is not how Cognito asks for a password", advice, Exit.UNREACHABLE) from error
 
 
 def _given(challenge: str, answer: dict[str, Any], user: str, ask: Ask) -> dict[str, str]:
     if challenge not in _CHALLENGES:
         advice = "Ask an administrator for a user that signs in with a password."
-        raise Trouble(f"this command cannot answer Cognito's {challenge}", advice, Exit.FORBIDDEN)
+        raise CliError(f"this command cannot answer Cognito's {challenge}", advice, Exit.FORBIDDEN)
     question, name = _CHALLENGES[challenge]
     known_as = answer.get("ChallengeParameters", {}).get("USER_ID_FOR_SRP", user)
     return {"USERNAME": known_as, name: ask(question, name)}
@@ -133,7 +133,7 @@ def _call(pool: Pool, action: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = _json(response)
     if response.is_success:
         return answer
-    raise _trouble(response, answer)
+    raise _error(response, answer)
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
@@ -144,12 +144,12 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _trouble(response: httpx.Response, answer: dict[str, Any]) -> Trouble:
+def _error(response: httpx.Response, answer: dict[str, Any]) -> CliError:
     kind = str(answer.get("__type", "")).rpartition("#")[2]
     message = str(answer.get("message") or answer.get("Message") or f"HTTP status {response.status_code}")
-    if kind in _TROUBLES:
-        known = _TROUBLES[kind]
-        return Trouble(known.what, known.advice, known.code)
+    if kind in _ERRORS:
+        known = _ERRORS[kind]
+        return CliError(known.what, known.advice, known.code)
     if response.status_code >= 500:
-        return Trouble(f"Cognito has an error of its own: {message}", "Try again later.", Exit.UNREACHABLE)
-    return Trouble(f"Cognito refused: {message}", "See what it says and try again.", Exit.FORBIDDEN)
+        return CliError(f"Cognito has an error of its own: {message}", "Try again later.", Exit.UNREACHABLE)
+    return CliError(f"Cognito refused: {message}", "See what it says and try again.", Exit.FORBIDDEN)

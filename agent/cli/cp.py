@@ -141,16 +141,16 @@ def cp(
         if watch:
             _follow(api, answer["transfer_id"], as_json)
         elif as_json:
-            output.data(answer)
+            output.print_json(answer)
         else:
             _next_steps(answer["transfer_id"], waits=answer["state"] == "awaiting_approval")
 
 
 def _request(source: str, destinations: list[str], shape: str, options: dict[str, Any]) -> dict[str, Any]:
-    from agent.cli.asked import asked
+    from agent.cli.asked import validated
     from events.requests import TransferRequest
 
-    request = asked(TransferRequest, source=source, destinations=destinations, shape=shape, options=options)
+    request = validated(TransferRequest, source=source, destinations=destinations, shape=shape, options=options)
     return request.model_dump(mode="json")
 
 

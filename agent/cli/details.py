@@ -6,10 +6,10 @@ from agent.cli.progress import share
 from agent.cli.text import ago, clean, clock, counted, size, span
 from events.base import Problem
 from events.options import Options
-from events.progress import Progress, Shortage
-from events.reports import Amount, Preview
+from events.progress import Progress, SpaceShortage
+from events.reports import Amount, DryRunResult
 from events.states import HopState
-from events.views import Approval, HopView, Moment, TransferView
+from events.views import Approval, HopView, TimelineEntry, TransferView
 
 _NAMED_FAILURES = 10
 """Single files named per hop; `--json` has all that the agent sent."""
@@ -77,10 +77,10 @@ def print_hop(hop: HopView) -> None:
     output.say(f"  {_travel(hop)}")
     if not hop.preview:
         output.say(f"  {amounts(hop.progress)}")
-        if hop.quiet is not None and hop.quiet > _QUIET:
-            output.say(f"  no word from its agent for {span(hop.quiet)}", style="yellow")
-        if hop.progress.short and hop.ended_at is None:
-            output.say(f"  {shortage(hop.progress.short)}", style="yellow")
+        if hop.seconds_since_report is not None and hop.seconds_since_report > _QUIET_AFTER_S:
+            output.say(f"  no word from its agent for {span(hop.seconds_since_report)}", style="yellow")
+        if hop.progress.space_shortage and hop.ended_at is None:
+            output.say(f"  {shortage(hop.progress.space_shortage)}", style="yellow")
     if hop.preview:
         print_preview(hop.preview)
     if hop.retry_at and hop.state is HopState.QUEUED:
@@ -118,7 +118,7 @@ def _of(total: int | None, words: object) -> str:
     return "" if total is None or not callable(words) else f" of {words(total)}"
 
 
-_QUIET = 15.0
+_QUIET_AFTER_S = 15.0
 """Seconds without a word that are no cause to wonder: agents store progress every 10."""
 _KINDS = (("sent", "would be sent"), ("replaced", "would be replaced"), ("removed", "would be removed"))
 _STAY = (("kept", "differ and would stay"), ("unchanged", "are the same"))
@@ -126,7 +126,7 @@ _FAIL = (("failed", "would not arrive"),)
 _ONLY_IF_ANY = {"kept", "removed", "failed"}
 
 
-def print_preview(preview: Preview) -> None:
+def print_preview(preview: DryRunResult) -> None:
     """`12 files would be sent (1.5 GiB)`, each with the first of them."""
     for kind, words in (*_KINDS, *_STAY, *_FAIL):
         amount: Amount = getattr(preview, kind)
@@ -135,11 +135,11 @@ def print_preview(preview: Preview) -> None:
         output.say(f"  {counted(amount.files, 'file')} {words} ({size(amount.bytes)})")
         for path in preview.examples.get(kind, ())[:_NAMED_FAILURES]:
             output.say(f"      {clean(path)}", style="dim")
-    if preview.short:
-        output.say(f"  {shortage(preview.short)}", style="yellow")
+    if preview.space_shortage:
+        output.say(f"  {shortage(preview.space_shortage)}", style="yellow")
 
 
-def shortage(short: Shortage) -> str:
+def shortage(short: SpaceShortage) -> str:
     return (
         f"seems to be short of room: {size(short.wanted)} to be written where {size(short.free)} were free; "
         "it pauses if the disk is full"
@@ -163,6 +163,6 @@ def _problem(problem: Problem, indent: str) -> None:
         output.say(f"{indent}→ {clean(problem.advice)}")
 
 
-def _moment(moment: Moment) -> str:
+def _moment(moment: TimelineEntry) -> str:
     why = f": {moment.problem.message}" if moment.problem else ""
     return f"{clock(moment.at)}  {clean(moment.what)}{clean(why)}  ({clean(moment.by.name)})"

@@ -32,7 +32,7 @@ MEANING = {
 EXIT_TABLE = "Exit codes:\n" + "\n".join(f"  {code.value:>3}  {text}" for code, text in MEANING.items())
 
 
-class Trouble(Exception):  # noqa: N818  (not always an error: a yes that was not given, say)
+class CliError(Exception):  # noqa: N818  (not always an error: a yes that was not given, say)
     """One line of what happened, one of what to do, and the code to end with."""
 
     def __init__(self, what: str, advice: str = "", code: Exit = Exit.USAGE) -> None:
@@ -42,7 +42,7 @@ class Trouble(Exception):  # noqa: N818  (not always an error: a yes that was no
         self.code = code
 
 
-class NotSignedIn(Trouble):
+class NotSignedInError(CliError):
     """There is no session, or it is not accepted any more."""
 
     def __init__(self, what: str = "you are not signed in") -> None:

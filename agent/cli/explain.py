@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from agent.cli.errors import Exit, Trouble, code_for_status
+from agent.cli.errors import Exit, CliError, code_for_status
 
 if TYPE_CHECKING:
     import httpx
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from agent.http import ApiProblem
 
 
-def explained(error: Exception) -> Trouble | None:
+def as_cli_error(error: Exception) -> CliError | None:
     """The trouble behind an error; None for wrong usage, which Typer explains, and for a mistake of ours."""
-    if isinstance(error, Trouble):
+    if isinstance(error, CliError):
         return error
     if "agent.http" not in sys.modules:  # nothing was asked of the API: do not load its libraries now
         return None
@@ -27,7 +27,7 @@ def explained(error: Exception) -> Trouble | None:
         case ApiProblem():
             return _refusal(error)
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
-            return Trouble(f"the API's address is wrong: {error}", "Sign in again with the right one.")
+            return CliError(f"the API's address is wrong: {error}", "Sign in again with the right one.")
         case httpx.TransportError():
             return _unreachable(error)
         case pydantic.ValidationError():
@@ -35,13 +35,13 @@ def explained(error: Exception) -> Trouble | None:
     return None
 
 
-def _refusal(error: "ApiProblem") -> Trouble:
+def _refusal(error: "ApiProblem") -> CliError:
     details = error.details
     misfits = "; ".join(f"{item.get('at', '?')}: {item.get('message', '')}" for item in details.errors)
     code = code_for_status(error.status)
     told = all(str(item.get("message")) in details.detail for item in details.errors)
     what = details.detail if told else f"{details.detail} ({misfits})"
-    return Trouble(what, details.advice or _ADVICE.get(code, ""), code)
+    return CliError(what, details.advice or _ADVICE.get(code, ""), code)
 
 
 _ADVICE = {
@@ -53,10 +53,10 @@ _ADVICE = {
 }
 
 
-def _unreachable(error: "httpx.TransportError") -> Trouble:
+def _unreachable(error: "httpx.TransportError") -> CliError:
     reason = str(error) or type(error).__name__
     advice = "Check the network and the address (`crosshaul whoami`), then try again."
-    return Trouble(f"{_host(error)} does not answer: {reason}", advice, Exit.UNREACHABLE)
+    return CliError(f"{_host(error)} does not answer: {reason}", advice, Exit.UNREACHABLE)
 
 
 def _host(error: "httpx.TransportError") -> str:
@@ -66,8 +66,8 @@ def _host(error: "httpx.TransportError") -> str:
         return "the API"
 
 
-def _not_understood(error: "pydantic.ValidationError") -> Trouble:
-    from agent.cli.asked import misfits
+def _not_understood(error: "pydantic.ValidationError") -> CliError:
+    from agent.cli.asked import validation_messages
 
     advice = "Is this `crosshaul` older than the API? Update it."
-    return Trouble(f"the API's answer is not understood: {misfits(error)}", advice, Exit.UNREACHABLE)
+    return CliError(f"the API's answer is not understood: {validation_messages(error)}", advice, Exit.UNREACHABLE)

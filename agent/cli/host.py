@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from agent.cli import output
-from agent.cli.errors import Exit, Trouble
+from agent.cli.errors import Exit, CliError
 from agent.config import DEFAULT_PATH, read_config
 from agent.failure import HostError
 from agent.registration import Files, is_registered, read_registration
@@ -26,7 +26,7 @@ app = typer.Typer(
 ConfigOption = Annotated[Path, typer.Option("--config", metavar="FILE", help="The agent's configuration.")]
 
 
-def in_plain_words(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     """What is wrong with this host becomes one line and an advice."""
 
     @wraps(command)
@@ -34,13 +34,13 @@ def in_plain_words(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **options)
         except HostError as error:
-            raise Trouble(error.message, error.advice, Exit.REFUSED) from error
+            raise CliError(error.message, error.advice, Exit.REFUSED) from error
 
     return wrapped
 
 
 @app.command()
-@in_plain_words
+@with_plain_errors
 def register(
     api: Annotated[str, typer.Option("--api", metavar="URL", help="The control plane's API.")],
     config: ConfigOption = DEFAULT_PATH,
@@ -65,7 +65,7 @@ def register(
 
 
 @app.command("run")
-@in_plain_words
+@with_plain_errors
 def run_agent(config: ConfigOption = DEFAULT_PATH) -> None:
     """Run the agent until it is stopped by SIGTERM or Ctrl-C; SIGHUP reads the roots again."""
     from agent import run
@@ -74,7 +74,7 @@ def run_agent(config: ConfigOption = DEFAULT_PATH) -> None:
 
 
 @app.command()
-@in_plain_words
+@with_plain_errors
 def status(
     config: ConfigOption = DEFAULT_PATH,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -87,7 +87,7 @@ def status(
     registration = read_registration(files) if is_registered(files) else None
     name, thing = (registration.agent_id, registration.thing) if registration else (None, None)
     if as_json:
-        output.data({"agent_id": name, "thing": thing, **json.loads(found.model_dump_json())})
+        output.print_json({"agent_id": name, "thing": thing, **json.loads(found.model_dump_json())})
     else:
         _show(name, found)
     if not found.connected:
@@ -111,7 +111,7 @@ def doctor(config: ConfigOption = DEFAULT_PATH) -> None:
 
 
 @app.command()
-@in_plain_words
+@with_plain_errors
 def pin(config: ConfigOption = DEFAULT_PATH) -> None:
     """As root: trust the keys of this host's registration for updates, too. The installing script does it."""
     from agent.updating import pinned
@@ -121,7 +121,7 @@ def pin(config: ConfigOption = DEFAULT_PATH) -> None:
 
 
 @app.command(hidden=True)
-@in_plain_words
+@with_plain_errors
 def update(
     config: ConfigOption = DEFAULT_PATH,
     prefix: Annotated[str, typer.Option(metavar="DIR", help="Everything is below DIR.")] = "",
@@ -133,7 +133,7 @@ def update(
     from agent.updating import pinned
     from agent.updating.installing import RESTART, installer, restarter
     from agent.updating.releases import Releases
-    from agent.updating.updater import Surroundings, Updater
+    from agent.updating.updater import UpdaterEnvironment, Updater
 
     if os.geteuid() and not prefix:
         raise HostError(
@@ -142,7 +142,7 @@ def update(
     settings = read_config(config)
     logs.set_up(settings.log_level)
     releases = Releases(Path(f"{prefix}/opt/crosshaul"))
-    around = Surroundings(
+    around = UpdaterEnvironment(
         installer(releases, prefix),
         restarter(restart or RESTART),
         lambda keys: pinned.pin_others(config, keys),

@@ -15,18 +15,18 @@ from events.progress import Live
 from events.views import LiveView
 
 if TYPE_CHECKING:
-    from agent.cli.api import Api
+    from agent.cli.api import ApiClient
     from agent.live_link import LiveLink
 
 
-class Ear:
+class LiveFeed:
     """Hands over live messages, if there are any."""
 
     def __init__(self, link: "LiveLink | None" = None) -> None:
         self._link = link
 
     @property
-    def hears(self) -> bool:
+    def is_connected(self) -> bool:
         return self._link is not None and self._link.connected
 
     def next(self, seconds: float) -> Live | None:
@@ -48,7 +48,7 @@ def _read(messages: "SimpleQueue[bytes]", seconds: float) -> Live | None:
 
 
 @contextmanager
-def listening(api: "Api", transfer_id: str) -> Iterator[Ear]:
+def listening(api: "ApiClient", transfer_id: str) -> Iterator[LiveFeed]:
     """An ear for the transfer's live topics; a deaf one, with a dim remark, if the connection fails."""
     with ExitStack() as stack:
         link: LiveLink | None = None
@@ -64,7 +64,7 @@ def listening(api: "Api", transfer_id: str) -> Iterator[Ear]:
             ImportError,
         ):
             output.note("no live connection; asking every second")
-        yield Ear(link)
+        yield LiveFeed(link)
 
 
 def _link(view: LiveView) -> "LiveLink":

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import typer
 
 from agent.cli import output
-from agent.cli.errors import Exit, Trouble
+from agent.cli.errors import Exit, CliError
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ def _address(url: str) -> str:
     """The address without a slash at its end; Trouble if tokens would travel in the clear."""
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise Trouble(f"{url!r} is not an address", "Write it as https://….execute-api.….amazonaws.com/prod")
+        raise CliError(f"{url!r} is not an address", "Write it as https://….execute-api.….amazonaws.com/prod")
     if parts.scheme == "http" and not _stays_here(parts.hostname):
-        raise Trouble(f"{url} is not encrypted: tokens would travel readable", "Use its https:// address.")
+        raise CliError(f"{url} is not encrypted: tokens would travel readable", "Use its https:// address.")
     return parts.geturl().rstrip("/")
 
 
@@ -100,13 +100,13 @@ def _pool(address: str) -> "Pool":
         sign_in = Health.model_validate_json(response.content).sign_in
     except pydantic.ValidationError:
         advice = "Give the API's address with its stage, as the deployment printed it."
-        raise Trouble(f"there is no Crosshaul API at {address}", advice) from None
+        raise CliError(f"there is no Crosshaul API at {address}", advice) from None
     return Pool(sign_in.region, sign_in.client_id, sign_in.endpoint, sign_in.user_pool_id)
 
 
 def _ask_user() -> str:
     if not sys.stdin.isatty():
-        raise Trouble("no user was named", "Add --user NAME.")
+        raise CliError("no user was named", "Add --user NAME.")
     return str(typer.prompt("User"))
 
 
@@ -119,4 +119,4 @@ def _secret(question: str, name: str) -> str:
     if line := sys.stdin.readline().rstrip("\r\n"):
         return line
     advice = f"Set CROSSHAUL_{name}, or give it on the standard input."
-    raise Trouble(f"{question.lower()}: nothing was given", advice, Exit.FORBIDDEN)
+    raise CliError(f"{question.lower()}: nothing was given", advice, Exit.FORBIDDEN)

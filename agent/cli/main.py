@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from agent import VERSION
 from agent.cli import agents, audit, browse, cp, login, manifest, output, policies, templates, transfers
-from agent.cli.errors import EXIT_TABLE, Exit, Trouble
+from agent.cli.errors import EXIT_TABLE, Exit, CliError
 
 
 class _Root(TyperGroup):
@@ -31,17 +31,17 @@ class _Root(TyperGroup):
         except (KeyboardInterrupt, typer.Abort):
             raise typer.Exit(Exit.INTERRUPTED) from None
         except Exception as error:
-            trouble = _trouble_behind(error)
+            trouble = _cli_error_behind(error)
             if trouble is None or ctx.params.get("debug"):
                 raise
-            output.complain(trouble)
+            output.print_error(trouble)
             raise typer.Exit(trouble.code) from None
 
 
-def _trouble_behind(error: Exception) -> Trouble | None:
-    from agent.cli.explain import explained
+def _cli_error_behind(error: Exception) -> CliError | None:
+    from agent.cli.explain import as_cli_error
 
-    return explained(error)
+    return as_cli_error(error)
 
 
 app = typer.Typer(
@@ -113,13 +113,13 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
-        output.complain(_bug(error))
+        output.print_error(_bug(error))
         raise SystemExit(Exit.BUG) from None
 
 
-def _bug(error: Exception) -> Trouble:
+def _bug(error: Exception) -> CliError:
     what = f"a mistake in crosshaul itself: {type(error).__name__}: {error}"
-    return Trouble(what, "`crosshaul --debug …` shows where; please report it.", Exit.BUG)
+    return CliError(what, "`crosshaul --debug …` shows where; please report it.", Exit.BUG)
 
 
 def _ready_streams() -> None:

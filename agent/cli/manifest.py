@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli import output
-from agent.cli.errors import Exit, Trouble
+from agent.cli.errors import Exit, CliError
 from agent.cli.transfers import TransferId, find
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def manifest(
         whole = find(api, transfer_id)
         view = ManifestView.model_validate(api.get("transfers", whole, "manifest"))
     if not view.hops:
-        raise Trouble(
+        raise CliError(
             f"transfer {whole} has no manifest", "It comes with the end of each hop.", Exit.NOT_FOUND
         )
     with _opened(to) as file:
@@ -67,7 +67,7 @@ def _opened(to: Path | None) -> Iterator[IO[bytes]]:
             yield file
         part.replace(to)
     except OSError as error:
-        raise Trouble(f"cannot write {to}: {error.strerror}", "Choose another place.") from error
+        raise CliError(f"cannot write {to}: {error.strerror}", "Choose another place.") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -79,7 +79,7 @@ def _lines(view: "ManifestView") -> Iterator[bytes]:
     for hop in view.hops:
         with http.client(hop.url) as client, client.stream("GET", hop.url) as answer:
             if not answer.is_success:
-                raise Trouble(
+                raise CliError(
                     f"the manifest of {hop.hop_id} cannot be had: HTTP status {answer.status_code}",
                     "Try again; if it stays so, its time may be over (see manifestDays).",
                     Exit.UNREACHABLE,
@@ -93,7 +93,7 @@ def _unzipped(answer: "httpx.Response") -> Iterator[bytes]:
         yield unzip.decompress(piece)
     yield unzip.flush()
     if not unzip.eof:
-        raise Trouble("a manifest broke off", "Try again.", Exit.UNREACHABLE)
+        raise CliError("a manifest broke off", "Try again.", Exit.UNREACHABLE)
 
 
 def _split(pieces: Iterator[bytes]) -> Iterator[bytes]:

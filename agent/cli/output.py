@@ -4,7 +4,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from agent.cli.errors import Exit, Trouble
+from agent.cli.errors import Exit, CliError
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def note(text: str) -> None:
     say(text, style="dim", file=sys.stderr)
 
 
-def complain(trouble: Trouble) -> None:
+def print_error(trouble: CliError) -> None:
     """One red line of what happened, one line of what to do, on stderr."""
     if trouble.code is Exit.INTERRUPTED:
         note(_one_line(trouble.what))
@@ -66,7 +66,7 @@ def _one_line(text: str) -> str:
     return clean(" ".join(text.split("\n")))
 
 
-def data(value: Any) -> None:
+def print_json(value: Any) -> None:
     """What the API said, as JSON; escapes keep foreign names from steering the terminal."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=True) + "\n")
 
@@ -78,9 +78,9 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not _is_a_person_there():
-        raise Trouble(f"this needs a yes: {question}", "Add --yes to do it without being asked.")
+        raise CliError(f"this needs a yes: {question}", "Add --yes to do it without being asked.")
     if not typer.confirm(clean(question)):
-        raise Trouble("nothing was changed", code=Exit.REFUSED)
+        raise CliError("nothing was changed", code=Exit.REFUSED)
 
 
 def _is_a_person_there() -> bool:

@@ -8,12 +8,12 @@ import typer
 
 from agent.cli import output
 from agent.cli.agents import Json, Yes
-from agent.cli.errors import Exit, Trouble
+from agent.cli.errors import Exit, CliError
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
     from agent.cli.tables import Cell
-    from events.policies import ChangedVerdict, MovementVerdict, PolicyTest, PolicyView
+    from events.policies import ChangedDecision, MovementDecision, PolicyTest, PolicyView
 
 app = typer.Typer(help="List, write, remove and try policies.", no_args_is_help=True)
 
@@ -32,7 +32,7 @@ def list_(as_json: Json = False) -> None:
     with connected() as api:
         answer = api.get("policies")
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     columns = (
         Column("NAME"),
         Column("VERSION", right=True, leaves=1),
@@ -59,7 +59,7 @@ def show(name: Name, as_json: Json = False) -> None:
     with connected() as api:
         answer = api.get("policies", name)
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     view = PolicyDetails.model_validate(answer)
     lines = "\n".join(map(clean, (view.text or "").rstrip("\n").split("\n")))
     sys.stdout.write(lines + "\n")
@@ -90,20 +90,20 @@ def put(
       crosshaul policies put night-only night.cedar --why "Line is full by day" --dry-run
     """
     from agent.cli.api import connected
-    from agent.cli.asked import asked
+    from agent.cli.asked import validated
     from events.policies import DryRunRequest, PolicyRequest
 
     text = _read(file)
-    request = asked(PolicyRequest, text=text, why=why)
+    request = validated(PolicyRequest, text=text, why=why)
     with connected() as api:
         if dry_run:
-            trial = asked(DryRunRequest, text=text, days=days)
+            trial = validated(DryRunRequest, text=text, days=days)
             return _dry_run(
                 api.post("policies", name, "dry-run", body=trial.model_dump(mode="json")), as_json
             )
         answer = api.put("policies", name, body=request.model_dump(mode="json"), version=version)
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     return output.say(f"{clean(name)}: version {answer['version']} is in force within ten seconds.")
 
 
@@ -119,19 +119,19 @@ def remove(
 ) -> None:
     """Take a policy out of force. Its versions stay."""
     from agent.cli.api import connected
-    from agent.cli.asked import asked
+    from agent.cli.asked import validated
     from events.policies import DryRunRequest
 
     with connected() as api:
         if dry_run:
-            trial = asked(DryRunRequest, text=None)
+            trial = validated(DryRunRequest, text=None)
             return _dry_run(
                 api.post("policies", name, "dry-run", body=trial.model_dump(mode="json")), as_json
             )
         known = api.get("policies", name)
         output.confirm(f"Take policy {known['policy_id']} out of force?", yes=yes)
         answer = api.delete("policies", name, why=why)
-    output.data(answer) if as_json else output.say(f"{clean(name)} is out of force.")
+    output.print_json(answer) if as_json else output.say(f"{clean(name)} is out of force.")
     return None
 
 
@@ -141,7 +141,7 @@ def _dry_run(answer: dict[str, Any], as_json: bool) -> None:
     from events.policies import DryRunView
 
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     view = DryRunView.model_validate(answer)
     if view.changed:
         columns = (
@@ -160,7 +160,7 @@ def _dry_run(answer: dict[str, Any], as_json: bool) -> None:
     return None
 
 
-def _changed(one: "ChangedVerdict") -> "tuple[Cell, ...]":
+def _changed(one: "ChangedDecision") -> "tuple[Cell, ...]":
     from agent.cli.text import ago
 
     when, policies = ago(one.created_at), ", ".join(one.policies)
@@ -190,7 +190,7 @@ def try_(
     request = _test(source, destinations, person, group, template, size, at, chain)
     with connected() as api:
         answer = api.post("policies", "test", body=request.model_dump(mode="json"))
-    output.data(answer) if as_json else _verdict(answer)
+    output.print_json(answer) if as_json else _verdict(answer)
     if answer["outcome"] != "allowed":
         raise typer.Exit(Exit.FORBIDDEN)
 
@@ -199,12 +199,12 @@ def _test(
     source: str, destinations: list[str], person: str | None, group: list[str] | None, template: str | None,
     size: str | None, at: str | None, chain: bool,
 ) -> "PolicyTest":  # fmt: skip
-    from agent.cli.asked import asked
+    from agent.cli.asked import validated
     from agent.cli.text import read_moment, read_size
     from events.policies import PolicyTest
 
     shape = "chain" if chain else "fan_out"
-    return asked(
+    return validated(
         PolicyTest,
         person=person,
         groups=tuple(group) if group else None,
@@ -232,7 +232,7 @@ def _verdict(answer: dict[str, Any]) -> None:
     )
 
 
-def _movement(one: "MovementVerdict") -> "tuple[Cell, ...]":
+def _movement(one: "MovementDecision") -> "tuple[Cell, ...]":
     return one.outcome, one.source, one.destination, ", ".join(one.policies) or "nothing permits it"
 
 
@@ -240,6 +240,6 @@ def _read(file: Path) -> str:
     try:
         return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except OSError as error:
-        raise Trouble(f"cannot read {file}: {error.strerror}", "See that the file is there.") from None
+        raise CliError(f"cannot read {file}: {error.strerror}", "See that the file is there.") from None
     except UnicodeDecodeError:
-        raise Trouble(f"{file} is not UTF-8", "Save it as UTF-8.") from None
+        raise CliError(f"{file} is not UTF-8", "Save it as UTF-8.") from None

@@ -13,17 +13,17 @@ ENDED = {
 _MOVING = {HopState.OFFERED, HopState.RUNNING, HopState.VERIFYING}
 
 
-class Picture:
+class TransferSnapshot:
     """The latest view of a transfer, brought nearer to now by live messages."""
 
     def __init__(self, view: TransferView) -> None:
         self.view = view
         self._live: dict[str, Live] = {}
 
-    def polled(self, view: TransferView) -> None:
+    def on_poll(self, view: TransferView) -> None:
         self.view = view
 
-    def heard(self, live: Live) -> None:
+    def on_message(self, live: Live) -> None:
         """Keep it unless it is older than what we have: live messages may come late or twice."""
         known = self._live.get(live.hop_id)
         if known is None or (known.attempt, known.at) <= (live.attempt, live.at):

@@ -9,7 +9,7 @@ from typing import Any
 
 from events.audit import START, AuditLink, AuditRecord, AuditSeal, digest_of
 
-CHAINED = timedelta(minutes=5)
+MAX_CHAIN_DELAY = timedelta(minutes=5)
 """So long a record may wait for its link."""
 
 
@@ -25,7 +25,7 @@ class Audit:
 
 
 @dataclass
-class Proof:
+class AuditProof:
     records: int
     seals: int
     keys: list[str]
@@ -33,9 +33,9 @@ class Proof:
     flaws: list[str] = field(default_factory=list)
 
 
-def verified(audit: Audit, now: datetime) -> Proof:
+def verified(audit: Audit, now: datetime) -> AuditProof:
     """What is wrong, in words; nothing if all is as it was written."""
-    proof = Proof(len(audit.records), len(audit.seals), [fingerprint(key) for key in audit.keys])
+    proof = AuditProof(len(audit.records), len(audit.seals), [fingerprint(key) for key in audit.keys])
     for day, links in sorted(audit.links.items()):
         proof.flaws += _chain_flaws(day, links)
     proof.flaws += _record_flaws(audit, now)
@@ -79,7 +79,7 @@ def _record_flaws(audit: Audit, now: datetime) -> Iterator[str]:
         elif digest_of(found[record_id]) != digest:
             yield f"{record_id}: the record was changed"
     for record_id, record in found.items():
-        if record_id not in known and now - record.at > CHAINED:
+        if record_id not in known and now - record.at > MAX_CHAIN_DELAY:
             yield f"{record_id}: the record is in no chain: it was slipped in, or its link was taken out"
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli import output
-from agent.cli.errors import Trouble
+from agent.cli.errors import CliError
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
@@ -42,27 +42,27 @@ def rollout(
     if context.invoked_subcommand is not None:
         return
     if name is None or count is None:
-        raise Trouble("say what the agents are called, and how many", "Write --name PATTERN --count N.")
+        raise CliError("say what the agents are called, and how many", "Write --name PATTERN --count N.")
     _start(name, count, tag or [], root or [], expires, as_json)
 
 
 def _start(name: str, count: int, tag: list[str], root: list[str], expires: str, as_json: bool) -> None:
     from agent.cli.api import connected
-    from agent.cli.asked import NO_ROOTS, asked, roots, tags
+    from agent.cli.asked import NO_ROOTS, validated, roots, tags
     from agent.cli.text import read_span
     from events.rollouts import HOSTNAME, RolloutRequest, StartedRolloutView
 
     if name.count(HOSTNAME) != 1:
-        raise Trouble(
+        raise CliError(
             f"{name!r} does not tell hosts apart", f"Put {HOSTNAME} into it, once: 'render-{HOSTNAME}'."
         )
     seconds = int(read_span(expires).total_seconds())
     wish = {"tags": tags(tag), "roots": roots(root), "expires_in": seconds}
-    request = asked(RolloutRequest, name=name, count=count, **wish)
+    request = validated(RolloutRequest, name=name, count=count, **wish)
     with connected() as api:
         answer = api.post("rollouts", body=request.model_dump(mode="json"))
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     if not root:
         output.note(NO_ROOTS)
     return _told(StartedRolloutView.model_validate(answer))
@@ -90,7 +90,7 @@ def list_rollouts(as_json: Json = False) -> None:
     with connected() as api:
         found = [one for page in api.pages("rollouts") for one in page["rollouts"]]
     if as_json:
-        return output.data({"rollouts": found})
+        return output.print_json({"rollouts": found})
     view = RolloutsView.model_validate({"rollouts": found})
     if not view.rollouts:
         return output.say("No roll-outs. `crosshaul agents rollout --name PATTERN --count N` starts one.")
@@ -141,6 +141,6 @@ def end(
     with connected() as api:
         answer = api.post("rollouts", rollout_id, "end")
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     view = RolloutView.model_validate(answer)
     return output.say(f"Ended {view.rollout_id}: {view.used} of {view.count} hosts have joined, and stay.")

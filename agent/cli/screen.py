@@ -14,12 +14,12 @@ from rich.text import Text
 from agent.cli import output
 from agent.cli.details import amounts, shortage
 from agent.cli.output import STYLES
-from agent.cli.progress import Picture, fraction, seconds_left, share
+from agent.cli.progress import TransferSnapshot, fraction, seconds_left, share
 from agent.cli.text import clean, size, span
 from events.states import HopState
 from events.views import HopView
 
-_EVERY = 5.0
+_LINE_INTERVAL_S = 5.0
 """Seconds between two lines in a pipe."""
 _ROOMY, _WIDE = 75, 95
 """Columns from which there is room for most figures, and for all."""
@@ -28,7 +28,7 @@ _REST = {HopState.SUCCEEDED, HopState.WAITING, HopState.CANCELLED}
 
 
 class Screen(Protocol):
-    def show(self, picture: Picture) -> None: ...
+    def show(self, picture: TransferSnapshot) -> None: ...
 
     def remark(self, text: str) -> None: ...
 
@@ -37,24 +37,24 @@ class Screen(Protocol):
 def screen_for(file: TextIO) -> Iterator[Screen]:
     """Bars if a person looks at `file`, lines otherwise."""
     if not file.isatty():
-        yield Lines(file)
+        yield LineScreen(file)
         return
     console = output.console(file)
     with Live(console=console, auto_refresh=False, transient=False) as live:
-        yield Bars(console, live)
+        yield BarScreen(console, live)
 
 
-class Lines:
+class LineScreen:
     """For pipes and logs: a line when the state changes and every few seconds."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._last = ("", -_EVERY)
+        self._last = ("", -_LINE_INTERVAL_S)
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: TransferSnapshot) -> None:
         state, at = self._last
         now = time.monotonic()
-        if picture.view.state != state or now - at >= _EVERY:
+        if picture.view.state != state or now - at >= _LINE_INTERVAL_S:
             self._last = (picture.view.state, now)
             output.say(line(picture), file=self._file)
             self._file.flush()
@@ -63,27 +63,27 @@ class Lines:
         output.note(text)
 
 
-def line(picture: Picture) -> str:
+def line(picture: TransferSnapshot) -> str:
     total = picture.total
     speed = f", {size(total.bytes_per_second)}/s" if total.bytes_per_second else ""
     return f"{picture.view.state}: {amounts(total)}{speed}"
 
 
-class Bars:
+class BarScreen:
     """For a terminal: two or three lines a hop, drawn in place."""
 
     def __init__(self, console: Console, live: Live) -> None:
         self._console = console
         self._live = live
 
-    def show(self, picture: Picture) -> None:
+    def show(self, picture: TransferSnapshot) -> None:
         self._live.update(drawn(picture, self._console.width, self._console.height), refresh=True)
 
     def remark(self, text: str) -> None:
         self._live.console.print(text, style="dim")
 
 
-def drawn(picture: Picture, width: int, height: int) -> RenderableType:
+def drawn(picture: TransferSnapshot, width: int, height: int) -> RenderableType:
     """The hops that find room in `height` lines, the moving ones first."""
     hops = picture.view.hops
     room = max(1, (height - 2) // 3)
@@ -94,14 +94,14 @@ def drawn(picture: Picture, width: int, height: int) -> RenderableType:
     return Group(*parts)
 
 
-def _hop(picture: Picture, hop: HopView, width: int) -> list[RenderableType]:
+def _hop(picture: TransferSnapshot, hop: HopView, width: int) -> list[RenderableType]:
     progress = picture.progress(hop)
     title = _one_line(f"{hop.source} → {hop.destination}", "bold")
     parts: list[RenderableType] = [title, _bar(picture, hop, width)]
     if hop.problem:
         parts.append(_one_line(f"  {hop.problem.message}", "red"))
-    elif progress.short:
-        parts.append(_one_line(f"  {shortage(progress.short)}", "yellow"))
+    elif progress.space_shortage:
+        parts.append(_one_line(f"  {shortage(progress.space_shortage)}", "yellow"))
     elif progress.current and hop.state in {HopState.RUNNING, HopState.VERIFYING}:
         parts.append(_one_line(f"  {progress.current}", "dim"))
     return parts
@@ -111,7 +111,7 @@ def _one_line(text: str, style: str) -> Text:
     return Text(clean(text), style=style, no_wrap=True, overflow="ellipsis")
 
 
-def _bar(picture: Picture, hop: HopView, width: int) -> Table:
+def _bar(picture: TransferSnapshot, hop: HopView, width: int) -> Table:
     columns: list[RenderableType] = [
         Text(f"  {hop.state}", style=STYLES.get(hop.state, "")),
         _progress_bar(picture, hop),
@@ -125,12 +125,12 @@ def _bar(picture: Picture, hop: HopView, width: int) -> Table:
     return grid
 
 
-def _progress_bar(picture: Picture, hop: HopView) -> ProgressBar:
+def _progress_bar(picture: TransferSnapshot, hop: HopView) -> ProgressBar:
     done = 1.0 if hop.state is HopState.SUCCEEDED else fraction(picture.progress(hop)) or 0.0
     return ProgressBar(total=1.0, completed=done, complete_style="blue", finished_style="green")
 
 
-def _figures(picture: Picture, hop: HopView, width: int) -> list[str]:
+def _figures(picture: TransferSnapshot, hop: HopView, width: int) -> list[str]:
     """As many figures as find room beside the bar, the most telling ones first."""
     progress, rate = picture.progress(hop), picture.rate(hop)
     left = seconds_left(progress, rate)

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from agent.cli.errors import NotSignedIn, Trouble
+from agent.cli.errors import NotSignedInError, CliError
 
-_EARLY = 120
+_EXPIRY_MARGIN_S = 120
 """Seconds before its end at which an id token counts as expired: a request may take a while."""
 
 
@@ -47,7 +47,7 @@ class Session:
 
     def is_stale(self, now: float | None = None) -> bool:
         ends = self.claims.get("exp", 0)
-        return not isinstance(ends, int | float) or (now or time.time()) > ends - _EARLY
+        return not isinstance(ends, int | float) or (now or time.time()) > ends - _EXPIRY_MARGIN_S
 
     def with_token(self, id_token: str, refresh_token: str | None) -> Self:
         """With a fresh id token; Cognito sends a new refresh token only when it rotates them."""
@@ -67,11 +67,11 @@ def load() -> Session:
     try:
         return Session(**json.loads(session_file().read_text()))
     except FileNotFoundError:
-        raise NotSignedIn from None
+        raise NotSignedInError from None
     except (ValueError, TypeError):
-        raise NotSignedIn(f"{session_file()} is damaged, so you are not signed in") from None
+        raise NotSignedInError(f"{session_file()} is damaged, so you are not signed in") from None
     except OSError as error:
-        raise Trouble(f"cannot read the session: {error}", "Check the file's owner and mode.") from error
+        raise CliError(f"cannot read the session: {error}", "Check the file's owner and mode.") from error
 
 
 def save(session: Session) -> None:
@@ -82,7 +82,7 @@ def save(session: Session) -> None:
         _replace(target, json.dumps(asdict(session), indent=2) + "\n")
     except OSError as error:
         advice = "Make that directory writable, or set CROSSHAUL_HOME to another."
-        raise Trouble(f"cannot keep the session: {error}", advice) from error
+        raise CliError(f"cannot keep the session: {error}", advice) from error
 
 
 def _replace(target: Path, text: str) -> None:

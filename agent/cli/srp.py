@@ -28,7 +28,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Proof:
+class SrpProof:
     """One attempt to sign in: `public` goes to Cognito first, `answer` answers its PASSWORD_VERIFIER."""
 
     def __init__(self, secret: int | None = None) -> None:

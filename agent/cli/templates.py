@@ -8,11 +8,11 @@ import typer
 
 from agent.cli import output
 from agent.cli.agents import Json, Yes
-from agent.cli.errors import Trouble
+from agent.cli.errors import CliError
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
-    from agent.cli.api import Api
+    from agent.cli.api import ApiClient
     from agent.cli.tables import Cell
     from events.requests import TemplateRequest
     from events.views import TemplateView
@@ -36,7 +36,7 @@ def _list(as_json: bool) -> None:
     with connected() as api:
         found = [one for page in api.pages("templates") for one in page["templates"]]
     if as_json:
-        return output.data({"templates": found})
+        return output.print_json({"templates": found})
     view = TemplatesView.model_validate({"templates": found})
     if not view.templates:
         return output.say("No templates. `crosshaul templates apply FILE.yaml` makes one.")
@@ -93,7 +93,7 @@ def apply(
             if not as_json:
                 _tell(request.name, outcome, answer)
     if as_json:
-        output.data(answers)
+        output.print_json(answers)
 
 
 def _read(file: Path) -> list["TemplateRequest"]:
@@ -104,11 +104,11 @@ def _read(file: Path) -> list["TemplateRequest"]:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         documents = [one for one in yaml.safe_load_all(text) if one is not None]
     except OSError as error:
-        raise Trouble(f"cannot read {file}: {error.strerror}", "See that the file is there.") from None
+        raise CliError(f"cannot read {file}: {error.strerror}", "See that the file is there.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Trouble(f"{file} is not YAML: {error}", "Correct it there.") from None
+        raise CliError(f"{file} is not YAML: {error}", "Correct it there.") from None
     if not documents:
-        raise Trouble(f"{file} has no template in it", "See `crosshaul templates apply --help`.")
+        raise CliError(f"{file} has no template in it", "See `crosshaul templates apply --help`.")
     requests = [_template(file, number, one) for number, one in enumerate(documents, 1)]
     _refuse_twins(file, [request.name for request in requests])
     return requests
@@ -117,21 +117,21 @@ def _read(file: Path) -> list["TemplateRequest"]:
 def _template(file: Path, number: int, document: Any) -> "TemplateRequest":
     import pydantic
 
-    from agent.cli.asked import misfits
+    from agent.cli.asked import validation_messages
     from events.requests import TemplateRequest
 
     try:
         return TemplateRequest.model_validate(document)
     except pydantic.ValidationError as error:
-        raise Trouble(f"{file}, document {number}: {misfits(error)}", "Correct it there.") from None
+        raise CliError(f"{file}, document {number}: {validation_messages(error)}", "Correct it there.") from None
 
 
 def _refuse_twins(file: Path, names: list[str]) -> None:
     if twin := next((name for name in names if names.count(name) > 1), None):
-        raise Trouble(f"{file} has two templates called {twin}", "Give one of them another name.")
+        raise CliError(f"{file} has two templates called {twin}", "Give one of them another name.")
 
 
-def _apply(api: "Api", request: "TemplateRequest") -> tuple[str, Any]:
+def _apply(api: "ApiClient", request: "TemplateRequest") -> tuple[str, Any]:
     """What was done (created, updated or unchanged), and the template as the API has it now."""
     from agent.http import ApiProblem
     from events.views import TemplateView
@@ -168,7 +168,7 @@ def show(name: Name, as_json: Json = False) -> None:
 
     with connected() as api:
         answer = api.get("templates", name)
-    output.data(answer) if as_json else _as_yaml(answer)
+    output.print_json(answer) if as_json else _as_yaml(answer)
 
 
 def _as_yaml(answer: Any) -> None:
@@ -197,4 +197,4 @@ def remove(name: Name, yes: Yes = False, as_json: Json = False) -> None:
         known = api.get("templates", name)
         output.confirm(f"Remove template {known['template_id']}?", yes=yes)
         answer = api.delete("templates", name)
-    output.data(answer) if as_json else output.say(f"Removed {clean(name)}.")
+    output.print_json(answer) if as_json else output.say(f"Removed {clean(name)}.")

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
-from agent.cli.errors import Trouble
+from agent.cli.errors import CliError
 
 _JOINERS = {"\u200c", "\u200d"}
 """Format characters that Persian words and emoji are written with; they move nothing on the screen."""
@@ -71,7 +71,7 @@ def read_size(text: str) -> int:
     """Bytes from `500K`, `50M`, `1.5G` (each 1024 times the one before); Trouble if it is none."""
     found = _SIZE.match(text)
     if not found:
-        raise Trouble(f"{text!r} is not a size", "Write a number with K, M or G, as in 50M.")
+        raise CliError(f"{text!r} is not a size", "Write a number with K, M or G, as in 50M.")
     return int(float(found["number"]) * _UNITS[found["unit"].upper()])
 
 
@@ -79,7 +79,7 @@ def read_span(text: str) -> timedelta:
     """A length of time from `30m`, `12h`, `7d`; Trouble if it is none."""
     found = _SPAN.match(text)
     if not found:
-        raise Trouble(f"{text!r} is not a length of time", "Write 30m, 12h or 7d.")
+        raise CliError(f"{text!r} is not a length of time", "Write 30m, 12h or 7d.")
     return timedelta(seconds=int(found["number"]) * _SECONDS[found["unit"]])
 
 
@@ -91,4 +91,4 @@ def read_moment(text: str, now: datetime | None = None) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         advice = "Write 2h, 7d, 2026-11-24 or 2026-11-24T08:30."
-        raise Trouble(f"{text!r} is not a time", advice) from None
+        raise CliError(f"{text!r} is not a time", advice) from None

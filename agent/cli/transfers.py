@@ -6,20 +6,20 @@ import typer
 
 from agent.cli import output
 from agent.cli.agents import Json
-from agent.cli.errors import Exit, Trouble
+from agent.cli.errors import Exit, CliError
 from agent.cli.text import clean
 
 if TYPE_CHECKING:
-    from agent.cli.api import Api
+    from agent.cli.api import ApiClient
     from agent.cli.tables import Cell
     from events.views import TransferSummary
 
 TransferId = Annotated[
     str, typer.Argument(metavar="ID", help="A transfer's id; its first letters do if it is a recent one.")
 ]
-_WHOLE = 20
+_ID_CHARS = 20
 """Letters of a whole id."""
-_RECENT = 100
+_RECENT_COUNT = 100
 """How many of the latest transfers the first letters of an id are looked for in."""
 
 
@@ -54,7 +54,7 @@ def transfers(
                 break
     answer = {"transfers": found, "next": page.get("next")}
     none = f"No transfers of the template {template}" if template else "No transfers"
-    output.data(answer) if as_json else _list(answer, none)
+    output.print_json(answer) if as_json else _list(answer, none)
 
 
 def _state(status: str | None) -> str | None:
@@ -62,7 +62,7 @@ def _state(status: str | None) -> str | None:
 
     if status is None or status in set(TransferState):
         return status
-    raise Trouble(f"{status!r} is not a transfer's status", f"Write one of {', '.join(TransferState)}.")
+    raise CliError(f"{status!r} is not a transfer's status", f"Write one of {', '.join(TransferState)}.")
 
 
 def _since(text: str | None) -> str | None:
@@ -125,10 +125,10 @@ def show(
         if watch:
             return _watch(api, whole, as_json)
         answer = api.get("transfers", whole)
-    return output.data(answer) if as_json else _details(answer)
+    return output.print_json(answer) if as_json else _details(answer)
 
 
-def _watch(api: "Api", transfer_id: str, as_json: bool) -> None:
+def _watch(api: "ApiClient", transfer_id: str, as_json: bool) -> None:
     from agent.cli.watch import follow
 
     follow(api, transfer_id, as_json=as_json)
@@ -141,24 +141,24 @@ def _details(answer: dict[str, Any]) -> None:
     print_transfer(TransferView.model_validate(answer))
 
 
-def find(api: "Api", start: str) -> str:
+def find(api: "ApiClient", start: str) -> str:
     """The whole id that begins with `start`, looked for among the latest hundred transfers."""
-    if len(start) == _WHOLE:
+    if len(start) == _ID_CHARS:
         return start
     recent: list[str] = []
     for page in api.pages("transfers"):
         recent += [one["transfer_id"] for one in page["transfers"]]
-        if len(recent) >= _RECENT:
+        if len(recent) >= _RECENT_COUNT:
             break
     match [one for one in recent if one.startswith(start)]:
         case [only]:
             return str(only)
         case []:
             advice = "See `crosshaul transfers`; an older one needs its whole id."
-            raise Trouble(f"no recent transfer's id begins with {start!r}", advice, Exit.NOT_FOUND)
+            raise CliError(f"no recent transfer's id begins with {start!r}", advice, Exit.NOT_FOUND)
         case several:
             advice = "Write more of it: " + ", ".join(several[:5])
-            raise Trouble(f"{len(several)} transfers' ids begin with {start!r}", advice)
+            raise CliError(f"{len(several)} transfers' ids begin with {start!r}", advice)
 
 
 def cancel(transfer_id: TransferId, as_json: Json = False) -> None:
@@ -192,4 +192,4 @@ def _ask(start: str, verb: str, outcome: str, as_json: bool) -> None:
     with connected() as api:
         whole = find(api, start)
         answer = api.post("transfers", whole, verb)
-    output.data(answer) if as_json else output.say(f"Transfer {clean(whole)} {outcome}.")
+    output.print_json(answer) if as_json else output.say(f"Transfer {clean(whole)} {outcome}.")

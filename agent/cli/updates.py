@@ -47,11 +47,11 @@ def update(
       crosshaul agents update server-b server-c --abort-above 0%
     """
     from agent.cli.api import connected
-    from agent.cli.asked import asked, tags
+    from agent.cli.asked import validated, tags
     from agent.cli.text import read_span
     from events.updates import UpdateDetails, UpdateRequest
 
-    request = asked(
+    request = validated(
         UpdateRequest,
         version=to,
         agents=names or [],
@@ -65,7 +65,7 @@ def update(
     with connected() as api:
         answer = api.post("updates", body=request.model_dump(mode="json"))
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     view = UpdateDetails.model_validate(answer)
     first = ", ".join(one.agent_id for one in view.members if one.stage == 0)
     output.say(f"Update {view.update_id} to {view.version}: {first} first, of {len(view.members)} agents.")
@@ -87,7 +87,7 @@ def _list(as_json: bool) -> None:
     with connected() as api:
         found = [one for page in api.pages("updates") for one in page["updates"]]
     if as_json:
-        return output.data({"updates": found})
+        return output.print_json({"updates": found})
     view = UpdatesView.model_validate({"updates": found})
     if not view.updates:
         return output.say("No updates. `crosshaul agents update --all` starts one.")
@@ -126,7 +126,7 @@ def show(update_id: Id, as_json: Json = False) -> None:
     with connected() as api:
         answer = api.get("updates", update_id)
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     return _details(UpdateDetails.model_validate(answer))
 
 
@@ -164,7 +164,7 @@ def cancel(update_id: Id, as_json: Json = False) -> None:
     with connected() as api:
         answer = api.post("updates", update_id, "cancel")
     if as_json:
-        return output.data(answer)
+        return output.print_json(answer)
     view = UpdateDetails.model_validate(answer)
     done = view.counts.get("succeeded", 0)
     return output.say(

@@ -10,35 +10,35 @@ from typing import Any
 
 import xxhash
 
-from agent.digests import DIGEST_SIZE, digest_of, range_count, range_digest, ranges_of, update_by_zeros
-from agent.disk import data_parts
+from agent.digests import DIGEST_BYTES, digest_of, range_count, range_digest, ranges_of, update_by_zeros
+from agent.disk import data_ranges
 from agent.errors import HopError, problem_of
 from agent.lane import asked, parts, wire
-from agent.lane.asked import Refusal
-from agent.lane.following import Following
+from agent.lane.asked import LaneRequestError
+from agent.lane.following import IncrementalListing
 from agent.lane.grants import Grant, Grants
 from agent.lane.parts import Part
-from agent.lane.requests import Asked
-from agent.listing import Entry, Meant, entries, open_source
-from agent.movers.limiter import Limiter
+from agent.lane.requests import LaneRequestHandler
+from agent.listing import FileEntry, Selection, entries, open_source
+from agent.movers.limiter import RateLimiter
 from agent.roots import Roots, Tree
 from agent.same_place import must_be_apart
-from agent.source_clearer import SourceClearer, shows_mark
+from agent.source_clearer import SourceDeleter, shows_mark
 from events.base import Problem
 
 log = logging.getLogger(__name__)
 
-IDLE_FOR = 120.0
+IDLE_TIMEOUT_S = 120.0
 """Seconds a connection may be silent between requests and in the middle of one."""
-TAKEN_WITHIN = 3600.0
+SEND_TIMEOUT_S = 3600.0
 """Seconds in which a peer must take something of what is sent. A bandwidth limit can make it wait long; one
 that is dead is found out by TCP itself."""
-BLOCK = 64 * 1024
-PIECE = 256 * 1024
+BLOCK_BYTES = 64 * 1024
+SEND_CHUNK_BYTES = 256 * 1024
 """Bytes read and sent at once."""
 
 
-class Answering(Asked):
+class HopRequestHandler(LaneRequestHandler):
     """One connection, from its first request to its last."""
 
     def __init__(
@@ -48,37 +48,37 @@ class Answering(Asked):
         hop_id: str,
         connection: ssl.SSLSocket,
         address: Any,
-        asked: Callable[[], None],
+        on_request: Callable[[], None],
     ) -> None:
         """Returns when nothing more is asked; OSError if the peer went away. `asked` is called at each
         question from whoever may ask."""
-        connection.settimeout(IDLE_FOR)
+        connection.settimeout(IDLE_TIMEOUT_S)
         self._grants = grants
         self._roots = roots
         self._hop_id = hop_id
         self._begun = False
-        self._tell = asked
+        self._tell = on_request
         super().__init__(connection, address)
 
     def answer(self) -> None:
         self._begun = False
         try:
-            body = self.body(wire.MAX_BODY)
+            body = self.body(wire.MAX_BODY_BYTES)
             verb = self._verb()
             grant = self._grant()
             self._tell()
             with self._roots.tree(grant.serve.path, writing=grant.serve.removing) as tree, self._patiently():
                 verb(grant, tree, asked.parsed(body))
         except HopError as error:
-            raise Refusal(403, error.problem) from error
+            raise LaneRequestError(403, error.problem) from error
 
     @contextmanager
     def _patiently(self) -> Iterator[None]:
-        self.connection.settimeout(TAKEN_WITHIN)
+        self.connection.settimeout(SEND_TIMEOUT_S)
         try:
             yield
         finally:
-            self.connection.settimeout(IDLE_FOR)
+            self.connection.settimeout(IDLE_TIMEOUT_S)
 
     def _verb(self) -> Any:
         _, *parts = self.path.split("/")
@@ -112,9 +112,9 @@ class Answering(Asked):
         try:
             first = next(found, None)
         except OSError as error:
-            raise Refusal(404, problem_of(error, grant.serve.path)) from error
+            raise LaneRequestError(404, problem_of(error, grant.serve.path)) from error
         if first and first.kind != "d" and meant.selection is None and grant.serve.path.endswith("/"):
-            raise Refusal(404, problem_of(NotADirectoryError(20, ""), grant.serve.path))
+            raise LaneRequestError(404, problem_of(NotADirectoryError(20, ""), grant.serve.path))
         self.head(200, "application/x-ndjson", None)
         for block in _blocks(first, found):
             self._chunk(block)
@@ -126,7 +126,7 @@ class Answering(Asked):
             raise asked.malformed("nothing is arriving for this hop")
         self._must_be_apart(tree, meant)
         self.head(200, "application/x-ndjson", None)
-        for block in Following(self._grants.arrivals, before, tree, meant, grant.over).blocks():
+        for block in IncrementalListing(self._grants.arrivals, before, tree, meant, grant.over).blocks():
             self._chunk(block)
         self._chunk(b"")
 
@@ -135,13 +135,13 @@ class Answering(Asked):
         file, start, length = asked.piece(body)
         with_holes = body.get("holes") is True
         if problem := grant.unreadable.pop(file.path, None):
-            raise Refusal(409, problem)
+            raise LaneRequestError(409, problem)
         descriptor = _opened(tree, file)
         try:
-            found = data_parts(descriptor, start, length) if with_holes else [(start, length)]
+            found = data_ranges(descriptor, start, length) if with_holes else [(start, length)]
             told = parts.written(found) if with_holes else b""
-            size = len(told) + sum(size for _, size in found) + DIGEST_SIZE
-            self.head(200, parts.KIND if with_holes else "application/octet-stream", size)
+            size = len(told) + sum(size for _, size in found) + DIGEST_BYTES
+            self.head(200, parts.MEDIA_TYPE if with_holes else "application/octet-stream", size)
             self.connection.sendall(told)
             digest = _send(self.connection, grant.limiter, descriptor, start, length, found)
             if digest is None or not file.is_still(os.fstat(descriptor)):
@@ -158,25 +158,25 @@ class Answering(Asked):
 
     def _pack(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         files = asked.pack(body)
-        room = memoryview(bytearray(sum(wire.HEAD_SIZE + file.size for file in files)))
+        room = memoryview(bytearray(sum(wire.PACK_HEADER_BYTES + file.size for file in files)))
         used = 0
         for file in files:
             used += _packed(tree, file, room[used:])
         self.head(200, "application/octet-stream", used)
-        for start in range(0, used, PIECE):
-            piece = room[start : min(start + PIECE, used)]
+        for start in range(0, used, SEND_CHUNK_BYTES):
+            piece = room[start : min(start + SEND_CHUNK_BYTES, used)]
             grant.limiter.take(len(piece))
             self.connection.sendall(piece)
 
     def _digests(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         files = asked.digests(body)
         ranges = sum(range_count(file.size) for file in files)
-        self.head(200, "application/octet-stream", ranges * DIGEST_SIZE + len(files))
+        self.head(200, "application/octet-stream", ranges * DIGEST_BYTES + len(files))
         for file in files:
             self.wfile.write(_digested(tree, file))
 
     @staticmethod
-    def _must_be_apart(tree: Tree, meant: Meant) -> None:
+    def _must_be_apart(tree: Tree, meant: Selection) -> None:
         """What is still to arrive here may have no directory yet."""
         with suppress(OSError):
             if meant.arrives:
@@ -192,7 +192,7 @@ class Answering(Asked):
         if not grant.serve.removing:
             raise asked.not_to_remove(self._hop_id)
         gone, mark, name = asked.gone(body)
-        clearer = SourceClearer(tree, mark, name)
+        clearer = SourceDeleter(tree, mark, name)
         states = b"".join(_cleared(clearer, entry) for entry in gone)
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
@@ -211,13 +211,13 @@ class Answering(Asked):
             super().refuse(status, problem)
 
 
-def _blocks(first: Entry | None, rest: Iterator[Entry]) -> Iterator[bytearray]:
+def _blocks(first: FileEntry | None, rest: Iterator[FileEntry]) -> Iterator[bytearray]:
     """A manifest's lines, many at once, and how many they were."""
     count, pending, entry = 0, bytearray(), first
     while entry:
         pending += wire.entry_line(entry)
         count += 1
-        if len(pending) > BLOCK:
+        if len(pending) > BLOCK_BYTES:
             yield pending
             pending.clear()
         try:
@@ -228,11 +228,11 @@ def _blocks(first: Entry | None, rest: Iterator[Entry]) -> Iterator[bytearray]:
     yield pending + wire.dump([wire.END, count]) + b"\n"
 
 
-def _opened(tree: Tree, file: Entry) -> int:
+def _opened(tree: Tree, file: FileEntry) -> int:
     try:
         descriptor = open_source(tree, file.path)
     except OSError as error:
-        raise Refusal(404, problem_of(error, tree.name(file.path))) from error
+        raise LaneRequestError(404, problem_of(error, tree.name(file.path))) from error
     if not file.is_still(os.fstat(descriptor)):
         os.close(descriptor)
         raise asked.changed(tree.name(file.path))
@@ -249,14 +249,14 @@ class _ReadError(Exception):
 
 def _send(
     connection: socket.socket,
-    limiter: Limiter,
+    limiter: RateLimiter,
     descriptor: int,
     start: int,
     length: int,
     found: Sequence[Part],
 ) -> bytes | None:
     """Send the parts of the range; the digest of all of it, or None if the file ended early. _ReadError."""
-    state, buffer, end = xxhash.xxh3_128(), memoryview(bytearray(min(PIECE, length))), start + length
+    state, buffer, end = xxhash.xxh3_128(), memoryview(bytearray(min(SEND_CHUNK_BYTES, length))), start + length
     for begin, size in found:
         update_by_zeros(state, begin - start)
         start = begin
@@ -279,24 +279,24 @@ def _read(descriptor: int, buffer: memoryview, start: int) -> int:
         raise _ReadError(error) from error
 
 
-def _packed(tree: Tree, file: Entry, room: memoryview) -> int:
+def _packed(tree: Tree, file: FileEntry, room: memoryview) -> int:
     """Put one small file there, after its head; how many bytes that takes. Of one that cannot be had, the
     head only."""
-    data = room[wire.HEAD_SIZE : wire.HEAD_SIZE + file.size]
+    data = room[wire.PACK_HEADER_BYTES : wire.PACK_HEADER_BYTES + file.size]
     state = _read_whole(tree, file, data)
     if state != wire.OK:
-        room[: wire.HEAD_SIZE] = state + bytes(DIGEST_SIZE)
-        return wire.HEAD_SIZE
-    room[: wire.HEAD_SIZE] = state + digest_of(data)
-    return wire.HEAD_SIZE + file.size
+        room[: wire.PACK_HEADER_BYTES] = state + bytes(DIGEST_BYTES)
+        return wire.PACK_HEADER_BYTES
+    room[: wire.PACK_HEADER_BYTES] = state + digest_of(data)
+    return wire.PACK_HEADER_BYTES + file.size
 
 
-def _read_whole(tree: Tree, file: Entry, data: memoryview) -> bytes:
+def _read_whole(tree: Tree, file: FileEntry, data: memoryview) -> bytes:
     """What became of it."""
     return _read_by(tree, file, lambda descriptor: _filled(descriptor, data))
 
 
-def _digested(tree: Tree, file: Entry) -> bytes:
+def _digested(tree: Tree, file: FileEntry) -> bytes:
     """Its ranges' digests, and what became of it."""
     digests = bytearray()
 
@@ -308,10 +308,10 @@ def _digested(tree: Tree, file: Entry) -> bytes:
         return True
 
     state = _read_by(tree, file, read)
-    return bytes(digests).ljust(DIGEST_SIZE * range_count(file.size), b"\0") + state
+    return bytes(digests).ljust(DIGEST_BYTES * range_count(file.size), b"\0") + state
 
 
-def _read_by(tree: Tree, file: Entry, read: Callable[[int], bool]) -> bytes:
+def _read_by(tree: Tree, file: FileEntry, read: Callable[[int], bool]) -> bytes:
     """What became of a file that was read so; `read` says whether all of it was there."""
     try:
         descriptor = open_source(tree, file.path)
@@ -331,7 +331,7 @@ def _read_by(tree: Tree, file: Entry, read: Callable[[int], bool]) -> bytes:
 _STATES = {"gone": wire.OK, "changed": wire.CHANGED, "same": wire.SAME}
 
 
-def _cleared(clearer: SourceClearer, entry: Entry) -> bytes:
+def _cleared(clearer: SourceDeleter, entry: FileEntry) -> bytes:
     try:
         return _STATES[clearer.clear(entry)]
     except OSError:

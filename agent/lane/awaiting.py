@@ -12,24 +12,24 @@ from typing import Any
 
 from agent.config import split_endpoint
 from agent.lane import asked, wire
-from agent.lane.requests import Asked
-from agent.lane.sockets import is_quiet
-from agent.movers.source import LostError
+from agent.lane.requests import LaneRequestHandler
+from agent.lane.sockets import has_no_data
+from agent.movers.source import SourceConnectionError
 
-SAY_WITHIN = 10.0
+REQUEST_TIMEOUT_S = 10.0
 """Seconds in which whoever has shaken hands says what it wants."""
-PARKED = 64
+MAX_IDLE_CONNECTIONS = 64
 """Connections of one hop that may wait."""
-MAX_BODY = 4096
-LONGEST_ADDRESS = 300
+MAX_BODY_BYTES = 4096
+MAX_ADDRESS_CHARS = 300
 
 
-def hashed(token: str) -> bytes:
+def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
 @dataclass(frozen=True)
-class Parked:
+class IdleConnection:
     """A connection that the source made, on which it waits to be asked."""
 
     connection: ssl.SSLSocket
@@ -40,7 +40,7 @@ class Parked:
         self.connection.close()
 
 
-class Awaited:
+class InboundConnections:
     """One hop's. Used by any thread; `close` it when the hop's pull ends."""
 
     def __init__(
@@ -49,33 +49,33 @@ class Awaited:
         token: str,
         certificate: bytes,
         context: ssl.SSLContext,
-        closed: Callable[["Awaited"], None],
+        closed: Callable[["InboundConnections"], None],
     ) -> None:
         """`certificate`: the source's, DER; `context` trusts this one; `closed` is told of the end."""
         self.hop_id = hop_id
         self.context = context
-        self._token_hash = hashed(token)
+        self._token_hash = token_hash(token)
         self._certificate = certificate
         self._changed = threading.Condition()
-        self._parked: deque[Parked] = deque()
+        self._parked: deque[IdleConnection] = deque()
         self._woken = 0
         self._closed = False
         self._tell = closed
 
     def admits(self, token: str, certificate: bytes | None) -> bool:
         """Is this the hop's token, shown by its source?"""
-        return hmac.compare_digest(self._token_hash, hashed(token)) and certificate == self._certificate
+        return hmac.compare_digest(self._token_hash, token_hash(token)) and certificate == self._certificate
 
-    def park(self, parked: Parked) -> None:
+    def add(self, parked: IdleConnection) -> None:
         with self._changed:
             self._drop_dead()
-            if not self._closed and len(self._parked) < PARKED:
+            if not self._closed and len(self._parked) < MAX_IDLE_CONNECTIONS:
                 self._parked.append(parked)
                 self._changed.notify()
                 return
         parked.close()
 
-    def take(self, within: float) -> Parked:
+    def take(self, within: float) -> IdleConnection:
         """One of those that wait, or the next to come; LostError if none comes in so many seconds, or
         `wake` is called."""
         with self._changed:
@@ -83,7 +83,7 @@ class Awaited:
             woken = self._woken
             self._changed.wait_for(lambda: self._parked or self._closed or self._woken != woken, within)
             if not self._parked:
-                raise LostError("has not come through")
+                raise SourceConnectionError("has not come through")
             return self._parked.popleft()
 
     def wake(self) -> None:
@@ -108,22 +108,22 @@ class Awaited:
 
     def _drop_dead(self) -> None:
         """Who waits to be asked says nothing: what can be read is its end."""
-        alive: deque[Parked] = deque()
+        alive: deque[IdleConnection] = deque()
         for parked in self._parked:
-            if is_quiet(parked.connection):
+            if has_no_data(parked.connection):
                 alive.append(parked)
             else:
                 parked.close()
         self._parked = alive
 
 
-class Welcome(Asked):
+class UpgradeHandler(LaneRequestHandler):
     """Hears the one request of a source that dialled; `parked` is its connection if it was let in."""
 
-    def __init__(self, awaited: Awaited, connection: ssl.SSLSocket, address: Any) -> None:
-        connection.settimeout(SAY_WITHIN)
+    def __init__(self, awaited: InboundConnections, connection: ssl.SSLSocket, address: Any) -> None:
+        connection.settimeout(REQUEST_TIMEOUT_S)
         self._awaited = awaited
-        self.parked: Parked | None = None
+        self.parked: IdleConnection | None = None
         super().__init__(connection, address)
 
     def handle(self) -> None:
@@ -135,24 +135,24 @@ class Welcome(Asked):
         self.send_header("Connection", "Upgrade")
         self.send_header("Upgrade", wire.UPGRADE)
         self.end_headers()
-        self.parked = Parked(self.connection, dialled)
+        self.parked = IdleConnection(self.connection, dialled)
 
     def _dialled(self) -> str:
         """The address in the body of a right request; Refusal of any other."""
-        body = asked.parsed(self.body(MAX_BODY))
+        body = asked.parsed(self.body(MAX_BODY_BYTES))
         hop_id = self._awaited.hop_id
-        if self.path != f"/hops/{hop_id}/{wire.TURN}" or self.headers.get("Upgrade") != wire.UPGRADE:
+        if self.path != f"/hops/{hop_id}/{wire.REVERSE}" or self.headers.get("Upgrade") != wire.UPGRADE:
             raise asked.malformed("here, too, it is the source that is asked", 404)
         if not self._awaited.admits(self.token, self.connection.getpeercert(binary_form=True)):
             raise asked.not_served(hop_id)
         return _address(body.get("dialled"))
 
 
-def turn_request(hop_id: str, token: str, dialled: str) -> bytes:
+def reverse_request(hop_id: str, token: str, dialled: str) -> bytes:
     """What a source says first on a connection that it made."""
     body = json.dumps({"dialled": dialled}).encode()
     lines = [
-        f"POST /hops/{hop_id}/{wire.TURN} HTTP/1.1",
+        f"POST /hops/{hop_id}/{wire.REVERSE} HTTP/1.1",
         "Host: lane",
         f"Authorization: Bearer {token}",
         "Connection: Upgrade",
@@ -165,7 +165,7 @@ def turn_request(hop_id: str, token: str, dialled: str) -> bytes:
 
 def _address(dialled: Any) -> str:
     """For people to read: one that can be an address."""
-    if not isinstance(dialled, str) or len(dialled) > LONGEST_ADDRESS or not dialled.isprintable():
+    if not isinstance(dialled, str) or len(dialled) > MAX_ADDRESS_CHARS or not dialled.isprintable():
         raise asked.malformed("the address that was dialled is none")
     try:
         split_endpoint(dialled)

@@ -12,37 +12,37 @@ from contextlib import closing
 from functools import partial
 
 from agent.errors import HopError
-from agent.lane.awaiting import turn_request
-from agent.lane.dialling import DIAL_WITHIN, NOT_YET, Dialler
-from agent.lane.racing import HEAD_START, Race
-from agent.lane.routes import Met, Routes
-from agent.movers.source import LostError
+from agent.lane.awaiting import reverse_request
+from agent.lane.dialling import DIAL_TIMEOUT_S, HOP_UNKNOWN_TEXT, Dialer
+from agent.lane.racing import HEAD_START_S, ConnectionRace
+from agent.lane.routes import PeerPath, PeerPathCache
+from agent.movers.source import SourceConnectionError
 from events.commands import Serve
 
 log = logging.getLogger(__name__)
 
-RESERVE = 4
+MAX_IDLE_CONNECTIONS = 4
 """Connections that wait there at most, beside those in use."""
-SOON = 1.0
-LATEST = 30.0
+MIN_RETRY_DELAY_S = 1.0
+MAX_RETRY_DELAY_S = 30.0
 """Seconds between two attempts: while the destination is there and has not come to this hop, and at most
 while it cannot be reached."""
-_LONGEST_ANSWER = 4096
+_MAX_ANSWER_BYTES = 4096
 
-Converse = Callable[[ssl.SSLSocket, str, Callable[[], None]], None]
+ServeConnection = Callable[[ssl.SSLSocket, str, Callable[[], None]], None]
 """Answer on a connection to that address until it ends; the last is to be called at each question."""
 
 
-class Caller:
+class ReverseDialer:
     """For one hop that is served, from one thread of its own."""
 
     def __init__(
         self,
-        dialler: Dialler,
+        dialler: Dialer,
         serve: Serve,
         token: str,
-        routes: Routes,
-        converse: Converse,
+        routes: PeerPathCache,
+        converse: ServeConnection,
         unreached: Callable[[Serve, str], None],
     ) -> None:
         """`unreached` is told, once, what each address answered when none let us through."""
@@ -55,7 +55,7 @@ class Caller:
         self._changed = threading.Condition()
         self._waiting = self._in_use = self._came = 0
         self._stopped = False
-        self._race: Race[ssl.SSLSocket] | None = None
+        self._race: ConnectionRace[ssl.SSLSocket] | None = None
         self._answered = ""
 
     def start(self) -> None:
@@ -65,55 +65,55 @@ class Caller:
         """From any thread: dial no more. What stands is not touched."""
         with self._changed:
             self._stopped = True
-            self._hurry()
+            self._wake()
 
     @property
-    def is_met(self) -> bool:
+    def is_connected(self) -> bool:
         """Does the destination ask on a connection of either side's making?"""
         with self._changed:
             return bool(self._came or self._in_use)
 
-    def came(self) -> None:
+    def on_connected(self) -> None:
         """The destination itself dialled, and asked for this hop: it needs nobody to dial it."""
         with self._changed:
             self._came += 1
-            self._hurry()
+            self._wake()
 
-    def went(self) -> None:
+    def on_disconnected(self) -> None:
         """One that came has ended."""
         with self._changed:
             self._came -= 1
-            self._hurry()
+            self._wake()
 
-    def _hurry(self) -> None:
+    def _wake(self) -> None:
         if self._race and (self._stopped or self._came):
             self._race.stop()
         self._changed.notify_all()
 
     def _run(self) -> None:
         known = self._routes.recall(self._serve.peer.agent_id)
-        pause = HEAD_START if known and not (known.dialled or known.relayed) else 0.0
+        pause = HEAD_START_S if known and not (known.dialled or known.relayed) else 0.0
         while True:
             try:
                 return self._dial(known, pause)
             except Exception:  # the destination would wait for us
                 log.exception("dialing broke", extra={"hop_id": self._serve.hop_id})
-                pause = LATEST
+                pause = MAX_RETRY_DELAY_S
 
-    def _dial(self, known: Met | None, pause: float) -> None:
+    def _dial(self, known: PeerPath | None, pause: float) -> None:
         """Until it is stopped."""
         vain = 0
         while self._is_wanted(pause):
-            race = self._race = Race(
+            race = self._race = ConnectionRace(
                 {one: partial(self._park, one) for one in self._serve.endpoints},
                 known.address if known and known.dialled else None,
             )
             try:
-                endpoint, connection = race.run(DIAL_WITHIN)
-            except (LostError, HopError) as error:
-                vain = 0 if race.answered(NOT_YET) or self._came else vain + 1
-                pause = min(SOON * 2**vain, LATEST)
-                self._note(str(error), is_there=race.answered(NOT_YET))
+                endpoint, connection = race.run(DIAL_TIMEOUT_S)
+            except (SourceConnectionError, HopError) as error:
+                vain = 0 if race.answered(HOP_UNKNOWN_TEXT) or self._came else vain + 1
+                pause = min(MIN_RETRY_DELAY_S * 2**vain, MAX_RETRY_DELAY_S)
+                self._note(str(error), is_there=race.answered(HOP_UNKNOWN_TEXT))
             else:
                 pause, vain = 0.0, 0
                 self._hand_over(endpoint, connection)
@@ -126,7 +126,7 @@ class Caller:
             return not self._stopped
 
     def _lacks_one(self) -> bool:
-        return self._waiting < min(max(1, self._in_use), RESERVE)
+        return self._waiting < min(max(1, self._in_use), MAX_IDLE_CONNECTIONS)
 
     def _note(self, answers: str, is_there: bool) -> None:
         """Once for each news. A destination that `is_there` will let us in when the hop's turn has come."""
@@ -142,8 +142,8 @@ class Caller:
         """A connection on which the destination has agreed to ask. OSError, LostError."""
         connection = self._dialler.connect(endpoint)
         try:
-            connection.sendall(turn_request(self._serve.hop_id, self._token, endpoint))
-            _must_have_turned(_head(connection))
+            connection.sendall(reverse_request(self._serve.hop_id, self._token, endpoint))
+            _require_reversed(_head(connection))
         except BaseException:
             connection.close()
             raise
@@ -167,7 +167,7 @@ class Caller:
             nonlocal begun
             if not begun:
                 begun = True
-                self._routes.remember(self._serve.peer.agent_id, Met(dialled=True, address=endpoint))
+                self._routes.remember(self._serve.peer.agent_id, PeerPath(dialled=True, address=endpoint))
                 self._count(waiting=-1, in_use=1)
 
         try:
@@ -190,15 +190,15 @@ def _head(connection: ssl.SSLSocket) -> bytes:
     head = bytearray()
     while not head.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
-        if not byte or len(head) > _LONGEST_ANSWER:
-            raise LostError("hung up instead of asking")
+        if not byte or len(head) > _MAX_ANSWER_BYTES:
+            raise SourceConnectionError("hung up instead of asking")
         head += byte
     return bytes(head)
 
 
-def _must_have_turned(head: bytes) -> None:
+def _require_reversed(head: bytes) -> None:
     status = head.split(b" ", 2)[1:2]
     if status == [b"401"]:
-        raise LostError(NOT_YET)
+        raise SourceConnectionError(HOP_UNKNOWN_TEXT)
     if status != [b"101"]:
-        raise LostError(f"answered {head.splitlines()[0].decode('ascii', 'replace')!r}")
+        raise SourceConnectionError(f"answered {head.splitlines()[0].decode('ascii', 'replace')!r}")

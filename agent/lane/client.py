@@ -10,33 +10,33 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.digests import CHUNK, DIGEST_SIZE, file_digest, range_count
-from agent.errors import HopError, shown
+from agent.digests import CHUNK_BYTES, DIGEST_BYTES, file_digest, range_count
+from agent.errors import HopError, display_path
 from agent.lane import parts, wire
-from agent.lane.dialling import in_words
-from agent.lane.sockets import hang_up, is_quiet
-from agent.listing import Entry, Meant
-from agent.movers.source import FileError, Hole, LostError, Packed, Sink, changed
+from agent.lane.dialling import describe_error
+from agent.lane.sockets import shut_down, has_no_data
+from agent.listing import FileEntry, Selection
+from agent.movers.source import FileError, Hole, SourceConnectionError, PackedFile, Sink, changed
 from agent.same_place import one_thing
 from events.base import Problem
 from events.reports import PREVIOUS_HOP_RESTS
 
-SILENT_FOR = 120.0
+READ_TIMEOUT_S = 120.0
 """Seconds that the source may be silent; it may have a slow disk."""
 
-BLOCK = 64 * 1024
+BLOCK_BYTES = 64 * 1024
 _NOT_SERVED = 401
-_NOT_SO = {404, 409}
+_NOT_AVAILABLE = {404, 409}
 
 
-class Conversation:
+class LaneClient:
     """HTTP on one connection, one request after the other."""
 
     def __init__(
-        self, connection: ssl.SSLSocket, endpoint: str, hop_id: str, token: str, piece: int = CHUNK
+        self, connection: ssl.SSLSocket, endpoint: str, hop_id: str, token: str, piece: int = CHUNK_BYTES
     ) -> None:
         """`endpoint`: the address that was dialled. `piece`: bytes of a range that are handed on at once."""
-        connection.settimeout(SILENT_FOR)
+        connection.settimeout(READ_TIMEOUT_S)
         self._piece = piece
         self._socket = connection
         self.endpoint = endpoint
@@ -56,29 +56,29 @@ class Conversation:
         try:
             answer = self._request("pack", wire.pack_request(()))
         except http.client.HTTPException as error:
-            raise LostError(in_words(error)) from error
+            raise SourceConnectionError(describe_error(error)) from error
         if answer.status == _NOT_SERVED:
-            raise LostError(self._problem(answer).message)
+            raise SourceConnectionError(self._problem(answer).message)
         if answer.status != http.HTTPStatus.OK:
             raise HopError(self._problem(answer))
         if answer.read(1):
             raise HopError(_strange(self.endpoint, "something, when asked for nothing"))
-        self._socket.settimeout(SILENT_FOR)
+        self._socket.settimeout(READ_TIMEOUT_S)
 
     @property
     def is_quiet(self) -> bool:
         """Is it good for another question? A source that has hung up, or talks unasked, is not."""
-        return is_quiet(self._socket)
+        return has_no_data(self._socket)
 
-    def manifest(self, meant: Meant) -> Iterator[Entry]:
+    def manifest(self, meant: Selection) -> Iterator[FileEntry]:
         """HopError if the source has nothing to begin with; LostError before the end."""
         return self._listing("manifest", meant)
 
-    def arriving(self, meant: Meant) -> Iterator[Entry]:
+    def list_incremental(self, meant: Selection) -> Iterator[FileEntry]:
         """The same of what another hop is bringing to the source. HopError, too, if that hop rests."""
         return self._listing("arriving", meant)
 
-    def _listing(self, verb: str, meant: Meant) -> Iterator[Entry]:
+    def _listing(self, verb: str, meant: Selection) -> Iterator[FileEntry]:
         with self._guarded():
             answer = self._ask(verb, wire.manifest_request(meant))
             if answer.status != http.HTTPStatus.OK:
@@ -90,30 +90,30 @@ class Conversation:
                         _must_agree(fields, count)
                         _must_be_over(lines)
                         return answer.close()  # of a known length, it does not know that it has ended
-                    case wire.LATER:
+                    case wire.KEEPALIVE:
                         continue
-                    case wire.RESTS:
-                        raise HopError(_rests(self.endpoint))
+                    case wire.UPSTREAM_PAUSED:
+                        raise HopError(_upstream_paused(self.endpoint))
                     case wire.REFUSED:
                         raise HopError(_refused(fields))
                 yield wire.read_entry(fields)
                 count += 1
-            raise LostError(f"{self.endpoint} ended its listing early")
+            raise SourceConnectionError(f"{self.endpoint} ended its listing early")
 
-    def range(self, entry: Entry, start: int, length: int, sink: Sink, hole: Hole | None = None) -> bytes:
+    def range(self, entry: FileEntry, start: int, length: int, sink: Sink, hole: Hole | None = None) -> bytes:
         """The digest that the source says the bytes have. LostError, FileError."""
         body = {"path": entry.path, "size": entry.size, "mtime_ns": entry.mtime_ns}
         holes = {"holes": True} if hole and entry.sparse else {}
         with self._guarded():
             answer = self._ask("range", body | {"start": start, "length": length} | holes)
             self._must_be_ok(answer, entry)
-            if holes and hole and answer.getheader("Content-Type") == parts.KIND:
+            if holes and hole and answer.getheader("Content-Type") == parts.MEDIA_TYPE:
                 self._parts(answer, start, length, sink, hole)
             else:
                 self._data(answer, length, sink)
-            digest = answer.read(DIGEST_SIZE + 1)
-        if len(digest) != DIGEST_SIZE:
-            raise LostError(f"{self.endpoint} ended a range without its digest")
+            digest = answer.read(DIGEST_BYTES + 1)
+        if len(digest) != DIGEST_BYTES:
+            raise SourceConnectionError(f"{self.endpoint} ended a range without its digest")
         return digest
 
     def _data(self, answer: http.client.HTTPResponse, length: int, sink: Sink) -> None:
@@ -121,7 +121,7 @@ class Conversation:
         while length:
             count = answer.readinto(buffer[:length])
             if not count:
-                raise LostError(f"{self.endpoint} ended in the middle of a range")
+                raise SourceConnectionError(f"{self.endpoint} ended in the middle of a range")
             sink(buffer[:count])
             length -= count
 
@@ -136,7 +136,7 @@ class Conversation:
             self._data(answer, size, sink)
             start = begin + size
 
-    def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
         with self._guarded():
             answer = self._ask_raw("pack", wire.pack_request(wanted))
             if answer.status != http.HTTPStatus.OK:
@@ -147,22 +147,22 @@ class Conversation:
             packed, start = _unpacked(entry, data, start)
             yield packed
 
-    def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
         with self._guarded():
             answer = self._ask_raw("digests", wire.pack_request(wanted))
             if answer.status != http.HTTPStatus.OK:
                 raise HopError(self._problem(answer))
             for entry in wanted:
                 count = range_count(entry.size)
-                told = answer.read(count * DIGEST_SIZE + 1)
-                if len(told) != count * DIGEST_SIZE + 1:
-                    raise LostError(f"{self.endpoint} ended in the middle of a file's digests")
+                told = answer.read(count * DIGEST_BYTES + 1)
+                if len(told) != count * DIGEST_BYTES + 1:
+                    raise SourceConnectionError(f"{self.endpoint} ended in the middle of a file's digests")
                 yield _checked(entry, told)
 
-    def clear(self, gone: Sequence[Entry], mark: str, name: str) -> Iterator[Problem | None]:
+    def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
         states = self._states("clear", wire.clear_request(gone, mark, name), len(gone))
         for entry, state in zip(gone, states, strict=True):
-            yield None if bytes([state]) == wire.OK else _kept(bytes([state]), entry)
+            yield None if bytes([state]) == wire.OK else _require_owned(bytes([state]), entry)
 
     def shows(self, mark: str, folders: Sequence[str]) -> bool:
         return any(self._states("shows", wire.shows_request(mark, folders), len(folders)))
@@ -177,12 +177,12 @@ class Conversation:
                 raise HopError(self._problem(answer))
             states = answer.read(count + 1)
         if len(states) != count:
-            raise LostError(f"{self.endpoint} did not tell what became of each thing")
+            raise SourceConnectionError(f"{self.endpoint} did not tell what became of each thing")
         return states
 
     def interrupt(self) -> None:
         """From any thread."""
-        hang_up(self._socket)
+        shut_down(self._socket)
 
     def close(self) -> None:
         if self._answer:
@@ -201,20 +201,20 @@ class Conversation:
     def _ask_raw(self, verb: str, body: bytes) -> http.client.HTTPResponse:
         answer = self._request(verb, body)
         if answer.status == _NOT_SERVED:
-            raise LostError(f"{self.endpoint}: {self._problem(answer).message}")
+            raise SourceConnectionError(f"{self.endpoint}: {self._problem(answer).message}")
         return answer
 
-    def _must_be_ok(self, answer: http.client.HTTPResponse, entry: Entry) -> None:
-        if answer.status in _NOT_SO:
+    def _must_be_ok(self, answer: http.client.HTTPResponse, entry: FileEntry) -> None:
+        if answer.status in _NOT_AVAILABLE:
             raise FileError(self._problem(answer))
         if answer.status != http.HTTPStatus.OK:
             raise HopError(self._problem(answer))
         if entry.size and not answer.length:
-            raise LostError(f"{self.endpoint} does not say how long a range is")
+            raise SourceConnectionError(f"{self.endpoint} does not say how long a range is")
 
     def _problem(self, answer: http.client.HTTPResponse) -> Problem:
         try:
-            return Problem.model_validate_json(answer.read(wire.MAX_LINE))
+            return Problem.model_validate_json(answer.read(wire.MAX_LINE_BYTES))
         except ValidationError:
             return _strange(self.endpoint, f"HTTP status {answer.status}")
 
@@ -223,10 +223,10 @@ class Conversation:
         """Whatever breaks on the way is LostError; a source that talks nonsense ends the hop."""
         try:
             yield
-        except wire.Misbehaviour as error:
+        except wire.ProtocolError as error:
             raise HopError(_strange(self.endpoint, str(error))) from error
         except (OSError, http.client.HTTPException) as error:
-            raise LostError(f"{self.endpoint}: {in_words(error)}") from error
+            raise SourceConnectionError(f"{self.endpoint}: {describe_error(error)}") from error
 
 
 class _Answer(http.client.HTTPResponse):
@@ -259,22 +259,22 @@ def _lines(answer: http.client.HTTPResponse) -> Iterator[list[object]]:
     """What a manifest's lines say, as they come: those that have come together are parsed together, which
     takes a quarter of the time."""
     begun, size = [], 0
-    while block := answer.read1(BLOCK):
+    while block := answer.read1(BLOCK_BYTES):
         begun.append(block)
         size += len(block)
-        if size > wire.MAX_LINE + BLOCK:
-            raise wire.Misbehaviour("a line of its manifest has no end")
+        if size > wire.MAX_LINE_BYTES + BLOCK_BYTES:
+            raise wire.ProtocolError("a line of its manifest has no end")
         if b"\n" in block:
             *lines, rest = b"".join(begun).split(b"\n")
             begun, size = [rest], len(rest)
             yield from _parsed(lines)
     if size:
-        raise wire.Misbehaviour("its manifest ends in the middle of a line")
+        raise wire.ProtocolError("its manifest ends in the middle of a line")
 
 
 def _must_be_over(lines: Iterator[list[object]]) -> None:
     if next(lines, None) is not None:
-        raise wire.Misbehaviour("its manifest goes on behind its end")
+        raise wire.ProtocolError("its manifest goes on behind its end")
 
 
 def _parsed(lines: Sequence[bytes]) -> list[list[object]]:
@@ -282,40 +282,40 @@ def _parsed(lines: Sequence[bytes]) -> list[list[object]]:
         together = b"[%b]" % b",".join(lines)
         parsed: list[list[object]] = json.loads(together.decode())  # told the encoding, it need not guess
     except (ValueError, RecursionError) as error:
-        raise wire.Misbehaviour("a line of its manifest is no JSON") from error
+        raise wire.ProtocolError("a line of its manifest is no JSON") from error
     if len(parsed) != len(lines) or not all(isinstance(fields, list) for fields in parsed):
-        raise wire.Misbehaviour("a line of its manifest is no list")
+        raise wire.ProtocolError("a line of its manifest is no list")
     return parsed
 
 
 def _must_agree(fields: list[object], count: int) -> None:
     if fields != [wire.END, count]:
-        raise wire.Misbehaviour(f"its manifest ends with {fields}, after {count} entries")
+        raise wire.ProtocolError(f"its manifest ends with {fields}, after {count} entries")
 
 
-def _unpacked(entry: Entry, data: memoryview, start: int) -> tuple[Packed, int]:
+def _unpacked(entry: FileEntry, data: memoryview, start: int) -> tuple[PackedFile, int]:
     """The file of a pack that starts there, and where the next one does."""
-    begin = start + wire.HEAD_SIZE
+    begin = start + wire.PACK_HEADER_BYTES
     head, end = bytes(data[start:begin]), begin + entry.size
-    if len(head) != wire.HEAD_SIZE:
-        raise LostError("a pack ended early")
+    if len(head) != wire.PACK_HEADER_BYTES:
+        raise SourceConnectionError("a pack ended early")
     if head[:1] != wire.OK:
-        return Packed(entry, problem=_not_packed(head[:1], entry)), begin
+        return PackedFile(entry, problem=_not_packed(head[:1], entry)), begin
     if len(data) < end:
-        raise LostError("a pack ended in the middle of a file")
-    return Packed(entry, data[begin:end], head[1:]), end
+        raise SourceConnectionError("a pack ended in the middle of a file")
+    return PackedFile(entry, data[begin:end], head[1:]), end
 
 
-def _checked(entry: Entry, told: bytes) -> Packed:
+def _checked(entry: FileEntry, told: bytes) -> PackedFile:
     state, digests = told[-1:], told[:-1]
     if state != wire.OK:
-        return Packed(entry, problem=_not_packed(state, entry))
-    pieces = range(0, len(digests), DIGEST_SIZE)
-    return Packed(entry, digest=file_digest(digests[start : start + DIGEST_SIZE] for start in pieces))
+        return PackedFile(entry, problem=_not_packed(state, entry))
+    pieces = range(0, len(digests), DIGEST_BYTES)
+    return PackedFile(entry, digest=file_digest(digests[start : start + DIGEST_BYTES] for start in pieces))
 
 
-def _kept(state: bytes, entry: Entry) -> Problem:
-    name = shown(entry.path)
+def _require_owned(state: bytes, entry: FileEntry) -> Problem:
+    name = display_path(entry.path)
     if state == wire.SAME:
         return one_thing(entry.path)
     if state == wire.CHANGED:
@@ -325,8 +325,8 @@ def _kept(state: bytes, entry: Entry) -> Problem:
     return Problem(code="source-kept", message=f"{name} {words}.", advice=advice, path=name)
 
 
-def _not_packed(state: bytes, entry: Entry) -> Problem:
-    name = shown(entry.path)
+def _not_packed(state: bytes, entry: FileEntry) -> Problem:
+    name = display_path(entry.path)
     if state == wire.CHANGED:
         return changed(name).problem
     if state == wire.MISSING:
@@ -344,7 +344,7 @@ def _refused(fields: list[object]) -> Problem:
     try:
         return Problem.model_validate(fields[1])
     except (IndexError, ValidationError) as error:
-        raise wire.Misbehaviour("it refuses without a reason") from error
+        raise wire.ProtocolError("it refuses without a reason") from error
 
 
 def _too_old(endpoint: str) -> Problem:
@@ -356,7 +356,7 @@ def _too_old(endpoint: str) -> Problem:
     )
 
 
-def _rests(endpoint: str) -> Problem:
+def _upstream_paused(endpoint: str) -> Problem:
     return Problem(
         code=PREVIOUS_HOP_RESTS,
         message=f"The hop that brings these files to {endpoint} is not at work.",

@@ -10,12 +10,12 @@ from agent.lane.identity import Identity
 from events.base import Problem
 from events.commands import Peer
 
-DIAL_WITHIN = 5.0
+DIAL_TIMEOUT_S = 5.0
 """Seconds for each address: the connection and the handshake. And for all of them until a hop that found no
 way at all says so."""
 
 
-class Dialler:
+class Dialer:
     """Reaches one peer for one hop. Safe from any thread."""
 
     def __init__(self, identity: Identity, peer: Peer, hop_id: str) -> None:
@@ -30,7 +30,7 @@ class Dialler:
     def connect(self, endpoint: str) -> ssl.SSLSocket:
         """A connection to the peer itself, on which nothing may take longer than `DIAL_WITHIN` yet. OSError
         (ssl.SSLError is one), or ValueError if that is no address."""
-        plain = socket.create_connection(split_endpoint(endpoint), DIAL_WITHIN)
+        plain = socket.create_connection(split_endpoint(endpoint), DIAL_TIMEOUT_S)
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -48,17 +48,17 @@ class Dialler:
         return secured
 
 
-NOT_YET = "does not know of this hop, or not yet"
+HOP_UNKNOWN_TEXT = "does not know of this hop, or not yet"
 _TLS = {
     "CALLBACK_FAILED": "asked for a hop that is not known here, or not any more",
-    "TLSV1_UNRECOGNIZED_NAME": NOT_YET,
+    "TLSV1_UNRECOGNIZED_NAME": HOP_UNKNOWN_TEXT,
     "CERTIFICATE_VERIFY_FAILED": "shows another certificate than the agent's: another one answers there",
     "TLSV1_ALERT_UNKNOWN_CA": "takes this agent's certificate for another's",
     "WRONG_VERSION_NUMBER": "speaks no TLS: something else answers there",
 }
 
 
-def in_words(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """What an address answered: `connection refused`, `no answer in time`, without numbers."""
     if isinstance(error, ssl.SSLError) and error.reason:
         return _TLS.get(error.reason, error.reason.lower().replace("_", " "))

@@ -11,10 +11,10 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from agent.lane.awaiting import Awaited, hashed
+from agent.lane.awaiting import InboundConnections, token_hash
 from agent.lane.identity import Identities, Identity
-from agent.movers.arrivals import Arrivals
-from agent.movers.limiter import Limiter, Line, limiter_for
+from agent.movers.arrivals import ActivePulls
+from agent.movers.limiter import RateLimiter, SharedBandwidth, limiter_for
 from events.base import Problem
 from events.commands import Peer, Serve
 from events.options import Options
@@ -30,7 +30,7 @@ class Grant:
     """The peer's, DER."""
     context: ssl.SSLContext
     """Trusts this one certificate."""
-    limiter: Limiter
+    limiter: RateLimiter
     """What the hop may take of this agent's line."""
     over: threading.Event
     """Nobody waits for the line any longer."""
@@ -39,7 +39,7 @@ class Grant:
 
     def admits(self, token: str, certificate: bytes | None) -> bool:
         """Is this the token, shown by the peer it is for, in time?"""
-        right = hmac.compare_digest(self.token_hash, hashed(token))
+        right = hmac.compare_digest(self.token_hash, token_hash(token))
         return right and certificate == self.certificate and datetime.now(UTC) < self.serve.until
 
 
@@ -47,14 +47,14 @@ class Grants:
     """All grants, what is awaited, and the TLS context that lets in only the peers they name. Used by any
     thread."""
 
-    def __init__(self, identities: Identities, line: Line, arrivals: Arrivals) -> None:
+    def __init__(self, identities: Identities, line: SharedBandwidth, arrivals: ActivePulls) -> None:
         """`line` is what all hops of this agent share, `arrivals` what they bring."""
         self.arrivals = arrivals
         self._identities = identities
         self._line = line
         self._lock = threading.Lock()
         self._by_hop: dict[str, Grant] = {}
-        self._awaited: dict[str, Awaited] = {}
+        self._awaited: dict[str, InboundConnections] = {}
         self.context = _context(ssl.PROTOCOL_TLS_SERVER, identities.named(None), None)
         """For every connection: trusts nobody, until it hears which hop it is for."""
         self.context.sni_callback = self._choose
@@ -68,18 +68,18 @@ class Grants:
     def _grant(self, serve: Serve, token: str, certificate: bytes, context: ssl.SSLContext) -> Grant:
         over = threading.Event()
         limiter = limiter_for(Options(priority=serve.priority), self._line, over)
-        return Grant(serve, hashed(token), certificate, context, limiter, over)
+        return Grant(serve, token_hash(token), certificate, context, limiter, over)
 
-    def expect(self, hop_id: str, source: Peer, token: str, own: str | None = None) -> Awaited:
+    def expect_inbound(self, hop_id: str, source: Peer, token: str, own: str | None = None) -> InboundConnections:
         """Let a hop's source in, until what is returned is closed; it was told to expect our certificate
         `own`. ValueError as above."""
         certificate, context = self._trusting(source, own)
         with self._lock:
-            awaited = Awaited(hop_id, token, certificate, context, self._expect_no_more)
+            awaited = InboundConnections(hop_id, token, certificate, context, self._expect_no_more)
             self._awaited[hop_id] = awaited
         return awaited
 
-    def _expect_no_more(self, awaited: Awaited) -> None:
+    def _expect_no_more(self, awaited: InboundConnections) -> None:
         with self._lock:
             if self._awaited.get(awaited.hop_id) is awaited:
                 del self._awaited[awaited.hop_id]
@@ -114,7 +114,7 @@ class Grants:
         with self._lock:
             return next((hop for hop, grant in self._by_hop.items() if grant.context is context), None)
 
-    def awaited_by(self, context: ssl.SSLContext) -> Awaited | None:
+    def awaited_by(self, context: ssl.SSLContext) -> InboundConnections | None:
         """The same for a hop that is awaited."""
         with self._lock:
             return next((one for one in self._awaited.values() if one.context is context), None)

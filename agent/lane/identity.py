@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from agent.disk import write_whole
+from agent.disk import atomic_write
 
-LIFE = timedelta(days=3650)
+CERTIFICATE_LIFETIME = timedelta(days=3650)
 KEY, CERTIFICATE = "lane.key", "lane.pem"
 _OWN = 0o600
 
@@ -61,12 +61,12 @@ def _make(identity: Identity) -> None:
         .public_key(key.public_key())
         .serial_number(serial)
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + LIFE)
+        .not_valid_after(now + CERTIFICATE_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write_whole(identity.key, pem, _OWN)  # first: without its certificate it is made anew
-    write_whole(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM), _OWN)
+    atomic_write(identity.key, pem, _OWN)  # first: without its certificate it is made anew
+    atomic_write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM), _OWN)

@@ -14,17 +14,17 @@ from contextlib import suppress
 from socketserver import BaseRequestHandler, TCPServer, ThreadingMixIn
 from typing import Any
 
-from agent.lane.dialling import in_words
+from agent.lane.dialling import describe_error
 
 log = logging.getLogger(__name__)
 
-HANDSHAKE_WITHIN = 10.0
-HANDSHAKES = 256
+HANDSHAKE_TIMEOUT_S = 10.0
+MAX_HANDSHAKES = 256
 """At once. Whoever comes then is sent away: strangers must not use up this process's descriptors."""
-BREATH = 0.2
+ACCEPT_BACKOFF_S = 0.2
 """Seconds without accepting anyone when there are no descriptors left."""
 
-Converse = Callable[[ssl.SSLSocket, Any], None]
+HandleConnection = Callable[[ssl.SSLSocket, Any], None]
 
 
 class Listener(ThreadingMixIn, TCPServer):
@@ -36,11 +36,11 @@ class Listener(ThreadingMixIn, TCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, listen: tuple[str, int], context: ssl.SSLContext, converse: Converse) -> None:
+    def __init__(self, listen: tuple[str, int], context: ssl.SSLContext, converse: HandleConnection) -> None:
         """`converse` is called, on the connection's thread, with who has shaken hands, and closes it."""
         self._context = context
         self._converse = converse
-        self._hands = threading.BoundedSemaphore(HANDSHAKES)
+        self._hands = threading.BoundedSemaphore(MAX_HANDSHAKES)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._accept, name="lane", daemon=True)
         self.address_family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
@@ -65,7 +65,7 @@ class Listener(ThreadingMixIn, TCPServer):
             except Exception:
                 if not self._stopped.is_set():
                     log.exception("lane cannot accept")
-                    time.sleep(BREATH)
+                    time.sleep(ACCEPT_BACKOFF_S)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         try:
@@ -73,7 +73,7 @@ class Listener(ThreadingMixIn, TCPServer):
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE}:  # it would be asked again at once, for ever
                 log.warning("lane cannot accept", extra={"reason": error.strerror})
-                time.sleep(BREATH)
+                time.sleep(ACCEPT_BACKOFF_S)
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -90,14 +90,14 @@ class Listener(ThreadingMixIn, TCPServer):
         try:
             secured = self._shake_hands(request)
         except OSError as error:  # ssl.SSLError is one
-            log.info("lane refused", extra={"peer": client_address[0], "reason": in_words(error)})
+            log.info("lane refused", extra={"peer": client_address[0], "reason": describe_error(error)})
             return
         finally:
             self._hands.release()
         self._converse(secured, client_address)
 
     def _shake_hands(self, request: socket.socket) -> ssl.SSLSocket:
-        request.settimeout(HANDSHAKE_WITHIN)
+        request.settimeout(HANDSHAKE_TIMEOUT_S)
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         request.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return self._context.wrap_socket(request, server_side=True)

@@ -7,12 +7,12 @@ The digest is that of the range as anybody reads it, with zeros for the holes.
 import struct
 from collections.abc import Callable, Sequence
 
-from agent.digests import RANGE
+from agent.digests import RANGE_BYTES
 from agent.lane import wire
 
-KIND = "application/x-crosshaul-parts"
+MEDIA_TYPE = "application/x-crosshaul-parts"
 """What a source answers when it was asked for `holes` and knows of them; an older one sends the zeros."""
-MOST = RANGE // 512
+MAX_PARTS = RANGE_BYTES // 512
 """Parts of a range; no file system has smaller blocks."""
 _COUNT, _PART = struct.Struct(">I"), struct.Struct(">QQ")
 
@@ -27,13 +27,13 @@ def written(parts: Sequence[Part]) -> bytes:
 def read(take: Callable[[int], bytes], start: int, length: int) -> list[Part]:
     """`take` reads so many bytes. Misbehaviour if they are no parts of this range, in their order."""
     [count] = _COUNT.unpack(_whole(take, _COUNT.size))
-    if count > MOST:
-        raise wire.Misbehaviour("a range of it has more parts than can be")
+    if count > MAX_PARTS:
+        raise wire.ProtocolError("a range of it has more parts than can be")
     parts = list(_PART.iter_unpack(_whole(take, count * _PART.size)))
     position, end = start, start + length
     for begin, size in parts:
         if not (position <= begin < begin + size <= end):
-            raise wire.Misbehaviour("a range of it has parts that lie elsewhere")
+            raise wire.ProtocolError("a range of it has parts that lie elsewhere")
         position = begin + size
     return parts
 

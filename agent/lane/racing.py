@@ -7,16 +7,16 @@ from itertools import chain, repeat
 from typing import Generic, Protocol, TypeVar
 
 from agent.errors import HopError
-from agent.lane.dialling import in_words
-from agent.movers.source import LostError
+from agent.lane.dialling import describe_error
+from agent.movers.source import SourceConnectionError
 
 log = logging.getLogger(__name__)
 
-HEAD_START = 0.25
+HEAD_START_S = 0.25
 """Seconds that the way which worked last has for itself; RFC 8305 has the same between two addresses."""
-_PAUSES = (0.2, 0.5, 1.0, 2.0)
+_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0)
 """Seconds before a way is tried again: the other side may not have heard of the hop yet."""
-_SILENT = "no answer in time"
+_NO_ANSWER = "no answer in time"
 
 
 class Closable(Protocol):
@@ -26,7 +26,7 @@ class Closable(Protocol):
 Won = TypeVar("Won", bound=Closable)
 
 
-class Race(Generic[Won]):
+class ConnectionRace(Generic[Won]):
     """`run` once. Whoever comes in after the winner is closed."""
 
     def __init__(self, ways: Mapping[str, Callable[[], Won]], favourite: str | None = None) -> None:
@@ -34,7 +34,7 @@ class Race(Generic[Won]):
         self._ways = ways
         self._favourite = favourite if favourite in ways else None
         self._changed = threading.Condition()
-        self._answers = dict.fromkeys(ways, _SILENT)
+        self._answers = dict.fromkeys(ways, _NO_ANSWER)
         self._won: tuple[str, Won] | None = None
         self._error: HopError | None = None
         self._over = False
@@ -51,7 +51,7 @@ class Race(Generic[Won]):
                 raise self._error
             if self._won:
                 return self._won
-        raise LostError("; ".join(f"{name}: {answer}" for name, answer in self._answers.items()))
+        raise SourceConnectionError("; ".join(f"{name}: {answer}" for name, answer in self._answers.items()))
 
     def stop(self) -> None:
         """From any thread."""
@@ -68,15 +68,15 @@ class Race(Generic[Won]):
 
     def _try(self, name: str, way: Callable[[], Won]) -> None:
         late = self._favourite is not None and name != self._favourite
-        pauses = chain([HEAD_START if late else 0.0], _PAUSES, repeat(_PAUSES[-1]))
+        pauses = chain([HEAD_START_S if late else 0.0], _RETRY_DELAYS_S, repeat(_RETRY_DELAYS_S[-1]))
         while not self._waited(next(pauses)):
             try:
                 won = way()
             except HopError as error:
                 self._broke(error)
-            except (OSError, ValueError, LostError) as error:
+            except (OSError, ValueError, SourceConnectionError) as error:
                 with self._changed:
-                    self._answers[name] = in_words(error)
+                    self._answers[name] = describe_error(error)
             except Exception as error:  # the race would wait for this way in silence
                 log.exception("dialing broke", extra={"peer": name})
                 with self._changed:

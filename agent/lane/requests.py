@@ -5,11 +5,11 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from agent.lane import asked
-from agent.lane.asked import Refusal
+from agent.lane.asked import LaneRequestError
 from events.base import Problem
 
 
-class Asked(BaseHTTPRequestHandler):
+class LaneRequestHandler(BaseHTTPRequestHandler):
     """One connection, without a server of http.server's."""
 
     protocol_version = "HTTP/1.1"
@@ -25,7 +25,7 @@ class Asked(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         try:
             self.answer()
-        except Refusal as refusal:
+        except LaneRequestError as refusal:
             self.refuse(refusal.status, refusal.problem)
 
     def answer(self) -> None:

@@ -12,12 +12,12 @@ from events.base import LABEL, display_text
 
 log = logging.getLogger(__name__)
 
-KEPT = 1000
+MAX_PEERS = 1000
 """Peers; whoever was met longest ago is forgotten."""
 
 
 @dataclass(frozen=True)
-class Met:
+class PeerPath:
     """How two agents met. Who can dial whom does not depend on who asks for files."""
 
     dialled: bool
@@ -28,7 +28,7 @@ class Met:
     """Could neither, and went it by the relay bucket?"""
 
 
-class Routes:
+class PeerPathCache:
     """By the peer's name, in a small file: to lose it costs a few attempts. Used by any thread."""
 
     def __init__(self, path: Path | None = None) -> None:
@@ -37,20 +37,20 @@ class Routes:
         self._lock = threading.Lock()
         self._met = _read(path) if path else {}
 
-    def recall(self, agent_id: str) -> Met | None:
+    def recall(self, agent_id: str) -> PeerPath | None:
         with self._lock:
             return self._met.get(agent_id)
 
-    def remember(self, agent_id: str, met: Met) -> None:
+    def remember(self, agent_id: str, met: PeerPath) -> None:
         with self._lock:
             known = self._met.pop(agent_id, None)
             self._met[agent_id] = met
-            while len(self._met) > KEPT:
+            while len(self._met) > MAX_PEERS:
                 del self._met[next(iter(self._met))]
             if known != met and self._path:
                 self._write(self._path)
 
-    def all(self) -> dict[str, Met]:
+    def all(self) -> dict[str, PeerPath]:
         """By name, the latest last."""
         with self._lock:
             return dict(self._met)
@@ -64,11 +64,11 @@ class Routes:
             log.warning("routes not remembered", extra={"reason": error.strerror})
 
 
-def _read(path: Path) -> dict[str, Met]:
+def _read(path: Path) -> dict[str, PeerPath]:
     """What cannot be read is set aside: peers are met again without it."""
     try:
         known = json.loads(_content(path))
-        return {_name(name): _met(met) for name, met in list(known.items())[-KEPT:]}
+        return {_name(name): _met(met) for name, met in list(known.items())[-MAX_PEERS:]}
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -93,6 +93,6 @@ def _name(said: object) -> str:
     return said
 
 
-def _met(said: dict[str, object]) -> Met:
+def _met(said: dict[str, object]) -> PeerPath:
     """Older agents wrote nothing of relays."""
-    return Met(bool(said["dialled"]), display_text(str(said["address"])), bool(said.get("relayed")))
+    return PeerPath(bool(said["dialled"]), display_text(str(said["address"])), bool(said.get("relayed")))

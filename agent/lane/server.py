@@ -11,28 +11,28 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import HopError
-from agent.lane.answering import Answering
-from agent.lane.awaiting import Awaited, Welcome
-from agent.lane.calling import Caller
-from agent.lane.dialling import Dialler, no_certificate
+from agent.lane.answering import HopRequestHandler
+from agent.lane.awaiting import InboundConnections, UpgradeHandler
+from agent.lane.calling import ReverseDialer
+from agent.lane.dialling import Dialer, no_certificate
 from agent.lane.grants import Grants
 from agent.lane.identity import Identities
 from agent.lane.listener import Listener
-from agent.lane.routes import Met, Routes
-from agent.lane.sockets import hang_up
-from agent.movers.arrivals import Arrivals
-from agent.movers.limiter import Hours, Line
+from agent.lane.routes import PeerPath, PeerPathCache
+from agent.lane.sockets import shut_down
+from agent.movers.arrivals import ActivePulls
+from agent.movers.limiter import BandwidthSchedule, SharedBandwidth
 from agent.roots import Roots
 from events.commands import Peer, Serve
 from events.views import CredentialsView
 
 if TYPE_CHECKING:
-    from agent.relay.hearing import Hearing
+    from agent.relay.hearing import RelayListener
 
 Credentials = Callable[[str], CredentialsView]
 """By hop id."""
 
-CONNECTIONS = 64
+MAX_CONNECTIONS_PER_HOP = 64
 """Of one hop at most."""
 RELAYED = "relay"
 """Stands in for the peer's address."""
@@ -46,10 +46,10 @@ class LaneServer:
         identities: Identities,
         roots: Roots,
         listen: tuple[str, int],
-        routes: Routes | None = None,
-        line: Line | None = None,
+        routes: PeerPathCache | None = None,
+        line: SharedBandwidth | None = None,
         credentials: Credentials | None = None,
-        arrivals: Arrivals | None = None,
+        arrivals: ActivePulls | None = None,
     ) -> None:
         """`routes` is what was remembered of earlier hops, `line` what all hops of this agent share, and
         `arrivals` what they bring; `credentials` are for the relay bucket: without them nothing is relayed
@@ -57,13 +57,13 @@ class LaneServer:
         self._identities = identities
         self._roots = roots
         self._listen = listen
-        self.routes = routes or Routes()
-        self.grants = Grants(identities, line or Line(Hours(None)), arrivals or Arrivals())
+        self.routes = routes or PeerPathCache()
+        self.grants = Grants(identities, line or SharedBandwidth(BandwidthSchedule(None)), arrivals or ActivePulls())
         self._live: dict[str, set[socket.socket]] = {}
-        self._unreached: Callable[[Serve, str], None] = _tell_nobody
-        self._callers: dict[str, Caller] = {}
+        self._unreached: Callable[[Serve, str], None] = _ignore
+        self._callers: dict[str, ReverseDialer] = {}
         self._credentials = credentials
-        self._hearings: dict[str, Hearing] = {}
+        self._hearings: dict[str, RelayListener] = {}
         self._lock = threading.Lock()
         self._server: Listener | None = None
 
@@ -82,7 +82,7 @@ class LaneServer:
                 caller.stop()
             hearings = list(self._hearings.values())
             for connection in chain.from_iterable(self._live.values()):
-                hang_up(connection)
+                shut_down(connection)
         for hearing in hearings:
             hearing.stop(sweep=False)
         for hearing in hearings:
@@ -102,10 +102,10 @@ class LaneServer:
             self.grants.add(serve, token)
         except ValueError as error:
             raise HopError(no_certificate(serve.peer.agent_id)) from error
-        self._replace_caller(serve.hop_id, self._caller(serve, token) if serve.endpoints else None)
-        self._hear(serve, is_anew=before is not None and before.serve.attempt < serve.attempt)
+        self._replace_dialer(serve.hop_id, self._dialer(serve, token) if serve.endpoints else None)
+        self._listen_on_relay(serve, is_anew=before is not None and before.serve.attempt < serve.attempt)
 
-    def tell(self, unreached: Callable[[Serve, str], None]) -> None:
+    def on_unreachable(self, unreached: Callable[[Serve, str], None]) -> None:
         """From now on say, on any thread, which hop's peer could not be dialled, and what its addresses
         answered."""
         self._unreached = unreached
@@ -113,42 +113,42 @@ class LaneServer:
     def revoke(self, hop_id: str) -> None:
         """No longer; who is connected is cut off."""
         self.grants.remove(hop_id)
-        self._replace_caller(hop_id, None)
+        self._replace_dialer(hop_id, None)
         with self._lock:
             for connection in self._live.get(hop_id, ()):
-                hang_up(connection)
+                shut_down(connection)
             hearing = self._hearings.pop(hop_id, None)
         if hearing:
             hearing.stop(sweep=True)
 
-    def expect(self, hop_id: str, source: Peer, token: str, own: str | None = None) -> Awaited:
+    def expect_inbound(self, hop_id: str, source: Peer, token: str, own: str | None = None) -> InboundConnections:
         """Let the source of a hop in that arrives here, until what is returned is closed; `own` is which of
         our certificates it expects. HopError if its certificate is none."""
         try:
-            return self.grants.expect(hop_id, source, token, own)
+            return self.grants.expect_inbound(hop_id, source, token, own)
         except ValueError as error:
             raise HopError(no_certificate(source.agent_id)) from error
 
-    def _caller(self, serve: Serve, token: str) -> Caller:
+    def _dialer(self, serve: Serve, token: str) -> ReverseDialer:
         def converse(connection: ssl.SSLSocket, endpoint: str, asked: Callable[[], None]) -> None:
             with self._remembered(serve.hop_id, connection):
-                Answering(self.grants, self._roots, serve.hop_id, connection, (endpoint, 0), asked)
+                HopRequestHandler(self.grants, self._roots, serve.hop_id, connection, (endpoint, 0), asked)
 
-        dialler = Dialler(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
-        return Caller(dialler, serve, token, self.routes, converse, self._unreached)
+        dialler = Dialer(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
+        return ReverseDialer(dialler, serve, token, self.routes, converse, self._unreached)
 
-    def _hear(self, serve: Serve, *, is_anew: bool) -> None:
+    def _listen_on_relay(self, serve: Serve, *, is_anew: bool) -> None:
         """Listen at the relay bucket, too, if the hop may be relayed. One that listens already goes on: it is
         the same place."""
         with self._lock:
             if hearing := self._hearings.get(serve.hop_id):
                 if is_anew:
-                    hearing.begin_anew()
+                    hearing.restart()
             elif serve.relay and self._credentials:
-                from agent.relay.hearing import Hearing  # an idle agent does without rclone's part
+                from agent.relay.hearing import RelayListener  # an idle agent does without rclone's part
 
                 known = self.routes.recall(serve.peer.agent_id)
-                hearing = Hearing(
+                hearing = RelayListener(
                     serve.hop_id,
                     serve.relay,
                     self._credentials,
@@ -166,21 +166,21 @@ class LaneServer:
             came()
             with self._lock:
                 caller = self._callers.get(hop_id)
-            if caller is None or not caller.is_met:
-                self._remember(hop_id, Met(dialled=False, relayed=True))
+            if caller is None or not caller.is_connected:
+                self._remember(hop_id, PeerPath(dialled=False, relayed=True))
 
         with self.grants.context.wrap_socket(plain, server_side=True) as connection:
             if self.grants.hop_of(connection.context) == hop_id:
                 with self._remembered(hop_id, connection):
-                    Answering(self.grants, self._roots, hop_id, connection, (RELAYED, 0), asked)
+                    HopRequestHandler(self.grants, self._roots, hop_id, connection, (RELAYED, 0), asked)
 
     def _is_met(self, hop_id: str) -> bool:
         """Has the peer of a hop that is served come directly, or been reached?"""
         with self._lock:
             caller = self._callers.get(hop_id)
-            return caller.is_met if caller else bool(self._live.get(hop_id))
+            return caller.is_connected if caller else bool(self._live.get(hop_id))
 
-    def _replace_caller(self, hop_id: str, caller: Caller | None) -> None:
+    def _replace_dialer(self, hop_id: str, caller: ReverseDialer | None) -> None:
         with self._lock:
             if old := self._callers.pop(hop_id, None):
                 old.stop()
@@ -199,10 +199,10 @@ class LaneServer:
             connection.close()
             raise
 
-    def _welcome(self, awaited: Awaited, connection: ssl.SSLSocket, address: Any) -> None:
-        parked = Welcome(awaited, connection, address).parked
+    def _welcome(self, awaited: InboundConnections, connection: ssl.SSLSocket, address: Any) -> None:
+        parked = UpgradeHandler(awaited, connection, address).parked
         if parked:
-            awaited.park(parked)
+            awaited.add(parked)
         else:
             connection.close()
 
@@ -213,24 +213,24 @@ class LaneServer:
 
     def _answer(self, hop_id: str, connection: ssl.SSLSocket, address: Any) -> None:
         """The peer has dialled: from its first question on it needs nobody to dial it."""
-        came: list[Caller] = []
+        came: list[ReverseDialer] = []
 
         def asked() -> None:
             with self._lock:
                 caller = self._callers.get(hop_id)
             if caller and caller not in came:
                 came.append(caller)
-                caller.came()
-                self._remember(hop_id, Met(dialled=False))
+                caller.on_connected()
+                self._remember(hop_id, PeerPath(dialled=False))
 
         try:
             with self._remembered(hop_id, connection):
-                Answering(self.grants, self._roots, hop_id, connection, address, asked)
+                HopRequestHandler(self.grants, self._roots, hop_id, connection, address, asked)
         finally:
             for caller in came:
-                caller.went()
+                caller.on_disconnected()
 
-    def _remember(self, hop_id: str, met: Met) -> None:
+    def _remember(self, hop_id: str, met: PeerPath) -> None:
         if grant := self.grants.get(hop_id):
             self.routes.remember(grant.serve.peer.agent_id, met)
 
@@ -240,7 +240,7 @@ class LaneServer:
         connected."""
         with self._lock:
             live = self._live.get(hop_id, set())
-            if len(live) >= CONNECTIONS or self.grants.get(hop_id) is None:
+            if len(live) >= MAX_CONNECTIONS_PER_HOP or self.grants.get(hop_id) is None:
                 raise ConnectionRefusedError("no more connections for this hop")
             live.add(connection)
             self._live[hop_id] = live
@@ -253,5 +253,5 @@ class LaneServer:
                     del self._live[hop_id]
 
 
-def _tell_nobody(_serve: Serve, _answers: str) -> None:
+def _ignore(_serve: Serve, _answers: str) -> None:
     """Until somebody wants to know."""

@@ -6,7 +6,7 @@ import ssl
 from contextlib import suppress
 
 
-def is_quiet(connection: ssl.SSLSocket) -> bool:
+def has_no_data(connection: ssl.SSLSocket) -> bool:
     """Is there nothing to read on a connection on which nobody should be saying anything? What can be read
     is its end, or somebody who talks unasked."""
     watch = select.poll()
@@ -14,7 +14,7 @@ def is_quiet(connection: ssl.SSLSocket) -> bool:
     return not watch.poll(0)
 
 
-def hang_up(connection: socket.socket) -> None:
+def shut_down(connection: socket.socket) -> None:
     """From any thread. Not with the TLS socket's own `shutdown`: it drops TLS first, and whoever is sending
     would go on in the clear, whoever is reading be given what comes in the clear."""
     with suppress(OSError):

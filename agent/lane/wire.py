@@ -28,37 +28,37 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from agent.digests import DIGEST_SIZE, MIB
-from agent.listing import Entry, Meant, is_ours
+from agent.digests import DIGEST_BYTES, MIB
+from agent.listing import FileEntry, Selection, is_partial
 from agent.owners import Owner
 from events.base import Problem
 
-SMALL = MIB
+MAX_PACKED_FILE_BYTES = MIB
 """Bytes; files up to this size travel in packs."""
-PACK_BYTES = 8 * MIB
-PACK_FILES = 512
+MAX_PACK_BYTES = 8 * MIB
+MAX_PACK_FILES = 512
 """A pack is full when it has one or the other; a source holds it in memory."""
 MAX_RANGES = 1 << 20
 """Of all files whose digests are asked for at once: 32 TiB, of which a source holds the digests in memory."""
-MAX_BODY = 4 * MIB
-MAX_LINE = MIB
+MAX_BODY_BYTES = 4 * MIB
+MAX_LINE_BYTES = MIB
 """Bytes of a manifest's line: a path of 4,096 bytes is six times as long when it is not ASCII."""
 
 OK, CHANGED, MISSING, UNREADABLE, SAME = b"\0", b"\1", b"\2", b"\3", b"\4"
 """What became of a file. The last: it is what stands at the destination, and was not removed."""
-HEAD_SIZE = 1 + DIGEST_SIZE
+PACK_HEADER_BYTES = 1 + DIGEST_BYTES
 
-TURN = "turn"
+REVERSE = "turn"
 UPGRADE = "crosshaul-lane"
 
 END = "end"
-LATER, RESTS, REFUSED = "later", "rests", "refused"
+KEEPALIVE, UPSTREAM_PAUSED, REFUSED = "later", "rests", "refused"
 """Instead of an entry: nothing new for now; nothing more, since the other hop is not at work; nothing more,
 and why, as a problem."""
-LARGEST_ID = 2**32 - 2
+MAX_OWNER_ID = 2**32 - 2
 """Of a user or group; one more stands for none."""
-MAX_NAME = 256
-LARGEST = 2**63 - 1
+MAX_OWNER_NAME = 256
+MAX_NUMBER = 2**63 - 1
 """No file system and no database of ours holds a larger number."""
 
 
@@ -69,45 +69,45 @@ def dump(value: Any) -> bytes:
     return _in_json(value).encode()
 
 
-def entry_line(entry: Entry) -> bytes:
+def entry_line(entry: FileEntry) -> bytes:
     problem = entry.problem.model_dump() if entry.problem else None
     fields = [entry.kind, entry.path, entry.size, entry.mtime_ns, entry.mode, entry.sparse, entry.target]
     more = [problem, entry.owner] if entry.owner else [problem] if problem else []
     return dump([*fields, *more]) + b"\n"
 
 
-class Misbehaviour(ValueError):  # noqa: N818  # of the other side
+class ProtocolError(ValueError):  # noqa: N818  # of the other side
     """The source said something that no source of ours says."""
 
 
-def read_entry(fields: Any) -> Entry:
+def read_entry(fields: Any) -> FileEntry:
     """The entry, whose path is certainly below the place. Misbehaviour if it would not be."""
     try:
         kind, path, size, mtime_ns, mode, sparse, target, *rest = fields
         problem = Problem.model_validate(rest[0]) if rest and rest[0] else None
         owner = _owner(rest[1]) if len(rest) > 1 else None
-        entry = Entry(kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, problem, owner)
+        entry = FileEntry(kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, problem, owner)
     except (TypeError, ValueError) as error:
-        raise Misbehaviour("an entry of its manifest has another shape") from error
-    if not (_is_kind(entry) and is_number(size) and is_number(mtime_ns, -LARGEST)):
-        raise Misbehaviour("an entry of its manifest is of no known kind")
+        raise ProtocolError("an entry of its manifest has another shape") from error
+    if not (_is_kind(entry) and is_number(size) and is_number(mtime_ns, -MAX_NUMBER)):
+        raise ProtocolError("an entry of its manifest is of no known kind")
     if not is_inside(path):
-        raise Misbehaviour("a path of its manifest leads somewhere else")
-    if is_ours(path):
-        raise Misbehaviour("a name of its manifest is for what is half-done here")
+        raise ProtocolError("a path of its manifest leads somewhere else")
+    if is_partial(path):
+        raise ProtocolError("a name of its manifest is for what is half-done here")
     return entry
 
 
 def _owner(fields: Any) -> Owner:
     user_id, group_id, user, group = fields
-    if not all(is_number(one) and one <= LARGEST_ID for one in (user_id, group_id)):
+    if not all(is_number(one) and one <= MAX_OWNER_ID for one in (user_id, group_id)):
         raise ValueError("no number of a user or group")
-    if not all(isinstance(one, str) and len(one) <= MAX_NAME and is_name(one) for one in (user, group)):
+    if not all(isinstance(one, str) and len(one) <= MAX_OWNER_NAME and is_name(one) for one in (user, group)):
         raise ValueError("no name of a user or group")
     return Owner(user_id, group_id, user, group)
 
 
-def _is_kind(entry: Entry) -> bool:
+def _is_kind(entry: FileEntry) -> bool:
     """Of those there are, with what belongs to it."""
     if entry.kind == "l":
         return bool(entry.target) and is_name(entry.target)
@@ -117,7 +117,7 @@ def _is_kind(entry: Entry) -> bool:
 
 
 def is_number(value: Any, least: int = 0) -> bool:
-    return type(value) is int and least <= value <= LARGEST
+    return type(value) is int and least <= value <= MAX_NUMBER
 
 
 def is_name(value: Any) -> bool:
@@ -135,18 +135,18 @@ def is_inside(path: Any) -> bool:
     return is_name(path) and not {"", ".", ".."} & set(path.split("/"))
 
 
-def manifest_request(meant: Meant) -> dict[str, object]:
+def manifest_request(meant: Selection) -> dict[str, object]:
     filters = {"include": meant.filters.include, "exclude": meant.filters.exclude}
     owners = {"owners": True} if meant.owners else {}
     arrives = asdict(meant.arrives) if meant.arrives else {}
     return {"symlinks": meant.symlinks, "selection": meant.selection, **filters, **owners, **arrives}
 
 
-def pack_request(entries: Iterable[Entry]) -> bytes:
+def pack_request(entries: Iterable[FileEntry]) -> bytes:
     return dump({"files": [[entry.path, entry.size, entry.mtime_ns] for entry in entries]})
 
 
-def clear_request(gone: Iterable[Entry], mark: str, name: str) -> bytes:
+def clear_request(gone: Iterable[FileEntry], mark: str, name: str) -> bytes:
     things = [[entry.kind, entry.path, entry.size, entry.mtime_ns, entry.target] for entry in gone]
     return dump({"mark": mark, "name": name, "gone": things})
 
@@ -155,6 +155,6 @@ def shows_request(mark: str, folders: Iterable[str]) -> bytes:
     return dump({"mark": mark, "folders": list(folders)})
 
 
-def pack_size(entries: Iterable[Entry]) -> int:
+def pack_size(entries: Iterable[FileEntry]) -> int:
     """Bytes of a pack in which every file is as it was listed."""
-    return sum(HEAD_SIZE + entry.size for entry in entries)
+    return sum(PACK_HEADER_BYTES + entry.size for entry in entries)

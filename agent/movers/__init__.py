@@ -5,8 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.lane.identity import Identities
-from agent.movers.base import Host, Mover
-from agent.movers.limiter import piece_of
+from agent.movers.base import HostResources, Mover
+from agent.movers.limiter import chunk_size_for
 from agent.movers.pull import Pull
 from agent.movers.source import LocalSource, Source
 from agent.roots import Roots, Tree
@@ -15,10 +15,10 @@ from events.locations import AgentLocation
 from events.views import CredentialsView
 
 if TYPE_CHECKING:
-    from agent.lane.client import Conversation
-    from agent.lane.dialling import Dialler
+    from agent.lane.client import LaneClient
+    from agent.lane.dialling import Dialer
     from agent.lane.server import LaneServer
-    from agent.relay.calling import RelayCaller
+    from agent.relay.calling import RelayDialer
 
 Credentials = Callable[[str], CredentialsView]
 """S3 credentials by hop id."""
@@ -27,7 +27,7 @@ Credentials = Callable[[str], CredentialsView]
 def mover_for(
     order: Move,
     *,
-    host: Host,
+    host: HostResources,
     identities: Identities,
     credentials: Credentials,
     lane: "LaneServer | None" = None,
@@ -35,25 +35,25 @@ def mover_for(
     """What is needed for other routes is loaded when the first such hop comes: an idle agent stays small.
     Without this agent's `lane` no source can dial it."""
     if not isinstance(order.destination, AgentLocation):
-        from agent.movers.store import store_of
-        from agent.movers.store_push import StorePush
+        from agent.movers.store import backend_of
+        from agent.movers.store_push import RclonePush
 
-        return StorePush(host, lambda: store_of(order, order.destination, credentials, host.remotes))
+        return RclonePush(host, lambda: backend_of(order, order.destination, credentials, host.remotes))
     return Pull(host, lambda: _source(order, host, identities, credentials, lane))
 
 
 def _source(
-    order: Move, host: Host, identities: Identities, credentials: Credentials, lane: "LaneServer | None"
+    order: Move, host: HostResources, identities: Identities, credentials: Credentials, lane: "LaneServer | None"
 ) -> Source:
     match order.route:
         case DirectRoute():
             return _lane_source(order, order.route, identities, credentials, lane)
         case S3Route() | RemoteRoute():
-            from agent.movers.store import store_of
-            from agent.movers.store_pull import StoreSource
+            from agent.movers.store import backend_of
+            from agent.movers.store_pull import RcloneSource
 
-            store = store_of(order, order.source, credentials, host.remotes)
-            return StoreSource(store, host, order.options)
+            store = backend_of(order, order.source, credentials, host.remotes)
+            return RcloneSource(store, host, order.options)
         case LocalRoute():
             return LocalSource(lambda: _local_tree(order, host.roots))
 
@@ -65,23 +65,23 @@ def _lane_source(
     credentials: Credentials,
     lane: "LaneServer | None",
 ) -> Source:
-    from agent.lane.client import Conversation
-    from agent.lane.dialling import Dialler
-    from agent.lane.meeting import Meeting
-    from agent.lane.routes import Routes
+    from agent.lane.client import LaneClient
+    from agent.lane.dialling import Dialer
+    from agent.lane.meeting import Connector
+    from agent.lane.routes import PeerPathCache
     from agent.movers.lane import LaneSource
 
     if not isinstance(order.destination, AgentLocation):
         raise TypeError(f"{order.hop_id} does not arrive at an agent")
     here = order.destination.agent_id
-    dialler = Dialler(identities.named(route.own_certificate), route.source, order.hop_id)
+    dialler = Dialer(identities.named(route.own_certificate), route.source, order.hop_id)
     awaited = None
     if lane and route.own_endpoints:
-        awaited = lane.expect(order.hop_id, route.source, route.hop_token, route.own_certificate)
-    piece = piece_of(order.options)
-    converse = partial(Conversation, hop_id=order.hop_id, token=route.hop_token, piece=piece)
-    routes = lane.routes if lane else Routes()
-    meeting = Meeting(dialler, route, awaited, routes, converse)
+        awaited = lane.expect_inbound(order.hop_id, route.source, route.hop_token, route.own_certificate)
+    piece = chunk_size_for(order.options)
+    converse = partial(LaneClient, hop_id=order.hop_id, token=route.hop_token, piece=piece)
+    routes = lane.routes if lane else PeerPathCache()
+    meeting = Connector(dialler, route, awaited, routes, converse)
     relay = _relay_caller(order, route.relay, dialler, credentials, converse) if route.relay else None
     return LaneSource(order, route, meeting, here, relay)
 
@@ -89,14 +89,14 @@ def _lane_source(
 def _relay_caller(
     order: Move,
     relay: Relay,
-    dialler: "Dialler",
+    dialler: "Dialer",
     credentials: Credentials,
-    converse: Callable[..., "Conversation"],
-) -> "RelayCaller":
+    converse: Callable[..., "LaneClient"],
+) -> "RelayDialer":
     from agent.relay.bucket import RelayBucket
-    from agent.relay.calling import RelayCaller
+    from agent.relay.calling import RelayDialer
 
-    return RelayCaller(lambda: RelayBucket(order.hop_id, relay, credentials), dialler, converse)
+    return RelayDialer(lambda: RelayBucket(order.hop_id, relay, credentials), dialler, converse)
 
 
 def _local_tree(order: Move, roots: Roots) -> Tree:

@@ -8,7 +8,7 @@ from agent.movers.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class FileOutcome:
     """What became of one thing."""
 
     path: str
@@ -40,8 +40,8 @@ _ACCOUNT = (
 """Read as `Ledger.paged` does."""
 
 
-def account(ledger: Ledger) -> Iterator[Account]:
+def file_outcomes(ledger: Ledger) -> Iterator[FileOutcome]:
     """Everything that the hop was about and what became of it, each once."""
     for sql in _ACCOUNT:
         for path, *rest in ledger.paged(sql):
-            yield Account(os.fsdecode(path), *rest)
+            yield FileOutcome(os.fsdecode(path), *rest)

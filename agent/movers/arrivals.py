@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from agent.movers.ledger import Arrival, Ledger, Mark
+from agent.movers.ledger import Arrival, Ledger, ArrivalCursor
 
 
-class Arrivals:
+class ActivePulls:
     """Used by any thread."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Arrivals:
         """By hop id, from any thread; the journal knows."""
 
     @contextmanager
-    def at_work(self, hop_id: str, ledger: Ledger) -> Iterator[None]:
+    def register(self, hop_id: str, ledger: Ledger) -> Iterator[None]:
         """The hop brings something, and notes it there; nobody reads it when this is over."""
         with self._lock:
             self._at_work[hop_id] = ledger
@@ -29,11 +29,11 @@ class Arrivals:
             with self._lock:
                 del self._at_work[hop_id]
 
-    def news(self, hop_id: str, after: Mark) -> list[Arrival] | None:
+    def arrived_since(self, hop_id: str, after: ArrivalCursor) -> list[Arrival] | None:
         """Some of what the hop has brought since, if anything; None if it is not at work."""
         with self._lock:
             ledger = self._at_work.get(hop_id)
-            return None if ledger is None else ledger.arrived(after)
+            return None if ledger is None else ledger.arrived_since(after)
 
 
 def _none(_hop_id: str) -> bool:

@@ -9,19 +9,19 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from agent.digests import CHUNK
-from agent.listing import Entry
+from agent.digests import CHUNK_BYTES
+from agent.listing import FileEntry
 from agent.movers.source import Sink
 
-KEPT_FREE = 1024**3
+RESERVED_FREE_BYTES = 1024**3
 """Bytes that are left to everyone else on the disk."""
 
 
-class NoRoomError(Exception):
+class NoSpaceError(Exception):
     """It is larger than what may be kept aside."""
 
 
-class Aside:
+class UnsizedFiles:
     """One hop's, in a file that has no name and so goes with the process. Used by any thread."""
 
     def __init__(self, folder: Path) -> None:
@@ -30,16 +30,16 @@ class Aside:
         self._lock = threading.Lock()
         self._one_writes = threading.Lock()
         self._end = 0
-        self._kept: dict[str, tuple[Entry, int]] = {}
+        self._kept: dict[str, tuple[FileEntry, int]] = {}
         """By path: as it is, and where it begins in the file."""
 
-    def known(self, entry: Entry) -> Entry | None:
+    def known(self, entry: FileEntry) -> FileEntry | None:
         """The same with its size, if this version is kept already."""
         with self._lock:
             kept, _ = self._kept.get(entry.path, (None, 0))
         return kept if kept and kept.mtime_ns == entry.mtime_ns else None
 
-    def keep(self, entry: Entry, data: Iterable[bytes]) -> Entry:
+    def keep(self, entry: FileEntry, data: Iterable[bytes]) -> FileEntry:
         """The same with its size, once all is here. NoRoomError, OSError, and what `data` raises."""
         with self._one_writes:
             start = self._end
@@ -54,15 +54,15 @@ class Aside:
         """Where it ends. What broke off is written over."""
         end = start
         for piece in data:
-            if shutil.disk_usage(self._folder).free < KEPT_FREE + len(piece):
-                raise NoRoomError
+            if shutil.disk_usage(self._folder).free < RESERVED_FREE_BYTES + len(piece):
+                raise NoSpaceError
             left = memoryview(piece)
             while left:
                 count = os.pwrite(self._file.fileno(), left, end)
                 left, end = left[count:], end + count
         return end
 
-    def gives(self, entry: Entry, start: int, length: int, sink: Sink) -> bool:
+    def gives(self, entry: FileEntry, start: int, length: int, sink: Sink) -> bool:
         """A range of it; False if it is not kept here."""
         with self._lock:
             kept, begin = self._kept.get(entry.path, (None, 0))
@@ -70,7 +70,7 @@ class Aside:
             return False
         position, end = begin + start, begin + start + length
         while position < end:
-            piece = os.pread(self._file.fileno(), min(CHUNK, end - position), position)
+            piece = os.pread(self._file.fileno(), min(CHUNK_BYTES, end - position), position)
             sink(memoryview(piece))
             position += len(piece)
         return True

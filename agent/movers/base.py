@@ -12,22 +12,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from agent.errors import HopError, filter_refused, shown
-from agent.listing import Meant
-from agent.movers.arrivals import Arrivals
+from agent.errors import HopError, filter_refused, display_path
+from agent.listing import Selection
+from agent.movers.arrivals import ActivePulls
 from agent.movers.ledger import Ledger
-from agent.movers.limiter import Hours, Line
-from agent.movers.manifests import Manifests
+from agent.movers.limiter import BandwidthSchedule, SharedBandwidth
+from agent.movers.manifests import ManifestOutbox
 from agent.remotes import Remotes
 from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move
 from events.filters import Filters
 from events.globs import GlobError
-from events.progress import Progress, Shortage, Way
-from events.reports import Preview
+from events.progress import Progress, SpaceShortage, Connection
+from events.reports import DryRunResult
 
-WINDOW = 5.0
+RATE_WINDOW_S = 5.0
 """Seconds over which the rate is taken."""
 
 
@@ -61,17 +61,17 @@ def batches(found: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
 
 
 @dataclass(frozen=True)
-class Host:
+class HostResources:
     """What an agent's host has for every hop."""
 
     roots: Roots
     state: Path
     """For ledgers, and for what a listing is ahead."""
-    line: Line = field(default_factory=lambda: Line(Hours(None)))
+    line: SharedBandwidth = field(default_factory=lambda: SharedBandwidth(BandwidthSchedule(None)))
     remotes: Remotes = field(default_factory=Remotes)
-    manifests: Manifests | None = None
+    manifests: ManifestOutbox | None = None
     """Where ledgers go whose hop has come to its end. None: they are forgotten."""
-    arrivals: Arrivals = field(default_factory=Arrivals)
+    arrivals: ActivePulls = field(default_factory=ActivePulls)
     """For hops that take on what these bring."""
 
     def account(self, ledger: Ledger, order: Move, *, goes_on: bool = False) -> None:
@@ -83,17 +83,17 @@ class Host:
             ledger.forget()
 
 
-def meant_by(order: Move) -> Meant:
+def selection_of(order: Move) -> Selection:
     """Which of the source's things the hop is to move. Raises HopError for filters that cannot be used."""
     options = order.options
     try:
         filters = Filters(options.include, options.exclude)
     except GlobError as error:
         raise HopError(filter_refused(error)) from error
-    return Meant(options.symlinks, order.selection, filters, options.owner != "agent")
+    return Selection(options.symlinks, order.selection, filters, options.owner != "agent")
 
 
-class Tally:
+class ProgressCounter:
     """How far a hop is; counted from any thread, read from any other."""
 
     def __init__(self) -> None:
@@ -103,45 +103,45 @@ class Tally:
         self._bytes_total: int | None = None
         self._files_total: int | None = None
         self._current: str | None = None
-        self._short: Shortage | None = None
+        self._short: SpaceShortage | None = None
         self._moved = 0
         self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
 
-    def begin(self) -> None:
+    def reset(self) -> None:
         """Count anew: the source is gone through from its beginning once more."""
         with self._lock:
             self._bytes_done = self._files_done = 0
             self._bytes_unchanged = self._files_unchanged = 0
 
-    def moved(self, size: int) -> None:
+    def add_bytes(self, size: int) -> None:
         """Bytes came over the line just now."""
         with self._lock:
             self._bytes_done += size
             self._moved += size
 
     @property
-    def moved_now(self) -> int:
+    def bytes_moved(self) -> int:
         """Bytes that came over the line since this began, those included that had to come again."""
         with self._lock:
             return self._moved
 
-    def stood(self, size: int) -> None:
+    def add_existing(self, size: int) -> None:
         """Bytes that this hop itself had brought before."""
         with self._lock:
             self._bytes_done += size
 
-    def undone(self, size: int) -> None:
+    def subtract(self, size: int) -> None:
         """Bytes that were counted have to come again."""
         with self._lock:
             self._bytes_done -= size
 
-    def finished(self, path: str) -> None:
+    def finish_file(self, path: str) -> None:
         """A file stands at the destination."""
         with self._lock:
             self._files_done += 1
             self._current = path
 
-    def came_whole(self, path: str, size: int) -> None:
+    def add_file(self, path: str, size: int) -> None:
         """Both at once, of a small file."""
         with self._lock:
             self._bytes_done += size
@@ -149,7 +149,7 @@ class Tally:
             self._files_done += 1
             self._current = path
 
-    def unchanged(self, size: int) -> None:
+    def add_unchanged(self, size: int) -> None:
         """A file was there already, and the same."""
         with self._lock:
             self._bytes_done += size
@@ -157,23 +157,23 @@ class Tally:
             self._bytes_unchanged += size
             self._files_unchanged += 1
 
-    def removed(self, path: str) -> None:
+    def add_removed(self, path: str) -> None:
         """At the destination, since the source does not have it."""
         with self._lock:
             self._files_removed += 1
             self._current = path
 
-    def moving(self, path: str) -> None:
+    def set_current(self, path: str) -> None:
         with self._lock:
             self._current = path
 
-    def resized(self, size: int) -> None:
+    def adjust_total(self, size: int) -> None:
         """A file has become larger by so much, or smaller, since it was listed."""
         with self._lock:
             if self._bytes_total is not None:
                 self._bytes_total += size
 
-    def short(self, of_room: Shortage | None) -> None:
+    def set_space_shortage(self, of_room: SpaceShortage | None) -> None:
         """Too little room for what is known to come, or enough after all."""
         with self._lock:
             self._short = of_room
@@ -194,47 +194,47 @@ class Tally:
                 files_unchanged=self._files_unchanged,
                 files_removed=self._files_removed,
                 bytes_per_second=self._rate(),
-                short=self._short,
-                current=None if self._current is None else shown(self._current),
+                space_shortage=self._short,
+                current=None if self._current is None else display_path(self._current),
             )
 
     def _rate(self) -> int:
         now = time.monotonic()
         if now - self._samples[-1][0] >= 0.1:
             self._samples.append((now, self._moved))
-        while len(self._samples) > 2 and self._samples[1][0] < now - WINDOW:
+        while len(self._samples) > 2 and self._samples[1][0] < now - RATE_WINDOW_S:
             self._samples.popleft()
         (_, before), elapsed = self._samples[0], now - self._samples[0][0]
         return int((self._moved - before) / elapsed) if elapsed > 0.1 else 0
 
 
-class Watcher(Protocol):
+class AttemptObserver(Protocol):
     """Is told what becomes of the attempt; on any thread."""
 
-    def started(self, way: Way) -> None:
+    def on_start(self, way: Connection) -> None:
         """The way stands."""
 
-    def waiting(self, problem: Problem) -> None:
+    def on_wait(self, problem: Problem) -> None:
         """Nothing moves until the destination has room again; then the way stands anew."""
 
-    def verifying(self) -> None:
+    def on_verify(self) -> None:
         """Every byte has arrived; what was written is being read back."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class HopResult:
     """How a hop ended well."""
 
     digest: str
     """Of all that was moved, see `agent.digests`."""
-    preview: Preview | None = None
+    preview: DryRunResult | None = None
     """Of a dry run."""
 
 
 class Mover(Protocol):
     """Carries out one hop."""
 
-    async def move(self, order: Move, tally: Tally, watcher: Watcher) -> Outcome:
+    async def move(self, order: Move, tally: ProgressCounter, watcher: AttemptObserver) -> HopResult:
         """Carry it out, or go on with it. HopError ends the attempt; being cancelled pauses it: what has
         arrived stays, and so does the memory of it."""
 

@@ -2,33 +2,33 @@
 
 from collections.abc import Sequence
 
-from agent.listing import Entry
-from agent.movers.hand import Hand
-from agent.movers.source import FileError, Packed
+from agent.listing import FileEntry
+from agent.movers.hand import WorkerConnection
+from agent.movers.source import FileError, PackedFile
 
 
-class Checks:
-    def __init__(self, hand: Hand) -> None:
+class ChecksumFetcher:
+    def __init__(self, hand: WorkerConnection) -> None:
         self._hand = hand
         self._bench = hand.bench
 
-    def compare(self, entries: Sequence[Entry]) -> None:
+    def fetch(self, entries: Sequence[FileEntry]) -> None:
         """LostError, HopError or StoppedError end the pass."""
         waiting = list(entries)
-        self._hand.tried(lambda: self._compare(waiting))
+        self._hand.with_retry(lambda: self._compare(waiting))
 
-    def _compare(self, waiting: list[Entry]) -> None:
+    def _compare(self, waiting: list[FileEntry]) -> None:
         """Each by the source's digest and that of what stands here; take it from `waiting`."""
-        for checked in self._hand.connected().digests(waiting.copy()):
-            self._hand.go_on()
+        for checked in self._hand.connection().digests(waiting.copy()):
+            self._hand.check_stopped()
             waiting.remove(checked.entry)
-            self._bench.tally.moving(checked.entry.path)
+            self._bench.tally.set_current(checked.entry.path)
             if checked.problem:
-                self._hand.again(checked.entry, 0, checked.problem)
+                self._hand.requeue(checked.entry, 0, checked.problem)
             else:
                 self._decide(checked)
 
-    def _decide(self, checked: Packed) -> None:
+    def _decide(self, checked: PackedFile) -> None:
         entry, digest = checked.entry, checked.digest
         try:
             is_same = self._hand.landing.digest(entry) == digest

@@ -12,13 +12,13 @@ from itertools import chain
 
 from agent import disk
 from agent.errors import HopError, problem_of
-from agent.listing import Entry
+from agent.listing import FileEntry
 from agent.movers.base import batches
 from agent.movers.failures import Failures
-from agent.movers.landing import Landing
+from agent.movers.landing import Destination
 from agent.movers.ledger import Ledger
 from agent.movers.marks import Marks
-from agent.movers.source import LostError, Reader, Source
+from agent.movers.source import SourceConnectionError, Reader, Source
 from agent.roots import Roots, Tree, is_below
 from agent.same_place import unproven
 from events.base import Problem
@@ -27,7 +27,7 @@ from events.commands import Move
 BATCH_SIZE = 256
 
 
-class SourceCleaner:
+class SourceDeletion:
     """`run` once."""
 
     def __init__(
@@ -36,7 +36,7 @@ class SourceCleaner:
         source: Source,
         roots: Roots,
         tree: Tree,
-        landing: Landing,
+        landing: Destination,
         ledger: Ledger,
         failures: Failures,
     ) -> None:
@@ -49,7 +49,7 @@ class SourceCleaner:
         self._failures = failures
         self._marks = Marks(roots, tree, ledger, syncs=True)
         self._mounted = self._mounts()
-        self._place: Entry | None = None
+        self._place: FileEntry | None = None
         """What stands for the source itself, if that goes, too."""
 
     def run(self, go_on: Callable[[], None]) -> None:
@@ -63,20 +63,20 @@ class SourceCleaner:
                     self._clear(reader, batch)
                 go_on()
                 self._clear_place(reader)
-        except LostError as lost:
+        except SourceConnectionError as lost:
             raise HopError(_not_cleared(self._order, lost)) from lost
         finally:
             self._marks.clear()
 
     # --- what has arrived ---
 
-    def _moved(self) -> Iterator[Entry]:
+    def _moved(self) -> Iterator[FileEntry]:
         """Files and links first, then the directories they were in, the deepest first."""
-        links = (Entry("l", path, target=os.fsdecode(target)) for path, target in self._ledger.linked())
-        folders = [entry for entry, _ in self._ledger.folders()]
-        return chain(self._ledger.there(), links, reversed(folders))
+        links = (FileEntry("l", path, target=os.fsdecode(target)) for path, target in self._ledger.links())
+        folders = [entry for entry, _ in self._ledger.directories()]
+        return chain(self._ledger.present(), links, reversed(folders))
 
-    def _below(self) -> Iterator[Entry]:
+    def _below(self) -> Iterator[FileEntry]:
         for entry in self._moved():
             if entry.path:
                 yield entry
@@ -93,7 +93,7 @@ class SourceCleaner:
                 go_on()
                 yield place
 
-    def _place_of(self, entry: Entry) -> str:
+    def _place_of(self, entry: FileEntry) -> str:
         name = self._tree.name(entry.path)
         return name if entry.kind == "d" else name.rpartition("/")[0] or "/"
 
@@ -109,19 +109,19 @@ class SourceCleaner:
             self._ledger.clearing_ends()
         self._clear(reader, [place])
 
-    def _clear(self, reader: Reader, batch: Iterable[Entry]) -> None:
+    def _clear(self, reader: Reader, batch: Iterable[FileEntry]) -> None:
         proven = [entry for entry in batch if self._is_proven(entry)]
         name = self._tree.path.rpartition("/")[2]
         for entry, problem in zip(proven, reader.clear(proven, self._marks.name, name), strict=False):
             if problem:
                 self._failures.add(problem, entry)
 
-    def _is_proven(self, entry: Entry) -> bool:
+    def _is_proven(self, entry: FileEntry) -> bool:
         if problem := self._doubt(entry):
             self._failures.add(problem, entry)
         return problem is None
 
-    def _doubt(self, entry: Entry) -> Problem | None:
+    def _doubt(self, entry: FileEntry) -> Problem | None:
         """Why what stands at the destination may not be what it should; None if it is."""
         if why := self._marks.missing.get(self._place_of(entry)):
             return unproven(entry.path or self._tree.path, f"that it is another thing cannot be shown: {why}")
@@ -133,7 +133,7 @@ class SourceCleaner:
             return problem_of(error, self._landing.name(entry.path))
         return None
 
-    def _stands(self, entry: Entry) -> bool:
+    def _stands(self, entry: FileEntry) -> bool:
         """As a thing of its own: a file that is only mounted there goes with the one it is. OSError."""
         match entry.kind:
             case "f":
@@ -142,7 +142,7 @@ class SourceCleaner:
                 return self._landing.leads_to(entry.path) == entry.target
         return True
 
-    def _is_mounted(self, entry: Entry) -> bool:
+    def _is_mounted(self, entry: FileEntry) -> bool:
         return bool(self._mounted) and self._tree.real_path(entry.path) in self._mounted
 
     def _mounts(self) -> set[str]:
@@ -154,7 +154,7 @@ class SourceCleaner:
         return {point for point in disk.mount_points() if is_below(point, place)}
 
 
-def _not_cleared(order: Move, lost: LostError) -> Problem:
+def _not_cleared(order: Move, lost: SourceConnectionError) -> Problem:
     return Problem(
         code="source-kept",
         message=f"Everything has arrived, but not all of it could be removed from {order.source}: {lost}.",

@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-MOST = 16
-LOOK_EVERY = 1.0
+MAX_WORKERS = 16
+SCALE_INTERVAL_S = 1.0
 """Seconds between two looks at how much has come."""
-WORTH_IT = 1.1
+MIN_SPEEDUP = 1.1
 """How much faster the whole has to be with the new ones."""
-LOOKS = 2
+MIN_SAMPLES = 2
 """So many are needed before anything is concluded: the first may have been a start."""
 
 Fetch = Callable[[Callable[[], bool]], None]
@@ -24,7 +24,7 @@ Fetch = Callable[[Callable[[], bool]], None]
 fewer is wanted."""
 
 
-class Crew:
+class WorkerPool:
     """`start`, then `join`."""
 
     def __init__(self, fetch: Fetch, moved: Callable[[], int], first: int, most: int) -> None:
@@ -38,24 +38,24 @@ class Crew:
         self._wanted = first
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._foreman = threading.Thread(target=self._watch, name="crew")
+        self._scaler = threading.Thread(target=self._watch, name="crew")
 
     def start(self) -> None:
-        self._hire(self._first)
+        self._spawn(self._first)
         if self._most > self._first:
-            self._foreman.start()
+            self._scaler.start()
 
     def join(self) -> None:
         """Until there is no work left."""
         for thread in self._threads[: self._first]:
             thread.join()
         self._over.set()
-        if self._foreman.ident:
-            self._foreman.join()
+        if self._scaler.ident:
+            self._scaler.join()
         for thread in self._threads:
             thread.join()
 
-    def _hire(self, count: int) -> None:
+    def _spawn(self, count: int) -> None:
         for _ in range(count):
             thread = threading.Thread(target=self._work, name="fetch")
             with self._lock:
@@ -69,10 +69,10 @@ class Crew:
             self._threads.append(thread)
 
     def _work(self) -> None:
-        self._fetch(self._leaves)
+        self._fetch(self._should_exit)
         self._over.set()
 
-    def _leaves(self) -> bool:
+    def _should_exit(self) -> bool:
         """Is whoever asks one too many?"""
         with self._lock:
             if self._working <= self._wanted:
@@ -81,17 +81,17 @@ class Crew:
             return True
 
     def _watch(self) -> None:
-        best = self._rate(LOOKS)
+        best = self._rate(MIN_SAMPLES)
         while best and self._wanted < self._most and not self._over.is_set():
             before = self._wanted
             self._wanted = min(self._most, before + max(1, before // 2))
             try:
-                self._hire(self._wanted - before)
+                self._spawn(self._wanted - before)
             except RuntimeError as error:
                 log.warning("no more connections", extra={"reason": str(error)})
                 return
-            now = self._rate(LOOKS)
-            if now < best * WORTH_IT:
+            now = self._rate(MIN_SAMPLES)
+            if now < best * MIN_SPEEDUP:
                 self._wanted = before
                 return
             best = now
@@ -101,7 +101,7 @@ class Crew:
         rate = 0.0
         for _ in range(looks):
             before, began = self._moved(), time.monotonic()
-            if self._over.wait(LOOK_EVERY):
+            if self._over.wait(SCALE_INTERVAL_S):
                 return 0
             rate = (self._moved() - before) / (time.monotonic() - began)
         return rate

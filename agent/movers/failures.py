@@ -3,9 +3,9 @@
 import threading
 
 from agent.errors import HopError
-from agent.listing import Entry
+from agent.listing import FileEntry
 from agent.movers.ledger import Ledger
-from agent.movers.rehearsal import Rehearsal
+from agent.movers.rehearsal import DryRunReport
 from events.base import Problem
 from events.reports import MAX_FAILURES
 
@@ -13,7 +13,7 @@ from events.reports import MAX_FAILURES
 class Failures:
     """Single files that failed; added to from any thread."""
 
-    def __init__(self, ledger: Ledger, rehearsal: Rehearsal | None = None) -> None:
+    def __init__(self, ledger: Ledger, rehearsal: DryRunReport | None = None) -> None:
         """All of them go into the ledger, and into a dry run's findings."""
         self._ledger = ledger
         self._rehearsal = rehearsal
@@ -21,8 +21,8 @@ class Failures:
         self.total = 0
         self._first: list[Problem] = []
 
-    def add(self, problem: Problem, entry: Entry) -> None:
-        self._ledger.fate([entry], "failed", problem.message)
+    def add(self, problem: Problem, entry: FileEntry) -> None:
+        self._ledger.outcome([entry], "failed", problem.message)
         if self._rehearsal:
             self._rehearsal.failed(entry, problem)
         with self._lock:

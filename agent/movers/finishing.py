@@ -5,26 +5,26 @@ from itertools import chain
 from threading import Event
 
 from agent.digests import HopDigest, digest_of
-from agent.errors import HopError, problem_of, shown
+from agent.errors import HopError, problem_of, display_path
 from agent.lane import wire
-from agent.listing import Entry
-from agent.movers.base import Outcome, Tally, Watcher, batches, meant_by
-from agent.movers.clearing import SourceCleaner
+from agent.listing import FileEntry
+from agent.movers.base import HopResult, ProgressCounter, AttemptObserver, batches, selection_of
+from agent.movers.clearing import SourceDeletion
 from agent.movers.failures import Failures
-from agent.movers.hand import StoppedError
-from agent.movers.landing import Landing
+from agent.movers.hand import PullStoppedError
+from agent.movers.landing import Destination
 from agent.movers.ledger import Ledger
 from agent.movers.marks import Marks
 from agent.movers.mirror import Mirror
-from agent.movers.rehearsal import Rehearsal
-from agent.movers.source import FileError, LostError, Source
+from agent.movers.rehearsal import DryRunReport
+from agent.movers.source import FileError, SourceConnectionError, Source
 from agent.roots import Roots, Tree
 from agent.same_place import not_extra
 from events.base import Problem
 from events.commands import Move
 
 
-class Finishing:
+class Finalizer:
     """`run` once."""
 
     def __init__(
@@ -33,10 +33,10 @@ class Finishing:
         source: Source,
         ledger: Ledger,
         tree: Tree,
-        tally: Tally,
-        watcher: Watcher,
+        tally: ProgressCounter,
+        watcher: AttemptObserver,
         failures: Failures,
-        rehearsal: Rehearsal | None,
+        rehearsal: DryRunReport | None,
         stopped: Event,
         roots: Roots,
     ) -> None:
@@ -45,7 +45,7 @@ class Finishing:
         self._source = source
         self._ledger = ledger
         self._tree = tree
-        self._landing = Landing(tree, order.hop_id, order.options, ledger)
+        self._landing = Destination(tree, order.hop_id, order.options, ledger)
         self._tally = tally
         self._watcher = watcher
         self._failures = failures
@@ -56,18 +56,18 @@ class Finishing:
     def close(self) -> None:
         self._landing.close()
 
-    def run(self) -> Outcome:
+    def run(self) -> HopResult:
         """HopError if anything failed; StoppedError."""
         options = self._order.options
         if not self._rehearsal:
-            self._name()
-            self._settle()
+            self._link_names()
+            self._finalize()
         if options.delete_extra and self._order.selection is None and not self._failures.total:
             self._mirror()  # what was not selected is not extra, whatever the order says
         if self._rehearsal:
-            return Outcome(HopDigest().hex(), self._rehearsal.preview(self._tally.progress().short))
+            return HopResult(HopDigest().hex(), self._rehearsal.preview(self._tally.progress().space_shortage))
         if options.move:
-            cleaner = SourceCleaner(
+            cleaner = SourceDeletion(
                 self._order,
                 self._source,
                 self._roots,
@@ -76,45 +76,45 @@ class Finishing:
                 self._ledger,
                 self._failures,
             )
-            cleaner.run(self._go_on)
+            cleaner.run(self._check_stopped)
         if self._failures.total:
             raise self._failures.summed(self._tally.progress().files_done)
-        return Outcome(_digest(self._ledger))
+        return HopResult(_digest(self._ledger))
 
-    def _go_on(self) -> None:
+    def _check_stopped(self) -> None:
         if self._stopped.is_set():
-            raise StoppedError
+            raise PullStoppedError
 
     # --- at the destination ---
 
-    def _name(self) -> None:
+    def _link_names(self) -> None:
         """Hard links, now that what they lead to is there."""
         for entry in self._ledger.names():
-            self._go_on()
+            self._check_stopped()
             try:
-                self._landing.another_name(entry)
+                self._landing.hard_link(entry)
             except FileError as error:
                 self._failures.add(error.problem, entry)
             except OSError as error:
                 self._failures.add(problem_of(error, self._landing.name(entry.path)), entry)
             else:
-                self._tally.stood(entry.size)
-                self._tally.finished(entry.path)
+                self._tally.add_existing(entry.size)
+                self._tally.finish_file(entry.path)
 
-    def _settle(self) -> None:
+    def _finalize(self) -> None:
         try:
-            self._landing.settle()
+            self._landing.finalize()
         except OSError as error:
-            self._failures.add(problem_of(error, self._landing.name("")), Entry("d", ""))
+            self._failures.add(problem_of(error, self._landing.name("")), FileEntry("d", ""))
         if self._order.options.verify == "reread":
             self._read_back()
 
     def _read_back(self) -> None:
         """What reads back as something else is removed, and comes anew with the next attempt."""
-        self._watcher.verifying()
+        self._watcher.on_verify()
         wrong = []
-        for one in self._ledger.standing():
-            self._go_on()
+        for one in self._ledger.completed():
+            self._check_stopped()
             if self._landing.read_back(one.path, one.size) != one.digest:
                 wrong.append(one.path)
         for path in wrong:
@@ -123,62 +123,62 @@ class Finishing:
             raise HopError(_reads_otherwise(self._landing.name(wrong[0]), len(wrong)))
 
     def _mirror(self) -> None:
-        meant = meant_by(self._order)
+        meant = selection_of(self._order)
         mirror = Mirror(self._tree, meant, self._ledger, self._tally, self._failures, self._rehearsal)
-        if not self._rehearsal and (places := mirror.places(self._go_on)):
+        if not self._rehearsal and (places := mirror.places(self._check_stopped)):
             self._must_not_be_source(places)
-        mirror.remove_extra(self._go_on)
+        mirror.remove_extra(self._check_stopped)
 
     def _must_not_be_source(self, places: set[str]) -> None:
         """HopError if one of these directories, in which something is extra, is one of the source's."""
         marks = Marks(self._roots, self._tree, self._ledger)
-        folders = chain([""], (entry.path for entry, _ in self._ledger.folders() if entry.path))
+        folders = chain([""], (entry.path for entry, _ in self._ledger.directories() if entry.path))
         try:
             marks.make(self._tree.name(place) for place in places)
             with closing(self._source.reader()) as reader:
-                for batch in batches(folders, wire.PACK_FILES):
-                    self._go_on()
+                for batch in batches(folders, wire.MAX_PACK_FILES):
+                    self._check_stopped()
                     if reader.shows(marks.name, batch):
                         raise not_extra(self._order.destination)
-        except LostError as lost:
+        except SourceConnectionError as lost:
             raise HopError(_extra_is_kept(self._order, lost)) from lost
         finally:
             marks.clear()
         for place, why in marks.missing.items():
             raise HopError(_may_be_source(place, why))
 
-    def conclude(self) -> Outcome:
+    def conclude(self) -> HopResult:
         """After an attempt that was killed when it had cleared the source: see that all is here. HopError."""
-        for entry in self._ledger.there():
-            self._go_on()
+        for entry in self._ledger.present():
+            self._check_stopped()
             try:
                 stands = self._landing.stands(entry)
             except OSError as error:
                 self._failures.add(problem_of(error, self._landing.name(entry.path)), entry)
                 continue
             if stands:
-                self._tally.stood(entry.size)
-                self._tally.finished(entry.path)
+                self._tally.add_existing(entry.size)
+                self._tally.finish_file(entry.path)
             else:
                 self._failures.add(_went_away(self._landing.name(entry.path)), entry)
         if self._failures.total:
             raise self._failures.summed(self._tally.progress().files_done)
-        return Outcome(_digest(self._ledger))
+        return HopResult(_digest(self._ledger))
 
 
 def _digest(ledger: Ledger) -> str:
     total = HopDigest()
-    for one in ledger.standing():
+    for one in ledger.completed():
         total.add("f", one.path, one.size, one.digest)
-    for path, target in ledger.linked():
+    for path, target in ledger.links():
         total.add("l", path, 0, digest_of(target))
-    for entry, made in ledger.folders():
+    for entry, made in ledger.directories():
         if made:
             total.add("d", entry.path, 0, b"")
     return total.hex()
 
 
-def _extra_is_kept(order: Move, lost: LostError) -> Problem:
+def _extra_is_kept(order: Move, lost: SourceConnectionError) -> Problem:
     return Problem(
         code="source-unreachable",
         message=f"Everything has arrived, but nothing was removed at {order.destination}, since "
@@ -201,9 +201,9 @@ def _may_be_source(place: str, why: str) -> Problem:
 def _went_away(path: str) -> Problem:
     return Problem(
         code="destination-changed",
-        message=f"{shown(path)} had arrived, and was removed from the source; it is not here any more.",
+        message=f"{display_path(path)} had arrived, and was removed from the source; it is not here any more.",
         advice="Ask who works at the destination where it went.",
-        path=shown(path),
+        path=display_path(path),
     )
 
 
@@ -211,8 +211,8 @@ def _reads_otherwise(path: str, count: int) -> Problem:
     more = f" and {count - 1} more" if count > 1 else ""
     return Problem(
         code="written-wrong",
-        message=f"{shown(path)}{more} read back from the disk as something else than was written.",
+        message=f"{display_path(path)}{more} read back from the disk as something else than was written.",
         advice="They come once more. If this repeats, have that host's disk and memory checked.",
-        path=shown(path),
+        path=display_path(path),
         retryable=True,
     )

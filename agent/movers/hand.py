@@ -5,44 +5,44 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event, Lock
 
-from agent.errors import shown
-from agent.listing import Entry, Meant
-from agent.movers.base import Tally
-from agent.movers.comparing import Comparing
+from agent.errors import display_path
+from agent.listing import FileEntry, Selection
+from agent.movers.base import ProgressCounter
+from agent.movers.comparing import Planner
 from agent.movers.failures import Failures
-from agent.movers.landing import Landing
+from agent.movers.landing import Destination
 from agent.movers.ledger import Ledger
-from agent.movers.limiter import Limiter
-from agent.movers.source import LostError, Reader, Source
-from agent.movers.stride import Stride
-from agent.movers.work import Work
+from agent.movers.limiter import RateLimiter
+from agent.movers.source import SourceConnectionError, Reader, Source
+from agent.movers.stride import RequestSize
+from agent.movers.work import JobQueue
 from agent.roots import is_below
 from events.base import Problem
 
-TRIES = 3
+MAX_ATTEMPTS = 3
 """How often something is asked for whose digest is wrong or whose connection broke, and a file that changes
 while it is read."""
-BREATH = 0.2
+INITIAL_RETRY_DELAY_S = 0.2
 """Seconds after a break before it is tried again; then twice that."""
 
 
-class StoppedError(Exception):
+class PullStoppedError(Exception):
     """The hop was paused or cancelled."""
 
 
 @dataclass(frozen=True)
-class Bench:
+class WorkerContext:
     """What the threads of a pass share."""
 
     source: Source
-    meant: Meant
+    meant: Selection
     ledger: Ledger
-    tally: Tally
-    work: Work
+    tally: ProgressCounter
+    work: JobQueue
     failures: Failures
-    limiter: Limiter
-    stride: Stride
-    comparing: Callable[[Landing], Comparing]
+    limiter: RateLimiter
+    stride: RequestSize
+    comparing: Callable[[Destination], Planner]
     """One for each thread."""
     one_lands: Lock
     """Whoever puts small files in place has it: two at once would only take the interpreter from each other,
@@ -53,10 +53,10 @@ class Bench:
     closed: Callable[[Reader], None]
 
 
-class Hand:
+class WorkerConnection:
     """One thread's."""
 
-    def __init__(self, bench: Bench, landing: Landing) -> None:
+    def __init__(self, bench: WorkerContext, landing: Destination) -> None:
         self.bench = bench
         self.landing = landing
         self.comparing = bench.comparing(landing)
@@ -64,46 +64,46 @@ class Hand:
 
     def close(self) -> None:
         self.comparing.close()
-        self._hang_up()
+        self._disconnect()
 
-    def connected(self) -> Reader:
+    def connection(self) -> Reader:
         if self._reader is None:
             self._reader = self.bench.opened()
         return self._reader
 
-    def go_on(self) -> None:
+    def check_stopped(self) -> None:
         """StoppedError if it is over."""
         if self.bench.stopped.is_set():
-            raise StoppedError
+            raise PullStoppedError
 
-    def tried(self, ask: Callable[[], None]) -> None:
+    def with_retry(self, ask: Callable[[], None]) -> None:
         """Ask over another connection if this one breaks, and for less at once. LostError."""
-        for failed in range(1, TRIES + 1):
+        for failed in range(1, MAX_ATTEMPTS + 1):
             began = time.monotonic()
             try:
                 ask()
-            except LostError:
-                self.bench.stride.broke()
-                self._hang_up()
-                if failed == TRIES or self.bench.stopped.wait(BREATH * failed):
+            except SourceConnectionError:
+                self.bench.stride.on_failure()
+                self._disconnect()
+                if failed == MAX_ATTEMPTS or self.bench.stopped.wait(INITIAL_RETRY_DELAY_S * failed):
                     raise
             else:
-                return self.bench.stride.came(time.monotonic() - began)
+                return self.bench.stride.on_success(time.monotonic() - began)
         return None
 
-    def again(self, entry: Entry, tries: int, problem: Problem) -> None:
+    def requeue(self, entry: FileEntry, tries: int, problem: Problem) -> None:
         """A file that changed, or came damaged, is looked up anew; then it has failed."""
-        if problem.code not in {"source-changed", _DAMAGED} or tries + 1 >= TRIES:
+        if problem.code not in {"source-changed", _DAMAGED} or tries + 1 >= MAX_ATTEMPTS:
             self.bench.failures.add(problem, entry)
             return
         again = replace(self.bench.meant, selection=(entry.path,) if entry.path else None)
         for fresh in self.bench.source.entries(again):
             if fresh.path == entry.path:
-                self.bench.tally.resized(fresh.size - entry.size)
+                self.bench.tally.adjust_total(fresh.size - entry.size)
             if not entry.path or is_below(fresh.path, entry.path):  # it may have become a directory
-                self.comparing.consider(fresh, tries + 1)
+                self.comparing.plan(fresh, tries + 1)
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._reader:
             self.bench.closed(self._reader)
             self._reader = None
@@ -115,8 +115,8 @@ _DAMAGED = "arrived-damaged"
 def damaged(path: str) -> Problem:
     return Problem(
         code=_DAMAGED,
-        message=f"{shown(path)} arrived with another digest than it left with, {TRIES} times.",
+        message=f"{display_path(path)} arrived with another digest than it left with, {MAX_ATTEMPTS} times.",
         advice="Nothing of it was kept. Have the memory of both hosts checked.",
-        path=shown(path),
+        path=display_path(path),
         retryable=True,
     )

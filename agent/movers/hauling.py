@@ -9,44 +9,44 @@ from contextlib import closing
 
 from agent import disk, owners
 from agent.errors import HopError
-from agent.movers.base import Host, Outcome, Tally, Watcher
-from agent.movers.finishing import Finishing
-from agent.movers.following import Following, Growing
-from agent.movers.hand import StoppedError
-from agent.movers.landing import Landing
+from agent.movers.base import HostResources, HopResult, ProgressCounter, AttemptObserver
+from agent.movers.finishing import Finalizer
+from agent.movers.following import StreamingSource, IncrementalSource
+from agent.movers.hand import PullStoppedError
+from agent.movers.landing import Destination
 from agent.movers.ledger import Ledger, ledger_path, open_ledger
 from agent.movers.marks import Marks
 from agent.movers.mirror import empty_source
-from agent.movers.passing import Pass
-from agent.movers.source import LostError, Source
-from agent.movers.stride import Stride
+from agent.movers.passing import SyncPass
+from agent.movers.source import SourceConnectionError, Source
+from agent.movers.stride import RequestSize
 from agent.quarantine import Quarantine, is_damage
 from events.base import Problem
 from events.commands import Move
 
 log = logging.getLogger(__name__)
 
-PAUSES = (0.2, 0.5, 1.0, 2.0)
+RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0)
 """Seconds before the way is tried again; the last one for ever."""
-LOOK_EVERY = 2.0
+POLL_INTERVAL_S = 2.0
 """Seconds between two looks at a full disk."""
-ROOM = 16 * 1024 * 1024
+FREED_ENOUGH_BYTES = 16 * 1024 * 1024
 """Bytes that have become free: worth another try."""
-TRY_AGAIN = 60.0
+FULL_DISK_RETRY_S = 60.0
 """Seconds after which it is tried though nothing has become free that can be seen: a quota cannot."""
-FULL = "destination-full"
+DESTINATION_FULL = "destination-full"
 SOURCE_MISSING = "source-missing"
 
 
-class Hauling:
+class PullAttempt:
     def __init__(
         self,
-        host: Host,
+        host: HostResources,
         source: Callable[[], Source],
         order: Move,
         arrival: str,
-        tally: Tally,
-        watcher: Watcher,
+        tally: ProgressCounter,
+        watcher: AttemptObserver,
         patience: float,
     ) -> None:
         """`arrival` is where the hop arrives on this host."""
@@ -58,27 +58,27 @@ class Hauling:
         self._tally = tally
         self._watcher = watcher
         self._patience = patience
-        self._stride = Stride()
+        self._stride = RequestSize()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._pass: Pass | None = None
+        self._pass: SyncPass | None = None
 
     def stop(self) -> None:
         """From any thread: `run` ends soon."""
         with self._lock:
             self._stopped.set()
             if self._pass:
-                self._pass.stop(StoppedError())
+                self._pass.stop(PullStoppedError())
 
-    def run(self) -> Outcome:
+    def run(self) -> HopResult:
         """HopError, or StoppedError after `stop`."""
         self._roots.destination(self._arrival).close()
         if self._order.options.owner != "agent":
-            owners.must_be_allowed(str(self._order.destination))
+            owners.require_chown(str(self._order.destination))
         ledger = open_ledger(self._host.state, self._order.hop_id)
         try:
             ledger.begin(self._arrival)
-            at_work = self._host.arrivals.at_work(self._order.hop_id, ledger)
+            at_work = self._host.arrivals.register(self._order.hop_id, ledger)
             self._sweep(ledger)
             with closing(self._make_source()) as source, at_work:
                 outcome = self._carried_out(source, ledger)
@@ -105,7 +105,7 @@ class Hauling:
         with self._roots.tree(self._arrival, writing=True) as tree:
             Marks(self._roots, tree, ledger).clear()
 
-    def _carried_out(self, source: Source, ledger: Ledger) -> Outcome:
+    def _carried_out(self, source: Source, ledger: Ledger) -> HopResult:
         try:
             one = self._to_the_end(source, ledger)
         except HopError as error:
@@ -115,33 +115,33 @@ class Hauling:
                 return finishing.conclude()
         return self._finish(source, ledger, one)
 
-    def _landing(self, ledger: Ledger) -> Landing:
+    def _landing(self, ledger: Ledger) -> Destination:
         tree = self._roots.destination(self._arrival)
-        return Landing(tree, self._order.hop_id, self._order.options, ledger)
+        return Destination(tree, self._order.hop_id, self._order.options, ledger)
 
-    def _to_the_end(self, source: Source, ledger: Ledger) -> Pass:
+    def _to_the_end(self, source: Source, ledger: Ledger) -> SyncPass:
         """What follows another hop has a head start before it goes over everything."""
-        if self._order.follows and isinstance(source, Growing):
-            self._passes(lambda: Following(source, ledger), ledger)
+        if self._order.follows and isinstance(source, IncrementalSource):
+            self._passes(lambda: StreamingSource(source, ledger), ledger)
         return self._passes(lambda: source, ledger)
 
-    def _passes(self, source: Callable[[], Source], ledger: Ledger) -> Pass:
+    def _passes(self, source: Callable[[], Source], ledger: Ledger) -> SyncPass:
         """Pass after pass while each brings something or the patience lasts; a full disk is waited for."""
         lost_at, vain = 0.0, 0
         while True:
             one = self._begin(source(), ledger)
             try:
                 one.run()
-            except LostError as lost:
+            except SourceConnectionError as lost:
                 if one.brought or not vain:
                     lost_at, vain = time.monotonic(), 0
                 if time.monotonic() - lost_at > self._patience:
                     raise HopError(_unreachable(self._order, lost)) from lost
                 log.info("way to the source lost", extra=self._about() | {"reason": str(lost)})
-                self._wait(PAUSES[min(vain, len(PAUSES) - 1)])
+                self._wait(RETRY_DELAYS_S[min(vain, len(RETRY_DELAYS_S) - 1)])
                 vain += 1
             except HopError as error:
-                if error.problem.code != FULL:
+                if error.problem.code != DESTINATION_FULL:
                     raise
                 self._wait_for_room(error.problem)
             else:
@@ -152,24 +152,24 @@ class Hauling:
 
     def _wait(self, seconds: float) -> None:
         if self._stopped.wait(seconds):
-            raise StoppedError
+            raise PullStoppedError
 
     def _wait_for_room(self, problem: Problem) -> None:
         log.warning("waiting for room", extra=self._about() | {"reason": problem.message})
-        self._watcher.waiting(problem)
-        before, give_it_a_try = self._free(), time.monotonic() + TRY_AGAIN
-        while time.monotonic() < give_it_a_try and self._free() < before + ROOM:
-            self._wait(LOOK_EVERY)
+        self._watcher.on_wait(problem)
+        before, give_it_a_try = self._free(), time.monotonic() + FULL_DISK_RETRY_S
+        while time.monotonic() < give_it_a_try and self._free() < before + FREED_ENOUGH_BYTES:
+            self._wait(POLL_INTERVAL_S)
 
     def _free(self) -> int:
         with self._roots.destination(self._arrival) as tree:
-            return disk.free(tree.nearest())
+            return disk.free_bytes(tree.nearest_existing())
 
-    def _begin(self, source: Source, ledger: Ledger) -> Pass:
+    def _begin(self, source: Source, ledger: Ledger) -> SyncPass:
         with self._lock:
             if self._stopped.is_set():
-                raise StoppedError
-            self._pass = Pass(
+                raise PullStoppedError
+            self._pass = SyncPass(
                 self._order,
                 source,
                 lambda: self._landing(ledger),
@@ -181,14 +181,14 @@ class Hauling:
             )
             return self._pass
 
-    def _finish(self, source: Source, ledger: Ledger, one: Pass) -> Outcome:
+    def _finish(self, source: Source, ledger: Ledger, one: SyncPass) -> HopResult:
         if self._order.options.delete_extra and not one.files:
             raise empty_source(self._order.source)
         with closing(self._finishing(source, ledger, one)) as finishing:
             return finishing.run()
 
-    def _finishing(self, source: Source, ledger: Ledger, one: Pass) -> Finishing:
-        return Finishing(
+    def _finishing(self, source: Source, ledger: Ledger, one: SyncPass) -> Finalizer:
+        return Finalizer(
             self._order,
             source,
             ledger,
@@ -210,7 +210,7 @@ class Hauling:
             log.warning("half-done files may be left", extra=self._about() | {"reason": str(error)})
 
 
-def _unreachable(order: Move, lost: LostError) -> Problem:
+def _unreachable(order: Move, lost: SourceConnectionError) -> Problem:
     return Problem(
         code="source-unreachable",
         message=f"{order.source} cannot be reached: {lost}.",

@@ -14,36 +14,36 @@ from contextlib import suppress
 from typing import Literal
 
 from agent import disk
-from agent.digests import CHUNK, digest_of, read_digest
-from agent.errors import PlaceError, SameNameError, shown
+from agent.digests import CHUNK_BYTES, digest_of, read_digest
+from agent.errors import PlaceError, SameNameError, display_path
 from agent.lane import wire
-from agent.listing import READ, Entry
+from agent.listing import READ_FLAGS, FileEntry
 from agent.movers.ledger import Ledger
 from agent.movers.source import FileError
-from agent.movers.unnamed import Unnamed
+from agent.movers.unnamed import TmpfileWriter
 from agent.movers.work import BigFile
-from agent.movers.written import MODE, dress, write
-from agent.owners import here
+from agent.movers.written import KEPT_MODE_BITS, apply_metadata, write
+from agent.owners import local_ids
 from agent.roots import Tree
 from events.base import Problem
 from events.options import Options
 
-PREFIX = ".crosshaul-"
+PARTIAL_PREFIX = ".crosshaul-"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _SECOND = 10**9
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
 """The file system knows of no second name, or of no more."""
 
-MADE = 10_000
+MAX_REMEMBERED_DIRECTORIES = 10_000
 """Directories that are remembered to be new."""
 
 
-Verdict = Literal["same", "ours", "kept", "unsure", "new", "differs"]
+Comparison = Literal["same", "ours", "kept", "unsure", "new", "differs"]
 """What stands there: the very same; the same, brought by this hop; something to be left; something that only
 its digest can tell; nothing; something to be replaced."""
 
 
-class Landing:
+class Destination:
     """One hop's destination, for one thread."""
 
     def __init__(self, tree: Tree, hop_id: str, options: Options, ledger: Ledger) -> None:
@@ -53,7 +53,7 @@ class Landing:
         self._ledger = ledger
         self._made: set[str] = set()
         """Directories made just now: nothing stands in them, which need not be looked up."""
-        self._unnamed = Unnamed(tree, self._part)
+        self._unnamed = TmpfileWriter(tree, self._part)
 
     def close(self) -> None:
         self._tree.close()
@@ -61,12 +61,12 @@ class Landing:
     def name(self, path: str) -> str:
         return self._tree.name(path)
 
-    def judge(self, entry: Entry) -> Verdict:
+    def compare(self, entry: FileEntry) -> Comparison:
         """What is to become of a file or link. FileError, OSError if it cannot stand there."""
         if entry.path.rpartition("/")[0] in self._made and self._options.overwrite in {"always", "newer"}:
             return "new"
         try:
-            there = self._tree.stat_so_called(entry.path)
+            there = self._tree.stat_exact(entry.path)
         except FileNotFoundError:
             return "new"
         except NotADirectoryError as error:
@@ -79,17 +79,17 @@ class Landing:
             return "unsure"
         return self._overwritten(entry, there)
 
-    def free(self) -> int:
+    def free_bytes(self) -> int:
         """Bytes that may still be written here, before anything was. OSError."""
-        return disk.free(self._tree.nearest())
+        return disk.free_bytes(self._tree.nearest_existing())
 
-    def needs(self, entry: Entry, verdict: Verdict) -> int:
+    def bytes_needed(self, entry: FileEntry, verdict: Comparison) -> int:
         """Bytes that a file takes here, less what it replaces and what is half there. A sparse one may need
         hardly any."""
         size = 0 if entry.sparse else entry.size
         if verdict == "differs":
             size -= self._held(lambda: self._tree.stat(entry.path))
-        if entry.size > wire.SMALL:
+        if entry.size > wire.MAX_PACKED_FILE_BYTES:
             size -= self._held(lambda: self._tree.stat_beside(entry.path, self._part(entry.path)))
         return size
 
@@ -100,74 +100,74 @@ class Landing:
             found = look()
         except OSError:
             return 0
-        return disk.held(found) if found.st_nlink == 1 else 0
+        return disk.allocated_bytes(found) if found.st_nlink == 1 else 0
 
-    def overwritten(self, entry: Entry) -> Verdict:
+    def resolve_conflict(self, entry: FileEntry) -> Comparison:
         """What is to become of a file whose digest is another. FileError, OSError."""
         return self._overwritten(entry, self._tree.stat(entry.path))
 
-    def digest(self, entry: Entry) -> bytes:
+    def digest(self, entry: FileEntry) -> bytes:
         """Of what stands there. OSError."""
-        descriptor = self._tree.open(entry.path, READ)
+        descriptor = self._tree.open(entry.path, READ_FLAGS)
         try:
             return read_digest(descriptor, entry.size)
         finally:
             os.close(descriptor)
 
-    def dress(self, entry: Entry) -> None:
+    def apply_metadata(self, entry: FileEntry) -> None:
         """Times and mode, of a file whose bytes are right. OSError."""
-        descriptor = self._tree.open(entry.path, READ)
+        descriptor = self._tree.open(entry.path, READ_FLAGS)
         try:
-            self._dress(descriptor, entry)
+            self._apply_metadata(descriptor, entry)
         finally:
             os.close(descriptor)
 
-    def own(self, entry: Entry) -> None:
+    def apply_owner(self, entry: FileEntry) -> None:
         """Give what stands there to whom it is to belong, if that was asked for. OSError."""
         if owner := self._owner(entry):
-            self._tree.give(entry.path, *owner)
+            self._tree.change_owner(entry.path, *owner)
 
-    def _owner(self, entry: Entry) -> tuple[int, int] | None:
+    def _owner(self, entry: FileEntry) -> tuple[int, int] | None:
         if entry.owner is None or self._options.owner == "agent":
             return None
-        return here(entry.owner, by_name=self._options.owner == "names")
+        return local_ids(entry.owner, by_name=self._options.owner == "names")
 
-    def _dress(self, descriptor: int, entry: Entry, *, has_mode: bool = False) -> None:
+    def _apply_metadata(self, descriptor: int, entry: FileEntry, *, has_mode: bool = False) -> None:
         """Times and mode, then whom it is to belong to: what is given away may be touched no more."""
-        dress(descriptor, entry, has_mode=has_mode)
+        apply_metadata(descriptor, entry, has_mode=has_mode)
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
 
-    def may_be_folder(self, entry: Entry) -> None:
+    def may_be_folder(self, entry: FileEntry) -> None:
         """Nothing is done. OSError if there cannot be such a directory."""
         with suppress(FileNotFoundError):
-            self._tree.folder(entry.path)
+            self._tree.open_directory(entry.path)
 
-    def folder(self, entry: Entry) -> None:
+    def make_directory(self, entry: FileEntry) -> None:
         """The directory; its times come when everything is in it."""
         try:
-            self._tree.folder(entry.path)
+            self._tree.open_directory(entry.path)
             made = False
         except FileNotFoundError:
-            self._tree.make_folder(entry.path)
+            self._tree.make_directory(entry.path)
             made = True
             self._remember_made(entry.path)
-        self._ledger.folder(entry, made=made)
+        self._ledger.add_directory(entry, made=made)
 
     def _remember_made(self, path: str) -> None:
-        if len(self._made) >= MADE:
+        if len(self._made) >= MAX_REMEMBERED_DIRECTORIES:
             self._made.clear()
         self._made.add(path)
 
-    def link(self, entry: Entry) -> None:
-        self._tree.room(entry.path)
+    def link(self, entry: FileEntry) -> None:
+        self._tree.open_parent(entry.path)
         self._tree.link(entry.path, entry.target)
-        self.own(entry)
-        self._ledger.link_done(entry.path, entry.target)
+        self.apply_owner(entry)
+        self._ledger.add_link(entry.path, entry.target)
 
-    def another_name(self, entry: Entry) -> None:
+    def hard_link(self, entry: FileEntry) -> None:
         """For a file that stands. FileError if it does not, OSError."""
-        self._tree.room(entry.path)
+        self._tree.open_parent(entry.path)
         if not self._may_be_named(entry):
             raise FileError(_no_first(self.name(entry.path), self.name(entry.target)))
         try:
@@ -178,61 +178,61 @@ class Landing:
             self._copy(entry)
         digest = self._ledger.digest(entry.target)
         if digest is None:
-            self._ledger.unchanged([entry])
+            self._ledger.add_unchanged([entry])
         else:
-            self._ledger.done(entry, digest)
+            self._ledger.complete(entry, digest)
 
-    def _may_be_named(self, entry: Entry) -> bool:
+    def _may_be_named(self, entry: FileEntry) -> bool:
         """Does the file that `entry` is another name of stand here? For `move` size and time are no proof."""
         if self._options.move and not self._ledger.is_there(entry.target):
             return False
         return self.stands(entry._replace(path=entry.target))
 
-    def stands(self, entry: Entry) -> bool:
+    def stands(self, entry: FileEntry) -> bool:
         """Is there a file of that size and time? OSError."""
         try:
             return self._is_same(entry, self._tree.stat(entry.path))
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def _copy(self, entry: Entry) -> None:
+    def _copy(self, entry: FileEntry) -> None:
         """Where a file has one name only."""
         part = self._part(entry.path)
         source = self._tree.open(entry.target, os.O_RDONLY)
         try:
             descriptor = self._opened(entry.path, part, _NEW)
             with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(descriptor, "wb") as writer:
-                shutil.copyfileobj(reader, writer, CHUNK)
+                shutil.copyfileobj(reader, writer, CHUNK_BYTES)
                 writer.flush()
-                self._dress(descriptor, entry)
+                self._apply_metadata(descriptor, entry)
         finally:
             os.close(source)
-        self._tree.put(part, entry.path)
+        self._tree.rename_new(part, entry.path)
 
-    def small(self, entry: Entry, data: memoryview) -> None:
+    def write_small(self, entry: FileEntry, data: memoryview) -> None:
         """A whole file at once. What an earlier attempt may have left beside has to become it, or it would
         stay; and of a file that may not be opened once more nobody heard that it is whole."""
-        folder, name = self._tree.room(entry.path)
+        folder, name = self._tree.open_parent(entry.path)
         is_free = not self._ledger.had_files and entry.mode & stat.S_IWUSR and entry.owner is None
         if not (is_free and self._unnamed.put(entry, data, folder, name)):
             self._small_beside(entry, data, folder, name)
 
-    def _small_beside(self, entry: Entry, data: memoryview, folder: int, name: str) -> None:
+    def _small_beside(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> None:
         part = self._part(entry.path)
         descriptor, has_mode = self._begin_small(entry, folder, part)
         try:
             write(descriptor, data, 0)
-            self._dress(descriptor, entry, has_mode=has_mode)
+            self._apply_metadata(descriptor, entry, has_mode=has_mode)
         finally:
             os.close(descriptor)
         if not disk.rename_new(part, folder, name, folder):
-            self._tree.put_over(part, entry.path)
+            self._tree.rename_over(part, entry.path)
 
-    def _begin_small(self, entry: Entry, folder: int, part: str) -> tuple[int, bool]:
+    def _begin_small(self, entry: FileEntry, folder: int, part: str) -> tuple[int, bool]:
         """A new file, and whether it has its mode already: a system call less for each of many."""
         flags = _NEW | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(part, flags, entry.mode & MODE, dir_fd=folder)
+            descriptor = os.open(part, flags, entry.mode & KEPT_MODE_BITS, dir_fd=folder)
         except FileExistsError:  # left by an earlier attempt
             return self._opened(entry.path, part, _NEW), False
         return descriptor, self._unnamed.keeps_mode(entry, folder)
@@ -240,9 +240,9 @@ class Landing:
     def open(self, file: BigFile) -> None:
         """Its half-done file: that of an earlier attempt if there is one, else a new one with room enough."""
         entry = file.entry
-        self._tree.room(entry.path)
+        self._tree.open_parent(entry.path)
         part = self._part(entry.path)
-        self._ledger.begun([entry])
+        self._ledger.begin_files([entry])
         try:
             file.descriptor = self._opened(entry.path, part, os.O_RDWR)
             file.fresh, file.recorded = False, self._ledger.pieces(entry.path)
@@ -251,7 +251,7 @@ class Landing:
         if entry.sparse:
             os.ftruncate(file.descriptor, entry.size)
         else:
-            disk.reserve(file.descriptor, entry.size)
+            disk.preallocate(file.descriptor, entry.size)
 
     def _opened(self, path: str, part: str, flags: int) -> int:
         """A half-done file, which may have its mode already: then a kill came just before it was whole."""
@@ -269,17 +269,17 @@ class Landing:
             return
         write(file.descriptor, data, start)
 
-    def hole(self, file: BigFile, start: int, length: int) -> None:
+    def punch_hole(self, file: BigFile, start: int, length: int) -> None:
         """Zeros come next: nothing to do where nothing was written before. OSError."""
         if not file.fresh:
-            disk.make_hole(file.descriptor, start, length)
+            disk.punch_hole(file.descriptor, start, length)
 
     def complete(self, file: BigFile, digest: bytes) -> None:
         """All its bytes are there: on the disk first, then under its name."""
-        self._dress(file.descriptor, file.entry)
+        self._apply_metadata(file.descriptor, file.entry)
         os.fsync(file.descriptor)
-        self._tree.put(self._part(file.entry.path), file.entry.path)
-        self._ledger.done(file.entry, digest)
+        self._tree.rename_new(self._part(file.entry.path), file.entry.path)
+        self._ledger.complete(file.entry, digest)
 
     def drop(self, path: str) -> None:
         """Whatever is half-done of a file goes."""
@@ -292,7 +292,7 @@ class Landing:
                 raise
         self._ledger.drop(path)
 
-    def disown(self, entry: Entry) -> None:
+    def disown(self, entry: FileEntry) -> None:
         """What an earlier attempt brought of this does not count: it cannot stand here now."""
         if self._ledger.had_files:
             with suppress(OSError):
@@ -301,7 +301,7 @@ class Landing:
 
     def drop_all(self) -> None:
         """Whatever is half-done of the hop."""
-        for half_done in list(self._ledger.half_done()):
+        for half_done in list(self._ledger.partial_files()):
             self.drop(half_done.path)
 
     def leads_to(self, path: str) -> str:
@@ -311,7 +311,7 @@ class Landing:
     def read_back(self, path: str, size: int) -> bytes | None:
         """The digest of what stands there, read from the disk; None when it is not there, or not as long."""
         try:
-            descriptor = self._tree.open(path, READ)
+            descriptor = self._tree.open(path, READ_FLAGS)
         except OSError:
             return None
         try:
@@ -328,18 +328,18 @@ class Landing:
             self._tree.unlink(path)
         self._ledger.drop(path)
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """Times and modes of directories; then everything is made to survive a power cut."""
         try:
-            for entry, _ in self._ledger.folders():
-                self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & MODE)
-                self.own(entry)
+            for entry, _ in self._ledger.directories():
+                self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & KEPT_MODE_BITS)
+                self.apply_owner(entry)
         finally:
             self._sync()
 
     def _sync(self) -> None:
         try:
-            disk.sync_file_system(self._tree.folder(""))
+            disk.sync_file_system(self._tree.open_directory(""))
         except NotADirectoryError:
             descriptor = self._tree.open("", os.O_RDONLY)
             try:
@@ -350,17 +350,17 @@ class Landing:
     def _part(self, path: str) -> str:
         """The name of a half-done file, in the directory of the whole one."""
         mark = digest_of(os.fsencode(path.rpartition("/")[2]))[:8].hex()
-        return f"{PREFIX}{self._hop_id}-{mark}"
+        return f"{PARTIAL_PREFIX}{self._hop_id}-{mark}"
 
     @staticmethod
-    def _is_same(entry: Entry, there: os.stat_result) -> bool:
+    def _is_same(entry: FileEntry, there: os.stat_result) -> bool:
         """Size and time are the same; some file systems keep whole seconds only."""
         if not _may_be_same(entry, there):
             return False
         coarse = there.st_mtime_ns % _SECOND == 0 and there.st_mtime_ns == entry.mtime_ns // _SECOND * _SECOND
         return coarse or there.st_mtime_ns == entry.mtime_ns
 
-    def _whose(self, entry: Entry) -> Verdict:
+    def _whose(self, entry: FileEntry) -> Comparison:
         known = self._ledger.known_before(entry)
         if known is None and (self._options.compare == "checksum" or self._options.move):
             return "unsure"
@@ -370,10 +370,10 @@ class Landing:
             digest = self.read_back(entry.path, entry.size)
             if digest is None:
                 return "differs"
-            self._ledger.done(entry, digest)
+            self._ledger.complete(entry, digest)
         return "ours" if known else "same"
 
-    def _overwritten(self, entry: Entry, there: os.stat_result) -> Verdict:
+    def _overwritten(self, entry: FileEntry, there: os.stat_result) -> Comparison:
         match self._options.overwrite:
             case "always":
                 return "differs"
@@ -382,26 +382,26 @@ class Landing:
             case "never":
                 return "kept"
             case "fail":
-                raise FileError(_in_the_way(self.name(entry.path)))
+                raise FileError(_obstructed(self.name(entry.path)))
 
 
-def _may_be_same(entry: Entry, there: os.stat_result) -> bool:
+def _may_be_same(entry: FileEntry, there: os.stat_result) -> bool:
     return entry.kind == "f" and stat.S_ISREG(there.st_mode) and there.st_size == entry.size
 
 
 def _no_first(path: str, first: str) -> Problem:
     return Problem(
         code="link-without-file",
-        message=f"{shown(path)} is another name of {shown(first)}, which is not there.",
+        message=f"{display_path(path)} is another name of {display_path(first)}, which is not there.",
         advice="See what is wrong with that one, then retry.",
-        path=shown(path),
+        path=display_path(path),
     )
 
 
-def _in_the_way(path: str) -> Problem:
+def _obstructed(path: str) -> Problem:
     return Problem(
         code="destination-exists",
-        message=f"{shown(path)} is there already and differs from what was to be written.",
+        message=f"{display_path(path)} is there already and differs from what was to be written.",
         advice="Move it away, or choose another --overwrite.",
-        path=shown(path),
+        path=display_path(path),
     )

@@ -8,37 +8,37 @@ from typing import TYPE_CHECKING
 
 from agent.errors import HopError
 from agent.lane import wire
-from agent.lane.client import Conversation
-from agent.lane.meeting import Meeting, unreachable
-from agent.lane.routes import Met
-from agent.listing import Entry, Meant
+from agent.lane.client import LaneClient
+from agent.lane.meeting import Connector, unreachable
+from agent.lane.routes import PeerPath
+from agent.listing import FileEntry, Selection
 from agent.movers import crew
-from agent.movers.source import LostError
+from agent.movers.source import SourceConnectionError
 from events.base import AgentId
 from events.commands import DirectRoute, Move
-from events.progress import Way
+from events.progress import Connection
 
 if TYPE_CHECKING:
-    from agent.relay.beside import Beside
-    from agent.relay.calling import RelayCaller
+    from agent.relay.beside import DirectProbe
+    from agent.relay.calling import RelayDialer
 
 
-Ask = Callable[[Conversation, Meant], Iterator[Entry]]
+Ask = Callable[[LaneClient, Selection], Iterator[FileEntry]]
 
 
 class LaneSource:
     """A hop's source, served by another agent."""
 
-    most_streams = crew.MOST
-    pack_files = wire.PACK_FILES
+    most_streams = crew.MAX_WORKERS
+    pack_files = wire.MAX_PACK_FILES
 
     def __init__(
         self,
         order: Move,
         route: DirectRoute,
-        meeting: Meeting,
+        meeting: Connector,
         here: AgentId,
-        relay: "RelayCaller | None" = None,
+        relay: "RelayDialer | None" = None,
     ) -> None:
         """`here`: this agent. `relay` is the way that is left when nobody can dial, if it may be taken."""
         self._agent = here
@@ -49,13 +49,13 @@ class LaneSource:
         self._another = meeting.another
         self.streams = max(2, min(8, os.cpu_count() or 1))
         self._lock = threading.Lock()
-        self._kept: list[Conversation] = []
+        self._kept: list[LaneClient] = []
         """Connections that nobody uses just now."""
-        self._listing: set[Conversation] = set()
+        self._listing: set[LaneClient] = set()
         self._was_here = False
-        self._beside: Beside | None = None
+        self._beside: DirectProbe | None = None
 
-    def connect(self) -> Way:
+    def connect(self) -> Connection:
         """The first time, a source that cannot be reached ends the attempt, so that people see why. Later it
         was there a moment ago, and is waited for."""
         self._forget()
@@ -64,7 +64,7 @@ class LaneSource:
             self._relay.begin()
         try:
             conversation, way = self._met()
-        except LostError as lost:
+        except SourceConnectionError as lost:
             if self._was_here:
                 raise
             raise unreachable(self._source, self._route, lost) from lost
@@ -72,62 +72,62 @@ class LaneSource:
         self._keep(conversation)
         return way
 
-    def _met(self) -> tuple[Conversation, Way]:
+    def _met(self) -> tuple[LaneClient, Connection]:
         if self._relay and self._meeting.was_relayed:
             return self._relayed_again(self._relay)
         try:
-            return self._directly(*self._meeting.meet())
-        except LostError as lost:
+            return self._directly(*self._meeting.connect())
+        except SourceConnectionError as lost:
             if self._relay is None:
                 raise
             return self._relayed(self._relay, lost)
 
-    def _directly(self, conversation: Conversation, met: Met) -> tuple[Conversation, Way]:
+    def _directly(self, conversation: LaneClient, met: PeerPath) -> tuple[LaneClient, Connection]:
         self._another = self._meeting.another
         dialler = self._agent if met.dialled else self._route.source.agent_id
-        return conversation, Way(kind="direct", dialled_by=dialler, address=met.address)
+        return conversation, Connection(kind="direct", dialled_by=dialler, address=met.address)
 
-    def _relayed(self, relay: "RelayCaller", lost: LostError) -> tuple[Conversation, Way]:
+    def _relayed(self, relay: "RelayDialer", lost: SourceConnectionError) -> tuple[LaneClient, Connection]:
         try:
-            conversation = relay.meet()
-        except LostError as error:
-            raise LostError(f"{lost}; relay: {error}") from error
+            conversation = relay.connect()
+        except SourceConnectionError as error:
+            raise SourceConnectionError(f"{lost}; relay: {error}") from error
         self._meeting.relayed()
         self._another = relay.another
-        return conversation, Way(kind="relay")
+        return conversation, Connection(kind="relay")
 
-    def _relayed_again(self, relay: "RelayCaller") -> tuple[Conversation, Way]:
+    def _relayed_again(self, relay: "RelayDialer") -> tuple[LaneClient, Connection]:
         """At once, as the last time. A direct way that is found meanwhile is taken, and the bucket let be,
         where the source hears nobody whom it has met. One that is found later is for the next pass."""
-        from agent.relay.beside import Beside
+        from agent.relay.beside import DirectProbe
 
-        beside = self._beside = Beside(self._meeting, relay.interrupt)
+        beside = self._beside = DirectProbe(self._meeting, relay.interrupt)
         try:
-            conversation = relay.meet()
-        except (LostError, HopError) as error:
+            conversation = relay.connect()
+        except (SourceConnectionError, HopError) as error:
             try:
                 return self._directly(*beside.awaited())
-            except LostError as lost:
-                raise LostError(f"{lost}; relay: {error}") from error
+            except SourceConnectionError as lost:
+                raise SourceConnectionError(f"{lost}; relay: {error}") from error
         if found := beside.taken():
             conversation.close()
             return self._directly(*found)
         self._another = relay.another
-        return conversation, Way(kind="relay")
+        return conversation, Connection(kind="relay")
 
     def _end_looking(self) -> None:
         if self._beside:
             self._beside.end()
             self._beside = None
 
-    def entries(self, meant: Meant) -> Iterator[Entry]:
-        return self._listed(Conversation.manifest, meant)
+    def entries(self, meant: Selection) -> Iterator[FileEntry]:
+        return self._listed(LaneClient.manifest, meant)
 
-    def arriving(self, meant: Meant) -> Iterator[Entry]:
+    def arriving(self, meant: Selection) -> Iterator[FileEntry]:
         """The same while another hop is bringing it there. HopError if that hop rests."""
-        return self._listed(Conversation.arriving, meant)
+        return self._listed(LaneClient.list_incremental, meant)
 
-    def _listed(self, ask: Ask, meant: Meant) -> Iterator[Entry]:
+    def _listed(self, ask: Ask, meant: Selection) -> Iterator[FileEntry]:
         conversation = self.reader()
         try:
             with self._interruptible(conversation):
@@ -137,7 +137,7 @@ class LaneSource:
             raise
         self._keep(conversation)
 
-    def reader(self) -> Conversation:
+    def reader(self) -> LaneClient:
         """One that is kept, or another."""
         while conversation := self._taken():
             if conversation.is_quiet:
@@ -160,11 +160,11 @@ class LaneSource:
         if self._relay:
             self._relay.close()
 
-    def _keep(self, conversation: Conversation) -> None:
+    def _keep(self, conversation: LaneClient) -> None:
         with self._lock:
             self._kept.append(conversation)
 
-    def _taken(self) -> Conversation | None:
+    def _taken(self) -> LaneClient | None:
         with self._lock:
             return self._kept.pop() if self._kept else None
 
@@ -173,7 +173,7 @@ class LaneSource:
             conversation.close()
 
     @contextmanager
-    def _interruptible(self, conversation: Conversation) -> Iterator[None]:
+    def _interruptible(self, conversation: LaneClient) -> Iterator[None]:
         with self._lock:
             self._listing.add(conversation)
         try:

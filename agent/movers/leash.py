@@ -14,15 +14,15 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-ASKED_WITHIN = 10.0
+START_TIMEOUT_S = 10.0
 """Seconds."""
 
 
-def leashed(command: Sequence[str | Path], **how: Any) -> subprocess.Popen[bytes]:
+def start_child(command: Sequence[str | Path], **how: Any) -> subprocess.Popen[bytes]:
     """It runs, as `subprocess.Popen` starts it. OSError."""
 
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen([*_leash(), *command], **how)
+        return subprocess.Popen([*_die_with_parent(), *command], **how)
 
     return _starter().submit(start).result()
 
@@ -33,12 +33,12 @@ def _starter() -> ThreadPoolExecutor:
 
 
 @cache
-def _leash() -> tuple[str, ...]:
+def _die_with_parent() -> tuple[str, ...]:
     """What stands in front of a command. Nothing without util-linux 2.33: there it is for whoever supervises
     the agent to end what a killed one has left, as systemd does."""
     leash = (shutil.which("setpriv") or "setpriv", "--pdeathsig", "TERM", "--")
     try:
-        subprocess.run([*leash, "true"], capture_output=True, timeout=ASKED_WITHIN, check=True)
+        subprocess.run([*leash, "true"], capture_output=True, timeout=START_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         log.info("rclone outlives an agent that is killed", extra={"reason": str(error)})
         return ()

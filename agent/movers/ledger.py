@@ -15,8 +15,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from agent.digests import RANGE
-from agent.listing import Entry
+from agent.digests import RANGE_BYTES
+from agent.listing import FileEntry
 from agent.owners import Owner
 from agent.quarantine import Quarantine, is_damage
 from events.base import display_text
@@ -67,7 +67,7 @@ def ledger_path(state: Path, hop_id: str) -> Path:
     return state / "hops" / f"{hop_id}.db"
 
 
-class Standing(NamedTuple):
+class CompletedFile(NamedTuple):
     """A file that this hop has brought, whole."""
 
     path: str
@@ -82,15 +82,15 @@ class Piece(NamedTuple):
     length: int
 
 
-Mark = tuple[float, bytes]
+ArrivalCursor = tuple[float, bytes]
 """Up to where somebody knows what has arrived: when, and which of those that came in the same moment."""
-FIRST: Mark = (0.0, b"")
-Arrival = tuple[Mark, str]
+FIRST_ARRIVAL: ArrivalCursor = (0.0, b"")
+Arrival = tuple[ArrivalCursor, str]
 """A file's path, and the mark behind it."""
-NEWS = 1000
+ARRIVALS_BATCH_SIZE = 1000
 """Arrivals that are told at once."""
 
-Fate = Literal["left", "removed", "failed"]
+Outcome = Literal["left", "removed", "failed"]
 
 _INT64 = 2**63 - 1
 """The largest number that SQLite holds."""
@@ -232,7 +232,7 @@ class Ledger:
         with self._lock:
             self._db.execute("DELETE FROM marks")
 
-    def begun(self, entries: Iterable[Entry]) -> None:
+    def begin_files(self, entries: Iterable[FileEntry]) -> None:
         """Half-done files may stand for these from now on. Ranges of another version are forgotten."""
         rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns) for entry in entries]
         if self._has_ranges:
@@ -245,7 +245,7 @@ class Ledger:
         self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL, NULL)", rows)
 
     @contextmanager
-    def pack(self, entries: Sequence[Entry]) -> Iterator[None]:
+    def pack(self, entries: Sequence[FileEntry]) -> Iterator[None]:
         """The same of small files, until each that stands is `all_done`. Those still among `entries` at the
         end are begun one by one; most packs come whole, and to note each of their files twice would take a
         tenth of all their time."""
@@ -256,20 +256,20 @@ class Ledger:
             yield
         finally:
             if entries:
-                self.begun(entries)
+                self.begin_files(entries)
             with self._lock:
                 self._db.execute("DELETE FROM packs WHERE number = ?", (number,))
 
     def _resume_packs(self) -> None:
         """Whoever was killed did not say which of these stand: that is looked up."""
         for (noted,) in self._db.execute("SELECT files FROM packs").fetchall():
-            self.begun(Entry("f", path, size, mtime_ns) for path, size, mtime_ns in json.loads(noted))
+            self.begin_files(FileEntry("f", path, size, mtime_ns) for path, size, mtime_ns in json.loads(noted))
         self._db.execute("DELETE FROM packs")
 
-    def done(self, entry: Entry, digest: bytes) -> None:
-        self.all_done([(entry, digest)])
+    def complete(self, entry: FileEntry, digest: bytes) -> None:
+        self.complete_all([(entry, digest)])
 
-    def all_done(self, whole: Iterable[tuple[Entry, bytes]]) -> None:
+    def complete_all(self, whole: Iterable[tuple[FileEntry, bytes]]) -> None:
         """These stand under their names."""
         forget = "DELETE FROM ranges WHERE path = ?1" if self._has_ranges else None
         with self._lock:  # so that what comes later has a later time
@@ -281,11 +281,11 @@ class Ledger:
             self._has_files = True
             self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)", rows, forget)
 
-    def arrived(self, after: Mark) -> list[Arrival]:
+    def arrived_since(self, after: ArrivalCursor) -> list[Arrival]:
         """Files that stand, in the order in which they came, some at a time."""
         sql = (
             "SELECT at, path FROM files WHERE digest IS NOT NULL AND (at, path) > (?, ?)"
-            f" ORDER BY at, path LIMIT {NEWS}"
+            f" ORDER BY at, path LIMIT {ARRIVALS_BATCH_SIZE}"
         )
         with self._lock:
             if not self._is_in_order:
@@ -304,7 +304,7 @@ class Ledger:
             for table in ("files", "ranges", "links", "folders"):
                 self._db.execute(f"DELETE FROM {table} WHERE path = ?", (os.fsencode(path),))
 
-    def known(self, entry: Entry) -> Literal["begun", "done"] | None:
+    def known(self, entry: FileEntry) -> Literal["begun", "done"] | None:
         """How far this hop itself has come with this very version."""
         if not self._has_files:
             return None
@@ -312,7 +312,7 @@ class Ledger:
         row = self._one(sql, (os.fsencode(entry.path), entry.size, entry.mtime_ns))
         return None if row is None else "begun" if row[0] is None else "done"
 
-    def known_before(self, entry: Entry) -> Literal["begun", "done"] | None:
+    def known_before(self, entry: FileEntry) -> Literal["begun", "done"] | None:
         """The same, for whoever looks at each file once: how far it had come when `look_anew` was called."""
         return self.known(entry) if self.had_files else None
 
@@ -329,7 +329,7 @@ class Ledger:
         )
         return self._one(sql, (os.fsencode(path),)) is not None
 
-    def piece_done(self, path: str, start: int, piece: Piece) -> None:
+    def add_piece(self, path: str, start: int, piece: Piece) -> None:
         self._has_ranges = True
         row = [(os.fsencode(path), start, piece.digest, piece.length)]
         self._many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?)", row)
@@ -339,27 +339,27 @@ class Ledger:
         sql = "SELECT start, digest, length FROM ranges WHERE path = ?"
         with self._lock:
             rows = self._db.execute(sql, (os.fsencode(path),)).fetchall()
-        return {start: Piece(digest, length or RANGE) for start, digest, length in rows}
+        return {start: Piece(digest, length or RANGE_BYTES) for start, digest, length in rows}
 
-    def link_done(self, path: str, target: str) -> None:
+    def add_link(self, path: str, target: str) -> None:
         row = [(os.fsencode(path), os.fsencode(target))]
         self._many("INSERT OR REPLACE INTO links VALUES (?, ?)", row)
 
-    def name(self, entry: Entry) -> None:
+    def add_name(self, entry: FileEntry) -> None:
         """A file that is to become another name of one that comes, or stands already."""
         row = (os.fsencode(entry.path), entry.size, entry.mtime_ns, entry.mode, os.fsencode(entry.target))
         self._many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", [row])
 
-    def names(self) -> Iterator[Entry]:
+    def names(self) -> Iterator[FileEntry]:
         for path, size, mtime_ns, mode, target in self.paged("SELECT * FROM names WHERE path > ?"):
-            yield Entry("f", os.fsdecode(path), size, mtime_ns, mode, False, os.fsdecode(target))
+            yield FileEntry("f", os.fsdecode(path), size, mtime_ns, mode, False, os.fsdecode(target))
 
     def digest(self, path: str) -> bytes | None:
         """Of a file that this hop has brought, whole."""
         row = self._one("SELECT digest FROM files WHERE path = ?", (os.fsencode(path),))
         return None if row is None or not isinstance(row[0], bytes) else row[0]
 
-    def folder(self, entry: Entry, *, made: bool) -> None:
+    def add_directory(self, entry: FileEntry, *, made: bool) -> None:
         """A directory whose times are to be set when everything is in it."""
         owner = json.dumps(entry.owner) if entry.owner else None
         row = [(os.fsencode(entry.path), entry.mtime_ns, entry.mode, made, owner)]
@@ -369,13 +369,13 @@ class Ledger:
             row,
         )
 
-    def unchanged(self, entries: Iterable[Entry]) -> None:
+    def add_unchanged(self, entries: Iterable[FileEntry]) -> None:
         """These stood at the destination before, the same."""
         now = time.time()
         rows = [(os.fsencode(one.path), one.size, one.mtime_ns, now, one.kind) for one in entries]
         self._many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?)", rows)
 
-    def fate(self, entries: Iterable[Entry], outcome: Fate, reason: str | None = None) -> None:
+    def outcome(self, entries: Iterable[FileEntry], outcome: Outcome, reason: str | None = None) -> None:
         """What became of these instead of arriving."""
         now = time.time()
         rows = [
@@ -384,7 +384,7 @@ class Ledger:
         ]
         self._many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def look_anew(self) -> None:
+    def start_pass(self) -> None:
         """What the source has, and what of it stood here, is about to be found out once more."""
         with self._lock:
             for table in ("listed", "unchanged", "names"):
@@ -392,40 +392,40 @@ class Ledger:
             self._db.execute("DELETE FROM fates WHERE outcome <> 'removed'")
             self.had_files = self._has_files
 
-    def listed(self, paths: Iterable[str]) -> None:
+    def add_listed(self, paths: Iterable[str]) -> None:
         """The source has these."""
         self._many("INSERT OR IGNORE INTO listed VALUES (?)", [(_key(path),) for path in paths])
 
     def is_listed(self, path: str) -> bool:
         return self._one("SELECT 1 FROM listed WHERE path = ?", (_key(path),)) is not None
 
-    def half_done(self) -> Iterator[Entry]:
+    def partial_files(self) -> Iterator[FileEntry]:
         """Files that were begun and do not stand yet."""
         sql = "SELECT path, size, mtime_ns FROM files WHERE digest IS NULL AND path > ?"
         for path, size, mtime_ns in self.paged(sql):
-            yield Entry("f", os.fsdecode(path), size, mtime_ns)
+            yield FileEntry("f", os.fsdecode(path), size, mtime_ns)
 
-    def standing(self) -> Iterator[Standing]:
+    def completed(self) -> Iterator[CompletedFile]:
         sql = "SELECT path, size, digest FROM files WHERE digest IS NOT NULL AND path > ?"
         for path, size, digest in self.paged(sql):
-            yield Standing(os.fsdecode(path), size, digest)
+            yield CompletedFile(os.fsdecode(path), size, digest)
 
-    def there(self) -> Iterator[Entry]:
+    def present(self) -> Iterator[FileEntry]:
         """Every file that stands at the destination as the source has it, whoever brought it."""
         for table in ("files WHERE digest IS NOT NULL AND", "unchanged WHERE"):
             sql = f"SELECT path, size, mtime_ns FROM {table} path > ?"
             for path, size, mtime_ns in self.paged(sql):
-                yield Entry("f", os.fsdecode(path), size, mtime_ns)
+                yield FileEntry("f", os.fsdecode(path), size, mtime_ns)
 
-    def linked(self) -> Iterator[tuple[str, bytes]]:
+    def links(self) -> Iterator[tuple[str, bytes]]:
         for path, target in self.paged("SELECT path, target FROM links WHERE path > ?"):
             yield os.fsdecode(path), target
 
-    def folders(self) -> Iterator[tuple[Entry, bool]]:
+    def directories(self) -> Iterator[tuple[FileEntry, bool]]:
         """Each directory, and whether this hop has made it."""
         for path, mtime_ns, mode, made, told in self.paged("SELECT * FROM folders WHERE path > ?"):
             owner = Owner(*json.loads(told)) if told else None
-            yield Entry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode, owner=owner), bool(made)
+            yield FileEntry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode, owner=owner), bool(made)
 
     def paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """All rows by their path, some at a time, so that neither memory nor the lock is held for long."""

@@ -11,19 +11,19 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from agent.digests import CHUNK
+from agent.digests import CHUNK_BYTES
 from agent.turns import WEIGHTS
 from events.options import BandwidthWindow, Options
 
-SMALLEST = 1024
-BURST = 0.25
+MIN_CHUNK_BYTES = 1024
+BURST_S = 0.25
 """Seconds' worth of bytes that may go at once."""
-LOOK_EVERY = 1.0
+LIMIT_TTL_S = 1.0
 """Seconds for which a limit is believed to be what it was."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class Hours:
+class BandwidthSchedule:
     """A limit in bytes per second, or None, by the time of day."""
 
     def __init__(self, limit: int | None, windows: Iterable[BandwidthWindow] = ()) -> None:
@@ -46,7 +46,7 @@ class Hours:
     def now(self) -> int | None:
         if self._windows and time.monotonic() >= self._known_until:
             self._known = self.at(datetime.now(UTC))
-            self._known_until = time.monotonic() + LOOK_EVERY
+            self._known_until = time.monotonic() + LIMIT_TTL_S
         return self._known
 
     def at(self, moment: datetime) -> int | None:
@@ -68,10 +68,10 @@ def _is_day(window: BandwidthWindow, moment: datetime) -> bool:
     return not window.days or _DAYS[moment.weekday()] in window.days
 
 
-class Line:
+class SharedBandwidth:
     """What all hops of an agent share."""
 
-    def __init__(self, hours: Hours) -> None:
+    def __init__(self, hours: BandwidthSchedule) -> None:
         self._hours = hours
         self._turn = threading.Condition()
         self._waiting: list[tuple[float, int]] = []
@@ -87,7 +87,7 @@ class Line:
         """Return when these bytes may be on their way, or at once when everything has been stopped. `share`
         is up to where the hop has been served; the answer is the same, less what it left to others."""
         with self._turn:
-            place = (max(share, self._served - BURST * (self._hours.now() or 0)), threading.get_ident())
+            place = (max(share, self._served - BURST_S * (self._hours.now() or 0)), threading.get_ident())
             self._waiting.append(place)
             try:
                 while not stopped.is_set() and (wait := self._wait(place)):
@@ -102,20 +102,20 @@ class Line:
     def _wait(self, place: tuple[float, int]) -> float:
         """Seconds until it may be its turn; 0 if it is."""
         if min(self._waiting) != place:
-            return LOOK_EVERY
+            return LIMIT_TTL_S
         if self._hours.now() is None:
             return 0
         return max(0, self._paid_until - time.monotonic())
 
     def _pay(self, size: int) -> None:
         if rate := self._hours.now():
-            self._paid_until = max(self._paid_until, time.monotonic() - BURST) + size / rate
+            self._paid_until = max(self._paid_until, time.monotonic() - BURST_S) + size / rate
 
 
-class Limiter:
+class RateLimiter:
     """One hop's: its own limit, and its part of the line. For several threads."""
 
-    def __init__(self, hours: Hours, line: Line, weight: int, stopped: threading.Event) -> None:
+    def __init__(self, hours: BandwidthSchedule, line: SharedBandwidth, weight: int, stopped: threading.Event) -> None:
         self._hours = hours
         self._line = line
         self._weight = weight
@@ -146,22 +146,22 @@ class Limiter:
     def _wait(self, size: int, rate: int) -> None:
         with self._lock:
             now = time.monotonic()
-            self._paid_until = max(self._paid_until, now - BURST) + size / rate
+            self._paid_until = max(self._paid_until, now - BURST_S) + size / rate
             wait = self._paid_until - now
         if wait > 0:
             self._stopped.wait(wait)
 
 
-def limiter_for(options: Options, line: Line, stopped: threading.Event) -> Limiter:
+def limiter_for(options: Options, line: SharedBandwidth, stopped: threading.Event) -> RateLimiter:
     """Of a hop with these options."""
-    return Limiter(hours_of(options), line, WEIGHTS[options.priority], stopped)
+    return RateLimiter(schedule_of(options), line, WEIGHTS[options.priority], stopped)
 
 
-def hours_of(options: Options) -> Hours:
-    return Hours(options.bandwidth_limit, options.bandwidth_windows)
+def schedule_of(options: Options) -> BandwidthSchedule:
+    return BandwidthSchedule(options.bandwidth_limit, options.bandwidth_windows)
 
 
-def piece_of(options: Options) -> int:
+def chunk_size_for(options: Options) -> int:
     """Bytes that are well taken at once: with a limit a quarter of a second's worth, so that it flows."""
-    rate = hours_of(options).lowest
-    return CHUNK if rate is None else min(CHUNK, max(SMALLEST, rate // 4))
+    rate = schedule_of(options).lowest
+    return CHUNK_BYTES if rate is None else min(CHUNK_BYTES, max(MIN_CHUNK_BYTES, rate // 4))

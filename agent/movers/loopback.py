@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 Of = TypeVar("Of")
 
 
-class Loopback(ThreadingHTTPServer, Generic[Of]):
+class LoopbackServer(ThreadingHTTPServer, Generic[Of]):
     """A server on a free port, from now until `close`."""
 
     daemon_threads = True
@@ -27,7 +27,7 @@ class Loopback(ThreadingHTTPServer, Generic[Of]):
         self.server_close()
 
 
-class Quiet:
+class QuietHandler:
     """In front of a handler's base."""
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name

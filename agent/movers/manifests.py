@@ -22,21 +22,21 @@ from typing import IO
 from pydantic import ValidationError
 
 from agent.digests import digest_of
-from agent.errors import shown
-from agent.movers.account import Account, account
+from agent.errors import display_path
+from agent.movers.account import FileOutcome, file_outcomes
 from agent.movers.ledger import Ledger
 from agent.quarantine import Quarantine, is_damage
 from events.manifest import ManifestLine
 
 log = logging.getLogger(__name__)
 
-MOST = 1024**3
+MAX_WAITING_BYTES = 1024**3
 """Bytes that may wait; beyond, the oldest go."""
-OLDEST = 14 * 86400.0
+MAX_AGE_S = 14 * 86400.0
 """Seconds after which a manifest is not taken any more."""
-PAUSE, LONGEST_PAUSE = 5.0, 300.0
+INITIAL_RETRY_DELAY_S, MAX_RETRY_DELAY_S = 5.0, 300.0
 """Seconds before what could not be sent is tried again; then twice that."""
-_QUICK = 3
+_GZIP_LEVEL = 3
 """gzip's level: digests do not become shorter by trying harder."""
 
 Send = Callable[[str, IO[bytes]], None]
@@ -47,10 +47,10 @@ class RefusedError(Exception):
     """The control plane does not want it, and never will."""
 
 
-class Manifests:
+class ManifestOutbox:
     """What waits. Safe from any thread."""
 
-    def __init__(self, folder: Path, most: int = MOST) -> None:
+    def __init__(self, folder: Path, most: int = MAX_WAITING_BYTES) -> None:
         self._folder = folder
         self._most = most
         self._quarantine = Quarantine(folder.parent)
@@ -111,7 +111,7 @@ class Manifests:
     def _drop_old(self, found: list[Path]) -> None:
         sizes = {path: _size(path) for path in found}
         size = sum(sizes.values())
-        while found and (size > self._most or time.time_ns() - _made(found[0]) > OLDEST * 1e9):
+        while found and (size > self._most or time.time_ns() - _made(found[0]) > MAX_AGE_S * 1e9):
             oldest = found.pop(0)
             size -= sizes[oldest]
             log.warning("manifest given up: it has waited too long", extra={"hop_id": hop_of(oldest)})
@@ -147,10 +147,10 @@ def drop(path: Path) -> bool:
     return True
 
 
-class Delivery:
+class ManifestUploader:
     """Sends what waits, one at a time, for ever."""
 
-    def __init__(self, manifests: Manifests, send: Send, pause: float = PAUSE) -> None:
+    def __init__(self, manifests: ManifestOutbox, send: Send, pause: float = INITIAL_RETRY_DELAY_S) -> None:
         self._manifests = manifests
         self._send = send
         self._pause = pause
@@ -168,7 +168,7 @@ class Delivery:
         while True:
             news.clear()
             done = await asyncio.to_thread(self._round)
-            pause = self._pause if done else min(2 * pause, LONGEST_PAUSE)
+            pause = self._pause if done else min(2 * pause, MAX_RETRY_DELAY_S)
             with suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), None if done else pause)
 
@@ -221,18 +221,18 @@ class Delivery:
 def write(ledger: Path, to: IO[bytes]) -> None:
     """The manifest of a hop, gzipped JSON lines, as it is read: never all of it at once."""
     hop_id, made = hop_of(ledger), _made(ledger) / 1e9
-    with closing(Ledger(ledger)) as book, gzip.GzipFile("", "wb", _QUICK, to, mtime=0) as zipped:
+    with closing(Ledger(ledger)) as book, gzip.GzipFile("", "wb", _GZIP_LEVEL, to, mtime=0) as zipped:
         for line in lines(book, hop_id, made):
             zipped.write(line.model_dump_json().encode() + b"\n")
 
 
 def lines(ledger: Ledger, hop_id: str, ended: float) -> Iterator[ManifestLine]:
     """`ended`: when, in seconds since 1970, for what has no time of its own."""
-    for one in account(ledger):
+    for one in file_outcomes(ledger):
         name = os.fsencode(one.path)
         where = {
             "hop_id": hop_id,
-            "path": shown(one.path),
+            "path": display_path(one.path),
             "raw": None if _is_text(name) else b64encode(name).decode(),
             "at": _moment(one.at, ended),
         }
@@ -251,7 +251,7 @@ _UNREADABLE = {
 }
 
 
-def _found(one: Account) -> dict[str, object]:
+def _found(one: FileOutcome) -> dict[str, object]:
     """Return what the ledger says, in the manifest's terms. Ledgers of older agents call a kind `!`; a size
     that is not known is below 0."""
     return {
@@ -272,7 +272,7 @@ def _moment(at: object, ended: float) -> datetime:
     return datetime.fromtimestamp(0, UTC)
 
 
-def _digest(one: Account) -> str | None:
+def _digest(one: FileOutcome) -> str | None:
     if one.digest is None:
         return None
     return (digest_of(one.digest) if one.kind == "l" else one.digest).hex()

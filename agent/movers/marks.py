@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from agent import disk
 from agent.errors import HopError, problem_of
-from agent.listing import Meant
+from agent.listing import Selection
 from agent.movers.base import batches
 from agent.movers.ledger import Ledger
 from agent.roots import Roots, Tree, is_below
@@ -35,7 +35,7 @@ class Marks:
         self._devices: set[int] = set()
         """Of disks that are in no need of it."""
         with suppress(OSError):
-            self._devices.add(os.fstat(tree.folder("")).st_dev)
+            self._devices.add(os.fstat(tree.open_directory("")).st_dev)
 
     def make(self, places: Iterable[str]) -> None:
         """`places`: directories as locations call them, each once. HopError if two are one."""
@@ -81,12 +81,12 @@ class Marks:
     @contextmanager
     def _opened(self, place: str) -> Iterator[int]:
         if is_below(place, self._tree.path):
-            yield self._tree.folder(place[len(self._tree.path.rstrip("/")) :].strip("/"))
+            yield self._tree.open_directory(place[len(self._tree.path.rstrip("/")) :].strip("/"))
             return
         with self._roots.tree(place, writing=True) as tree:
-            yield tree.folder("")
+            yield tree.open_directory("")
 
-    def for_listing(self, meant: Meant) -> Meant:
+    def for_listing(self, meant: Selection) -> Selection:
         """The same, with a mark where what is listed is to arrive, or in the first directory above that is
         there. One in which nothing can be written is not marked: what is removed later is asked about by
         itself. Nor is one that may not be written: that is said elsewhere."""

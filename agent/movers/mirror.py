@@ -4,11 +4,11 @@ import errno
 from collections.abc import Callable
 
 from agent.errors import HopError, problem_of
-from agent.listing import Entry, Meant, entries
-from agent.movers.base import Tally
+from agent.listing import FileEntry, Selection, entries
+from agent.movers.base import ProgressCounter
 from agent.movers.failures import Failures
 from agent.movers.ledger import Ledger
-from agent.movers.rehearsal import Rehearsal
+from agent.movers.rehearsal import DryRunReport
 from agent.roots import Tree
 from events.base import Problem
 
@@ -22,14 +22,14 @@ class Mirror:
     def __init__(
         self,
         tree: Tree,
-        meant: Meant,
+        meant: Selection,
         ledger: Ledger,
-        tally: Tally,
+        tally: ProgressCounter,
         failures: Failures,
-        rehearsal: Rehearsal | None,
+        rehearsal: DryRunReport | None,
     ) -> None:
         self._tree = tree
-        self._meant = Meant("skip" if meant.symlinks == "skip" else "keep", None, meant.filters)
+        self._meant = Selection("skip" if meant.symlinks == "skip" else "keep", None, meant.filters)
         self._ledger = ledger
         self._tally = tally
         self._failures = failures
@@ -66,7 +66,7 @@ class Mirror:
             go_on()
             self._remove_folder(entry)
 
-    def _remove(self, entry: Entry) -> None:
+    def _remove(self, entry: FileEntry) -> None:
         if entry.problem:
             if entry.problem.code != SPECIAL:
                 self._failures.add(entry.problem, entry)
@@ -80,15 +80,15 @@ class Mirror:
             return self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)
         if self._rehearsal:
             return self._rehearsal.removed(entry)
-        self._ledger.fate([entry], "removed")
-        return self._tally.removed(entry.path)
+        self._ledger.outcome([entry], "removed")
+        return self._tally.add_removed(entry.path)
 
-    def _remove_folder(self, entry: Entry) -> None:
+    def _remove_folder(self, entry: FileEntry) -> None:
         """If nothing is left in it: what the filters leave out stays, and so does where it is."""
         if self._rehearsal:
             return
         try:
-            self._tree.remove_folder(entry.path)
+            self._tree.remove_directory(entry.path)
         except OSError as error:
             if error.errno not in _NOT_EMPTY:
                 self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)

@@ -10,67 +10,67 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 
 from agent.errors import HopError, problem_of
-from agent.listing import Entry, Meant
-from agent.movers.base import Host, Tally, Watcher, batches, meant_by
-from agent.movers.comparing import Comparing
-from agent.movers.crew import Crew
+from agent.listing import FileEntry, Selection
+from agent.movers.base import HostResources, ProgressCounter, AttemptObserver, batches, selection_of
+from agent.movers.comparing import Planner
+from agent.movers.crew import WorkerPool
 from agent.movers.failures import Failures
-from agent.movers.fetching import Fetching
-from agent.movers.hand import Bench, StoppedError
-from agent.movers.landing import Landing
+from agent.movers.fetching import Worker
+from agent.movers.hand import WorkerContext, PullStoppedError
+from agent.movers.landing import Destination
 from agent.movers.ledger import Ledger
 from agent.movers.limiter import limiter_for
 from agent.movers.marks import Marks
-from agent.movers.rehearsal import Rehearsal
-from agent.movers.room import Room
-from agent.movers.source import LostError, Reader, Source
+from agent.movers.rehearsal import DryRunReport
+from agent.movers.room import SpaceCheck
+from agent.movers.source import SourceConnectionError, Reader, Source
 from agent.movers.spool import Spool
-from agent.movers.stride import Stride
-from agent.movers.work import Work
-from agent.owners import ownerless
+from agent.movers.stride import RequestSize
+from agent.movers.work import JobQueue
+from agent.owners import ownerless_problem
 from events.commands import Move
 from events.locations import AgentLocation
 
-LISTED_AT_ONCE = 1000
+LISTING_BATCH_SIZE = 1000
 """Entries that go into the ledger together."""
 
 
-class Pass:
+class SyncPass:
     """`run` once."""
 
     def __init__(
         self,
         order: Move,
         source: Source,
-        landing: Callable[[], Landing],
+        landing: Callable[[], Destination],
         ledger: Ledger,
-        tally: Tally,
-        watcher: Watcher,
-        host: Host,
-        stride: Stride,
+        tally: ProgressCounter,
+        watcher: AttemptObserver,
+        host: HostResources,
+        stride: RequestSize,
     ) -> None:
         """`landing` makes one for each thread."""
         self._order = order
-        self._meant = meant_by(order)
+        self._meant = selection_of(order)
         self._source = source
         self._landing = landing
         self._ledger = ledger
-        self.rehearsal = Rehearsal() if order.options.dry_run else None
+        self.rehearsal = DryRunReport() if order.options.dry_run else None
         """Of a dry run, which writes nothing: what this pass has found. The next one begins anew."""
         self._tally = tally
         self._host = host
         self._watcher = watcher
         self._spool = Spool(host.state)
-        self._work = Work(source.pack_files)
+        self._work = JobQueue(source.pack_files)
         self.failures = Failures(ledger, self.rehearsal)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._error: BaseException | None = None
-        self._room: Room
+        self._room: SpaceCheck
         self.files = 0
         """That the source has, once it is known."""
         self._readers: set[Reader] = set()
-        self._bench = Bench(
+        self._bench = WorkerContext(
             source=source,
             meant=self._meant,
             ledger=ledger,
@@ -106,10 +106,10 @@ class Pass:
     def run(self) -> None:
         """Single files that failed are in `failures`. HopError, LostError or StoppedError if the pass did
         not end."""
-        self._tally.begin()
-        self._ledger.look_anew()
-        self._watcher.started(self._source.connect())
-        self._room = Room(self._free(), self._tally.short)
+        self._tally.reset()
+        self._ledger.start_pass()
+        self._watcher.on_start(self._source.connect())
+        self._room = SpaceCheck(self._free(), self._tally.set_space_shortage)
         with self._marked() as meant:
             listing = threading.Thread(target=self._guarded, args=[lambda: self._list(meant)], name="list")
             listing.start()
@@ -124,7 +124,7 @@ class Pass:
             raise self._error
 
     @contextmanager
-    def _marked(self) -> Iterator[Meant]:
+    def _marked(self) -> Iterator[Selection]:
         """What is to be listed, and how the source finds out that it is to arrive where it is. A dry run
         writes nothing."""
         if self.rehearsal or not isinstance(self._order.destination, AgentLocation):
@@ -140,7 +140,7 @@ class Pass:
     def _free(self) -> int:
         """Where it cannot be told, whoever is to write there hears why."""
         with suppress(OSError), closing(self._landing()) as landing:
-            return landing.free()
+            return landing.free_bytes()
         return sys.maxsize
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -153,12 +153,12 @@ class Pass:
 
     # --- listing ---
 
-    def _list(self, meant: Meant) -> None:
+    def _list(self, meant: Selection) -> None:
         size = files = 0
         try:
-            for batch in batches(self._entries(meant), LISTED_AT_ONCE):
+            for batch in batches(self._entries(meant), LISTING_BATCH_SIZE):
                 if self._order.options.delete_extra:
-                    self._ledger.listed(entry.path for entry in batch)
+                    self._ledger.add_listed(entry.path for entry in batch)
                 for entry in batch:
                     size, files = size + entry.size, files + (entry.kind in "fl")
         except Exception as error:
@@ -168,13 +168,13 @@ class Pass:
         self._tally.total(size, files)
         self._spool.end()
 
-    def _entries(self, meant: Meant) -> Iterator[Entry]:
+    def _entries(self, meant: Selection) -> Iterator[FileEntry]:
         for entry in self._source.entries(meant):
             if self._stopped.is_set():
-                raise StoppedError
+                raise PullStoppedError
             if self._meant.owners and entry.owner is None and entry.kind != "!":
-                raise HopError(ownerless(str(self._order.source)))
-            if self._meant.takes(entry):  # an older agent knows of no filters, and S3 of none of ours
+                raise HopError(ownerless_problem(str(self._order.source)))
+            if self._meant.matches(entry):  # an older agent knows of no filters, and S3 of none of ours
                 self._spool.put(entry)
                 yield entry
 
@@ -183,29 +183,29 @@ class Pass:
     def _plan(self) -> None:
         with closing(self._landing()) as landing, closing(self._comparing(landing)) as comparing:
             for entry in self._spool:
-                comparing.consider(entry)
+                comparing.plan(entry)
         self._work.planned()
 
-    def _comparing(self, landing: Landing) -> Comparing:
-        return Comparing(
+    def _comparing(self, landing: Destination) -> Planner:
+        return Planner(
             landing, self._ledger, self._work, self._tally, self.failures, self._room, self.rehearsal
         )
 
     # --- fetching ---
 
-    def _crew(self) -> Crew:
+    def _crew(self) -> WorkerPool:
         asked, source = self._order.options.streams, self._source
-        return Crew(
+        return WorkerPool(
             lambda leaves: self._guarded(lambda: self._fetch(leaves)),
-            lambda: self._tally.moved_now,
+            lambda: self._tally.bytes_moved,
             asked or source.streams,
             asked or source.most_streams,
         )
 
     def _fetch(self, leaves: Callable[[], bool]) -> None:
-        with closing(self._landing()) as landing, closing(Fetching(self._bench, landing)) as fetching:
+        with closing(self._landing()) as landing, closing(Worker(self._bench, landing)) as fetching:
             while not leaves() and (job := self._work.take()):
-                fetching.carry_out(job)
+                fetching.run(job)
 
     def _opened(self) -> Reader:
         reader = self._source.reader()
@@ -214,7 +214,7 @@ class Pass:
                 self._readers.add(reader)
                 return reader
         reader.close()
-        raise LostError("stopped")
+        raise SourceConnectionError("stopped")
 
     def _closed(self, reader: Reader) -> None:
         with self._lock:

@@ -10,17 +10,17 @@ from typing import IO, cast
 
 from agent import about
 from agent.errors import HopError
-from agent.movers.leash import leashed
-from agent.movers.source import LostError
+from agent.movers.leash import start_child
+from agent.movers.source import SourceConnectionError
 from events.base import Problem
 
-STOP_WITHIN = 10.0
+STOP_TIMEOUT_S = 10.0
 """Seconds that rclone has to abort an upload before it is killed."""
 _PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-_KEPT = ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXY)
+_INHERITED = ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXY)
 
 
-class EndedError(Exception):
+class RcloneError(Exception):
     """rclone has failed."""
 
     def __init__(self, code: int, errors: Sequence[bytes]) -> None:
@@ -30,7 +30,7 @@ class EndedError(Exception):
         self.errors = errors
 
 
-class Program:
+class RcloneProcess:
     """Runs rclone for one hop; `close` ends whatever still runs."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ class Program:
         LostError."""
 
     @property
-    def refusal(self) -> HopError | LostError | None:
+    def refusal(self) -> HopError | SourceConnectionError | None:
         """Why there were no credentials, if rclone has asked us for some in vain."""
         return None
 
@@ -59,8 +59,8 @@ class Program:
         """Standard output and error are pipes; LostError after `close`."""
         with self._lock:
             if self._closed:
-                raise LostError("stopped")
-            process = leashed(
+                raise SourceConnectionError("stopped")
+            process = start_child(
                 [self._program, *arguments],
                 env=self._environment | environment,
                 stdin=stdin,
@@ -78,7 +78,7 @@ class Program:
         _close_pipes(process)
         return code
 
-    def printed(
+    def output(
         self, *arguments: str, within: float | None = None, at_once: int | None = None
     ) -> Generator[bytes, None, None]:
         """The lines that rclone prints, as it prints them, or `at_once` so many bytes at most. EndedError if
@@ -101,7 +101,7 @@ class Program:
             if late:
                 late.cancel()
         if code:
-            raise EndedError(code, errors)
+            raise RcloneError(code, errors)
 
     def interrupt(self) -> None:
         """From any thread: whatever runs is asked to end."""
@@ -122,10 +122,10 @@ def _pieces(process: subprocess.Popen[bytes], size: int) -> Iterator[bytes]:
     return iter(lambda: stdout.read1(size), b"")
 
 
-def kept_environment(*more: str) -> dict[str, str]:
+def inherited_environment(*more: str) -> dict[str, str]:
     """What rclone gets of the agent's own environment, and the names of what else; never a proxy to
     loopback."""
-    kept = {name: os.environ[name] for name in (*_KEPT, *more) if name in os.environ}
+    kept = {name: os.environ[name] for name in (*_INHERITED, *more) if name in os.environ}
     hosts = [name for name in (kept.get("NO_PROXY"), kept.get("no_proxy")) if name]
     kept["NO_PROXY"] = kept["no_proxy"] = ",".join(["127.0.0.1", "localhost", *hosts])
     return kept
@@ -134,7 +134,7 @@ def kept_environment(*more: str) -> dict[str, str]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(STOP_WITHIN)
+        process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

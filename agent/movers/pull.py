@@ -11,9 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.errors import HopError
-from agent.movers.base import Host, Outcome, Tally, Watcher, in_thread
-from agent.movers.hauling import Hauling
-from agent.movers.landing import Landing
+from agent.movers.base import HostResources, HopResult, ProgressCounter, AttemptObserver, in_thread
+from agent.movers.hauling import PullAttempt
+from agent.movers.landing import Destination
 from agent.movers.ledger import Ledger, ledger_path, open_ledger
 from agent.movers.marks import Marks
 from agent.movers.source import Source
@@ -25,23 +25,23 @@ from events.options import Options
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 60.0
+NO_PROGRESS_TIMEOUT_S = 60.0
 """Seconds without any progress after which a broken way to the source ends the attempt."""
-ABANDONED = 14 * 86400.0
+ABANDONED_AFTER_S = 14 * 86400.0
 """Seconds after which what is half-done of a hop that failed is given up."""
 
 
 class Pull:
     """Brings a hop's files here from a `source`."""
 
-    def __init__(self, host: Host, source: Callable[[], Source], patience: float = PATIENCE) -> None:
+    def __init__(self, host: HostResources, source: Callable[[], Source], patience: float = NO_PROGRESS_TIMEOUT_S) -> None:
         """`source` is asked for when the hop begins. HopError if it cannot be had at all."""
         self._host = host
         self._source = source
         self._patience = patience
 
-    async def move(self, order: Move, tally: Tally, watcher: Watcher) -> Outcome:
-        hauling = Hauling(self._host, self._source, order, arrival(order), tally, watcher, self._patience)
+    async def move(self, order: Move, tally: ProgressCounter, watcher: AttemptObserver) -> HopResult:
+        hauling = PullAttempt(self._host, self._source, order, destination_path(order), tally, watcher, self._patience)
         return await in_thread(hauling.run, hauling.stop)
 
     async def discard(self, order: Move) -> None:
@@ -61,7 +61,7 @@ def discard(roots: Roots, state: Path, hop_id: str, over: Callable[[Ledger], Non
     try:
         if ledger.destination is not None:  # otherwise the hop has begun nothing
             tree = roots.destination(ledger.destination)
-            with closing(Landing(tree, hop_id, Options(), ledger)) as landing:
+            with closing(Destination(tree, hop_id, Options(), ledger)) as landing:
                 landing.drop_all()
                 Marks(roots, tree, ledger).clear()
     finally:
@@ -72,7 +72,7 @@ def discard_abandoned(roots: Roots, state: Path, held: Collection[str]) -> None:
     """The same for hops that nobody has gone on with for long; `held`: those that the journal holds open."""
     for path in (state / "hops").glob("*.db"):
         try:
-            if path.stem not in held and time.time() - path.lstat().st_mtime > ABANDONED:
+            if path.stem not in held and time.time() - path.lstat().st_mtime > ABANDONED_AFTER_S:
                 log.info("abandoned hop discarded", extra={"hop_id": path.stem})
                 discard(roots, state, path.stem)
         except (HopError, OSError) as error:  # its root is no longer there
@@ -82,7 +82,7 @@ def discard_abandoned(roots: Roots, state: Path, held: Collection[str]) -> None:
             Quarantine(state).move(path, str(error))
 
 
-def arrival(order: Move) -> str:
+def destination_path(order: Move) -> str:
     """Where the hop arrives on this host."""
     if not isinstance(order.destination, AgentLocation):
         raise TypeError(f"{order.hop_id} does not arrive at an agent")

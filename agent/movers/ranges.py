@@ -6,7 +6,7 @@ import xxhash
 
 from agent import disk
 from agent.digests import file_digest, range_digest, range_length, update_by_zeros
-from agent.movers.hand import TRIES, Hand, damaged
+from agent.movers.hand import MAX_ATTEMPTS, WorkerConnection, damaged
 from agent.movers.ledger import Piece
 from agent.movers.source import FileError
 from agent.movers.work import BigFile, RangeJob
@@ -23,8 +23,8 @@ class _WriteError(Exception):
         self.cause = cause
 
 
-class Ranges:
-    def __init__(self, hand: Hand) -> None:
+class RangeFetcher:
+    def __init__(self, hand: WorkerConnection) -> None:
         self._hand = hand
         self._bench = hand.bench
 
@@ -56,13 +56,13 @@ class Ranges:
             nonlocal start
             asked = RangeJob(job.file, start, min(self._bench.stride.size, end - start))
             piece = Piece(self._piece(asked), asked.length)
-            self._bench.ledger.piece_done(path, start, piece)
+            self._bench.ledger.add_piece(path, start, piece)
             pieces.append(piece)
             start += asked.length
 
         while start < end or not pieces:
-            self._bench.tally.moving(path)
-            self._hand.tried(ask)
+            self._bench.tally.set_current(path)
+            self._hand.with_retry(ask)
         one = len(pieces) == 1
         return pieces[0].digest if one else range_digest(job.file.descriptor, job.start, job.length)
 
@@ -75,16 +75,16 @@ class Ranges:
                 break
             pieces.append(piece)
             start, left = start + piece.length, left - piece.length
-        self._bench.tally.stood(job.length - left)
+        self._bench.tally.add_existing(job.length - left)
         return pieces
 
     def _piece(self, piece: RangeJob) -> bytes:
         """LostError; FileError if it arrives damaged again and again."""
-        for _ in range(TRIES):
+        for _ in range(MAX_ATTEMPTS):
             digest, told = self._asked(piece)
             if told in {None, digest}:
                 return digest
-            self._bench.tally.undone(piece.length)
+            self._bench.tally.subtract(piece.length)
             piece.file.fresh = False
             about = {"path": piece.file.entry.path, "start": piece.start}
             log.warning("range arrived damaged", extra=about)
@@ -98,34 +98,34 @@ class Ranges:
         def sink(data: memoryview) -> None:
             nonlocal position
             self._bench.limiter.take(len(data))
-            self._hand.go_on()
+            self._hand.check_stopped()
             try:
                 self._hand.landing.write(piece.file, data, position)
             except OSError as error:
                 raise _WriteError(error) from error
             state.update(data)
             position += len(data)
-            self._bench.tally.moved(len(data))
+            self._bench.tally.add_bytes(len(data))
 
         def hole(length: int) -> None:
             nonlocal position
-            self._hand.go_on()
+            self._hand.check_stopped()
             try:
-                self._hand.landing.hole(piece.file, position, length)
+                self._hand.landing.punch_hole(piece.file, position, length)
             except OSError as error:
                 raise _WriteError(error) from error
             update_by_zeros(state, length)
             position += length
-            self._bench.tally.stood(length)
+            self._bench.tally.add_existing(length)
 
         try:
-            told = self._hand.connected().range(piece.file.entry, piece.start, piece.length, sink, hole)
+            told = self._hand.connection().range(piece.file.entry, piece.start, piece.length, sink, hole)
         except BaseException as error:
-            self._bench.tally.undone(position - piece.start)
+            self._bench.tally.subtract(position - piece.start)
             if isinstance(error, _WriteError):
                 raise error.cause from None
             raise
-        disk.write_behind(piece.file.descriptor, piece.start, piece.length)
+        disk.start_writeback(piece.file.descriptor, piece.start, piece.length)
         return state.digest(), told
 
     def end(self, file: BigFile) -> None:
@@ -143,10 +143,10 @@ class Ranges:
     def _complete(self, file: BigFile) -> None:
         digest = file_digest(file.digests[start] for start in sorted(file.digests))
         self._hand.landing.complete(file, digest)
-        self._bench.tally.finished(file.entry.path)
+        self._bench.tally.finish_file(file.entry.path)
 
     def _abandon(self, file: BigFile, problem: Problem) -> None:
         done = sum(range_length(file.entry.size, start) for start in file.digests)
-        self._bench.tally.undone(done)
+        self._bench.tally.subtract(done)
         self._hand.landing.drop(file.entry.path)
-        self._hand.again(file.entry, file.tries, problem)
+        self._hand.requeue(file.entry, file.tries, problem)

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 
 from agent.errors import HopError
-from agent.movers.loopback import Loopback, Quiet
-from agent.movers.program import Program, kept_environment
-from agent.movers.source import LostError
+from agent.movers.loopback import LoopbackServer, QuietHandler
+from agent.movers.program import RcloneProcess, inherited_environment
+from agent.movers.source import SourceConnectionError
 from events.base import Problem
 from events.commands import Move, S3Route
 from events.views import CredentialsView
@@ -25,29 +25,29 @@ REMOTE = "s3"
 Credentials = Callable[[str], CredentialsView]
 
 
-class Rclone(Program):
+class S3RcloneProcess(RcloneProcess):
     """With S3 as its only remote."""
 
     def __init__(self, hop_id: str, route: S3Route, credentials: Credentials) -> None:
         """HopError if there is no rclone here."""
         super().__init__(_environment(route))
-        self._lender = _Lender(lambda: credentials(hop_id))
+        self._lender = _CredentialsEndpoint(lambda: credentials(hop_id))
         self._environment |= self._lender.environment
 
     def check(self) -> None:
         """See that there are credentials, before rclone finds out by trying for minutes. HopError if the
         control plane refuses them, LostError if it does not answer."""
         try:
-            self._lender.lend()
+            self._lender.issue()
         except Exception as error:
-            raise refused(error) from error
+            raise credentials_refused(error) from error
 
     def close(self) -> None:
         super().close()
         self._lender.close()
 
     @property
-    def refusal(self) -> HopError | LostError | None:
+    def refusal(self) -> HopError | SourceConnectionError | None:
         """Why there were no credentials, if that was the last answer to rclone."""
         return self._lender.refusal
 
@@ -62,7 +62,7 @@ def s3_route(order: Move) -> S3Route:
 def _environment(route: S3Route) -> dict[str, str]:
     """Its whole environment: no configuration and no account of this host's reaches it."""
     section = f"RCLONE_CONFIG_{REMOTE.upper()}_"
-    found = kept_environment() | {
+    found = inherited_environment() | {
         "RCLONE_CONFIG": "",
         "RCLONE_USE_JSON_LOG": "true",
         "RCLONE_LOG_LEVEL": "NOTICE",
@@ -88,14 +88,14 @@ def _is_tls(route: S3Route) -> bool:
     return route.endpoint is None or route.endpoint.startswith("https:")
 
 
-class _Lender:
+class _CredentialsEndpoint:
     """Hands out credentials on loopback, to whoever shows the token."""
 
     def __init__(self, credentials: Callable[[], CredentialsView]) -> None:
         self._credentials = credentials
         self._token = secrets.token_urlsafe(32)
-        self.refusal: HopError | LostError | None = None
-        self._server = Loopback(_Lending, self, "credentials")
+        self.refusal: HopError | SourceConnectionError | None = None
+        self._server = LoopbackServer(_CredentialsHandler, self, "credentials")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -104,16 +104,16 @@ class _Lender:
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._token,
         }
 
-    def lend(self) -> CredentialsView:
+    def issue(self) -> CredentialsView:
         return self._credentials()
 
     def answer(self, token: str) -> tuple[int, bytes]:
         if not hmac.compare_digest(token.encode(), self._token.encode()):
             return 403, b"{}"
         try:
-            lent = self.lend()
+            lent = self.issue()
         except Exception as error:
-            self.refusal = refused(error)
+            self.refusal = credentials_refused(error)
             return 400, json.dumps({"code": "Unavailable", "message": str(error)}).encode()
         self.refusal = None
         answer = {
@@ -128,8 +128,8 @@ class _Lender:
         self._server.close()
 
 
-class _Lending(Quiet, BaseHTTPRequestHandler):
-    server: Loopback[_Lender]
+class _CredentialsHandler(QuietHandler, BaseHTTPRequestHandler):
+    server: LoopbackServer[_CredentialsEndpoint]
 
     def do_GET(self) -> None:
         status, body = self.server.of.answer(self.headers.get("Authorization", ""))
@@ -140,9 +140,9 @@ class _Lending(Quiet, BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def refused(error: Exception) -> HopError | LostError:
+def credentials_refused(error: Exception) -> HopError | SourceConnectionError:
     """Why there are no credentials: a refusal of the control plane, or that it is away."""
     problem = getattr(error, "problem", None)
     if isinstance(problem, Problem) and not problem.retryable:
         return HopError(problem)
-    return LostError(f"no S3 credentials: {error}")
+    return SourceConnectionError(f"no S3 credentials: {error}")

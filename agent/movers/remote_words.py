@@ -8,18 +8,18 @@ _UNDESCRIBED = (
     "Failed to load config file",
     "didn't find backend called",
 )
-_DENIED = ("401 Unauthorized", "403 Forbidden", "permission denied", "AccessDenied", "unable to authenticate",
+_REMOTE_DENIED = ("401 Unauthorized", "403 Forbidden", "permission denied", "AccessDenied", "unable to authenticate",
            "invalid_grant", "couldn't fetch token", "empty token found")  # fmt: skip
-_MISSING = ("directory not found", "object not found", "NoSuchBucket")
+_REMOTE_MISSING = ("directory not found", "object not found", "NoSuchBucket")
 _READ_ONLY = ("remotes are read only", "read-only file system")
 
 
-def known_problem(words: str, place: object) -> Problem | None:
+def permanent_remote_problem(words: str, place: object) -> Problem | None:
     """The problem that another try would meet again; None for what may pass."""
-    return found_in(_TABLE, words, place)
+    return found_in(_REMOTE_TABLE, words, place)
 
 
-def passing_problem(words: str, place: object) -> Problem:
+def transient_remote_problem(words: str, place: object) -> Problem:
     return Problem(
         code="remote-failed",
         message=f"rclone could not use {place}: {short(words)}.",
@@ -29,13 +29,13 @@ def passing_problem(words: str, place: object) -> Problem:
     )
 
 
-_TABLE = (
+_REMOTE_TABLE = (
     (_UNDESCRIBED, "remote-not-described", "rclone cannot make out of its configuration what {place} is.",
      "See `rclone config show` on the agent's host; `crosshaul agent doctor` tells when it is right."),
     (_READ_ONLY, "read-only-remote", "Nothing can be written at {place}.", "Choose another destination."),
-    (_DENIED, "remote-denied", "{place} does not let this agent's host in.",
+    (_REMOTE_DENIED, "remote-denied", "{place} does not let this agent's host in.",
      "Its administrator renews the access with `rclone config reconnect` or `rclone config`."),
-    (_MISSING, "source-missing", "{place} is not there.", "See that remote and path are right."),
+    (_REMOTE_MISSING, "source-missing", "{place} is not there.", "See that remote and path are right."),
     ((IN_THE_WAY,), "destination-exists", "{place} is there already and differs from what was to be written.",
      "Move it away, or choose another --overwrite."),
 )  # fmt: skip

@@ -8,16 +8,16 @@ import threading
 from collections.abc import Callable
 
 from agent.digests import MIB
-from events.progress import Shortage
+from events.progress import SpaceShortage
 
-SLACK = 16 * MIB
+SLACK_BYTES = 16 * MIB
 """Bytes that may be lacking before it is worth a word: files' sizes and disks' blocks never quite agree."""
 
 
-class Room:
+class SpaceCheck:
     """One pass's; asked from any thread."""
 
-    def __init__(self, free: int, tell: Callable[[Shortage | None], None]) -> None:
+    def __init__(self, free: int, tell: Callable[[SpaceShortage | None], None]) -> None:
         """`free` bytes before anything of this pass was written."""
         self._free = free
         self._tell = tell
@@ -25,11 +25,11 @@ class Room:
         self._wanted = 0
         tell(None)
 
-    def wants(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         """A file is to come; so many bytes more than it replaces, or fewer if negative."""
         with self._lock:
             self._wanted += size
-            if self._wanted > self._free + SLACK:
-                self._tell(Shortage(wanted=self._wanted, free=self._free))
-            elif self._wanted - size > self._free + SLACK:
+            if self._wanted > self._free + SLACK_BYTES:
+                self._tell(SpaceShortage(wanted=self._wanted, free=self._free))
+            elif self._wanted - size > self._free + SLACK_BYTES:
                 self._tell(None)

@@ -18,14 +18,14 @@ never goes back, however somebody has named their objects."""
 Table = Iterable[tuple[tuple[str, ...], str, str, str]]
 """Marks in rclone's words; a problem's code, message and advice."""
 
-_DENIED = ("AccessDenied", "Access Denied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
-_MISSING = ("NoSuchBucket", "NoSuchKey", "directory not found", "object not found")
+_S3_DENIED = ("AccessDenied", "Access Denied", "SignatureDoesNotMatch", "InvalidAccessKeyId")
+_S3_MISSING = ("NoSuchBucket", "NoSuchKey", "directory not found", "object not found")
 _SKEW = ("RequestTimeTooSkewed",)
 IN_THE_WAY = "immutable file modified"
 """A file that is not to be replaced."""
 
 
-def said(lines: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
+def error_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, str | None]]:
     """Each error in rclone's JSON log: its words, and the object it is about."""
     for line in lines:
         try:
@@ -41,9 +41,9 @@ def _without_secret(found: re.Match[str]) -> str:
     return found[0] if found[0].startswith("?") and "=" not in found[0] else ""
 
 
-def known_problem(words: str, place: object) -> Problem | None:
+def permanent_s3_problem(words: str, place: object) -> Problem | None:
     """The problem that another try would meet again; None for what may pass."""
-    return found_in(_TABLE, words, place)
+    return found_in(_S3_TABLE, words, place)
 
 
 def found_in(table: Table, words: str, place: object) -> Problem | None:
@@ -54,7 +54,7 @@ def found_in(table: Table, words: str, place: object) -> Problem | None:
     return None
 
 
-def passing_problem(words: str, place: object) -> Problem:
+def transient_s3_problem(words: str, place: object) -> Problem:
     return Problem(
         code="s3-failed",
         message=f"S3 could not be used for {place}: {short(words)}.",
@@ -64,10 +64,10 @@ def passing_problem(words: str, place: object) -> Problem:
     )
 
 
-_TABLE = (
-    (_DENIED, "s3-denied", "S3 does not let this agent use {place}.",
+_S3_TABLE = (
+    (_S3_DENIED, "s3-denied", "S3 does not let this agent use {place}.",
      "Name the bucket when the control plane is deployed (-c buckets=…), and see the bucket's own policy."),
-    (_MISSING, "source-missing", "{place} is not there.", "See that bucket and prefix are right."),
+    (_S3_MISSING, "source-missing", "{place} is not there.", "See that bucket and prefix are right."),
     (_SKEW, "clock-skew", "S3 refuses this host because of its clock.", "Set the clock: timedatectl status."),
     ((IN_THE_WAY,), "destination-exists", "{place} is there already and differs from what was to be written.",
      "Move it away, or choose another --overwrite."),

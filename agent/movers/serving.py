@@ -11,19 +11,19 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from agent.movers.program import Program
-from agent.movers.source import LostError
+from agent.movers.program import RcloneProcess
+from agent.movers.source import SourceConnectionError
 
-READY_WITHIN = 20.0
+READY_TIMEOUT_S = 20.0
 """Seconds for rclone to listen."""
-SILENT_FOR = 300.0
+READ_TIMEOUT_S = 300.0
 """Seconds that rclone may be silent; it tries again by itself."""
 
 
-class Serving:
+class RcServer:
     """One hop's. Used by any thread."""
 
-    def __init__(self, rclone: Program, *flags: str) -> None:
+    def __init__(self, rclone: RcloneProcess, *flags: str) -> None:
         self._rclone = rclone
         self._flags = flags
         self.folder = Path(tempfile.mkdtemp(prefix="crosshaul-"))
@@ -39,7 +39,7 @@ class Serving:
 
     def connection(self) -> http.client.HTTPConnection:
         """A new one; LostError if nobody listens."""
-        connection = http.client.HTTPConnection("rclone", timeout=SILENT_FOR)
+        connection = http.client.HTTPConnection("rclone", timeout=READ_TIMEOUT_S)
         connection.auto_open = 0
         connection.sock = _connected(self._socket)
         return connection
@@ -53,29 +53,29 @@ class Serving:
         address = f"--rc-addr=unix://{self._socket}"
         process = self._rclone.start("rcd", "--rc-serve", "--rc-no-auth", address, *self._flags)
         threading.Thread(target=_drain, args=[process], daemon=True).start()
-        deadline = time.monotonic() + READY_WITHIN
+        deadline = time.monotonic() + READY_TIMEOUT_S
         while not _answers(self._socket):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise LostError("rclone does not start")
+                raise SourceConnectionError("rclone does not start")
             time.sleep(0.02)
         return process
 
 
 def _connected(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(SILENT_FOR)
+    connection.settimeout(READ_TIMEOUT_S)
     try:
         connection.connect(str(path))
     except OSError as error:
         connection.close()
-        raise LostError(f"rclone does not answer: {error}") from error
+        raise SourceConnectionError(f"rclone does not answer: {error}") from error
     return connection
 
 
 def _answers(path: Path) -> bool:
     try:
         _connected(path).close()
-    except LostError:
+    except SourceConnectionError:
         return False
     return True
 

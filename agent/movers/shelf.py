@@ -13,14 +13,14 @@ from urllib.parse import unquote_to_bytes
 
 import xxhash
 
-from agent.digests import CHUNK, RANGE, file_digest, read_digest
+from agent.digests import CHUNK_BYTES, RANGE_BYTES, file_digest, read_digest
 from agent.errors import problem_of
-from agent.listing import Entry, open_source
-from agent.movers.base import Tally
+from agent.listing import FileEntry, open_source
+from agent.movers.base import ProgressCounter
 from agent.movers.failures import Failures
 from agent.movers.ledger import Ledger
-from agent.movers.limiter import Limiter
-from agent.movers.loopback import Loopback, Quiet
+from agent.movers.limiter import RateLimiter
+from agent.movers.loopback import LoopbackServer, QuietHandler
 from agent.movers.source import changed
 from agent.roots import Tree
 from events.base import Problem
@@ -30,15 +30,15 @@ log = logging.getLogger(__name__)
 _FROM = re.compile(r"bytes=(\d+)-")
 
 
-class Shelf:
+class SourceFileServer:
     """Serves what the ledger has listed, as long as it is as it was listed, and notes what was read."""
 
     def __init__(
         self,
         tree: Callable[[], Tree],
         ledger: Ledger,
-        limiter: Limiter,
-        tally: Tally,
+        limiter: RateLimiter,
+        tally: ProgressCounter,
         failures: Failures,
         single: str | None,
     ) -> None:
@@ -50,7 +50,7 @@ class Shelf:
         self.failures = failures
         self._single = single
         self._secret = secrets.token_urlsafe(32)
-        self._server = Loopback(_Handler, self, "shelf")
+        self._server = LoopbackServer(_Handler, self, "shelf")
 
     @property
     def url(self) -> str:
@@ -68,9 +68,9 @@ class Shelf:
         return "" if name == self._single else name
 
 
-class _Handler(Quiet, BaseHTTPRequestHandler):
+class _Handler(QuietHandler, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Loopback[Shelf]
+    server: LoopbackServer[SourceFileServer]
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -103,14 +103,14 @@ class _Handler(Quiet, BaseHTTPRequestHandler):
             return self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
         self._head(entry, start)
         if self.command == "GET":
-            self._send(_Sending(self.server.of, entry, descriptor, name), start, again=known == "done")
+            self._send(_FileResponse(self.server.of, entry, descriptor, name), start, again=known == "done")
         return None
 
     def _start(self) -> int:
         asked = _FROM.match(self.headers.get("Range", ""))
         return int(asked[1]) if asked else 0
 
-    def _head(self, entry: Entry, start: int) -> None:
+    def _head(self, entry: FileEntry, start: int) -> None:
         self.send_response(HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{entry.size - 1}/{entry.size}")
@@ -119,14 +119,14 @@ class _Handler(Quiet, BaseHTTPRequestHandler):
         self.send_header("Last-Modified", formatdate(entry.mtime_ns / 1e9, usegmt=True))
         self.end_headers()
 
-    def _send(self, sending: "_Sending", start: int, *, again: bool) -> None:
+    def _send(self, sending: "_FileResponse", start: int, *, again: bool) -> None:
         try:
             sending.send(self.wfile.write, start, again=again)
         except OSError:  # rclone went away, or the file did not stay as it was
             self.close_connection = True
 
     def _fail(self, status: HTTPStatus, problem: Problem, path: str) -> None:
-        self.server.of.failures.add(problem, Entry("f", path))
+        self.server.of.failures.add(problem, FileEntry("f", path))
         self._refuse(status)
 
     def _refuse(self, status: HTTPStatus) -> None:
@@ -135,10 +135,10 @@ class _Handler(Quiet, BaseHTTPRequestHandler):
         self.end_headers()
 
 
-class _Sending:
+class _FileResponse:
     """One file on its way to rclone."""
 
-    def __init__(self, shelf: Shelf, entry: Entry, descriptor: int, name: str) -> None:
+    def __init__(self, shelf: SourceFileServer, entry: FileEntry, descriptor: int, name: str) -> None:
         self._shelf = shelf
         self._entry = entry
         self._descriptor = descriptor
@@ -149,12 +149,12 @@ class _Sending:
         sent in vain is OSError."""
         entry, tally = self._entry, self._shelf.tally
         if again:
-            tally.undone(entry.size)
+            tally.subtract(entry.size)
         if start:
-            tally.stood(start)
-        tally.moving(entry.path)
+            tally.add_existing(start)
+        tally.set_current(entry.path)
         position, digests = start, _RangeDigests()
-        buffer = memoryview(bytearray(CHUNK))
+        buffer = memoryview(bytearray(CHUNK_BYTES))
         try:
             while position < entry.size:
                 count = os.preadv(self._descriptor, [buffer[: entry.size - position]], position)
@@ -163,10 +163,10 @@ class _Sending:
                 write(buffer[:count])
                 digests.update(buffer[:count])
                 position += count
-                tally.moved(count)
+                tally.add_bytes(count)
             self._must_be_unchanged(1)
         except OSError:
-            tally.undone(position)
+            tally.subtract(position)
             raise
         self._note(read_digest(self._descriptor, entry.size) if start else digests.digest(), again=again)
 
@@ -182,9 +182,9 @@ class _Sending:
             raise OSError("changed")
 
     def _note(self, digest: bytes, *, again: bool) -> None:
-        self._shelf.ledger.done(self._entry, digest)
+        self._shelf.ledger.complete(self._entry, digest)
         if not again:
-            self._shelf.tally.finished(self._entry.path)
+            self._shelf.tally.finish_file(self._entry.path)
 
 
 class _RangeDigests:
@@ -193,13 +193,13 @@ class _RangeDigests:
     def __init__(self) -> None:
         self._done: list[bytes] = []
         self._state = xxhash.xxh3_128()
-        self._left = RANGE
+        self._left = RANGE_BYTES
 
     def update(self, data: memoryview) -> None:
         while data:
             if not self._left:
                 self._done.append(self._state.digest())
-                self._state, self._left = xxhash.xxh3_128(), RANGE
+                self._state, self._left = xxhash.xxh3_128(), RANGE_BYTES
             piece, data = data[: self._left], data[self._left :]
             self._state.update(piece)
             self._left -= len(piece)
@@ -208,6 +208,6 @@ class _RangeDigests:
         return file_digest([*self._done, self._state.digest()])
 
 
-def _as_it_is(descriptor: int, path: str) -> Entry:
+def _as_it_is(descriptor: int, path: str) -> FileEntry:
     found = os.fstat(descriptor)
-    return Entry("f", path, found.st_size, found.st_mtime_ns)
+    return FileEntry("f", path, found.st_size, found.st_mtime_ns)

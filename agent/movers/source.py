@@ -4,15 +4,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from agent.digests import CHUNK, file_digest, range_digest, ranges_of
-from agent.disk import data_parts
-from agent.errors import problem_of, shown
+from agent.digests import CHUNK_BYTES, file_digest, range_digest, ranges_of
+from agent.disk import data_ranges
+from agent.errors import problem_of, display_path
 from agent.lane import wire
-from agent.listing import Entry, Meant, entries, open_source
+from agent.listing import FileEntry, Selection, entries, open_source
 from agent.roots import Tree
-from agent.source_clearer import SourceClearer, kept, shows_mark
+from agent.source_clearer import SourceDeleter, kept, shows_mark
 from events.base import Problem
-from events.progress import Way
+from events.progress import Connection
 
 Sink = Callable[[memoryview], None]
 """Takes the next bytes; raises no OSError, which would be taken for the source's."""
@@ -21,7 +21,7 @@ Hole = Callable[[int], None]
 """Told instead that so many zeros come next, which did not travel."""
 
 
-class LostError(Exception):
+class SourceConnectionError(Exception):
     """The way to the source broke, or does not stand yet; what was asked for can be asked for again."""
 
 
@@ -36,10 +36,10 @@ class FileError(Exception):
 _NO_BYTES = memoryview(b"")
 
 
-class Packed(NamedTuple):
+class PackedFile(NamedTuple):
     """A small file, whole; without bytes if it cannot be had."""
 
-    entry: Entry
+    entry: FileEntry
     data: memoryview = _NO_BYTES
     digest: bytes | None = None
     """As the source computed it; None where nothing lies between the source's disk and us."""
@@ -50,18 +50,18 @@ class Reader(Protocol):
     """One connection; for one thread at a time."""
 
     def range(
-        self, entry: Entry, start: int, length: int, sink: Sink, hole: Hole | None = None
+        self, entry: FileEntry, start: int, length: int, sink: Sink, hole: Hole | None = None
     ) -> bytes | None:
         """Give the bytes to `sink`, piece by piece, and where there are none say so to `hole`, if that can be
         told; the digest as in `Packed`. LostError, FileError."""
 
-    def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Each of them, in this order. LostError."""
 
-    def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Each of them, without its bytes. LostError."""
 
-    def clear(self, gone: Sequence[Entry], mark: str, name: str) -> Iterator[Problem | None]:
+    def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
         """Remove each from the source, if it is still as it was and is not what stands at the destination;
         why not, or None. `mark` is in each directory there, `name` is what the place is called. LostError."""
 
@@ -84,10 +84,10 @@ class Source(Protocol):
     pack_files: int
     """How many small files are well asked for at once."""
 
-    def connect(self) -> Way:
+    def connect(self) -> Connection:
         """Make sure that it is there; which way. LostError, HopError."""
 
-    def entries(self, meant: Meant) -> Iterator[Entry]:
+    def entries(self, meant: Selection) -> Iterator[FileEntry]:
         """What there is. HopError if there is nothing to begin with; LostError before its end."""
 
     def reader(self) -> Reader:
@@ -100,23 +100,23 @@ class Source(Protocol):
 
 
 def changed(path: str) -> FileError:
-    name = shown(path)
+    name = display_path(path)
     return FileError(
         Problem(code="source-changed", message=f"{name} changed while it was being read.", path=name)
     )
 
 
-def packed(wanted: Sequence[Entry], read: Callable[[Entry], Packed]) -> Iterator[Packed]:
+def packed(wanted: Sequence[FileEntry], read: Callable[[FileEntry], PackedFile]) -> Iterator[PackedFile]:
     """Each of them, read by itself."""
     for entry in wanted:
         try:
             one = read(entry)
         except FileError as error:
-            one = Packed(entry, problem=error.problem)
+            one = PackedFile(entry, problem=error.problem)
         yield one
 
 
-def whole(reader: Reader, entry: Entry) -> memoryview:
+def read_all(reader: Reader, entry: FileEntry) -> memoryview:
     """A file's bytes as one range. LostError, FileError."""
     pieces = bytearray()
     reader.range(entry, 0, entry.size, pieces.extend)
@@ -126,7 +126,7 @@ def whole(reader: Reader, entry: Entry) -> memoryview:
 class LocalSource:
     """A place on this very host."""
 
-    pack_files = wire.PACK_FILES
+    pack_files = wire.MAX_PACK_FILES
 
     def __init__(self, tree: Callable[[], Tree]) -> None:
         """`tree` makes one for each thread; HopError if the path is outside the roots, or is to be removed
@@ -134,11 +134,11 @@ class LocalSource:
         self._tree = tree
         self.streams = self.most_streams = min(4, os.cpu_count() or 1)
 
-    def connect(self) -> Way:
+    def connect(self) -> Connection:
         self._tree().close()
-        return Way(kind="local")
+        return Connection(kind="local")
 
-    def entries(self, meant: Meant) -> Iterator[Entry]:
+    def entries(self, meant: Selection) -> Iterator[FileEntry]:
         with self._tree() as tree:
             yield from entries(tree, meant)
 
@@ -157,11 +157,11 @@ class LocalReader:
         self._interrupted = False
 
     def range(
-        self, entry: Entry, start: int, length: int, sink: Sink, hole: Hole | None = None
+        self, entry: FileEntry, start: int, length: int, sink: Sink, hole: Hole | None = None
     ) -> bytes | None:
         descriptor, end = self._open(entry), start + length
         try:
-            found = data_parts(descriptor, start, length) if hole and entry.sparse else [(start, length)]
+            found = data_ranges(descriptor, start, length) if hole and entry.sparse else [(start, length)]
             for begin, size in [*found, (end, 0)]:
                 if hole and begin > start:
                     hole(begin - start)
@@ -174,28 +174,28 @@ class LocalReader:
             os.close(descriptor)
         return None
 
-    def _read(self, descriptor: int, entry: Entry, start: int, length: int, sink: Sink) -> None:
-        buffer, end = memoryview(bytearray(min(CHUNK, length))), start + length
+    def _read(self, descriptor: int, entry: FileEntry, start: int, length: int, sink: Sink) -> None:
+        buffer, end = memoryview(bytearray(min(CHUNK_BYTES, length))), start + length
         while start < end:
             if self._interrupted:
-                raise LostError("interrupted")
+                raise SourceConnectionError("interrupted")
             count = os.preadv(descriptor, [buffer[: end - start]], start)
             if not count:
                 raise changed(self._tree.name(entry.path))
             sink(buffer[:count])
             start += count
 
-    def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
-        return packed(wanted, lambda entry: Packed(entry, whole(self, entry)))
+    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        return packed(wanted, lambda entry: PackedFile(entry, read_all(self, entry)))
 
-    def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
-        return packed(wanted, lambda entry: Packed(entry, digest=self._digest(entry)))
+    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        return packed(wanted, lambda entry: PackedFile(entry, digest=self._digest(entry)))
 
-    def clear(self, gone: Sequence[Entry], mark: str, name: str) -> Iterator[Problem | None]:
-        clearer = SourceClearer(self._tree, mark, name)
+    def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+        clearer = SourceDeleter(self._tree, mark, name)
         for entry in gone:
             if self._interrupted:
-                raise LostError("interrupted")
+                raise SourceConnectionError("interrupted")
             try:
                 yield kept(self._tree, entry, clearer.clear(entry))
             except OSError as error:
@@ -210,12 +210,12 @@ class LocalReader:
     def close(self) -> None:
         self._tree.close()
 
-    def _digest(self, entry: Entry) -> bytes:
+    def _digest(self, entry: FileEntry) -> bytes:
         descriptor, digests = self._open(entry), []
         try:
             for start, length in ranges_of(entry.size):
                 if self._interrupted:
-                    raise LostError("interrupted")
+                    raise SourceConnectionError("interrupted")
                 digests.append(range_digest(descriptor, start, length))
             self._must_be(descriptor, entry)
         except OSError as error:
@@ -224,7 +224,7 @@ class LocalReader:
             os.close(descriptor)
         return file_digest(digests)
 
-    def _open(self, entry: Entry) -> int:
+    def _open(self, entry: FileEntry) -> int:
         try:
             descriptor = open_source(self._tree, entry.path)
         except OSError as error:
@@ -236,6 +236,6 @@ class LocalReader:
             raise
         return descriptor
 
-    def _must_be(self, descriptor: int, entry: Entry) -> None:
+    def _must_be(self, descriptor: int, entry: FileEntry) -> None:
         if not entry.is_still(os.fstat(descriptor)):
             raise changed(self._tree.name(entry.path))

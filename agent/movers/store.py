@@ -8,8 +8,8 @@ from typing import Literal
 from urllib.parse import quote
 
 from agent.movers import remote_words, s3_words
-from agent.movers.program import Program, kept_environment
-from agent.movers.rclone import REMOTE, Credentials, Rclone, s3_route
+from agent.movers.program import RcloneProcess, inherited_environment
+from agent.movers.rclone import REMOTE, Credentials, S3RcloneProcess, s3_route
 from agent.remotes import Remotes
 from events.base import Problem
 from events.commands import Move
@@ -18,12 +18,12 @@ from events.locations import Location, RemoteLocation, S3Location, inner_path
 _FOR_CONFIGURATIONS = ("HOME", "SSH_AUTH_SOCK", "RCLONE_CONFIG_PASS", "KRB5_CONFIG")
 """Of the agent's environment, what a remote's description may want: keys below a home, its password."""
 
-_NO_TIMES = 100 * 365 * 24 * 3600 * 10**9
+_NO_MTIME_PRECISION = 100 * 365 * 24 * 3600 * 10**9
 """The precision, in nanoseconds, of a remote that keeps no times. https://rclone.org/commands/rclone_backend/"""
 
 
 @dataclass(frozen=True)
-class Store:
+class Backend:
     """One hop's, or somebody's who looks into it."""
 
     place: S3Location | RemoteLocation
@@ -32,7 +32,7 @@ class Store:
     """For people."""
     top: str
     """What the place's path is relative to, in rclone's words."""
-    begin: Callable[[], Program]
+    begin: Callable[[], RcloneProcess]
     """rclone, knowing how to get there; HopError."""
     known_problem: Callable[[str, object], Problem | None]
     passing_problem: Callable[[str, object], Problem]
@@ -56,7 +56,7 @@ class Store:
         """The same place, below the top."""
         return "/".join(part for part in (inner_path(self.place).strip("/"), path) if part)
 
-    def precision(self, rclone: Program) -> int | None:
+    def precision(self, rclone: RcloneProcess) -> int | None:
         """Of the times that it keeps, in nanoseconds. None if it keeps none: then two files of one size are
         the same to rclone, whatever is in them."""
         if self.kind == "s3":
@@ -66,48 +66,48 @@ class Store:
         if rclone.ended(process):
             return None
         precision = int(json.loads(told)["Precision"])
-        return precision if precision < _NO_TIMES else None
+        return precision if precision < _NO_MTIME_PRECISION else None
 
 
-def store_of(order: Move, place: Location, credentials: Credentials, remotes: Remotes) -> Store:
+def backend_of(order: Move, place: Location, credentials: Credentials, remotes: Remotes) -> Backend:
     """The end of a hop that rclone is at. HopError if this host does not offer it."""
     match place:
         case S3Location():
             return _s3(order, place, credentials)
         case RemoteLocation():
-            return remote_store(place, remotes, writing=place == order.destination)
+            return remote_backend(place, remotes, writing=place == order.destination)
         case _:
             raise TypeError(f"{order.hop_id}: rclone has nothing to do at {place}")
 
 
-def _s3(order: Move, place: S3Location, credentials: Credentials) -> Store:
-    return Store(
+def _s3(order: Move, place: S3Location, credentials: Credentials) -> Backend:
+    return Backend(
         place=place,
         kind="s3",
         name="S3",
         top=f"{REMOTE}:{place.bucket}",
-        begin=lambda: Rclone(order.hop_id, s3_route(order), credentials),
-        known_problem=s3_words.known_problem,
-        passing_problem=s3_words.passing_problem,
+        begin=lambda: S3RcloneProcess(order.hop_id, s3_route(order), credentials),
+        known_problem=s3_words.permanent_s3_problem,
+        passing_problem=s3_words.transient_s3_problem,
     )
 
 
-def remote_store(place: RemoteLocation, remotes: Remotes, *, writing: bool) -> Store:
+def remote_backend(place: RemoteLocation, remotes: Remotes, *, writing: bool) -> Backend:
     """HopError if this host does not offer it."""
-    return Store(
+    return Backend(
         place=place,
         kind="remote",
         name=f"the remote {place.remote}",
         top=remotes.find(place, writing=writing).top,
-        begin=lambda: Program(_environment(remotes)),
-        known_problem=remote_words.known_problem,
-        passing_problem=remote_words.passing_problem,
+        begin=lambda: RcloneProcess(_environment(remotes)),
+        known_problem=remote_words.permanent_remote_problem,
+        passing_problem=remote_words.transient_remote_problem,
     )
 
 
 def _environment(remotes: Remotes) -> dict[str, str]:
     """The host's own configuration, which rclone is told the name of, and no more. It asks nobody."""
-    return kept_environment(*_FOR_CONFIGURATIONS) | {
+    return inherited_environment(*_FOR_CONFIGURATIONS) | {
         "RCLONE_CONFIG": os.fspath(remotes.described_in),
         "RCLONE_ASK_PASSWORD": "false",
         "RCLONE_USE_JSON_LOG": "true",

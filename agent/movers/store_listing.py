@@ -5,9 +5,9 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from agent.errors import shown
+from agent.errors import display_path
 from agent.lane import wire
-from agent.listing import Entry, broken, is_ours
+from agent.listing import FileEntry, unreadable_entry, is_partial
 from agent.same_place import overlapping
 from events.base import Problem
 
@@ -16,33 +16,33 @@ MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
 LATEST = datetime.max.replace(tzinfo=UTC)
 """Stands for every time that no calendar here has."""
 _LAST_SECOND = (2**63 - 1) // 10**9
-UNKNOWN = -1
+UNKNOWN_SIZE = -1
 """The size of a file that tells none."""
 
 
-def listed(lines: Iterable[bytes], place: object = "", mark: str = "") -> Iterator[Entry]:
+def listed(lines: Iterable[bytes], place: object = "", mark: str = "") -> Iterator[FileEntry]:
     """Of `rclone lsjson`, which prints each on a line of its own; without what hops have not finished.
     HopError if the destination's mark is among it."""
     for line in lines:
         if line.startswith(b"{"):
             fields = json.loads(line.rstrip(b",\n"))
-            if not is_ours(path := str(fields["Path"])):
+            if not is_partial(path := str(fields["Path"])):
                 yield entry_of(path, fields)
             elif mark and path.rpartition("/")[2] == mark:
                 raise overlapping(str(place))
 
 
-def entry_of(path: str, fields: dict[str, object]) -> Entry:
+def entry_of(path: str, fields: dict[str, object]) -> FileEntry:
     size, mtime_ns = int(str(fields["Size"])), whole_second(modified(str(fields["ModTime"])) or LATEST)
     if not wire.is_inside(path):
-        return broken(path, _no_name(path))
+        return unreadable_entry(path, _no_name(path))
     if not is_carried(path):
-        return broken(path, not_carried(shown(path)))
-    if size > wire.LARGEST:
-        return broken(path, _no_size(path, size))
+        return unreadable_entry(path, not_carried(display_path(path)))
+    if size > wire.MAX_NUMBER:
+        return unreadable_entry(path, _no_size(path, size))
     if fields["IsDir"]:
-        return Entry("d", path, 0, mtime_ns, MODE_DIRECTORY)
-    return Entry("f", path, max(size, UNKNOWN), mtime_ns, MODE_FILE)
+        return FileEntry("d", path, 0, mtime_ns, MODE_DIRECTORY)
+    return FileEntry("f", path, max(size, UNKNOWN_SIZE), mtime_ns, MODE_FILE)
 
 
 def modified(text: str) -> datetime | None:
@@ -85,16 +85,16 @@ def not_carried(name: str) -> Problem:
 def _no_size(path: str, size: int) -> Problem:
     return Problem(
         code="file-too-large",
-        message=f"{shown(path)} is said to have {size} bytes, more than any file can have.",
+        message=f"{display_path(path)} is said to have {size} bytes, more than any file can have.",
         advice="See what it is at the source, and leave it out with --exclude.",
-        path=shown(path),
+        path=display_path(path),
     )
 
 
 def _no_name(path: str) -> Problem:
     return Problem(
         code="not-a-path",
-        message=f"The object {shown(path)} has a key that no file can have.",
+        message=f"The object {display_path(path)} has a key that no file can have.",
         advice="Give it another key.",
-        path=shown(path),
+        path=display_path(path),
     )

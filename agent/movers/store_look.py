@@ -9,30 +9,30 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
-from agent.listing import Entry
-from agent.movers.program import Program
-from agent.movers.serving import Serving
-from agent.movers.source import LostError
-from agent.movers.store import Store
+from agent.listing import FileEntry
+from agent.movers.program import RcloneProcess
+from agent.movers.serving import RcServer
+from agent.movers.source import SourceConnectionError
+from agent.movers.store import Backend
 from agent.movers.store_listing import modified
 
-AT_ONCE = 8
+MAX_PARALLEL_STATS = 8
 """As many as rclone itself looks up at once."""
 _NO_RIGHT_TO_LIST = "StatusCode: 403"
 """S3's word for an object that is not there, to who may get it and not list what is beside it."""
 
 
-class LookError(Exception):
+class DestinationStatError(Exception):
     """rclone could not tell; the words are its own."""
 
 
-class Look:
+class DestinationStat:
     """For one thread; `close` it after the program."""
 
-    def __init__(self, rclone: Program, store: Store) -> None:
+    def __init__(self, rclone: RcloneProcess, store: Backend) -> None:
         self._store = store
-        self._serving = Serving(rclone, "--use-server-modtime=false")
-        self._workers = ThreadPoolExecutor(AT_ONCE, "look")
+        self._serving = RcServer(rclone, "--use-server-modtime=false")
+        self._workers = ThreadPoolExecutor(MAX_PARALLEL_STATS, "look")
         self._own = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
 
@@ -42,19 +42,19 @@ class Look:
             connection.close()
         self._serving.close()
 
-    def at(self, paths: Sequence[str]) -> Iterator[Entry | None]:
+    def at(self, paths: Sequence[str]) -> Iterator[FileEntry | None]:
         """What is at each path below the store's top; LookError, LostError."""
         self._serving.ensure()
         return self._workers.map(self._one, paths)
 
-    def _one(self, path: str) -> Entry | None:
+    def _one(self, path: str) -> FileEntry | None:
         status, answer = self._asked(path)
         if status == HTTPStatus.OK:
             return _entry(path, answer["item"]) if answer["item"] else None
         words = str(answer.get("error", ""))
         if self._store.kind == "s3" and _NO_RIGHT_TO_LIST in words:
             return None
-        raise LookError(words)
+        raise DestinationStatError(words)
 
     def _asked(self, path: str) -> tuple[int, dict[str, Any]]:
         """https://rclone.org/rc/#operations-stat"""
@@ -66,7 +66,7 @@ class Look:
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise LostError(f"rclone: {error}") from error
+            raise SourceConnectionError(f"rclone: {error}") from error
 
     def _connection(self) -> http.client.HTTPConnection:
         """The thread's own: it ends with rclone."""
@@ -77,8 +77,8 @@ class Look:
         return connection
 
 
-def _entry(path: str, item: dict[str, Any]) -> Entry:
+def _entry(path: str, item: dict[str, Any]) -> FileEntry:
     """Its time is told to the nanosecond, and known to the microsecond."""
     moment = modified(str(item["ModTime"]))
     mtime_ns = round(moment.timestamp() * 10**6) * 1000 if moment else 0
-    return Entry("f", path, int(item["Size"]), mtime_ns)
+    return FileEntry("f", path, int(item["Size"]), mtime_ns)

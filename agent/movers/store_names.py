@@ -4,28 +4,28 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
-from agent.errors import HopError, problem_of, shown
-from agent.listing import Entry, entries
-from agent.movers.base import Host, Tally, batches, meant_by
+from agent.errors import HopError, problem_of, display_path
+from agent.listing import FileEntry, entries
+from agent.movers.base import HostResources, ProgressCounter, batches, selection_of
 from agent.movers.failures import Failures
-from agent.movers.hand import StoppedError
+from agent.movers.hand import PullStoppedError
 from agent.movers.ledger import Ledger
-from agent.movers.store import Store
+from agent.movers.store import Backend
 from agent.movers.store_listing import is_line
 from agent.roots import Tree
 from events.base import Problem
 from events.commands import Move
 from events.locations import AgentLocation, base_name, inner_path
 
-AT_ONCE = 500
+LEDGER_BATCH_SIZE = 500
 """Listed files that go into the ledger together."""
 
 
-class Names:
+class UploadList:
     def __init__(
         self,
-        host: Host,
-        store: Store,
+        host: HostResources,
+        store: Backend,
         order: Move,
         ledger: Ledger,
         failures: Failures,
@@ -36,7 +36,7 @@ class Names:
         self._roots = host.roots
         self._source = order.source
         self._store = store
-        self._meant = meant_by(order)
+        self._meant = selection_of(order)
         self._ledger = ledger
         self._failures = failures
         self._stopped = stopped
@@ -56,13 +56,13 @@ class Names:
     def tree(self) -> Tree:
         return self._roots.tree(self._source.path, writing=False)
 
-    def write(self, names: IO[bytes], tally: Tally) -> None:
+    def write(self, names: IO[bytes], tally: ProgressCounter) -> None:
         """One name a line, as `--files-from-raw` takes them. HopError, or StoppedError once that is set."""
         size = files = 0
         with self.tree() as tree:
             self._single = self._is_file(tree)
-            for batch in batches(self._found(tree), AT_ONCE):
-                self._ledger.begun(batch)
+            for batch in batches(self._found(tree), LEDGER_BATCH_SIZE):
+                self._ledger.begin_files(batch)
                 names.writelines(self._line(entry) for entry in batch)
                 size, files = size + sum(entry.size for entry in batch), files + len(batch)
         tally.total(size, files)
@@ -81,19 +81,19 @@ class Names:
 
     def _is_file(self, tree: Tree) -> bool:
         try:
-            tree.folder("")
+            tree.open_directory("")
         except NotADirectoryError:
             return True
         except OSError as error:
             raise HopError(problem_of(error, self._source.path)) from error
         return False
 
-    def _found(self, tree: Tree) -> Iterator[Entry]:
+    def _found(self, tree: Tree) -> Iterator[FileEntry]:
         """The files; what the store cannot hold has failed."""
         try:
             for entry in entries(tree, self._meant):
                 if self._stopped.is_set():
-                    raise StoppedError
+                    raise PullStoppedError
                 if entry.kind == "f" and is_line(entry.path):
                     yield entry
                 elif entry.kind != "d":
@@ -102,7 +102,7 @@ class Names:
         except OSError as error:
             raise HopError(problem_of(error, self._source.path)) from error
 
-    def _line(self, entry: Entry) -> bytes:
+    def _line(self, entry: FileEntry) -> bytes:
         name = entry.path or base_name(self._store.place)
         return name.encode("utf-8", "surrogateescape") + b"\n"
 
@@ -113,4 +113,4 @@ class Names:
         else:
             message, advice = "has a line break in its name", "Rename it."
         code = f"not-for-{self._store.kind}"
-        return Problem(code=code, message=f"{shown(name)} {message}.", advice=advice, path=shown(name))
+        return Problem(code=code, message=f"{display_path(name)} {message}.", advice=advice, path=display_path(name))

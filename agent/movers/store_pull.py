@@ -12,58 +12,58 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 
-from agent.errors import HopError, shown
-from agent.listing import Entry, Meant, broken
+from agent.errors import HopError, display_path
+from agent.listing import FileEntry, Selection, unreadable_entry
 from agent.movers import crew
-from agent.movers.aside import Aside, NoRoomError
-from agent.movers.base import Host
-from agent.movers.limiter import limiter_for, piece_of
-from agent.movers.program import EndedError
-from agent.movers.s3_words import DIRECTORY_NOT_FOUND, said
-from agent.movers.serving import Serving
-from agent.movers.source import LostError
-from agent.movers.store import Store
+from agent.movers.aside import UnsizedFiles, NoSpaceError
+from agent.movers.base import HostResources
+from agent.movers.limiter import limiter_for, chunk_size_for
+from agent.movers.program import RcloneError
+from agent.movers.s3_words import DIRECTORY_NOT_FOUND, error_lines
+from agent.movers.serving import RcServer
+from agent.movers.source import SourceConnectionError
+from agent.movers.store import Backend
 from agent.movers.store_listing import entry_of, is_carried, listed, not_carried
-from agent.movers.store_reader import StoreReader
+from agent.movers.store_reader import RcloneReader
 from events.base import Problem
 from events.locations import inner_path, stands_for_contents
 from events.options import Options
-from events.progress import Way
+from events.progress import Connection
 
-STREAMS = 8
+MAX_STREAMS = 8
 """S3 answers slowly and to many at once."""
-PACK_FILES = 16
+MAX_PACK_FILES = 16
 
 
-class StoreSource:
-    streams = STREAMS
-    most_streams = crew.MOST
-    pack_files = PACK_FILES
+class RcloneSource:
+    streams = MAX_STREAMS
+    most_streams = crew.MAX_WORKERS
+    pack_files = MAX_PACK_FILES
 
-    def __init__(self, store: Store, host: Host, options: Options) -> None:
+    def __init__(self, store: Backend, host: HostResources, options: Options) -> None:
         """HopError if there is no rclone here."""
         self._store = store
         self._place = store.place
         self._rclone = store.begin()
-        self._serving = Serving(self._rclone)
-        self._aside = Aside(host.state)
-        self._piece = piece_of(options)
+        self._serving = RcServer(self._rclone)
+        self._aside = UnsizedFiles(host.state)
+        self._piece = chunk_size_for(options)
         self._mark = ""
         # Never stopped: who waits here for long waits for many pieces, and rclone's end ends them.
         self._limiter = limiter_for(options, host.line, threading.Event())
 
-    def connect(self) -> Way:
+    def connect(self) -> Connection:
         self._rclone.check()
         self._serving.ensure()
-        return Way(kind=self._store.kind)
+        return Connection(kind=self._store.kind)
 
-    def entries(self, meant: Meant) -> Iterator[Entry]:
+    def entries(self, meant: Selection) -> Iterator[FileEntry]:
         self._mark = meant.arrives.mark if meant.arrives else ""
         for entry in self._found(meant):
-            yield self._sized(entry) if entry.size < 0 and meant.takes(entry) else entry
+            yield self._sized(entry) if entry.size < 0 and meant.matches(entry) else entry
 
-    def reader(self) -> StoreReader:
-        return StoreReader(self._serving.connection, self._store, self._aside)
+    def reader(self) -> RcloneReader:
+        return RcloneReader(self._serving.connection, self._store, self._aside)
 
     def interrupt(self) -> None:
         self._rclone.interrupt()
@@ -73,7 +73,7 @@ class StoreSource:
         self._serving.close()
         self._aside.close()
 
-    def _found(self, meant: Meant) -> Iterator[Entry]:
+    def _found(self, meant: Selection) -> Iterator[FileEntry]:
         if one := self._object():
             yield one
         elif meant.selection is None:
@@ -81,7 +81,7 @@ class StoreSource:
         else:
             yield from self._selected(meant.selection)
 
-    def _object(self) -> Entry | None:
+    def _object(self) -> FileEntry | None:
         """The source if it is a single object; None if it stands for many. HopError for a remote's file that
         is to have contents; in S3 there may be an object and a prefix of one name."""
         path, contents = inner_path(self._place), stands_for_contents(self._place)
@@ -95,7 +95,7 @@ class StoreSource:
             raise HopError(_no_directory(self._place))
         return entry_of("", fields)
 
-    def _all(self) -> Iterator[Entry]:
+    def _all(self) -> Iterator[FileEntry]:
         empty = True
         for entry in self._listed(["--recursive"]):
             empty = False
@@ -103,7 +103,7 @@ class StoreSource:
         if empty:
             raise HopError(_nothing(self._place))
 
-    def _listed(self, options: list[str]) -> Iterator[Entry]:
+    def _listed(self, options: list[str]) -> Iterator[FileEntry]:
         """With the directories, empty ones, too, where there are such things."""
         kinds = ["--files-only"] if self._store.kind == "s3" else []
         where = self._store.directory(inner_path(self._place))
@@ -111,21 +111,21 @@ class StoreSource:
             self._run(["lsjson", "--no-mimetype", *kinds, *options, where]), self._place, self._mark
         )
 
-    def _sized(self, entry: Entry) -> Entry:
+    def _sized(self, entry: FileEntry) -> FileEntry:
         """One that has no size yet is read to its end. LostError, HopError."""
         if known := self._aside.known(entry):
             return known
         try:
             with closing(
-                self._rclone.printed(
+                self._rclone.output(
                     "cat", self._store.at(self._store.inner(entry.path)), at_once=self._piece
                 )
             ) as data:
                 return self._aside.keep(entry, self._in_turn(data))
-        except (NoRoomError, OSError):
-            return broken(entry.path, _no_size(entry.path))
-        except EndedError as ended:
-            return broken(entry.path, self._why(ended, shown(f"{self._place}{entry.path}")))
+        except (NoSpaceError, OSError):
+            return unreadable_entry(entry.path, _no_size(entry.path))
+        except RcloneError as ended:
+            return unreadable_entry(entry.path, self._why(ended, display_path(f"{self._place}{entry.path}")))
 
     def _in_turn(self, data: Iterator[bytes]) -> Iterator[bytes]:
         """As fast as the hop may: reading for the size, too, is on the line."""
@@ -133,13 +133,13 @@ class StoreSource:
             self._limiter.take(len(piece))
             yield piece
 
-    def _selected(self, selection: tuple[str, ...]) -> Iterator[Entry]:
+    def _selected(self, selection: tuple[str, ...]) -> Iterator[FileEntry]:
         """Each object that was named, looked up by itself: a bucket may hold millions of others."""
         lines = [path for path in selection if is_carried(path)]
         missing = dict.fromkeys(lines)
         for path in selection:
             if path not in missing:  # with a line break in it, it would select two other objects
-                yield broken(path, not_carried(shown(f"{self._place}{path}")))
+                yield unreadable_entry(path, not_carried(display_path(f"{self._place}{path}")))
         if not lines:
             return
         with tempfile.NamedTemporaryFile(dir=self._serving.folder) as names:
@@ -149,30 +149,30 @@ class StoreSource:
                 missing.pop(entry.path, None)
                 yield entry
         for path in missing:
-            yield broken(path, _gone(shown(f"{self._place}{path}")))
+            yield unreadable_entry(path, _gone(display_path(f"{self._place}{path}")))
 
     def _run(self, arguments: list[str]) -> Iterator[bytes]:
         """The lines that rclone prints, as it prints them. HopError or LostError if it fails."""
         try:
-            yield from self._rclone.printed(*arguments)
-        except EndedError as ended:
+            yield from self._rclone.output(*arguments)
+        except RcloneError as ended:
             self._explain(ended)
 
-    def _explain(self, ended: EndedError) -> None:
+    def _explain(self, ended: RcloneError) -> None:
         problem = self._why(ended, self._place)
         if ended.code == DIRECTORY_NOT_FOUND:
             raise HopError(_nothing(self._place))
         if not problem.retryable:
             raise HopError(problem)
-        raise LostError(problem.message)
+        raise SourceConnectionError(problem.message)
 
-    def _why(self, ended: EndedError, place: object) -> Problem:
+    def _why(self, ended: RcloneError, place: object) -> Problem:
         """LostError or HopError if it is about more than this place."""
         if refusal := self._rclone.refusal:
             raise refusal
         if ended.code < 0:
-            raise LostError("rclone was ended")
-        words = " ".join(words for words, _ in said(ended.errors))
+            raise SourceConnectionError("rclone was ended")
+        words = " ".join(words for words, _ in error_lines(ended.errors))
         return self._store.known_problem(words, place) or self._store.passing_problem(words, place)
 
 
@@ -206,7 +206,7 @@ def _gone(name: str) -> Problem:
 def _no_size(path: str) -> Problem:
     return Problem(
         code="size-unknown",
-        message=f"{shown(path)} has no size before it is read, and this agent's disk has no room to read it.",
+        message=f"{display_path(path)} has no size before it is read, and this agent's disk has no room to read it.",
         advice="Make room where the agent's state is, export it as a file, or leave it out with --exclude.",
-        path=shown(path),
+        path=display_path(path),
     )

@@ -14,40 +14,40 @@ from typing import IO
 
 from agent.digests import HopDigest
 from agent.errors import HopError
-from agent.listing import Entry
-from agent.movers.base import Host, Outcome, Tally, Watcher, batches, in_thread
+from agent.listing import FileEntry
+from agent.movers.base import HostResources, HopResult, ProgressCounter, AttemptObserver, batches, in_thread
 from agent.movers.failures import Failures
-from agent.movers.hand import StoppedError
+from agent.movers.hand import PullStoppedError
 from agent.movers.ledger import open_ledger
 from agent.movers.limiter import limiter_for
-from agent.movers.program import EndedError, Program
-from agent.movers.rehearsal import Rehearsal
-from agent.movers.s3_words import IN_THE_WAY, said
-from agent.movers.shelf import Shelf
-from agent.movers.source import LostError
-from agent.movers.store import Store
-from agent.movers.store_compare import foretold
-from agent.movers.store_look import Look, LookError
-from agent.movers.store_names import AT_ONCE, Names
+from agent.movers.program import RcloneError, RcloneProcess
+from agent.movers.rehearsal import DryRunReport
+from agent.movers.s3_words import IN_THE_WAY, error_lines
+from agent.movers.shelf import SourceFileServer
+from agent.movers.source import SourceConnectionError
+from agent.movers.store import Backend
+from agent.movers.store_compare import predict
+from agent.movers.store_look import DestinationStat, DestinationStatError
+from agent.movers.store_names import LEDGER_BATCH_SIZE, UploadList
 from events.base import Problem
 from events.commands import Move
 from events.locations import inner_path
-from events.progress import Way
+from events.progress import Connection
 
 log = logging.getLogger(__name__)
 
-LAST = 1000
+MAX_LOG_LINES = 1000
 """Lines of what rclone says that are kept."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
-class StorePush:
-    def __init__(self, host: Host, store: Callable[[], Store]) -> None:
+class RclonePush:
+    def __init__(self, host: HostResources, store: Callable[[], Backend]) -> None:
         """`store` is asked for once the hop begins: HopError."""
         self._host = host
         self._store = store
 
-    async def move(self, order: Move, tally: Tally, watcher: Watcher) -> Outcome:
+    async def move(self, order: Move, tally: ProgressCounter, watcher: AttemptObserver) -> HopResult:
         upload = _Upload(self._host, self._store(), order, tally, watcher)
         return await in_thread(upload.run, upload.stop)
 
@@ -58,11 +58,11 @@ class StorePush:
 class _Upload:
     def __init__(
         self,
-        host: Host,
-        store: Store,
+        host: HostResources,
+        store: Backend,
         order: Move,
-        tally: Tally,
-        watcher: Watcher,
+        tally: ProgressCounter,
+        watcher: AttemptObserver,
     ) -> None:
         self._host = host
         self._store = store
@@ -70,18 +70,18 @@ class _Upload:
         self._tally = tally
         self._watcher = watcher
         self._stopped = threading.Event()
-        self._rclone: Program | None = None
-        self._rehearsal = Rehearsal() if order.options.dry_run else None
+        self._rclone: RcloneProcess | None = None
+        self._rehearsal = DryRunReport() if order.options.dry_run else None
         self._ledger = open_ledger(host.state, order.hop_id)
         self._failures = Failures(self._ledger, self._rehearsal)
-        self._names = Names(host, store, order, self._ledger, self._failures, self._stopped)
+        self._names = UploadList(host, store, order, self._ledger, self._failures, self._stopped)
 
     def stop(self) -> None:
         self._stopped.set()
         if self._rclone:
             self._rclone.interrupt()
 
-    def run(self) -> Outcome:
+    def run(self) -> HopResult:
         """HopError, or StoppedError after `stop`."""
         try:
             self._ledger.begin(str(self._store.place), anew=True)  # what is there is rclone's to compare
@@ -91,28 +91,28 @@ class _Upload:
                 with closing(self._store.begin()) as self._rclone:
                     self._begin(self._rclone)
                     if self._rehearsal:
-                        return self._foretell(self._rclone, self._rehearsal)
+                        return self._predict(self._rclone, self._rehearsal)
                     self._copy(self._rclone, names)
             return self._finish()
         finally:
             self._host.account(self._ledger, self._order)
 
-    def _go_on(self) -> None:
+    def _check_stopped(self) -> None:
         if self._stopped.is_set():
-            raise StoppedError
+            raise PullStoppedError
 
-    def _begin(self, rclone: Program) -> None:
-        self._go_on()
+    def _begin(self, rclone: RcloneProcess) -> None:
+        self._check_stopped()
         try:
             rclone.check()
-        except LostError as lost:
+        except SourceConnectionError as lost:
             raise self._final(lost) from lost
-        self._watcher.started(Way(kind=self._store.kind))
+        self._watcher.on_start(Connection(kind=self._store.kind))
 
     # --- uploading ---
 
-    def _copy(self, rclone: Program, names: IO[bytes]) -> None:
-        with closing(self._shelf()) as shelf:
+    def _copy(self, rclone: RcloneProcess, names: IO[bytes]) -> None:
+        with closing(self._file_server()) as shelf:
             process = rclone.start(
                 "copy",
                 "shelf:",
@@ -121,42 +121,42 @@ class _Upload:
                 "--no-traverse",
                 "--multi-thread-streams=0",
                 "--transfers=4",
-                *self._comparing(rclone),
+                *self._comparison_options(rclone),
                 stdin=names,
                 RCLONE_CONFIG_SHELF_TYPE="http",
                 RCLONE_CONFIG_SHELF_URL=shelf.url,
                 RCLONE_USE_SERVER_MODTIME="false",
             )
-            errors = list(deque(process.stderr or [], maxlen=LAST))
+            errors = list(deque(process.stderr or [], maxlen=MAX_LOG_LINES))
             code = rclone.ended(process)
-            self._go_on()
+            self._check_stopped()
             if code:
                 self._explain(rclone, errors)
 
-    def _comparing(self, rclone: Program) -> tuple[str, ...]:
+    def _comparison_options(self, rclone: RcloneProcess) -> tuple[str, ...]:
         """What rclone is to do with a file that is there already: none that may differ is the same."""
         overwrite = self._order.options.overwrite
         unsure = overwrite in {"always", "fail"} and self._store.precision(rclone) is None
         return (*_OVERWRITE[overwrite], "--ignore-times") if unsure else _OVERWRITE[overwrite]
 
-    def _shelf(self) -> Shelf:
+    def _file_server(self) -> SourceFileServer:
         limiter = limiter_for(self._order.options, self._host.line, self._stopped)
-        return Shelf(self._names.tree, self._ledger, limiter, self._tally, self._failures, self._names.single)
+        return SourceFileServer(self._names.tree, self._ledger, limiter, self._tally, self._failures, self._names.single)
 
-    def _explain(self, rclone: Program, errors: list[bytes]) -> None:
+    def _explain(self, rclone: RcloneProcess, errors: list[bytes]) -> None:
         """Of single files in the list of failures; HopError for what is about none of them."""
         if refusal := rclone.refusal:
             raise self._final(refusal)
-        about = {name: words for words, name in said(errors) if name}
+        about = {name: words for words, name in error_lines(errors) if name}
         for name, words in about.items():
-            entry = Entry("f", self._names.path(name))
+            entry = FileEntry("f", self._names.path(name))
             self._failures.add(self._problem(words, self._names.shown(entry.path)), entry)
             self._ledger.drop(entry.path)
         if not self._failures.total:
             raise self._of_the_whole(errors)
 
     def _of_the_whole(self, errors: list[bytes]) -> HopError:
-        words = " ".join(words for words, _ in said(errors))
+        words = " ".join(words for words, _ in error_lines(errors))
         return HopError(self._problem(words, self._store.place))
 
     def _problem(self, words: str, place: object) -> Problem:
@@ -168,58 +168,58 @@ class _Upload:
             return error
         return HopError(self._store.passing_problem(str(error), "the upload"))
 
-    def _finish(self) -> Outcome:
+    def _finish(self) -> HopResult:
         """Files that rclone did not ask for stood there already, unless they failed."""
         total, arrived = HopDigest(), 0
-        for one in self._ledger.standing():
+        for one in self._ledger.completed():
             total.add("f", one.path, one.size, one.digest)
             arrived += 1
-        for batch in batches(self._ledger.half_done(), AT_ONCE):
-            self._ledger.unchanged(batch)
+        for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
+            self._ledger.add_unchanged(batch)
             for entry in batch:
-                self._tally.unchanged(entry.size)
+                self._tally.add_unchanged(entry.size)
         if self._failures.total:
             raise self._failures.summed(arrived)
-        return Outcome(total.hex())
+        return HopResult(total.hex())
 
     # --- a dry run ---
 
-    def _foretell(self, rclone: Program, rehearsal: Rehearsal) -> Outcome:
+    def _predict(self, rclone: RcloneProcess, rehearsal: DryRunReport) -> HopResult:
         """HopError, or StoppedError after `stop`."""
         try:
-            self._must_be_a_bucket(rclone)
+            self._require_bucket(rclone)
             precision = self._store.precision(rclone)
-            with closing(Look(rclone, self._store)) as look:
-                for batch in batches(self._ledger.half_done(), AT_ONCE):
-                    self._go_on()
+            with closing(DestinationStat(rclone, self._store)) as look:
+                for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
+                    self._check_stopped()
                     standing = look.at([self._names.inner(entry.path) for entry in batch])
                     for entry, there in zip(batch, standing, strict=True):
                         self._note(rehearsal, entry, there, precision)
-        except (EndedError, LookError, LostError) as error:
-            self._go_on()
+        except (RcloneError, DestinationStatError, SourceConnectionError) as error:
+            self._check_stopped()
             raise self._why(rclone, error) from error
-        return Outcome(HopDigest().hex(), rehearsal.preview())
+        return HopResult(HopDigest().hex(), rehearsal.preview())
 
-    def _note(self, rehearsal: Rehearsal, entry: Entry, there: Entry | None, precision: int | None) -> None:
-        verdict = foretold(entry, there, self._order.options.overwrite, precision)
+    def _note(self, rehearsal: DryRunReport, entry: FileEntry, there: FileEntry | None, precision: int | None) -> None:
+        verdict = predict(entry, there, self._order.options.overwrite, precision)
         if verdict == "refused":
             rehearsal.failed(entry, self._problem(IN_THE_WAY, self._names.shown(entry.path)))
         else:
             rehearsal.note(entry, verdict)
 
-    def _must_be_a_bucket(self, rclone: Program) -> None:
+    def _require_bucket(self, rclone: RcloneProcess) -> None:
         """Who looks for single objects does not see whether these are missing or all of it. EndedError."""
         if self._store.kind == "s3":
             below = f"{inner_path(self._store.place).rstrip('/')}/{self._order.hop_id}"
-            deque(rclone.printed("lsf", self._store.directory(below.lstrip("/"))), maxlen=0)
+            deque(rclone.output("lsf", self._store.directory(below.lstrip("/"))), maxlen=0)
 
-    def _why(self, rclone: Program, error: EndedError | LookError | LostError) -> HopError:
+    def _why(self, rclone: RcloneProcess, error: RcloneError | DestinationStatError | SourceConnectionError) -> HopError:
         if refusal := rclone.refusal:
             return self._final(refusal)
         match error:
-            case EndedError():
+            case RcloneError():
                 return self._of_the_whole(list(error.errors))
-            case LookError():
+            case DestinationStatError():
                 return HopError(self._problem(str(error), self._store.place))
-            case LostError():
+            case SourceConnectionError():
                 return self._final(error)

@@ -7,22 +7,22 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from agent.digests import CHUNK
-from agent.errors import shown
-from agent.listing import Entry
-from agent.movers.aside import Aside
-from agent.movers.source import FileError, Hole, LostError, Packed, Sink, changed, packed, whole
-from agent.movers.store import Store
+from agent.digests import CHUNK_BYTES
+from agent.errors import display_path
+from agent.listing import FileEntry
+from agent.movers.aside import UnsizedFiles
+from agent.movers.source import FileError, Hole, SourceConnectionError, PackedFile, Sink, changed, packed, read_all
+from agent.movers.store import Backend
 from agent.movers.store_listing import LATEST, whole_second
 from events.base import Problem
 
 Connect = Callable[[], http.client.HTTPConnection]
 
 
-class StoreReader:
+class RcloneReader:
     """For one thread at a time."""
 
-    def __init__(self, connect: Connect, store: Store, aside: Aside) -> None:
+    def __init__(self, connect: Connect, store: Backend, aside: UnsizedFiles) -> None:
         """LostError if nobody listens."""
         self._store = store
         self._aside = aside
@@ -31,27 +31,27 @@ class StoreReader:
         self._parted: str | None = None
         """The file that was last seen to be given in parts."""
 
-    def range(self, entry: Entry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
+    def range(self, entry: FileEntry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
         """rclone gives no digest: TLS and S3's own checksums have guarded the bytes."""
         if not length or self._aside.gives(entry, start, length, sink):
             return
         if length < entry.size and self._store.kind != "s3" and self._parted != entry.path:
             self._see_parts(entry)
         answer = self._get(self._http, entry, start, length)
-        buffer = memoryview(bytearray(min(CHUNK, length)))
+        buffer = memoryview(bytearray(min(CHUNK_BYTES, length)))
         while length:
             count = self._read(answer, buffer[:length])
             sink(buffer[:count])
             length -= count
 
-    def pack(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
-        return packed(wanted, lambda entry: Packed(entry, whole(self, entry)))
+    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        return packed(wanted, lambda entry: PackedFile(entry, read_all(self, entry)))
 
-    def digests(self, wanted: Sequence[Entry]) -> Iterator[Packed]:
+    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """There are none of ours: each is taken for another."""
-        return (Packed(entry) for entry in wanted)
+        return (PackedFile(entry) for entry in wanted)
 
-    def clear(self, gone: Sequence[Entry], _mark: str, _name: str) -> Iterator[Problem | None]:
+    def clear(self, gone: Sequence[FileEntry], _mark: str, _name: str) -> Iterator[Problem | None]:
         """The hop is to read."""
         return (_stays(self._name(entry)) for entry in gone)
 
@@ -62,7 +62,7 @@ class StoreReader:
             answer = self._http.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise LostError(f"rclone: {error}") from error
+            raise SourceConnectionError(f"rclone: {error}") from error
         return answer.status != http.HTTPStatus.NOT_FOUND
 
     def interrupt(self) -> None:
@@ -73,28 +73,28 @@ class StoreReader:
     def close(self) -> None:
         self._http.close()
 
-    def _name(self, entry: Entry) -> str:
-        return shown(f"{self._store.place}{entry.path}")
+    def _name(self, entry: FileEntry) -> str:
+        return display_path(f"{self._store.place}{entry.path}")
 
-    def _see_parts(self, entry: Entry) -> None:
+    def _see_parts(self, entry: FileEntry) -> None:
         """Some servers give a whole file to whoever asks for a part of it, and rclone passes its beginning on
         as that part, unless it is longer than what rclone writes at once: the last byte alone shows it."""
         if not self._gives(entry, entry.size - 1, 1):
             if self._gives(entry, 0, entry.size):
                 raise FileError(_no_parts(self._name(entry)))
-            raise LostError("rclone cannot read now")
+            raise SourceConnectionError("rclone cannot read now")
         self._parted = entry.path
 
-    def _gives(self, entry: Entry, start: int, length: int) -> bool:
+    def _gives(self, entry: FileEntry, start: int, length: int) -> bool:
         """Does it begin to give this, when asked by itself?"""
         with closing(self._connect()) as connection:
             try:
                 return bool(self._get(connection, entry, start, length).read(1))
-            except (OSError, http.client.HTTPException, LostError):
+            except (OSError, http.client.HTTPException, SourceConnectionError):
                 return False
 
     def _get(
-        self, connection: http.client.HTTPConnection, entry: Entry, start: int, length: int
+        self, connection: http.client.HTTPConnection, entry: FileEntry, start: int, length: int
     ) -> http.client.HTTPResponse:
         url, part = self._store.address(entry.path), f"bytes={start}-{start + length - 1}"
         try:
@@ -103,7 +103,7 @@ class StoreReader:
             if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
                 self._refuse(entry, answer.status, answer.read())
         except (OSError, http.client.HTTPException) as error:
-            raise LostError(f"rclone: {error}") from error
+            raise SourceConnectionError(f"rclone: {error}") from error
         if _is_other(answer, entry):
             raise changed(self._name(entry))
         return answer
@@ -112,22 +112,22 @@ class StoreReader:
         try:
             count = answer.readinto(buffer)
         except (OSError, http.client.HTTPException) as error:
-            raise LostError(f"rclone: {error}") from error
+            raise SourceConnectionError(f"rclone: {error}") from error
         if not count:
-            raise LostError("rclone ended in the middle of a range")
+            raise SourceConnectionError("rclone ended in the middle of a range")
         return count
 
-    def _refuse(self, entry: Entry, status: int, body: bytes) -> None:
+    def _refuse(self, entry: FileEntry, status: int, body: bytes) -> None:
         name = self._name(entry)
         if status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
             raise changed(name)
         words = body.decode("utf-8", "replace")
         if problem := self._store.known_problem(words, name):
             raise FileError(problem)
-        raise LostError(self._store.passing_problem(words, name).message)
+        raise SourceConnectionError(self._store.passing_problem(words, name).message)
 
 
-def _is_other(answer: http.client.HTTPResponse, entry: Entry) -> bool:
+def _is_other(answer: http.client.HTTPResponse, entry: FileEntry) -> bool:
     """Another version than the one that was listed. HTTP tells whole seconds."""
     total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
     return total != str(entry.size) or whole_second(_modified(answer)) != entry.mtime_ns

@@ -9,39 +9,39 @@ a line that has healed soon carries whole ranges.
 import threading
 from collections.abc import Sequence
 
-from agent.digests import MIB, RANGE
-from agent.listing import Entry
+from agent.digests import MIB, RANGE_BYTES
+from agent.listing import FileEntry
 
-FIRST = 4 * MIB
-SHORTEST = MIB // 4
-LONGEST = 5.0
+INITIAL_BYTES = 4 * MIB
+MIN_BYTES = MIB // 4
+MAX_REQUEST_S = 5.0
 """Seconds that a request may well take: what is under way when a hop is paused comes once more."""
 
 
-class Stride:
+class RequestSize:
     """Shared by all threads of a hop."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._has_broken = False
-        self.size = FIRST
+        self.size = INITIAL_BYTES
         """Bytes."""
 
-    def broke(self) -> None:
+    def on_failure(self) -> None:
         """What was asked for broke off."""
         with self._lock:
             self._has_broken = True
-            self.size = max(SHORTEST, self.size // 2)
+            self.size = max(MIN_BYTES, self.size // 2)
 
-    def came(self, seconds: float) -> None:
+    def on_success(self, seconds: float) -> None:
         """It came whole, in so many."""
         with self._lock:
-            if seconds > LONGEST:
-                self.size = max(SHORTEST, int(self.size * LONGEST / seconds))
+            if seconds > MAX_REQUEST_S:
+                self.size = max(MIN_BYTES, int(self.size * MAX_REQUEST_S / seconds))
             else:
-                self.size = min(RANGE, self.size + self.size // (8 if self._has_broken else 1))
+                self.size = min(RANGE_BYTES, self.size + self.size // (8 if self._has_broken else 1))
 
-    def first_of(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+    def limit(self, entries: Sequence[FileEntry]) -> Sequence[FileEntry]:
         """As many files as are well asked for at once; one at least."""
         room, count = self.size, 0
         for entry in entries:

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from agent import disk
-from agent.listing import Entry
-from agent.movers.written import MODE, dress, write
+from agent.listing import FileEntry
+from agent.movers.written import KEPT_MODE_BITS, apply_metadata, write
 from agent.roots import Tree
 
 
@@ -21,7 +21,7 @@ def _umask() -> int:
 _UMASK = _umask()
 
 
-class _Ground(NamedTuple):
+class _DirectoryTraits(NamedTuple):
     """What a directory is like; looked at once for all the files that come into it."""
 
     path: str | None
@@ -29,27 +29,27 @@ class _Ground(NamedTuple):
     lends_modes: bool
 
 
-class Unnamed:
+class TmpfileWriter:
     """For one thread."""
 
     def __init__(self, tree: Tree, beside: Callable[[str], str]) -> None:
         """`beside`: what a file is called for a moment that is to replace another."""
         self._tree = tree
         self._beside = beside
-        self._ground = _Ground(None, names_quickly=False, lends_modes=True)
+        self._ground = _DirectoryTraits(None, names_quickly=False, lends_modes=True)
         self._is_forbidden = False
 
-    def put(self, entry: Entry, data: memoryview, folder: int, name: str) -> bool:
+    def put(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> bool:
         """Was it put in place, where `Tree.room` says? Not where that is slow, or cannot be had. OSError if
         it cannot stand there."""
         if self._is_forbidden or not self._known(entry.path, folder).names_quickly:
             return False
-        descriptor = disk.open_unnamed(folder, entry.mode & MODE)
+        descriptor = disk.open_tmpfile(folder, entry.mode & KEPT_MODE_BITS)
         if descriptor is None:
             return False
         try:
             write(descriptor, data, 0)
-            dress(descriptor, entry, has_mode=self.keeps_mode(entry, folder))
+            apply_metadata(descriptor, entry, has_mode=self.keeps_mode(entry, folder))
             called = self._called(descriptor, entry.path, name, folder)
         finally:
             os.close(descriptor)
@@ -57,30 +57,30 @@ class Unnamed:
             self._is_forbidden = True
             return False
         if called == name:
-            disk.tell_written(name, folder)
+            disk.notify_close_write(name, folder)
         else:
-            self._tree.put_over(called, entry.path)
+            self._tree.rename_over(called, entry.path)
         return True
 
-    def keeps_mode(self, entry: Entry, folder: int) -> bool:
+    def keeps_mode(self, entry: FileEntry, folder: int) -> bool:
         """Has a file that is made there with its mode that mode?"""
-        return not (entry.mode & MODE & _UMASK or self._known(entry.path, folder).lends_modes)
+        return not (entry.mode & KEPT_MODE_BITS & _UMASK or self._known(entry.path, folder).lends_modes)
 
-    def _known(self, path: str, folder: int) -> _Ground:
+    def _known(self, path: str, folder: int) -> _DirectoryTraits:
         parent = path.rpartition("/")[0]
         if parent != self._ground.path:
-            self._ground = _Ground(parent, disk.names_quickly(folder), disk.lends_modes(folder))
+            self._ground = _DirectoryTraits(parent, disk.prefers_tmpfile(folder), disk.has_default_acl(folder))
         return self._ground
 
     def _called(self, descriptor: int, path: str, name: str, folder: int) -> str | None:
         """Its name, or one beside it where that is taken. None if it gets none: security modules may forbid
         it, and whoever is to write beside finds out if it is something else."""
         try:
-            if disk.name_new(descriptor, name, folder):
+            if disk.link_tmpfile(descriptor, name, folder):
                 return name
             beside = self._beside(path)
             with suppress(FileNotFoundError):  # left by an earlier attempt
                 os.unlink(beside, dir_fd=folder)
-            return beside if disk.name_new(descriptor, beside, folder) else None
+            return beside if disk.link_tmpfile(descriptor, beside, folder) else None
         except OSError:
             return None

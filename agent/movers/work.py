@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 
 from agent.digests import MIB, ranges_of
 from agent.lane import wire
-from agent.listing import Entry
+from agent.listing import FileEntry
 from agent.movers.ledger import Piece
 from events.base import Problem
 
-BIG_FILES_AHEAD = 1000
-PACKS_AHEAD = 8
+MAX_QUEUED_BIG_FILES = 1000
+MAX_QUEUED_PACKS = 8
 """How much may be planned and not yet taken."""
-CHECK_FILES = 64
-CHECK_BYTES = 256 * MIB
+MAX_CHECKSUM_FILES = 64
+MAX_CHECKSUM_BYTES = 256 * MIB
 """What one thread compares before it looks for other work; a larger file is compared by itself."""
-RIPE = 0.02
+BATCH_LINGER_S = 0.02
 """Seconds in which others may join a small file: to fetch one by itself costs a question of its own."""
 
 
@@ -30,7 +30,7 @@ RIPE = 0.02
 class BigFile:
     """A file that travels in ranges."""
 
-    entry: Entry
+    entry: FileEntry
     tries: int = 0
     """How often it has changed under our hands."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -76,35 +76,35 @@ class RangeJob:
 
 @dataclass(frozen=True)
 class PackJob:
-    entries: tuple[Entry, ...]
+    entries: tuple[FileEntry, ...]
 
 
 @dataclass(frozen=True)
-class CheckJob:
+class ChecksumJob:
     """Files to be compared by their digests."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[FileEntry, ...]
 
 
-Job = RangeJob | PackJob | CheckJob
+Job = RangeJob | PackJob | ChecksumJob
 
 
-class _Heap:
+class Batcher:
     """Files that are taken several at once: when they are many, or large together, or no more join them."""
 
     def __init__(self, files: int, size: int) -> None:
         """So many, or so many bytes, are enough."""
         self._files = files
         self._size = size
-        self._ready: deque[tuple[Entry, ...]] = deque()
-        self._begun: list[Entry] = []
+        self._ready: deque[tuple[FileEntry, ...]] = deque()
+        self._begun: list[FileEntry] = []
         self._begun_bytes = 0
         self._ripe_at = 0.0
         self.complete = False
         """No more will come: nobody is waited for."""
 
     @property
-    def ripens_in(self) -> float | None:
+    def ready_in(self) -> float | None:
         """Seconds until there is something to take; None if there is nothing."""
         if self._ready:
             return 0.0
@@ -114,17 +114,17 @@ class _Heap:
 
     def __bool__(self) -> bool:
         """Is there something to take?"""
-        return self.ripens_in == 0.0
+        return self.ready_in == 0.0
 
     @property
     def is_high(self) -> bool:
-        return len(self._ready) >= PACKS_AHEAD
+        return len(self._ready) >= MAX_QUEUED_PACKS
 
-    def add(self, entry: Entry) -> bool:
+    def add(self, entry: FileEntry) -> bool:
         """Is that news to who waits? Something can be taken now, or there is a time from which it can."""
         is_first = not self._begun
         if is_first:
-            self._ripe_at = time.monotonic() + RIPE
+            self._ripe_at = time.monotonic() + BATCH_LINGER_S
         self._begun.append(entry)
         self._begun_bytes += entry.size
         is_enough = len(self._begun) >= self._files or self._begun_bytes >= self._size
@@ -132,23 +132,23 @@ class _Heap:
             self._ready.append(self._closed())
         return is_first or is_enough
 
-    def take(self) -> tuple[Entry, ...]:
+    def take(self) -> tuple[FileEntry, ...]:
         return self._ready.popleft() if self._ready else self._closed()
 
-    def _closed(self) -> tuple[Entry, ...]:
+    def _closed(self) -> tuple[FileEntry, ...]:
         entries = tuple(self._begun)
         self._begun, self._begun_bytes = [], 0
         return entries
 
 
-class Work:
+class JobQueue:
     """Planned by one thread, carried out by several."""
 
     def __init__(self, pack_files: int) -> None:
         self._changed = threading.Condition()
         self._big: deque[BigFile] = deque()
-        self._small = _Heap(pack_files, wire.PACK_BYTES)
-        self._unsure = _Heap(CHECK_FILES, CHECK_BYTES)
+        self._small = Batcher(pack_files, wire.MAX_PACK_BYTES)
+        self._unsure = Batcher(MAX_CHECKSUM_FILES, MAX_CHECKSUM_BYTES)
         self._taken = 0
         self._planned = self._aborted = False
         self._range_next = False
@@ -156,17 +156,17 @@ class Work:
         self.carried_out = 0
         """Jobs that brought something."""
 
-    def add(self, entry: Entry, tries: int = 0, *, waits: bool = True) -> None:
+    def add(self, entry: FileEntry, tries: int = 0, *, waits: bool = True) -> None:
         """Plan a file; `waits`, as a fetching thread must not: only when there is need of more."""
         with self._changed:
             self._wait_for_need(waits=waits)
-            if entry.size > wire.SMALL or tries:
+            if entry.size > wire.MAX_PACKED_FILE_BYTES or tries:
                 self._big.append(BigFile(entry, tries))
                 self._changed.notify()
             elif self._small.add(entry):
                 self._changed.notify()
 
-    def check(self, entry: Entry, *, waits: bool = True) -> None:
+    def check(self, entry: FileEntry, *, waits: bool = True) -> None:
         """Plan to compare a file, likewise."""
         with self._changed:
             self._wait_for_need(waits=waits)
@@ -193,7 +193,7 @@ class Work:
         """Something to do; waits for it. None when all is done, or nothing is to be done any more."""
         with self._changed:
             while not self._is_decided():
-                self._changed.wait(self._ripens_in())
+                self._changed.wait(self._ready_in())
             if self._aborted or not self._is_waiting():
                 return None
             job = self._next()
@@ -226,16 +226,16 @@ class Work:
             file.close()
 
     def _is_full(self) -> bool:
-        return len(self._big) >= BIG_FILES_AHEAD or self._small.is_high or self._unsure.is_high
+        return len(self._big) >= MAX_QUEUED_BIG_FILES or self._small.is_high or self._unsure.is_high
 
     def _is_waiting(self) -> bool:
         while self._big and self._big[0].exhausted:
             self._big.popleft()
         return bool(self._big or self._small or self._unsure)
 
-    def _ripens_in(self) -> float | None:
+    def _ready_in(self) -> float | None:
         """Seconds until somebody need not wait any longer; None: until there is news."""
-        times = (self._small.ripens_in, self._unsure.ripens_in)
+        times = (self._small.ready_in, self._unsure.ready_in)
         return min((one for one in times if one is not None), default=None)
 
     def _is_decided(self) -> bool:
@@ -245,4 +245,4 @@ class Work:
         self._range_next = not self._range_next
         if self._big and (self._range_next or not self._small):
             return self._big[0].take()
-        return PackJob(self._small.take()) if self._small else CheckJob(self._unsure.take())
+        return PackJob(self._small.take()) if self._small else ChecksumJob(self._unsure.take())

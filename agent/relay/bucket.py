@@ -10,12 +10,12 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from agent.movers.rclone import REMOTE, Credentials, Rclone
-from agent.movers.serving import Serving
-from agent.movers.source import LostError
+from agent.movers.rclone import REMOTE, Credentials, S3RcloneProcess
+from agent.movers.serving import RcServer
+from agent.movers.source import SourceConnectionError
 from events.commands import Relay, S3Route
 
-WHOLE = 16
+SINGLE_UPLOAD_MIB = 16
 """MiB up to which rclone uploads an object in one request, so that it is there at once or not at all."""
 
 
@@ -25,8 +25,8 @@ class RelayBucket:
     def __init__(self, hop_id: str, relay: Relay, credentials: Credentials) -> None:
         """HopError if there is no rclone here."""
         route = S3Route(region=relay.region, endpoint=relay.endpoint)
-        self._rclone = Rclone(hop_id, route, credentials)
-        self._serving = Serving(self._rclone, f"--streaming-upload-cutoff={WHOLE}M")
+        self._rclone = S3RcloneProcess(hop_id, route, credentials)
+        self._serving = RcServer(self._rclone, f"--streaming-upload-cutoff={SINGLE_UPLOAD_MIB}M")
         self._bucket = f"{REMOTE}:{relay.bucket}"
         self._prefix = relay.prefix.strip("/")
 
@@ -81,15 +81,15 @@ class RelayBucket:
                 answer = connection.getresponse()
                 return answer.status, answer.read()
             except (OSError, http.client.HTTPException) as error:
-                raise LostError(f"the relay bucket: {error}") from error
+                raise SourceConnectionError(f"the relay bucket: {error}") from error
 
     def _must(self, answer: tuple[int, bytes]) -> bytes:
         status, body = answer
         if status == http.HTTPStatus.OK:
             return body
         if refusal := self._rclone.refusal:
-            raise LostError(f"the relay bucket: {refusal}")
-        raise LostError(f"the relay bucket: {_words(body) or f'HTTP status {status}'}")
+            raise SourceConnectionError(f"the relay bucket: {refusal}")
+        raise SourceConnectionError(f"the relay bucket: {_words(body) or f'HTTP status {status}'}")
 
 
 def _form(name: str, data: bytes) -> tuple[str, bytes]:
@@ -116,7 +116,7 @@ def _words(body: bytes) -> str:
     return str(said).strip().partition("\n")[0][:300]
 
 
-def sweep(bucket: RelayBucket) -> None:
+def delete_objects(bucket: RelayBucket) -> None:
     """Remove what the hop has left. LostError."""
     for folder in bucket.names():
         for name in bucket.names(folder):

@@ -4,27 +4,27 @@ import secrets
 import threading
 from collections.abc import Callable
 
-from agent.lane.client import Conversation
-from agent.lane.dialling import Dialler, in_words
-from agent.movers.source import LostError
+from agent.lane.client import LaneClient
+from agent.lane.dialling import Dialer, describe_error
+from agent.movers.source import SourceConnectionError
 from agent.relay.bucket import RelayBucket
-from agent.relay.tunnel import BETWEEN, Tunnel, end
+from agent.relay.tunnel import NAME_SEPARATOR, Tunnel, end
 
-ANSWER_WITHIN = 30.0
+ANSWER_TIMEOUT_S = 30.0
 """Seconds for a connection's handshake and its first question: the source looks for new ones now and then."""
-END_WITHIN = 5.0
+CLOSE_TIMEOUT_S = 5.0
 """Seconds in which the source is told of the ends of all connections."""
 ADDRESS = "relay"
 
 
-class RelayCaller:
+class RelayDialer:
     """One hop's. Used by any thread."""
 
     def __init__(
         self,
         bucket: Callable[[], RelayBucket],
-        dialler: Dialler,
-        converse: Callable[..., Conversation],
+        dialler: Dialer,
+        converse: Callable[..., LaneClient],
     ) -> None:
         """`bucket` is asked for when there is need of it; `converse` makes a conversation of a connection
         and the address that was dialled."""
@@ -43,29 +43,29 @@ class RelayCaller:
         with self._lock:
             self._interrupted = False
 
-    def meet(self) -> Conversation:
+    def connect(self) -> LaneClient:
         """The first connection, on which the source has answered. LostError, HopError."""
         self._opened().open()
         conversation = self.another()
         try:
-            conversation.greet(ANSWER_WITHIN)
+            conversation.greet(ANSWER_TIMEOUT_S)
         except OSError as error:
             conversation.close()
-            raise LostError(in_words(error)) from error
+            raise SourceConnectionError(describe_error(error)) from error
         except BaseException:
             conversation.close()
             raise
         return conversation
 
-    def another(self) -> Conversation:
+    def another(self) -> LaneClient:
         """A further connection. LostError."""
         tunnel = self._begun(self._opened())
         try:
-            tunnel.end.settimeout(ANSWER_WITHIN)
+            tunnel.end.settimeout(ANSWER_TIMEOUT_S)
             return self._converse(self._dialler.secured(tunnel.end), ADDRESS)
         except (OSError, ValueError) as error:
             tunnel.stop()
-            raise LostError(in_words(error)) from error
+            raise SourceConnectionError(describe_error(error)) from error
 
     def interrupt(self) -> None:
         """From any thread: whoever waits gets LostError, until `begin`. No connection survives it."""
@@ -77,15 +77,15 @@ class RelayCaller:
 
     def close(self) -> None:
         """Once nobody uses a connection any more."""
-        end(self._tunnels, END_WITHIN)
+        end(self._tunnels, CLOSE_TIMEOUT_S)
         if self._bucket:
             self._bucket.close()
 
     def _begun(self, bucket: RelayBucket) -> Tunnel:
         with self._lock:
             if self._interrupted:
-                raise LostError("interrupted")
-            name = f"{self._mark}{BETWEEN}{secrets.token_hex(4)}"
+                raise SourceConnectionError("interrupted")
+            name = f"{self._mark}{NAME_SEPARATOR}{secrets.token_hex(4)}"
             tunnel = Tunnel(bucket, name, dialled=True)
             self._tunnels = [*(one for one in self._tunnels if one.is_alive), tunnel]
             tunnel.start()

@@ -9,29 +9,29 @@ import time
 from collections.abc import Callable
 
 from agent.errors import HopError
-from agent.lane.dialling import DIAL_WITHIN
-from agent.lane.listener import HANDSHAKE_WITHIN
+from agent.lane.dialling import DIAL_TIMEOUT_S
+from agent.lane.listener import HANDSHAKE_TIMEOUT_S
 from agent.movers.rclone import Credentials
-from agent.movers.source import LostError
-from agent.relay.bucket import RelayBucket, sweep
+from agent.movers.source import SourceConnectionError
+from agent.relay.bucket import RelayBucket, delete_objects
 from agent.relay.tunnel import GONE, Tunnel, end
 from events.commands import Relay
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 1.0
+MIN_POLL_INTERVAL_S = 1.0
 """Seconds between two looks for new connections."""
-LATEST = 10.0
+MAX_POLL_INTERVAL_S = 10.0
 """The same at most, while nobody comes: a hop may wait long for its turn."""
-AT_ONCE = 64
+MAX_CONNECTIONS = 64
 """Connections; whoever begins more has to wait."""
-END_WITHIN = 5.0
+CLOSE_TIMEOUT_S = 5.0
 
 Answer = Callable[[str, socket.socket, Callable[[], None]], None]
 """Answers for a hop, on a connection, until it ends; the last is to be called at each question."""
 
 
-class Hearing:
+class RelayListener:
     """For one hop that is served, from a thread of its own."""
 
     def __init__(
@@ -66,33 +66,33 @@ class Hearing:
         self._sweeps = sweep
         self._stopped.set()
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """From any thread: another attempt at the hop is served now. No connection belongs to it yet."""
         for tunnel in list(self._tunnels.values()):
             tunnel.stop()
 
     def join(self) -> None:
-        self._thread.join(END_WITHIN)
+        self._thread.join(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
         """For DIAL_WITHIN the destination looks for a better way."""
         bucket: RelayBucket | None = None
-        pause = 0.0 if self._at_once else DIAL_WITHIN
+        pause = 0.0 if self._at_once else DIAL_TIMEOUT_S
         try:
             while not self._stopped.wait(pause):
-                pause = max(pause, LOOK_EVERY)
+                pause = max(pause, MIN_POLL_INTERVAL_S)
                 if self._is_met(self._hop_id) and not self._is_busy:
                     continue
                 try:
                     bucket = bucket or RelayBucket(self._hop_id, self._relay, self._credentials)
                     came = self._look(bucket)
-                except (LostError, HopError) as error:
+                except (SourceConnectionError, HopError) as error:
                     log.info("relay not heard", extra={"hop_id": self._hop_id, "reason": str(error)})
                     came = False
                 except Exception:  # the destination would wait for us
                     log.exception("relay not heard", extra={"hop_id": self._hop_id})
-                    came, pause = False, LATEST
-                pause = LOOK_EVERY if came or self._is_busy else min(pause * 1.2, LATEST)
+                    came, pause = False, MAX_POLL_INTERVAL_S
+                pause = MIN_POLL_INTERVAL_S if came or self._is_busy else min(pause * 1.2, MAX_POLL_INTERVAL_S)
         finally:
             if bucket:
                 self._end(bucket)
@@ -107,7 +107,7 @@ class Hearing:
         came = False
         for name in bucket.names():
             alive = sum(tunnel.is_alive for tunnel in self._tunnels.values())
-            if name not in self._tunnels and alive < AT_ONCE:
+            if name not in self._tunnels and alive < MAX_CONNECTIONS:
                 came = True
                 self._welcome(bucket, name)
         return came
@@ -120,7 +120,7 @@ class Hearing:
     def _converse(self, bucket: RelayBucket, tunnel: Tunnel) -> None:
         """One that was begun with another process of ours gets no further than the handshake, nor does a
         stranger's: it is told."""
-        tunnel.end.settimeout(HANDSHAKE_WITHIN)
+        tunnel.end.settimeout(HANDSHAKE_TIMEOUT_S)
         try:
             with tunnel.end:
                 self._answer(self._hop_id, tunnel.end, lambda: self._leave_older(tunnel.name))
@@ -141,17 +141,17 @@ class Hearing:
         if not self._stopped.is_set():
             try:
                 bucket.put(f"{name}/{GONE}", b"-")
-            except LostError as error:
+            except SourceConnectionError as error:
                 log.info("relay not told", extra={"hop_id": self._hop_id, "reason": str(error)})
 
     def _end(self, bucket: RelayBucket) -> None:
-        end(self._tunnels.values(), END_WITHIN)
+        end(self._tunnels.values(), CLOSE_TIMEOUT_S)
         try:
             if self._sweeps:
-                sweep(bucket)
-                time.sleep(END_WITHIN)  # in which the destination, if it lives, ends its connections
-                sweep(bucket)
-        except LostError as error:  # in a day it is gone by itself
+                delete_objects(bucket)
+                time.sleep(CLOSE_TIMEOUT_S)  # in which the destination, if it lives, ends its connections
+                delete_objects(bucket)
+        except SourceConnectionError as error:  # in a day it is gone by itself
             log.info("relay not swept", extra={"hop_id": self._hop_id, "reason": str(error)})
         finally:
             bucket.close()

@@ -16,28 +16,28 @@ from itertools import chain, count, repeat
 from typing import Protocol
 
 from agent.errors import HopError
-from agent.lane.sockets import hang_up
-from agent.movers.source import LostError
+from agent.lane.sockets import shut_down
+from agent.movers.source import SourceConnectionError
 
 log = logging.getLogger(__name__)
 
-OBJECT = 4 * 1024 * 1024
+MAX_OBJECT_BYTES = 4 * 1024 * 1024
 """Bytes of an object at most; this much of a connection is in memory."""
-BLOCK = 256 * 1024
-LINGER = 10
+BLOCK_BYTES = 256 * 1024
+LINGER_MS = 10
 """Milliseconds in which more may come before what there is goes off as an object."""
-PAUSES = (0.05, 0.1, 0.2, 0.3, 0.5)
+POLL_DELAYS_S = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Seconds before it is looked again for what the other side writes; the last one for ever."""
-LOOKS = 10
+POLLS_BEFORE_PROBE = 10
 """So many times in vain: is the other side still at this connection?"""
-BETWEEN = "-"
+NAME_SEPARATOR = "-"
 """In a connection's name, between what all have in common that one process has begun, and its own part. Older
 agents' have no such parts."""
 GONE = "gone"
 """The object that says no: whoever answered here has lost this connection, or does not want it."""
 
 
-class Store(Protocol):
+class ObjectStore(Protocol):
     def put(self, name: str, data: bytes) -> None: ...
 
     def get(self, name: str) -> bytes | None: ...
@@ -48,7 +48,7 @@ class Store(Protocol):
 class Tunnel:
     """`end` is the socket to use. It ends when that is closed, on either side."""
 
-    def __init__(self, store: Store, name: str, *, dialled: bool) -> None:
+    def __init__(self, store: ObjectStore, name: str, *, dialled: bool) -> None:
         """`name` is the connection's folder, `dialled` whether this side began it."""
         self._store = store
         self.name = name
@@ -66,7 +66,7 @@ class Tunnel:
     def stop(self) -> None:
         """From any thread: whoever uses it finds it at its end."""
         self._over.set()
-        hang_up(self._inner)
+        shut_down(self._inner)
 
     def join(self, within: float) -> None:
         """Until all is said and done, at the latest for so many seconds."""
@@ -74,8 +74,8 @@ class Tunnel:
 
     def is_older_than(self, name: str) -> bool:
         """Was it begun by another process than the one of that name, which lives?"""
-        mark, between, _ = self.name.partition(BETWEEN)
-        return bool(between) and BETWEEN in name and not name.startswith(mark + between)
+        mark, between, _ = self.name.partition(NAME_SEPARATOR)
+        return bool(between) and NAME_SEPARATOR in name and not name.startswith(mark + between)
 
     @property
     def is_alive(self) -> bool:
@@ -90,7 +90,7 @@ class Tunnel:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except (OSError, LostError, HopError) as error:
+        except (OSError, SourceConnectionError, HopError) as error:
             if not self._over.is_set():
                 log.info("relayed connection broke", extra={"reason": str(error)})
             self.stop()
@@ -114,8 +114,8 @@ class Tunnel:
         """What is written, as much as comes at once; nothing at the end."""
         data, watch = bytearray(), select.poll()
         watch.register(self._inner, select.POLLIN)
-        while len(data) < OBJECT and watch.poll(LINGER if data else None):
-            piece = self._inner.recv(min(BLOCK, OBJECT - len(data)))
+        while len(data) < MAX_OBJECT_BYTES and watch.poll(LINGER_MS if data else None):
+            piece = self._inner.recv(min(BLOCK_BYTES, MAX_OBJECT_BYTES - len(data)))
             if not piece:
                 break
             data += piece
@@ -145,8 +145,8 @@ class Tunnel:
             data = self._store.get(name)
             if data is not None:
                 return data
-            if look % LOOKS == LOOKS - 1 and self._store.get(f"{self.name}/{GONE}") is not None:
-                raise LostError("the other side has lost this connection")
+            if look % POLLS_BEFORE_PROBE == POLLS_BEFORE_PROBE - 1 and self._store.get(f"{self.name}/{GONE}") is not None:
+                raise SourceConnectionError("the other side has lost this connection")
             if self._over.wait(pause):
                 return None
         return None
@@ -162,4 +162,4 @@ def end(tunnels: Collection[Tunnel], within: float) -> None:
 
 
 def _pauses() -> Iterator[float]:
-    return chain(PAUSES, repeat(PAUSES[-1]))
+    return chain(POLL_DELAYS_S, repeat(POLL_DELAYS_S[-1]))

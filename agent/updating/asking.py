@@ -14,25 +14,25 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from agent import VERSION
-from agent.disk import write_whole
+from agent.disk import atomic_write
 from agent.failure import HostError
-from agent.letters import Incoming, LinkError, Post
+from agent.letters import ReceivedMessage, LinkError, BrokerConnection
 from agent.registration import SECRET
-from agent.updating.notes import Notes, Record, Verdict, read_record
+from agent.updating.notes import UpdateFiles, UpdateRecord, HealthReport, read_record
 from agent.updating.releases import Releases
 from events.base import UpdateId
-from events.commands import Order
+from events.commands import CommandEnvelope
 from events.topics import Topics
-from events.updates import JobAnswer, JobDocument, JobExecution, JobOutcome, UpdateOrderView
+from events.updates import JobAnswer, JobDocument, JobExecution, UpdateResult, UpdateOrderView
 
 log = logging.getLogger(__name__)
 
-_MOST_WORDS = 1000
+_MAX_REASON_CHARS = 1000
 """Of a reason: IoT Jobs takes 1024 characters."""
 
 
 @dataclass(frozen=True)
-class Pace:
+class UpdateIntervals:
     """Seconds."""
 
     look: float = 0.5
@@ -45,36 +45,36 @@ class Pace:
     """Within which the updater takes an order up."""
 
 
-DEFAULT_PACE = Pace()
+DEFAULT_INTERVALS = UpdateIntervals()
 
 
 @dataclass(frozen=True)
-class Host:
+class Installation:
     """What the agent knows of where it is installed."""
 
     releases: Releases | None
     """None: it was not installed by the script, so there is nothing that could update it."""
-    notes: Notes
+    notes: UpdateFiles
     sick: Callable[[], set[str]]
     """What the doctor finds wrong; takes its time."""
     version: str = VERSION
 
     @property
-    def record(self) -> Record | None:
+    def record(self) -> UpdateRecord | None:
         return read_record(self.releases.record) if self.releases else None
 
 
-class Updates:
+class UpdateJobs:
     """One agent's. `run` is a task of the service."""
 
     def __init__(
         self,
-        link: Post,
+        link: BrokerConnection,
         thing: str,
         topics: Topics,
-        host: Host,
+        host: Installation,
         ask: Callable[[UpdateId], UpdateOrderView],
-        pace: Pace = DEFAULT_PACE,
+        pace: UpdateIntervals = DEFAULT_INTERVALS,
     ) -> None:
         """`thing` is the agent's in IoT Core. `ask` asks the control plane, in a thread; HostError where it
         does not answer."""
@@ -86,23 +86,23 @@ class Updates:
         self._pace = pace
         self._news = asyncio.Event()
         self._told: asyncio.Queue[JobExecution] = asyncio.Queue()
-        self._hears = {topics.job_news(thing): self._stir, topics.job_answer(thing): self._listen}
+        self._hears = {topics.job_notifications(thing): self._on_jobs_changed, topics.jobs_response(thing): self._on_jobs_answer}
 
-    def heard(self, letter: Incoming) -> bool:
+    def on_message(self, letter: ReceivedMessage) -> bool:
         """Was it about jobs?"""
         take = self._hears.get(letter.topic)
         if take:
             take(letter.payload)
         return take is not None
 
-    def connected(self) -> None:
+    def on_connected(self) -> None:
         """Something may have been told while nobody listened."""
         self._news.set()
 
-    def _stir(self, _: bytes) -> None:
+    def _on_jobs_changed(self, _: bytes) -> None:
         self._news.set()
 
-    def _listen(self, answer: bytes) -> None:
+    def _on_jobs_answer(self, answer: bytes) -> None:
         try:
             told = JobAnswer.model_validate_json(answer)
         except ValidationError:
@@ -122,7 +122,7 @@ class Updates:
             await self._news.wait()
             self._news.clear()
             try:
-                await self._link.publish(self._topics.job_asked(self._thing), b"{}")
+                await self._link.publish(self._topics.jobs_request(self._thing), b"{}")
             except LinkError as error:
                 log.info("jobs not asked for", extra={"reason": str(error)})  # the next connection asks
 
@@ -130,7 +130,7 @@ class Updates:
         while True:
             job = await self._told.get()
             try:
-                await self._tell(job, await self._outcome(job.jobDocument))
+                await self._publish_result(job, await self._result(job.jobDocument))
                 self._told = asyncio.Queue()  # what was said meanwhile is old; IoT Jobs tells of the next
             except (HostError, LinkError, OSError) as error:
                 log.warning("update waits", extra={"reason": str(error)})
@@ -144,30 +144,30 @@ class Updates:
         """If that cannot be told now, the next connection brings the job again."""
         words = f"the agent cannot carry it out: {type(error).__name__}: {error}"
         try:
-            await self._tell(job, _ended("FAILED", words))
+            await self._publish_result(job, _ended("FAILED", words))
         except LinkError as lost:
             log.warning("update waits", extra={"reason": str(lost)})
 
-    async def _tell(self, job: JobExecution, outcome: JobOutcome) -> None:
-        topic = self._topics.job_outcome(self._thing, job.jobId)
+    async def _publish_result(self, job: JobExecution, outcome: UpdateResult) -> None:
+        topic = self._topics.job_result(self._thing, job.jobId)
         await self._link.publish(topic, outcome.model_dump_json().encode())
         log.info("update told", extra={"job": job.jobId, "outcome": outcome.status, **outcome.statusDetails})
 
-    async def _outcome(self, wanted: JobDocument) -> JobOutcome:
+    async def _result(self, wanted: JobDocument) -> UpdateResult:
         """How it has ended; this may take as long as it takes, and the agent may be restarted in between."""
         record = self._record(wanted.update_id)
         if record is None:
             if wanted.version == self._host.version:
-                return JobOutcome(status="SUCCEEDED")
-            if refusal := await self._hand_over(wanted):
+                return UpdateResult(status="SUCCEEDED")
+            if refusal := await self._submit_order(wanted):
                 return refusal
         return _told(await self._over(wanted.update_id))
 
-    def _record(self, update_id: UpdateId) -> Record | None:
+    def _record(self, update_id: UpdateId) -> UpdateRecord | None:
         record = self._host.record
         return record if record and record.order.update_id == update_id else None
 
-    async def _hand_over(self, wanted: JobDocument) -> JobOutcome | None:
+    async def _submit_order(self, wanted: JobDocument) -> UpdateResult | None:
         """Show the order to the updater; what came of it if that does not take it up."""
         if self._host.releases is None:
             return _ended("REJECTED", "this agent was not installed by the script, so nothing can update it")
@@ -175,7 +175,7 @@ class Updates:
         if view.token is None:
             return _ended("FAILED", view.reason or "the control plane does not want it any more")
         sick = await asyncio.to_thread(self._host.sick)
-        self._write(sick, Order(token=view.token))
+        self._write(sick, CommandEnvelope(token=view.token))
         for _ in range(round(self._pace.taken / self._pace.look)):
             if self._record(wanted.update_id):
                 return None
@@ -183,50 +183,50 @@ class Updates:
         self._host.notes.request.unlink(missing_ok=True)
         return _ended("FAILED", "the host's updater does not take it: see `journalctl -u crosshaul-update`")
 
-    def _write(self, sick: set[str], order: Order) -> None:
+    def _write(self, sick: set[str], order: CommandEnvelope) -> None:
         """The order last: it is the sign."""
         notes = self._host.notes
-        write_whole(notes.sick, json.dumps(sorted(sick)).encode(), SECRET)
-        write_whole(notes.request, order.model_dump_json().encode(), SECRET)
+        atomic_write(notes.sick, json.dumps(sorted(sick)).encode(), SECRET)
+        atomic_write(notes.request, order.model_dump_json().encode(), SECRET)
 
-    async def _over(self, update_id: UpdateId) -> Record:
+    async def _over(self, update_id: UpdateId) -> UpdateRecord:
         """The updater's record, once it has ended; on trial, the new version shows how it does meanwhile."""
-        said: Verdict | None = None
+        said: HealthReport | None = None
         while (record := self._record(update_id)) is None or record.is_under_way:
             if record and self._is_on_trial(record) and not (said and said.healthy):
-                said = await self._say_how_it_does(record)
+                said = await self._report_health(record)
             await asyncio.sleep(self._pace.look if not said or said.healthy else self._pace.health)
         return record
 
-    def _is_on_trial(self, record: Record) -> bool:
+    def _is_on_trial(self, record: UpdateRecord) -> bool:
         return record.step == "trying" and record.order.version == self._host.version
 
-    async def _say_how_it_does(self, record: Record) -> Verdict:
-        troubles = await self._troubles(record.order.update_id)
-        said = Verdict(
+    async def _report_health(self, record: UpdateRecord) -> HealthReport:
+        troubles = await self._failing_checks(record.order.update_id)
+        said = HealthReport(
             update_id=record.order.update_id,
             version=self._host.version,
             healthy=not troubles,
             troubles=troubles,
         )
-        write_whole(self._host.notes.verdict, said.model_dump_json().encode(), SECRET)
+        atomic_write(self._host.notes.verdict, said.model_dump_json().encode(), SECRET)
         log.info("on trial", extra={"healthy": said.healthy, "troubles": "; ".join(troubles)})
         return said
 
-    async def _troubles(self, update_id: UpdateId) -> tuple[str, ...]:
+    async def _failing_checks(self, update_id: UpdateId) -> tuple[str, ...]:
         """Healthy is: connected, the control plane has heard of the new version, and the doctor finds nothing
         that was right before."""
         if not self._link.connected:
             return ("not connected",)
         try:
-            heard = (await asyncio.to_thread(self._ask, update_id)).heard
+            heard = (await asyncio.to_thread(self._ask, update_id)).reported_version
         except HostError as error:
             return (f"the control plane does not answer: {error}",)
         if heard != self._host.version:
             return ("the control plane has not heard of it",)
-        return tuple(sorted(await asyncio.to_thread(self._host.sick) - self._were_sick()))
+        return tuple(sorted(await asyncio.to_thread(self._host.sick) - self._checks_failing_before()))
 
-    def _were_sick(self) -> set[str]:
+    def _checks_failing_before(self) -> set[str]:
         """Nothing if what was noted is gone or cannot be read: then every trouble counts as new."""
         try:
             found = json.loads(self._host.notes.sick.read_bytes())
@@ -235,13 +235,13 @@ class Updates:
         return {str(one) for one in found} if isinstance(found, list) else set()
 
 
-def _told(record: Record) -> JobOutcome:
+def _told(record: UpdateRecord) -> UpdateResult:
     if record.step == "kept":
-        return JobOutcome(status="SUCCEEDED")
+        return UpdateResult(status="SUCCEEDED")
     return _ended("FAILED", record.reason, returned=record.step == "returned")
 
 
-def _ended(status: str, reason: str, *, returned: bool = False) -> JobOutcome:
-    words = "".join(letter if letter.isprintable() else " " for letter in reason)[:_MOST_WORDS]
+def _ended(status: str, reason: str, *, returned: bool = False) -> UpdateResult:
+    words = "".join(letter if letter.isprintable() else " " for letter in reason)[:_MAX_REASON_CHARS]
     details = {"reason": words or "no reason was given", "returned": "yes" if returned else "no"}
-    return JobOutcome.model_validate({"status": status, "statusDetails": details})
+    return UpdateResult.model_validate({"status": status, "statusDetails": details})

@@ -15,8 +15,8 @@ from agent.failure import HostError
 from agent.updating.releases import Releases
 from events.commands import Update
 
-MAX_SCRIPT = 1024 * 1024
-PATIENCE = 1800
+MAX_SCRIPT_BYTES = 1024 * 1024
+INSTALL_TIMEOUT_S = 1800
 """Seconds for everything that a script fetches and installs."""
 RESTART = "systemctl restart crosshaul-agent"
 _SAYS_ITS_VERSION = 60
@@ -53,7 +53,7 @@ def _fetched(order: Update) -> bytes:
     whole = urlsplit(order.script)
     try:
         with http.client(f"{whole.scheme}://{whole.netloc}") as client:
-            content = client.get(whole.path).content[: MAX_SCRIPT + 1]
+            content = client.get(whole.path).content[: MAX_SCRIPT_BYTES + 1]
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise HostError(f"{order.script} cannot be fetched: {error}") from error
     if hashlib.sha256(content).hexdigest() != order.digest:
@@ -67,7 +67,7 @@ def _check_version(release: Path, version: str) -> None:
         raise HostError(f"what was installed says it is {' '.join(said)}, not {version}")
 
 
-def _run(command: list[str], patience: float = PATIENCE) -> str:
+def _run(command: list[str], patience: float = INSTALL_TIMEOUT_S) -> str:
     """What it prints."""
     try:
         done = subprocess.run(

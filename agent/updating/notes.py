@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from agent.trust import MAX_LETTER
+from agent.trust import MAX_MESSAGE_BYTES
 from events.base import Message, UpdateId, Version
 from events.commands import Update
 
@@ -23,7 +23,7 @@ Step = Literal["installing", "trying", "returning", "kept", "returned", "failed"
 """The first three are under way."""
 
 
-class Record(Message):
+class UpdateRecord(Message):
     """update.json: how far the last update is, written before each step."""
 
     order: Update
@@ -42,7 +42,7 @@ class Record(Message):
         return self.step in {"installing", "trying", "returning"}
 
 
-class Verdict(Message):
+class HealthReport(Message):
     """update-verdict: what a new version says of itself."""
 
     update_id: UpdateId
@@ -51,7 +51,7 @@ class Verdict(Message):
     troubles: tuple[str, ...] = ()
 
 
-class Notes:
+class UpdateFiles:
     """The agent's two files, in its state directory."""
 
     def __init__(self, state: Path) -> None:
@@ -60,9 +60,9 @@ class Notes:
         self.sick = state / "update-sick"
 
 
-def read_record(path: Path) -> Record | None:
+def read_record(path: Path) -> UpdateRecord | None:
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return UpdateRecord.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:  # root's own: not the agent's to set aside
@@ -70,15 +70,15 @@ def read_record(path: Path) -> Record | None:
         return None
 
 
-def read_verdict(path: Path) -> Verdict | None:
-    content = read_strangers(path)
+def read_health(path: Path) -> HealthReport | None:
+    content = read_untrusted(path)
     try:
-        return Verdict.model_validate_json(content) if content else None
+        return HealthReport.model_validate_json(content) if content else None
     except ValidationError:
         return None
 
 
-def read_strangers(path: Path) -> bytes | None:
+def read_untrusted(path: Path) -> bytes | None:
     """A plain file of a size that makes sense, and no link to elsewhere; None if it is anything else."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -87,5 +87,5 @@ def read_strangers(path: Path) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        content = file.read(MAX_LETTER + 1)
-    return content if len(content) <= MAX_LETTER else None
+        content = file.read(MAX_MESSAGE_BYTES + 1)
+    return content if len(content) <= MAX_MESSAGE_BYTES else None

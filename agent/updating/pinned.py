@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent.disk import write_whole
+from agent.disk import atomic_write
 from agent.failure import HostError
 from agent.registration import Files, Registration, read_registration
-from agent.trust import Verifier
+from agent.trust import CommandVerifier
 from events.commands import PublicKey
 
 PIN = "as root: crosshaul agent pin"
@@ -35,7 +35,7 @@ def pin_others(config: Path, keys: tuple[PublicKey, ...]) -> None:
 
 
 def _keep(config: Path, registration: Registration) -> None:
-    write_whole(pinned(config), registration.model_dump_json(indent=2).encode(), _READABLE)
+    atomic_write(pinned(config), registration.model_dump_json(indent=2).encode(), _READABLE)
 
 
 def trusted(config: Path) -> Registration:
@@ -49,7 +49,7 @@ def trusted(config: Path) -> Registration:
         raise HostError(f"{path} cannot be used: {error}", PIN) from error
 
 
-def verifier(config: Path) -> Verifier:
+def verifier(config: Path) -> CommandVerifier:
     """HostError if nothing is pinned."""
     found = trusted(config)
-    return Verifier(found.agent_id, found.verification_keys)
+    return CommandVerifier(found.agent_id, found.verification_keys)

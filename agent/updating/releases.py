@@ -10,9 +10,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.disk import sync_folder
+from agent.disk import sync_directory
 
-KEPT = 2
+MAX_RELEASES = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Releases:
     def prune(self) -> None:
         """Keep the newest two, and whatever is in use."""
         names = sorted(path.name for path in (self.folder / "releases").iterdir() if path.is_dir())
-        for name in names[:-KEPT]:
+        for name in names[:-MAX_RELEASES]:
             self.drop(name)
 
     def _named(self, link: str) -> str | None:
@@ -74,4 +74,4 @@ class Releases:
         beside.unlink(missing_ok=True)
         beside.symlink_to(self.folder / "releases" / release, target_is_directory=True)
         os.replace(beside, self.folder / link)  # noqa: PTH105 - one call, so that a test may end it there
-        sync_folder(self.folder)
+        sync_directory(self.folder)

@@ -3,17 +3,17 @@
 from pathlib import Path
 
 from agent.keys import Keyring
-from agent.letters import Post
+from agent.letters import BrokerConnection
 from agent.registration import Files, Registration
-from agent.updating.asking import Host, Updates
-from agent.updating.notes import Notes
+from agent.updating.asking import Installation, UpdateJobs
+from agent.updating.notes import UpdateFiles
 from agent.updating.releases import Releases
 from events.base import UpdateId
 from events.topics import Topics
 from events.updates import UpdateOrderView
 
 
-def updates(config: Path, files: Files, ring: Keyring, registration: Registration, link: Post) -> Updates:
+def updates(config: Path, files: Files, ring: Keyring, registration: Registration, link: BrokerConnection) -> UpdateJobs:
     """The doctor and HTTP are loaded when there is an update."""
 
     def sick() -> set[str]:
@@ -24,7 +24,7 @@ def updates(config: Path, files: Files, ring: Keyring, registration: Registratio
     def ask(update_id: UpdateId) -> UpdateOrderView:
         from agent import cloud
 
-        return cloud.order(registration.api_url, registration.agent_id, ring.api_keys, update_id)
+        return cloud.fetch_update_order(registration.api_url, registration.agent_id, ring.api_keys, update_id)
 
-    host = Host(Releases.here(), Notes(files.folder), sick)
-    return Updates(link, registration.thing, Topics(registration.stage), host, ask)
+    host = Installation(Releases.here(), UpdateFiles(files.folder), sick)
+    return UpdateJobs(link, registration.thing, Topics(registration.stage), host, ask)

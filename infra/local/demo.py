@@ -20,7 +20,7 @@ from rich.table import Table
 from infra.local import cloud as embedded
 from infra.local.material import MIB, differences, listing, make_tree, remove_arrived, write_random
 from infra.local.servers import Server
-from infra.local.world import USER, World, build, until
+from infra.local.world import USER, Environment, build, until
 
 HOME = Path(".crosshaul/demo")
 SERVERS = {
@@ -70,12 +70,12 @@ def run(home: Path, *, once: bool) -> int:
         stop(here)
 
 
-def start_servers(here: World) -> dict[str, Server]:
+def start_servers(here: Environment) -> dict[str, Server]:
     step("starting three agents: " + ", ".join(SERVERS))
     return here.start_servers(SERVERS)
 
 
-def direct(here: World, servers: dict[str, Server]) -> bool:
+def direct(here: Environment, servers: dict[str, Server]) -> bool:
     """Use case 1: from server to server, over mutual TLS, not through S3."""
     source, destination = "server-b:/data/videos/raw/", "server-c:/archive/processed/"
     raw, processed = (
@@ -92,7 +92,7 @@ def direct(here: World, servers: dict[str, Server]) -> bool:
     return verdict(ended == 0, sent, {"server-c": processed})
 
 
-def from_s3(here: World, servers: dict[str, Server]) -> bool:
+def from_s3(here: Environment, servers: dict[str, Server]) -> bool:
     """Use case 2: an upload starts a template; S3 → server-b → server-d. Nobody calls the API."""
     bucket = here.outputs.bucket
     primary, backup = (
@@ -117,12 +117,12 @@ def from_s3(here: World, servers: dict[str, Server]) -> bool:
     return verdict(not any(ended), sent, {"server-b": primary, "server-d": backup})
 
 
-def watch(here: World, transfer_id: str) -> int:
+def watch(here: Environment, transfer_id: str) -> int:
     command("crosshaul show", transfer_id, "--watch")
     return here.operator.show("show", transfer_id, "--watch")
 
 
-def gathered(here: World, before: set[str], files: int) -> list[str]:
+def gathered(here: Environment, before: set[str], files: int) -> list[str]:
     """The new transfers, as soon as they hold `files` objects; a slow upload may become more than one."""
     new = [transfer for transfer in moved_by_template(here) if transfer["transfer_id"] not in before]
     if sum(transfer["selection_count"] for transfer in new) < files:
@@ -151,12 +151,12 @@ destinations:
 """
 
 
-def moved_by_template(here: World) -> list[dict[str, Any]]:
+def moved_by_template(here: Environment) -> list[dict[str, Any]]:
     transfers = here.operator.json("transfers", "--limit", "50")["transfers"]
     return [transfer for transfer in transfers if transfer["template_id"] == TEMPLATE]
 
 
-def upload(here: World, folder: Path, bucket: str) -> int:
+def upload(here: Environment, folder: Path, bucket: str) -> int:
     """How many objects went up."""
     s3 = boto3.client("s3", **embedded.client_settings(here.cloud))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -184,7 +184,7 @@ def verdict(ended_well: bool, sent: dict[str, str], places: dict[str, Path]) -> 
     return ended_well and not any(wrong.values())
 
 
-def tell_addresses(here: World, servers: dict[str, Server]) -> None:
+def tell_addresses(here: Environment, servers: dict[str, Server]) -> None:
     rows = Table.grid(padding=(0, 2))
     rows.add_row("console", here.outputs.console_url)
     rows.add_row("API", here.outputs.api_url)
@@ -205,7 +205,7 @@ def _near(path: Path) -> str:
     return str(path)
 
 
-def stop(here: World) -> None:
+def stop(here: Environment) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     step("stopping the agents and the embedded cloud")

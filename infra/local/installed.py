@@ -12,19 +12,19 @@ from pathlib import Path
 
 from infra.local.servers import Server, configure
 
-_LOOK = 0.1
+_POLL_INTERVAL_S = 0.1
 """Seconds."""
 
 
-def installed_server(name: str, prefix: Path, roots: Mapping[str, str]) -> "Installed":
+def installed_server(name: str, prefix: Path, roots: Mapping[str, str]) -> "InstalledServer":
     """With its agent.toml, as the script would leave it; but each root lies below the folder, too."""
-    server = Installed(name, prefix, roots)
+    server = InstalledServer(name, prefix, roots)
     server.config.parent.mkdir(parents=True, exist_ok=True)
     configure(server)
     return server
 
 
-class Installed(Server):
+class InstalledServer(Server):
     """The script's layout below `folder`."""
 
     @property
@@ -43,7 +43,7 @@ class Installed(Server):
 class ServiceManager:
     """Runs what the units of one host would run. `env` is what its programs find in their environment."""
 
-    def __init__(self, server: Installed, env: Mapping[str, str]) -> None:
+    def __init__(self, server: InstalledServer, env: Mapping[str, str]) -> None:
         self._server = server
         self._env = os.environ | dict(env)
         self._ending = threading.Event()
@@ -83,7 +83,7 @@ class ServiceManager:
 
     def _run(self) -> None:
         self._updater = self._spawn("proven", *self._update())
-        while not self._ending.wait(_LOOK):
+        while not self._ending.wait(_POLL_INTERVAL_S):
             if self._agent is None or self._agent.poll() is not None:
                 self._agent = self._spawn("current", "agent", "run", "--config", str(self._server.config))
                 self._pid_file.write_text(str(self._agent.pid))

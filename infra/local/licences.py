@@ -24,7 +24,7 @@ READ = {"cedarpy": "Apache-2.0"}
 
 
 @dataclass(frozen=True, order=True)
-class Licensed:
+class LicensedPackage:
     name: str
     version: str
     licence: str
@@ -36,22 +36,22 @@ class Licensed:
         return bool(self.shipped_in) and (self.licence == UNKNOWN or bool(REFUSED.search(self.licence)))
 
 
-def of_python() -> Iterator[Licensed]:
+def of_python() -> Iterator[LicensedPackage]:
     shipped = {where: locked(REPOSITORY / lock) for where, lock in SHIPPED.items()}
     for found in distributions():
         name = plain(found.name)
         where = tuple(place for place, names in shipped.items() if name in names)
         if name != "crosshaul":
-            yield Licensed(name, found.version, licence(found), where)
+            yield LicensedPackage(name, found.version, licence(found), where)
 
 
-def of_the_console(lock: Path = REPOSITORY / "web/package-lock.json") -> Iterator[Licensed]:
+def of_the_console(lock: Path = REPOSITORY / "web/package-lock.json") -> Iterator[LicensedPackage]:
     """npm's lock file has each package's licence; what is for development only stays out of the console."""
     for place, package in json.loads(lock.read_text())["packages"].items():
         if place:
             where = () if package.get("dev") or package.get("devOptional") else ("console",)
             name = place.rpartition("node_modules/")[2]
-            yield Licensed(name, package["version"], str(package.get("license", UNKNOWN)), where)
+            yield LicensedPackage(name, package["version"], str(package.get("license", UNKNOWN)), where)
 
 
 def licence(found: Distribution) -> str:

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class World:
+class Environment:
     """What runs under `home`; everything that was started here is stopped by `stop`."""
 
     home: Path
@@ -85,7 +85,7 @@ class World:
         embedded.stop(self.cloud)
 
 
-def build(home: Path) -> World:
+def build(home: Path) -> Environment:
     """Start the embedded cloud, deploy into it what is not deployed yet, and sign an administrator in."""
     home.mkdir(parents=True, exist_ok=True)
     cloud = embedded.start(home)
@@ -99,11 +99,11 @@ def build(home: Path) -> World:
     except BaseException:
         embedded.stop(cloud)
         raise
-    return World(home, cloud, outputs, operator, password)
+    return Environment(home, cloud, outputs, operator, password)
 
 
 @contextlib.contextmanager
-def world(home: Path) -> Iterator[World]:
+def world(home: Path) -> Iterator[Environment]:
     built = build(home)
     try:
         yield built

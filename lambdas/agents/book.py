@@ -11,26 +11,26 @@ from events.base import AgentId
 from events.facts import AgentWentSilent
 from events.reports import Browsed, Heartbeat, Hello
 from events.requests import AgentChange
-from events.states import Obeyed
+from events.states import CommandKeyStatus
 from events.views import AgentsView, AgentView
 from lambdas.agents.secrets import is_secret
 from lambdas.audit.recording import Record
 from lambdas.domain import agent as domain
-from lambdas.domain.agent import LATE, Agent
+from lambdas.domain.agent import SILENT_AFTER, Agent
 from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentKeyError, AgentUnknownError, CursorError, StaleError
 from lambdas.store.agents import AgentStore
 from lambdas.store.replies import ReplyStore
 from lambdas.transfers.ports import Clock
 
-PATIENCE = 5
-MOST_SILENT = 200
+MAX_ATTEMPTS = 5
+MAX_SILENT_PER_RUN = 200
 """Agents that one sweep looks after; the rest has its turn in the next."""
 
 Step = Callable[[Agent, datetime], Agent]
 
 
-class Agents:
+class AgentService:
     def __init__(self, store: AgentStore, replies: ReplyStore, clock: Clock) -> None:
         self._store = store
         self._replies = replies
@@ -38,15 +38,15 @@ class Agents:
 
     def hello(self, agent_id: AgentId, hello: Hello) -> Agent:
         """An agent has connected and says who it is; raises AgentUnknownError."""
-        return self._change(agent_id, lambda agent, now: domain.greeted(agent, hello, now))
+        return self._change(agent_id, lambda agent, now: domain.with_hello(agent, hello, now))
 
-    def heartbeat(self, agent_id: AgentId, heartbeat: Heartbeat, obeys: Obeyed | None = None) -> bool:
+    def heartbeat(self, agent_id: AgentId, heartbeat: Heartbeat, obeys: CommandKeyStatus | None = None) -> bool:
         """Was it thought to be away until now? Raises AgentUnknownError."""
         before: list[domain.Presence] = []
 
         def step(agent: Agent, now: datetime) -> Agent:
             before.append(agent.presence)
-            return domain.beat(agent, heartbeat, now, obeys)
+            return domain.with_heartbeat(agent, heartbeat, now, obeys)
 
         self._change(agent_id, step)
         return before[-1] != "online"
@@ -57,15 +57,15 @@ class Agents:
 
     def connected(self, agent_id: AgentId, at: datetime, session: int) -> None:
         """The broker says so; raises AgentUnknownError."""
-        self._change(agent_id, lambda agent, now: domain.came(agent, at, session, now))
+        self._change(agent_id, lambda agent, now: domain.connected(agent, at, session, now))
 
     def disconnected(self, agent_id: AgentId, at: datetime, session: int) -> None:
         """The broker says so; raises AgentUnknownError."""
-        self._change(agent_id, lambda agent, _: domain.went(agent, at, session))
+        self._change(agent_id, lambda agent, _: domain.disconnected(agent, at, session))
 
     def sweep(self, now: datetime) -> list[AgentWentSilent]:
         """Agents whose heartbeat has stopped since the last sweep, each told once."""
-        names = self._store.silent(now - LATE, MOST_SILENT)
+        names = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
         return [fact for name in names if (fact := self._silence(name, now))]
 
     def _silence(self, agent_id: AgentId, now: datetime) -> AgentWentSilent | None:
@@ -109,10 +109,10 @@ class Agents:
         if following is None or not is_secret(key, following):
             raise AgentKeyError
         with suppress(StaleError):  # another of its requests was the first
-            self._store.turn_key(agent_id, following)
+            self._store.rotate_key(agent_id, following)
 
     def _change(self, agent_id: AgentId, step: Step, record: Record | None = None) -> Agent:
-        for _ in range(PATIENCE):
+        for _ in range(MAX_ATTEMPTS):
             agent = self._store.get(agent_id)
             new = step(agent, self._clock())
             try:

@@ -14,9 +14,9 @@ from events.views import ListingView
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentDeclinedError, AgentOfflineError, AgentSilentError
 from lambdas.domain.roots import check_offered
-from lambdas.transfers.ports import AgentBook, Orders
+from lambdas.transfers.ports import AgentLookup, CommandSender
 
-PATIENCE = 8.0
+ANSWER_TIMEOUT_S = 8.0
 """Seconds until the answer must be here."""
 _FIRST_LOOK, _LATER_LOOKS = 0.08, 0.25
 """Seconds between two looks, at first and at most: an agent next door answers in some hundredths."""
@@ -35,11 +35,11 @@ def place_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | Remot
     return RemoteLocation(agent_id=agent_id, remote=request.remote, path=request.path.lstrip("/"))
 
 
-class Browsing:
+class DirectoryBrowser:
     def __init__(
         self,
-        agents: AgentBook,
-        orders: Orders,
+        agents: AgentLookup,
+        orders: CommandSender,
         replies: Replies,
         wait: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
@@ -62,7 +62,7 @@ class Browsing:
         if request.remote is not None:
             _check_remote(agent, request)
         request_id = secrets.token_hex(8)
-        self._orders.order(agent_id, Browse(request_id=request_id, **request.model_dump()))
+        self._orders.send_command(agent_id, Browse(request_id=request_id, **request.model_dump()))
         reply = self._answer(agent_id, request_id)
         if reply.problem:
             raise AgentDeclinedError(reply.problem)
@@ -79,13 +79,13 @@ class Browsing:
             if reply := self._replies.get(agent_id, request_id):
                 return reply
         raise AgentSilentError(
-            f"{agent_id} did not answer within {PATIENCE:.0f} s.",
+            f"{agent_id} did not answer within {ANSWER_TIMEOUT_S:.0f} s.",
             "Try again; the list of agents shows when it was last heard. A large directory on a slow disk "
             "may take longer: ask for a smaller page.",
         )
 
     def _looks(self) -> Iterator[None]:
-        end, pause = self._timer() + PATIENCE, _FIRST_LOOK
+        end, pause = self._timer() + ANSWER_TIMEOUT_S, _FIRST_LOOK
         while self._timer() < end:
             self._wait(pause)
             yield

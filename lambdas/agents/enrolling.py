@@ -7,17 +7,17 @@ from events.base import AgentId
 from events.requests import EnrollmentRequest, RegisterRequest
 from events.views import EnrollmentView, RegisteredView
 from lambdas.agents.certificates import check_csr, check_lane_certificate
-from lambdas.agents.line import line
-from lambdas.agents.places import Place, Places
-from lambdas.agents.registry import Registry
+from lambdas.agents.line import install_command
+from lambdas.agents.places import EnrollmentSlot, EnrollmentSlots
+from lambdas.agents.registry import IotRegistry
 from lambdas.agents.secrets import hash_of, new_secret
 from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain.agent import Agent
 from lambdas.domain.endpoint import check_endpoints
 from lambdas.domain.errors import AgentExistsError, AgentUnknownError
-from lambdas.fleet import Fleet
+from lambdas.fleet import CommandPublisher
 from lambdas.store.agents import AgentStore
-from lambdas.store.base import both
+from lambdas.store.base import combined
 from lambdas.store.enrollments import Enrollment, EnrollmentStore
 from lambdas.store.installer import InstallerStore
 from lambdas.telemetry import logger
@@ -27,21 +27,21 @@ Joining = Callable[[AgentId, str], Record]
 """What is written with the joining of this agent, let in by that."""
 
 
-def unseen(_: AgentId, __: str) -> Record:
+def unrecorded_join(_: AgentId, __: str) -> Record:
     """For what nobody keeps."""
     return unrecorded
 
 
-class Enrolling:
+class EnrollmentService:
     def __init__(
         self,
         *,
         agents: AgentStore,
         enrollments: EnrollmentStore,
-        places: Places,
+        places: EnrollmentSlots,
         installers: InstallerStore,
-        registry: Registry,
-        fleet: Fleet,
+        registry: IotRegistry,
+        fleet: CommandPublisher,
         stage: str,
         clock: Clock,
     ) -> None:
@@ -72,11 +72,11 @@ class Enrolling:
             agent_id=request.agent_id,
             token=token,
             expires_at=enrollment.expires_at,
-            command=line(self._installers.get(), api_url, request.roots),
+            command=install_command(self._installers.get(), api_url, request.roots),
         )
 
     def register(
-        self, request: RegisterRequest, source_ip: str | None, joining: Joining = unseen
+        self, request: RegisterRequest, source_ip: str | None, joining: Joining = unrecorded_join
     ) -> RegisteredView:
         """Make the host an agent, whole or not at all: when it fails, the token can be tried again.
 
@@ -90,15 +90,15 @@ class Enrolling:
         self._must_be_free(agent.agent_id)
         place.claim(now)
         try:
-            return self._admit(agent, csr, place, now, joining(place.agent_id, place.why))
+            return self._provision(agent, csr, place, now, joining(place.agent_id, place.why))
         except Exception:
             self._undo(place, now)
             raise
 
-    def _admit(self, agent: Agent, csr: str, place: Place, now: datetime, record: Record) -> RegisteredView:
-        certificate = self._registry.admit(agent.agent_id, csr)
+    def _provision(self, agent: Agent, csr: str, place: EnrollmentSlot, now: datetime, record: Record) -> RegisteredView:
+        certificate = self._registry.provision(agent.agent_id, csr)
         endpoint, keys, api_key = self._registry.endpoint(), self._fleet.verification_keys(), new_secret()
-        also = both(place.used(now), record(None, agent))
+        also = combined(place.used(now), record(None, agent))
         self._agents.create(agent, hash_of(api_key), also)
         logger.info("agent registered", extra={"agent_id": agent.agent_id})
         return RegisteredView(
@@ -113,12 +113,12 @@ class Enrolling:
             verification_keys=keys,
         )
 
-    def _undo(self, place: Place, now: datetime) -> None:
+    def _undo(self, place: EnrollmentSlot, now: datetime) -> None:
         """Leave no identity behind, if it still is ours to remove; then let the token be tried again."""
         if not place.is_claimed(now):
             return
         try:
-            self._registry.expel(place.agent_id)
+            self._registry.deprovision(place.agent_id)
         finally:
             place.release(now)
 
@@ -131,7 +131,7 @@ class Enrolling:
         raise AgentExistsError(agent_id)
 
 
-def _agent(request: RegisterRequest, place: Place, source_ip: str | None, now: datetime) -> Agent:
+def _agent(request: RegisterRequest, place: EnrollmentSlot, source_ip: str | None, now: datetime) -> Agent:
     """As the host describes itself; raises EndpointError or CertificateError."""
     check_endpoints(request.endpoints)
     return Agent(

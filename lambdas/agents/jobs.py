@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from events.base import AgentId
 from events.topics import Topics
 from events.updates import JobDocument
-from lambdas.domain.update import ENDED, Update, Word
+from lambdas.domain.update import ENDED, Update, JobStatus
 from lambdas.telemetry import logger
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _SHOWN_WORDS = ("FAILED", "REJECTED", "CANCELED")
 
 
 @dataclass(frozen=True)
-class Jobs:
+class IotJobs:
     """`things` is how the ARNs of things begin, up to the name."""
 
     iot: "IoTClient"
@@ -56,7 +56,7 @@ class Jobs:
             if _code(error) != _THERE:
                 raise
 
-    def words(self, update: Update, stage: int) -> dict[AgentId, Word] | None:
+    def statuses(self, update: Update, stage: int) -> dict[AgentId, JobStatus] | None:
         """How the agents of a stage do, and why not, where that is news; None if they have not been told."""
         known = {member.agent_id for member in update.of_stage(stage) if member.state in ENDED}
         try:
@@ -78,7 +78,7 @@ class Jobs:
             if _code(error) not in {_GONE, _OVER}:
                 raise
 
-    def _words(self, job: str, known: Container[AgentId]) -> Iterator[tuple[AgentId, Word]]:
+    def _words(self, job: str, known: Container[AgentId]) -> Iterator[tuple[AgentId, JobStatus]]:
         pages = self.iot.get_paginator("list_job_executions_for_job").paginate(jobId=job)
         for one in (one for page in pages for one in page["executionSummaries"]):
             thing = one["thingArn"].rpartition("/")[2]
@@ -87,15 +87,15 @@ class Jobs:
                 logger.warning("not an agent of this stage", extra={"job": job, "thing": thing})
                 continue
             status = one["jobExecutionSummary"]["status"]
-            yield agent_id, Word(status) if agent_id in known else self._word(job, agent_id, status)
+            yield agent_id, JobStatus(status) if agent_id in known else self._word(job, agent_id, status)
 
-    def _word(self, job: str, agent_id: AgentId, status: str) -> Word:
+    def _word(self, job: str, agent_id: AgentId, status: str) -> JobStatus:
         if status not in _SHOWN_WORDS:
-            return Word(status)
+            return JobStatus(status)
         thing = self.topics.thing(agent_id)
         execution = self.iot.describe_job_execution(jobId=job, thingName=thing)["execution"]
         details: Mapping[str, str] = execution.get("statusDetails", {}).get("detailsMap", {})
-        return Word(status, details.get("reason", ""), details.get("returned") == "yes")
+        return JobStatus(status, details.get("reason", ""), details.get("returned") == "yes")
 
 
 _ROLLOUT: dict[str, Any] = {

@@ -5,33 +5,33 @@ from typing import Protocol
 
 from events.base import Actor, AgentId, Problem
 from events.commands import Retire
-from lambdas.agents.registry import Registry
+from lambdas.agents.registry import IotRegistry
 from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain.hop import Hop
 from lambdas.domain.hop_changes import refused
 from lambdas.store.agents import AgentStore
 from lambdas.store.transfers import TransferStore
 from lambdas.telemetry import logger
-from lambdas.transfers.changing import Changing, one_hop
-from lambdas.transfers.ports import Orders
+from lambdas.transfers.changing import TransferWriter, one_hop
+from lambdas.transfers.ports import CommandSender
 
 
-class Broker(Orders, Protocol):
+class Broker(CommandSender, Protocol):
     """Sends commands, and ends connections."""
 
     def cut(self, agent_id: AgentId) -> None:
         """End its live connection and its session."""
 
 
-class Leaving:
+class AgentRemoval:
     def __init__(
         self,
         *,
         agents: AgentStore,
-        registry: Registry,
+        registry: IotRegistry,
         broker: Broker,
         transfers: TransferStore,
-        changing: Changing,
+        changing: TransferWriter,
     ) -> None:
         self._agents = agents
         self._registry = registry
@@ -45,8 +45,8 @@ class Leaving:
         them next."""
         agent = self._agents.get(agent_id)
         self._registry.check_owner(agent_id)
-        self._broker.order(agent_id, Retire())
-        self._registry.expel(agent_id)
+        self._broker.send_command(agent_id, Retire())
+        self._registry.deprovision(agent_id)
         self._broker.cut(agent_id)
         self._agents.remove(agent_id, record(agent, None))
         logger.info("agent removed", extra={"agent_id": agent_id, "by": by.id})

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable
 
-from events.requests import RootWish
+from events.requests import RootSpec
 from lambdas.store.installer import Installer
 
 _SAVED = "crosshaul-install.sh"
@@ -13,8 +13,8 @@ TOKEN_FILE = "/root/crosshaul.token"  # noqa: S105 - where it is, not what
 """Where the line of a roll-out finds the token: nobody is there to be asked."""
 
 
-def line(
-    installer: Installer | None, api_url: str, roots: Iterable[RootWish], token_file: str | None = None
+def install_command(
+    installer: Installer | None, api_url: str, roots: Iterable[RootSpec], token_file: str | None = None
 ) -> str:
     """Fetch the script, check it by its digest, run it. The token is no part of it: the script asks for it,
     or reads it from a file, since a line is seen by everyone on the host.

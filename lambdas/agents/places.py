@@ -13,7 +13,7 @@ from lambdas.agents.secrets import is_secret
 from lambdas.domain.errors import AgentNameError, TokenError
 from lambdas.domain.rollout import Rollout, must_be_open, name_for
 from lambdas.store.base import Writes
-from lambdas.store.enrollments import CLAIM, Enrollment, EnrollmentStore
+from lambdas.store.enrollments import CLAIM_LIFETIME, Enrollment, EnrollmentStore
 from lambdas.store.rollouts import RolloutStore
 from lambdas.transfers.ports import Clock
 
@@ -26,7 +26,7 @@ Allowed = Callable[[Rollout, AgentId], None]
 """Raises ForbiddenError unless whoever started the roll-out may still enrol this one."""
 
 
-class Place(Protocol):
+class EnrollmentSlot(Protocol):
     """Held by one registration at a time, and used up when it ends well."""
 
     @property
@@ -51,7 +51,7 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Enrolled:
+class SingleSlot:
     """Under the name of its own enrolment."""
 
     enrollment: Enrollment
@@ -83,7 +83,7 @@ class Enrolled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneOfMany(Enrolled):
+class RolloutSlot(SingleSlot):
     """One of a roll-out's. It is counted before it is used: a registration that dies in the middle costs a
     place, and none ever makes one too many."""
 
@@ -107,7 +107,7 @@ class OneOfMany(Enrolled):
         self.store.forget(self.enrollment, then)
 
 
-class Places:
+class EnrollmentSlots:
     """Finds what a token opens."""
 
     def __init__(
@@ -118,14 +118,14 @@ class Places:
         self._allowed = allowed
         self._clock = clock
 
-    def find(self, request: RegisterRequest) -> Place:
+    def find(self, request: RegisterRequest) -> EnrollmentSlot:
         """Raises TokenError, which says the same whatever is wrong; and, for whoever has the right token,
         RolloutOverError, AgentNameError or ForbiddenError."""
         if many := _MANY.fullmatch(request.token):
             return self._of_rollout(many[1], request)
         return self._single(request)
 
-    def _single(self, request: RegisterRequest) -> Enrolled:
+    def _single(self, request: RegisterRequest) -> SingleSlot:
         found = _SINGLE.fullmatch(request.token)
         enrollment = self._enrollments.get(found[1]) if found else None
         if not is_secret(request.token, enrollment.token_hash if enrollment else None):
@@ -136,9 +136,9 @@ class Places:
             raise AgentNameError(
                 f"This token is for {enrollment.agent_id}, not for {request.agent_id}.", "Leave --name out."
             )
-        return Enrolled(enrollment=enrollment, store=self._enrollments)
+        return SingleSlot(enrollment=enrollment, store=self._enrollments)
 
-    def _of_rollout(self, rollout_id: RolloutId, request: RegisterRequest) -> OneOfMany:
+    def _of_rollout(self, rollout_id: RolloutId, request: RegisterRequest) -> RolloutSlot:
         rollout, token_hash = self._rollouts.hashed(rollout_id)
         if not is_secret(request.token, token_hash) or rollout is None or token_hash is None:
             raise TokenError
@@ -147,8 +147,8 @@ class Places:
         agent_id = name_for(rollout, request.hostname, request.agent_id)
         self._allowed(rollout, agent_id)
         enrollment = Enrollment(
-            agent_id=agent_id, token_hash=token_hash, tags=rollout.tags, expires_at=now + CLAIM
+            agent_id=agent_id, token_hash=token_hash, tags=rollout.tags, expires_at=now + CLAIM_LIFETIME
         )
-        return OneOfMany(
+        return RolloutSlot(
             enrollment=enrollment, store=self._enrollments, rollout=rollout, rollouts=self._rollouts
         )

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _GONE, _TAKEN = "ResourceNotFoundException", "ResourceAlreadyExistsException"
 _NOT_YET = {"InvalidRequestException", "DeleteConflictException", "CertificateStateException"}
 """To detach takes IoT Core a moment, and until then nothing that is attached can be deleted."""
-_TRIES = 6
-_PAUSE = 0.4
+_MAX_ATTEMPTS = 6
+_RETRY_DELAY_S = 0.4
 """Seconds."""
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class IotEndpoint:
     """Where agents find the broker."""
 
     host: str
@@ -37,7 +37,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Made:
+class IssuedCertificate:
     """A certificate that was made."""
 
     certificate_id: str
@@ -45,7 +45,7 @@ class Made:
     pem: str
 
 
-class Registry:
+class IotRegistry:
     """Gives agents their identity, and takes it back."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Registry:
         iot: "IoTClient",
         topics: Topics,
         policy: str,
-        endpoint: Endpoint,
+        endpoint: IotEndpoint,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._iot = iot
@@ -62,10 +62,10 @@ class Registry:
         self._endpoint = endpoint
         self._wait = wait
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> IotEndpoint:
         known = self._endpoint
         host = known.host or self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
-        return Endpoint(host, known.port, known.ca)
+        return IotEndpoint(host, known.port, known.ca)
 
     def thing(self, agent_id: AgentId) -> ThingName:
         """Return the name of the agent's thing, which is also its MQTT client id."""
@@ -75,23 +75,23 @@ class Registry:
         """Raise ThingForeignError if a thing has the agent's name that this stage did not make."""
         self._exists(self.thing(agent_id))
 
-    def admit(self, agent_id: AgentId, csr: str) -> str:
+    def provision(self, agent_id: AgentId, csr: str) -> str:
         """The agent's certificate, PEM. Whatever an earlier try has left is removed first.
 
         It becomes active last: one that is half made opens nothing. Raises ThingForeignError.
         """
-        self.expel(agent_id)
+        self.deprovision(agent_id)
         thing = self.thing(agent_id)
         self._create(thing)
         return self._make(thing, csr).pem
 
-    def renew(self, agent_id: AgentId, csr: str, kept: Container[str]) -> Made:
+    def renew(self, agent_id: AgentId, csr: str, kept: Container[str]) -> IssuedCertificate:
         """One more certificate; what earlier tries have left, beside those to be kept, is removed first.
         Raises ThingForeignError."""
-        self.keep(agent_id, kept)
+        self.revoke_others(agent_id, kept)
         return self._make(self.thing(agent_id), csr)
 
-    def keep(self, agent_id: AgentId, kept: Container[str]) -> None:
+    def revoke_others(self, agent_id: AgentId, kept: Container[str]) -> None:
         """Revoke and remove the agent's certificates but these, named by their ids. Raises
         ThingForeignError."""
         thing = self.thing(agent_id)
@@ -109,14 +109,14 @@ class Registry:
                 raise
             raise ThingForeignError(thing, self._topics.stage) from error
 
-    def _make(self, thing: ThingName, csr: str) -> Made:
+    def _make(self, thing: ThingName, csr: str) -> IssuedCertificate:
         made = self._iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=False)
         self._iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
         self._iot.attach_policy(policyName=self._policy, target=made["certificateArn"])
         self._iot.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
-        return Made(made["certificateId"], made["certificatePem"])
+        return IssuedCertificate(made["certificateId"], made["certificatePem"])
 
-    def expel(self, agent_id: AgentId) -> None:
+    def deprovision(self, agent_id: AgentId) -> None:
         """Revoke and remove its certificates, then its thing; all is well if there are none.
 
         What IoT Core will not delete yet is left: revoked, it opens nothing. Raises ThingForeignError.
@@ -169,7 +169,7 @@ class Registry:
 
     def _undo(self, step: Callable[[], object], what: str) -> None:
         """Take a step back, unless it was taken already; again while IoT Core is not ready for it."""
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             try:
                 step()
             except ClientError as error:
@@ -177,7 +177,7 @@ class Registry:
                     return
                 if _code(error) not in _NOT_YET:
                     raise
-                self._wait(_PAUSE)
+                self._wait(_RETRY_DELAY_S)
             else:
                 return
         logger.warning("left in IoT Core", extra={"what": what})

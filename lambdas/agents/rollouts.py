@@ -9,14 +9,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from events.base import Actor
 from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
-from lambdas.agents.line import TOKEN_FILE, line
+from lambdas.agents.line import TOKEN_FILE, install_command
 from lambdas.agents.secrets import hash_of, new_secret
 from lambdas.audit.recording import Record, unrecorded
 from lambdas.domain import rollout as domain
 from lambdas.domain.errors import CursorError, StaleError
 from lambdas.domain.rollout import Rollout
 from lambdas.store.installer import InstallerStore
-from lambdas.store.rollouts import PATIENCE, RolloutStore
+from lambdas.store.rollouts import MAX_ATTEMPTS, RolloutStore
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock
 
@@ -49,7 +49,7 @@ class Rollouts:
         )
         self._store.put(rollout, hash_of(token), record(None, rollout))
         logger.info("roll-out started", extra={"rollout_id": rollout_id, "count": request.count})
-        command = line(self._installers.get(), api_url, request.roots, TOKEN_FILE)
+        command = install_command(self._installers.get(), api_url, request.roots, TOKEN_FILE)
         return StartedRolloutView(**self._shown(rollout), token=token, command=command)
 
     def page(self, limit: int, after: str | None) -> RolloutsView:
@@ -63,7 +63,7 @@ class Rollouts:
 
     def end(self, rollout_id: RolloutId, by: Actor, record: Record = unrecorded) -> RolloutView:
         """Its token lets nobody in any more; who has joined stays. Raises RolloutUnknownError."""
-        for _ in range(PATIENCE):
+        for _ in range(MAX_ATTEMPTS):
             rollout = self._store.get(rollout_id)
             if rollout.ended_at is not None:
                 return self._view(rollout)

@@ -11,35 +11,35 @@ from events.base import Actor, AgentId
 from events.commands import Rotate
 from events.requests import RenewalRequest
 from events.views import AgentView, RenewalView
-from lambdas.agents.book import PATIENCE, agent_view
+from lambdas.agents.book import MAX_ATTEMPTS, agent_view
 from lambdas.agents.certificates import check_csr
-from lambdas.agents.registry import Registry
+from lambdas.agents.registry import IotRegistry
 from lambdas.agents.secrets import hash_of, new_secret
-from lambdas.audit.recording import Deed, Record, Recording, unrecorded
+from lambdas.audit.recording import AuditEvent, Record, AuditRecorder, unrecorded
 from lambdas.domain import rotation
 from lambdas.domain.agent import Agent
-from lambdas.domain.deciding import Person
+from lambdas.domain.deciding import Principal
 from lambdas.domain.errors import AgentUnknownError, StaleError
 from lambdas.domain.timeline import CROSSHAUL, by_agent
 from lambdas.store.agents import AgentStore
 from lambdas.telemetry import logger
-from lambdas.transfers.ports import Clock, Orders
+from lambdas.transfers.ports import Clock, CommandSender
 
-AT_ONCE = 50
+BATCH_SIZE = 50
 """Agents a minute whose age is looked at; a fleet that joined in one day does not rotate in one minute."""
 
 Step = Callable[[Agent], Agent]
 Write = Callable[[Agent, Agent], None]
 
 
-class Rotating:
+class KeyRotation:
     def __init__(
         self,
         *,
         agents: AgentStore,
-        registry: Registry,
-        orders: Orders,
-        recording: Recording,
+        registry: IotRegistry,
+        orders: CommandSender,
+        recording: AuditRecorder,
         age: timedelta,
         clock: Clock,
     ) -> None:
@@ -51,7 +51,7 @@ class Rotating:
         self._age = age
         self._clock = clock
 
-    def want(self, agent_id: AgentId, record: Record) -> AgentView:
+    def request(self, agent_id: AgentId, record: Record) -> AgentView:
         """Raises AgentUnknownError. An agent that is away is told when it comes."""
         agent = self._want(agent_id, record)
         return agent_view(agent, self._clock())
@@ -73,17 +73,17 @@ class Rotating:
         logger.info("agent renewed", extra={"agent_id": agent_id, "certificate": made.certificate_id})
         return RenewalView(certificate=made.pem, api_key=api_key)
 
-    def heard(self, agent: Agent, certificate: str | None) -> None:
+    def record_hello(self, agent: Agent, certificate: str | None) -> None:
         """An agent has said Hello over this certificate, as the broker says: if it is a new one, every other
         is revoked. One whose keys are to be replaced is told so, lest it was away when that was said."""
         if certificate and rotation.is_news(agent, certificate):
-            agent = self._settle(agent.agent_id, certificate)
+            agent = self._confirm_key(agent.agent_id, certificate)
         if agent.rotation_wanted_at:
-            self._orders.order(agent.agent_id, Rotate())
+            self._orders.send_command(agent.agent_id, Rotate())
 
     def sweep(self, now: datetime) -> None:
         """Agents whose keys have become old, or were to be replaced an hour ago and are not."""
-        for agent_id in self._agents.aging(now, AT_ONCE):
+        for agent_id in self._agents.aging(now, BATCH_SIZE):
             try:
                 self._want(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
             except (AgentUnknownError, StaleError):
@@ -95,33 +95,33 @@ class Rotating:
 
         agent = self._change(agent_id, lambda agent: rotation.wanted(agent, self._clock()), write)
         if agent.presence == "online":
-            self._orders.order(agent_id, Rotate())
+            self._orders.send_command(agent_id, Rotate())
         return agent
 
-    def _settle(self, agent_id: AgentId, certificate: str) -> Agent:
+    def _confirm_key(self, agent_id: AgentId, certificate: str) -> Agent:
         """Should anything break in between, the next Hello does it again."""
 
         def step(agent: Agent) -> Agent:
             return rotation.proven(agent, certificate, self._clock(), self._age)
 
         now = step(self._agents.get(agent_id))
-        self._registry.keep(agent_id, rotation.certificates(now))
+        self._registry.revoke_others(agent_id, rotation.certificates(now))
 
         def write(old: Agent, new: Agent) -> None:
             first = old.certificate is None and old.next_certificate is None
             record = unrecorded if first else self._record(by_agent(agent_id), "rotated", agent_id)
-            self._agents.settle(old, new, record(old, new))
+            self._agents.confirm_key(old, new, record(old, new))
 
         settled = self._change(agent_id, step, write)
         logger.info("agent certified", extra={"agent_id": agent_id, "certificate": certificate})
         return settled
 
     def _record(self, who: Actor, what: str, agent_id: AgentId) -> Record:
-        deed = Deed(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,))
-        return self._recording.change(Person(who.id), deed)
+        deed = AuditEvent(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,))
+        return self._recording.record_change(Principal(who.id), deed)
 
     def _change(self, agent_id: AgentId, step: Step, write: Write) -> Agent:
-        for _ in range(PATIENCE):
+        for _ in range(MAX_ATTEMPTS):
             agent = self._agents.get(agent_id)
             new = step(agent)
             try:

@@ -4,17 +4,17 @@ from datetime import datetime
 from typing import Protocol
 
 from events.base import AgentId, UpdateId
-from lambdas.audit.recording import Deed, Recording
+from lambdas.audit.recording import AuditEvent, AuditRecorder
 from lambdas.domain import update as domain
-from lambdas.domain.deciding import Person
+from lambdas.domain.deciding import Principal
 from lambdas.domain.errors import StaleError, UpdateUnknownError
 from lambdas.domain.timeline import CROSSHAUL
-from lambdas.domain.update import Update, Word
+from lambdas.domain.update import Update, JobStatus
 from lambdas.store.agents import AgentStore
 from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import count, logger
 
-AT_ONCE = 20
+BATCH_SIZE = 20
 """Updates a minute that are looked at."""
 
 
@@ -22,12 +22,12 @@ class StageJobs(Protocol):
     """IoT Jobs: one for each stage."""
 
     def begin(self, update: Update, stage: int) -> None: ...
-    def words(self, update: Update, stage: int) -> dict[AgentId, Word] | None: ...
+    def statuses(self, update: Update, stage: int) -> dict[AgentId, JobStatus] | None: ...
     def end(self, update: Update) -> None: ...
 
 
-class Staging:
-    def __init__(self, store: UpdateStore, agents: AgentStore, jobs: StageJobs, recording: Recording) -> None:
+class UpdateStages:
+    def __init__(self, store: UpdateStore, agents: AgentStore, jobs: StageJobs, recording: AuditRecorder) -> None:
         self._store = store
         self._agents = agents
         self._jobs = jobs
@@ -35,7 +35,7 @@ class Staging:
 
     def sweep(self, now: datetime) -> None:
         """Look at every update that is not over."""
-        for update_id in self._store.due(now, AT_ONCE):
+        for update_id in self._store.due(now, BATCH_SIZE):
             try:
                 self._look(update_id, now)
             except (StaleError, UpdateUnknownError):
@@ -47,13 +47,13 @@ class Staging:
         versions = {name: agent.version for name, agent in agents.items()}
         told = self._told(old)
         words = {name: word for of_stage in told.values() for name, word in (of_stage or {}).items()}
-        seen = domain.heard(old, words, versions)
+        seen = domain.with_statuses(old, words, versions)
         away = frozenset(name for name, agent in agents.items() if agent.presence != "online")
         new, deed = self._moved(seen, away, now)
         if new == old:
             self._store.look_again(old, revision, now)
         else:
-            record = self._recording.change(Person(CROSSHAUL.id), _deed(deed, new))
+            record = self._recording.record_change(Principal(CROSSHAUL.id), _deed(deed, new))
             self._store.replace(new, revision, now, record(old, new))
             logger.info("update moved", extra={"update_id": update_id, "what": deed, "stage": new.stage})
         self._see_to_jobs(new, is_told=told.get(new.stage) is not None)
@@ -74,10 +74,10 @@ class Staging:
                 return domain.ended(update, "failed", "Not every agent came in time.", None, now), "ended"
         return update, "heard"
 
-    def _told(self, update: Update) -> dict[int, dict[AgentId, Word] | None]:
+    def _told(self, update: Update) -> dict[int, dict[AgentId, JobStatus] | None]:
         """What IoT Jobs knows of each stage in which somebody has not ended; None: it was not told of it."""
         return {
-            stage: self._jobs.words(update, stage)
+            stage: self._jobs.statuses(update, stage)
             for stage in range(update.stage + 1)
             if any(member.state not in domain.ENDED for member in update.of_stage(stage))
         }
@@ -90,5 +90,5 @@ class Staging:
             self._jobs.begin(update, update.stage)
 
 
-def _deed(what: str, update: Update) -> Deed:
-    return Deed(action=f"update.{what}", about=f"update {update.update_id}")
+def _deed(what: str, update: Update) -> AuditEvent:
+    return AuditEvent(action=f"update.{what}", about=f"update {update.update_id}")

@@ -17,7 +17,7 @@ from events.updates import (
     UpdatesView,
     UpdateView,
 )
-from lambdas.agents.staging import AT_ONCE, StageJobs
+from lambdas.agents.staging import BATCH_SIZE, StageJobs
 from lambdas.audit.recording import Record
 from lambdas.domain import update as domain
 from lambdas.domain.agent import Agent
@@ -36,9 +36,9 @@ from lambdas.store.agents import AgentStore
 from lambdas.store.installer import InstallerStore
 from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import logger
-from lambdas.transfers.ports import Clock, Orders
+from lambdas.transfers.ports import Clock, CommandSender
 
-PATIENCE = 5
+MAX_ATTEMPTS = 5
 _PAGE = 100
 _LIFETIME = timedelta(minutes=10)
 """Of an order: the updater takes it up at once."""
@@ -46,7 +46,7 @@ _LIFETIME = timedelta(minutes=10)
 Step = Callable[[Update], Update]
 
 
-class Updating:
+class UpdateService:
     def __init__(
         self,
         *,
@@ -54,7 +54,7 @@ class Updating:
         agents: AgentStore,
         installers: InstallerStore,
         jobs: StageJobs,
-        orders: Orders,
+        orders: CommandSender,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -133,11 +133,11 @@ class Updating:
         try:
             update = self.get(update_id)
         except UpdateUnknownError as error:
-            return UpdateOrderView(heard=heard, reason=error.problem.message)
+            return UpdateOrderView(reported_version=heard, reason=error.problem.message)
         if reason := domain.why_not(update, agent_id):
-            return UpdateOrderView(heard=heard, reason=reason)
+            return UpdateOrderView(reported_version=heard, reason=reason)
         if heard == update.version:
-            return UpdateOrderView(heard=heard)
+            return UpdateOrderView(reported_version=heard)
         command = UpdateCommand(
             update_id=update_id,
             version=update.version,
@@ -146,7 +146,7 @@ class Updating:
             healthy_within=update.healthy_within,
         )
         logger.info("update ordered", extra={"update_id": update_id, "agent_id": agent_id})
-        return UpdateOrderView(heard=heard, token=self._orders.sign(agent_id, command, _LIFETIME))
+        return UpdateOrderView(reported_version=heard, token=self._orders.sign(agent_id, command, _LIFETIME))
 
     def _wanted(self, request: UpdateRequest) -> list[Agent]:
         """Raises AgentUnknownError or LimitError."""
@@ -171,13 +171,13 @@ class Updating:
 
     def _must_be_free(self, update: Update) -> None:
         names = {member.agent_id for member in update.members}
-        for other in self._store.running(AT_ONCE):
+        for other in self._store.running(BATCH_SIZE):
             open_ones = {one.agent_id for one in other.members if one.state not in domain.ENDED}
             if busy := sorted(names & open_ones):
                 raise AgentBusyUpdatingError(busy[0], other.update_id)
 
     def _change(self, update_id: UpdateId, step: Step, record: Record) -> Update:
-        for _ in range(PATIENCE):
+        for _ in range(MAX_ATTEMPTS):
             old, revision = self._store.get(update_id)
             new = step(old)
             try:

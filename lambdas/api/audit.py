@@ -2,7 +2,7 @@
 
 from events.audit import AuditChainView, AuditSealsView, AuditView, Day
 from lambdas import wiring
-from lambdas.api.queries import AuditQuery, PageQuery
+from lambdas.api.queries import AuditListQuery, PageQuery
 from lambdas.api.routing import Resource
 from lambdas.domain.deciding import MANAGE_POLICY
 
@@ -10,14 +10,14 @@ audit = Resource("audit")
 
 
 @audit.get("/audit", may=MANAGE_POLICY)
-def list_audit(query: AuditQuery) -> AuditView:
+def list_audit(query: AuditListQuery) -> AuditView:
     """Newest first; without `since`, of the last 30 days."""
-    return wiring.reading().page(
+    return wiring.audit_query().page(
         query.limit,
         query.after,
         query.since,
         query.until,
-        who=query.person and wiring.people().id_of(query.person),
+        who=query.person and wiring.user_directory().id_of(query.person),
         agent_id=query.agent,
         transfer_id=query.transfer_id,
     )
@@ -26,10 +26,10 @@ def list_audit(query: AuditQuery) -> AuditView:
 @audit.get("/audit/chain/{day}", may=MANAGE_POLICY)
 def show_audit_chain(day: Day, query: PageQuery) -> AuditChainView:
     """The chain of one day: the digests of all records, in order."""
-    return wiring.reading().chain(day, query.limit, query.after)
+    return wiring.audit_query().chain(day, query.limit, query.after)
 
 
 @audit.get("/audit/seals", may=MANAGE_POLICY)
 def list_audit_seals() -> AuditSealsView:
     """The signed seals of the days that are over."""
-    return wiring.reading().seals()
+    return wiring.audit_query().seals()

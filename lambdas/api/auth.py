@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lambdas.domain.deciding import Person, is_person_id
+from lambdas.domain.deciding import Principal, is_person_id
 from lambdas.domain.errors import NotSignedInError
 from lambdas.people import shown_name
 
 
-def caller(context: Mapping[str, Any], pool_id: str) -> Person:
+def caller(context: Mapping[str, Any], pool_id: str) -> Principal:
     """The person of API Gateway's request context, known by the `sub` of this pool.
 
     Raises NotSignedInError if there is none: without claims, by an access token, or from another pool, where
@@ -21,7 +21,7 @@ def caller(context: Mapping[str, Any], pool_id: str) -> Person:
     if claims.get("token_use") != "id" or issuer != pool_id or not is_person_id(sub):
         raise NotSignedInError
     address = (context.get("identity") or {}).get("sourceIp")
-    return Person(sub, _groups(claims.get("cognito:groups")), address, shown_name(claims))
+    return Principal(sub, _groups(claims.get("cognito:groups")), address, shown_name(claims))
 
 
 def _groups(names: Any) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from events.views import BucketListingView, BucketsView
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.routing import Resource
-from lambdas.domain.deciding import BROWSE, READ, bucket_thing, path_of
+from lambdas.domain.deciding import BROWSE, READ, bucket_resource, path_of
 
 buckets = Resource("buckets")
 
@@ -14,12 +14,12 @@ buckets = Resource("buckets")
 @buckets.get("/buckets", may=READ)
 def list_buckets() -> BucketsView:
     """The buckets that transfers may read and write, by name."""
-    return wiring.buckets().all()
+    return wiring.bucket_browser().all()
 
 
 @buckets.post("/buckets/{bucket}/browse", may=BROWSE)
 def browse_bucket(call: Call, bucket: BucketName, body: BucketBrowseRequest) -> BucketListingView:
     """List what lies directly under a prefix: objects, and what they have in common up to the next slash."""
     place = S3Location(bucket=bucket, prefix=body.prefix)
-    wiring.gate().check(call.caller, BROWSE, bucket_thing(bucket), path=path_of(place))
-    return wiring.buckets().browse(bucket, body)
+    wiring.authorizer().check(call.caller, BROWSE, bucket_resource(bucket), path=path_of(place))
+    return wiring.bucket_browser().browse(bucket, body)

@@ -12,9 +12,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from events.base import Actor, Problem
 from lambdas import wiring
 from lambdas.api.auth import caller
-from lambdas.api.problems import RequestError, malformed, misfit, too_large
+from lambdas.api.problems import RequestError, malformed, validation_problem, too_large
 from lambdas.audit.recording import NOBODY
-from lambdas.domain.deciding import Person
+from lambdas.domain.deciding import Principal
 from lambdas.domain.errors import NotSignedInError
 
 M = TypeVar("M", bound=BaseModel)
@@ -30,21 +30,21 @@ class Call:
         self._request = request
 
     @cached_property
-    def caller(self) -> Person:
+    def caller(self) -> Principal:
         """The signed-in person; raises NotSignedInError."""
         return caller(self._request.context, wiring.settings().user_pool_id)
 
     @property
-    def by(self) -> Actor:
+    def user_name(self) -> Actor:
         return self.caller.actor
 
     @property
-    def somebody(self) -> Person:
+    def principal_name(self) -> Principal:
         """The signed-in person, or nobody, from where the request came."""
         try:
             return self.caller
         except NotSignedInError:
-            return Person(NOBODY, address=self.source_ip)
+            return Principal(NOBODY, address=self.source_ip)
 
     @property
     def what(self) -> str:
@@ -104,7 +104,7 @@ class Call:
         """
         if key := self.idempotency_key:
             said = body.model_dump_json() if body else ""
-            wiring.once()(f"{self.caller.id} {what} {key}", said, act, self._request.lambda_context)
+            wiring.idempotency()(f"{self.caller.id} {what} {key}", said, act, self._request.lambda_context)
         else:
             act()
 
@@ -136,7 +136,7 @@ def parse_body(kind: type[M], call: Call, limit: int) -> M:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
             raise malformed(f"The body is not JSON: {first['msg']}.", "Send JSON, as UTF-8.") from error
-        raise misfit(error, "body", 422) from error
+        raise validation_problem(error, "body", 422) from error
 
 
 def parse_query(kind: type[M], call: Call) -> M:
@@ -144,7 +144,7 @@ def parse_query(kind: type[M], call: Call) -> M:
     try:
         return kind.model_validate(call.query)
     except ValidationError as error:
-        raise misfit(error, "query", 400) from error
+        raise validation_problem(error, "query", 400) from error
 
 
 def parse_path(kind: Any, name: str, value: str) -> Any:

@@ -14,7 +14,7 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PolicyQuery, PolicyRemoval
 from lambdas.api.routing import Resource
-from lambdas.audit.recording import Deed, Record
+from lambdas.audit.recording import AuditEvent, Record
 from lambdas.domain.deciding import MANAGE_POLICY, READ, SYSTEM
 
 policies = Resource("policies")
@@ -23,27 +23,27 @@ policies = Resource("policies")
 @policies.get("/policies", may=READ)
 def list_policies() -> PoliciesView:
     """Every policy in force, by name. What none of them permits is refused."""
-    return wiring.policies().everything()
+    return wiring.policy_service().everything()
 
 
 @policies.get("/policies/{policy_id}", may=READ)
 def show_policy(policy_id: PolicyId) -> PolicyDetails:
     """One policy and its latest versions: who wrote each, and why."""
-    return wiring.policies().show(policy_id)
+    return wiring.policy_service().show(policy_id)
 
 
 @policies.put("/policies/{policy_id}", may=MANAGE_POLICY, max_body=64 * 1024)
 def put_policy(call: Call, policy_id: PolicyId, query: PolicyQuery, body: PolicyRequest) -> PolicyDetails:
     """Write a policy, or a new version of it. It is checked first, and counts within ten seconds."""
     record = _allowed(call, "put", policy_id, body.why)
-    return wiring.policies().put(policy_id, body, call.caller, query.version, record)
+    return wiring.policy_service().put(policy_id, body, call.caller, query.version, record)
 
 
 @policies.delete("/policies/{policy_id}", may=MANAGE_POLICY, status=204)
 def remove_policy(call: Call, policy_id: PolicyId, query: PolicyRemoval) -> None:
     """Take a policy out of force. Its versions stay."""
     record = _allowed(call, "removed", policy_id, query.why)
-    wiring.policies().remove(policy_id, query.why, call.caller, record)
+    wiring.policy_service().remove(policy_id, query.why, call.caller, record)
 
 
 @policies.post("/policies/test", may=READ, max_body=64 * 1024)
@@ -52,16 +52,16 @@ def test_policies(call: Call, body: PolicyTest) -> PolicyTestView:
     were in other groups, only who manages policies may ask.
     """
     if body.groups is not None or body.person not in {None, call.caller.id, call.caller.name}:
-        wiring.gate().check(call.caller, MANAGE_POLICY, SYSTEM)
-    return wiring.trying().test(body, call.caller)
+        wiring.authorizer().check(call.caller, MANAGE_POLICY, SYSTEM)
+    return wiring.policy_simulator().test(body, call.caller)
 
 
 @policies.post("/policies/{policy_id}/dry-run", may=MANAGE_POLICY, max_body=64 * 1024)
 def dry_run_policy(policy_id: PolicyId, body: DryRunRequest) -> DryRunView:
     """Which transfers of the last days would be decided differently, were this the policy's text?"""
-    return wiring.trying().dry_run(policy_id, body)
+    return wiring.policy_simulator().dry_run(policy_id, body)
 
 
 def _allowed(call: Call, what: str, policy_id: PolicyId, why: str) -> Record:
-    deed = Deed(action=f"policy.{what}", about=f"policy {policy_id}", why=why)
-    return wiring.gate().allow(call.caller, MANAGE_POLICY, SYSTEM, deed)
+    deed = AuditEvent(action=f"policy.{what}", about=f"policy {policy_id}", why=why)
+    return wiring.authorizer().authorize(call.caller, MANAGE_POLICY, SYSTEM, deed)

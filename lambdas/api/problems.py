@@ -6,10 +6,10 @@ from chalice.app import Response
 from pydantic import ValidationError
 
 from events.base import Problem
-from events.misfits import place, said
+from events.misfits import field_path, message
 from events.views import ProblemDetails
 from lambdas.domain import errors
-from lambdas.domain.policy_text import PolicyError
+from lambdas.domain.policy_text import InvalidPolicyError
 
 STATUS: dict[type[Exception], int] = {
     errors.NotFoundError: 404,
@@ -71,10 +71,10 @@ def no_such_method(method: str, path: str, allowed: tuple[str, ...]) -> RequestE
     return RequestError(405, Problem(code="no-such-method", message=message, advice=advice))
 
 
-def misfit(error: ValidationError, where: str, status: int) -> RequestError:
+def validation_problem(error: ValidationError, where: str, status: int) -> RequestError:
     """What does not fit the schema, every place of it."""
     found = error.errors(include_url=False, include_input=False)
-    places = tuple({"at": place(one), "message": said(one)} for one in found)
+    places = tuple({"at": field_path(one), "message": message(one)} for one in found)
     first = places[0]
     message = f"The {where} does not fit: {first['at'] or where}: {first['message']}"
     advice = "See `errors` for every place, and GET /openapi.json for what fits."
@@ -100,7 +100,7 @@ def details(error: Exception, request_id: str) -> ProblemDetails:
 
 def _flaws(error: errors.CrosshaulError) -> tuple[dict[str, Any], ...]:
     """Places in a policy's text: `text:3:17` is its third line, seventeenth column."""
-    if not isinstance(error, PolicyError):
+    if not isinstance(error, InvalidPolicyError):
         return ()
     return tuple({"at": f"text:{flaw.line}:{flaw.column}", "message": flaw.message} for flaw in error.flaws)
 

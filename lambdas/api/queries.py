@@ -13,7 +13,7 @@ from events.states import TransferState
 MAX_PAGE = 200
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """Nothing is older than this."""
-Moment = Annotated[Instant, AfterValidator(lambda at: max(at, FIRST_DAY))]
+ClampedInstant = Annotated[Instant, AfterValidator(lambda at: max(at, FIRST_DAY))]
 """An end of the time that is looked at: it need not reach back further than there can be anything."""
 
 
@@ -39,8 +39,8 @@ class TransferQuery(PageQuery):
     agent: AgentId | None = None
     template: Annotated[TemplateId | None, Field(description="Only those that it has made.")] = None
     dry_run: Annotated[bool | None, Field(description="Dry runs only, or none of them.")] = None
-    since: Moment | None = None
-    until: Moment | None = None
+    since: ClampedInstant | None = None
+    until: ClampedInstant | None = None
 
 
 class OverviewQuery(Request):
@@ -81,17 +81,17 @@ class PolicyRemoval(Request):
     why: Why
 
 
-class AuditQuery(PageQuery):
+class AuditListQuery(PageQuery):
     """Which records; one of person, agent and transfer, or none of them."""
 
     person: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     agent: AgentId | None = None
     transfer_id: TransferId | None = None
-    since: Moment | None = None
-    until: Moment | None = None
+    since: ClampedInstant | None = None
+    until: ClampedInstant | None = None
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> "AuditQuery":
+    def _one_of_them(self) -> "AuditListQuery":
         if sum(given is not None for given in (self.person, self.agent, self.transfer_id)) > 1:
             raise ValueError("ask by person, by agent or by transfer_id, not by two of them")
         return self

@@ -5,14 +5,14 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
 from lambdas.api.routing import Resource
-from lambdas.audit.recording import Deed
-from lambdas.domain.deciding import MANAGE_AGENT, READ, agent_thing
+from lambdas.audit.recording import AuditEvent
+from lambdas.domain.deciding import MANAGE_AGENT, READ, agent_resource
 
 rollouts = Resource("agents")
 
 
-def _deed(what: str, rollout_id: RolloutId) -> Deed:
-    return Deed(action=f"rollout.{what}", about=f"rollout {rollout_id}")
+def _deed(what: str, rollout_id: RolloutId) -> AuditEvent:
+    return AuditEvent(action=f"rollout.{what}", about=f"rollout {rollout_id}")
 
 
 @rollouts.post("/rollouts", may=MANAGE_AGENT, status=201, keyed=True)
@@ -24,22 +24,22 @@ def start_rollout(call: Call, body: RolloutRequest) -> StartedRolloutView:
     token, as long as nobody has joined by it.
     """
     rollout_id = call.new_id()
-    thing = agent_thing(body.name, body.tags)
-    record = wiring.gate().allow(call.caller, MANAGE_AGENT, thing, _deed("started", rollout_id))
+    thing = agent_resource(body.name, body.tags)
+    record = wiring.authorizer().authorize(call.caller, MANAGE_AGENT, thing, _deed("started", rollout_id))
     call.once("rollout", body, lambda: None)
-    return wiring.rollouts().start(body, rollout_id, call.by, call.address, record)
+    return wiring.rollout_service().start(body, rollout_id, call.user_name, call.address, record)
 
 
 @rollouts.get("/rollouts", may=READ)
 def list_rollouts(query: PageQuery) -> RolloutsView:
     """Roll-outs, and how many hosts have joined by each; for 30 days after their end."""
-    return wiring.rollouts().page(query.limit, query.after)
+    return wiring.rollout_service().page(query.limit, query.after)
 
 
 @rollouts.post("/rollouts/{rollout_id}/end", may=MANAGE_AGENT)
 def end_rollout(call: Call, rollout_id: RolloutId) -> RolloutView:
     """Let nobody in any more by its token. Agents that have joined stay."""
-    rollout = wiring.rollouts().get(rollout_id)
-    thing = agent_thing(rollout.name, rollout.tags)
-    record = wiring.gate().allow(call.caller, MANAGE_AGENT, thing, _deed("ended", rollout_id))
-    return wiring.rollouts().end(rollout_id, call.by, record)
+    rollout = wiring.rollout_service().get(rollout_id)
+    thing = agent_resource(rollout.name, rollout.tags)
+    record = wiring.authorizer().authorize(call.caller, MANAGE_AGENT, thing, _deed("ended", rollout_id))
+    return wiring.rollout_service().end(rollout_id, call.user_name, record)

@@ -21,7 +21,7 @@ from events.views import ProblemDetails
 from lambdas import wiring
 from lambdas.api.calls import Call, parse_body, parse_path, parse_query
 from lambdas.api.problems import ANYWHERE, details, response
-from lambdas.audit.recording import Deed
+from lambdas.audit.recording import AuditEvent
 from lambdas.telemetry import logger
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -56,7 +56,7 @@ class Route:
         """Check, parse, ask the view. What is about something narrower than Crosshaul, the view checks again
         when it knows about what."""
         if self.may is not None:
-            wiring.gate().enter(call.caller, self.may)
+            wiring.authorizer().precheck(call.caller, self.may)
         readers: dict[str, Callable[[Any], Any]] = {
             "call": lambda _: call,
             "body": lambda kind: parse_body(kind, call, self.max_body),
@@ -146,14 +146,14 @@ _REFUSALS = {401, 403, 422}
 
 def _record(call: Call, path: dict[str, str], problem: ProblemDetails) -> None:
     """What was tried, and by whom."""
-    deed = Deed(
+    deed = AuditEvent(
         action=call.what,
         about=f"{call.what.partition(' ')[0]} {call.path}",
         policies=problem.policies,
         agents=(path["agent_id"],) if "agent_id" in path else (),
         transfer_id=path.get("transfer_id"),
     )
-    wiring.recording().refused(call.somebody, deed, problem.detail)
+    wiring.audit_recorder().record_refusal(call.principal_name, deed, problem.detail)
 
 
 def _failure(error: Exception, problem: ProblemDetails) -> Response:

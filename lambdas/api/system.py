@@ -36,5 +36,5 @@ def describe() -> dict[str, Any]:
 @system.get("/live", may=READ)
 def live(query: LiveQuery) -> LiveView:
     """Where to listen for progress or news: an MQTT 5 WebSocket address, good for some minutes."""
-    live = wiring.live()
-    return live.news() if query.what == "news" else live.progress(query.transfer_id)
+    live = wiring.live_urls()
+    return live.changes() if query.what == "news" else live.progress(query.transfer_id)

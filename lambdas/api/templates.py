@@ -6,8 +6,8 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery, TemplateQuery
 from lambdas.api.routing import Resource
-from lambdas.audit.recording import Deed, Record
-from lambdas.domain.deciding import MANAGE_TEMPLATE, READ, template_thing
+from lambdas.audit.recording import AuditEvent, Record
+from lambdas.domain.deciding import MANAGE_TEMPLATE, READ, template_resource
 
 templates = Resource("templates")
 
@@ -15,21 +15,21 @@ templates = Resource("templates")
 @templates.get("/templates", may=READ)
 def list_templates(query: PageQuery) -> TemplatesView:
     """The templates, by name."""
-    return wiring.templates().page(query.limit, query.after)
+    return wiring.template_service().page(query.limit, query.after)
 
 
 @templates.post("/templates", may=MANAGE_TEMPLATE, status=201, keyed=True)
 def create_template(call: Call, body: TemplateRequest) -> TemplateView:
     """Give a standing order under a new name."""
     record = _allowed(call, "created", body.name)
-    call.once("create template", body, lambda: wiring.templates().create(body, call.by, record))
-    return wiring.templates().view(body.name)
+    call.once("create template", body, lambda: wiring.template_service().create(body, call.user_name, record))
+    return wiring.template_service().view(body.name)
 
 
 @templates.get("/templates/{template_id}", may=READ)
 def show_template(template_id: TemplateId) -> TemplateView:
     """One template."""
-    return wiring.templates().view(template_id)
+    return wiring.template_service().view(template_id)
 
 
 @templates.put("/templates/{template_id}", may=MANAGE_TEMPLATE)
@@ -38,15 +38,15 @@ def replace_template(
 ) -> TemplateView:
     """Replace a template, or create it. Transfers that it has started go on as they are."""
     record = _allowed(call, "replaced", template_id)
-    return wiring.templates().replace(template_id, body, call.by, query.version, record)
+    return wiring.template_service().replace(template_id, body, call.user_name, query.version, record)
 
 
 @templates.delete("/templates/{template_id}", may=MANAGE_TEMPLATE, status=204)
 def remove_template(call: Call, template_id: TemplateId) -> None:
     """Remove a template. Transfers that it has started go on."""
-    wiring.templates().remove(template_id, _allowed(call, "removed", template_id))
+    wiring.template_service().remove(template_id, _allowed(call, "removed", template_id))
 
 
 def _allowed(call: Call, what: str, template_id: TemplateId) -> Record:
-    deed = Deed(action=f"template.{what}", about=f"template {template_id}")
-    return wiring.gate().allow(call.caller, MANAGE_TEMPLATE, template_thing(template_id), deed)
+    deed = AuditEvent(action=f"template.{what}", about=f"template {template_id}")
+    return wiring.authorizer().authorize(call.caller, MANAGE_TEMPLATE, template_resource(template_id), deed)

@@ -14,14 +14,14 @@ from lambdas.transfers.ports import Clock
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
-PATIENCE = 20
-GRACE = timedelta(minutes=10)
+MAX_ATTEMPTS = 20
+SEAL_DELAY = timedelta(minutes=10)
 """After midnight, until whoever began to write a link before it has ended."""
-MOST_DAYS = 31
+MAX_DAYS = 31
 """Sealed at once, after a long silence."""
 
 
-class Chaining:
+class AuditChain:
     def __init__(self, store: AuditStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
@@ -32,7 +32,7 @@ class Chaining:
             for agent_id in record.agents:
                 self._store.point(agent_id, record.record_id)
         entries = tuple(AuditEntry(record_id=one.record_id, digest=digest_of(one)) for one in records)
-        for _ in range(PATIENCE):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 return self._store.put_link(self._next(entries))
             except StaleError:
@@ -47,7 +47,7 @@ class Chaining:
         return link.model_copy(update={"digest": digest_of(link)})
 
 
-class Sealing:
+class AuditSealer:
     def __init__(self, store: AuditStore, kms: "KMSClient", key_id: str, clock: Clock) -> None:
         self._store = store
         self._key = SigningKey(kms, key_id)
@@ -56,12 +56,12 @@ class Sealing:
 
     def seal(self) -> None:
         """Every day that is over and has no seal yet. A warm function that has done it asks nobody."""
-        yesterday = (self._clock().astimezone(UTC) - GRACE).date() - timedelta(days=1)
+        yesterday = (self._clock().astimezone(UTC) - SEAL_DELAY).date() - timedelta(days=1)
         if self._done == yesterday:
             return
         last = self._store.last_seal()
         day = date.fromisoformat(last.day) + timedelta(days=1) if last else yesterday
-        for _ in range(MOST_DAYS):
+        for _ in range(MAX_DAYS):
             if day > yesterday:
                 self._done = yesterday
                 return

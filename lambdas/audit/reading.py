@@ -3,19 +3,19 @@
 from datetime import datetime, timedelta
 
 from events.audit import AuditChainView, AuditSealsView, AuditView
-from lambdas.audit.chaining import Sealing
+from lambdas.audit.chaining import AuditSealer
 from lambdas.domain.errors import CursorError
-from lambdas.store.audit import AuditStore, Wanted
+from lambdas.store.audit import AuditStore, AuditFilter
 from lambdas.transfers.ports import Clock
 
-WINDOW = timedelta(days=30)
+DEFAULT_WINDOW = timedelta(days=30)
 """How far back it goes when nothing else is asked for."""
-LONGEST = timedelta(days=366)
+MAX_WINDOW = timedelta(days=366)
 """Each day is a query of its own, where no person, agent or transfer is named."""
 
 
-class Reading:
-    def __init__(self, store: AuditStore, sealing: Sealing, clock: Clock) -> None:
+class AuditQuery:
+    def __init__(self, store: AuditStore, sealing: AuditSealer, clock: Clock) -> None:
         self._store = store
         self._sealing = sealing
         self._clock = clock
@@ -26,10 +26,10 @@ class Reading:
     ) -> AuditView:  # fmt: skip
         """One page; raises CursorError. One of person, agent and transfer, or none, but not two."""
         end = min(until or self._clock(), self._clock()) + timedelta(minutes=1)
-        start = max(since or end - WINDOW, end - LONGEST)
+        start = max(since or end - DEFAULT_WINDOW, end - MAX_WINDOW)
         if start >= end:
             return AuditView(records=(), next=None)
-        wanted = Wanted(
+        wanted = AuditFilter(
             since=start, until=end, who=who, agent_id=agent_id, transfer_id=transfer_id, limit=limit
         )
         records, following = self._store.page(wanted, cursor)

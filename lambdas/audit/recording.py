@@ -10,15 +10,15 @@ from pydantic_core import to_jsonable_python
 
 from events.audit import AuditRecord
 from events.base import AgentId
-from events.policies import Outcome
+from events.policies import Effect
 from lambdas.domain.agent import Agent
-from lambdas.domain.deciding import Person
+from lambdas.domain.deciding import Principal
 from lambdas.domain.policy import Policy
 from lambdas.domain.rollout import Rollout
 from lambdas.domain.template import Template
 from lambdas.domain.transfer import Transfer
 from lambdas.domain.update import Update
-from lambdas.store.base import Writes, no_more
+from lambdas.store.base import Writes, no_writes
 from lambdas.telemetry import logger
 from lambdas.transfers.ports import Clock
 
@@ -29,16 +29,16 @@ Record = Callable[[Any, Any], Writes]
 
 def unrecorded(_: Any, __: Any) -> Writes:
     """For what nobody asked for."""
-    return no_more
+    return no_writes
 
 
-class Store(Protocol):
-    def adding(self, record: AuditRecord) -> Writes: ...
+class RecordStore(Protocol):
+    def writes_for(self, record: AuditRecord) -> Writes: ...
     def add(self, record: AuditRecord) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deed:
+class AuditEvent:
     """What is done, as far as it is known before it is done."""
 
     action: str
@@ -49,32 +49,32 @@ class Deed:
     why: str = ""
 
 
-class Recording:
-    def __init__(self, store: Store, clock: Clock) -> None:
+class AuditRecorder:
+    def __init__(self, store: RecordStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    def change(self, person: Person, deed: Deed, decision: Outcome = "allowed") -> Record:
+    def record_change(self, person: Principal, deed: AuditEvent, decision: Effect = "allowed") -> Record:
         """To be called by whoever writes the change, in its transaction."""
 
         def recorded(before: Any, after: Any) -> Writes:
             states = {"before": snapshot(before), "after": snapshot(after)}
-            return self._store.adding(self._record(person, deed, decision, **states))
+            return self._store.writes_for(self._record(person, deed, decision, **states))
 
         return recorded
 
-    def lent(self, person: Person, deed: Deed, what: dict[str, Any]) -> None:
+    def record_credentials(self, person: Principal, deed: AuditEvent, what: dict[str, Any]) -> None:
         """What changes nothing here, and reaches elsewhere: written by itself, before it is given away."""
         self._store.add(self._record(person, deed, "allowed", after=what))
 
-    def refused(self, person: Person, deed: Deed, why: str) -> None:
+    def record_refusal(self, person: Principal, deed: AuditEvent, why: str) -> None:
         """A refusal stands whatever becomes of its record: should that fail, the log has it."""
         try:
             self._store.add(self._record(person, deed, "refused", why=why))
         except Exception:
             logger.exception("refusal not recorded", extra={"who": person.id, "action": deed.action})
 
-    def _record(self, person: Person, deed: Deed, decision: Outcome, **more: Any) -> AuditRecord:
+    def _record(self, person: Principal, deed: AuditEvent, decision: Effect, **more: Any) -> AuditRecord:
         now = self._clock()
         return AuditRecord.model_validate(
             {

@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from events.base import AgentId, KeyId, Problem
-from events.progress import Reached
+from events.progress import PeerReachability
 from events.reports import Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
-from events.states import AgentStatus, Obeyed
+from events.states import AgentStatus, CommandKeyStatus
 
 Presence = Literal["online", "silent", "offline"]
 """`silent`: it did not say that it leaves, but its heartbeat has stopped."""
 
-LATE = timedelta(seconds=90)
+SILENT_AFTER = timedelta(seconds=90)
 TAKEOVER = timedelta(seconds=10)
 """When an agent connects again, the broker ends its old connection at once: so much later at the most.
 
@@ -67,14 +67,14 @@ class Agent:
     """When the clock looks whether they are old, or wanted and still not replaced."""
     skew: float | None = None
     """Seconds by which its clock is ahead, as of what it said last."""
-    reached: tuple[Reached, ...] = ()
-    obeys: Obeyed | None = None
+    reached: tuple[PeerReachability, ...] = ()
+    command_key_status: CommandKeyStatus | None = None
     """Of the keys that signed commands, and would next, when it said so last. None: an older one does not."""
     problems: tuple[Problem, ...] = ()
     """What is wrong with the agent itself, as of what it said last."""
 
 
-def obeyed(trusts: tuple[KeyId, ...], now: KeyId, following: KeyId) -> Obeyed:
+def command_key_status(trusts: tuple[KeyId, ...], now: KeyId, following: KeyId) -> CommandKeyStatus:
     """Of the key that signs now, and the one that will be next."""
     if now not in trusts:
         return "none"
@@ -84,11 +84,11 @@ def obeyed(trusts: tuple[KeyId, ...], now: KeyId, following: KeyId) -> Obeyed:
 def status(agent: Agent, now: datetime) -> AgentStatus:
     if agent.presence == "offline":
         return AgentStatus.OFFLINE
-    fresh = agent.heard_at is not None and now - agent.heard_at < LATE
+    fresh = agent.heard_at is not None and now - agent.heard_at < SILENT_AFTER
     return AgentStatus.ONLINE if agent.presence == "online" and fresh else AgentStatus.LATE
 
 
-def came(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:
+def connected(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:
     """The agent after the broker said that it has connected; the very same if that is an old story."""
     told = session == agent.session and agent.presence_at is not None and at <= agent.presence_at
     if told or _of_an_earlier_session(agent, at, session):
@@ -96,7 +96,7 @@ def came(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:
     return replace(agent, presence="online", presence_at=at, session=session, connected_at=at, heard_at=now)
 
 
-def went(agent: Agent, at: datetime, session: int) -> Agent:
+def disconnected(agent: Agent, at: datetime, session: int) -> Agent:
     """The agent after the broker said that it has disconnected; the very same if that is an old story."""
     told = session == agent.session and agent.presence_at is not None and at < agent.presence_at
     if told or _of_an_earlier_session(agent, at, session):
@@ -111,7 +111,7 @@ def _of_an_earlier_session(agent: Agent, at: datetime, session: int) -> bool:
     return at < agent.presence_at + TAKEOVER
 
 
-def greeted(agent: Agent, hello: Hello, now: datetime) -> Agent:
+def with_hello(agent: Agent, hello: Hello, now: datetime) -> Agent:
     """The agent as it says it is; it is there, whatever the broker has told so far."""
     return replace(
         agent,
@@ -131,7 +131,7 @@ def greeted(agent: Agent, hello: Hello, now: datetime) -> Agent:
     )
 
 
-def beat(agent: Agent, heartbeat: Heartbeat, now: datetime, obeys: Obeyed | None = None) -> Agent:
+def with_heartbeat(agent: Agent, heartbeat: Heartbeat, now: datetime, obeys: CommandKeyStatus | None = None) -> Agent:
     """The agent after a heartbeat: one that was thought to be away is there. `obeys`, if it has said so."""
     remotes = agent.capabilities.remotes if heartbeat.remotes is None else heartbeat.remotes
     return replace(
@@ -141,7 +141,7 @@ def beat(agent: Agent, heartbeat: Heartbeat, now: datetime, obeys: Obeyed | None
         running=heartbeat.running,
         load=heartbeat.load,
         reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
-        obeys=obeys or agent.obeys,
+        obeys=obeys or agent.command_key_status,
         problems=heartbeat.problems,
         skew=_skew(heartbeat.at, now),
         presence="online",
@@ -156,7 +156,7 @@ def _skew(said: datetime, now: datetime) -> float:
 
 def silenced(agent: Agent, now: datetime) -> Agent:
     """The agent after nothing was heard of it for too long."""
-    quiet = agent.heard_at is None or now - agent.heard_at >= LATE
+    quiet = agent.heard_at is None or now - agent.heard_at >= SILENT_AFTER
     return replace(agent, presence="silent") if agent.presence == "online" and quiet else agent
 
 

@@ -7,16 +7,16 @@ from lambdas.domain.plan import MAX_SELECTED, MAX_SELECTED_BYTES
 from lambdas.domain.sizes import json_bytes
 from lambdas.domain.template import Template
 
-TRANSACTION = 100
+MAX_TRANSACTION_ITEMS = 100
 """Writes in one transaction, as DynamoDB has it."""
-_BESIDES = 3
+_OTHER_WRITES = 3
 """Header, timeline and audit."""
 PARTIAL = (".crosshaul-", ".rclone")
 """How the last part of a key begins or ends while it is only half there."""
 
 
 @dataclass(frozen=True)
-class Arrival:
+class ObjectCreated:
     """One object, in one version."""
 
     bucket: str
@@ -38,11 +38,11 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Gathering:
+class ObjectBatch:
     """The objects of one transfer."""
 
     template: Template
-    arrivals: tuple[Arrival, ...]
+    arrivals: tuple[ObjectCreated, ...]
 
     @property
     def selection(self) -> tuple[str, ...]:
@@ -56,12 +56,12 @@ class Gathering:
         return sum(arrival.size for arrival in self.arrivals)
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def dedupe_keys(self) -> tuple[str, ...]:
         """What makes each arrival one of its own, for this template."""
-        return tuple(sorted({mark_of(self.template, arrival) for arrival in self.arrivals}))
+        return tuple(sorted({dedupe_key(self.template, arrival) for arrival in self.arrivals}))
 
 
-def mark_of(template: Template, arrival: Arrival) -> str:
+def dedupe_key(template: Template, arrival: ObjectCreated) -> str:
     return f"{template.template_id}\n{arrival.bucket}\n{arrival.key}\n{arrival.mark}"
 
 
@@ -72,17 +72,17 @@ def can_be_a_file(relative: str) -> bool:
     return "\0" not in relative and not too_long and not {"", ".", ".."}.intersection(parts)
 
 
-def gather(template: Template, arrivals: Iterable[Arrival]) -> Iterator[Gathering]:
+def batch(template: Template, arrivals: Iterable[ObjectCreated]) -> Iterator[ObjectBatch]:
     """One transfer, or several if there is more than fits into one."""
-    most = min(MAX_SELECTED, TRANSACTION - _BESIDES - len(template.destinations))
-    batch: list[Arrival] = []
+    most = min(MAX_SELECTED, MAX_TRANSACTION_ITEMS - _OTHER_WRITES - len(template.destinations))
+    batch: list[ObjectCreated] = []
     size = 0
     for arrival in arrivals:
         more = json_bytes(template.relative(arrival.key))
         if batch and (len(batch) >= most or size + more > MAX_SELECTED_BYTES):
-            yield Gathering(template, tuple(batch))
+            yield ObjectBatch(template, tuple(batch))
             batch, size = [], 0
         batch.append(arrival)
         size += more
     if batch:
-        yield Gathering(template, tuple(batch))
+        yield ObjectBatch(template, tuple(batch))

@@ -35,7 +35,7 @@ def is_person_id(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Person:
+class Principal:
     """Somebody signed in, or the owner of a template that acts."""
 
     id: str
@@ -58,12 +58,12 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Thing:
+class Resource:
     """An entity: what may be asked about."""
 
     kind: str
     name: str
-    parents: tuple["Thing", ...] = ()
+    parents: tuple["Resource", ...] = ()
     named: bool = True
     """Has it an attribute with its name?"""
 
@@ -79,36 +79,36 @@ class Thing:
             yield from parent.written()
 
 
-SYSTEM = Thing("System", "crosshaul", named=False)
+SYSTEM = Resource("System", "crosshaul", named=False)
 
 
-def person_thing(person: Person) -> Thing:
-    groups = tuple(Thing("Group", name, named=False) for name in person.groups)
-    return Thing("User", person.id, groups, named=False)
+def principal_resource(person: Principal) -> Resource:
+    groups = tuple(Resource("Group", name, named=False) for name in person.groups)
+    return Resource("User", person.id, groups, named=False)
 
 
-def agent_thing(agent_id: AgentId, tags: Mapping[str, str]) -> Thing:
-    marks = tuple(Thing("Tag", f"{key}={value}", named=False) for key, value in tags.items())
-    return Thing("Agent", agent_id, marks)
+def agent_resource(agent_id: AgentId, tags: Mapping[str, str]) -> Resource:
+    marks = tuple(Resource("Tag", f"{key}={value}", named=False) for key, value in tags.items())
+    return Resource("Agent", agent_id, marks)
 
 
-def bucket_thing(bucket: str) -> Thing:
-    return Thing("Bucket", bucket)
+def bucket_resource(bucket: str) -> Resource:
+    return Resource("Bucket", bucket)
 
 
-def template_thing(template_id: str) -> Thing:
-    return Thing("Template", template_id)
+def template_resource(template_id: str) -> Resource:
+    return Resource("Template", template_id)
 
 
 @dataclass(frozen=True)
-class Question:
+class AuthorizationRequest:
     """May this person do this to that?"""
 
-    person: Person
+    principal: Principal
     action: str
-    resource: Thing = SYSTEM
+    resource: Resource = SYSTEM
     context: Mapping[str, Any] = field(default_factory=dict)
-    about: tuple[Thing, ...] = ()
+    about: tuple[Resource, ...] = ()
     """Other things that the context names."""
 
     @property
@@ -125,7 +125,7 @@ class Question:
     @property
     def request(self) -> dict[str, Any]:
         return {
-            "principal": person_thing(self.person).uid,
+            "principal": principal_resource(self.principal).uid,
             "action": {"type": "Action", "id": self.action},
             "resource": self.resource.uid,
             "context": dict(self.context),
@@ -134,7 +134,7 @@ class Question:
     @property
     def entities_text(self) -> str:
         found = {}
-        for thing in (person_thing(self.person), self.resource, *self.about):
+        for thing in (principal_resource(self.principal), self.resource, *self.about):
             for one in thing.written():
                 found[one["uid"]["type"], one["uid"]["id"]] = one
         return json.dumps(list(found.values()))
@@ -145,7 +145,7 @@ def _words(kind: str, name: str, path: str) -> str:
 
 
 @dataclass(frozen=True)
-class Now:
+class RequestTime:
     """A moment, as policies speak of time: in one named zone."""
 
     at: datetime
@@ -165,14 +165,14 @@ class Now:
         }
 
 
-def simple(person: Person, action: str, resource: Thing, now: Now, **context: Any) -> Question:
+def simple(person: Principal, action: str, resource: Resource, now: RequestTime, **context: Any) -> AuthorizationRequest:
     """A question about one thing."""
-    return Question(person, action, resource, {**context, "time": now.context})
+    return AuthorizationRequest(person, action, resource, {**context, "time": now.context})
 
 
 def movements(
-    person: Person, action: str, transfer: Transfer, tags: Tags, now: Now, size: int | None = None
-) -> list[Question]:
+    person: Principal, action: str, transfer: Transfer, tags: Tags, now: RequestTime, size: int | None = None
+) -> list[AuthorizationRequest]:
     """Every question that a transfer raises, none twice. `tags` of every agent that takes part."""
     ways = [(hop.source, hop.destination) for hop in transfer.hops]
     ways += [(transfer.source, hop.destination) for hop in transfer.hops]
@@ -181,9 +181,9 @@ def movements(
 
 
 def _movement(
-    person: Person, action: str, source: Location, destination: Location, tags: Tags,
+    person: Principal, action: str, source: Location, destination: Location, tags: Tags,
     shared: Mapping[str, Any], transfer: Transfer,
-) -> Question:  # fmt: skip
+) -> AuthorizationRequest:  # fmt: skip
     start, end = _end(source, tags), _end(destination, tags)
     context = {
         **shared,
@@ -192,17 +192,17 @@ def _movement(
         "destination_path": path_of(destination),
         "route": route_of(source, destination),
     }
-    template = (template_thing(transfer.template_id),) if transfer.template_id else ()
-    return Question(person, action, end, context, (start, *template))
+    template = (template_resource(transfer.template_id),) if transfer.template_id else ()
+    return AuthorizationRequest(person, action, end, context, (start, *template))
 
 
-def _shared(transfer: Transfer, now: Now, size: int | None) -> dict[str, Any]:
+def _shared(transfer: Transfer, now: RequestTime, size: int | None) -> dict[str, Any]:
     """What is the same for all of a transfer's movements."""
     options = transfer.options
     given = {
         "size": size,
         "bandwidth_limit": options.bandwidth_limit,
-        "template": {"__entity": template_thing(transfer.template_id).uid} if transfer.template_id else None,
+        "template": {"__entity": template_resource(transfer.template_id).uid} if transfer.template_id else None,
     }
     return {
         **{name: value for name, value in given.items() if value is not None},
@@ -215,10 +215,10 @@ def _shared(transfer: Transfer, now: Now, size: int | None) -> dict[str, Any]:
     }
 
 
-def _end(location: Location, tags: Tags) -> Thing:
+def _end(location: Location, tags: Tags) -> Resource:
     if isinstance(location, S3Location):
-        return bucket_thing(location.bucket)
-    return agent_thing(location.agent_id, tags.get(location.agent_id, {}))
+        return bucket_resource(location.bucket)
+    return agent_resource(location.agent_id, tags.get(location.agent_id, {}))
 
 
 def path_of(location: Location) -> str:

@@ -12,8 +12,8 @@ from typing import Literal
 
 from events.base import AgentId, Problem
 from events.locations import Location, RemoteLocation, S3Location, agent_of
-from events.progress import Progress, Way
-from events.reports import Preview
+from events.progress import Progress, Connection
+from events.reports import DryRunResult
 from events.states import HopState
 
 S = HopState
@@ -38,17 +38,17 @@ AT_WORK = frozenset({S.RUNNING, S.VERIFYING})
 
 OFFER_LEASE = timedelta(seconds=30)
 WORK_LEASE = timedelta(seconds=60)
-FIRST_LOOK = timedelta(seconds=60)
-LONGEST_NAP = timedelta(minutes=10)
-LONGEST_BACK_OFF = timedelta(minutes=10)
-CONFIRMED = timedelta(seconds=15)
+FIRST_CHECK_DELAY = timedelta(seconds=60)
+MAX_CHECK_DELAY = timedelta(minutes=10)
+MAX_BACKOFF = timedelta(minutes=10)
+CONFIRM_WINDOW = timedelta(seconds=15)
 """An agent says every 10 s how far it is: after this, the speed that it said last is no longer one."""
-MAX_TRIES = 8
+MAX_ATTEMPTS = 8
 """Attempts that may fail, one after the other, without any progress."""
 
 Route = Literal["direct", "s3", "local", "remote"]
 NOTHING_YET = Progress()
-NOT_HEARD = -1
+NO_REPORT = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,9 @@ class Hop:
     state: HopState = S.QUEUED
     attempt: int = 1
     """Grows with every return to the queue, so no report of an earlier offer is mistaken for a later's."""
-    seq: int = NOT_HEARD
+    seq: int = NO_REPORT
     """Of the last report of this attempt that changed anything."""
-    held: bool = False
+    paused_by_user: bool = False
     """A person paused it: nothing but a person lets it go on."""
     changed_at: datetime
     due_at: datetime | None = None
@@ -86,13 +86,13 @@ class Hop:
     """The agent's clock in its last report."""
 
     via: str | None = None
-    way: Way | None = None
+    connection: Connection | None = None
     progress: Progress = NOTHING_YET
     problem: Problem | None = None
     failures: tuple[Problem, ...] = ()
     failures_total: int = 0
     digest: str | None = None
-    preview: Preview | None = None
+    preview: DryRunResult | None = None
     """Of a dry run."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -131,7 +131,7 @@ class Hop:
     def ended(self) -> bool:
         return self.state in ENDED
 
-    def quiet(self, now: datetime) -> float | None:
+    def seconds_since_report(self, now: datetime) -> float | None:
         """Seconds since its agent said anything of it: its lease began then. None while it is not at work."""
         if self.state not in AT_WORK or self.due_at is None:
             return None
@@ -139,8 +139,8 @@ class Hop:
 
     def progress_at(self, now: datetime) -> Progress:
         """How far it is, for people: without a speed that nobody has confirmed lately."""
-        quiet = self.quiet(now)
-        if quiet is not None and quiet <= CONFIRMED.total_seconds():
+        quiet = self.seconds_since_report(now)
+        if quiet is not None and quiet <= CONFIRM_WINDOW.total_seconds():
             return self.progress
         return self.progress.model_copy(update={"bytes_per_second": 0})
 
@@ -162,26 +162,26 @@ def hop_number(hop_id: str) -> int:
     return int(hop_id.rpartition("-")[2])
 
 
-def back_off(tries: int) -> timedelta:
+def backoff(tries: int) -> timedelta:
     """10 s, 20 s, 40 s … 10 min."""
-    return min(timedelta(seconds=10 * 2 ** min(tries, 10)), LONGEST_BACK_OFF)
+    return min(timedelta(seconds=10 * 2 ** min(tries, 10)), MAX_BACKOFF)
 
 
 def tried_again(hop: Hop, now: datetime) -> Hop:
     """Back to the queue after an attempt that failed, or the end when that was one too many."""
-    if hop.tries + 1 >= MAX_TRIES:
+    if hop.tries + 1 >= MAX_ATTEMPTS:
         return moved(hop, S.FAILED, now)
-    return queued(replace(hop, tries=hop.tries + 1), now, now + back_off(hop.tries))
+    return queued(replace(hop, tries=hop.tries + 1), now, now + backoff(hop.tries))
 
 
 def set_back(hop: Hop, now: datetime) -> Hop:
     """Waiting, after what this hop follows has come to rest: no attempt that failed."""
-    return moved(replace(hop, attempt=hop.attempt + 1, seq=NOT_HEARD), S.WAITING, now)
+    return moved(replace(hop, attempt=hop.attempt + 1, seq=NO_REPORT), S.WAITING, now)
 
 
 def queued(hop: Hop, now: datetime, retry_at: datetime | None) -> Hop:
     """Back in the queue, under a new attempt."""
-    anew = replace(hop, attempt=hop.attempt + 1, seq=NOT_HEARD, retry_at=retry_at)
+    anew = replace(hop, attempt=hop.attempt + 1, seq=NO_REPORT, retry_at=retry_at)
     return moved(anew, S.QUEUED, now)
 
 
@@ -198,7 +198,7 @@ def moved(hop: Hop, state: HopState, now: datetime) -> Hop:
         changed_at=hop.changed_at if state == hop.state else now,
         due_at=_due(hop, state, now),
         retry_at=hop.retry_at if state == S.QUEUED else None,
-        held=hop.held and state == S.PAUSED,
+        held=hop.paused_by_user and state == S.PAUSED,
         ended_at=now if state in ENDED else None,
     )
 
@@ -209,5 +209,5 @@ def _due(hop: Hop, state: HopState, now: datetime) -> datetime | None:
     if state in AT_WORK:
         return now + WORK_LEASE
     if state in {S.WAITING, S.QUEUED}:
-        return hop.retry_at or now + FIRST_LOOK
+        return hop.retry_at or now + FIRST_CHECK_DELAY
     return None

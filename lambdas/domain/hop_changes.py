@@ -7,11 +7,11 @@ from events.base import Problem
 from events.states import HopState
 from lambdas.domain.hop import (
     AT_WORK,
-    FIRST_LOOK,
-    LONGEST_NAP,
+    FIRST_CHECK_DELAY,
+    MAX_CHECK_DELAY,
     WORK_LEASE,
     Hop,
-    back_off,
+    backoff,
     moved,
     queued,
     tried_again,
@@ -29,28 +29,28 @@ def offered(hop: Hop, now: datetime) -> Hop:
     return moved(replace(hop, offered_at=now, retry_at=None), S.OFFERED, now)
 
 
-def lapsed(hop: Hop, now: datetime) -> Hop:
+def lease_expired(hop: Hop, now: datetime) -> Hop:
     """The hop after its lease ran out: offered or at work without a word from the agent."""
     if hop.due_at is None or hop.due_at > now:
         return hop
     if hop.state == S.OFFERED:
-        wait = back_off(hop.unanswered)
+        wait = backoff(hop.unanswered)
         return queued(replace(hop, unanswered=hop.unanswered + 1), now, now + wait)
     return tried_again(replace(hop, problem=_fell_silent(hop)), now) if hop.state in AT_WORK else hop
 
 
-def unheard(hop: Hop, now: datetime) -> Hop:
+def requeued(hop: Hop, now: datetime) -> Hop:
     """The hop after one of its agents began to listen anew: its command may have been sent while it did not.
     Should it have been heard after all, the next one makes it go on under a newer attempt."""
     return queued(hop, now, None) if hop.state == S.OFFERED else hop
 
 
-def unlocked(hop: Hop, now: datetime) -> Hop:
+def released(hop: Hop, now: datetime) -> Hop:
     """The hop after the one it waits for has succeeded, or brings what it can take on."""
     return moved(hop, S.QUEUED, now) if hop.state == S.WAITING else hop
 
 
-def doomed(hop: Hop, before: Hop, now: datetime) -> Hop:
+def failed_by_upstream(hop: Hop, before: Hop, now: datetime) -> Hop:
     """The hop after the one it waits for has failed or was cancelled: it will not be carried out."""
     if hop.ended:
         return hop
@@ -68,15 +68,15 @@ def refused(hop: Hop, problem: Problem, now: datetime) -> Hop:
     return hop if hop.ended else moved(replace(hop, problem=problem), S.FAILED, now)
 
 
-def rested(hop: Hop, now: datetime) -> Hop:
+def rescheduled(hop: Hop, now: datetime) -> Hop:
     """A queued or waiting hop that was looked at in vain: look again later, less and less often."""
     if hop.state not in {S.WAITING, S.QUEUED}:
         return hop
-    nap = min(max(now - hop.changed_at, FIRST_LOOK), LONGEST_NAP)
+    nap = min(max(now - hop.changed_at, FIRST_CHECK_DELAY), MAX_CHECK_DELAY)
     return replace(hop, due_at=now + nap)
 
 
-def withheld(hop: Hop, now: datetime) -> Hop:
+def held_for_approval(hop: Hop, now: datetime) -> Hop:
     """A hop that could go on, until a second person has agreed."""
     return moved(hop, S.AWAITING_APPROVAL, now) if hop.state == S.QUEUED else hop
 
@@ -87,7 +87,7 @@ def approved(hop: Hop, now: datetime) -> Hop:
 
 def paused(hop: Hop, now: datetime) -> Hop:
     """What waits for approval is not paused: it would be resumed without one."""
-    if hop.ended or hop.held or hop.state == S.AWAITING_APPROVAL:
+    if hop.ended or hop.paused_by_user or hop.state == S.AWAITING_APPROVAL:
         return hop
     return moved(replace(hop, held=True), S.PAUSED, now)
 

@@ -14,7 +14,7 @@ from events.reports import (
     Cancelled,
     Checkpoint,
     Failed,
-    HeldHop,
+    AgentHop,
     Paused,
     Started,
     Succeeded,
@@ -29,7 +29,7 @@ _NOT_OUT = {S.AWAITING_APPROVAL, S.WAITING, S.QUEUED}
 """This attempt was offered to nobody yet."""
 
 
-def heard(hop: Hop, report: AboutHop, by: AgentId, now: datetime) -> Hop:
+def apply_report(hop: Hop, report: AboutHop, by: AgentId, now: datetime) -> Hop:
     """The hop after a report; the same hop when the report is late, repeated, reordered or not its own."""
     if hop.ended or hop.offered_at is None or by != hop.carrier or report.hop_id != hop.hop_id:
         return hop
@@ -44,7 +44,7 @@ def _taken(hop: Hop, report: AboutHop, now: datetime) -> Hop:
     """The hop after a report that counts."""
     match report:
         case Started():
-            return _at_work(replace(hop, via=report.via, way=report.way), S.RUNNING, now)
+            return _at_work(replace(hop, via=report.via, way=report.connection), S.RUNNING, now)
         case Checkpoint():
             return _at_work(hop, S.VERIFYING if hop.state == S.VERIFYING else S.RUNNING, now)
         case Verifying():
@@ -85,7 +85,7 @@ def _with_progress(hop: Hop, progress: Progress) -> Hop:
 
 def _at_work(hop: Hop, state: HopState, now: datetime) -> Hop:
     """A sign of life. One from before the agent heard of a person's pause does not end the pause."""
-    if hop.held:
+    if hop.paused_by_user:
         return hop
     begun = replace(hop, problem=None, started_at=hop.started_at or now)
     return moved(begun, state, now)
@@ -103,11 +103,11 @@ def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:
         failures=report.failures,
         failures_total=report.failures_total,
     )
-    if hop.after is not None and report.problem.code == PREVIOUS_HOP_RESTS and not hop.held:
+    if hop.after is not None and report.problem.code == PREVIOUS_HOP_RESTS and not hop.paused_by_user:
         return set_back(told, now)
     if not report.problem.retryable:
         return moved(told, S.FAILED, now)
-    return told if hop.held else tried_again(told, now)
+    return told if hop.paused_by_user else tried_again(told, now)
 
 
 def declined(hop: Hop, problem: Problem, by: AgentId) -> Hop:
@@ -140,20 +140,20 @@ def lost(hop: Hop, hello_at: datetime, now: datetime) -> Hop:
 
     A Hello older than the agent's last report of the hop, by the agent's own clock, says nothing.
     """
-    waits_by_itself = hop.state == S.PAUSED and not hop.held
+    waits_by_itself = hop.state == S.PAUSED and not hop.paused_by_user
     if not (hop.state in AT_WORK or waits_by_itself) or (hop.reported_at and hop.reported_at > hello_at):
         return hop
     return tried_again(replace(hop, problem=_forgotten(hop)), now)
 
 
-def correction(hop: Hop | None, held: HeldHop) -> Literal["cancel", "pause"] | None:
+def correction(hop: Hop | None, held: AgentHop) -> Literal["cancel", "pause"] | None:
     """The command for a hop that an agent holds and the table sees otherwise.
 
     A hop that has ended, or that nobody knows, is not to be held. Queued hops get their Move anyway.
     """
     if hop is None or hop.ended:
         return "cancel"
-    stopped = hop.held or hop.state == S.AWAITING_APPROVAL
+    stopped = hop.paused_by_user or hop.state == S.AWAITING_APPROVAL
     return "pause" if stopped and held.state == "running" else None
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from events.base import Actor
-from events.locations import AgentLocation, Location, RemoteLocation, S3Location, landing
+from events.locations import AgentLocation, Location, RemoteLocation, S3Location, destination_of
 from events.options import Options
 from events.requests import MAX_DESTINATIONS, Shape, TransferRequest
 from events.states import HopState
 from lambdas.domain.errors import DuplicateDestinationError, LimitError, OverlapError, RouteError
-from lambdas.domain.hop import FIRST_LOOK, Hop
+from lambdas.domain.hop import FIRST_CHECK_DELAY, Hop
 from lambdas.domain.options import check_options
 from lambdas.domain.sizes import check_sizes, json_bytes
 from lambdas.domain.transfer import Transfer
@@ -26,7 +26,7 @@ MAX_SELECTED_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class TransferSpec:
     """What a person or a template wants to have moved."""
 
     source: Location
@@ -39,7 +39,7 @@ class Wish:
     """Of the template: for whom it is done."""
 
     @classmethod
-    def of(cls, request: TransferRequest, template_id: str | None = None) -> "Wish":
+    def of(cls, request: TransferRequest, template_id: str | None = None) -> "TransferSpec":
         return cls(
             source=request.source,
             destinations=request.destinations,
@@ -71,7 +71,7 @@ def same_transfer_id(*sameness: str) -> str:
     return digits
 
 
-def plan(transfer_id: str, wish: Wish, by: Actor, now: datetime) -> Transfer:
+def plan(transfer_id: str, wish: TransferSpec, by: Actor, now: datetime) -> Transfer:
     """The transfer, with its hops queued or waiting.
 
     Raises LimitError, OptionsError, RouteError, OverlapError or DuplicateDestinationError, each with its
@@ -104,12 +104,12 @@ def plan(transfer_id: str, wish: Wish, by: Actor, now: datetime) -> Transfer:
     return transfer
 
 
-def _ways(wish: Wish) -> list[tuple[Location, Location]]:
+def _ways(wish: TransferSpec) -> list[tuple[Location, Location]]:
     """Every hop's source and the place where it arrives."""
     ways = []
     source = wish.source
     for destination in wish.destinations:
-        arrival = landing(source, destination)
+        arrival = destination_of(source, destination)
         ways.append((source, arrival))
         if wish.shape == "chain":
             source = arrival
@@ -129,11 +129,11 @@ def _hop(
         state=HopState.WAITING if waits else HopState.QUEUED,
         created_at=now,
         changed_at=now,
-        due_at=now + FIRST_LOOK,
+        due_at=now + FIRST_CHECK_DELAY,
     )
 
 
-def _within_limits(wish: Wish) -> None:
+def _within_limits(wish: TransferSpec) -> None:
     if not 1 <= len(wish.destinations) <= MAX_DESTINATIONS:
         raise LimitError(
             f"{len(wish.destinations)} destinations were named.",

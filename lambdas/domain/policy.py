@@ -8,8 +8,8 @@ from events.base import Actor
 from lambdas.domain.rule_set import SHIPPED, defaults
 
 SHIPPED_BY = Actor.called("crosshaul")
-FIRST = 1
-ABSENT = 0
+FIRST_VERSION = 1
+ABSENT_VERSION = 0
 """The version of a policy that is not there: to write over it is to write a new one."""
 
 
@@ -28,7 +28,7 @@ class Policy:
 def shipped(policy_id: str) -> Policy | None:
     text = defaults().get(policy_id)
     why = "Comes with Crosshaul"
-    return Policy(policy_id=policy_id, text=text, version=FIRST, by=SHIPPED_BY, why=why) if text else None
+    return Policy(policy_id=policy_id, text=text, version=FIRST_VERSION, by=SHIPPED_BY, why=why) if text else None
 
 
 def in_force(kept: Iterable[Policy]) -> dict[str, Policy]:

@@ -34,7 +34,7 @@ _NAMED = re.compile(r"`(?:[A-Za-z_]+::)?\"?([^`\"]+)\"?`|: @?(\w+)$")
 
 
 @dataclass(frozen=True)
-class Flaw:
+class PolicySyntaxError:
     """One thing that is wrong: where, counted from 1, and why."""
 
     line: int
@@ -45,12 +45,12 @@ class Flaw:
         return f"line {self.line}, column {self.column}: {self.message}"
 
 
-class PolicyError(RefusedError):
+class InvalidPolicyError(RefusedError):
     """A policy's text that will not do; `flaws` has every place."""
 
     code = "policy-invalid"
 
-    def __init__(self, flaws: tuple[Flaw, ...], advice: str) -> None:
+    def __init__(self, flaws: tuple[PolicySyntaxError, ...], advice: str) -> None:
         super().__init__("The policy is not right: " + "; ".join(map(str, flaws)) + ".", advice)
         self.flaws = flaws
 
@@ -66,8 +66,8 @@ def schema() -> Any:
 def statements(text: str) -> tuple[dict[str, Any], ...]:
     """The text's statements as Cedar has them in JSON; raises PolicyError, with places and advice."""
     if len(text.encode("utf-8", "replace")) > MAX_TEXT:
-        flaw = Flaw(1, 1, f"the text is longer than {MAX_TEXT // 1024} KiB")
-        raise PolicyError((flaw,), "Make several policies of it.")
+        flaw = PolicySyntaxError(1, 1, f"the text is longer than {MAX_TEXT // 1024} KiB")
+        raise InvalidPolicyError((flaw,), "Make several policies of it.")
     _check_syntax(text)
     found, templates = _parsed(text)
     _check_kind(text, found, templates)
@@ -90,7 +90,7 @@ def with_ids(text: str, id_of: Callable[[str], str | None]) -> str:
         if ids[address] is None
     )
     if flaws:
-        raise PolicyError(flaws, "Check how it is written, or name the person by their id.")
+        raise InvalidPolicyError(flaws, "Check how it is written, or name the person by their id.")
     for found, address in reversed(named):
         text = f'{text[: found.start()]}"{ids[address]}"{text[found.end() :]}'
     lines = [f'// User::"{person_id}" is {address}' for address, person_id in ids.items()]
@@ -129,7 +129,7 @@ def _check_syntax(text: str) -> None:
     complaint = str(_complaint(part))
     at = start + _place(part, complaint)
     advice = "Write permit (…) or forbid (…), perhaps with when { … }, and a semicolon at the end of each."
-    raise PolicyError((_flaw(text, at, complaint),), advice)
+    raise InvalidPolicyError((_flaw(text, at, complaint),), advice)
 
 
 def _complaint(text: str) -> str | None:
@@ -167,15 +167,15 @@ def _check_kind(text: str, found: tuple[dict[str, Any], ...], templates: dict[st
     starts = [at for at, _ in _parts(text)]
     if templates:
         at = next(found.start() for found in _TOKEN.finditer(text) if found[0] == "?")
-        raise PolicyError((_flaw(text, at, "a slot stands where a name belongs"),), "Name it.")
+        raise InvalidPolicyError((_flaw(text, at, "a slot stands where a name belongs"),), "Name it.")
     if not 1 <= len(found) <= MAX_STATEMENTS:
-        flaw = Flaw(1, 1, f"there are {len(found)} statements in it")
-        raise PolicyError((flaw,), f"Write between 1 and {MAX_STATEMENTS} in one policy.")
+        flaw = PolicySyntaxError(1, 1, f"there are {len(found)} statements in it")
+        raise InvalidPolicyError((flaw,), f"Write between 1 and {MAX_STATEMENTS} in one policy.")
     for at, statement in zip(starts, found, strict=True):
         demand = statement.get("annotations", {}).get("requires")
         if demand is not None and (demand != APPROVAL or statement["effect"] != "forbid"):
             advice = f'Write @requires("{APPROVAL}") before a forbid, or nothing.'
-            raise PolicyError((_flaw(text, at, f"@requires({demand!r}) means nothing here"),), advice)
+            raise InvalidPolicyError((_flaw(text, at, f"@requires({demand!r}) means nothing here"),), advice)
 
 
 def _check_types(text: str) -> None:
@@ -186,7 +186,7 @@ def _check_types(text: str) -> None:
         return
     parts = list(_parts(text))
     flaws = _together(_type_flaw(text, parts, error) for error in result.errors)
-    raise PolicyError(flaws, "See docs/guides/policies.md for what policies may speak of, and correct it.")
+    raise InvalidPolicyError(flaws, "See docs/guides/policies.md for what policies may speak of, and correct it.")
 
 
 def _check_people(text: str, found: tuple[dict[str, Any], ...]) -> None:
@@ -202,7 +202,7 @@ def _check_people(text: str, found: tuple[dict[str, Any], ...]) -> None:
         advice = (
             "Name people by e-mail address, which is replaced by their id when it is saved, or by that id."
         )
-        raise PolicyError(tuple(flaws), advice)
+        raise InvalidPolicyError(tuple(flaws), advice)
 
 
 def _users(part: Any) -> Iterator[str]:
@@ -217,7 +217,7 @@ def _users(part: Any) -> Iterator[str]:
             yield from _users(one)
 
 
-def _type_flaw(text: str, parts: list[tuple[int, str]], error: Any) -> Flaw:
+def _type_flaw(text: str, parts: list[tuple[int, str]], error: Any) -> PolicySyntaxError:
     number = int(error.policy_id.removeprefix("policy") or 0)
     start, part = parts[number] if number < len(parts) else (0, text)
     message = error.error.removeprefix(f"for policy `{error.policy_id}`, ")
@@ -226,9 +226,9 @@ def _type_flaw(text: str, parts: list[tuple[int, str]], error: Any) -> Flaw:
     return _flaw(text, start + (found.start() if found else 0), message)
 
 
-def _together(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
+def _together(flaws: Iterable[PolicySyntaxError]) -> tuple[PolicySyntaxError, ...]:
     """In the text's order; what Cedar says anew for each action is said once, of all of them."""
-    actions: dict[Flaw, set[str]] = {}
+    actions: dict[PolicySyntaxError, set[str]] = {}
     for flaw in flaws:
         found = _OF_ACTION.match(flaw.message)
         known = replace(flaw, message=f"{found[1]}{found[3]}") if found else flaw
@@ -237,7 +237,7 @@ def _together(flaws: Iterable[Flaw]) -> tuple[Flaw, ...]:
     return tuple(sorted(said, key=lambda flaw: (flaw.line, flaw.column, flaw.message)))
 
 
-def _of_actions(flaw: Flaw, actions: list[str]) -> Flaw:
+def _of_actions(flaw: PolicySyntaxError, actions: list[str]) -> PolicySyntaxError:
     return replace(flaw, message=f"{flaw.message} (of {', '.join(actions)})") if actions else flaw
 
 
@@ -258,6 +258,6 @@ def _is_space(token: str) -> bool:
     return token.isspace() or token.startswith("//")
 
 
-def _flaw(text: str, at: int, message: str) -> Flaw:
+def _flaw(text: str, at: int, message: str) -> PolicySyntaxError:
     line = text.count("\n", 0, at) + 1
-    return Flaw(line, at - (text.rfind("\n", 0, at) + 1) + 1, message)
+    return PolicySyntaxError(line, at - (text.rfind("\n", 0, at) + 1) + 1, message)

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 
 from lambdas.domain.agent import Agent
 
-AGAIN = timedelta(hours=1)
+RETRY_INTERVAL = timedelta(hours=1)
 """When an agent that was told to rotate and has not done so is told again."""
 
 
 def wanted(agent: Agent, now: datetime) -> Agent:
     """The agent after somebody, or the clock, wants new keys for it."""
-    return replace(agent, rotation_wanted_at=agent.rotation_wanted_at or now, rotate_at=now + AGAIN)
+    return replace(agent, rotation_wanted_at=agent.rotation_wanted_at or now, rotate_at=now + RETRY_INTERVAL)
 
 
 def renewed(agent: Agent, certificate: str, now: datetime) -> Agent:

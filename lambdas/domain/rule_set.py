@@ -10,20 +10,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from lambdas.domain.deciding import TRANSFER, Person, Question, Thing, person_thing
+from lambdas.domain.deciding import TRANSFER, Principal, AuthorizationRequest, Resource, principal_resource
 from lambdas.domain.policy_text import APPROVAL, kept
 
-Outcome = Literal["allowed", "approval", "refused"]
+Effect = Literal["allowed", "approval", "refused"]
 
 SHIPPED = ("admin", "operator", "viewer")
 _DEFAULTS = {name: (Path(__file__).parent / f"rules/{name}.cedar").read_text() for name in SHIPPED}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """A decision, and the names of the policies that made it; none when nothing permits."""
 
-    outcome: Outcome
+    outcome: Effect
     policies: tuple[str, ...] = ()
 
     @property
@@ -31,18 +31,18 @@ class Verdict:
         return self.outcome == "allowed"
 
 
-_WORST: tuple[Outcome, ...] = ("refused", "approval", "allowed")
+_WORST: tuple[Effect, ...] = ("refused", "approval", "allowed")
 
 
-def worst(verdicts: Sequence[Verdict]) -> Verdict:
+def worst(verdicts: Sequence[Decision]) -> Decision:
     """Of several the one that counts for all of them, with every policy that makes it so."""
     outcome = next((one for one in _WORST if any(verdict.outcome == one for verdict in verdicts)), _WORST[-1])
     names = {name for verdict in verdicts if verdict.outcome == outcome for name in verdict.policies}
-    return Verdict(outcome, tuple(sorted(names)))
+    return Decision(outcome, tuple(sorted(names)))
 
 
 Uids = frozenset[tuple[str, str]]
-MOST_SLICES = 512
+MAX_CACHED_SLICES = 512
 
 
 class Statements:
@@ -53,12 +53,12 @@ class Statements:
         self._statements = statements
         self._slices: dict[tuple[str, Uids, Uids], Any] = {}
 
-    def about(self, question: Question) -> Any:
+    def slice_for(self, question: AuthorizationRequest) -> Any:
         """Cedar's set of those that could say anything about it."""
-        who, what = _uids(person_thing(question.person)), _uids(question.resource)
+        who, what = _uids(principal_resource(question.principal)), _uids(question.resource)
         key = (question.action, who, what)
         if key not in self._slices:
-            if len(self._slices) >= MOST_SLICES:
+            if len(self._slices) >= MAX_CACHED_SLICES:
                 self._slices.clear()
             acts = frozenset({("Action", question.action)})
             heads = (("principal", who), ("action", acts), ("resource", what))
@@ -71,7 +71,7 @@ class Statements:
         return self._slices[key]
 
 
-def _uids(thing: Thing) -> Uids:
+def _uids(thing: Resource) -> Uids:
     """Its own and those of what it is in."""
     return frozenset((one["uid"]["type"], one["uid"]["id"]) for one in thing.written())
 
@@ -85,7 +85,7 @@ def _fits(scope: Mapping[str, Any], uids: Uids) -> bool:
 
 
 @dataclass(frozen=True)
-class Rules:
+class PolicySet:
     """The policies of one moment, by name."""
 
     texts: Mapping[str, str]
@@ -96,28 +96,28 @@ class Rules:
     door: Statements
     """What permits, without conditions on anything but who and what for."""
 
-    def decide(self, question: Question) -> Verdict:
+    def decide(self, question: AuthorizationRequest) -> Decision:
         """Every forbid that holds, else a permit that does; then whether a second person must agree."""
-        if question.person.gone:
-            return Verdict("refused")
+        if question.principal.gone:
+            return Decision("refused")
         request, entities = question.request, question.entities_text
-        found = _ask(self.plain.about(question), request, entities)
+        found = _ask(self.plain.slice_for(question), request, entities)
         if not found.allowed or self.approvals is None or question.action != TRANSFER:
-            return Verdict("allowed" if found.allowed else "refused", found.policies)
-        demand = _ask(self.approvals.about(question), request, entities)
+            return Decision("allowed" if found.allowed else "refused", found.policies)
+        demand = _ask(self.approvals.slice_for(question), request, entities)
         if demand.allowed:
-            return Verdict("allowed", found.policies)
-        return Verdict("refused" if demand.broken else "approval", demand.policies)
+            return Decision("allowed", found.policies)
+        return Decision("refused" if demand.broken else "approval", demand.policies)
 
-    def may_at_all(self, person: Person, action: str) -> bool:
+    def may_at_all(self, person: Principal, action: str) -> bool:
         """Is there anything that could permit this person this action? If not, no question need be asked.
 
         Forbids and conditions do not count here, so a yes means nothing by itself.
         """
-        question = Question(person, action)
+        question = AuthorizationRequest(person, action)
         return (
             not person.gone
-            and _ask(self.door.about(question), question.request, question.entities_text).allowed
+            and _ask(self.door.slice_for(question), question.request, question.entities_text).allowed
         )
 
 
@@ -152,7 +152,7 @@ def defaults() -> dict[str, str]:
     return dict(_DEFAULTS)
 
 
-def rules(texts: Mapping[str, str]) -> Rules:
+def policy_set(texts: Mapping[str, str]) -> PolicySet:
     """Parse them; each was checked before."""
     named = {
         name if number == 0 else f"{name}.{number}": one
@@ -162,8 +162,8 @@ def rules(texts: Mapping[str, str]) -> Rules:
     asks = {name for name, one in named.items() if one.get("annotations", {}).get("requires") == APPROVAL}
     plain = {name: one for name, one in named.items() if name not in asks}
     approvals = {name: named[name] for name in asks} | {"": _ANYTHING}
-    permits = {name: _at_the_door(one) for name, one in named.items() if one["effect"] == "permit"}
-    return Rules(texts, Statements(plain), Statements(approvals) if asks else None, Statements(permits))
+    permits = {name: _precheck_statement(one) for name, one in named.items() if one["effect"] == "permit"}
+    return PolicySet(texts, Statements(plain), Statements(approvals) if asks else None, Statements(permits))
 
 
 @cache
@@ -176,7 +176,7 @@ _ANY = {"op": "All"}
 _ANYTHING = {"effect": "permit", "principal": _ANY, "action": _ANY, "resource": _ANY, "conditions": []}
 
 
-def _at_the_door(permit: dict[str, Any]) -> dict[str, Any]:
+def _precheck_statement(permit: dict[str, Any]) -> dict[str, Any]:
     return {**permit, "resource": _ANY, "conditions": []}
 
 

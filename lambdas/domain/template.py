@@ -9,7 +9,7 @@ from events.locations import Location, S3Location, agent_of
 from events.options import Options
 from events.requests import ObjectTrigger, Shape, TemplateId, TemplateRequest
 from lambdas.domain.errors import LoopError
-from lambdas.domain.plan import Wish
+from lambdas.domain.plan import TransferSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +50,9 @@ class Template:
         """A key as the part of it that is kept below every destination."""
         return key.removeprefix(self.source.prefix)
 
-    def wish(self, selection: tuple[str, ...] | None) -> Wish:
+    def spec(self, selection: tuple[str, ...] | None) -> TransferSpec:
         """The transfer it stands for, of these keys, relative to its source."""
-        return Wish(
+        return TransferSpec(
             source=self.source,
             destinations=self.destinations,
             shape=self.shape,

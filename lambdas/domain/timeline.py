@@ -4,7 +4,7 @@ from datetime import datetime
 
 from events.base import Actor
 from events.states import HopState
-from events.views import Moment
+from events.views import TimelineEntry
 from lambdas.domain.hop import Hop
 
 CROSSHAUL = Actor.called("crosshaul")
@@ -31,16 +31,16 @@ def by_template(template_id: str) -> Actor:
     return Actor.called(f"template:{template_id}")
 
 
-def asked(what: str, by: Actor, now: datetime) -> Moment:
+def asked(what: str, by: Actor, now: datetime) -> TimelineEntry:
     """A line about the whole transfer."""
-    return Moment(at=now, what=what, by=by)
+    return TimelineEntry(at=now, what=what, by=by)
 
 
-def became(hop: Hop, by: Actor, now: datetime) -> Moment:
+def became(hop: Hop, by: Actor, now: datetime) -> TimelineEntry:
     """A line about one hop, as it is now."""
     words = _WORDS[hop.state].format(carrier=hop.carrier, via=hop.via or hop.route)
     again = f" again, attempt {hop.attempt}" if hop.state == HopState.QUEUED and hop.attempt > 1 else ""
-    return Moment(
+    return TimelineEntry(
         at=now,
         what=f"{hop.called} {words}{again}",
         by=by,

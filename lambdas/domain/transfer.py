@@ -13,7 +13,7 @@ from events.states import HopState, TransferState
 from events.views import Approval
 from lambdas.domain.hop import AT_WORK, ENDED, Hop
 
-_KIN = {
+_STATE_GROUPS = {
     HopState.OFFERED: HopState.QUEUED,
     HopState.VERIFYING: HopState.RUNNING,
 }
@@ -85,7 +85,7 @@ class Transfer:
 
     def streams(self, hop: Hop) -> bool:
         """Does this hop take on each file as soon as the one before it has brought it?"""
-        return hop.after is not None and hop.route == "direct" and self.options.moves_on_early
+        return hop.after is not None and hop.route == "direct" and self.options.streams_chain
 
     @property
     def approved_by(self) -> Actor | None:
@@ -103,9 +103,9 @@ class Transfer:
         return replace(after, ended_at=(self.ended_at or now) if after.ended else None)
 
 
-def kin(state: HopState) -> HopState:
+def group_state(state: HopState) -> HopState:
     """What the state counts as in the transfer's."""
-    return _KIN.get(state, state)
+    return _STATE_GROUPS.get(state, state)
 
 
 def _some_arrived(hop: Hop) -> bool:
@@ -119,7 +119,7 @@ def derived_state(states: Iterable[HopState], *, some_arrived: bool = False) -> 
     Paused means: nothing goes on until a person says so. A transfer of which some hops have ended and
     others are still queued is running.
     """
-    seen = {kin(state) for state in states}
+    seen = {group_state(state) for state in states}
     going_on = seen - ENDED
     if not going_on:
         return _end(seen, some_arrived=some_arrived)

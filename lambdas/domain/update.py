@@ -14,15 +14,15 @@ from events.base import Actor, AgentId
 from events.updates import FAILED, MemberState, UpdateState
 from lambdas.domain.errors import UpdateOverError
 
-MOST_IN_A_STAGE = 100
+MAX_STAGE_SIZE = 100
 """IoT Jobs takes so many targets for one job."""
-AGAIN = timedelta(seconds=50)
+CHECK_INTERVAL = timedelta(seconds=50)
 """When a running update is looked at again: at the next minute."""
-LONGEST = timedelta(days=7)
+MAX_DURATION = timedelta(days=7)
 """How long agents that are away are waited for."""
 ENDED: frozenset[MemberState] = frozenset({"succeeded", "failed", "returned", "timed_out", "cancelled"})
 
-MOST_WORDS = 200
+MAX_REASON_CHARS = 200
 """Letters of a reason."""
 
 Next = Literal["wait", "stage", "abort", "end", "expire"]
@@ -83,7 +83,7 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Word:
+class JobStatus:
     """What IoT Jobs knows of one agent's execution."""
 
     status: str
@@ -99,7 +99,7 @@ def staged(agents: Sequence[AgentId], canaries: int, percents: Iterable[int]) ->
     stages: list[Sequence[AgentId]] = []
     begin = 0
     for end in (min(end, total) for end in ends):
-        stages += [agents[at : min(at + MOST_IN_A_STAGE, end)] for at in range(begin, end, MOST_IN_A_STAGE)]
+        stages += [agents[at : min(at + MAX_STAGE_SIZE, end)] for at in range(begin, end, MAX_STAGE_SIZE)]
         begin = max(begin, end)
     return {agent_id: number for number, stage in enumerate(stages) for agent_id in stage}
 
@@ -113,7 +113,7 @@ def begun(update: Update, stage: int) -> Update:
     return replace(update, stage=stage, members=members)
 
 
-def heard(update: Update, words: Mapping[AgentId, Word], versions: Mapping[AgentId, str]) -> Update:
+def with_statuses(update: Update, words: Mapping[AgentId, JobStatus], versions: Mapping[AgentId, str]) -> Update:
     """The update after a look at IoT Jobs and at what agents said in their last Hello; only members of stages
     that have begun change, and none that has ended."""
     return replace(
@@ -121,13 +121,13 @@ def heard(update: Update, words: Mapping[AgentId, Word], versions: Mapping[Agent
         members=tuple(
             member
             if member.stage > update.stage or member.state in ENDED
-            else _heard(member, words.get(member.agent_id), versions.get(member.agent_id), update.version)
+            else _with_status(member, words.get(member.agent_id), versions.get(member.agent_id), update.version)
             for member in update.members
         ),
     )
 
 
-def _heard(member: Member, word: Word | None, version: str | None, wanted: str) -> Member:
+def _with_status(member: Member, word: JobStatus | None, version: str | None, wanted: str) -> Member:
     if version is None:
         return replace(member, state="cancelled", reason="The agent was removed.")
     if word is None:
@@ -146,9 +146,9 @@ def _heard(member: Member, word: Word | None, version: str | None, wanted: str) 
     return replace(member, state="cancelled", reason=_short(word))
 
 
-def _short(word: Word) -> str:
+def _short(word: JobStatus) -> str:
     """All members are one row, which has its limit; IoT Jobs has the whole."""
-    return word.reason if len(word.reason) <= MOST_WORDS else f"{word.reason[: MOST_WORDS - 1]}…"
+    return word.reason if len(word.reason) <= MAX_REASON_CHARS else f"{word.reason[: MAX_REASON_CHARS - 1]}…"
 
 
 def following(update: Update, away: frozenset[AgentId], now: datetime) -> Next:
@@ -160,7 +160,7 @@ def following(update: Update, away: frozenset[AgentId], now: datetime) -> Next:
         return "abort"
     if all(member.state in ENDED for member in update.members):
         return "end"
-    if now - update.created_at > LONGEST:
+    if now - update.created_at > MAX_DURATION:
         return "expire"
     open_ones = {member.agent_id for member in members if member.state not in ENDED}
     waits = open_ones if update.stage == 0 else open_ones - _left_alone(members, away)

@@ -3,32 +3,32 @@
 import time
 from collections.abc import Callable
 
-from lambdas.domain.deciding import Person, Question
+from lambdas.domain.deciding import Principal, AuthorizationRequest
 from lambdas.domain.policy import in_force, texts
-from lambdas.domain.rule_set import Rules, Verdict, rules
+from lambdas.domain.rule_set import PolicySet, Decision, policy_set
 from lambdas.store.policies import PolicyStore
 from lambdas.telemetry import logger
 
-FRESH = 10.0
+CACHE_TTL_S = 10.0
 """Seconds for which nobody asks the table whether a policy has changed: so late a new forbid may come."""
 
 
-class Deciding:
+class DecisionPoint:
     def __init__(self, store: PolicyStore, timer: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._timer = timer
-        self._rules: Rules | None = None
+        self._rules: PolicySet | None = None
         self._version = -1
         self._checked = 0.0
 
-    def decide(self, question: Question) -> Verdict:
+    def decide(self, question: AuthorizationRequest) -> Decision:
         """A refusal is decided again if the policies have changed since: a new permit counts at once."""
         verdict = self._current().decide(question)
         if not verdict.allowed and self._has_changed():
             verdict = self._current().decide(question)
         return verdict
 
-    def may_at_all(self, person: Person, action: str) -> bool:
+    def may_at_all(self, person: Principal, action: str) -> bool:
         """False where no question of this person about this action can have a yes for its answer."""
         if self._current().may_at_all(person, action):
             return True
@@ -38,8 +38,8 @@ class Deciding:
         """Ask the table at the next question: it was just written."""
         self._checked = float("-inf")
 
-    def _current(self) -> Rules:
-        if self._rules is None or self._timer() - self._checked > FRESH:
+    def _current(self) -> PolicySet:
+        if self._rules is None or self._timer() - self._checked > CACHE_TTL_S:
             self._has_changed()
         if self._rules is None:
             raise RuntimeError("the policies were not read")
@@ -51,6 +51,6 @@ class Deciding:
         if self._rules is not None and self._store.version() == self._version:
             return False
         self._version, kept = self._store.all()
-        self._rules = rules(texts(in_force(kept)))
+        self._rules = policy_set(texts(in_force(kept)))
         logger.info("policies read", extra={"version": self._version, "policies": len(self._rules.texts)})
         return True

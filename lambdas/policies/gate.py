@@ -5,16 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 from events.base import Actor, AgentId
-from lambdas.audit.recording import Deed, Record, Recording
+from lambdas.audit.recording import AuditEvent, Record, AuditRecorder
 from lambdas.domain import deciding as domain
-from lambdas.domain.deciding import SYSTEM, Now, Person, Question, Thing
+from lambdas.domain.deciding import SYSTEM, RequestTime, Principal, AuthorizationRequest, Resource
 from lambdas.domain.errors import ForbiddenError
-from lambdas.domain.rule_set import Verdict, worst
+from lambdas.domain.rule_set import Decision, worst
 from lambdas.domain.template import Template
 from lambdas.domain.timeline import by_template
 from lambdas.domain.transfer import Transfer
-from lambdas.policies.deciding import Deciding
-from lambdas.transfers.ports import Agents, Clock, Everyone, Permit, Ruling
+from lambdas.policies.deciding import DecisionPoint
+from lambdas.transfers.ports import AgentReader, Clock, UserDirectory, AuthorizeTransfer, Authorization
 
 _OF_CROSSHAUL = {domain.READ, domain.MANAGE_POLICY}
 """Actions that are about nothing narrower: at the door, all is known that there is to know."""
@@ -39,13 +39,13 @@ _IN_GENERAL = {
 }
 
 
-class Gate:
+class Authorizer:
     def __init__(
         self,
-        deciding: Deciding,
-        recording: Recording,
-        agents: Agents,
-        people: Everyone,
+        deciding: DecisionPoint,
+        recording: AuditRecorder,
+        agents: AgentReader,
+        people: UserDirectory,
         zone: str,
         clock: Clock,
     ) -> None:
@@ -57,10 +57,10 @@ class Gate:
         self._clock = clock
 
     @property
-    def now(self) -> Now:
-        return Now(self._clock(), self._zone)
+    def now(self) -> RequestTime:
+        return RequestTime(self._clock(), self._zone)
 
-    def enter(self, person: Person, action: str) -> None:
+    def precheck(self, person: Principal, action: str) -> None:
         """At the door, before anything is read: raises ForbiddenError if nothing could permit it.
 
         What is about something narrower than Crosshaul itself is decided once that is known.
@@ -68,64 +68,64 @@ class Gate:
         if action in _OF_CROSSHAUL:
             self.check(person, action, SYSTEM)
         elif not self._deciding.may_at_all(person, action):
-            raise forbidden(Question(person, action), Verdict("refused"))
+            raise forbidden(AuthorizationRequest(person, action), Decision("refused"))
 
-    def check(self, person: Person, action: str, thing: Thing, **context: Any) -> Verdict:
+    def check(self, person: Principal, action: str, thing: Resource, **context: Any) -> Decision:
         """Raises ForbiddenError unless this is allowed."""
-        return self.settle(domain.simple(person, action, thing, self.now, **context))
+        return self.authorize_request(domain.simple(person, action, thing, self.now, **context))
 
-    def check_absent(self, who: Actor, action: str, thing: Thing) -> Verdict:
+    def check_absent(self, who: Actor, action: str, thing: Resource) -> Decision:
         """The same for somebody who is not here: with the groups of now."""
         return self.check(self._people.find(who), action, thing)
 
-    def agent(self, agent_id: AgentId) -> Thing:
+    def agent(self, agent_id: AgentId) -> Resource:
         """As it is; one that is not there has no tags."""
         tags = domain.tags_of(self._agents.get_many((agent_id,)).values())
-        return domain.agent_thing(agent_id, tags.get(agent_id, {}))
+        return domain.agent_resource(agent_id, tags.get(agent_id, {}))
 
     def check_transfer(
-        self, person: Person, action: str, transfer: Transfer, size: int | None = None
-    ) -> Verdict:
+        self, person: Principal, action: str, transfer: Transfer, size: int | None = None
+    ) -> Decision:
         """Every movement of it, for this person; its size counts where it is known.
 
         Raises ForbiddenError at the first that is not allowed. An approval that one of them takes, all take.
         """
         tags = domain.tags_of(self._agents.get_many(transfer.agents).values())
         size = transfer.progress.bytes_total if size is None else size
-        return self.judge(domain.movements(person, action, transfer, tags, self.now, size))
+        return self.decide_all(domain.movements(person, action, transfer, tags, self.now, size))
 
-    def allow(self, person: Person, action: str, thing: Thing, deed: Deed, **context: Any) -> Record:
+    def authorize(self, person: Principal, action: str, thing: Resource, deed: AuditEvent, **context: Any) -> Record:
         """What is to be written with the deed, if it is allowed; raises ForbiddenError."""
         verdict = self.check(person, action, thing, **context)
-        return self._recording.change(person, replace(deed, policies=verdict.policies))
+        return self._recording.record_change(person, replace(deed, policies=verdict.policies))
 
-    def permit(self, person: Person, action: str, deed: str) -> Permit:
+    def authorize_transfer(self, person: Principal, action: str, deed: str) -> AuthorizeTransfer:
         """For whoever writes a transfer, to be asked in time."""
 
-        def asked(transfer: Transfer) -> Ruling:
+        def asked(transfer: Transfer) -> Authorization:
             verdict = self.check_transfer(person, action, transfer)
-            return self._ruling(person, deed, transfer, verdict, (person.actor,))
+            return self._authorization(person, deed, transfer, verdict, (person.actor,))
 
         return asked
 
-    def for_template(self, template: Template, size: int) -> Permit:
+    def for_template(self, template: Template, size: int) -> AuthorizeTransfer:
         """A template acts as its owner, and goes no further than whoever wrote it last: each is asked about
         again at every firing, with the groups of now."""
         acting = tuple({one.id: one for one in (template.owner, template.changed_by)}.values())
 
-        def asked(transfer: Transfer) -> Ruling:
+        def asked(transfer: Transfer) -> Authorization:
             people = [self._people.find(one) for one in acting]
             verdicts = [self.check_transfer(one, domain.TRANSFER, transfer, size) for one in people]
-            acts = Person(by_template(template.template_id).id)
-            return self._ruling(acts, "transfer.requested", transfer, worst(verdicts), acting)
+            acts = Principal(by_template(template.template_id).id)
+            return self._authorization(acts, "transfer.requested", transfer, worst(verdicts), acting)
 
         return asked
 
-    def for_approval(self, person: Person) -> Permit:
+    def for_approval(self, person: Principal) -> AuthorizeTransfer:
         """Four eyes: another person than those who asked, who may move these files, too. And those who asked
         still must be allowed to."""
 
-        def asked(transfer: Transfer) -> Ruling:
+        def asked(transfer: Transfer) -> Authorization:
             asked_for = transfer.approval.asked_for if transfer.approval else ()
             if person.id in {one.id for one in asked_for}:
                 raise ForbiddenError(
@@ -136,20 +136,20 @@ class Gate:
             for one in asked_for:
                 self.check_transfer(self._people.find(one), domain.TRANSFER, transfer)
             verdict = self.check_transfer(person, domain.TRANSFER, transfer)
-            allowed = Verdict("allowed", verdict.policies)
-            return self._ruling(person, "transfer.approved", transfer, allowed, asked_for)
+            allowed = Decision("allowed", verdict.policies)
+            return self._authorization(person, "transfer.approved", transfer, allowed, asked_for)
 
         return asked
 
-    def _ruling(
+    def _authorization(
         self,
-        person: Person,
+        person: Principal,
         action: str,
         transfer: Transfer,
-        verdict: Verdict,
+        verdict: Decision,
         asked_for: tuple[Actor, ...],
-    ) -> Ruling:
-        deed = Deed(
+    ) -> Authorization:
+        deed = AuditEvent(
             action=action,
             about=f"transfer {transfer.transfer_id}",
             transfer_id=transfer.transfer_id,
@@ -157,12 +157,12 @@ class Gate:
             policies=verdict.policies,
         )
         approval = verdict.policies if verdict.outcome == "approval" else ()
-        return Ruling(approval, asked_for, self._recording.change(person, deed, verdict.outcome))
+        return Authorization(approval, asked_for, self._recording.record_change(person, deed, verdict.outcome))
 
-    def judge(self, questions: Iterable[Question]) -> Verdict:
-        return worst([self.settle(question) for question in questions])
+    def decide_all(self, questions: Iterable[AuthorizationRequest]) -> Decision:
+        return worst([self.authorize_request(question) for question in questions])
 
-    def settle(self, question: Question) -> Verdict:
+    def authorize_request(self, question: AuthorizationRequest) -> Decision:
         """The verdict, unless it is a refusal: that is raised as ForbiddenError."""
         verdict = self._deciding.decide(question)
         if verdict.outcome == "refused":
@@ -170,28 +170,28 @@ class Gate:
         return verdict
 
 
-def forbidden(question: Question, verdict: Verdict) -> ForbiddenError:
+def forbidden(question: AuthorizationRequest, verdict: Decision) -> ForbiddenError:
     what = _WORDS[question.action].format(_said(question))
-    if question.person.gone:
+    if question.principal.gone:
         return ForbiddenError(
-            f"{question.person.name} may not {what}: their account was deleted or disabled.",
+            f"{question.principal.name} may not {what}: their account was deleted or disabled.",
             "Let another person ask for it, or make the template or the roll-out again as their own.",
         )
     if not verdict.policies:
         return ForbiddenError(
-            f"{question.person.name} may not {what}: no policy permits it.",
+            f"{question.principal.name} may not {what}: no policy permits it.",
             "Ask an administrator for a group or a policy that does.",
         )
     names = ", ".join(verdict.policies)
     forbid = "the policies {} forbid it" if len(verdict.policies) > 1 else "the policy {} forbids it"
     return ForbiddenError(
-        f"{question.person.name} may not {what}: {forbid.format(names)}.",
+        f"{question.principal.name} may not {what}: {forbid.format(names)}.",
         "An administrator can tell why it is so.",
         verdict.policies,
     )
 
 
-def _said(question: Question) -> str:
+def _said(question: AuthorizationRequest) -> str:
     """What a question is about, in words."""
     thing = question.resource
     if thing is SYSTEM:

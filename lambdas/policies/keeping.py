@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from events.policies import PoliciesView, PolicyDetails, PolicyRequest, PolicyView
 from lambdas.audit.recording import Record, unrecorded
-from lambdas.domain.deciding import MANAGE_POLICY, SYSTEM, Now, Person, simple
+from lambdas.domain.deciding import MANAGE_POLICY, SYSTEM, RequestTime, Principal, simple
 from lambdas.domain.errors import (
     LimitError,
     LockoutError,
@@ -13,22 +13,22 @@ from lambdas.domain.errors import (
     PolicyUnknownError,
     StaleError,
 )
-from lambdas.domain.policy import ABSENT, FIRST, SHIPPED_BY, Policy, in_force, shipped, texts
+from lambdas.domain.policy import ABSENT_VERSION, FIRST_VERSION, SHIPPED_BY, Policy, in_force, shipped, texts
 from lambdas.domain.policy_text import statements, with_ids
-from lambdas.domain.rule_set import rules
-from lambdas.policies.deciding import Deciding
+from lambdas.domain.rule_set import policy_set
+from lambdas.policies.deciding import DecisionPoint
 from lambdas.store.policies import PolicyStore
 from lambdas.telemetry import logger
-from lambdas.transfers.ports import Clock, Everyone
+from lambdas.transfers.ports import Clock, UserDirectory
 
 MAX_POLICIES = 500
-SHOWN = 20
+MAX_SHOWN_VERSIONS = 20
 """Versions of before."""
 
 
-class Keeping:
+class PolicyService:
     def __init__(
-        self, store: PolicyStore, deciding: Deciding, people: Everyone, zone: str, clock: Clock
+        self, store: PolicyStore, deciding: DecisionPoint, people: UserDirectory, zone: str, clock: Clock
     ) -> None:
         self._store = store
         self._deciding = deciding
@@ -42,7 +42,7 @@ class Keeping:
 
     def show(self, policy_id: str) -> PolicyDetails:
         """Raises PolicyUnknownError."""
-        past = tuple(map(_view, self._store.past(policy_id, SHOWN)))
+        past = tuple(map(_view, self._store.past(policy_id, MAX_SHOWN_VERSIONS)))
         _, kept = self._store.all()
         policy = in_force(kept).get(policy_id)
         if policy is None:
@@ -53,7 +53,7 @@ class Keeping:
         self,
         policy_id: str,
         request: PolicyRequest,
-        by: Person,
+        by: Principal,
         over: int | None,
         record: Record = unrecorded,
     ) -> PolicyDetails:
@@ -67,12 +67,12 @@ class Keeping:
         self._change(policy_id, text, request.why, by, over, record)
         return self.show(policy_id)
 
-    def remove(self, policy_id: str, why: str, by: Person, record: Record = unrecorded) -> None:
+    def remove(self, policy_id: str, why: str, by: Principal, record: Record = unrecorded) -> None:
         """Out of force; its versions stay. Raises PolicyUnknownError or LockoutError."""
         self._change(policy_id, None, why, by, None, record)
 
     def _change(
-        self, policy_id: str, text: str | None, why: str, by: Person, over: int | None, record: Record
+        self, policy_id: str, text: str | None, why: str, by: Principal, over: int | None, record: Record
     ) -> None:
         version, kept = self._store.all()
         old = in_force(kept).get(policy_id)
@@ -83,7 +83,7 @@ class Keeping:
         new = Policy(
             policy_id=policy_id,
             text=text,
-            version=before[0].version + 1 if before else FIRST,
+            version=before[0].version + 1 if before else FIRST_VERSION,
             by=by.actor,
             at=self._clock(),
             why=why,
@@ -95,20 +95,20 @@ class Keeping:
         keys = {"policy_id": policy_id, "version": new.version, "by": by.id}
         logger.info("policy changed" if text else "policy removed", extra=keys)
 
-    def _check_change(self, new: Policy, kept: list[Policy], by: Person) -> None:
+    def _check_change(self, new: Policy, kept: list[Policy], by: Principal) -> None:
         others = [policy for policy in kept if policy.policy_id != new.policy_id]
         then = in_force([*others, new])
         if len(then) > MAX_POLICIES:
             raise LimitError(f"There would be {len(then)} policies.", f"Keep {MAX_POLICIES} at most.")
-        question = simple(by, MANAGE_POLICY, SYSTEM, Now(self._clock(), self._zone))
-        if not rules(texts(then)).decide(question).allowed:
+        question = simple(by, MANAGE_POLICY, SYSTEM, RequestTime(self._clock(), self._zone))
+        if not policy_set(texts(then)).decide(question).allowed:
             raise LockoutError(
                 f"With this change, {by.name} could not change policies any more, nor take it back.",
                 "Keep a policy that permits you manage_policy, or let somebody do it who is not shut out.",
             )
 
 
-def naming(text: str, people: Everyone) -> str:
+def naming(text: str, people: UserDirectory) -> str:
     """A policy's text with people by their ids, whom its author may name by e-mail address; raises
     PolicyError."""
 
@@ -122,9 +122,9 @@ def naming(text: str, people: Everyone) -> str:
 
 
 def _check_over(old: Policy | None, over: int | None) -> None:
-    if over is None or over == (old.version if old else ABSENT):
+    if over is None or over == (old.version if old else ABSENT_VERSION):
         return
-    if old and over == ABSENT:
+    if old and over == ABSENT_VERSION:
         raise PolicyExistsError(old.policy_id, ships=old.by == SHIPPED_BY)
     raise StaleError("The policy")
 

@@ -6,36 +6,36 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from events.policies import (
-    ChangedVerdict,
+    ChangedDecision,
     DryRunRequest,
     DryRunView,
-    MovementVerdict,
+    MovementDecision,
     PolicyTest,
     PolicyTestView,
 )
-from lambdas.domain.deciding import TRANSFER, Now, Person, Question, movements, tags_of
+from lambdas.domain.deciding import TRANSFER, RequestTime, Principal, AuthorizationRequest, movements, tags_of
 from lambdas.domain.errors import PolicyUnknownError
-from lambdas.domain.plan import Wish, new_transfer_id, plan
+from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
 from lambdas.domain.policy import in_force, texts
 from lambdas.domain.policy_text import statements
-from lambdas.domain.rule_set import Rules, Verdict, rules, worst
+from lambdas.domain.rule_set import PolicySet, Decision, policy_set, worst
 from lambdas.domain.transfer import Transfer
 from lambdas.policies.keeping import naming
 from lambdas.store.policies import PolicyStore
-from lambdas.transfers.ports import Agents, Clock, Everyone
+from lambdas.transfers.ports import AgentReader, Clock, UserDirectory
 
-MOST = 500
+MAX_TRANSFERS = 500
 """Transfers that one dry run decides; each takes two decisions of every movement of it."""
 
 
-class Past(Protocol):
+class TransferHistory(Protocol):
     def created(self, since: datetime, until: datetime, limit: int) -> list[Transfer]:
         """The newest first."""
 
 
-class Trying:
+class PolicySimulator:
     def __init__(
-        self, store: PolicyStore, agents: Agents, people: Everyone, past: Past, zone: str, clock: Clock
+        self, store: PolicyStore, agents: AgentReader, people: UserDirectory, past: TransferHistory, zone: str, clock: Clock
     ) -> None:
         self._store = store
         self._agents = agents
@@ -44,15 +44,15 @@ class Trying:
         self._zone = zone
         self._clock = clock
 
-    def test(self, asked: PolicyTest, by: Person) -> PolicyTestView:
+    def test(self, asked: PolicyTest, by: Principal) -> PolicyTestView:
         """Raises RefusedError if the transfer could never be."""
         person = self._person(asked, by)
-        wish = Wish.of(asked.transfer, asked.template_id)
-        now = Now(asked.at or self._clock(), self._zone)
+        wish = TransferSpec.of(asked.transfer, asked.template_id)
+        now = RequestTime(asked.at or self._clock(), self._zone)
         transfer = plan(new_transfer_id(), wish, person.actor, now.at)
         tags = tags_of(self._agents.get_many(transfer.agents).values())
         questions = movements(person, TRANSFER, transfer, tags, now, asked.size)
-        here = rules(texts(in_force(self._store.all()[1])))
+        here = policy_set(texts(in_force(self._store.all()[1])))
         verdicts = [here.decide(question) for question in questions]
         whole = worst(verdicts)
         return PolicyTestView(
@@ -78,22 +78,22 @@ class Trying:
             statements(text)
             after[policy_id] = text
         now = self._clock()
-        found = self._past.created(now - timedelta(days=asked.days), now, MOST + 1)
-        changed = self._changed(rules(before), rules(after), found[:MOST])
-        checked = min(len(found), MOST)
-        return DryRunView(checked=checked, changed=tuple(changed), complete=len(found) <= MOST)
+        found = self._past.created(now - timedelta(days=asked.days), now, MAX_TRANSFERS + 1)
+        changed = self._changed(policy_set(before), policy_set(after), found[:MAX_TRANSFERS])
+        checked = min(len(found), MAX_TRANSFERS)
+        return DryRunView(checked=checked, changed=tuple(changed), complete=len(found) <= MAX_TRANSFERS)
 
-    def _changed(self, before: Rules, after: Rules, found: list[Transfer]) -> Iterator[ChangedVerdict]:
+    def _changed(self, before: PolicySet, after: PolicySet, found: list[Transfer]) -> Iterator[ChangedDecision]:
         agents = self._agents.get_many(tuple({name for one in found for name in one.agents}))
         tags = tags_of(agents.values())
         for transfer in found:
-            now = Now(transfer.created_at, self._zone)
+            now = RequestTime(transfer.created_at, self._zone)
             person = self._people.find(transfer.acting)
             size = transfer.progress.bytes_total
             questions = movements(person, TRANSFER, transfer, tags, now, size)
             then, new = _all(before, questions), _all(after, questions)
             if then.outcome != new.outcome:
-                yield ChangedVerdict(
+                yield ChangedDecision(
                     transfer_id=transfer.transfer_id,
                     created_by=transfer.created_by,
                     created_at=transfer.created_at,
@@ -103,18 +103,18 @@ class Trying:
                     policies=new.policies,
                 )
 
-    def _person(self, asked: PolicyTest, by: Person) -> Person:
+    def _person(self, asked: PolicyTest, by: Principal) -> Principal:
         himself = asked.person in {None, by.id, by.name}
         person = by if himself else self._people.named(asked.person or "")
         return person if asked.groups is None else replace(person, groups=asked.groups)
 
 
-def _all(policies: Rules, questions: list[Question]) -> Verdict:
+def _all(policies: PolicySet, questions: list[AuthorizationRequest]) -> Decision:
     return worst([policies.decide(question) for question in questions])
 
 
-def _movement(question: Question, verdict: Verdict) -> MovementVerdict:
-    return MovementVerdict(
+def _movement(question: AuthorizationRequest, verdict: Decision) -> MovementDecision:
+    return MovementDecision(
         source=question.source,
         destination=question.destination,
         outcome=verdict.outcome,

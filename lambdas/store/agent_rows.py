@@ -19,7 +19,7 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from events.base import Problem
-from events.progress import Reached
+from events.progress import PeerReachability
 from events.reports import Browsed, Capabilities, RootState
 from lambdas.domain.agent import Agent
 from lambdas.store.base import JsonOf
@@ -29,7 +29,7 @@ AWAITED = "heartbeat"
 AGING = "rotation"
 
 
-class Fleet(GlobalSecondaryIndex["AgentRow"]):
+class ByAgentName(GlobalSecondaryIndex["AgentRow"]):
     """Every agent, by name."""
 
     class Meta:
@@ -40,7 +40,7 @@ class Fleet(GlobalSecondaryIndex["AgentRow"]):
     agent_id = UnicodeAttribute(range_key=True)
 
 
-class Silent(GlobalSecondaryIndex["AgentRow"]):
+class BySilence(GlobalSecondaryIndex["AgentRow"]):
     """Agents that should be heard of, by when they last were; sparse."""
 
     class Meta:
@@ -51,7 +51,7 @@ class Silent(GlobalSecondaryIndex["AgentRow"]):
     heard_at = UTCDateTimeAttribute(range_key=True)
 
 
-class Aging(GlobalSecondaryIndex["AgentRow"]):
+class ByKeyAge(GlobalSecondaryIndex["AgentRow"]):
     """Agents by when their keys are to be looked at."""
 
     class Meta:
@@ -96,7 +96,7 @@ class AgentRow(Model):
     aging = UnicodeAttribute(null=True)
     rotate_at = UTCDateTimeAttribute(null=True)
     skew = NumberAttribute(null=True)
-    reached: JsonOf[tuple[Reached, ...]] = JsonOf(tuple[Reached, ...], default=())
+    reached: JsonOf[tuple[PeerReachability, ...]] = JsonOf(tuple[PeerReachability, ...], default=())
     obeys = UnicodeAttribute(null=True)
     problems: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...], default=())
     key_hash = UnicodeAttribute()
@@ -105,9 +105,9 @@ class AgentRow(Model):
     expires_at = TTLAttribute(null=True)
     """Of the other rows in this table; an agent's never expires."""
 
-    fleet = Fleet()
-    silent = Silent()
-    by_age = Aging()
+    fleet = ByAgentName()
+    silent = BySilence()
+    by_age = ByKeyAge()
 
 
 class EnrollmentRow(Model):

@@ -10,7 +10,7 @@ from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentUnknownError, StaleError
 from lambdas.store import agent_rows as rows
 from lambdas.store.agent_rows import FLEET, AgentRow, agent_of
-from lambdas.store.base import Writes, bind, no_more, refusal_is, transaction
+from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
 
 
 class AgentStore:
@@ -33,7 +33,7 @@ class AgentStore:
         row = self._row(agent_id)
         return row.key_hash, row.next_key_hash
 
-    def turn_key(self, agent_id: AgentId, key_hash: str) -> None:
+    def rotate_key(self, agent_id: AgentId, key_hash: str) -> None:
         """The agent has used its new key: the old one ends. StaleError if that is not its new key."""
         with refusal_is(StaleError(f"Agent {agent_id}")):
             AgentRow(agent_id).update(_turn(key_hash), condition=AgentRow.next_key_hash == key_hash)
@@ -63,7 +63,7 @@ class AgentStore:
         """The same, and a second API key, good beside the first."""
         self._update(old, [*rows.actions(old, new), AgentRow.next_key_hash.set(key_hash)], also)
 
-    def settle(self, old: Agent, new: Agent, also: Writes) -> None:
+    def confirm_key(self, old: Agent, new: Agent, also: Writes) -> None:
         """The same, and the second API key, if there is one, in place of the first."""
         unused = self._row(old.agent_id).next_key_hash
         self._update(old, [*rows.actions(old, new), *(_turn(unused) if unused else ())], also)
@@ -90,7 +90,7 @@ class AgentStore:
         found = AgentRow.by_age.query(rows.AGING, AgentRow.rotate_at <= now, limit=limit)
         return [row.agent_id for row in found]
 
-    def remove(self, agent_id: AgentId, also: Writes = no_more) -> None:
+    def remove(self, agent_id: AgentId, also: Writes = no_writes) -> None:
         with transaction(self._region) as writes:
             writes.delete(AgentRow(agent_id))
             also(writes)

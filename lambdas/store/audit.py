@@ -57,7 +57,7 @@ class AuditRow(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class AuditFilter:
     """Which records: in [since, until), of one person, or one agent, or one transfer."""
 
     since: datetime
@@ -76,7 +76,7 @@ class AuditStore:
     def __init__(self, table: str, region: str) -> None:
         bind((AuditRow,), table, region)
 
-    def adding(self, record: AuditRecord) -> Writes:
+    def writes_for(self, record: AuditRecord) -> Writes:
         """The record, in the transaction of what it tells of."""
 
         def write(writes: TransactWrite) -> None:
@@ -92,13 +92,13 @@ class AuditStore:
         """So that the agent's records can be found. To do it again is harmless."""
         AuditRow(f"{AGENT}{agent_id}", record_id).save()
 
-    def page(self, wanted: Wanted, cursor: str | None) -> Page:
+    def page(self, wanted: AuditFilter, cursor: str | None) -> Page:
         """The newest first; raises CursorError."""
         with taken(cursor):
             records, following = self._page(wanted, read(cursor))
         return records, written(following)
 
-    def _page(self, wanted: Wanted, cursor: Cursor) -> Part:
+    def _page(self, wanted: AuditFilter, cursor: Cursor) -> Part:
         if wanted.who:
             return _found(AuditRow.by_person, wanted.who, wanted, cursor.key)
         if wanted.transfer_id:
@@ -107,7 +107,7 @@ class AuditStore:
             return self._of_agent(wanted, cursor.key)
         return _by_day(wanted, cursor)
 
-    def _of_agent(self, wanted: Wanted, key: Any) -> Part:
+    def _of_agent(self, wanted: AuditFilter, key: Any) -> Part:
         rows = _query(AuditRow, f"{AGENT}{wanted.agent_id}", wanted, key, wanted.limit)
         keys = [(row.part[:10], row.part) for row in rows]
         found = {row.part: row.record for row in AuditRow.batch_get(keys)} if keys else {}
@@ -153,12 +153,12 @@ def _row(record: AuditRecord) -> AuditRow:
     )
 
 
-def _query(index: Any, key: str, wanted: Wanted, last: Any, limit: int) -> Any:
+def _query(index: Any, key: str, wanted: AuditFilter, last: Any, limit: int) -> Any:
     part = AuditRow.part.between(_moment(wanted.since), _moment(wanted.until))
     return index.query(key, part, scan_index_forward=False, limit=limit, last_evaluated_key=last)
 
 
-def _found(index: Any, key: str, wanted: Wanted, last: Any) -> Part:
+def _found(index: Any, key: str, wanted: AuditFilter, last: Any) -> Part:
     rows = _query(index, key, wanted, last, wanted.limit)
     records = [row.record for row in rows]
     return records, _rest(rows)
@@ -168,7 +168,7 @@ def _rest(rows: Any, part: str | None = None) -> Cursor | None:
     return Cursor(part, rows.last_evaluated_key) if rows.last_evaluated_key else None
 
 
-def _by_day(wanted: Wanted, cursor: Cursor) -> Part:
+def _by_day(wanted: AuditFilter, cursor: Cursor) -> Part:
     records: list[AuditRecord] = []
     days = list(_days(wanted, cursor.part))
     for number, day in enumerate(days):
@@ -183,7 +183,7 @@ def _by_day(wanted: Wanted, cursor: Cursor) -> Part:
     return records, None
 
 
-def _days(wanted: Wanted, first: str | None) -> Iterator[str]:
+def _days(wanted: AuditFilter, first: str | None) -> Iterator[str]:
     day = wanted.until.astimezone(UTC).date()
     while (text := day.isoformat()) >= wanted.since.astimezone(UTC).date().isoformat():
         if first is None or text <= first:

@@ -21,11 +21,11 @@ Writes = Callable[[TransactWrite], None]
 """Writes that belong into someone else's transaction, from one store to another; opaque to all others."""
 
 
-def no_more(_: object) -> None:
+def no_writes(_: object) -> None:
     """Nothing else belongs into the transaction."""
 
 
-def both(first: Writes, second: Writes) -> Writes:
+def combined(first: Writes, second: Writes) -> Writes:
     def write(writes: TransactWrite) -> None:
         first(writes)
         second(writes)

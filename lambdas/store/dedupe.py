@@ -10,7 +10,7 @@ from pynamodb.transactions import TransactWrite
 
 from lambdas.store.base import Writes, bind
 
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """Longer than an event can wait in a queue, and then in a dead-letter queue, 14 days each."""
 
 
@@ -26,9 +26,9 @@ class DedupeStore:
     def __init__(self, table: str, region: str) -> None:
         bind((DedupeRow,), table, region)
 
-    def marking(self, marks: Iterable[str], now: datetime) -> Writes:
+    def writes_for(self, marks: Iterable[str], now: datetime) -> Writes:
         """The writes that mark these as handled; refused if one of them is marked already."""
-        rows = [DedupeRow(_digest(mark), expires_at=now + KEPT) for mark in marks]
+        rows = [DedupeRow(_digest(mark), expires_at=now + RETENTION) for mark in marks]
 
         def write(writes: TransactWrite) -> None:
             for row in rows:
@@ -36,7 +36,7 @@ class DedupeStore:
 
         return write
 
-    def marked(self, marks: Iterable[str]) -> set[str]:
+    def seen(self, marks: Iterable[str]) -> set[str]:
         """Those of them that were handled already."""
         digests = {_digest(mark): mark for mark in marks}
         found = DedupeRow.batch_get(list(digests), consistent_read=True)

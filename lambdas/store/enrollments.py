@@ -9,9 +9,9 @@ from pynamodb.transactions import TransactWrite
 from events.base import AgentId
 from lambdas.domain.errors import NameReservedError, StaleError
 from lambdas.store.agent_rows import ROWS, EnrollmentRow
-from lambdas.store.base import Writes, bind, no_more, refusal_is, transaction
+from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
 
-CLAIM = timedelta(seconds=40)
+CLAIM_LIFETIME = timedelta(seconds=40)
 """How long a registration may take: beyond it, the one that claimed the token is taken for dead."""
 
 
@@ -30,7 +30,7 @@ class EnrollmentStore:
         self._region = region
         bind(ROWS, table, region)
 
-    def put(self, enrollment: Enrollment, also: Writes = no_more) -> None:
+    def put(self, enrollment: Enrollment, also: Writes = no_writes) -> None:
         """Replaces an earlier one for the same name."""
         row = EnrollmentRow(
             _key(enrollment.agent_id),
@@ -53,7 +53,7 @@ class EnrollmentStore:
 
     def claim(self, enrollment: Enrollment, now: datetime) -> None:
         """Keep others from registering with the same token meanwhile; raises StaleError if one does."""
-        free = ~EnrollmentRow.claimed_at.exists() | (EnrollmentRow.claimed_at < now - CLAIM)
+        free = ~EnrollmentRow.claimed_at.exists() | (EnrollmentRow.claimed_at < now - CLAIM_LIFETIME)
         guard = (EnrollmentRow.token_hash == enrollment.token_hash) & free
         with refusal_is(StaleError(f"The enrolment of {enrollment.agent_id}")):
             EnrollmentRow(_key(enrollment.agent_id)).update([EnrollmentRow.claimed_at.set(now)], guard)

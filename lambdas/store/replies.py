@@ -7,7 +7,7 @@ from events.reports import Browsed
 from lambdas.store.agent_rows import ROWS, ReplyRow
 from lambdas.store.base import bind
 
-KEPT = timedelta(minutes=5)
+RETENTION = timedelta(minutes=5)
 
 
 class ReplyStore:
@@ -15,7 +15,7 @@ class ReplyStore:
         bind(ROWS, table, region)
 
     def put(self, agent_id: AgentId, reply: Browsed, now: datetime) -> None:
-        ReplyRow(_key(agent_id, reply.request_id), reply=reply, expires_at=now + KEPT).save()
+        ReplyRow(_key(agent_id, reply.request_id), reply=reply, expires_at=now + RETENTION).save()
 
     def get(self, agent_id: AgentId, request_id: str) -> Browsed | None:
         """None as long as the agent has not answered."""

@@ -15,9 +15,9 @@ from lambdas.store.agent_rows import ROWS, AgentRow
 from lambdas.store.base import ActorAttribute, JsonOf, Writes, bind, refusal_is, transaction
 
 KIND = "rollout"
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """How long one can be looked at after its end."""
-PATIENCE = 5
+MAX_ATTEMPTS = 5
 
 
 class RolloutRow(Model):
@@ -84,7 +84,7 @@ class RolloutStore:
         """
         room = RolloutRow.used < rollout.count
         guard = room & ~RolloutRow.ended_at.exists() & (RolloutRow.ends_at > now)
-        for _ in range(PATIENCE):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 with refusal_is(StaleError(f"The roll-out {rollout.rollout_id}")):
                     RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(1)], guard)
@@ -135,7 +135,7 @@ def _row(rollout: Rollout, token_hash: str) -> RolloutRow:
         places=rollout.count,
         used=rollout.used,
         ends_at=rollout.expires_at,
-        expires_at=rollout.expires_at + KEPT,
+        expires_at=rollout.expires_at + RETENTION,
         **{name: getattr(rollout, name) for name in _SAME},
     )
 

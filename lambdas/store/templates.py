@@ -9,12 +9,12 @@ from events.options import Options, OrderedOptions
 from events.requests import ObjectTrigger, TemplateId
 from lambdas.domain.errors import StaleError, TemplateExistsError, TemplateUnknownError
 from lambdas.domain.template import Template
-from lambdas.store.base import ActorAttribute, JsonOf, Writes, bind, no_more, refusal_is, transaction
+from lambdas.store.base import ActorAttribute, JsonOf, Writes, bind, no_writes, refusal_is, transaction
 
 EVERY = "template"
 
 
-class Every(GlobalSecondaryIndex["TemplateRow"]):
+class ByName(GlobalSecondaryIndex["TemplateRow"]):
     class Meta:
         index_name = "every"
         projection = AllProjection()
@@ -53,7 +53,7 @@ class TemplateRow(Model):
     updated_at = UTCDateTimeAttribute()
     version = NumberAttribute()
 
-    every = Every()
+    every = ByName()
     by_bucket = ByBucket()
 
 
@@ -85,19 +85,19 @@ class TemplateStore:
         """Those that objects in this bucket may start, as of a moment ago."""
         return [_template(row) for row in TemplateRow.by_bucket.query(bucket)]
 
-    def create(self, template: Template, also: Writes = no_more) -> None:
+    def create(self, template: Template, also: Writes = no_writes) -> None:
         """Raises TemplateExistsError."""
         with refusal_is(TemplateExistsError(template.template_id)), transaction(self._region) as writes:
             writes.save(_row(template), condition=TemplateRow.template_id.does_not_exist())
             also(writes)
 
-    def replace(self, old: Template, new: Template, also: Writes = no_more) -> None:
+    def replace(self, old: Template, new: Template, also: Writes = no_writes) -> None:
         """Raises StaleError if the old one no longer stands there."""
         with refusal_is(StaleError(f"Template {old.template_id}")), transaction(self._region) as writes:
             writes.save(_row(new), condition=TemplateRow.version == old.version)
             also(writes)
 
-    def remove(self, old: Template, also: Writes = no_more) -> None:
+    def remove(self, old: Template, also: Writes = no_writes) -> None:
         """Raises StaleError if it no longer stands there."""
         with refusal_is(StaleError(f"Template {old.template_id}")), transaction(self._region) as writes:
             row = TemplateRow(old.template_id)

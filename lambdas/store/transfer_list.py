@@ -25,12 +25,12 @@ _ENDED = {
 }
 
 
-READS = 5
+MAX_READS = 5
 """So often an index is asked for one page of a list that is filtered."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class TransferFilter:
     """Which transfers: created in [since, until), of this state, with this agent, by this template, dry runs
     or not."""
 
@@ -53,7 +53,7 @@ class Wanted:
         )
 
 
-def list_transfers(wanted: Wanted, cursor: str | None) -> tuple[tuple[TransferSummary, ...], str | None]:
+def list_transfers(wanted: TransferFilter, cursor: str | None) -> tuple[tuple[TransferSummary, ...], str | None]:
     """One page and where the next begins, None at the end; raises CursorError.
 
     What no index knows is filtered after reading, a few times over until the page is full: where little of
@@ -65,7 +65,7 @@ def list_transfers(wanted: Wanted, cursor: str | None) -> tuple[tuple[TransferSu
 
 
 def _filled(
-    wanted: Wanted, cursor: Cursor, reads: int = READS
+    wanted: TransferFilter, cursor: Cursor, reads: int = MAX_READS
 ) -> tuple[list[TransferSummary], Cursor | None]:
     ids, following = _page(wanted, cursor)
     found = [summary for summary in _summaries(ids, wanted.now) if wanted.has(summary)]
@@ -78,7 +78,7 @@ def _filled(
 
 def created_ids(since: datetime, until: datetime, limit: int) -> list[str]:
     """Ids of the transfers created in [since, until), the newest first."""
-    wanted = Wanted(since=since, until=until, limit=limit)
+    wanted = TransferFilter(since=since, until=until, limit=limit)
     found, following = _by_month(wanted, Cursor())
     while following and len(found) < limit:
         more, following = _by_month(wanted, following)
@@ -86,7 +86,7 @@ def created_ids(since: datetime, until: datetime, limit: int) -> list[str]:
     return found[:limit]
 
 
-def _page(wanted: Wanted, cursor: Cursor) -> tuple[list[str], Cursor | None]:
+def _page(wanted: TransferFilter, cursor: Cursor) -> tuple[list[str], Cursor | None]:
     if wanted.agent_id:
         return _by_key(TransferRow.by_agent, wanted.agent_id, wanted, cursor)
     if wanted.template_id:
@@ -97,7 +97,7 @@ def _page(wanted: Wanted, cursor: Cursor) -> tuple[list[str], Cursor | None]:
 
 
 def _by_key(
-    index: Any, key: str, wanted: Wanted, cursor: Cursor, limit: int | None = None
+    index: Any, key: str, wanted: TransferFilter, cursor: Cursor, limit: int | None = None
 ) -> tuple[list[str], Cursor | None]:
     rows = index.query(
         key,
@@ -110,7 +110,7 @@ def _by_key(
     return ids, Cursor(cursor.part, rows.last_evaluated_key) if rows.last_evaluated_key else None
 
 
-def _by_month(wanted: Wanted, cursor: Cursor) -> tuple[list[str], Cursor | None]:
+def _by_month(wanted: TransferFilter, cursor: Cursor) -> tuple[list[str], Cursor | None]:
     ids: list[str] = []
     for month in _months(wanted, cursor.part):
         start = Cursor(month, cursor.key if month == cursor.part else None)
@@ -121,7 +121,7 @@ def _by_month(wanted: Wanted, cursor: Cursor) -> tuple[list[str], Cursor | None]
     return ids, None
 
 
-def _months(wanted: Wanted, first: str | None) -> Iterator[str]:
+def _months(wanted: TransferFilter, first: str | None) -> Iterator[str]:
     """From the window's last month, or the cursor's, back to its first."""
     day = wanted.until.astimezone(UTC).replace(day=1)
     last = f"{wanted.since.astimezone(UTC):%Y-%m}"
@@ -131,7 +131,7 @@ def _months(wanted: Wanted, first: str | None) -> Iterator[str]:
         day = (day - timedelta(days=1)).replace(day=1)
 
 
-def _after(month: str, wanted: Wanted) -> Cursor | None:
+def _after(month: str, wanted: TransferFilter) -> Cursor | None:
     """The page ended where the month did: go on with the one before, if the window has it."""
     earlier = [other for other in _months(wanted, month) if other != month]
     return Cursor(earlier[0], None) if earlier else None

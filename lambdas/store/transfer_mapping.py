@@ -8,10 +8,10 @@ from pynamodb.expressions.update import Action
 
 from events.locations import agent_of
 from events.states import HopState
-from events.views import Moment
+from events.views import TimelineEntry
 from lambdas.domain.hop import Hop
 from lambdas.domain.transfer import Transfer
-from lambdas.store.transfer_rows import DUE, HEADER, HOPS, TIMELINE, HeaderRow, HopRow, MomentRow
+from lambdas.store.transfer_rows import DUE, HEADER, HOPS, TIMELINE, HeaderRow, HopRow, TimelineEntryRow
 
 _ROW_ONLY = {"part", "agent_id", "due", "open_carrier", "open_source"}
 HOP_FIELDS = tuple(name for name in HopRow.get_attributes() if name not in _ROW_ONLY)
@@ -88,7 +88,7 @@ def transfer_of(row: HeaderRow, hops: list[Hop]) -> Transfer:
     return Transfer(transfer_id=row.transfer_id, hops=tuple(hops), **fields)
 
 
-def moment_row(transfer_id: str, moment: Moment, fact: str | None) -> MomentRow:
+def timeline_entry_row(transfer_id: str, moment: TimelineEntry, fact: str | None) -> TimelineEntryRow:
     """The end of the key keeps two lines of the same microsecond apart."""
     part = f"{TIMELINE}{moment.at:%Y-%m-%dT%H:%M:%S.%f}#{secrets.token_hex(3)}"
-    return MomentRow(transfer_id, part, moment=moment, fact=fact)
+    return TimelineEntryRow(transfer_id, part, moment=moment, fact=fact)

@@ -17,9 +17,9 @@ from pynamodb.models import Model
 from events.base import Problem
 from events.locations import Location
 from events.options import Options, OrderedOptions
-from events.progress import Progress, Way
-from events.reports import Preview
-from events.views import Approval, Moment
+from events.progress import Progress, Connection
+from events.reports import DryRunResult
+from events.views import Approval, TimelineEntry
 from lambdas.store.base import ActorAttribute, JsonOf
 
 HEADER = "transfer"
@@ -187,18 +187,18 @@ class HopRow(Model):
     high_water = NumberAttribute()
     reported_at = UTCDateTimeAttribute(null=True)
     via = UnicodeAttribute(null=True)
-    way: JsonOf[Way] = JsonOf(Way, null=True)
+    connection: JsonOf[Connection] = JsonOf(Connection, null=True)
     progress: JsonOf[Progress] = JsonOf(Progress)
     problem: JsonOf[Problem] = JsonOf(Problem, null=True)
     failures: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...])
     failures_total = NumberAttribute()
     digest = UnicodeAttribute(null=True)
-    preview: JsonOf[Preview] = JsonOf(Preview, null=True)
+    preview: JsonOf[DryRunResult] = JsonOf(DryRunResult, null=True)
     started_at = UTCDateTimeAttribute(null=True)
     ended_at = UTCDateTimeAttribute(null=True)
 
 
-class MomentRow(Model):
+class TimelineEntryRow(Model):
     """A line of the timeline; `fact` says what the world outside is to be told because of it."""
 
     class Meta:
@@ -206,8 +206,8 @@ class MomentRow(Model):
 
     transfer_id = UnicodeAttribute(hash_key=True)
     part = UnicodeAttribute(range_key=True)
-    moment: JsonOf[Moment] = JsonOf(Moment)
+    moment: JsonOf[TimelineEntry] = JsonOf(TimelineEntry)
     fact = UnicodeAttribute(null=True)
 
 
-ROWS: tuple[type[Model], ...] = (TransferRow, HeaderRow, HopRow, MomentRow)
+ROWS: tuple[type[Model], ...] = (TransferRow, HeaderRow, HopRow, TimelineEntryRow)

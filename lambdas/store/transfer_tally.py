@@ -6,25 +6,25 @@ One query a month and one batch read a hundred transfers, of `NEWEST` at the mos
 from datetime import datetime
 
 from events.states import TransferState
-from events.views import Tally, TransferSummary
-from lambdas.store.transfer_list import Wanted, list_transfers
+from events.views import TransferTotals, TransferSummary
+from lambdas.store.transfer_list import TransferFilter, list_transfers
 
-NEWEST = 500
+MAX_COUNTED = 500
 """How many transfers are looked at. A header is some kilobyte: this costs about as much as one long list."""
 _FAILED = {TransferState.FAILED, TransferState.PARTIALLY_FAILED}
 
 
-def tallies(starts: tuple[datetime, ...], until: datetime) -> tuple[Tally, ...]:
+def totals(starts: tuple[datetime, ...], until: datetime) -> tuple[TransferTotals, ...]:
     """For each start, what was asked for since then; `complete` says whether everything could be counted.
     Dry runs move nothing, and are not counted."""
-    found, more = list_transfers(Wanted(since=min(starts), until=until, limit=NEWEST), None)
+    found, more = list_transfers(TransferFilter(since=min(starts), until=until, limit=MAX_COUNTED), None)
     oldest = found[-1].created_at if found and more else None
     return tuple(_tally(found, start, complete=oldest is None or oldest < start) for start in starts)
 
 
-def _tally(found: tuple[TransferSummary, ...], start: datetime, *, complete: bool) -> Tally:
+def _tally(found: tuple[TransferSummary, ...], start: datetime, *, complete: bool) -> TransferTotals:
     inside = [one for one in found if one.created_at >= start and not one.dry_run]
-    return Tally(
+    return TransferTotals(
         since=start,
         transfers=len(inside),
         succeeded=sum(one.state == TransferState.SUCCEEDED for one in inside),

@@ -11,28 +11,28 @@ from typing import Any
 
 from pynamodb.expressions.condition import Condition
 
-from events.views import Moment
+from events.views import TimelineEntry
 from lambdas.domain.errors import StaleError, TransferUnknownError
 from lambdas.domain.hop import Hop
-from lambdas.domain.transfer import Transfer, kin
+from lambdas.domain.transfer import Transfer, group_state
 from lambdas.store import transfer_mapping as mapping
 from lambdas.store import transfer_rows as rows
-from lambdas.store.base import Writes, bind, no_more, refusal_is, transaction
+from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
 from lambdas.store.transfer_list import created_ids
 from lambdas.store.transfer_mapping import hop_part
-from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, MomentRow, TransferRow
+from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TimelineEntryRow, TransferRow
 
 
 @dataclass(frozen=True)
-class Line:
+class TimelineRow:
     """A new line of some transfer's timeline, as the stream tells it."""
 
     transfer_id: str
-    moment: Moment
+    entry: TimelineEntry
     fact: str | None
 
 
-OPEN_AT_ONCE = 100
+OPEN_PAGE_SIZE = 100
 
 HopKey = tuple[str, int]
 """A transfer's id and a hop's number."""
@@ -69,12 +69,12 @@ class TransferStore:
         except HopRow.DoesNotExist:
             return None
 
-    def timeline(self, transfer_id: str) -> tuple[Moment, ...]:
+    def timeline(self, transfer_id: str) -> tuple[TimelineEntry, ...]:
         """Oldest first."""
-        found = MomentRow.query(transfer_id, MomentRow.part.startswith(rows.TIMELINE), consistent_read=True)
+        found = TimelineEntryRow.query(transfer_id, TimelineEntryRow.part.startswith(rows.TIMELINE), consistent_read=True)
         return tuple(row.moment for row in found)
 
-    def create(self, transfer: Transfer, moment: Moment, also: Writes = no_more) -> None:
+    def create(self, transfer: Transfer, moment: TimelineEntry, also: Writes = no_writes) -> None:
         """Write a new transfer, and `also` what belongs to it; raises StaleError if either is there already.
 
         Takes two writes and one for each hop of the `TRANSACTION_LIMIT`.
@@ -86,17 +86,17 @@ class TransferStore:
                 news = [agent for agent in hop.agents if agent not in named][:1]
                 named.update(news)
                 writes.save(mapping.hop_row(hop, next(iter(news), None)))
-            writes.save(mapping.moment_row(transfer.transfer_id, moment, "requested"))
+            writes.save(mapping.timeline_entry_row(transfer.transfer_id, moment, "requested"))
             also(writes)
 
-    def write(self, old: Transfer, new: Transfer, moment: Moment, also: Writes = no_more) -> Transfer:
+    def write(self, old: Transfer, new: Transfer, moment: TimelineEntry, also: Writes = no_writes) -> Transfer:
         """Replace the old transfer by the new one, say so, and write `also` what belongs to it; raises
         StaleError if it is not the old one.
 
         Returns the new one with its revision.
         """
         changed = [(a, b) for a, b in zip(old.hops, new.hops, strict=True) if a != b]
-        felt = any(kin(a.state) != kin(b.state) for a, b in changed)
+        felt = any(group_state(a.state) != group_state(b.state) for a, b in changed)
         new = replace(new, revision=old.revision + 1) if felt else new
         finished = "finished" if new.ended and not old.ended else None
         with refusal_is(StaleError(f"Transfer {old.transfer_id}")), transaction(self._region) as writes:
@@ -107,11 +107,11 @@ class TransferStore:
                 header = HeaderRow(old.transfer_id, HEADER)
                 guard = HeaderRow.revision == old.revision
                 writes.update(header, mapping.header_actions(new), condition=guard)
-            writes.save(mapping.moment_row(old.transfer_id, moment, finished))
+            writes.save(mapping.timeline_entry_row(old.transfer_id, moment, finished))
             also(writes)
         return new
 
-    def note(self, old: Hop, new: Hop) -> None:
+    def update_hop(self, old: Hop, new: Hop) -> None:
         """Write what is no change of state (progress, a lease): one write, which wakes nobody."""
         row = HopRow(old.transfer_id, hop_part(old.number))
         with refusal_is(StaleError(f"Hop {old.hop_id}")):
@@ -122,27 +122,27 @@ class TransferStore:
         found = TransferRow.by_due.query(rows.DUE, TransferRow.due_at <= now, limit=limit)
         return [_key(row) for row in found]
 
-    def open_transfers(self, agent_id: str, limit: int = OPEN_AT_ONCE) -> list[str]:
+    def open_transfers(self, agent_id: str, limit: int = OPEN_PAGE_SIZE) -> list[str]:
         """Transfers with hops that have not ended and that this agent carries or serves; of each kind the
         oldest, up to the limit. What is beyond, the leases and the sweeper find."""
         carried = TransferRow.carrying.query(agent_id, limit=limit)
         served = TransferRow.serving.query(agent_id, limit=limit)
         return list(dict.fromkeys(row.transfer_id for found in (carried, served) for row in found))
 
-    def line(self, image: Mapping[str, Any]) -> Line | None:
+    def timeline_row(self, image: Mapping[str, Any]) -> TimelineRow | None:
         """What a row that the stream shows as new says, or None if it is no line of a timeline."""
         if not str(image.get("part", "")).startswith(rows.TIMELINE):
             return None
-        return Line(
+        return TimelineRow(
             transfer_id=str(image["transfer_id"]),
-            moment=Moment.model_validate_json(image["moment"]),
+            entry=TimelineEntry.model_validate_json(image["moment"]),
             fact=image.get("fact"),
         )
 
 
 def _unchanged(hop: Hop) -> Condition:
     """Nobody else has changed the hop since it was read."""
-    where: Condition = (HopRow.state == str(hop.state)) & (HopRow.held == hop.held)
+    where: Condition = (HopRow.state == str(hop.state)) & (HopRow.held == hop.paused_by_user)
     when: Condition = (HopRow.attempt == hop.attempt) & (HopRow.seq == hop.seq)
     unchanged: Condition = where & when
     return unchanged

@@ -9,12 +9,12 @@ from pynamodb.models import Model
 
 from events.base import UpdateId
 from lambdas.domain.errors import StaleError, UpdateUnknownError
-from lambdas.domain.update import AGAIN, Update
+from lambdas.domain.update import CHECK_INTERVAL, Update
 from lambdas.store.agent_rows import ROWS, AgentRow
 from lambdas.store.base import JsonOf, Writes, bind, refusal_is, transaction
 
 KIND = "update"
-KEPT = timedelta(days=90)
+RETENTION = timedelta(days=90)
 """How long one can be looked at after its end."""
 
 
@@ -87,9 +87,9 @@ class UpdateStore:
 
 def _row(update: Update, revision: int, now: datetime) -> UpdateRow:
     if update.is_over:
-        return UpdateRow(_key(update.update_id), update=update, revision=revision, expires_at=now + KEPT)
+        return UpdateRow(_key(update.update_id), update=update, revision=revision, expires_at=now + RETENTION)
     return UpdateRow(
-        _key(update.update_id), update=update, revision=revision, aging=KIND, rotate_at=now + AGAIN
+        _key(update.update_id), update=update, revision=revision, aging=KIND, rotate_at=now + CHECK_INTERVAL
     )
 
 

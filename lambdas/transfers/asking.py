@@ -9,15 +9,15 @@ from events.states import TransferState
 from events.views import Approval
 from lambdas.domain.errors import StateError
 from lambdas.domain.hop import Hop
-from lambdas.domain.hop_changes import approved, cancelled, paused, resumed, retried, withheld
+from lambdas.domain.hop_changes import approved, cancelled, paused, resumed, retried, held_for_approval
 from lambdas.domain.timeline import asked
 from lambdas.domain.transfer import Transfer
-from lambdas.transfers.changing import Change, Decision
-from lambdas.transfers.ports import Permit, Ruling, unasked
+from lambdas.transfers.changing import Change, ChangeFunction
+from lambdas.transfers.ports import AuthorizeTransfer, Authorization, allow_all
 
 
 @dataclass(frozen=True)
-class Ask:
+class Operation:
     what: str
     """Its word in the timeline."""
     step: Callable[[Transfer, Hop, datetime], Hop]
@@ -25,7 +25,7 @@ class Ask:
     """Asked when there is nothing to do: is that an error, or was it done already?"""
     advice: str
 
-    def decision(self, by: Actor, permit: Permit = unasked) -> Decision:
+    def decision(self, by: Actor, permit: AuthorizeTransfer = allow_all) -> ChangeFunction:
         """All hops at once, in one line; raises StateError when it is too late, ForbiddenError if it may not
         be."""
 
@@ -48,14 +48,14 @@ class Ask:
     def _step(self, transfer: Transfer, hop: Hop, now: datetime, lacking: bool) -> Hop:
         """What would go on is withheld if an approval is lacking."""
         new = self.step(transfer, hop, now)
-        return withheld(new, now) if lacking and new is not hop else new
+        return held_for_approval(new, now) if lacking and new is not hop else new
 
 
-def wanting(ruling: Ruling) -> Approval:
+def wanting(ruling: Authorization) -> Approval:
     return Approval(policies=ruling.approval, asked_for=ruling.asked_for)
 
 
-def agreed(by: Actor, permit: Permit) -> Decision:
+def agreed(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
     """A second person's agreement; raises StateError if none is awaited, ForbiddenError if it is not theirs
     to give."""
 
@@ -72,25 +72,25 @@ def agreed(by: Actor, permit: Permit) -> Decision:
     return decide
 
 
-CANCEL = Ask(
+CANCEL = Operation(
     "cancelled",
     lambda _, hop, now: cancelled(hop, now),
     lambda transfer: transfer.state != TransferState.CANCELLED,
     "What has arrived stays where it is; delete it there if it is not wanted.",
 )
-PAUSE = Ask(
+PAUSE = Operation(
     "paused",
     lambda _, hop, now: paused(hop, now),
     lambda transfer: transfer.ended,
     "There is nothing left to pause.",
 )
-RESUME = Ask(
+RESUME = Operation(
     "resumed",
     lambda transfer, hop, now: resumed(hop, transfer.ready(hop), now),
     lambda transfer: transfer.ended,
     "A failed or cancelled transfer can be retried instead.",
 )
-RETRY = Ask(
+RETRY = Operation(
     "retried",
     lambda transfer, hop, now: retried(hop, transfer.ready(hop), now),
     lambda _: True,

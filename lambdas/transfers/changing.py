@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from events.base import Actor
-from events.views import Approval, Moment
+from events.views import Approval, TimelineEntry
 from lambdas.domain.errors import StaleError
 from lambdas.domain.hop import Hop
 from lambdas.domain.timeline import became
 from lambdas.domain.transfer import Transfer
-from lambdas.store.base import Writes, no_more
+from lambdas.store.base import Writes, no_writes
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers.ports import Clock
 
-PATIENCE = 12
+MAX_ATTEMPTS = 12
 """How often one change is tried: a transfer's fifty hops may all end in the same second."""
-_LONGEST_WAIT = 0.4
+_MAX_RETRY_DELAY_S = 0.4
 """Seconds."""
 
 
@@ -27,25 +27,25 @@ class Change:
     """Hops as they shall be, and the line that says so."""
 
     hops: tuple[Hop, ...]
-    moment: Moment
-    also: Writes = no_more
+    moment: TimelineEntry
+    also: Writes = no_writes
     """What is written with it."""
     approval: Approval | None = None
     """None: as it was."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WriteResult:
     transfer: Transfer
     """As the table has it now."""
     changed: bool
     """Was it this call that changed it?"""
 
 
-Decision = Callable[[Transfer, datetime], Change | None]
+ChangeFunction = Callable[[Transfer, datetime], Change | None]
 
 
-class Changing:
+class TransferWriter:
     """The one hand that writes transfers."""
 
     def __init__(
@@ -55,28 +55,28 @@ class Changing:
         self._clock = clock
         self._wait = wait
 
-    def change(self, transfer_id: str, decide: Decision, known: Transfer | None = None) -> Outcome:
+    def change(self, transfer_id: str, decide: ChangeFunction, known: Transfer | None = None) -> WriteResult:
         """Do what `decide` says of the transfer as it is; it is asked again if that was no longer so.
 
         `known` saves the first reading. Raises TransferUnknownError, and StaleError when all patience is
         lost.
         """
-        for tried in range(PATIENCE):
+        for tried in range(MAX_ATTEMPTS):
             transfer = known if known and not tried else self._store.get(transfer_id)
             now = self._clock()
             change = decide(transfer, now)
             if change is None:
-                return Outcome(transfer, changed=False)
+                return WriteResult(transfer, changed=False)
             try:
                 new = transfer.with_hops(change.hops, now)
                 new = replace(new, approval=change.approval or transfer.approval)
-                return Outcome(self._store.write(transfer, new, change.moment, change.also), changed=True)
+                return WriteResult(self._store.write(transfer, new, change.moment, change.also), changed=True)
             except StaleError:
-                self._wait(random.uniform(0, _LONGEST_WAIT * (tried + 1) / PATIENCE))  # noqa: S311
+                self._wait(random.uniform(0, _MAX_RETRY_DELAY_S * (tried + 1) / MAX_ATTEMPTS))  # noqa: S311
         raise StaleError(f"Transfer {transfer_id}")
 
 
-def one_hop(number: int, step: Callable[[Hop, datetime], Hop], by: Actor) -> Decision:
+def one_hop(number: int, step: Callable[[Hop, datetime], Hop], by: Actor) -> ChangeFunction:
     """The decision that takes one step with one hop, if it is a step at all."""
 
     def decide(transfer: Transfer, now: datetime) -> Change | None:

@@ -13,23 +13,23 @@ from events.views import OverviewView, TransfersView, TransferView
 from lambdas.domain.abilities import check_able
 from lambdas.domain.agent import Agent
 from lambdas.domain.errors import AgentOfflineError, ReusedKeyError, StaleError, TransferUnknownError
-from lambdas.domain.hop_changes import withheld
-from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
+from lambdas.domain.hop_changes import held_for_approval
+from lambdas.domain.plan import TransferSpec, new_transfer_id, plan, same_transfer_id
 from lambdas.domain.roots import check_offered
 from lambdas.domain.sizes import check_sizes
 from lambdas.domain.timeline import asked, by_template
 from lambdas.domain.transfer import Transfer
-from lambdas.store.base import Writes, both
-from lambdas.store.transfer_list import Wanted, list_transfers
-from lambdas.store.transfer_tally import tallies
+from lambdas.store.base import Writes, combined
+from lambdas.store.transfer_list import TransferFilter, list_transfers
+from lambdas.store.transfer_tally import totals
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import asking
-from lambdas.transfers.asking import Ask, agreed, wanting
-from lambdas.transfers.changing import Changing
-from lambdas.transfers.ports import AgentBook, Clock, Permit, Ruling, unasked
+from lambdas.transfers.asking import Operation, agreed, wanting
+from lambdas.transfers.changing import TransferWriter
+from lambdas.transfers.ports import AgentLookup, Clock, AuthorizeTransfer, Authorization, allow_all
 from lambdas.transfers.views import transfer_view
 
-WINDOW = timedelta(days=90)
+LIST_WINDOW = timedelta(days=90)
 """How far back a list goes when nothing else is asked for."""
 MONTH = timedelta(days=30)
 
@@ -48,8 +48,8 @@ class Query:
     limit: int = 50
 
 
-class Transfers:
-    def __init__(self, store: TransferStore, changing: Changing, agents: AgentBook, clock: Clock) -> None:
+class TransferService:
+    def __init__(self, store: TransferStore, changing: TransferWriter, agents: AgentLookup, clock: Clock) -> None:
         self._store = store
         self._changing = changing
         self._agents = agents
@@ -60,14 +60,14 @@ class Transfers:
         by: Actor,
         request: TransferRequest,
         idempotency_key: str | None = None,
-        permit: Permit = unasked,
+        permit: AuthorizeTransfer = allow_all,
     ) -> TransferView:
         """Write a new transfer; with the key of an earlier request, return the transfer that one made.
 
         Raises ForbiddenError, ReusedKeyError, RefusedError, AgentUnknownError or AgentOfflineError, and has
         then written nothing.
         """
-        wish = Wish.of(request)
+        wish = TransferSpec.of(request)
         if idempotency_key is None:
             return self._begin(new_transfer_id(), wish, by, permit)
         transfer_id = same_transfer_id("request", by.id, idempotency_key)
@@ -76,8 +76,8 @@ class Transfers:
         except TransferUnknownError:
             return self._begin(transfer_id, wish, by, permit)
 
-    def gathered(
-        self, wish: Wish, template_id: str, sameness: str, also: Writes, permit: Permit = unasked
+    def create_from_template(
+        self, wish: TransferSpec, template_id: str, sameness: str, also: Writes, permit: AuthorizeTransfer = allow_all
     ) -> str:
         """Write a template's transfer, and `also` what belongs to it, in one transaction; returns its id.
 
@@ -91,22 +91,22 @@ class Transfers:
         transfer = plan(transfer_id, replace(wish, template_id=template_id), by, now)
         ruling = permit(transfer)
         transfer = _withheld(transfer, ruling)
-        self._store.create(transfer, asked("requested", by, now), both(also, ruling.record(None, transfer)))
+        self._store.create(transfer, asked("requested", by, now), combined(also, ruling.record(None, transfer)))
         return transfer_id
 
     def get(self, transfer_id: str) -> TransferView:
         """Raises TransferUnknownError."""
         return self._view(self._store.get(transfer_id))
 
-    def find(self, transfer_id: str) -> Transfer:
+    def load(self, transfer_id: str) -> Transfer:
         """The transfer as the domain has it; raises TransferUnknownError."""
         return self._store.get(transfer_id)
 
     def page(self, query: Query) -> TransfersView:
         """One page, newest first; raises CursorError."""
         until = query.until or self._clock() + timedelta(minutes=1)
-        wanted = Wanted(
-            since=query.since or until - WINDOW,
+        wanted = TransferFilter(
+            since=query.since or until - LIST_WINDOW,
             until=until,
             status=query.status,
             agent_id=query.agent_id,
@@ -123,33 +123,33 @@ class Transfers:
         now = self._clock()
         monthly = now - MONTH
         daily = midnight or now.replace(hour=0, minute=0, second=0, microsecond=0)
-        today, month = tallies((min(max(daily, monthly), now), monthly), now + timedelta(minutes=1))
+        today, month = totals((min(max(daily, monthly), now), monthly), now + timedelta(minutes=1))
         return OverviewView(today=today, month=month)
 
-    def cancel(self, transfer_id: str, by: Actor, permit: Permit = unasked) -> TransferView:
+    def cancel(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
         """Whatever has not ended is cancelled; raises StateError if all has ended otherwise."""
         return self._ask(transfer_id, asking.CANCEL, by, permit)
 
-    def pause(self, transfer_id: str, by: Actor, permit: Permit = unasked) -> TransferView:
+    def pause(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
         """Whatever has not ended is paused; raises StateError if all has ended."""
         return self._ask(transfer_id, asking.PAUSE, by, permit)
 
-    def resume(self, transfer_id: str, by: Actor, permit: Permit = unasked) -> TransferView:
+    def resume(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
         """What is paused goes on; raises StateError if all has ended."""
         return self._ask(transfer_id, asking.RESUME, by, permit)
 
-    def retry(self, transfer_id: str, by: Actor, permit: Permit = unasked) -> TransferView:
+    def retry(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
         """What failed or was cancelled gets another chance; raises StateError if there is none of that."""
         return self._ask(transfer_id, asking.RETRY, by, permit)
 
-    def approve(self, transfer_id: str, by: Actor, permit: Permit) -> TransferView:
+    def approve(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer) -> TransferView:
         """What waits for a second person goes on; raises StateError if nothing does."""
         return self._view(self._changing.change(transfer_id, agreed(by, permit)).transfer)
 
-    def _ask(self, transfer_id: str, ask: Ask, by: Actor, permit: Permit) -> TransferView:
+    def _ask(self, transfer_id: str, ask: Operation, by: Actor, permit: AuthorizeTransfer) -> TransferView:
         return self._view(self._changing.change(transfer_id, ask.decision(by, permit)).transfer)
 
-    def _begin(self, transfer_id: str, wish: Wish, by: Actor, permit: Permit) -> TransferView:
+    def _begin(self, transfer_id: str, wish: TransferSpec, by: Actor, permit: AuthorizeTransfer) -> TransferView:
         now = self._clock()
         transfer = plan(transfer_id, wish, by, now)
         ruling = self._check(transfer, permit)
@@ -160,7 +160,7 @@ class Transfers:
             return self._same(transfer_id, wish)
         return self._view(transfer)
 
-    def _same(self, transfer_id: str, wish: Wish) -> TransferView:
+    def _same(self, transfer_id: str, wish: TransferSpec) -> TransferView:
         known = self._store.get(transfer_id)
         if known.fingerprint != wish.fingerprint:
             raise ReusedKeyError(
@@ -169,7 +169,7 @@ class Transfers:
             )
         return self._view(known)
 
-    def _check(self, transfer: Transfer, permit: Permit) -> Ruling:
+    def _check(self, transfer: Transfer, permit: AuthorizeTransfer) -> Authorization:
         """Whether it may be, before whether it can: who may not learns nothing about roots."""
         agents = {agent_id: self._agents.get(agent_id) for agent_id in transfer.agents}
         ruling = permit(transfer)
@@ -184,11 +184,11 @@ class Transfers:
         return transfer_view(transfer, self._store.timeline(transfer.transfer_id), self._clock())
 
 
-def _withheld(transfer: Transfer, ruling: Ruling) -> Transfer:
+def _withheld(transfer: Transfer, ruling: Authorization) -> Transfer:
     """Until a second person has agreed, if a policy wants that."""
     if not ruling.approval:
         return transfer
-    hops = tuple(withheld(hop, transfer.created_at) for hop in transfer.hops)
+    hops = tuple(held_for_approval(hop, transfer.created_at) for hop in transfer.hops)
     return replace(transfer, hops=hops, approval=wanting(ruling))
 
 

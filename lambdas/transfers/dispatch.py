@@ -22,10 +22,10 @@ from lambdas.domain.sizes import MAX_PUBLISHED_BYTES, check_command
 from lambdas.domain.timeline import CROSSHAUL
 from lambdas.domain.transfer import Transfer
 from lambdas.telemetry import logger
-from lambdas.transfers.changing import Changing, one_hop
-from lambdas.transfers.ports import AgentBook, Clock, Orders
+from lambdas.transfers.changing import TransferWriter, one_hop
+from lambdas.transfers.ports import AgentLookup, Clock, CommandSender
 
-SERVING = timedelta(hours=24)
+SERVE_LIFETIME = timedelta(hours=24)
 """How long a source may serve one attempt; a hop that takes longer is offered again and goes on."""
 
 
@@ -38,9 +38,9 @@ class S3Access:
     relay_bucket: str | None = None
 
 
-class Dispatch:
+class Dispatcher:
     def __init__(
-        self, changing: Changing, agents: AgentBook, orders: Orders, s3: S3Access, clock: Clock
+        self, changing: TransferWriter, agents: AgentLookup, orders: CommandSender, s3: S3Access, clock: Clock
     ) -> None:
         self._changing = changing
         self._agents = agents
@@ -48,7 +48,7 @@ class Dispatch:
         self._s3 = s3
         self._clock = clock
 
-    def all_of(self, transfer: Transfer) -> None:
+    def offer_ready(self, transfer: Transfer) -> None:
         """Offer every hop whose time has come and whose agents are there."""
         find = cache(self._agents.get)
         for hop in transfer.hops:
@@ -92,7 +92,7 @@ class Dispatch:
             options=transfer.options,
             follows=_followed(transfer, hop),
         )
-        self._orders.order(hop.carrier, move)
+        self._orders.send_command(hop.carrier, move)
         logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})
 
     def _route(self, transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> Route:
@@ -129,14 +129,14 @@ class Dispatch:
             path=place.path,
             peer=_peer(peer),
             endpoints=peer.endpoints,
-            until=self._clock() + SERVING,
+            until=self._clock() + SERVE_LIFETIME,
             removing=options.clears_source,
             priority=options.priority,
             own_certificate=_own(source),
             relay=self._relay(hop, options),
             follows=_followed(transfer, hop),
         )
-        token = self._orders.sign(source.agent_id, serve, SERVING)
+        token = self._orders.sign(source.agent_id, serve, SERVE_LIFETIME)
         self._orders.send(source.agent_id, token)
         return token
 

@@ -9,23 +9,23 @@ from events.base import Actor, AgentId, TransferId
 from events.commands import Command
 from events.facts import AgentWentSilent, TransferFinished, TransferRequested
 from lambdas.domain.agent import Agent
-from lambdas.domain.deciding import Person
+from lambdas.domain.deciding import Principal
 from lambdas.domain.transfer import Transfer
-from lambdas.store.base import Writes, no_more
+from lambdas.store.base import Writes, no_writes
 
 Clock = Callable[[], datetime]
 
-NUDGE = timedelta(minutes=10)
+COMMAND_LIFETIME = timedelta(minutes=10)
 """How long a command is good for. A lost one costs time, never a transfer, so it may be short; and long
 enough for an agent that is slow to answer."""
 
 
 def _nothing(_: object, __: object) -> Writes:
-    return no_more
+    return no_writes
 
 
 @dataclass(frozen=True)
-class Ruling:
+class Authorization:
     """Leave that was given, and what comes with it."""
 
     approval: tuple[str, ...] = ()
@@ -36,62 +36,62 @@ class Ruling:
     """What is written in the transaction of the change, from before and after it."""
 
 
-Permit = Callable[[Transfer], Ruling]
+AuthorizeTransfer = Callable[[Transfer], Authorization]
 """Asked before a transfer is written: raises ForbiddenError if it may not be."""
 
 
-def unasked(_: Transfer) -> Ruling:
+def allow_all(_: Transfer) -> Authorization:
     """For what no person and no template asks."""
-    return Ruling()
+    return Authorization()
 
 
-class AgentBook(Protocol):
+class AgentLookup(Protocol):
     """Knows the agents."""
 
     def get(self, agent_id: AgentId) -> Agent:
         """Raises AgentUnknownError."""
 
 
-class Agents(Protocol):
+class AgentReader(Protocol):
     """Knows many at once."""
 
     def get_many(self, agent_ids: Iterable[AgentId]) -> dict[AgentId, Agent]:
         """Those that there are."""
 
 
-class Everyone(Protocol):
+class UserDirectory(Protocol):
     """Knows the people who sign in."""
 
-    def find(self, who: Actor) -> Person:
+    def find(self, who: Actor) -> Principal:
         """With the groups of now; `gone` if there is nobody of this id any more, or they were disabled."""
 
-    def named(self, text: str) -> Person:
+    def named(self, text: str) -> Principal:
         """The one of this id, or who has this e-mail address now; raises PersonUnknownError if nobody has."""
 
     def id_of(self, text: str) -> str:
         """An id as it is, and that of an e-mail address; raises PersonUnknownError if nobody has it now."""
 
 
-class Orders(Protocol):
+class CommandSender(Protocol):
     """Sends signed commands to agents."""
 
-    def order(self, agent_id: AgentId, command: Command, lifetime: timedelta = NUDGE) -> None:
+    def send_command(self, agent_id: AgentId, command: Command, lifetime: timedelta = COMMAND_LIFETIME) -> None:
         """Sign a command and send it."""
 
-    def sign(self, agent_id: AgentId, command: Command, lifetime: timedelta = NUDGE) -> str:
+    def sign(self, agent_id: AgentId, command: Command, lifetime: timedelta = COMMAND_LIFETIME) -> str:
         """The command's token."""
 
     def send(self, agent_id: AgentId, token: str) -> None:
         """Send a token to its agent."""
 
 
-class News(Protocol):
+class ChangeNotifier(Protocol):
     """Tells whoever looks at a transfer that it has changed."""
 
     def announce(self, transfer_id: TransferId) -> None: ...
 
 
-class Facts(Protocol):
+class EventPublisher(Protocol):
     """Tells the world what has happened."""
 
-    def tell(self, fact: TransferRequested | TransferFinished | AgentWentSilent) -> None: ...
+    def publish(self, fact: TransferRequested | TransferFinished | AgentWentSilent) -> None: ...

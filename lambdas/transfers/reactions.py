@@ -13,27 +13,27 @@ from events.facts import TransferFinished, TransferRequested
 from events.states import HopState
 from lambdas.domain.errors import TransferUnknownError
 from lambdas.domain.hop import Hop, hop_number
-from lambdas.domain.hop_changes import PREVIOUS_HOP_ENDED, doomed, unlocked
+from lambdas.domain.hop_changes import PREVIOUS_HOP_ENDED, failed_by_upstream, released
 from lambdas.domain.timeline import CROSSHAUL, became
 from lambdas.domain.transfer import Transfer
-from lambdas.store.transfers import Line, TransferStore
+from lambdas.store.transfers import TimelineRow, TransferStore
 from lambdas.telemetry import logger
-from lambdas.transfers.changing import Change, Changing
-from lambdas.transfers.dispatch import Dispatch
-from lambdas.transfers.ports import Facts, News, Orders
+from lambdas.transfers.changing import Change, TransferWriter
+from lambdas.transfers.dispatch import Dispatcher
+from lambdas.transfers.ports import EventPublisher, ChangeNotifier, CommandSender
 
-Nudge = tuple[AgentId, Pause | Cancel | Release]
+AddressedCommand = tuple[AgentId, Pause | Cancel | Release]
 
 
-class Reactions:
+class StreamHandler:
     def __init__(
         self,
         store: TransferStore,
-        changing: Changing,
-        dispatch: Dispatch,
-        orders: Orders,
-        facts: Facts,
-        news: News,
+        changing: TransferWriter,
+        dispatch: Dispatcher,
+        orders: CommandSender,
+        facts: EventPublisher,
+        news: ChangeNotifier,
     ) -> None:
         self._store = store
         self._changing = changing
@@ -42,9 +42,9 @@ class Reactions:
         self._facts = facts
         self._news = news
 
-    def react(self, image: Mapping[str, Any]) -> None:
+    def handle(self, image: Mapping[str, Any]) -> None:
         """React to a row that the stream shows as new; rows that are no line of a timeline say nothing."""
-        line = self._store.line(image)
+        line = self._store.timeline_row(image)
         if line is None:
             return
         try:
@@ -53,55 +53,55 @@ class Reactions:
             logger.warning("line of a transfer that is gone", extra={"transfer_id": line.transfer_id})
             return
         self._news.announce(transfer.transfer_id)
-        for agent_id, command in nudges(transfer, line):
-            self._orders.order(agent_id, command)
-        self.bring_on(transfer)
+        for agent_id, command in commands_for(transfer, line):
+            self._orders.send_command(agent_id, command)
+        self.advance(transfer)
         self._tell(transfer, line)
 
-    def bring_on(self, transfer: Transfer) -> None:
+    def advance(self, transfer: Transfer) -> None:
         """Whatever can go on with this transfer goes on."""
         outcome = self._changing.change(transfer.transfer_id, _next_step, transfer)
         while outcome.changed:
             outcome = self._changing.change(transfer.transfer_id, _next_step, outcome.transfer)
-        self._dispatch.all_of(outcome.transfer)
+        self._dispatch.offer_ready(outcome.transfer)
 
-    def arrived(self, agent_id: AgentId) -> None:
+    def agent_online(self, agent_id: AgentId) -> None:
         """An agent is there: dispatch what waited for it."""
         for transfer_id in self._store.open_transfers(agent_id):
-            self.bring_on(self._store.get(transfer_id))
+            self.advance(self._store.get(transfer_id))
 
-    def _tell(self, transfer: Transfer, line: Line) -> None:
+    def _tell(self, transfer: Transfer, line: TimelineRow) -> None:
         if line.fact == "requested":
             logger.info("transfer requested", extra={"transfer_id": transfer.transfer_id})
-            self._facts.tell(_requested(transfer))
+            self._facts.publish(_requested(transfer))
         if line.fact == "finished" and transfer.ended_at:
             logger.info(
                 "transfer finished", extra={"transfer_id": transfer.transfer_id, "state": transfer.state}
             )
-            self._facts.tell(_finished(transfer, transfer.ended_at))
+            self._facts.publish(_finished(transfer, transfer.ended_at))
 
 
-def nudges(transfer: Transfer, line: Line) -> Iterator[Nudge]:
+def commands_for(transfer: Transfer, line: TimelineRow) -> Iterator[AddressedCommand]:
     """The commands that follow from a line, for the hops that still are as it says."""
-    if line.moment.hop_id is None:
+    if line.entry.hop_id is None:
         for hop in transfer.hops:
-            if hop.held or hop.state == HopState.CANCELLED:
+            if hop.paused_by_user or hop.state == HopState.CANCELLED:
                 yield from _nudges(hop)
         return
-    hop = transfer.hops[hop_number(line.moment.hop_id)]
-    if hop.state == line.moment.state:
+    hop = transfer.hops[hop_number(line.entry.hop_id)]
+    if hop.state == line.entry.state:
         yield from _nudges(hop)
 
 
-def _nudges(hop: Hop) -> Iterator[Nudge]:
+def _nudges(hop: Hop) -> Iterator[AddressedCommand]:
     """Its carrier should stop, its source need not serve it any longer; neither if it was never offered.
 
     A hop that its agent paused by itself is served on: the agent goes on by itself, too.
     """
-    if hop.offered_at is None or not (hop.ended or hop.held):
+    if hop.offered_at is None or not (hop.ended or hop.paused_by_user):
         return
     about = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt}
-    if hop.held:
+    if hop.paused_by_user:
         yield hop.carrier, Pause.model_validate(about)
     if hop.state == HopState.CANCELLED or _is_taken_along(hop):
         yield hop.carrier, Cancel.model_validate(about)
@@ -120,9 +120,9 @@ def _next_step(transfer: Transfer, now: datetime) -> Change | None:
         if hop.after is None:
             continue
         before = transfer.hops[hop.after]
-        step = unlocked(hop, now) if transfer.can_begin(hop) else hop
+        step = released(hop, now) if transfer.can_begin(hop) else hop
         if before.ended and not transfer.ready(hop):
-            step = doomed(hop, before, now)
+            step = failed_by_upstream(hop, before, now)
         if step is not hop:
             return Change((step,), became(step, CROSSHAUL, now))
     return None

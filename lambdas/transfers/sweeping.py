@@ -6,22 +6,22 @@ Found by the sparse index `due`, so an idle table costs one query that answers n
 from datetime import timedelta
 
 from lambdas.domain.errors import StaleError, TransferUnknownError
-from lambdas.domain.hop_changes import lapsed, rested
+from lambdas.domain.hop_changes import lease_expired, rescheduled
 from lambdas.domain.timeline import CROSSHAUL
 from lambdas.store.transfers import HopKey, TransferStore
 from lambdas.telemetry import count, logger
-from lambdas.transfers.changing import Changing, one_hop
+from lambdas.transfers.changing import TransferWriter, one_hop
 from lambdas.transfers.ports import Clock
-from lambdas.transfers.reactions import Reactions
+from lambdas.transfers.reactions import StreamHandler
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 """Hops a minute; the rest has its turn in the next one, the longest overdue first."""
-AT_MOST = timedelta(seconds=40)
+MAX_RUN_TIME = timedelta(seconds=40)
 """Then the rest waits as well: the next minute's sweep is due."""
 
 
-class Sweeping:
-    def __init__(self, store: TransferStore, changing: Changing, reactions: Reactions, clock: Clock) -> None:
+class LeaseSweeper:
+    def __init__(self, store: TransferStore, changing: TransferWriter, reactions: StreamHandler, clock: Clock) -> None:
         self._store = store
         self._changing = changing
         self._reactions = reactions
@@ -32,8 +32,8 @@ class Sweeping:
         what went wrong is raised at the end, all together."""
         start = self._clock()
         done, failures = 0, []
-        for key in self._store.due(start, AT_ONCE):
-            if self._clock() - start > AT_MOST:
+        for key in self._store.due(start, BATCH_SIZE):
+            if self._clock() - start > MAX_RUN_TIME:
                 break
             done += 1
             if failure := self._try(key):
@@ -55,12 +55,12 @@ class Sweeping:
         return None
 
     def _look_after(self, transfer_id: str, number: int) -> None:
-        outcome = self._changing.change(transfer_id, one_hop(number, lapsed, CROSSHAUL))
+        outcome = self._changing.change(transfer_id, one_hop(number, lease_expired, CROSSHAUL))
         if outcome.changed:
             logger.info("lease ran out", extra={"transfer_id": transfer_id, "hop": number})
             return
-        self._reactions.bring_on(outcome.transfer)
+        self._reactions.advance(outcome.transfer)
         hop = self._store.hop(transfer_id, number)
-        new = rested(hop, self._clock()) if hop else None
+        new = rescheduled(hop, self._clock()) if hop else None
         if hop and new and new != hop:
-            self._store.note(hop, new)
+            self._store.update_hop(hop, new)

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from events.views import HopView, Moment, TransferView
+from events.views import HopView, TimelineEntry, TransferView
 from lambdas.domain.hop import Hop
 from lambdas.domain.transfer import Transfer, summed
 
 
-def transfer_view(transfer: Transfer, timeline: tuple[Moment, ...], now: datetime) -> TransferView:
+def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: datetime) -> TransferView:
     hops = tuple(hop_view(hop, now) for hop in transfer.hops)
     return TransferView(
         transfer_id=transfer.transfer_id,
@@ -33,7 +33,7 @@ def transfer_view(transfer: Transfer, timeline: tuple[Moment, ...], now: datetim
 def hop_view(hop: Hop, now: datetime) -> HopView:
     after = None if hop.after is None else f"{hop.transfer_id}-{hop.after}"
     same = {name: getattr(hop, name) for name in _THE_SAME}
-    return HopView(after=after, progress=hop.progress_at(now), quiet=hop.quiet(now), **same)
+    return HopView(after=after, progress=hop.progress_at(now), seconds_since_report=hop.seconds_since_report(now), **same)
 
 
 _THE_SAME = tuple(HopView.model_fields.keys() - {"after", "progress", "quiet"})

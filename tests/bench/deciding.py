@@ -9,9 +9,9 @@ import time
 from datetime import UTC, datetime
 
 from events.locations import AgentLocation
-from lambdas.domain.deciding import Now, Person, movements
-from lambdas.domain.plan import Wish, new_transfer_id, plan
-from lambdas.domain.rule_set import defaults, rules
+from lambdas.domain.deciding import RequestTime, Principal, movements
+from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
+from lambdas.domain.rule_set import defaults, policy_set
 from tests.fakes import ADA
 
 TURNS = 2000
@@ -32,16 +32,16 @@ def texts(count: int) -> dict[str, str]:
 
 def main(count: int = 500) -> None:
     begin = time.thread_time()
-    here = rules(texts(count))
+    here = policy_set(texts(count))
     parsed = time.thread_time() - begin
-    now = Now(datetime(2026, 11, 24, 12, tzinfo=UTC), "Europe/Zurich")
+    now = RequestTime(datetime(2026, 11, 24, 12, tzinfo=UTC), "Europe/Zurich")
     ends = (AgentLocation(agent_id="a", path="/data/7/x"), AgentLocation(agent_id="b", path="/archive/"))
-    transfer = plan(new_transfer_id(), Wish(source=ends[0], destinations=(ends[1],)), ADA, now.at)
+    transfer = plan(new_transfer_id(), TransferSpec(source=ends[0], destinations=(ends[1],)), ADA, now.at)
     tags = {"a": {"env": "production", "site": "zurich"}, "b": {"rack": "8", "site": "geneva"}}
     times = []
     for _ in range(TURNS):
         begin = time.thread_time()
-        (question,) = movements(Person("bo", ("operator",)), "transfer", transfer, tags, now)
+        (question,) = movements(Principal("bo", ("operator",)), "transfer", transfer, tags, now)
         verdict = here.decide(question)
         times.append((time.thread_time() - begin) * 1000)
     times.sort()

@@ -14,14 +14,14 @@ from agent import interpreter
 from agent.config import RootConfig
 from agent.errors import HopError
 from agent.lane import identity
-from agent.lane.meeting import Meeting  # noqa: F401 - an agent that has moved a file before has it loaded
+from agent.lane.meeting import Connector  # noqa: F401 - an agent that has moved a file before has it loaded
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
-from agent.movers.base import Host, Tally
+from agent.movers.base import HostResources, ProgressCounter
 from agent.roots import Roots
 from events.base import Problem
 from events.commands import Move, Serve
-from events.progress import Way
+from events.progress import Connection
 
 ROOT = "/bench"
 
@@ -29,11 +29,11 @@ ROOT = "/bench"
 class Nobody:
     """A watcher who does not care."""
 
-    def started(self, way: Way) -> None: ...
+    def on_start(self, way: Connection) -> None: ...
 
-    def waiting(self, problem: Problem) -> None: ...
+    def on_wait(self, problem: Problem) -> None: ...
 
-    def verifying(self) -> None: ...
+    def on_verify(self) -> None: ...
 
 
 def say(**words: object) -> None:
@@ -59,10 +59,10 @@ def destination(keys: Path, archive: Path, state: Path) -> None:
     for line in sys.stdin:
         order = Move.model_validate(json.loads(line)["move"])
         mover = mover_for(
-            order, host=Host(roots, state), identities=identity.load(keys), credentials=_no_credentials
+            order, host=HostResources(roots, state), identities=identity.load(keys), credentials=_no_credentials
         )
         try:
-            outcome = asyncio.run(mover.move(order, Tally(), Nobody()))
+            outcome = asyncio.run(mover.move(order, ProgressCounter(), Nobody()))
         except HopError as error:
             say(failed=error.problem.message)
         else:

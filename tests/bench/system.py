@@ -20,7 +20,7 @@ import boto3
 
 from infra.local import cloud as embedded
 from infra.local.servers import Server
-from infra.local.world import World, until, world
+from infra.local.world import Environment, until, world
 from tests.bench.measuring import peak_of
 from tests.bench.workloads import ARCHIVE, MIB, write
 from tests.e2e.api import Api
@@ -128,7 +128,7 @@ def _by_api(api: Api, servers: dict[str, Server], number: int) -> float:
     return seconds
 
 
-def _uploads(here: World, api: Api, servers: dict[str, Server]) -> Callable[[int], float]:
+def _uploads(here: Environment, api: Api, servers: dict[str, Server]) -> Callable[[int], float]:
     bucket = here.outputs.bucket
     s3 = boto3.client("s3", **embedded.client_settings(here.cloud))
     api.post("/templates", TEMPLATE | {"trigger": {"bucket": bucket, "prefix": "bench/"}})
@@ -141,7 +141,7 @@ def _uploads(here: World, api: Api, servers: dict[str, Server]) -> Callable[[int
     return upload
 
 
-def _chains(here: World, api: Api, repeat: int, scale: float) -> Chains:
+def _chains(here: Environment, api: Api, repeat: int, scale: float) -> Chains:
     bucket, files = here.outputs.bucket, max(4, round(LINKS * scale))
     s3 = boto3.client("s3", **embedded.client_settings(here.cloud))
     for number in range(files):

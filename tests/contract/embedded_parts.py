@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.letters import Endpoint
+from agent.letters import BrokerEndpoint
 from events.topics import Topics
 from infra import device
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
-from lambdas.agents.registry import Endpoint as Broker
-from lambdas.agents.registry import Registry
+from lambdas.agents.registry import IotEndpoint as Broker
+from lambdas.agents.registry import IotRegistry
 
 T = TypeVar("T")
 
@@ -113,10 +113,10 @@ def new_device_policy(cloud: Cloud, topics: Topics) -> None:
     client(cloud, "iot").create_policy(policyName=device_policy(topics), policyDocument=json.dumps(document))
 
 
-def registry(cloud: Cloud, topics: Topics) -> Registry:
+def registry(cloud: Cloud, topics: Topics) -> IotRegistry:
     """The control plane's own, of one stage."""
     broker = Broker("127.0.0.1", cloud.mqtt_port, cloud.ca_pem)
-    return Registry(client(cloud, "iot"), topics, device_policy(topics), broker)
+    return IotRegistry(client(cloud, "iot"), topics, device_policy(topics), broker)
 
 
 def new_csr() -> tuple[ec.EllipticCurvePrivateKey, str]:
@@ -127,16 +127,16 @@ def new_csr() -> tuple[ec.EllipticCurvePrivateKey, str]:
     return key, csr.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def new_device(cloud: Cloud, folder: Path, name: str, topics: Topics = TOPICS) -> Endpoint:
+def new_device(cloud: Cloud, folder: Path, name: str, topics: Topics = TOPICS) -> BrokerEndpoint:
     """An agent that the registry has made a thing and a certificate for."""
     key, csr = new_csr()
-    certificate = registry(cloud, topics).admit(name, csr)
+    certificate = registry(cloud, topics).provision(name, csr)
     return device_files(cloud, folder, topics.thing(name), key, certificate)
 
 
 def device_files(
     cloud: Cloud, folder: Path, client_id: str, key: ec.EllipticCurvePrivateKey, certificate: str
-) -> Endpoint:
+) -> BrokerEndpoint:
     folder.mkdir(exist_ok=True)
     files = {
         "device.pem": certificate.encode(),
@@ -148,7 +148,7 @@ def device_files(
     for file, content in files.items():
         (folder / file).write_bytes(content)
     names = ("device.pem", "device.key", "ca.pem")
-    return Endpoint("127.0.0.1", cloud.mqtt_port, client_id, *(folder / name for name in names))
+    return BrokerEndpoint("127.0.0.1", cloud.mqtt_port, client_id, *(folder / name for name in names))
 
 
 def new_ear(cloud: Cloud, rule: str, sql: str) -> str:

@@ -14,10 +14,10 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes
 
-from agent.letters import Incoming, LinkError
-from agent.link import Link
+from agent.letters import ReceivedMessage, LinkError
+from agent.link import MqttLink
 from events.certificates import fingerprint
-from events.updates import JobAnswer, JobDocument, JobOutcome
+from events.updates import JobAnswer, JobDocument, UpdateResult
 from infra import buckets
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
@@ -214,7 +214,7 @@ async def test_a_device_speaks_for_itself_alone(devices: Cloud, tmp_path: Path) 
     ear = new_ear(cloud, TOPICS.reports_rule, TOPICS.reports_sql)
     mine, theirs = TOPICS.thing("server-x"), TOPICS.thing("server-y")
     endpoint = new_device(cloud, tmp_path, "server-x")
-    async with Link(endpoint, TOPICS.commands(mine)) as link:
+    async with MqttLink(endpoint, TOPICS.commands(mine)) as link:
         await asyncio.wait_for(link.wait_connected(), 30)
         said = {"wire": 1, "report": {"kind": "hello"}}
         lies = {"thing": theirs, "principal": "9f" * 32}
@@ -233,7 +233,7 @@ async def test_a_device_speaks_for_itself_alone(devices: Cloud, tmp_path: Path) 
         letter.acknowledge()
 
     posing_as = replace(endpoint, client_id=theirs)
-    async with Link(posing_as, TOPICS.commands(theirs)) as link:
+    async with MqttLink(posing_as, TOPICS.commands(theirs)) as link:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(link.wait_connected(), 3)
 
@@ -241,29 +241,29 @@ async def test_a_device_speaks_for_itself_alone(devices: Cloud, tmp_path: Path) 
 async def test_a_device_is_told_of_its_job_and_tells_how_it_has_ended(devices: Cloud, tmp_path: Path) -> None:
     endpoint = new_device(devices, tmp_path, "server-j")
     thing = TOPICS.thing("server-j")
-    iot, mine = client(devices, "iot"), (TOPICS.job_news(thing), TOPICS.job_answer(thing))
+    iot, mine = client(devices, "iot"), (TOPICS.job_notifications(thing), TOPICS.jobs_response(thing))
     arn = iot.describe_thing(thingName=thing)["thingArn"]
-    async with Link(endpoint, TOPICS.commands(thing), mine) as link:
+    async with MqttLink(endpoint, TOPICS.commands(thing), mine) as link:
         await asyncio.wait_for(link.wait_connected(), 30)
         document = JobDocument(update_id="5f0c9a31be42", version="0.2.0")
         iot.create_job(jobId="job-1", targets=[arn], document=document.model_dump_json())
-        assert (await _next(link)).topic == TOPICS.job_news(thing)
-        await link.publish(TOPICS.job_asked(thing), b"{}")
+        assert (await _next(link)).topic == TOPICS.job_notifications(thing)
+        await link.publish(TOPICS.jobs_request(thing), b"{}")
         answer = JobAnswer.model_validate_json((await _next(link)).payload)
         assert answer.execution
         assert (answer.execution.jobId, answer.execution.jobDocument) == ("job-1", document)
 
         with pytest.raises(LinkError, match="not authorized"):
-            await link.publish(TOPICS.job_outcome(TOPICS.thing("server-k"), "job-1"), b"{}")
+            await link.publish(TOPICS.job_result(TOPICS.thing("server-k"), "job-1"), b"{}")
 
-        outcome = JobOutcome(status="FAILED", statusDetails={"reason": "the disk is full", "returned": "no"})
-        await link.publish(TOPICS.job_outcome(thing, "job-1"), outcome.model_dump_json().encode())
-        assert (await _next(link)).topic == TOPICS.job_news(thing)
+        outcome = UpdateResult(status="FAILED", statusDetails={"reason": "the disk is full", "returned": "no"})
+        await link.publish(TOPICS.job_result(thing, "job-1"), outcome.model_dump_json().encode())
+        assert (await _next(link)).topic == TOPICS.job_notifications(thing)
     told = iot.describe_job_execution(jobId="job-1", thingName=thing)["execution"]
     assert (told["status"], told["statusDetails"]["detailsMap"]) == ("FAILED", outcome.statusDetails)
 
 
-async def _next(link: Link) -> Incoming:
+async def _next(link: MqttLink) -> ReceivedMessage:
     letter = await asyncio.wait_for(anext(link.messages()), 30)
     letter.acknowledge()
     return letter

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from agent.about import find_rclone
-from agent.listing import Meant, entries
+from agent.listing import Selection, entries
 from agent.roots import Tree
 from events.filters import Filters, Globs
 
@@ -53,7 +53,7 @@ def by_rclone(folder: Path, include: list[str], exclude: list[str]) -> set[str]:
 
 def by_listing(folder: Path, include: list[str], exclude: list[str]) -> set[str]:
     with Tree(folder, "", path="/data") as tree:
-        found = entries(tree, Meant(filters=Filters(include, exclude)))
+        found = entries(tree, Selection(filters=Filters(include, exclude)))
         return {entry.path for entry in found if entry.kind == "f"}
 
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from agent.letters import Endpoint, LinkError
-from agent.link import Link
+from agent.letters import BrokerEndpoint, LinkError
+from agent.link import MqttLink
 from events.topics import Topics
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
-from lambdas.agents.jobs import Jobs
+from lambdas.agents.jobs import IotJobs
 from lambdas.domain.errors import ThingForeignError
 from lambdas.domain.update import Member, Update
-from lambdas.fleet import Fleet
+from lambdas.fleet import CommandPublisher
 from tests.contract.embedded_parts import (
     allow,
     client,
@@ -55,19 +55,19 @@ class Stage:
 
     cloud: Cloud
     topics: Topics
-    endpoint: Endpoint
+    endpoint: BrokerEndpoint
 
     @property
     def thing(self) -> str:
         return self.topics.thing(NAME)
 
-    def link(self) -> Link:
-        of_jobs = (self.topics.job_news(self.thing), self.topics.job_answer(self.thing))
-        return Link(self.endpoint, self.topics.commands(self.thing), of_jobs)
+    def link(self) -> MqttLink:
+        of_jobs = (self.topics.job_notifications(self.thing), self.topics.jobs_response(self.thing))
+        return MqttLink(self.endpoint, self.topics.commands(self.thing), of_jobs)
 
     @property
-    def fleet(self) -> Fleet:
-        return Fleet(
+    def fleet(self) -> CommandPublisher:
+        return CommandPublisher(
             kms=client(self.cloud, "kms"),
             broker=client(self.cloud, "iot-data"),
             keys=("key/1", "key/2"),
@@ -76,9 +76,9 @@ class Stage:
         )
 
     @property
-    def jobs(self) -> Jobs:
+    def jobs(self) -> IotJobs:
         things = f"arn:aws:iot:{self.cloud.region}:{self.cloud.account}:thing/"
-        return Jobs(client(self.cloud, "iot"), things, self.topics)
+        return IotJobs(client(self.cloud, "iot"), things, self.topics)
 
     def seen(self) -> Any:
         return seen(self.cloud, self.thing)
@@ -121,11 +121,11 @@ def an_update(update_id: str = "0123456789ab") -> Update:
     )
 
 
-async def up(link: Link) -> None:
+async def up(link: MqttLink) -> None:
     await asyncio.wait_for(link.wait_connected(), 30)
 
 
-async def following(link: Link) -> tuple[str, bytes]:
+async def following(link: MqttLink) -> tuple[str, bytes]:
     letter = await asyncio.wait_for(anext(link.messages()), 30)
     letter.acknowledge()
     return letter.topic, letter.payload
@@ -142,18 +142,18 @@ async def test_each_hears_its_own_commands_and_jobs_alone(stages: tuple[Stage, S
         eu.fleet.send(NAME, "for prod-eu")
         assert {(await following(first))[0] for _ in range(2)} == {
             prod.topics.commands(prod.thing),
-            prod.topics.job_news(prod.thing),
+            prod.topics.job_notifications(prod.thing),
         }
         topic, payload = await following(second)
         assert (topic, json.loads(payload)["token"]) == (eu.topics.commands(eu.thing), "for prod-eu")
 
-        for forbidden in (eu.topics.reports(eu.thing), eu.topics.job_outcome(eu.thing, "job-1")):
+        for forbidden in (eu.topics.reports(eu.thing), eu.topics.job_result(eu.thing, "job-1")):
             with pytest.raises(LinkError, match="not authorized"):
                 await first.publish(forbidden, b"{}")
 
-    assert eu.jobs.words(update, 0) is None
+    assert eu.jobs.statuses(update, 0) is None
     eu.jobs.end(update)
-    words = prod.jobs.words(update, 0)
+    words = prod.jobs.statuses(update, 0)
     assert words is not None
     assert words[NAME].status == "QUEUED"
 
@@ -165,7 +165,7 @@ async def test_a_certificate_of_one_stage_does_not_connect_as_the_other_s_agent(
     async with eu.link() as rightful:
         await up(rightful)
         posing = replace(prod.endpoint, client_id=eu.thing)
-        async with Link(posing, eu.topics.commands(eu.thing)) as link:
+        async with MqttLink(posing, eu.topics.commands(eu.thing)) as link:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(link.wait_connected(), 3)
         assert rightful.connected, "and it does not push that one out"
@@ -185,7 +185,7 @@ async def test_one_rotates_and_removes_and_the_other_goes_on(
         assert [arn.rpartition("/")[2] for arn in mine.seen()[-1]] == [made.certificate_id]
         assert other.seen() == before
 
-        await asyncio.to_thread(iot.expel, NAME)
+        await asyncio.to_thread(iot.deprovision, NAME)
         assert other.seen() == before
         await staying.publish(other.topics.reports(other.thing), b"{}")
         other.fleet.send(NAME, "still there")
@@ -194,7 +194,7 @@ async def test_one_rotates_and_removes_and_the_other_goes_on(
         await up(staying)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(removed.wait_connected(), 3)
-    await asyncio.to_thread(iot.admit, NAME, new_csr()[1])
+    await asyncio.to_thread(iot.provision, NAME, new_csr()[1])
     assert other.seen() == before
 
 
@@ -204,7 +204,7 @@ async def test_each_rule_hears_of_its_own_agents_come_and_go(
     """The broker tells of every client of the account, another team's device that is called server-b, too."""
     ears = {topics.stage: new_ear(cloud, topics.presence_rule, topics.presence_sql) for topics in (PROD, EU)}
     foreign = a_foreign_device(cloud, tmp_path / "foreign", NAME)
-    async with Link(foreign, "lighting/server-b") as link:
+    async with MqttLink(foreign, "lighting/server-b") as link:
         await up(link)
     for stage in stages:
         async with stage.link() as link:
@@ -225,15 +225,15 @@ async def test_another_s_thing_under_a_name_of_ours_keeps_its_certificate_and_it
     thing = PROD.thing(name)
     foreign = a_foreign_device(cloud, tmp_path / "foreign", thing, attributes)
     before = seen(cloud, thing)
-    async with Link(foreign, "lighting/scenes") as link:
+    async with MqttLink(foreign, "lighting/scenes") as link:
         await up(link)
         mine = registry(cloud, PROD)
         for deed in (
             lambda: mine.check_owner(name),
-            lambda: mine.admit(name, new_csr()[1]),
+            lambda: mine.provision(name, new_csr()[1]),
             lambda: mine.renew(name, new_csr()[1], ()),
-            lambda: mine.keep(name, ()),
-            lambda: mine.expel(name),
+            lambda: mine.revoke_others(name, ()),
+            lambda: mine.deprovision(name),
         ):
             with pytest.raises(ThingForeignError):
                 await asyncio.to_thread(deed)
@@ -244,7 +244,7 @@ async def test_another_s_thing_under_a_name_of_ours_keeps_its_certificate_and_it
 
 def a_foreign_device(
     cloud: Cloud, folder: Path, thing: str, attributes: dict[str, str] | None = None
-) -> Endpoint:
+) -> BrokerEndpoint:
     """A lamp of another team, which may do what it wants."""
     iot, (key, csr) = client(cloud, "iot"), new_csr()
     made = iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=True)

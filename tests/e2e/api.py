@@ -9,7 +9,7 @@ import httpx
 
 from agent.cli import cognito
 from agent.http import client
-from infra.local.world import World
+from infra.local.world import Environment
 
 PATIENCE = 120.0
 """Seconds, while functions start: on a busy machine they take their time, and only so many start at once.
@@ -32,7 +32,7 @@ class Api:
     token: str | None
 
     @classmethod
-    def signed_in(cls, here: World, user: str, password: str) -> "Api":
+    def signed_in(cls, here: Environment, user: str, password: str) -> "Api":
         pool = cognito.Pool(
             here.cloud.region, here.outputs.client_id, here.cloud.endpoint, here.outputs.user_pool_id
         )

@@ -22,7 +22,7 @@ from infra.local import cloud as embedded
 from infra.local import functions
 from infra.local.deploy import create_user
 from infra.local.servers import RunningAgent, Server, free_port
-from infra.local.world import World, until, world
+from infra.local.world import Environment, until, world
 from tests.e2e.api import Api
 
 SERVERS = {
@@ -36,7 +36,7 @@ ENDED = {"succeeded", "failed", "partially_failed", "cancelled"}
 class Fleet:
     """The three servers, with what a test does to them."""
 
-    def __init__(self, here: World, servers: dict[str, Server], api: Api) -> None:
+    def __init__(self, here: Environment, servers: dict[str, Server], api: Api) -> None:
         self.here, self.servers, self.api = here, servers, api
 
     def folder(self, location: str) -> Path:
@@ -179,19 +179,19 @@ def _holds_bytes(path: Path) -> bool:
 
 
 @pytest.fixture(scope="session")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     with world(tmp_path_factory.mktemp("world")) as built:
         yield built
 
 
 @pytest.fixture(scope="session")
-def api(here: World) -> Api:
+def api(here: Environment) -> Api:
     """An administrator."""
     return Api.signed_in(here, here.user, here.password)
 
 
 @pytest.fixture(scope="session")
-def viewer(here: World) -> Api:
+def viewer(here: Environment) -> Api:
     """Somebody who may only look."""
     password = "Look-only-7-times"
     create_user(here.cloud, here.outputs, "viewer@crosshaul.test", password, "viewer")
@@ -199,7 +199,7 @@ def viewer(here: World) -> Api:
 
 
 @pytest.fixture(scope="session")
-def enrolled(here: World, api: Api) -> Fleet:
+def enrolled(here: Environment, api: Api) -> Fleet:
     servers = {name: here.server(name, roots) for name, roots in SERVERS.items()}
     for server in servers.values():
         here.enroll(server)

@@ -15,7 +15,7 @@ from infra import REPOSITORY
 from infra.kit import Kit, make
 from infra.local import cloud as embedded
 from infra.local.deploy import STAGE
-from infra.local.installed import Installed
+from infra.local.installed import InstalledServer
 from infra.local.servers import free_port
 from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
@@ -71,7 +71,7 @@ class Publisher:
         """For whoever installs one: no registry is asked."""
         return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder)}
 
-    def run_line(self, server: Installed, command: str, token: str, *more: str) -> None:
+    def run_line(self, server: InstalledServer, command: str, token: str, *more: str) -> None:
         """Run there what the console shows, word for word; `more` is what this one host adds."""
         sudo = server.folder / "bin/sudo"
         sudo.parent.mkdir(parents=True)

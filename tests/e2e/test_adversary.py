@@ -13,13 +13,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from agent.http import client
-from events.commands import Browse, Order
+from events.commands import Browse, CommandEnvelope
 from events.topics import Topics
 from infra.local import cloud as embedded
 from infra.local.deploy import STAGE, create_user
 from infra.local.world import until
 from lambdas.api.app import OPEN_ROUTES, ROUTES
-from lambdas.fleet import Fleet as Orders
+from lambdas.fleet import CommandPublisher as Orders
 from tests.control_plane import host
 from tests.e2e.api import Api, Refusal
 from tests.e2e.conftest import Fleet
@@ -271,7 +271,7 @@ class TestCommands:
         return Browse(request_id=f"{name}-{uuid.uuid4()}", path="/data")
 
     def send(self, fleet: Fleet, token: str) -> None:
-        letter = Order(token=token).model_dump_json().encode()
+        letter = CommandEnvelope(token=token).model_dump_json().encode()
         aws(fleet, "iot-data").publish(topic=TOPICS.commands(TOPICS.thing("server-b")), qos=1, payload=letter)
 
     def since(self, fleet: Fleet, begin: int) -> str:

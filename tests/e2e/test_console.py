@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from infra.local.deploy import create_user
-from infra.local.installed import Installed
+from infra.local.installed import InstalledServer
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.api import Api
@@ -101,7 +101,7 @@ def test_several_are_added_by_one_token(
 
     try:
         for name in ("console-1", "console-2"):
-            server = Installed(name, fleet.here.home / "servers" / name, {})
+            server = InstalledServer(name, fleet.here.home / "servers" / name, {})
             publisher.run_line(server, command, "", "--token-file", str(file), "--name", name)
             assert f'path = "{tmp_path}"\naccess = "rw"' in server.config.read_text()
         expect(page.get_by_text("2 of 2 have joined")).to_be_visible()
@@ -134,7 +134,7 @@ def test_an_agent_is_added_by_running_the_line_that_is_shown(
     page.get_by_role("button", name="Get the install command").click()
     command, token = shown_line(page)
 
-    server = Installed("server-e", fleet.here.home / "servers/server-e", {})
+    server = InstalledServer("server-e", fleet.here.home / "servers/server-e", {})
     publisher.run_line(server, command, token)
     fleet.here.start_agent(server)
 

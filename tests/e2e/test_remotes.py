@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from agent.digests import RANGE
+from agent.digests import RANGE_BYTES
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.api import Refusal
@@ -82,7 +82,7 @@ def is_rclone(process: Path) -> bool:
 
 
 def test_from_a_remote_to_two_servers_and_to_a_remote(fleet: Fleet, far: Path) -> None:
-    write_random(far / "in/big.mov", RANGE + MIB)
+    write_random(far / "in/big.mov", RANGE_BYTES + MIB)
     write_random(far / "in/Köln + Bonn/100%.txt", 1000)
     places = ["server-b:/primary/far/", "server-c:/archive/far/"]
 
@@ -139,8 +139,8 @@ def test_a_directory_that_is_not_there_or_not_offered_is_said(
 
 
 def test_an_agent_that_is_killed_goes_on_in_the_middle_of_a_file(fleet: Fleet, far: Path) -> None:
-    write_random(far / "long/big.mov", 8 * RANGE)
-    transfer = fleet.copy("server-b:store:long/", "server-b:/primary/long/", bandwidth_limit=RANGE, streams=1)
+    write_random(far / "long/big.mov", 8 * RANGE_BYTES)
+    transfer = fleet.copy("server-b:store:long/", "server-b:/primary/long/", bandwidth_limit=RANGE_BYTES, streams=1)
     fleet.until_moving(transfer, "server-b:/primary/long")
     agent = fleet.agent("server-b").process
     rclones = rclones_of(agent.pid)

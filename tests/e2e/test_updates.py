@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.kit import Kit
-from infra.local.installed import Installed, ServiceManager, installed_server
+from infra.local.installed import InstalledServer, ServiceManager, installed_server
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.world import until
 from tests.e2e.conftest import Fleet
@@ -29,7 +29,7 @@ class Hosts:
     def __init__(self, fleet: Fleet, publisher: Publisher) -> None:
         self.fleet, self.publisher = fleet, publisher
         self.managers: dict[str, ServiceManager] = {}
-        self.servers: dict[str, Installed] = {}
+        self.servers: dict[str, InstalledServer] = {}
 
     def install(self, kit: Kit) -> None:
         script = kit.files[kit.script]

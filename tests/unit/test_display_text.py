@@ -6,11 +6,11 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.errors import shown
+from agent.errors import display_path
 from agent.logs import Logfmt
 from events.base import Problem, display_text
 from events.progress import Progress
-from events.reports import Entry, Preview
+from events.reports import DirectoryEntry, DryRunResult
 
 NAMES = st.binary(min_size=1, max_size=60).map(os.fsdecode) | st.text(
     st.characters(), min_size=1, max_size=60
@@ -21,12 +21,12 @@ NAMES = st.binary(min_size=1, max_size=60).map(os.fsdecode) | st.text(
 @given(NAMES)
 def test_every_message_takes_every_name_and_shows_it_alike(name):
     text = display_text(name)
-    assert text.encode().decode() == text == display_text(text) == shown(name)
+    assert text.encode().decode() == text == display_text(text) == display_path(name)
     Problem.model_validate_json(Problem(code="x", message=name, path=name).model_dump_json())
     messages = [
         (Progress(current=name), lambda one: one.current),
-        (Entry(name=name, type="file"), lambda one: one.name),
-        (Preview(examples={"sent": (name,)}), lambda one: one.examples["sent"][0]),
+        (DirectoryEntry(name=name, type="file"), lambda one: one.name),
+        (DryRunResult(examples={"sent": (name,)}), lambda one: one.examples["sent"][0]),
     ]
     for message, read in messages:
         assert read(type(message).model_validate_json(message.model_dump_json())) == text

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.letters import Endpoint
+from agent.letters import BrokerEndpoint
 from tests.fakes_agent import THING
 from tests.unit.agent.hosts import Hosts
 
@@ -99,7 +99,7 @@ async def cloud(tmp_path):
 
 
 @pytest.fixture
-def endpoint(cloud, tmp_path) -> Endpoint:
+def endpoint(cloud, tmp_path) -> BrokerEndpoint:
     """The thing of server-b with a certificate made from its CSR."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = serialization.Encoding.PEM
@@ -119,7 +119,7 @@ def endpoint(cloud, tmp_path) -> Endpoint:
     iot.attach_thing_principal(thingName=THING, principal=made["certificateArn"])
     (tmp_path / "device.pem").write_text(made["certificatePem"])
     (tmp_path / "ca.pem").write_bytes(cloud.ca())
-    return Endpoint(
+    return BrokerEndpoint(
         host="127.0.0.1",
         port=cloud.mqtt_port,
         client_id=THING,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import HopError
-from agent.movers.base import Outcome
+from agent.movers.base import HopResult
 from events.progress import Progress
 from infra.local.material import write_random
 
@@ -16,7 +16,7 @@ SAME = {"same", "half a second", "名前/a [b] #1?"}
 HOUR = 3600 * 10**9
 OVERWRITES = ("always", "newer", "never", "fail")
 
-Moves = Callable[..., Awaitable[Outcome]]
+Moves = Callable[..., Awaitable[HopResult]]
 
 
 @dataclass

@@ -14,18 +14,18 @@ from agent.keys import Keyring
 from agent.lane import identity
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
-from agent.movers.arrivals import Arrivals
-from agent.movers.base import Host, Outcome, Tally
-from agent.movers.manifests import Manifests
+from agent.movers.arrivals import ActivePulls
+from agent.movers.base import HostResources, HopResult, ProgressCounter
+from agent.movers.manifests import ManifestOutbox
 from agent.movers.pull import Pull
 from agent.roots import Roots
 from events.base import Problem
 from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, Serve
 from events.locations import AgentLocation
 from events.options import Options
-from events.progress import Progress, Way
+from events.progress import Progress, Connection
 from events.views import CredentialsView
-from tests.fakes_line import Line
+from tests.fakes_line import NetworkProxy
 
 Dials = Literal["destination", "source", "both", "neither"]
 TRANSFER = "abcdefghij0123456789"
@@ -46,7 +46,7 @@ async def until(true: Callable[[], object], patience: float = 60) -> None:
             await asyncio.sleep(0.01)
 
 
-class Told:
+class RecordingObserver:
     """A watcher that remembers."""
 
     def __init__(self) -> None:
@@ -54,13 +54,13 @@ class Told:
         self.verified = False
         self.waited: list[Problem] = []
 
-    def started(self, way: Way) -> None:
+    def on_start(self, way: Connection) -> None:
         self.ways.append(str(way))
 
-    def waiting(self, problem: Problem) -> None:
+    def on_wait(self, problem: Problem) -> None:
         self.waited.append(problem)
 
-    def verifying(self) -> None:
+    def on_verify(self) -> None:
         self.verified = True
 
 
@@ -79,7 +79,7 @@ class Hosts:
         self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
         self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
         self.relay: Relay | None = None
-        self.arrivals = Arrivals()
+        self.arrivals = ActivePulls()
         """Of server-b."""
         self.server = self.source_server()
         self.server.start()
@@ -87,7 +87,7 @@ class Hosts:
         self.arriving.start()
         self.dials = dials
         to_c = dials == "source"
-        self.line = Line(self.arriving.port if to_c else self.server.port, counts_back=not to_c)
+        self.line = NetworkProxy(self.arriving.port if to_c else self.server.port, counts_back=not to_c)
         self.b_endpoints: tuple[str, ...] = (closed_port(),)
         self.c_endpoints: tuple[str, ...] = (closed_port(),)
         if dials in {"destination", "both"}:
@@ -96,9 +96,9 @@ class Hosts:
             self.c_endpoints = (self.line.endpoint,)
         if dials == "both":
             self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
-        self.told = Told()
-        self.tally = Tally()
-        self.manifests: Manifests | None = None
+        self.told = RecordingObserver()
+        self.tally = ProgressCounter()
+        self.manifests: ManifestOutbox | None = None
 
     def credentials(self, hop_id: str) -> CredentialsView:
         """Of both agents; none are needed between two hosts that reach each other."""
@@ -196,7 +196,7 @@ class Hosts:
         both = Roots([*self.roots._roots, *self.sources._roots])
         mover = mover_for(
             order,
-            host=Host(both, self.state, manifests=self.manifests, arrivals=self.arrivals),
+            host=HostResources(both, self.state, manifests=self.manifests, arrivals=self.arrivals),
             identities=self.c,
             credentials=self.credentials,
             lane=self.arriving,
@@ -206,12 +206,12 @@ class Hosts:
             mover._patience = patience
         return mover
 
-    async def move(self, order: Move, patience: float | None = None) -> Outcome:
-        self.tally, self.told = Tally(), Told()
+    async def move(self, order: Move, patience: float | None = None) -> HopResult:
+        self.tally, self.told = ProgressCounter(), RecordingObserver()
         return await self.mover(order, patience).move(order, self.tally, self.told)
 
-    def begin(self, order: Move) -> asyncio.Task[Outcome]:
-        self.tally, self.told = Tally(), Told()
+    def begin(self, order: Move) -> asyncio.Task[HopResult]:
+        self.tally, self.told = ProgressCounter(), RecordingObserver()
         return asyncio.create_task(self.mover(order).move(order, self.tally, self.told))
 
     async def fails(self, order: Move, patience: float | None = None) -> HopError:

@@ -16,7 +16,7 @@ from agent.commands import Commands
 from agent.config import RootConfig
 from agent.journal import Journal
 from agent.lane import asked, wire
-from agent.trust import Verifier
+from agent.trust import CommandVerifier
 from events.commands import Browse, Trust
 from events.reports import Browsed, Refused
 from tests.fakes_agent import AGENT, Signer, move
@@ -64,7 +64,7 @@ def tokens(draw: st.DrawFn) -> str:
     return ".".join(part(piece) for piece in pieces)
 
 
-class Desk:
+class RecordingOutbox:
     """Remembers what was said."""
 
     def __init__(self) -> None:
@@ -79,9 +79,9 @@ class Desk:
 @pytest.fixture
 def host(tmp_path: Path):
     """What admits letters, and whom it tells of those that it refuses."""
-    journal, desk = Journal(tmp_path / "journal.db", "reg"), Desk()
+    journal, desk = Journal(tmp_path / "journal.db", "reg"), RecordingOutbox()
     unused: Any = None
-    verifier = Verifier(AGENT, [SIGNER.jwk])
+    verifier = CommandVerifier(AGENT, [SIGNER.jwk])
 
     def heed(command: Trust, _: str) -> None:
         verifier.trust(key.model_dump() for key in command.keys)
@@ -90,10 +90,10 @@ def host(tmp_path: Path):
     journal.close()
 
 
-def refuses(host: tuple[Commands, Desk], letter: bytes) -> None:
+def refuses(host: tuple[Commands, RecordingOutbox], letter: bytes) -> None:
     commands, desk = host
     before = len(desk.posted)
-    assert commands.admit(letter) is None
+    assert commands.accept(letter) is None
     [refused] = desk.posted[before:]
     assert isinstance(refused, Refused)
     assert refused.problem.message
@@ -195,12 +195,12 @@ FIELDS = [
 @given(st.binary() | st.dictionaries(st.sampled_from(FIELDS), values).map(wire.dump))
 @example(DEEP)
 def test_a_peer_that_asks_for_anything_gets_an_answer_or_a_refusal(reader, body):
-    with suppress(asked.Refusal):
+    with suppress(asked.LaneRequestError):
         reader(asked.parsed(body))
 
 
 @anyhow
 @given(values | st.lists(scalars, min_size=7, max_size=8))
 def test_a_source_that_lists_anything_is_understood_or_misbehaves(fields):
-    with suppress(wire.Misbehaviour):
+    with suppress(wire.ProtocolError):
         assert wire.is_inside(wire.read_entry(fields).path)

@@ -9,9 +9,9 @@ from datetime import datetime
 import pytest
 
 from agent.movers import crew
-from agent.movers.crew import Crew
-from agent.movers.limiter import Hours, Limiter, Line, piece_of
-from agent.turns import WEIGHTS, Turns
+from agent.movers.crew import WorkerPool
+from agent.movers.limiter import BandwidthSchedule, RateLimiter, SharedBandwidth, chunk_size_for
+from agent.turns import WEIGHTS, PrioritySemaphore
 from events.options import BandwidthWindow, Options
 
 KIB = 1024
@@ -34,20 +34,20 @@ NIGHT = {"days": ["fri"], "start": "22:00", "end": "06:00", "zone": "UTC", "limi
     ],
 )
 def test_each_hour_has_its_limit(when: str, limit: int | None) -> None:
-    hours = Hours(9 * KIB, [BandwidthWindow.model_validate(one) for one in (OFFICE, NIGHT)])
+    hours = BandwidthSchedule(9 * KIB, [BandwidthWindow.model_validate(one) for one in (OFFICE, NIGHT)])
     assert hours.at(datetime.fromisoformat(when)) == limit
 
 
 def test_pieces_suit_the_strictest_limit_of_the_day() -> None:
     options = Options.model_validate({"bandwidth_limit": 100 * KIB, "bandwidth_windows": [OFFICE]})
-    assert piece_of(options) == 5 * KIB // 4
+    assert chunk_size_for(options) == 5 * KIB // 4
 
 
 def test_hops_share_a_line_by_their_priority() -> None:
-    line, stopped, came = Line(Hours(400 * KIB)), threading.Event(), Counter[str]()
+    line, stopped, came = SharedBandwidth(BandwidthSchedule(400 * KIB)), threading.Event(), Counter[str]()
 
     def hop(priority: str) -> None:
-        limiter = Limiter(Hours(None), line, WEIGHTS[priority], stopped)
+        limiter = RateLimiter(BandwidthSchedule(None), line, WEIGHTS[priority], stopped)
         while not stopped.is_set():
             limiter.take(KIB)
             came[priority] += not stopped.is_set()
@@ -68,9 +68,9 @@ def test_hops_share_a_line_by_their_priority() -> None:
 
 
 def test_what_one_hop_leaves_is_for_the_others() -> None:
-    line, stopped = Line(Hours(1000 * KIB)), threading.Event()
-    idle = Limiter(Hours(None), line, WEIGHTS["high"], stopped)
-    busy = Limiter(Hours(None), line, WEIGHTS["low"], stopped)
+    line, stopped = SharedBandwidth(BandwidthSchedule(1000 * KIB)), threading.Event()
+    idle = RateLimiter(BandwidthSchedule(None), line, WEIGHTS["high"], stopped)
+    busy = RateLimiter(BandwidthSchedule(None), line, WEIGHTS["low"], stopped)
     idle.take(KIB)
     began = time.monotonic()
     for _ in range(500):
@@ -82,20 +82,20 @@ QUEUE = {"l": "low", "n1": "normal", "h": "high", "n2": "normal", "gone": "high"
 
 
 async def test_the_most_urgent_hop_has_the_next_turn() -> None:
-    turns, came = Turns(1), []
+    turns, came = PrioritySemaphore(1), []
 
     async def hop(priority: str, name: str) -> None:
-        async with turns.turn(priority):
+        async with turns.acquired(priority):
             came.append(name)
 
-    async with turns.turn("low"):
+    async with turns.acquired("low"):
         waiting = [asyncio.create_task(hop(priority, name)) for name, priority in QUEUE.items()]
         await asyncio.sleep(0)
         waiting[-1].cancel()
         await asyncio.sleep(0)
     await asyncio.gather(*waiting, return_exceptions=True)
     assert came == ["h", "n1", "n2", "l"]
-    async with asyncio.timeout(5), turns.turn("low"):
+    async with asyncio.timeout(5), turns.acquired("low"):
         pass
 
 
@@ -139,12 +139,12 @@ def fetching() -> int:
     return sum(thread.name == "fetch" for thread in threading.enumerate())
 
 
-@pytest.mark.parametrize(("most", "settles"), [(10**9, crew.MOST), (2_000_000, 2)])
+@pytest.mark.parametrize(("most", "settles"), [(10**9, crew.MAX_WORKERS), (2_000_000, 2)])
 def test_more_connections_join_only_while_more_bring_more(monkeypatch, most: int, settles: int) -> None:
     pipe = Pipe(1_000_000, most)
     monkeypatch.setattr(crew, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(crew, "time", pipe)
-    crowd = Crew(pipe.fetch, pipe.moved, 2, crew.MOST)
+    crowd = WorkerPool(pipe.fetch, pipe.moved, 2, crew.MAX_WORKERS)
     crowd.start()
     with pipe.changed:
         assert pipe.changed.wait_for(lambda: pipe.peak > 2 and pipe.working == settles, 60)

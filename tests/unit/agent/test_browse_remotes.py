@@ -11,7 +11,7 @@ from agent.about import remote_states, remote_types
 from agent.browse import Browser
 from agent.browse_remote import RemoteBrowser
 from agent.config import Config, RemoteConfig, RootConfig
-from agent.movers.program import Program
+from agent.movers.program import RcloneProcess
 from agent.movers.store_listing import entry_of
 from agent.remotes import Remotes
 from events.commands import Browse
@@ -110,7 +110,7 @@ def test_a_file_of_a_year_that_no_calendar_has_is_listed_with_the_others(
     """What rclone prints of it; few file systems keep such times, and services say what they like."""
     lines = [{"Name": name, "Path": name, "Size": 1, "IsDir": False, "ModTime": text} for name in "ab"]
     printed = [json.dumps(line).encode() + b",\n" for line in lines]
-    monkeypatch.setattr(Program, "printed", lambda *_, **__: iter(printed))
+    monkeypatch.setattr(RcloneProcess, "printed", lambda *_, **__: iter(printed))
     answer = Browsed.model_validate_json(ask("archive").model_dump_json())
     assert names(answer) == ["a", "b"]
     assert [one.modified and one.modified.year for one in answer.entries] == [year, year]

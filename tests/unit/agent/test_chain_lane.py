@@ -8,14 +8,14 @@ import threading
 import pytest
 
 from agent.config import RootConfig
-from agent.digests import RANGE
+from agent.digests import RANGE_BYTES
 from agent.errors import HopError
 from agent.lane import client, following
-from agent.movers.base import Tally
+from agent.movers.base import ProgressCounter
 from agent.movers.source import LocalReader
 from events.reports import PREVIOUS_HOP_RESTS
 from infra.local.material import MIB, differences, listing, write_random
-from tests.unit.agent.hosts import Hosts, Told, until
+from tests.unit.agent.hosts import Hosts, RecordingObserver, until
 
 
 class Chain:
@@ -49,7 +49,7 @@ class Chain:
         return asyncio.create_task(self._first())
 
     async def _first(self) -> None:
-        await self.hosts.mover(self.first).move(self.first, Tally(), Told())
+        await self.hosts.mover(self.first).move(self.first, ProgressCounter(), RecordingObserver())
         self.ended_well.add(self.first.hop_id)
 
     def is_there(self, name: str) -> bool:
@@ -71,7 +71,7 @@ def chain(hosts, tmp_path, monkeypatch):
     inbox = tmp_path / "inbox"
     write_random(inbox / "a/small", 5000)
     write_random(inbox / "a/deep/er/small", 1)
-    write_random(inbox / "big", RANGE + 12345)
+    write_random(inbox / "big", RANGE_BYTES + 12345)
     write_random(inbox / "z/last", 2 * MIB)
     (inbox / "a/link").symlink_to("small")
     (inbox / "a/deep/twin").hardlink_to(inbox / "a/small")
@@ -140,7 +140,7 @@ class TestAChain:
         first = hosts.local("/inbox/big", "/data/one")
         second = hosts.order("/data/one", "/archive/one", follows=first.hop_id)
         moving = hosts.begin(second)
-        await hosts.mover(first).move(first, Tally(), Told())
+        await hosts.mover(first).move(first, ProgressCounter(), RecordingObserver())
         chain.ended_well.add(first.hop_id)
         await moving
         assert (hosts.archive / "one").read_bytes() == (chain.inbox / "big").read_bytes()
@@ -205,7 +205,7 @@ class TestAChainThatIsInterrupted:
         passed = hosts.line.passed
 
         second = hosts.begin(chain.second)
-        await until(lambda: hosts.progress.bytes_done > RANGE)
+        await until(lambda: hosts.progress.bytes_done > RANGE_BYTES)
         chain.let_go.set()
         await asyncio.gather(first, second)
         assert differences(listing(chain.inbox), listing(chain.there)) == []

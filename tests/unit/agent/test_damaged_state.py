@@ -9,16 +9,16 @@ import time
 import pytest
 
 from agent import lock
-from agent.lane.routes import Met, Routes
+from agent.lane.routes import PeerPath, PeerPathCache
 from agent.letters import Connected
-from agent.listing import Entry
+from agent.listing import FileEntry
 from agent.movers.ledger import Ledger, ledger_path
-from agent.movers.manifests import Delivery, Manifests
-from agent.movers.pull import ABANDONED, discard_abandoned
+from agent.movers.manifests import ManifestUploader, ManifestOutbox
+from agent.movers.pull import ABANDONED_AFTER_S, discard_abandoned
 from agent.quarantine import MAX_FILES, Quarantine
 from agent.registration import Files
 from agent.status import Status, overview
-from agent.trust import Verifier
+from agent.trust import CommandVerifier
 from agent.updating.notes import read_record
 from tests.fakes_agent import AGENT, TRANSFER, Signer
 from tests.fakes_keys import Authority, register
@@ -50,7 +50,7 @@ class TestLedgers:
         path = ledger_path(hosts.state, order.hop_id)
         book = Ledger(path)
         book.begin("/archive/")
-        book.all_done((Entry("f", f"{number:06}", 1, 1), bytes(16)) for number in range(20_000))
+        book.complete_all((FileEntry("f", f"{number:06}", 1, 1), bytes(16)) for number in range(20_000))
         book.close()
         size = path.stat().st_size
         with path.open("r+b") as file:  # what is looked at when it is opened is well
@@ -72,7 +72,7 @@ class TestLedgers:
         book = Ledger(good)
         book.begin("/archive/")
         book.close()
-        old = time.time() - ABANDONED - 60
+        old = time.time() - ABANDONED_AFTER_S - 60
         for one in path.parent.iterdir():
             os.utime(one, (old, old))
         discard_abandoned(hosts.roots, hosts.state, ())
@@ -90,10 +90,10 @@ class TestLedgers:
 
 class TestManifests:
     async def test_one_that_cannot_be_made_is_set_aside_and_the_others_are_sent(self, tmp_path, caplog):
-        manifests = Manifests(tmp_path / "manifests")
+        manifests = ManifestOutbox(tmp_path / "manifests")
         for number in range(3):
             book = Ledger(ledger_path(tmp_path, f"{TRANSFER}-{number}"))
-            book.all_done([(Entry("f", "a"), bytes(16))])
+            book.complete_all([(FileEntry("f", "a"), bytes(16))])
             manifests.keep(book, f"{TRANSFER}-{number}", goes_on=False)
         first = manifests.waiting()[0]
         first.write_bytes(NOISE[2])
@@ -101,7 +101,7 @@ class TestManifests:
             (tmp_path / "manifests" / name).write_bytes(b"x")
         (tmp_path / "manifests" / f"{TRANSFER}-9.5.db").mkdir()
         sent: list[str] = []
-        delivery = Delivery(manifests, lambda hop_id, _: sent.append(hop_id), pause=0.01)
+        delivery = ManifestUploader(manifests, lambda hop_id, _: sent.append(hop_id), pause=0.01)
         task = asyncio.create_task(delivery.run())
         await until(lambda: len(sent) == 2 and len(set_aside(tmp_path)) == 6)
         assert not task.done()
@@ -110,9 +110,9 @@ class TestManifests:
         assert manifests.waiting() == []
 
     async def test_a_fault_while_sending_is_not_the_ledger_s(self, tmp_path):
-        manifests = Manifests(tmp_path / "manifests")
+        manifests = ManifestOutbox(tmp_path / "manifests")
         book = Ledger(ledger_path(tmp_path, HOP))
-        book.all_done([(Entry("f", "a"), bytes(16))])
+        book.complete_all([(FileEntry("f", "a"), bytes(16))])
         manifests.keep(book, HOP, goes_on=False)
         tries: list[str] = []
 
@@ -121,7 +121,7 @@ class TestManifests:
             if len(tries) < 3:
                 raise KeyError("the API answers something else")
 
-        task = asyncio.create_task(Delivery(manifests, send, pause=0.01).run())
+        task = asyncio.create_task(ManifestUploader(manifests, send, pause=0.01).run())
         await until(lambda: len(tries) == 3 and not manifests.waiting())
         task.cancel()
         assert set_aside(tmp_path) == []
@@ -144,15 +144,15 @@ class TestSmallFiles:
     def test_routes_that_cannot_be_read_are_set_aside(self, tmp_path, content):
         path = tmp_path / "routes.json"
         path.write_bytes(content)
-        routes = Routes(path)
+        routes = PeerPathCache(path)
         assert routes.all() == {}
         assert set_aside(tmp_path) == ["routes.json"]
-        routes.remember("server-c", Met(dialled=True, address="10.0.0.2:1"))
-        assert Routes(path).all() == {"server-c": Met(dialled=True, address="10.0.0.2:1")}
+        routes.remember("server-c", PeerPath(dialled=True, address="10.0.0.2:1"))
+        assert PeerPathCache(path).all() == {"server-c": PeerPath(dialled=True, address="10.0.0.2:1")}
 
     def test_a_pipe_in_the_place_of_the_routes_does_not_stop_a_start(self, tmp_path):
         os.mkfifo(tmp_path / "routes.json")
-        assert Routes(tmp_path / "routes.json").all() == {}
+        assert PeerPathCache(tmp_path / "routes.json").all() == {}
 
     @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000])
     def test_an_updater_s_record_that_cannot_be_read_counts_as_none(self, tmp_path, content):
@@ -179,8 +179,8 @@ class TestSmallFiles:
     def test_one_damaged_key_for_commands_does_not_make_the_others_useless(self):
         signer = Signer()
         damaged = [{"crv": "P-256"}, {"crv": "P-256", "kid": "x", "kty": "EC", "x": "?", "y": 7}, {}]
-        assert Verifier(AGENT, [*damaged, signer.jwk]).keys == (signer.kid,)
-        assert Verifier(AGENT, damaged).keys == ()
+        assert CommandVerifier(AGENT, [*damaged, signer.jwk]).keys == (signer.kid,)
+        assert CommandVerifier(AGENT, damaged).keys == ()
 
 
 class TestKeys:

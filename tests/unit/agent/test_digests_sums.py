@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent import digests
 from agent.digests import (
-    RANGE,
+    RANGE_BYTES,
     HopDigest,
     digest_of,
     file_digest,
@@ -32,13 +32,13 @@ def total(things) -> str:
     return found.hex()
 
 
-@pytest.mark.parametrize("size", [0, 1, RANGE - 1, RANGE, RANGE + 1, 5 * RANGE, 5 * RANGE + 7])
+@pytest.mark.parametrize("size", [0, 1, RANGE_BYTES - 1, RANGE_BYTES, RANGE_BYTES + 1, 5 * RANGE_BYTES, 5 * RANGE_BYTES + 7])
 def test_ranges_cover_a_file_without_a_gap(size):
     ranges = list(ranges_of(size))
     assert len(ranges) == range_count(size)
-    assert [start for start, _ in ranges] == [RANGE * number for number in range(len(ranges))]
+    assert [start for start, _ in ranges] == [RANGE_BYTES * number for number in range(len(ranges))]
     assert sum(length for _, length in ranges) == size
-    assert all(length == RANGE for _, length in ranges[:-1])
+    assert all(length == RANGE_BYTES for _, length in ranges[:-1])
     assert (ranges == [(0, 0)]) is (size == 0)
 
 

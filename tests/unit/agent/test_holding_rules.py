@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.attempt import head
-from agent.holding import Held, moved, stopped
+from agent.holding import HopRecord, on_move, on_stop
 from events.base import Problem
 from events.commands import Cancel, Pause
 from events.progress import Progress
@@ -22,12 +22,12 @@ def command(kind: str, attempt: int):
     )
 
 
-def after(held: Held | None, order) -> Held | None:
-    return moved(held, order) if order.kind == "move" else stopped(held, order) or held
+def after(held: HopRecord | None, order) -> HopRecord | None:
+    return on_move(held, order) if order.kind == "move" else on_stop(held, order) or held
 
 
-def ended(held: Held, how: str) -> Held:
-    about = {**head(held.order), "progress": Progress(bytes_done=3)}
+def ended(held: HopRecord, how: str) -> HopRecord:
+    about = {**head(held.move), "progress": Progress(bytes_done=3)}
     if how == "succeeded":
         return replace(held, end=Succeeded(**about, digest="d", seconds=1))
     return replace(held, end=Failed(**about, problem=Problem(code="x", message="x")))
@@ -42,7 +42,7 @@ def test_no_order_of_commands_takes_a_hop_back(steps):
     for kind, attempt in steps:
         before = held
         if kind in ("succeeded", "failed"):
-            held = ended(held, kind) if held and not held.end and held.wish == "run" else held
+            held = ended(held, kind) if held and not held.end and held.desired_state == "run" else held
         else:
             held = after(held, command(kind, attempt))
         if before is None or held is None:
@@ -51,16 +51,16 @@ def test_no_order_of_commands_takes_a_hop_back(steps):
         if isinstance(before.end, Succeeded):
             assert isinstance(held.end, Succeeded), "what has arrived stays so"
             assert held.end.attempt == held.attempt
-        if before.wish == "cancel" and not before.end and held.wish != "cancel":
+        if before.desired_state == "cancel" and not before.end and held.desired_state != "cancel":
             assert held.attempt > before.attempt, "only a newer attempt takes a cancel back"
 
 
 @given(st.integers(1, 4), st.sampled_from(["move", "pause", "cancel"]))
 def test_a_command_twice_is_the_command_once(attempt, kind):
-    held = after(Held(move(attempt=2)), command(kind, attempt))
+    held = after(HopRecord(move(attempt=2)), command(kind, attempt))
     assert after(held, command(kind, attempt)) == held
 
 
 def test_there_is_nothing_to_stop_where_nothing_is_held():
-    assert stopped(None, command("cancel", 1)) is None
-    assert stopped(ended(Held(move()), "failed"), command("pause", 1)) is None
+    assert on_stop(None, command("cancel", 1)) is None
+    assert on_stop(ended(HopRecord(move()), "failed"), command("pause", 1)) is None

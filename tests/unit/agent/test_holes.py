@@ -11,9 +11,9 @@ import pytest
 import xxhash
 
 from agent import disk
-from agent.digests import DIGEST_SIZE, RANGE, digest_of, range_digest, update_by_zeros
+from agent.digests import DIGEST_BYTES, RANGE_BYTES, digest_of, range_digest, update_by_zeros
 from agent.lane import answering, parts, wire
-from agent.movers.landing import PREFIX
+from agent.movers.landing import PARTIAL_PREFIX
 from infra.local.material import MIB
 from tests.unit.agent.test_lane_server import HOP, Talk, about
 
@@ -56,7 +56,7 @@ async def test_a_gib_with_a_mib_in_it_costs_a_mib(hosts, way):
 
 
 async def test_a_file_that_is_one_hole_arrives(hosts):
-    sparse(hosts.data / "hole", 3 * RANGE + 7)
+    sparse(hosts.data / "hole", 3 * RANGE_BYTES + 7)
     await hosts.move(hosts.order("/data/hole", "/archive/hole"))
     assert same(hosts.data / "hole", hosts.archive / "hole")
     assert hosts.line.passed < 20_000
@@ -64,14 +64,14 @@ async def test_a_file_that_is_one_hole_arrives(hosts):
 
 
 async def test_after_a_pause_only_what_is_missing_travels(hosts):
-    size = 6 * RANGE
-    islands = [(number * RANGE + 5 * MIB, 4 * MIB) for number in range(6)]
+    size = 6 * RANGE_BYTES
+    islands = [(number * RANGE_BYTES + 5 * MIB, 4 * MIB) for number in range(6)]
     sparse(hosts.data / "img", size, *islands)
     order = hosts.order("/data/img", "/archive/img", streams=1)
-    await hosts.moves_until(order, lambda progress: progress.bytes_done > 3 * RANGE)
-    [half_done] = [path for path in hosts.archive.iterdir() if path.name.startswith(PREFIX)]
+    await hosts.moves_until(order, lambda progress: progress.bytes_done > 3 * RANGE_BYTES)
+    [half_done] = [path for path in hosts.archive.iterdir() if path.name.startswith(PARTIAL_PREFIX)]
     with half_done.open("r+b") as file:  # what was under way may have left anything where a hole is to be
-        file.seek(5 * RANGE)
+        file.seek(5 * RANGE_BYTES)
         file.write(os.urandom(MIB))
     passed = hosts.line.passed
 
@@ -85,21 +85,21 @@ async def test_after_a_pause_only_what_is_missing_travels(hosts):
 
 async def test_a_line_that_breaks_in_the_middle_leaves_every_bit_right(hosts):
     random.seed(7)
-    islands = [(random.randrange(4 * RANGE), random.randrange(1, MIB)) for _ in range(60)]
-    sparse(hosts.data / "img", 5 * RANGE, *islands)
+    islands = [(random.randrange(4 * RANGE_BYTES), random.randrange(1, MIB)) for _ in range(60)]
+    sparse(hosts.data / "img", 5 * RANGE_BYTES, *islands)
     hosts.line.cut_every = 3 * MIB
     await hosts.move(hosts.order("/data/img", "/archive/img", streams=2))
     assert same(hosts.data / "img", hosts.archive / "img")
 
 
 async def test_damage_is_repaired_in_the_middle_of_holes_too(hosts, monkeypatch):
-    sparse(hosts.data / "img", 2 * RANGE, (MIB, MIB))
+    sparse(hosts.data / "img", 2 * RANGE_BYTES, (MIB, MIB))
     really, left = answering._send, [2]
 
     def lying(*args):
         left[0] -= 1
         digest = really(*args)
-        return bytes(DIGEST_SIZE) if left[0] >= 0 else digest
+        return bytes(DIGEST_BYTES) if left[0] >= 0 else digest
 
     monkeypatch.setattr(answering, "_send", lying)
     await hosts.move(hosts.order("/data/img", "/archive/img"))
@@ -107,7 +107,7 @@ async def test_damage_is_repaired_in_the_middle_of_holes_too(hosts, monkeypatch)
 
 
 async def test_a_source_that_knows_of_no_holes_sends_the_zeros(hosts, monkeypatch):
-    sparse(hosts.data / "img", RANGE, (MIB, MIB))
+    sparse(hosts.data / "img", RANGE_BYTES, (MIB, MIB))
     really = answering.asked.piece
 
     def older(body):
@@ -116,7 +116,7 @@ async def test_a_source_that_knows_of_no_holes_sends_the_zeros(hosts, monkeypatc
 
     monkeypatch.setattr(answering.asked, "piece", older)
     await hosts.move(hosts.order("/data/img", "/archive/img"))
-    assert hosts.line.passed > RANGE
+    assert hosts.line.passed > RANGE_BYTES
     assert same(hosts.data / "img", hosts.archive / "img")
     assert held(hosts.archive / "img") < 2.1 * MIB
 
@@ -146,15 +146,15 @@ def test_what_is_said_of_a_range(hosts):
 )
 def test_parts_that_lie_elsewhere_are_not_believed(said):
     raw = parts.written(said)
-    with pytest.raises(wire.Misbehaviour):
+    with pytest.raises(wire.ProtocolError):
         parts.read(taking(raw), 0, 100)
 
 
 def test_nor_more_of_them_than_can_be():
-    with pytest.raises(wire.Misbehaviour):
-        parts.read(taking(struct.pack(">I", 2**32 - 1)), 0, RANGE)
+    with pytest.raises(wire.ProtocolError):
+        parts.read(taking(struct.pack(">I", 2**32 - 1)), 0, RANGE_BYTES)
     with pytest.raises(ConnectionResetError):
-        parts.read(taking(struct.pack(">I", 3) + bytes(16)), 0, RANGE)
+        parts.read(taking(struct.pack(">I", 3) + bytes(16)), 0, RANGE_BYTES)
 
 
 def taking(raw: bytes):
@@ -171,14 +171,14 @@ def test_a_disk_that_knows_of_no_holes_is_all_data(tmp_path, monkeypatch):
     sparse(tmp_path / "img", MIB)
     descriptor = os.open(tmp_path / "img", os.O_RDWR)
     try:
-        assert disk.data_parts(descriptor, 0, MIB) == []
-        assert disk.data_parts(descriptor, 0, 0) == []
+        assert disk.data_ranges(descriptor, 0, MIB) == []
+        assert disk.data_ranges(descriptor, 0, 0) == []
         with monkeypatch.context() as patch:
             patch.setattr(disk.os, "lseek", refused)
-            assert disk.data_parts(descriptor, 5, 10) == [(5, 10)]
+            assert disk.data_ranges(descriptor, 5, 10) == [(5, 10)]
             patch.setattr(disk._libc, "fallocate", unsupported)
             os.pwrite(descriptor, b"x" * 100, 0)
-            disk.make_hole(descriptor, 10, 50)
+            disk.punch_hole(descriptor, 10, 50)
         assert os.pread(descriptor, 100, 0) == b"x" * 10 + bytes(50) + b"x" * 40
     finally:
         os.close(descriptor)

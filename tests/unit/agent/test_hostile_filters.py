@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from agent.errors import HopError
 from agent.lane import asked
-from agent.movers.base import meant_by
-from agent.movers.s3_words import said
+from agent.movers.base import selection_of
+from agent.movers.s3_words import error_lines
 from events import globs
 from events.commands import Move
 from events.filters import MAX_PATTERNS, Filters
@@ -117,11 +117,11 @@ def test_patterns_that_are_too_many_together_are_refused_by_whoever_is_to_use_th
 ) -> None:
     with pytest.raises(GlobError):
         Filters(exclude=patterns)
-    with pytest.raises(asked.Refusal) as refused:
+    with pytest.raises(asked.LaneRequestError) as refused:
         asked.listing({"symlinks": "keep", "exclude": patterns})
     assert (refused.value.status, refused.value.problem.code) == (400, "filter-refused")
     with pytest.raises(HopError) as failed:
-        meant_by(ordered(order, exclude=patterns))
+        selection_of(ordered(order, exclude=patterns))
     assert failed.value.problem.code == "filter-refused"
     assert failed.value.problem.advice
 
@@ -134,14 +134,14 @@ def test_an_order_with_a_filter_that_means_nothing_is_kept_and_its_hop_fails(
     kept = Move.model_validate_json(ordered(order, include=[pattern]).model_dump_json())
     assert kept.options.include == (pattern,)
     with pytest.raises(HopError) as failed:
-        meant_by(kept)
+        selection_of(kept)
     assert failed.value.problem.code == "filter-refused"
     assert not failed.value.problem.retryable
 
 
 def test_a_peer_that_sends_no_patterns_at_all_is_told_so() -> None:
     for wrong in ("*.mov", [1], [["a"]], {"a": 1}, 5):
-        with pytest.raises(asked.Refusal) as refused:
+        with pytest.raises(asked.LaneRequestError) as refused:
             asked.listing({"symlinks": "keep", "include": wrong})
         assert refused.value.status == 400
 
@@ -150,7 +150,7 @@ def test_a_peer_that_sends_no_patterns_at_all_is_told_so() -> None:
 def test_names_and_texts_of_any_length_are_read_once(piece: str) -> None:
     """Of four million characters, whatever reads them again from each place would not be done in a day."""
     told = json.dumps({"level": "error", "msg": piece * (4_000_000 // len(piece))})
-    assert len(list(said([told.encode()]))) == 1
+    assert len(list(error_lines([told.encode()]))) == 1
     assert len(list(_TOKEN.finditer('"\\' * 2_000_000))) == 1
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.digests import DIGEST_SIZE, RANGE, digest_of
+from agent.digests import DIGEST_BYTES, RANGE_BYTES, digest_of
 from agent.lane import client, meeting, parts
-from agent.movers.landing import PREFIX
+from agent.movers.landing import PARTIAL_PREFIX
 from infra.local.material import MIB
 from tests.unit.agent.hosts import Hosts, until
 
@@ -116,7 +116,7 @@ def written(hosts: Hosts) -> list[Path]:
 
 
 def is_half_done(path: Path) -> bool:
-    return path.name.startswith(PREFIX)
+    return path.name.startswith(PARTIAL_PREFIX)
 
 
 def endless(connection: ssl.SSLSocket, begin: bytes, piece: bytes) -> None:
@@ -192,7 +192,7 @@ def of_range(body: dict) -> bytes:
     "answer",
     [
         lambda body: head(HUGE) + of_range(body) + bytes(MIB),
-        lambda body: head(body["length"] + DIGEST_SIZE) + of_range(body)[:-5],
+        lambda body: head(body["length"] + DIGEST_BYTES) + of_range(body)[:-5],
         lambda body: head(5) + b"hello",
         lambda body: head(None) + b"ffffffffffffffff\r\n" + of_range(body),
         lambda body: head(-5) + of_range(body),
@@ -207,7 +207,7 @@ async def test_a_range_of_another_length_is_no_range(hosts, hostile, answer, mon
 
 
 async def test_bytes_with_another_digest_are_not_kept(hosts, hostile):
-    hostile(serving(2 * MIB, lambda body: head(body["length"] + DIGEST_SIZE) + of_range(body) + bytes(16)))
+    hostile(serving(2 * MIB, lambda body: head(body["length"] + DIGEST_BYTES) + of_range(body) + bytes(16)))
     assert await ends(hosts) == "arrived-damaged"
 
 
@@ -223,7 +223,7 @@ async def test_bytes_with_another_digest_are_not_kept(hosts, hostile):
 async def test_parts_that_cannot_be_are_not_put_in_place(hosts, hostile, told):
     def answer(body: dict) -> bytes:
         assert body["holes"]
-        return head(len(told) + MIB, kind=parts.KIND) + told + bytes(MIB)
+        return head(len(told) + MIB, kind=parts.MEDIA_TYPE) + told + bytes(MIB)
 
     hostile(serving(2 * MIB, answer, sparse=True))
     assert await ends(hosts) == "source-misbehaved"
@@ -324,9 +324,9 @@ async def test_who_sends_a_byte_now_and_then_is_no_reason_not_to_stop(hosts, hos
 
     def drip(connection: ssl.SSLSocket, verb: str, _: dict) -> None:
         if verb == "manifest":
-            connection.sendall(listing(PLACE, file("x", RANGE)))
+            connection.sendall(listing(PLACE, file("x", RANGE_BYTES)))
             return
-        connection.sendall(head(RANGE + DIGEST_SIZE))
+        connection.sendall(head(RANGE_BYTES + DIGEST_BYTES))
         for _number in itertools.count():
             connection.sendall(b"x")
             drips.set()

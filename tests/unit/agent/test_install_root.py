@@ -13,14 +13,14 @@ from pathlib import Path
 import boto3
 import pytest
 
-from agent.updating.notes import Verdict
+from agent.updating.notes import HealthReport
 from infra import REPOSITORY
 from infra.kit import Kit, make
 from infra.publish import publish_kit
 from tests.control_plane import REGION, ControlPlane, control_plane
 from tests.fakes_agent import Signer
 from tests.fakes_updates import an_update
-from tests.fresh_root import FreshRoot
+from tests.fresh_root import ChrootHost
 from tests.kits import sources
 
 LOCK = Path("locks/agent.txt").read_text()
@@ -82,7 +82,7 @@ def site(monkeypatch):
 
 @pytest.fixture
 def root(tmp_path):
-    return FreshRoot(tmp_path / "root")
+    return ChrootHost(tmp_path / "root")
 
 
 def publish(site: Site, lock: Path, source: Path = REPOSITORY) -> Kit:
@@ -106,7 +106,7 @@ def enrolled(site: Site) -> tuple[str, str]:
     return view["command"], view["token"]
 
 
-def ours(root: FreshRoot) -> list[str]:
+def ours(root: ChrootHost) -> list[str]:
     return [path for path in root.files() if path.startswith(OURS)]
 
 
@@ -179,7 +179,7 @@ def test_a_server_is_updated_by_root_and_its_agents_account_can_write_none_of_it
     )
     state = root.folder / "var/lib/crosshaul"
     (state / "update-request").write_bytes(signer.letter(update, aud="server-e"))
-    said = Verdict(update_id=update.update_id, version="0.2.0", healthy=True).model_dump_json()
+    said = HealthReport(update_id=update.update_id, version="0.2.0", healthy=True).model_dump_json()
     (root.folder / "srv/verdict").write_text(said)
     restart = "runuser -u crosshaul -- cp /srv/verdict /var/lib/crosshaul/update-verdict"
     updated = root.run(f"/opt/crosshaul/proven/bin/crosshaul agent update --restart '{restart}'", **env)
@@ -198,7 +198,7 @@ def test_a_server_is_updated_by_root_and_its_agents_account_can_write_none_of_it
 
 
 def test_two_servers_join_by_the_same_line_and_token(site, root, tmp_path):
-    other = FreshRoot(tmp_path / "other")
+    other = ChrootHost(tmp_path / "other")
     publish(site, root.wheels([name for name in PINNED if name not in NEEDED_LATER]))
     shutil.copytree(root.folder / "srv/wheels", other.folder / "srv/wheels", dirs_exist_ok=True)
     body = {"name": "render-{hostname}", "count": 2, "roots": [{"path": "/data", "access": "rw"}]}

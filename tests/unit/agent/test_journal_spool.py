@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.attempt import head
-from agent.holding import Held
-from agent.journal import KEEP_ENDED, KEEP_NOTES, Journal
+from agent.holding import HopRecord
+from agent.journal import ENDED_RETENTION_S, MAX_UNBOUND_REPORTS, Journal
 from events.base import Problem
 from events.commands import Peer, Serve
 from events.progress import Progress
-from events.reports import Cancelled, Checkpoint, Letter, Paused, Refused, Started, Succeeded
+from events.reports import Cancelled, Checkpoint, ReportEnvelope, Paused, Refused, Started, Succeeded
 from tests.fakes_agent import TRANSFER, move
 
 HOP = f"{TRANSFER}-0"
@@ -38,7 +38,7 @@ def sent(journal: Journal) -> list:
     """Everything that waits, in the order in which it would leave."""
     found = []
     while unsent := journal.oldest_unsent():
-        found.append(Letter.model_validate_json(unsent.letter).report)
+        found.append(ReportEnvelope.model_validate_json(unsent.envelope).report)
         journal.sent(unsent.number)
     return found
 
@@ -71,7 +71,7 @@ def test_a_change_is_all_or_nothing(journal):
     def cut_off():
         with journal.change():
             journal.admit("j1", 2_000_000_000)
-            journal.keep(Held(move()))
+            journal.keep(HopRecord(move()))
             raise RuntimeError("power")
 
     with pytest.raises(RuntimeError):
@@ -81,23 +81,23 @@ def test_a_change_is_all_or_nothing(journal):
 
 
 def test_hops_come_back_as_they_were_and_in_order(journal, path):
-    first = Held(move(7), wish="pause", progress=Progress(bytes_done=5), paused=True)
+    first = HopRecord(move(7), desired_state="pause", progress=Progress(bytes_done=5), paused=True)
     journal.keep(first)
-    journal.keep(Held(move(2)))
+    journal.keep(HopRecord(move(2)))
     journal.close()
     again = Journal(path, "reg-1")
-    assert again.open_hops() == [first, Held(move(2))]
+    assert again.open_hops() == [first, HopRecord(move(2))]
     again.close()
 
 
 def test_reports_leave_in_order_and_seq_grows_over_attempts_and_restarts(journal, path):
-    journal.keep(Held(move()))
+    journal.keep(HopRecord(move()))
     journal.say(Started(**head(move()), via="local"))
     journal.close()
     again = Journal(path, "reg-1")
-    again.keep(Held(move(attempt=2)))
-    again.say(Paused(**head(move(attempt=2)), progress=Progress()))
-    again.say(Started(**head(move(attempt=2)), via="local"))
+    again.save_hop(HopRecord(move(attempt=2)))
+    again.enqueue_report(Paused(**head(move(attempt=2)), progress=Progress()))
+    again.enqueue_report(Started(**head(move(attempt=2)), via="local"))
     assert [(r.kind, r.attempt, r.seq) for r in sent(again)] == [
         ("started", 1, 1),
         ("paused", 2, 2),
@@ -107,8 +107,8 @@ def test_reports_leave_in_order_and_seq_grows_over_attempts_and_restarts(journal
 
 
 def test_a_newer_checkpoint_replaces_an_unsent_one_of_its_hop_only(journal):
-    journal.keep(Held(move(0)))
-    journal.keep(Held(move(1)))
+    journal.keep(HopRecord(move(0)))
+    journal.keep(HopRecord(move(1)))
     for done in range(50):
         journal.say(checkpoint(0, done))
     journal.say(checkpoint(1, 7))
@@ -116,7 +116,7 @@ def test_a_newer_checkpoint_replaces_an_unsent_one_of_its_hop_only(journal):
 
 
 def test_state_reports_are_never_dropped(journal):
-    journal.keep(Held(move()))
+    journal.keep(HopRecord(move()))
     for _ in range(30):
         journal.say(Started(**head(move()), via="local"))
         journal.say(checkpoint(0, 1))
@@ -125,36 +125,36 @@ def test_state_reports_are_never_dropped(journal):
 
 
 def test_what_was_said_last_of_progress_is_kept(journal):
-    journal.keep(Held(move()))
+    journal.keep(HopRecord(move()))
     journal.say(checkpoint(0, 42))
     assert journal.hop(HOP).progress.bytes_done == 42
 
 
 def test_refusals_cannot_fill_the_disk(journal):
-    journal.keep(Held(move()))
+    journal.keep(HopRecord(move()))
     journal.say(Started(**head(move()), via="local"))
-    for n in range(KEEP_NOTES + 50):
+    for n in range(MAX_UNBOUND_REPORTS + 50):
         journal.post(refused(n))
     left = sent(journal)
-    assert len(left) == KEEP_NOTES + 1
+    assert len(left) == MAX_UNBOUND_REPORTS + 1
     assert left[0].kind == "started"
-    assert left[-1].command_id == str(KEEP_NOTES + 49)
+    assert left[-1].command_id == str(MAX_UNBOUND_REPORTS + 49)
 
 
 def test_an_ended_hop_is_remembered_for_a_day_and_until_its_end_was_sent(journal):
-    held = Held(move())
+    held = HopRecord(move())
     end = Succeeded(**head(move()), progress=Progress(), digest="d", seconds=1)
     journal.keep(replace(held, end=end))
     journal.say(end)
     ended = datetime.now(UTC).timestamp()
     assert journal.open_hops() == []
     assert [hop.hop_id for hop in journal.unsaid_ends()] == [HOP]
-    journal.prune(ended + KEEP_ENDED + 5)
+    journal.prune(ended + ENDED_RETENTION_S + 5)
     assert journal.hop(HOP).end.digest == "d"
     sent(journal)
-    journal.prune(ended + KEEP_ENDED - 5)
+    journal.prune(ended + ENDED_RETENTION_S - 5)
     assert journal.hop(HOP).end.digest == "d"
-    journal.prune(ended + KEEP_ENDED + 5)
+    journal.prune(ended + ENDED_RETENTION_S + 5)
     assert journal.hop(HOP) is None
 
 
@@ -174,7 +174,7 @@ def test_grants_come_back_with_their_token(journal):
 
 
 def test_retiring_forgets_the_work_and_stays(journal, path):
-    journal.keep(Held(move()))
+    journal.keep(HopRecord(move()))
     end = Cancelled(**head(move()), progress=Progress())
     journal.say(end)
     journal.retire()
@@ -186,7 +186,7 @@ def test_retiring_forgets_the_work_and_stays(journal, path):
 
 
 def test_a_new_registration_begins_a_new_journal(journal, path):
-    journal.keep(Held(move()))
+    journal.keep(HopRecord(move()))
     journal.retire()
     journal.close()
     again = Journal(path, "reg-2")
@@ -196,7 +196,7 @@ def test_a_new_registration_begins_a_new_journal(journal, path):
 
 def test_what_was_committed_survives_a_kill(journal, path):
     """Another connection, with the first never closed: as after SIGKILL."""
-    journal.keep(Held(move()))
+    journal.keep(HopRecord(move()))
     journal.say(Started(**head(move()), via="local"))
     other = sqlite3.connect(path)
     assert other.execute("SELECT count(*) FROM outbox").fetchone() == (1,)

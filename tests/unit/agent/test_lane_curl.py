@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from agent.digests import DIGEST_SIZE, digest_of
+from agent.digests import DIGEST_BYTES, digest_of
 from agent.lane import identity
 from agent.lane.identity import Identity
 from infra.local.material import MIB, write_random
@@ -72,8 +72,8 @@ async def test_a_range_it_fetches_is_right(hosts):
         code, status, answer = await curl(hosts, "range", a_range(hosts, start, length), who=hosts.c)
         piece = data[start : start + length]
         assert (code, status) == (0, "200")
-        assert answer[:-DIGEST_SIZE] == piece
-        assert answer[-DIGEST_SIZE:] == digest_of(piece)
+        assert answer[:-DIGEST_BYTES] == piece
+        assert answer[-DIGEST_BYTES:] == digest_of(piece)
 
 
 async def test_a_listing_is_one_line_a_thing(hosts):

@@ -16,7 +16,7 @@ from socketserver import TCPServer
 
 import pytest
 
-from agent.digests import DIGEST_SIZE, RANGE, digest_of
+from agent.digests import DIGEST_BYTES, RANGE_BYTES, digest_of
 from agent.errors import HopError
 from agent.lane import answering, identity, listener, server, wire
 from agent.lane.grants import client_context
@@ -122,12 +122,12 @@ class TestWhoIsLetIn:
             assert talk.code("manifest", {}, hop=OTHER) == (401, "not-served")
 
     def test_who_is_revoked_is_cut_off(self, hosts):
-        write_random(hosts.data / "big", RANGE)
+        write_random(hosts.data / "big", RANGE_BYTES)
         with dial(hosts) as connection:
             connection.sendall(asking_for(hosts.data / "big"))
             assert connection.recv(100)
             hosts.server.revoke(HOP)
-            assert len(everything(connection)) < RANGE
+            assert len(everything(connection)) < RANGE_BYTES
 
     def test_nobody_waits_for_who_does_not_finish_shaking_hands(self, hosts):
         with socket.create_connection(("127.0.0.1", hosts.server.port)), Talk(hosts) as talk:
@@ -159,7 +159,7 @@ def serve(hosts, hop: str, peer) -> Serve:
 
 def asking_for(file: Path) -> bytes:
     """A request for a file's first range, as bytes."""
-    body = wire.dump({**about(file, file.name), "start": 0, "length": RANGE})
+    body = wire.dump({**about(file, file.name), "start": 0, "length": RANGE_BYTES})
     lines = (
         f"POST /hops/{HOP}/range HTTP/1.1",
         f"Authorization: Bearer {TOKEN}",
@@ -196,7 +196,7 @@ class TestWhatIsSaid:
         with Talk(hosts) as talk:
             status, answer = talk.ask("pack", {"files": [*files, ["gone", 5, 5]]})
         a, b = (hosts.data / "a").read_bytes(), (hosts.data / "b").read_bytes()
-        nothing = bytes(DIGEST_SIZE)
+        nothing = bytes(DIGEST_BYTES)
         expected = wire.OK + digest_of(a) + a + wire.OK + digest_of(b) + b
         assert (status, answer) == (200, expected + wire.CHANGED + nothing + wire.MISSING + nothing)
 
@@ -225,9 +225,9 @@ class TestWhatIsSaid:
             ("range", b"[1]"),
             ("range", {}),
             ("range", {"path": "x", "size": 1, "mtime_ns": 1, "start": -1, "length": 1}),
-            ("range", {"path": "x", "size": 1, "mtime_ns": 1, "start": 0, "length": RANGE + 1}),
+            ("range", {"path": "x", "size": 1, "mtime_ns": 1, "start": 0, "length": RANGE_BYTES + 1}),
             ("range", {"path": "x", "size": 1, "mtime_ns": 1, "start": "one", "length": 1}),
-            ("pack", {"files": [["x", 1, 1]] * (wire.PACK_FILES + 1)}),
+            ("pack", {"files": [["x", 1, 1]] * (wire.MAX_PACK_FILES + 1)}),
             ("pack", {"files": [["x", 10**12, 1]]}),
             ("pack", {"files": 5}),
             ("digests", {"files": [["x", 2**62, 1]]}),
@@ -242,7 +242,7 @@ class TestWhatIsSaid:
             assert talk.ask("manifest", ALL)[0] == 200
 
     def test_a_body_without_a_length_or_too_large_is_refused(self, hosts):
-        for length in ("", "Content-Length: -5\r\n", f"Content-Length: {wire.MAX_BODY + 1}\r\n"):
+        for length in ("", "Content-Length: -5\r\n", f"Content-Length: {wire.MAX_BODY_BYTES + 1}\r\n"):
             with dial(hosts) as connection:
                 head = f"POST /hops/{HOP}/range HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n"
                 connection.sendall(f"{head}{length}\r\n".encode())
@@ -264,13 +264,13 @@ class TestWhatIsSaid:
             assert talk.code("range", asked) == (404, "source-missing")
 
     def test_a_file_that_shrinks_while_it_is_sent_never_gets_a_digest(self, hosts):
-        write_random(hosts.data / "file", RANGE)
+        write_random(hosts.data / "file", RANGE_BYTES)
         with dial(hosts) as connection:
             connection.sendall(asking_for(hosts.data / "file"))
             got = len(connection.recv(1000))
             os.truncate(hosts.data / "file", 10)
             got += len(everything(connection))
-        assert got < RANGE
+        assert got < RANGE_BYTES
 
     def test_names_that_are_not_utf8(self, hosts):
         name = os.fsdecode(b"latin-\xfc")
@@ -417,7 +417,7 @@ class TestAFileThatCannotBeRead:
         files = [[name, 1, (hosts.data / name).stat().st_mtime_ns] for name in ("bad", "dir", "good")]
         with Talk(hosts) as talk:
             _, answer = talk.ask("pack", {"files": files})
-        nothing = wire.UNREADABLE + bytes(DIGEST_SIZE)
+        nothing = wire.UNREADABLE + bytes(DIGEST_BYTES)
         assert answer == nothing + nothing + wire.OK + digest_of(b"x") + b"x"
 
     def test_whole_since_it_was_cut_while_it_was_read_is_no_file_of_a_pack(self, hosts, monkeypatch):
@@ -431,7 +431,7 @@ class TestAFileThatCannotBeRead:
         monkeypatch.setattr(answering.os, "readv", cut)
         with Talk(hosts) as talk:
             _, answer = talk.ask("pack", {"files": [["file", 100, (hosts.data / "file").stat().st_mtime_ns]]})
-        assert answer == wire.CHANGED + bytes(DIGEST_SIZE)
+        assert answer == wire.CHANGED + bytes(DIGEST_BYTES)
 
     def test_a_name_that_is_not_utf8_can_be_complained_of(self, hosts):
         name = os.fsdecode(b"latin-\xfc")
@@ -454,20 +454,20 @@ def test_holes_are_read_as_zeros(hosts):
 class TestAPeerThatTakesItsTime:
     async def test_to_take_what_is_sent_is_borne_with(self, hosts, monkeypatch):
         """A bandwidth limit may hold it back for longer than anyone may be silent."""
-        write_random(hosts.data / "big", RANGE)
+        write_random(hosts.data / "big", RANGE_BYTES)
         with dial(hosts) as connection:
             connection.sendall(asking_for(hosts.data / "big"))
             assert connection.recv(1)
             [other] = hosts.server._live[HOP]
-            assert other.gettimeout() == answering.TAKEN_WITHIN
+            assert other.gettimeout() == answering.SEND_TIMEOUT_S
             got = 1
-            while got < RANGE:
+            while got < RANGE_BYTES:
                 got += len(connection.recv(MIB))
-            await until(lambda: other.gettimeout() == answering.IDLE_FOR)
+            await until(lambda: other.gettimeout() == answering.IDLE_TIMEOUT_S)
 
     async def test_to_take_anything_at_all_is_cut_off_at_last(self, hosts, monkeypatch, caplog):
         monkeypatch.setattr(answering, "TAKEN_WITHIN", 0.05)
-        write_random(hosts.data / "big", RANGE)
+        write_random(hosts.data / "big", RANGE_BYTES)
         with dial(hosts) as connection:
             connection.sendall(asking_for(hosts.data / "big"))
             assert connection.recv(1)
@@ -579,7 +579,7 @@ async def test_a_new_attempt_has_a_new_token_and_the_old_one_is_worth_nothing(ho
 async def test_who_hangs_up_in_the_middle_leaves_nothing_behind(hosts, caplog):
     """However rudely: no thread, no descriptor, no traceback in the log."""
     caplog.set_level(logging.INFO)
-    write_random(hosts.data / "big", RANGE)
+    write_random(hosts.data / "big", RANGE_BYTES)
     threads, before = threading.active_count(), descriptors()
     for rude in (True, False) * 5:
         with dial(hosts) as connection:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.lane import wire
-from agent.listing import Entry
+from agent.listing import FileEntry
 from agent.owners import Owner
 from events.base import Problem
 
@@ -16,15 +16,15 @@ names = st.binary(min_size=1, max_size=20).map(lambda raw: raw.replace(b"/", b"_
 paths = (
     st.lists(names.filter(lambda raw: raw not in (b".", b"..")), max_size=4).map(b"/".join).map(os.fsdecode)
 )
-numbers = st.integers(0, wire.LARGEST)
-times = st.integers(-wire.LARGEST, wire.LARGEST)
-ids, people = st.integers(0, wire.LARGEST_ID), names.map(os.fsdecode)
+numbers = st.integers(0, wire.MAX_NUMBER)
+times = st.integers(-wire.MAX_NUMBER, wire.MAX_NUMBER)
+ids, people = st.integers(0, wire.MAX_OWNER_ID), names.map(os.fsdecode)
 owned = st.builds(Owner, ids, ids, st.just("") | people, st.just("") | people)
 
 
-def made(*fields, **more) -> Entry:
+def made(*fields, **more) -> FileEntry:
     """Left to itself, Hypothesis fills in a tuple's other fields as well."""
-    return Entry(*fields, **more)
+    return FileEntry(*fields, **more)
 
 
 found = st.one_of(
@@ -35,7 +35,7 @@ found = st.one_of(
 )
 
 
-def read(*fields) -> Entry:
+def read(*fields) -> FileEntry:
     return wire.read_entry(json.loads(json.dumps(fields)))
 
 
@@ -82,7 +82,7 @@ def test_every_entry_is_read_as_it_was_written(entry):
     ],
 )
 def test_what_no_source_says_is_not_believed(fields):
-    with pytest.raises(wire.Misbehaviour):
+    with pytest.raises(wire.ProtocolError):
         read(*fields)
 
 
@@ -90,14 +90,14 @@ def test_what_no_source_says_is_not_believed(fields):
     "path", ["/etc", "..", "a/../b", "a/./b", ".", "a//b", "a/", "x\0", "\ud800", "a/\udfff"]
 )
 def test_paths_that_are_no_plain_way_down_are_not_believed(path):
-    with pytest.raises(wire.Misbehaviour, match="somewhere else"):
+    with pytest.raises(wire.ProtocolError, match="somewhere else"):
         read("f", path, 1, 1, 0o644, False, "")
 
 
 @pytest.mark.parametrize("path", [".crosshaul-1", "a/.crosshaul-hop-0/b"])
 def test_names_for_what_is_half_done_are_not_believed(path):
     """What stands there may be another name of somebody's file."""
-    with pytest.raises(wire.Misbehaviour, match="half-done"):
+    with pytest.raises(wire.ProtocolError, match="half-done"):
         read("f", path, 1, 1, 0o644, False, "")
 
 

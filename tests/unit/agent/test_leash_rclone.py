@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from agent.movers import leash
-from agent.movers.leash import leashed
+from agent.movers.leash import start_child
 from infra.local.world import until
 
 AGENT = """
@@ -50,15 +50,15 @@ def test_rclone_ends_with_an_agent_that_is_killed_and_not_with_the_thread_that_w
 
 def test_a_program_is_started_from_any_thread_and_its_end_is_known():
     with ThreadPoolExecutor(4) as threads:
-        started = [threads.submit(leashed, ["sh", "-c", f"exit {code}"]) for code in range(8)]
+        started = [threads.submit(start_child, ["sh", "-c", f"exit {code}"]) for code in range(8)]
         assert [one.result().wait(30) for one in started] == list(range(8))
 
 
 def test_a_host_without_setpriv_does_without(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: "/nowhere/setpriv")
-    leash._leash.cache_clear()
+    leash._die_with_parent.cache_clear()
     try:
-        assert leashed(["true"]).wait(30) == 0
-        assert leash._leash() == ()
+        assert start_child(["true"]).wait(30) == 0
+        assert leash._die_with_parent() == ()
     finally:
-        leash._leash.cache_clear()
+        leash._die_with_parent.cache_clear()

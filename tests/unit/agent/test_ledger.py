@@ -5,11 +5,11 @@ from contextlib import closing
 
 import pytest
 
-from agent.listing import Entry
+from agent.listing import FileEntry
 from agent.movers.ledger import Ledger
 
 DIGEST = bytes(16)
-ONE, TWO, ODD = (Entry("f", name, 10, 1_700_000_000_000_000_000) for name in ("a/1", "a/2", "a/\udcff\n"))
+ONE, TWO, ODD = (FileEntry("f", name, 10, 1_700_000_000_000_000_000) for name in ("a/1", "a/2", "a/\udcff\n"))
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from agent import enrol
-from agent.letters import Connected, Disconnected, Endpoint, LinkError
-from agent.link import Link
+from agent.letters import Connected, Disconnected, BrokerEndpoint, LinkError
+from agent.link import MqttLink
 from events.certificates import fingerprint
 from events.topics import Topics
 from tests.fakes_agent import THING
@@ -37,13 +37,13 @@ async def following(stream, kind):
         return event
 
 
-async def letter(link: Link) -> bytes:
+async def letter(link: MqttLink) -> bytes:
     async with asyncio.timeout(PATIENCE):
         return (await anext(link.messages())).payload
 
 
 async def test_letters_both_ways_and_none_lost_while_away(cloud, endpoint):
-    async with Link(endpoint, TOPIC) as link:
+    async with MqttLink(endpoint, TOPIC) as link:
         assert not link.connected
         with pytest.raises(LinkError):
             await link.publish("crosshaul/x", b"too early", qos=1)
@@ -57,7 +57,7 @@ async def test_letters_both_ways_and_none_lost_while_away(cloud, endpoint):
         await link.publish(TOPIC, b"lightly", qos=0)
         assert {await letter(link), await letter(link)} == {b"to myself", b"lightly"}
     await tell(cloud, b"while away")
-    async with Link(endpoint, TOPIC) as link:
+    async with MqttLink(endpoint, TOPIC) as link:
         event = await following(link.events(), Connected)
         assert event.session_present
         awaited = {b"to myself", b"while away"}  # not acknowledged; sent while nobody was there
@@ -66,7 +66,7 @@ async def test_letters_both_ways_and_none_lost_while_away(cloud, endpoint):
 
 
 async def test_the_link_comes_back_when_the_broker_does(cloud, endpoint):
-    async with Link(endpoint, TOPIC) as link:
+    async with MqttLink(endpoint, TOPIC) as link:
         events = link.events()
         await following(events, Connected)
         await asyncio.to_thread(cloud.stop)
@@ -83,18 +83,18 @@ async def test_the_link_comes_back_when_the_broker_does(cloud, endpoint):
 
 
 async def test_a_second_client_of_the_same_name_is_noticed(endpoint):
-    async with Link(endpoint, TOPIC) as first:
+    async with MqttLink(endpoint, TOPIC) as first:
         events = first.events()
         await following(events, Connected)
-        async with Link(endpoint, TOPIC) as second:
+        async with MqttLink(endpoint, TOPIC) as second:
             await following(second.events(), Connected)
             pushed_out = await following(events, Disconnected)
             assert pushed_out.taken_over, pushed_out.reason
 
 
 async def test_an_endpoint_that_is_not_there_is_said(endpoint):
-    nowhere = Endpoint(**{**vars(endpoint), "port": free_port()})
-    async with Link(nowhere, TOPIC) as link:
+    nowhere = BrokerEndpoint(**{**vars(endpoint), "port": free_port()})
+    async with MqttLink(nowhere, TOPIC) as link:
         assert (await following(link.events(), Disconnected)).reason
 
 
@@ -109,16 +109,16 @@ async def test_it_turns_to_another_certificate_and_loses_no_letter(cloud, endpoi
     iot.attach_thing_principal(thingName=THING, principal=made["certificateArn"])
     (folder / "device.pem").write_text(made["certificatePem"])
     following_one = replace(endpoint, certificate=folder / "device.pem", key=folder / "device.key")
-    async with Link(endpoint, TOPIC) as link:
+    async with MqttLink(endpoint, TOPIC) as link:
         events = link.events()
         before = await following(events, Connected)
         await tell(cloud, b"first")
         async with asyncio.timeout(PATIENCE):
             first = await anext(link.messages())
         with pytest.raises(LinkError):
-            await link.turn(replace(endpoint, certificate=tmp_path / "ca.pem", key=tmp_path / "none"))
+            await link.reconnect(replace(endpoint, certificate=tmp_path / "ca.pem", key=tmp_path / "none"))
         assert link.connected
-        await link.turn(following_one)
+        await link.reconnect(following_one)
         first.acknowledge()
         after = await following(events, Connected)
         assert after.session_present

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.letters import Endpoint, LinkError, MessageTooLargeError
-from agent.link import Link
+from agent.letters import BrokerEndpoint, LinkError, MessageTooLargeError
+from agent.link import MqttLink
 
 MAX_PACKET = 1000
 PUBLISH, SUBSCRIBE = 3, 8
@@ -117,9 +117,9 @@ def folder(tmp_path):
 async def test_a_message_that_is_too_large_is_told_from_one_that_is_lost(folder, tells):
     broker = Broker(folder, tells=tells)
     keys = folder / "device.pem", folder / "device.key"
-    endpoint = Endpoint("127.0.0.1", broker.port, "server-b", *keys, ca=folder / "ca.pem")
+    endpoint = BrokerEndpoint("127.0.0.1", broker.port, "server-b", *keys, ca=folder / "ca.pem")
     try:
-        async with asyncio.timeout(30), Link(endpoint, "commands") as link:
+        async with asyncio.timeout(30), MqttLink(endpoint, "commands") as link:
             await link.wait_connected()
             await link.publish("a", b"small")
             with pytest.raises(MessageTooLargeError):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import HopError
-from agent.movers.landing import PREFIX
+from agent.movers.landing import PARTIAL_PREFIX
 from infra.local.material import MIB
 from tests.unit.agent.hosts import Hosts
 
@@ -90,7 +90,7 @@ class TestALinkInADirectoryPlace:
         keeps = options.get("overwrite") in {"never", "fail"}
         assert (hosts.archive / "t/v1/app").read_bytes() == (b"older" if keeps else size.upper())
         assert (hosts.data / "t/current/app").read_bytes() == size  # also of a move
-        assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PREFIX)]
+        assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
 
     @ways
     @pytest.mark.parametrize("target", ["../beside", "gone", "here", "."])

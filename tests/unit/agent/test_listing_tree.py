@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from agent import listing
 from agent import roots as roots_module
 from agent.config import RootConfig
-from agent.listing import Meant, arrived, entries, open_source
+from agent.listing import Selection, entries_at, entries, open_source
 from agent.movers import store_listing
-from agent.roots import OPEN_FOLDERS, Roots
+from agent.roots import MAX_OPEN_DIRECTORIES, Roots
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def root(tmp_path):
 def listed(root: Path, symlinks: str = "keep", selection: tuple[str, ...] | None = None, path: str = "/data"):
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree(path, writing=False) as tree:
-        return {entry.path: entry for entry in entries(tree, Meant(symlinks, selection))}
+        return {entry.path: entry for entry in entries(tree, Selection(symlinks, selection))}
 
 
 def entries_of(root: Path, symlinks: str = "keep", selection: tuple[str, ...] | None = None):
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        yield from entries(tree, Meant(symlinks, selection))
+        yield from entries(tree, Selection(symlinks, selection))
 
 
 def test_a_directory_comes_before_what_is_in_it(root):
@@ -56,7 +56,7 @@ def test_it_is_read_as_it_goes(root):
         (root / f"d{number:02}/file").touch()
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        walk = entries(tree, Meant())
+        walk = entries(tree, Selection())
         seen = [next(walk).path for _ in range(55)]
         (root / "d49/late").touch()
         assert "d49/late" not in seen
@@ -120,7 +120,7 @@ def test_a_directory_that_cannot_be_read_is_told_and_the_rest_goes_on(root, monk
     monkeypatch.setattr(listing.os, "listdir", listdir)
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        found = list(entries(tree, Meant()))
+        found = list(entries(tree, Selection()))
     assert [(entry.path, entry.problem.code) for entry in found if entry.problem] == [
         ("a", "permission-denied")
     ]
@@ -143,7 +143,7 @@ def test_nor_are_they_in_a_store_or_as_they_arrive(root):
     (root / ".crosshaul-d/file").touch()
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
     with roots.tree("/data", writing=False) as tree:
-        assert arrived(tree, Meant(), ".crosshaul-d/file") is None
+        assert entries_at(tree, Selection(), ".crosshaul-d/file") is None
 
 
 def test_a_selection_is_looked_up_and_nothing_else(root):
@@ -228,7 +228,7 @@ def test_a_file_that_became_something_else_is_not_opened_to_read(root):
 def test_a_tree_deeper_and_wider_than_what_is_kept_open(root):
     """Descriptors come and go while the listing stands in the middle of it."""
     count = 0
-    for first in range(OPEN_FOLDERS + 5):
+    for first in range(MAX_OPEN_DIRECTORIES + 5):
         (root / f"{first:03}" / "/".join("d" * 5)).mkdir(parents=True)
         (root / f"{first:03}" / "/".join("d" * 5) / "file").touch()
         count += 7

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import problem_of
-from agent.listing import Entry
+from agent.listing import FileEntry
 from agent.movers.ledger import Ledger
 from agent.movers.manifests import lines
 from agent.movers.store_listing import listed
@@ -23,7 +23,7 @@ PATHS = st.binary(min_size=1, max_size=40).map(os.fsdecode) | st.text(
 NUMBERS = st.integers(-(2**70), 2**70) | st.sampled_from([-1, 0, 2**63 - 1, 2**63, -(2**63)])
 YEAR_12047 = 317_998_137_600 * 10**9
 ENTRIES = st.builds(
-    Entry,
+    FileEntry,
     kind=st.sampled_from(["f", "d", "l", "!"]),
     path=PATHS,
     size=NUMBERS,
@@ -52,15 +52,15 @@ def test_every_entry_that_a_ledger_takes_is_told(moved, odd, reason, ended):
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder, "h.db"))
         try:
-            ledger.begun(moved)
+            ledger.begin_files(moved)
             for entry in moved:
                 assert ledger.known(entry) == "begun"
-                ledger.folder(entry, made=True)
-                ledger.name(entry)
-            ledger.unchanged(moved[::3])
-            ledger.all_done((entry, bytes(16)) for entry in moved[::2])
-            ledger.listed(entry.path for entry in odd)
-            ledger.fate(odd, "failed", reason)
+                ledger.add_directory(entry, made=True)
+                ledger.add_name(entry)
+            ledger.add_unchanged(moved[::3])
+            ledger.complete_all((entry, bytes(16)) for entry in moved[::2])
+            ledger.add_listed(entry.path for entry in odd)
+            ledger.outcome(odd, "failed", reason)
             names = [line.name for line in told(ledger, ended)]
         finally:
             ledger.close()
@@ -68,7 +68,7 @@ def test_every_entry_that_a_ledger_takes_is_told(moved, odd, reason, ended):
     assert wanted <= set(names)
 
 
-def _has_bytes(entry: Entry) -> bool:
+def _has_bytes(entry: FileEntry) -> bool:
     """Can a file system have these names?"""
     try:
         return bool(os.fsencode(entry.path) and os.fsencode(entry.target))
@@ -104,6 +104,6 @@ def test_every_error_of_a_file_system_is_a_reason(tmp_path):
     for number in range(1, 134):
         path = os.fsdecode(b"\xff%d" % number)
         problem = problem_of(OSError(number, os.strerror(number)), path)
-        ledger.fate([Entry("!", path, problem=problem)], "failed", problem.message)
+        ledger.outcome([FileEntry("!", path, problem=problem)], "failed", problem.message)
     assert {(line.kind, line.outcome) for line in told(ledger)} == {("other", "failed")}
     ledger.close()

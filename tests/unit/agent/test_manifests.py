@@ -12,12 +12,12 @@ from typing import IO
 import httpx
 import pytest
 
-from agent.digests import MIB, RANGE, read_digest
-from agent.listing import Entry
-from agent.manifest_post import ManifestPost
+from agent.digests import MIB, RANGE_BYTES, read_digest
+from agent.listing import FileEntry
+from agent.manifest_post import ManifestApi
 from agent.movers import ledger, manifests
-from agent.movers.account import account
-from agent.movers.manifests import Delivery, Manifests, RefusedError
+from agent.movers.account import file_outcomes
+from agent.movers.manifests import ManifestUploader, ManifestOutbox, RefusedError
 from events.manifest import ManifestLine
 from tests.unit.agent.hosts import TRANSFER, Hosts, until
 
@@ -28,12 +28,12 @@ ELSEWHERE = b"caf\xe9.mov"
 @pytest.fixture
 def hosts(tmp_path: Path):
     hosts = Hosts(tmp_path)
-    hosts.manifests = Manifests(hosts.state / "manifests")
+    hosts.manifests = ManifestOutbox(hosts.state / "manifests")
     yield hosts
     hosts.close()
 
 
-def told(of: Manifests) -> dict[str, ManifestLine]:
+def told(of: ManifestOutbox) -> dict[str, ManifestLine]:
     """The one manifest that waits, by path."""
     [waiting] = of.waiting()
     with (waiting.parent / "read").open("w+b") as file:
@@ -54,7 +54,7 @@ def digest(path: Path) -> str:
         return read_digest(file.fileno(), path.stat().st_size).hex()
 
 
-def outcomes(of: Manifests) -> dict[str, str]:
+def outcomes(of: ManifestOutbox) -> dict[str, str]:
     return {path: line.outcome for path, line in told(of).items() if line.kind != "d"}
 
 
@@ -62,7 +62,7 @@ class TestWhatItSays:
     async def test_every_file_with_the_digest_of_what_stands_there(self, hosts):
         (hosts.data / "day 1").mkdir()
         (hosts.data / "day 1/small ü").write_bytes(b"small")
-        (hosts.data / "big").write_bytes(os.urandom(RANGE + MIB))
+        (hosts.data / "big").write_bytes(os.urandom(RANGE_BYTES + MIB))
         (hosts.data / "empty").touch()
         (hosts.data / "link").symlink_to("big")
         (hosts.data / "second name").hardlink_to(hosts.data / "empty")
@@ -169,7 +169,7 @@ class TestWhatItSays:
         path = tmp_path / f"{HOP}.1.db"
         book = ledger.Ledger(path)
         book._db.execute("INSERT INTO fates VALUES (CAST('pipe' AS BLOB), '!', -1, 'failed', 'a FIFO', 1e12)")
-        book.fate([Entry("f", "b", 3)], "failed", "why")
+        book.outcome([FileEntry("f", "b", 3)], "failed", "why")
         book.close()
         with (tmp_path / "read").open("w+b") as file:
             manifests.write(path, file)
@@ -181,7 +181,7 @@ class TestWhatItSays:
     def test_a_line_that_cannot_be_read_says_so_and_the_others_are_told(self, tmp_path):
         path = tmp_path / f"{HOP}.1.db"
         book = ledger.Ledger(path)
-        book.fate([Entry("f", "b", 3)], "failed", "why")
+        book.outcome([FileEntry("f", "b", 3)], "failed", "why")
         book._db.execute("INSERT INTO fates VALUES (CAST('c' AS BLOB), 'f', 'many', 'eaten', 7, 'then')")
         book.close()
         with (tmp_path / "read").open("w+b") as file:
@@ -207,9 +207,9 @@ class TestWhatItSays:
         )
         old.close()
         book = ledger.Ledger(path)
-        book.done(Entry("f", "b"), bytes(16))
-        book.unchanged([Entry("l", "c")])
-        assert [(one.path, one.outcome, one.kind) for one in account(book)] == [
+        book.complete(FileEntry("f", "b"), bytes(16))
+        book.add_unchanged([FileEntry("l", "c")])
+        assert [(one.path, one.outcome, one.kind) for one in file_outcomes(book)] == [
             ("a", "sent", "f"),
             ("b", "sent", "f"),
             ("c", "unchanged", "l"),
@@ -234,21 +234,21 @@ class Cloud:
         self.has[hop_id] = read(manifest)
 
 
-def aside(of: Manifests, folder: Path, hop_id: str, *names: str) -> None:
+def aside(of: ManifestOutbox, folder: Path, hop_id: str, *names: str) -> None:
     book = ledger.Ledger(ledger.ledger_path(folder, hop_id))
-    book.all_done((Entry("f", name), bytes(16)) for name in names)
+    book.complete_all((FileEntry("f", name), bytes(16)) for name in names)
     of.keep(book, hop_id, goes_on=False)
 
 
 class TestOnItsWay:
     @pytest.fixture
     def waiting(self, tmp_path):
-        return Manifests(tmp_path / "manifests")
+        return ManifestOutbox(tmp_path / "manifests")
 
     @pytest.fixture
     async def cloud(self, waiting):
         cloud = Cloud()
-        delivery = asyncio.create_task(Delivery(waiting, cloud, pause=0.01).run())
+        delivery = asyncio.create_task(ManifestUploader(waiting, cloud, pause=0.01).run())
         yield cloud
         delivery.cancel()
 
@@ -274,7 +274,7 @@ class TestOnItsWay:
         aside(waiting, tmp_path, HOP, "a")
         (tmp_path / "manifests/half.1.part").touch()
         cloud = Cloud()
-        again = asyncio.create_task(Delivery(Manifests(tmp_path / "manifests"), cloud).run())
+        again = asyncio.create_task(ManifestUploader(ManifestOutbox(tmp_path / "manifests"), cloud).run())
         await until(lambda: HOP in cloud.has and not list((tmp_path / "manifests").iterdir()))
         again.cancel()
 
@@ -284,7 +284,7 @@ class TestOnItsWay:
         assert set(told(waiting)) == {"first", "second"}
 
     def test_the_disk_is_not_filled_with_them(self, tmp_path):
-        few = Manifests(tmp_path / "manifests", most=200_000)
+        few = ManifestOutbox(tmp_path / "manifests", most=200_000)
         for number in range(9):
             aside(few, tmp_path, f"{TRANSFER}-{number}", *map(str, range(100)))
         kept = [manifests.hop_of(path) for path in few.waiting()]
@@ -314,7 +314,7 @@ class TestThePost:
             httpx.Client(base_url="http://api/v1/", transport=transport) as client,
             manifest.open("rb") as it,
         ):
-            ManifestPost("server-b", lambda: ("the-key",), client)(HOP, it)
+            ManifestApi("server-b", lambda: ("the-key",), client)(HOP, it)
 
     @pytest.fixture
     def manifest(self, tmp_path):

@@ -8,11 +8,11 @@ import pytest
 
 from agent import listing, owners, roots
 from agent.movers import hauling, landing
-from agent.owners import Owner, here
+from agent.owners import Owner, local_ids
 from infra.local.material import MIB, write_random
 
 ALICE = Owner(4242, 4343, "alice", "staff")
-ROOT = os.getuid() == 0 and owners.may_give_away()
+ROOT = os.getuid() == 0 and owners.can_chown()
 
 
 @pytest.fixture
@@ -123,10 +123,10 @@ async def test_nobody_is_told_who_did_not_ask(hosts, given, monkeypatch):
 def test_by_name_where_both_hosts_know_it_and_else_by_number(monkeypatch):
     monkeypatch.setattr(owners, "_user_id", {"alice": 1, "root": 99}.get)
     monkeypatch.setattr(owners, "_group_id", {"staff": 2}.get)
-    assert here(ALICE, by_name=True) == (1, 2)
-    assert here(ALICE, by_name=False) == (4242, 4343)
-    assert here(Owner(5, 6, "bob", ""), by_name=True) == (5, 6)
-    assert here(Owner(0, 0, "root", "root"), by_name=True) == (0, 0)  # whatever that host calls its root
+    assert local_ids(ALICE, by_name=True) == (1, 2)
+    assert local_ids(ALICE, by_name=False) == (4242, 4343)
+    assert local_ids(Owner(5, 6, "bob", ""), by_name=True) == (5, 6)
+    assert local_ids(Owner(0, 0, "root", "root"), by_name=True) == (0, 0)  # whatever that host calls its root
 
 
 def test_names_are_those_of_this_host():

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.digests import RANGE
+from agent.digests import RANGE_BYTES
 from agent.errors import HopError
 from agent.lane import identity, meeting
-from agent.listing import Entry
+from agent.listing import FileEntry
 from agent.movers import hand, landing, ledger, pull, spool
-from agent.movers.landing import PREFIX
-from agent.movers.limiter import Hours, Line
-from agent.movers.source import LocalReader, LostError
-from agent.movers.work import RangeJob, Work
+from agent.movers.landing import PARTIAL_PREFIX
+from agent.movers.limiter import BandwidthSchedule, SharedBandwidth
+from agent.movers.source import LocalReader, SourceConnectionError
+from agent.movers.work import RangeJob, JobQueue
 from infra.local.material import MIB, differences, listing, write_random
 from tests.unit.agent.hosts import Hosts, until
 
@@ -35,12 +35,12 @@ def hosts(tmp_path, request):
 
 
 def half_done(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.name.startswith(PREFIX)]
+    return [path for path in folder.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
 
 
 def odd_tree(folder: Path) -> None:
     """Everything that a directory may hold."""
-    write_random(folder / "big.bin", 2 * RANGE + 12345)
+    write_random(folder / "big.bin", 2 * RANGE_BYTES + 12345)
     write_random(folder / "just over.bin", MIB + 1)
     write_random(folder / "just small.bin", MIB)
     write_random(folder / "sub dir/ü ñ 名前.bin", 4000)
@@ -91,8 +91,8 @@ class TestATree:
 
     async def test_a_sparse_file_stays_sparse(self, hosts):
         with (hosts.data / "disk.img").open("wb") as file:
-            file.truncate(3 * RANGE)
-            file.seek(RANGE + 5)
+            file.truncate(3 * RANGE_BYTES)
+            file.seek(RANGE_BYTES + 5)
             file.write(b"an island")
 
         await hosts.move(hosts.order("/data/disk.img", "/archive/copy.img"))
@@ -100,7 +100,7 @@ class TestATree:
         assert differences(listing(hosts.data), {"disk.img": listing(hosts.archive)["copy.img"]}) == []
         assert (hosts.archive / "copy.img").stat().st_blocks * 512 < 2 * MIB
 
-    @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, RANGE, RANGE + 1])
+    @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, RANGE_BYTES, RANGE_BYTES + 1])
     async def test_of_one_file_arrives_under_the_name_it_is_given(self, hosts, size):
         write_random(hosts.data / "one", size)
         await hosts.move(hosts.order("/data/one", "/archive/deep/er/other name"))
@@ -144,19 +144,19 @@ def descriptors() -> int:
 
 class TestALineThatBreaks:
     async def test_costs_no_more_than_a_range_for_each_connection(self, hosts):
-        size = 6 * RANGE
+        size = 6 * RANGE_BYTES
         write_random(hosts.data / "big", size)
-        hosts.line.cut_after = 3 * RANGE
+        hosts.line.cut_after = 3 * RANGE_BYTES
 
         await hosts.move(hosts.order("/data/big", "/archive/big", streams=2))
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
         assert hosts.line.cut_after is None
-        assert hosts.line.passed < size * 1.01 + 2 * RANGE
+        assert hosts.line.passed < size * 1.01 + 2 * RANGE_BYTES
         assert hosts.progress.bytes_done == size
 
     async def test_again_and_again_is_asked_for_less_at_once(self, hosts):
-        size = 3 * RANGE
+        size = 3 * RANGE_BYTES
         write_random(hosts.data / "t/big", size)
         for number in range(20):
             write_random(hosts.data / f"t/small{number}", MIB // 2)
@@ -169,8 +169,8 @@ class TestALineThatBreaks:
         assert hosts.line.passed < 2 * size
 
     async def test_is_waited_for(self, hosts):
-        write_random(hosts.data / "big", 3 * RANGE)
-        hosts.line.cut_after = RANGE
+        write_random(hosts.data / "big", 3 * RANGE_BYTES)
+        hosts.line.cut_after = RANGE_BYTES
         order = hosts.order("/data/big", "/archive/big")
         moving = asyncio.create_task(hosts.move(order))
         await until(lambda: hosts.line.cut_after is None)
@@ -211,38 +211,38 @@ class TestALineThatBreaks:
 
 class TestAPause:
     async def test_keeps_what_has_arrived(self, hosts):
-        size = 6 * RANGE
+        size = 6 * RANGE_BYTES
         write_random(hosts.data / "big", size)
         order = hosts.order("/data/big", "/archive/big", streams=1)
-        await hosts.moves_until(order, lambda progress: progress.bytes_done > 3 * RANGE)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > 3 * RANGE_BYTES)
         assert [path.name for path in hosts.archive.iterdir()] != ["big"]
         passed = hosts.line.passed
 
         await hosts.move(order)
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-        assert hosts.line.passed - passed < 3.1 * RANGE
+        assert hosts.line.passed - passed < 3.1 * RANGE_BYTES
         assert hosts.progress.bytes_done == size
 
     async def test_keeps_a_part_of_a_range_too(self, hosts):
-        write_random(hosts.data / "big", RANGE)
-        order = hosts.order("/data/big", "/archive/big", streams=1, bandwidth_limit=RANGE // 2)
-        await hosts.moves_until(order, lambda progress: progress.bytes_done > 0.6 * RANGE)
+        write_random(hosts.data / "big", RANGE_BYTES)
+        order = hosts.order("/data/big", "/archive/big", streams=1, bandwidth_limit=RANGE_BYTES // 2)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > 0.6 * RANGE_BYTES)
         passed = hosts.line.passed
 
         await hosts.move(order)
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-        assert hosts.line.passed - passed < 0.7 * RANGE
-        assert hosts.progress.bytes_done == RANGE
+        assert hosts.line.passed - passed < 0.7 * RANGE_BYTES
+        assert hosts.progress.bytes_done == RANGE_BYTES
 
     async def test_does_not_trust_what_the_disk_has_lost_meanwhile(self, hosts):
-        write_random(hosts.data / "big", 4 * RANGE)
+        write_random(hosts.data / "big", 4 * RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big", streams=1)
-        await hosts.moves_until(order, lambda progress: progress.bytes_done > 2 * RANGE)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > 2 * RANGE_BYTES)
         [part] = half_done(hosts.archive)
         with part.open("r+b") as file:
-            file.seek(RANGE // 2)
+            file.seek(RANGE_BYTES // 2)
             file.write(b"\0" * 100)
 
         await hosts.move(order)
@@ -250,19 +250,19 @@ class TestAPause:
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
 
     async def test_starts_a_file_over_that_has_changed_meanwhile(self, hosts):
-        write_random(hosts.data / "big", 3 * RANGE)
+        write_random(hosts.data / "big", 3 * RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big", streams=1)
-        await hosts.moves_until(order, lambda progress: progress.bytes_done > 2 * RANGE)
-        write_random(hosts.data / "big", 2 * RANGE + 99)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > 2 * RANGE_BYTES)
+        write_random(hosts.data / "big", 2 * RANGE_BYTES + 99)
 
         await hosts.move(order)
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
 
     async def test_then_a_cancel_leaves_nothing(self, hosts):
-        write_random(hosts.data / "t/big", 3 * RANGE)
+        write_random(hosts.data / "t/big", 3 * RANGE_BYTES)
         order = hosts.order("/data/t/", "/archive/t/", streams=1)
-        await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE_BYTES)
         assert half_done(hosts.archive)
 
         await hosts.mover(order).discard(order)
@@ -271,9 +271,9 @@ class TestAPause:
         assert list((hosts.state / "hops").iterdir()) == []
 
     async def test_that_nobody_ends_is_cleared_away_after_weeks(self, hosts):
-        write_random(hosts.data / "t/big", 3 * RANGE)
+        write_random(hosts.data / "t/big", 3 * RANGE_BYTES)
         order = hosts.order("/data/t/", "/archive/t/", streams=1)
-        await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE_BYTES)
         [book] = (hosts.state / "hops").glob("*.db")
 
         pull.discard_abandoned(hosts.roots, hosts.state, held=set())
@@ -287,7 +287,7 @@ class TestAPause:
         assert list((hosts.state / "hops").iterdir()) == []
 
     async def test_ends_soon_while_the_line_is_held_back(self, hosts):
-        write_random(hosts.data / "big", RANGE)
+        write_random(hosts.data / "big", RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big", bandwidth_limit=1024)
         async with asyncio.timeout(20):
             await hosts.moves_until(order, lambda progress: progress.bytes_total is not None)
@@ -310,7 +310,7 @@ class TestAFileThatCannotBeHad:
         assert error.problem.code == "source-missing"
         assert not error.problem.retryable
 
-    @pytest.mark.parametrize("size", [100, 2 * RANGE])
+    @pytest.mark.parametrize("size", [100, 2 * RANGE_BYTES])
     async def test_since_it_vanished(self, hosts, monkeypatch, size):
         write_random(hosts.data / "t/gone", size)
         write_random(hosts.data / "t/good", 100)
@@ -321,7 +321,7 @@ class TestAFileThatCannotBeHad:
         assert "gone" in error.failures[0].message
         assert [path.name for path in (hosts.archive / "t").iterdir()] == ["good"]
 
-    @pytest.mark.parametrize("size", [100, 2 * RANGE])
+    @pytest.mark.parametrize("size", [100, 2 * RANGE_BYTES])
     async def test_at_first_since_it_changed_is_tried_again(self, hosts, monkeypatch, size):
         write_random(hosts.data / "t/lively", size)
         meanwhile(monkeypatch, lambda: write_random(hosts.data / "t/lively", size + 7))
@@ -335,7 +335,7 @@ class TestAFileThatCannotBeHad:
 
 def meanwhile(monkeypatch, act) -> None:
     """Do something to the source between its listing and the first bytes."""
-    really, done = hand.Hand.connected, []
+    really, done = hand.WorkerConnection.connection, []
     lock = threading.Lock()
 
     def connected(self):
@@ -344,12 +344,12 @@ def meanwhile(monkeypatch, act) -> None:
                 done.append(act())
         return really(self)
 
-    monkeypatch.setattr(hand.Hand, "connected", connected)
+    monkeypatch.setattr(hand.WorkerConnection, "connected", connected)
 
 
 class TestDamage:
     async def test_is_repaired_by_asking_again(self, hosts, monkeypatch):
-        write_random(hosts.data / "t/big", 2 * RANGE)
+        write_random(hosts.data / "t/big", 2 * RANGE_BYTES)
         write_random(hosts.data / "t/small", 100)
         lying(monkeypatch, times=2)
 
@@ -359,7 +359,7 @@ class TestDamage:
         assert hosts.progress.bytes_done == hosts.progress.bytes_total
 
     async def test_that_stays_is_told_and_nothing_stands_under_the_name(self, hosts, monkeypatch):
-        write_random(hosts.data / "t/big", RANGE + 1)
+        write_random(hosts.data / "t/big", RANGE_BYTES + 1)
         lying(monkeypatch, times=10**6)
 
         error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
@@ -371,7 +371,7 @@ class TestDamage:
         write_random(hosts.data / "t/a", 5000)
         write_random(hosts.data / "t/b", 2 * MIB)
         order = hosts.order("/data/t/", "/archive/t/", verify="reread")
-        really = landing.Landing.settle
+        really = landing.Destination.finalize
 
         def rotting(self):
             really(self)
@@ -379,7 +379,7 @@ class TestDamage:
                 file.write(b"rotten")
 
         with monkeypatch.context() as patch:
-            patch.setattr(landing.Landing, "settle", rotting)
+            patch.setattr(landing.Destination, "settle", rotting)
             error = await hosts.fails(order)
         assert hosts.told.verified
         assert (error.problem.code, error.problem.retryable) == ("written-wrong", True)
@@ -392,8 +392,8 @@ class TestDamage:
 
 def test_a_file_that_has_to_come_again_is_waited_for():
     """Whoever asks for work while the last range is looked at is not told that all is done."""
-    work = Work(10)
-    work.add(Entry("f", "a", MIB), tries=1)
+    work = JobQueue(10)
+    work.add(FileEntry("f", "a", MIB), tries=1)
     work.planned()
     last = work.take()
     assert isinstance(last, RangeJob)
@@ -475,8 +475,8 @@ async def test_a_path_outside_the_roots_is_refused_here_too(hosts):
 
 
 async def test_a_hop_that_is_no_longer_served_ends(hosts, monkeypatch):
-    write_random(hosts.data / "big", 4 * RANGE)
-    order = hosts.order("/data/big", "/archive/big", bandwidth_limit=RANGE)
+    write_random(hosts.data / "big", 4 * RANGE_BYTES)
+    order = hosts.order("/data/big", "/archive/big", bandwidth_limit=RANGE_BYTES)
     moving = asyncio.create_task(hosts.move(order, patience=0.3))
     await until(lambda: hosts.progress.bytes_done)
     monkeypatch.setattr(meeting, "DIAL_WITHIN", 0.3)
@@ -499,15 +499,15 @@ async def test_a_local_reader_can_be_interrupted(hosts):
     reader = LocalReader(hosts.sources.tree("/data/big", writing=False))
     reader.interrupt()
     about = (hosts.data / "big").stat()
-    with pytest.raises(LostError):
-        reader.range(Entry("f", "", about.st_size, about.st_mtime_ns), 0, MIB, lambda _: None)
+    with pytest.raises(SourceConnectionError):
+        reader.range(FileEntry("f", "", about.st_size, about.st_mtime_ns), 0, MIB, lambda _: None)
     reader.close()
 
 
 numbers = itertools.count()
 names = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=12
-).filter(lambda name: name not in {".", ".."} and not name.startswith(PREFIX))
+).filter(lambda name: name not in {".", ".."} and not name.startswith(PARTIAL_PREFIX))
 sizes = st.one_of(st.integers(0, 3000), st.sampled_from([MIB - 1, MIB, MIB + 1, 2 * MIB + 3]))
 trees = st.dictionaries(
     st.lists(names, min_size=1, max_size=3).map("/".join), st.one_of(sizes, st.none()), max_size=12
@@ -540,11 +540,11 @@ def plant(place: Path, size: int | None) -> None:
 def test_a_ledger_that_was_begun_for_another_place_is_forgotten(tmp_path):
     book = ledger.Ledger(tmp_path / "hop.db")
     book.begin("/a")
-    book.done(Entry("f", "x", 1, 2), bytes(16))
+    book.complete(FileEntry("f", "x", 1, 2), bytes(16))
     book.begin("/a")
-    assert book.known(Entry("f", "x", 1, 2)) == "done"
+    assert book.known(FileEntry("f", "x", 1, 2)) == "done"
     book.begin("/b")
-    assert book.known(Entry("f", "x", 1, 2)) is None
+    assert book.known(FileEntry("f", "x", 1, 2)) is None
     book.forget()
     assert list(tmp_path.iterdir()) == []
 
@@ -553,7 +553,7 @@ async def test_the_limit_of_the_source_s_agent_holds_too(hosts):
     size = 3 * MIB
     write_random(hosts.data / "t/big", size)
     write_random(hosts.data / "t/small", MIB // 2)
-    hosts.server.grants._line = Line(Hours(2 * MIB))
+    hosts.server.grants._line = SharedBandwidth(BandwidthSchedule(2 * MIB))
     loop = asyncio.get_running_loop()
     began = loop.time()
     await hosts.move(hosts.order("/data/t/", "/archive/t/"))

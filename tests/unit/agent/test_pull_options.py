@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.listing import Entry
+from agent.listing import FileEntry
 from agent.movers import hauling, landing
-from agent.movers.work import Work
+from agent.movers.work import JobQueue
 from tests.unit.agent.hosts import Hosts, until
 
 BIG = 3 * 1024 * 1024
@@ -347,8 +347,8 @@ class TestFullDisk:
 
 
 def test_a_million_big_files_are_not_remembered_after_their_end():
-    work = Work(512)
-    work.add(Entry("f", "big", BIG))
+    work = JobQueue(512)
+    work.add(FileEntry("f", "big", BIG))
     work.planned()
     job = work.take()
     assert job is not None

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent import about
-from agent.cli.errors import Exit, Trouble
+from agent.cli.errors import Exit, CliError
 from agent.cli.host import app
 from events.requests import RegisterRequest
 from events.views import RegisteredView
@@ -81,8 +81,8 @@ def register(tmp_path, api, monkeypatch):
     return run
 
 
-def trouble(done) -> Trouble:
-    assert isinstance(done.exception, Trouble), done.exception or done.output
+def trouble(done) -> CliError:
+    assert isinstance(done.exception, CliError), done.exception or done.output
     return done.exception
 
 

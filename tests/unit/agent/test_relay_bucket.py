@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from agent.digests import RANGE
+from agent.digests import RANGE_BYTES
 from agent.lane import meeting
-from agent.lane.routes import Met
+from agent.lane.routes import PeerPath
 from agent.relay import hearing
 from agent.relay.bucket import RelayBucket
 from events.commands import Move, Relay
 from events.views import CredentialsView
 from infra.local.material import MIB, differences, listing, write_random
-from tests.fakes_line import Line
+from tests.fakes_line import NetworkProxy
 from tests.unit.agent.hosts import Hosts, closed_port, until
 
 BUCKET = "relay"
@@ -84,7 +84,7 @@ class TestARelayedHop:
     async def test_arrives_whole_and_leaves_nothing_in_the_bucket(self, hosts):
         for number in range(300):
             write_random(hosts.data / f"small/{number:03} ü.bin", number * 50)
-        write_random(hosts.data / "big.bin", RANGE + 5 * MIB)
+        write_random(hosts.data / "big.bin", RANGE_BYTES + 5 * MIB)
         (hosts.data / "empty").mkdir()
         (hosts.data / "link").symlink_to("big.bin")
         order = hosts.order("/data/", "/archive/")
@@ -118,7 +118,7 @@ class TestARelayedHop:
 
     async def test_what_is_changed_in_the_bucket_is_not_taken(self, hosts, monkeypatch):
         """Whoever owns the bucket swaps one object: the connection ends, and the bytes come by another."""
-        write_random(hosts.data / "big.bin", RANGE)
+        write_random(hosts.data / "big.bin", RANGE_BYTES)
         plain, changed = RelayBucket.get, []
 
         def swapped(self: RelayBucket, name: str) -> bytes | None:
@@ -134,15 +134,15 @@ class TestARelayedHop:
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
 
     async def test_asks_again_as_on_the_lane_only_for_what_is_missing(self, hosts):
-        write_random(hosts.data / "big.bin", 3 * RANGE)
+        write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=32 * MIB)
-        await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
 
         await hosts.move(
             order.model_copy(update={"options": order.options.model_copy(update={"bandwidth_limit": None})})
         )
 
-        assert hosts.tally.moved_now <= 2 * RANGE
+        assert hosts.tally.moved_now <= 2 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
 
     async def test_moves_and_mirrors_too(self, hosts):
@@ -157,10 +157,10 @@ class TestARelayedHop:
 
 class TestWhenTheWayChanges:
     async def test_a_source_that_comes_back_lets_go_of_old_connections_and_takes_new_ones(self, hosts):
-        write_random(hosts.data / "big.bin", 3 * RANGE)
+        write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=16 * MIB)
         moving = hosts.begin(order)
-        await until(lambda: hosts.progress.bytes_done >= RANGE)
+        await until(lambda: hosts.progress.bytes_done >= RANGE_BYTES)
 
         await hosts.restart_source()
         hosts.serve(order.hop_id, "/data/big.bin")
@@ -168,38 +168,38 @@ class TestWhenTheWayChanges:
 
         assert hosts.told.ways[0] == hosts.told.ways[-1] == "relay"
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
-        assert hosts.tally.moved_now <= 4 * RANGE
+        assert hosts.tally.moved_now <= 4 * RANGE_BYTES
         hosts.release(order)
         await swept(hosts)
 
     async def test_from_direct_to_relay_nothing_comes_twice(self, hosts):
-        line = Line(hosts.server.port)
+        line = NetworkProxy(hosts.server.port)
         hosts.b_endpoints = (line.endpoint,)
-        write_random(hosts.data / "big.bin", 4 * RANGE)
+        write_random(hosts.data / "big.bin", 4 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=64 * MIB)
         moving = hosts.begin(order)
-        await until(lambda: hosts.progress.bytes_done >= RANGE)
+        await until(lambda: hosts.progress.bytes_done >= RANGE_BYTES)
 
         line.down()
         await moving
 
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}", "relay"]
-        assert hosts.tally.moved_now <= 5 * RANGE
+        assert hosts.tally.moved_now <= 5 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
         line.close()
 
     async def test_from_relay_to_direct_nothing_comes_twice(self, hosts):
-        write_random(hosts.data / "big.bin", 3 * RANGE)
+        write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=32 * MIB)
-        await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
         assert hosts.told.ways == ["relay"]
 
-        line = Line(hosts.server.port)
+        line = NetworkProxy(hosts.server.port)
         way = order.route.model_copy(update={"endpoints": (line.endpoint,)})
         await hosts.move(order.model_copy(update={"route": way}))
 
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
-        assert line.passed < 2.1 * RANGE
+        assert line.passed < 2.1 * RANGE_BYTES
         line.close()
 
 
@@ -250,7 +250,7 @@ class TestAPairThatHadToRelay:
         """Neither waits for a direct way any more: the hop ends long before the search for one does."""
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/1"))
-        met = Met(dialled=False, relayed=True)
+        met = PeerPath(dialled=False, relayed=True)
         await until(lambda: hosts.server.routes.recall("server-c") == met)
         assert hosts.arriving.routes.recall("server-b") == met
 
@@ -265,21 +265,21 @@ class TestAPairThatHadToRelay:
 
     async def test_goes_directly_again_once_there_is_a_way(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.arriving.routes.remember("server-b", Met(dialled=False, relayed=True))
-        line = Line(hosts.server.port)
+        hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        line = NetworkProxy(hosts.server.port)
         hosts.b_endpoints = (line.endpoint,)
 
         await hosts.move(hosts.order("/data/x", "/archive/x"))
 
-        await until(lambda: hosts.arriving.routes.recall("server-b") == Met(True, line.endpoint))
+        await until(lambda: hosts.arriving.routes.recall("server-b") == PeerPath(True, line.endpoint))
         await hosts.move(hosts.order("/data/x", "/archive/again"))
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
         line.close()
 
     async def test_takes_a_direct_way_when_the_bucket_cannot_be_had(self, hosts):
         write_random(hosts.data / "x", 10)
-        hosts.arriving.routes.remember("server-b", Met(dialled=False, relayed=True))
-        line = Line(hosts.server.port)
+        hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        line = NetworkProxy(hosts.server.port)
         hosts.b_endpoints = (line.endpoint,)
         order = hosts.order("/data/x", "/archive/x")
         gone = order.route.relay.model_copy(update={"endpoint": f"http://{closed_port()}"})

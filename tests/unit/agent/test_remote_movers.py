@@ -18,15 +18,15 @@ import pytest
 
 from agent.about import find_rclone
 from agent.config import RemoteConfig, RootConfig
-from agent.digests import RANGE, read_digest
+from agent.digests import RANGE_BYTES, read_digest
 from agent.errors import HopError
 from agent.movers import aside, base, manifests, mover_for
-from agent.movers.base import Outcome, Tally
-from agent.movers.landing import PREFIX
-from agent.movers.limiter import Limiter
-from agent.movers.manifests import Manifests
-from agent.movers.program import Program
-from agent.movers.s3_words import said
+from agent.movers.base import HopResult, ProgressCounter
+from agent.movers.landing import PARTIAL_PREFIX
+from agent.movers.limiter import RateLimiter
+from agent.movers.manifests import ManifestOutbox
+from agent.movers.program import RcloneProcess
+from agent.movers.s3_words import error_lines
 from agent.remotes import Remotes
 from agent.roots import Roots
 from events.commands import Move, RemoteRoute
@@ -37,7 +37,7 @@ from events.progress import Progress
 from infra.local.material import MIB, differences, listing, write_random
 from infra.local.processes import free_ports, is_free
 from tests.unit.agent.foretold import OVERWRITES, Upload, is_foretold
-from tests.unit.agent.hosts import TRANSFER, Told, until
+from tests.unit.agent.hosts import TRANSFER, RecordingObserver, until
 
 CONFIGURATION = """
 [disk]
@@ -74,8 +74,8 @@ class Host:
             for remote in OFFERED
         ]
         self.remotes = Remotes(offered, self.configuration)
-        self.tally, self.told = Tally(), Told()
-        self.manifests: Manifests | None = None
+        self.tally, self.told = ProgressCounter(), RecordingObserver()
+        self.manifests: ManifestOutbox | None = None
 
     def describe(self, name: str, **fields: str) -> None:
         """Another remote."""
@@ -85,8 +85,8 @@ class Host:
 
     async def move(
         self, source: str, destination: str, patience: float | None = 0, **options: Any
-    ) -> Outcome:
-        self.tally, self.told = Tally(), Told()
+    ) -> HopResult:
+        self.tally, self.told = ProgressCounter(), RecordingObserver()
         order = Move(
             transfer_id=TRANSFER,
             hop_id=f"{TRANSFER}-0",
@@ -97,7 +97,7 @@ class Host:
             options=Options(**options),
         )
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
-        host = base.Host(roots, self.state, remotes=self.remotes, manifests=self.manifests)
+        host = base.HostResources(roots, self.state, remotes=self.remotes, manifests=self.manifests)
         mover = mover_for(order, host=host, identities=None, credentials=no_credentials)
         if patience is not None:
             mover._patience = patience
@@ -142,13 +142,13 @@ def host(tmp_path):
 def started(monkeypatch) -> list[subprocess.Popen[bytes]]:
     """Every rclone that was started."""
     found: list[subprocess.Popen[bytes]] = []
-    really = Program.start
+    really = RcloneProcess.start
 
     def start(self, *arguments, **more):
         found.append(really(self, *arguments, **more))
         return found[-1]
 
-    monkeypatch.setattr(Program, "start", start)
+    monkeypatch.setattr(RcloneProcess, "start", start)
     return found
 
 
@@ -158,7 +158,7 @@ ODD = ("plain.txt", "Köln + Bonn 100%.mov", "a b/[c] #1?.txt", "名前/ü", "q'
 def tree(folder: Path) -> None:
     for name in ODD:
         write_random(folder / name, 500)
-    write_random(folder / "big", RANGE + 5)
+    write_random(folder / "big", RANGE_BYTES + 5)
     (folder / "none").touch()
     os.utime(folder / "big", ns=(10**18, 10**18))
 
@@ -226,23 +226,23 @@ class TestFromARemote:
         assert not list(host.data.rglob(".crosshaul-*"))
 
     async def test_a_pause_costs_what_was_under_way_only(self, host):
-        write_random(host.far / "in/big", 4 * RANGE)
-        moving = asyncio.create_task(host.move("archive:in/", "/data/", streams=1, bandwidth_limit=2 * RANGE))
-        await until(lambda: host.tally.progress().bytes_done > 1.2 * RANGE)
+        write_random(host.far / "in/big", 4 * RANGE_BYTES)
+        moving = asyncio.create_task(host.move("archive:in/", "/data/", streams=1, bandwidth_limit=2 * RANGE_BYTES))
+        await until(lambda: host.tally.progress().bytes_done > 1.2 * RANGE_BYTES)
         moving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await moving
-        assert [path.name[: len(PREFIX)] for path in host.data.iterdir()] == [PREFIX]
+        assert [path.name[: len(PARTIAL_PREFIX)] for path in host.data.iterdir()] == [PARTIAL_PREFIX]
 
         await host.move("archive:in/", "/data/")
 
         assert (host.data / "big").read_bytes() == (host.far / "in/big").read_bytes()
-        assert host.tally.moved_now <= 3 * RANGE
+        assert host.tally.moved_now <= 3 * RANGE_BYTES
 
     async def test_a_rclone_that_is_killed_is_started_again(self, host, started):
-        write_random(host.far / "in/big", 3 * RANGE)
+        write_random(host.far / "in/big", 3 * RANGE_BYTES)
         moving = asyncio.create_task(
-            host.move("archive:in/", "/data/", patience=None, streams=2, bandwidth_limit=RANGE)
+            host.move("archive:in/", "/data/", patience=None, streams=2, bandwidth_limit=RANGE_BYTES)
         )
         await until(lambda: host.tally.progress().bytes_done)
         servers = [one for one in started if "rcd" in one.args]
@@ -458,7 +458,7 @@ def site(host, tmp_path):
 class TestFromAWebServer:
     async def test_what_it_gives_only_as_a_whole_is_never_taken_for_a_part(self, host, site):
         write_random(site / "small", 1000)
-        write_random(site / "large", 2 * RANGE)
+        write_random(site / "large", 2 * RANGE_BYTES)
         error = await host.fails("web:", "/data/got/")
         assert [one.code for one in error.failures] == ["no-ranges"]
         assert (host.data / "got/small").read_bytes() == (site / "small").read_bytes()
@@ -504,7 +504,7 @@ def documents(host, tmp_path):
         yield folder
 
 
-def accounted(of: Manifests) -> list[ManifestLine]:
+def accounted(of: ManifestOutbox) -> list[ManifestLine]:
     """What the one manifest that waits will say."""
     [waiting] = of.waiting()
     with tempfile.TemporaryFile() as file:
@@ -516,16 +516,16 @@ def accounted(of: Manifests) -> list[ManifestLine]:
 
 class TestWhatHasNoSizeBeforeItIsRead:
     async def test_arrives_whole_with_the_size_and_digest_that_it_has(self, host, documents):
-        host.manifests = Manifests(host.state / "manifests")
+        host.manifests = ManifestOutbox(host.state / "manifests")
         write_random(documents / "notes", 3 * MIB + 1)
-        write_random(documents / "deep/large", RANGE + 5)
+        write_random(documents / "deep/large", RANGE_BYTES + 5)
         (documents / "none").touch()
 
         await host.move("web:", "/data/got/")
 
         assert differences(listing(documents), listing(host.data / "got")) == []
         progress = host.tally.progress()
-        assert progress.bytes_done == progress.bytes_total == RANGE + 3 * MIB + 6
+        assert progress.bytes_done == progress.bytes_total == RANGE_BYTES + 3 * MIB + 6
         [notes] = [line for line in accounted(host.manifests) if line.path == "notes"]
         with (host.data / "got/notes").open("rb") as file:
             digest = read_digest(file.fileno(), 3 * MIB + 1)
@@ -540,7 +540,7 @@ class TestWhatHasNoSizeBeforeItIsRead:
 
     async def test_reading_it_waits_for_the_hop_s_limit(self, host, documents, monkeypatch):
         taken: list[int] = []
-        monkeypatch.setattr(Limiter, "take", lambda _, size: taken.append(size))
+        monkeypatch.setattr(RateLimiter, "take", lambda _, size: taken.append(size))
         write_random(documents / "broken", 2 * MIB)  # half of it is read, and nothing brought
         await host.fails("web:", "/data/got/", bandwidth_limit=MIB)
         assert sum(taken) >= MIB
@@ -570,4 +570,4 @@ class TestWhatHasNoSizeBeforeItIsRead:
 def test_no_secret_in_an_address_is_told():
     words = 'Get "https://me:s3cr3t@host/a?sv=1&sig=s3cr3t": forbidden'
     line = json.dumps({"level": "error", "msg": words}).encode()
-    assert [told for told, _ in said([line])] == ['Get "https://host/a": forbidden']
+    assert [told for told, _ in error_lines([line])] == ['Get "https://host/a": forbidden']

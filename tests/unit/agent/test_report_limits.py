@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.attempt import head
-from agent.browse import page
-from agent.listing import Entry as Listed
-from agent.movers.rehearsal import Rehearsal
+from agent.browse import list_page
+from agent.listing import FileEntry as Listed
+from agent.movers.rehearsal import DryRunReport
 from agent.report_limits import (
     MAX_REPORT_BYTES,
     bare_report,
@@ -21,7 +21,7 @@ from agent.report_limits import (
 )
 from events.base import Problem
 from events.commands import Browse
-from events.progress import Progress, Reached, Way
+from events.progress import Progress, PeerReachability, Connection
 from events.reports import (
     MAX_FAILURES,
     MAX_REACHED,
@@ -29,14 +29,14 @@ from events.reports import (
     Cancelled,
     Capabilities,
     Checkpoint,
-    Entry,
+    DirectoryEntry,
     Failed,
     Heartbeat,
-    HeldHop,
+    AgentHop,
     Hello,
-    Letter,
+    ReportEnvelope,
     Paused,
-    Preview,
+    DryRunResult,
     Refused,
     RemoteState,
     RootState,
@@ -75,7 +75,7 @@ EXAMPLES = st.dictionaries(
 )
 REACHED = many(
     st.builds(
-        Reached,
+        PeerReachability,
         agent_id=st.just("server-c"),
         dialled=st.booleans(),
         address=st.none() | TEXTS,
@@ -94,7 +94,7 @@ ROOTS = many(
     700,
 )
 REMOTES = many(st.builds(RemoteState, name=st.just("r" * 60), access=st.just("ro"), type=TEXTS), 300)
-HOPS = many(st.just(HeldHop(transfer_id=TRANSFER, hop_id=f"{TRANSFER}-0", attempt=1, state="running")), 3000)
+HOPS = many(st.just(AgentHop(transfer_id=TRANSFER, hop_id=f"{TRANSFER}-0", attempt=1, state="running")), 3000)
 
 
 def about_hop(kind, **fields):
@@ -103,7 +103,7 @@ def about_hop(kind, **fields):
 
 REPORTS = st.one_of(
     about_hop(
-        Started, via=TEXTS, way=st.builds(Way, kind=st.just("direct"), dialled_by=st.none(), address=TEXTS)
+        Started, via=TEXTS, way=st.builds(Connection, kind=st.just("direct"), dialled_by=st.none(), address=TEXTS)
     ),
     about_hop(Checkpoint, progress=PROGRESS),
     about_hop(Verifying, progress=PROGRESS),
@@ -114,7 +114,7 @@ REPORTS = st.one_of(
         progress=PROGRESS,
         digest=st.just("0" * 32),
         seconds=st.just(1.0),
-        preview=st.none() | st.builds(Preview, examples=EXAMPLES, short=st.none()),
+        preview=st.none() | st.builds(DryRunResult, examples=EXAMPLES, short=st.none()),
     ),
     about_hop(
         Failed,
@@ -151,7 +151,7 @@ REPORTS = st.one_of(
         Browsed,
         request_id=st.just("r-1"),
         entries=many(
-            st.builds(Entry, name=TEXTS, type=st.just("file"), size=st.none(), modified=st.none()), 1000
+            st.builds(DirectoryEntry, name=TEXTS, type=st.just("file"), size=st.none(), modified=st.none()), 1000
         ),
         next=st.none(),
         problem=st.none() | PROBLEMS,
@@ -165,7 +165,7 @@ REPORTS = st.one_of(
 def test_every_report_fits_and_stays_what_it_is(report):
     fitting, bare = fit_report(report), bare_report(report)
     for one in (fitting, bare):
-        said = Letter.model_validate_json(Letter(report=one).model_dump_json()).report
+        said = ReportEnvelope.model_validate_json(ReportEnvelope(report=one).model_dump_json()).report
         assert message_size(one) <= MAX_REPORT_BYTES
         assert said.kind == report.kind
     if message_size(report) <= MAX_REPORT_BYTES:
@@ -193,7 +193,7 @@ def test_a_text_that_is_cut_says_how_much_is_missing(text, limit):
 
 
 def test_a_dry_run_of_names_of_control_characters_fits_and_still_counts_them():
-    rehearsal = Rehearsal()
+    rehearsal = DryRunReport()
     for number in range(120):
         rehearsal.note(Listed("f", f"{number}{MAX_NAME[4:]}", 1), "new")
         rehearsal.failed(Listed("!", "x"), Problem(code="x", message=f"{number}{MAX_NAME}"))
@@ -211,7 +211,7 @@ def test_a_listing_of_long_names_is_read_to_its_end_page_by_page(name):
     heard: list[str] = []
     while True:
         answer = fit_report(
-            page(asked, ((one, one) for one in names), lambda one, _: Entry(name=one, type="file"))
+            list_page(asked, ((one, one) for one in names), lambda one, _: DirectoryEntry(name=one, type="file"))
         )
         heard += [entry.name for entry in answer.entries]
         if answer.next is None:
@@ -226,7 +226,7 @@ def test_a_name_that_no_message_can_hold_does_not_stop_a_listing():
     heard: list[str] = []
     while True:
         answer = fit_report(
-            page(asked, ((one, one) for one in names), lambda one, _: Entry(name=one, type="file"))
+            list_page(asked, ((one, one) for one in names), lambda one, _: DirectoryEntry(name=one, type="file"))
         )
         heard += [entry.name[:1] for entry in answer.entries]
         if answer.next is None:

@@ -11,8 +11,8 @@ import pytest
 
 from agent import disk
 from agent.movers import landing
-from agent.movers.room import SLACK, Room
-from events.progress import Shortage
+from agent.movers.room import SLACK_BYTES, SpaceCheck
+from events.progress import SpaceShortage
 from infra.local.material import MIB, write_random
 from tests.small_disk import STORIES
 from tests.unit.agent.hosts import Hosts
@@ -47,14 +47,14 @@ def test_on_a_small_disk(tmp_path, story, kind):
 
 
 def test_is_told_as_soon_as_it_is_known_and_taken_back_when_it_is_not_so():
-    told: list[Shortage | None] = []
-    room = Room(100, told.append)
-    room.wants(90)
-    room.wants(10 + SLACK)
+    told: list[SpaceShortage | None] = []
+    room = SpaceCheck(100, told.append)
+    room.reserve(90)
+    room.reserve(10 + SLACK_BYTES)
     assert told == [None]
-    room.wants(1)
-    assert told[-1] == Shortage(wanted=101 + SLACK, free=100)
-    room.wants(-50)
+    room.reserve(1)
+    assert told[-1] == SpaceShortage(wanted=101 + SLACK_BYTES, free=100)
+    room.reserve(-50)
     assert told[-1] is None
 
 
@@ -86,18 +86,18 @@ def test_to_begin_with_writing_changes_nothing_and_is_nothing_to_fail_for(tmp_pa
     with (tmp_path / "film.mov").open("w+b") as film:
         film.write(b"x" * MIB)
         film.flush()
-        disk.write_behind(film.fileno(), 0, MIB)
-        disk.write_behind(film.fileno(), 5 * MIB, MIB)
+        disk.start_writeback(film.fileno(), 0, MIB)
+        disk.start_writeback(film.fileno(), 5 * MIB, MIB)
         assert (tmp_path / "film.mov").read_bytes() == b"x" * MIB
     reading, writing = os.pipe()
-    disk.write_behind(writing, 0, 1)
+    disk.start_writeback(writing, 0, 1)
     for descriptor in (reading, writing):
         os.close(descriptor)
 
 
 def test_reserved_room_is_there_without_being_written(tmp_path):
     with (tmp_path / "file").open("wb") as file:
-        disk.reserve(file.fileno(), 8 * MIB)
+        disk.preallocate(file.fileno(), 8 * MIB)
         found = os.fstat(file.fileno())
     assert (found.st_size, found.st_blocks * 512) >= (8 * MIB, 8 * MIB)
 
@@ -117,4 +117,4 @@ def test_where_no_room_can_be_promised_what_is_there_already_counts(tmp_path, mo
         file.flush()
         os.fsync(file.fileno())
         with nullcontext() if fits else pytest.raises(OSError, match="No space"):
-            disk.reserve(file.fileno(), 4 * MIB)
+            disk.preallocate(file.fileno(), 4 * MIB)

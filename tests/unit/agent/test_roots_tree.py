@@ -80,11 +80,11 @@ def test_a_link_out_of_the_root_leads_nowhere(root, tmp_path):
     (root / "out").symlink_to(tmp_path / "secret")
     (root / "leak").symlink_to(tmp_path / "secret/file")
     with tree(root, writing=True) as inside:
-        assert refused(lambda: inside.folder("out")) == errno.EXDEV
+        assert refused(lambda: inside.open_directory("out")) == errno.EXDEV
         assert refused(lambda: inside.open("out/file", os.O_RDONLY)) == errno.EXDEV
         assert refused(lambda: inside.open("leak", os.O_RDONLY)) == errno.ELOOP
         assert refused(lambda: inside.open_followed("leak", os.O_RDONLY)) == errno.EXDEV
-        assert refused(lambda: inside.make_folder("out/new")) == errno.EXDEV
+        assert refused(lambda: inside.make_directory("out/new")) == errno.EXDEV
         assert refused(lambda: inside.open_beside("out/x", ".part", os.O_WRONLY | os.O_CREAT)) == errno.EXDEV
         assert refused(lambda: inside.unlink("out/file")) == errno.EXDEV
     assert [path.name for path in (tmp_path / "secret").iterdir()] == ["file"]
@@ -119,44 +119,44 @@ def test_a_directory_moved_out_of_the_root_is_not_followed_there(root, tmp_path,
     """It is found again under the name of its place, not by the descriptor that was kept."""
     monkeypatch.setattr(roots_module, "LOOKED_AT_FOR", 0)
     with tree(root) as inside:
-        inside.folder("sub")
+        inside.open_directory("sub")
         (root / "sub").rename(tmp_path / "moved")
         (tmp_path / "moved/late").write_text("outside by now")
         assert refused(lambda: inside.open("sub/late", os.O_RDONLY)) in {errno.EXDEV, errno.ENOENT}
 
 
 def test_many_directories_do_not_use_up_the_descriptors(root):
-    for number in range(roots_module.OPEN_FOLDERS + 50):
+    for number in range(roots_module.MAX_OPEN_DIRECTORIES + 50):
         (root / f"d{number}").mkdir()
     with tree(root) as inside:
         before = len(list(Path("/proc/self/fd").iterdir()))
-        for number in range(roots_module.OPEN_FOLDERS + 50):
-            inside.folder(f"d{number}")
-        assert len(list(Path("/proc/self/fd").iterdir())) - before <= roots_module.OPEN_FOLDERS
+        for number in range(roots_module.MAX_OPEN_DIRECTORIES + 50):
+            inside.open_directory(f"d{number}")
+        assert len(list(Path("/proc/self/fd").iterdir())) - before <= roots_module.MAX_OPEN_DIRECTORIES
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 def test_names_that_are_not_utf8_and_long_ones_work(root):
     odd = os.fsdecode(b"latin-\xfc")
     with tree(root, writing=True) as inside:
-        inside.make_folder(f"{odd}/{'n' * 255}")
+        inside.make_directory(f"{odd}/{'n' * 255}")
         inside.link(f"{odd}/link", "target")
         assert inside.readlink(f"{odd}/link") == "target"
-        assert refused(lambda: inside.make_folder("n" * 256)) == errno.ENAMETOOLONG
+        assert refused(lambda: inside.make_directory("n" * 256)) == errno.ENAMETOOLONG
 
 
 def test_a_file_where_a_directory_should_be(root):
     with tree(root, writing=True) as inside:
-        assert refused(lambda: inside.make_folder("sub/file/deeper")) == errno.EEXIST
-        assert refused(lambda: inside.make_folder("sub/file")) == errno.EEXIST
-        assert refused(lambda: inside.folder("sub/file")) == errno.ENOTDIR
+        assert refused(lambda: inside.make_directory("sub/file/deeper")) == errno.EEXIST
+        assert refused(lambda: inside.make_directory("sub/file")) == errno.EEXIST
+        assert refused(lambda: inside.open_directory("sub/file")) == errno.ENOTDIR
 
 
 def test_a_link_that_leads_to_nothing_is_in_the_way_of_a_directory(root):
     (root / "dangling").symlink_to("nowhere")
     with tree(root, writing=True) as inside:
-        assert refused(lambda: inside.make_folder("dangling")) == errno.EEXIST
-        assert refused(lambda: inside.room("dangling/x/y")) == errno.EEXIST
+        assert refused(lambda: inside.make_directory("dangling")) == errno.EEXIST
+        assert refused(lambda: inside.open_parent("dangling/x/y")) == errno.EEXIST
     assert not (root / "nowhere").exists()
 
 
@@ -263,17 +263,17 @@ def test_a_deep_path_is_made_without_a_stack_as_deep(root, request):
     deep = "/".join("d" * 150)
     with tree(root, writing=True) as inside:
         sys.setrecursionlimit(len(inspect.stack()) + 60)
-        inside.room(f"{deep}/file")
+        inside.open_parent(f"{deep}/file")
         sys.setrecursionlimit(limit)
         os.close(inside.open_beside(f"{deep}/file", "part", os.O_WRONLY | os.O_CREAT))
-        inside.put("part", f"{deep}/file")
+        inside.rename_new("part", f"{deep}/file")
         assert inside.stat(f"{deep}/file").st_size == 0
 
 
 @pytest.mark.parametrize("path", ["..", "sub/..", "../secret", "sub/../../secret/file"])
 def test_nothing_goes_upwards_not_even_inside(root, path):
     with tree(root, "/data/sub", writing=True) as inside:
-        for call in (inside.stat, inside.folder, inside.readlink, inside.unlink, inside.make_folder):
+        for call in (inside.stat, inside.open_directory, inside.readlink, inside.unlink, inside.make_directory):
             assert refused(lambda call=call: call(path)) == errno.EXDEV
         assert refused(lambda: inside.open(path, os.O_RDONLY)) == errno.EXDEV
         assert refused(lambda: inside.open_followed(path, os.O_RDONLY)) == errno.EXDEV
@@ -331,9 +331,9 @@ def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
     """Whoever moves it aside and makes another in its place gets the files in the new one."""
     monkeypatch.setattr(roots_module, "LOOKED_AT_FOR", 0)
     with tree(root, writing=True) as inside:
-        inside.room("sub/new")
+        inside.open_parent("sub/new")
         (root / "sub").rename(root / "aside")
-        inside.room("sub/new")
+        inside.open_parent("sub/new")
         inside.link("sub/new", "target")
     assert (root / "sub/new").is_symlink()
     assert not (root / "aside/new").is_symlink()
@@ -342,9 +342,9 @@ def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
 def test_a_directory_that_was_removed_is_made_again(root, monkeypatch):
     monkeypatch.setattr(roots_module, "LOOKED_AT_FOR", 0)
     with tree(root, writing=True) as inside:
-        inside.make_folder("gone/deep")
+        inside.make_directory("gone/deep")
         (root / "gone/deep").rmdir()
-        inside.room("gone/deep/file")
+        inside.open_parent("gone/deep/file")
     assert (root / "gone/deep").is_dir()
 
 
@@ -374,7 +374,7 @@ def test_a_directory_swapped_on_the_way_is_seen_once_it_is_open(root, tmp_path, 
     before = len(list(Path("/proc/self/fd").iterdir()))
     with tree(root, writing=True) as inside:
         monkeypatch.setattr(roots_module.os.path, "realpath", resolved_then_swapped)
-        assert refused(lambda: inside.make_folder("sub/deep")) == errno.EXDEV
+        assert refused(lambda: inside.make_directory("sub/deep")) == errno.EXDEV
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -416,7 +416,7 @@ def test_whatever_links_there_are_what_opens_is_inside(tmp_path_factory, steps, 
         except OSError:
             continue
     with tree(root) as inside:
-        for opening in (inside.open, inside.open_followed, lambda rel, _: os.dup(inside.folder(rel))):
+        for opening in (inside.open, inside.open_followed, lambda rel, _: os.dup(inside.open_directory(rel))):
             try:
                 descriptor = opening(path, os.O_RDONLY)
             except OSError:
@@ -435,7 +435,7 @@ def test_the_agent_s_own_directory_is_in_no_root(root):
     with roots.tree("/data", writing=True) as inside:
         assert refused(lambda: inside.open("state/device.key", os.O_RDONLY)) == errno.EXDEV
         assert refused(lambda: inside.open("way in/device.key", os.O_RDONLY)) == errno.EXDEV
-        assert refused(lambda: inside.folder("state")) == errno.EXDEV
-        assert refused(lambda: inside.make_folder("state/new")) == errno.EXDEV
+        assert refused(lambda: inside.open_directory("state")) == errno.EXDEV
+        assert refused(lambda: inside.make_directory("state/new")) == errno.EXDEV
     with roots.tree("/data/state/device.key", writing=False) as inside:
         assert refused(lambda: inside.open("", os.O_RDONLY)) == errno.EXDEV

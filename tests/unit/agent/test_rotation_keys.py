@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.holding import moved
+from agent.holding import on_move
 from agent.journal import Journal
 from agent.keys import Generation, Keyring
 from agent.letters import Connected
@@ -39,7 +39,7 @@ class Host:
             async for event in link.events():
                 if isinstance(event, Connected) and event.certificate in self.authority.good:
                     self.authority.hello(event.certificate)
-                    rotating.heard(event.certificate)
+                    rotating.confirm(event.certificate)
 
         if link.taken(link.certificate):
             link.up()
@@ -153,7 +153,7 @@ async def test_killed_at_any_step_the_agent_comes_back_and_ends_with_keys_that_w
         async with host.running() as rotating:
             with monkeypatch.context() as patched:
                 kill_at(patched, step)
-                rotating.ask()
+                rotating.request()
                 await until(
                     lambda host=host: (
                         host.working.done()
@@ -165,7 +165,7 @@ async def test_killed_at_any_step_the_agent_comes_back_and_ends_with_keys_that_w
             assert isinstance(host.working.exception(), Killed)
         async with host.running() as rotating:
             await until(lambda host=host: host.is_settled)
-            rotating.ask()
+            rotating.request()
             before = host.ring.current.fingerprint
             await until(
                 lambda host=host, before=before: host.is_settled and host.ring.current.fingerprint != before,
@@ -239,6 +239,6 @@ def test_the_journal_knows_which_lane_certificates_are_gone_by(tmp_path):
         route = hosts.order("/data/", "/archive/").route.model_copy(update={"own_certificate": "5c" * 32})
     finally:
         hosts.close()
-    journal.keep(moved(None, move(route=route)))
+    journal.save_hop(on_move(None, move(route=route)))
     assert journal.own_certificates() == {"5c" * 32}
     journal.close()

@@ -9,16 +9,16 @@ import threading
 
 import pytest
 
-from agent.digests import RANGE
+from agent.digests import RANGE_BYTES
 from agent.errors import HopError
 from agent.lane import awaiting, calling, identity, meeting, racing, sockets
-from agent.lane.awaiting import turn_request
+from agent.lane.awaiting import reverse_request
 from agent.lane.grants import client_context
-from agent.lane.racing import Race
-from agent.lane.routes import KEPT, Met, Routes
-from agent.movers.source import LostError
+from agent.lane.racing import ConnectionRace
+from agent.lane.routes import MAX_PEERS, PeerPath, PeerPathCache
+from agent.movers.source import SourceConnectionError
 from infra.local.material import MIB, differences, listing, write_random
-from tests.fakes_line import Line
+from tests.fakes_line import NetworkProxy
 from tests.unit.agent.hosts import TOKEN, TRANSFER, Hosts, closed_port, until
 
 HOP = f"{TRANSFER}-700"
@@ -31,7 +31,7 @@ def made(tmp_path, dials):
 class TestWhenBothCanDial:
     async def test_one_way_is_the_hop_s_and_the_other_is_left(self, tmp_path):
         with made(tmp_path, "both") as hosts:
-            write_random(hosts.data / "big", 4 * RANGE)
+            write_random(hosts.data / "big", 4 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=4)
 
             await hosts.move(order)
@@ -48,17 +48,17 @@ class TestWhenBothCanDial:
     async def test_a_line_that_goes_is_replaced_by_the_other_way(self, tmp_path):
         """The direction that worked stops working in the middle; what has arrived is not sent again."""
         with made(tmp_path, "both") as hosts:
-            hosts.server.routes.remember("server-c", Met(dialled=False))
-            hosts.arriving.routes.remember("server-b", Met(dialled=True, address=hosts.line.endpoint))
-            write_random(hosts.data / "big", 4 * RANGE)
+            hosts.server.routes.remember("server-c", PeerPath(dialled=False))
+            hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address=hosts.line.endpoint))
+            write_random(hosts.data / "big", 4 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=1)
-            back = Line(hosts.arriving.port, counts_back=False)
+            back = NetworkProxy(hosts.arriving.port, counts_back=False)
             with contextlib.closing(back):
                 hosts.server.revoke(order.hop_id)
                 hosts.c_endpoints = (back.endpoint,)
                 hosts.serve(order.hop_id, "/data/big")
                 moving = asyncio.create_task(hosts.move(order))
-                await until(lambda: hosts.progress.bytes_done > 2 * RANGE)
+                await until(lambda: hosts.progress.bytes_done > 2 * RANGE_BYTES)
                 hosts.line.down()
 
                 await moving
@@ -66,7 +66,7 @@ class TestWhenBothCanDial:
                 assert hosts.told.ways[0] == f"direct, server-c dialled {hosts.line.endpoint}"
                 assert hosts.told.ways[-1] == f"direct, server-b dialled {back.endpoint}"
             assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
-            assert hosts.line.passed + back.passed < 5.1 * RANGE
+            assert hosts.line.passed + back.passed < 5.1 * RANGE_BYTES
 
 
 class TestWhenNobodyCan:
@@ -94,10 +94,10 @@ class TestWhenNobodyCan:
         monkeypatch.setattr(calling, "SOON", 0.01)
         with made(tmp_path, "neither") as hosts:
             told, noted = [], []
-            hosts.server.tell(lambda serve, answers: told.append((serve.hop_id, answers)))
-            really = calling.Caller._note
+            hosts.server.on_unreachable(lambda serve, answers: told.append((serve.hop_id, answers)))
+            really = calling.ReverseDialer._note
             monkeypatch.setattr(
-                calling.Caller, "_note", lambda *args, **more: (really(*args, **more), noted.append(1))
+                calling.ReverseDialer, "_note", lambda *args, **more: (really(*args, **more), noted.append(1))
             )
             order = hosts.order("/data/x", "/archive/x")
             await until(lambda: len(noted) > 2)
@@ -106,7 +106,7 @@ class TestWhenNobodyCan:
     async def test_the_source_says_nothing_while_the_hop_waits_for_its_turn(self, tmp_path):
         with made(tmp_path, "source") as hosts:
             told = []
-            hosts.server.tell(lambda *what: told.append(what))
+            hosts.server.on_unreachable(lambda *what: told.append(what))
             write_random(hosts.data / "x", 10)
             order = hosts.order("/data/x", "/archive/x")
             await until(lambda: hosts.line.dialled > 2)
@@ -117,7 +117,7 @@ class TestWhenNobodyCan:
         with made(tmp_path, "neither") as hosts:
             moving = asyncio.create_task(hosts.move(hosts.order("/data/x", "/archive/")))
             await until(lambda: "dial" in {thread.name for thread in threading.enumerate()})
-            async with asyncio.timeout(meeting.DIAL_WITHIN - 1):
+            async with asyncio.timeout(meeting.DIAL_TIMEOUT_S - 1):
                 moving.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await moving
@@ -171,11 +171,11 @@ class TestSettingUp:
             if dials == "destination":
                 assert 2 <= hosts.line.dialled <= 3
             else:
-                assert 3 <= len(from_source) <= 3 + calling.RESERVE
+                assert 3 <= len(from_source) <= 3 + calling.MAX_IDLE_CONNECTIONS
 
     async def test_of_as_many_connections_as_are_asked_for(self, tmp_path, dials):
         with made(tmp_path, dials) as hosts:
-            write_random(hosts.data / "big", 8 * RANGE)
+            write_random(hosts.data / "big", 8 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=8, bandwidth_limit=64 * MIB)
             moving = asyncio.create_task(hosts.move(order))
             await until(lambda: len(hosts.server._live.get(order.hop_id, ())) >= 8)
@@ -196,8 +196,8 @@ class TestSettingUp:
 def let_in(monkeypatch) -> list[object]:
     """Every connection from a source that the destination takes, from now on."""
     taken: list[object] = []
-    really = awaiting.Awaited.park
-    monkeypatch.setattr(awaiting.Awaited, "park", lambda *args: (taken.append(args), really(*args)))
+    really = awaiting.InboundConnections.add
+    monkeypatch.setattr(awaiting.InboundConnections, "park", lambda *args: (taken.append(args), really(*args)))
     return taken
 
 
@@ -220,12 +220,12 @@ class TestASourceThatDials:
     @pytest.mark.parametrize(("hops_token", "status"), [(TOKEN, 101), ("wrong", 401)])
     def test_shows_the_hop_s_token(self, hosts, hops_token, status):
         with awaited(hosts) as one, dial(hosts, HOP) as connection:
-            assert say(connection, turn_request(HOP, hops_token, "127.0.0.1:1")) == status
+            assert say(connection, reverse_request(HOP, hops_token, "127.0.0.1:1")) == status
             if status == 101:
                 with contextlib.closing(one.take(5)) as parked:
                     assert parked.dialled == "127.0.0.1:1"
             else:
-                with pytest.raises(LostError):
+                with pytest.raises(SourceConnectionError):
                     one.take(0)
 
     def test_is_that_source_and_no_other(self, hosts, tmp_path):
@@ -233,20 +233,20 @@ class TestASourceThatDials:
         mallory = identity.ensure(tmp_path / "mallory")
         with awaited(hosts) as one:
             with dial(hosts, HOP, mallory) as connection, contextlib.suppress(OSError):
-                connection.sendall(turn_request(HOP, TOKEN, "127.0.0.1:1"))
+                connection.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
                 assert connection.recv(1) == b""
-            with pytest.raises(LostError):
+            with pytest.raises(SourceConnectionError):
                 one.take(0)
 
     @pytest.mark.parametrize(
         ("said", "status"),
         [
             (b"POST /hops/%s/manifest HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" % HOP.encode(), 404),
-            (turn_request(HOP, TOKEN, "127.0.0.1:1").replace(b"Upgrade: cross", b"Upgrade: h2c"), 404),
-            (turn_request(f"{TRANSFER}-701", TOKEN, "127.0.0.1:1"), 404),
-            (turn_request(HOP, TOKEN, "no address"), 400),
-            (turn_request(HOP, TOKEN, "\x1b[2J:1"), 400),
-            (turn_request(HOP, TOKEN, "1" * 301 + ":1"), 400),
+            (reverse_request(HOP, TOKEN, "127.0.0.1:1").replace(b"Upgrade: cross", b"Upgrade: h2c"), 404),
+            (reverse_request(f"{TRANSFER}-701", TOKEN, "127.0.0.1:1"), 404),
+            (reverse_request(HOP, TOKEN, "no address"), 400),
+            (reverse_request(HOP, TOKEN, "\x1b[2J:1"), 400),
+            (reverse_request(HOP, TOKEN, "1" * 301 + ":1"), 400),
             (b"POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n", 413),
             (b"GET / HTTP/1.1\r\n\r\n", 501),
             (b"nonsense / HTTP/1.1\r\n\r\n", 501),
@@ -256,7 +256,7 @@ class TestASourceThatDials:
         with awaited(hosts) as one:
             with dial(hosts, HOP) as connection:
                 assert say(connection, said) == status
-            with pytest.raises(LostError):
+            with pytest.raises(SourceConnectionError):
                 one.take(0)
 
     def test_and_says_nothing_is_cut_off(self, hosts, monkeypatch):
@@ -269,7 +269,7 @@ class TestASourceThatDials:
         with awaited(hosts) as one, contextlib.ExitStack() as stack:
             for _ in range(3):
                 connection = stack.enter_context(dial(hosts, HOP))
-                connection.sendall(turn_request(HOP, TOKEN, "127.0.0.1:1"))
+                connection.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
                 connection.recv(1000)
             assert connection.recv(1) == b""
             assert len(one._parked) == 2
@@ -277,10 +277,10 @@ class TestASourceThatDials:
     async def test_and_hangs_up_is_not_asked(self, hosts):
         with awaited(hosts) as one:
             with dial(hosts, HOP) as gone:
-                gone.sendall(turn_request(HOP, TOKEN, "127.0.0.1:1"))
+                gone.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
                 await until(lambda: one._parked)
-            await until(lambda: not sockets.is_quiet(one._parked[0].connection))
-            with pytest.raises(LostError):
+            await until(lambda: not sockets.has_no_data(one._parked[0].connection))
+            with pytest.raises(SourceConnectionError):
                 one.take(0)
 
     async def test_gives_nothing_to_another_at_that_address(self, hosts, tmp_path, monkeypatch):
@@ -295,7 +295,7 @@ class TestASourceThatDials:
         await until(lambda: not hosts.server._live)
 
     async def test_is_cut_off_when_the_hop_is_released(self, hosts):
-        write_random(hosts.data / "big", 2 * RANGE)
+        write_random(hosts.data / "big", 2 * RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big", bandwidth_limit=MIB)
         moving = asyncio.create_task(hosts.move(order))
         await until(lambda: hosts.progress.bytes_done)
@@ -351,7 +351,7 @@ class TestWhatWorked:
             await hosts.move(order)
             hosts.release(order)
             monkeypatch.setattr(racing, "HEAD_START", 3600)
-            other = Line(int(closed_port().rpartition(":")[2]))
+            other = NetworkProxy(int(closed_port().rpartition(":")[2]))
             if dials == "source":
                 hosts.b_endpoints = (other.endpoint,)
             else:
@@ -366,38 +366,38 @@ class TestWhatWorked:
     async def test_and_works_no_more_costs_little(self, tmp_path):
         with made(tmp_path, "destination") as hosts:
             write_random(hosts.data / "x", 10)
-            hosts.arriving.routes.remember("server-b", Met(dialled=True, address="127.0.0.1:1"))
+            hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address="127.0.0.1:1"))
             await hosts.move(hosts.order("/data/x", "/archive/1"))
-            hosts.arriving.routes.remember("server-b", Met(dialled=False))
+            hosts.arriving.routes.remember("server-b", PeerPath(dialled=False))
             await hosts.move(hosts.order("/data/x", "/archive/2"))
             assert hosts.told.ways == [hosts.way]
 
     def test_outlives_the_process(self, tmp_path):
-        Routes(tmp_path / "routes.json").remember("server-b", Met(True, "10.0.0.2:4460"))
-        Routes(tmp_path / "routes.json").remember("server-d", Met(False, relayed=True))
-        again = Routes(tmp_path / "routes.json")
-        assert again.recall("server-b") == Met(True, "10.0.0.2:4460")
-        assert again.recall("server-d") == Met(False, relayed=True)
+        PeerPathCache(tmp_path / "routes.json").remember("server-b", PeerPath(True, "10.0.0.2:4460"))
+        PeerPathCache(tmp_path / "routes.json").remember("server-d", PeerPath(False, relayed=True))
+        again = PeerPathCache(tmp_path / "routes.json")
+        assert again.recall("server-b") == PeerPath(True, "10.0.0.2:4460")
+        assert again.recall("server-d") == PeerPath(False, relayed=True)
         assert again.recall("server-c") is None
 
     @pytest.mark.parametrize("damaged", ["", "[]", "{", '{"server-b": 7}', '{"server-b": {}}'])
     def test_is_forgotten_when_its_file_is_damaged(self, tmp_path, damaged):
         (tmp_path / "routes.json").write_text(damaged)
-        routes = Routes(tmp_path / "routes.json")
+        routes = PeerPathCache(tmp_path / "routes.json")
         assert routes.recall("server-b") is None
-        routes.remember("server-b", Met(False))
+        routes.remember("server-b", PeerPath(False))
         assert json.loads((tmp_path / "routes.json").read_text())["server-b"]["dialled"] is False
 
     def test_of_an_older_agent_is_read(self, tmp_path):
         (tmp_path / "routes.json").write_text('{"server-b": {"dialled": true, "address": "10.0.0.2:4460"}}')
-        assert Routes(tmp_path / "routes.json").recall("server-b") == Met(True, "10.0.0.2:4460")
+        assert PeerPathCache(tmp_path / "routes.json").recall("server-b") == PeerPath(True, "10.0.0.2:4460")
 
     def test_is_forgotten_when_there_are_too_many(self, tmp_path):
-        routes = Routes()
-        for number in range(KEPT + 1):
-            routes.remember(f"server-{number}", Met(False))
+        routes = PeerPathCache()
+        for number in range(MAX_PEERS + 1):
+            routes.remember(f"server-{number}", PeerPath(False))
         assert routes.recall("server-0") is None
-        assert routes.recall(f"server-{KEPT}") == Met(False)
+        assert routes.recall(f"server-{MAX_PEERS}") == PeerPath(False)
 
 
 class Prize:
@@ -415,7 +415,7 @@ class TestARace:
             may.wait(30)
             return late
 
-        name, won = Race({"slow": slow, "quick": Prize}).run(30)
+        name, won = ConnectionRace({"slow": slow, "quick": Prize}).run(30)
         may.set()
         assert name == "quick"
         assert not won.closed
@@ -429,8 +429,8 @@ class TestARace:
                 raise error
             return Prize()
 
-        assert Race({"early": early}).run(30)[0] == "early"
+        assert ConnectionRace({"early": early}).run(30)[0] == "early"
 
     def test_with_nobody_in_it_says_so(self):
-        with pytest.raises(LostError):
-            Race({}).run(0.01)
+        with pytest.raises(SourceConnectionError):
+            ConnectionRace({}).run(0.01)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from agent.config import RootConfig
-from agent.digests import RANGE
+from agent.digests import RANGE_BYTES
 from agent.errors import HopError
 from agent.http import ApiProblem
 from agent.lane import identity
 from agent.movers import base, mover_for, rclone
-from agent.movers.base import Outcome, Tally
-from agent.movers.landing import PREFIX
+from agent.movers.base import HopResult, ProgressCounter
+from agent.movers.landing import PARTIAL_PREFIX
 from agent.roots import Roots
 from events.commands import Move, S3Route
 from events.locations import AgentLocation, S3Location
@@ -25,7 +25,7 @@ from events.progress import Progress
 from events.views import CredentialsView, ProblemDetails
 from infra.local.material import MIB, differences, listing, write_random
 from tests.unit.agent.foretold import OVERWRITES, Upload, is_foretold
-from tests.unit.agent.hosts import TRANSFER, Told, until
+from tests.unit.agent.hosts import TRANSFER, RecordingObserver, until
 
 BUCKET = "media"
 
@@ -41,7 +41,7 @@ class Host:
         self.s3 = cloud.client("s3")
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         self._identity = identity.ensure(self.state)
-        self.tally, self.told = Tally(), Told()
+        self.tally, self.told = ProgressCounter(), RecordingObserver()
         self.refusal: Exception | None = None
 
     def credentials(self, hop_id: str) -> CredentialsView:
@@ -70,12 +70,12 @@ class Host:
             options=Options(**options),
         )
 
-    async def move(self, order: Move, patience: float | None = None) -> Outcome:
-        self.tally, self.told = Tally(), Told()
+    async def move(self, order: Move, patience: float | None = None) -> HopResult:
+        self.tally, self.told = ProgressCounter(), RecordingObserver()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         mover = mover_for(
             order,
-            host=base.Host(roots, self.state),
+            host=base.HostResources(roots, self.state),
             identities=self._identity,
             credentials=self.credentials,
         )
@@ -203,19 +203,19 @@ class TestFromS3:
         assert (host.data / "a").read_bytes() == b"three"
 
     async def test_a_pause_costs_what_was_under_way_only(self, host):
-        host.put("in/big", os.urandom(4 * RANGE))
-        order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=1, bandwidth_limit=2 * RANGE)
+        host.put("in/big", os.urandom(4 * RANGE_BYTES))
+        order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=1, bandwidth_limit=2 * RANGE_BYTES)
         moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.tally.progress().bytes_done > 1.2 * RANGE)
+        await until(lambda: host.tally.progress().bytes_done > 1.2 * RANGE_BYTES)
         moving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await moving
-        assert [path.name[: len(PREFIX)] for path in host.data.iterdir()] == [PREFIX]
+        assert [path.name[: len(PARTIAL_PREFIX)] for path in host.data.iterdir()] == [PARTIAL_PREFIX]
 
         await host.move(host.order(f"s3://{BUCKET}/in/", "/data/"))
 
         assert (host.data / "big").read_bytes() == host.keys()["in/big"]
-        assert host.tally._moved <= 3 * RANGE
+        assert host.tally._moved <= 3 * RANGE_BYTES
 
     async def test_nothing_there_is_said(self, host):
         for source in ("nothing/here/", "nothing/here"):
@@ -225,9 +225,9 @@ class TestFromS3:
         assert error.problem.code == "source-missing"
 
     async def test_a_rclone_that_is_killed_is_started_again(self, host, monkeypatch):
-        host.put("in/big", os.urandom(3 * RANGE))
+        host.put("in/big", os.urandom(3 * RANGE_BYTES))
         started: list[subprocess.Popen[bytes]] = []
-        really = rclone.Rclone.start
+        really = rclone.S3RcloneProcess.start
 
         def start(self, *arguments, **more):
             process = really(self, *arguments, **more)
@@ -235,8 +235,8 @@ class TestFromS3:
                 started.append(process)
             return process
 
-        monkeypatch.setattr(rclone.Rclone, "start", start)
-        order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=2, bandwidth_limit=RANGE)
+        monkeypatch.setattr(rclone.S3RcloneProcess, "start", start)
+        order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=2, bandwidth_limit=RANGE_BYTES)
         moving = asyncio.create_task(host.move(order))
         await until(lambda: host.tally.progress().bytes_done)
         started[0].kill()
@@ -249,7 +249,7 @@ class TestToS3:
     async def test_a_tree_s_files_arrive(self, host):
         for name in ODD:
             write_random(host.data / "t" / name, 500)
-        write_random(host.data / "t/big", RANGE + 5)
+        write_random(host.data / "t/big", RANGE_BYTES + 5)
         (host.data / "t/empty").touch()
 
         up = await host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/"))

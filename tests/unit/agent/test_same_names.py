@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.spelling import Spelling, spellings
+from agent.spelling import NameFolding, folded_names
 from infra.local.material import MIB, write_random
 from tests import fakes_folding
 from tests.fakes_folding import fold
@@ -142,11 +142,11 @@ def test_a_directory_is_asked_once_and_not_for_each_of_its_files(tmp_path):
     for number in range(100):
         (tmp_path / f"file{number}").touch()
     folder = os.open(tmp_path, os.O_RDONLY)
-    sense = Spelling()
+    sense = NameFolding()
     try:
-        assert [sense.other(folder, f"file{number}") for number in range(100)] == [None] * 100
+        assert [sense.other_name(folder, f"file{number}") for number in range(100)] == [None] * 100
         assert len(sense._strict) == 1
-        assert sense.other(folder, "nothing") is None
+        assert sense.other_name(folder, "nothing") is None
     finally:
         os.close(folder)
 
@@ -162,4 +162,4 @@ def test_a_directory_is_asked_once_and_not_for_each_of_its_files(tmp_path):
     ],
 )
 def test_other_spellings(name, others):
-    assert spellings(name) == others
+    assert folded_names(name) == others

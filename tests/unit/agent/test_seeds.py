@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.movers import hand, hauling
-from agent.movers.landing import PREFIX
+from agent.movers.landing import PARTIAL_PREFIX
 from infra.local.material import MIB, differences, listing
 from tests.unit.agent.hosts import Hosts, until
 
@@ -61,7 +61,7 @@ async def one(hosts: Hosts, seed: int) -> None:
         order = order.model_copy(update={"attempt": order.attempt + 1})
     await hosts.move(order)
     assert differences(listing(hosts.data / str(seed)), listing(hosts.archive / str(seed))) == []
-    assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PREFIX)]
+    assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
     assert hosts.progress.bytes_done == hosts.progress.bytes_total == size
     hosts.release(order)
 
@@ -109,7 +109,7 @@ async def test_killed_at_random(hosts, tmp_path):
     process = await begun(tmp_path, order.model_copy(update={"attempt": KILLS + 1, "options": free}))
     assert await process.wait() == 0
     assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
-    assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PREFIX)]
+    assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
     # each kill costs what was under way: a range for each connection, and a pack
     assert hosts.line.passed < 123 * MIB + (KILLS + 1) * 3 * 33 * MIB
 

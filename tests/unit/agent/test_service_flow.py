@@ -9,22 +9,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.attempt import Pace, head
+from agent.attempt import AttemptIntervals, head
 from agent.config import Config
 from agent.errors import HopError
-from agent.holding import Held
+from agent.holding import HopRecord
 from agent.journal import Journal
-from agent.lane.routes import Met, Routes
+from agent.lane.routes import PeerPath, PeerPathCache
 from agent.quarantine import Quarantine
 from agent.registration import Files
-from agent.service import Parts, Service
+from agent.service import Dependencies, Service
 from agent.status import Status
 from agent.supervision import Backoff, Supervisor
-from agent.trusted import Trusted
+from agent.trusted import CommandKeys
 from events.base import Problem
 from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
 from events.progress import Live, Progress
-from events.reports import Browsed, Capabilities, Entry, Failed
+from events.reports import Browsed, Capabilities, DirectoryEntry, Failed
 from tests.fakes_agent import (
     TRANSFER,
     FakeLane,
@@ -41,7 +41,7 @@ from tests.unit.agent.hosts import until
 
 SIGNER = Signer()
 HOP = f"{TRANSFER}-0"
-PACE = Pace(live=0.01, checkpoint=0.03, heartbeat=30)
+PACE = AttemptIntervals(live=0.01, checkpoint=0.03, heartbeat=30)
 
 
 class Host:
@@ -53,10 +53,10 @@ class Host:
         self.lane = FakeLane()
         self.link = FakeLink()
         self.service = None
-        self.routes = Routes()
+        self.routes = PeerPathCache()
         self.deliver_manifests = None
         self.browse = lambda asked: Browsed(
-            request_id=asked.request_id, entries=(Entry(name="a", type="file", size=1),)
+            request_id=asked.request_id, entries=(DirectoryEntry(name="a", type="file", size=1),)
         )
 
     def order(self, command, **claims) -> bytes:
@@ -64,10 +64,10 @@ class Host:
         self.link.deliver(letter)
         return letter
 
-    def parts(self, journal, pace, at_once) -> Parts:
+    def parts(self, journal, pace, at_once) -> Dependencies:
         registration = a_registration(SIGNER)
         roots = [{"path": "/data", "access": "rw", "directory": str(self.folder)}]
-        return Parts(
+        return Dependencies(
             config=Config.model_validate({"roots": roots, "hops_at_once": at_once}),
             registration=registration,
             journal=journal,
@@ -77,7 +77,7 @@ class Host:
             browse=self.browse,
             status=Status(self.folder / "status.json"),
             rotation=rotation(self.folder / "keys-of-host", self.link),
-            trusted=Trusted(registration, Files(self.folder), self.folder / "agent.toml"),
+            trusted=CommandKeys(registration, Files(self.folder), self.folder / "agent.toml"),
             updates=not_installed(self.link, self.folder),
             capabilities=Capabilities(rclone="1.75.2"),
             pace=pace,
@@ -279,7 +279,7 @@ async def test_a_cancel_cut_off_by_a_kill_is_carried_out_at_the_next_start(host)
     commands = Service(host.parts(journal, PACE, 4))
     async with asyncio.TaskGroup() as group:
         hops = commands._hops(group.create_task)
-        admit = commands._commands(hops).admit
+        admit = commands._commands(hops).accept
         assert admit(SIGNER.letter(move()))
         assert admit(SIGNER.letter(about(Cancel)))
     journal.close()
@@ -384,7 +384,7 @@ async def test_only_so_many_move_at_once_and_the_rest_say_they_are_held(host):
 
 
 async def test_live_progress_only_when_it_changes(host):
-    async with host.running(pace=Pace(live=0.01, checkpoint=60, heartbeat=30)):
+    async with host.running(pace=AttemptIntervals(live=0.01, checkpoint=60, heartbeat=30)):
         host.order(move())
         await host.mover.has_begun()
 
@@ -403,7 +403,7 @@ async def test_live_progress_only_when_it_changes(host):
 
 async def test_the_next_key_is_obeyed_as_soon_as_the_present_one_has_said_so(host):
     following = Signer("key-2")
-    async with host.running(pace=Pace(live=1, checkpoint=60, heartbeat=0.02)):
+    async with host.running(pace=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
         host.link.deliver(following.letter(move()))
         [refused] = await host.link.hears("refused")
         assert refused.problem.code == "command-not-trusted"
@@ -415,7 +415,7 @@ async def test_the_next_key_is_obeyed_as_soon_as_the_present_one_has_said_so(hos
 
 
 async def test_heartbeats_while_connected(host):
-    async with host.running(pace=Pace(live=1, checkpoint=60, heartbeat=0.02)):
+    async with host.running(pace=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
         host.order(move())
         await host.mover.has_begun()
         await host.link.until(lambda: any(beat.running == 1 for beat in host.link.of("heartbeat")))
@@ -423,14 +423,14 @@ async def test_heartbeats_while_connected(host):
 
 
 async def test_whom_it_has_met_is_told_when_that_is_news(host):
-    host.routes.remember("server-c", Met(dialled=True, address="10.0.0.3:4460"))
-    async with host.running(pace=Pace(live=1, checkpoint=60, heartbeat=0.02)):
+    host.routes.remember("server-c", PeerPath(dialled=True, address="10.0.0.3:4460"))
+    async with host.running(pace=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
         beats = lambda: host.link.of("heartbeat")  # noqa: E731
         await host.link.until(lambda: len(beats()) > 1)
         [greeting] = host.link.of("hello")
         assert [one.agent_id for one in greeting.reached] == ["server-c"]
         assert beats()[-1].reached is None, "nothing new"
-        host.routes.remember("server-d", Met(dialled=False))
+        host.routes.remember("server-d", PeerPath(dialled=False))
         await host.link.until(lambda: beats()[-1].reached is not None)
         assert [(one.agent_id, one.address) for one in beats()[-1].reached] == [
             ("server-c", "10.0.0.3:4460"),
@@ -558,9 +558,9 @@ class TestReportsThatCannotBeSent:
         problem = Problem(code="files-failed", message="\x01" * 30_000)
         end = Failed(**head(move()), progress=Progress(), problem=problem, failures=(problem,) * 50)
         journal = Journal(host.folder / "journal.db", "reg")
-        journal.keep(Held(move(), end=end))
-        journal.say(end)  # as an agent did that did not look at its size
-        assert len(journal.oldest_unsent().letter) > 128 * 1024
+        journal.save_hop(HopRecord(move(), end=end))
+        journal.enqueue_report(end)  # as an agent did that did not look at its size
+        assert len(journal.oldest_unsent().envelope) > 128 * 1024
         journal.close()
         async with host.running():
             host.order(move(1))
@@ -596,8 +596,8 @@ class TestReportsThatCannotBeSent:
     async def test_one_that_is_damaged_on_the_disk_is_set_aside_and_its_hop_s_end_said_again(self, host):
         end = Failed(**head(move()), progress=Progress(), problem=Problem(code="io-error", message="m"))
         journal = Journal(host.folder / "journal.db", "reg")
-        journal.keep(Held(move(), end=end))
-        journal.say(end)
+        journal.save_hop(HopRecord(move(), end=end))
+        journal.enqueue_report(end)
         journal._db.execute("UPDATE outbox SET letter = CAST(x'7bff7b' AS TEXT)")
         journal.close()
         async with host.running():
@@ -634,8 +634,8 @@ class TestHelpers:
             await host.link.hears("heartbeat", 5)
 
     async def test_a_hello_that_cannot_be_made_is_made_later(self, host, monkeypatch):
-        host.routes.remember("not the name of an agent", Met(dialled=True))
-        host.routes.remember("server-c", Met(dialled=True))
+        host.routes.remember("not the name of an agent", PeerPath(dialled=True))
+        host.routes.remember("server-c", PeerPath(dialled=True))
         async with host.running():
             [hello] = await host.link.hears("hello")
         assert [one.agent_id for one in hello.reached] == ["server-c"]
@@ -690,7 +690,7 @@ class TestDamagedJournal:
     async def test_a_hop_that_cannot_be_read_does_not_keep_back_the_others(self, host):
         journal = Journal(host.folder / "journal.db", "reg")
         for number in range(3):
-            journal.keep(Held(move(number)))
+            journal.save_hop(HopRecord(move(number)))
         journal._db.execute("UPDATE hops SET move = '{}' WHERE hop_id = ?", (HOP,))
         journal._db.execute("UPDATE hops SET progress = '[]' WHERE hop_id LIKE '%-1'")
         journal.grant(serve(), "token")

@@ -8,7 +8,7 @@ import pytest
 
 from agent.config import RootConfig
 from agent.lane import asked
-from agent.lane.answering import Answering
+from agent.lane.answering import HopRequestHandler
 from tests.unit.agent.hosts import Hosts
 from tests.unit.agent.test_pull_options import BIG, OLD, fill, tree, ways
 
@@ -178,14 +178,14 @@ class TestMarks:
     async def test_an_older_source_that_knows_none_removes_nothing(self, hosts, monkeypatch):
         hosts.open_source()
         fill(hosts.data, a="a")
-        verb = Answering._verb
+        verb = HopRequestHandler._verb
 
         def older(answering):
             if answering.path.endswith("/clear"):
                 raise asked.malformed("there is no such path", 404)
             return verb(answering)
 
-        monkeypatch.setattr(Answering, "_verb", older)
+        monkeypatch.setattr(HopRequestHandler, "_verb", older)
         error = await hosts.fails(hosts.order("/data/", "/archive/", move=True))
         assert error.problem.code == "source-too-old"
         assert (tree(hosts.data), tree(hosts.archive)) == ({"a": b"a"}, {"a": b"a"})
@@ -201,7 +201,7 @@ class TestMarks:
                 body |= {"symlinks": "keep"}
                 if name is None:
                     continue
-            with pytest.raises(asked.Refusal):
+            with pytest.raises(asked.LaneRequestError):
                 {"shows": asked.mark, "clear": asked.gone, "manifest": asked.listing}[verb](body)
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from agent import disk
 from agent.digests import digest_of
-from agent.listing import Entry
-from agent.movers.landing import PREFIX, Landing
+from agent.listing import FileEntry
+from agent.movers.landing import PARTIAL_PREFIX, Destination
 from agent.movers.ledger import Ledger, ledger_path
 from agent.movers.work import BigFile
 from infra.local.material import MIB, differences, listing, write_random
@@ -49,7 +49,7 @@ def watched(folder):
 
 def part_of(order, name):
     """What is half-done of this file, in the same directory."""
-    return f"{PREFIX}{order.hop_id}-{digest_of(os.fsencode(name))[:8].hex()}"
+    return f"{PARTIAL_PREFIX}{order.hop_id}-{digest_of(os.fsencode(name))[:8].hex()}"
 
 
 def modes(folder):
@@ -147,22 +147,22 @@ class TestAFileWithoutAName:
         os.close(descriptor)
 
     def test_is_gone_when_it_is_closed(self, tmp_path, folder):
-        os.close(disk.open_unnamed(folder, 0o600))
+        os.close(disk.open_tmpfile(folder, 0o600))
         assert list(tmp_path.iterdir()) == []
 
     def test_does_not_take_a_name_that_is_taken(self, tmp_path, folder):
         (tmp_path / "taken").symlink_to("nowhere")
-        descriptor = disk.open_unnamed(folder, 0o600)
-        assert not disk.name_new(descriptor, "taken", folder)
-        assert disk.name_new(descriptor, "free", folder)
+        descriptor = disk.open_tmpfile(folder, 0o600)
+        assert not disk.link_tmpfile(descriptor, "taken", folder)
+        assert disk.link_tmpfile(descriptor, "free", folder)
         os.close(descriptor)
         assert (tmp_path / "taken").is_symlink()
         assert (tmp_path / "free").stat().st_nlink == 1
 
     def test_cannot_be_had_where_the_file_system_has_none(self):
         descriptor = os.open("/sys", os.O_RDONLY)
-        assert not disk.names_quickly(descriptor)
-        assert disk.open_unnamed(descriptor, 0o600) is None
+        assert not disk.prefers_tmpfile(descriptor)
+        assert disk.open_tmpfile(descriptor, 0o600) is None
         os.close(descriptor)
 
 
@@ -173,7 +173,7 @@ async def test_what_is_half_done_of_a_file_that_has_become_small_is_gone_with_it
     write_random(hosts.archive / "in" / part_of(order, "log"), MIB)
     with closing(Ledger(ledger_path(hosts.state, order.hop_id))) as ledger:
         ledger.begin("/archive/in/")
-        ledger.begun([Entry("f", "log", 5 * MIB, 1)])
+        ledger.begin_files([FileEntry("f", "log", 5 * MIB, 1)])
 
     await hosts.move(order)
 
@@ -182,7 +182,7 @@ async def test_what_is_half_done_of_a_file_that_has_become_small_is_gone_with_it
 
 @pytest.mark.parametrize("size", [100, 2 * MIB])
 async def test_a_kill_after_a_file_got_a_mode_that_forbids_to_write_it(hosts, size):
-    order, entry = hosts.order("/data/in/", "/archive/in/"), Entry("f", "file", size, 1, 0o444)
+    order, entry = hosts.order("/data/in/", "/archive/in/"), FileEntry("f", "file", size, 1, 0o444)
     half_done = hosts.archive / "in" / part_of(order, "file")
     write_random(half_done, size)
     half_done.chmod(0o444)
@@ -191,11 +191,11 @@ async def test_a_kill_after_a_file_got_a_mode_that_forbids_to_write_it(hosts, si
         obey_modes()
         tree = hosts.roots.tree("/archive/in", writing=True)
         with closing(Ledger(ledger_path(hosts.state, order.hop_id))) as ledger:
-            ledger.begun([entry])
-            ledger.look_anew()
-            with closing(Landing(tree, order.hop_id, order.options, ledger)) as landing:
+            ledger.begin_files([entry])
+            ledger.start_pass()
+            with closing(Destination(tree, order.hop_id, order.options, ledger)) as landing:
                 if size == 100:
-                    landing.small(entry, memoryview(bytes(size)))
+                    landing.write_small(entry, memoryview(bytes(size)))
                 else:
                     file = BigFile(entry)
                     landing.open(file)

@@ -7,7 +7,7 @@ import pytest
 
 from agent import lock
 from agent.failure import HostError
-from agent.holding import Held
+from agent.holding import HopRecord
 from agent.journal import Journal
 from agent.letters import Connected, Disconnected
 from agent.registration import Files
@@ -23,8 +23,8 @@ def test_nothing_there_is_not_running(tmp_path):
 def test_a_running_agent_tells_its_process_connection_and_work(tmp_path):
     files = Files(tmp_path)
     journal = Journal(files.journal, "reg")
-    journal.keep(Held(move(0)))
-    journal.keep(Held(move(1), wish="pause"))
+    journal.save_hop(HopRecord(move(0)))
+    journal.save_hop(HopRecord(move(1), desired_state="pause"))
     status = Status(files.status)
     with lock.only_one(files.lock):
         status.note(Connected(session_present=False))

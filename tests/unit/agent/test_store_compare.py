@@ -2,18 +2,18 @@
 
 import pytest
 
-from agent.listing import Entry
-from agent.movers.store_compare import foretold
+from agent.listing import FileEntry
+from agent.movers.store_compare import predict
 
 NS = 10**9
 SECOND, MINUTE = NS, 60 * NS
 MTIME = 1_700_000_000 * NS
-FILE = Entry("f", "a", 500, MTIME + 300_000_000)
+FILE = FileEntry("f", "a", 500, MTIME + 300_000_000)
 """rclone sees whole seconds of its time."""
 
 
-def there(size: int = 500, later: int = 0) -> Entry:
-    return Entry("f", "a", size, MTIME + later)
+def there(size: int = 500, later: int = 0) -> FileEntry:
+    return FileEntry("f", "a", size, MTIME + later)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def there(size: int = 500, later: int = 0) -> Entry:
     ],
 )
 def test_where_times_are_kept(stands, always, newer, never, fail):
-    found = [foretold(FILE, stands, overwrite, 1) for overwrite in ("always", "newer", "never", "fail")]
+    found = [predict(FILE, stands, overwrite, 1) for overwrite in ("always", "newer", "never", "fail")]
     assert found == [always, newer, never, fail]
 
 
@@ -45,10 +45,10 @@ def test_where_times_are_kept(stands, always, newer, never, fail):
     ],
 )
 def test_where_a_file_s_time_is_when_it_was_written(stands, always, newer, never, fail):
-    found = [foretold(FILE, stands, overwrite, None) for overwrite in ("always", "newer", "never", "fail")]
+    found = [predict(FILE, stands, overwrite, None) for overwrite in ("always", "newer", "never", "fail")]
     assert found == [always, newer, never, fail]
 
 
 def test_a_store_that_keeps_minutes_takes_a_minute_for_the_same():
-    assert foretold(FILE, there(later=59 * SECOND), "always", MINUTE) == "same"
-    assert foretold(FILE, there(later=MINUTE), "always", MINUTE) == "differs"
+    assert predict(FILE, there(later=59 * SECOND), "always", MINUTE) == "same"
+    assert predict(FILE, there(later=MINUTE), "always", MINUTE) == "differs"

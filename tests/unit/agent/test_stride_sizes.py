@@ -1,41 +1,41 @@
 """How much is asked for at once, on lines of every kind."""
 
-from agent.digests import RANGE
-from agent.movers.stride import FIRST, LONGEST, SHORTEST, Stride
+from agent.digests import RANGE_BYTES
+from agent.movers.stride import INITIAL_BYTES, MAX_REQUEST_S, MIN_BYTES, RequestSize
 
-FAST = LONGEST / 100
+FAST = MAX_REQUEST_S / 100
 
 
 def test_a_good_line_soon_carries_whole_ranges():
-    stride = Stride()
+    stride = RequestSize()
     asked = []
-    while stride.size < RANGE:
+    while stride.size < RANGE_BYTES:
         asked.append(stride.size)
-        stride.came(FAST)
-    assert asked == [FIRST, 2 * FIRST, 4 * FIRST]
+        stride.on_success(FAST)
+    assert asked == [INITIAL_BYTES, 2 * INITIAL_BYTES, 4 * INITIAL_BYTES]
 
 
 def test_a_slow_line_is_asked_for_as_much_as_it_brings_in_seconds():
-    stride = Stride()
-    rate = FIRST / (4 * LONGEST)
+    stride = RequestSize()
+    rate = INITIAL_BYTES / (4 * MAX_REQUEST_S)
     for _ in range(20):
-        stride.came(stride.size / rate)
-        assert stride.size / rate <= 2 * LONGEST
-    assert stride.size / rate > LONGEST / 4
+        stride.on_success(stride.size / rate)
+        assert stride.size / rate <= 2 * MAX_REQUEST_S
+    assert stride.size / rate > MAX_REQUEST_S / 4
 
 
 def test_a_very_slow_one_is_asked_for_little():
-    stride = Stride()
+    stride = RequestSize()
     for _ in range(5):
-        stride.came(1000 * LONGEST)
-    assert stride.size == SHORTEST
+        stride.on_success(1000 * MAX_REQUEST_S)
+    assert stride.size == MIN_BYTES
 
 
 def test_what_broke_is_not_asked_for_again_at_once():
-    stride = Stride()
+    stride = RequestSize()
     for _ in range(3):
-        stride.came(FAST)
-    stride.broke()
-    assert stride.size == RANGE // 2
-    stride.came(FAST)
-    assert stride.size == RANGE // 2 + RANGE // 16
+        stride.on_success(FAST)
+    stride.on_failure()
+    assert stride.size == RANGE_BYTES // 2
+    stride.on_success(FAST)
+    assert stride.size == RANGE_BYTES // 2 + RANGE_BYTES // 16

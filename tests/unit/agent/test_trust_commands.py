@@ -7,40 +7,40 @@ import jwt
 import pytest
 from pydantic import ValidationError
 
-from agent.trust import MAX_LETTER, SKEW, TrustError, Verifier
-from events.commands import Order
+from agent.trust import MAX_MESSAGE_BYTES, MAX_CLOCK_SKEW_S, TrustError, CommandVerifier
+from events.commands import CommandEnvelope
 from events.options import Options
 from tests.fakes_agent import AGENT, Signer, move
 
 SIGNER = Signer()
 
 
-def verifier(**options) -> Verifier:
-    return Verifier(AGENT, [SIGNER.jwk], **options)
+def verifier(**options) -> CommandVerifier:
+    return CommandVerifier(AGENT, [SIGNER.jwk], **options)
 
 
 def refusal(letter: bytes, **options) -> TrustError:
     with pytest.raises(TrustError) as caught:
-        verifier(**options).open(letter)
+        verifier(**options).verify(letter)
     return caught.value
 
 
 def test_a_signed_command_is_read():
-    claims, token = verifier().open(SIGNER.letter(move()))
+    claims, token = verifier().verify(SIGNER.letter(move()))
     assert claims.command == move()
     assert token.count(".") == 2
 
 
 @pytest.mark.parametrize(
     "letter",
-    [b"", b"\xff\xfe", b"[]", b"{}", b'{"token": 7}', Order(token="x.y").model_dump_json().encode()],
+    [b"", b"\xff\xfe", b"[]", b"{}", b'{"token": 7}', CommandEnvelope(token="x.y").model_dump_json().encode()],
 )
 def test_what_is_no_letter_is_malformed(letter):
     assert refusal(letter).problem.code == "command-malformed"
 
 
 def test_a_letter_too_large_is_not_even_parsed():
-    assert refusal(b" " * (MAX_LETTER + 1)).problem.code == "command-too-large"
+    assert refusal(b" " * (MAX_MESSAGE_BYTES + 1)).problem.code == "command-too-large"
 
 
 def test_a_newer_wire_asks_for_an_update():
@@ -58,7 +58,7 @@ def test_options_of_a_newer_control_plane_are_left_out_with_a_word(caplog):
     window = {"start": "08:00:00", "end": "18:00:00", "limit": 1024, "holidays": "Bavaria"}
     command["options"] |= {"verify": "reread", "compress": "zstd", "bandwidth_windows": [window]}
 
-    claims, _ = verifier().open(SIGNER.letter(command))
+    claims, _ = verifier().verify(SIGNER.letter(command))
 
     assert claims.command.options.verify == "reread"
     assert claims.command.options.bandwidth_windows[0].limit == 1024
@@ -91,14 +91,14 @@ def test_an_unknown_key_is_not_trusted():
 def test_only_es256_is_obeyed(algorithm):
     key = "a-secret-of-at-least-thirty-two-bytes!" if algorithm == "HS256" else None
     token = jwt.encode({"aud": AGENT}, key, algorithm=algorithm, headers={"kid": SIGNER.kid})
-    found = refusal(Order(token=token).model_dump_json().encode())
+    found = refusal(CommandEnvelope(token=token).model_dump_json().encode())
     assert found.problem.code == "command-not-trusted"
 
 
 def test_a_changed_token_is_not_trusted():
     head, body, signature = SIGNER.token(move()).split(".")
     other = SIGNER.token(move(1)).split(".")[1]
-    found = refusal(Order(token=f"{head}.{other}.{signature}").model_dump_json().encode())
+    found = refusal(CommandEnvelope(token=f"{head}.{other}.{signature}").model_dump_json().encode())
     assert body != other
     assert found.problem.code == "command-not-trusted"
 
@@ -115,8 +115,8 @@ def test_another_issuer_is_not_trusted():
 def test_times_allow_for_clocks_that_differ_a_little():
     now = time.time()
     letter = SIGNER.letter(move(), iat=int(now), exp=int(now) + 10)
-    verifier(clock=lambda: now + 10 + SKEW - 2).open(letter)
-    verifier(clock=lambda: now - SKEW + 2).open(letter)
+    verifier(clock=lambda: now + 10 + MAX_CLOCK_SKEW_S - 2).verify(letter)
+    verifier(clock=lambda: now - MAX_CLOCK_SKEW_S + 2).verify(letter)
 
 
 def test_an_expired_command_tells_both_clocks():

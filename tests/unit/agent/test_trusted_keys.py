@@ -7,7 +7,7 @@ import pytest
 from agent.failure import HostError
 from agent.registration import Files, read_registration
 from agent.trust import TrustError
-from agent.trusted import AGAIN, Keys, Trusted
+from agent.trusted import REPEAT_INTERVAL_S, CommandKeySet, CommandKeys
 from agent.updating import pinned
 from events.commands import PublicKey, Trust
 from tests.fakes_agent import Signer, a_registration, move, trust
@@ -25,12 +25,12 @@ class Host:
         self.start()
 
     def start(self) -> None:
-        self.trusted = Trusted(read_registration(self.files), self.files, self.config, lambda: self.now)
+        self.trusted = CommandKeys(read_registration(self.files), self.files, self.config, lambda: self.now)
 
     def hears(self, letter: bytes) -> None:
-        claims, token = self.trusted.verifier.open(letter)
+        claims, token = self.trusted.verifier.verify(letter)
         if isinstance(claims.command, Trust):
-            self.trusted.heed(claims.command, token)
+            self.trusted.replace(claims.command, token)
 
     def obeys(self, signer: Signer) -> bool:
         try:
@@ -80,23 +80,23 @@ def test_a_full_disk_costs_nothing_but_another_hour(host, monkeypatch):
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    assert host.trusted.news() == Keys(("key-1",), None)
+    assert host.trusted.news() == CommandKeySet(("key-1",), None)
     with monkeypatch.context() as patch:
         patch.setattr("agent.trusted.write_whole", full)
         host.hears(FIRST.letter(trust(FIRST, SECOND)))
     assert host.obeys(SECOND)
-    host.now += AGAIN
+    host.now += REPEAT_INTERVAL_S
     assert host.trusted.news().own == ("key-1",), (
         "they are not known after the next start, so they come again"
     )
 
 
 def test_it_is_said_at_once_when_they_change_and_else_each_hour(host):
-    assert (host.trusted.news(), host.trusted.news()) == (Keys(("key-1",), None), None)
+    assert (host.trusted.news(), host.trusted.news()) == (CommandKeySet(("key-1",), None), None)
     host.hears(FIRST.letter(trust(FIRST, SECOND)))
-    assert (host.trusted.news(), host.trusted.news()) == (Keys(("key-1", "key-2"), None), None)
-    host.now += AGAIN
-    assert host.trusted.news() == Keys(("key-1", "key-2"), None)
+    assert (host.trusted.news(), host.trusted.news()) == (CommandKeySet(("key-1", "key-2"), None), None)
+    host.now += REPEAT_INTERVAL_S
+    assert host.trusted.news() == CommandKeySet(("key-1", "key-2"), None)
 
 
 class TestWhereRootHasKeysOfItsOwn:
@@ -110,18 +110,18 @@ class TestWhereRootHasKeysOfItsOwn:
 
     def test_the_letter_is_shown_to_it_and_both_are_told_of(self, host):
         host.hears(FIRST.letter(trust(FIRST, SECOND)))
-        assert host.trusted.news() == Keys(("key-1", "key-2"), ("key-1",))
-        claims, _ = pinned.verifier(host.config).open(self.shown(host))
+        assert host.trusted.news() == CommandKeySet(("key-1", "key-2"), ("key-1",))
+        claims, _ = pinned.verifier(host.config).verify(self.shown(host))
         pinned.pin_others(host.config, claims.command.keys)
         assert pinned.verifier(host.config).keys == ("key-1", "key-2")
-        assert host.trusted.news() == Keys(("key-1", "key-2"), ("key-1", "key-2"))
+        assert host.trusted.news() == CommandKeySet(("key-1", "key-2"), ("key-1", "key-2"))
 
     def test_an_update_that_waits_goes_first(self, host):
         host.trusted.news()
         (host.files.folder / "update-request").write_bytes(b"an order")
         host.hears(FIRST.letter(trust(FIRST, SECOND)))
         assert self.shown(host) == b"an order"
-        host.now += AGAIN
+        host.now += REPEAT_INTERVAL_S
         assert host.trusted.news().roots == ("key-1",), "so they are told once more"
 
     def test_root_bothers_nobody_who_has_pinned_nothing(self, host):

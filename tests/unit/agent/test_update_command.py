@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from agent.cli.main import app
 from agent.failure import HostError
 from agent.updating.installing import installer, restarter
-from agent.updating.notes import Notes
+from agent.updating.notes import UpdateFiles
 from agent.updating.pinned import trusted, verifier
 from agent.updating.releases import Releases
 from tests.fakes_agent import AGENT, THING, Signer
@@ -56,12 +56,12 @@ def test_root_pins_the_keys_of_the_registration_and_an_update_is_verified_with_t
     assert crosshaul(host, "pin").exit_code == 0
     config = host / "etc/crosshaul/agent.toml"
     assert trusted(config).agent_id == AGENT
-    claims, _ = verifier(config).open(SIGNER.letter(an_update()))
+    claims, _ = verifier(config).verify(SIGNER.letter(an_update()))
     assert claims.command == an_update()
 
 
 def test_without_pinned_keys_nothing_is_obeyed_and_the_order_does_not_lie_around(host):
-    request = Notes(host / "var/lib/crosshaul").request
+    request = UpdateFiles(host / "var/lib/crosshaul").request
     request.write_bytes(SIGNER.letter(an_update()))
     done = update(host)
     assert done.exit_code != 0

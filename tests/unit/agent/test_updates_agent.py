@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from agent.failure import HostError
-from agent.trust import MAX_LETTER
-from agent.updating.asking import Host, Pace, Updates
-from events.commands import Order
+from agent.trust import MAX_MESSAGE_BYTES
+from agent.updating.asking import Installation, UpdateIntervals, UpdateJobs
+from events.commands import CommandEnvelope
 from events.topics import Topics
 from events.updates import UpdateOrderView
 from tests.fakes_agent import THING, FakeLink, Signer
@@ -20,7 +20,7 @@ from tests.fakes_updates import UPDATE, InstalledHost, an_update
 from tests.unit.agent.hosts import until
 
 TOPICS = Topics("local")
-QUICK = Pace(look=0.01, again=0.02, health=0.01, taken=0.5)
+QUICK = UpdateIntervals(look=0.01, again=0.02, health=0.01, taken=0.5)
 JOB = "crosshaul-local-0123456789ab-0"
 
 
@@ -50,9 +50,9 @@ class Fleet:
             raise HostError("the API is away")
         version = self.heard or str(self.host.running)
         if self.refusal or version == self.version:
-            return UpdateOrderView(heard=version, reason=self.refusal)
+            return UpdateOrderView(reported_version=version, reason=self.refusal)
         token = self.signer.token(an_update(self.version, update_id))
-        return UpdateOrderView(heard=version, token=token)
+        return UpdateOrderView(reported_version=version, token=token)
 
     @asynccontextmanager
     async def running(self, updater=True, installed=True):
@@ -68,20 +68,20 @@ class Fleet:
                 await asyncio.wait([task])
 
     def _begin(self, installed=True):
-        host = Host(
+        host = Installation(
             self.host.releases if installed else None,
             self.host.notes,
             lambda: set(self.sick),
             str(self.host.running),
         )
-        self.updates = Updates(self.link, THING, TOPICS, host, self.ask, QUICK)
+        self.updates = UpdateJobs(self.link, THING, TOPICS, host, self.ask, QUICK)
         self._task = asyncio.create_task(self._agent())
-        self.updates.connected()
+        self.updates.on_connected()
 
     async def _agent(self):
         async def listen():
             async for letter in self.link.messages():
-                assert self.updates.heard(letter)
+                assert self.updates.on_message(letter)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(self.updates.run())
@@ -93,12 +93,12 @@ class Fleet:
         answered = 0
         while not self.outcomes:
             await asyncio.sleep(0.005)
-            asked = sum(topic == TOPICS.job_asked(THING) for topic, *_ in self.link.published)
+            asked = sum(topic == TOPICS.jobs_request(THING) for topic, *_ in self.link.published)
             if asked > answered:
                 answered = asked
                 document = {"update_id": UPDATE, "version": self.version}
                 execution = {"jobId": JOB, "jobDocument": document, "status": "IN_PROGRESS"}
-                self.link.deliver(json.dumps({"execution": execution}).encode(), TOPICS.job_answer(THING))
+                self.link.deliver(json.dumps({"execution": execution}).encode(), TOPICS.jobs_response(THING))
 
     async def _watch(self):
         starts = len(self.host.starts)
@@ -116,7 +116,7 @@ class Fleet:
 
     @property
     def outcomes(self):
-        topic = TOPICS.job_outcome(THING, JOB)
+        topic = TOPICS.job_result(THING, JOB)
         return [json.loads(payload) for to, payload, _ in self.link.published if to == topic]
 
     async def outcome(self):
@@ -197,7 +197,7 @@ async def test_an_agent_that_was_not_installed_by_the_script_declines(fleet):
 async def test_while_the_control_plane_is_away_it_asks_again(fleet):
     fleet.away = True
     async with fleet.running():
-        await until(lambda: sum(topic == TOPICS.job_asked(THING) for topic, *_ in fleet.link.published) > 2)
+        await until(lambda: sum(topic == TOPICS.jobs_request(THING) for topic, *_ in fleet.link.published) > 2)
         fleet.away = False
         assert (await fleet.outcome())["status"] == "SUCCEEDED"
 
@@ -210,13 +210,13 @@ async def test_a_version_that_is_there_already_is_a_success_without_doing_anythi
 
 
 async def test_other_letters_are_not_its_own_and_no_job_breaks_it(fleet):
-    updates = Updates(fleet.link, THING, TOPICS, Host(None, fleet.host.notes, set), fleet.ask, QUICK)
-    fleet.link.deliver(Order(token="x").model_dump_json().encode(), TOPICS.commands(THING))
-    for payload in (b"", b"{}", b"[]", b'{"execution": {"jobId": "x"}}', b"\xff" * 20, b" " * MAX_LETTER):
-        fleet.link.deliver(payload, TOPICS.job_answer(THING))
+    updates = UpdateJobs(fleet.link, THING, TOPICS, Installation(None, fleet.host.notes, set), fleet.ask, QUICK)
+    fleet.link.deliver(CommandEnvelope(token="x").model_dump_json().encode(), TOPICS.commands(THING))
+    for payload in (b"", b"{}", b"[]", b'{"execution": {"jobId": "x"}}', b"\xff" * 20, b" " * MAX_MESSAGE_BYTES):
+        fleet.link.deliver(payload, TOPICS.jobs_response(THING))
     heard = []
     async for letter in fleet.link.messages():
-        heard.append(updates.heard(letter))
+        heard.append(updates.on_message(letter))
         if len(heard) == 7:
             break
     assert heard == [False] + [True] * 6

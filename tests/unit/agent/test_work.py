@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from agent.listing import Entry
-from agent.movers.work import RIPE, PackJob, Work
+from agent.listing import FileEntry
+from agent.movers.work import BATCH_LINGER_S, PackJob, JobQueue
 
 HOUR = 3600.0
 
@@ -17,11 +17,11 @@ def patient(monkeypatch):
     monkeypatch.setattr("agent.movers.work.RIPE", HOUR)
 
 
-def small(number: int) -> Entry:
-    return Entry("f", f"file-{number}", 10, 1)
+def small(number: int) -> FileEntry:
+    return FileEntry("f", f"file-{number}", 10, 1)
 
 
-def taking(work: Work) -> tuple[threading.Thread, list[object]]:
+def taking(work: JobQueue) -> tuple[threading.Thread, list[object]]:
     taken: list[object] = []
     thread = threading.Thread(target=lambda: taken.append(work.take()), daemon=True)
     thread.start()
@@ -29,7 +29,7 @@ def taking(work: Work) -> tuple[threading.Thread, list[object]]:
 
 
 def test_what_comes_together_is_taken_together(patient):
-    work = Work(pack_files=3)
+    work = JobQueue(pack_files=3)
     thread, taken = taking(work)
     for number in range(3):
         assert taken == []
@@ -39,7 +39,7 @@ def test_what_comes_together_is_taken_together(patient):
 
 
 def test_at_the_end_of_the_plan_nobody_is_waited_for(patient):
-    work = Work(pack_files=3)
+    work = JobQueue(pack_files=3)
     threads = [taking(work) for _ in range(3)]
     work.add(small(0))
     work.planned()
@@ -55,15 +55,15 @@ def test_at_the_end_of_the_plan_nobody_is_waited_for(patient):
 
 
 def test_one_by_itself_is_taken_after_a_moment_with_no_further_word():
-    work = Work(pack_files=3)
+    work = JobQueue(pack_files=3)
     begun = time.monotonic()
     work.add(small(0))
     assert work.take() == PackJob((small(0),))
-    assert time.monotonic() - begun >= RIPE
+    assert time.monotonic() - begun >= BATCH_LINGER_S
 
 
 def test_a_file_that_comes_again_after_the_plan_is_taken_at_once(patient):
-    work = Work(pack_files=3)
+    work = JobQueue(pack_files=3)
     work.planned()
     work.add(small(0), waits=False)
     assert work.take() == PackJob((small(0),))

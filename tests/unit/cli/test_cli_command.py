@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from agent.cli import cp, text
-from agent.cli.errors import Exit, Trouble, code_for_status
+from agent.cli.errors import Exit, CliError, code_for_status
 from events.options import Options
 from tests.unit.cli.conftest import Run
 
@@ -151,7 +151,7 @@ def test_sizes_are_read(typed: str, count: int) -> None:
 
 @pytest.mark.parametrize("typed", ["", "M", "-5M", "5X", "5 0M"])
 def test_what_is_no_size_is_refused(typed: str) -> None:
-    with pytest.raises(Trouble, match="not a size"):
+    with pytest.raises(CliError, match="not a size"):
         text.read_size(typed)
 
 

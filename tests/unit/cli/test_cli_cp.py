@@ -5,12 +5,12 @@ import json
 import pytest
 
 from agent.cli import bandwidth, watch
-from agent.cli.errors import Trouble
-from agent.cli.progress import Picture, fraction, share
+from agent.cli.errors import CliError
+from agent.cli.progress import TransferSnapshot, fraction, share
 from agent.cli.screen import drawn
 from events.options import Options
-from events.progress import Live, Progress, Shortage
-from events.reports import Amount, Preview
+from events.progress import Live, Progress, SpaceShortage
+from events.reports import Amount, DryRunResult
 from events.states import TransferState
 from tests.fakes_api import NOW, TRANSFER, FakeApi, problem, transfer_view
 from tests.unit.cli.conftest import Run
@@ -181,41 +181,41 @@ def heard(attempt: int, done: int, second: int = 5) -> Live:
     return Live(transfer_id=TRANSFER, hop_id=hop_id, attempt=attempt, at=at, progress=progress)
 
 
-def picture(state: TransferState = TransferState.RUNNING) -> Picture:
-    return Picture(transfer_view(state, 0.5, hop={"attempt": 2}))
+def picture(state: TransferState = TransferState.RUNNING) -> TransferSnapshot:
+    return TransferSnapshot(transfer_view(state, 0.5, hop={"attempt": 2}))
 
 
 def test_live_progress_is_nearer_to_now_than_the_last_look() -> None:
     seen = picture()
-    seen.heard(heard(2, 600 * 2**20))
+    seen.on_message(heard(2, 600 * 2**20))
     assert seen.total.bytes_done == 600 * 2**20
     assert seen.total.bytes_per_second == 7
 
 
 def test_live_progress_of_an_older_attempt_is_ignored() -> None:
     seen = picture()
-    seen.heard(heard(1, 900 * 2**20))
+    seen.on_message(heard(1, 900 * 2**20))
     assert seen.total.bytes_done == 2**29
 
 
 def test_late_and_reordered_live_messages_do_not_go_back() -> None:
     seen = picture()
-    seen.heard(heard(2, 700 * 2**20, second=9))
-    seen.heard(heard(2, 600 * 2**20, second=8))
+    seen.on_message(heard(2, 700 * 2**20, second=9))
+    seen.on_message(heard(2, 600 * 2**20, second=8))
     assert seen.total.bytes_done == 700 * 2**20
-    seen.heard(heard(2, 100, second=10))
+    seen.on_message(heard(2, 100, second=10))
     assert seen.total.bytes_done == 2**29
 
 
 def test_a_newer_attempt_is_believed_before_the_next_look() -> None:
     seen = picture()
-    seen.heard(heard(3, 100))
+    seen.on_message(heard(3, 100))
     assert seen.total.bytes_done == 100
 
 
 def test_what_has_ended_is_as_the_table_says() -> None:
     seen = picture(TransferState.SUCCEEDED)
-    seen.heard(heard(2, 900 * 2**20))
+    seen.on_message(heard(2, 900 * 2**20))
     assert seen.total.bytes_done == 2**29
     assert seen.total.bytes_per_second == 0
 
@@ -245,7 +245,7 @@ def test_bars_fit_the_terminal_and_keep_names_harmless(width: int) -> None:
     seen = picture()
     progress = Progress(bytes_done=5, bytes_total=10, current="\x1b]0;title\x07 [red]名前[/red]" * 5)
     hop = seen.view.hops[0].model_copy(update={"progress": progress, "problem": None})
-    seen.polled(seen.view.model_copy(update={"hops": (hop,) * 9}))
+    seen.on_poll(seen.view.model_copy(update={"hops": (hop,) * 9}))
     file = io.StringIO()
     console = Console(file=file, width=width, markup=False, emoji=False, highlight=False)
     console.print(drawn(seen, width, height=11))
@@ -270,14 +270,14 @@ def test_hours_of_another_limit_are_read() -> None:
 
 @pytest.mark.parametrize("typed", ["", "08:00-18:00", "fry 08:00-18:00 10M", "8-18 10M", "08:00-18:00 fast"])
 def test_hours_that_are_none_are_told_so(typed: str) -> None:
-    with pytest.raises(Trouble):
+    with pytest.raises(CliError):
         bandwidth.window(typed)
 
 
 def test_a_dry_run_ends_with_what_would_happen(signed_in: FakeApi, run: Run) -> None:
     view = transfer_view(TransferState.SUCCEEDED, 0)
     amount = Amount(files=12, bytes=2048)
-    preview = Preview(sent=amount, removed=amount, examples={"removed": ("old/\x1b[2J.mov",)})
+    preview = DryRunResult(sent=amount, removed=amount, examples={"removed": ("old/\x1b[2J.mov",)})
     hop = view.hops[0].model_copy(update={"preview": preview})
     view = view.model_copy(update={"hops": (hop,), "options": Options(dry_run=True)})
     signed_in.stories[TRANSFER] = [view]
@@ -291,7 +291,7 @@ def test_a_dry_run_ends_with_what_would_happen(signed_in: FakeApi, run: Run) -> 
 
 def test_what_would_not_arrive_is_named_by_a_dry_run_with_why(signed_in: FakeApi, run: Run) -> None:
     why = "/data/link is a symbolic link, which S3 cannot hold."
-    preview = Preview(failed=Amount(files=1, bytes=0), examples={"failed": (why,)})
+    preview = DryRunResult(failed=Amount(files=1, bytes=0), examples={"failed": (why,)})
     view = transfer_view(TransferState.SUCCEEDED, 1.0)
     hop = view.hops[0].model_copy(update={"preview": preview})
     signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (hop,)})]
@@ -309,7 +309,7 @@ def test_an_agent_that_says_nothing_is_told_of(signed_in: FakeApi, run: Run) -> 
 
 
 def test_too_little_room_is_told_of_while_it_moves_and_by_a_dry_run(signed_in: FakeApi, run: Run) -> None:
-    short = Shortage(wanted=3 << 30, free=1 << 30)
+    short = SpaceShortage(wanted=3 << 30, free=1 << 30)
     words = "seems to be short of room: 3.0 GiB to be written where 1.0 GiB were free"
     view = transfer_view(TransferState.RUNNING, 0.5)
     progress = view.hops[0].progress.model_copy(update={"short": short})
@@ -317,6 +317,6 @@ def test_too_little_room_is_told_of_while_it_moves_and_by_a_dry_run(signed_in: F
     signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (moving,)})]
     assert words in run("show", TRANSFER).out
 
-    rehearsed = moving.model_copy(update={"preview": Preview(short=short)})
+    rehearsed = moving.model_copy(update={"preview": DryRunResult(space_shortage=short)})
     signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (rehearsed,)})]
     assert run("show", TRANSFER).out.count(words) == 1

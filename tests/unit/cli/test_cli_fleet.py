@@ -7,7 +7,7 @@ import pytest
 from agent.cli import output
 from events import views
 from events.base import Problem
-from events.reports import Entry, RootState
+from events.reports import DirectoryEntry, RootState
 from tests.fakes_api import FakeApi, problem, sample
 from tests.unit.cli.conftest import Run
 
@@ -144,9 +144,9 @@ def test_an_unknown_agent_is_exit_code_4_with_the_apis_advice(signed_in: FakeApi
 
 def test_browse_lists_like_ls(signed_in: FakeApi, run: Run) -> None:
     entries = (
-        Entry(name="raw", type="directory"),
-        Entry(name="Zoë – take 2.mov", type="file", size=3 * 2**20),
-        Entry(name="latest", type="symlink", size=11),
+        DirectoryEntry(name="raw", type="directory"),
+        DirectoryEntry(name="Zoë – take 2.mov", type="file", size=3 * 2**20),
+        DirectoryEntry(name="latest", type="symlink", size=11),
     )
     signed_in.entries = [sample(views.ListingView).model_copy(update={"entries": entries, "next": None})]
     said = run("browse", "server-b:/data")
@@ -168,8 +168,8 @@ def test_browse_lists_a_remote_s_directory(signed_in: FakeApi, run: Run) -> None
 def test_browse_lists_buckets_and_what_lies_in_one(signed_in: FakeApi, run: Run) -> None:
     assert run("browse", "s3://").out == "s3://films-archive/\ns3://media-uploads/\n"
     page = sample(views.BucketListingView)
-    first = page.model_copy(update={"entries": (Entry(name="Zoë's", type="directory"),), "next": "Zoë's/"})
-    last = page.model_copy(update={"entries": (Entry(name="b", type="file", size=5),), "next": None})
+    first = page.model_copy(update={"entries": (DirectoryEntry(name="Zoë's", type="directory"),), "next": "Zoë's/"})
+    last = page.model_copy(update={"entries": (DirectoryEntry(name="b", type="file", size=5),), "next": None})
     signed_in.objects = [first, last]
     said = run("browse", "s3://media-uploads/raw")
     assert said.out.splitlines()[1].endswith("Zoë's/")
@@ -194,8 +194,8 @@ def test_a_name_that_is_nowhere_in_a_large_bucket_is_not_called_missing_too_earl
 
 def test_browse_tells_of_more_and_all_fetches_it(signed_in: FakeApi, run: Run) -> None:
     page = sample(views.ListingView)
-    first = page.model_copy(update={"entries": (Entry(name="a", type="file", size=0),), "next": "a"})
-    last = page.model_copy(update={"entries": (Entry(name="b", type="file", size=0),), "next": None})
+    first = page.model_copy(update={"entries": (DirectoryEntry(name="a", type="file", size=0),), "next": "a"})
+    last = page.model_copy(update={"entries": (DirectoryEntry(name="b", type="file", size=0),), "next": None})
     signed_in.entries = [first, last]
     assert "--all" in run("browse", "server-b:/data").err
     both = run("browse", "server-b:/data", "--all")
@@ -206,7 +206,7 @@ def test_browse_tells_of_more_and_all_fetches_it(signed_in: FakeApi, run: Run) -
 
 def test_a_file_name_cannot_drive_the_terminal(signed_in: FakeApi, run: Run) -> None:
     evil = "\x1b[2Jgone\r\n\u202etxt.exe [bold]loud[/bold] :smile:"
-    entries = (Entry(name=evil, type="file", size=1),)
+    entries = (DirectoryEntry(name=evil, type="file", size=1),)
     signed_in.entries = [sample(views.ListingView).model_copy(update={"entries": entries, "next": None})]
     said = run("browse", "server-b:/data")
     assert r"\x1b[2Jgone\r\n\u202etxt.exe [bold]loud[/bold] :smile:" in said.out

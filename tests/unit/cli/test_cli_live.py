@@ -11,8 +11,8 @@ from typing import BinaryIO
 import pytest
 
 from agent.cli import session
-from agent.cli.api import Api
-from agent.cli.live import Ear, listening
+from agent.cli.api import ApiClient
+from agent.cli.live import LiveFeed, listening
 from agent.http import client
 from agent.live_link import LiveLink
 from events.progress import Live, Progress
@@ -132,11 +132,11 @@ def test_topics_that_are_not_granted_are_no_connection(broker: Callable[..., Bro
 def listen(api: FakeApi) -> tuple[bool, list[Live]]:
     """Whether the ear hears, and the first good message, within ten seconds."""
     kept = session.load()
-    with client(kept.url) as http, listening(Api(http, kept), TRANSFER) as ear:
+    with client(kept.url) as http, listening(ApiClient(http, kept), TRANSFER) as ear:
         until = monotonic() + 10
         while monotonic() < until:
             if live := ear.next(0.5):
-                return ear.hears, [live]
+                return ear.is_connected, [live]
     return False, []
 
 
@@ -148,8 +148,8 @@ def test_an_ear_hands_over_what_it_can_read(signed_in: FakeApi, broker: Callable
 
 def test_without_a_connection_the_ear_is_deaf(signed_in: FakeApi, capsys: pytest.CaptureFixture[str]) -> None:
     kept = session.load()
-    with client(kept.url) as http, listening(Api(http, kept), TRANSFER) as ear:
-        assert not ear.hears
+    with client(kept.url) as http, listening(ApiClient(http, kept), TRANSFER) as ear:
+        assert not ear.is_connected
         assert ear.next(0.0) is None
     assert "no live connection" in capsys.readouterr().err
-    assert not Ear().hears
+    assert not LiveFeed().is_connected

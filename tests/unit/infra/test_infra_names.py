@@ -94,9 +94,9 @@ def test_no_right_of_a_stage_reaches_what_is_another_s(real: Synthesised, other:
         f"client/{client}",
         f"job/{topics.job('0123456789ab', 0)}",
         f"topic/{topics.commands(thing)}",
-        f"topic/{topics.news('k' * 20)}",
+        f"topic/{topics.changes('k' * 20)}",
         f"topic/{topics.live(thing, 'k' * 20, 'k' * 20 + '-0')}",
-        f"topicfilter/{topics.live_of_all}",
+        f"topicfilter/{topics.all_live}",
     }
     assert reached(other, theirs) == theirs
     assert reached(real, theirs) == set()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from infra.local.licences import UNKNOWN, Licensed, main, of_the_console
+from infra.local.licences import UNKNOWN, LicensedPackage, main, of_the_console
 
 
 def test_everything_that_is_shipped_may_be(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,13 +18,13 @@ def test_everything_that_is_shipped_may_be(capsys: pytest.CaptureFixture[str]) -
     "licence", ["GPL-3.0-only", "AGPL-3.0", "GNU Affero General Public License v3", UNKNOWN]
 )
 def test_what_asks_the_same_of_its_users_is_not_shipped(licence: str) -> None:
-    assert Licensed("x", "1", licence, ("agent",)).refused
-    assert not Licensed("x", "1", licence).refused, "it only tests"
+    assert LicensedPackage("x", "1", licence, ("agent",)).refused
+    assert not LicensedPackage("x", "1", licence).refused, "it only tests"
 
 
 @pytest.mark.parametrize("licence", ["MIT", "Apache-2.0 OR BSD-3-Clause", "LGPL-3.0-only", "MPL-2.0"])
 def test_all_else_may_be(licence: str) -> None:
-    assert not Licensed("x", "1", licence, ("agent",)).refused
+    assert not LicensedPackage("x", "1", licence, ("agent",)).refused
 
 
 def test_what_only_builds_the_console_is_not_shipped(tmp_path) -> None:
@@ -35,6 +35,6 @@ def test_what_only_builds_the_console_is_not_shipped(tmp_path) -> None:
     }
     (tmp_path / "lock.json").write_text(json.dumps({"packages": packages}))
     assert list(of_the_console(tmp_path / "lock.json")) == [
-        Licensed("a", "1.0.0", "MIT", ("console",)),
-        Licensed("@c/d", "2.0.0", "GPL-3.0"),
+        LicensedPackage("a", "1.0.0", "MIT", ("console",)),
+        LicensedPackage("@c/d", "2.0.0", "GPL-3.0"),
     ]

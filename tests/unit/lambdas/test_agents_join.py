@@ -14,7 +14,7 @@ from events.requests import RegisterRequest
 from events.states import HopState
 from events.topics import STAGE_ATTRIBUTE, Topics
 from lambdas import wiring
-from lambdas.agents.registry import Endpoint, Registry
+from lambdas.agents.registry import IotEndpoint, IotRegistry
 from lambdas.domain.errors import AgentUnknownError
 from tests.control_plane import JWK, POLICY, REGION, csr, host, lane_certificate
 
@@ -27,7 +27,7 @@ def certificates(here):
 
 def place(token):
     """What a registration claims."""
-    return wiring.places().find(RegisterRequest.model_validate(host(token)))
+    return wiring.enrollment_slots().find(RegisterRequest.model_validate(host(token)))
 
 
 def test_an_administrator_gets_a_token_and_the_line_to_run(here):
@@ -190,7 +190,7 @@ def test_a_registration_that_breaks_half_way_leaves_nothing_and_can_be_repeated(
 def test_a_registration_that_died_half_way_is_taken_over_after_a_while(here, clock):
     token = here.token("server-b")
     place(token).claim(clock())
-    wiring.registry().admit("server-b", csr())
+    wiring.iot_registry().provision("server-b", csr())
     assert here.post("/agents/register", host(token), role=None).status == 409
     clock.now += timedelta(seconds=60)
     assert here.post("/agents/register", host(token), role=None).status == 201
@@ -201,7 +201,7 @@ def test_a_registration_that_was_overtaken_does_not_undo_the_other(here, clock):
     claimed = place(here.token("server-b"))
     claimed.claim(clock())
     here.join("server-b", online=False)
-    wiring.enrolling()._undo(claimed, clock())
+    wiring.enrollment_service()._undo(claimed, clock())
     assert list(certificates(here).values()) == ["ACTIVE"]
 
 
@@ -281,17 +281,17 @@ def test_iot_core_takes_its_time_to_detach():
 
     waits = []
     slow = Iot(patience=4)
-    Registry(slow, TOPICS, POLICY, Endpoint("", 8883, None), waits.append).expel("b")
+    IotRegistry(slow, TOPICS, POLICY, IotEndpoint("", 8883, None), waits.append).deprovision("b")
     assert slow.asked[0] == "update_certificate"
     assert slow.asked.count("delete_thing") == 4
     assert len(waits) == 3
-    Registry(Iot(patience=99), TOPICS, POLICY, Endpoint("", 8883, None), waits.append).expel("b")
+    IotRegistry(Iot(patience=99), TOPICS, POLICY, IotEndpoint("", 8883, None), waits.append).deprovision("b")
 
 
 def test_unknown_agents_are_told_from_known_ones(here):
     assert here.get("/agents/server-x").status == 404
     with pytest.raises(AgentUnknownError):
-        wiring.agents().view("server-x")
+        wiring.agent_service().view("server-x")
 
 
 def test_a_transfer_to_an_agent_that_left_while_it_was_asked_for_is_not_begun(here):

@@ -41,7 +41,7 @@ def test_it_waits_and_says_for_what(vault):
     assert [hop["state"] for hop in shown["hops"]] == ["awaiting_approval"]
     [listed] = vault.get("/transfers", status="awaiting_approval").body["transfers"]
     assert listed["transfer_id"] == transfer
-    wiring.reactions().bring_on(wiring.transfer_store().get(transfer))
+    wiring.stream_handler().advance(wiring.transfer_store().get(transfer))
     assert vault.fleet.sent == [], "no agent hears of it"
 
 
@@ -53,7 +53,7 @@ def test_another_person_approves_and_it_goes_on(vault):
         "queued",
         as_shown(BO),
     )
-    wiring.reactions().bring_on(wiring.transfer_store().get(transfer))
+    wiring.stream_handler().advance(wiring.transfer_store().get(transfer))
     assert vault.fleet.kinds() == [("server-b", "serve"), ("server-c", "move")]
     record = vault.get("/audit", transfer_id=transfer).body["records"][0]
     assert (record["who"], record["action"]) == (as_shown(BO), "transfer.approved")
@@ -93,7 +93,7 @@ def test_no_detour_leads_round_it(vault, detour):
     transfer = waiting(vault)
     for verb in detour:
         vault.post(f"/transfers/{transfer}/{verb}")
-    wiring.reactions().bring_on(wiring.transfer_store().get(transfer))
+    wiring.stream_handler().advance(wiring.transfer_store().get(transfer))
     assert vault.get(f"/transfers/{transfer}").body["state"] == "awaiting_approval"
     assert vault.fleet.sent == []
 
@@ -118,12 +118,12 @@ class TestTemplates:
 
     @pytest.fixture
     def arrived(self, vault):
-        from lambdas.domain.arrival import Arrival
+        from lambdas.domain.arrival import ObjectCreated
 
         marks = iter(range(100))
 
         def arrive():
-            return wiring.arrivals().arrived([Arrival("media", "new-videos/a.mov", str(next(marks)), 5)])
+            return wiring.object_events().handle([ObjectCreated("media", "new-videos/a.mov", str(next(marks)), 5)])
 
         vault.post("/templates", {**VIDEOS, "destinations": ["server-c:/primary/"]}, role="operator", who=BO)
         return arrive

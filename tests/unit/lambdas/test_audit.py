@@ -8,7 +8,7 @@ import pytest
 from agent.cli.proof import Audit, verified
 from events.audit import AuditLink, AuditRecord, AuditSealsView
 from lambdas import on_audit, wiring
-from lambdas.audit.chaining import Sealing
+from lambdas.audit.chaining import AuditSealer
 from tests.control_plane import REGION, Context
 from tests.fakes import as_shown
 from tests.unit.lambdas.test_api_templates import VIDEOS
@@ -220,8 +220,8 @@ def seal_what_is_over():
     """Yesterday too, also in the first minutes of a day."""
     now = datetime.now(UTC)
     clock = max(now, now.replace(hour=0, minute=30))
-    wiring.sealing()._clock = lambda: clock
-    wiring.sealing().seal()
+    wiring.audit_sealer()._clock = lambda: clock
+    wiring.audit_sealer().seal()
 
 
 class TestProof:
@@ -272,7 +272,7 @@ class TestProof:
         tomorrow = datetime.now(UTC) + timedelta(days=1, hours=1)
         key = wiring.settings().audit_key_id
         kms = wiring.kms()
-        Sealing(wiring.audit_store(), kms, key, lambda: tomorrow).seal()
+        AuditSealer(wiring.audit_store(), kms, key, lambda: tomorrow).seal()
         assert verified(everything(chained), tomorrow).flaws == []
         for row in [one for one in stored() if "link" in one]:
             position = {"day": row["day"], "part": row["part"]}
@@ -287,7 +287,7 @@ class TestProof:
         audit = everything(chained)
         other = wiring.kms().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
         kms, key = wiring.kms(), other["KeyMetadata"]["Arn"]
-        forger = Sealing(wiring.audit_store(), kms, key, lambda: TODAY)
+        forger = AuditSealer(wiring.audit_store(), kms, key, lambda: TODAY)
         (theirs,) = forger.keys()
         swapped = Audit(audit.records, audit.links, audit.seals, ({**theirs, "kid": audit.keys[0]["kid"]},))
         assert any("signature is wrong" in flaw for flaw in verified(swapped, TODAY).flaws)
@@ -295,7 +295,7 @@ class TestProof:
     def test_a_seal_that_is_taken_out_shows(self, chained):
         three_days = datetime.now(UTC) + timedelta(days=3, hours=1)
         kms = wiring.kms()
-        Sealing(wiring.audit_store(), kms, wiring.settings().audit_key_id, lambda: three_days).seal()
+        AuditSealer(wiring.audit_store(), kms, wiring.settings().audit_key_id, lambda: three_days).seal()
         whole = everything(chained)
         assert len(whole.seals) >= 4
         without = Audit(whole.records, whole.links, (*whole.seals[:1], *whole.seals[2:]), whole.keys)
@@ -307,7 +307,7 @@ class TestProof:
 
     def test_a_day_is_sealed_once_and_a_warm_function_asks_nobody(self, chained, monkeypatch):
         monkeypatch.setattr(wiring.audit_store(), "last_seal", lambda: pytest.fail("asked"))
-        wiring.sealing().seal()
+        wiring.audit_sealer().seal()
 
     def test_a_change_that_the_stream_shows_is_counted(self, chained, capsys):
         stream(name="MODIFY")

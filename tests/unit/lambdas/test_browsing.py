@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from events.commands import Browse
-from events.reports import Browsed, Capabilities, Entry, RemoteState
+from events.reports import Browsed, Capabilities, DirectoryEntry, RemoteState
 from events.requests import BrowseRequest
-from lambdas.agents.browsing import Browsing, place_of
+from lambdas.agents.browsing import DirectoryBrowser, place_of
 from lambdas.domain.deciding import path_of
 from lambdas.domain.errors import AgentDeclinedError, RemoteUnknownError
 from tests.fakes import FakeAgents, an_agent
@@ -15,11 +15,11 @@ from tests.fakes import FakeAgents, an_agent
 OFFERED = (RemoteState(name="archive", access="ro", type="s3"),)
 
 
-class Orders:
+class RecordingSender:
     def __init__(self) -> None:
         self.given: list[Browse] = []
 
-    def order(self, agent_id: str, command: Browse) -> None:
+    def send_command(self, agent_id: str, command: Browse) -> None:
         self.given.append(command)
 
 
@@ -27,17 +27,17 @@ class Answering:
     """An agent that has one file everywhere."""
 
     def get(self, agent_id: str, request_id: str) -> Browsed:
-        return Browsed(request_id=request_id, entries=(Entry(name="one", type="file", size=1),))
+        return Browsed(request_id=request_id, entries=(DirectoryEntry(name="one", type="file", size=1),))
 
 
 @pytest.fixture
-def browsing() -> tuple[Browsing, Orders]:
+def browsing() -> tuple[DirectoryBrowser, RecordingSender]:
     known = Capabilities(remotes=OFFERED, browses_remotes=True)
     agents = FakeAgents(
         an_agent("new", capabilities=known), an_agent("old", capabilities=Capabilities(remotes=OFFERED))
     )
-    orders = Orders()
-    return Browsing(agents, orders, Answering(), wait=lambda _: None), orders  # type: ignore[arg-type]
+    orders = RecordingSender()
+    return DirectoryBrowser(agents, orders, Answering(), wait=lambda _: None), orders  # type: ignore[arg-type]
 
 
 def test_a_remote_s_directory_is_asked_for_as_the_agent_s_own_are(browsing: Any) -> None:

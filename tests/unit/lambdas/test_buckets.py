@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from events.locations import alike
 from events.requests import BucketBrowseRequest
-from lambdas.buckets import PATIENCE, Buckets
+from lambdas.buckets import S3_TIMEOUT_S, BucketBrowser
 from lambdas.domain.errors import BucketDeclinedError, BucketSilentError, BucketUnknownError
 
 BUCKET = "media-uploads"
@@ -31,9 +31,9 @@ def s3() -> Iterator[Any]:
 def fill(s3: Any) -> Any:
     """A bucket with exactly these keys."""
 
-    def filled(*keys: str) -> Buckets:
+    def filled(*keys: str) -> BucketBrowser:
         put(s3, keys)
-        return Buckets(s3, (BUCKET,))
+        return BucketBrowser(s3, (BUCKET,))
 
     return filled
 
@@ -46,7 +46,7 @@ def put(s3: Any, keys: Iterable[str]) -> None:
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"12345")
 
 
-def look(buckets: Buckets, prefix: str = "", **asked: Any) -> list[str]:
+def look(buckets: BucketBrowser, prefix: str = "", **asked: Any) -> list[str]:
     """Every name in all pages; directories end in a slash."""
     names: list[str] = []
     while True:
@@ -96,11 +96,11 @@ def test_names_are_found_however_they_are_written(fill: Any) -> None:
 
 def test_looking_for_a_name_ends_in_time_and_says_where_to_go_on(s3: Any, fill: Any) -> None:
     fill(*(f"shot {number:04}.mov" for number in range(1100)), "zoë.mov")
-    moments = iter((0.0, PATIENCE + 1))
-    hurried = Buckets(s3, (BUCKET,), timer=lambda: next(moments))
+    moments = iter((0.0, S3_TIMEOUT_S + 1))
+    hurried = BucketBrowser(s3, (BUCKET,), timer=lambda: next(moments))
     page = hurried.browse(BUCKET, BucketBrowseRequest(find="zoë"))
     assert (page.entries, page.next) == ((), "shot 0999.mov")
-    assert look(Buckets(s3, (BUCKET,)), find="zoë", after=page.next) == ["zoë.mov"]
+    assert look(BucketBrowser(s3, (BUCKET,)), find="zoë", after=page.next) == ["zoë.mov"]
 
 
 @pytest.mark.parametrize("prefix", ["a//", "a//b", "./", "a/./b/", "a/../b/"])
@@ -122,7 +122,7 @@ def test_a_bucket_that_transfers_may_not_use_is_not_looked_into(fill: Any) -> No
 
 def test_a_bucket_that_is_gone_is_said(s3: Any) -> None:
     with pytest.raises(BucketDeclinedError) as caught:
-        Buckets(s3, ("gone-bucket",)).browse("gone-bucket", BucketBrowseRequest())
+        BucketBrowser(s3, ("gone-bucket",)).browse("gone-bucket", BucketBrowseRequest())
     assert str(caught.value) == "There is no bucket gone-bucket any more."
 
 
@@ -141,7 +141,7 @@ def test_what_may_pass_is_worth_another_try_and_tells_nothing_of_the_inside(erro
             raise error
 
     with pytest.raises(BucketSilentError) as caught:
-        Buckets(Failing(), (BUCKET,)).browse(BUCKET, BucketBrowseRequest())  # type: ignore[arg-type]
+        BucketBrowser(Failing(), (BUCKET,)).browse(BUCKET, BucketBrowseRequest())  # type: ignore[arg-type]
     assert caught.value.problem.retryable
     assert "inside" not in str(caught.value)
 
@@ -155,7 +155,7 @@ def test_any_keys_are_listed_once_each(s3: Any, keys: set[str], limit: int, find
     entries, after = [], None
     while True:
         asked = BucketBrowseRequest(limit=limit, find=find, after=after)
-        page = Buckets(s3, (BUCKET,)).browse(BUCKET, asked)
+        page = BucketBrowser(s3, (BUCKET,)).browse(BUCKET, asked)
         entries += [one.name for one in page.entries]
         after = page.next
         if after is None:

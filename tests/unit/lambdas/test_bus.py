@@ -5,7 +5,7 @@ import json
 import pytest
 
 from events.facts import AgentWentSilent
-from lambdas.bus import Bus, BusError
+from lambdas.bus import EventBus, BusError
 from tests.fakes import MORNING
 
 FACT = AgentWentSilent(agent_id="server-d", at=MORNING, last_heartbeat=MORNING)
@@ -26,7 +26,7 @@ class FakeEvents:
 
 def test_a_fact_goes_by_its_own_name():
     events = FakeEvents()
-    Bus(events, "crosshaul-test").tell(FACT)
+    EventBus(events, "crosshaul-test").publish(FACT)
     (entry,) = events.entries
     assert (entry["EventBusName"], entry["Source"], entry["DetailType"]) == (
         "crosshaul-test",
@@ -38,4 +38,4 @@ def test_a_fact_goes_by_its_own_name():
 
 def test_a_fact_the_bus_does_not_take_is_an_error():
     with pytest.raises(BusError, match="InternalFailure"):
-        Bus(FakeEvents(failed=1), "crosshaul-test").tell(FACT)
+        EventBus(FakeEvents(failed=1), "crosshaul-test").publish(FACT)

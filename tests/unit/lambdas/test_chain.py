@@ -10,7 +10,7 @@ from events.options import Options
 from events.reports import PREVIOUS_HOP_RESTS, Capabilities, Checkpoint, Failed, Started, Succeeded
 from events.states import HopState
 from tests.fakes import ADA
-from tests.world import World
+from tests.world import ControlPlaneFixture
 
 RESTS = Problem(code=PREVIOUS_HOP_RESTS, message="not at work", retryable=True)
 FOLLOWS = Capabilities(follows=True)
@@ -23,7 +23,7 @@ def world(world):
     return world
 
 
-def begun(world: World, source: str = "s3://media/new/", **options: object) -> str:
+def begun(world: ControlPlaneFixture, source: str = "s3://media/new/", **options: object) -> str:
     """A chain over b to c, of which the first hop is at work; what was sent for it is forgotten."""
     transfer_id = world.request(
         source, "b:/archive/", "c:/archive/", shape="chain", options=Options(**options)
@@ -36,7 +36,7 @@ def begun(world: World, source: str = "s3://media/new/", **options: object) -> s
     return transfer_id
 
 
-def test_the_second_hop_follows_the_first_as_soon_as_that_is_at_work(world: World):
+def test_the_second_hop_follows_the_first_as_soon_as_that_is_at_work(world: ControlPlaneFixture):
     transfer_id = begun(world)
     (to_b, serve), (to_c, move) = world.fleet.sent
     assert (to_b, to_c) == ("b", "c")
@@ -46,7 +46,7 @@ def test_the_second_hop_follows_the_first_as_soon_as_that_is_at_work(world: Worl
     assert world.hop(transfer_id, 1).state == HopState.OFFERED
 
 
-def test_a_longer_chain_follows_hop_by_hop(world: World):
+def test_a_longer_chain_follows_hop_by_hop(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/", "d:/archive/", shape="chain")
     world.stream()
     world.says(Started, world.hop(transfer_id, 0))
@@ -57,7 +57,7 @@ def test_a_longer_chain_follows_hop_by_hop(world: World):
     assert world.fleet.sent[-1][1].follows == f"{transfer_id}-1"
 
 
-def test_a_hop_that_begins_after_the_first_has_succeeded_follows_nothing(world: World):
+def test_a_hop_that_begins_after_the_first_has_succeeded_follows_nothing(world: ControlPlaneFixture):
     world.agents.is_now("c", "offline")
     transfer_id = begun(world)
     assert world.fleet.sent == []
@@ -70,7 +70,7 @@ def test_a_hop_that_begins_after_the_first_has_succeeded_follows_nothing(world: 
 @pytest.mark.parametrize(
     "option", [{"chain": "whole"}, {"verify": "reread"}, {"delete_extra": True}, {"overwrite": "never"}]
 )
-def test_it_waits_for_all_where_that_is_asked_or_safer(world: World, option):
+def test_it_waits_for_all_where_that_is_asked_or_safer(world: ControlPlaneFixture, option):
     transfer_id = begun(world, "a:/data/", **option)
     assert world.fleet.sent == []
     assert world.hop(transfer_id, 1).state == HopState.WAITING
@@ -80,7 +80,7 @@ def test_it_waits_for_all_where_that_is_asked_or_safer(world: World, option):
 
 
 @pytest.mark.parametrize("older", ["b", "c"])
-def test_it_waits_for_all_where_an_agent_knows_of_no_chains(world: World, older):
+def test_it_waits_for_all_where_an_agent_knows_of_no_chains(world: ControlPlaneFixture, older):
     world.agents.known[older] = replace(world.agents.known[older], capabilities=Capabilities())
     transfer_id = begun(world)
     assert world.fleet.sent == []
@@ -89,7 +89,7 @@ def test_it_waits_for_all_where_an_agent_knows_of_no_chains(world: World, older)
     assert world.hop(transfer_id, 1).state == HopState.OFFERED
 
 
-def test_a_hop_whose_first_has_come_to_rest_waits_and_follows_again(world: World):
+def test_a_hop_whose_first_has_come_to_rest_waits_and_follows_again(world: ControlPlaneFixture):
     transfer_id = begun(world)
     world.says(Started, world.hop(transfer_id, 1))
     failed = Problem(code="line-broke", message="x", retryable=True)
@@ -108,7 +108,7 @@ def test_a_hop_whose_first_has_come_to_rest_waits_and_follows_again(world: World
     assert (world.hop(transfer_id, 1).state, world.hop(transfer_id, 1).attempt) == (HopState.OFFERED, 2)
 
 
-def test_a_hop_that_waits_for_more_is_alive(world: World):
+def test_a_hop_that_waits_for_more_is_alive(world: ControlPlaneFixture):
     transfer_id = begun(world)
     world.says(Started, world.hop(transfer_id, 1))
     for seq in range(2, 30):
@@ -121,7 +121,7 @@ def test_a_hop_that_waits_for_more_is_alive(world: World):
 
 
 @pytest.mark.parametrize("by_person", [False, True])
-def test_when_the_first_ends_otherwise_the_second_is_stopped(world: World, by_person):
+def test_when_the_first_ends_otherwise_the_second_is_stopped(world: ControlPlaneFixture, by_person):
     transfer_id = begun(world)
     world.says(Started, world.hop(transfer_id, 1))
     world.stream()
@@ -138,7 +138,7 @@ def test_when_the_first_ends_otherwise_the_second_is_stopped(world: World, by_pe
     assert ("b", "release") in told
 
 
-def test_a_pause_holds_both_and_a_resume_brings_on_both(world: World):
+def test_a_pause_holds_both_and_a_resume_brings_on_both(world: ControlPlaneFixture):
     transfer_id = begun(world)
     world.says(Started, world.hop(transfer_id, 1))
     world.desk.pause(transfer_id, ADA)

@@ -8,20 +8,20 @@ import pytest
 from moto import mock_aws
 
 from agent.config import LaneConfig
-from agent.trust import Verifier
+from agent.trust import CommandVerifier
 from events.commands import Move, Serve
 from events.filters import MAX_FILTER_LENGTH
 from events.locations import AgentLocation, S3Location
 from events.options import BandwidthWindow, Options
 from events.reports import Capabilities, Succeeded
 from lambdas.domain.errors import LimitError
-from lambdas.domain.plan import MAX_SELECTED, MAX_SELECTED_BYTES, Wish
+from lambdas.domain.plan import MAX_SELECTED, MAX_SELECTED_BYTES, TransferSpec
 from lambdas.domain.sizes import MAX_COMMAND_BYTES
 from tests.control_plane import host
 from tests.fakes import MORNING, an_agent
 from tests.fakes_aws import MAX_IOT_PAYLOAD_BYTES, FakeBroker, FakeKms
 from tests.unit.lambdas.test_fleet import a_fleet
-from tests.world import World
+from tests.world import ControlPlaneFixture
 
 FIRST, SECOND, THIRD = (letter * 63 for letter in "abc")
 ADDRESSES = tuple(f"{number:02}{'h' * 252}:65535" for number in range(16))
@@ -40,19 +40,19 @@ def large(broker):
     """Agents with the longest names, the most addresses and the largest certificates; real signatures, by a
     KMS with the limits of the real one."""
     with mock_aws():
-        world = World(a_fleet(FakeKms(), broker))
+        world = ControlPlaneFixture(a_fleet(FakeKms(), broker))
         about: dict[str, Any] = {"endpoints": ADDRESSES, "lane_certificate": CERTIFICATE}
         about["capabilities"] = Capabilities(follows=True)
         world.agents.known = {name: an_agent(name, **about) for name in (FIRST, SECOND, THIRD)}
         yield world
 
 
-def commands(world: World, broker: FakeBroker) -> list[Any]:
+def commands(world: ControlPlaneFixture, broker: FakeBroker) -> list[Any]:
     """What the agents make of what the broker took."""
     keys, now = world.fleet.verification_keys(), MORNING.timestamp()
     return [
-        Verifier(sent["topic"].split("/")[3].rpartition(":")[2], keys, clock=lambda: now)
-        .open(sent["payload"])[0]
+        CommandVerifier(sent["topic"].split("/")[3].rpartition(":")[2], keys, clock=lambda: now)
+        .verify(sent["payload"])[0]
         .command
         for sent in broker.published
     ]
@@ -79,7 +79,7 @@ def options_with(filters: int) -> Options:
     return Options(relay="allowed", bandwidth_windows=(window,) * 5, include=include)
 
 
-def test_the_largest_chain_that_can_be_asked_for_reaches_its_agents(large: World, broker: FakeBroker):
+def test_the_largest_chain_that_can_be_asked_for_reaches_its_agents(large: ControlPlaneFixture, broker: FakeBroker):
     places = [f"{name}:{DESTINATION}/" for name in (SECOND, THIRD)]
     transfer_id, options = largest(
         lambda options: large.request(f"{FIRST}:{SOURCE}/", *places, shape="chain", options=options)
@@ -96,10 +96,10 @@ def test_the_largest_chain_that_can_be_asked_for_reaches_its_agents(large: World
 
 
 def test_the_most_objects_that_a_template_gathers_reach_both_agents_of_a_chain(
-    large: World, broker: FakeBroker
+    large: ControlPlaneFixture, broker: FakeBroker
 ):
     places = tuple(AgentLocation(agent_id=name, path=f"/archive/{'d' * 200}/") for name in (FIRST, SECOND))
-    wish = Wish(
+    wish = TransferSpec(
         source=S3Location(bucket="media", prefix="p" * 1023 + "/"),
         destinations=places,
         shape="chain",
@@ -108,7 +108,7 @@ def test_the_most_objects_that_a_template_gathers_reach_both_agents_of_a_chain(
             f"{number:02}".ljust(MAX_SELECTED_BYTES // MAX_SELECTED - 2, "k") for number in range(80)
         ),
     )
-    transfer_id = large.desk.gathered(wish, "new-videos", "batch 1", lambda *_: None)
+    transfer_id = large.desk.create_from_template(wish, "new-videos", "batch 1", lambda *_: None)
     large.stream()
     large.says(Succeeded, large.hop(transfer_id))
     large.stream()

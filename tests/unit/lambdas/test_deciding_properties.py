@@ -9,29 +9,29 @@ from hypothesis import strategies as st
 
 from events.locations import AgentLocation, RemoteLocation, S3Location
 from events.options import Options
-from lambdas.domain.deciding import ACTIONS, Now, Person, Question, movements, path_of
+from lambdas.domain.deciding import ACTIONS, RequestTime, Principal, AuthorizationRequest, movements, path_of
 from lambdas.domain.errors import RefusedError
-from lambdas.domain.plan import Wish, new_transfer_id, plan
-from lambdas.domain.policy_text import PolicyError, schema, statements
-from lambdas.domain.rule_set import defaults, rules
+from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
+from lambdas.domain.policy_text import InvalidPolicyError, schema, statements
+from lambdas.domain.rule_set import defaults, policy_set
 from tests.fakes import ADA
 
-PERMITS = rules(defaults())
-SECRET = rules(
+PERMITS = policy_set(defaults())
+SECRET = policy_set(
     defaults()
     | {
         "secret": """forbid (principal, action == Action::"transfer", resource)
         when { context.source_path like "/data/secret/*" };"""
     }
 )
-NONE = rules({})
+NONE = policy_set({})
 MANY = defaults() | {
     "a": 'forbid (principal, action in [Action::"transfer", Action::"browse"], resource == Agent::"a");',
     "b": 'forbid (principal in Group::"operator", action == Action::"transfer", resource in Tag::"=");',
     "c": 'permit (principal in Group::"x", action, resource is Bucket);',
     "d": 'permit (principal == User::"0", action == Action::"transfer", resource is Agent in Tag::"0=");',
 }
-SLICED = rules(MANY)
+SLICED = policy_set(MANY)
 
 words = st.text(max_size=12)
 names = st.text(
@@ -51,7 +51,7 @@ places = st.one_of(
     ),
 )
 people = st.builds(
-    Person,
+    Principal,
     st.text(min_size=1, max_size=20),
     st.tuples(st.sampled_from(["admin", "operator", "viewer", "x", "Ä\n"])),
 )
@@ -71,7 +71,7 @@ def questions(draw):
     shape = draw(st.sampled_from(["fan_out", "chain"]))
     destinations = tuple(draw(st.lists(places, min_size=1, max_size=3)))
     template = draw(st.none() | st.just("new-videos"))
-    wish = Wish(
+    wish = TransferSpec(
         source=draw(places),
         destinations=destinations,
         shape=shape,
@@ -82,7 +82,7 @@ def questions(draw):
         transfer = plan(new_transfer_id(), wish, ADA, datetime(2026, 11, 24, tzinfo=UTC))
     except RefusedError:
         return []
-    now = Now(draw(moments), draw(zones))
+    now = RequestTime(draw(moments), draw(zones))
     return movements(
         draw(people), "transfer", transfer, draw(tags), now, draw(st.none() | st.integers(0, 2**50))
     )
@@ -118,7 +118,7 @@ def test_a_forbid_wins_over_every_permit(asked):
 def test_who_is_turned_away_at_the_door_would_be_refused_inside(person, action, asked):
     door = PERMITS.may_at_all(person, action)
     for question in asked:
-        inside = Question(person, action, question.resource, question.context, question.about)
+        inside = AuthorizationRequest(person, action, question.resource, question.context, question.about)
         assert door or not PERMITS.decide(inside).allowed
 
 
@@ -146,7 +146,7 @@ def test_every_path_begins_and_ends_with_a_slash_and_leads_nowhere_else(place):
 def test_no_text_gets_anything_but_statements_or_places(text):
     try:
         assert statements(text)
-    except PolicyError as error:
+    except InvalidPolicyError as error:
         lines = text.split("\n")
         for flaw in error.flaws:
             assert 1 <= flaw.line <= len(lines)
@@ -156,7 +156,7 @@ def test_no_text_gets_anything_but_statements_or_places(text):
 @given(moments, zones)
 def test_the_hour_is_the_zones(moment, zone):
     here = moment.astimezone(ZoneInfo(zone))
-    context = Now(moment, zone).context
+    context = RequestTime(moment, zone).context
     assert (context["hour"], context["minute"], context["date"]) == (
         here.hour,
         here.minute,

@@ -22,13 +22,13 @@ from lambdas.domain.errors import (
     StaleError,
     StateError,
 )
-from lambdas.domain.plan import Wish
+from lambdas.domain.plan import TransferSpec
 from lambdas.transfers.desk import Query
 from tests.fakes import ADA, BOB, an_agent
-from tests.world import A_WAY, World, a_transfer, items_written
+from tests.world import A_WAY, ControlPlaneFixture, a_transfer, items_written
 
 
-def test_a_direct_hop_is_served_and_moved_with_one_token(world: World):
+def test_a_direct_hop_is_served_and_moved_with_one_token(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
     assert world.fleet.sent == [], "nothing is sent in the call that writes"
     world.stream()
@@ -47,7 +47,7 @@ def test_a_direct_hop_is_served_and_moved_with_one_token(world: World):
     assert world.hop(transfer_id).state == HopState.OFFERED
 
 
-def test_a_hop_that_may_be_relayed_has_a_place_of_its_own_that_says_nothing(world: World):
+def test_a_hop_that_may_be_relayed_has_a_place_of_its_own_that_says_nothing(world: ControlPlaneFixture):
     for relay in ("allowed", "never"):
         world.request("a:/data/raw/", "b:/archive/raw/", options=Options(relay=relay))
         world.stream()
@@ -59,7 +59,7 @@ def test_a_hop_that_may_be_relayed_has_a_place_of_its_own_that_says_nothing(worl
     assert (never_served.relay, never_moved.route.relay) == (None, None)
 
 
-def test_other_routes_need_one_command(world: World):
+def test_other_routes_need_one_command(world: ControlPlaneFixture):
     world.request("s3://media/new/", "b:/archive/")
     world.request("c:/data/", "c:/archive/")
     remotes = (RemoteState(name="disk", access="rw"),)
@@ -73,11 +73,11 @@ def test_other_routes_need_one_command(world: World):
     ]
 
 
-def test_a_transfer_from_wish_to_fact(world: World):
+def test_a_transfer_from_wish_to_fact(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
     world.stream()
     world.says(Started, world.hop(transfer_id))
-    assert world.desk.get(transfer_id).hops[0].way == A_WAY
+    assert world.desk.get(transfer_id).hops[0].connection == A_WAY
     world.stream()
     world.fleet.kinds()
     world.says(Succeeded, world.hop(transfer_id), seq=2)
@@ -98,12 +98,12 @@ def test_a_transfer_from_wish_to_fact(world: World):
     assert (finished.state, finished.bytes, finished.files) == (TransferState.SUCCEEDED, 9, 1)
 
 
-def test_what_a_hop_costs(world: World):
+def test_what_a_hop_costs(world: ControlPlaneFixture):
     """The promise of docs/architecture.md: a small, fixed number of writes, signatures and messages."""
     with items_written() as written:
         transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
         assert written == [3], "header, hop, line; what a person asks for also has one audit record"
-        world.reactions.bring_on(world.store.get(transfer_id))
+        world.reactions.advance(world.store.get(transfer_id))
         assert written == [3, 2], "the hop and a line; the transfer is queued as before"
         world.says(Started, world.hop(transfer_id))
         world.says(Checkpoint, world.hop(transfer_id), seq=2)
@@ -116,7 +116,7 @@ def test_what_a_hop_costs(world: World):
     assert len(world.announced.announced) == 4, "asked for, offered, started, arrived"
 
 
-def test_a_chain_goes_on_when_its_first_hop_has_succeeded(world: World):
+def test_a_chain_goes_on_when_its_first_hop_has_succeeded(world: ControlPlaneFixture):
     transfer_id = world.request("s3://media/new/", "b:/archive/", "d:/archive/", shape="chain")
     world.stream()
     assert world.fleet.kinds() == [("b", "move")]
@@ -128,7 +128,7 @@ def test_a_chain_goes_on_when_its_first_hop_has_succeeded(world: World):
     assert world.desk.get(transfer_id).state == TransferState.SUCCEEDED
 
 
-def test_a_chain_ends_with_its_first_hop_and_can_be_retried(world: World):
+def test_a_chain_ends_with_its_first_hop_and_can_be_retried(world: ControlPlaneFixture):
     transfer_id = world.request("s3://media/new/", "b:/archive/", "c:/archive/", "d:/archive/", shape="chain")
     world.stream()
     world.says(Failed, world.hop(transfer_id))
@@ -146,18 +146,18 @@ def test_a_chain_ends_with_its_first_hop_and_can_be_retried(world: World):
     assert world.hop(transfer_id).attempt == 2
 
 
-def test_an_absent_agent_is_waited_for(world: World):
+def test_an_absent_agent_is_waited_for(world: ControlPlaneFixture):
     world.agents.is_now("a", "offline")
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     assert world.fleet.sent == []
     world.agents.is_now("a", "online")
-    world.reactions.arrived("a")
+    world.reactions.agent_online("a")
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
     assert world.hop(transfer_id).state == HopState.OFFERED
 
 
-def test_what_cannot_be_is_refused_and_nothing_is_written(world: World):
+def test_what_cannot_be_is_refused_and_nothing_is_written(world: ControlPlaneFixture):
     world.agents.is_now("c", "offline")
     for source, destination, options, error in (
         ("a:/data/", "nobody:/archive/", {}, AgentUnknownError),
@@ -170,7 +170,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(world: World):
     assert world.desk.page(Query()).transfers == ()
 
 
-def test_an_agent_that_was_removed_fails_its_hops(world: World):
+def test_an_agent_that_was_removed_fails_its_hops(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/")
     del world.agents.known["b"]
     world.stream()
@@ -179,7 +179,7 @@ def test_an_agent_that_was_removed_fails_its_hops(world: World):
     assert view.hops[0].problem.code == "agent-unknown"
 
 
-def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: World):
+def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: ControlPlaneFixture):
     able = Capabilities(previews_uploads=True)
     rehearsal = {"dry_run": True}
     with pytest.raises(AgentDeclinedError) as refused:
@@ -196,7 +196,7 @@ def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: W
     assert ("b", "move") in world.fleet.kinds()
 
 
-def test_the_same_key_makes_the_same_transfer(world: World):
+def test_the_same_key_makes_the_same_transfer(world: ControlPlaneFixture):
     wish = TransferRequest(source="a:/data/", destinations=("b:/archive/",))
     other = TransferRequest(source="a:/data/", destinations=("c:/archive/",))
     first = world.desk.request(ADA, wish, "key")
@@ -207,18 +207,18 @@ def test_the_same_key_makes_the_same_transfer(world: World):
         world.desk.request(ADA, other, "key")
 
 
-def test_a_template_writes_what_belongs_to_it_in_the_same_transaction(world: World):
-    wish = Wish(**{name: getattr(a_transfer("b"), name) for name in ("source", "destinations")})
+def test_a_template_writes_what_belongs_to_it_in_the_same_transaction(world: ControlPlaneFixture):
+    wish = TransferSpec(**{name: getattr(a_transfer("b"), name) for name in ("source", "destinations")})
     marks = []
-    transfer_id = world.desk.gathered(wish, "new-videos", "batch 1", marks.append)
+    transfer_id = world.desk.create_from_template(wish, "new-videos", "batch 1", marks.append)
     assert len(marks) == 1
     view = world.desk.get(transfer_id)
     assert (view.template_id, view.created_by.id) == ("new-videos", "template:new-videos")
     with pytest.raises(StaleError):
-        world.desk.gathered(wish, "new-videos", "batch 1", marks.append)
+        world.desk.create_from_template(wish, "new-videos", "batch 1", marks.append)
 
 
-def test_cancel_tells_both_agents(world: World):
+def test_cancel_tells_both_agents(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
@@ -230,14 +230,14 @@ def test_cancel_tells_both_agents(world: World):
     assert world.hop(transfer_id).state == HopState.CANCELLED
 
 
-def test_cancel_before_any_offer_tells_nobody(world: World):
+def test_cancel_before_any_offer_tells_nobody(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.desk.cancel(transfer_id, ADA)
     world.stream()
     assert world.fleet.sent == []
 
 
-def test_pause_and_resume(world: World):
+def test_pause_and_resume(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.says(Started, world.hop(transfer_id))
@@ -253,7 +253,7 @@ def test_pause_and_resume(world: World):
     assert world.hop(transfer_id).attempt == 2
 
 
-def test_a_hop_its_agent_paused_by_itself_is_served_on(world: World):
+def test_a_hop_its_agent_paused_by_itself_is_served_on(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
@@ -265,7 +265,7 @@ def test_a_hop_its_agent_paused_by_itself_is_served_on(world: World):
 
 
 @pytest.mark.parametrize("ask", ["pause", "resume", "cancel", "retry"])
-def test_it_may_be_too_late_for_an_ask(world: World, ask: str):
+def test_it_may_be_too_late_for_an_ask(world: ControlPlaneFixture, ask: str):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.says(Succeeded, world.hop(transfer_id))
@@ -274,7 +274,7 @@ def test_it_may_be_too_late_for_an_ask(world: World, ask: str):
     assert refusal.value.problem.advice
 
 
-def test_a_broker_that_is_away_costs_time_but_no_transfer(world: World):
+def test_a_broker_that_is_away_costs_time_but_no_transfer(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.fleet.broken = True
     with pytest.raises(ConnectionError):
@@ -288,23 +288,23 @@ def test_a_broker_that_is_away_costs_time_but_no_transfer(world: World):
     assert world.hop(transfer_id).attempt == 2
 
 
-def test_a_line_of_what_is_gone_is_not_reacted_to(world: World):
+def test_a_line_of_what_is_gone_is_not_reacted_to(world: ControlPlaneFixture):
     world.request("a:/data/", "b:/archive/")
     (line,) = (row for row in world.news() if row["part"].startswith("at#"))
-    world.reactions.react({**line, "transfer_id": "x" * 20})
+    world.reactions.handle({**line, "transfer_id": "x" * 20})
     assert world.fleet.sent == []
 
 
-def test_reacting_twice_sends_no_second_offer(world: World):
+def test_reacting_twice_sends_no_second_offer(world: ControlPlaneFixture):
     world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
-    world.reactions.arrived("a")
-    world.reactions.arrived("b")
+    world.reactions.agent_online("a")
+    world.reactions.agent_online("b")
     assert world.fleet.sent == []
 
 
-def test_reacting_late_tells_no_agent_what_is_no_longer_so(world: World):
+def test_reacting_late_tells_no_agent_what_is_no_longer_so(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.says(Failed, world.hop(transfer_id))

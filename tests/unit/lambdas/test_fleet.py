@@ -7,9 +7,9 @@ import jwt
 import pytest
 from botocore.exceptions import ClientError
 
-from events.commands import Browse, Claims, Order, Pause
+from events.commands import Browse, Claims, CommandEnvelope, Pause
 from events.topics import Topics
-from lambdas.fleet import Fleet
+from lambdas.fleet import CommandPublisher
 from lambdas.signing import raw_signature
 from tests.fakes import FakeClock
 from tests.fakes_aws import FakeBroker, FakeKms
@@ -32,15 +32,15 @@ def fleet(broker, kms):
     return a_fleet(kms, broker)
 
 
-def a_fleet(kms: FakeKms, broker: FakeBroker) -> Fleet:
+def a_fleet(kms: FakeKms, broker: FakeBroker) -> CommandPublisher:
     now, following = (
         kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
         for _ in range(2)
     )
-    return Fleet(kms=kms, broker=broker, keys=(now, following), topics=Topics("test"), clock=FakeClock())  # type: ignore[arg-type]
+    return CommandPublisher(kms=kms, broker=broker, keys=(now, following), topics=Topics("test"), clock=FakeClock())  # type: ignore[arg-type]
 
 
-def opened(fleet: Fleet, token: str, audience: str) -> Claims:
+def opened(fleet: CommandPublisher, token: str, audience: str) -> Claims:
     key, following = fleet.verification_keys()
     assert (key["kid"], following["kid"]) == fleet.keys
     assert jwt.get_unverified_header(token)["kid"] == key["kid"] != following["kid"]
@@ -53,7 +53,7 @@ def test_an_order_is_published_to_its_agent_alone(fleet, broker):
     fleet.order("server-b", PAUSE)
     (message,) = broker.published
     assert (message["topic"], message["qos"]) == ("crosshaul/test/agents/crosshaul:test:server-b/commands", 1)
-    claims = opened(fleet, Order.model_validate_json(message["payload"]).token, "server-b")
+    claims = opened(fleet, CommandEnvelope.model_validate_json(message["payload"]).token, "server-b")
     assert claims.command == PAUSE
     assert claims.exp - claims.iat == 600
 

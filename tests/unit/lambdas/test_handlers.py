@@ -11,7 +11,7 @@ from events.facts import AgentWentSilent
 from events.topics import Topics
 from lambdas import on_change, on_presence, on_report, on_schedule, wiring
 from lambdas.domain.errors import AgentUnknownError, StaleError
-from tests.fakes import MORNING, FakeFacts
+from tests.fakes import MORNING, FakeEventPublisher
 
 SAMPLES = Path("events/samples/aws")
 
@@ -198,7 +198,7 @@ def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypat
 
 
 def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypatch):
-    facts = FakeFacts()
+    facts = FakeEventPublisher()
     silent = AgentWentSilent(agent_id="server-d", at=MORNING, last_heartbeat=MORNING)
     spies["agents"].answers["sweep"] = [silent]
     monkeypatch.setattr(wiring, "bus", lambda: facts)

@@ -12,27 +12,27 @@ from events.reports import (
     Cancelled,
     Checkpoint,
     Failed,
-    HeldHop,
+    AgentHop,
     Paused,
     Started,
     Succeeded,
     Verifying,
 )
 from events.states import HopState
-from lambdas.domain.hop import ENDED, FLOW, MAX_TRIES, Hop, back_off, moved
+from lambdas.domain.hop import ENDED, FLOW, MAX_ATTEMPTS, Hop, backoff, moved
 from lambdas.domain.hop_changes import (
     cancelled,
-    doomed,
-    lapsed,
+    failed_by_upstream,
+    lease_expired,
     offered,
     paused,
     refused,
-    rested,
+    rescheduled,
     resumed,
     retried,
-    unlocked,
+    released,
 )
-from lambdas.domain.hop_reports import correction, declined, heard, lost
+from lambdas.domain.hop_reports import correction, declined, apply_report, lost
 from tests.fakes import MORNING
 
 TRANSFER = "k3v9q0d7m2x8c5n1b6za"
@@ -101,7 +101,7 @@ def test_what_the_table_does_not_allow_is_a_bug():
     ],
 )
 def test_what_reports_make_of_a_hop(before, kind, after):
-    new = heard(a_hop(before), report(kind), C, LATER)
+    new = apply_report(a_hop(before), report(kind), C, LATER)
     assert new.state == after
     assert new.seq == 1
 
@@ -124,11 +124,11 @@ def test_what_reports_make_of_a_hop(before, kind, after):
          "never offered", "waiting"],
 )  # fmt: skip
 def test_what_changes_nothing(hop, said, by):
-    assert heard(hop, said, by, LATER) is hop
+    assert apply_report(hop, said, by, LATER) is hop
 
 
 def test_a_report_renews_the_lease_by_the_clouds_clock():
-    new = heard(a_hop(HopState.RUNNING), report(Checkpoint), C, LATER)
+    new = apply_report(a_hop(HopState.RUNNING), report(Checkpoint), C, LATER)
     assert new.due_at == LATER + timedelta(seconds=60)
     assert new.reported_at == MORNING
 
@@ -136,43 +136,43 @@ def test_a_report_renews_the_lease_by_the_clouds_clock():
 @pytest.mark.parametrize("kind", [Started, Checkpoint, Verifying, Paused])
 def test_a_persons_pause_outlives_what_the_agent_said_before_it_heard(kind):
     asked = paused(a_hop(HopState.RUNNING), MORNING)
-    new = heard(asked, report(kind), C, LATER)
-    assert (new.state, new.held, new.due_at) == (HopState.PAUSED, True, None)
+    new = apply_report(asked, report(kind), C, LATER)
+    assert (new.state, new.paused_by_user, new.due_at) == (HopState.PAUSED, True, None)
 
 
 def test_a_paused_hop_may_fail_for_good_but_is_not_tried_again_by_itself():
     asked = paused(a_hop(HopState.RUNNING), MORNING)
-    assert heard(asked, report(Failed, problem=NO_FILE), C, LATER).state == HopState.FAILED
-    told = heard(asked, report(Failed, problem=DISK_FULL), C, LATER)
+    assert apply_report(asked, report(Failed, problem=NO_FILE), C, LATER).state == HopState.FAILED
+    told = apply_report(asked, report(Failed, problem=DISK_FULL), C, LATER)
     assert (told.state, told.attempt, told.problem) == (HopState.PAUSED, 1, DISK_FULL)
 
 
 def test_a_success_of_an_earlier_attempt_is_not_lost():
     """The control plane was away for hours; the sweeper was faster than the agent's disk."""
-    gone_on = lapsed(a_hop(HopState.RUNNING), LATER)
+    gone_on = lease_expired(a_hop(HopState.RUNNING), LATER)
     assert (gone_on.state, gone_on.attempt) == (HopState.QUEUED, 2)
     for hop in (gone_on, offered(gone_on, LATER + timedelta(minutes=1)), paused(gone_on, LATER)):
-        done = heard(hop, report(Succeeded, attempt=1, seq=7), C, LATER)
+        done = apply_report(hop, report(Succeeded, attempt=1, seq=7), C, LATER)
         assert (done.state, done.attempt) == (HopState.SUCCEEDED, 2)
 
 
 def test_a_retryable_failure_is_tried_again_with_growing_waits():
     hop, waits = a_hop(HopState.RUNNING), []
-    for attempt in range(1, MAX_TRIES):
-        hop = heard(hop, report(Failed, attempt=attempt, problem=DISK_FULL), C, LATER)
+    for attempt in range(1, MAX_ATTEMPTS):
+        hop = apply_report(hop, report(Failed, attempt=attempt, problem=DISK_FULL), C, LATER)
         assert (hop.state, hop.attempt, hop.seq) == (HopState.QUEUED, attempt + 1, -1)
         assert hop.retry_at == hop.due_at
         waits.append((hop.retry_at - LATER).seconds)
         assert offered(hop, LATER) is hop
         hop = offered(hop, hop.retry_at)
     assert waits == [10, 20, 40, 80, 160, 320, 600]
-    assert heard(hop, report(Failed, attempt=8, problem=DISK_FULL), C, LATER).state == HopState.FAILED
+    assert apply_report(hop, report(Failed, attempt=8, problem=DISK_FULL), C, LATER).state == HopState.FAILED
 
 
 def test_progress_gives_new_patience_but_only_beyond_what_there_ever_was():
     hop = a_hop(HopState.RUNNING, tries=5, high_water=100)
-    assert heard(hop, report(Checkpoint, progress=Progress(bytes_done=100)), C, LATER).tries == 5
-    assert heard(hop, report(Checkpoint, progress=Progress(bytes_done=101)), C, LATER).tries == 0
+    assert apply_report(hop, report(Checkpoint, progress=Progress(bytes_done=100)), C, LATER).tries == 5
+    assert apply_report(hop, report(Checkpoint, progress=Progress(bytes_done=101)), C, LATER).tries == 0
 
 
 def test_an_offer_nobody_takes_up_is_made_again_and_never_fails():
@@ -180,29 +180,29 @@ def test_an_offer_nobody_takes_up_is_made_again_and_never_fails():
     for _ in range(20):
         hop = offered(hop, now)
         now += timedelta(minutes=20)
-        hop = lapsed(hop, now)
-        now += back_off(20)
+        hop = lease_expired(hop, now)
+        now += backoff(20)
     assert (hop.state, hop.attempt, hop.tries) == (HopState.QUEUED, 21, 0)
 
 
 @pytest.mark.parametrize("state", [HopState.QUEUED, HopState.PAUSED, HopState.SUCCEEDED])
 def test_only_offers_and_work_have_a_lease(state):
     hop = a_hop(state)
-    assert lapsed(hop, LATER) is hop
+    assert lease_expired(hop, LATER) is hop
 
 
 def test_a_lease_that_still_runs_is_left_alone():
     hop = a_hop(HopState.OFFERED)
-    assert lapsed(hop, hop.due_at - timedelta(seconds=1)) is hop
+    assert lease_expired(hop, hop.due_at - timedelta(seconds=1)) is hop
 
 
 def test_an_agent_that_dies_of_a_hop_every_time_is_spared_in_the_end():
     hop, now = a_hop(), MORNING
     while hop.state != HopState.FAILED:
         now += timedelta(hours=1)
-        hop = heard(offered(hop, now), report(Started, attempt=hop.attempt), C, now)
-        hop = lapsed(hop, now + timedelta(minutes=2))
-    assert hop.attempt == MAX_TRIES
+        hop = apply_report(offered(hop, now), report(Started, attempt=hop.attempt), C, now)
+        hop = lease_expired(hop, now + timedelta(minutes=2))
+    assert hop.attempt == MAX_ATTEMPTS
     assert hop.problem.code == "agent-silent"
 
 
@@ -221,14 +221,14 @@ def test_pause_and_resume():
     hop = paused(a_hop(HopState.RUNNING, tries=3), LATER)
     assert paused(hop, LATER) is hop
     again = resumed(hop, True, LATER)
-    assert (again.state, again.attempt, again.held, again.tries) == (HopState.QUEUED, 2, False, 0)
+    assert (again.state, again.attempt, again.paused_by_user, again.tries) == (HopState.QUEUED, 2, False, 0)
     assert resumed(again, True, LATER) is again
 
 
 def test_a_waiting_hop_pauses_and_waits_again():
     hop = resumed(paused(a_hop(HopState.WAITING), LATER), False, LATER)
     assert hop.state == HopState.WAITING
-    assert unlocked(hop, LATER).state == HopState.QUEUED
+    assert released(hop, LATER).state == HopState.QUEUED
 
 
 def test_cancel_is_final_but_for_a_retry():
@@ -241,9 +241,9 @@ def test_cancel_is_final_but_for_a_retry():
 
 def test_the_end_of_the_hop_before_takes_this_one_with_it():
     before = a_hop(HopState.FAILED)
-    hop = doomed(a_hop(HopState.WAITING, number=1, after=0), before, LATER)
+    hop = failed_by_upstream(a_hop(HopState.WAITING, number=1, after=0), before, LATER)
     assert (hop.state, hop.problem.code) == (HopState.FAILED, "previous-hop-ended")
-    assert doomed(hop, before, LATER) is hop
+    assert failed_by_upstream(hop, before, LATER) is hop
 
 
 def test_a_hop_nobody_can_carry_fails_with_the_reason():
@@ -265,7 +265,7 @@ def test_what_both_sides_met_that_could_not_dial_is_read_as_one(source_first):
     if source_first:
         hop = declined(hop, from_b, B)
         assert hop.problem == from_b
-    hop = heard(hop, report(Failed, problem=from_c), C, LATER)
+    hop = apply_report(hop, report(Failed, problem=from_c), C, LATER)
     if not source_first:
         hop = declined(hop, from_b, B)
     assert hop.state == HopState.QUEUED
@@ -277,15 +277,15 @@ def test_what_both_sides_met_that_could_not_dial_is_read_as_one(source_first):
 def test_what_the_source_met_is_forgotten_when_the_destination_gets_through():
     met = Problem(code="destination-unreachable", message="c:1 timed out.", retryable=True)
     hop = declined(a_hop(HopState.OFFERED), met, B)
-    assert heard(hop, report(Started), C, LATER).problem is None
-    failed = heard(hop, report(Failed, problem=NO_FILE), C, LATER)
+    assert apply_report(hop, report(Started), C, LATER).problem is None
+    failed = apply_report(hop, report(Failed, problem=NO_FILE), C, LATER)
     assert failed.problem == NO_FILE
 
 
 def test_a_queued_hop_is_looked_at_less_and_less_often():
     hop = a_hop()
-    first = rested(hop, MORNING + timedelta(seconds=5))
-    much_later = rested(hop, LATER)
+    first = rescheduled(hop, MORNING + timedelta(seconds=5))
+    much_later = rescheduled(hop, LATER)
     assert (first.due_at - MORNING, much_later.due_at - LATER) == (
         timedelta(seconds=65),
         timedelta(minutes=10),
@@ -305,7 +305,7 @@ def test_a_queued_hop_is_looked_at_less_and_less_often():
     ],
 )
 def test_what_an_agent_hears_about_what_it_holds(hop, state, wanted):
-    held = HeldHop(transfer_id=TRANSFER, hop_id=f"{TRANSFER}-0", attempt=1, state=state)
+    held = AgentHop(transfer_id=TRANSFER, hop_id=f"{TRANSFER}-0", attempt=1, state=state)
     assert correction(hop, held) == wanted
 
 

@@ -28,17 +28,17 @@ from events.states import HopState, TransferState
 from lambdas.domain.hop import ENDED, FLOW, Hop
 from lambdas.domain.hop_changes import (
     cancelled,
-    doomed,
-    lapsed,
+    failed_by_upstream,
+    lease_expired,
     offered,
     paused,
-    rested,
+    rescheduled,
     resumed,
     retried,
-    unlocked,
+    released,
 )
-from lambdas.domain.hop_reports import declined, heard, lost
-from lambdas.domain.plan import Wish, plan
+from lambdas.domain.hop_reports import declined, apply_report, lost
+from lambdas.domain.plan import TransferSpec, plan
 from tests.fakes import ADA, MORNING
 
 NUMBERS = st.integers(0, 2)
@@ -58,7 +58,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.told_to_pause = set()
         source = AgentLocation(agent_id="a", path="/data/")
         destinations = tuple(AgentLocation(agent_id=name, path="/archive/") for name in "bcd")
-        wish = Wish(source=source, destinations=destinations, shape=shape, options=Options(chain=chain))
+        wish = TransferSpec(source=source, destinations=destinations, shape=shape, options=Options(chain=chain))
         self.transfer = plan(TRANSFER, wish, ADA, self.now)
 
     # ── everything that can happen, at any time ──
@@ -90,7 +90,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.deliver(report, self.transfer.hops[int(report.hop_id[-1])].carrier)
 
     def deliver(self, report, by):
-        self.step(int(report.hop_id[-1]), lambda hop: heard(hop, report, by, self.now))
+        self.step(int(report.hop_id[-1]), lambda hop: apply_report(hop, report, by, self.now))
 
     @rule(number=NUMBERS)
     def dispatched(self, number):
@@ -105,7 +105,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(number=NUMBERS)
     def swept(self, number):
-        self.step(number, lambda hop: rested(lapsed(hop, self.now), self.now))
+        self.step(number, lambda hop: rescheduled(lease_expired(hop, self.now), self.now))
 
     @rule(number=NUMBERS, seconds=st.integers(-100, 100))
     def hello_without_it(self, number, seconds):
@@ -158,23 +158,23 @@ class AnyOrder(RuleBasedStateMachine):
             return
         before = self.transfer.hops[hop.after]
         if self.transfer.can_begin(hop):
-            self.step(number, lambda hop: unlocked(hop, self.now))
+            self.step(number, lambda hop: released(hop, self.now))
         elif before.ended:
-            self.step(number, lambda hop: doomed(hop, before, self.now))
+            self.step(number, lambda hop: failed_by_upstream(hop, before, self.now))
 
     @invariant()
     def every_hop_is_whole(self):
         for hop in self.transfer.hops:
             assert (hop.ended_at is not None) == hop.ended
             assert (hop.due_at is None) == (hop.ended or hop.state == HopState.PAUSED)
-            assert not hop.held or hop.state == HopState.PAUSED
+            assert not hop.paused_by_user or hop.state == HopState.PAUSED
             assert hop.retry_at is None or hop.state == HopState.QUEUED
 
     @invariant()
     def only_a_person_ends_a_persons_pause(self):
         for number in self.told_to_pause:
             hop = self.transfer.hops[number]
-            assert hop.ended or (hop.state == HopState.PAUSED and hop.held)
+            assert hop.ended or (hop.state == HopState.PAUSED and hop.paused_by_user)
 
     @invariant()
     def nothing_begins_before_what_it_waits_for_has_succeeded_or_begun(self):
@@ -233,7 +233,7 @@ def check_step(old: Hop, new: Hop, retry: bool) -> None:
     if old.state == HopState.SUCCEEDED:
         assert new is old
     if new != old and new.attempt == old.attempt and new.seq == old.seq:
-        assert (new.state, new.held) != (old.state, old.held) or only_the_margin_differs(old, new)
+        assert (new.state, new.paused_by_user) != (old.state, old.paused_by_user) or only_the_margin_differs(old, new)
 
 
 def only_the_margin_differs(old: Hop, new: Hop) -> bool:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from lambdas import wiring
 from lambdas.api.auth import caller
-from lambdas.domain.arrival import Arrival
+from lambdas.domain.arrival import ObjectCreated
 from lambdas.domain.deciding import is_person_id
 from lambdas.domain.errors import NotSignedInError
 from lambdas.domain.policy_text import kept as parsed
 from lambdas.domain.policy_text import statements, with_ids
-from lambdas.people import FRESH, People
+from lambdas.people import CACHE_TTL_S, CognitoDirectory
 from tests.control_plane import POOL, REGION, claims_of
 from tests.fakes import as_shown, id_of
 from tests.unit.lambdas.test_api_templates import VIDEOS
@@ -228,8 +228,8 @@ class TestWhoLeaves:
     @pytest.fixture
     def pool(self, here):
         made = Pool()
-        minutes = count(step=int(FRESH) + 1)
-        here.people = People(made.cognito, made.id, timer=lambda: float(next(minutes)))
+        minutes = count(step=int(CACHE_TTL_S) + 1)
+        here.people = CognitoDirectory(made.cognito, made.id, timer=lambda: float(next(minutes)))
         for name in ("server-b", "server-d"):
             here.join(name)
         return made
@@ -238,7 +238,7 @@ class TestWhoLeaves:
     def fire(here):
         """An object arrives; how many transfers there are then."""
         key = f"new-videos/{secrets.token_hex(4)}.mov"
-        assert wiring.arrivals().arrived([Arrival("media", key, "1", 5)]) == []
+        assert wiring.object_events().handle([ObjectCreated("media", key, "1", 5)]) == []
         return len(here.get("/transfers").body["transfers"])
 
     def test_their_templates_stay_dead_though_the_address_comes_back(self, here, pool):

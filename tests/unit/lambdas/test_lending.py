@@ -88,14 +88,14 @@ class TestTheRoute:
     def here(self, here, monkeypatch):
         self.keys = {name: here.join(name)["api_key"] for name in ("server-b", "server-c")}
         self.sts = Sts()
-        lending = wiring.lending()
+        lending = wiring.s3_credentials()
         monkeypatch.setattr(lending, "_sts", self.sts)
         return here
 
     def offered(self, here) -> str:
         body = {"source": "s3://media/in/", "destinations": ["server-b:/primary/"]}
         name = here.post("/transfers", body).body["transfer_id"]
-        wiring.reactions().bring_on(wiring.transfer_store().get(name))
+        wiring.stream_handler().advance(wiring.transfer_store().get(name))
         assert here.get(f"/transfers/{name}").body["hops"][0]["state"] == "offered"
         return f"{name}-0"
 
@@ -130,7 +130,7 @@ class TestTheRoute:
             "options": {"relay": relay},
         }
         name = here.post("/transfers", body).body["transfer_id"]
-        wiring.reactions().bring_on(wiring.transfer_store().get(name))
+        wiring.stream_handler().advance(wiring.transfer_store().get(name))
         return f"{name}-0"
 
     def test_both_agents_of_a_relayed_hop_reach_its_place_and_no_other(self, here):

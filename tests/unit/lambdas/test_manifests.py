@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from lambdas import wiring
-from lambdas.manifests import ACCEPTED
+from lambdas.manifests import ACCEPTANCE_WINDOW
 from tests.control_plane import REGION, ControlPlane
 
 
@@ -25,7 +25,7 @@ def offered(here: ControlPlane) -> str:
     """A hop that server-c has been told to carry."""
     body = {"source": "server-b:/primary/", "destinations": ["server-c:/primary/"]}
     name: str = here.post("/transfers", body).body["transfer_id"]
-    wiring.reactions().bring_on(wiring.transfer_store().get(name))
+    wiring.stream_handler().advance(wiring.transfer_store().get(name))
     assert here.get(f"/transfers/{name}").body["hops"][0]["state"] == "offered"
     return f"{name}-0"
 
@@ -64,8 +64,8 @@ class TestPutting:
         hop_id = offered(here)
         here.post(f"/transfers/{hop_id[:-2]}/cancel")
         assert ask(here, hop_id).status == 200
-        later = wiring.clock() + ACCEPTED + timedelta(seconds=1)
-        monkeypatch.setattr(wiring.manifests(), "_clock", lambda: later)
+        later = wiring.clock() + ACCEPTANCE_WINDOW + timedelta(seconds=1)
+        monkeypatch.setattr(wiring.manifest_service(), "_clock", lambda: later)
         assert ask(here, hop_id).status == 409
 
 

@@ -9,13 +9,13 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from events.progress import News
+from events.progress import ChangeNotice
 from events.topics import Topics
 from lambdas import wiring
-from lambdas.live import LiveAddresses
-from lambdas.news import Announcer
+from lambdas.live import LiveUrls
+from lambdas.news import IotChangeNotifier
 from tests.fakes import ADA, FakeClock
-from tests.world import REGION, World
+from tests.world import REGION, ControlPlaneFixture
 
 TRANSFER = "abcdefghij0123456789"
 TOPICS = Topics("prod")
@@ -32,7 +32,7 @@ class Broker:
         self.published.append(message)
 
 
-def test_every_line_of_a_timeline_is_announced(world: World):
+def test_every_line_of_a_timeline_is_announced(world: ControlPlaneFixture):
     one, other = (world.request("a:/data/", f"{name}:/archive/") for name in "bc")
     world.stream()
     assert set(world.announced.announced) == {one, other}
@@ -44,17 +44,17 @@ def test_every_line_of_a_timeline_is_announced(world: World):
 
 def test_what_is_told_is_its_name_and_no_more():
     broker = Broker()
-    Announcer(lambda: broker, TOPICS).announce(TRANSFER)
+    IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
     (message,) = broker.published
     assert (message["topic"], message["qos"]) == (f"crosshaul/prod/news/{TRANSFER}", 0)
-    assert News.model_validate_json(message["payload"]) == News(transfer_id=TRANSFER)
+    assert ChangeNotice.model_validate_json(message["payload"]) == ChangeNotice(transfer_id=TRANSFER)
     assert json.loads(message["payload"]) == {"transfer_id": TRANSFER}
 
 
 def test_nothing_fails_when_nobody_can_be_told():
     broker = Broker()
     broker.away = True
-    Announcer(lambda: broker, TOPICS).announce(TRANSFER)
+    IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
 
 
 @pytest.mark.timeout(20)
@@ -66,7 +66,7 @@ def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
         monkeypatch.setattr(wiring, "settings", lambda: SimpleNamespace(region=REGION))
-        Announcer(wiring.hasty_broker.__wrapped__, TOPICS).announce(TRANSFER)
+        IotChangeNotifier(wiring.low_latency_broker.__wrapped__, TOPICS).announce(TRANSFER)
     assert "consoles not told of a change" in caplog.text
 
 
@@ -96,7 +96,7 @@ def test_an_address_lets_its_holder_hear_what_it_is_for_and_say_nothing(ask, top
     lender = Lender()
     iot = boto3.client("iot", REGION, aws_access_key_id="x", aws_secret_access_key="x")
     role = "arn:aws:iam::123456789012:role/live"
-    live = LiveAddresses(iot=iot, sts=lender, role_arn=role, region=REGION, topics=TOPICS, clock=FakeClock())
+    live = LiveUrls(iot=iot, sts=lender, role_arn=role, region=REGION, topics=TOPICS, clock=FakeClock())
     live._host = "iot.example.com"
 
     view = ask(live)

@@ -9,7 +9,7 @@ from events.locations import Location, from_text
 from events.options import BandwidthWindow, Options
 from events.states import HopState, TransferState
 from lambdas.domain.errors import OptionsError
-from lambdas.domain.plan import Wish, new_transfer_id, plan
+from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
 from lambdas.domain.transfer import derived_state
 from tests.fakes import ADA
 
@@ -18,7 +18,7 @@ B, C, D, S3 = "server-b:/data/", "server-c:/archive/", "server-d:/backup/", "s3:
 
 def planned(source: str, *destinations: str, template: str | None = None, **options: object) -> None:
     place = TypeAdapter(Location)
-    wish = Wish(
+    wish = TransferSpec(
         source=place.validate_python(from_text(source)),
         destinations=tuple(place.validate_python(from_text(one)) for one in destinations),
         options=Options.model_validate(options),

@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from events.base import Actor
 from lambdas.domain.errors import PersonUnknownError
-from lambdas.people import FRESH, People
+from lambdas.people import CACHE_TTL_S, CognitoDirectory
 
 REGION, BO = "eu-central-1", "bo@example.org"
 
@@ -61,7 +61,7 @@ def test_the_guides_commands_let_somebody_in(pool):
     for verb, options in COMMAND.findall(Path("docs/guides/deploy.md").read_text()):
         getattr(pool.cognito, verb.replace("-", "_"))(**arguments(options.replace("POOL", pool.id)))
     ana = Actor(id=pool.sub("ana@example.org"), name="somebody")
-    found = People(pool.cognito, pool.id).find(ana)
+    found = CognitoDirectory(pool.cognito, pool.id).find(ana)
     assert (found.name, found.groups) == ("ana@example.org", ("admin",))
 
 
@@ -77,23 +77,23 @@ def arguments(options):
 
 def test_groups_are_those_of_now_looked_up_once_a_minute(pool):
     bo, now = pool.person(BO), [0.0]
-    people = People(pool.cognito, pool.id, timer=lambda: now[0])
+    people = CognitoDirectory(pool.cognito, pool.id, timer=lambda: now[0])
     assert people.find(bo).groups == ("operator",)
     pool.cognito.admin_remove_user_from_group(UserPoolId=pool.id, Username=BO, GroupName="operator")
     assert people.find(bo).groups == ("operator",)
-    now[0] += FRESH + 1
+    now[0] += CACHE_TTL_S + 1
     assert people.find(bo).groups == ()
 
 
 def test_who_was_disabled_or_deleted_is_gone(pool):
     bo = pool.person(BO)
-    assert not People(pool.cognito, pool.id).find(bo).gone
+    assert not CognitoDirectory(pool.cognito, pool.id).find(bo).gone
     pool.cognito.admin_disable_user(UserPoolId=pool.id, Username=BO)
-    assert People(pool.cognito, pool.id).find(bo).gone
+    assert CognitoDirectory(pool.cognito, pool.id).find(bo).gone
     pool.cognito.admin_enable_user(UserPoolId=pool.id, Username=BO)
-    assert not People(pool.cognito, pool.id).find(bo).gone
+    assert not CognitoDirectory(pool.cognito, pool.id).find(bo).gone
     pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=BO)
-    found = People(pool.cognito, pool.id).find(bo)
+    found = CognitoDirectory(pool.cognito, pool.id).find(bo)
     assert (found.gone, found.groups, found.name) == (True, (), BO)
 
 
@@ -101,14 +101,14 @@ def test_who_comes_back_under_the_same_address_is_somebody_else(pool):
     bo = pool.person(BO)
     pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=BO)
     another = pool.person(BO)
-    people = People(pool.cognito, pool.id)
+    people = CognitoDirectory(pool.cognito, pool.id)
     assert (people.find(bo).gone, people.find(another).gone) == (True, False)
 
 
 def test_a_person_is_the_same_under_a_new_address(pool):
     bo = pool.person(BO)
     pool.renamed(BO, "bo.two@example.org")
-    found = People(pool.cognito, pool.id).find(bo)
+    found = CognitoDirectory(pool.cognito, pool.id).find(bo)
     assert (found.id, found.name, found.groups) == (bo.id, "bo.two@example.org", ("operator",))
 
 
@@ -116,12 +116,12 @@ def test_a_person_is_the_same_under_a_new_address(pool):
 def test_nobody_is_found_by_what_is_no_id(pool, name):
     """Cognito would find a person by address, too: whoever has it now."""
     pool.person(BO)
-    assert People(pool.cognito, pool.id).find(Actor.called(name)).gone
+    assert CognitoDirectory(pool.cognito, pool.id).find(Actor.called(name)).gone
 
 
 def test_an_address_names_who_has_it_now(pool):
     bo = pool.person(BO)
-    people = People(pool.cognito, pool.id)
+    people = CognitoDirectory(pool.cognito, pool.id)
     assert (people.named(BO).id, people.named(bo.id).id, people.named(BO).groups) == (
         bo.id,
         bo.id,

@@ -8,8 +8,8 @@ import pytest
 from events.policies import PolicyRequest
 from lambdas import wiring
 from lambdas.api.app import ROUTES
-from lambdas.domain.deciding import Person
-from lambdas.policies.deciding import FRESH, Deciding
+from lambdas.domain.deciding import Principal
+from lambdas.policies.deciding import CACHE_TTL_S, DecisionPoint
 from tests.control_plane import publish
 from tests.world import items_written
 
@@ -280,15 +280,15 @@ class TestOnAWarmFunction:
         self.now, self.asked = 0.0, []
         store = wiring.policy_store()
         counted = _Counting(store, self.asked)
-        return Deciding(counted, timer=lambda: self.now)  # type: ignore[arg-type]
+        return DecisionPoint(counted, timer=lambda: self.now)  # type: ignore[arg-type]
 
     def decide(self, deciding, group="operator"):
-        return deciding.may_at_all(Person("bo", (group,)), "transfer")
+        return deciding.may_at_all(Principal("bo", (group,)), "transfer")
 
     def test_nothing_is_read_while_they_are_fresh_and_one_number_after(self, timed):
         assert self.decide(timed)
         assert self.asked == ["all"]
-        self.now += FRESH
+        self.now += CACHE_TTL_S
         assert self.decide(timed)
         assert self.asked == ["all"]
         self.now += 0.1
@@ -302,7 +302,7 @@ class TestOnAWarmFunction:
         assert self.decide(timed, "media"), "a refusal looks again"
         here.call("DELETE", "/policies/media", why="no more")
         assert self.decide(timed, "media"), "still fresh"
-        self.now += FRESH + 0.1
+        self.now += CACHE_TTL_S + 0.1
         assert not self.decide(timed, "media")
 
 
@@ -344,7 +344,7 @@ class TestTrying:
         when { context has size && context.size > 107374182400 }
         unless { context.time.hour >= 22 || context.time.hour < 6 || context.time.weekday == "sunday" };"""
         put(fleet, "large-at-night", night)
-        monkeypatch.setattr(wiring.trying(), "_zone", "Asia/Tokyo")
+        monkeypatch.setattr(wiring.policy_simulator(), "_zone", "Asia/Tokyo")
 
         def outcome(at, size=2**40):
             return fleet.post("/policies/test", {"transfer": RAW, "at": at, "size": size}).body["outcome"]
@@ -381,9 +381,9 @@ def test_a_policy_that_cannot_be_evaluated_refuses(here):
 
 
 def test_the_book_of_policies_is_written_by_one_at_a_time(here):
-    keeping, ana = wiring.policies(), Person("ana", ("admin",))
+    keeping, ana = wiring.policy_service(), Principal("ana", ("admin",))
     store = wiring.policy_store()
     version, _ = store.all()
     keeping.put("a", PolicyRequest(text=NO_LAB, why="first"), ana, None)
     assert store.version() == version + 1
-    assert timedelta(seconds=FRESH) <= timedelta(seconds=10)
+    assert timedelta(seconds=CACHE_TTL_S) <= timedelta(seconds=10)

@@ -8,10 +8,10 @@ import pytest
 
 from events.locations import AgentLocation, S3Location, from_text
 from events.options import Options
-from lambdas.domain.deciding import Now, Person, movements
-from lambdas.domain.plan import Wish, new_transfer_id, plan
+from lambdas.domain.deciding import RequestTime, Principal, movements
+from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
 from lambdas.domain.policy_text import statements, with_ids
-from lambdas.domain.rule_set import defaults, rules
+from lambdas.domain.rule_set import defaults, policy_set
 from tests.fakes import id_of
 
 GUIDE = Path("docs/guides/policies.md").read_text()
@@ -30,8 +30,8 @@ TAGS = {
     "plain-1": {},
 }
 REREAD, GENTLE = Options(verify="reread"), Options(bandwidth_limit=40_000_000)
-BO, STUDIO = Person(id_of("bo@example.org"), ("operator",)), Person(id_of("cy@example.org"), ("studio",))
-DORA = Person(id_of("dora@example.org"), ("operator",), name="bo@example.org")
+BO, STUDIO = Principal(id_of("bo@example.org"), ("operator",)), Principal(id_of("cy@example.org"), ("studio",))
+DORA = Principal(id_of("dora@example.org"), ("operator",), name="bo@example.org")
 GB = 10**9
 
 CASES = [
@@ -46,7 +46,7 @@ CASES = [
     ("four-eyes", "plain-1:/data/", "vault-1:/x/", {}, "approval"),
     ("four-eyes", "plain-1:/data/", "lab-1:/x/", {"size": 1001 * GB}, "approval"),
     ("four-eyes", "plain-1:/data/", "lab-1:/x/", {"size": 5}, "allowed"),
-    ("four-eyes", "plain-1:/data/", "vault-1:/x/", {"who": Person("x", ("viewer",))}, "refused"),
+    ("four-eyes", "plain-1:/data/", "vault-1:/x/", {"who": Principal("x", ("viewer",))}, "refused"),
     ("no-programs", "plain-1:/data/setup.EXE", "prod-1:/x/", {}, "refused"),
     ("no-programs", "plain-1:/data/film.mov", "prod-1:/x/", {}, "allowed"),
     ("archive-is-verified", "plain-1:/data/", "archive-1:/x/", {}, "refused"),
@@ -74,15 +74,15 @@ def place(text):
 
 @pytest.mark.parametrize(("name", "source", "destination", "how", "outcome"), CASES)
 def test_an_example_does_what_the_guide_says(name, source, destination, how, outcome):
-    here = rules(defaults() | {name: EXAMPLES[name]})
-    wish = Wish(
+    here = policy_set(defaults() | {name: EXAMPLES[name]})
+    wish = TransferSpec(
         source=place(source),
         destinations=(place(destination),),
         options=how.get("options", Options()),
         template_id=how.get("template"),
     )
     transfer = plan(new_transfer_id(), wish, BO.actor, NOON)
-    now = Now(how.get("at", NOON))
+    now = RequestTime(how.get("at", NOON))
     person = how.get("who", BO)
     verdicts = [
         here.decide(one) for one in movements(person, "transfer", transfer, TAGS, now, how.get("size"))

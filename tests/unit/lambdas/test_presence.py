@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from events.base import Problem
-from events.progress import Reached
+from events.progress import PeerReachability
 from events.reports import Capabilities, Heartbeat, Hello, RemoteState
 from events.states import AgentStatus
-from lambdas.domain.agent import LATE, TAKEOVER, beat, came, greeted, silenced, status, went
+from lambdas.domain.agent import SILENT_AFTER, TAKEOVER, with_heartbeat, connected, with_hello, silenced, status, disconnected
 from tests.fakes import MORNING, an_agent
 
 
@@ -24,19 +24,19 @@ def away():
 
 
 def test_it_comes_and_goes(away):
-    here = came(away, at(0), 1, at(0))
+    here = connected(away, at(0), 1, at(0))
     assert status(here, at(1)) == AgentStatus.ONLINE
-    assert status(went(here, at(5), 1), at(5)) == AgentStatus.OFFLINE
+    assert status(disconnected(here, at(5), 1), at(5)) == AgentStatus.OFFLINE
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_a_takeover_told_in_any_order_leaves_it_there(away, order):
     """The old connection's end may be told last, and even be a little later than the new one's begin."""
-    first = came(away, at(0), 1, at(0))
+    first = connected(away, at(0), 1, at(0))
     story = [
-        lambda agent: went(agent, at(60.2), 1),
-        lambda agent: came(agent, at(60.0), 2, at(60)),
-        lambda agent: came(agent, at(0), 1, at(60)),
+        lambda agent: disconnected(agent, at(60.2), 1),
+        lambda agent: connected(agent, at(60.0), 2, at(60)),
+        lambda agent: connected(agent, at(0), 1, at(60)),
     ]
     agent = first
     for number in order:
@@ -46,27 +46,27 @@ def test_a_takeover_told_in_any_order_leaves_it_there(away, order):
 
 
 def test_the_broker_may_begin_to_count_anew(away):
-    agent = came(away, at(0), 7, at(0))
-    agent = came(agent, at(0) + TAKEOVER + timedelta(seconds=1), 0, at(11))
+    agent = connected(away, at(0), 7, at(0))
+    agent = connected(agent, at(0) + TAKEOVER + timedelta(seconds=1), 0, at(11))
     assert (agent.session, agent.presence) == (0, "online")
-    assert went(agent, at(100), 0).presence == "offline"
+    assert disconnected(agent, at(100), 0).presence == "offline"
 
 
 def test_who_said_that_it_came_though_it_had_begun_anew_may_go(away):
     """Its coming was taken for an old story, its going is not."""
-    agent = came(away, at(0), 7, at(0))
-    agent = came(agent, at(5), 0, at(5))
-    assert went(agent, at(60), 0).presence == "offline"
+    agent = connected(away, at(0), 7, at(0))
+    agent = connected(agent, at(5), 0, at(5))
+    assert disconnected(agent, at(60), 0).presence == "offline"
 
 
 def test_who_says_nothing_is_late_and_then_silent(away):
-    agent = came(away, at(0), 1, at(0))
-    assert status(agent, at(0) + LATE) == AgentStatus.LATE
+    agent = connected(away, at(0), 1, at(0))
+    assert status(agent, at(0) + SILENT_AFTER) == AgentStatus.LATE
     assert silenced(agent, at(10)) is agent
-    assert silenced(agent, at(0) + LATE).presence == "silent"
+    assert silenced(agent, at(0) + SILENT_AFTER).presence == "silent"
 
 
-MET = (Reached(agent_id="server-c", dialled=True, address="10.0.0.3:4460"),)
+MET = (PeerReachability(agent_id="server-c", dialled=True, address="10.0.0.3:4460"),)
 
 
 def greeting(said_at):
@@ -85,28 +85,28 @@ def greeting(said_at):
 
 
 def test_how_far_its_clock_is_off_is_known_from_what_it_says(away):
-    agent = greeted(away, greeting(at(-300)), at(0.2))
+    agent = with_hello(away, greeting(at(-300)), at(0.2))
     assert agent.skew == -300.2
-    assert beat(agent, Heartbeat(at=at(30), roots=()), at(30)).skew == 0
+    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30)).skew == 0
 
 
 def test_whom_it_reaches_stays_until_it_says_otherwise(away):
-    agent = greeted(away, greeting(at(0)), at(0))
-    assert beat(agent, Heartbeat(at=at(30), roots=()), at(30)).reached == MET
-    assert beat(agent, Heartbeat(at=at(30), roots=(), reached=()), at(30)).reached == ()
+    agent = with_hello(away, greeting(at(0)), at(0))
+    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30)).reached == MET
+    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=(), reached=()), at(30)).reached == ()
 
 
 def test_what_is_wrong_with_it_is_known_as_long_as_it_says_so(away):
     problem = Problem(code="helper-failing", message="The agent's updates have failed 3 times in a row: x")
-    agent = beat(away, Heartbeat(at=at(0), roots=(), problems=(problem,)), at(0))
+    agent = with_heartbeat(away, Heartbeat(at=at(0), roots=(), problems=(problem,)), at(0))
     assert agent.problems == (problem,)
-    assert greeted(agent, greeting(at(1)), at(1)).problems == ()
+    assert with_hello(agent, greeting(at(1)), at(1)).problems == ()
 
 
 def test_a_heartbeat_tells_of_remotes_and_an_older_agent_s_changes_nothing(away):
     agent = replace(away, capabilities=Capabilities(rclone="1.75.2"))
     remotes = (RemoteState(name="archive", access="ro"),)
-    agent = beat(agent, Heartbeat(at=at(0), roots=(), remotes=remotes), at(0))
+    agent = with_heartbeat(agent, Heartbeat(at=at(0), roots=(), remotes=remotes), at(0))
     assert (agent.capabilities.rclone, agent.capabilities.remotes) == ("1.75.2", remotes)
-    assert beat(agent, Heartbeat(at=at(1), roots=()), at(1)).capabilities.remotes == remotes
-    assert beat(agent, Heartbeat(at=at(2), roots=(), remotes=()), at(2)).capabilities.remotes == ()
+    assert with_heartbeat(agent, Heartbeat(at=at(1), roots=()), at(1)).capabilities.remotes == remotes
+    assert with_heartbeat(agent, Heartbeat(at=at(2), roots=(), remotes=()), at(2)).capabilities.remotes == ()

@@ -12,7 +12,7 @@ from events.reports import (
     Capabilities,
     Checkpoint,
     Failed,
-    HeldHop,
+    AgentHop,
     Hello,
     Paused,
     Refused,
@@ -23,10 +23,10 @@ from events.states import HopState
 from lambdas.domain.hop import Hop
 from lambdas.transfers.desk import Query
 from tests.fakes import ADA
-from tests.world import World, one_call_at_a_time
+from tests.world import ControlPlaneFixture, one_call_at_a_time
 
 
-def running(world: World, source: str = "a:/data/", destination: str = "b:/archive/") -> Hop:
+def running(world: ControlPlaneFixture, source: str = "a:/data/", destination: str = "b:/archive/") -> Hop:
     transfer_id = world.request(source, destination)
     world.stream()
     world.says(Started, world.hop(transfer_id))
@@ -35,7 +35,7 @@ def running(world: World, source: str = "a:/data/", destination: str = "b:/archi
     return world.hop(transfer_id)
 
 
-def hello(world: World, *hops: HeldHop) -> Hello:
+def hello(world: ControlPlaneFixture, *hops: AgentHop) -> Hello:
     return Hello(
         at=world.clock(),
         version="0.1.0",
@@ -48,8 +48,8 @@ def hello(world: World, *hops: HeldHop) -> Hello:
     )
 
 
-def held(hop: Hop, attempt: int | None = None, state: str = "running") -> HeldHop:
-    return HeldHop.model_validate(
+def held(hop: Hop, attempt: int | None = None, state: str = "running") -> AgentHop:
+    return AgentHop.model_validate(
         {
             "transfer_id": hop.transfer_id,
             "hop_id": hop.hop_id,
@@ -59,11 +59,11 @@ def held(hop: Hop, attempt: int | None = None, state: str = "running") -> HeldHo
     )
 
 
-def now(world: World, hop: Hop) -> Hop:
+def now(world: ControlPlaneFixture, hop: Hop) -> Hop:
     return world.hop(hop.transfer_id, hop.number)
 
 
-def test_a_checkpoint_stores_progress_renews_the_lease_and_wakes_nobody(world: World):
+def test_a_checkpoint_stores_progress_renews_the_lease_and_wakes_nobody(world: ControlPlaneFixture):
     hop = running(world)
     lines = len(world.store.timeline(hop.transfer_id))
     world.clock.forward(seconds=50)
@@ -74,18 +74,18 @@ def test_a_checkpoint_stores_progress_renews_the_lease_and_wakes_nobody(world: W
     assert len(world.store.timeline(hop.transfer_id)) == lines
 
 
-def test_late_repeated_and_foreign_reports_change_nothing(world: World):
+def test_late_repeated_and_foreign_reports_change_nothing(world: ControlPlaneFixture):
     hop = running(world)
     world.says(Checkpoint, hop, seq=5)
     before = now(world, hop)
     world.says(Checkpoint, hop, seq=5, progress=Progress(bytes_done=1))
     world.says(Paused, hop, seq=4)
-    world.hearing.heard("a", Failed.model_validate(_failed(world, hop, seq=9)))
-    world.hearing.heard("b", Failed.model_validate(_failed(world, hop, hop_id=f"{'x' * 20}-0")))
+    world.hearing.apply("a", Failed.model_validate(_failed(world, hop, seq=9)))
+    world.hearing.apply("b", Failed.model_validate(_failed(world, hop, hop_id=f"{'x' * 20}-0")))
     assert now(world, hop) == before
 
 
-def _failed(world: World, hop: Hop, **more):
+def _failed(world: ControlPlaneFixture, hop: Hop, **more):
     problem = Problem(code="trouble", message="x")
     return {
         "transfer_id": hop.transfer_id,
@@ -99,13 +99,13 @@ def _failed(world: World, hop: Hop, **more):
     }
 
 
-def test_a_report_about_nothing_is_dropped(world: World):
+def test_a_report_about_nothing_is_dropped(world: ControlPlaneFixture):
     hop = running(world)
     gone = {"transfer_id": "x" * 20, "hop_id": f"{'x' * 20}-0"}
-    world.hearing.heard("b", Failed.model_validate(_failed(world, hop, **gone)))
+    world.hearing.apply("b", Failed.model_validate(_failed(world, hop, **gone)))
 
 
-def test_a_retryable_failure_comes_back_by_the_sweeper(world: World):
+def test_a_retryable_failure_comes_back_by_the_sweeper(world: ControlPlaneFixture):
     hop = running(world)
     problem = Problem(code="connection-lost", message="cut", retryable=True)
     world.says(Failed, hop, seq=2, problem=problem)
@@ -118,7 +118,7 @@ def test_a_retryable_failure_comes_back_by_the_sweeper(world: World):
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
 
-def test_a_success_is_not_lost_though_the_control_plane_was_away_for_hours(world: World):
+def test_a_success_is_not_lost_though_the_control_plane_was_away_for_hours(world: ControlPlaneFixture):
     hop = running(world)
     world.clock.forward(hours=5)
     world.sweeping.sweep()
@@ -130,7 +130,7 @@ def test_a_success_is_not_lost_though_the_control_plane_was_away_for_hours(world
     assert world.fleet.kinds()[-1] == ("a", "release")
 
 
-def test_a_hello_without_a_running_hop_sends_it_anew(world: World):
+def test_a_hello_without_a_running_hop_sends_it_anew(world: ControlPlaneFixture):
     hop = running(world)
     world.clock.forward(seconds=5)
     world.hearing.reconcile("b", hello(world))
@@ -140,7 +140,7 @@ def test_a_hello_without_a_running_hop_sends_it_anew(world: World):
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
 
-def test_a_hello_that_had_no_room_for_all_hops_says_nothing_of_those_it_does_not_name(world: World):
+def test_a_hello_that_had_no_room_for_all_hops_says_nothing_of_those_it_does_not_name(world: ControlPlaneFixture):
     hop = running(world)
     world.clock.forward(seconds=5)
     world.hearing.reconcile("b", hello(world).model_copy(update={"hops_omitted": 1}))
@@ -148,7 +148,7 @@ def test_a_hello_that_had_no_room_for_all_hops_says_nothing_of_those_it_does_not
     assert world.fleet.sent == []
 
 
-def test_the_sources_hello_says_nothing_of_what_it_does_not_carry(world: World):
+def test_the_sources_hello_says_nothing_of_what_it_does_not_carry(world: ControlPlaneFixture):
     hop = running(world)
     world.clock.forward(seconds=5)
     world.hearing.reconcile("a", hello(world))
@@ -156,18 +156,18 @@ def test_the_sources_hello_says_nothing_of_what_it_does_not_carry(world: World):
     assert world.fleet.sent == []
 
 
-def test_a_hello_with_what_it_should_hold_changes_nothing(world: World):
+def test_a_hello_with_what_it_should_hold_changes_nothing(world: ControlPlaneFixture):
     hop = running(world)
     world.hearing.reconcile("b", hello(world, held(hop)))
     assert now(world, hop) == hop
     assert world.fleet.sent == []
 
 
-def test_a_hello_hears_of_the_asks_it_missed(world: World):
+def test_a_hello_hears_of_the_asks_it_missed(world: ControlPlaneFixture):
     paused, cancelled = running(world), running(world, "c:/data/", "b:/archive/c/")
     world.desk.pause(paused.transfer_id, ADA)
     world.desk.cancel(cancelled.transfer_id, ADA)
-    unknown = HeldHop(transfer_id="x" * 20, hop_id=f"{'x' * 20}-3", attempt=4, state="paused")
+    unknown = AgentHop(transfer_id="x" * 20, hop_id=f"{'x' * 20}-3", attempt=4, state="paused")
     world.hearing.reconcile("b", hello(world, held(paused), held(cancelled), unknown))
     assert [(command.kind, command.attempt) for _, command in world.fleet.sent] == [
         ("pause", 1),
@@ -177,7 +177,7 @@ def test_a_hello_hears_of_the_asks_it_missed(world: World):
 
 
 @pytest.mark.parametrize("agent_id", ["a", "b"])
-def test_an_offer_that_may_not_have_been_heard_is_made_again(world: World, agent_id):
+def test_an_offer_that_may_not_have_been_heard_is_made_again(world: ControlPlaneFixture, agent_id):
     """It was sent between the agent's connecting and its listening."""
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
@@ -187,7 +187,7 @@ def test_an_offer_that_may_not_have_been_heard_is_made_again(world: World, agent
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
 
-def test_an_offer_that_was_heard_stays(world: World):
+def test_an_offer_that_was_heard_stays(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.fleet.kinds()
@@ -195,17 +195,17 @@ def test_an_offer_that_was_heard_stays(world: World):
     assert (world.hop(transfer_id).attempt, world.fleet.sent) == (1, [])
 
 
-def test_why_a_command_was_not_obeyed_stands_with_the_hop(world: World):
+def test_why_a_command_was_not_obeyed_stands_with_the_hop(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     problem = Problem(code="command-expired", message="this host's clock is 3 h ahead", advice="Set it.")
     hop_id = f"{transfer_id}-0"
     for about in (hop_id, None, f"{'x' * 20}-0"):
-        world.hearing.refused("b", Refused(at=world.clock(), hop_id=about, problem=problem))
+        world.hearing.record_refusal("b", Refused(at=world.clock(), hop_id=about, problem=problem))
     assert world.desk.get(transfer_id).hops[0].problem == problem
 
 
-def test_many_hops_that_end_at_once_all_count(world: World):
+def test_many_hops_that_end_at_once_all_count(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", *(f"b:/archive/{number}/" for number in range(12)))
     world.stream()
     hops = world.store.get(transfer_id).hops
@@ -216,7 +216,7 @@ def test_many_hops_that_end_at_once_all_count(world: World):
     assert len([fact for fact in world.facts.told if isinstance(fact, TransferFinished)]) == 1
 
 
-def test_reports_of_two_hops_at_once_both_count(world: World, monkeypatch):
+def test_reports_of_two_hops_at_once_both_count(world: ControlPlaneFixture, monkeypatch):
     """The second is written between the first's reading and its writing."""
     transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/")
     world.stream()

@@ -34,7 +34,7 @@ def shown(here, rollout):
 
 
 def place(token, hostname="n1"):
-    return wiring.places().find(RegisterRequest.model_validate(host(token, hostname=hostname)))
+    return wiring.enrollment_slots().find(RegisterRequest.model_validate(host(token, hostname=hostname)))
 
 
 def test_one_line_and_one_token_for_all_and_only_its_hash_is_kept(here):

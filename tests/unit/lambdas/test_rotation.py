@@ -27,10 +27,10 @@ class Host:
         return {arn.rpartition("/")[2]: arn for arn in arns}
 
     def says_hello(self, certificate: str | None = None, **differently):
-        said = on_report.Said(
+        said = on_report.AgentReport(
             agent_id=NAME, report=hello(**differently), principal=certificate or self.certificate
         )
-        on_report.hear(said)
+        on_report.apply(said)
 
     def renews(self, key: str | None = None, **differently):
         body = {"csr": csr(), "certificate": self.certificate, **differently}
@@ -77,7 +77,7 @@ def test_an_administrator_asks_and_the_agent_is_told(here, server_b):
 
 
 def test_an_agent_that_was_away_is_told_when_it_comes(here, server_b):
-    wiring.agents().disconnected(NAME, datetime.now(UTC), 7)
+    wiring.agent_service().disconnected(NAME, datetime.now(UTC), 7)
     here.post(f"/agents/{NAME}/rotate")
     assert server_b.told == []
     server_b.says_hello()
@@ -161,14 +161,14 @@ def test_nobody_else_and_nothing_else_gets_a_certificate(server_b, change, statu
 
 
 def test_keys_that_have_become_old_are_replaced_without_being_asked(here, server_b, clock):
-    wiring.rotating().sweep(clock())
+    wiring.key_rotation().sweep(clock())
     assert server_b.told == []
     clock.now += timedelta(days=91)
-    wiring.rotating().sweep(clock())
-    wiring.rotating().sweep(clock())
+    wiring.key_rotation().sweep(clock())
+    wiring.key_rotation().sweep(clock())
     assert server_b.told == ["rotate"]
     clock.now += timedelta(hours=2)
-    wiring.rotating().sweep(clock())
+    wiring.key_rotation().sweep(clock())
     assert server_b.told == ["rotate"]
     [wanted] = [one for one in here.get("/audit").body["records"] if one["action"] == "agent.rotation-wanted"]
     assert wanted["who"]["id"] == "crosshaul"
@@ -195,7 +195,7 @@ class TestTheKeysThatSignCommands:
 
     def beats(self, here, trusts, pinned=None):
         beat = Heartbeat(at=datetime.now(UTC), roots=(), trusts=trusts, pinned=pinned)
-        on_report.hear(on_report.Said(agent_id=NAME, report=beat))
+        on_report.apply(on_report.AgentReport(agent_id=NAME, report=beat))
         return here.fleet.kinds()
 
     def test_who_knows_both_is_left_alone_and_so_is_who_does_not_say(self, here, server_b):

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from events.commands import Command, Order
+from events.commands import Command, CommandEnvelope
 from events.requests import TransferRequest
 from lambdas.domain.errors import LimitError, RefusedError
 from lambdas.domain.sizes import MAX_COMMAND_BYTES, MAX_REQUEST_BYTES
-from lambdas.transfers.dispatch import Dispatch
+from lambdas.transfers.dispatch import Dispatcher
 from tests.control_plane import ControlPlane
 from tests.fakes import ADA, an_agent
-from tests.world import REGION, TABLE, World
+from tests.world import REGION, TABLE, ControlPlaneFixture
 
 IOT_PAYLOAD = 128 * 1024
 DYNAMODB_ITEM = 400 * 1024
@@ -41,15 +41,15 @@ class SizedFleet:
         return f"{header.decode()}.{base64.urlsafe_b64encode(text.encode()).decode()}.{'s' * 86}"
 
     def send(self, agent_id: str, token: str) -> None:
-        self.sizes.append(len(Order(token=token).model_dump_json()))
+        self.sizes.append(len(CommandEnvelope(token=token).model_dump_json()))
 
 
 @pytest.fixture
-def sized(world: World) -> SizedFleet:
+def sized(world: ControlPlaneFixture) -> SizedFleet:
     fleet = SizedFleet()
     changing, clock = world.changing, world.clock
     s3 = world.reactions._dispatch._s3
-    world.reactions._dispatch = Dispatch(changing, world.agents, fleet, s3, clock)
+    world.reactions._dispatch = Dispatcher(changing, world.agents, fleet, s3, clock)
     world.reactions._orders = fleet
     return fleet
 
@@ -89,7 +89,7 @@ requests = st.fixed_dictionaries(
 )
 @given(body=requests, bulky=st.booleans())
 def test_whatever_is_accepted_can_be_sent_and_stored(
-    world: World, sized: SizedFleet, body: dict[str, Any], bulky: bool
+    world: ControlPlaneFixture, sized: SizedFleet, body: dict[str, Any], bulky: bool
 ) -> None:
     more = {"lane_certificate": "c" * 8000, "endpoints": ("e" * 250 + ":4460",) * 16} if bulky else {}
     world.agents.known = {name: an_agent(name, **more) for name in "abcd"}
@@ -114,7 +114,7 @@ def test_whatever_is_accepted_can_be_sent_and_stored(
         assert len(json.dumps(item, ensure_ascii=False).encode()) < DYNAMODB_ITEM
 
 
-def test_too_many_long_destinations_are_refused_with_the_number(world: World) -> None:
+def test_too_many_long_destinations_are_refused_with_the_number(world: ControlPlaneFixture) -> None:
     places = [f"b:/archive/{number}/" + "d" * 3900 for number in range(50)]
     with pytest.raises(LimitError) as refused:
         world.request("a:/data/", *places)
@@ -123,7 +123,7 @@ def test_too_many_long_destinations_are_refused_with_the_number(world: World) ->
     assert world.news() == []
 
 
-def test_a_path_that_is_long_once_it_is_written_as_json_is_refused_with_the_number(world: World) -> None:
+def test_a_path_that_is_long_once_it_is_written_as_json_is_refused_with_the_number(world: ControlPlaneFixture) -> None:
     with pytest.raises(LimitError) as refused:
         world.request("a:/data/" + "\x01" * 4000, "b:/archive/" + "\x01" * 4000)
     assert f"{MAX_COMMAND_BYTES:,} are the limit" in refused.value.problem.message
@@ -131,7 +131,7 @@ def test_a_path_that_is_long_once_it_is_written_as_json_is_refused_with_the_numb
 
 
 def test_a_command_that_has_become_too_large_fails_its_hop_and_stops_no_other(
-    world: World, sized: SizedFleet
+    world: ControlPlaneFixture, sized: SizedFleet
 ) -> None:
     """Certificates and addresses grow while a transfer waits."""
     bulky = world.request("a:/data/" + "x/" * 1900, "b:/archive/" + "\x01" * 2600)
@@ -235,7 +235,7 @@ def test_numbers_that_no_table_holds_are_refused(here: ControlPlane, number: int
         assert answer.body["advice"]
 
 
-def test_what_an_older_version_took_is_still_shown(world: World, sized: SizedFleet) -> None:
+def test_what_an_older_version_took_is_still_shown(world: ControlPlaneFixture, sized: SizedFleet) -> None:
     """Rows of before there were limits: a list with one of them in it is a list."""
     transfer_id = world.request("a:/data/", "b:/archive/")
     options = {

@@ -10,14 +10,14 @@ import pytest
 from botocore.client import BaseClient
 
 from events.base import Problem
-from events.progress import Progress, Way
+from events.progress import Progress, Connection
 from events.states import HopState, TransferState
 from lambdas.domain.errors import CursorError, StaleError, TransferUnknownError
 from lambdas.domain.hop import Hop
 from lambdas.domain.hop_changes import cancelled, offered, paused, retried
 from lambdas.domain.timeline import became
 from lambdas.store import TABLES
-from lambdas.store.transfer_list import Wanted, list_transfers
+from lambdas.store.transfer_list import TransferFilter, list_transfers
 from lambdas.store.transfer_rows import TransferRow
 from lambdas.store.transfers import TransferStore
 from tests.fakes import MORNING
@@ -67,7 +67,7 @@ def test_what_goes_in_comes_out(store):
         state=HopState.RUNNING,
         seq=3,
         via="direct",
-        way=Way(kind="direct", dialled_by="b", address="10.0.0.2:4460"),
+        way=Connection(kind="direct", dialled_by="b", address="10.0.0.2:4460"),
         progress=Progress(bytes_done=7, current="Zoë – take 2.mov"),
         problem=problem,
         failures=(problem,),
@@ -181,12 +181,12 @@ def test_a_line_of_the_timeline_tells_what_it_is_for(store):
     assert [line.moment for line in lines] == list(store.timeline(transfer.transfer_id))
 
 
-def window(**more) -> Wanted:
+def window(**more) -> TransferFilter:
     defaults = {"since": MORNING - timedelta(days=90), "until": MORNING + timedelta(days=1)}
-    return Wanted(**{**defaults, **more})
+    return TransferFilter(**{**defaults, **more})
 
 
-def everything(wanted: Wanted) -> list[str]:
+def everything(wanted: TransferFilter) -> list[str]:
     """All pages, one after the other."""
     found, cursor, pages = [], None, 0
     while pages == 0 or cursor:
@@ -265,5 +265,5 @@ def test_infra_reads_the_tables_keys_and_indexes_from_the_rows():
 
 def test_months_of_the_window_end_with_its_first(store):
     put(store, "b", at=datetime(2025, 12, 31, 23, 59, tzinfo=UTC))
-    wanted = Wanted(since=datetime(2025, 12, 1, tzinfo=UTC), until=datetime(2026, 3, 31, tzinfo=UTC))
+    wanted = TransferFilter(since=datetime(2025, 12, 1, tzinfo=UTC), until=datetime(2026, 3, 31, tzinfo=UTC))
     assert len(everything(wanted)) == 1

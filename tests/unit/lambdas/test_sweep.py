@@ -7,16 +7,16 @@ import pytest
 from events.reports import Started, Succeeded
 from events.states import HopState
 from lambdas.domain.errors import StaleError
-from lambdas.transfers.changing import PATIENCE
+from lambdas.transfers.changing import MAX_ATTEMPTS
 from tests.fakes import ADA
-from tests.world import World
+from tests.world import ControlPlaneFixture
 
 
-def test_nothing_is_due(world: World):
+def test_nothing_is_due(world: ControlPlaneFixture):
     assert world.sweeping.sweep() == 0
 
 
-def test_a_transfer_whose_stream_was_lost_is_dispatched_all_the_same(world: World):
+def test_a_transfer_whose_stream_was_lost_is_dispatched_all_the_same(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.clock.forward(seconds=60)
     assert world.sweeping.sweep() == 1
@@ -24,7 +24,7 @@ def test_a_transfer_whose_stream_was_lost_is_dispatched_all_the_same(world: Worl
     assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
 
 
-def test_a_chain_whose_stream_was_lost_goes_on_all_the_same(world: World):
+def test_a_chain_whose_stream_was_lost_goes_on_all_the_same(world: ControlPlaneFixture):
     transfer_id = world.request("s3://media/", "b:/archive/", "c:/archive/", shape="chain")
     world.stream()
     world.says(Succeeded, world.hop(transfer_id))
@@ -33,7 +33,7 @@ def test_a_chain_whose_stream_was_lost_goes_on_all_the_same(world: World):
     assert world.hop(transfer_id, 1).state == HopState.OFFERED
 
 
-def test_a_lapsed_lease_offers_again_under_a_new_attempt(world: World):
+def test_a_lapsed_lease_offers_again_under_a_new_attempt(world: ControlPlaneFixture):
     transfer_id = world.request("a:/data/", "b:/archive/")
     world.stream()
     world.says(Started, world.hop(transfer_id))
@@ -45,7 +45,7 @@ def test_a_lapsed_lease_offers_again_under_a_new_attempt(world: World):
     assert hop.retry_at - hop.changed_at == timedelta(seconds=10)
 
 
-def test_hops_of_absent_agents_are_looked_at_less_and_less_often(world: World):
+def test_hops_of_absent_agents_are_looked_at_less_and_less_often(world: ControlPlaneFixture):
     world.agents.is_now("b", "offline")
     transfer_id = world.request("a:/data/", "b:/archive/")
     looks = 0
@@ -56,7 +56,7 @@ def test_hops_of_absent_agents_are_looked_at_less_and_less_often(world: World):
     assert 10 < looks < 20
 
 
-def test_one_that_fails_does_not_keep_the_others_waiting(world: World, monkeypatch):
+def test_one_that_fails_does_not_keep_the_others_waiting(world: ControlPlaneFixture, monkeypatch):
     first = world.request("a:/data/", "b:/archive/")
     world.clock.forward(seconds=1)
     second = world.request("c:/data/", "d:/archive/")
@@ -74,11 +74,11 @@ def test_one_that_fails_does_not_keep_the_others_waiting(world: World, monkeypat
     assert world.hop(second).state == HopState.OFFERED
 
 
-def test_a_sweep_ends_before_the_next_one_begins(world: World, monkeypatch):
+def test_a_sweep_ends_before_the_next_one_begins(world: ControlPlaneFixture, monkeypatch):
     for number in range(3):
         world.request("a:/data/", f"b:/archive/{number}/")
     world.clock.forward(minutes=2)
-    bring_on = world.reactions.bring_on
+    bring_on = world.reactions.advance
 
     def slowly(transfer):
         world.clock.forward(seconds=25)
@@ -88,7 +88,7 @@ def test_a_sweep_ends_before_the_next_one_begins(world: World, monkeypatch):
     assert world.sweeping.sweep() == 2
 
 
-def test_patience_with_others_has_an_end(world: World, monkeypatch):
+def test_patience_with_others_has_an_end(world: ControlPlaneFixture, monkeypatch):
     transfer_id = world.request("a:/data/", "b:/archive/")
     tries = []
 
@@ -99,4 +99,4 @@ def test_patience_with_others_has_an_end(world: World, monkeypatch):
     monkeypatch.setattr(world.store, "write", always_late)
     with pytest.raises(StaleError):
         world.desk.pause(transfer_id, ADA)
-    assert len(tries) == PATIENCE
+    assert len(tries) == MAX_ATTEMPTS

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from events.locations import Location, RemoteLocation, from_text, landing
+from events.locations import Location, RemoteLocation, from_text, destination_of
 from events.progress import Progress
 from events.reports import Capabilities, RemoteState
 from events.requests import MAX_DESTINATIONS
@@ -21,7 +21,7 @@ from lambdas.domain.errors import (
     RouteError,
 )
 from lambdas.domain.hop_changes import cancelled, refused
-from lambdas.domain.plan import Wish, new_transfer_id, plan, same_transfer_id
+from lambdas.domain.plan import TransferSpec, new_transfer_id, plan, same_transfer_id
 from lambdas.domain.roots import check_offered, check_roots
 from lambdas.domain.transfer import derived_state, summed
 from tests.fakes import ADA, MORNING, an_agent
@@ -36,7 +36,7 @@ def place(text: str) -> Location:
 
 
 def a_plan(source: str, *destinations: str, **more):
-    wish = Wish(source=place(source), destinations=tuple(map(place, destinations)), **more)
+    wish = TransferSpec(source=place(source), destinations=tuple(map(place, destinations)), **more)
     return plan(new_transfer_id(), wish, ADA, MORNING)
 
 
@@ -203,7 +203,7 @@ def test_what_rclone_could_take_for_anything_else_is_no_remote(text):
     ],
 )
 def test_things_land_on_a_remote_as_they_do_elsewhere(source, destination, arrival):
-    assert str(landing(place(source), place(destination))) == arrival
+    assert str(destination_of(place(source), place(destination))) == arrival
 
 
 def test_a_chain_goes_by_a_path_of_the_remote_s_agent():

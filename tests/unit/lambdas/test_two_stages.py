@@ -113,8 +113,8 @@ def removes(api):
 def replaces_keys(api):
     """To the end: the old certificate is revoked when the new one was seen."""
     assert api.post(f"/agents/{NAME}/rotate").status == 202
-    certificate = wiring.registry().renew(NAME, csr(), kept=()).certificate_id
-    on_report.hear(on_report.Said(agent_id=NAME, report=hello(), principal=certificate))
+    certificate = wiring.iot_registry().renew(NAME, csr(), kept=()).certificate_id
+    on_report.apply(on_report.AgentReport(agent_id=NAME, report=hello(), principal=certificate))
 
 
 def enrolls_again(api):
@@ -215,7 +215,7 @@ def test_an_agent_whose_thing_was_replaced_is_neither_removed_nor_renewed(here):
     ):
         assert (answer.status, answer.body["type"]) == (409, PROBLEM)
     with pytest.raises(ThingForeignError):
-        wiring.registry().keep(NAME, ())
+        wiring.iot_registry().revoke_others(NAME, ())
     assert thing(here.iot(), "crosshaul:test:server-b") == before
     assert here.get(f"/agents/{NAME}").status == 200
     assert here.fleet.sent == []
@@ -272,5 +272,5 @@ def test_the_longest_names_fit_into_what_iot_core_takes():
         assert len(topic) <= 256
         assert topic.count("/") <= 7
     job = topics.job("0" * 12, 99)
-    for topic in (topics.job_outcome(thing, job), topics.job_answer(thing)):
+    for topic in (topics.job_result(thing, job), topics.jobs_response(thing)):
         assert len(topic) <= 256

@@ -9,15 +9,15 @@ from pydantic import TypeAdapter
 from lambdas.domain.update import (
     ENDED,
     FAILED,
-    LONGEST,
-    MOST_IN_A_STAGE,
+    MAX_DURATION,
+    MAX_STAGE_SIZE,
     Member,
     Update,
-    Word,
+    JobStatus,
     begun,
     ended,
     following,
-    heard,
+    with_statuses,
     how_it_ended,
     staged,
     why_not,
@@ -53,8 +53,8 @@ def test_every_agent_is_in_one_stage_and_no_stage_is_empty_or_too_large_for_a_jo
     assert list(stages) == names
     assert list(stages.values()) == sorted(stages.values())
     sizes = [list(stages.values()).count(number) for number in range(max(stages.values()) + 1)]
-    assert all(1 <= size <= MOST_IN_A_STAGE for size in sizes)
-    assert sizes[0] == min(canaries, len(names), MOST_IN_A_STAGE)
+    assert all(1 <= size <= MAX_STAGE_SIZE for size in sizes)
+    assert sizes[0] == min(canaries, len(names), MAX_STAGE_SIZE)
 
 
 def test_stages_are_as_an_administrator_would_count_them():
@@ -71,12 +71,12 @@ def test_stages_are_as_an_administrator_would_count_them():
 def step(update, statuses, away, now):
     """One minute, as the sweep has it."""
     known = [member for member in update.members if member.state != "waiting"]
-    words = {member.agent_id: Word(statuses(member)) for member in known}
+    words = {member.agent_id: JobStatus(statuses(member)) for member in known}
     versions = {
-        member.agent_id: update.version if words.get(member.agent_id) == Word("SUCCEEDED") else "0.1.0"
+        member.agent_id: update.version if words.get(member.agent_id) == JobStatus("SUCCEEDED") else "0.1.0"
         for member in update.members
     }
-    seen = heard(update, words, versions)
+    seen = with_statuses(update, words, versions)
     match following(seen, away, now):
         case "stage":
             return begun(seen, seen.stage + 1)
@@ -116,7 +116,7 @@ def test_no_further_agent_is_touched_before_those_before_it_are_healthy_or_after
         for old, new in zip(before.members, update.members, strict=True):
             assert old.state not in ENDED or old == new, "what has ended does not change"
     if update.state == "running":
-        late = step(update, lambda member: "QUEUED", away, MORNING + LONGEST + timedelta(minutes=1))
+        late = step(update, lambda member: "QUEUED", away, MORNING + MAX_DURATION + timedelta(minutes=1))
         assert late.state != "running", "none goes on for ever"
     if update.state == "aborted":
         assert all(member.state != "waiting" for member in update.members)
@@ -124,24 +124,24 @@ def test_no_further_agent_is_touched_before_those_before_it_are_healthy_or_after
 
 def test_the_word_of_a_job_alone_makes_no_success():
     update = an_update(["a", "b"])
-    old = heard(update, {"a": Word("SUCCEEDED")}, {"a": "0.1.0", "b": "0.1.0"})
+    old = with_statuses(update, {"a": JobStatus("SUCCEEDED")}, {"a": "0.1.0", "b": "0.1.0"})
     assert old.member("a").state == "in_progress"
     assert following(old, NOBODY, MORNING) == "wait"
-    new = heard(update, {"a": Word("SUCCEEDED")}, {"a": "0.2.0", "b": "0.1.0"})
+    new = with_statuses(update, {"a": JobStatus("SUCCEEDED")}, {"a": "0.2.0", "b": "0.1.0"})
     assert following(new, NOBODY, MORNING) == "stage"
 
 
 def test_a_thousand_agents_with_long_reasons_fit_into_a_row():
     names = [f"a{number:03d}-{'x' * 58}" for number in range(1000)]
-    whole = heard(an_update(names), {}, dict.fromkeys(names, "0.1.0"))
+    whole = with_statuses(an_update(names), {}, dict.fromkeys(names, "0.1.0"))
     for stage in range(whole.stages):
-        words = {one.agent_id: Word("FAILED", "long " * 200) for one in whole.of_stage(stage)}
-        whole = heard(begun(whole, stage), words, dict.fromkeys(names, "0.1.0"))
+        words = {one.agent_id: JobStatus("FAILED", "long " * 200) for one in whole.of_stage(stage)}
+        whole = with_statuses(begun(whole, stage), words, dict.fromkeys(names, "0.1.0"))
     assert len(TypeAdapter(Update).dump_json(whole)) < 400_000
 
 
 def test_a_removed_agent_keeps_nobody_waiting():
-    update = heard(an_update(["a", "b"]), {}, {"b": "0.1.0"})
+    update = with_statuses(an_update(["a", "b"]), {}, {"b": "0.1.0"})
     assert update.member("a").state == "cancelled"
 
 
@@ -149,7 +149,7 @@ def test_who_is_away_is_waited_for_by_nobody_but_the_canaries_must_be_heard():
     update = an_update(["a", "b", "c"], 1, (50,))
     away = frozenset("ab")
     assert following(update, away, MORNING) == "wait"
-    first = heard(update, {"a": Word("SUCCEEDED")}, dict.fromkeys("abc", "0.2.0"))
+    first = with_statuses(update, {"a": JobStatus("SUCCEEDED")}, dict.fromkeys("abc", "0.2.0"))
     second = begun(first, 1)
     assert following(second, away, MORNING) == "stage"
     assert following(second, NOBODY, MORNING) == "wait"

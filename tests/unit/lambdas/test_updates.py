@@ -7,7 +7,7 @@ import pytest
 
 from events.commands import Update
 from lambdas import wiring
-from lambdas.domain.update import Word
+from lambdas.domain.update import JobStatus
 from tests.control_plane import PUBLISHED as DIGEST
 from tests.control_plane import hello, publish
 from tests.world import items_written
@@ -21,7 +21,7 @@ class FakeJobs:
 
     told: list[int] = field(default_factory=list)
     ended: set[int] = field(default_factory=set)
-    fates: dict[str, Word] = field(default_factory=dict)
+    fates: dict[str, JobStatus] = field(default_factory=dict)
     lose: bool = False
 
     def begin(self, update, stage):
@@ -33,7 +33,7 @@ class FakeJobs:
     def words(self, update, stage):
         if stage not in self.told:
             return None
-        return {one.agent_id: self.fates.get(one.agent_id, Word("QUEUED")) for one in update.of_stage(stage)}
+        return {one.agent_id: self.fates.get(one.agent_id, JobStatus("QUEUED")) for one in update.of_stage(stage)}
 
     def end(self, update):
         self.ended |= set(range(update.stage + 1))
@@ -49,12 +49,12 @@ class Story:
 
     def minute(self):
         self.clock.now += timedelta(minutes=1)
-        wiring.staging().sweep(self.clock())
+        wiring.update_stages().sweep(self.clock())
 
     def has(self, name, version="0.2.0"):
         """It says Hello with a version, and IoT Jobs that it has succeeded."""
-        wiring.agents().hello(name, hello(version=version))
-        self.jobs.fates[name] = Word("SUCCEEDED")
+        wiring.agent_service().hello(name, hello(version=version))
+        self.jobs.fates[name] = JobStatus("SUCCEEDED")
 
     def view(self, update_id):
         return self.here.get(f"/updates/{update_id}").body
@@ -92,7 +92,7 @@ def test_the_canary_first_and_the_others_once_it_has_reported_healthy(story):
     assert story.jobs.told == [0]
     story.minute()
     assert story.states(update_id) == {"server-b": "queued", "server-c": "waiting", "server-d": "waiting"}
-    story.jobs.fates["server-b"] = Word("SUCCEEDED")
+    story.jobs.fates["server-b"] = JobStatus("SUCCEEDED")
     story.minute()
     assert story.jobs.told == [0], "it says so, but has not been heard with that version"
     story.has("server-b")
@@ -128,7 +128,7 @@ def test_a_minute_costs_one_write_for_each_update_that_runs_and_none_for_those_t
 
 def test_too_many_failures_and_no_further_agent_is_touched(story):
     update_id = story.start().body["update_id"]
-    story.jobs.fates["server-b"] = Word("FAILED", "0.2.0 did not report healthy within 300 s", True)
+    story.jobs.fates["server-b"] = JobStatus("FAILED", "0.2.0 did not report healthy within 300 s", True)
     story.minute()
     view = story.view(update_id)
     assert view["state"] == "aborted"
