@@ -32,11 +32,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from agent.failure import HostError
+from agent.errors import HostError
 from events.base import Request
 from events.locations import AbsolutePath, RemoteName
-from events.misfits import innermost_errors, message
 from events.options import BandwidthWindow, Rate
+from events.validation_messages import innermost_errors, message
 
 DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import httpx
 from cryptography import x509
 
-from agent import about, http, lock
+from agent import host_info, lock
+from agent.cloud import http
+from agent.cloud.command_verifier import MAX_CLOCK_SKEW_S
 from agent.config import Config, RemoteConfig, RootConfig, read_config, split_endpoint
-from agent.failure import HostError
-from agent.registration import Files, Registration, read_registration
-from agent.trust import MAX_CLOCK_SKEW_S
-from agent.updating.pinned import PIN, trusted
+from agent.errors import HostError
+from agent.identity.registration import Files, Registration, read_registration
+from agent.updating.pinned_keys import PIN, trusted
 from agent.updating.releases import Releases
 
 NETWORK_TIMEOUT_S = 10
@@ -128,19 +129,19 @@ def _remote(remote: RemoteConfig, described_in: Path) -> str:
         )
     if described_in.stat().st_mode & 0o077:
         raise HostError(f"others may read {described_in}", f"chmod 600 {described_in}")
-    if remote.name not in about.remote_types(described_in):
+    if remote.name not in host_info.remote_types(described_in):
         raise HostError(f"{described_in} has no remote {remote.name}", "correct agent.toml or rclone.conf")
     return f"{remote.top}, {remote.access}"
 
 
 def _rclone() -> str:
-    version = about.rclone_version()
+    version = host_info.rclone_version()
     if version is None:
         raise HostError("rclone is missing or does not run", "install rclone 1.66 or newer: S3 needs it")
     numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdecimal())
     if numbers < OLDEST_RCLONE:
         raise HostError(f"rclone {version} is too old", "install rclone 1.66 or newer")
-    return f"{version}, {about.find_rclone()}"
+    return f"{version}, {host_info.find_rclone()}"
 
 
 def _lane_port(config: Config, files: Files) -> str:
@@ -156,7 +157,7 @@ def _lane_port(config: Config, files: Files) -> str:
             raise HostError(
                 f"cannot listen on {config.lane.listen}: {error.strerror}", "choose another lane.listen"
             ) from error
-    return f"{config.lane.listen} is free; others are told {', '.join(about.endpoints(config.lane))}"
+    return f"{config.lane.listen} is free; others are told {', '.join(host_info.endpoints(config.lane))}"
 
 
 def _listens(host: str, port: int) -> str:

@@ -161,3 +161,12 @@ def _same_place(path: str, one: str, other: str) -> Problem:
         advice="Unmount one of them, or leave one out with --exclude. Nothing was written under this path.",
         path=path,
     )
+
+
+class HostError(Exception):
+    """Something on this host, or in what it was given, keeps the agent from going on."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice

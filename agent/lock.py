@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.failure import HostError
+from agent.errors import HostError
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from agent.disk import atomic_write
+from agent.files.disk import atomic_write
 from events.base import Problem
 
 log = logging.getLogger(__name__)

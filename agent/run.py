@@ -13,38 +13,38 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from agent import VERSION, about, interpreter, lock, logs
-from agent.attempt import Movers
-from agent.browse import Browser
+from agent import VERSION, host_info, interpreter, lock, logs
+from agent.cloud.messages import BrokerEndpoint
+from agent.command_keys import CommandKeys
 from agent.config import Config, read_config, split_endpoint
-from agent.failure import HostError
-from agent.journal import Journal
-from agent.keys import Generation, Keyring
-from agent.lane import identity
-from agent.lane.routes import PeerPathCache
+from agent.errors import HostError
+from agent.files.browse import Browser
+from agent.files.roots import Roots
+from agent.hops.attempt import Movers
+from agent.hops.journal import Journal
+from agent.identity import lane_certificate
+from agent.identity.keys import Generation, Keyring
+from agent.identity.registration import Files, Registration, read_registration
+from agent.identity.rotation import Rotation
+from agent.lane.peer_paths import PeerPathCache
 from agent.lane.server import LaneServer
-from agent.letters import BrokerEndpoint
 from agent.movers import mover_for
-from agent.movers.base import HostResources
-from agent.movers.limiter import BandwidthSchedule, SharedBandwidth
-from agent.movers.manifests import ManifestUploader, ManifestOutbox
-from agent.movers.pull import discard_abandoned
+from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
+from agent.pull.manifest_outbox import ManifestOutbox, ManifestUploader
+from agent.pull.mover import HostResources
+from agent.pull.pull import discard_abandoned
 from agent.quarantine import Quarantine
-from agent.registration import Files, Registration, read_registration
 from agent.remotes import Remotes
-from agent.roots import Roots
-from agent.rotation import Rotation
 from agent.service import Dependencies, Service
 from agent.status import Status
-from agent.trusted import CommandKeys
 from agent.updating import wired
 from events.topics import Topics
 from events.views import CredentialsView
 
 if TYPE_CHECKING:
-    from agent.browse_remote import RemoteBrowser
-    from agent.cloud import HopCredentials
-    from agent.manifest_post import ManifestApi
+    from agent.cloud.api import HopCredentials
+    from agent.cloud.manifest_upload import ManifestApi
+    from agent.rclone.browse import RemoteBrowser
 
 P = ParamSpec("P")
 Answer = TypeVar("Answer")
@@ -60,13 +60,13 @@ def register(
     config: Config, api_url: str, token: str, *, name: str | None = None, force: bool = False
 ) -> Registration:
     """Make this host an agent; HostError says what to do."""
-    from agent import enrol  # HTTP and certificates are not wanted in a running agent's memory
+    from agent.identity import enrollment  # HTTP and certificates are not wanted in a running agent's memory
 
     def describe(staged: Files) -> dict[str, object]:
-        identity.ensure(staged.folder)
-        return about.describe(config, staged.lane_certificate.read_text())
+        lane_certificate.ensure(staged.folder)
+        return host_info.describe(config, staged.lane_certificate.read_text())
 
-    return enrol.register(config.state, api_url, token, name=name, describe=describe, force=force)
+    return enrollment.register(config.state, api_url, token, name=name, describe=describe, force=force)
 
 
 def run(config_path: Path) -> None:
@@ -121,7 +121,7 @@ def _journal(files: Files, registration: Registration) -> Iterator[Journal]:
 async def _serve(
     config_path: Path, config: Config, files: Files, registration: Registration, journal: Journal
 ) -> None:
-    from agent.link import MqttLink  # awscrt takes 10 MB: only where there is a broker to speak to
+    from agent.cloud.mqtt_link import MqttLink  # awscrt takes 10 MB: only where there is a broker to speak to
 
     status = Status(files.status)
     roots = Roots(config.roots, files.folder)
@@ -157,7 +157,7 @@ async def _serve(
                     ),
                     trusted=CommandKeys(registration, files, config_path),
                     updates=wired.updates(config_path, files, ring, registration, link),
-                    capabilities=await asyncio.to_thread(about.capabilities, config),
+                    capabilities=await asyncio.to_thread(host_info.capabilities, config),
                     arrivals=host.arrivals,
                     deliver_manifests=ManifestUploader(manifests, post).run,
                     routes=lane.routes,
@@ -219,7 +219,11 @@ def _end_in(seconds: float, code: int) -> None:
 
 @contextmanager
 def _lane(
-    config: Config, files: Files, ring: Keyring, host: HostResources, credentials: Callable[[str], CredentialsView]
+    config: Config,
+    files: Files,
+    ring: Keyring,
+    host: HostResources,
+    credentials: Callable[[str], CredentialsView],
 ) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
     routes = PeerPathCache(files.folder / "routes.json")
@@ -253,32 +257,33 @@ def _lazily(make: Callable[[], Callable[P, Answer]]) -> Callable[P, Answer]:
 
 
 def _credentials(ring: Keyring, registration: Registration) -> "HopCredentials":
-    from agent import http
-    from agent.cloud import HopCredentials
+    from agent.cloud import http
+    from agent.cloud.api import HopCredentials
 
     client = http.client(registration.api_url)
     return HopCredentials(registration.agent_id, lambda: ring.api_keys, client)
 
 
 def _manifest_post(ring: Keyring, registration: Registration) -> "ManifestApi":
-    from agent import http
-    from agent.manifest_post import ManifestApi
+    from agent.cloud import http
+    from agent.cloud.manifest_upload import ManifestApi
 
     client = http.client(registration.api_url)
     return ManifestApi(registration.agent_id, lambda: ring.api_keys, client)
 
 
 def _remote_browser(registration: Registration, remotes: Remotes) -> "RemoteBrowser":
-    from agent.browse_remote import RemoteBrowser
+    from agent.rclone.browse import RemoteBrowser
 
     return RemoteBrowser(registration.agent_id, remotes)
 
 
 def _renew(registration: Registration, ring: Keyring) -> Generation:
-    from agent import enrol, http  # not in a running agent's memory before they are needed
+    from agent.cloud import http
+    from agent.identity import enrollment  # not in a running agent's memory before they are needed
 
     with http.client(registration.api_url) as client:
-        return enrol.renew(ring, registration.agent_id, client)
+        return enrollment.renew(ring, registration.agent_id, client)
 
 
 def _endpoint(files: Files, registration: Registration, keys: Generation) -> BrokerEndpoint:

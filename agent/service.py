@@ -13,23 +13,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent import VERSION, about
-from agent.attempt import Movers, AttemptIntervals
-from agent.commands import Commands, Lane
+from agent import VERSION, host_info
+from agent.cloud.messages import BrokerConnection, Connected, Disconnected, LinkError
+from agent.command_keys import CommandKeys
 from agent.config import Config
-from agent.hops import HopManager, Spawn
-from agent.journal import Journal
-from agent.lane.routes import PeerPathCache
-from agent.letters import Connected, Disconnected, LinkError, BrokerConnection
-from agent.movers.arrivals import ActivePulls
+from agent.hops.attempt import AttemptIntervals, Movers
+from agent.hops.commands import Commands, Lane
+from agent.hops.journal import Journal
+from agent.hops.manager import HopManager, Spawn
+from agent.hops.report_outbox import ReportOutbox, now
+from agent.identity.registration import Registration
+from agent.identity.rotation import Rotation
+from agent.lane.peer_paths import PeerPathCache
+from agent.pull.active_pulls import ActivePulls
 from agent.quarantine import Quarantine
-from agent.registration import Registration
-from agent.reports import ReportOutbox, now
-from agent.rotation import Rotation
 from agent.status import Status
 from agent.supervision import Supervisor, Work
-from agent.trusted import CommandKeys
-from agent.updating.asking import UpdateJobs
+from agent.updating.update_jobs import UpdateJobs
 from events.base import LABEL, Problem
 from events.commands import Browse, Command, Serve
 from events.progress import PeerReachability
@@ -226,10 +226,10 @@ class Service:
         return Hello(
             at=moment,
             version=VERSION,
-            hostname=about.hostname(),
-            ip_address=about.ip_address(),
+            hostname=host_info.hostname(),
+            ip_address=host_info.ip_address(),
             capabilities=parts.capabilities.model_copy(update={"remotes": remotes}),
-            endpoints=about.endpoints(parts.config.lane),
+            endpoints=host_info.endpoints(parts.config.lane),
             lane_certificate=parts.rotation.lane_certificate,
             roots=roots,
             hops=held,
@@ -264,7 +264,7 @@ class Service:
             roots=roots,
             remotes=remotes,
             running=hops.running,
-            load=about.load(),
+            load=host_info.load(),
             reached=None if set(reached) == set(self._told) else reached,
             trusts=keys and keys.own,
             pinned=keys and keys.roots,
@@ -275,7 +275,9 @@ class Service:
         """What is not the name of an agent would spoil the message, and is left out."""
         met = list(self._parts.routes.all().items())[-MAX_REACHED:]
         return tuple(
-            PeerReachability(agent_id=name, dialled=how.dialled, address=how.address or None, relayed=how.relayed)
+            PeerReachability(
+                agent_id=name, dialled=how.dialled, address=how.address or None, relayed=how.relayed
+            )
             for name, how in met
             if re.fullmatch(LABEL, name)
         )
@@ -283,8 +285,8 @@ class Service:
     async def _offered(self) -> tuple[tuple[RootState, ...], tuple[RemoteState, ...]]:
         """In a thread: a disk or a network share may take its time, and so may rclone."""
         config = self._parts.config
-        roots = await asyncio.to_thread(about.root_states, config.roots)
-        return roots, await asyncio.to_thread(about.remote_states, config)
+        roots = await asyncio.to_thread(host_info.root_states, config.roots)
+        return roots, await asyncio.to_thread(host_info.remote_states, config)
 
     async def _tell(self, report: Hello | Heartbeat) -> bool:
         """Has the broker taken it?"""

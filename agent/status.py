@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from agent import lock
-from agent.letters import Connected, Disconnected
-from agent.registration import Files
-from agent.reports import now
+from agent.cloud.messages import Connected, Disconnected
+from agent.hops.report_outbox import now
+from agent.identity.registration import Files
 from events.base import Instant, Message
 
 log = logging.getLogger(__name__)
@@ -97,8 +97,8 @@ def _connection(path: Path) -> ConnectionState | None:
 
 
 _COUNTS = {
-    "moving": "SELECT count(*) FROM hops WHERE end IS NULL AND wish = 'run'",
-    "paused": "SELECT count(*) FROM hops WHERE end IS NULL AND wish = 'pause'",
+    "moving": "SELECT count(*) FROM hops WHERE end IS NULL AND desired_state = 'run'",
+    "paused": "SELECT count(*) FROM hops WHERE end IS NULL AND desired_state = 'pause'",
     "serving": "SELECT count(*) FROM serves",
     "unsent": "SELECT count(*) FROM outbox",
 }

@@ -23,7 +23,7 @@ from events.base import (
     TransferId,
 )
 from events.locations import AbsolutePath, RemoteName
-from events.progress import Progress, PeerReachability, SpaceShortage, Connection
+from events.progress import Connection, PeerReachability, Progress, SpaceShortage
 
 MAX_FAILURES = 50
 """How many single files a report names; the count says how many there were."""

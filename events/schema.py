@@ -9,13 +9,14 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from events.progress import Live, ChangeNotice
+from events.progress import ChangeNotice, Live
 
 
 def schemas() -> dict[str, Any]:
     """JSON schemas by name, as the models are written to JSON."""
     _, described = models_json_schema(
-        [(Live, "serialization"), (ChangeNotice, "serialization")], ref_template="#/components/schemas/{model}"
+        [(Live, "serialization"), (ChangeNotice, "serialization")],
+        ref_template="#/components/schemas/{model}",
     )
     found: dict[str, Any] = described["$defs"]
     return found

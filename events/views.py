@@ -18,10 +18,10 @@ from events.base import (
 )
 from events.locations import Location, RemoteName
 from events.options import OrderedOptions
-from events.progress import Progress, PeerReachability, Connection
+from events.progress import Connection, PeerReachability, Progress
 from events.reports import Capabilities, DirectoryEntry, DryRunResult, RootState
 from events.requests import ObjectTrigger, Shape, TemplateId
-from events.states import AgentStatus, HopState, CommandKeyStatus, TransferState
+from events.states import AgentStatus, CommandKeyStatus, HopState, TransferState
 
 
 class SignIn(Message):

@@ -14,11 +14,11 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from events.topics import Topics
-from infra.accepted import suppress_wildcards
 from infra.fleet import CommandKeys, iot_arn
 from infra.plans import Plan
 from infra.stage import Stage
 from infra.store import Tables
+from infra.suppressions import suppress_wildcards
 
 TABLE_ACTIONS = {
     "get": "dynamodb:GetItem",
@@ -54,12 +54,16 @@ class Access:
         statements += self._commands(role) if plan.signs_commands else []
         statements += self._news(role) if plan.notifies_consoles else []
         statements += self._enrollment(role) if plan.enrolls else []
-        statements += [_allow(["kms:GetPublicKey"], *self.command_keys.arns)] if plan.reads_public_keys else []
+        statements += (
+            [_allow(["kms:GetPublicKey"], *self.command_keys.arns)] if plan.reads_public_keys else []
+        )
         statements += self._rotation(role) if plan.rotates else []
         statements += self._updates(role) if plan.updates else []
         statements += [_allow(["events:PutEvents"], self.bus.event_bus_arn)] if plan.publishes_events else []
         statements += (
-            [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))] if plan.assumes_roles else []
+            [_allow(["sts:AssumeRole"], *(role.role_arn for role in self.roles))]
+            if plan.assumes_roles
+            else []
         )
         statements += [_allow(list(_BUCKET_ACTIONS), *self.buckets)] if plan.browses else []
         statements += self._manifests(role) if plan.keeps_manifests else []
@@ -137,7 +141,9 @@ class Access:
     def _updates(self, role: iam.IRole) -> list[iam.PolicyStatement]:
         jobs = iot_arn(role, f"job/{self._topics.job('*', '*')}")
         things = iot_arn(role, f"thing/{self._topics.thing('*')}")
-        suppress_wildcards(role, "A job for each stage of an update, for any agents of this stage", jobs, things)
+        suppress_wildcards(
+            role, "A job for each stage of an update, for any agents of this stage", jobs, things
+        )
         return [
             _allow(_verbs("CreateJob", "DescribeJobExecution"), jobs, things),
             _allow(_verbs("CancelJob", "ListJobExecutionsForJob"), jobs),

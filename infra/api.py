@@ -9,8 +9,8 @@ from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.accepted import suppress_finding
 from infra.stage import Stage
+from infra.suppressions import suppress_finding
 from lambdas.api.app import OPEN_ROUTES, app
 
 STAGE = "v1"
@@ -43,7 +43,9 @@ class Api(Construct):
             rest_api_name=f"crosshaul-{stage.name}",
             description="Crosshaul: agents, transfers, templates",
             deploy_options=apigateway.StageOptions(
-                stage_name=STAGE, throttling_burst_limit=BURST_REQUESTS, throttling_rate_limit=REQUESTS_PER_SECOND
+                stage_name=STAGE,
+                throttling_burst_limit=BURST_REQUESTS,
+                throttling_rate_limit=REQUESTS_PER_SECOND,
             ),
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             endpoint_export_name=None,

@@ -8,8 +8,8 @@ from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.accepted import suppress_finding
 from infra.stage import Stage
+from infra.suppressions import suppress_finding
 
 INDEX = "index.html"
 
@@ -90,8 +90,12 @@ def _global_name(scope: Construct, stage: Stage) -> str:
 
 def _accept_as_it_is(console: Console) -> None:
     suppress_finding(console, "People sign in from wherever they work", "CFR1")
-    suppress_finding(console, "Static files, the same for everyone: there is nothing for a firewall to look at", "CFR2")
-    suppress_finding(console, "Static files, the same for everyone: who uses them is in the API's log", "CFR3", "S1")
+    suppress_finding(
+        console, "Static files, the same for everyone: there is nothing for a firewall to look at", "CFR2"
+    )
+    suppress_finding(
+        console, "Static files, the same for everyone: who uses them is in the API's log", "CFR3", "S1"
+    )
     suppress_finding(
         console, "CloudFront's own name fixes its TLS versions; a name of the company's own does not", "CFR4"
     )

@@ -12,10 +12,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import bundle
-from infra.accepted import suppress_finding
 from infra.access import Access
 from infra.plans import PLANS, Plan
 from infra.stage import Stage
+from infra.suppressions import suppress_finding
 from lambdas.settings import Settings
 
 

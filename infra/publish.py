@@ -44,7 +44,13 @@ def publish(outputs: Mapping[str, str], clients: Mapping[str, Any], dist: Path =
     files = sorted(path for path in dist.rglob("*") if path.is_file())
     for file in sorted(files, key=lambda path: path.name == "index.html"):
         key = str(file.relative_to(dist))
-        _put(clients["s3"], bucket, key, file.read_bytes(), IMMUTABLE if key.startswith("assets/") else REVALIDATE)
+        _put(
+            clients["s3"],
+            bucket,
+            key,
+            file.read_bytes(),
+            IMMUTABLE if key.startswith("assets/") else REVALIDATE,
+        )
     _invalidate(clients["cloudfront"], outputs["ConsoleDistribution"])
     return len(files)
 

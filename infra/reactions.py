@@ -11,8 +11,8 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.accepted import suppress_finding, suppress_wildcards
 from infra.store import AUDIT, STREAMED, Tables
+from infra.suppressions import suppress_finding, suppress_wildcards
 from lambdas.store.transfer_rows import TIMELINE
 
 _MAX_ATTEMPTS = 5
@@ -27,7 +27,9 @@ def queue(scope: Construct, name: str, **properties: object) -> sqs.Queue:
     }
     made = sqs.Queue(scope, name, **{**settings, **properties})  # type: ignore[arg-type]
     if "dead_letter_queue" not in properties:
-        suppress_finding(made, "It is where others' dead letters go, with an alarm as soon as there is one", "SQS3")
+        suppress_finding(
+            made, "It is where others' dead letters go, with an alarm as soon as there is one", "SQS3"
+        )
     return made
 
 

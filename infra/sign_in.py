@@ -8,8 +8,8 @@ from aws_cdk import Duration
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
-from infra.accepted import suppress_finding
 from infra.stage import Stage
+from infra.suppressions import suppress_finding
 
 GROUPS = {
     "admin": "Everything, agents too",

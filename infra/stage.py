@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from events.base import StageName
 from infra import REPOSITORY
-from infra.accepted import suppress_finding
+from infra.suppressions import suppress_finding
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.accepted import suppress_finding
 from infra.stage import Stage
+from infra.suppressions import suppress_finding
 from lambdas.store import TABLES
 
 STREAMED = "transfers_table"
@@ -166,7 +166,9 @@ def relay_bucket(scope: Construct, stage: Stage) -> s3.Bucket:
         lifecycle_rules=[_of_a_day()],
         removal_policy=RemovalPolicy.DESTROY,
     )
-    suppress_finding(bucket, "What passes is sealed and short-lived; each lending of its credentials is audited", "S1")
+    suppress_finding(
+        bucket, "What passes is sealed and short-lived; each lending of its credentials is audited", "S1"
+    )
     return bucket
 
 

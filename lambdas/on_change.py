@@ -17,7 +17,9 @@ processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return process_partial_response(event=event, record_handler=handle_record, processor=processor, context=context)
+    return process_partial_response(
+        event=event, record_handler=handle_record, processor=processor, context=context
+    )
 
 
 def handle_record(record: DynamoDBRecord) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from events.base import Bytes, Message
 from lambdas import wiring
-from lambdas.domain.arrival import ObjectCreated
+from lambdas.domain.object_batch import ObjectCreated
 from lambdas.telemetry import entry
 
 

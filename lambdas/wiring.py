@@ -15,35 +15,32 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from events.topics import Topics
-    from lambdas.agents.book import AgentService
-    from lambdas.agents.browsing import DirectoryBrowser
-    from lambdas.agents.enrolling import EnrollmentService
-    from lambdas.agents.jobs import IotJobs
-    from lambdas.agents.leaving import AgentRemoval
-    from lambdas.agents.places import EnrollmentSlots
-    from lambdas.agents.registry import IotRegistry
+    from lambdas.agents.directory_browser import DirectoryBrowser
+    from lambdas.agents.enrollment import EnrollmentService
+    from lambdas.agents.enrollment_slots import EnrollmentSlots
+    from lambdas.agents.key_rotation import KeyRotation
+    from lambdas.agents.removal import AgentRemoval
     from lambdas.agents.rollouts import Rollouts
-    from lambdas.agents.rotating import KeyRotation
-    from lambdas.agents.staging import UpdateStages
-    from lambdas.agents.succession import SigningKeyRollover
-    from lambdas.agents.updating import UpdateService
-    from lambdas.arrivals import ObjectEventHandler
-    from lambdas.audit.chaining import AuditChain, AuditSealer
-    from lambdas.audit.reading import AuditQuery
-    from lambdas.audit.recording import AuditRecorder
-    from lambdas.buckets import BucketBrowser
-    from lambdas.bus import EventBus
-    from lambdas.credentials import S3CredentialsService
-    from lambdas.fleet import CommandPublisher
-    from lambdas.live import LiveUrls
-    from lambdas.manifests import Manifests
-    from lambdas.news import IotChangeNotifier
-    from lambdas.once import Idempotency
-    from lambdas.people import CognitoDirectory
-    from lambdas.policies.deciding import DecisionPoint
-    from lambdas.policies.gate import Authorizer
-    from lambdas.policies.keeping import PolicyService
-    from lambdas.policies.trying import PolicySimulator
+    from lambdas.agents.service import AgentService
+    from lambdas.agents.signing_key_rollover import SigningKeyRollover
+    from lambdas.agents.update_stages import UpdateStages
+    from lambdas.agents.updates import UpdateService
+    from lambdas.audit.chain import AuditChain, AuditSealer
+    from lambdas.audit.query import AuditQuery
+    from lambdas.audit.recorder import AuditRecorder
+    from lambdas.aws.bucket_browser import BucketBrowser
+    from lambdas.aws.change_notifier import IotChangeNotifier
+    from lambdas.aws.command_publisher import CommandPublisher
+    from lambdas.aws.event_bus import EventBus
+    from lambdas.aws.idempotency import Idempotency
+    from lambdas.aws.iot_jobs import IotJobs
+    from lambdas.aws.iot_registry import IotRegistry
+    from lambdas.aws.live_urls import LiveUrls
+    from lambdas.aws.user_directory import CognitoDirectory
+    from lambdas.policies.authorizer import Authorizer
+    from lambdas.policies.decision_point import DecisionPoint
+    from lambdas.policies.service import PolicyService
+    from lambdas.policies.simulator import PolicySimulator
     from lambdas.store.agents import AgentStore
     from lambdas.store.audit import AuditStore
     from lambdas.store.enrollments import EnrollmentStore
@@ -54,13 +51,16 @@ if TYPE_CHECKING:
     from lambdas.store.templates import TemplateStore
     from lambdas.store.transfers import TransferStore
     from lambdas.store.updates import UpdateStore
-    from lambdas.templates import TemplateService
-    from lambdas.transfers.changing import TransferWriter
-    from lambdas.transfers.desk import TransferService
-    from lambdas.transfers.dispatch import Dispatcher
-    from lambdas.transfers.hearing import ReportHandler
-    from lambdas.transfers.reactions import StreamHandler
-    from lambdas.transfers.sweeping import LeaseSweeper
+    from lambdas.templates.object_events import ObjectEventHandler
+    from lambdas.templates.service import TemplateService
+    from lambdas.transfers.dispatcher import Dispatcher
+    from lambdas.transfers.lease_sweeper import LeaseSweeper
+    from lambdas.transfers.manifests import Manifests
+    from lambdas.transfers.report_handler import ReportHandler
+    from lambdas.transfers.s3_credentials import S3CredentialsService
+    from lambdas.transfers.service import TransferService
+    from lambdas.transfers.stream_handler import StreamHandler
+    from lambdas.transfers.writer import TransferWriter
 
 
 def clock() -> datetime:
@@ -91,7 +91,7 @@ def topics() -> "Topics":
 def command_publisher() -> "CommandPublisher":
     import boto3
 
-    from lambdas.fleet import CommandPublisher
+    from lambdas.aws.command_publisher import CommandPublisher
 
     return CommandPublisher(
         kms=kms(),
@@ -104,7 +104,7 @@ def command_publisher() -> "CommandPublisher":
 
 @cache
 def change_notifier() -> "IotChangeNotifier":
-    from lambdas.news import IotChangeNotifier
+    from lambdas.aws.change_notifier import IotChangeNotifier
 
     return IotChangeNotifier(low_latency_broker, topics())
 
@@ -122,7 +122,7 @@ def low_latency_broker() -> "IoTDataPlaneClient":
 def event_bus() -> "EventBus":
     import boto3
 
-    from lambdas.bus import EventBus
+    from lambdas.aws.event_bus import EventBus
 
     return EventBus(boto3.client("events", region_name=settings().region), settings().bus_name)
 
@@ -143,7 +143,7 @@ def agent_store() -> "AgentStore":
 
 @cache
 def transfer_writer() -> "TransferWriter":
-    from lambdas.transfers.changing import TransferWriter
+    from lambdas.transfers.writer import TransferWriter
 
     return TransferWriter(transfer_store(), clock)
 
@@ -151,14 +151,14 @@ def transfer_writer() -> "TransferWriter":
 @cache
 def transfer_service() -> "TransferService":
     """What people and templates ask."""
-    from lambdas.transfers.desk import TransferService
+    from lambdas.transfers.service import TransferService
 
     return TransferService(transfer_store(), transfer_writer(), agent_store(), clock)
 
 
 @cache
 def dispatcher() -> "Dispatcher":
-    from lambdas.transfers.dispatch import Dispatcher, S3Access
+    from lambdas.transfers.dispatcher import Dispatcher, S3Access
 
     here = settings()
     s3 = S3Access(here.region, here.s3_endpoint or None, here.relay_bucket or None)
@@ -168,15 +168,17 @@ def dispatcher() -> "Dispatcher":
 @cache
 def stream_handler() -> "StreamHandler":
     """What follows from a change in the table."""
-    from lambdas.transfers.reactions import StreamHandler
+    from lambdas.transfers.stream_handler import StreamHandler
 
-    return StreamHandler(transfer_store(), transfer_writer(), dispatcher(), command_publisher(), event_bus(), change_notifier())
+    return StreamHandler(
+        transfer_store(), transfer_writer(), dispatcher(), command_publisher(), event_bus(), change_notifier()
+    )
 
 
 @cache
 def report_handler() -> "ReportHandler":
     """What agents say about hops."""
-    from lambdas.transfers.hearing import ReportHandler
+    from lambdas.transfers.report_handler import ReportHandler
 
     return ReportHandler(transfer_store(), transfer_writer(), stream_handler(), command_publisher(), clock)
 
@@ -184,7 +186,7 @@ def report_handler() -> "ReportHandler":
 @cache
 def lease_sweeper() -> "LeaseSweeper":
     """What the clock finds."""
-    from lambdas.transfers.sweeping import LeaseSweeper
+    from lambdas.transfers.lease_sweeper import LeaseSweeper
 
     return LeaseSweeper(transfer_store(), transfer_writer(), stream_handler(), clock)
 
@@ -207,7 +209,7 @@ def template_store() -> "TemplateStore":
 def iot_registry() -> "IotRegistry":
     import boto3
 
-    from lambdas.agents.registry import IotEndpoint, IotRegistry
+    from lambdas.aws.iot_registry import IotEndpoint, IotRegistry
 
     here = settings()
     broker = IotEndpoint(here.mqtt_host, here.mqtt_port, here.mqtt_ca or None)
@@ -217,7 +219,7 @@ def iot_registry() -> "IotRegistry":
 @cache
 def agent_service() -> "AgentService":
     """What agents and the broker say of them, and what people see."""
-    from lambdas.agents.book import AgentService
+    from lambdas.agents.service import AgentService
 
     return AgentService(agent_store(), reply_store(), clock)
 
@@ -247,8 +249,8 @@ def installer_store() -> "InstallerStore":
 def enrollment_slots() -> "EnrollmentSlots":
     """What a token opens. A roll-out lets in whom the person who started it may enrol now."""
     from events.base import AgentId
-    from lambdas.agents.places import EnrollmentSlots
-    from lambdas.domain.deciding import MANAGE_AGENT, agent_resource
+    from lambdas.agents.enrollment_slots import EnrollmentSlots
+    from lambdas.domain.authorization import MANAGE_AGENT, agent_resource
     from lambdas.domain.rollout import Rollout
 
     def allowed(rollout: Rollout, agent_id: AgentId) -> None:
@@ -259,7 +261,7 @@ def enrollment_slots() -> "EnrollmentSlots":
 
 @cache
 def enrollment_service() -> "EnrollmentService":
-    from lambdas.agents.enrolling import EnrollmentService
+    from lambdas.agents.enrollment import EnrollmentService
 
     return EnrollmentService(
         agents=agent_store(),
@@ -282,7 +284,7 @@ def rollout_service() -> "Rollouts":
 
 @cache
 def agent_removal() -> "AgentRemoval":
-    from lambdas.agents.leaving import AgentRemoval
+    from lambdas.agents.removal import AgentRemoval
 
     return AgentRemoval(
         agents=agent_store(),
@@ -295,7 +297,7 @@ def agent_removal() -> "AgentRemoval":
 
 @cache
 def key_rotation() -> "KeyRotation":
-    from lambdas.agents.rotating import KeyRotation
+    from lambdas.agents.key_rotation import KeyRotation
 
     age = timedelta(days=settings().rotate_after_days)
     return KeyRotation(
@@ -310,7 +312,7 @@ def key_rotation() -> "KeyRotation":
 
 @cache
 def signing_key_rollover() -> "SigningKeyRollover":
-    from lambdas.agents.succession import SigningKeyRollover
+    from lambdas.agents.signing_key_rollover import SigningKeyRollover
 
     return SigningKeyRollover(command_publisher())
 
@@ -326,7 +328,7 @@ def update_store() -> "UpdateStore":
 def iot_jobs() -> "IotJobs":
     import boto3
 
-    from lambdas.agents.jobs import IotJobs
+    from lambdas.aws.iot_jobs import IotJobs
 
     here = settings()
     return IotJobs(boto3.client("iot", region_name=here.region), here.things, topics())
@@ -335,7 +337,7 @@ def iot_jobs() -> "IotJobs":
 @cache
 def update_service() -> "UpdateService":
     """What people ask of updates, and agents."""
-    from lambdas.agents.updating import UpdateService
+    from lambdas.agents.updates import UpdateService
 
     return UpdateService(
         store=update_store(),
@@ -350,14 +352,14 @@ def update_service() -> "UpdateService":
 @cache
 def update_stages() -> "UpdateStages":
     """How updates go on."""
-    from lambdas.agents.staging import UpdateStages
+    from lambdas.agents.update_stages import UpdateStages
 
     return UpdateStages(update_store(), agent_store(), iot_jobs(), audit_recorder())
 
 
 @cache
 def directory_browser() -> "DirectoryBrowser":
-    from lambdas.agents.browsing import DirectoryBrowser
+    from lambdas.agents.directory_browser import DirectoryBrowser
 
     return DirectoryBrowser(agent_store(), command_publisher(), reply_store())
 
@@ -366,7 +368,7 @@ def directory_browser() -> "DirectoryBrowser":
 def s3_credentials() -> "S3CredentialsService":
     import boto3
 
-    from lambdas.credentials import S3CredentialsService
+    from lambdas.transfers.s3_credentials import S3CredentialsService
 
     here = settings()
     sts = boto3.client("sts", region_name=here.region)
@@ -404,14 +406,14 @@ def s3() -> "S3Client":
 
 @cache
 def bucket_browser() -> "BucketBrowser":
-    from lambdas.buckets import BucketBrowser
+    from lambdas.aws.bucket_browser import BucketBrowser
 
     return BucketBrowser(s3(), tuple(name for name in settings().buckets.split(",") if name))
 
 
 @cache
 def manifest_service() -> "Manifests":
-    from lambdas.manifests import Manifests
+    from lambdas.transfers.manifests import Manifests
 
     return Manifests(transfer_service(), s3(), settings().manifests_bucket, clock)
 
@@ -420,7 +422,7 @@ def manifest_service() -> "Manifests":
 def live_urls() -> "LiveUrls":
     import boto3
 
-    from lambdas.live import LiveUrls
+    from lambdas.aws.live_urls import LiveUrls
 
     here = settings()
     return LiveUrls(
@@ -435,18 +437,20 @@ def live_urls() -> "LiveUrls":
 
 @cache
 def template_service() -> "TemplateService":
-    from lambdas.templates import TemplateService
+    from lambdas.templates.service import TemplateService
 
     return TemplateService(template_store(), agent_store(), clock)
 
 
 @cache
 def object_events() -> "ObjectEventHandler":
-    from lambdas.arrivals import ObjectEventHandler
     from lambdas.store.dedupe import DedupeStore
+    from lambdas.templates.object_events import ObjectEventHandler
 
     dedupe = DedupeStore(settings().dedupe_table, settings().region)
-    return ObjectEventHandler(template_store(), dedupe, transfer_service(), authorizer(), audit_recorder(), clock)
+    return ObjectEventHandler(
+        template_store(), dedupe, transfer_service(), authorizer(), audit_recorder(), clock
+    )
 
 
 @cache
@@ -460,14 +464,16 @@ def policy_store() -> "PolicyStore":
 def user_directory() -> "CognitoDirectory":
     import boto3
 
-    from lambdas.people import CognitoDirectory
+    from lambdas.aws.user_directory import CognitoDirectory
 
-    return CognitoDirectory(boto3.client("cognito-idp", region_name=settings().region), settings().user_pool_id)
+    return CognitoDirectory(
+        boto3.client("cognito-idp", region_name=settings().region), settings().user_pool_id
+    )
 
 
 @cache
 def decision_point() -> "DecisionPoint":
-    from lambdas.policies.deciding import DecisionPoint
+    from lambdas.policies.decision_point import DecisionPoint
 
     return DecisionPoint(policy_store())
 
@@ -475,30 +481,34 @@ def decision_point() -> "DecisionPoint":
 @cache
 def authorizer() -> "Authorizer":
     """Whether anyone may do anything."""
-    from lambdas.policies.gate import Authorizer
+    from lambdas.policies.authorizer import Authorizer
 
-    return Authorizer(decision_point(), audit_recorder(), agent_store(), user_directory(), settings().zone, clock)
+    return Authorizer(
+        decision_point(), audit_recorder(), agent_store(), user_directory(), settings().zone, clock
+    )
 
 
 @cache
 def policy_service() -> "PolicyService":
-    from lambdas.policies.keeping import PolicyService
+    from lambdas.policies.service import PolicyService
 
     return PolicyService(policy_store(), decision_point(), user_directory(), settings().zone, clock)
 
 
 @cache
 def policy_simulator() -> "PolicySimulator":
-    from lambdas.policies.trying import PolicySimulator
+    from lambdas.policies.simulator import PolicySimulator
 
-    return PolicySimulator(policy_store(), agent_store(), user_directory(), transfer_store(), settings().zone, clock)
+    return PolicySimulator(
+        policy_store(), agent_store(), user_directory(), transfer_store(), settings().zone, clock
+    )
 
 
 @cache
 def idempotency() -> "Idempotency":
     import boto3
 
-    from lambdas.once import Idempotency
+    from lambdas.aws.idempotency import Idempotency
 
     return Idempotency(settings().idempotency_table, boto3.client("dynamodb", region_name=settings().region))
 
@@ -512,27 +522,27 @@ def audit_store() -> "AuditStore":
 
 @cache
 def audit_recorder() -> "AuditRecorder":
-    from lambdas.audit.recording import AuditRecorder
+    from lambdas.audit.recorder import AuditRecorder
 
     return AuditRecorder(audit_store(), clock)
 
 
 @cache
 def audit_chain() -> "AuditChain":
-    from lambdas.audit.chaining import AuditChain
+    from lambdas.audit.chain import AuditChain
 
     return AuditChain(audit_store(), clock)
 
 
 @cache
 def audit_sealer() -> "AuditSealer":
-    from lambdas.audit.chaining import AuditSealer
+    from lambdas.audit.chain import AuditSealer
 
     return AuditSealer(audit_store(), kms(), settings().audit_key_id, clock)
 
 
 @cache
 def audit_query() -> "AuditQuery":
-    from lambdas.audit.reading import AuditQuery
+    from lambdas.audit.query import AuditQuery
 
     return AuditQuery(audit_store(), audit_sealer(), clock)

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import httpx
 
-from agent import http
 from agent.cli import cognito, session
-from agent.cli.errors import Exit, CliError
+from agent.cli.errors import CliError, Exit
 from agent.cli.session import Session
+from agent.cloud import http
 
 _RETRY_DELAYS_S = (0.2, 0.6, 1.5)
 """Seconds before each further try."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from agent import http
 from agent.cli import srp
-from agent.cli.errors import Exit, NotSignedInError, CliError
+from agent.cli.errors import CliError, Exit, NotSignedInError
+from agent.cloud import http
 
 Ask = Callable[[str, str], str]
 """(question, what it is for) → the answer, never shown on the screen."""

@@ -32,7 +32,7 @@ MEANING = {
 EXIT_TABLE = "Exit codes:\n" + "\n".join(f"  {code.value:>3}  {text}" for code, text in MEANING.items())
 
 
-class CliError(Exception):  # noqa: N818  (not always an error: a yes that was not given, say)
+class CliError(Exception):
     """One line of what happened, one of what to do, and the code to end with."""
 
     def __init__(self, what: str, advice: str = "", code: Exit = Exit.USAGE) -> None:

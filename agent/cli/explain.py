@@ -3,25 +3,25 @@
 import sys
 from typing import TYPE_CHECKING
 
-from agent.cli.errors import Exit, CliError, code_for_status
+from agent.cli.errors import CliError, Exit, code_for_status
 
 if TYPE_CHECKING:
     import httpx
     import pydantic
 
-    from agent.http import ApiProblem
+    from agent.cloud.http import ApiProblem
 
 
 def as_cli_error(error: Exception) -> CliError | None:
     """The trouble behind an error; None for wrong usage, which Typer explains, and for a mistake of ours."""
     if isinstance(error, CliError):
         return error
-    if "agent.http" not in sys.modules:  # nothing was asked of the API: do not load its libraries now
+    if "agent.cloud.http" not in sys.modules:  # nothing was asked of the API: do not load its libraries now
         return None
     import httpx
     import pydantic
 
-    from agent.http import ApiProblem
+    from agent.cloud.http import ApiProblem
 
     match error:
         case ApiProblem():
@@ -67,7 +67,9 @@ def _host(error: "httpx.TransportError") -> str:
 
 
 def _not_understood(error: "pydantic.ValidationError") -> CliError:
-    from agent.cli.asked import validation_messages
+    from agent.cli.arguments import validation_messages
 
     advice = "Is this `crosshaul` older than the API? Update it."
-    return CliError(f"the API's answer is not understood: {validation_messages(error)}", advice, Exit.UNREACHABLE)
+    return CliError(
+        f"the API's answer is not understood: {validation_messages(error)}", advice, Exit.UNREACHABLE
+    )

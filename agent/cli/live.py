@@ -10,13 +10,13 @@ import httpx
 import pydantic
 
 from agent.cli import output
-from agent.http import ApiProblem
+from agent.cloud.http import ApiProblem
 from events.progress import Live
 from events.views import LiveView
 
 if TYPE_CHECKING:
     from agent.cli.api import ApiClient
-    from agent.live_link import LiveLink
+    from agent.cloud.live_link import LiveLink
 
 
 class LiveFeed:
@@ -68,6 +68,6 @@ def listening(api: "ApiClient", transfer_id: str) -> Iterator[LiveFeed]:
 
 
 def _link(view: LiveView) -> "LiveLink":
-    from agent.live_link import LiveLink
+    from agent.cloud.live_link import LiveLink
 
     return LiveLink(view.url, view.client_id, view.topics)

@@ -10,8 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 from agent import VERSION
-from agent.cli import agents, audit, browse, cp, login, manifest, output, policies, templates, transfers
-from agent.cli.errors import EXIT_TABLE, Exit, CliError
+from agent.cli import output
+from agent.cli.commands import agents, audit, browse, cp, login, manifest, policies, templates, transfers
+from agent.cli.errors import EXIT_TABLE, CliError, Exit
 
 
 class _Root(TyperGroup):
@@ -20,7 +21,7 @@ class _Root(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
         if name == "agent":
-            from agent.cli import host
+            from agent.cli.commands import host
 
             return name, typer.main.get_command(host.app), rest
         return name, command, rest

@@ -4,7 +4,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from agent.cli.errors import Exit, CliError
+from agent.cli.errors import CliError, Exit
 from agent.cli.text import clean
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from agent.cli.errors import NotSignedInError, CliError
+from agent.cli.errors import CliError, NotSignedInError
 
 _EXPIRY_MARGIN_S = 120
 """Seconds before its end at which an id token counts as expired: a request may take a while."""

@@ -9,12 +9,12 @@ import httpx
 from agent.cli import output
 from agent.cli.api import ApiClient
 from agent.cli.details import amounts, print_preview, print_problems
-from agent.cli.errors import Exit, CliError, code_for_status
+from agent.cli.errors import CliError, Exit, code_for_status
 from agent.cli.live import LiveFeed, listening
 from agent.cli.progress import TransferSnapshot
 from agent.cli.screen import Screen, screen_for
 from agent.cli.text import clean
-from agent.http import ApiProblem
+from agent.cloud.http import ApiProblem
 from events.states import TransferState
 from events.views import TransferView
 

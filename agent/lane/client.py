@@ -10,14 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.digests import CHUNK_BYTES, DIGEST_BYTES, file_digest, range_count
 from agent.errors import HopError, display_path
-from agent.lane import parts, wire
-from agent.lane.dialling import describe_error
-from agent.lane.sockets import shut_down, has_no_data
-from agent.listing import FileEntry, Selection
-from agent.movers.source import FileError, Hole, SourceConnectionError, PackedFile, Sink, changed
-from agent.same_place import one_thing
+from agent.files.digests import CHUNK_BYTES, DIGEST_BYTES, file_digest, range_count
+from agent.files.listing import FileEntry, Selection
+from agent.files.same_place import one_thing
+from agent.lane import sparse_ranges, wire
+from agent.lane.dialer import describe_error
+from agent.lane.sockets import has_no_data, shut_down
+from agent.pull.source import FileError, Hole, PackedFile, Sink, SourceConnectionError, changed
 from events.base import Problem
 from events.reports import PREVIOUS_HOP_RESTS
 
@@ -107,7 +107,7 @@ class LaneClient:
         with self._guarded():
             answer = self._ask("range", body | {"start": start, "length": length} | holes)
             self._must_be_ok(answer, entry)
-            if holes and hole and answer.getheader("Content-Type") == parts.MEDIA_TYPE:
+            if holes and hole and answer.getheader("Content-Type") == sparse_ranges.MEDIA_TYPE:
                 self._parts(answer, start, length, sink, hole)
             else:
                 self._data(answer, length, sink)
@@ -130,7 +130,7 @@ class LaneClient:
     ) -> None:
         """Of a sparse file: what lies between the parts does not travel."""
         end = start + length
-        for begin, size in [*parts.read(answer.read, start, length), (end, 0)]:
+        for begin, size in [*sparse_ranges.read(answer.read, start, length), (end, 0)]:
             if begin > start:
                 hole(begin - start)
             self._data(answer, size, sink)

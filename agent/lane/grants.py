@@ -11,10 +11,10 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from agent.lane.awaiting import InboundConnections, token_hash
-from agent.lane.identity import Identities, Identity
-from agent.movers.arrivals import ActivePulls
-from agent.movers.limiter import RateLimiter, SharedBandwidth, limiter_for
+from agent.identity.lane_certificate import Identities, Identity
+from agent.lane.inbound import InboundConnections, token_hash
+from agent.pull.active_pulls import ActivePulls
+from agent.pull.bandwidth import RateLimiter, SharedBandwidth, limiter_for
 from events.base import Problem
 from events.commands import Peer, Serve
 from events.options import Options
@@ -70,7 +70,9 @@ class Grants:
         limiter = limiter_for(Options(priority=serve.priority), self._line, over)
         return Grant(serve, token_hash(token), certificate, context, limiter, over)
 
-    def expect_inbound(self, hop_id: str, source: Peer, token: str, own: str | None = None) -> InboundConnections:
+    def expect_inbound(
+        self, hop_id: str, source: Peer, token: str, own: str | None = None
+    ) -> InboundConnections:
         """Let a hop's source in, until what is returned is closed; it was told to expect our certificate
         `own`. ValueError as above."""
         certificate, context = self._trusting(source, own)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from socketserver import BaseRequestHandler, TCPServer, ThreadingMixIn
 from typing import Any
 
-from agent.lane.dialling import describe_error
+from agent.lane.dialer import describe_error
 
 log = logging.getLogger(__name__)
 

@@ -11,23 +11,23 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import HopError
-from agent.lane.answering import HopRequestHandler
-from agent.lane.awaiting import InboundConnections, UpgradeHandler
-from agent.lane.calling import ReverseDialer
-from agent.lane.dialling import Dialer, no_certificate
+from agent.files.roots import Roots
+from agent.identity.lane_certificate import Identities
+from agent.lane.dialer import Dialer, no_certificate
 from agent.lane.grants import Grants
-from agent.lane.identity import Identities
+from agent.lane.inbound import InboundConnections, UpgradeHandler
 from agent.lane.listener import Listener
-from agent.lane.routes import PeerPath, PeerPathCache
+from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.lane.request_handler import HopRequestHandler
+from agent.lane.reverse_dialer import ReverseDialer
 from agent.lane.sockets import shut_down
-from agent.movers.arrivals import ActivePulls
-from agent.movers.limiter import BandwidthSchedule, SharedBandwidth
-from agent.roots import Roots
+from agent.pull.active_pulls import ActivePulls
+from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
 from events.commands import Peer, Serve
 from events.views import CredentialsView
 
 if TYPE_CHECKING:
-    from agent.relay.hearing import RelayListener
+    from agent.lane.relay.listener import RelayListener
 
 Credentials = Callable[[str], CredentialsView]
 """By hop id."""
@@ -58,7 +58,9 @@ class LaneServer:
         self._roots = roots
         self._listen = listen
         self.routes = routes or PeerPathCache()
-        self.grants = Grants(identities, line or SharedBandwidth(BandwidthSchedule(None)), arrivals or ActivePulls())
+        self.grants = Grants(
+            identities, line or SharedBandwidth(BandwidthSchedule(None)), arrivals or ActivePulls()
+        )
         self._live: dict[str, set[socket.socket]] = {}
         self._unreached: Callable[[Serve, str], None] = _ignore
         self._callers: dict[str, ReverseDialer] = {}
@@ -121,7 +123,9 @@ class LaneServer:
         if hearing:
             hearing.stop(sweep=True)
 
-    def expect_inbound(self, hop_id: str, source: Peer, token: str, own: str | None = None) -> InboundConnections:
+    def expect_inbound(
+        self, hop_id: str, source: Peer, token: str, own: str | None = None
+    ) -> InboundConnections:
         """Let the source of a hop in that arrives here, until what is returned is closed; `own` is which of
         our certificates it expects. HopError if its certificate is none."""
         try:
@@ -145,7 +149,9 @@ class LaneServer:
                 if is_anew:
                     hearing.restart()
             elif serve.relay and self._credentials:
-                from agent.relay.hearing import RelayListener  # an idle agent does without rclone's part
+                from agent.lane.relay.listener import (
+                    RelayListener,  # an idle agent does without rclone's part
+                )
 
                 known = self.routes.recall(serve.peer.agent_id)
                 hearing = RelayListener(

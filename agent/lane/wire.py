@@ -23,21 +23,15 @@ UTF-8 (as Python's surrogates) come through unharmed.
 """
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from agent.digests import DIGEST_BYTES, MIB
-from agent.listing import FileEntry, Selection, is_partial
-from agent.owners import Owner
+from agent.files.digests import DIGEST_BYTES, MIB
+from agent.files.listing import FileEntry, Selection, is_inside, is_name, is_partial
+from agent.files.owners import Owner
 from events.base import Problem
 
-MAX_PACKED_FILE_BYTES = MIB
-"""Bytes; files up to this size travel in packs."""
-MAX_PACK_BYTES = 8 * MIB
-MAX_PACK_FILES = 512
-"""A pack is full when it has one or the other; a source holds it in memory."""
 MAX_RANGES = 1 << 20
 """Of all files whose digests are asked for at once: 32 TiB, of which a source holds the digests in memory."""
 MAX_BODY_BYTES = 4 * MIB
@@ -76,7 +70,7 @@ def entry_line(entry: FileEntry) -> bytes:
     return dump([*fields, *more]) + b"\n"
 
 
-class ProtocolError(ValueError):  # noqa: N818  # of the other side
+class ProtocolError(ValueError):  # of the other side
     """The source said something that no source of ours says."""
 
 
@@ -118,21 +112,6 @@ def _is_kind(entry: FileEntry) -> bool:
 
 def is_number(value: Any, least: int = 0) -> bool:
     return type(value) is int and least <= value <= MAX_NUMBER
-
-
-def is_name(value: Any) -> bool:
-    """Can a file system take it? Not every string is one of bytes."""
-    try:
-        return isinstance(value, str) and b"\0" not in os.fsencode(value)
-    except UnicodeEncodeError:
-        return False
-
-
-def is_inside(path: Any) -> bool:
-    """Is it the place itself, or a plain way down from it?"""
-    if path == "":
-        return True
-    return is_name(path) and not {"", ".", ".."} & set(path.split("/"))
 
 
 def manifest_request(meant: Selection) -> dict[str, object]:

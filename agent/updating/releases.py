@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.disk import sync_directory
+from agent.files.disk import sync_directory
 
 MAX_RELEASES = 2
 

@@ -11,11 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.disk import atomic_write
-from agent.failure import HostError
-from agent.trust import TrustError, CommandVerifier
-from agent.updating.notes import UpdateFiles, UpdateRecord, Step, read_record, read_untrusted, read_health
+from agent.cloud.command_verifier import CommandVerifier, TrustError
+from agent.errors import HostError
+from agent.files.disk import atomic_write
 from agent.updating.releases import Releases
+from agent.updating.state_files import (
+    Step,
+    UpdateFiles,
+    UpdateRecord,
+    read_health,
+    read_record,
+    read_untrusted,
+)
 from events.commands import Claims, PublicKey, Trust, Update
 
 log = logging.getLogger(__name__)
@@ -45,7 +52,11 @@ class Updater:
     """One host's. `run` is the whole of one start of its unit."""
 
     def __init__(
-        self, releases: Releases, state: Path, verifier: Callable[[], CommandVerifier], around: UpdaterEnvironment
+        self,
+        releases: Releases,
+        state: Path,
+        verifier: Callable[[], CommandVerifier],
+        around: UpdaterEnvironment,
     ) -> None:
         """`verifier` raises HostError where no keys are pinned."""
         self._releases = releases

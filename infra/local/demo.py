@@ -18,9 +18,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from infra.local import cloud as embedded
-from infra.local.material import MIB, differences, listing, make_tree, remove_arrived, write_random
+from infra.local.demo_files import MIB, differences, listing, make_tree, remove_arrived, write_random
+from infra.local.environment import USER, Environment, build, until
 from infra.local.servers import Server
-from infra.local.world import USER, Environment, build, until
 
 HOME = Path(".crosshaul/demo")
 SERVERS = {

@@ -9,16 +9,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from events.base import Actor
 from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
-from lambdas.agents.line import TOKEN_FILE, install_command
-from lambdas.agents.secrets import hash_of, new_secret
-from lambdas.audit.recording import Record, unrecorded
+from lambdas.agents.install_command import TOKEN_FILE, install_command
+from lambdas.agents.tokens import hash_of, new_secret
+from lambdas.audit.recorder import Record, unrecorded
 from lambdas.domain import rollout as domain
 from lambdas.domain.errors import CursorError, StaleError
 from lambdas.domain.rollout import Rollout
+from lambdas.ports import Clock
 from lambdas.store.installer import InstallerStore
 from lambdas.store.rollouts import MAX_ATTEMPTS, RolloutStore
 from lambdas.telemetry import logger
-from lambdas.transfers.ports import Clock
 
 
 class Rollouts:

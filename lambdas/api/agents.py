@@ -25,12 +25,12 @@ from events.views import (
     RenewalView,
 )
 from lambdas import wiring
-from lambdas.agents.browsing import place_of
+from lambdas.agents.directory_browser import place_of
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
 from lambdas.api.routing import Resource
-from lambdas.audit.recording import AuditEvent, Record
-from lambdas.domain.deciding import BROWSE, MANAGE_AGENT, READ, Principal, agent_resource, path_of
+from lambdas.audit.recorder import AuditEvent, Record
+from lambdas.domain.authorization import BROWSE, MANAGE_AGENT, READ, Principal, agent_resource, path_of
 from lambdas.domain.timeline import by_agent
 
 agents = Resource("agents")
@@ -47,7 +47,9 @@ def enroll(call: Call, body: EnrollmentRequest) -> EnrollmentView:
     The answer's token works once. Asking again for a name replaces the token that was given out before.
     """
     deed = _deed("enrolled", body.agent_id)
-    record = wiring.authorizer().authorize(call.caller, MANAGE_AGENT, agent_resource(body.agent_id, body.tags), deed)
+    record = wiring.authorizer().authorize(
+        call.caller, MANAGE_AGENT, agent_resource(body.agent_id, body.tags), deed
+    )
     call.once("enroll", body, lambda: None)
     return wiring.enrollment_service().enroll(body, call.address, record)
 
@@ -98,7 +100,9 @@ def rotate_agent(call: Call, agent_id: AgentId) -> AgentView:
     """Let it replace its certificates and its API key. What it is doing goes on; what it has stays good
     until the new has worked."""
     gate = wiring.authorizer()
-    record = gate.authorize(call.caller, MANAGE_AGENT, gate.agent(agent_id), _deed("rotation-wanted", agent_id))
+    record = gate.authorize(
+        call.caller, MANAGE_AGENT, gate.agent(agent_id), _deed("rotation-wanted", agent_id)
+    )
     return wiring.key_rotation().request(agent_id, record)
 
 

@@ -4,7 +4,7 @@ from events.audit import AuditChainView, AuditSealsView, AuditView, Day
 from lambdas import wiring
 from lambdas.api.queries import AuditListQuery, PageQuery
 from lambdas.api.routing import Resource
-from lambdas.domain.deciding import MANAGE_POLICY
+from lambdas.domain.authorization import MANAGE_POLICY
 
 audit = Resource("audit")
 

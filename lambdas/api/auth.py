@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lambdas.domain.deciding import Principal, is_person_id
+from lambdas.aws.user_directory import shown_name
+from lambdas.domain.authorization import Principal, is_person_id
 from lambdas.domain.errors import NotSignedInError
-from lambdas.people import shown_name
 
 
 def caller(context: Mapping[str, Any], pool_id: str) -> Principal:

@@ -6,7 +6,7 @@ from events.views import BucketListingView, BucketsView
 from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.routing import Resource
-from lambdas.domain.deciding import BROWSE, READ, bucket_resource, path_of
+from lambdas.domain.authorization import BROWSE, READ, bucket_resource, path_of
 
 buckets = Resource("buckets")
 

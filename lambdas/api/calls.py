@@ -12,9 +12,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from events.base import Actor, Problem
 from lambdas import wiring
 from lambdas.api.auth import caller
-from lambdas.api.problems import RequestError, malformed, validation_problem, too_large
-from lambdas.audit.recording import NOBODY
-from lambdas.domain.deciding import Principal
+from lambdas.api.problems import RequestError, malformed, too_large, validation_problem
+from lambdas.audit.recorder import NOBODY
+from lambdas.domain.authorization import Principal
 from lambdas.domain.errors import NotSignedInError
 
 M = TypeVar("M", bound=BaseModel)

@@ -14,8 +14,8 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PolicyQuery, PolicyRemoval
 from lambdas.api.routing import Resource
-from lambdas.audit.recording import AuditEvent, Record
-from lambdas.domain.deciding import MANAGE_POLICY, READ, SYSTEM
+from lambdas.audit.recorder import AuditEvent, Record
+from lambdas.domain.authorization import MANAGE_POLICY, READ, SYSTEM
 
 policies = Resource("policies")
 

@@ -6,7 +6,7 @@ from chalice.app import Response
 from pydantic import ValidationError
 
 from events.base import Problem
-from events.misfits import field_path, message
+from events.validation_messages import field_path, message
 from events.views import ProblemDetails
 from lambdas.domain import errors
 from lambdas.domain.policy_text import InvalidPolicyError

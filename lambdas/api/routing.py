@@ -21,7 +21,7 @@ from events.views import ProblemDetails
 from lambdas import wiring
 from lambdas.api.calls import Call, parse_body, parse_path, parse_query
 from lambdas.api.problems import ANYWHERE, details, response
-from lambdas.audit.recording import AuditEvent
+from lambdas.audit.recorder import AuditEvent
 from lambdas.telemetry import logger
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -7,7 +7,7 @@ from events.views import Health, LiveView, SignIn
 from lambdas import wiring
 from lambdas.api.queries import LiveQuery
 from lambdas.api.routing import Resource
-from lambdas.domain.deciding import READ
+from lambdas.domain.authorization import READ
 
 system = Resource("system")
 

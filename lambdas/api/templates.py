@@ -6,8 +6,8 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery, TemplateQuery
 from lambdas.api.routing import Resource
-from lambdas.audit.recording import AuditEvent, Record
-from lambdas.domain.deciding import MANAGE_TEMPLATE, READ, template_resource
+from lambdas.audit.recorder import AuditEvent, Record
+from lambdas.domain.authorization import MANAGE_TEMPLATE, READ, template_resource
 
 templates = Resource("templates")
 

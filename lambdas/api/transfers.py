@@ -10,8 +10,8 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import OverviewQuery, TransferQuery
 from lambdas.api.routing import Resource
-from lambdas.domain.deciding import READ, STOP, TRANSFER
-from lambdas.transfers.ports import AuthorizeTransfer
+from lambdas.domain.authorization import READ, STOP, TRANSFER
+from lambdas.ports import AuthorizeTransfer
 
 transfers = Resource("transfers")
 
@@ -36,7 +36,7 @@ def request_distributed(call: Call, body: DistributedRequest) -> TransferView:
 @transfers.get("/transfers", may=READ)
 def list_transfers(query: TransferQuery) -> TransfersView:
     """Newest first; without `since`, of the last 90 days."""
-    from lambdas.transfers.desk import Query
+    from lambdas.transfers.service import Query
 
     until = _not_to_come(query.until)
     if query.since and query.since >= until:

@@ -12,8 +12,8 @@ from lambdas import wiring
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
 from lambdas.api.routing import Resource
-from lambdas.audit.recording import AuditEvent, Record
-from lambdas.domain.deciding import MANAGE_AGENT, READ, agent_resource
+from lambdas.audit.recorder import AuditEvent, Record
+from lambdas.domain.authorization import MANAGE_AGENT, READ, agent_resource
 
 updates = Resource("agents")
 

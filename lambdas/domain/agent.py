@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from events.base import AgentId, KeyId, Problem
+from events.locations import AgentLocation, Location
+from events.options import Options
 from events.progress import PeerReachability
 from events.reports import Capabilities, Heartbeat, Hello, RootState
 from events.requests import AgentChange
 from events.states import AgentStatus, CommandKeyStatus
+from lambdas.domain.errors import AgentDeclinedError
 
 Presence = Literal["online", "silent", "offline"]
 """`silent`: it did not say that it leaves, but its heartbeat has stopped."""
@@ -131,7 +134,9 @@ def with_hello(agent: Agent, hello: Hello, now: datetime) -> Agent:
     )
 
 
-def with_heartbeat(agent: Agent, heartbeat: Heartbeat, now: datetime, obeys: CommandKeyStatus | None = None) -> Agent:
+def with_heartbeat(
+    agent: Agent, heartbeat: Heartbeat, now: datetime, obeys: CommandKeyStatus | None = None
+) -> Agent:
     """The agent after a heartbeat: one that was thought to be away is there. `obeys`, if it has said so."""
     remotes = agent.capabilities.remotes if heartbeat.remotes is None else heartbeat.remotes
     return replace(
@@ -141,7 +146,7 @@ def with_heartbeat(agent: Agent, heartbeat: Heartbeat, now: datetime, obeys: Com
         running=heartbeat.running,
         load=heartbeat.load,
         reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
-        obeys=obeys or agent.command_key_status,
+        command_key_status=obeys or agent.command_key_status,
         problems=heartbeat.problems,
         skew=_skew(heartbeat.at, now),
         presence="online",
@@ -167,3 +172,16 @@ def changed(agent: Agent, change: AgentChange) -> Agent:
         return replace(agent, tags=tags)
     endpoints = change.endpoints or agent.endpoints
     return replace(agent, tags=tags, endpoints=endpoints, endpoints_fixed=bool(change.endpoints))
+
+
+def check_able(agent: Agent, destination: Location, options: Options) -> None:
+    """`agent` is to carry files to there. Raise AgentDeclinedError if it would upload instead of looking."""
+    if isinstance(destination, AgentLocation) or not options.dry_run or agent.capabilities.previews_uploads:
+        return
+    raise AgentDeclinedError(
+        Problem(
+            code="agent-too-old",
+            message=f"{agent.agent_id} runs version {agent.version}: it makes no dry run to {destination}.",
+            advice="Update the agent, or leave the dry run out.",
+        )
+    )

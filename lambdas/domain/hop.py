@@ -12,7 +12,7 @@ from typing import Literal
 
 from events.base import AgentId, Problem
 from events.locations import Location, RemoteLocation, S3Location, agent_of
-from events.progress import Progress, Connection
+from events.progress import Connection, Progress
 from events.reports import DryRunResult
 from events.states import HopState
 
@@ -198,7 +198,7 @@ def moved(hop: Hop, state: HopState, now: datetime) -> Hop:
         changed_at=hop.changed_at if state == hop.state else now,
         due_at=_due(hop, state, now),
         retry_at=hop.retry_at if state == S.QUEUED else None,
-        held=hop.paused_by_user and state == S.PAUSED,
+        paused_by_user=hop.paused_by_user and state == S.PAUSED,
         ended_at=now if state in ENDED else None,
     )
 

@@ -89,7 +89,7 @@ def paused(hop: Hop, now: datetime) -> Hop:
     """What waits for approval is not paused: it would be resumed without one."""
     if hop.ended or hop.paused_by_user or hop.state == S.AWAITING_APPROVAL:
         return hop
-    return moved(replace(hop, held=True), S.PAUSED, now)
+    return moved(replace(hop, paused_by_user=True), S.PAUSED, now)
 
 
 def cancelled(hop: Hop, now: datetime) -> Hop:
@@ -108,7 +108,14 @@ def retried(hop: Hop, ready: bool, now: datetime) -> Hop:
 
 def _afresh(hop: Hop, ready: bool, now: datetime) -> Hop:
     clean = replace(
-        hop, tries=0, unanswered=0, problem=None, failures=(), failures_total=0, ended_at=None, held=False
+        hop,
+        tries=0,
+        unanswered=0,
+        problem=None,
+        failures=(),
+        failures_total=0,
+        ended_at=None,
+        paused_by_user=False,
     )
     anew = queued(clean, now, None)
     return anew if ready else replace(anew, state=S.WAITING)

@@ -11,10 +11,10 @@ from events.reports import (
     PREVIOUS_HOP_RESTS,
     SOURCE_UNREACHABLE,
     AboutHop,
+    AgentHop,
     Cancelled,
     Checkpoint,
     Failed,
-    AgentHop,
     Paused,
     Started,
     Succeeded,
@@ -44,7 +44,7 @@ def _taken(hop: Hop, report: AboutHop, now: datetime) -> Hop:
     """The hop after a report that counts."""
     match report:
         case Started():
-            return _at_work(replace(hop, via=report.via, way=report.connection), S.RUNNING, now)
+            return _at_work(replace(hop, via=report.via, connection=report.connection), S.RUNNING, now)
         case Checkpoint():
             return _at_work(hop, S.VERIFYING if hop.state == S.VERIFYING else S.RUNNING, now)
         case Verifying():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from events.base import Actor
-from lambdas.domain.rule_set import SHIPPED, defaults
+from lambdas.domain.policy_set import SHIPPED, defaults
 
 SHIPPED_BY = Actor.called("crosshaul")
 FIRST_VERSION = 1
@@ -28,7 +28,11 @@ class Policy:
 def shipped(policy_id: str) -> Policy | None:
     text = defaults().get(policy_id)
     why = "Comes with Crosshaul"
-    return Policy(policy_id=policy_id, text=text, version=FIRST_VERSION, by=SHIPPED_BY, why=why) if text else None
+    return (
+        Policy(policy_id=policy_id, text=text, version=FIRST_VERSION, by=SHIPPED_BY, why=why)
+        if text
+        else None
+    )
 
 
 def in_force(kept: Iterable[Policy]) -> dict[str, Policy]:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lambdas.domain.deciding import is_person_id
+from lambdas.domain.authorization import is_person_id
 from lambdas.domain.errors import RefusedError
 
 SCHEMA = (Path(__file__).parent / "rules/schema.cedarschema").read_text()
@@ -186,7 +186,9 @@ def _check_types(text: str) -> None:
         return
     parts = list(_parts(text))
     flaws = _together(_type_flaw(text, parts, error) for error in result.errors)
-    raise InvalidPolicyError(flaws, "See docs/guides/policies.md for what policies may speak of, and correct it.")
+    raise InvalidPolicyError(
+        flaws, "See docs/guides/policies.md for what policies may speak of, and correct it."
+    )
 
 
 def _check_people(text: str, found: tuple[dict[str, Any], ...]) -> None:

@@ -113,7 +113,9 @@ def begun(update: Update, stage: int) -> Update:
     return replace(update, stage=stage, members=members)
 
 
-def with_statuses(update: Update, words: Mapping[AgentId, JobStatus], versions: Mapping[AgentId, str]) -> Update:
+def with_statuses(
+    update: Update, words: Mapping[AgentId, JobStatus], versions: Mapping[AgentId, str]
+) -> Update:
     """The update after a look at IoT Jobs and at what agents said in their last Hello; only members of stages
     that have begun change, and none that has ended."""
     return replace(
@@ -121,7 +123,9 @@ def with_statuses(update: Update, words: Mapping[AgentId, JobStatus], versions: 
         members=tuple(
             member
             if member.stage > update.stage or member.state in ENDED
-            else _with_status(member, words.get(member.agent_id), versions.get(member.agent_id), update.version)
+            else _with_status(
+                member, words.get(member.agent_id), versions.get(member.agent_id), update.version
+            )
             for member in update.members
         ),
     )

@@ -5,7 +5,7 @@ from pynamodb.models import Model
 from lambdas.store.agent_rows import AgentRow
 from lambdas.store.audit import AuditRow
 from lambdas.store.dedupe import DedupeRow
-from lambdas.store.once import OnceRow
+from lambdas.store.idempotency import OnceRow
 from lambdas.store.policies import PolicyRow
 from lambdas.store.templates import TemplateRow
 from lambdas.store.transfer_rows import TransferRow

@@ -53,7 +53,9 @@ class TransferFilter:
         )
 
 
-def list_transfers(wanted: TransferFilter, cursor: str | None) -> tuple[tuple[TransferSummary, ...], str | None]:
+def list_transfers(
+    wanted: TransferFilter, cursor: str | None
+) -> tuple[tuple[TransferSummary, ...], str | None]:
     """One page and where the next begins, None at the end; raises CursorError.
 
     What no index knows is filtered after reading, a few times over until the page is full: where little of

@@ -17,7 +17,7 @@ from pynamodb.models import Model
 from events.base import Problem
 from events.locations import Location
 from events.options import Options, OrderedOptions
-from events.progress import Progress, Connection
+from events.progress import Connection, Progress
 from events.reports import DryRunResult
 from events.views import Approval, TimelineEntry
 from lambdas.store.base import ActorAttribute, JsonOf

@@ -6,7 +6,7 @@ One query a month and one batch read a hundred transfers, of `NEWEST` at the mos
 from datetime import datetime
 
 from events.states import TransferState
-from events.views import TransferTotals, TransferSummary
+from events.views import TransferSummary, TransferTotals
 from lambdas.store.transfer_list import TransferFilter, list_transfers
 
 MAX_COUNTED = 500

@@ -71,7 +71,9 @@ class TransferStore:
 
     def timeline(self, transfer_id: str) -> tuple[TimelineEntry, ...]:
         """Oldest first."""
-        found = TimelineEntryRow.query(transfer_id, TimelineEntryRow.part.startswith(rows.TIMELINE), consistent_read=True)
+        found = TimelineEntryRow.query(
+            transfer_id, TimelineEntryRow.part.startswith(rows.TIMELINE), consistent_read=True
+        )
         return tuple(row.moment for row in found)
 
     def create(self, transfer: Transfer, moment: TimelineEntry, also: Writes = no_writes) -> None:
@@ -89,7 +91,9 @@ class TransferStore:
             writes.save(mapping.timeline_entry_row(transfer.transfer_id, moment, "requested"))
             also(writes)
 
-    def write(self, old: Transfer, new: Transfer, moment: TimelineEntry, also: Writes = no_writes) -> Transfer:
+    def write(
+        self, old: Transfer, new: Transfer, moment: TimelineEntry, also: Writes = no_writes
+    ) -> Transfer:
         """Replace the old transfer by the new one, say so, and write `also` what belongs to it; raises
         StaleError if it is not the old one.
 

@@ -33,7 +33,9 @@ def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: 
 def hop_view(hop: Hop, now: datetime) -> HopView:
     after = None if hop.after is None else f"{hop.transfer_id}-{hop.after}"
     same = {name: getattr(hop, name) for name in _THE_SAME}
-    return HopView(after=after, progress=hop.progress_at(now), seconds_since_report=hop.seconds_since_report(now), **same)
+    return HopView(
+        after=after, progress=hop.progress_at(now), seconds_since_report=hop.seconds_since_report(now), **same
+    )
 
 
-_THE_SAME = tuple(HopView.model_fields.keys() - {"after", "progress", "quiet"})
+_THE_SAME = tuple(HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"})

@@ -9,10 +9,10 @@ import time
 from datetime import UTC, datetime
 
 from events.locations import AgentLocation
-from lambdas.domain.deciding import RequestTime, Principal, movements
+from lambdas.domain.authorization import Principal, RequestTime, movements
 from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
-from lambdas.domain.rule_set import defaults, policy_set
-from tests.fakes import ADA
+from lambdas.domain.policy_set import defaults, policy_set
+from tests.support.fakes import ADA
 
 TURNS = 2000
 

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from agent import disk
+from agent.files import disk
 from tests.bench.cases import Medium
 
 _BESIDES = 512 * 1024 * 1024

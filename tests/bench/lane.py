@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agent.lane import identity
+from agent.identity import lane_certificate
 from events.commands import DirectRoute, Move, Peer, Serve
 from events.locations import AgentLocation
 from events.options import Options
@@ -101,7 +101,7 @@ class LaneSession:
         folders = [job.scratch / name for name in ("b", "c", "state")]
         for folder in folders:
             folder.mkdir()
-        self._b, self._c = identity.ensure(folders[0]), identity.ensure(folders[1])
+        self._b, self._c = lane_certificate.ensure(folders[0]), lane_certificate.ensure(folders[1])
         self._log = job.scratch / "tool.log"
         self._source = Host("source", folders[0], job.source, log=self._log)
         self._destination = self._new_destination()

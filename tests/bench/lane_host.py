@@ -13,12 +13,13 @@ from typing import Any
 from agent import interpreter
 from agent.config import RootConfig
 from agent.errors import HopError
-from agent.lane import identity
-from agent.lane.meeting import Connector  # noqa: F401 - an agent that has moved a file before has it loaded
+from agent.files.roots import Roots
+from agent.identity import lane_certificate
+from agent.lane.connector import Connector  # noqa: F401 - an agent that has moved a file before has it loaded
 from agent.lane.server import LaneServer
 from agent.movers import mover_for
-from agent.movers.base import HostResources, ProgressCounter
-from agent.roots import Roots
+from agent.pull.mover import HostResources
+from agent.pull.progress import ProgressCounter
 from events.base import Problem
 from events.commands import Move, Serve
 from events.progress import Connection
@@ -43,7 +44,7 @@ def say(**words: object) -> None:
 def source(keys: Path, data: Path) -> None:
     """Serves what it is told to, until standard input ends."""
     roots = Roots([RootConfig(path=ROOT, access="ro", directory=data)])
-    server = LaneServer(identity.load(keys), roots, ("127.0.0.1", 0))
+    server = LaneServer(lane_certificate.load(keys), roots, ("127.0.0.1", 0))
     server.start()
     for line in sys.stdin:
         order = json.loads(line)
@@ -59,7 +60,10 @@ def destination(keys: Path, archive: Path, state: Path) -> None:
     for line in sys.stdin:
         order = Move.model_validate(json.loads(line)["move"])
         mover = mover_for(
-            order, host=HostResources(roots, state), identities=identity.load(keys), credentials=_no_credentials
+            order,
+            host=HostResources(roots, state),
+            identities=lane_certificate.load(keys),
+            credentials=_no_credentials,
         )
         try:
             outcome = asyncio.run(mover.move(order, ProgressCounter(), Nobody()))

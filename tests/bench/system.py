@@ -19,8 +19,8 @@ from typing import Any
 import boto3
 
 from infra.local import cloud as embedded
+from infra.local.environment import Environment, until, world
 from infra.local.servers import Server
-from infra.local.world import Environment, until, world
 from tests.bench.measuring import peak_of
 from tests.bench.workloads import ARCHIVE, MIB, write
 from tests.e2e.api import Api

@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.letters import BrokerEndpoint
+from agent.cloud.messages import BrokerEndpoint
 from events.topics import Topics
 from infra import device
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
-from lambdas.agents.registry import IotEndpoint as Broker
-from lambdas.agents.registry import IotRegistry
+from lambdas.aws.iot_registry import IotEndpoint as Broker
+from lambdas.aws.iot_registry import IotRegistry
 
 T = TypeVar("T")
 

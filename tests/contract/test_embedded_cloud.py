@@ -14,14 +14,14 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes
 
-from agent.letters import ReceivedMessage, LinkError
-from agent.link import MqttLink
+from agent.cloud.messages import LinkError, ReceivedMessage
+from agent.cloud.mqtt_link import MqttLink
 from events.certificates import fingerprint
 from events.updates import JobAnswer, JobDocument, UpdateResult
 from infra import buckets
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
-from lambdas.signing import SigningKey
+from lambdas.aws.signing_key import SigningKey
 from tests.contract.embedded_parts import (
     TOPICS,
     allow,
@@ -256,7 +256,9 @@ async def test_a_device_is_told_of_its_job_and_tells_how_it_has_ended(devices: C
         with pytest.raises(LinkError, match="not authorized"):
             await link.publish(TOPICS.job_result(TOPICS.thing("server-k"), "job-1"), b"{}")
 
-        outcome = UpdateResult(status="FAILED", statusDetails={"reason": "the disk is full", "returned": "no"})
+        outcome = UpdateResult(
+            status="FAILED", statusDetails={"reason": "the disk is full", "returned": "no"}
+        )
         await link.publish(TOPICS.job_result(thing, "job-1"), outcome.model_dump_json().encode())
         assert (await _next(link)).topic == TOPICS.job_notifications(thing)
     told = iot.describe_job_execution(jobId="job-1", thingName=thing)["execution"]

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from agent.about import find_rclone
-from agent.listing import Selection, entries
-from agent.roots import Tree
+from agent.files.listing import Selection, entries
+from agent.files.roots import Tree
+from agent.host_info import find_rclone
 from events.filters import Filters, Globs
 
 NAMES = ["a", "b.mov", "c[1]", "raw", "A.MOV", "x{y}", "ü.mxf", "b,c"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from agent.about import find_rclone
+from agent.host_info import find_rclone
 from events.filters import Filters
 
 LETTERS = "aabbmX1-_ü€,[]{}\\^!*?+()|$.🎬"

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from agent.letters import BrokerEndpoint, LinkError
-from agent.link import MqttLink
+from agent.cloud.messages import BrokerEndpoint, LinkError
+from agent.cloud.mqtt_link import MqttLink
 from events.topics import Topics
 from infra.local import cloud as embedded
 from infra.local.cloud import Cloud
-from lambdas.agents.jobs import IotJobs
+from lambdas.aws.command_publisher import CommandPublisher
+from lambdas.aws.iot_jobs import IotJobs
 from lambdas.domain.errors import ThingForeignError
 from lambdas.domain.update import Member, Update
-from lambdas.fleet import CommandPublisher
 from tests.contract.embedded_parts import (
     allow,
     client,

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 
 from agent.cli import cognito
-from agent.http import client
-from infra.local.world import Environment
+from agent.cloud.http import client
+from infra.local.environment import Environment
 
 PATIENCE = 120.0
 """Seconds, while functions start: on a busy machine they take their time, and only so many start at once.

@@ -17,12 +17,12 @@ import boto3
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from agent.keys import Keyring
+from agent.identity.keys import Keyring
 from infra.local import cloud as embedded
 from infra.local import functions
 from infra.local.deploy import create_user
+from infra.local.environment import Environment, until, world
 from infra.local.servers import RunningAgent, Server, free_port
-from infra.local.world import Environment, until, world
 from tests.e2e.api import Api
 
 SERVERS = {

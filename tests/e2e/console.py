@@ -7,7 +7,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from infra import REPOSITORY
-from infra.local.material import MIB, write_random
+from infra.local.demo_files import MIB, write_random
 from tests.e2e.conftest import Fleet
 
 AXE = REPOSITORY / "web/node_modules/axe-core/axe.min.js"

@@ -19,7 +19,7 @@ from infra.local.installed import InstalledServer
 from infra.local.servers import free_port
 from infra.publish import publish_kit, stage_outputs
 from tests.e2e.conftest import Fleet
-from tests.kits import sources
+from tests.support.kits import sources
 
 SUDO = """#!/bin/sh
 exec "$@" {options}

@@ -12,17 +12,17 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from agent.http import client
+from agent.cloud.http import client
 from events.commands import Browse, CommandEnvelope
 from events.topics import Topics
 from infra.local import cloud as embedded
 from infra.local.deploy import STAGE, create_user
-from infra.local.world import until
+from infra.local.environment import until
 from lambdas.api.app import OPEN_ROUTES, ROUTES
-from lambdas.fleet import CommandPublisher as Orders
-from tests.control_plane import host
+from lambdas.aws.command_publisher import CommandPublisher as Orders
 from tests.e2e.api import Api, Refusal
 from tests.e2e.conftest import Fleet
+from tests.support.control_plane import host
 
 pytestmark = pytest.mark.e2e
 

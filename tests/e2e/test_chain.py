@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.material import MIB, differences, listing, write_random
-from infra.local.world import until
+from infra.local.demo_files import MIB, differences, listing, write_random
+from infra.local.environment import until
 from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e

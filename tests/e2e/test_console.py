@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.deploy import create_user
+from infra.local.environment import until
 from infra.local.installed import InstalledServer
-from infra.local.material import MIB, differences, listing, write_random
-from infra.local.world import until
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import PATIENCE, browse, choose, pick, picture, sign_in, slow_transfer, tab_to, visit

@@ -5,7 +5,7 @@ import os
 import pytest
 from playwright.sync_api import Page, expect
 
-from infra.local.material import write_random
+from infra.local.demo_files import write_random
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import PATIENCE, browse, choose, picture, visit
 

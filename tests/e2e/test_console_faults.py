@@ -7,8 +7,8 @@ import signal
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from infra.local.material import MIB, write_random
-from infra.local.world import until
+from infra.local.demo_files import MIB, write_random
+from infra.local.environment import until
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import picture, slow_transfer, visit
 

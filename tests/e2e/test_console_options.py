@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from infra.local.demo_files import write_random
 from infra.local.deploy import create_user
-from infra.local.material import write_random
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet, tab
 from tests.e2e.console import choose, picture, violations, visit

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from infra.local import cloud as embedded
 from infra.local.deploy import STAGE
-from infra.local.world import until
+from infra.local.environment import until
 from infra.publish import stage_outputs
 from lambdas.store.installer import KEY, items
 from tests.e2e.conftest import Fleet

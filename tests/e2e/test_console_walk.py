@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from infra.local.material import write_random
+from infra.local.demo_files import write_random
 from tests.e2e.conftest import Fleet, tab
 from tests.e2e.console import PAGES, either, slow_transfer
 from tests.e2e.walk import WIDE, Stop, Walk, looked_at, press, violations_in_themes

@@ -10,11 +10,11 @@ import httpx
 import pytest
 import xxhash
 
-from agent import http
-from agent.digests import RANGE_BYTES
+from agent.cloud import http
+from agent.files.digests import RANGE_BYTES
 from events.manifest import ManifestLine
-from infra.local.material import MIB, write_random
-from infra.local.world import until
+from infra.local.demo_files import MIB, write_random
+from infra.local.environment import until
 from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e
@@ -38,7 +38,9 @@ def manifest(fleet: Fleet, transfer_id: str) -> dict[bytes, ManifestLine]:
 def digest(path: Path) -> str:
     """As the guide says it is made, with no code of ours."""
     data = path.read_bytes()
-    ranges = [xxhash.xxh3_128_digest(data[at : at + RANGE_BYTES]) for at in range(0, max(len(data), 1), RANGE_BYTES)]
+    ranges = [
+        xxhash.xxh3_128_digest(data[at : at + RANGE_BYTES]) for at in range(0, max(len(data), 1), RANGE_BYTES)
+    ]
     return (ranges[0] if len(ranges) == 1 else xxhash.xxh3_128_digest(b"".join(ranges))).hex()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from agent.digests import RANGE_BYTES
-from infra.local.material import MIB, differences, listing, write_random
-from infra.local.world import until
+from agent.files.digests import RANGE_BYTES
+from infra.local.demo_files import MIB, differences, listing, write_random
+from infra.local.environment import until
 from tests.e2e.api import Refusal
 from tests.e2e.conftest import Fleet
 from tests.e2e.console import PATIENCE, picture, visit
@@ -140,7 +140,9 @@ def test_a_directory_that_is_not_there_or_not_offered_is_said(
 
 def test_an_agent_that_is_killed_goes_on_in_the_middle_of_a_file(fleet: Fleet, far: Path) -> None:
     write_random(far / "long/big.mov", 8 * RANGE_BYTES)
-    transfer = fleet.copy("server-b:store:long/", "server-b:/primary/long/", bandwidth_limit=RANGE_BYTES, streams=1)
+    transfer = fleet.copy(
+        "server-b:store:long/", "server-b:/primary/long/", bandwidth_limit=RANGE_BYTES, streams=1
+    )
     fleet.until_moving(transfer, "server-b:/primary/long")
     agent = fleet.agent("server-b").process
     rclones = rclones_of(agent.pid)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.material import differences, listing, write_random
+from infra.local.demo_files import differences, listing, write_random
+from infra.local.environment import until
 from infra.local.servers import Server, register
-from infra.local.world import until
 from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e

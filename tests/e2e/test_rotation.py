@@ -9,9 +9,9 @@ from events.certificates import fingerprint
 from events.topics import Topics
 from infra.local import cloud as embedded
 from infra.local import functions
+from infra.local.demo_files import MIB, differences, listing, write_random
 from infra.local.deploy import STAGE, deploy
-from infra.local.material import MIB, differences, listing, write_random
-from infra.local.world import until
+from infra.local.environment import until
 from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e

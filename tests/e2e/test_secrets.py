@@ -11,8 +11,8 @@ import boto3
 import pytest
 
 from infra.local import cloud as embedded
-from infra.local.material import MIB
-from infra.local.world import until
+from infra.local.demo_files import MIB
+from infra.local.environment import until
 from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e

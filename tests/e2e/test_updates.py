@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from infra.kit import Kit
+from infra.local.demo_files import MIB, differences, listing, write_random
+from infra.local.environment import until
 from infra.local.installed import InstalledServer, ServiceManager, installed_server
-from infra.local.material import MIB, differences, listing, write_random
-from infra.local.world import until
 from tests.e2e.conftest import Fleet
 from tests.e2e.publisher import Publisher
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.material import MIB, differences, listing, make_tree, write_random
-from infra.local.world import until
+from infra.local.demo_files import MIB, differences, listing, make_tree, write_random
+from infra.local.environment import until
 from tests.e2e.conftest import Fleet
 
 pytestmark = pytest.mark.e2e

@@ -5,7 +5,7 @@ import os
 import httpx
 import pytest
 
-from infra.local.material import MIB, differences, listing, write_random
+from infra.local.demo_files import MIB, differences, listing, write_random
 from tests.e2e.api import Api, Refusal
 from tests.e2e.conftest import Fleet
 

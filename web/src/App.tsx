@@ -2,17 +2,17 @@ import I18nProvider from "@cloudscape-design/components/i18n";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Suspense, useEffect, useMemo, useSyncExternalStore } from "react";
 import { createApi } from "./api/client";
+import { ErrorBoundary } from "./components/ErrorBoundary";
+import { Loading } from "./components/Loading";
+import { ProblemAlert } from "./components/ProblemAlert";
 import { loadSettings, type Settings } from "./config";
-import { SignInPage } from "./pages/SignIn";
-import { Boundary } from "./parts/Boundary";
-import { ProblemAlert } from "./parts/ProblemAlert";
-import { Waiting } from "./parts/Waiting";
-import { later } from "./scripts";
+import { lazyPage } from "./hooks/lazyPage";
+import { t, useSpoken } from "./i18n";
+import { SignInPage } from "./pages/SignInPage";
 import { createSession, wasSignedIn } from "./session/session";
-import { t, useSpoken } from "./words";
 
 const arriving = () => import("./shell/Console");
-const Console = later(arriving);
+const Console = lazyPage(arriving);
 // Whoever was signed in before a reload need not wait for it twice.
 if (wasSignedIn()) arriving().catch(() => undefined);
 
@@ -37,7 +37,7 @@ function Opening() {
       {asked.isError ? (
         <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />
       ) : (
-        <Waiting what={t().common.console} />
+        <Loading what={t().common.console} />
       )}
     </main>
   );
@@ -56,10 +56,10 @@ function Door({ settings }: { settings: Settings }) {
   }, [user, queries]);
   if (!claims) return <SignInPage settings={settings} session={session} ending={ending} />;
   return (
-    <Boundary title="Crosshaul" place="">
-      <Suspense fallback={<Waiting what={t().common.console} />}>
+    <ErrorBoundary title="Crosshaul" place="">
+      <Suspense fallback={<Loading what={t().common.console} />}>
         <Console settings={settings} session={session} api={api} claims={claims} />
       </Suspense>
-    </Boundary>
+    </ErrorBoundary>
   );
 }

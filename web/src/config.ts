@@ -1,7 +1,7 @@
 /** Where the API is, and how people sign in there: asked once, when the page opens. */
-import { ApiProblem, problemOf, silence } from "./api/problem";
+import { ApiProblem, problemOf, unansweredProblem } from "./api/problem";
+import { t } from "./i18n";
 import type { Health, SignIn } from "./types";
-import { t } from "./words";
 
 export interface Settings {
   apiUrl: string;
@@ -24,13 +24,13 @@ export async function loadSettings(): Promise<Settings> {
   return { apiUrl, stage: health.stage, version: health.version, signIn: health.sign_in };
 }
 
-const PATIENCE_MS = 15_000;
+const LOAD_TIMEOUT_MS = 15_000;
 
 async function read<T>(address: string, what: string): Promise<T> {
-  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const signal = AbortSignal.timeout(LOAD_TIMEOUT_MS);
   const init: RequestInit = { cache: "no-store", credentials: "omit", signal };
   const response = await fetch(address, init).catch((error: unknown) => {
-    throw silence(error, what);
+    throw unansweredProblem(error, what);
   });
   if (!response.ok) {
     throw await problemOf(response);

@@ -3,8 +3,8 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { createQueries } from "./api/again";
-import { followTheme } from "./media";
-import { preferred, speak } from "./words";
+import { followTheme } from "./hooks/useMedia";
+import { preferred, speak } from "./i18n";
 
 const queries = createQueries();
 

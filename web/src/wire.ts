@@ -767,6 +767,11 @@ export interface components {
              * @default null
              */
             certified_at: string | null;
+            /**
+             * Command Key Status
+             * @default null
+             */
+            command_key_status: ("both" | "present" | "none") | null;
             /** Connected At */
             connected_at: string | null;
             /** Endpoints */
@@ -783,11 +788,6 @@ export interface components {
              */
             load: number | null;
             /**
-             * Obeys
-             * @default null
-             */
-            obeys: ("both" | "present" | "none") | null;
-            /**
              * Problems
              * @default []
              */
@@ -796,7 +796,7 @@ export interface components {
              * Reached
              * @default []
              */
-            reached: components["schemas"]["Reached"][];
+            reached: components["schemas"]["PeerReachability"][];
             /** Registered At */
             registered_at: string;
             /** Roots */
@@ -1085,7 +1085,7 @@ export interface components {
             /** Bucket */
             bucket: string;
             /** Entries */
-            entries: components["schemas"]["Entry"][];
+            entries: components["schemas"]["DirectoryEntry"][];
             /** Next */
             next: string | null;
             /** Prefix */
@@ -1137,10 +1137,10 @@ export interface components {
             remotes: components["schemas"]["RemoteState"][];
         };
         /**
-         * ChangedVerdict
+         * ChangedDecision
          * @description A transfer that would be decided differently.
          */
-        ChangedVerdict: {
+        ChangedDecision: {
             /**
              * After
              * @enum {string}
@@ -1160,6 +1160,35 @@ export interface components {
             policies: string[];
             /** Transfer Id */
             transfer_id: string;
+        };
+        /**
+         * ChangeNotice
+         * @description A line was added to this transfer's timeline: whoever shows it asks anew. May be lost.
+         */
+        ChangeNotice: {
+            /** Transfer Id */
+            transfer_id: string;
+        };
+        /**
+         * Connection
+         * @description The way that a hop's bytes really go, once it stands. `relay`: through the stage's relay bucket.
+         */
+        Connection: {
+            /**
+             * Address
+             * @default null
+             */
+            address: string | null;
+            /**
+             * Dialled By
+             * @default null
+             */
+            dialled_by: string | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "direct" | "relay" | "s3" | "local" | "remote";
         };
         /**
          * CredentialsRequest
@@ -1186,6 +1215,34 @@ export interface components {
             secret_access_key: string;
             /** Session Token */
             session_token: string;
+        };
+        /**
+         * DirectoryEntry
+         * @description One name in a directory.
+         */
+        DirectoryEntry: {
+            /**
+             * Modified
+             * @default null
+             */
+            modified: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Size
+             * @default null
+             */
+            size: number | null;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "file" | "directory" | "symlink" | "other";
+            /**
+             * Utf8
+             * @default true
+             */
+            utf8: boolean;
         };
         /**
          * DistributedRequest
@@ -1255,10 +1312,67 @@ export interface components {
              */
             text: string | null;
         };
+        /**
+         * DryRunResult
+         * @description What a hop would do, found out by a dry run.
+         */
+        DryRunResult: {
+            /**
+             * Examples
+             * @default {}
+             */
+            examples: {
+                [key: string]: string[];
+            };
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            failed: components["schemas"]["Amount"];
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            kept: components["schemas"]["Amount"];
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            removed: components["schemas"]["Amount"];
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            replaced: components["schemas"]["Amount"];
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            sent: components["schemas"]["Amount"];
+            /** @default null */
+            space_shortage: components["schemas"]["SpaceShortage"] | null;
+            /**
+             * @default {
+             *       "bytes": 0,
+             *       "files": 0
+             *     }
+             */
+            unchanged: components["schemas"]["Amount"];
+        };
         /** DryRunView */
         DryRunView: {
             /** Changed */
-            changed: components["schemas"]["ChangedVerdict"][];
+            changed: components["schemas"]["ChangedDecision"][];
             /** Checked */
             checked: number;
             /** Complete */
@@ -1281,7 +1395,7 @@ export interface components {
              * Roots
              * @default []
              */
-            roots: components["schemas"]["RootWish"][];
+            roots: components["schemas"]["RootSpec"][];
             /**
              * Tags
              * @default {}
@@ -1300,34 +1414,6 @@ export interface components {
             expires_at: string;
             /** Token */
             token: string;
-        };
-        /**
-         * Entry
-         * @description One name in a directory.
-         */
-        Entry: {
-            /**
-             * Modified
-             * @default null
-             */
-            modified: string | null;
-            /** Name */
-            name: string;
-            /**
-             * Size
-             * @default null
-             */
-            size: number | null;
-            /**
-             * Type
-             * @enum {string}
-             */
-            type: "file" | "directory" | "symlink" | "other";
-            /**
-             * Utf8
-             * @default true
-             */
-            utf8: boolean;
         };
         /** Health */
         Health: {
@@ -1371,6 +1457,8 @@ export interface components {
             agents: string[];
             /** Attempt */
             attempt: number;
+            /** @default null */
+            connection: components["schemas"]["Connection"] | null;
             /** Destination */
             destination: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             /**
@@ -1396,15 +1484,10 @@ export interface components {
             /** Hop Id */
             hop_id: string;
             /** @default null */
-            preview: components["schemas"]["Preview"] | null;
+            preview: components["schemas"]["DryRunResult"] | null;
             /** @default null */
             problem: components["schemas"]["Problem"] | null;
             progress: components["schemas"]["Progress"];
-            /**
-             * Quiet
-             * @default null
-             */
-            quiet: number | null;
             /**
              * Retry At
              * @default null
@@ -1412,6 +1495,11 @@ export interface components {
             retry_at: string | null;
             /** Route */
             route: string;
+            /**
+             * Seconds Since Report
+             * @default null
+             */
+            seconds_since_report: number | null;
             /** Source */
             source: components["schemas"]["AgentLocation"] | components["schemas"]["S3Location"] | components["schemas"]["RemoteLocation"];
             /**
@@ -1425,15 +1513,13 @@ export interface components {
              * @default null
              */
             via: string | null;
-            /** @default null */
-            way: components["schemas"]["Way"] | null;
         };
         /** ListingView */
         ListingView: {
             /** Agent Id */
             agent_id: string;
             /** Entries */
-            entries: components["schemas"]["Entry"][];
+            entries: components["schemas"]["DirectoryEntry"][];
             /** Next */
             next: string | null;
             /** Path */
@@ -1537,30 +1623,10 @@ export interface components {
             state: "waiting" | "queued" | "in_progress" | "succeeded" | "failed" | "returned" | "timed_out" | "cancelled";
         };
         /**
-         * Moment
-         * @description One line of a transfer's timeline.
-         */
-        Moment: {
-            /** At */
-            at: string;
-            by: components["schemas"]["Actor"];
-            /**
-             * Hop Id
-             * @default null
-             */
-            hop_id: string | null;
-            /** @default null */
-            problem: components["schemas"]["Problem"] | null;
-            /** @default null */
-            state: components["schemas"]["HopState"] | null;
-            /** What */
-            what: string;
-        };
-        /**
-         * MovementVerdict
+         * MovementDecision
          * @description What is decided about one movement of a transfer.
          */
-        MovementVerdict: {
+        MovementDecision: {
             /** Destination */
             destination: string;
             /**
@@ -1572,14 +1638,6 @@ export interface components {
             policies: string[];
             /** Source */
             source: string;
-        };
-        /**
-         * News
-         * @description A line was added to this transfer's timeline: whoever shows it asks anew. May be lost.
-         */
-        News: {
-            /** Transfer Id */
-            transfer_id: string;
         };
         /**
          * ObjectTrigger
@@ -1701,8 +1759,28 @@ export interface components {
         };
         /** OverviewView */
         OverviewView: {
-            month: components["schemas"]["Tally"];
-            today: components["schemas"]["Tally"];
+            month: components["schemas"]["TransferTotals"];
+            today: components["schemas"]["TransferTotals"];
+        };
+        /**
+         * PeerReachability
+         * @description How an agent and another have reached each other the last time, whichever of them asked for files.
+         */
+        PeerReachability: {
+            /**
+             * Address
+             * @default null
+             */
+            address: string | null;
+            /** Agent Id */
+            agent_id: string;
+            /** Dialled */
+            dialled: boolean;
+            /**
+             * Relayed
+             * @default false
+             */
+            relayed: boolean;
         };
         /**
          * PoliciesView
@@ -1780,7 +1858,7 @@ export interface components {
             /** Groups */
             groups: string[];
             /** Movements */
-            movements: components["schemas"]["MovementVerdict"][];
+            movements: components["schemas"]["MovementDecision"][];
             /**
              * Outcome
              * @enum {string}
@@ -1803,63 +1881,6 @@ export interface components {
             version: number;
             /** Why */
             why: string;
-        };
-        /**
-         * Preview
-         * @description What a hop would do, found out by a dry run.
-         */
-        Preview: {
-            /**
-             * Examples
-             * @default {}
-             */
-            examples: {
-                [key: string]: string[];
-            };
-            /**
-             * @default {
-             *       "bytes": 0,
-             *       "files": 0
-             *     }
-             */
-            failed: components["schemas"]["Amount"];
-            /**
-             * @default {
-             *       "bytes": 0,
-             *       "files": 0
-             *     }
-             */
-            kept: components["schemas"]["Amount"];
-            /**
-             * @default {
-             *       "bytes": 0,
-             *       "files": 0
-             *     }
-             */
-            removed: components["schemas"]["Amount"];
-            /**
-             * @default {
-             *       "bytes": 0,
-             *       "files": 0
-             *     }
-             */
-            replaced: components["schemas"]["Amount"];
-            /**
-             * @default {
-             *       "bytes": 0,
-             *       "files": 0
-             *     }
-             */
-            sent: components["schemas"]["Amount"];
-            /** @default null */
-            short: components["schemas"]["Shortage"] | null;
-            /**
-             * @default {
-             *       "bytes": 0,
-             *       "files": 0
-             *     }
-             */
-            unchanged: components["schemas"]["Amount"];
         };
         /**
          * Problem
@@ -1976,27 +1997,7 @@ export interface components {
              */
             files_unchanged: number;
             /** @default null */
-            short: components["schemas"]["Shortage"] | null;
-        };
-        /**
-         * Reached
-         * @description How an agent and another have reached each other the last time, whichever of them asked for files.
-         */
-        Reached: {
-            /**
-             * Address
-             * @default null
-             */
-            address: string | null;
-            /** Agent Id */
-            agent_id: string;
-            /** Dialled */
-            dialled: boolean;
-            /**
-             * Relayed
-             * @default false
-             */
-            relayed: boolean;
+            space_shortage: components["schemas"]["SpaceShortage"] | null;
         };
         /**
          * RegisteredView
@@ -2127,7 +2128,7 @@ export interface components {
              * Roots
              * @default []
              */
-            roots: components["schemas"]["RootWish"][];
+            roots: components["schemas"]["RootSpec"][];
             /**
              * Tags
              * @default {}
@@ -2179,6 +2180,19 @@ export interface components {
             used: number;
         };
         /**
+         * RootSpec
+         * @description A root as it stands in the line to run; the host's administrator decides by running it.
+         */
+        RootSpec: {
+            /**
+             * Access
+             * @enum {string}
+             */
+            access: "ro" | "rw";
+            /** Path */
+            path: string;
+        };
+        /**
          * RootState
          * @description A root as the host has it: `path` is the name that locations use.
          */
@@ -2202,19 +2216,6 @@ export interface components {
             size: number | null;
         };
         /**
-         * RootWish
-         * @description A root as it stands in the line to run; the host's administrator decides by running it.
-         */
-        RootWish: {
-            /**
-             * Access
-             * @enum {string}
-             */
-            access: "ro" | "rw";
-            /** Path */
-            path: string;
-        };
-        /**
          * S3Location
          * @description The objects under a prefix (or one object) of a bucket.
          */
@@ -2233,23 +2234,6 @@ export interface components {
             prefix: string;
         };
         /**
-         * Shortage
-         * @description There seems to be too little room at the destination. No reason to stop: a file system that compresses
-         *     may hold it all the same, and on a disk that is really full a hop pauses.
-         */
-        Shortage: {
-            /**
-             * Free
-             * @description bytes
-             */
-            free: number;
-            /**
-             * Wanted
-             * @description bytes
-             */
-            wanted: number;
-        };
-        /**
          * SignIn
          * @description Where people sign in: a Cognito user pool's public client.
          */
@@ -2265,6 +2249,23 @@ export interface components {
             region: string;
             /** User Pool Id */
             user_pool_id: string;
+        };
+        /**
+         * SpaceShortage
+         * @description There seems to be too little room at the destination. No reason to stop: a file system that compresses
+         *     may hold it all the same, and on a disk that is really full a hop pauses.
+         */
+        SpaceShortage: {
+            /**
+             * Free
+             * @description bytes
+             */
+            free: number;
+            /**
+             * Wanted
+             * @description bytes
+             */
+            wanted: number;
         };
         /** StartedRolloutView */
         StartedRolloutView: {
@@ -2301,29 +2302,6 @@ export interface components {
             token: string;
             /** Used */
             used: number;
-        };
-        /**
-         * Tally
-         * @description What became of the transfers that were asked for since a moment; dry runs are none.
-         */
-        Tally: {
-            /**
-             * Bytes Moved
-             * @description bytes
-             */
-            bytes_moved: number;
-            /** Complete */
-            complete: boolean;
-            /** Failed */
-            failed: number;
-            /** Files Moved */
-            files_moved: number;
-            /** Since */
-            since: string;
-            /** Succeeded */
-            succeeded: number;
-            /** Transfers */
-            transfers: number;
         };
         /**
          * TemplateRequest
@@ -2454,6 +2432,26 @@ export interface components {
              * @default []
              */
             warnings: string[];
+        };
+        /**
+         * TimelineEntry
+         * @description One line of a transfer's timeline.
+         */
+        TimelineEntry: {
+            /** At */
+            at: string;
+            by: components["schemas"]["Actor"];
+            /**
+             * Hop Id
+             * @default null
+             */
+            hop_id: string | null;
+            /** @default null */
+            problem: components["schemas"]["Problem"] | null;
+            /** @default null */
+            state: components["schemas"]["HopState"] | null;
+            /** What */
+            what: string;
         };
         /** TransferRequest */
         TransferRequest: {
@@ -2631,6 +2629,29 @@ export interface components {
             /** Transfers */
             transfers: components["schemas"]["TransferSummary"][];
         };
+        /**
+         * TransferTotals
+         * @description What became of the transfers that were asked for since a moment; dry runs are none.
+         */
+        TransferTotals: {
+            /**
+             * Bytes Moved
+             * @description bytes
+             */
+            bytes_moved: number;
+            /** Complete */
+            complete: boolean;
+            /** Failed */
+            failed: number;
+            /** Files Moved */
+            files_moved: number;
+            /** Since */
+            since: string;
+            /** Succeeded */
+            succeeded: number;
+            /** Transfers */
+            transfers: number;
+        };
         /** TransferView */
         TransferView: {
             /** @default null */
@@ -2675,7 +2696,7 @@ export interface components {
              */
             template_id: string | null;
             /** Timeline */
-            timeline: components["schemas"]["Moment"][];
+            timeline: components["schemas"]["TimelineEntry"][];
             /** Transfer Id */
             transfer_id: string;
         };
@@ -2730,13 +2751,13 @@ export interface components {
         };
         /** UpdateOrderView */
         UpdateOrderView: {
-            /** Heard */
-            heard: string;
             /**
              * Reason
              * @default
              */
             reason: string;
+            /** Reported Version */
+            reported_version: string;
             /**
              * Token
              * @default null
@@ -2843,27 +2864,6 @@ export interface components {
             update_id: string;
             /** Version */
             version: string;
-        };
-        /**
-         * Way
-         * @description The way that a hop's bytes really go, once it stands. `relay`: through the stage's relay bucket.
-         */
-        Way: {
-            /**
-             * Address
-             * @default null
-             */
-            address: string | null;
-            /**
-             * Dialled By
-             * @default null
-             */
-            dialled_by: string | null;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "direct" | "relay" | "s3" | "local" | "remote";
         };
     };
     responses: never;

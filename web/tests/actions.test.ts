@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { mayApprove, type Verb, verbsFor } from "../src/actions";
+import { mayApprove, type Verb, verbsFor } from "../src/model/transferActions";
 import { mayAct, readClaims, roleOf } from "../src/session/claims";
 import type { TransferState } from "../src/types";
 import { transfer } from "./samples";

@@ -1,8 +1,8 @@
 import { fireEvent, render, screen } from "@testing-library/react";
 import { useState } from "react";
 import { expect, it } from "vitest";
-import { SPEED } from "../src/options";
-import { Amount } from "../src/parts/options/fields";
+import { Amount } from "../src/components/options/fields";
+import { SPEED } from "../src/model/options";
 
 const seen: (number | null)[] = [];
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { auditQuery } from "../src/api/queries";
+import { auditQuery } from "../src/hooks/queries";
 import { csv, jsonLines } from "../src/pages/audit/export";
 import { matching } from "../src/pages/audit/search";
 import type { AuditRecord } from "../src/types";

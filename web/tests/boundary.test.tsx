@@ -2,8 +2,8 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, render, screen, waitFor } from "@testing-library/react";
 import { type ReactNode, Suspense } from "react";
 import { beforeEach, expect, it, vi } from "vitest";
-import { Boundary } from "../src/parts/Boundary";
-import { askAgain, later } from "../src/scripts";
+import { ErrorBoundary } from "../src/components/ErrorBoundary";
+import { askAgain, lazyPage } from "../src/hooks/lazyPage";
 
 beforeEach(() => {
   // React says in the console what a boundary has caught.
@@ -13,16 +13,16 @@ beforeEach(() => {
 function shown(place: string, page: ReactNode) {
   return (
     <QueryClientProvider client={new QueryClient()}>
-      <Boundary title="Agents" place={place}>
+      <ErrorBoundary title="Agents" place={place}>
         <Suspense fallback="…">{page}</Suspense>
-      </Boundary>
+      </ErrorBoundary>
     </QueryClientProvider>
   );
 }
 
 /** A page whose script comes only while `network.there`. */
 function agents(network: { there: boolean }) {
-  return later(async () => {
+  return lazyPage(async () => {
     if (!network.there) throw new TypeError("Failed to fetch dynamically imported module");
     return { default: () => "server-b" };
   });

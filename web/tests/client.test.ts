@@ -1,8 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import { createApi } from "../src/api/client";
-import { createWish } from "../src/api/idempotency";
+import { createIdempotentRequest } from "../src/api/idempotency";
 import { ApiProblem, asProblem, errorAt } from "../src/api/problem";
-import { everyPage } from "../src/api/queries";
+import { everyPage } from "../src/hooks/queries";
 import type { Session } from "../src/session/session";
 import { problemDetails } from "./samples";
 
@@ -138,7 +138,7 @@ describe("an error", () => {
 
 describe("a wish", () => {
   it("keeps its key until it is granted", () => {
-    const wish = createWish();
+    const wish = createIdempotentRequest();
     const key = wish.keyFor({ source: "a:/x" });
     expect(key).toMatch(/^[0-9a-f]{32}$/);
     expect(wish.keyFor({ source: "a:/x" })).toBe(key);
@@ -147,7 +147,7 @@ describe("a wish", () => {
   });
 
   it("has a new key when it changes", () => {
-    const wish = createWish();
+    const wish = createIdempotentRequest();
     expect(wish.keyFor({ source: "a:/x" })).not.toBe(wish.keyFor({ source: "a:/y" }));
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { described } from "../src/components/ProgressLine";
 import { actor, locationText, shown } from "../src/format/names";
 import { bytes, duration, files, share, speed, timeLeft } from "../src/format/sizes";
 import { lookOf } from "../src/format/states";
 import { ago, isOff, skewed, utc } from "../src/format/times";
-import { described } from "../src/parts/ProgressLine";
 import { progress } from "./samples";
 
 describe("sizes", () => {

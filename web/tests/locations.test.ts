@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { onAgent, onS3, startingAt } from "../src/components/browsablePlaces";
+import { chosenPath } from "../src/components/DirectoryBrowser";
 import {
   bucketOf,
   directoryOf,
@@ -10,9 +12,7 @@ import {
   S3,
   trail,
   typed,
-} from "../src/locations";
-import { chosenPath } from "../src/parts/DirectoryBrowser";
-import { onAgent, onS3, startingAt } from "../src/parts/places";
+} from "../src/model/locations";
 import { hrefWith, parseRoute } from "../src/router";
 import { agent as sampleAgent } from "./samples";
 

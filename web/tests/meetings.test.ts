@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { meetings } from "../src/pages/agent/meetings";
+import { meetings } from "../src/pages/agent/reachability";
 import type { Agent } from "../src/types";
 import { agent } from "./samples";
 

@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { Heard } from "../src/live/merge";
-import { progressOf, QUIET_MS, quietOf, summed, withLives } from "../src/live/merge";
+import type { LiveProgressByHop } from "../src/live/mergeProgress";
+import {
+  mergeProgress,
+  progressOf,
+  QUIET_AFTER_MS,
+  secondsSinceReport,
+  summed,
+} from "../src/live/mergeProgress";
 import { readLive } from "../src/live/useLive";
 import type { Live } from "../src/types";
 import { hop, live, progress } from "./samples";
@@ -8,8 +14,8 @@ import { hop, live, progress } from "./samples";
 const NOW = Date.parse(live().at);
 const ASKED = NOW;
 
-function heard(...lives: Live[]): Heard {
-  return withLives(new Map(), lives, NOW);
+function heard(...lives: Live[]): LiveProgressByHop {
+  return mergeProgress(new Map(), lives, NOW);
 }
 
 describe("the progress of a hop", () => {
@@ -57,7 +63,7 @@ describe("the progress of a hop", () => {
 
   describe("of which nobody speaks any more", () => {
     const said = { ...live(), progress: progress({ bytes_done: 200, bytes_per_second: 999 }) };
-    const later = NOW + QUIET_MS + 1;
+    const later = NOW + QUIET_AFTER_MS + 1;
 
     it("has no speed, though it is as far as it was", () => {
       const now = progressOf(stored, heard(said), later, NOW);
@@ -70,12 +76,13 @@ describe("the progress of a hop", () => {
     });
 
     it("says for how long, from the last word of broker or API", () => {
-      const silent = (quiet: number | null) => hop({ progress: stored.progress, quiet });
-      expect(quietOf(silent(20), heard(), NOW, NOW)).toBe(20);
-      expect(quietOf(silent(20), heard(), NOW + 4_000, NOW)).toBe(24);
-      expect(quietOf(silent(20), heard(said), NOW, NOW)).toBeNull();
-      expect(quietOf(silent(2), heard(), NOW, NOW)).toBeNull();
-      expect(quietOf(silent(null), heard(), later, NOW), "it is not at work").toBeNull();
+      const silent = (quiet: number | null) =>
+        hop({ progress: stored.progress, seconds_since_report: quiet });
+      expect(secondsSinceReport(silent(20), heard(), NOW, NOW)).toBe(20);
+      expect(secondsSinceReport(silent(20), heard(), NOW + 4_000, NOW)).toBe(24);
+      expect(secondsSinceReport(silent(20), heard(said), NOW, NOW)).toBeNull();
+      expect(secondsSinceReport(silent(2), heard(), NOW, NOW)).toBeNull();
+      expect(secondsSinceReport(silent(null), heard(), later, NOW), "it is not at work").toBeNull();
     });
   });
 });

@@ -3,10 +3,10 @@ import { act, renderHook } from "@testing-library/react";
 import { createElement } from "react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Api } from "../src/api/client";
-import { SurroundingsContext } from "../src/context";
-import { gathering } from "../src/live/gather";
-import { isTold, stands } from "../src/live/lines";
-import { readNews, useNews } from "../src/live/news";
+import { AppContext } from "../src/appContext";
+import { batchUpdates } from "../src/live/batchUpdates";
+import { hasChangeFeed, markConnected } from "../src/live/connectionState";
+import { readChange, useChangeFeed } from "../src/live/useChangeFeed";
 import { useLive } from "../src/live/useLive";
 
 const broker = vi.hoisted(() => ({ handlers: null as null | Record<string, (told?: unknown) => void> }));
@@ -44,15 +44,15 @@ describe("news of transfers", () => {
 
   it("are asked about anew: that transfer, and the lists, but not the month's sums", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
-    const { unmount } = renderHook(() => useNews(api));
+    const { unmount } = renderHook(() => useChangeFeed(api));
     await vi.advanceTimersByTimeAsync(5_000);
     expect(api.get).toHaveBeenCalledWith("/live", { what: "news" });
-    expect(isTold()).toBe(false);
+    expect(hasChangeFeed()).toBe(false);
     broker.handlers?.granted?.();
-    expect(isTold()).toBe(true);
-    stands("progress", false);
-    expect(isTold()).toBe(false);
-    stands("progress", null);
+    expect(hasChangeFeed()).toBe(true);
+    markConnected("progress", false);
+    expect(hasChangeFeed()).toBe(false);
+    markConnected("progress", null);
 
     for (const key of KEYS) queries.setQueryData(key, {});
     broker.handlers?.heard?.(bytes('{"transfer_id": "one"}'));
@@ -60,47 +60,46 @@ describe("news of transfers", () => {
     expect(KEYS.map(stale)).toEqual([true, false, true, false]);
 
     unmount();
-    expect(isTold()).toBe(false);
+    expect(hasChangeFeed()).toBe(false);
   });
 
   it("are no longer told when the line breaks: everything is asked for anew", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
-    const { unmount } = renderHook(() => useNews(api));
+    const { unmount } = renderHook(() => useChangeFeed(api));
     await vi.advanceTimersByTimeAsync(5_000);
     broker.handlers?.granted?.();
     for (const key of KEYS) queries.setQueryData(key, {});
     broker.handlers?.closed?.();
-    expect(isTold()).toBe(false);
+    expect(hasChangeFeed()).toBe(false);
     expect(KEYS.map(stale)).toEqual([true, true, true, false]);
     unmount();
   });
 
   it("are told also when a page that heard of progress is left", async () => {
     const api = { get: vi.fn(async () => ({})) } as unknown as Api;
-    stands("news", true);
+    markConnected("news", true);
     const { unmount } = renderHook(() => useLive(null, true), {
-      wrapper: ({ children }) =>
-        createElement(SurroundingsContext.Provider, { value: { api } as never }, children),
+      wrapper: ({ children }) => createElement(AppContext.Provider, { value: { api } as never }, children),
     });
     await vi.advanceTimersByTimeAsync(1);
-    expect(isTold()).toBe(false);
+    expect(hasChangeFeed()).toBe(false);
     act(() => broker.handlers?.granted?.());
-    expect(isTold()).toBe(true);
+    expect(hasChangeFeed()).toBe(true);
     unmount();
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(isTold()).toBe(true);
-    stands("news", false);
+    expect(hasChangeFeed()).toBe(true);
+    markConnected("news", false);
   });
 
   it("are dropped when they are none", () => {
-    for (const text of ["{", "null", "{}", '{"transfer_id": 5}']) expect(readNews(bytes(text))).toBeNull();
+    for (const text of ["{", "null", "{}", '{"transfer_id": 5}']) expect(readChange(bytes(text))).toBeNull();
   });
 });
 
 it("hands on the first at once, and the others when that was dealt with", async () => {
   const handed: number[][] = [];
   let dealt = () => {};
-  const gathered = gathering<number>(100, (things) => {
+  const gathered = batchUpdates<number>(100, (things) => {
     handed.push(things);
     return new Promise<void>((done) => {
       dealt = done;

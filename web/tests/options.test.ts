@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { linesOf } from "../src/components/PreviewResult";
 import { optionWords, windowWords } from "../src/format/options";
 import {
   amountOf,
@@ -7,14 +8,13 @@ import {
   DEFAULT_OPTIONS,
   endsOf,
   GATHERED,
-  misfits,
+  invalidFields,
   patterns,
   removes,
   SPEED,
   STREAMS,
-} from "../src/options";
+} from "../src/model/options";
 import { read } from "../src/pages/templates/yaml";
-import { linesOf } from "../src/parts/PreviewResult";
 
 const B = { place: "server-b", path: "/data/" };
 const C = { place: "server-c", path: "/archive/" };
@@ -23,20 +23,20 @@ const S3 = { place: "s3://", path: "media/" };
 describe("what the ends of a transfer can keep", () => {
   it("is everything between two agents", () => {
     const options = { ...DEFAULT_OPTIONS, compare: "checksum" as const, delete_extra: true };
-    expect(misfits(options, endsOf(B, [C]))).toEqual([]);
+    expect(invalidFields(options, endsOf(B, [C]))).toEqual([]);
   });
 
   it("is less with S3, several destinations, or a template", () => {
     expect(barred("compare", endsOf(S3, [C]), DEFAULT_OPTIONS)).toMatch(/agent at both ends/);
     expect(barred("owner", endsOf(B, [S3]), DEFAULT_OPTIONS)).toMatch(/between agents/);
-    expect(misfits({ ...DEFAULT_OPTIONS, owner: "names" }, endsOf(S3, [C]))).toHaveLength(1);
+    expect(invalidFields({ ...DEFAULT_OPTIONS, owner: "names" }, endsOf(S3, [C]))).toHaveLength(1);
     expect(barred("move", endsOf(B, [C, C]), DEFAULT_OPTIONS)).toMatch(/one destination/);
     expect(barred("delete_extra", GATHERED, DEFAULT_OPTIONS)).toMatch(/single objects/);
   });
 
   it("is never moving and mirroring at once", () => {
     const both = { ...DEFAULT_OPTIONS, move: true, delete_extra: true };
-    expect(misfits(both, endsOf(B, [C]))).toHaveLength(1);
+    expect(invalidFields(both, endsOf(B, [C]))).toHaveLength(1);
   });
 });
 
@@ -64,7 +64,7 @@ describe("an amount", () => {
   it("that is none is said, and nothing can be sent", () => {
     const night = { days: [], start: "22:00", end: "06:00", zone: "UTC", limit: 0 };
     const options = { ...DEFAULT_OPTIONS, streams: 0, bandwidth_limit: 0, bandwidth_windows: [night] };
-    expect(misfits(options, endsOf(B, [C]))).toHaveLength(3);
+    expect(invalidFields(options, endsOf(B, [C]))).toHaveLength(3);
   });
 
   it("is written as short as it can be, and means the same", () => {
@@ -111,7 +111,7 @@ it("shows of a preview only what there is, what changes something first", () => 
     kept: none,
     unchanged: { files: 5, bytes: 9 },
     failed: { files: 1, bytes: 7 },
-    short: null,
+    space_shortage: null,
     examples: { sent: ["a", "b"], removed: ["old"], failed: ["l is a symbolic link."] },
   });
   expect(lines.map(({ kind, examples }) => [kind, examples])).toEqual([

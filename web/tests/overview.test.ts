@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { progressNow } from "../src/live/merge";
-import { caresOf, edgesOf } from "../src/pages/overview/moving";
+import { progressNow } from "../src/live/mergeProgress";
+import { caresOf, edgesOf } from "../src/pages/overview/overviewModel";
 import type { Agent, Location, Progress, TransferSummary } from "../src/types";
 import { agent, live, progress, transfer } from "./samples";
 
@@ -127,8 +127,8 @@ describe("what needs a person first", () => {
         named("gone", { roots: [root(null)] }),
         named("down", { status: "offline", roots: [root(null)] }),
         named("astray", { skew: -300 }),
-        named("deaf", { obeys: "none" }),
-        named("behind", { obeys: "present" }),
+        named("deaf", { command_key_status: "none" }),
+        named("behind", { command_key_status: "present" }),
         named("well", { skew: 1.5 }),
       ],
       [{ ...running("t", "a", ["b"]), state: "failed", ended_at: new Date(NOW - 1000).toISOString() }],

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { digestOf, exactly, type Fields } from "../src/pages/audit/exact";
-import { type Audit, flawsIn } from "../src/pages/audit/proof";
+import { digestOf, exactly, type Fields } from "../src/pages/audit/canonicalJson";
+import { type Audit, flawsIn } from "../src/pages/audit/verifyChain";
 
 const SAMPLE = readFileSync(join(import.meta.dirname, "../../events/samples/audit/AuditRecord.json"), "utf8");
 const DAY = "2026-11-24";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { onWake } from "../src/live/wake";
+import { onResume } from "../src/live/useResume";
 
 let hidden = false;
 let woke: number[] = [];
@@ -9,7 +9,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   vi.spyOn(document, "hidden", "get").mockImplementation(() => hidden);
   woke = [];
-  stop = onWake((away) => woke.push(Math.round(away)));
+  stop = onResume((away) => woke.push(Math.round(away)));
 });
 
 afterEach(() => {

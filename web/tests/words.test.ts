@@ -5,9 +5,9 @@ import ts from "typescript";
 import { afterEach, describe, expect, it } from "vitest";
 import { bytes, duration, files } from "../src/format/sizes";
 import { lookOf } from "../src/format/states";
-import { speak, t } from "../src/words";
-import { de } from "../src/words/de";
-import { en } from "../src/words/en";
+import { speak, t } from "../src/i18n";
+import { de } from "../src/i18n/de";
+import { en } from "../src/i18n/en";
 
 const SOURCES = join(import.meta.dirname, "../src");
 
@@ -99,8 +99,8 @@ describe("what API and agents say", () => {
     );
     expect(words.length).toBeGreaterThan(8);
     expect(words.filter((said) => !de.said.happened(`hop 1 ${said}`))).toEqual([]);
-    const asking = readFileSync(join(SOURCES, "../../lambdas/transfers/asking.py"), "utf8");
-    const verbs = [...asking.matchAll(/Ask\(\n\s+"(\w+)"/g)].map(([, verb = ""]) => verb);
+    const operations = readFileSync(join(SOURCES, "../../lambdas/transfers/operations.py"), "utf8");
+    const verbs = [...operations.matchAll(/Operation\(\n\s+"(\w+)"/g)].map(([, verb = ""]) => verb);
     expect(verbs.length).toBeGreaterThan(3);
     expect([...verbs, "requested", "approved"].filter((verb) => !de.said.happened(verb))).toEqual([]);
   });

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { requestOf } from "../src/pages/templates/request";
-import { sampleEvent, tried, uploadsIn } from "../src/pages/templates/trying";
+import { sampleEvent, tried, uploadsIn } from "../src/pages/templates/testTemplate";
 import { read, written } from "../src/pages/templates/yaml";
 import { template } from "./samples";
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from agent.letters import BrokerEndpoint
-from tests.fakes_agent import THING
-from tests.unit.agent.hosts import Hosts
+from agent.cloud.messages import BrokerEndpoint
+from tests.support.fakes_agent import THING
+from tests.support.hosts import Hosts
 
 MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
 PATIENCE = 30

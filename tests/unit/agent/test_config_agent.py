@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import read_config, split_endpoint
-from agent.failure import HostError
+from agent.errors import HostError
 
 
 @pytest.fixture

@@ -9,20 +9,20 @@ import time
 import pytest
 
 from agent import lock
-from agent.lane.routes import PeerPath, PeerPathCache
-from agent.letters import Connected
-from agent.listing import FileEntry
-from agent.movers.ledger import Ledger, ledger_path
-from agent.movers.manifests import ManifestUploader, ManifestOutbox
-from agent.movers.pull import ABANDONED_AFTER_S, discard_abandoned
+from agent.cloud.command_verifier import CommandVerifier
+from agent.cloud.messages import Connected
+from agent.files.listing import FileEntry
+from agent.identity.registration import Files
+from agent.lane.peer_paths import PeerPath, PeerPathCache
+from agent.pull.ledger import Ledger, ledger_path
+from agent.pull.manifest_outbox import ManifestOutbox, ManifestUploader
+from agent.pull.pull import ABANDONED_AFTER_S, discard_abandoned
 from agent.quarantine import MAX_FILES, Quarantine
-from agent.registration import Files
 from agent.status import Status, overview
-from agent.trust import CommandVerifier
-from agent.updating.notes import read_record
-from tests.fakes_agent import AGENT, TRANSFER, Signer
-from tests.fakes_keys import Authority, register
-from tests.unit.agent.hosts import until
+from agent.updating.state_files import read_record
+from tests.support.fakes_agent import AGENT, TRANSFER, Signer
+from tests.support.fakes_keys import Authority, register
+from tests.support.hosts import until
 
 HOP = f"{TRANSFER}-0"
 NOISE = [b"", b"\0" * 5000, b"noise" * 2000, b"SQLite format 3\0" + b"\xff" * 5000]

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
-from agent import about, doctor, lock
-from agent.cli.host import app
-from agent.enrol import write_secret
-from agent.registration import Files, Registration
-from tests.fakes_agent import AGENT, THING, Signer
+from agent import doctor, host_info, lock
+from agent.cli.commands.host import app
+from agent.identity.enrollment import write_secret
+from agent.identity.registration import Files, Registration
+from tests.support.fakes_agent import AGENT, THING, Signer
 
 
 def certificate(key, end: datetime) -> bytes:
@@ -115,7 +115,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    monkeypatch.setattr(about, "rclone_version", lambda: "1.75.2")
+    monkeypatch.setattr(host_info, "rclone_version", lambda: "1.75.2")
     return Host(tmp_path)
 
 
@@ -194,7 +194,7 @@ def test_a_broker_that_nobody_vouches_for(host):
     ("version", "ok"), [("1.66.0", True), ("1.9.3", False), (None, False), ("2.0", True)]
 )
 def test_rclone_must_be_there_and_new_enough(host, monkeypatch, version, ok):
-    monkeypatch.setattr(about, "rclone_version", lambda: version)
+    monkeypatch.setattr(host_info, "rclone_version", lambda: version)
     assert host.look()["rclone"].ok is ok
 
 

@@ -9,23 +9,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agent.attempt import AttemptIntervals, head
+from agent.command_keys import CommandKeys
 from agent.config import Config
 from agent.errors import HopError
-from agent.holding import HopRecord
-from agent.journal import Journal
-from agent.lane.routes import PeerPath, PeerPathCache
+from agent.hops.attempt import AttemptIntervals, head
+from agent.hops.journal import Journal
+from agent.hops.record import HopRecord
+from agent.identity.registration import Files
+from agent.lane.peer_paths import PeerPath, PeerPathCache
 from agent.quarantine import Quarantine
-from agent.registration import Files
 from agent.service import Dependencies, Service
 from agent.status import Status
 from agent.supervision import Backoff, Supervisor
-from agent.trusted import CommandKeys
 from events.base import Problem
 from events.commands import Browse, Cancel, Pause, Peer, Release, Retire, Serve
 from events.progress import Live, Progress
 from events.reports import Browsed, Capabilities, DirectoryEntry, Failed
-from tests.fakes_agent import (
+from tests.support.fakes_agent import (
     TRANSFER,
     FakeLane,
     FakeLink,
@@ -35,9 +35,9 @@ from tests.fakes_agent import (
     move,
     trust,
 )
-from tests.fakes_keys import rotation
-from tests.fakes_updates import not_installed
-from tests.unit.agent.hosts import until
+from tests.support.fakes_keys import rotation
+from tests.support.fakes_updates import not_installed
+from tests.support.hosts import until
 
 SIGNER = Signer()
 HOP = f"{TRANSFER}-0"
@@ -629,7 +629,7 @@ class TestHelpers:
         def fails(_):
             raise PermissionError("no such luck")
 
-        monkeypatch.setattr("agent.keys.Keyring.tidy", fails)
+        monkeypatch.setattr("agent.identity.keys.Keyring.tidy", fails)
         async with host.running(pace=replace(PACE, heartbeat=0.02)):
             await host.link.hears("heartbeat", 5)
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from agent.cli.errors import Exit
-from agent.enrol import write_secret
-from agent.lane import identity
-from agent.registration import Files, Registration
+from agent.identity import lane_certificate
+from agent.identity.enrollment import write_secret
+from agent.identity.registration import Files, Registration
 from agent.status import overview
 from events.commands import Browse, Retire
 from events.topics import Topics
-from tests.fakes_agent import AGENT, THING, Signer
+from tests.support.fakes_agent import AGENT, THING, Signer
 
 CROSSHAUL = Path(sys.executable).with_name("crosshaul")
 SIGNER = Signer()
@@ -46,7 +46,7 @@ class Host:
         shutil.copy(endpoint.ca, files.ca)
         write_secret(files.device_key, endpoint.key.read_bytes())
         write_secret(files.api_key, b"key")
-        identity.ensure(files.folder)
+        lane_certificate.ensure(files.folder)
         registration = Registration(
             agent_id=AGENT,
             thing=THING,

@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from agent import lock
-from agent.failure import HostError
-from agent.holding import HopRecord
-from agent.journal import Journal
-from agent.letters import Connected, Disconnected
-from agent.registration import Files
+from agent.cloud.messages import Connected, Disconnected
+from agent.errors import HostError
+from agent.hops.journal import Journal
+from agent.hops.record import HopRecord
+from agent.identity.registration import Files
 from agent.status import Status, overview
-from tests.fakes_agent import move
+from tests.support.fakes_agent import move
 
 
 def test_nothing_there_is_not_running(tmp_path):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from agent.cli import session
 from agent.cli.main import app
 from agent.cli.session import Session
-from tests.fakes_api import FakeApi, fake_api
+from tests.support.fakes_api import FakeApi, fake_api
 
 Run = Callable[..., "Said"]
 

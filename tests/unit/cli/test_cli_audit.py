@@ -6,7 +6,7 @@ import json
 
 from events import audit
 from events.base import Actor
-from tests.fakes_api import FakeApi, sample
+from tests.support.fakes_api import FakeApi, sample
 from tests.unit.cli.conftest import Run
 
 

@@ -8,8 +8,9 @@ from typing import get_args
 
 import pytest
 
-from agent.cli import cp, text
-from agent.cli.errors import Exit, CliError, code_for_status
+from agent.cli import text
+from agent.cli.commands import cp
+from agent.cli.errors import CliError, Exit, code_for_status
 from events.options import Options
 from tests.unit.cli.conftest import Run
 
@@ -58,10 +59,10 @@ def test_unknown_words_are_wrong_usage(run: Run, name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "banned"),
     [
-        (["--help"], "httpx pydantic yaml awscrt rich.console agent.link"),
-        (["cp", "--help"], "httpx yaml awscrt rich.console agent.link"),
-        (["cp", "--what"], "httpx yaml awscrt rich.console agent.link"),
-        (["transfers"], "awscrt agent.link agent.live_link"),
+        (["--help"], "httpx pydantic yaml awscrt rich.console agent.cloud.mqtt_link"),
+        (["cp", "--help"], "httpx yaml awscrt rich.console agent.cloud.mqtt_link"),
+        (["cp", "--what"], "httpx yaml awscrt rich.console agent.cloud.mqtt_link"),
+        (["transfers"], "awscrt agent.cloud.mqtt_link agent.cloud.live_link"),
     ],
 )
 def test_what_is_not_needed_is_not_imported(tmp_path: Path, arguments: list[str], banned: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lambdas.api import openapi
-from tests.fakes_api import QUERIES, ROUTES
+from tests.support.fakes_api import QUERIES, ROUTES
 
 
 def described() -> dict[tuple[str, str], Any]:

@@ -12,7 +12,7 @@ from events.options import Options
 from events.progress import Live, Progress, SpaceShortage
 from events.reports import Amount, DryRunResult
 from events.states import TransferState
-from tests.fakes_api import NOW, TRANSFER, FakeApi, problem, transfer_view
+from tests.support.fakes_api import NOW, TRANSFER, FakeApi, problem, transfer_view
 from tests.unit.cli.conftest import Run
 
 ENDS = ("server-b:/data/raw/", "server-c:/archive/")
@@ -20,8 +20,8 @@ ENDS = ("server-b:/data/raw/", "server-c:/archive/")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_POLL", 0.01)
-    monkeypatch.setattr("agent.cli.api._PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(watch, "_POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr("agent.cli.api._RETRY_DELAYS_S", (0.0, 0.0))
 
 
 def test_cp_asks_and_tells_what_to_do_next(signed_in: FakeApi, run: Run) -> None:
@@ -149,7 +149,7 @@ def test_a_watch_survives_an_api_that_is_away_for_a_while(signed_in: FakeApi, ru
 
 
 def test_a_watch_gives_up_in_the_end(signed_in: FakeApi, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_PATIENCE", 0.05)
+    monkeypatch.setattr(watch, "_API_TIMEOUT_S", 0.05)
     signed_in.stories[TRANSFER] = [transfer_view(TransferState.RUNNING)]
     signed_in.problems = [problem(500, "away")] * 10_000
     said = run("show", TRANSFER, "--watch")
@@ -303,7 +303,7 @@ def test_what_would_not_arrive_is_named_by_a_dry_run_with_why(signed_in: FakeApi
 def test_an_agent_that_says_nothing_is_told_of(signed_in: FakeApi, run: Run) -> None:
     view = transfer_view(TransferState.RUNNING, 0.5)
     for seconds, told in ((9.0, False), (75.0, True)):
-        hop = view.hops[0].model_copy(update={"quiet": seconds})
+        hop = view.hops[0].model_copy(update={"seconds_since_report": seconds})
         signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (hop,)})]
         assert ("no word from its agent for 1 min 15 s" in run("show", TRANSFER).out) == told
 
@@ -312,7 +312,7 @@ def test_too_little_room_is_told_of_while_it_moves_and_by_a_dry_run(signed_in: F
     short = SpaceShortage(wanted=3 << 30, free=1 << 30)
     words = "seems to be short of room: 3.0 GiB to be written where 1.0 GiB were free"
     view = transfer_view(TransferState.RUNNING, 0.5)
-    progress = view.hops[0].progress.model_copy(update={"short": short})
+    progress = view.hops[0].progress.model_copy(update={"space_shortage": short})
     moving = view.hops[0].model_copy(update={"progress": progress})
     signed_in.stories[TRANSFER] = [view.model_copy(update={"hops": (moving,)})]
     assert words in run("show", TRANSFER).out

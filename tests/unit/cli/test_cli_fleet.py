@@ -8,7 +8,7 @@ from agent.cli import output
 from events import views
 from events.base import Problem
 from events.reports import DirectoryEntry, RootState
-from tests.fakes_api import FakeApi, problem, sample
+from tests.support.fakes_api import FakeApi, problem, sample
 from tests.unit.cli.conftest import Run
 
 
@@ -168,7 +168,9 @@ def test_browse_lists_a_remote_s_directory(signed_in: FakeApi, run: Run) -> None
 def test_browse_lists_buckets_and_what_lies_in_one(signed_in: FakeApi, run: Run) -> None:
     assert run("browse", "s3://").out == "s3://films-archive/\ns3://media-uploads/\n"
     page = sample(views.BucketListingView)
-    first = page.model_copy(update={"entries": (DirectoryEntry(name="Zoë's", type="directory"),), "next": "Zoë's/"})
+    first = page.model_copy(
+        update={"entries": (DirectoryEntry(name="Zoë's", type="directory"),), "next": "Zoë's/"}
+    )
     last = page.model_copy(update={"entries": (DirectoryEntry(name="b", type="file", size=5),), "next": None})
     signed_in.objects = [first, last]
     said = run("browse", "s3://media-uploads/raw")

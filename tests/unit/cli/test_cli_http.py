@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from agent.http import ApiProblem, client, raise_for_problem
+from agent.cloud.http import ApiProblem, client, raise_for_problem
 from events import views
-from tests.fakes_api import FakeApi, sample
+from tests.support.fakes_api import FakeApi, sample
 
 
 @pytest.mark.parametrize("host", ["abc.execute-api.localhost", "localhost", "127.0.0.1"])

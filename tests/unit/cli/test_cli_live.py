@@ -13,10 +13,10 @@ import pytest
 from agent.cli import session
 from agent.cli.api import ApiClient
 from agent.cli.live import LiveFeed, listening
-from agent.http import client
-from agent.live_link import LiveLink
+from agent.cloud.http import client
+from agent.cloud.live_link import LiveLink
 from events.progress import Live, Progress
-from tests.fakes_api import NOW, TRANSFER, FakeApi
+from tests.support.fakes_api import NOW, TRANSFER, FakeApi
 
 _MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 _CONNECT, _SUBSCRIBE = 1, 8

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli import session
-from tests.fakes_api import FakeApi
+from tests.support.fakes_api import FakeApi
 from tests.unit.cli.conftest import Run, sign_in
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from events.manifest import ManifestLine
-from tests.fakes_api import TRANSFER, FakeApi, sample
+from tests.support.fakes_api import TRANSFER, FakeApi, sample
 from tests.unit.cli.conftest import Run
 
 HOP = f"{TRANSFER}-0"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes_api import FakeApi, problem
+from tests.support.fakes_api import FakeApi, problem
 from tests.unit.cli.conftest import Run
 
 TEXT = 'permit (principal in Group::"media", action == Action::"read", resource);\n'

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.fakes_api import FakeApi
+from tests.support.fakes_api import FakeApi
 from tests.unit.cli.conftest import Run
 
 ASKED = ("--name", "render-{hostname}", "--count", "200")

@@ -7,8 +7,8 @@ import pytest
 
 from events.states import TransferState
 from events.views import Approval
-from tests.fakes import a_person
-from tests.fakes_api import TRANSFER, FakeApi, transfer_view
+from tests.support.fakes import a_person
+from tests.support.fakes_api import TRANSFER, FakeApi, transfer_view
 from tests.unit.cli.conftest import Run
 
 TEMPLATES = """\

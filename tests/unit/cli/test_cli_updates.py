@@ -2,7 +2,7 @@
 
 import json
 
-from tests.fakes_api import FakeApi
+from tests.support.fakes_api import FakeApi
 from tests.unit.cli.conftest import Run
 
 ID = "5f0c9a31be42"

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lambdas import wiring
-from tests.control_plane import control_plane
-from tests.world import a_world
+from tests.support.control_plane import control_plane
+from tests.support.world import a_world
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def here(monkeypatch):
 
 @pytest.fixture
 def world(monkeypatch):
-    """Transfers and four agents without the API; see `tests.world`."""
+    """Transfers and four agents without the API; see `tests.support.world`."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with a_world() as made:

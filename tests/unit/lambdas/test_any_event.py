@@ -13,7 +13,7 @@ from events.topics import Topics
 from lambdas import on_audit, on_change, on_object, on_presence, on_report, wiring
 from lambdas.api.app import ROUTES
 from lambdas.api.routing import Route
-from tests.control_plane import ControlPlane
+from tests.support.control_plane import ControlPlane
 from tests.unit.lambdas.test_handlers import Context, Spy
 
 anyhow = settings(
@@ -50,7 +50,15 @@ def altered(draw: st.DrawFn, known: list[dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture
 def spies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Spy]:
-    names = ("agents", "hearing", "reactions", "rotating", "succession", "audit_store", "chaining")
+    names = (
+        "agent_service",
+        "report_handler",
+        "stream_handler",
+        "key_rotation",
+        "signing_key_rollover",
+        "audit_store",
+        "audit_chain",
+    )
     made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
@@ -93,7 +101,7 @@ def test_no_presence_of_any_shape_brings_on_presence_down(spies, said):
 @example("")
 def test_a_message_of_any_shape_is_given_back_and_the_others_are_not(monkeypatch, body):
     arrivals = Spy(answers={"arrived": []})
-    monkeypatch.setattr(wiring, "arrivals", lambda: arrivals)
+    monkeypatch.setattr(wiring, "object_events", lambda: arrivals)
     good = next(one for one in samples("aws") if "Records" in one)["Records"][0]
     bad = {**good, "messageId": "bad", "body": body}
     answer = on_object.handler({"Records": [bad, good]}, Context())

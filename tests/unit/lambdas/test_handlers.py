@@ -11,7 +11,7 @@ from events.facts import AgentWentSilent
 from events.topics import Topics
 from lambdas import on_change, on_presence, on_report, on_schedule, wiring
 from lambdas.domain.errors import AgentUnknownError, StaleError
-from tests.fakes import MORNING, FakeEventPublisher
+from tests.support.fakes import MORNING, FakeEventPublisher
 
 SAMPLES = Path("events/samples/aws")
 
@@ -46,7 +46,16 @@ class Spy:
 
 @pytest.fixture
 def spies(monkeypatch) -> dict[str, Spy]:
-    names = ("agents", "hearing", "reactions", "sweeping", "sealing", "rotating", "staging", "succession")
+    names = (
+        "agent_service",
+        "report_handler",
+        "stream_handler",
+        "lease_sweeper",
+        "audit_sealer",
+        "key_rotation",
+        "update_stages",
+        "signing_key_rollover",
+    )
     made = {name: Spy() for name in names}
     for name, spy in made.items():
         monkeypatch.setattr(wiring, name, lambda spy=spy: spy, raising=False)
@@ -65,18 +74,21 @@ def letter(kind: str) -> dict:
 
 def test_a_report_reaches_its_use_case(spies):
     on_report.handler(sample("rule_report"), Context())
-    ((name, (agent_id, report)),) = spies["hearing"].calls
-    assert (name, agent_id, report.kind, report.seq) == ("heard", "server-c", "checkpoint", 2)
+    ((name, (agent_id, report)),) = spies["report_handler"].calls
+    assert (name, agent_id, report.kind, report.seq) == ("apply", "server-c", "checkpoint", 2)
 
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("Hello", {"agents": ["hello"], "hearing": ["reconcile"], "rotating": ["heard"]}),
-        ("Heartbeat", {"agents": ["heartbeat"], "succession": ["heard"]}),
-        ("Browsed", {"agents": ["browsed"]}),
-        ("Refused", {"hearing": ["refused"]}),
-        ("Succeeded", {"hearing": ["heard"]}),
+        (
+            "Hello",
+            {"agent_service": ["hello"], "report_handler": ["reconcile"], "key_rotation": ["record_hello"]},
+        ),
+        ("Heartbeat", {"agent_service": ["heartbeat"], "signing_key_rollover": ["record_hello"]}),
+        ("Browsed", {"agent_service": ["browsed"]}),
+        ("Refused", {"report_handler": ["record_refusal"]}),
+        ("Succeeded", {"report_handler": ["apply"]}),
     ],
 )
 def test_each_kind_of_report_has_its_ear(spies, kind, expected):
@@ -91,14 +103,14 @@ def test_each_kind_of_report_has_its_ear(spies, kind, expected):
 def test_a_hello_tells_which_certificate_it_came_over(spies, principal, certificate):
     """As the broker says; who connected without one has said nothing about that."""
     on_report.handler(letter("Hello") | {"principal": principal}, Context())
-    ((_, (_, told)),) = spies["rotating"].calls
+    ((_, (_, told)),) = spies["key_rotation"].calls
     assert told == certificate
 
 
 def test_an_agent_that_is_heard_again_gets_what_waited_for_it(spies):
-    spies["agents"].answers["heartbeat"] = True
+    spies["agent_service"].answers["heartbeat"] = True
     on_report.handler(letter("Heartbeat"), Context())
-    assert spies["reactions"].calls == [("arrived", ("server-c",))]
+    assert spies["stream_handler"].calls == [("agent_online", ("server-c",))]
 
 
 @pytest.mark.parametrize(
@@ -121,29 +133,29 @@ def test_a_malformed_report_is_counted_and_not_tried_again(spies, capsys, event)
 
 
 def test_a_report_of_a_removed_agent_is_not_tried_again(spies):
-    spies["agents"].answers["hello"] = AgentUnknownError("server-c")
+    spies["agent_service"].answers["hello"] = AgentUnknownError("server-c")
     on_report.handler(letter("Hello"), Context())
-    assert spies["hearing"].calls == []
+    assert spies["report_handler"].calls == []
 
 
 def test_a_report_that_met_another_is_tried_again(spies):
-    spies["hearing"].answers["heard"] = StaleError("Hop 0")
+    spies["report_handler"].answers["apply"] = StaleError("Hop 0")
     with pytest.raises(StaleError):
         on_report.handler(letter("Succeeded"), Context())
 
 
 def test_presence_is_noted_and_nothing_is_sent_before_the_hello(spies):
     on_presence.handler(sample("presence_connected"), Context())
-    ((name, (agent_id, at, version)),) = spies["agents"].calls
+    ((name, (agent_id, at, version)),) = spies["agent_service"].calls
     assert (name, agent_id, version) == ("connected", "server-b", 3)
     assert at.isoformat() == "2026-11-24T01:30:00.250000+00:00"
-    assert spies["reactions"].calls == []
+    assert spies["stream_handler"].calls == []
 
 
 def test_absence_dispatches_nothing(spies):
     on_presence.handler(sample("presence_disconnected"), Context())
-    assert [name for name, _ in spies["agents"].calls] == ["disconnected"]
-    assert spies["reactions"].calls == []
+    assert [name for name, _ in spies["agent_service"].calls] == ["disconnected"]
+    assert spies["stream_handler"].calls == []
 
 
 @pytest.mark.parametrize(
@@ -168,9 +180,9 @@ def test_clients_that_are_not_agents_of_this_stage_change_nothing(spies, client,
 
 
 def test_an_agent_that_has_left_may_still_disconnect(spies):
-    spies["agents"].answers["disconnected"] = AgentUnknownError("server-b")
+    spies["agent_service"].answers["disconnected"] = AgentUnknownError("server-b")
     on_presence.handler(sample("presence_disconnected"), Context())
-    assert spies["reactions"].calls == []
+    assert spies["stream_handler"].calls == []
 
 
 def record(number: int, name: str = "INSERT") -> dict:
@@ -182,7 +194,7 @@ def record(number: int, name: str = "INSERT") -> dict:
 def test_the_stream_is_reacted_to_line_by_line(spies):
     answer = on_change.handler({"Records": [record(1), record(2, "MODIFY"), record(3, "REMOVE")]}, Context())
     assert answer == {"batchItemFailures": []}
-    assert [arguments[0]["part"] for _, arguments in spies["reactions"].calls] == ["at#1"]
+    assert [arguments[0]["part"] for _, arguments in spies["stream_handler"].calls] == ["at#1"]
 
 
 def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypatch):
@@ -190,7 +202,7 @@ def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypat
         if image["part"] == "at#2":
             raise StaleError("Transfer")
 
-    monkeypatch.setattr(spies["reactions"], "react", react, raising=False)
+    monkeypatch.setattr(spies["stream_handler"], "handle", react, raising=False)
     answer = on_change.handler({"Records": [record(1), record(2)]}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
     with pytest.raises(BatchProcessingError):
@@ -200,11 +212,11 @@ def test_a_line_that_fails_is_given_back_and_the_others_are_not(spies, monkeypat
 def test_each_minute_finds_silent_agents_old_keys_and_stuck_hops(spies, monkeypatch):
     facts = FakeEventPublisher()
     silent = AgentWentSilent(agent_id="server-d", at=MORNING, last_heartbeat=MORNING)
-    spies["agents"].answers["sweep"] = [silent]
-    monkeypatch.setattr(wiring, "bus", lambda: facts)
+    spies["agent_service"].answers["sweep"] = [silent]
+    monkeypatch.setattr(wiring, "event_bus", lambda: facts)
     on_schedule.handler(sample("schedule"), Context())
     assert facts.told == [silent]
-    assert [name for name, _ in spies["sweeping"].calls] == ["sweep"]
-    assert [name for name, _ in spies["sealing"].calls] == ["seal"]
-    assert [name for name, _ in spies["rotating"].calls] == ["sweep"]
-    assert [name for name, _ in spies["staging"].calls] == ["sweep"]
+    assert [name for name, _ in spies["lease_sweeper"].calls] == ["sweep"]
+    assert [name for name, _ in spies["audit_sealer"].calls] == ["seal"]
+    assert [name for name, _ in spies["key_rotation"].calls] == ["sweep"]
+    assert [name for name, _ in spies["update_stages"].calls] == ["sweep"]

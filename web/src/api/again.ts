@@ -2,8 +2,8 @@
 import { type Query, QueryCache, QueryClient, type QueryKey } from "@tanstack/react-query";
 import { asProblem } from "./problem";
 
-const AGAIN_MS = 3_000;
-const TRIES = 2;
+const RETRY_DELAY_MS = 3_000;
+const MAX_ATTEMPTS = 2;
 
 /** Where every answer is kept. However often a page asks while all is well: after a passing error it asks soon. */
 export function createQueries(): QueryClient {
@@ -16,14 +16,15 @@ export function createQueries(): QueryClient {
       const failed = (query: Query) => query.state.status === "error";
       const only = { queryKey, exact: true, type: "active", predicate: failed } as const;
       void queries.refetchQueries(only, { cancelRefetch: false });
-    }, AGAIN_MS);
+    }, RETRY_DELAY_MS);
   }
   const queries: QueryClient = new QueryClient({
     queryCache: new QueryCache({ onError: asksAgain }),
     defaultOptions: {
       queries: {
         staleTime: 1_000,
-        retry: (failures, error) => failures < TRIES && asProblem(error).passing && !asProblem(error).waited,
+        retry: (failures, error) =>
+          failures < MAX_ATTEMPTS && asProblem(error).passing && !asProblem(error).waited,
         networkMode: "always",
       },
       mutations: { retry: false, networkMode: "always" },

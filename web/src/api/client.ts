@@ -1,13 +1,14 @@
 /** One signed-in conversation with the API: the token kept fresh, problems typed, nothing sent twice. */
+
+import { t } from "../i18n";
 import type { Session } from "../session/session";
-import { t } from "../words";
-import { ApiProblem, problemOf, silence } from "./problem";
+import { ApiProblem, problemOf, unansweredProblem } from "./problem";
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
 /** What only reads is answered soon, or not at all. API Gateway itself gives up after 29 s. */
-const READ_MS = 15_000;
-const LONGEST_MS = 30_000;
+const READ_TIMEOUT_MS = 15_000;
+const MAX_TIMEOUT_MS = 30_000;
 
 interface Sent {
   body?: unknown;
@@ -55,14 +56,14 @@ export function createApi(apiUrl: string, session: Session, fetcher: typeof fetc
   /** The answer's text, in time. */
   async function call(method: string, path: string, sent: Sent = {}): Promise<string> {
     const reads = method === "GET";
-    const limit = AbortSignal.timeout(reads ? READ_MS : LONGEST_MS);
+    const limit = AbortSignal.timeout(reads ? READ_TIMEOUT_MS : MAX_TIMEOUT_MS);
     const signal = sent.signal ? AbortSignal.any([sent.signal, limit]) : limit;
     try {
       const response = await answered(method, path, { ...sent, signal });
       return await response.text();
     } catch (error) {
       if (error instanceof ApiProblem || sent.signal?.aborted) throw error;
-      throw silence(error, t().problems.api, reads ? undefined : t().problems.sendAgain);
+      throw unansweredProblem(error, t().problems.api, reads ? undefined : t().problems.sendAgain);
     }
   }
 

@@ -6,14 +6,14 @@ export function newKey(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export interface Wish {
+export interface IdempotentRequest {
   /** The key to send `body` with: the last one while the body stays the same, a new one otherwise. */
   keyFor(body: unknown): string;
   /** It was granted: the same body again is a new wish. */
   granted(): void;
 }
 
-export function createWish(): Wish {
+export function createIdempotentRequest(): IdempotentRequest {
   let last: { text: string; key: string } | null = null;
   return {
     keyFor(body) {

@@ -1,9 +1,10 @@
 /** Errors that people get to read: RFC 9457 problem details, also for what never reached the API. */
+
+import { t } from "../i18n";
 import type { ProblemDetails } from "../types";
-import { t } from "../words";
 
 /** A request that does not fit the API's description, of which people who fill a form in need not know. */
-const MISFIT = "urn:crosshaul:problem:misfit";
+const VALIDATION_PROBLEM = "urn:crosshaul:problem:misfit";
 
 export interface FieldError {
   at: string;
@@ -50,7 +51,11 @@ export class ApiProblem extends Error {
 export async function problemOf(response: Response): Promise<ApiProblem> {
   const body: unknown = await response.json().catch(() => null);
   if (isDetails(body)) {
-    return new ApiProblem({ ...body, ...(body.type === MISFIT && misfit()), status: response.status });
+    return new ApiProblem({
+      ...body,
+      ...(body.type === VALIDATION_PROBLEM && misfit()),
+      status: response.status,
+    });
   }
   return new ApiProblem({
     status: response.status,
@@ -72,7 +77,11 @@ function isDetails(body: unknown): body is ProblemDetails {
 const UNANSWERED = "unanswered";
 
 /** What `fetch` threw while it spoke to `what`. Pages try again by themselves to read, and nothing else. */
-export function silence(error: unknown, what: string, advice = t().problems.tryAgainByItself): ApiProblem {
+export function unansweredProblem(
+  error: unknown,
+  what: string,
+  advice = t().problems.tryAgainByItself,
+): ApiProblem {
   const { unanswered, noAnswerInTime, unreachable, noAnswer } = t().problems;
   return error instanceof Error && error.name === "TimeoutError"
     ? new ApiProblem({ type: UNANSWERED, title: unanswered(what), detail: noAnswerInTime, advice })

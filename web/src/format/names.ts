@@ -1,6 +1,7 @@
 /** Names as they are, safely: a control or direction character shows itself instead of doing its work. */
+
+import { t } from "../i18n";
 import type { Actor, Location } from "../types";
-import { t } from "../words";
 
 /**
  * C0 and C1 controls, soft hyphen, zero-width and direction marks, line and paragraph separators, byte-order

@@ -1,6 +1,7 @@
 /** A transfer's options in words: those that matter. */
+
+import { t } from "../i18n";
 import type { Options } from "../types";
-import { t } from "../words";
 import { shown } from "./names";
 import { speed } from "./sizes";
 

@@ -1,7 +1,7 @@
 /** What went wrong, in the words of the page where it has any, and in those of the API or an agent. */
 import { asProblem } from "../api/problem";
-import type { Notice } from "../context";
-import { t } from "../words";
+import type { Notice } from "../appContext";
+import { t } from "../i18n";
 import { shown } from "./names";
 
 /** What the page itself calls this kind of problem, and advises. */

@@ -1,6 +1,7 @@
 /** Sizes, speeds, shares and durations for people. Sizes are binary: 1 KiB = 1,024 bytes. */
+
+import { locale, t } from "../i18n";
 import type { Progress } from "../types";
-import { locale, t } from "../words";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 

@@ -1,7 +1,7 @@
 /** What states are called and how they look. */
 import type { StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
+import { t } from "../i18n";
 import type { AgentStatus, HopState, TransferState } from "../types";
-import { t } from "../words";
 
 type Kind = StatusIndicatorProps.Type;
 

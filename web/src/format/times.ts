@@ -1,5 +1,5 @@
 /** Moments in the viewer's own zone, with the exact instant for whoever needs it. */
-import { locale, t } from "../words";
+import { locale, t } from "../i18n";
 import { duration } from "./sizes";
 
 export function local(instant: string): string {
@@ -20,7 +20,7 @@ export function utc(instant: string): string {
 
 /** So many seconds are no more than what a word takes to arrive. */
 const IN_STEP = 5;
-/** Beyond this an agent takes commands for expired, or for made in the future (agent/trust.py). */
+/** Beyond this an agent takes commands for expired, or for made in the future (agent/cloud/command_verifier.py). */
 const TOO_MUCH = 60;
 
 /** Is a clock so wrong that its agent obeys no command? */

@@ -9,8 +9,8 @@ interface Handlers {
 }
 
 /** So often the broker is asked whether it is there; it is not when two such questions have got no answer. */
-const ASK_MS = 5_000;
-const UNANSWERED = 2;
+const PING_INTERVAL_MS = 5_000;
+const MAX_UNANSWERED_PINGS = 2;
 
 /** One connection. It does not reconnect by itself: its address is good for one short time only. */
 export function open(place: LiveAddress, handlers: Handlers): MqttClient {
@@ -51,8 +51,8 @@ function watching(client: MqttClient): () => void {
   });
   const timer = setInterval(() => {
     unanswered += 1;
-    if (unanswered > UNANSWERED) client.end(true);
+    if (unanswered > MAX_UNANSWERED_PINGS) client.end(true);
     else if (client.connected) client.sendPing();
-  }, ASK_MS);
+  }, PING_INTERVAL_MS);
   return () => clearInterval(timer);
 }

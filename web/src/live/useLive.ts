@@ -1,39 +1,42 @@
 import { useEffect, useState } from "react";
-import { useApi } from "../context";
+import { useApi } from "../appContext";
 import type { Live, LiveAddress } from "../types";
-import { gathering } from "./gather";
-import { stands } from "./lines";
-import { jsonIn, listen } from "./listen";
-import { type Heard, withLives } from "./merge";
-import { useWakes } from "./wake";
+import { batchUpdates } from "./batchUpdates";
+import { markConnected } from "./connectionState";
+import { type LiveProgressByHop, mergeProgress } from "./mergeProgress";
+import { jsonIn, subscribe } from "./subscribe";
+import { useResume } from "./useResume";
 
 /** Agents speak once a second a hop: with 500 hops the page is drawn twice a second, not 500 times. */
-const GATHER_MS = 500;
+const BATCH_MS = 500;
 
 /** What the broker says about a transfer, or about all, while `active`; `connected` is false where polling has to do. */
-export function useLive(transferId: string | null, active: boolean): { heard: Heard; connected: boolean } {
+export function useLive(
+  transferId: string | null,
+  active: boolean,
+): { heard: LiveProgressByHop; connected: boolean } {
   const api = useApi();
-  const [heard, setHeard] = useState<Heard>(new Map());
+  const [heard, setHeard] = useState<LiveProgressByHop>(new Map());
   const [connected, setConnected] = useState(false);
-  const wakes = useWakes();
+  const wakes = useResume();
   // biome-ignore lint/correctness/useExhaustiveDependencies: after a sleep the line is a new one.
   useEffect(() => {
     if (!active) return undefined;
     const address = () => api.get<LiveAddress>("/live", { transfer_id: transferId });
-    const gathered = gathering<Live>(GATHER_MS, (lives) =>
-      setHeard((before) => withLives(before, lives, Date.now())),
+    const gathered = batchUpdates<Live>(BATCH_MS, (lives) =>
+      setHeard((before) => mergeProgress(before, lives, Date.now())),
     );
     const tell = (yes: boolean) => {
       setConnected(yes);
-      stands("progress", yes);
+      markConnected("progress", yes);
     };
     tell(false);
-    const stop = listen(address, readLive, { heard: gathered.add, connected: tell });
+    const stop = subscribe(address, readLive, { heard: gathered.add, connected: tell });
     return () => {
       stop();
       gathered.stop();
       setConnected(false);
-      stands("progress", null);
+      markConnected("progress", null);
     };
   }, [api, transferId, active, wakes]);
   return { heard, connected };

@@ -1,8 +1,8 @@
 /** Cognito's JSON API, spoken with plain fetch: sign in, answer a challenge, refresh, revoke. */
-import { ApiProblem, silence } from "../api/problem";
+import { ApiProblem, unansweredProblem } from "../api/problem";
+import { t } from "../i18n";
 import type { SignIn } from "../types";
-import { t } from "../words";
-import { type Asked, Proof } from "./srp";
+import { Proof, type SrpChallenge } from "./srp";
 
 export interface Tokens {
   idToken: string;
@@ -27,7 +27,7 @@ interface CognitoAnswer {
   Session?: string;
 }
 
-const PATIENCE_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 15_000;
 
 const CHALLENGE_FIELD: Record<ChallengeName, string> = {
   NEW_PASSWORD_REQUIRED: "NEW_PASSWORD",
@@ -53,7 +53,7 @@ export async function signIn(pool: SignIn, username: string, password: string): 
   if (asked.ChallengeName !== "PASSWORD_VERIFIER") {
     return answered(username, asked);
   }
-  const verifier = asked.ChallengeParameters as unknown as Asked;
+  const verifier = asked.ChallengeParameters as unknown as SrpChallenge;
   const given = await proof.answer(pool.user_pool_id, verifier, password);
   return answered(username, await respond(pool, asked.ChallengeName, asked.Session, given));
 }
@@ -121,9 +121,9 @@ async function call(pool: SignIn, action: string, body: unknown): Promise<Cognit
       "X-Amz-Target": `AWSCognitoIdentityProviderService.${action}`,
     },
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
   }).catch((error: unknown) => {
-    throw silence(error, t().problems.signInService, t().problems.tryAgain);
+    throw unansweredProblem(error, t().problems.signInService, t().problems.tryAgain);
   });
   const said = await response.json().catch(() => ({}));
   if (!response.ok) {

@@ -1,12 +1,12 @@
 /** Who is signed in: tokens in this tab's sessionStorage, refreshed before they expire, never elsewhere. */
 import { ApiProblem, asProblem } from "../api/problem";
+import { t } from "../i18n";
 import type { SignIn } from "../types";
-import { t } from "../words";
 import { type Claims, readClaims } from "./claims";
 import * as cognito from "./cognito";
 
 const STORED = "crosshaul.session";
-const EARLY = 60_000;
+const EXPIRY_MARGIN_MS = 60_000;
 
 interface Kept {
   idToken: string;
@@ -86,7 +86,7 @@ export function createSession(pool: SignIn, storage: Storage = sessionStorage): 
     begin: (tokens) => keep({ idToken: tokens.idToken, refreshToken: tokens.refreshToken ?? null }, null),
     async token() {
       if (!kept || !shown.claims) throw signedOut();
-      return shown.claims.expiresAt - EARLY > Date.now() ? kept.idToken : freshToken();
+      return shown.claims.expiresAt - EXPIRY_MARGIN_MS > Date.now() ? kept.idToken : freshToken();
     },
     freshToken,
     end(ending) {

@@ -26,7 +26,7 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What Cognito's PASSWORD_VERIFIER asks with. */
-export interface Asked {
+export interface SrpChallenge {
   SALT: string;
   SRP_B: string;
   SECRET_BLOCK: string;
@@ -48,7 +48,7 @@ export class Proof {
   }
 
   /** The challenge's responses. RangeError if what was asked is no question that Cognito would ask. */
-  async answer(poolId: string, asked: Asked, password: string, now = new Date()) {
+  async answer(poolId: string, asked: SrpChallenge, password: string, now = new Date()) {
     const server = BigInt(`0x${asked.SRP_B}`);
     if (server % N === 0n) {
       throw new RangeError("SRP_B is 0");

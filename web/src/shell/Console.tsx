@@ -5,35 +5,35 @@ import SideNavigation from "@cloudscape-design/components/side-navigation";
 import TopNavigation, { type TopNavigationProps } from "@cloudscape-design/components/top-navigation";
 import { type ReactNode, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import type { Api } from "../api/client";
+import { AppContext, type AppContextValue, type Notice, useAppContext } from "../appContext";
+import { ErrorBoundary } from "../components/ErrorBoundary";
+import { Loading } from "../components/Loading";
 import type { Settings } from "../config";
-import { type Notice, type Surroundings, SurroundingsContext, useSurroundings } from "../context";
 import { shown } from "../format/names";
 import { duration } from "../format/sizes";
-import { type CatchUp, useCatchUp } from "../live/catchUp";
-import { useNews } from "../live/news";
-import { chooseTheme, type Theme, theme } from "../media";
-import { NotFoundPage } from "../pages/NotFound";
-import { Boundary } from "../parts/Boundary";
-import { Waiting } from "../parts/Waiting";
+import { lazyPage } from "../hooks/lazyPage";
+import { chooseTheme, type Theme, theme } from "../hooks/useMedia";
+import { LANGUAGES, type Language, speak, t, useSpoken } from "../i18n";
+import { type CatchUp, useCatchUp } from "../live/useCatchUp";
+import { useChangeFeed } from "../live/useChangeFeed";
+import { NotFoundPage } from "../pages/NotFoundPage";
 import { href, type Route, useRoute } from "../router";
-import { later } from "../scripts";
 import { type Claims, mayAct, type Role, roleOf } from "../session/claims";
 import type { Session } from "../session/session";
-import { LANGUAGES, type Language, speak, t, useSpoken } from "../words";
 import { Content, SkipLink } from "./SkipLink";
 import { useNavigation } from "./useNavigation";
 
-const AgentPage = later(() => import("../pages/Agent"));
-const AgentsPage = later(() => import("../pages/Agents"));
-const AuditPage = later(() => import("../pages/Audit"));
-const NewTransferPage = later(() => import("../pages/NewTransfer"));
-const OverviewPage = later(() => import("../pages/Overview"));
-const PoliciesPage = later(() => import("../pages/Policies"));
-const PolicyPage = later(() => import("../pages/Policy"));
-const TemplateFormPage = later(() => import("../pages/TemplateForm"));
-const TemplatesPage = later(() => import("../pages/Templates"));
-const TransferPage = later(() => import("../pages/Transfer"));
-const TransfersPage = later(() => import("../pages/Transfers"));
+const AgentPage = lazyPage(() => import("../pages/agent/AgentPage"));
+const AgentsPage = lazyPage(() => import("../pages/agents/AgentsPage"));
+const AuditPage = lazyPage(() => import("../pages/audit/AuditPage"));
+const NewTransferPage = lazyPage(() => import("../pages/newTransfer/NewTransferPage"));
+const OverviewPage = lazyPage(() => import("../pages/overview/OverviewPage"));
+const PoliciesPage = lazyPage(() => import("../pages/policies/PoliciesPage"));
+const PolicyPage = lazyPage(() => import("../pages/policy/PolicyPage"));
+const TemplateFormPage = lazyPage(() => import("../pages/templates/TemplateFormPage"));
+const TemplatesPage = lazyPage(() => import("../pages/templates/TemplatesPage"));
+const TransferPage = lazyPage(() => import("../pages/transfer/TransferPage"));
+const TransfersPage = lazyPage(() => import("../pages/transfers/TransfersPage"));
 
 interface Props {
   settings: Settings;
@@ -61,18 +61,18 @@ export default function Console({ settings, session, api, claims }: Props) {
     [],
   );
   const catchUp = useCatchUp();
-  useNews(api);
+  useChangeFeed(api);
   const role = roleOf(claims.groups);
-  const here = useMemo<Surroundings>(
+  const here = useMemo<AppContextValue>(
     () => ({ api, settings, session, claims, role, notify }),
     [api, settings, session, claims, role, notify],
   );
   return (
-    <SurroundingsContext.Provider value={here}>
+    <AppContext.Provider value={here}>
       <SkipLink />
       <Top />
       <Frame notices={catchUp ? [told(catchUp), ...notices] : notices} stage={settings.stage} />
-    </SurroundingsContext.Provider>
+    </AppContext.Provider>
   );
 }
 
@@ -102,7 +102,7 @@ function withNotice(
 }
 
 function Top() {
-  const { session, claims, role, notify } = useSurroundings();
+  const { session, claims, role, notify } = useAppContext();
   return (
     <div id="top">
       <TopNavigation
@@ -139,7 +139,7 @@ interface FrameProps {
 function Frame({ notices, stage }: FrameProps) {
   const [open, setOpen] = useNavigation();
   const route = useRoute();
-  const { role } = useSurroundings();
+  const { role } = useAppContext();
   const { page, type, title } = pageOf(route, role);
   const trail = trailOf(route, title);
   const section = href(route.path[0] ?? "overview");
@@ -176,9 +176,9 @@ function Frame({ notices, stage }: FrameProps) {
       notifications={<Flashbar items={notices} stackItems={notices.length > 2} />}
       content={
         <Content>
-          <Boundary title={title} place={route.path.join("/")}>
-            <Suspense fallback={<Waiting what={t().common.page} />}>{page}</Suspense>
-          </Boundary>
+          <ErrorBoundary title={title} place={route.path.join("/")}>
+            <Suspense fallback={<Loading what={t().common.page} />}>{page}</Suspense>
+          </ErrorBoundary>
         </Content>
       }
     />

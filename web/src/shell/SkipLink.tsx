@@ -1,5 +1,5 @@
 import type { ReactNode } from "react";
-import { t } from "../words";
+import { t } from "../i18n";
 
 const CONTENT = "content";
 

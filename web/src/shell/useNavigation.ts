@@ -1,5 +1,5 @@
 import { useCallback, useState } from "react";
-import { isNarrow, useNarrow } from "../media";
+import { isNarrow, useNarrow } from "../hooks/useMedia";
 
 /**
  * Whether the list of pages is open, in a wide window and in a narrow one: Cloudscape closes it when a window

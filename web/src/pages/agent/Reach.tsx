@@ -3,14 +3,14 @@ import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
-import { useAgents } from "../../api/queries";
+import { State } from "../../components/text";
 import { shown } from "../../format/names";
-import { useNarrow } from "../../media";
-import { State } from "../../parts/text";
+import { useAgents } from "../../hooks/queries";
+import { useNarrow } from "../../hooks/useMedia";
+import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Agent } from "../../types";
-import { t } from "../../words";
-import { type Meeting, meetings } from "./meetings";
+import { type Meeting, meetings } from "./reachability";
 
 type Column = TableProps.ColumnDefinition<Meeting>;
 

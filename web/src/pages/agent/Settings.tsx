@@ -7,15 +7,15 @@ import Textarea from "@cloudscape-design/components/textarea";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { errorAt } from "../../api/problem";
-import { useSurroundings } from "../../context";
-import { ProblemAlert } from "../../parts/ProblemAlert";
-import { editable, given, type Tag, Tags } from "../../parts/Tags";
+import { useAppContext } from "../../appContext";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { editable, given, type Tag, Tags } from "../../components/Tags";
+import { t } from "../../i18n";
 import type { Agent } from "../../types";
-import { t } from "../../words";
 
 /** What an administrator may change of an agent from here; its roots are its host's. */
 export function Settings({ agent }: { agent: Agent }) {
-  const { api, notify } = useSurroundings();
+  const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const [tags, setTags] = useState<readonly Tag[]>(() => editable(agent.tags));
   const [valid, setValid] = useState(true);

@@ -10,17 +10,17 @@ import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useMutation } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { createWish } from "../../api/idempotency";
+import { createIdempotentRequest } from "../../api/idempotency";
 import { errorAt } from "../../api/problem";
-import { useAgents } from "../../api/queries";
-import { useApi } from "../../context";
-import { ProblemAlert } from "../../parts/ProblemAlert";
-import { given as givenTags, type Tag, Tags } from "../../parts/Tags";
+import { useApi } from "../../appContext";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { given as givenTags, type Tag, Tags } from "../../components/Tags";
+import { useAgents } from "../../hooks/queries";
+import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Enrollment, Root, StartedRollout } from "../../types";
-import { t } from "../../words";
-import { Copyable, Expiry, Handed } from "./Line";
-import { RolledOut } from "./RolledOut";
+import { Copyable, Expiry, Handed } from "./InstallCommand";
+import { RolloutProgress } from "./RolloutProgress";
 import { RootsFields } from "./RootsFields";
 import { given, NEW_ROOT, rootFault } from "./roots";
 
@@ -40,7 +40,7 @@ export function AddAgent({ onClose }: { onClose(): void }) {
   const [answer, setAnswer] = useState<Answer | null>(null);
   if (answer === null) return <Ask onAnswer={setAnswer} onClose={onClose} />;
   return "rollout_id" in answer ? (
-    <RolledOut rollout={answer} onClose={onClose} />
+    <RolloutProgress rollout={answer} onClose={onClose} />
   ) : (
     <Enrolled enrollment={answer} onClose={onClose} />
   );
@@ -56,7 +56,7 @@ function Ask({ onAnswer, onClose }: { onAnswer(answer: Answer): void; onClose():
   const [tagsValid, setTagsValid] = useState(true);
   const [life, setLife] = useState(() => lives()[0]);
   const [tried, setTried] = useState(false);
-  const wish = useRef(createWish());
+  const wish = useRef(createIdempotentRequest());
   const enrol = useMutation({
     mutationFn: (): Promise<Answer> => {
       const shared = { roots: given(roots), tags: givenTags(tags), expires_in: Number(life?.value) };

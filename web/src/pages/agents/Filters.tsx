@@ -1,9 +1,9 @@
 import Select from "@cloudscape-design/components/select";
 import { shown, tagText } from "../../format/names";
 import { lookOf } from "../../format/states";
+import { t } from "../../i18n";
 import { go, hrefWith } from "../../router";
 import type { Agent, AgentStatus } from "../../types";
-import { t } from "../../words";
 
 const STATUSES: AgentStatus[] = ["online", "late", "offline"];
 

@@ -1,8 +1,8 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useSurroundings } from "../../context";
-import { Confirm } from "../../parts/Confirm";
+import { useAppContext } from "../../appContext";
+import { ConfirmDialog } from "../../components/ConfirmDialog";
+import { t } from "../../i18n";
 import type { Agent } from "../../types";
-import { t } from "../../words";
 
 interface Props {
   agent: Agent;
@@ -11,7 +11,7 @@ interface Props {
 }
 
 export function RemoveAgent({ agent, onClose, onRemoved }: Props) {
-  const { api, notify } = useSurroundings();
+  const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const removal = useMutation({
     mutationFn: () => api.remove(`/agents/${encodeURIComponent(agent.agent_id)}`),
@@ -23,7 +23,7 @@ export function RemoveAgent({ agent, onClose, onRemoved }: Props) {
     },
   });
   return (
-    <Confirm
+    <ConfirmDialog
       title={t().agents.removeTitle(agent.agent_id)}
       verb={t().common.remove}
       busy={removal.isPending}
@@ -33,6 +33,6 @@ export function RemoveAgent({ agent, onClose, onRemoved }: Props) {
     >
       {t().agents.removeWhy}
       {agent.running > 0 && t().agents.busy(agent.running)}
-    </Confirm>
+    </ConfirmDialog>
   );
 }

@@ -2,8 +2,8 @@ import AttributeEditor, { type AttributeEditorProps } from "@cloudscape-design/c
 import FormField from "@cloudscape-design/components/form-field";
 import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
+import { t } from "../../i18n";
 import type { Root } from "../../types";
-import { t } from "../../words";
 import { MOST_ROOTS, NEW_ROOT, rootFault } from "./roots";
 
 /** A row each where there is room. */

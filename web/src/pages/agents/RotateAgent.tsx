@@ -1,9 +1,9 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { newKey } from "../../api/idempotency";
-import { useSurroundings } from "../../context";
-import { Confirm } from "../../parts/Confirm";
+import { useAppContext } from "../../appContext";
+import { ConfirmDialog } from "../../components/ConfirmDialog";
+import { t } from "../../i18n";
 import type { Agent } from "../../types";
-import { t } from "../../words";
 
 interface Props {
   agent: Agent;
@@ -12,7 +12,7 @@ interface Props {
 
 /** New certificates and a new API key; what it is moving goes on. */
 export function RotateAgent({ agent, onClose }: Props) {
-  const { api, notify } = useSurroundings();
+  const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const rotation = useMutation({
     mutationFn: () => api.post<Agent>(`/agents/${encodeURIComponent(agent.agent_id)}/rotate`, {}, newKey()),
@@ -23,7 +23,7 @@ export function RotateAgent({ agent, onClose }: Props) {
     },
   });
   return (
-    <Confirm
+    <ConfirmDialog
       title={t().agent.rotateTitle(agent.agent_id)}
       verb={t().agent.rotate}
       busy={rotation.isPending}
@@ -32,6 +32,6 @@ export function RotateAgent({ agent, onClose }: Props) {
       onClose={onClose}
     >
       {t().agent.rotateWhy}
-    </Confirm>
+    </ConfirmDialog>
   );
 }

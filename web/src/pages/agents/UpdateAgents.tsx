@@ -6,12 +6,12 @@ import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { createWish } from "../../api/idempotency";
-import { useSurroundings } from "../../context";
-import { ProblemAlert } from "../../parts/ProblemAlert";
-import { given, type Tag, Tags } from "../../parts/Tags";
+import { createIdempotentRequest } from "../../api/idempotency";
+import { useAppContext } from "../../appContext";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { given, type Tag, Tags } from "../../components/Tags";
+import { t } from "../../i18n";
 import type { UpdateDetails } from "../../types";
-import { t } from "../../words";
 
 interface Props {
   /** This one alone; null: those with tags, or all. */
@@ -21,14 +21,14 @@ interface Props {
 
 /** To which version, how many first, and when it ends: the update that begins is in the list on the Agents page. */
 export function UpdateAgents({ agentId, onClose }: Props) {
-  const { api, notify } = useSurroundings();
+  const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const [version, setVersion] = useState("");
   const [canaries, setCanaries] = useState("1");
   const [abortAbove, setAbortAbove] = useState("20");
   const [tags, setTags] = useState<readonly Tag[]>([]);
   const [tagsValid, setTagsValid] = useState(true);
-  const wish = useRef(createWish());
+  const wish = useRef(createIdempotentRequest());
   const start = useMutation({
     mutationFn: () => {
       const body = {

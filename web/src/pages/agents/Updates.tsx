@@ -6,13 +6,13 @@ import Table from "@cloudscape-design/components/table";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { newKey } from "../../api/idempotency";
-import { useUpdate, useUpdates } from "../../api/queries";
-import { useSurroundings } from "../../context";
+import { useAppContext } from "../../appContext";
+import { ConfirmDialog } from "../../components/ConfirmDialog";
+import { Name, State, When } from "../../components/text";
 import { actor } from "../../format/names";
-import { Confirm } from "../../parts/Confirm";
-import { Name, State, When } from "../../parts/text";
+import { useUpdate, useUpdates } from "../../hooks/queries";
+import { t } from "../../i18n";
 import type { Update } from "../../types";
-import { t } from "../../words";
 
 const SHOWN = 5;
 
@@ -99,7 +99,7 @@ function Begun({ update }: { update: Update }) {
 }
 
 function Cancel({ update, onClose }: { update: Update; onClose(): void }) {
-  const { api, notify } = useSurroundings();
+  const { api, notify } = useAppContext();
   const queries = useQueryClient();
   const cancelling = useMutation({
     mutationFn: () =>
@@ -111,7 +111,7 @@ function Cancel({ update, onClose }: { update: Update; onClose(): void }) {
     },
   });
   return (
-    <Confirm
+    <ConfirmDialog
       title={t().updates.cancelTitle(update.version)}
       verb={t().updates.cancel}
       busy={cancelling.isPending}
@@ -120,6 +120,6 @@ function Cancel({ update, onClose }: { update: Update; onClose(): void }) {
       onClose={onClose}
     >
       {t().updates.cancelWhy}
-    </Confirm>
+    </ConfirmDialog>
   );
 }

@@ -4,13 +4,13 @@ import Button from "@cloudscape-design/components/button";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
+import { Clock, Name, State, When } from "../../components/text";
 import { tagText } from "../../format/names";
 import { bytes, decimal } from "../../format/sizes";
 import { isOff } from "../../format/times";
-import { Clock, Name, State, When } from "../../parts/text";
+import { t } from "../../i18n";
 import { href, hrefWith } from "../../router";
 import type { Agent } from "../../types";
-import { t } from "../../words";
 
 type Column = TableProps.ColumnDefinition<Agent>;
 type OnRemove = ((agent: Agent) => void) | null;

@@ -1,6 +1,7 @@
 /** The roots of a server that is to become an agent, as they are written into the line to run there. */
+
+import { t } from "../../i18n";
 import type { Root } from "../../types";
-import { t } from "../../words";
 
 export const MOST_ROOTS = 64;
 

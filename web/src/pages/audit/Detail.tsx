@@ -4,11 +4,11 @@ import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
 import Link from "@cloudscape-design/components/link";
 import Modal from "@cloudscape-design/components/modal";
 import SpaceBetween from "@cloudscape-design/components/space-between";
+import { Name, ReportedText, When } from "../../components/text";
 import { actor, shown } from "../../format/names";
-import { Name, Said, When } from "../../parts/text";
+import { t } from "../../i18n";
 import { href } from "../../router";
 import type { AuditRecord } from "../../types";
-import { t } from "../../words";
 import { Outcome } from "../policy/Outcome";
 
 interface Props {
@@ -41,7 +41,7 @@ function facts(record: AuditRecord) {
     { label: t().transfers.when, value: <When at={record.at} /> },
     { label: words.kinds.person, value: <Who of={record.who} /> },
     { label: words.address, value: record.address ?? "–" },
-    { label: words.about, value: <Said>{record.about}</Said> },
+    { label: words.about, value: <ReportedText>{record.about}</ReportedText> },
     { label: words.decision, value: <Outcome of={record.decision} /> },
     { label: t().policies.title, value: record.policies.map(shown).join(", ") || "–" },
     { label: t().policy.why, value: <Name>{record.why || "–"}</Name> },

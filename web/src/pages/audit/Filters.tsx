@@ -3,9 +3,9 @@ import Input from "@cloudscape-design/components/input";
 import Select from "@cloudscape-design/components/select";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { type FormEvent, useState } from "react";
-import { AUDIT_BY, AUDIT_DAYS, type AuditFilter } from "../../api/queries";
+import { AUDIT_BY, AUDIT_DAYS, type AuditFilter } from "../../hooks/queries";
+import { t } from "../../i18n";
 import { go, hrefWith } from "../../router";
-import { t } from "../../words";
 
 /** By whom or what, and how far back. */
 export function AuditFilters({ filter }: { filter: AuditFilter }) {

@@ -2,10 +2,10 @@ import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { useSeals } from "../../api/queries";
+import { Name, When } from "../../components/text";
 import { count } from "../../format/sizes";
-import { Name, When } from "../../parts/text";
-import { t } from "../../words";
+import { useSeals } from "../../hooks/queries";
+import { t } from "../../i18n";
 import { Verification } from "./Verification";
 
 const VERIFY = "crosshaul audit verify";

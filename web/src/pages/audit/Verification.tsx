@@ -2,12 +2,12 @@ import Button from "@cloudscape-design/components/button";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useMutation } from "@tanstack/react-query";
-import { useApi } from "../../context";
+import { useApi } from "../../appContext";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { Name } from "../../components/text";
 import { count } from "../../format/sizes";
-import { ProblemAlert } from "../../parts/ProblemAlert";
-import { Name } from "../../parts/text";
-import { t } from "../../words";
-import { type Verified, verify } from "./verifying";
+import { t } from "../../i18n";
+import { type Verified, verify } from "./useVerification";
 
 /** The proof, made in this browser. */
 export function Verification() {

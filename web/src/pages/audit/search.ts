@@ -1,5 +1,5 @@
 /** Searching the audit for any text: the API finds by person, agent and transfer; what is left is read here. */
-import type { AuditFilter } from "../../api/queries";
+import type { AuditFilter } from "../../hooks/queries";
 import type { AuditRecord } from "../../types";
 
 /** So many are looked for at once, and so many records looked through, before somebody has to ask for more. */

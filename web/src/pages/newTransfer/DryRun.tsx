@@ -5,15 +5,15 @@ import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import { useEffect, useRef } from "react";
-import { goesOn } from "../../actions";
-import { useTransfer } from "../../api/queries";
-import { PreviewResult } from "../../parts/PreviewResult";
-import { HopProblem, ProblemAlert } from "../../parts/ProblemAlert";
-import { Place, State } from "../../parts/text";
-import { Waiting } from "../../parts/Waiting";
+import { Loading } from "../../components/Loading";
+import { PreviewResult } from "../../components/PreviewResult";
+import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
+import { Place, State } from "../../components/text";
+import { useTransfer } from "../../hooks/queries";
+import { t } from "../../i18n";
+import { goesOn } from "../../model/transferActions";
 import { href } from "../../router";
 import type { Hop } from "../../types";
-import { t } from "../../words";
 
 interface Props {
   transferId: string;
@@ -47,7 +47,7 @@ export function DryRun({ transferId, stale }: Props) {
         <SpaceBetween size="m">
           {stale && <Alert type="warning">{words.stale}</Alert>}
           {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
-          {!transfer && !asked.isError && <Waiting what={words.thing} />}
+          {!transfer && !asked.isError && <Loading what={words.thing} />}
           {transfer?.hops.map((hop) => (
             <HopResult key={hop.hop_id} hop={hop} />
           ))}

@@ -2,11 +2,11 @@ import Box from "@cloudscape-design/components/box";
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
-import { useAgents } from "../../api/queries";
-import { type Draft, draftText, landingWords, S3 } from "../../locations";
-import { Name } from "../../parts/text";
+import { Name } from "../../components/text";
+import { useAgents } from "../../hooks/queries";
+import { t } from "../../i18n";
+import { type Draft, draftText, landingWords, S3 } from "../../model/locations";
 import type { Options } from "../../types";
-import { t } from "../../words";
 
 interface Props {
   source: Draft;

@@ -1,8 +1,8 @@
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { Confirm } from "../../parts/Confirm";
-import { Name } from "../../parts/text";
+import { ConfirmDialog } from "../../components/ConfirmDialog";
+import { Name } from "../../components/text";
+import { t } from "../../i18n";
 import type { TransferRequest } from "../../types";
-import { t } from "../../words";
 
 interface Props {
   body: TransferRequest;
@@ -18,7 +18,7 @@ export function ConfirmRemoval({ body, busy, error, onConfirm, onClose }: Props)
   const mirror = body.options?.delete_extra;
   const places = (mirror ? body.destinations : [body.source]).map(String);
   return (
-    <Confirm
+    <ConfirmDialog
       title={mirror ? words.mirrorTitle : words.moveTitle}
       verb={mirror ? words.mirrorVerb : words.moveVerb}
       back={t().common.back}
@@ -38,6 +38,6 @@ export function ConfirmRemoval({ body, busy, error, onConfirm, onClose }: Props)
         </ul>
         <div>{words.previewFirst}</div>
       </SpaceBetween>
-    </Confirm>
+    </ConfirmDialog>
   );
 }

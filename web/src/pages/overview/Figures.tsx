@@ -4,9 +4,9 @@ import Container from "@cloudscape-design/components/container";
 import Link from "@cloudscape-design/components/link";
 import type { ReactNode } from "react";
 import { bytes, count, speed as speedText } from "../../format/sizes";
+import { t } from "../../i18n";
 import { href, hrefWith } from "../../router";
-import type { Agent, AgentStatus, Overview, Tally } from "../../types";
-import { t } from "../../words";
+import type { Agent, AgentStatus, Overview, TransferTotals } from "../../types";
 
 interface Props {
   agents: readonly Agent[];
@@ -82,7 +82,7 @@ function Statuses({ agents }: { agents: readonly Agent[] }) {
   );
 }
 
-function Success({ month }: { month: Tally }) {
+function Success({ month }: { month: TransferTotals }) {
   const words = t().overview;
   const ended = month.succeeded + month.failed;
   const rate = ended ? `${Math.floor((month.succeeded / ended) * 100)} %` : "";
@@ -100,7 +100,7 @@ function Success({ month }: { month: Tally }) {
   );
 }
 
-function counted(tally: Tally): string {
+function counted(tally: TransferTotals): string {
   const text = t().overview.transfers(tally.transfers, count(tally.transfers));
   return tally.complete ? text : `${text} (${t().overview.newestOnly(count(tally.transfers))})`;
 }

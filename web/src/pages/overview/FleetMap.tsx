@@ -4,11 +4,11 @@ import Header from "@cloudscape-design/components/header";
 import { useEffect, useRef } from "react";
 import { speed } from "../../format/sizes";
 import { lookOf } from "../../format/states";
+import { t } from "../../i18n";
 import { href } from "../../router";
 import type { Agent } from "../../types";
-import { t } from "../../words";
 import { bent, HEIGHT, MOST_EDGES, MOST_PLACES, type Node, placed, RADIUS, WIDTH } from "./layout";
-import type { Edge } from "./moving";
+import type { Edge } from "./overviewModel";
 
 /** Of the dashes, as page.css has them. */
 const PERIOD = 16;

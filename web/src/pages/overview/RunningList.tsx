@@ -3,14 +3,14 @@ import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import { memo } from "react";
+import { described } from "../../components/ProgressLine";
+import { StatusBadge, When } from "../../components/text";
+import { useVisibleRows } from "../../components/useVisibleRows";
 import { locationText, shown } from "../../format/names";
 import { count, duration, share, speed, timeLeft } from "../../format/sizes";
-import { useOnScreen } from "../../parts/onScreen";
-import { described } from "../../parts/ProgressLine";
-import { Standing, When } from "../../parts/text";
+import { t, useSpoken } from "../../i18n";
 import { href, hrefWith } from "../../router";
 import type { Progress, TransferSummary } from "../../types";
-import { t, useSpoken } from "../../words";
 
 interface Props {
   moving: readonly { transfer: TransferSummary; progress: Progress }[];
@@ -26,7 +26,7 @@ interface Props {
 export function RunningList({ moving, title, ended = false }: Props) {
   const words = t().overview;
   const { language } = useSpoken();
-  const { seen, watch } = useOnScreen();
+  const { seen, watch } = useVisibleRows();
   if (ended && moving.length === 0) return null;
   const all = ended ? href("transfers") : hrefWith("transfers", { status: "running" });
   return (
@@ -90,7 +90,7 @@ const Row = memo(function Row({ transfer, progress, ended, watch }: RowProps) {
       {ended ? (
         <>
           <span>
-            <Standing of={transfer} />
+            <StatusBadge of={transfer} />
           </span>
           <span>{described(progress, false, false)}</span>
           <When at={transfer.ended_at ?? transfer.created_at} relative />

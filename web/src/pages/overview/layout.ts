@@ -1,6 +1,6 @@
 /** Where the picture of the fleet puts its places, and how its lines run between them. */
 import type { Agent } from "../../types";
-import { type Edge, S3_PLACE } from "./moving";
+import { type Edge, S3_PLACE } from "./overviewModel";
 
 export const WIDTH = 560;
 export const HEIGHT = 340;

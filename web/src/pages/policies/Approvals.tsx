@@ -1,10 +1,10 @@
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import Table from "@cloudscape-design/components/table";
-import { useTransfers } from "../../api/queries";
-import { useNarrow } from "../../media";
+import { useTransfers } from "../../hooks/queries";
+import { useNarrow } from "../../hooks/useMedia";
+import { t } from "../../i18n";
 import { hrefWith } from "../../router";
-import { t } from "../../words";
 import { transferColumns } from "../transfers/columns";
 
 const AWAITING = { status: "awaiting_approval" as const, agent: null, dryRun: null };

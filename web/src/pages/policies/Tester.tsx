@@ -10,13 +10,13 @@ import { useMutation } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { newKey } from "../../api/idempotency";
 import { errorAt } from "../../api/problem";
-import { useAgents } from "../../api/queries";
-import { useApi } from "../../context";
+import { useApi } from "../../appContext";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { Name } from "../../components/text";
 import { actor, shown } from "../../format/names";
-import { ProblemAlert } from "../../parts/ProblemAlert";
-import { Name } from "../../parts/text";
+import { useAgents } from "../../hooks/queries";
+import { t } from "../../i18n";
 import type { Agent, PolicyTested } from "../../types";
-import { t } from "../../words";
 import { Outcome } from "../policy/Outcome";
 
 /** May Ann send server-b:/x to server-c:/y? Nothing is moved by asking. */

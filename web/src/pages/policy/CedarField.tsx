@@ -1,8 +1,8 @@
 import Button from "@cloudscape-design/components/button";
 import StatusIndicator from "@cloudscape-design/components/status-indicator";
 import { useRef } from "react";
-import { Name } from "../../parts/text";
-import { t } from "../../words";
+import { Name } from "../../components/text";
+import { t } from "../../i18n";
 import { type Flaw, offsetOf, pieces } from "./cedar";
 
 interface Props {

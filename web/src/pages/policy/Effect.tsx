@@ -2,12 +2,12 @@ import Alert from "@cloudscape-design/components/alert";
 import Header from "@cloudscape-design/components/header";
 import Link from "@cloudscape-design/components/link";
 import Table, { type TableProps } from "@cloudscape-design/components/table";
+import { Name, When } from "../../components/text";
 import { actor, shown } from "../../format/names";
 import { count } from "../../format/sizes";
-import { Name, When } from "../../parts/text";
+import { t } from "../../i18n";
 import { href } from "../../router";
 import type { DryRun } from "../../types";
-import { t } from "../../words";
 import { Outcome } from "./Outcome";
 
 type Changed = DryRun["changed"][number];

@@ -1,6 +1,6 @@
 import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
+import { t } from "../../i18n";
 import type { PolicyTested } from "../../types";
-import { t } from "../../words";
 
 const LOOKS: Record<PolicyTested["outcome"], StatusIndicatorProps.Type> = {
   allowed: "success",

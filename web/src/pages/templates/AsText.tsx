@@ -1,8 +1,8 @@
 import Container from "@cloudscape-design/components/container";
 import Header from "@cloudscape-design/components/header";
 import { shown } from "../../format/names";
+import { t } from "../../i18n";
 import type { Template } from "../../types";
-import { t } from "../../words";
 import { requestOf } from "./request";
 import { written } from "./yaml";
 

@@ -1,9 +1,9 @@
 import Header from "@cloudscape-design/components/header";
 import Table from "@cloudscape-design/components/table";
-import { useRuns } from "../../api/queries";
-import { useNarrow } from "../../media";
+import { useRuns } from "../../hooks/queries";
+import { useNarrow } from "../../hooks/useMedia";
+import { t } from "../../i18n";
 import type { Template } from "../../types";
-import { t } from "../../words";
 import { transferColumns } from "../transfers/columns";
 
 /** The transfers that the template has made, the latest first. */

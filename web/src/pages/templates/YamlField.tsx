@@ -1,7 +1,7 @@
 import FormField from "@cloudscape-design/components/form-field";
 import Textarea from "@cloudscape-design/components/textarea";
+import { t } from "../../i18n";
 import type { TemplateRequest } from "../../types";
-import { t } from "../../words";
 import { read, written } from "./yaml";
 
 interface Props {

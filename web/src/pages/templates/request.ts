@@ -1,5 +1,5 @@
 import { locationText } from "../../format/names";
-import { DEFAULT_OPTIONS } from "../../options";
+import { DEFAULT_OPTIONS } from "../../model/options";
 import type { Template, TemplateRequest } from "../../types";
 
 /** What a new one begins with. */

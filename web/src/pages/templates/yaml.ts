@@ -1,8 +1,8 @@
 /** A template as YAML, the very text that `crosshaul templates apply` reads, and what is wrong with it. */
 import { isMap, LineCounter, parseDocument, stringify } from "yaml";
-import { draftFault, draftFrom } from "../../locations";
+import { t } from "../../i18n";
+import { draftFault, draftFrom } from "../../model/locations";
 import type { TemplateRequest } from "../../types";
-import { t } from "../../words";
 import { EMPTY } from "./request";
 
 export interface Fault {

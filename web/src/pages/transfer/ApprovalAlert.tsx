@@ -2,18 +2,18 @@ import Alert from "@cloudscape-design/components/alert";
 import Button from "@cloudscape-design/components/button";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { mayApprove } from "../../actions";
-import { createWish } from "../../api/idempotency";
-import { useSurroundings } from "../../context";
+import { createIdempotentRequest } from "../../api/idempotency";
+import { useAppContext } from "../../appContext";
+import { ConfirmDialog } from "../../components/ConfirmDialog";
+import { Name, Place, When } from "../../components/text";
 import { actor, shown } from "../../format/names";
-import { Confirm } from "../../parts/Confirm";
-import { Name, Place, When } from "../../parts/text";
+import { t } from "../../i18n";
+import { mayApprove } from "../../model/transferActions";
 import type { Transfer } from "../../types";
-import { t } from "../../words";
 
 /** Who has agreed to the transfer, or who may: another person than those who asked for it. */
 export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
-  const { claims, role } = useSurroundings();
+  const { claims, role } = useAppContext();
   const [confirming, setConfirming] = useState(false);
   const words = t().approval;
   const { approval, state } = transfer;
@@ -52,9 +52,9 @@ export function ApprovalAlert({ transfer }: { transfer: Transfer }) {
 }
 
 function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void }) {
-  const { api } = useSurroundings();
+  const { api } = useAppContext();
   const queries = useQueryClient();
-  const wish = useRef(createWish());
+  const wish = useRef(createIdempotentRequest());
   const words = t().approval;
   const path = `/transfers/${transfer.transfer_id}/approval`;
   const approve = useMutation({
@@ -66,7 +66,7 @@ function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void })
     },
   });
   return (
-    <Confirm
+    <ConfirmDialog
       title={words.title}
       verb={words.verb}
       back={t().common.back}
@@ -86,6 +86,6 @@ function Approve({ transfer, onClose }: { transfer: Transfer; onClose(): void })
         ))}
       </ul>
       <p>{words.begins}</p>
-    </Confirm>
+    </ConfirmDialog>
   );
 }

@@ -3,23 +3,23 @@ import Container from "@cloudscape-design/components/container";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
 import Header from "@cloudscape-design/components/header";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import { useNow } from "../../clock";
+import { PreviewResult } from "../../components/PreviewResult";
+import { HopProblem } from "../../components/ProblemAlert";
+import { ProgressLine } from "../../components/ProgressLine";
+import { SpaceWarning } from "../../components/SpaceWarning";
+import { Explained, Name, Place, State, When } from "../../components/text";
 import { shown } from "../../format/names";
 import { count } from "../../format/sizes";
-import { type Heard, progressOf, quietOf } from "../../live/merge";
-import { PreviewResult } from "../../parts/PreviewResult";
-import { HopProblem } from "../../parts/ProblemAlert";
-import { ProgressLine } from "../../parts/ProgressLine";
-import { ShortOfRoom } from "../../parts/ShortOfRoom";
-import { Explained, Name, Place, State, When } from "../../parts/text";
+import { useNow } from "../../hooks/useNow";
+import { t } from "../../i18n";
+import { type LiveProgressByHop, progressOf, secondsSinceReport } from "../../live/mergeProgress";
 import type { Hop, HopState } from "../../types";
-import { t } from "../../words";
-import { Away } from "./Away";
+import { OfflineAgents } from "./OfflineAgents";
 
 interface Props {
   hop: Hop;
   number: number;
-  heard: Heard;
+  heard: LiveProgressByHop;
   /** When the API said what is stored. */
   asked: number;
   /** A preview: what it looks at does not move. */
@@ -55,17 +55,19 @@ export function HopPanel({ hop, number, heard, asked, dry }: Props) {
             <ProgressLine
               progress={progress}
               moving={moving}
-              quiet={quietOf(hop, heard, now, asked)}
+              quiet={secondsSinceReport(hop, heard, now, asked)}
               detailed
               label={t().transfer.hopNumber(number + 1)}
             />
           )
         )}
-        {!bare && GOES_ON.has(hop.state) && <Away names={hop.agents} />}
+        {!bare && GOES_ON.has(hop.state) && <OfflineAgents names={hop.agents} />}
         {dry && !bare && !hop.preview && !hop.problem && (
           <Box color="text-body-secondary">{t().preview.goesOn}</Box>
         )}
-        {progress.short && !hop.preview && !hop.ended_at && <ShortOfRoom short={progress.short} />}
+        {progress.space_shortage && !hop.preview && !hop.ended_at && (
+          <SpaceWarning short={progress.space_shortage} />
+        )}
         {hop.preview && <PreviewResult preview={hop.preview} />}
         {hop.problem && (
           <HopProblem problem={hop.problem} type={hop.state === "failed" ? "error" : "warning"}>
@@ -106,7 +108,7 @@ function Travel({ hop }: { hop: Hop }) {
 }
 
 /** The kind of route in words, and how exactly its bytes went: an old agent says that in its own. */
-function routeWords({ route, way, via }: Hop): string {
+function routeWords({ route, connection: way, via }: Hop): string {
   const known: Record<string, string> = t().transfer.routes;
   const really = way?.kind ?? route;
   const kind = known[really] ?? really;

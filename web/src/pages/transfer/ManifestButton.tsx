@@ -1,14 +1,14 @@
 import Button from "@cloudscape-design/components/button";
 import { useMutation } from "@tanstack/react-query";
-import { useSurroundings } from "../../context";
+import { useAppContext } from "../../appContext";
 import { noticeOf } from "../../format/problems";
+import { t } from "../../i18n";
 import type { Manifest, Transfer } from "../../types";
-import { t } from "../../words";
 
 /** What it did, file by file: one download for each hop. The addresses hold for minutes, so they are asked for
  * when they are wanted. */
 export function ManifestButton({ transfer }: { transfer: Transfer }) {
-  const { api, notify } = useSurroundings();
+  const { api, notify } = useAppContext();
   const asked = useMutation({
     mutationFn: () => api.get<Manifest>(`/transfers/${transfer.transfer_id}/manifest`),
     onSuccess: ({ hops, missing }) => {

@@ -1,7 +1,7 @@
 import Button from "@cloudscape-design/components/button";
-import { download } from "../../parts/download";
+import { download } from "../../components/download";
+import { t } from "../../i18n";
 import type { Transfer } from "../../types";
-import { t } from "../../words";
 
 /** What was asked for and what became of it, hop by hop with the timeline: as the API says it. */
 export function ReportButton({ transfer }: { transfer: Transfer }) {

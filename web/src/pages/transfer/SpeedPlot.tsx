@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { speed as speedText } from "../../format/sizes";
 import { time } from "../../format/times";
-import { t } from "../../words";
+import { t } from "../../i18n";
 
 const EVERY_MS = 1_000;
 /** Five minutes of seconds, and what is shown of a shorter while: a minute. */

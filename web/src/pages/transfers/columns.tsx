@@ -2,15 +2,15 @@ import Box from "@cloudscape-design/components/box";
 import Link from "@cloudscape-design/components/link";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import type { TableProps } from "@cloudscape-design/components/table";
-import { useNow } from "../../clock";
+import { ProgressLine } from "../../components/ProgressLine";
+import { Name, Place, StatusBadge, When } from "../../components/text";
 import { actor } from "../../format/names";
-import { useSaid } from "../../live/Hearing";
-import { progressNow } from "../../live/merge";
-import { ProgressLine } from "../../parts/ProgressLine";
-import { Name, Place, Standing, When } from "../../parts/text";
+import { useNow } from "../../hooks/useNow";
+import { t } from "../../i18n";
+import { useLiveProgress } from "../../live/LiveProgressProvider";
+import { progressNow } from "../../live/mergeProgress";
 import { href } from "../../router";
 import type { TransferSummary } from "../../types";
-import { t } from "../../words";
 
 type Column = TableProps.ColumnDefinition<TransferSummary>;
 
@@ -18,7 +18,7 @@ const state = (): Column => ({
   id: "state",
   header: t().transfers.state,
   minWidth: 185,
-  cell: (transfer) => <Standing of={transfer} />,
+  cell: (transfer) => <StatusBadge of={transfer} />,
 });
 
 const route = (): Column => ({
@@ -68,7 +68,7 @@ const stacked = (): Column => ({
   isRowHeader: true,
   cell: (transfer) => (
     <SpaceBetween size="xxs">
-      <Standing of={transfer} />
+      <StatusBadge of={transfer} />
       {route().cell(transfer)}
       <Moving transfer={transfer} />
       <Box color="text-body-secondary" fontSize="body-s">
@@ -80,7 +80,7 @@ const stacked = (): Column => ({
 
 /** Its progress as agents say it, where the page listens to them; else as it is stored. */
 function Moving({ transfer }: { transfer: TransferSummary }) {
-  const { heard, asked } = useSaid();
+  const { heard, asked } = useLiveProgress();
   const now = useNow();
   const moving = transfer.state === "running";
   if (transfer.dry_run) return <Box color="text-body-secondary">{t().preview.onlyLooks}</Box>;

@@ -1,0 +1,113 @@
+"""`browse`: what lies in a directory of an agent, of a remote of its host, or of a bucket."""
+
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli import output
+from agent.cli.commands.agents import Json
+from agent.cli.text import clean
+
+if TYPE_CHECKING:
+    from agent.cli.api import ApiClient
+
+S3 = "s3://"
+_MARKS = {"directory": "/", "symlink": "@", "file": "", "other": "?"}
+
+
+def browse(
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLACE",
+            help="AGENT:/PATH, AGENT:REMOTE:PATH or s3://BUCKET/PREFIX/; s3:// tells the buckets.",
+        ),
+    ],
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Every page, not only the first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Names in a page.")] = 200,
+    after: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Go on after this one, as the page before says.")
+    ] = None,
+    find: Annotated[
+        str, typer.Option(metavar="TEXT", help="Only names that have this in them, in capitals or not.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List a directory on an agent, on a remote of its host, or in a bucket: size, time and name."""
+    from agent.cli.api import connected
+
+    if place == S3:
+        with connected() as api:
+            return _show_buckets(api, as_json)
+    way, request = _wish(place, after=after, limit=limit, find=find)
+    with connected() as api:
+        page = api.post(*way, "browse", body=request.model_dump(mode="json"))
+        entries = list(page["entries"])
+        while everything and page.get("next") is not None:
+            request = request.model_copy(update={"after": page["next"]})
+            page = api.post(*way, "browse", body=request.model_dump(mode="json"))
+            entries += page["entries"]
+    listing = {**page, "entries": entries}
+    return output.print_json(listing) if as_json else _show(listing, place, find)
+
+
+def _wish(place: str, **page: Any) -> tuple[tuple[str, str], Any]:
+    """The resource that is to be browsed, and the request's body."""
+    from agent.cli.arguments import location, validated
+    from events.locations import RemoteLocation, S3Location
+    from events.requests import BrowseRequest, BucketBrowseRequest
+
+    there = location(place)
+    if isinstance(there, S3Location):
+        return ("buckets", there.bucket), validated(BucketBrowseRequest, prefix=there.prefix, **page)
+    if isinstance(there, RemoteLocation):
+        request = validated(BrowseRequest, path=f"/{there.path}", remote=there.remote, **page)
+    else:
+        request = validated(BrowseRequest, path=there.path, **page)
+    return ("agents", there.agent_id), request
+
+
+def _show_buckets(api: "ApiClient", as_json: bool) -> None:
+    from events.views import BucketsView
+
+    found = api.get("buckets")
+    if as_json:
+        return output.print_json(found)
+    for bucket in BucketsView.model_validate(found).buckets:
+        output.say(f"{S3}{clean(bucket)}/")
+    return None
+
+
+def _show(listing: dict[str, Any], place: str, find: str) -> None:
+    from pydantic import TypeAdapter
+
+    from agent.cli.tables import Column, show
+    from events.reports import DirectoryEntry
+
+    entries = TypeAdapter(tuple[DirectoryEntry, ...]).validate_python(listing["entries"])
+    after = listing.get("next")
+    if entries:
+        columns = (Column("SIZE", right=True), Column("MODIFIED", leaves=1), Column("NAME", folds=True))
+        show(columns, map(_row, entries))
+    elif find:
+        output.say(
+            f"Nothing in {clean(place)} is called so{'' if after is None else ', as far as was looked'}."
+        )
+    else:
+        output.say(f"Nothing lies in {clean(place)}.")
+    if after is not None:
+        output.note(f"There is more: add --all{_or_after(after)}.")
+
+
+def _or_after(name: str) -> str:
+    """Not for a name that cannot be pasted into a shell as it is shown."""
+    quoted = shlex.quote(name)
+    return f", or --after {quoted}" if name and clean(quoted) == quoted else ""
+
+
+def _row(entry: Any) -> tuple[str, str, str]:
+    from agent.cli.text import clock, size
+
+    shown = size(entry.size) if entry.type == "file" else "–"
+    return shown, clock(entry.modified), entry.name + _MARKS[entry.type]

@@ -1,0 +1,146 @@
+"""`agents rollout`: many hosts join by one token."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli import output
+from agent.cli.errors import CliError
+from agent.cli.text import clean
+
+if TYPE_CHECKING:
+    from agent.cli.tables import Cell
+    from events.rollouts import RolloutView, StartedRolloutView
+
+app = typer.Typer(help="Let many hosts join by one token.", invoke_without_command=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print what the API said, as JSON.")]
+
+
+@app.callback()
+def rollout(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="What the agents are called: 'render-{hostname}'.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(metavar="N", help="How many hosts may join.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
+    root: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH:ro|rw", help="What they may read, or also write. Repeatable."),
+    ] = None,
+    expires: Annotated[str, typer.Option(metavar="TIME", help="How long the token may be used.")] = "1d",
+    as_json: Json = False,
+) -> None:
+    """Let many hosts join by one token: prints it, and the line to run on each.
+
+    \b
+      crosshaul agents rollout --name 'render-{hostname}' --count 200 --expires 7d --root /data:rw
+      crosshaul agents rollout list
+      crosshaul agents rollout end ID
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if name is None or count is None:
+        raise CliError("say what the agents are called, and how many", "Write --name PATTERN --count N.")
+    _start(name, count, tag or [], root or [], expires, as_json)
+
+
+def _start(name: str, count: int, tag: list[str], root: list[str], expires: str, as_json: bool) -> None:
+    from agent.cli.api import connected
+    from agent.cli.arguments import NO_ROOTS, roots, tags, validated
+    from agent.cli.text import read_span
+    from events.rollouts import HOSTNAME, RolloutRequest, StartedRolloutView
+
+    if name.count(HOSTNAME) != 1:
+        raise CliError(
+            f"{name!r} does not tell hosts apart", f"Put {HOSTNAME} into it, once: 'render-{HOSTNAME}'."
+        )
+    seconds = int(read_span(expires).total_seconds())
+    wish = {"tags": tags(tag), "roots": roots(root), "expires_in": seconds}
+    request = validated(RolloutRequest, name=name, count=count, **wish)
+    with connected() as api:
+        answer = api.post("rollouts", body=request.model_dump(mode="json"))
+    if as_json:
+        return output.print_json(answer)
+    if not root:
+        output.note(NO_ROOTS)
+    return _told(StartedRolloutView.model_validate(answer))
+
+
+def _told(view: "StartedRolloutView") -> None:
+    from agent.cli.text import clock
+
+    output.say(f"Roll-out {view.rollout_id}: on each of the {view.count} hosts, run:\n")
+    output.say(f"  {clean(view.command)}\n", style="bold")
+    output.say(
+        "It reads this token, which is shown only now, from that file; make it readable by root alone:\n"
+    )
+    output.say(f"  {clean(view.token)}\n", style="bold")
+    output.say(f"Each host becomes {view.name}. The token may be used until {clock(view.expires_at)}.")
+    output.say(f"`crosshaul agents rollout end {view.rollout_id}` ends it before.", style="dim")
+
+
+@app.command("list")
+def list_rollouts(as_json: Json = False) -> None:
+    """List the roll-outs, and how many hosts have joined by each."""
+    from agent.cli.api import connected
+    from events.rollouts import RolloutsView
+
+    with connected() as api:
+        found = [one for page in api.pages("rollouts") for one in page["rollouts"]]
+    if as_json:
+        return output.print_json({"rollouts": found})
+    view = RolloutsView.model_validate({"rollouts": found})
+    if not view.rollouts:
+        return output.say("No roll-outs. `crosshaul agents rollout --name PATTERN --count N` starts one.")
+    return _table(view.rollouts)
+
+
+def _table(found: "tuple[RolloutView, ...]") -> None:
+    from agent.cli.tables import Column, show
+
+    columns = (
+        Column("ID"),
+        Column("NAME"),
+        Column("STATE"),
+        Column("USED", right=True),
+        Column("LEFT", right=True),
+        Column("UNTIL", leaves=1),
+        Column("BY", leaves=2),
+    )
+    newest_first = sorted(found, key=lambda one: one.created_at, reverse=True)
+    show(columns, map(_row, newest_first))
+
+
+def _row(one: "RolloutView") -> "tuple[Cell, ...]":
+    from agent.cli.text import clock
+
+    left = one.count - one.used if one.state == "open" else 0
+    state = one.state.replace("_", " ")
+    return (
+        one.rollout_id,
+        one.name,
+        state,
+        str(one.used),
+        str(left),
+        clock(one.expires_at),
+        one.created_by.name,
+    )
+
+
+@app.command()
+def end(
+    rollout_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")],
+    as_json: Json = False,
+) -> None:
+    """End a roll-out: its token lets nobody in any more. Agents that have joined stay."""
+    from agent.cli.api import connected
+    from events.rollouts import RolloutView
+
+    with connected() as api:
+        answer = api.post("rollouts", rollout_id, "end")
+    if as_json:
+        return output.print_json(answer)
+    view = RolloutView.model_validate(answer)
+    return output.say(f"Ended {view.rollout_id}: {view.used} of {view.count} hosts have joined, and stay.")

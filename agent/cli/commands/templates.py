@@ -1,0 +1,202 @@
+"""`templates`: standing orders, kept in YAML files."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli import output
+from agent.cli.commands.agents import Json, Yes
+from agent.cli.errors import CliError
+from agent.cli.text import clean
+
+if TYPE_CHECKING:
+    from agent.cli.api import ApiClient
+    from agent.cli.tables import Cell
+    from events.requests import TemplateRequest
+    from events.views import TemplateView
+
+app = typer.Typer(help="List, apply and remove templates.", invoke_without_command=True)
+
+Name = Annotated[str, typer.Argument(help="The template's name.")]
+
+
+@app.callback()
+def templates(context: typer.Context, as_json: Json = False) -> None:
+    """List, apply and remove templates: transfers that start when objects arrive in S3."""
+    if context.invoked_subcommand is None:
+        _list(as_json)
+
+
+def _list(as_json: bool) -> None:
+    from agent.cli.api import connected
+    from events.views import TemplatesView
+
+    with connected() as api:
+        found = [one for page in api.pages("templates") for one in page["templates"]]
+    if as_json:
+        return output.print_json({"templates": found})
+    view = TemplatesView.model_validate({"templates": found})
+    if not view.templates:
+        return output.say("No templates. `crosshaul templates apply FILE.yaml` makes one.")
+    return _table(view.templates)
+
+
+def _table(found: "tuple[TemplateView, ...]") -> None:
+    from agent.cli.tables import Column, show
+
+    columns = (
+        Column("NAME"),
+        Column("ENABLED", leaves=1),
+        Column("WHEN OBJECTS ARRIVE IN", folds=True),
+        Column("THEY GO TO", folds=True),
+    )
+    show(columns, map(_row, found))
+
+
+def _row(template: "TemplateView") -> "tuple[Cell, ...]":
+    destinations = [str(place) for place in template.destinations]
+    places = [" → ".join(destinations)] if template.shape == "chain" else destinations
+    return template.template_id, "yes" if template.enabled else "no", _trigger(template), places
+
+
+def _trigger(template: "TemplateView") -> str:
+    trigger = template.trigger
+    suffix = f"*{trigger.suffix}" if trigger.suffix else ""
+    return f"s3://{trigger.bucket}/{trigger.prefix}{suffix}"
+
+
+@app.command()
+def apply(
+    file: Annotated[Path, typer.Argument(help="YAML; several templates are parted by ---. - reads stdin.")],
+    as_json: Json = False,
+) -> None:
+    """Create or update the templates of a file, by their names.
+
+    \b
+      name: new-videos
+      trigger: {bucket: media-uploads, prefix: new-videos/}
+      destinations: [server-b:/primary/storage/, server-d:/backup/storage/]
+      shape: chain
+
+    Every document is checked before the first one is applied.
+    """
+    from agent.cli.api import connected
+
+    wanted = _read(file)
+    answers = []
+    with connected() as api:
+        for request in wanted:
+            outcome, answer = _apply(api, request)
+            answers.append({"outcome": outcome, "template": answer})
+            if not as_json:
+                _tell(request.name, outcome, answer)
+    if as_json:
+        output.print_json(answers)
+
+
+def _read(file: Path) -> list["TemplateRequest"]:
+    """The file's templates; Trouble, naming the document, if one of them is not right."""
+    import yaml
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+        documents = [one for one in yaml.safe_load_all(text) if one is not None]
+    except OSError as error:
+        raise CliError(f"cannot read {file}: {error.strerror}", "See that the file is there.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CliError(f"{file} is not YAML: {error}", "Correct it there.") from None
+    if not documents:
+        raise CliError(f"{file} has no template in it", "See `crosshaul templates apply --help`.")
+    requests = [_template(file, number, one) for number, one in enumerate(documents, 1)]
+    _refuse_twins(file, [request.name for request in requests])
+    return requests
+
+
+def _template(file: Path, number: int, document: Any) -> "TemplateRequest":
+    import pydantic
+
+    from agent.cli.arguments import validation_messages
+    from events.requests import TemplateRequest
+
+    try:
+        return TemplateRequest.model_validate(document)
+    except pydantic.ValidationError as error:
+        raise CliError(
+            f"{file}, document {number}: {validation_messages(error)}", "Correct it there."
+        ) from None
+
+
+def _refuse_twins(file: Path, names: list[str]) -> None:
+    if twin := next((name for name in names if names.count(name) > 1), None):
+        raise CliError(f"{file} has two templates called {twin}", "Give one of them another name.")
+
+
+def _apply(api: "ApiClient", request: "TemplateRequest") -> tuple[str, Any]:
+    """What was done (created, updated or unchanged), and the template as the API has it now."""
+    from agent.cloud.http import ApiProblem
+    from events.views import TemplateView
+
+    body = request.model_dump(mode="json")
+    try:
+        known = api.get("templates", request.name)
+    except ApiProblem as error:
+        if error.status != 404:
+            raise
+        return "created", api.post("templates", body=body)
+    if _as_request(TemplateView.model_validate(known)) == request:
+        return "unchanged", known
+    return "updated", api.put("templates", request.name, body=body)
+
+
+def _as_request(view: "TemplateView") -> "TemplateRequest":
+    from events.requests import TemplateRequest
+
+    shared = set(TemplateRequest.model_fields) - {"name"}
+    return TemplateRequest.model_validate({"name": view.template_id, **view.model_dump(include=shared)})
+
+
+def _tell(name: str, outcome: str, answer: Any) -> None:
+    output.say(f"{name}: {outcome}")
+    for warning in answer.get("warnings", ()):
+        output.say(f"  warning: {clean(warning)}", style="yellow", file=sys.stderr)
+
+
+@app.command()
+def show(name: Name, as_json: Json = False) -> None:
+    """Show a template as YAML that `apply` takes."""
+    from agent.cli.api import connected
+
+    with connected() as api:
+        answer = api.get("templates", name)
+    output.print_json(answer) if as_json else _as_yaml(answer)
+
+
+def _as_yaml(answer: Any) -> None:
+    import yaml
+
+    from events.views import TemplateView
+
+    view = TemplateView.model_validate(answer)
+    request = _as_request(view)
+    fields = {**request.model_dump(mode="json", exclude_defaults=True), "destinations": _texts(view)}
+    # YAML writes what is not printable as escapes, so this is safe to show.
+    sys.stdout.write(yaml.safe_dump(fields, sort_keys=False, allow_unicode=False))
+    output.note(f"version {view.version}, owner {clean(view.owner.name)}")
+
+
+def _texts(view: "TemplateView") -> list[str]:
+    return [str(place) for place in view.destinations]
+
+
+@app.command()
+def remove(name: Name, yes: Yes = False, as_json: Json = False) -> None:
+    """Remove a template. Transfers that it has started go on."""
+    from agent.cli.api import connected
+
+    with connected() as api:
+        known = api.get("templates", name)
+        output.confirm(f"Remove template {known['template_id']}?", yes=yes)
+        answer = api.delete("templates", name)
+    output.print_json(answer) if as_json else output.say(f"Removed {clean(name)}.")

@@ -1,0 +1,195 @@
+"""`transfers`, `show`, `cancel`, `pause`, `resume`, `retry`, `approve`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agent.cli import output
+from agent.cli.commands.agents import Json
+from agent.cli.errors import CliError, Exit
+from agent.cli.text import clean
+
+if TYPE_CHECKING:
+    from agent.cli.api import ApiClient
+    from agent.cli.tables import Cell
+    from events.views import TransferSummary
+
+TransferId = Annotated[
+    str, typer.Argument(metavar="ID", help="A transfer's id; its first letters do if it is a recent one.")
+]
+_ID_CHARS = 20
+"""Letters of a whole id."""
+_RECENT_COUNT = 100
+"""How many of the latest transfers the first letters of an id are looked for in."""
+
+
+def transfers(
+    status: Annotated[
+        str | None,
+        typer.Option(help="awaiting_approval, queued, running, paused, succeeded, failed, …"),
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those this agent takes part in.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only those this template has made.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Asked for since: 2h, 7d, 2026-11-24, 2026-11-24T08:30")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Transfers in a page.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="Every page, not only the first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List transfers, the newest first."""
+    from agent.cli.api import connected
+
+    query = {"status": _state(status), "agent": agent, "template": template, "since": _since(since)}
+    with connected() as api:
+        page: dict[str, Any] = {}
+        found: list[Any] = []
+        for page in api.pages("transfers", limit=limit, **query):
+            found += page["transfers"]
+            if found and not everything:  # a page may be empty though more follow
+                break
+    answer = {"transfers": found, "next": page.get("next")}
+    none = f"No transfers of the template {template}" if template else "No transfers"
+    output.print_json(answer) if as_json else _list(answer, none)
+
+
+def _state(status: str | None) -> str | None:
+    from events.states import TransferState
+
+    if status is None or status in set(TransferState):
+        return status
+    raise CliError(f"{status!r} is not a transfer's status", f"Write one of {', '.join(TransferState)}.")
+
+
+def _since(text: str | None) -> str | None:
+    from datetime import UTC
+
+    from agent.cli.text import read_moment
+
+    return None if text is None else read_moment(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _list(answer: dict[str, Any], none: str) -> None:
+    """`none` is said when there are none."""
+    from events.views import TransfersView
+
+    view = TransfersView.model_validate(answer)
+    if not view.transfers:
+        return output.say(f"{none}.")
+    _table(view.transfers)
+    if view.next:
+        output.note("There are more: add --all, or a higher --limit.")
+    return None
+
+
+def _table(found: "tuple[TransferSummary, ...]") -> None:
+    from agent.cli.tables import Column, show
+
+    columns = (
+        Column("ID"),
+        Column("STATUS"),
+        Column("DONE", right=True),
+        Column("ASKED FOR", leaves=1),
+        Column("FROM", folds=True, leaves=3),
+        Column("TO", folds=True, leaves=2),
+    )
+    show(columns, map(_row, found))
+
+
+def _row(transfer: "TransferSummary") -> "tuple[Cell, ...]":
+    from agent.cli.progress import share
+    from agent.cli.text import ago
+
+    places = [str(place) for place in transfer.destinations]
+    asked = ago(transfer.created_at)
+    source, state = str(transfer.source), transfer.state.value
+    if transfer.dry_run:
+        state += " (dry run)"
+    return transfer.transfer_id, state, share(transfer.progress), asked, source, places
+
+
+def show(
+    transfer_id: TransferId,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until the end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a transfer: its hops, how far they are, what happened, and what to do about problems."""
+    from agent.cli.api import connected
+
+    with connected() as api:
+        whole = find(api, transfer_id)
+        if watch:
+            return _watch(api, whole, as_json)
+        answer = api.get("transfers", whole)
+    return output.print_json(answer) if as_json else _details(answer)
+
+
+def _watch(api: "ApiClient", transfer_id: str, as_json: bool) -> None:
+    from agent.cli.watch import follow
+
+    follow(api, transfer_id, as_json=as_json)
+
+
+def _details(answer: dict[str, Any]) -> None:
+    from agent.cli.details import print_transfer
+    from events.views import TransferView
+
+    print_transfer(TransferView.model_validate(answer))
+
+
+def find(api: "ApiClient", start: str) -> str:
+    """The whole id that begins with `start`, looked for among the latest hundred transfers."""
+    if len(start) == _ID_CHARS:
+        return start
+    recent: list[str] = []
+    for page in api.pages("transfers"):
+        recent += [one["transfer_id"] for one in page["transfers"]]
+        if len(recent) >= _RECENT_COUNT:
+            break
+    match [one for one in recent if one.startswith(start)]:
+        case [only]:
+            return str(only)
+        case []:
+            advice = "See `crosshaul transfers`; an older one needs its whole id."
+            raise CliError(f"no recent transfer's id begins with {start!r}", advice, Exit.NOT_FOUND)
+        case several:
+            advice = "Write more of it: " + ", ".join(several[:5])
+            raise CliError(f"{len(several)} transfers' ids begin with {start!r}", advice)
+
+
+def cancel(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Stop a transfer for good. Files that have arrived whole stay."""
+    _ask(transfer_id, "cancel", "is being cancelled", as_json)
+
+
+def pause(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Halt a transfer; what has arrived is kept for `resume`."""
+    _ask(transfer_id, "pause", "is being paused", as_json)
+
+
+def resume(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Let a paused transfer go on where it stopped."""
+    _ask(transfer_id, "resume", "goes on", as_json)
+
+
+def retry(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Try the failed hops of a transfer again; what has arrived is not sent again."""
+    _ask(transfer_id, "retry", "is tried again", as_json)
+
+
+def approve(transfer_id: TransferId, as_json: Json = False) -> None:
+    """Agree to another person's transfer that waits for a second one."""
+    _ask(transfer_id, "approval", "is approved and goes on", as_json)
+
+
+def _ask(start: str, verb: str, outcome: str, as_json: bool) -> None:
+    from agent.cli.api import connected
+
+    with connected() as api:
+        whole = find(api, start)
+        answer = api.post("transfers", whole, verb)
+    output.print_json(answer) if as_json else output.say(f"Transfer {clean(whole)} {outcome}.")

@@ -1,0 +1,322 @@
+"""The agent's memory across crashes (SQLite): admitted commands, hops, what it serves, unsent reports.
+
+Durable, then acknowledged, then done: what a command asks for stands here before the broker hears that it
+arrived, and what was done stands here before the cloud is told. Every change is one transaction, synced to
+the disk; there are a few of them per hop and one every ten seconds, so they run on the event loop.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from agent.hops.record import NOTHING_YET, DesiredState, Ended, HopRecord
+from agent.quarantine import Quarantine, is_damage
+from events.commands import DirectRoute, Move, Serve
+from events.progress import Progress
+from events.reports import AboutHop, Report, ReportEnvelope, Started
+
+ENDED_RETENTION_S = 24 * 3600
+"""Seconds an ended hop is remembered, to answer a repeated Move without moving bytes again."""
+MAX_UNBOUND_REPORTS = 200
+"""How many unsent reports that are about no hop may wait."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS admitted (jti TEXT PRIMARY KEY, exp INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hops (
+    hop_id TEXT PRIMARY KEY, arrived INTEGER NOT NULL, move TEXT NOT NULL, desired_state TEXT NOT NULL,
+    seq INTEGER NOT NULL, progress TEXT NOT NULL, paused INTEGER NOT NULL, end TEXT, ended_at REAL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS serves (
+    hop_id TEXT PRIMARY KEY, serve TEXT NOT NULL, token TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, hop_id TEXT, kind TEXT NOT NULL, letter TEXT NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """A report that waits for the broker."""
+
+    number: int
+    envelope: str
+    hop_id: str | None = None
+    kind: str = ""
+
+
+class Journal:
+    """One agent's journal; use it from one thread, and one process, only."""
+
+    def __init__(self, path: Path, registration: str, formerly: str | None = None) -> None:
+        """Open the journal of this registration; what an earlier registration left is forgotten. `formerly`
+        is how an older version called this registration.
+
+        A file that is not a journal is set aside, and a row that cannot be read likewise, when it is read:
+        the control plane offers again what it misses. Raises OSError or sqlite3.Error where the disk is at
+        fault."""
+        self._quarantine = Quarantine(path.parent)
+        self._db = self._opened(path)
+        self._depth = 0
+        known = self._meta("registration")
+        if known is not None and known == formerly:
+            self._db.execute("UPDATE meta SET value = ? WHERE name = 'registration'", (registration,))
+        elif known != registration:
+            self._begin_anew(registration)
+
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        try:
+            return _connect(path)
+        except sqlite3.Error as error:
+            is_file = path.is_file() or not path.exists()
+            if is_file and not is_damage(error, at_open=True):
+                raise
+            self._quarantine.move(path, str(error))
+            return _connect(path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """All or nothing; changes inside a change belong to it."""
+        if self._depth:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        else:
+            self._db.execute("COMMIT")
+        finally:
+            self._depth = 0
+
+    def admit(self, jti: str, exp: int) -> bool:
+        """Remember a command's id until it expires; False if it was here before."""
+        return self._db.execute("INSERT OR IGNORE INTO admitted VALUES (?, ?)", (jti, exp)).rowcount == 1
+
+    def hop(self, hop_id: str) -> HopRecord | None:
+        found = self._read_hops("WHERE hop_id = ?", (hop_id,))
+        return found[0] if found else None
+
+    def open_hops(self) -> list[HopRecord]:
+        """Hops that have not ended, in the order in which they came."""
+        return self._read_hops("WHERE end IS NULL ORDER BY arrived, hop_id")
+
+    def unsent_results(self) -> list[HopRecord]:
+        """Hops that have ended, of which the cloud does not know it yet."""
+        return self._read_hops(
+            "WHERE end IS NOT NULL AND hop_id IN (SELECT hop_id FROM outbox) ORDER BY arrived"
+        )
+
+    def _read_hops(self, where: str, values: tuple[str, ...] = ()) -> list[HopRecord]:
+        """Those that can be read; the others leave the journal."""
+        found = []
+        for hop_id, *row in self._db.execute(f"{_SELECT_HOP} {where}", values).fetchall():
+            try:
+                found.append(_held(row))
+            except ValueError as error:  # pydantic's is one
+                self._set_aside("hops", "hop_id", hop_id, row, error)
+        return found
+
+    def _set_aside(
+        self, table: str, key: str, value: object, row: Sequence[object], error: Exception
+    ) -> None:
+        """A row that this agent cannot read, perhaps of an older or a newer one."""
+        content = json.dumps([table, str(value), *map(str, row)], indent=1).encode()
+        self._quarantine.write(f"journal-{table}.json", content, f"{value}: {error}")
+        self._db.execute(f"DELETE FROM {table} WHERE {key} = ?", (value,))
+
+    def save_hop(self, hop: HopRecord) -> None:
+        """Write what is known of a hop; its place in line and its `seq` stay."""
+        end = hop.end.model_dump_json() if hop.end else None
+        move, progress = hop.move.model_dump_json(), hop.progress.model_dump_json()
+        values = (move, hop.desired_state, progress, hop.paused, end, time.time() if end else None)
+        self._db.execute(
+            "INSERT INTO hops (hop_id, arrived, seq, move, desired_state, progress, paused, end, ended_at)"
+            " VALUES (?1, (SELECT ifnull(max(arrived), 0) + 1 FROM hops), 0, ?2, ?3, ?4, ?5, ?6, ?7)"
+            " ON CONFLICT (hop_id) DO UPDATE"
+            " SET move = ?2, desired_state = ?3, progress = ?4, paused = ?5, end = ?6, ended_at = ?7",
+            (hop.hop_id, *values),
+        )
+
+    def enqueue_report(self, report: AboutHop) -> None:
+        """Give a report its `seq` and put it in line. An unsent checkpoint of the same hop is dropped:
+        this one says more. `seq` grows over all attempts, so any way of comparing it holds."""
+        with self.change():
+            row = self._db.execute(
+                "UPDATE hops SET seq = seq + 1 WHERE hop_id = ? RETURNING seq", (report.hop_id,)
+            ).fetchone()
+            numbered = report.model_copy(update={"seq": row[0]})
+            self._db.execute("DELETE FROM outbox WHERE hop_id = ? AND kind = 'checkpoint'", (report.hop_id,))
+            self._post(report.hop_id, numbered)
+            if not isinstance(report, Started):
+                progress = report.progress.model_dump_json()
+                self._db.execute("UPDATE hops SET progress = ? WHERE hop_id = ?", (progress, report.hop_id))
+
+    def enqueue(self, report: Report) -> None:
+        """Put a report that is about no hop in line; the oldest such go when too many wait."""
+        with self.change():
+            self._post(None, report)
+            self._db.execute(
+                "DELETE FROM outbox WHERE hop_id IS NULL AND id NOT IN"
+                " (SELECT id FROM outbox WHERE hop_id IS NULL ORDER BY id DESC LIMIT ?)",
+                (MAX_UNBOUND_REPORTS,),
+            )
+
+    def oldest_unsent(self) -> Unsent | None:
+        row = self._db.execute("SELECT id, letter, hop_id, kind FROM outbox ORDER BY id LIMIT 1").fetchone()
+        return Unsent(int(row[0]), str(row[1]), row[2], str(row[3])) if row else None
+
+    def replace_unsent(self, number: int, report: Report) -> None:
+        """Put another report in the place of one that could not be sent."""
+        letter = ReportEnvelope(report=report).model_dump_json()
+        self._db.execute("UPDATE outbox SET letter = ? WHERE id = ?", (letter, number))
+
+    def discard_unsent(self, unsent: "Unsent", reason: str) -> None:
+        """Take one that is not a report out of the queue."""
+        self._quarantine.write("journal-outbox.json", unsent.envelope.encode("utf-8", "replace"), reason)
+        self.sent(unsent.number)
+
+    def sent(self, number: int) -> None:
+        self._db.execute("DELETE FROM outbox WHERE id = ?", (number,))
+
+    def unsent(self) -> int:
+        """How many reports wait."""
+        return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def grant(self, serve: Serve, token: str) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO serves VALUES (?, ?, ?)", (serve.hop_id, serve.model_dump_json(), token)
+        )
+
+    def grants(self) -> list[tuple[Serve, str]]:
+        """What is served now, each with its hop token."""
+        found = []
+        for hop_id, *row in self._db.execute(
+            "SELECT hop_id, serve, token FROM serves ORDER BY hop_id"
+        ).fetchall():
+            serve, token = row
+            try:
+                found.append((Serve.model_validate_json(str(serve)), str(token)))
+            except ValueError as error:
+                self._set_aside("serves", "hop_id", hop_id, [serve, "(its token)"], error)
+        return found
+
+    def withdraw(self, hop_id: str) -> None:
+        self._db.execute("DELETE FROM serves WHERE hop_id = ?", (hop_id,))
+
+    def own_certificates(self) -> set[str]:
+        """Fingerprints of this agent's own lane certificates that its hops go by."""
+        routes = (hop.move.route for hop in self.open_hops())
+        pulled = {route.own_certificate for route in routes if isinstance(route, DirectRoute)}
+        served = {serve.own_certificate for serve, _ in self.grants()}
+        return {one for one in pulled | served if one}
+
+    @property
+    def retired(self) -> bool:
+        """Was this registration ended by the cloud?"""
+        return self._meta("retired") is not None
+
+    def retire(self) -> None:
+        with self.change():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('retired', 'yes')")
+            for table in ("hops", "serves", "outbox"):
+                self._db.execute(f"DELETE FROM {table}")
+
+    def prune(self, now: float) -> None:
+        """Forget expired command ids and hops that ended long ago."""
+        with self.change():
+            self._db.execute("DELETE FROM admitted WHERE exp < ?", (now,))
+            self._db.execute(
+                "DELETE FROM hops WHERE ended_at < ? AND hop_id NOT IN"
+                " (SELECT hop_id FROM outbox WHERE hop_id IS NOT NULL)",
+                (now - ENDED_RETENTION_S,),
+            )
+
+    def _post(self, hop_id: str | None, report: Report) -> None:
+        letter = ReportEnvelope(report=report).model_dump_json()
+        self._db.execute(
+            "INSERT INTO outbox (hop_id, kind, letter) VALUES (?, ?, ?)", (hop_id, report.kind, letter)
+        )
+
+    def _meta(self, name: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def _begin_anew(self, registration: str) -> None:
+        with self.change():
+            for table in ("meta", "admitted", "hops", "serves", "outbox"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("INSERT INTO meta VALUES ('registration', ?)", (registration,))
+
+
+_SELECT_HOP = "SELECT hop_id, move, desired_state, progress, paused, end FROM hops"
+_COLUMNS = (
+    "SELECT name, value FROM meta",
+    "SELECT jti, exp FROM admitted",
+    "SELECT hop_id, arrived, move, desired_state, seq, progress, paused, end, ended_at FROM hops",
+    "SELECT hop_id, serve, token FROM serves",
+    "SELECT id, hop_id, kind, letter FROM outbox",
+)
+"""What has to be there; asked for once at a start."""
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if path.exists() and not path.is_file():
+        raise sqlite3.DatabaseError(f"{path} is not a file")
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        path.chmod(0o600)
+        db.text_factory = _text
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(_SCHEMA)
+        for sql in _COLUMNS:
+            db.execute(f"{sql} LIMIT 1").fetchall()
+        _check(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _check(db: sqlite3.Connection) -> None:
+    [found] = db.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        damaged = sqlite3.DatabaseError(str(found))
+        damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damaged
+
+
+def _text(content: bytes) -> str:
+    """Bytes that are not UTF-8 must not keep the other columns from being read."""
+    return content.decode("utf-8", "replace")
+
+
+def _held(row: Sequence[Any]) -> HopRecord:
+    """Raises ValueError. How far the hop was is not worth the hop."""
+    move, desired_state, progress, paused, end = row
+    if desired_state not in get_args(DesiredState):
+        raise ValueError(f"nobody wants {desired_state!r}")
+    try:
+        known = Progress.model_validate_json(str(progress))
+    except ValueError:
+        known = NOTHING_YET
+    return HopRecord(
+        move=Move.model_validate_json(str(move)),
+        desired_state=desired_state,
+        progress=known,
+        paused=bool(paused),
+        end=Ended.validate_json(str(end)) if end else None,
+    )

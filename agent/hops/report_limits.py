@@ -1,0 +1,177 @@
+"""Make a report fit into one message of the broker, whatever it holds; what is left out is counted.
+
+A report that is too large for the broker would stop every later one. So its free text is cut and its lists
+are shortened, step by step, until it fits: what a person needs first stays longest.
+"""
+
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from events.base import Problem
+from events.progress import Connection, PeerReachability, Progress
+from events.reports import (
+    Browsed,
+    Capabilities,
+    DirectoryEntry,
+    DryRunResult,
+    Failed,
+    Heartbeat,
+    Hello,
+    Refused,
+    RemoteState,
+    Report,
+    ReportEnvelope,
+    Started,
+    Succeeded,
+)
+
+MAX_REPORT_BYTES = 120 * 1024
+"""As JSON; AWS IoT Core takes 128 KiB in one message."""
+BARE_TEXT_BYTES = 64
+_ALL = 1_000_000
+_STEPS = ((4096, _ALL), (1024, _ALL), (1024, 50), (512, 16), (256, 4), (BARE_TEXT_BYTES, 1))
+"""How many bytes a text may have, as JSON, and how many entries a list."""
+_LIST_STEPS = tuple((4096, entries) for entries in (_ALL, 1000, 500, 250, 100, 50, 25, 10)) + _STEPS[3:]
+"""Of reports that are lists of many small things: those go first."""
+_FREE_TEXT: dict[type[BaseModel], tuple[str, ...]] = {
+    Problem: ("message", "advice", "path"),
+    Progress: ("current",),
+    Connection: ("address",),
+    PeerReachability: ("address",),
+    Started: ("via",),
+    Hello: ("hostname", "ip_address"),
+    DirectoryEntry: ("name",),
+    RemoteState: ("type",),
+    Capabilities: ("rclone",),
+    Refused: ("command_id",),
+}
+_BEYOND_ALL_NAMES = "\U0010ffff"
+
+AnyReport = TypeVar("AnyReport", bound=Report)
+
+
+def fit_report(report: AnyReport, limit: int = MAX_REPORT_BYTES) -> AnyReport:
+    """Return the report, with as little left out as makes it fit."""
+    if message_size(report) <= limit:
+        return report
+    shortened = report
+    for text, entries in _LIST_STEPS if isinstance(report, Browsed | Hello | Heartbeat) else _STEPS:
+        shortened = _shortened(report, text, entries)
+        if message_size(shortened) <= limit:
+            return shortened
+    return _shortened(report, BARE_TEXT_BYTES, 0)
+
+
+def bare_report(report: AnyReport) -> AnyReport:
+    """Return what is left of a report that the broker has refused for its size: its kind, numbers, codes."""
+    return _shortened(report, BARE_TEXT_BYTES, 0)
+
+
+def message_size(report: Report) -> int:
+    """Return the bytes of the message that carries it."""
+    return len(ReportEnvelope(report=report).model_dump_json().encode())
+
+
+def json_size(text: str) -> int:
+    """Return the bytes that a text takes as JSON: a control character takes six."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
+
+
+def clip_text(text: str, limit: int) -> str:
+    """Return the text, cut to so many bytes as JSON; it then says how much is left out."""
+    if json_size(text) <= limit:
+        return text
+    size, kept = 0, 0
+    for sign in text:
+        size += json_size(sign)
+        if size > limit - 40:
+            break
+        kept += 1
+    return f"{text[:kept]}… [{len(text) - kept} characters left out]"
+
+
+def _shortened(report: AnyReport, text: int, entries: int) -> AnyReport:
+    clipped: AnyReport = _clipped(report, text)
+    fewer: AnyReport = clipped.model_copy(update=_fewer(report, clipped, entries))  # type: ignore[assignment]
+    return fewer
+
+
+def _fewer(report: Report, clipped: Report, entries: int) -> dict[str, object]:
+    """What changes when every list has so many entries at most."""
+    match clipped:
+        case Failed():
+            total = max(clipped.failures_total, len(clipped.failures))
+            return {"failures": clipped.failures[:entries], "failures_total": total}
+        case Browsed() if isinstance(report, Browsed):
+            return _page(report, clipped, max(1, entries))
+        case Hello() | Heartbeat():
+            return _lists(clipped, entries)
+        case Succeeded(preview=DryRunResult(examples=found)):
+            examples = {kind: names[:entries] for kind, names in found.items()}
+            return {"preview": clipped.preview and clipped.preview.model_copy(update={"examples": examples})}
+        case _:
+            return {}
+
+
+def _page(report: Browsed, clipped: Browsed, entries: int) -> dict[str, object]:
+    """The rest of a listing is asked for as its next page."""
+    if len(clipped.entries) <= entries and clipped.entries == report.entries:
+        return {}
+    kept = clipped.entries[:entries]
+    if not kept:
+        return {}
+    last, shown = report.entries[len(kept) - 1].name, kept[-1].name
+    if last != shown:  # a name that no message can hold: go on behind it
+        last = last[: shown.rindex("… [")] + _BEYOND_ALL_NAMES
+    is_last_page = len(kept) == len(report.entries) and report.next is None
+    return {"entries": kept, "next": None if is_last_page else last}
+
+
+def _lists(report: Hello | Heartbeat, entries: int) -> dict[str, object]:
+    """What is shortened is counted; hops last, since they are what a Hello is for."""
+    omitted = dict(report.omitted)
+    changes: dict[str, object] = {}
+
+    def short(name: str, found: tuple[Any, ...], limit: int) -> tuple[Any, ...]:
+        if len(found) > limit:
+            omitted[name] = omitted.get(name, 0) + len(found) - limit
+        return found[:limit]
+
+    for name in ("roots", "endpoints", "problems"):
+        if hasattr(report, name):
+            changes[name] = short(name, getattr(report, name), entries)
+    if report.reached is not None:
+        changes["reached"] = short("reached", report.reached, entries)
+    if isinstance(report, Heartbeat):
+        if report.remotes is not None:
+            changes["remotes"] = short("remotes", report.remotes, entries)
+        return changes | {"omitted": omitted}
+    remotes = short("remotes", report.capabilities.remotes, entries)
+    hops = report.hops[: max(entries, 0)]
+    return changes | {
+        "capabilities": report.capabilities.model_copy(update={"remotes": remotes}),
+        "hops": hops,
+        "hops_omitted": report.hops_omitted + len(report.hops) - len(hops),
+        "omitted": omitted,
+    }
+
+
+def _clipped(value: Any, limit: int) -> Any:
+    """The same value, with every free text in it cut."""
+    if isinstance(value, BaseModel):
+        free = _FREE_TEXT.get(type(value), ())
+        changes = {name: _cut(name, one, free, limit) for name, one in value}
+        return value.model_copy(update={name: new for name, new in changes.items() if new is not None})
+    if isinstance(value, tuple):
+        return tuple(_clipped(one, limit) for one in value)
+    return value
+
+
+def _cut(name: str, value: Any, free: tuple[str, ...], limit: int) -> Any:
+    if isinstance(value, str):
+        return clip_text(value, limit) if name in free else value
+    if name == "examples":
+        return {kind: tuple(clip_text(one, limit) for one in names) for kind, names in value.items()}
+    return _clipped(value, limit)

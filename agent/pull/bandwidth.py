@@ -1,0 +1,171 @@
+"""Bandwidth: what one hop may take, and how the hops of an agent share its line.
+
+Both limits may be others at other hours. Hops that wait for the line get it in turn, each as much as its
+priority weighs (weighted fair queueing: https://doi.org/10.1145/75247.75248); what one does not use is for
+the others.
+"""
+
+import threading
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from agent.files.digests import CHUNK_BYTES
+from events.options import BandwidthWindow, Options, Priority
+
+MIN_CHUNK_BYTES = 1024
+BURST_S = 0.25
+"""Seconds' worth of bytes that may go at once."""
+LIMIT_TTL_S = 1.0
+"""Seconds for which a limit is believed to be what it was."""
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+WEIGHTS: dict[Priority, int] = {"low": 1, "normal": 2, "high": 4}
+
+
+class BandwidthSchedule:
+    """A limit in bytes per second, or None, by the time of day."""
+
+    def __init__(self, limit: int | None, windows: Iterable[BandwidthWindow] = ()) -> None:
+        self._limit = limit
+        self._windows = [(window, ZoneInfo(window.zone)) for window in windows]
+        self._known_until = 0.0
+        self._known: int | None = limit
+
+    @property
+    def is_any(self) -> bool:
+        """May there ever be a limit?"""
+        return self._limit is not None or bool(self._windows)
+
+    @property
+    def lowest(self) -> int | None:
+        """The strictest limit of the day."""
+        limits = [self._limit, *(window.limit for window, _ in self._windows)]
+        return min((limit for limit in limits if limit), default=None)
+
+    def now(self) -> int | None:
+        if self._windows and time.monotonic() >= self._known_until:
+            self._known = self.at(datetime.now(UTC))
+            self._known_until = time.monotonic() + LIMIT_TTL_S
+        return self._known
+
+    def at(self, moment: datetime) -> int | None:
+        fitting = (window for window, zone in self._windows if _is_in(window, moment.astimezone(zone)))
+        window = next(fitting, None)
+        return window.limit if window else self._limit
+
+
+def _is_in(window: BandwidthWindow, moment: datetime) -> bool:
+    clock = moment.time()
+    if window.start < window.end:
+        return window.start <= clock < window.end and _is_day(window, moment)
+    if clock >= window.start:
+        return _is_day(window, moment)
+    return clock < window.end and _is_day(window, moment - timedelta(days=1))
+
+
+def _is_day(window: BandwidthWindow, moment: datetime) -> bool:
+    return not window.days or _DAYS[moment.weekday()] in window.days
+
+
+class SharedBandwidth:
+    """What all hops of an agent share."""
+
+    def __init__(self, hours: BandwidthSchedule) -> None:
+        self._hours = hours
+        self._turn = threading.Condition()
+        self._waiting: list[tuple[float, int]] = []
+        self._served = 0.0
+        """The share up to which everyone who waited has been served."""
+        self._paid_until = 0.0
+
+    @property
+    def is_limited(self) -> bool:
+        return self._hours.is_any
+
+    def take(self, size: int, share: float, stopped: threading.Event) -> float:
+        """Return when these bytes may be on their way, or at once when everything has been stopped. `share`
+        is up to where the hop has been served; the answer is the same, less what it left to others."""
+        with self._turn:
+            place = (max(share, self._served - BURST_S * (self._hours.now() or 0)), threading.get_ident())
+            self._waiting.append(place)
+            try:
+                while not stopped.is_set() and (wait := self._wait(place)):
+                    self._turn.wait(wait)
+                self._served = max(self._served, place[0])
+                self._pay(size)
+            finally:
+                self._waiting.remove(place)
+                self._turn.notify_all()
+        return place[0]
+
+    def _wait(self, place: tuple[float, int]) -> float:
+        """Seconds until it may be its turn; 0 if it is."""
+        if min(self._waiting) != place:
+            return LIMIT_TTL_S
+        if self._hours.now() is None:
+            return 0
+        return max(0, self._paid_until - time.monotonic())
+
+    def _pay(self, size: int) -> None:
+        if rate := self._hours.now():
+            self._paid_until = max(self._paid_until, time.monotonic() - BURST_S) + size / rate
+
+
+class RateLimiter:
+    """One hop's: its own limit, and its part of the line. For several threads."""
+
+    def __init__(
+        self, hours: BandwidthSchedule, line: SharedBandwidth, weight: int, stopped: threading.Event
+    ) -> None:
+        self._hours = hours
+        self._line = line
+        self._weight = weight
+        self._stopped = stopped
+        self._lock = threading.Lock()
+        self._paid_until = 0.0
+        self._share = 0.0
+
+    @property
+    def is_stopped(self) -> bool:
+        """Then it holds nobody back any more."""
+        return self._stopped.is_set()
+
+    def take(self, size: int) -> None:
+        """Return when these bytes may be on their way, or at once when everything has been stopped."""
+        if self._line.is_limited:
+            self._take_turn(size)
+        if self._hours.is_any and (rate := self._hours.now()):
+            self._wait(size, rate)
+
+    def _take_turn(self, size: int) -> None:
+        with self._lock:
+            share, self._share = self._share, self._share + size / self._weight
+        served = self._line.take(size, share, self._stopped)
+        with self._lock:  # whoever was away does not catch up on what it left to others
+            self._share = max(self._share, served + size / self._weight)
+
+    def _wait(self, size: int, rate: int) -> None:
+        with self._lock:
+            now = time.monotonic()
+            self._paid_until = max(self._paid_until, now - BURST_S) + size / rate
+            wait = self._paid_until - now
+        if wait > 0:
+            self._stopped.wait(wait)
+
+
+def limiter_for(options: Options, line: SharedBandwidth, stopped: threading.Event) -> RateLimiter:
+    """Of a hop with these options."""
+    return RateLimiter(schedule_of(options), line, WEIGHTS[options.priority], stopped)
+
+
+def schedule_of(options: Options) -> BandwidthSchedule:
+    return BandwidthSchedule(options.bandwidth_limit, options.bandwidth_windows)
+
+
+def chunk_size_for(options: Options) -> int:
+    """Bytes that are well taken at once: with a limit a quarter of a second's worth, so that it flows."""
+    rate = schedule_of(options).lowest
+    return CHUNK_BYTES if rate is None else min(CHUNK_BYTES, max(MIN_CHUNK_BYTES, rate // 4))

@@ -1,0 +1,239 @@
+"""Big files, range by range."""
+
+import logging
+from collections.abc import Sequence
+
+import xxhash
+
+from agent.files import disk
+from agent.files.digests import digest_of, file_digest, range_digest, range_length, update_by_zeros
+from agent.files.listing import FileEntry
+from agent.pull.job_queue import BigFile, RangeJob
+from agent.pull.ledger import Piece
+from agent.pull.source import FileError, PackedFile
+from agent.pull.worker_context import MAX_ATTEMPTS, WorkerConnection, damaged
+from events.base import Problem
+
+log = logging.getLogger(__name__)
+
+
+class _WriteError(Exception):
+    """The destination's OSError, on its way through the source's code."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class RangeFetcher:
+    def __init__(self, hand: WorkerConnection) -> None:
+        self._hand = hand
+        self._bench = hand.bench
+
+    def fetch(self, job: RangeJob) -> None:
+        """LostError, HopError or StoppedError end the pass."""
+        file = job.file
+        if file.problem:
+            return
+        try:
+            self._open(file)
+            file.digests[job.start] = self._brought(job)
+        except FileError as error:
+            file.problem = error.problem
+        except OSError as error:
+            file.problem = self._hand.comparing.problem(file.entry, error)
+
+    def _open(self, file: BigFile) -> None:
+        with file.lock:
+            if file.descriptor < 0:
+                self._hand.landing.open(file)
+
+    def _brought(self, job: RangeJob) -> bytes:
+        """Its digest, once it is there; on a line that is slow or breaks often in several pieces."""
+        path, end = job.file.entry.path, job.start + job.length
+        pieces = self._standing(job)
+        start = job.start + sum(piece.length for piece in pieces)
+
+        def ask() -> None:
+            nonlocal start
+            asked = RangeJob(job.file, start, min(self._bench.stride.size, end - start))
+            piece = Piece(self._piece(asked), asked.length)
+            self._bench.ledger.add_piece(path, start, piece)
+            pieces.append(piece)
+            start += asked.length
+
+        while start < end or not pieces:
+            self._bench.tally.set_current(path)
+            self._hand.with_retry(ask)
+        one = len(pieces) == 1
+        return pieces[0].digest if one else range_digest(job.file.descriptor, job.start, job.length)
+
+    def _standing(self, job: RangeJob) -> list[Piece]:
+        """What an earlier attempt brought of it, from its beginning, as far as it is as it was noted."""
+        pieces, start, left = list[Piece](), job.start, job.length
+        while left and (noted := job.file.recorded.get(start)):
+            piece = noted._replace(length=min(noted.length, left))
+            if range_digest(job.file.descriptor, start, piece.length) != piece.digest:
+                break
+            pieces.append(piece)
+            start, left = start + piece.length, left - piece.length
+        self._bench.tally.add_existing(job.length - left)
+        return pieces
+
+    def _piece(self, piece: RangeJob) -> bytes:
+        """LostError; FileError if it arrives damaged again and again."""
+        for _ in range(MAX_ATTEMPTS):
+            digest, told = self._asked(piece)
+            if told in {None, digest}:
+                return digest
+            self._bench.tally.subtract(piece.length)
+            piece.file.fresh = False
+            about = {"path": piece.file.entry.path, "start": piece.start}
+            log.warning("range arrived damaged", extra=about)
+        raise FileError(damaged(self._hand.landing.name(piece.file.entry.path)))
+
+    def _asked(self, piece: RangeJob) -> tuple[bytes, bytes | None]:
+        """The digest of what arrived, and what the source says it should be. What arrived of a range that
+        broke off does not count."""
+        state, position = xxhash.xxh3_128(), piece.start
+
+        def sink(data: memoryview) -> None:
+            nonlocal position
+            self._bench.limiter.take(len(data))
+            self._hand.check_stopped()
+            try:
+                self._hand.landing.write(piece.file, data, position)
+            except OSError as error:
+                raise _WriteError(error) from error
+            state.update(data)
+            position += len(data)
+            self._bench.tally.add_bytes(len(data))
+
+        def hole(length: int) -> None:
+            nonlocal position
+            self._hand.check_stopped()
+            try:
+                self._hand.landing.punch_hole(piece.file, position, length)
+            except OSError as error:
+                raise _WriteError(error) from error
+            update_by_zeros(state, length)
+            position += length
+            self._bench.tally.add_existing(length)
+
+        try:
+            told = self._hand.connection().range(piece.file.entry, piece.start, piece.length, sink, hole)
+        except BaseException as error:
+            self._bench.tally.subtract(position - piece.start)
+            if isinstance(error, _WriteError):
+                raise error.cause from None
+            raise
+        disk.start_writeback(piece.file.descriptor, piece.start, piece.length)
+        return state.digest(), told
+
+    def end(self, file: BigFile) -> None:
+        """Its last range is there, or it cannot be had."""
+        try:
+            if file.problem is None:
+                self._complete(file)
+        except OSError as error:
+            file.problem = self._hand.comparing.problem(file.entry, error)
+        finally:
+            file.close()
+        if file.problem:
+            self._abandon(file, file.problem)
+
+    def _complete(self, file: BigFile) -> None:
+        digest = file_digest(file.digests[start] for start in sorted(file.digests))
+        self._hand.landing.complete(file, digest)
+        self._bench.tally.finish_file(file.entry.path)
+
+    def _abandon(self, file: BigFile, problem: Problem) -> None:
+        done = sum(range_length(file.entry.size, start) for start in file.digests)
+        self._bench.tally.subtract(done)
+        self._hand.landing.drop(file.entry.path)
+        self._hand.requeue(file.entry, file.tries, problem)
+
+
+class ChecksumFetcher:
+    def __init__(self, hand: WorkerConnection) -> None:
+        self._hand = hand
+        self._bench = hand.bench
+
+    def fetch(self, entries: Sequence[FileEntry]) -> None:
+        """LostError, HopError or StoppedError end the pass."""
+        waiting = list(entries)
+        self._hand.with_retry(lambda: self._compare(waiting))
+
+    def _compare(self, waiting: list[FileEntry]) -> None:
+        """Each by the source's digest and that of what stands here; take it from `waiting`."""
+        for checked in self._hand.connection().digests(waiting.copy()):
+            self._hand.check_stopped()
+            waiting.remove(checked.entry)
+            self._bench.tally.set_current(checked.entry.path)
+            if checked.problem:
+                self._hand.requeue(checked.entry, 0, checked.problem)
+            else:
+                self._decide(checked)
+
+    def _decide(self, checked: PackedFile) -> None:
+        entry, digest = checked.entry, checked.digest
+        try:
+            is_same = self._hand.landing.digest(entry) == digest
+            self._hand.comparing.checked(entry, digest or b"", is_same=is_same)
+        except FileError as error:
+            self._bench.failures.add(error.problem, entry)
+        except OSError as error:
+            self._bench.failures.add(self._hand.comparing.problem(entry, error), entry)
+
+
+class PackFetcher:
+    def __init__(self, hand: WorkerConnection) -> None:
+        self._hand = hand
+        self._bench = hand.bench
+        self._arrived = 0
+
+    def fetch(self, entries: Sequence[FileEntry]) -> bool:
+        """Did any of them arrive? LostError, HopError or StoppedError end the pass."""
+        waiting = list(entries)
+        self._arrived = 0
+        with self._bench.ledger.pack(waiting):
+            while waiting:
+                self._hand.with_retry(lambda: self._unpack(waiting))
+        return bool(self._arrived)
+
+    def _unpack(self, waiting: list[FileEntry]) -> None:
+        """Put each in place once they are here, and take it from `waiting`."""
+        arrived = list(self._hand.connection().pack(self._bench.stride.limit(waiting.copy())))
+        self._bench.limiter.take(sum(packed.entry.size for packed in arrived))
+        whole: list[tuple[FileEntry, bytes]] = []
+        try:
+            with self._bench.one_lands:
+                for packed in arrived:
+                    self._hand.check_stopped()
+                    waiting.remove(packed.entry)
+                    digest = self._land(packed)
+                    if digest is not None:
+                        whole.append((packed.entry, digest))
+        finally:
+            self._bench.ledger.complete_all(whole)
+            self._arrived += len(whole)
+
+    def _land(self, packed: PackedFile) -> bytes | None:
+        """The digest of a file that stands now; None for one that does not."""
+        entry, problem = packed.entry, packed.problem
+        digest = digest_of(packed.data)
+        if problem is None and packed.digest not in {None, digest}:
+            problem = damaged(self._hand.landing.name(entry.path))
+        if problem:
+            self._hand.landing.drop(entry.path)
+            self._hand.requeue(entry, 0, problem)
+            return None
+        try:
+            self._hand.landing.write_small(entry, packed.data)
+        except OSError as error:
+            problem = self._hand.comparing.problem(entry, error)
+            self._hand.landing.drop(entry.path)
+            self._bench.failures.add(problem, entry)
+            return None
+        self._bench.tally.add_file(entry.path, entry.size)
+        return digest

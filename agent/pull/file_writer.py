@@ -1,0 +1,107 @@
+"""Small files that have no name before they are whole: a kill leaves nothing of them, and ext4 has a quarter
+less to do than for one that is renamed (docs/benchmarks)."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from agent.files import disk
+from agent.files.listing import FileEntry
+from agent.files.roots import Tree
+
+
+def _umask() -> int:
+    """By the kernel's word: `os.umask` would change it for a moment, for every thread."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
+        return next((int(line.split()[1], 8) for line in status if line.startswith("Umask:")), 0o777)
+
+
+_UMASK = _umask()
+
+
+class _DirectoryTraits(NamedTuple):
+    """What a directory is like; looked at once for all the files that come into it."""
+
+    path: str | None
+    names_quickly: bool
+    lends_modes: bool
+
+
+class TmpfileWriter:
+    """For one thread."""
+
+    def __init__(self, tree: Tree, beside: Callable[[str], str]) -> None:
+        """`beside`: what a file is called for a moment that is to replace another."""
+        self._tree = tree
+        self._beside = beside
+        self._ground = _DirectoryTraits(None, names_quickly=False, lends_modes=True)
+        self._is_forbidden = False
+
+    def put(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> bool:
+        """Was it put in place, where `Tree.room` says? Not where that is slow, or cannot be had. OSError if
+        it cannot stand there."""
+        if self._is_forbidden or not self._known(entry.path, folder).names_quickly:
+            return False
+        descriptor = disk.open_tmpfile(folder, entry.mode & KEPT_MODE_BITS)
+        if descriptor is None:
+            return False
+        try:
+            write(descriptor, data, 0)
+            apply_metadata(descriptor, entry, has_mode=self.keeps_mode(entry, folder))
+            called = self._called(descriptor, entry.path, name, folder)
+        finally:
+            os.close(descriptor)
+        if called is None:
+            self._is_forbidden = True
+            return False
+        if called == name:
+            disk.notify_close_write(name, folder)
+        else:
+            self._tree.rename_over(called, entry.path)
+        return True
+
+    def keeps_mode(self, entry: FileEntry, folder: int) -> bool:
+        """Has a file that is made there with its mode that mode?"""
+        return not (entry.mode & KEPT_MODE_BITS & _UMASK or self._known(entry.path, folder).lends_modes)
+
+    def _known(self, path: str, folder: int) -> _DirectoryTraits:
+        parent = path.rpartition("/")[0]
+        if parent != self._ground.path:
+            self._ground = _DirectoryTraits(
+                parent, disk.prefers_tmpfile(folder), disk.has_default_acl(folder)
+            )
+        return self._ground
+
+    def _called(self, descriptor: int, path: str, name: str, folder: int) -> str | None:
+        """Its name, or one beside it where that is taken. None if it gets none: security modules may forbid
+        it, and whoever is to write beside finds out if it is something else."""
+        try:
+            if disk.link_tmpfile(descriptor, name, folder):
+                return name
+            beside = self._beside(path)
+            with suppress(FileNotFoundError):  # left by an earlier attempt
+                os.unlink(beside, dir_fd=folder)
+            return beside if disk.link_tmpfile(descriptor, beside, folder) else None
+        except OSError:
+            return None
+
+
+KEPT_MODE_BITS = 0o1777
+"""Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
+WRITE_CHUNK_BYTES = 64 * 1024
+"""Bytes written at once. With more, the file system takes its memory in larger pieces: those that a virtual
+machine has given back to its host, and gets again slowly (docs/benchmarks)."""
+
+
+def write(descriptor: int, data: memoryview, start: int) -> None:
+    while data:
+        count = os.pwrite(descriptor, data[:WRITE_CHUNK_BYTES], start)
+        data, start = data[count:], start + count
+
+
+def apply_metadata(descriptor: int, entry: FileEntry, *, has_mode: bool = False) -> None:
+    """Times and mode, unless it has that already."""
+    if not has_mode:
+        os.fchmod(descriptor, entry.mode & KEPT_MODE_BITS)
+    os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))

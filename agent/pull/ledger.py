@@ -1,0 +1,481 @@
+"""The memory of one hop (SQLite): what stands at the destination already, and what is half-done there.
+
+A file per hop, gone when the hop is over. It survives a kill as it is. After a power cut its last lines may
+be missing, or tell of bytes that never reached the disk: so whoever goes on reads ranges again before
+trusting them.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from agent.files.digests import RANGE_BYTES
+from agent.files.listing import FileEntry
+from agent.files.owners import Owner
+from agent.quarantine import Quarantine, is_damage
+from events.base import display_text
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest BLOB, at REAL, run INTEGER
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS links (path BLOB PRIMARY KEY, target BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ranges (
+    path BLOB, start INTEGER, digest BLOB NOT NULL, length INTEGER, PRIMARY KEY (path, start)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS folders (
+    path BLOB PRIMARY KEY, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL, made INTEGER NOT NULL, owner TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, mode INTEGER NOT NULL,
+    target BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unchanged (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, at REAL, kind TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS fates (
+    path BLOB PRIMARY KEY, kind TEXT NOT NULL, size INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT,
+    at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS listed (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS packs (number INTEGER PRIMARY KEY, files TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS marks (
+    path BLOB PRIMARY KEY, name TEXT NOT NULL, before INTEGER, after INTEGER
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL, cleared INTEGER);
+"""
+_IN_ORDER = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
+"""Made when somebody first asks what has arrived: other hops need not keep it."""
+_TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates", "packs")
+_LATER = {
+    "files": ("at REAL", "run INTEGER"),
+    "ranges": ("length INTEGER",),
+    "unchanged": ("at REAL", "kind TEXT"),
+    "folders": ("owner TEXT",),
+    "hop": ("cleared INTEGER",),
+}
+"""Columns that a ledger of an older agent has not."""
+
+
+def ledger_path(state: Path, hop_id: str) -> Path:
+    return state / "hops" / f"{hop_id}.db"
+
+
+class CompletedFile(NamedTuple):
+    """A file that this hop has brought, whole."""
+
+    path: str
+    size: int
+    digest: bytes
+
+
+class Piece(NamedTuple):
+    """Of a big file: a whole range, or what of it was asked for at once."""
+
+    digest: bytes
+    length: int
+
+
+ArrivalCursor = tuple[float, bytes]
+"""Up to where somebody knows what has arrived: when, and which of those that came in the same moment."""
+FIRST_ARRIVAL: ArrivalCursor = (0.0, b"")
+Arrival = tuple[ArrivalCursor, str]
+"""A file's path, and the mark behind it."""
+ARRIVALS_BATCH_SIZE = 1000
+"""Arrivals that are told at once."""
+
+Outcome = Literal["left", "removed", "failed"]
+
+_INT64 = 2**63 - 1
+"""The largest number that SQLite holds."""
+_OTHER = "other"
+"""How a ledger calls the kind of what cannot be moved (`!` in a listing), as a manifest does."""
+
+
+class DamagedLedgerError(Exception):
+    """What is there is not a ledger, or not one of a version that this agent knows."""
+
+
+def open_ledger(state: Path, hop_id: str) -> "Ledger":
+    """Open a hop's ledger, or begin it. One that cannot be used is set aside: the hop then compares with what
+    is at its destination, as a new hop does."""
+    path = ledger_path(state, hop_id)
+    try:
+        return Ledger(path)
+    except DamagedLedgerError as error:
+        Quarantine(state).move(path, str(error))
+        return Ledger(path)
+
+
+def _is_damaged(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return is_damage(error, at_open=True)
+    return isinstance(error, ValueError | TypeError | RecursionError)
+
+
+class Ledger:
+    """Safe from any thread; every method but `pack` is one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or begin it. Raises DamagedLedgerError."""
+        self._path = path
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        if path.exists() and not path.is_file():  # SQLite would wait for a FIFO's other end
+            raise DamagedLedgerError(f"{path} is not a file")
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._open()
+        except BaseException as error:
+            self._db.close()
+            if _is_damaged(error):
+                raise DamagedLedgerError(f"{path} cannot be read: {error}") from error
+            raise
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        self._bring_up_to_date()
+        self._run = self._next_run()
+        self._has_files, self._has_ranges = (
+            self._one(f"SELECT 1 FROM {table} LIMIT 1") is not None for table in ("files", "ranges")
+        )
+        """Was there ever one? Where all stands already, or all is small, nobody looks for each."""
+        self._resume_packs()
+        self.had_files = self._has_files
+        """The same, before what is brought now."""
+        self._is_in_order = False
+
+    def _bring_up_to_date(self) -> None:
+        for table, columns in _LATER.items():
+            known = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            for column in columns:
+                if column.partition(" ")[0] not in known:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+
+    def _next_run(self) -> int:
+        """Number the times the ledger was opened: before this one there may have been a power cut."""
+        run = int(self._db.execute("PRAGMA user_version").fetchone()[0]) + 1
+        self._db.execute(f"PRAGMA user_version = {run}")
+        return run
+
+    def close(self) -> None:
+        self._db.close()
+
+    def move(self, path: Path) -> None:
+        """The hop is over: close, and be from now on where somebody else reads it."""
+        self.close()
+        self._path.with_name(self._path.name + "-shm").unlink(missing_ok=True)
+        for suffix in ("-wal", ""):  # the database itself last: it is whole when it is there
+            with suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + suffix).rename(path.with_name(path.name + suffix))
+
+    def copy(self, path: Path) -> None:
+        """The hop has come to an end, and may go on: what it is now, for somebody else to read."""
+        with self._lock, closing(sqlite3.connect(path)) as other:
+            self._db.backup(other)
+
+    def forget(self) -> None:
+        """The hop is over: close and remove."""
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+    def begin(self, destination: str, *, anew: bool = False) -> None:
+        """Where the hop arrives. What was noted for another place is forgotten, `anew` everything."""
+        if self.destination == destination and not anew:
+            return
+        with self._lock:
+            for table in _TABLES:
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("INSERT INTO hop (destination) VALUES (?)", (destination,))
+
+    @property
+    def destination(self) -> str | None:
+        """None for a hop that never began."""
+        row = self._one("SELECT destination FROM hop")
+        return str(row[0]) if row else None
+
+    def clearing_ends(self) -> None:
+        """All has arrived, and nothing is left at the source but, perhaps, the place itself."""
+        with self._lock:
+            self._db.execute("UPDATE hop SET cleared = 1")
+
+    @property
+    def is_cleared(self) -> bool:
+        """Would it be no wonder if the source were not there?"""
+        row = self._one("SELECT cleared FROM hop")
+        return bool(row and row[0])
+
+    def marks_begun(self, places: Iterable[str], name: str) -> None:
+        """These directories may have a mark of this name from now on."""
+        rows = [(os.fsencode(place), name) for place in places]
+        self._many("INSERT OR REPLACE INTO marks (path, name) VALUES (?, ?)", rows)
+
+    def marks_made(self, made: Iterable[tuple[str, tuple[int, int]]]) -> None:
+        """The time of each directory before it had its mark, and after."""
+        rows = [(os.fsencode(place), *times) for place, times in made]
+        self._many("UPDATE marks SET before = ?2, after = ?3 WHERE path = ?1", rows)
+
+    def marks(self) -> Iterator[tuple[str, str, int | None, int | None]]:
+        for path, name, before, after in self.paged("SELECT * FROM marks WHERE path > ?"):
+            yield os.fsdecode(path), name, before, after
+
+    def marks_gone(self) -> None:
+        with self._lock:
+            self._db.execute("DELETE FROM marks")
+
+    def begin_files(self, entries: Iterable[FileEntry]) -> None:
+        """Half-done files may stand for these from now on. Ranges of another version are forgotten."""
+        rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns) for entry in entries]
+        if self._has_ranges:
+            self._many(
+                "DELETE FROM ranges WHERE path = ?1 AND NOT EXISTS"
+                " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND digest IS NULL)",
+                rows,
+            )
+        self._has_files = True
+        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL, NULL)", rows)
+
+    @contextmanager
+    def pack(self, entries: Sequence[FileEntry]) -> Iterator[None]:
+        """The same of small files, until each that stands is `all_done`. Those still among `entries` at the
+        end are begun one by one; most packs come whole, and to note each of their files twice would take a
+        tenth of all their time."""
+        noted = json.dumps([(entry.path, entry.size, entry.mtime_ns) for entry in entries])
+        with self._lock:
+            number = self._db.execute("INSERT INTO packs (files) VALUES (?)", (noted,)).lastrowid
+        try:
+            yield
+        finally:
+            if entries:
+                self.begin_files(entries)
+            with self._lock:
+                self._db.execute("DELETE FROM packs WHERE number = ?", (number,))
+
+    def _resume_packs(self) -> None:
+        """Whoever was killed did not say which of these stand: that is looked up."""
+        for (noted,) in self._db.execute("SELECT files FROM packs").fetchall():
+            self.begin_files(
+                FileEntry("f", path, size, mtime_ns) for path, size, mtime_ns in json.loads(noted)
+            )
+        self._db.execute("DELETE FROM packs")
+
+    def complete(self, entry: FileEntry, digest: bytes) -> None:
+        self.complete_all([(entry, digest)])
+
+    def complete_all(self, whole: Iterable[tuple[FileEntry, bytes]]) -> None:
+        """These stand under their names."""
+        forget = "DELETE FROM ranges WHERE path = ?1" if self._has_ranges else None
+        with self._lock:  # so that what comes later has a later time
+            now = time.time()
+            rows = [
+                (os.fsencode(one.path), one.size, one.mtime_ns, digest, now, self._run)
+                for one, digest in whole
+            ]
+            self._has_files = True
+            self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)", rows, forget)
+
+    def arrived_since(self, after: ArrivalCursor) -> list[Arrival]:
+        """Files that stand, in the order in which they came, some at a time."""
+        sql = (
+            "SELECT at, path FROM files WHERE digest IS NOT NULL AND (at, path) > (?, ?)"
+            f" ORDER BY at, path LIMIT {ARRIVALS_BATCH_SIZE}"
+        )
+        with self._lock:
+            if not self._is_in_order:
+                self._db.execute(_IN_ORDER)
+                self._is_in_order = True
+            return [((at, path), os.fsdecode(path)) for at, path in self._db.execute(sql, after)]
+
+    def drop(self, path: str) -> None:
+        """Nothing of this file is here any more."""
+        row = [(os.fsencode(path),)]
+        self._many("DELETE FROM files WHERE path = ?1", row, "DELETE FROM ranges WHERE path = ?1")
+
+    def disown(self, path: str) -> None:
+        """Whatever this is, this hop has not brought it."""
+        with self._lock:
+            for table in ("files", "ranges", "links", "folders"):
+                self._db.execute(f"DELETE FROM {table} WHERE path = ?", (os.fsencode(path),))
+
+    def known(self, entry: FileEntry) -> Literal["begun", "done"] | None:
+        """How far this hop itself has come with this very version."""
+        if not self._has_files:
+            return None
+        sql = "SELECT digest FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
+        row = self._one(sql, (os.fsencode(entry.path), entry.size, entry.mtime_ns))
+        return None if row is None else "begun" if row[0] is None else "done"
+
+    def known_before(self, entry: FileEntry) -> Literal["begun", "done"] | None:
+        """The same, for whoever looks at each file once: how far it had come when `look_anew` was called."""
+        return self.known(entry) if self.had_files else None
+
+    def is_of_this_run(self, path: str) -> bool:
+        """Was the file seen whole since the ledger was opened?"""
+        row = self._one("SELECT run FROM files WHERE path = ?", (os.fsencode(path),))
+        return row is not None and row[0] == self._run
+
+    def is_there(self, path: str) -> bool:
+        """Is the file among those that `there` yields?"""
+        sql = (
+            "SELECT 1 FROM files WHERE path = ?1 AND digest IS NOT NULL"
+            " UNION ALL SELECT 1 FROM unchanged WHERE path = ?1"
+        )
+        return self._one(sql, (os.fsencode(path),)) is not None
+
+    def add_piece(self, path: str, start: int, piece: Piece) -> None:
+        self._has_ranges = True
+        row = [(os.fsencode(path), start, piece.digest, piece.length)]
+        self._many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?)", row)
+
+    def pieces(self, path: str) -> dict[int, Piece]:
+        """Start → each piece that an earlier attempt brought."""
+        sql = "SELECT start, digest, length FROM ranges WHERE path = ?"
+        with self._lock:
+            rows = self._db.execute(sql, (os.fsencode(path),)).fetchall()
+        return {start: Piece(digest, length or RANGE_BYTES) for start, digest, length in rows}
+
+    def add_link(self, path: str, target: str) -> None:
+        row = [(os.fsencode(path), os.fsencode(target))]
+        self._many("INSERT OR REPLACE INTO links VALUES (?, ?)", row)
+
+    def add_name(self, entry: FileEntry) -> None:
+        """A file that is to become another name of one that comes, or stands already."""
+        row = (os.fsencode(entry.path), entry.size, entry.mtime_ns, entry.mode, os.fsencode(entry.target))
+        self._many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", [row])
+
+    def names(self) -> Iterator[FileEntry]:
+        for path, size, mtime_ns, mode, target in self.paged("SELECT * FROM names WHERE path > ?"):
+            yield FileEntry("f", os.fsdecode(path), size, mtime_ns, mode, False, os.fsdecode(target))
+
+    def digest(self, path: str) -> bytes | None:
+        """Of a file that this hop has brought, whole."""
+        row = self._one("SELECT digest FROM files WHERE path = ?", (os.fsencode(path),))
+        return None if row is None or not isinstance(row[0], bytes) else row[0]
+
+    def add_directory(self, entry: FileEntry, *, made: bool) -> None:
+        """A directory whose times are to be set when everything is in it."""
+        owner = json.dumps(entry.owner) if entry.owner else None
+        row = [(os.fsencode(entry.path), entry.mtime_ns, entry.mode, made, owner)]
+        self._many(
+            "INSERT INTO folders VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (path) DO UPDATE"
+            " SET mtime_ns = ?2, mode = ?3, made = max(made, ?4), owner = ?5",
+            row,
+        )
+
+    def add_unchanged(self, entries: Iterable[FileEntry]) -> None:
+        """These stood at the destination before, the same."""
+        now = time.time()
+        rows = [(os.fsencode(one.path), one.size, one.mtime_ns, now, one.kind) for one in entries]
+        self._many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?)", rows)
+
+    def outcome(self, entries: Iterable[FileEntry], outcome: Outcome, reason: str | None = None) -> None:
+        """What became of these instead of arriving."""
+        now = time.time()
+        rows = [
+            (_key(one.path), _OTHER if one.kind == "!" else one.kind, one.size, outcome, reason, now)
+            for one in entries
+        ]
+        self._many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def start_pass(self) -> None:
+        """What the source has, and what of it stood here, is about to be found out once more."""
+        with self._lock:
+            for table in ("listed", "unchanged", "names"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.execute("DELETE FROM fates WHERE outcome <> 'removed'")
+            self.had_files = self._has_files
+
+    def add_listed(self, paths: Iterable[str]) -> None:
+        """The source has these."""
+        self._many("INSERT OR IGNORE INTO listed VALUES (?)", [(_key(path),) for path in paths])
+
+    def is_listed(self, path: str) -> bool:
+        return self._one("SELECT 1 FROM listed WHERE path = ?", (_key(path),)) is not None
+
+    def partial_files(self) -> Iterator[FileEntry]:
+        """Files that were begun and do not stand yet."""
+        sql = "SELECT path, size, mtime_ns FROM files WHERE digest IS NULL AND path > ?"
+        for path, size, mtime_ns in self.paged(sql):
+            yield FileEntry("f", os.fsdecode(path), size, mtime_ns)
+
+    def completed(self) -> Iterator[CompletedFile]:
+        sql = "SELECT path, size, digest FROM files WHERE digest IS NOT NULL AND path > ?"
+        for path, size, digest in self.paged(sql):
+            yield CompletedFile(os.fsdecode(path), size, digest)
+
+    def present(self) -> Iterator[FileEntry]:
+        """Every file that stands at the destination as the source has it, whoever brought it."""
+        for table in ("files WHERE digest IS NOT NULL AND", "unchanged WHERE"):
+            sql = f"SELECT path, size, mtime_ns FROM {table} path > ?"
+            for path, size, mtime_ns in self.paged(sql):
+                yield FileEntry("f", os.fsdecode(path), size, mtime_ns)
+
+    def links(self) -> Iterator[tuple[str, bytes]]:
+        for path, target in self.paged("SELECT path, target FROM links WHERE path > ?"):
+            yield os.fsdecode(path), target
+
+    def directories(self) -> Iterator[tuple[FileEntry, bool]]:
+        """Each directory, and whether this hop has made it."""
+        for path, mtime_ns, mode, made, told in self.paged("SELECT * FROM folders WHERE path > ?"):
+            owner = Owner(*json.loads(told)) if told else None
+            yield FileEntry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode, owner=owner), bool(made)
+
+    def paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """All rows by their path, some at a time, so that neither memory nor the lock is held for long."""
+        after, page = b"", self._page(f"{sql.replace('path > ?', 'path >= ?')} ORDER BY path LIMIT 1000", b"")
+        while page:
+            yield from page
+            after = page[-1][0]
+            page = self._page(f"{sql} ORDER BY path LIMIT 1000", after)
+
+    def _page(self, sql: str, after: bytes) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._db.execute(sql, (after,)).fetchall()
+
+    def _one(self, sql: str, values: tuple[object, ...] = ()) -> tuple[object, ...] | None:
+        with self._lock:
+            try:
+                found: tuple[object, ...] | None = self._db.execute(sql, values).fetchone()
+            except OverflowError:
+                found = self._db.execute(sql, _clamped(values)).fetchone()
+            return found
+
+    def _many(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None = None) -> None:
+        try:
+            self._write(sql, rows, then)
+        except OverflowError:  # a size or a time beyond what SQLite holds: rare, so no row pays for it
+            self._write(sql, [_clamped(row) for row in rows], then)
+
+    def _write(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None) -> None:
+        with self._lock:
+            self._db.execute("BEGIN")
+            try:
+                self._db.executemany(sql, rows)
+                if then:
+                    width = then.count("?")
+                    self._db.executemany(then, [row[:width] for row in rows])
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+
+
+def _key(path: str) -> bytes:
+    """Return the path as the ledger has it; what no file system could have is spelled out."""
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        return display_text(path).encode()
+
+
+def _clamped(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(max(-_INT64 - 1, min(one, _INT64)) if isinstance(one, int) else one for one in values)

@@ -1,0 +1,286 @@
+"""Ledgers of hops that have come to their end, waiting on the disk until the control plane has what they say.
+
+A hop does not wait for its manifest: its ledger is only put aside, which is one rename, and the manifest is
+made from it when it is sent. What is put aside survives a kill as the ledger did.
+"""
+
+import asyncio
+import gzip
+import logging
+import os
+import re
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from sqlite3 import Error as SqliteError
+from typing import IO
+
+from pydantic import ValidationError
+
+from agent.errors import display_path
+from agent.files.digests import digest_of
+from agent.pull.file_outcomes import FileOutcome, file_outcomes
+from agent.pull.ledger import Ledger
+from agent.quarantine import Quarantine, is_damage
+from events.manifest import ManifestLine
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING_BYTES = 1024**3
+"""Bytes that may wait; beyond, the oldest go."""
+MAX_AGE_S = 14 * 86400.0
+"""Seconds after which a manifest is not taken any more."""
+INITIAL_RETRY_DELAY_S, MAX_RETRY_DELAY_S = 5.0, 300.0
+"""Seconds before what could not be sent is tried again; then twice that."""
+_GZIP_LEVEL = 3
+"""gzip's level: digests do not become shorter by trying harder."""
+
+Send = Callable[[str, IO[bytes]], None]
+"""A hop's id and its manifest. Raises RefusedError, or OSError to be tried again."""
+
+
+class RefusedError(Exception):
+    """The control plane does not want it, and never will."""
+
+
+class ManifestOutbox:
+    """What waits. Safe from any thread."""
+
+    def __init__(self, folder: Path, most: int = MAX_WAITING_BYTES) -> None:
+        self._folder = folder
+        self._most = most
+        self._quarantine = Quarantine(folder.parent)
+        self._stuck: set[Path] = set()
+        self.news: Callable[[], None] = lambda: None
+        """Called from any thread when there is one more."""
+
+    def keep(self, ledger: Ledger, hop_id: str, *, goes_on: bool) -> None:
+        """Put a ledger aside; of one whose hop `goes_on`, a copy. A hop does not fail for this."""
+        aside = self._folder / f"{hop_id}.{time.time_ns()}.db"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if goes_on:
+                part = aside.with_suffix(".part")
+                ledger.copy(part)
+                part.rename(aside)
+            else:
+                ledger.move(aside)
+        except (OSError, SqliteError) as error:
+            log.warning("no manifest", extra={"hop_id": hop_id, "reason": str(error)})
+            if not goes_on:
+                ledger.forget()
+        self.news()
+
+    def waiting(self) -> list[Path]:
+        """The oldest first, each hop once: only what it came to last is of interest."""
+        latest: dict[str, Path] = {}
+        for path in sorted(self._named(), key=_made):
+            if before := latest.pop(hop_of(path), None):
+                drop(before)
+            latest[hop_of(path)] = path
+        found = list(latest.values())
+        self._drop_old(found)
+        return found
+
+    def _named(self) -> Iterator[Path]:
+        """What has a name that `keep` gives; anything else is set aside."""
+        for path in self._folder.glob("*.db"):
+            if _NAME.fullmatch(path.name) and path.is_file():
+                yield path
+            elif path not in self._stuck:
+                self.set_aside(path, "it is not a file that is named after a hop and a time")
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Take one that cannot be used out of the queue."""
+        if not self._quarantine.move(path, reason):
+            self._stuck.add(path)
+
+    def is_stuck(self, path: Path) -> bool:
+        """Could it not be used, and not be set aside either?"""
+        return path in self._stuck
+
+    def tidy(self) -> None:
+        """After a start: what a kill has left half-done."""
+        for path in [*self._folder.glob("*.part"), *self._folder.glob("*.part-*")]:
+            path.unlink(missing_ok=True)
+
+    def _drop_old(self, found: list[Path]) -> None:
+        sizes = {path: _size(path) for path in found}
+        size = sum(sizes.values())
+        while found and (size > self._most or time.time_ns() - _made(found[0]) > MAX_AGE_S * 1e9):
+            oldest = found.pop(0)
+            size -= sizes[oldest]
+            log.warning("manifest given up: it has waited too long", extra={"hop_id": hop_of(oldest)})
+            drop(oldest)
+
+
+def hop_of(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+_NAME = re.compile(r"[a-z0-9]{20}-[0-9]{1,3}\.[0-9]{1,20}\.db")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _made(path: Path) -> int:
+    return int(path.suffixes[0][1:])
+
+
+def drop(path: Path) -> bool:
+    """Forget one that is through, or has waited too long. Return whether it is gone."""
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("manifest not removed", extra={"path": str(path), "reason": str(error)})
+        return False
+    return True
+
+
+class ManifestUploader:
+    """Sends what waits, one at a time, for ever."""
+
+    def __init__(self, manifests: ManifestOutbox, send: Send, pause: float = INITIAL_RETRY_DELAY_S) -> None:
+        self._manifests = manifests
+        self._send = send
+        self._pause = pause
+
+    async def run(self) -> None:
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+
+        def heard() -> None:
+            with suppress(RuntimeError):  # the loop has ended, and so has the agent
+                loop.call_soon_threadsafe(news.set)
+
+        self._manifests.news = heard
+        await asyncio.to_thread(self._manifests.tidy)
+        pause = self._pause
+        while True:
+            news.clear()
+            done = await asyncio.to_thread(self._round)
+            pause = self._pause if done else min(2 * pause, MAX_RETRY_DELAY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), None if done else pause)
+
+    def _round(self) -> bool:
+        """Was everything sent? One that cannot be does not keep back the others."""
+        waiting = [path for path in self._manifests.waiting() if not self._manifests.is_stuck(path)]
+        sent = [self._deliver(path) for path in waiting]
+        return all(sent)
+
+    def _deliver(self, path: Path) -> bool:
+        """Is it through? One of which no manifest can be made is set aside; what goes wrong while it is sent
+        is not the ledger's fault, and tried again."""
+        about = {"hop_id": hop_of(path)}
+        try:
+            with tempfile.TemporaryFile(dir=path.parent) as made:
+                if not self._written(path, made):
+                    return True
+                made.seek(0)
+                self._send(hop_of(path), made)
+        except RefusedError as refusal:
+            log.warning("manifest refused", extra=about | {"reason": str(refusal)})
+        except OSError as error:
+            log.warning("manifest waits", extra=about | {"reason": str(error)})
+            return False
+        except Exception:
+            log.exception("manifest waits", extra=about)
+            return False
+        else:
+            log.info("manifest sent", extra=about)
+        return drop(path)
+
+    def _written(self, path: Path, to: IO[bytes]) -> bool:
+        """Raises OSError."""
+        try:
+            write(path, to)
+        except OSError:
+            raise
+        except SqliteError as error:
+            if not is_damage(error):  # its disk is full, say
+                raise OSError(str(error)) from error
+            self._manifests.set_aside(path, str(error))
+            return False
+        except Exception as error:
+            log.exception("no manifest can be made", extra={"hop_id": hop_of(path)})
+            self._manifests.set_aside(path, str(error))
+            return False
+        return True
+
+
+def write(ledger: Path, to: IO[bytes]) -> None:
+    """The manifest of a hop, gzipped JSON lines, as it is read: never all of it at once."""
+    hop_id, made = hop_of(ledger), _made(ledger) / 1e9
+    with closing(Ledger(ledger)) as book, gzip.GzipFile("", "wb", _GZIP_LEVEL, to, mtime=0) as zipped:
+        for line in lines(book, hop_id, made):
+            zipped.write(line.model_dump_json().encode() + b"\n")
+
+
+def lines(ledger: Ledger, hop_id: str, ended: float) -> Iterator[ManifestLine]:
+    """`ended`: when, in seconds since 1970, for what has no time of its own."""
+    for one in file_outcomes(ledger):
+        name = os.fsencode(one.path)
+        where = {
+            "hop_id": hop_id,
+            "path": display_path(one.path),
+            "raw": None if _is_text(name) else b64encode(name).decode(),
+            "at": _moment(one.at, ended),
+        }
+        try:
+            yield ManifestLine.model_validate(where | _found(one))
+        except (ValidationError, TypeError, AttributeError):
+            yield ManifestLine.model_validate(where | _UNREADABLE)
+
+
+_KINDS = {"f", "d", "l"}
+_UNREADABLE = {
+    "kind": "other",
+    "size": 0,
+    "outcome": "unfinished",
+    "reason": "What the agent had noted about it cannot be read.",
+}
+
+
+def _found(one: FileOutcome) -> dict[str, object]:
+    """Return what the ledger says, in the manifest's terms. Ledgers of older agents call a kind `!`; a size
+    that is not known is below 0."""
+    return {
+        "kind": one.kind if one.kind in _KINDS else "other",
+        "size": max(one.size, 0),
+        "digest": _digest(one),
+        "outcome": one.outcome,
+        "reason": one.reason,
+    }
+
+
+def _moment(at: object, ended: float) -> datetime:
+    """Return when it was; the hop's end where that is not known or is beyond the calendar."""
+    for seconds in (at, ended):
+        with suppress(ValueError, OverflowError, OSError):
+            if isinstance(seconds, int | float) and seconds:
+                return datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(0, UTC)
+
+
+def _digest(one: FileOutcome) -> str | None:
+    if one.digest is None:
+        return None
+    return (digest_of(one.digest) if one.kind == "l" else one.digest).hex()
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""rclone for one hop's S3, with credentials that it fetches itself.
+
+It asks for them on loopback, by the interface that AWS's SDKs use in containers, so that no secret is on a
+command line or in a file, and renewal is its own affair.
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+"""
+
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+
+from agent.errors import HopError
+from agent.pull.source import SourceConnectionError
+from agent.rclone.loopback_server import LoopbackServer, QuietHandler
+from agent.rclone.process import RcloneProcess, inherited_environment
+from events.base import Problem
+from events.commands import Move, S3Route
+from events.views import CredentialsView
+
+REMOTE = "s3"
+
+Credentials = Callable[[str], CredentialsView]
+
+
+class S3RcloneProcess(RcloneProcess):
+    """With S3 as its only remote."""
+
+    def __init__(self, hop_id: str, route: S3Route, credentials: Credentials) -> None:
+        """HopError if there is no rclone here."""
+        super().__init__(_environment(route))
+        self._lender = _CredentialsEndpoint(lambda: credentials(hop_id))
+        self._environment |= self._lender.environment
+
+    def check(self) -> None:
+        """See that there are credentials, before rclone finds out by trying for minutes. HopError if the
+        control plane refuses them, LostError if it does not answer."""
+        try:
+            self._lender.issue()
+        except Exception as error:
+            raise credentials_refused(error) from error
+
+    def close(self) -> None:
+        super().close()
+        self._lender.close()
+
+    @property
+    def refusal(self) -> HopError | SourceConnectionError | None:
+        """Why there were no credentials, if that was the last answer to rclone."""
+        return self._lender.refusal
+
+
+def s3_route(order: Move) -> S3Route:
+    """Of a hop that goes by S3."""
+    if not isinstance(order.route, S3Route):
+        raise TypeError(f"{order.hop_id} does not go by S3")
+    return order.route
+
+
+def _environment(route: S3Route) -> dict[str, str]:
+    """Its whole environment: no configuration and no account of this host's reaches it."""
+    section = f"RCLONE_CONFIG_{REMOTE.upper()}_"
+    found = inherited_environment() | {
+        "RCLONE_CONFIG": "",
+        "RCLONE_USE_JSON_LOG": "true",
+        "RCLONE_LOG_LEVEL": "NOTICE",
+        "RCLONE_USE_SERVER_MODTIME": "true",
+        "RCLONE_LOW_LEVEL_RETRIES": "4",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        f"{section}TYPE": "s3",
+        f"{section}PROVIDER": "Other" if route.endpoint else "AWS",
+        f"{section}ENV_AUTH": "true",
+        f"{section}REGION": route.region,
+        f"{section}NO_CHECK_BUCKET": "true",
+        f"{section}USE_DATA_INTEGRITY_PROTECTIONS": str(_is_tls(route)).lower(),
+    }
+    if route.endpoint:
+        found |= {f"{section}ENDPOINT": route.endpoint, f"{section}FORCE_PATH_STYLE": "true"}
+    return found
+
+
+def _is_tls(route: S3Route) -> bool:
+    """Without it, checksums that follow the bytes are not to be had."""
+    return route.endpoint is None or route.endpoint.startswith("https:")
+
+
+class _CredentialsEndpoint:
+    """Hands out credentials on loopback, to whoever shows the token."""
+
+    def __init__(self, credentials: Callable[[], CredentialsView]) -> None:
+        self._credentials = credentials
+        self._token = secrets.token_urlsafe(32)
+        self.refusal: HopError | SourceConnectionError | None = None
+        self._server = LoopbackServer(_CredentialsHandler, self, "credentials")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": self._server.url,
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._token,
+        }
+
+    def issue(self) -> CredentialsView:
+        return self._credentials()
+
+    def answer(self, token: str) -> tuple[int, bytes]:
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
+            return 403, b"{}"
+        try:
+            lent = self.issue()
+        except Exception as error:
+            self.refusal = credentials_refused(error)
+            return 400, json.dumps({"code": "Unavailable", "message": str(error)}).encode()
+        self.refusal = None
+        answer = {
+            "AccessKeyId": lent.access_key_id,
+            "SecretAccessKey": lent.secret_access_key,
+            "Token": lent.session_token,
+            "Expiration": lent.expires_at.isoformat().replace("+00:00", "Z"),
+        }
+        return 200, json.dumps(answer).encode()
+
+    def close(self) -> None:
+        self._server.close()
+
+
+class _CredentialsHandler(QuietHandler, BaseHTTPRequestHandler):
+    server: LoopbackServer[_CredentialsEndpoint]
+
+    def do_GET(self) -> None:
+        status, body = self.server.of.answer(self.headers.get("Authorization", ""))
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def credentials_refused(error: Exception) -> HopError | SourceConnectionError:
+    """Why there are no credentials: a refusal of the control plane, or that it is away."""
+    problem = getattr(error, "problem", None)
+    if isinstance(problem, Problem) and not problem.retryable:
+        return HopError(problem)
+    return SourceConnectionError(f"no S3 credentials: {error}")

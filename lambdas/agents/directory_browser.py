@@ -1,0 +1,107 @@
+"""Looking into an agent's directories: asked by a command, answered by a report (docs/adr/007)."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from events.base import AgentId, Problem
+from events.commands import Browse
+from events.locations import AgentLocation, RemoteLocation
+from events.reports import Browsed
+from events.requests import BrowseRequest
+from events.views import ListingView
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import AgentDeclinedError, AgentOfflineError, AgentSilentError
+from lambdas.domain.roots import check_offered
+from lambdas.ports import AgentLookup, CommandSender
+
+ANSWER_TIMEOUT_S = 8.0
+"""Seconds until the answer must be here."""
+_FIRST_LOOK, _LATER_LOOKS = 0.08, 0.25
+"""Seconds between two looks, at first and at most: an agent next door answers in some hundredths."""
+
+
+class Replies(Protocol):
+    """Where the agents' answers arrive."""
+
+    def get(self, agent_id: AgentId, request_id: str) -> Browsed | None: ...
+
+
+def place_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | RemoteLocation:
+    """The directory that is to be listed."""
+    if request.remote is None:
+        return AgentLocation(agent_id=agent_id, path=request.path)
+    return RemoteLocation(agent_id=agent_id, remote=request.remote, path=request.path.lstrip("/"))
+
+
+class DirectoryBrowser:
+    def __init__(
+        self,
+        agents: AgentLookup,
+        orders: CommandSender,
+        replies: Replies,
+        wait: Callable[[float], None] = time.sleep,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._agents = agents
+        self._orders = orders
+        self._replies = replies
+        self._wait = wait
+        self._timer = timer
+
+    def browse(self, agent_id: AgentId, request: BrowseRequest) -> ListingView:
+        """One page of a directory, as the agent says.
+
+        Raises AgentUnknownError, AgentOfflineError, RemoteUnknownError, AgentSilentError when no answer comes
+        in 8 s, and AgentDeclinedError with what the agent says against it.
+        """
+        agent = self._agents.get(agent_id)
+        if agent.presence == "offline":
+            raise AgentOfflineError(agent_id, "Start it, or wait until it is back.")
+        if request.remote is not None:
+            _check_remote(agent, request)
+        request_id = secrets.token_hex(8)
+        self._orders.send_command(agent_id, Browse(request_id=request_id, **request.model_dump()))
+        reply = self._answer(agent_id, request_id)
+        if reply.problem:
+            raise AgentDeclinedError(reply.problem)
+        return ListingView(
+            agent_id=agent_id,
+            path=request.path,
+            remote=request.remote,
+            entries=reply.entries,
+            next=reply.next,
+        )
+
+    def _answer(self, agent_id: AgentId, request_id: str) -> Browsed:
+        for _ in self._looks():
+            if reply := self._replies.get(agent_id, request_id):
+                return reply
+        raise AgentSilentError(
+            f"{agent_id} did not answer within {ANSWER_TIMEOUT_S:.0f} s.",
+            "Try again; the list of agents shows when it was last heard. A large directory on a slow disk "
+            "may take longer: ask for a smaller page.",
+        )
+
+    def _looks(self) -> Iterator[None]:
+        end, pause = self._timer() + ANSWER_TIMEOUT_S, _FIRST_LOOK
+        while self._timer() < end:
+            self._wait(pause)
+            yield
+            pause = min(pause * 1.5, _LATER_LOOKS)
+
+
+def _check_remote(agent: Agent, request: BrowseRequest) -> None:
+    """An agent that knows nothing of remotes would list its own directory of that path."""
+    check_offered(agent, place_of(agent.agent_id, request), writing=False)
+    if not agent.capabilities.browses_remotes:
+        raise AgentDeclinedError(_too_old(agent))
+
+
+def _too_old(agent: Agent) -> Problem:
+    return Problem(
+        code="agent-too-old",
+        message=f"{agent.agent_id} runs version {agent.version}, which cannot list a remote's directories.",
+        advice="Update it, or write the path by hand: transfers go there.",
+    )

@@ -1,0 +1,150 @@
+"""A host joins: an administrator lets it, by a token; the host brings the CSR of its key."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from events.base import AgentId
+from events.requests import EnrollmentRequest, RegisterRequest
+from events.views import EnrollmentView, RegisteredView
+from lambdas.agents.certificates import check_csr, check_lane_certificate
+from lambdas.agents.enrollment_slots import EnrollmentSlot, EnrollmentSlots
+from lambdas.agents.install_command import install_command
+from lambdas.agents.tokens import hash_of, new_secret
+from lambdas.audit.recorder import Record, unrecorded
+from lambdas.aws.command_publisher import CommandPublisher
+from lambdas.aws.iot_registry import IotRegistry
+from lambdas.domain.agent import Agent
+from lambdas.domain.endpoint import check_endpoints
+from lambdas.domain.errors import AgentExistsError, AgentUnknownError
+from lambdas.ports import Clock
+from lambdas.store.agents import AgentStore
+from lambdas.store.base import combined
+from lambdas.store.enrollments import Enrollment, EnrollmentStore
+from lambdas.store.installer import InstallerStore
+from lambdas.telemetry import logger
+
+Joining = Callable[[AgentId, str], Record]
+"""What is written with the joining of this agent, let in by that."""
+
+
+def unrecorded_join(_: AgentId, __: str) -> Record:
+    """For what nobody keeps."""
+    return unrecorded
+
+
+class EnrollmentService:
+    def __init__(
+        self,
+        *,
+        agents: AgentStore,
+        enrollments: EnrollmentStore,
+        places: EnrollmentSlots,
+        installers: InstallerStore,
+        registry: IotRegistry,
+        fleet: CommandPublisher,
+        stage: str,
+        clock: Clock,
+    ) -> None:
+        self._agents = agents
+        self._enrollments = enrollments
+        self._places = places
+        self._installers = installers
+        self._registry = registry
+        self._fleet = fleet
+        self._stage = stage
+        self._clock = clock
+
+    def enroll(self, request: EnrollmentRequest, api_url: str, record: Record = unrecorded) -> EnrollmentView:
+        """A new token for this name, in place of any earlier one; raises AgentExistsError or
+        ThingForeignError."""
+        self._must_be_free(request.agent_id)
+        token = f"{request.agent_id}.{new_secret()}"
+        enrollment = Enrollment(
+            agent_id=request.agent_id,
+            token_hash=hash_of(token),
+            tags=dict(request.tags),
+            expires_at=self._clock().replace(microsecond=0) + timedelta(seconds=request.expires_in),
+        )
+        shown = {"tags": enrollment.tags, "expires_at": enrollment.expires_at.isoformat()}
+        self._enrollments.put(enrollment, record(None, shown))
+        logger.info("agent enrolled", extra={"agent_id": request.agent_id})
+        return EnrollmentView(
+            agent_id=request.agent_id,
+            token=token,
+            expires_at=enrollment.expires_at,
+            command=install_command(self._installers.get(), api_url, request.roots),
+        )
+
+    def register(
+        self, request: RegisterRequest, source_ip: str | None, joining: Joining = unrecorded_join
+    ) -> RegisteredView:
+        """Make the host an agent, whole or not at all: when it fails, the token can be tried again.
+
+        Raises what `Places.find` does, CertificateError, EndpointError, AgentExistsError, ThingForeignError,
+        NameReservedError, or StaleError if the same token is being used for the same name at this moment.
+        """
+        place = self._places.find(request)
+        csr = check_csr(request.csr)
+        now = self._clock()
+        agent = _agent(request, place, source_ip, now)
+        self._must_be_free(agent.agent_id)
+        place.claim(now)
+        try:
+            return self._provision(agent, csr, place, now, joining(place.agent_id, place.why))
+        except Exception:
+            self._undo(place, now)
+            raise
+
+    def _provision(
+        self, agent: Agent, csr: str, place: EnrollmentSlot, now: datetime, record: Record
+    ) -> RegisteredView:
+        certificate = self._registry.provision(agent.agent_id, csr)
+        endpoint, keys, api_key = self._registry.endpoint(), self._fleet.verification_keys(), new_secret()
+        also = combined(place.used(now), record(None, agent))
+        self._agents.create(agent, hash_of(api_key), also)
+        logger.info("agent registered", extra={"agent_id": agent.agent_id})
+        return RegisteredView(
+            agent_id=agent.agent_id,
+            thing=self._registry.thing(agent.agent_id),
+            stage=self._stage,
+            certificate=certificate,
+            mqtt_host=endpoint.host,
+            mqtt_port=endpoint.port,
+            mqtt_ca=endpoint.ca,
+            api_key=api_key,
+            verification_keys=keys,
+        )
+
+    def _undo(self, place: EnrollmentSlot, now: datetime) -> None:
+        """Leave no identity behind, if it still is ours to remove; then let the token be tried again."""
+        if not place.is_claimed(now):
+            return
+        try:
+            self._registry.deprovision(place.agent_id)
+        finally:
+            place.release(now)
+
+    def _must_be_free(self, agent_id: AgentId) -> None:
+        try:
+            self._agents.get(agent_id)
+        except AgentUnknownError:
+            self._registry.check_owner(agent_id)
+            return
+        raise AgentExistsError(agent_id)
+
+
+def _agent(request: RegisterRequest, place: EnrollmentSlot, source_ip: str | None, now: datetime) -> Agent:
+    """As the host describes itself; raises EndpointError or CertificateError."""
+    check_endpoints(request.endpoints)
+    return Agent(
+        agent_id=place.agent_id,
+        hostname=request.hostname,
+        ip_address=source_ip,
+        tags=place.tags,
+        roots=request.roots,
+        endpoints=request.endpoints,
+        lane_certificate=check_lane_certificate(request.lane_certificate, now),
+        capabilities=request.capabilities,
+        version=request.version,
+        registered_at=now,
+    )

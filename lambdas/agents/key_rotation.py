@@ -1,0 +1,132 @@
+"""An agent's keys are replaced while it works: its device certificate, its API key, its lane certificate.
+
+The agent makes the keys and asks for a certificate; what it had stays good until the broker has seen it with
+the new one. The lane certificate needs nobody's leave: it comes with the agent's Hello.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from events.base import Actor, AgentId
+from events.commands import Rotate
+from events.requests import RenewalRequest
+from events.views import AgentView, RenewalView
+from lambdas.agents.certificates import check_csr
+from lambdas.agents.service import MAX_ATTEMPTS, agent_view
+from lambdas.agents.tokens import hash_of, new_secret
+from lambdas.audit.recorder import AuditEvent, AuditRecorder, Record, unrecorded
+from lambdas.aws.iot_registry import IotRegistry
+from lambdas.domain import rotation
+from lambdas.domain.agent import Agent
+from lambdas.domain.authorization import Principal
+from lambdas.domain.errors import AgentUnknownError, StaleError
+from lambdas.domain.timeline import CROSSHAUL, by_agent
+from lambdas.ports import Clock, CommandSender
+from lambdas.store.agents import AgentStore
+from lambdas.telemetry import logger
+
+BATCH_SIZE = 50
+"""Agents a minute whose age is looked at; a fleet that joined in one day does not rotate in one minute."""
+
+Step = Callable[[Agent], Agent]
+Write = Callable[[Agent, Agent], None]
+
+
+class KeyRotation:
+    def __init__(
+        self,
+        *,
+        agents: AgentStore,
+        registry: IotRegistry,
+        orders: CommandSender,
+        recording: AuditRecorder,
+        age: timedelta,
+        clock: Clock,
+    ) -> None:
+        """`age`: after so long keys are replaced without anybody asking."""
+        self._agents = agents
+        self._registry = registry
+        self._orders = orders
+        self._recording = recording
+        self._age = age
+        self._clock = clock
+
+    def request(self, agent_id: AgentId, record: Record) -> AgentView:
+        """Raises AgentUnknownError. An agent that is away is told when it comes."""
+        agent = self._want(agent_id, record)
+        return agent_view(agent, self._clock())
+
+    def renew(self, agent_id: AgentId, request: RenewalRequest, record: Record) -> RenewalView:
+        """A certificate and a key beside those in use; raises AgentUnknownError, CertificateError or
+        ThingForeignError."""
+        csr, api_key = check_csr(request.csr), new_secret()
+        kept = rotation.certificates(self._agents.get(agent_id)) | {request.certificate}
+        made = self._registry.renew(agent_id, csr, kept)
+
+        def step(agent: Agent) -> Agent:
+            return rotation.renewed(agent, made.certificate_id, self._clock())
+
+        def write(old: Agent, new: Agent) -> None:
+            self._agents.renew(old, new, hash_of(api_key), record(old, new))
+
+        self._change(agent_id, step, write)
+        logger.info("agent renewed", extra={"agent_id": agent_id, "certificate": made.certificate_id})
+        return RenewalView(certificate=made.pem, api_key=api_key)
+
+    def record_hello(self, agent: Agent, certificate: str | None) -> None:
+        """An agent has said Hello over this certificate, as the broker says: if it is a new one, every other
+        is revoked. One whose keys are to be replaced is told so, lest it was away when that was said."""
+        if certificate and rotation.is_news(agent, certificate):
+            agent = self._confirm_key(agent.agent_id, certificate)
+        if agent.rotation_wanted_at:
+            self._orders.send_command(agent.agent_id, Rotate())
+
+    def sweep(self, now: datetime) -> None:
+        """Agents whose keys have become old, or were to be replaced an hour ago and are not."""
+        for agent_id in self._agents.aging(now, BATCH_SIZE):
+            try:
+                self._want(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
+            except (AgentUnknownError, StaleError):
+                continue  # it was removed, or is heard this very moment: the next minute sees it
+
+    def _want(self, agent_id: AgentId, record: Record) -> Agent:
+        def write(old: Agent, new: Agent) -> None:
+            self._agents.replace(old, new, None if old.rotation_wanted_at else record(old, new))
+
+        agent = self._change(agent_id, lambda agent: rotation.wanted(agent, self._clock()), write)
+        if agent.presence == "online":
+            self._orders.send_command(agent_id, Rotate())
+        return agent
+
+    def _confirm_key(self, agent_id: AgentId, certificate: str) -> Agent:
+        """Should anything break in between, the next Hello does it again."""
+
+        def step(agent: Agent) -> Agent:
+            return rotation.proven(agent, certificate, self._clock(), self._age)
+
+        now = step(self._agents.get(agent_id))
+        self._registry.revoke_others(agent_id, rotation.certificates(now))
+
+        def write(old: Agent, new: Agent) -> None:
+            first = old.certificate is None and old.next_certificate is None
+            record = unrecorded if first else self._record(by_agent(agent_id), "rotated", agent_id)
+            self._agents.confirm_key(old, new, record(old, new))
+
+        settled = self._change(agent_id, step, write)
+        logger.info("agent certified", extra={"agent_id": agent_id, "certificate": certificate})
+        return settled
+
+    def _record(self, who: Actor, what: str, agent_id: AgentId) -> Record:
+        deed = AuditEvent(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,))
+        return self._recording.record_change(Principal(who.id), deed)
+
+    def _change(self, agent_id: AgentId, step: Step, write: Write) -> Agent:
+        for _ in range(MAX_ATTEMPTS):
+            agent = self._agents.get(agent_id)
+            new = step(agent)
+            try:
+                write(agent, new)
+            except StaleError:
+                continue
+            return new
+        raise StaleError(f"Agent {agent_id}")

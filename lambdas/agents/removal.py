@@ -1,0 +1,74 @@
+"""An agent is removed: it may no longer connect, and what it had to carry or to serve ends."""
+
+from datetime import datetime
+from typing import Protocol
+
+from events.base import Actor, AgentId, Problem
+from events.commands import Retire
+from lambdas.audit.recorder import Record, unrecorded
+from lambdas.aws.iot_registry import IotRegistry
+from lambdas.domain.hop import Hop
+from lambdas.domain.hop_changes import refused
+from lambdas.ports import CommandSender
+from lambdas.store.agents import AgentStore
+from lambdas.store.transfers import TransferStore
+from lambdas.telemetry import logger
+from lambdas.transfers.writer import TransferWriter, one_hop
+
+
+class Broker(CommandSender, Protocol):
+    """Sends commands, and ends connections."""
+
+    def cut(self, agent_id: AgentId) -> None:
+        """End its live connection and its session."""
+
+
+class AgentRemoval:
+    def __init__(
+        self,
+        *,
+        agents: AgentStore,
+        registry: IotRegistry,
+        broker: Broker,
+        transfers: TransferStore,
+        changing: TransferWriter,
+    ) -> None:
+        self._agents = agents
+        self._registry = registry
+        self._broker = broker
+        self._transfers = transfers
+        self._changing = changing
+
+    def remove(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
+        """Raises AgentUnknownError, or ThingForeignError before anything is done. May be repeated until it
+        ends well: the row goes when the keys have gone, and hops that are left are failed by whoever looks at
+        them next."""
+        agent = self._agents.get(agent_id)
+        self._registry.check_owner(agent_id)
+        self._broker.send_command(agent_id, Retire())
+        self._registry.deprovision(agent_id)
+        self._broker.cut(agent_id)
+        self._agents.remove(agent_id, record(agent, None))
+        logger.info("agent removed", extra={"agent_id": agent_id, "by": by.id})
+        self._end_hops(agent_id, by)
+
+    def _end_hops(self, agent_id: AgentId, by: Actor) -> None:
+        done: set[str] = set()
+        while fresh := set(self._transfers.open_transfers(agent_id)) - done:
+            for transfer_id in fresh:
+                for hop in self._transfers.get(transfer_id).hops:
+                    if agent_id in hop.agents and not hop.ended:
+                        self._end(transfer_id, hop.number, agent_id, by)
+            done |= fresh
+
+    def _end(self, transfer_id: str, number: int, agent_id: AgentId, by: Actor) -> None:
+        problem = Problem(
+            code="agent-removed",
+            message=f"The agent {agent_id} was removed by {by.name}.",
+            advice="Ask again with another agent; what had arrived whole stays.",
+        )
+
+        def step(hop: Hop, now: datetime) -> Hop:
+            return refused(hop, problem, now)
+
+        self._changing.change(transfer_id, one_hop(number, step, by))

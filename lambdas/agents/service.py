@@ -1,0 +1,137 @@
+"""The book of agents: what they and the broker say of them, and what people get to see."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import fields
+from datetime import datetime
+
+from pydantic import TypeAdapter, ValidationError
+
+from events.base import AgentId
+from events.facts import AgentWentSilent
+from events.reports import Browsed, Heartbeat, Hello
+from events.requests import AgentChange
+from events.states import CommandKeyStatus
+from events.views import AgentsView, AgentView
+from lambdas.agents.tokens import is_secret
+from lambdas.audit.recorder import Record
+from lambdas.domain import agent as domain
+from lambdas.domain.agent import SILENT_AFTER, Agent
+from lambdas.domain.endpoint import check_endpoints
+from lambdas.domain.errors import AgentKeyError, AgentUnknownError, CursorError, StaleError
+from lambdas.ports import Clock
+from lambdas.store.agents import AgentStore
+from lambdas.store.replies import ReplyStore
+
+MAX_ATTEMPTS = 5
+MAX_SILENT_PER_RUN = 200
+"""Agents that one sweep looks after; the rest has its turn in the next."""
+
+Step = Callable[[Agent, datetime], Agent]
+
+
+class AgentService:
+    def __init__(self, store: AgentStore, replies: ReplyStore, clock: Clock) -> None:
+        self._store = store
+        self._replies = replies
+        self._clock = clock
+
+    def hello(self, agent_id: AgentId, hello: Hello) -> Agent:
+        """An agent has connected and says who it is; raises AgentUnknownError."""
+        return self._change(agent_id, lambda agent, now: domain.with_hello(agent, hello, now))
+
+    def heartbeat(
+        self, agent_id: AgentId, heartbeat: Heartbeat, obeys: CommandKeyStatus | None = None
+    ) -> bool:
+        """Was it thought to be away until now? Raises AgentUnknownError."""
+        before: list[domain.Presence] = []
+
+        def step(agent: Agent, now: datetime) -> Agent:
+            before.append(agent.presence)
+            return domain.with_heartbeat(agent, heartbeat, now, obeys)
+
+        self._change(agent_id, step)
+        return before[-1] != "online"
+
+    def browsed(self, agent_id: AgentId, reply: Browsed) -> None:
+        """Keep an answer for who asked."""
+        self._replies.put(agent_id, reply, self._clock())
+
+    def connected(self, agent_id: AgentId, at: datetime, session: int) -> None:
+        """The broker says so; raises AgentUnknownError."""
+        self._change(agent_id, lambda agent, now: domain.connected(agent, at, session, now))
+
+    def disconnected(self, agent_id: AgentId, at: datetime, session: int) -> None:
+        """The broker says so; raises AgentUnknownError."""
+        self._change(agent_id, lambda agent, _: domain.disconnected(agent, at, session))
+
+    def sweep(self, now: datetime) -> list[AgentWentSilent]:
+        """Agents whose heartbeat has stopped since the last sweep, each told once."""
+        names = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
+        return [fact for name in names if (fact := self._silence(name, now))]
+
+    def _silence(self, agent_id: AgentId, now: datetime) -> AgentWentSilent | None:
+        try:
+            agent = self._store.get(agent_id)
+            silenced = domain.silenced(agent, now)
+            self._store.replace(agent, silenced)
+        except (StaleError, AgentUnknownError):
+            return None  # it was heard this very moment, or removed
+        if silenced is agent:
+            return None
+        heard_at = agent.heard_at or agent.registered_at
+        return AgentWentSilent(agent_id=agent_id, at=now, last_heartbeat=agent.last_heartbeat or heard_at)
+
+    def view(self, agent_id: AgentId) -> AgentView:
+        """Raises AgentUnknownError."""
+        return agent_view(self._store.get(agent_id), self._clock())
+
+    def page(self, limit: int, after: str | None) -> AgentsView:
+        """One page, by name; raises CursorError."""
+        agents, following = self._store.page(limit, _name(after))
+        now = self._clock()
+        return AgentsView(agents=tuple(agent_view(agent, now) for agent in agents), next=following)
+
+    def change(self, agent_id: AgentId, change: AgentChange, record: Record | None = None) -> AgentView:
+        """Raises AgentUnknownError or EndpointError."""
+        check_endpoints(change.endpoints or ())
+        agent = self._change(agent_id, lambda agent, _: domain.changed(agent, change), record)
+        return agent_view(agent, self._clock())
+
+    def check_key(self, agent_id: AgentId, key: str) -> None:
+        """Raise AgentKeyError unless this is the agent's API key; unknown agents get the same. When a new
+        one is used for the first time, the old one ends."""
+        known: str | None
+        try:
+            known, following = self._store.key_hashes(agent_id)
+        except AgentUnknownError:
+            known = following = None
+        if is_secret(key, known):
+            return
+        if following is None or not is_secret(key, following):
+            raise AgentKeyError
+        with suppress(StaleError):  # another of its requests was the first
+            self._store.rotate_key(agent_id, following)
+
+    def _change(self, agent_id: AgentId, step: Step, record: Record | None = None) -> Agent:
+        for _ in range(MAX_ATTEMPTS):
+            agent = self._store.get(agent_id)
+            new = step(agent, self._clock())
+            try:
+                self._store.replace(agent, new, record(agent, new) if record else None)
+            except StaleError:
+                continue
+            return new
+        raise StaleError(f"Agent {agent_id}")
+
+
+def agent_view(agent: Agent, now: datetime) -> AgentView:
+    shared = {field.name: getattr(agent, field.name) for field in fields(agent)}
+    return AgentView.model_validate({**shared, "status": domain.status(agent, now)})
+
+
+def _name(after: str | None) -> AgentId | None:
+    try:
+        return None if after is None else TypeAdapter(AgentId).validate_python(after)
+    except ValidationError:
+        raise CursorError from None

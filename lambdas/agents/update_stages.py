@@ -1,0 +1,96 @@
+"""Each minute: how the agents of running updates do, and what follows from it."""
+
+from datetime import datetime
+from typing import Protocol
+
+from events.base import AgentId, UpdateId
+from lambdas.audit.recorder import AuditEvent, AuditRecorder
+from lambdas.domain import update as domain
+from lambdas.domain.authorization import Principal
+from lambdas.domain.errors import StaleError, UpdateUnknownError
+from lambdas.domain.timeline import CROSSHAUL
+from lambdas.domain.update import JobStatus, Update
+from lambdas.store.agents import AgentStore
+from lambdas.store.updates import UpdateStore
+from lambdas.telemetry import count, logger
+
+BATCH_SIZE = 20
+"""Updates a minute that are looked at."""
+
+
+class StageJobs(Protocol):
+    """IoT Jobs: one for each stage."""
+
+    def begin(self, update: Update, stage: int) -> None: ...
+    def statuses(self, update: Update, stage: int) -> dict[AgentId, JobStatus] | None: ...
+    def end(self, update: Update) -> None: ...
+
+
+class UpdateStages:
+    def __init__(
+        self, store: UpdateStore, agents: AgentStore, jobs: StageJobs, recording: AuditRecorder
+    ) -> None:
+        self._store = store
+        self._agents = agents
+        self._jobs = jobs
+        self._recording = recording
+
+    def sweep(self, now: datetime) -> None:
+        """Look at every update that is not over."""
+        for update_id in self._store.due(now, BATCH_SIZE):
+            try:
+                self._look(update_id, now)
+            except (StaleError, UpdateUnknownError):
+                continue  # somebody has changed it this very moment: the next minute sees it
+
+    def _look(self, update_id: UpdateId, now: datetime) -> None:
+        old, revision = self._store.get(update_id)
+        agents = self._agents.get_many(member.agent_id for member in old.members)
+        versions = {name: agent.version for name, agent in agents.items()}
+        told = self._told(old)
+        words = {name: word for of_stage in told.values() for name, word in (of_stage or {}).items()}
+        seen = domain.with_statuses(old, words, versions)
+        away = frozenset(name for name, agent in agents.items() if agent.presence != "online")
+        new, deed = self._moved(seen, away, now)
+        if new == old:
+            self._store.look_again(old, revision, now)
+        else:
+            record = self._recording.record_change(Principal(CROSSHAUL.id), _deed(deed, new))
+            self._store.replace(new, revision, now, record(old, new))
+            logger.info("update moved", extra={"update_id": update_id, "what": deed, "stage": new.stage})
+        self._see_to_jobs(new, is_told=told.get(new.stage) is not None)
+
+    def _moved(self, update: Update, away: frozenset[AgentId], now: datetime) -> tuple[Update, str]:
+        """The update after what is now to be done, and what that is called."""
+        if update.state != "running":
+            return update, "heard"
+        match domain.following(update, away, now):
+            case "stage":
+                return domain.begun(update, update.stage + 1), "stage-begun"
+            case "abort":
+                count("UpdatesAborted")
+                return domain.ended(update, "aborted", domain.why_aborted(update), None, now), "aborted"
+            case "end":
+                return domain.ended(update, *domain.how_it_ended(update), None, now), "ended"
+            case "expire":
+                return domain.ended(update, "failed", "Not every agent came in time.", None, now), "ended"
+        return update, "heard"
+
+    def _told(self, update: Update) -> dict[int, dict[AgentId, JobStatus] | None]:
+        """What IoT Jobs knows of each stage in which somebody has not ended; None: it was not told of it."""
+        return {
+            stage: self._jobs.statuses(update, stage)
+            for stage in range(update.stage + 1)
+            if any(member.state not in domain.ENDED for member in update.of_stage(stage))
+        }
+
+    def _see_to_jobs(self, update: Update, *, is_told: bool) -> None:
+        """As the table has it, whatever was lost on the way. To tell again changes nothing."""
+        if update.state != "running":
+            self._jobs.end(update)
+        elif not is_told:
+            self._jobs.begin(update, update.stage)
+
+
+def _deed(what: str, update: Update) -> AuditEvent:
+    return AuditEvent(action=f"update.{what}", about=f"update {update.update_id}")

@@ -1,0 +1,199 @@
+"""Updates of agents: started, looked at, ended by hand. How they go from stage to stage is in `staging`."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from events.base import Actor, AgentId, UpdateId
+from events.commands import Update as UpdateCommand
+from events.updates import (
+    MAX_AGENTS,
+    UpdateDetails,
+    UpdateOrderView,
+    UpdateRequest,
+    UpdatesView,
+    UpdateView,
+)
+from lambdas.agents.update_stages import BATCH_SIZE, StageJobs
+from lambdas.audit.recorder import Record
+from lambdas.domain import update as domain
+from lambdas.domain.agent import Agent
+from lambdas.domain.errors import (
+    AgentBusyUpdatingError,
+    AgentUnknownError,
+    CursorError,
+    LimitError,
+    NothingToUpdateError,
+    StaleError,
+    UpdateUnknownError,
+    VersionUnknownError,
+)
+from lambdas.domain.update import Member, Update
+from lambdas.ports import Clock, CommandSender
+from lambdas.store.agents import AgentStore
+from lambdas.store.installer import InstallerStore
+from lambdas.store.updates import UpdateStore
+from lambdas.telemetry import logger
+
+MAX_ATTEMPTS = 5
+_PAGE = 100
+_LIFETIME = timedelta(minutes=10)
+"""Of an order: the updater takes it up at once."""
+
+Step = Callable[[Update], Update]
+
+
+class UpdateService:
+    def __init__(
+        self,
+        *,
+        store: UpdateStore,
+        agents: AgentStore,
+        installers: InstallerStore,
+        jobs: StageJobs,
+        orders: CommandSender,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._agents = agents
+        self._installers = installers
+        self._jobs = jobs
+        self._orders = orders
+        self._clock = clock
+
+    def plan(self, request: UpdateRequest, update_id: UpdateId, by: Actor) -> tuple[Update, list[Agent]]:
+        """What would be done, and to whom: those that have that version already are left out, and those that
+        are here go first. Raises VersionUnknownError, AgentUnknownError, LimitError, NothingToUpdateError."""
+        installer = self._installers.get(request.version)
+        if installer is None or installer.version is None:
+            raise VersionUnknownError(request.version)
+        version = installer.version
+        agents = [agent for agent in self._wanted(request) if agent.version != version]
+        if not agents:
+            raise NothingToUpdateError(version)
+        agents.sort(key=lambda agent: (agent.presence != "online", agent.agent_id))
+        stages = domain.staged([agent.agent_id for agent in agents], request.canaries, request.percents)
+        members = tuple(
+            Member(agent_id=agent.agent_id, stage=stages[agent.agent_id], before=agent.version)
+            for agent in agents
+        )
+        update = Update(
+            update_id=update_id,
+            version=version,
+            script=installer.address,
+            digest=installer.digest,
+            members=members,
+            abort_above=request.abort_above,
+            healthy_within=request.healthy_within,
+            created_by=by,
+            created_at=self._clock().replace(microsecond=0),
+        )
+        return update, agents
+
+    def start(self, update: Update, record: Record) -> None:
+        """Raises AgentBusyUpdatingError, or StaleError if it was started before."""
+        self._must_be_free(update)
+        first = domain.begun(update, 0)
+        self._store.create(first, record(None, first))
+        logger.info("update started", extra={"update_id": update.update_id, "version": update.version})
+        self._jobs.begin(first, 0)  # should this be lost, the next minute does it
+
+    def page(self, limit: int, after: str | None) -> UpdatesView:
+        """One page, its newest first; raises CursorError."""
+        found, following = self._store.page(limit, _id(after))
+        newest_first = sorted(found, key=lambda one: one.created_at, reverse=True)
+        return UpdatesView(updates=tuple(UpdateView(**_shown(one)) for one in newest_first), next=following)
+
+    def get(self, update_id: UpdateId) -> Update:
+        """Raises UpdateUnknownError."""
+        return self._store.get(update_id)[0]
+
+    def view(self, update_id: UpdateId) -> UpdateDetails:
+        """Raises UpdateUnknownError."""
+        return UpdateDetails.model_validate(_shown(self.get(update_id)))
+
+    def cancel(self, update_id: UpdateId, by: Actor, record: Record) -> UpdateDetails:
+        """Nobody begins any more; who is at it goes on. Raises UpdateUnknownError or UpdateOverError."""
+
+        def step(update: Update) -> Update:
+            domain.must_run(update)
+            return domain.ended(update, "cancelled", f"Cancelled by {by.name}.", by, self._clock())
+
+        update = self._change(update_id, step, record)
+        logger.info("update cancelled", extra={"update_id": update_id, "by": by.id})
+        self._jobs.end(update)
+        return UpdateDetails.model_validate(_shown(update))
+
+    def order(self, agent_id: AgentId, update_id: UpdateId) -> UpdateOrderView:
+        """What an agent gets that was told of an update; raises AgentUnknownError."""
+        heard = self._agents.get(agent_id).version
+        try:
+            update = self.get(update_id)
+        except UpdateUnknownError as error:
+            return UpdateOrderView(reported_version=heard, reason=error.problem.message)
+        if reason := domain.why_not(update, agent_id):
+            return UpdateOrderView(reported_version=heard, reason=reason)
+        if heard == update.version:
+            return UpdateOrderView(reported_version=heard)
+        command = UpdateCommand(
+            update_id=update_id,
+            version=update.version,
+            script=update.script,
+            digest=update.digest,
+            healthy_within=update.healthy_within,
+        )
+        logger.info("update ordered", extra={"update_id": update_id, "agent_id": agent_id})
+        return UpdateOrderView(reported_version=heard, token=self._orders.sign(agent_id, command, _LIFETIME))
+
+    def _wanted(self, request: UpdateRequest) -> list[Agent]:
+        """Raises AgentUnknownError or LimitError."""
+        if request.agents:
+            found = self._agents.get_many(request.agents)
+            if missing := sorted(set(request.agents) - found.keys()):
+                raise AgentUnknownError(missing[0])
+            return list(found.values())
+        agents = [agent for agent in self._everyone() if request.tags.items() <= agent.tags.items()]
+        if len(agents) > MAX_AGENTS:
+            message = f"These are {len(agents)} agents; one update takes {MAX_AGENTS}."
+            raise LimitError(message, "Choose fewer, by a tag.")
+        return agents
+
+    def _everyone(self) -> Iterable[Agent]:
+        after: AgentId | None = None
+        while True:
+            agents, after = self._agents.page(_PAGE, after)
+            yield from agents
+            if after is None:
+                return
+
+    def _must_be_free(self, update: Update) -> None:
+        names = {member.agent_id for member in update.members}
+        for other in self._store.running(BATCH_SIZE):
+            open_ones = {one.agent_id for one in other.members if one.state not in domain.ENDED}
+            if busy := sorted(names & open_ones):
+                raise AgentBusyUpdatingError(busy[0], other.update_id)
+
+    def _change(self, update_id: UpdateId, step: Step, record: Record) -> Update:
+        for _ in range(MAX_ATTEMPTS):
+            old, revision = self._store.get(update_id)
+            new = step(old)
+            try:
+                self._store.replace(new, revision, self._clock(), record(old, new))
+            except StaleError:
+                continue
+            return new
+        raise StaleError(f"The update {update_id}")
+
+
+def _shown(update: Update) -> dict[str, Any]:
+    return {**asdict(update), "stages": update.stages, "counts": update.counts}
+
+
+def _id(after: str | None) -> UpdateId | None:
+    try:
+        return None if after is None else TypeAdapter(UpdateId).validate_python(after)
+    except ValidationError:
+        raise CursorError from None

@@ -1,0 +1,92 @@
+"""Records are chained after they are written, by one who reads the table's stream; and days are sealed."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from events.audit import START, AuditEntry, AuditLink, AuditRecord, AuditSeal, digest_of
+from lambdas.aws.signing_key import SigningKey
+from lambdas.domain.errors import StaleError
+from lambdas.ports import Clock
+from lambdas.store.audit import AuditStore
+from lambdas.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+MAX_ATTEMPTS = 20
+SEAL_DELAY = timedelta(minutes=10)
+"""After midnight, until whoever began to write a link before it has ended."""
+MAX_DAYS = 31
+"""Sealed at once, after a long silence."""
+
+
+class AuditChain:
+    def __init__(self, store: AuditStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def chain(self, records: Sequence[AuditRecord]) -> None:
+        """Add a link with these records; the day is that of now. To add a record again is harmless."""
+        for record in records:
+            for agent_id in record.agents:
+                self._store.point(agent_id, record.record_id)
+        entries = tuple(AuditEntry(record_id=one.record_id, digest=digest_of(one)) for one in records)
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                return self._store.put_link(self._next(entries))
+            except StaleError:
+                continue
+        raise StaleError("The audit's chain")
+
+    def _next(self, entries: tuple[AuditEntry, ...]) -> AuditLink:
+        day = f"{self._clock().astimezone(UTC):%Y-%m-%d}"
+        last = self._store.last_link(day)
+        number, previous = (last.number + 1, last.digest) if last else (1, START)
+        link = AuditLink(day=day, number=number, entries=entries, previous=previous, digest="")
+        return link.model_copy(update={"digest": digest_of(link)})
+
+
+class AuditSealer:
+    def __init__(self, store: AuditStore, kms: "KMSClient", key_id: str, clock: Clock) -> None:
+        self._store = store
+        self._key = SigningKey(kms, key_id)
+        self._clock = clock
+        self._done: date | None = None
+
+    def seal(self) -> None:
+        """Every day that is over and has no seal yet. A warm function that has done it asks nobody."""
+        yesterday = (self._clock().astimezone(UTC) - SEAL_DELAY).date() - timedelta(days=1)
+        if self._done == yesterday:
+            return
+        last = self._store.last_seal()
+        day = date.fromisoformat(last.day) + timedelta(days=1) if last else yesterday
+        for _ in range(MAX_DAYS):
+            if day > yesterday:
+                self._done = yesterday
+                return
+            last = self._seal(day, last)
+            day += timedelta(days=1)
+
+    def keys(self) -> tuple[dict[str, Any], ...]:
+        return (self._key.jwk(),)
+
+    def _seal(self, day: date, before: AuditSeal | None) -> AuditSeal:
+        link = self._store.last_link(day.isoformat())
+        seal = AuditSeal(
+            day=day.isoformat(),
+            links=link.number if link else 0,
+            last=link.digest if link else START,
+            previous=digest_of(before) if before else START,
+            at=_whole(self._clock()),
+            kid=self._key.kid,
+        )
+        seal = seal.model_copy(update={"signature": self._key.sign(digest_of(seal).encode())})
+        self._store.put_seal(seal)
+        logger.info("audit sealed", extra={"day": seal.day, "links": seal.links})
+        return seal
+
+
+def _whole(moment: datetime) -> datetime:
+    """As it is written: to the millisecond."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

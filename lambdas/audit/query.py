@@ -1,0 +1,46 @@
+"""The audit, as it is read: by person, agent, transfer and time; and what is needed to verify it."""
+
+from datetime import datetime, timedelta
+
+from events.audit import AuditChainView, AuditSealsView, AuditView
+from lambdas.audit.chain import AuditSealer
+from lambdas.domain.errors import CursorError
+from lambdas.ports import Clock
+from lambdas.store.audit import AuditFilter, AuditStore
+
+DEFAULT_WINDOW = timedelta(days=30)
+"""How far back it goes when nothing else is asked for."""
+MAX_WINDOW = timedelta(days=366)
+"""Each day is a query of its own, where no person, agent or transfer is named."""
+
+
+class AuditQuery:
+    def __init__(self, store: AuditStore, sealing: AuditSealer, clock: Clock) -> None:
+        self._store = store
+        self._sealing = sealing
+        self._clock = clock
+
+    def page(
+        self, limit: int, cursor: str | None, since: datetime | None, until: datetime | None,
+        *, who: str | None = None, agent_id: str | None = None, transfer_id: str | None = None,
+    ) -> AuditView:  # fmt: skip
+        """One page; raises CursorError. One of person, agent and transfer, or none, but not two."""
+        end = min(until or self._clock(), self._clock()) + timedelta(minutes=1)
+        start = max(since or end - DEFAULT_WINDOW, end - MAX_WINDOW)
+        if start >= end:
+            return AuditView(records=(), next=None)
+        wanted = AuditFilter(
+            since=start, until=end, who=who, agent_id=agent_id, transfer_id=transfer_id, limit=limit
+        )
+        records, following = self._store.page(wanted, cursor)
+        return AuditView(records=tuple(records), next=following)
+
+    def chain(self, day: str, limit: int, after: str | None) -> AuditChainView:
+        """A day's links; raises CursorError."""
+        if after is not None and not after.isdecimal():
+            raise CursorError
+        links = self._store.links(day, int(after or 0), limit)
+        return AuditChainView(links=tuple(links), next=str(links[-1].number) if len(links) == limit else None)
+
+    def seals(self) -> AuditSealsView:
+        return AuditSealsView(seals=tuple(self._store.seals()), keys=self._sealing.keys())

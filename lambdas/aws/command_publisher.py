@@ -1,0 +1,89 @@
+"""Orders to agents: each command signed in KMS as a JWT (ES256, RFC 7515 and 7518) and published to its
+agent alone. The only place that signs commands, and the only one that speaks to agents.
+"""
+
+import json
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from events.base import AgentId, KeyId, Message
+from events.commands import Claims, Command, CommandEnvelope
+from events.topics import Topics
+from lambdas.aws.signing_key import SigningKey, encoded
+from lambdas.ports import COMMAND_LIFETIME, Clock
+from lambdas.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot_data import IoTDataPlaneClient
+    from mypy_boto3_kms import KMSClient
+
+
+class CommandPublisher:
+    def __init__(
+        self,
+        *,
+        kms: "KMSClient",
+        broker: "IoTDataPlaneClient",
+        keys: tuple[str, str],
+        topics: Topics,
+        clock: Clock,
+    ) -> None:
+        """`keys`: the ARNs of the KMS key that signs, and of the one that will be next."""
+        self._broker = broker
+        self._now, self._following = (SigningKey(kms, arn) for arn in keys)
+        self._topics = topics
+        self._clock = clock
+
+    def send_command(
+        self, agent_id: AgentId, command: Command, lifetime: timedelta = COMMAND_LIFETIME
+    ) -> None:
+        """Sign a command and send it."""
+        self.send(agent_id, self.sign(agent_id, command, lifetime))
+
+    def sign(self, agent_id: AgentId, command: Command, lifetime: timedelta = COMMAND_LIFETIME) -> str:
+        """The command's token: good for this agent, from now on, for so long."""
+        now = self._clock()
+        claims = Claims(
+            aud=agent_id,
+            jti=secrets.token_hex(16),
+            iat=int(now.timestamp()),
+            exp=int((now + lifetime).timestamp()),
+            command=command,
+        )
+        header = {"alg": "ES256", "typ": "JWT", "kid": self._now.kid}
+        signing_input = f"{encoded(json.dumps(header).encode())}.{encoded(_json(claims))}"
+        return f"{signing_input}.{self._now.sign(signing_input.encode())}"
+
+    def send(self, agent_id: AgentId, token: str) -> None:
+        """Publish a token to its agent, QoS 1: a persistent session keeps it while the agent is away."""
+        topic = self._topics.commands(self._topics.thing(agent_id))
+        self._broker.publish(topic=topic, qos=1, payload=_json(CommandEnvelope(token=token)))
+
+    def cut(self, agent_id: AgentId) -> None:
+        """End its live connection and the session that the broker keeps for it.
+
+        To be called when its certificate is revoked: IoT Core alone would take minutes to notice. A broker
+        that will not is logged, since the certificate opens nothing any more, and IoT Core does notice.
+        https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
+        """
+        try:
+            self._broker.delete_connection(clientId=self._topics.thing(agent_id), cleanSession=True)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                logger.warning("connection not cut", extra={"agent_id": agent_id, "reason": str(error)})
+
+    def verification_keys(self) -> tuple[dict[str, Any], ...]:
+        """The JWKs (RFC 7517) with which agents verify what is signed here, now and next."""
+        return self._now.jwk(), self._following.jwk()
+
+    @property
+    def keys(self) -> tuple[KeyId, KeyId]:
+        """The `kid` of the key that signs, and of the one that will be next."""
+        return self._now.kid, self._following.kid
+
+
+def _json(message: Message) -> bytes:
+    return message.model_dump_json().encode()

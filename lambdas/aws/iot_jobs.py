@@ -1,0 +1,125 @@
+"""IoT Jobs: one job for each stage of an update. It tells agents, some at a time, and hears how they do."""
+
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from events.base import AgentId
+from events.topics import Topics
+from events.updates import JobDocument
+from lambdas.domain.update import ENDED, JobStatus, Update
+from lambdas.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+_GONE, _THERE, _OVER = (
+    "ResourceNotFoundException",
+    "ResourceAlreadyExistsException",
+    "InvalidRequestException",
+)
+_INSTALLING = 45
+"""Minutes that an agent may take to install a version, before its time to report healthy begins."""
+_AT_ONCE, _DOUBLES_AFTER = 20, 20
+"""Agents told in the first minute of a stage; twice as many in the next once so many have succeeded."""
+_SHOWN_WORDS = ("FAILED", "REJECTED", "CANCELED")
+"""Statuses for which an agent gave a reason."""
+
+
+@dataclass(frozen=True)
+class IotJobs:
+    """`things` is how the ARNs of things begin, up to the name."""
+
+    iot: "IoTClient"
+    things: str
+    topics: Topics
+
+    def begin(self, update: Update, stage: int) -> None:
+        """Tell the agents of a stage; nothing, if that has been done."""
+        members = update.of_stage(stage)
+        document = JobDocument(update_id=update.update_id, version=update.version)
+        try:
+            self.iot.create_job(
+                jobId=self.topics.job(update.update_id, stage),
+                targets=[f"{self.things}{self.topics.thing(member.agent_id)}" for member in members],
+                targetSelection="SNAPSHOT",
+                document=document.model_dump_json(),
+                description=f"Crosshaul {update.version}, stage {stage}",
+                jobExecutionsRolloutConfig=_ROLLOUT,  # type: ignore[arg-type]
+                abortConfig=_abort(update.abort_above, len(members)),
+                timeoutConfig={"inProgressTimeoutInMinutes": _INSTALLING + ceil(update.healthy_within / 60)},
+            )
+        except ClientError as error:
+            if _code(error) != _THERE:
+                raise
+
+    def statuses(self, update: Update, stage: int) -> dict[AgentId, JobStatus] | None:
+        """How the agents of a stage do, and why not, where that is news; None if they have not been told."""
+        known = {member.agent_id for member in update.of_stage(stage) if member.state in ENDED}
+        try:
+            return dict(self._words(self.topics.job(update.update_id, stage), known))
+        except ClientError as error:
+            if _code(error) != _GONE:
+                raise
+            return None
+
+    def end(self, update: Update) -> None:
+        """Tell no more agents; who is at it goes on."""
+        for stage in range(update.stage + 1):
+            self._end(self.topics.job(update.update_id, stage), update.reason or update.state)
+
+    def _end(self, job: str, why: str) -> None:
+        try:
+            self.iot.cancel_job(jobId=job, comment=why)
+        except ClientError as error:
+            if _code(error) not in {_GONE, _OVER}:
+                raise
+
+    def _words(self, job: str, known: Container[AgentId]) -> Iterator[tuple[AgentId, JobStatus]]:
+        pages = self.iot.get_paginator("list_job_executions_for_job").paginate(jobId=job)
+        for one in (one for page in pages for one in page["executionSummaries"]):
+            thing = one["thingArn"].rpartition("/")[2]
+            agent_id = self.topics.agent_of(thing)
+            if agent_id is None:
+                logger.warning("not an agent of this stage", extra={"job": job, "thing": thing})
+                continue
+            status = one["jobExecutionSummary"]["status"]
+            yield agent_id, JobStatus(status) if agent_id in known else self._word(job, agent_id, status)
+
+    def _word(self, job: str, agent_id: AgentId, status: str) -> JobStatus:
+        if status not in _SHOWN_WORDS:
+            return JobStatus(status)
+        thing = self.topics.thing(agent_id)
+        execution = self.iot.describe_job_execution(jobId=job, thingName=thing)["execution"]
+        details: Mapping[str, str] = execution.get("statusDetails", {}).get("detailsMap", {})
+        return JobStatus(status, details.get("reason", ""), details.get("returned") == "yes")
+
+
+_ROLLOUT: dict[str, Any] = {
+    "maximumPerMinute": 100,
+    "exponentialRate": {
+        "baseRatePerMinute": _AT_ONCE,
+        "incrementFactor": 2,
+        "rateIncreaseCriteria": {"numberOfSucceededThings": _DOUBLES_AFTER},
+    },
+}
+
+
+def _abort(above: int, size: int) -> Any:
+    """IoT Jobs ends a job by itself, within the minute in which nobody looks: once so many have failed that
+    the stage cannot but be aborted."""
+    enough = size * above // 100 + 1
+    criterion = {
+        "failureType": "ALL",
+        "action": "CANCEL",
+        "thresholdPercentage": float(above or 1),
+        "minNumberOfExecutedThings": enough,
+    }
+    return {"criteriaList": [criterion]}
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]

@@ -1,0 +1,115 @@
+"""Templates as people keep them."""
+
+from pydantic import TypeAdapter, ValidationError
+
+from events.base import Actor
+from events.requests import TemplateId, TemplateRequest
+from events.views import TemplatesView, TemplateView
+from lambdas.audit.recorder import Record, unrecorded
+from lambdas.domain.errors import CursorError, RefusedError, StaleError, TemplateUnknownError
+from lambdas.domain.plan import MAX_SELECTED_BYTES, new_transfer_id, plan
+from lambdas.domain.template import Template, check_loops, written
+from lambdas.ports import AgentReader, Clock
+from lambdas.store.templates import TemplateStore
+from lambdas.telemetry import logger
+
+_MOST_SELECTED = ("x" * (MAX_SELECTED_BYTES - len('""')),)
+"""With as much as one transfer of a template may be about."""
+
+
+class MisnamedError(RefusedError):
+    code = "template-misnamed"
+
+
+class TemplateService:
+    def __init__(self, store: TemplateStore, agents: AgentReader, clock: Clock) -> None:
+        self._store = store
+        self._agents = agents
+        self._clock = clock
+
+    def view(self, template_id: TemplateId) -> TemplateView:
+        """Raises TemplateUnknownError."""
+        return self._view(self._store.get(template_id))
+
+    def page(self, limit: int, after: str | None) -> TemplatesView:
+        """One page, by name; raises CursorError."""
+        templates, following = self._store.page(limit, _name(after))
+        return TemplatesView(templates=tuple(map(self._view, templates)), next=following)
+
+    def create(self, request: TemplateRequest, by: Actor, record: Record = unrecorded) -> None:
+        """Raises TemplateExistsError, or RefusedError if it could never be carried out."""
+        template = written(request, by, self._clock())
+        self._check(template)
+        self._store.create(template, record(None, template))
+        self._log("template created", template, by)
+
+    def replace(
+        self, template_id: TemplateId, request: TemplateRequest, by: Actor, version: int | None,
+        record: Record = unrecorded,
+    ) -> TemplateView:  # fmt: skip
+        """Replace it, or create it where there is none; with `version`, only that one is replaced.
+
+        Raises RefusedError if it could never be carried out, and StaleError if another version stands there.
+        """
+        if request.name != template_id:
+            message = f"The body names the template {request.name}, the address {template_id}."
+            raise MisnamedError(
+                message, "Use one name in both; to rename, create the new and remove the old."
+            )
+        old = self._known(template_id)
+        if version is not None and (old is None or old.version != version):
+            raise StaleError(f"Template {template_id}")
+        template = written(request, by, self._clock(), old)
+        self._check(template)
+        if old:
+            self._store.replace(old, template, record(old, template))
+        else:
+            self._store.create(template, record(None, template))
+        self._log("template replaced" if old else "template created", template, by)
+        return self._view(template)
+
+    def remove(self, template_id: TemplateId, record: Record = unrecorded) -> None:
+        """Raises TemplateUnknownError."""
+        old = self._store.get(template_id)
+        self._store.remove(old, record(old, None))
+
+    def _known(self, template_id: TemplateId) -> Template | None:
+        try:
+            return self._store.get(template_id)
+        except TemplateUnknownError:
+            return None
+
+    def _check(self, template: Template) -> None:
+        """Loops first: what is wrong with them is worse than what is wrong with a route."""
+        check_loops(template, self._store.all())
+        plan(new_transfer_id(), template.spec(_MOST_SELECTED), template.owner, self._clock())
+
+    def _view(self, template: Template) -> TemplateView:
+        known = self._agents.get_many(template.agents)
+        missing = [agent_id for agent_id in template.agents if agent_id not in known]
+        return TemplateView(
+            template_id=template.template_id,
+            description=template.description,
+            trigger=template.trigger,
+            destinations=template.destinations,
+            shape=template.shape,
+            options=template.options,
+            enabled=template.enabled,
+            owner=template.owner,
+            created_at=template.created_at,
+            updated_at=template.updated_at,
+            version=template.version,
+            warnings=tuple(f"There is no agent {agent_id} (yet)." for agent_id in missing),
+        )
+
+    def _log(self, what: str, template: Template, by: Actor) -> None:
+        logger.info(
+            what, extra={"template_id": template.template_id, "version": template.version, "by": by.id}
+        )
+
+
+def _name(after: str | None) -> TemplateId | None:
+    try:
+        return None if after is None else TypeAdapter(TemplateId).validate_python(after)
+    except ValidationError:
+        raise CursorError from None

@@ -1,0 +1,162 @@
+"""Offer queued hops to their agents: first in the table, then by signed commands.
+
+Should anything break in between, or a message be lost, the offer's lease runs out and it is made again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+from events.base import AgentId, Problem
+from events.certificates import fingerprint
+from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, RemoteRoute, Route, S3Route, Serve
+from events.locations import AgentLocation
+from events.options import Options
+from lambdas.domain.agent import Agent, check_able
+from lambdas.domain.errors import AgentDeclinedError, AgentUnknownError, LimitError
+from lambdas.domain.hop import Hop, relay_prefix
+from lambdas.domain.hop_changes import offered, refused
+from lambdas.domain.sizes import MAX_PUBLISHED_BYTES, check_command
+from lambdas.domain.timeline import CROSSHAUL
+from lambdas.domain.transfer import Transfer
+from lambdas.ports import AgentLookup, Clock, CommandSender
+from lambdas.telemetry import logger
+from lambdas.transfers.writer import TransferWriter, one_hop
+
+SERVE_LIFETIME = timedelta(hours=24)
+"""How long a source may serve one attempt; a hop that takes longer is offered again and goes on."""
+
+
+@dataclass(frozen=True)
+class S3Access:
+    """What agents are told about S3."""
+
+    region: str
+    endpoint: str | None
+    relay_bucket: str | None = None
+
+
+class Dispatcher:
+    def __init__(
+        self, changing: TransferWriter, agents: AgentLookup, orders: CommandSender, s3: S3Access, clock: Clock
+    ) -> None:
+        self._changing = changing
+        self._agents = agents
+        self._orders = orders
+        self._s3 = s3
+        self._clock = clock
+
+    def offer_ready(self, transfer: Transfer) -> None:
+        """Offer every hop whose time has come and whose agents are there."""
+        find = cache(self._agents.get)
+        for hop in transfer.hops:
+            if offered(hop, self._clock()) is not hop:
+                transfer = self._dispatch(transfer, hop, find)
+
+    def _dispatch(self, transfer: Transfer, hop: Hop, find: Callable[[AgentId], Agent]) -> Transfer:
+        try:
+            agents = {agent_id: find(agent_id) for agent_id in hop.agents}
+            check_able(agents[hop.carrier], hop.destination, transfer.options)
+            check_command(transfer, hop, agents, MAX_PUBLISHED_BYTES)
+        except (AgentUnknownError, AgentDeclinedError, LimitError) as error:
+            return self._refuse(transfer, hop, error.problem)
+        if any(agent.presence != "online" for agent in agents.values()):
+            return transfer
+        if not transfer.ready(hop) and not _may_follow(transfer, hop, agents):
+            return transfer
+        step = one_hop(hop.number, offered, CROSSHAUL)
+        outcome = self._changing.change(transfer.transfer_id, step, transfer)
+        if outcome.changed:
+            self._publish(outcome.transfer, outcome.transfer.hops[hop.number], agents)
+        return outcome.transfer
+
+    def _refuse(self, transfer: Transfer, hop: Hop, problem: Problem) -> Transfer:
+        def step(old: Hop, now: datetime) -> Hop:
+            return refused(old, problem, now)
+
+        return self._changing.change(
+            transfer.transfer_id, one_hop(hop.number, step, CROSSHAUL), transfer
+        ).transfer
+
+    def _publish(self, transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> None:
+        move = Move(
+            transfer_id=hop.transfer_id,
+            hop_id=hop.hop_id,
+            attempt=hop.attempt,
+            source=hop.source,
+            destination=hop.destination,
+            selection=transfer.selection,
+            route=self._route(transfer, hop, agents),
+            options=transfer.options,
+            follows=_followed(transfer, hop),
+        )
+        self._orders.send_command(hop.carrier, move)
+        logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})
+
+    def _route(self, transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> Route:
+        if hop.route == "local":
+            return LocalRoute()
+        if hop.route == "remote":
+            return RemoteRoute()
+        if not isinstance(hop.source, AgentLocation) or hop.route == "s3":
+            return S3Route(region=self._s3.region, endpoint=self._s3.endpoint)
+        source = agents[hop.source.agent_id]
+        return DirectRoute(
+            source=_peer(source),
+            endpoints=source.endpoints,
+            own_endpoints=agents[hop.carrier].endpoints,
+            own_certificate=_own(agents[hop.carrier]),
+            hop_token=self._serve(transfer, hop, source, hop.source, agents[hop.carrier]),
+            relay=self._relay(hop, transfer.options),
+        )
+
+    def _relay(self, hop: Hop, options: Options) -> Relay | None:
+        bucket = self._s3.relay_bucket
+        if options.relay == "never" or bucket is None:
+            return None
+        prefix = relay_prefix(hop.hop_id)
+        return Relay(bucket=bucket, prefix=prefix, region=self._s3.region, endpoint=self._s3.endpoint)
+
+    def _serve(self, transfer: Transfer, hop: Hop, source: Agent, place: AgentLocation, peer: Agent) -> str:
+        """Tell the source's agent to serve the hop; the same token lets the destination in."""
+        options = transfer.options
+        serve = Serve(
+            transfer_id=hop.transfer_id,
+            hop_id=hop.hop_id,
+            attempt=hop.attempt,
+            path=place.path,
+            peer=_peer(peer),
+            endpoints=peer.endpoints,
+            until=self._clock() + SERVE_LIFETIME,
+            removing=options.clears_source,
+            priority=options.priority,
+            own_certificate=_own(source),
+            relay=self._relay(hop, options),
+            follows=_followed(transfer, hop),
+        )
+        token = self._orders.sign(source.agent_id, serve, SERVE_LIFETIME)
+        self._orders.send(source.agent_id, token)
+        return token
+
+
+def _may_follow(transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> bool:
+    """Can what the hop before it brings be taken on already? Older agents wait for all of it."""
+    return transfer.can_begin(hop) and all(agent.capabilities.follows for agent in agents.values())
+
+
+def _followed(transfer: Transfer, hop: Hop) -> str | None:
+    """The hop before it, if that has not brought everything yet."""
+    return None if hop.after is None or transfer.ready(hop) else transfer.hops[hop.after].hop_id
+
+
+def _peer(agent: Agent) -> Peer:
+    return Peer(agent_id=agent.agent_id, certificate=agent.lane_certificate)
+
+
+def _own(agent: Agent) -> str | None:
+    """Which of its lane certificates the agent is to show: the one that its peer is told to expect."""
+    try:
+        return fingerprint(agent.lane_certificate)
+    except ValueError:
+        return None

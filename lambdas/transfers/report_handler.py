@@ -1,0 +1,113 @@
+"""What agents say about hops: single reports, and the account that each Hello gives.
+
+Two ears, one hand: a report and a Hello end in the same functions of the domain and the same write.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from events.base import AgentId
+from events.commands import Cancel, Pause
+from events.reports import AboutHop, AgentHop, Hello, Refused
+from lambdas.domain.errors import StaleError
+from lambdas.domain.hop import Hop, hop_number
+from lambdas.domain.hop_changes import requeued
+from lambdas.domain.hop_reports import apply_report, correction, declined, lost
+from lambdas.domain.timeline import by_agent
+from lambdas.domain.transfer import Transfer
+from lambdas.ports import Clock, CommandSender
+from lambdas.store.transfers import TransferStore
+from lambdas.telemetry import count, logger
+from lambdas.transfers.stream_handler import StreamHandler
+from lambdas.transfers.writer import MAX_ATTEMPTS, TransferWriter, one_hop
+
+_COMMANDS: Mapping[str, type[Cancel | Pause]] = {"cancel": Cancel, "pause": Pause}
+
+
+class ReportHandler:
+    def __init__(
+        self,
+        store: TransferStore,
+        changing: TransferWriter,
+        reactions: StreamHandler,
+        orders: CommandSender,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._changing = changing
+        self._reactions = reactions
+        self._orders = orders
+        self._clock = clock
+
+    def apply(self, agent_id: AgentId, report: AboutHop) -> None:
+        """Apply a report to its hop. One write if only progress changes, a transaction if the state does;
+        none if the report is late, repeated, reordered, or about a hop that is not the agent's."""
+        number = hop_number(report.hop_id)
+        for _ in range(MAX_ATTEMPTS):
+            hop = self._store.hop(report.transfer_id, number)
+            new = apply_report(hop, report, agent_id, self._clock()) if hop else None
+            if hop is None or new is None or new == hop:
+                return self._ignored(agent_id, report)
+            if (new.state, new.attempt) != (hop.state, hop.attempt):
+                return self._advance(agent_id, report, number)
+            try:
+                return self._store.update_hop(hop, new)
+            except StaleError:
+                continue
+        raise StaleError(f"Hop {report.hop_id}")
+
+    def _advance(self, agent_id: AgentId, report: AboutHop, number: int) -> None:
+        def step(hop: Hop, now: datetime) -> Hop:
+            return apply_report(hop, report, agent_id, now)
+
+        self._changing.change(report.transfer_id, one_hop(number, step, by_agent(agent_id)))
+
+    def _ignored(self, agent_id: AgentId, report: AboutHop) -> None:
+        keys = {"agent_id": agent_id, "hop_id": report.hop_id, "attempt": report.attempt, "seq": report.seq}
+        logger.info("report changes nothing", extra={"report": report.kind, **keys})
+        count("ReportsIgnored")
+
+    def record_refusal(self, agent_id: AgentId, report: Refused) -> None:
+        """An agent did not obey: keep its reason where people look for it."""
+        keys = {"agent_id": agent_id, "hop_id": report.hop_id, "code": report.problem.code}
+        logger.warning("command refused", extra=keys)
+        count("CommandsRefused")
+        if report.hop_id is None:
+            return
+        hop = self._store.hop(report.hop_id.rpartition("-")[0], hop_number(report.hop_id))
+        new = declined(hop, report.problem, agent_id) if hop else None
+        if hop and new and new != hop:
+            self._store.update_hop(hop, new)
+
+    def reconcile(self, agent_id: AgentId, hello: Hello) -> None:
+        """Compare what the agent holds with the table, and say where they differ; then send what waited."""
+        for held in hello.hops:
+            self._correct(agent_id, held)
+        holding = {held.hop_id for held in hello.hops}
+        is_complete = not hello.hops_omitted  # otherwise a hop that is not named may be held all the same
+        for transfer_id in self._store.open_transfers(agent_id):
+            transfer = self._store.get(transfer_id)
+            missed = [hop for hop in transfer.hops if agent_id in hop.agents and hop.hop_id not in holding]
+            for hop in missed if is_complete else ():
+                transfer = self._missed(agent_id, transfer, hop, hello.at)
+            self._reactions.advance(transfer)
+
+    def _correct(self, agent_id: AgentId, held: AgentHop) -> None:
+        hop = self._store.hop(held.transfer_id, hop_number(held.hop_id))
+        wanted = correction(hop, held)
+        if wanted is None:
+            return
+        attempt = max(held.attempt, hop.attempt if hop else 1)
+        command = _COMMANDS[wanted](transfer_id=held.transfer_id, hop_id=held.hop_id, attempt=attempt)
+        self._orders.send_command(agent_id, command)
+
+    def _missed(self, agent_id: AgentId, transfer: Transfer, hop: Hop, hello_at: datetime) -> Transfer:
+        """The agent does not hold this hop. If the table has it offered, the agent may not have heard of it;
+        if it has it at work there, the agent has lost it."""
+
+        def step(old: Hop, now: datetime) -> Hop:
+            found = requeued(old, now)
+            return lost(found, hello_at, now) if old.carrier == agent_id else found
+
+        decision = one_hop(hop.number, step, by_agent(agent_id))
+        return self._changing.change(transfer.transfer_id, decision, transfer).transfer

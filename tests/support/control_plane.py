@@ -1,0 +1,297 @@
+"""The whole control plane in one process: the API's own function on tables, things and roles in moto."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from moto import mock_aws
+
+from events.commands import Command
+from events.reports import Capabilities, Hello, RootState
+from lambdas import wiring
+from lambdas.api.app import app
+from lambdas.api.handler import handler
+from lambdas.settings import Settings
+from lambdas.store import TABLES
+from lambdas.store.base import bind
+from lambdas.store.installer import items
+from tests.support.fakes import FakeCommandSender, FakeUserDirectory, id_of
+from tests.support.fakes_aws import FakeKms
+
+REGION = "eu-central-1"
+POLICY = "crosshaul-test-device"
+POOL = "eu-central-1_people"
+PUBLISHED = "9c" * 32
+"""The digest of what `publish` says is published."""
+JWK = {"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "kid": "k"}
+
+
+class Context:
+    """What Lambda tells a function about itself."""
+
+    function_name = memory_limit_in_mb = "512"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:api"
+    aws_request_id = "request-1"
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 20_000
+
+
+def claims_of(name: str, role: str, **differently: str) -> dict[str, str]:
+    """What API Gateway tells of an id token."""
+    sub = id_of(name)
+    return {
+        "sub": sub,
+        "cognito:username": sub,
+        "email": name,
+        "email_verified": "true",
+        "cognito:groups": role,
+        "iss": f"https://cognito-idp.{REGION}.amazonaws.com/{POOL}",
+        "token_use": "id",
+        **differently,
+    }
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class Fleet(FakeCommandSender):
+    """Remembers its orders; `obeys` may answer them, as an agent would."""
+
+    obeys: Callable[[str, Command], None] = lambda agent_id, command: None
+    published: tuple[dict[str, Any], ...] = (JWK,)
+    keys: tuple[str, str] = ("key-1", "key-2")
+
+    def send(self, agent_id: str, token: str) -> None:
+        super().send(agent_id, token)
+        self.obeys(*self.signed[token])
+
+    def verification_keys(self) -> tuple[dict[str, Any], ...]:
+        return self.published
+
+
+@dataclass
+class ControlPlane:
+    """Ana is an administrator, unless a call says otherwise."""
+
+    fleet: Fleet = field(default_factory=Fleet)
+    people: FakeUserDirectory = field(
+        default_factory=lambda: FakeUserDirectory({"ana@example.org": ("admin",)})
+    )
+    kms: FakeKms = field(default_factory=FakeKms)
+    calls: int = 0
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        role: str | None = "admin",
+        who: str = "ana@example.org",
+        raw: str | None = None,
+        headers: dict[str, str] | None = None,
+        claims: dict[str, str] | None = None,
+        **query: str,
+    ) -> Answer:
+        """As API Gateway calls; `role` None: nobody is signed in. `claims`: of another token than a person of
+        that name and role has."""
+        self.calls += 1
+        resource, parameters = _resource(path)
+        authorizer = {"authorizer": {"claims": claims or claims_of(who, role)}} if role else {}
+        event = {
+            "resource": resource,
+            "path": path,
+            "httpMethod": method,
+            "headers": {"Host": "127.0.0.1:4566", **(headers or {})},
+            "queryStringParameters": query or None,
+            "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
+            "pathParameters": parameters or None,
+            "stageVariables": None,
+            "requestContext": {
+                "resourcePath": resource,
+                "httpMethod": method,
+                "requestId": f"request-{self.calls}",
+                "stage": "v1",
+                "apiId": "a1b2",
+                "identity": {"sourceIp": "198.51.100.7"},
+                **authorizer,
+            },
+            "body": raw if raw is not None else (None if body is None else json.dumps(body)),
+            "isBase64Encoded": False,
+        }
+        answer = handler(event, Context())  # type: ignore[arg-type]
+        return Answer(answer["statusCode"], answer["headers"], answer["body"])
+
+    def get(self, path: str, **how: Any) -> Answer:
+        return self.call("GET", path, **how)
+
+    def post(self, path: str, body: Any = None, **how: Any) -> Answer:
+        return self.call("POST", path, body, **how)
+
+    def token(self, name: str) -> str:
+        """A fresh enrolment token for this name."""
+        return str(self.post("/agents/enrollments", {"agent_id": name}).body["token"])
+
+    def join(self, name: str, *, online: bool = True, **differently: Any) -> dict[str, Any]:
+        """Enrol and register; what the host got."""
+        answer = self.post("/agents/register", host(self.token(name), **differently), role=None)
+        assert answer.status == 201, answer.text
+        if online:
+            wiring.agent_service().hello(name, hello())
+        return dict(answer.body)
+
+    def iot(self) -> Any:
+        return boto3.client("iot", REGION)
+
+
+def publish(version: str) -> None:
+    """As whoever deploys does: from now on this version is the newest."""
+    client = boto3.client("dynamodb", REGION)
+    for row in items(f"https://console/install/{PUBLISHED}/install.sh", PUBLISHED, version):
+        client.put_item(TableName="agents-table", Item=row)  # type: ignore[arg-type]
+
+
+def _resource(path: str) -> tuple[str, dict[str, str]]:
+    """The route that API Gateway would choose: the one with the fewest names in it."""
+    for pattern in sorted(app.routes, key=lambda route: route.count("{")):
+        expression = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", pattern.replace(".", r"\."))
+        if found := re.fullmatch(expression, path):
+            return pattern, found.groupdict()
+    return path, {}
+
+
+def device_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def csr(key: Any = None) -> str:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crosshaul agent")])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    made = builder.sign(key or device_key(), hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def lane_certificate(begins: datetime | None = None, days: int = 365) -> str:
+    key, name = device_key(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lane")])
+    begins = begins or datetime.now(UTC) - timedelta(minutes=1)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def host(token: str, **differently: Any) -> dict[str, Any]:
+    """What a host sends to register."""
+    return {
+        "token": token,
+        "csr": csr(),
+        "hostname": "b.example.org",
+        "version": "0.1.0",
+        "capabilities": {"movers": ["lane", "rclone", "local"], "rclone": "1.75.2"},
+        "endpoints": ["10.0.0.2:4460"],
+        "lane_certificate": lane_certificate(),
+        "roots": [{"path": "/data", "access": "ro"}, {"path": "/primary", "access": "rw"}],
+        **differently,
+    }
+
+
+def hello(**differently: Any) -> Hello:
+    roots = (RootState(path="/data", access="ro"), RootState(path="/primary", access="rw"))
+    said = {
+        "at": datetime.now(UTC),
+        "version": "0.1.0",
+        "hostname": "b.example.org",
+        "ip_address": "10.0.0.2",
+        "capabilities": Capabilities(),
+        "endpoints": ("10.0.0.2:4460",),
+        "lane_certificate": "lane certificate",
+        "roots": roots,
+    }
+    return Hello.model_validate({**said, **differently})
+
+
+@contextmanager
+def control_plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlPlane]:
+    """Everything fresh, as long as the block lasts."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    for name, value in _settings().as_env().items():
+        monkeypatch.setenv(name, value)
+    forget()
+    with mock_aws():
+        here = ControlPlane()
+        monkeypatch.setattr(wiring, "command_publisher", lambda: here.fleet)
+        monkeypatch.setattr(wiring, "user_directory", lambda: here.people)
+        monkeypatch.setattr(wiring, "kms", lambda: here.kms)
+        _make(monkeypatch, here.kms)
+        yield here
+    forget()
+
+
+def forget() -> None:
+    """Whatever was wired."""
+    for thing in vars(wiring).values():
+        if hasattr(thing, "cache_clear"):
+            thing.cache_clear()
+
+
+def _settings() -> Settings:
+    tables: dict[str, Any] = {name: name.replace("_", "-") for name in TABLES}
+    return Settings(
+        **tables,
+        stage="test",
+        region=REGION,
+        version="0.1.0",
+        bus_name="default",
+        device_policy=POLICY,
+        things="arn:aws:iot:eu-central-1:123456789012:thing/",
+        manifests_bucket="manifests",
+        object_role_arn="arn:aws:iam::123456789012:role/objects",
+        relay_bucket="relay",
+        live_role_arn="arn:aws:iam::123456789012:role/live",
+        user_pool_id=POOL,
+        sign_in_client_id="client-1",
+        mqtt_host="",
+    )
+
+
+def _make(monkeypatch: pytest.MonkeyPatch, kms: FakeKms) -> None:
+    for setting, row in TABLES.items():
+        bind([row], getattr(wiring.settings(), setting), REGION)
+        row.create_table(billing_mode="PAY_PER_REQUEST")
+    key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    monkeypatch.setenv("CROSSHAUL_AUDIT_KEY_ID", key["KeyMetadata"]["Arn"])
+    wiring.settings.cache_clear()
+    where = {"LocationConstraint": REGION}
+    boto3.client("s3", REGION).create_bucket(Bucket="manifests", CreateBucketConfiguration=where)  # type: ignore[arg-type]
+    document = {"Version": "2012-10-17", "Statement": []}
+    boto3.client("iot", REGION).create_policy(policyName=POLICY, policyDocument=json.dumps(document))

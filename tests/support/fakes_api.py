@@ -1,0 +1,427 @@
+"""A small Crosshaul API and Cognito on a loopback port, whose answers are made from the wire's own models."""
+
+import base64
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import BaseModel
+
+import events
+from events import audit, policies, requests, rollouts, updates, views
+from events.base import Message
+from events.policies import Effect
+from events.states import HopState, TransferState
+from tests.support.fakes import a_person
+from tests.support.fakes_srp import Verifier
+
+M = TypeVar("M", bound=Message)
+NOW = datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
+TRANSFER = "k3v9q0d7m2x8c5n1b6za"
+POOL_ID = "eu-central-1_Pool"
+
+
+def sample(model: type[M], **changes: Any) -> M:
+    """The model's sample from events/samples, with some fields changed."""
+    room = model.__module__.rpartition(".")[2]
+    path = Path(events.__file__).parent / "samples" / room / f"{model.__name__}.json"
+    return model.model_validate(json.loads(path.read_text()) | changes)
+
+
+def transfer_view(state: TransferState, share: float = 0.5, **changes: Any) -> views.TransferView:
+    """The sample transfer with its one hop, so far along and in this state."""
+    whole = sample(views.TransferView)
+    progress = whole.progress.model_copy(update={"bytes_done": int(share * 2**30), "bytes_total": 2**30})
+    hop_state = HopState(state.replace("partially_", ""))
+    problem = whole.hops[0].problem if hop_state is HopState.FAILED else None
+    update = {"state": hop_state, "progress": progress, "problem": problem, "failures": ()}
+    hop = whole.hops[0].model_copy(update=update | changes.pop("hop", {}))
+    return whole.model_copy(update={"state": state, "progress": progress, "hops": (hop,)} | changes)
+
+
+def problem(status: int, detail: str, advice: str = "") -> views.ProblemDetails:
+    return views.ProblemDetails(
+        type="urn:crosshaul:problem:some-kind", title="Some", status=status, detail=detail, advice=advice
+    )
+
+
+def id_token(serial: int, ends_in: float, groups: list[str]) -> str:
+    claims = {"exp": int(time.time() + ends_in), "cognito:groups": groups, "jti": str(serial)}
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{body}.c2ln"
+
+
+def _challenge(name: str, parameters: dict[str, str]) -> dict[str, Any]:
+    return {"ChallengeName": name, "Session": "s", "ChallengeParameters": parameters}
+
+
+class FakeApi:
+    """What it holds may be changed by a test at any time; `asked` has every request it got."""
+
+    def __init__(self, port: int) -> None:
+        self.cognito = f"http://127.0.0.1:{port}"
+        self.url = f"{self.cognito}/local"
+        self.users = {"ana": "right"}
+        self.new_password_needed = False
+        self.verifier: Verifier | None = None
+        """Of the attempt to sign in that is under way."""
+        self.token_life = 3600.0
+        self.tokens: set[str] = set()
+        self.refresh_tokens = {"refresh-1"}
+        self.agents = [sample(views.AgentView)]
+        self.rollouts = [sample(rollouts.RolloutView)]
+        self.updates = [sample(updates.UpdateDetails)]
+        self.entries = [sample(views.ListingView)]
+        self.objects = [sample(views.BucketListingView)]
+        self.stories: dict[str, list[views.TransferView]] = {}
+        """Transfer → how it looks at each further look; the last one stays."""
+        self.first_page_is_empty = False
+        self.manifests: dict[str, str] = {}
+        """Hop → where its manifest is to be had."""
+        self.missing: tuple[str, ...] = ()
+        self.templates: dict[str, views.TemplateView] = {}
+        self.policy_outcome: Effect = "allowed"
+        self.audit = [sample(audit.AuditRecord)]
+        self.live_url: str | None = None
+        self.problems: list[views.ProblemDetails] = []
+        """Given as the next answers instead of what was asked for."""
+        self.hang_ups = 0
+        """How many of the next requests are cut off without an answer."""
+        self.asked: list[tuple[str, str, Any, dict[str, str]]] = []
+        """(method, path with query, body, headers with small letters)"""
+
+    def issue(self, ends_in: float | None = None) -> str:
+        token = id_token(len(self.tokens), self.token_life if ends_in is None else ends_in, ["operator"])
+        self.tokens.add(token)
+        return token
+
+    def named(self, method: str, path: str) -> list[tuple[str, str, Any, dict[str, str]]]:
+        return [one for one in self.asked if one[0] == method and urlsplit(one[1]).path == path]
+
+    # Cognito
+
+    def sign_in(self, action: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if action == "RespondToAuthChallenge":
+            return self._answered(body["ChallengeName"], body["ChallengeResponses"])
+        given = body["AuthParameters"]
+        if body["AuthFlow"] == "REFRESH_TOKEN_AUTH":
+            known = given["REFRESH_TOKEN"] in self.refresh_tokens
+            return (200, self._tokens(refresh=False)) if known else _NOT_AUTHORIZED
+        if body["AuthFlow"] != "USER_SRP_AUTH":
+            return 400, {"__type": "InvalidParameterException", "message": "Auth flow not enabled"}
+        user = given["USERNAME"]
+        self.verifier = Verifier(POOL_ID, user, self.users.get(user, ""), given["SRP_A"])
+        return 200, _challenge("PASSWORD_VERIFIER", self.verifier.asked)
+
+    def _answered(self, challenge: str, given: dict[str, str]) -> tuple[int, Any]:
+        if challenge == "NEW_PASSWORD_REQUIRED":
+            self.users[given["USERNAME"]] = given["NEW_PASSWORD"]
+            self.new_password_needed = False
+        elif not (self.verifier and self.verifier.is_right(given)):
+            return _NOT_AUTHORIZED
+        elif self.new_password_needed:
+            return 200, _challenge("NEW_PASSWORD_REQUIRED", {"USER_ID_FOR_SRP": given["USERNAME"]})
+        return 200, self._tokens()
+
+    def _tokens(self, *, refresh: bool = True) -> dict[str, Any]:
+        result = {"IdToken": self.issue()} | ({"RefreshToken": "refresh-1"} if refresh else {})
+        return {"AuthenticationResult": result}
+
+    # The API
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        for verb, pattern, handle in ROUTES:
+            if verb == method and (found := re.fullmatch(pattern, path)):
+                return handle(self, query, body, *map(unquote, found.groups()))
+        return 404, problem(404, f"no route {method} {path}")
+
+    def health(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        sign_in = {
+            "region": "eu-central-1",
+            "user_pool_id": POOL_ID,
+            "client_id": "client",
+            "endpoint": self.cognito,
+        }
+        return 200, {"status": "ok", "stage": "local", "version": "0.1.0", "wire": 1, "sign_in": sign_in}
+
+    def list_agents(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, views.AgentsView(agents=tuple(self.agents))
+
+    def one_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        found = [agent for agent in self.agents if agent.agent_id == name]
+        return (200, found[0]) if found else (404, sample(views.ProblemDetails))
+
+    def rotate(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        status, found = self.one_agent(query, body, name)
+        if status != 200:
+            return status, found
+        self.agents = [found.model_copy(update={"rotation_wanted_at": NOW})]
+        return 202, self.agents[0]
+
+    def enroll(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        request = requests.EnrollmentRequest.model_validate(body)
+        return 201, sample(views.EnrollmentView, agent_id=request.agent_id)
+
+    def start_rollout(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        request = rollouts.RolloutRequest.model_validate(body)
+        return 201, sample(rollouts.StartedRolloutView, name=request.name, count=request.count)
+
+    def list_rollouts(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, rollouts.RolloutsView(rollouts=tuple(self.rollouts))
+
+    def start_update(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        request = updates.UpdateRequest.model_validate(body)
+        return 201, sample(updates.UpdateDetails, version=request.version or "0.2.0")
+
+    def list_updates(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        shown = tuple(updates.UpdateView.model_validate(one.model_dump()) for one in self.updates)
+        return 200, updates.UpdatesView(updates=shown)
+
+    def show_update(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        found = [one for one in self.updates if one.update_id == name]
+        return (200, found[0]) if found else (404, problem(404, f"There is no update {name}."))
+
+    def cancel_update(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return 200, self.updates[0].model_copy(update={"state": "cancelled"})
+
+    def end_rollout(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        found = [one for one in self.rollouts if one.rollout_id == name]
+        if not found:
+            return 404, problem(404, f"no roll-out {name}")
+        self.rollouts = [
+            found[0].model_copy(update={"state": "ended", "ended_at": NOW, "ended_by": a_person("ana")})
+        ]
+        return 200, self.rollouts[0]
+
+    def remove_agent(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        self.agents = [agent for agent in self.agents if agent.agent_id != name]
+        return 204, None
+
+    def browse(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        after = requests.BrowseRequest.model_validate(body).after
+        numbers = [None, *(page.next for page in self.entries)]
+        return 200, self.entries[numbers.index(after)]
+
+    def browse_bucket(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        after = requests.BucketBrowseRequest.model_validate(body).after
+        numbers = [None, *(page.next for page in self.objects)]
+        return 200, self.objects[numbers.index(after)]
+
+    def request_transfer(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        requests.TransferRequest.model_validate(body)
+        return 202, self._look(TRANSFER)
+
+    def list_transfers(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if self.first_page_is_empty and "after" not in query:
+            return 200, views.TransfersView(transfers=(), next="0")
+        found = [story[0] for story in self.stories.values()]
+        first = int(query.get("after", 0))
+        page = found[first : first + int(query["limit"])]
+        end = first + len(page)
+        return 200, views.TransfersView(transfers=tuple(page), next=str(end) if end < len(found) else None)
+
+    def one_transfer(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return (200, self._look(name)) if name in self.stories else (404, problem(404, f"no transfer {name}"))
+
+    def manifest(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        hops = [sample(views.HopManifest, hop_id=hop, url=url) for hop, url in self.manifests.items()]
+        return 200, sample(views.ManifestView, transfer_id=name, hops=hops, missing=self.missing)
+
+    def _look(self, name: str) -> views.TransferView:
+        story = self.stories[name]
+        return story.pop(0) if len(story) > 1 else story[0]
+
+    def steer(self, query: dict[str, str], body: Any, name: str, verb: str) -> tuple[int, Any]:
+        return 202, self.stories[name][0]
+
+    def live(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        if self.live_url is None:
+            return 503, problem(503, "no live connection here")
+        topics = (f"crosshaul/local/agents/+/live/{query['transfer_id']}/+",)
+        return 200, sample(views.LiveView, url=self.live_url, topics=topics)
+
+    def list_templates(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, views.TemplatesView(templates=tuple(self.templates.values()))
+
+    def one_template(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        known = self.templates.get(name)
+        return (200, known) if known else (404, problem(404, f"no template is called {name}"))
+
+    def create_template(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 201, self._keep(body, 1)
+
+    def replace_template(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return 200, self._keep(body, self.templates[name].version + 1)
+
+    def remove_template(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        del self.templates[name]
+        return 204, None
+
+    def list_policies(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, sample(policies.PoliciesView)
+
+    def one_policy(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return 200, sample(policies.PolicyDetails, policy_id=name)
+
+    def put_policy(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        asked = policies.PolicyRequest.model_validate(body)
+        return 200, sample(policies.PolicyDetails, policy_id=name, text=asked.text, why=asked.why)
+
+    def remove_policy(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        return 204, None
+
+    def test_policies(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        policies.PolicyTest.model_validate(body)
+        return 200, sample(policies.PolicyTestView, outcome=self.policy_outcome)
+
+    def dry_run_policy(self, query: dict[str, str], body: Any, name: str) -> tuple[int, Any]:
+        policies.DryRunRequest.model_validate(body)
+        return 200, sample(policies.DryRunView)
+
+    def list_audit(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, audit.AuditView(records=tuple(self.audit))
+
+    def audit_chain(self, query: dict[str, str], body: Any, day: str) -> tuple[int, Any]:
+        link = sample(audit.AuditLink)
+        return 200, audit.AuditChainView(links=(link,) if link.day == day else ())
+
+    def audit_seals(self, query: dict[str, str], body: Any) -> tuple[int, Any]:
+        return 200, sample(audit.AuditSealsView)
+
+    def _keep(self, body: Any, version: int) -> views.TemplateView:
+        asked = dict(requests.TemplateRequest.model_validate(body))
+        named = {
+            "template_id": asked.pop("name"),
+            "version": version,
+            "owner": a_person("ana"),
+            "warnings": (),
+        }
+        view = sample(views.TemplateView).model_copy(update=asked | named)
+        self.templates[view.template_id] = view
+        return view
+
+
+_NOT_AUTHORIZED = (400, {"__type": "NotAuthorizedException", "message": "Incorrect username or password."})
+_ONE = "([^/]+)"
+ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
+    ("GET", "/health", FakeApi.health),
+    ("GET", "/agents", FakeApi.list_agents),
+    ("POST", "/agents/enrollments", FakeApi.enroll),
+    ("GET", "/rollouts", FakeApi.list_rollouts),
+    ("POST", "/rollouts", FakeApi.start_rollout),
+    ("POST", f"/rollouts/{_ONE}/end", FakeApi.end_rollout),
+    ("GET", "/updates", FakeApi.list_updates),
+    ("POST", "/updates", FakeApi.start_update),
+    ("GET", f"/updates/{_ONE}", FakeApi.show_update),
+    ("POST", f"/updates/{_ONE}/cancel", FakeApi.cancel_update),
+    ("GET", f"/agents/{_ONE}", FakeApi.one_agent),
+    ("POST", f"/agents/{_ONE}/rotate", FakeApi.rotate),
+    ("DELETE", f"/agents/{_ONE}", FakeApi.remove_agent),
+    ("POST", f"/agents/{_ONE}/browse", FakeApi.browse),
+    ("GET", "/buckets", lambda *_: (200, sample(views.BucketsView))),
+    ("POST", f"/buckets/{_ONE}/browse", FakeApi.browse_bucket),
+    ("POST", "/transfers", FakeApi.request_transfer),
+    ("GET", "/transfers", FakeApi.list_transfers),
+    ("GET", f"/transfers/{_ONE}", FakeApi.one_transfer),
+    ("GET", f"/transfers/{_ONE}/manifest", FakeApi.manifest),
+    ("POST", f"/transfers/{_ONE}/(cancel|pause|resume|retry|approval)", FakeApi.steer),
+    ("GET", "/live", FakeApi.live),
+    ("GET", "/templates", FakeApi.list_templates),
+    ("POST", "/templates", FakeApi.create_template),
+    ("GET", f"/templates/{_ONE}", FakeApi.one_template),
+    ("PUT", f"/templates/{_ONE}", FakeApi.replace_template),
+    ("DELETE", f"/templates/{_ONE}", FakeApi.remove_template),
+    ("GET", "/policies", FakeApi.list_policies),
+    ("GET", f"/policies/{_ONE}", FakeApi.one_policy),
+    ("PUT", f"/policies/{_ONE}", FakeApi.put_policy),
+    ("DELETE", f"/policies/{_ONE}", FakeApi.remove_policy),
+    ("GET", "/audit", FakeApi.list_audit),
+    ("GET", "/audit/seals", FakeApi.audit_seals),
+    ("GET", f"/audit/chain/{_ONE}", FakeApi.audit_chain),
+    ("POST", "/policies/test", FakeApi.test_policies),
+    ("POST", f"/policies/{_ONE}/dry-run", FakeApi.dry_run_policy),
+]
+
+
+QUERIES = {
+    "/agents": {"limit", "after"},
+    "/rollouts": {"limit", "after"},
+    "/updates": {"limit", "after"},
+    "/templates": {"limit", "after"},
+    "/transfers": {"limit", "after", "status", "agent", "template", "since"},
+    "/live": {"transfer_id"},
+    "/audit": {"limit", "after", "person", "agent", "transfer_id", "since", "until"},
+}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    fake: FakeApi
+
+    def _serve(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length) or b"null")
+        if target := self.headers.get("X-Amz-Target"):
+            return self._answer(*self.fake.sign_in(target.rpartition(".")[2], body))
+        path = self.path.removeprefix("/local")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.fake.asked.append((self.command, path, body, headers))
+        if self.fake.hang_ups:
+            self.fake.hang_ups -= 1
+            self.close_connection = True
+            return None
+        return self._answer(*self._decide(path, body))
+
+    def _decide(self, path: str, body: Any) -> tuple[int, Any]:
+        parts = urlsplit(path)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if parts.path != "/health" and token not in self.fake.tokens:
+            return 401, {"message": "Unauthorized"}
+        if self.fake.problems:
+            refusal = self.fake.problems.pop(0)
+            return refusal.status, refusal
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        known = QUERIES.get(parts.path, {"limit", "after"} if "/chain/" in parts.path else set())
+        unknown = set(query) - known
+        if unknown and self.command == "GET":
+            return 400, problem(400, f"{parts.path} takes no {unknown}")
+        return self.fake.answer(self.command, parts.path, query, body)
+
+    def _answer(self, status: int, value: Any) -> None:
+        said = value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value)
+        if isinstance(value, str):  # a proxy's page, say
+            said = value
+        raw = b"" if value is None else said.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(raw)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815  (the standard library's names)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing: stderr is the command's."""
+
+
+@contextmanager
+def fake_api() -> Iterator[FakeApi]:
+    """A fake on a free loopback port, as long as the block lasts."""
+    handler = type("Handler", (_Handler,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    handler.fake = FakeApi(server.server_port)  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield handler.fake  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

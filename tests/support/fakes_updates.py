@@ -1,0 +1,126 @@
+"""A host with releases, and a service manager that starts whichever the link names; nothing is really run."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.cloud.command_verifier import CommandVerifier
+from agent.cloud.messages import BrokerConnection
+from agent.errors import HostError
+from agent.files.disk import atomic_write
+from agent.updating.releases import Releases
+from agent.updating.state_files import HealthReport, UpdateFiles, UpdateRecord, read_record
+from agent.updating.update_jobs import Installation, UpdateJobs
+from agent.updating.updater import Updater, UpdaterEnvironment
+from events.commands import PublicKey, Update
+from events.topics import Topics
+from tests.support.fakes_agent import AGENT, THING, Signer
+
+UPDATE = "0123456789ab"
+
+
+def an_update(version: str = "2.0.0", update_id: str = UPDATE, healthy_within: int = 10) -> Update:
+    script = "https://console.example/install/abc/install.sh"
+    return Update(
+        update_id=update_id,
+        version=version,
+        script=script,
+        digest="ab" * 32,
+        healthy_within=healthy_within,
+    )
+
+
+def not_installed(link: BrokerConnection, folder: Path) -> UpdateJobs:
+    """For an agent that the script did not install."""
+
+    def ask(_: str) -> None:
+        raise HostError("nobody asks")
+
+    host = Installation(None, UpdateFiles(folder), set)
+    return UpdateJobs(link, THING, Topics("local"), host, ask)  # type: ignore[arg-type]
+
+
+class InstalledHost:
+    """Version 1.0.0 runs. `healthy` says of a version whether it would report so; a killed updater is started
+    again by calling `update()`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.state.mkdir(parents=True)
+        self.notes = UpdateFiles(self.state)
+        self.releases = Releases(folder / "opt")
+        self.signer = Signer()
+        self.pinned = [self.signer.jwk]
+        self.running: str | None = None
+        self.starts: list[str] = []
+        self.healthy: Callable[[str], bool] = lambda _: True
+        self.uninstallable = False
+        self._numbers = itertools.count()
+        self._now = 0.0
+        first = self._make("1.0.0")
+        self.releases.run_from_now_on(first)
+        self.releases.trust(first)
+        self.restart()
+
+    def _make(self, version: str) -> str:
+        release = self.releases.folder / "releases" / f"{next(self._numbers):03d}-{version}"
+        release.mkdir(parents=True)
+        (release / "version").write_text(version)
+        return release.name
+
+    def install(self, order: Update) -> str:
+        if self.uninstallable:
+            raise HostError("the package index is away")
+        return self._make(order.version)
+
+    @property
+    def version(self) -> str | None:
+        """Of what `current` leads to."""
+        try:
+            return (self.releases.folder / "current/version").read_text()
+        except OSError:
+            return None
+
+    def restart(self) -> None:
+        self.running = self.version
+        self.starts.append(str(self.running))
+
+    def _pin(self, keys: tuple[PublicKey, ...]) -> None:
+        self.pinned = [key.model_dump() for key in keys]
+
+    def _wait(self, seconds: float) -> None:
+        """Meanwhile the version on trial says how it does."""
+        self._now += seconds
+        record = self.record
+        if record and self.running == record.order.version and self.healthy(str(self.running)):
+            said = HealthReport(update_id=record.order.update_id, version=str(self.running), healthy=True)
+            self.notes.verdict.write_text(said.model_dump_json())
+
+    @property
+    def record(self) -> UpdateRecord | None:
+        return read_record(self.releases.record)
+
+    @property
+    def kept(self) -> list[str]:
+        """The versions whose releases are on the disk."""
+        found = sorted((self.releases.folder / "releases").iterdir())
+        return [(release / "version").read_text() for release in found]
+
+    def show(self, letter: bytes) -> None:
+        """As the agent does."""
+        atomic_write(self.notes.request, letter, 0o600)
+
+    def ask_for(self, version: str = "2.0.0", update_id: str = UPDATE, **claims: object) -> None:
+        self.show(self.signer.letter(an_update(version, update_id), **claims))
+
+    def update(self) -> None:
+        """One start of the updater's unit."""
+        around = UpdaterEnvironment(self.install, self.restart, self._pin, self._wait, lambda: self._now)
+        verifier = CommandVerifier(AGENT, self.pinned)
+        Updater(self.releases, self.state, lambda: verifier, around).run()
+
+    def boot(self) -> None:
+        """The service is started, whatever `current` leads to; so is the updater."""
+        self.restart()
+        self.update()

@@ -1,0 +1,238 @@
+"""Two hosts with a lane between them, for the tests of what moves bytes: real files, real TLS, no cloud."""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from agent.config import RootConfig
+from agent.errors import HopError
+from agent.files.roots import Roots
+from agent.identity import lane_certificate
+from agent.identity.keys import Keyring
+from agent.lane.server import LaneServer
+from agent.movers import mover_for
+from agent.pull.active_pulls import ActivePulls
+from agent.pull.manifest_outbox import ManifestOutbox
+from agent.pull.mover import HopResult, HostResources
+from agent.pull.progress import ProgressCounter
+from agent.pull.pull import Pull
+from events.base import Problem
+from events.commands import DirectRoute, LocalRoute, Move, Peer, Relay, Serve
+from events.locations import AgentLocation
+from events.options import Options
+from events.progress import Connection, Progress
+from events.views import CredentialsView
+from tests.support.network_proxy import NetworkProxy
+
+Dials = Literal["destination", "source", "both", "neither"]
+TRANSFER = "abcdefghij0123456789"
+TOKEN = "the-hop's-token"
+_numbers = itertools.count()
+
+
+def closed_port() -> str:
+    """An address at which nobody answers: like one behind a firewall that says so."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+async def until(true: Callable[[], object], patience: float = 60) -> None:
+    """Wait until it is so."""
+    async with asyncio.timeout(patience):
+        while not true():  # noqa: ASYNC110 - threads change it, who know of no event
+            await asyncio.sleep(0.01)
+
+
+class RecordingObserver:
+    """A watcher that remembers."""
+
+    def __init__(self) -> None:
+        self.ways: list[str] = []
+        self.verified = False
+        self.waited: list[Problem] = []
+
+    def on_start(self, way: Connection) -> None:
+        self.ways.append(str(way))
+
+    def on_wait(self, problem: Problem) -> None:
+        self.waited.append(problem)
+
+    def on_verify(self) -> None:
+        self.verified = True
+
+
+class Hosts:
+    """server-b has /data to read, server-c has /archive to write; a line lies between them, by which the one
+    that `dials` reaches the other. The other way round there is one only if both do."""
+
+    def __init__(self, folder: Path, dials: Dials = "destination") -> None:
+        self.data, self.archive = folder / "data", folder / "archive"
+        self.state = folder / "state"
+        keys = folder / "b-keys", folder / "c-keys"
+        for each in (self.data, self.archive, self.state, *keys):
+            each.mkdir()
+        self.b, self.c = lane_certificate.ensure(keys[0]), lane_certificate.ensure(keys[1])
+        self.ring = Keyring(keys[0])
+        self.roots = Roots([RootConfig(path="/archive", access="rw", directory=self.archive)])
+        self.sources = Roots([RootConfig(path="/data", access="ro", directory=self.data)])
+        self.relay: Relay | None = None
+        self.arrivals = ActivePulls()
+        """Of server-b."""
+        self.server = self.source_server()
+        self.server.start()
+        self.arriving = LaneServer(self.c, self.roots, ("127.0.0.1", 0))
+        self.arriving.start()
+        self.dials = dials
+        to_c = dials == "source"
+        self.line = NetworkProxy(self.arriving.port if to_c else self.server.port, counts_back=not to_c)
+        self.b_endpoints: tuple[str, ...] = (closed_port(),)
+        self.c_endpoints: tuple[str, ...] = (closed_port(),)
+        if dials in {"destination", "both"}:
+            self.b_endpoints = (self.line.endpoint,)
+        if dials == "source":
+            self.c_endpoints = (self.line.endpoint,)
+        if dials == "both":
+            self.c_endpoints = (f"127.0.0.1:{self.arriving.port}",)
+        self.told = RecordingObserver()
+        self.tally = ProgressCounter()
+        self.manifests: ManifestOutbox | None = None
+
+    def credentials(self, hop_id: str) -> CredentialsView:
+        """Of both agents; none are needed between two hosts that reach each other."""
+        raise AssertionError(f"{hop_id} wants S3 credentials")
+
+    def source_server(self) -> LaneServer:
+        return LaneServer(
+            self.ring,
+            self.sources,
+            ("127.0.0.1", 0),
+            credentials=self.credentials,
+            arrivals=self.arrivals,
+        )
+
+    def close(self) -> None:
+        self.line.close()
+        self.server.stop()
+        self.arriving.stop()
+
+    @property
+    def way(self) -> str:
+        """How a hop says that it travels."""
+        dialler = "server-b" if self.dials == "source" else "server-c"
+        return f"direct, {dialler} dialled {self.line.endpoint}"
+
+    def order(
+        self,
+        source: str,
+        destination: str,
+        *,
+        attempt: int = 1,
+        own: str | None = None,
+        follows: str | None = None,
+        **options: Any,
+    ) -> Move:
+        """A Move of a hop of its own; the source serves it, with its `own` lane certificate."""
+        hop = f"{TRANSFER}-{next(_numbers)}"
+        asked = Options(**options)
+        self.serve(hop, source, removing=asked.clears_source, own=own, follows=follows)
+        return Move(
+            transfer_id=TRANSFER,
+            hop_id=hop,
+            attempt=attempt,
+            source=AgentLocation(agent_id="server-b", path=source),
+            destination=AgentLocation(agent_id="server-c", path=destination),
+            route=DirectRoute(
+                source=Peer(agent_id="server-b", certificate=self.b.certificate.read_text()),
+                endpoints=self.b_endpoints,
+                own_endpoints=self.c_endpoints,
+                hop_token=TOKEN,
+                relay=self.relay,
+            ),
+            options=asked,
+            follows=follows,
+        )
+
+    def open_source(self) -> None:
+        """The source's host lets its agent write, too."""
+        self.sources.reload([RootConfig(path="/data", access="rw", directory=self.data)])
+
+    def release(self, order: Move) -> None:
+        """The hop is over: its source hears of it."""
+        self.server.revoke(order.hop_id)
+
+    def serve(
+        self,
+        hop: str,
+        source: str,
+        *,
+        removing: bool = False,
+        own: str | None = None,
+        follows: str | None = None,
+        attempt: int = 1,
+    ) -> None:
+        serve = Serve(
+            transfer_id=TRANSFER,
+            hop_id=hop,
+            attempt=attempt,
+            path=source,
+            peer=Peer(agent_id="server-c", certificate=self.c.certificate.read_text()),
+            endpoints=self.c_endpoints,
+            until=datetime.now(UTC) + timedelta(hours=1),
+            removing=removing,
+            own_certificate=own,
+            relay=self.relay,
+            follows=follows,
+        )
+        self.server.allow(serve, TOKEN)
+
+    def local(self, source: str, destination: str, **options: Any) -> Move:
+        """The same on one host."""
+        return self.order(source, destination, **options).model_copy(update={"route": LocalRoute()})
+
+    def mover(self, order: Move, patience: float | None = None) -> Pull:
+        both = Roots([*self.roots._roots, *self.sources._roots])
+        mover = mover_for(
+            order,
+            host=HostResources(both, self.state, manifests=self.manifests, arrivals=self.arrivals),
+            identities=self.c,
+            credentials=self.credentials,
+            lane=self.arriving,
+        )
+        assert isinstance(mover, Pull)
+        if patience is not None:
+            mover._patience = patience
+        return mover
+
+    async def move(self, order: Move, patience: float | None = None) -> HopResult:
+        self.tally, self.told = ProgressCounter(), RecordingObserver()
+        return await self.mover(order, patience).move(order, self.tally, self.told)
+
+    def begin(self, order: Move) -> asyncio.Task[HopResult]:
+        self.tally, self.told = ProgressCounter(), RecordingObserver()
+        return asyncio.create_task(self.mover(order).move(order, self.tally, self.told))
+
+    async def fails(self, order: Move, patience: float | None = None) -> HopError:
+        try:
+            await self.move(order, patience)
+        except HopError as error:
+            return error
+        raise AssertionError("it succeeded")
+
+    async def moves_until(self, order: Move, reached: Callable[[Progress], bool]) -> None:
+        """Begin to move, and pause once `reached`."""
+        moving = self.begin(order)
+        await until(lambda: moving.done() or reached(self.progress))
+        moving.cancel()
+        try:
+            await moving
+        except asyncio.CancelledError:
+            return
+        raise AssertionError("it ended before it was to be paused")
+
+    @property
+    def progress(self) -> Progress:
+        return self.tally.progress()

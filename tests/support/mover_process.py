@@ -1,0 +1,34 @@
+"""The destination of a hop as a process of its own, to be killed:
+
+    python -m tests.support.mover_process FOLDER
+
+with the order on its standard input. Says when it moves, and ends with 0 once everything stands."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from agent.config import RootConfig
+from agent.files.roots import Roots
+from agent.identity import lane_certificate
+from agent.movers import mover_for
+from agent.pull.mover import HostResources
+from agent.pull.progress import ProgressCounter
+from events.commands import Move
+from tests.support.hosts import RecordingObserver
+
+
+async def carry(folder: Path, order: Move) -> None:
+    roots = Roots([RootConfig(path="/archive", access="rw", directory=folder / "archive")])
+    mover = mover_for(
+        order,
+        host=HostResources(roots, folder / "state"),
+        identities=lane_certificate.load(folder / "c-keys"),
+        credentials=lambda _: 1 / 0,  # type: ignore[arg-type, return-value]  # none are needed
+    )
+    print("moves", flush=True)
+    await mover.move(order, ProgressCounter(), RecordingObserver())
+
+
+if __name__ == "__main__":
+    asyncio.run(carry(Path(sys.argv[1]), Move.model_validate_json(sys.stdin.read())))

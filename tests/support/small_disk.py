@@ -1,0 +1,166 @@
+"""What a hop does to a disk that is small, full or read-only:
+
+    unshare -rm python -m tests.support.small_disk STORY mounted FOLDER
+
+in a mount namespace of its own, so that nothing of it is seen or left outside.
+
+Where a machine allows no such namespaces (as in many containers), the disk is pretended: said to be of that
+size, and full beyond it.
+"""
+
+import asyncio
+import errno
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from agent.files import disk
+from agent.files.roots import Tree
+from agent.pull import destination, file_writer, pull_attempt
+from infra.local.demo_files import MIB, differences, listing, write_random
+from tests.support.hosts import Hosts, until
+
+SIZE = 64 * MIB
+
+
+class Mounted:
+    """A file system of its own at a directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._mount(f"size={SIZE}")
+
+    def _mount(self, options: str) -> None:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", self._folder], check=True)
+
+    def read_only(self) -> None:
+        self._mount("remount,ro")
+
+
+class Pretended:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._really = destination.write
+        disk.free_bytes = lambda _: self._left()
+        disk.preallocate = self._reserve
+        destination.write = file_writer.write = self._write
+
+    def _left(self) -> int:
+        return SIZE - sum(map(_held, self._folder.rglob("*")))
+
+    def _reserve(self, descriptor: int, size: int) -> None:
+        held = os.fstat(descriptor).st_blocks * 512
+        self._must_fit(size - held)
+        os.posix_fallocate(descriptor, 0, size)
+
+    def _write(self, descriptor: int, data: memoryview, start: int) -> None:
+        if os.fstat(descriptor).st_size < start + len(data):
+            self._must_fit(len(data))
+        self._really(descriptor, data, start)
+
+    def _must_fit(self, size: int) -> None:
+        if size > self._left():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def read_only(self) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        Tree.open_parent = Tree.make_directory = refuse  # type: ignore[assignment]
+
+
+def _held(path: Path) -> int:
+    """Bytes; none of what has gone since it was listed."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return found.st_blocks * 512 if stat.S_ISREG(found.st_mode) else 0
+
+
+Disk = Mounted | Pretended
+
+
+async def full(hosts: Hosts, _: Disk) -> None:
+    """It says so early, pauses when not a byte more can be written, and goes on when there is room."""
+    pull_attempt.POLL_INTERVAL_S = 0.05
+    write_random(hosts.data / "t/big", 30 * MIB)
+    for number in range(12):
+        write_random(hosts.data / f"t/small{number}", MIB - 1)
+    ballast = hosts.archive / "ballast"
+    ballast.write_bytes(bytes(50 * MIB))
+    rehearsed = await hosts.move(hosts.order("/data/t/", "/archive/t/", dry_run=True))
+    moving = hosts.begin(hosts.order("/data/t/", "/archive/t/"))
+
+    await until(lambda: hosts.told.waited)
+
+    told, found_before = (
+        hosts.progress.space_shortage,
+        rehearsed.preview.space_shortage if rehearsed.preview else None,
+    )
+    assert told
+    assert found_before
+    assert found_before.wanted == 42 * MIB - 12
+    assert max(told.free, found_before.free) <= SIZE - 50 * MIB < told.wanted <= found_before.wanted
+    assert hosts.told.waited[0].code == "destination-full"
+    assert not moving.done()
+    ballast.unlink()
+    await moving
+    assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+    assert hosts.progress.space_shortage is None
+
+
+async def tight(hosts: Hosts, _: Disk) -> None:
+    """What is replaced and what is half there counts: no false alarm."""
+    write_random(hosts.data / "t/replaced", 20 * MIB)
+    (hosts.archive / "t").mkdir()
+    (hosts.archive / "t/replaced").write_bytes(bytes(20 * MIB))
+    write_random(hosts.data / "t/half", 36 * MIB)
+    order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=30 * MIB, streams=1)
+    order = order.model_copy(update={"selection": ("half",)})
+    await hosts.moves_until(order, lambda progress: progress.bytes_done > 0)
+    hosts.release(order)
+
+    everything = order.model_copy(update={"selection": None, "attempt": 2})
+    hosts.serve(order.hop_id, "/data/t/")
+    outcome = everything.model_copy(update={"options": order.options.model_copy(update={"dry_run": True})})
+    rehearsed = await hosts.move(outcome)
+
+    assert rehearsed.preview
+    assert rehearsed.preview.space_shortage is None
+
+
+async def read_only(hosts: Hosts, there: Disk) -> None:
+    write_random(hosts.data / "t/x", 100)
+    (hosts.archive / "there").write_text("stays")
+    there.read_only()
+
+    error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
+
+    assert error.problem.code == "destination-read-only"
+    assert not error.problem.retryable
+    assert error.problem.advice
+    assert [path.name for path in hosts.archive.iterdir()] == ["there"]
+
+
+STORIES: dict[str, Callable[[Hosts, Disk], Awaitable[None]]] = {
+    "full": full,
+    "tight": tight,
+    "read_only": read_only,
+}
+
+
+async def tell(story: str, kind: str, folder: Path) -> None:
+    disks: dict[str, type[Disk]] = {"mounted": Mounted, "pretended": Pretended}
+    hosts = Hosts(folder)
+    try:
+        await STORIES[story](hosts, disks[kind](hosts.archive))
+    finally:
+        hosts.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(tell(sys.argv[1], sys.argv[2], Path(sys.argv[3])))

@@ -1,0 +1,161 @@
+"""The control plane's use cases on tables in moto, with fakes around them; and its stream, by hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.client import BaseClient
+from moto import mock_aws
+
+from events.base import Problem
+from events.locations import AgentLocation
+from events.options import Options
+from events.progress import Connection, Progress
+from events.reports import Checkpoint, Failed, Started, Succeeded
+from events.requests import TransferRequest
+from lambdas.domain.hop import Hop
+from lambdas.domain.plan import TransferSpec, new_transfer_id, plan
+from lambdas.domain.timeline import asked
+from lambdas.domain.transfer import Transfer
+from lambdas.store.transfer_rows import TransferRow
+from lambdas.store.transfers import TransferStore
+from lambdas.transfers.dispatcher import Dispatcher, S3Access
+from lambdas.transfers.lease_sweeper import LeaseSweeper
+from lambdas.transfers.report_handler import ReportHandler
+from lambdas.transfers.service import TransferService
+from lambdas.transfers.stream_handler import StreamHandler
+from lambdas.transfers.writer import TransferWriter
+from tests.support.fakes import (
+    ADA,
+    FakeAgents,
+    FakeChangeNotifier,
+    FakeClock,
+    FakeCommandSender,
+    FakeEventPublisher,
+    an_agent,
+)
+
+REGION = "eu-central-1"
+TABLE = "transfers"
+A_WAY = Connection(kind="direct", dialled_by="server-c", address="10.0.0.2:4460")
+
+
+class ControlPlaneFixture:
+    """Agents a, b, c and d, online. `stream()` lets the table's stream run until it is dry."""
+
+    def __init__(self, fleet: Any = None) -> None:
+        self.clock = FakeClock()
+        self.fleet = fleet or FakeCommandSender()
+        self.facts = FakeEventPublisher()
+        self.announced = FakeChangeNotifier()
+        self.agents = FakeAgents(*(an_agent(name) for name in "abcd"))
+        self.store = TransferStore(TABLE, REGION)
+        TransferRow.create_table(billing_mode="PAY_PER_REQUEST")
+        self.changing = TransferWriter(self.store, self.clock, wait=lambda _: None)
+        dispatch = Dispatcher(
+            self.changing, self.agents, self.fleet, S3Access(REGION, None, "relay"), self.clock
+        )
+        self.reactions = StreamHandler(
+            self.store, self.changing, dispatch, self.fleet, self.facts, self.announced
+        )
+        self.desk = TransferService(self.store, self.changing, self.agents, self.clock)
+        self.hearing = ReportHandler(self.store, self.changing, self.reactions, self.fleet, self.clock)
+        self.sweeping = LeaseSweeper(self.store, self.changing, self.reactions, self.clock)
+        self._seen: set[tuple[str, str]] = set()
+
+    def request(self, source: str, *destinations: str, **more: Any) -> str:
+        """Ask for a transfer; its id."""
+        body = {"source": source, "destinations": destinations, **more}
+        return self.desk.request(ADA, TransferRequest.model_validate(body)).transfer_id
+
+    def stream(self) -> None:
+        while news := self.news():
+            for image in news:
+                self.clock.forward(milliseconds=1)
+                self.reactions.handle(image)
+
+    def news(self) -> list[dict[str, Any]]:
+        """New rows, in the order of the timeline; as the stream gives them, deserialised."""
+        items = boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
+        rows = [
+            {name: TypeDeserializer().deserialize(value) for name, value in item.items()} for item in items
+        ]
+        fresh = [row for row in rows if (row["transfer_id"], row["part"]) not in self._seen]
+        self._seen |= {(row["transfer_id"], row["part"]) for row in fresh}
+        return sorted(fresh, key=lambda row: row["part"])
+
+    def hop(self, transfer_id: str, number: int = 0) -> Hop:
+        return self.store.get(transfer_id).hops[number]
+
+    def says(self, kind: type, hop: Hop, seq: int = 1, **more: Any) -> None:
+        """The hop's agent reports."""
+        self.clock.forward(milliseconds=1)
+        given = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt, "seq": seq}
+        own: dict[str, Any] = {
+            Started: {"via": "direct, server-c dialled 10.0.0.2:4460", "connection": A_WAY},
+            Checkpoint: {"progress": Progress(bytes_done=5)},
+            Succeeded: {"progress": Progress(bytes_done=9, files_done=1), "digest": "d", "seconds": 1.5},
+            Failed: {"progress": Progress(), "problem": Problem(code="source-missing", message="gone")},
+        }.get(kind, {"progress": Progress()})
+        report = kind(**{**given, "at": self.clock(), **own, **more})
+        self.hearing.apply(hop.carrier, report)
+
+
+@contextmanager
+def a_world() -> Iterator[ControlPlaneFixture]:
+    with mock_aws():
+        yield ControlPlaneFixture()
+
+
+@contextmanager
+def items_written() -> Iterator[list[int]]:
+    """How many items each writing call to DynamoDB writes; a call that scans is an error."""
+    written: list[int] = []
+    really = BaseClient._make_api_call
+
+    def counting(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
+        assert operation != "Scan"
+        if operation in {"TransactWriteItems", "UpdateItem", "PutItem", "DeleteItem"}:
+            written.append(len(arguments.get("TransactItems", "1")))
+        return really(self, operation, arguments)
+
+    with patch.object(BaseClient, "_make_api_call", counting):
+        yield written
+
+
+@contextmanager
+def one_call_at_a_time() -> Iterator[None]:
+    """DynamoDB's transactions are serialised; moto's are not, among threads."""
+    lock = Lock()
+    really = BaseClient._make_api_call
+
+    def serialised(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
+        with lock:
+            return really(self, operation, arguments)
+
+    with patch.object(BaseClient, "_make_api_call", serialised):
+        yield
+
+
+def a_transfer(
+    *destinations: str,
+    shape: str = "fan_out",
+    at: Any = None,
+    dry_run: bool = False,
+    template_id: str | None = None,
+) -> Transfer:
+    """From a:/data/ to /archive/ of each of these."""
+    arrivals = tuple(AgentLocation(agent_id=name, path="/archive/") for name in destinations)
+    source = AgentLocation(agent_id="a", path="/data/")
+    options = Options(dry_run=dry_run)
+    wish = TransferSpec(source=source, destinations=arrivals, shape=shape, options=options)  # type: ignore[arg-type]
+    return plan(new_transfer_id(), replace(wish, template_id=template_id), ADA, at or FakeClock().now)
+
+
+def requested(transfer: Transfer) -> Any:
+    return asked("requested", ADA, transfer.created_at)

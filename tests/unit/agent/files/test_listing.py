@@ -1,0 +1,265 @@
+"""What a listing says of the things on a disk."""
+
+import contextlib
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.config import RootConfig
+from agent.files import listing
+from agent.files import roots as roots_module
+from agent.files.listing import Selection, entries, entries_at, open_source
+from agent.files.roots import MAX_OPEN_DIRECTORIES, Roots
+from agent.rclone import lsjson
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "root").mkdir()
+    return tmp_path / "root"
+
+
+def listed(root: Path, symlinks: str = "keep", selection: tuple[str, ...] | None = None, path: str = "/data"):
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
+    with roots.tree(path, writing=False) as tree:
+        return {entry.path: entry for entry in entries(tree, Selection(symlinks, selection))}
+
+
+def entries_of(root: Path, symlinks: str = "keep", selection: tuple[str, ...] | None = None):
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
+    with roots.tree("/data", writing=False) as tree:
+        yield from entries(tree, Selection(symlinks, selection))
+
+
+def test_a_directory_comes_before_what_is_in_it(root):
+    for name in ("b/y", "b/x", "a/c/z"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    assert list(listed(root)) == ["", "a", "b", "a/c", "a/c/z", "b/x", "b/y"]
+    assert {path: entry.kind for path, entry in listed(root).items()}["a/c"] == "d"
+
+
+def test_a_file_alone_is_the_place_itself(root):
+    (root / "one").write_text("12345")
+    found = listed(root, path="/data/one")
+    assert [(entry.kind, entry.path, entry.size) for entry in found.values()] == [("f", "", 5)]
+
+
+def test_it_is_read_as_it_goes(root):
+    for number in range(50):
+        (root / f"d{number:02}").mkdir()
+        (root / f"d{number:02}/file").touch()
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
+    with roots.tree("/data", writing=False) as tree:
+        walk = entries(tree, Selection())
+        seen = [next(walk).path for _ in range(55)]
+        (root / "d49/late").touch()
+        assert "d49/late" not in seen
+        assert "d49/late" in [entry.path for entry in walk]
+
+
+@pytest.mark.parametrize(
+    ("symlinks", "kinds"),
+    [("skip", {}), ("keep", {"to file": "l", "to dir": "l", "dangling": "l"})],
+)
+def test_links_are_kept_or_left_out(root, symlinks, kinds):
+    linked(root)
+    found = listed(root, symlinks)
+    assert {path: found[path].kind for path in ("to file", "to dir", "dangling") if path in found} == kinds
+    assert "to dir/inside" not in found
+
+
+def test_links_are_followed_as_long_as_they_stay_and_end(root):
+    linked(root)
+    (root / "out").symlink_to("/etc")
+    (root / "dir/up").symlink_to("..")
+
+    found = listed(root, "follow")
+
+    assert (found["to file"].kind, found["to file"].size) == ("f", 4)
+    assert found["to dir/inside"].kind == "f"
+    problems = {path: entry.problem.code for path, entry in found.items() if entry.kind == "!"}
+    assert problems["out"] == "outside-roots"
+    assert problems["dangling"] == "source-missing"
+    assert "link-loop" in problems.values()
+    assert len(found) < 20
+
+
+def linked(root: Path) -> None:
+    (root / "dir").mkdir()
+    (root / "dir/inside").touch()
+    (root / "file").write_text("four")
+    for name, target in (("to file", "file"), ("to dir", "dir"), ("dangling", "nowhere")):
+        (root / name).symlink_to(target)
+
+
+def test_what_is_no_file_is_told_and_waited_for_by_nobody(root):
+    os.mkfifo(root / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(root / "socket"))
+        found = listed(root)
+    assert {found[name].problem.code for name in ("pipe", "socket")} == {"special-file"}
+
+
+def test_a_directory_that_cannot_be_read_is_told_and_the_rest_goes_on(root, monkeypatch):
+    (root / "a").mkdir()
+    (root / "b").mkdir()
+    (root / "b/file").touch()
+    really, closed = os.listdir, (root / "a").stat().st_ino
+
+    def listdir(descriptor):
+        if os.fstat(descriptor).st_ino == closed:
+            raise PermissionError(13, "Permission denied")
+        return really(descriptor)
+
+    monkeypatch.setattr(listing.os, "listdir", listdir)
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
+    with roots.tree("/data", writing=False) as tree:
+        found = list(entries(tree, Selection()))
+    assert [(entry.path, entry.problem.code) for entry in found if entry.problem] == [
+        ("a", "permission-denied")
+    ]
+    assert found[-1].path == "b/file"
+
+
+def test_our_own_half_done_files_are_no_business_of_others(root):
+    (root / ".crosshaul-abc").touch()
+    (root / ".crosshaul").touch()
+    assert set(listed(root)) == {"", ".crosshaul"}
+
+
+def test_nor_are_they_in_a_store_or_as_they_arrive(root):
+    told = {"Size": 1, "ModTime": "2026-01-01T00:00:00Z", "IsDir": False}
+    paths = (".crosshaul-abc", ".crosshaul-d/file", "d/.crosshaul-abc", "d.crosshaul-abc")
+    lines = [json.dumps({"Path": path, **told}).encode() for path in paths]
+    assert [entry.path for entry in lsjson.listed(lines)] == ["d.crosshaul-abc"]
+
+    (root / ".crosshaul-d").mkdir()
+    (root / ".crosshaul-d/file").touch()
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
+    with roots.tree("/data", writing=False) as tree:
+        assert entries_at(tree, Selection(), ".crosshaul-d/file") is None
+
+
+def test_a_selection_is_looked_up_and_nothing_else(root):
+    for name in ("want/this", "want/that", "other"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).touch()
+    found = listed(root, selection=("want", "gone"))
+    assert set(found) == {"want", "want/this", "want/that", "gone"}
+    assert found["gone"].problem.code == "source-missing"
+
+
+def test_what_is_selected_twice_is_listed_once(root):
+    for name in ("a/b/c", "ab"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    selection = ("a/b", "a", "ab", "a/b/c", "ab")
+    assert [entry.path for entry in entries_of(root, selection=selection)] == ["a", "a/b", "a/b/c", "ab"]
+
+
+def test_a_selected_link_that_leads_to_nothing_is_told_and_the_rest_goes_on(root):
+    linked(root)
+    (root / "loop").symlink_to("loop")
+    found = listed(root, "follow", selection=("dangling", "loop", "file"))
+    problems = {path: entry.problem.code for path, entry in found.items() if entry.problem}
+    assert problems == {"dangling": "source-missing", "loop": "outside-roots"}
+    assert found["file"].size == 4
+
+
+def test_the_place_itself_may_be_a_link_and_may_be_missing(root):
+    linked(root)
+    assert "inside" in listed(root, "skip", path="/data/to dir")
+    assert listed(root, "keep", path="/data/to file")[""].size == 4
+    for missing in ("dangling", "nothing"):
+        with pytest.raises(FileNotFoundError):
+            listed(root, path=f"/data/{missing}")
+
+
+def test_what_goes_away_while_it_is_listed_was_not_there(root):
+    for name in ("a/1", "b/2", "c/3"):
+        (root / name).parent.mkdir()
+        (root / name).touch()
+    found = []
+    for entry in entries_of(root):
+        found.append(entry.path)
+        if entry.path == "a":
+            (root / "c/3").unlink()
+            (root / "c").rmdir()  # its name has been read already
+        if entry.path == "a/1":
+            (root / "b/2").unlink()
+            (root / "b").rmdir()  # it has been told already
+    assert found == ["", "a", "b", "a/1"]
+
+
+def test_a_fifo_behind_a_link_is_not_opened(root, monkeypatch):
+    """Whoever waits to write to it would take us for the reader."""
+    os.mkfifo(root / "pipe")
+    (root / "link").symlink_to("pipe")
+    really, opened = os.open, []
+
+    def noting(path, flags, *rest, **more):
+        opened.append((path, flags))
+        return really(path, flags, *rest, **more)
+
+    monkeypatch.setattr(roots_module.os, "open", noting)
+    assert listed(root, "follow")["link"].problem.code == "special-file"
+    assert all(flags & os.O_PATH for path, flags in opened if str(path).endswith("pipe"))
+
+
+def test_a_file_that_became_something_else_is_not_opened_to_read(root):
+    os.mkfifo(root / "pipe")
+    (root / "link").symlink_to("pipe")
+    (root / "dir").mkdir()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
+    with roots.tree("/data", writing=False) as tree:
+        for name in ("pipe", "link", "dir"):
+            with pytest.raises(OSError, match="regular file"):
+                open_source(tree, name)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_tree_deeper_and_wider_than_what_is_kept_open(root):
+    """Descriptors come and go while the listing stands in the middle of it."""
+    count = 0
+    for first in range(MAX_OPEN_DIRECTORIES + 5):
+        (root / f"{first:03}" / "/".join("d" * 5)).mkdir(parents=True)
+        (root / f"{first:03}" / "/".join("d" * 5) / "file").touch()
+        count += 7
+    assert len(listed(root)) == count + 1
+
+
+@given(names=st.sets(st.lists(st.sampled_from(["a", "b", "a b", "ü"]), min_size=1, max_size=4).map("/".join)))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_everything_is_listed_once_and_after_its_directory(tmp_path_factory, names):
+    root = tmp_path_factory.mktemp("any")
+    made = {""}
+    for name in sorted(names):
+        with contextlib.suppress(OSError):  # a file may be in the way
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).touch()
+    made |= {str(path.relative_to(root)) for path in root.rglob("*")}
+    found = [entry.path for entry in entries_of(root)]
+    assert sorted(found) == sorted(made)
+    for place, path in enumerate(found[1:], 1):
+        assert path.rpartition("/")[0] in found[:place]
+
+
+def test_a_sparse_file_is_called_so(root):
+    with (root / "sparse").open("wb") as file:
+        file.truncate(10_000_000)
+    (root / "full").write_bytes(os.urandom(10_000))
+    found = listed(root)
+    assert (found["sparse"].sparse, found["full"].sparse) == (True, False)
+
+
+def test_names_that_are_not_utf8_are_as_they_are(root):
+    name = os.fsdecode(b"latin-\xfc")
+    (root / name).touch()
+    assert name in listed(root)

@@ -1,0 +1,203 @@
+"""The journal: what was written is there after a crash; reports keep their order; checkpoints coalesce."""
+
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from agent.hops.attempt import head
+from agent.hops.journal import ENDED_RETENTION_S, MAX_UNBOUND_REPORTS, Journal
+from agent.hops.record import HopRecord
+from events.base import Problem
+from events.commands import Peer, Serve
+from events.progress import Progress
+from events.reports import Cancelled, Checkpoint, Paused, Refused, ReportEnvelope, Started, Succeeded
+from tests.support.fakes_agent import TRANSFER, move
+
+HOP = f"{TRANSFER}-0"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.db"
+
+
+@pytest.fixture
+def journal(path):
+    journal = Journal(path, "reg-1")
+    yield journal
+    journal.close()
+
+
+def checkpoint(hop: int, done: int) -> Checkpoint:
+    return Checkpoint(**head(move(hop)), progress=Progress(bytes_done=done))
+
+
+def sent(journal: Journal) -> list:
+    """Everything that waits, in the order in which it would leave."""
+    found = []
+    while unsent := journal.oldest_unsent():
+        found.append(ReportEnvelope.model_validate_json(unsent.envelope).report)
+        journal.sent(unsent.number)
+    return found
+
+
+def refused(n: int) -> Refused:
+    problem = Problem(code="command-malformed", message=str(n))
+    return Refused(at=datetime.now(UTC), command_id=str(n), problem=problem)
+
+
+def test_the_file_is_for_its_owner_only(journal, path):
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_command_is_admitted_once_also_after_a_restart(journal, path):
+    assert journal.admit("j1", 2_000_000_000)
+    assert not journal.admit("j1", 2_000_000_000)
+    journal.close()
+    again = Journal(path, "reg-1")
+    assert not again.admit("j1", 2_000_000_000)
+    again.close()
+
+
+def test_expired_ids_are_forgotten(journal):
+    journal.admit("j1", 100)
+    journal.prune(now=101)
+    assert journal.admit("j1", 100)
+
+
+def test_a_change_is_all_or_nothing(journal):
+    def cut_off():
+        with journal.change():
+            journal.admit("j1", 2_000_000_000)
+            journal.keep(HopRecord(move()))
+            raise RuntimeError("power")
+
+    with pytest.raises(RuntimeError):
+        cut_off()
+    assert journal.hop(HOP) is None
+    assert journal.admit("j1", 2_000_000_000)
+
+
+def test_hops_come_back_as_they_were_and_in_order(journal, path):
+    first = HopRecord(move(7), desired_state="pause", progress=Progress(bytes_done=5), paused=True)
+    journal.keep(first)
+    journal.keep(HopRecord(move(2)))
+    journal.close()
+    again = Journal(path, "reg-1")
+    assert again.open_hops() == [first, HopRecord(move(2))]
+    again.close()
+
+
+def test_reports_leave_in_order_and_seq_grows_over_attempts_and_restarts(journal, path):
+    journal.keep(HopRecord(move()))
+    journal.say(Started(**head(move()), via="local"))
+    journal.close()
+    again = Journal(path, "reg-1")
+    again.save_hop(HopRecord(move(attempt=2)))
+    again.enqueue_report(Paused(**head(move(attempt=2)), progress=Progress()))
+    again.enqueue_report(Started(**head(move(attempt=2)), via="local"))
+    assert [(r.kind, r.attempt, r.seq) for r in sent(again)] == [
+        ("started", 1, 1),
+        ("paused", 2, 2),
+        ("started", 2, 3),
+    ]
+    again.close()
+
+
+def test_a_newer_checkpoint_replaces_an_unsent_one_of_its_hop_only(journal):
+    journal.keep(HopRecord(move(0)))
+    journal.keep(HopRecord(move(1)))
+    for done in range(50):
+        journal.say(checkpoint(0, done))
+    journal.say(checkpoint(1, 7))
+    assert [(r.hop_id[-1], r.progress.bytes_done) for r in sent(journal)] == [("0", 49), ("1", 7)]
+
+
+def test_state_reports_are_never_dropped(journal):
+    journal.keep(HopRecord(move()))
+    for _ in range(30):
+        journal.say(Started(**head(move()), via="local"))
+        journal.say(checkpoint(0, 1))
+    kinds = [r.kind for r in sent(journal)]
+    assert kinds == ["started"] * 30 + ["checkpoint"]
+
+
+def test_what_was_said_last_of_progress_is_kept(journal):
+    journal.keep(HopRecord(move()))
+    journal.say(checkpoint(0, 42))
+    assert journal.hop(HOP).progress.bytes_done == 42
+
+
+def test_refusals_cannot_fill_the_disk(journal):
+    journal.keep(HopRecord(move()))
+    journal.say(Started(**head(move()), via="local"))
+    for n in range(MAX_UNBOUND_REPORTS + 50):
+        journal.post(refused(n))
+    left = sent(journal)
+    assert len(left) == MAX_UNBOUND_REPORTS + 1
+    assert left[0].kind == "started"
+    assert left[-1].command_id == str(MAX_UNBOUND_REPORTS + 49)
+
+
+def test_an_ended_hop_is_remembered_for_a_day_and_until_its_end_was_sent(journal):
+    held = HopRecord(move())
+    end = Succeeded(**head(move()), progress=Progress(), digest="d", seconds=1)
+    journal.keep(replace(held, end=end))
+    journal.say(end)
+    ended = datetime.now(UTC).timestamp()
+    assert journal.open_hops() == []
+    assert [hop.hop_id for hop in journal.unsaid_ends()] == [HOP]
+    journal.prune(ended + ENDED_RETENTION_S + 5)
+    assert journal.hop(HOP).end.digest == "d"
+    sent(journal)
+    journal.prune(ended + ENDED_RETENTION_S - 5)
+    assert journal.hop(HOP).end.digest == "d"
+    journal.prune(ended + ENDED_RETENTION_S + 5)
+    assert journal.hop(HOP) is None
+
+
+def test_grants_come_back_with_their_token(journal):
+    serve = Serve(
+        transfer_id=TRANSFER,
+        hop_id=HOP,
+        attempt=1,
+        path="/data/",
+        peer=Peer(agent_id="server-c", certificate="PEM"),
+        until=datetime(2030, 1, 1, tzinfo=UTC),
+    )
+    journal.grant(serve, "token")
+    assert journal.grants() == [(serve, "token")]
+    journal.withdraw(HOP)
+    assert journal.grants() == []
+
+
+def test_retiring_forgets_the_work_and_stays(journal, path):
+    journal.keep(HopRecord(move()))
+    end = Cancelled(**head(move()), progress=Progress())
+    journal.say(end)
+    journal.retire()
+    assert (journal.retired, journal.open_hops(), journal.unsent()) == (True, [], 0)
+    journal.close()
+    again = Journal(path, "reg-1")
+    assert again.retired
+    again.close()
+
+
+def test_a_new_registration_begins_a_new_journal(journal, path):
+    journal.keep(HopRecord(move()))
+    journal.retire()
+    journal.close()
+    again = Journal(path, "reg-2")
+    assert (again.retired, again.hop(HOP)) == (False, None)
+    again.close()
+
+
+def test_what_was_committed_survives_a_kill(journal, path):
+    """Another connection, with the first never closed: as after SIGKILL."""
+    journal.keep(HopRecord(move()))
+    journal.say(Started(**head(move()), via="local"))
+    other = sqlite3.connect(path)
+    assert other.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
+    other.close()

@@ -1,0 +1,244 @@
+"""A host's keys are replaced while its agent works, and whenever it is killed it comes back."""
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from agent.cloud.messages import Connected
+from agent.hops.journal import Journal
+from agent.hops.record import on_move
+from agent.identity.keys import Generation, Keyring
+from tests.support.fakes_agent import FakeLink, move
+from tests.support.fakes_keys import QUICK, Authority, register, rotation
+from tests.support.hosts import Hosts, until
+
+
+class Killed(BaseException):
+    """As a power cut would."""
+
+
+class Host:
+    """A host with a control plane and a broker that know each other's certificates."""
+
+    def __init__(self, folder):
+        self.folder, self.authority = folder / "state", Authority()
+        self.ring = register(self.folder, self.authority)
+        self.first = self.ring.current.fingerprint
+
+    @asynccontextmanager
+    async def running(self, **differently):
+        """An agent, as far as keys go: it says Hello at every connect. Yields its rotation."""
+        link = self.link = FakeLink()
+        link.taken = lambda certificate: certificate in self.authority.good
+        rotating = rotation(self.folder, link, self.authority, **differently)
+
+        async def greet():
+            async for event in link.events():
+                if isinstance(event, Connected) and event.certificate in self.authority.good:
+                    self.authority.hello(event.certificate)
+                    rotating.confirm(event.certificate)
+
+        if link.taken(link.certificate):
+            link.up()
+        tasks = [asyncio.create_task(greet()), asyncio.create_task(rotating.run())]
+        self.working = tasks[1]
+        try:
+            yield rotating
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    @property
+    def is_settled(self):
+        """There is one generation, and the broker takes it."""
+        ring = Keyring(self.folder)
+        return (
+            ring.unproven is None
+            and self.link.connected
+            and ring.current.fingerprint == self.link.certificate
+        )
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+async def test_new_keys_take_the_place_of_the_old_ones_once_they_have_worked(host):
+    async with host.running() as rotating:
+        rotating.ask()
+        await until(lambda: host.is_settled and host.ring.current.fingerprint != host.first)
+        new = host.ring.current
+        assert host.authority.good == [new.fingerprint]
+        assert host.ring.api_keys == ("key-1",)
+        assert rotating.lane_certificate == new.lane.certificate.read_text()
+    assert not Generation(host.folder).is_whole
+    assert not (host.folder / "device.key").exists()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in new.folder.iterdir())
+
+
+async def test_keys_that_are_old_are_replaced_without_being_asked(host):
+    async with host.running(registered_at=datetime.now(UTC) - timedelta(days=91)):
+        await until(lambda: host.is_settled and host.ring.current.fingerprint != host.first)
+        asked = host.authority.asked
+    async with host.running(registered_at=datetime.now(UTC) - timedelta(days=91)):
+        await until(lambda: host.is_settled)
+    assert host.authority.asked == asked == 1
+
+
+async def test_while_the_api_is_away_the_old_ones_do(host):
+    host.authority.away = True
+    async with host.running() as rotating:
+        rotating.ask()
+        await until(lambda: host.authority.asked)
+        assert host.is_settled
+        host.authority.away = False
+        rotating.ask()
+        await until(lambda: host.ring.current.fingerprint != host.first and host.is_settled)
+
+
+async def test_new_keys_that_the_broker_does_not_take_are_given_up(host):
+    async with host.running() as rotating:
+        host.link.taken = lambda certificate: certificate == host.first
+        rotating.ask()
+        await until(lambda: host.link.turned.count(host.first) == QUICK.tries and host.is_settled)
+        assert host.ring.current.fingerprint == host.first
+        assert list(host.folder.glob("keys-*")) == []
+        host.link.taken = lambda certificate: certificate in host.authority.good
+        rotating.ask()
+        await until(lambda: host.ring.current.fingerprint != host.first and host.is_settled)
+
+
+async def test_a_broker_that_is_away_costs_nothing_but_time(host):
+    async with host.running() as rotating:
+        host.link.taken = lambda _: False
+        rotating.ask()
+        await until(lambda: len(host.link.turned) >= 5)
+        assert host.ring.unproven
+        host.link.taken = lambda certificate: certificate in host.authority.good
+        await until(lambda: host.is_settled and host.ring.current.fingerprint != host.first)
+
+
+WRITES = ("mkdir", "open", "rename", "replace", "symlink", "unlink", "rmdir", "fsync")
+
+
+def kill_at(monkeypatch, step):
+    """The process ends before it has done so many things to the disk; returns how many it did."""
+    done = [0]
+
+    def counted(really):
+        def act(*given, **more):
+            if done[0] == step:
+                raise Killed
+            done[0] += 1
+            return really(*given, **more)
+
+        return act
+
+    for name in WRITES:
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+    return done
+
+
+async def test_killed_at_any_step_the_agent_comes_back_and_ends_with_keys_that_work(tmp_path, monkeypatch):
+    step, was_killed = 0, True
+    while was_killed:
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        host = Host(folder)
+        async with host.running() as rotating:
+            with monkeypatch.context() as patched:
+                kill_at(patched, step)
+                rotating.request()
+                await until(
+                    lambda host=host: (
+                        host.working.done()
+                        or (host.is_settled and host.ring.current.fingerprint != host.first)
+                    )
+                )
+                was_killed = host.working.done()
+        if was_killed:
+            assert isinstance(host.working.exception(), Killed)
+        async with host.running() as rotating:
+            await until(lambda host=host: host.is_settled)
+            rotating.request()
+            before = host.ring.current.fingerprint
+            await until(
+                lambda host=host, before=before: host.is_settled and host.ring.current.fingerprint != before,
+                20,
+            )
+            assert host.authority.good == [host.ring.current.fingerprint]
+            assert host.ring.api_keys[0] in host.authority.api_keys
+        step += 1
+    assert step > 15
+
+
+async def test_the_journal_outlives_the_certificate(tmp_path):
+    """What an older version marked with its certificate is this registration's all the same."""
+    path = tmp_path / "journal.db"
+    old = Journal(path, "fingerprint-of-the-certificate")
+    old.admit("jti-1", 9)
+    old.close()
+    migrated = Journal(path, "server-b 2026", "fingerprint-of-the-certificate")
+    assert not migrated.admit("jti-1", 9)
+    migrated.close()
+    later = Journal(path, "server-b 2026", "fingerprint-of-the-next-certificate")
+    assert not later.admit("jti-1", 9)
+    later.close()
+    another = Journal(path, "server-b 2027", "fingerprint-of-the-next-certificate")
+    assert another.admit("jti-1", 9)
+    another.close()
+
+
+@pytest.mark.parametrize("dials", ["destination", "source"])
+async def test_a_hop_that_runs_keeps_to_the_lane_certificate_it_began_with(tmp_path, dials):
+    hosts = Hosts(tmp_path, dials)
+    try:
+        old = Generation(tmp_path / "b-keys")
+        (hosts.data / "a").write_text("a")
+        before = hosts.order("/data/a", "/archive/before", own=old.lane_fingerprint)
+        authority = Authority()
+        ring = register(tmp_path / "b-keys", authority)
+        ring.use(authority.renew(ring))
+        ring.forget_old()
+        hosts.b = ring.current.lane
+        after = hosts.order("/data/a", "/archive/after", own=ring.current.lane_fingerprint)
+        assert before.route.source != after.route.source
+        await hosts.move(before)
+        await hosts.move(after)
+        assert (hosts.archive / "before").read_text() == (hosts.archive / "after").read_text() == "a"
+    finally:
+        hosts.close()
+
+
+def test_old_lane_certificates_go_when_nothing_goes_by_them(host, tmp_path, monkeypatch):
+    for _ in range(2):
+        host.ring.use(host.authority.renew(host.ring))
+        host.authority.hello(host.ring.current.fingerprint)
+        host.ring.forget_old()
+    first, second, third = [one.lane_fingerprint for one in host.ring._all()]
+    host.ring.tidy({second})
+    assert host.ring.named(first) != host.ring.current.lane, "commands that name it may be under way"
+    monkeypatch.setattr("agent.identity.keys.OLD_KEY_RETENTION", timedelta(0))
+    host.ring.tidy({second})
+    assert host.ring.named(first) == host.ring.current.lane
+    assert host.ring.named(second) != host.ring.current.lane
+    assert host.ring.named(third) == host.ring.named(None) == host.ring.current.lane
+    host.ring.tidy(set())
+    assert [path.name for path in host.folder.glob("keys-*")] == [host.ring.current.folder.name]
+
+
+def test_the_journal_knows_which_lane_certificates_are_gone_by(tmp_path):
+    journal = Journal(tmp_path / "journal.db", "reg")
+    hosts = Hosts(tmp_path)
+    try:
+        route = hosts.order("/data/", "/archive/").route.model_copy(update={"own_certificate": "5c" * 32})
+    finally:
+        hosts.close()
+    journal.save_hop(on_move(None, move(route=route)))
+    assert journal.own_certificates() == {"5c" * 32}
+    journal.close()

@@ -1,0 +1,439 @@
+"""How two agents come together: who dials, what wins, what is remembered; and when nobody can."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+import threading
+
+import pytest
+
+from agent.errors import HopError
+from agent.files.digests import RANGE_BYTES
+from agent.identity import lane_certificate
+from agent.lane import connection_race, connector, inbound, reverse_dialer, sockets
+from agent.lane.connection_race import ConnectionRace
+from agent.lane.grants import client_context
+from agent.lane.inbound import reverse_request
+from agent.lane.peer_paths import MAX_PEERS, PeerPath, PeerPathCache
+from agent.pull.source import SourceConnectionError
+from infra.local.demo_files import MIB, differences, listing, write_random
+from tests.support.hosts import TOKEN, TRANSFER, Hosts, closed_port, until
+from tests.support.network_proxy import NetworkProxy
+
+HOP = f"{TRANSFER}-700"
+
+
+def made(tmp_path, dials):
+    return contextlib.closing(Hosts(tmp_path, dials=dials))
+
+
+class TestWhenBothCanDial:
+    async def test_one_way_is_the_hop_s_and_the_other_is_left(self, tmp_path):
+        with made(tmp_path, "both") as hosts:
+            write_random(hosts.data / "big", 4 * RANGE_BYTES)
+            order = hosts.order("/data/big", "/archive/big", streams=4)
+
+            await hosts.move(order)
+
+            assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+            ways = {f"direct, server-c dialled {hosts.line.endpoint}"} | {
+                f"direct, server-b dialled {one}" for one in hosts.c_endpoints
+            }
+            assert set(hosts.told.ways) <= ways
+            assert len(hosts.told.ways) == 1
+            hosts.release(order)
+            await until(lambda: not hosts.server._live)
+
+    async def test_a_line_that_goes_is_replaced_by_the_other_way(self, tmp_path):
+        """The direction that worked stops working in the middle; what has arrived is not sent again."""
+        with made(tmp_path, "both") as hosts:
+            hosts.server.routes.remember("server-c", PeerPath(dialled=False))
+            hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address=hosts.line.endpoint))
+            write_random(hosts.data / "big", 4 * RANGE_BYTES)
+            order = hosts.order("/data/big", "/archive/big", streams=1)
+            back = NetworkProxy(hosts.arriving.port, counts_back=False)
+            with contextlib.closing(back):
+                hosts.server.revoke(order.hop_id)
+                hosts.c_endpoints = (back.endpoint,)
+                hosts.serve(order.hop_id, "/data/big")
+                moving = asyncio.create_task(hosts.move(order))
+                await until(lambda: hosts.progress.bytes_done > 2 * RANGE_BYTES)
+                hosts.line.down()
+
+                await moving
+
+                assert hosts.told.ways[0] == f"direct, server-c dialled {hosts.line.endpoint}"
+                assert hosts.told.ways[-1] == f"direct, server-b dialled {back.endpoint}"
+            assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+            assert hosts.line.passed + back.passed < 5.1 * RANGE_BYTES
+
+
+class TestWhenNobodyCan:
+    async def test_the_failure_names_every_address_and_what_it_answered(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 1.0)
+        with made(tmp_path, "neither") as hosts, deaf() as silent, talking() as no_lane:
+            refusing = hosts.b_endpoints[0]
+            hosts.b_endpoints = (refusing, silent, no_lane, "no.such.host.invalid:1", "nonsense")
+            order = hosts.order("/data/x", "/archive/")
+
+            error = await hosts.fails(order)
+
+            problem = error.problem
+            assert (problem.code, problem.retryable) == ("source-unreachable", True)
+            assert "open the lane port" in problem.advice
+            assert f"{refusing}: connection refused" in problem.message
+            assert f"{silent}: no answer in time" in problem.message
+            assert f"{no_lane}: speaks no TLS" in problem.message
+            assert "no.such.host.invalid:1: no" in problem.message
+            assert "'nonsense' is no host:port" in problem.message
+            assert f"server-b, dialling {hosts.c_endpoints[0]} itself: has not come" in problem.message
+
+    async def test_the_source_tells_what_it_met_once(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(reverse_dialer, "DIAL_TIMEOUT_S", 0.2)
+        monkeypatch.setattr(reverse_dialer, "MIN_RETRY_DELAY_S", 0.01)
+        with made(tmp_path, "neither") as hosts:
+            told, noted = [], []
+            hosts.server.on_unreachable(lambda serve, answers: told.append((serve.hop_id, answers)))
+            really = reverse_dialer.ReverseDialer._note
+            monkeypatch.setattr(
+                reverse_dialer.ReverseDialer,
+                "_note",
+                lambda *args, **more: (really(*args, **more), noted.append(1)),
+            )
+            order = hosts.order("/data/x", "/archive/x")
+            await until(lambda: len(noted) > 2)
+            assert told == [(order.hop_id, f"{hosts.c_endpoints[0]}: connection refused")]
+
+    async def test_the_source_says_nothing_while_the_hop_waits_for_its_turn(self, tmp_path):
+        with made(tmp_path, "source") as hosts:
+            told = []
+            hosts.server.on_unreachable(lambda *what: told.append(what))
+            write_random(hosts.data / "x", 10)
+            order = hosts.order("/data/x", "/archive/x")
+            await until(lambda: hosts.line.dialled > 2)
+            await hosts.move(order)
+            assert told == []
+
+    async def test_a_pause_does_not_wait_for_it(self, tmp_path):
+        with made(tmp_path, "neither") as hosts:
+            moving = asyncio.create_task(hosts.move(hosts.order("/data/x", "/archive/")))
+            await until(lambda: "dial" in {thread.name for thread in threading.enumerate()})
+            async with asyncio.timeout(connector.DIAL_TIMEOUT_S - 1):
+                moving.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await moving
+
+    async def test_what_the_source_says_at_once_is_not_waited_for(self, tmp_path):
+        """It was reached, and does not allow it: no other address will."""
+        with made(tmp_path, "destination") as hosts:
+            order = hosts.order("/data/x", "/archive/")
+            hosts.sources.reload(())
+            error = await hosts.fails(order)
+            assert error.problem.code == "outside-roots"
+
+
+@contextlib.contextmanager
+def deaf():
+    """An address where connections are taken and nothing is ever said."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def talking():
+    """An address where something else answers, in the clear."""
+
+    def greet() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                caller, _ = server.accept()
+                with caller:
+                    caller.sendall(b"220 mail.example ESMTP\r\n")
+                    caller.recv(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=greet, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("dials", ["destination", "source"])
+class TestSettingUp:
+    async def test_is_paid_once_for_a_hop_and_not_once_for_a_file(self, tmp_path, dials, monkeypatch):
+        from_source = let_in(monkeypatch)
+        with made(tmp_path, dials) as hosts:
+            for number in range(3000):
+                write_random(hosts.data / f"many/{number:04}", number % 50)
+            write_random(hosts.data / "many/big", 5 * MIB)
+
+            await hosts.move(hosts.order("/data/many/", "/archive/many/", streams=2))
+
+            assert differences(listing(hosts.data), listing(hosts.archive)) == []
+            if dials == "destination":
+                assert 2 <= hosts.line.dialled <= 3
+            else:
+                assert 3 <= len(from_source) <= 3 + reverse_dialer.MAX_IDLE_CONNECTIONS
+
+    async def test_of_as_many_connections_as_are_asked_for(self, tmp_path, dials):
+        with made(tmp_path, dials) as hosts:
+            write_random(hosts.data / "big", 8 * RANGE_BYTES)
+            order = hosts.order("/data/big", "/archive/big", streams=8, bandwidth_limit=64 * MIB)
+            moving = asyncio.create_task(hosts.move(order))
+            await until(lambda: len(hosts.server._live.get(order.hop_id, ())) >= 8)
+            await moving
+
+    async def test_needs_one_port_for_any_number_of_hops_at_once(self, tmp_path, dials):
+        with made(tmp_path, dials) as hosts:
+            orders = []
+            for number in range(12):
+                write_random(hosts.data / f"{number}/file", 3 * MIB)
+                orders.append(hosts.order(f"/data/{number}/", f"/archive/{number}/", streams=2))
+
+            await asyncio.gather(*(hosts.move(order) for order in orders))
+
+            assert differences(listing(hosts.data), listing(hosts.archive)) == []
+
+
+def let_in(monkeypatch) -> list[object]:
+    """Every connection from a source that the destination takes, from now on."""
+    taken: list[object] = []
+    really = inbound.InboundConnections.add
+    monkeypatch.setattr(inbound.InboundConnections, "add", lambda *args: (taken.append(args), really(*args)))
+    return taken
+
+
+class TestASourceThatDials:
+    @pytest.fixture
+    def hosts(self, tmp_path):
+        with made(tmp_path, "source") as hosts:
+            yield hosts
+
+    async def test_is_let_in_only_while_its_hop_is_under_way(self, hosts):
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/x")
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            dial(hosts, order.hop_id)
+        await hosts.move(order)
+        hosts.release(order)
+        with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
+            dial(hosts, order.hop_id)
+
+    @pytest.mark.parametrize(("hops_token", "status"), [(TOKEN, 101), ("wrong", 401)])
+    def test_shows_the_hop_s_token(self, hosts, hops_token, status):
+        with awaited(hosts) as one, dial(hosts, HOP) as connection:
+            assert say(connection, reverse_request(HOP, hops_token, "127.0.0.1:1")) == status
+            if status == 101:
+                with contextlib.closing(one.take(5)) as parked:
+                    assert parked.dialled == "127.0.0.1:1"
+            else:
+                with pytest.raises(SourceConnectionError):
+                    one.take(0)
+
+    def test_is_that_source_and_no_other(self, hosts, tmp_path):
+        (tmp_path / "mallory").mkdir()
+        mallory = lane_certificate.ensure(tmp_path / "mallory")
+        with awaited(hosts) as one:
+            with dial(hosts, HOP, mallory) as connection, contextlib.suppress(OSError):
+                connection.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
+                assert connection.recv(1) == b""
+            with pytest.raises(SourceConnectionError):
+                one.take(0)
+
+    @pytest.mark.parametrize(
+        ("said", "status"),
+        [
+            (b"POST /hops/%s/manifest HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" % HOP.encode(), 404),
+            (reverse_request(HOP, TOKEN, "127.0.0.1:1").replace(b"Upgrade: cross", b"Upgrade: h2c"), 404),
+            (reverse_request(f"{TRANSFER}-701", TOKEN, "127.0.0.1:1"), 404),
+            (reverse_request(HOP, TOKEN, "no address"), 400),
+            (reverse_request(HOP, TOKEN, "\x1b[2J:1"), 400),
+            (reverse_request(HOP, TOKEN, "1" * 301 + ":1"), 400),
+            (b"POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n", 413),
+            (b"GET / HTTP/1.1\r\n\r\n", 501),
+            (b"nonsense / HTTP/1.1\r\n\r\n", 501),
+        ],
+    )
+    def test_says_nothing_else(self, hosts, said, status):
+        with awaited(hosts) as one:
+            with dial(hosts, HOP) as connection:
+                assert say(connection, said) == status
+            with pytest.raises(SourceConnectionError):
+                one.take(0)
+
+    def test_and_says_nothing_is_cut_off(self, hosts, monkeypatch):
+        monkeypatch.setattr(inbound, "REQUEST_TIMEOUT_S", 0.05)
+        with awaited(hosts), dial(hosts, HOP) as connection:
+            assert connection.recv(1) == b""
+
+    def test_cannot_fill_the_destination_with_connections(self, hosts, monkeypatch):
+        monkeypatch.setattr(inbound, "MAX_IDLE_CONNECTIONS", 2)
+        with awaited(hosts) as one, contextlib.ExitStack() as stack:
+            for _ in range(3):
+                connection = stack.enter_context(dial(hosts, HOP))
+                connection.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
+                connection.recv(1000)
+            assert connection.recv(1) == b""
+            assert len(one._parked) == 2
+
+    async def test_and_hangs_up_is_not_asked(self, hosts):
+        with awaited(hosts) as one:
+            with dial(hosts, HOP) as gone:
+                gone.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
+                await until(lambda: one._parked)
+            await until(lambda: not sockets.has_no_data(one._parked[0].connection))
+            with pytest.raises(SourceConnectionError):
+                one.take(0)
+
+    async def test_gives_nothing_to_another_at_that_address(self, hosts, tmp_path, monkeypatch):
+        """Not even its token."""
+        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
+        write_random(hosts.data / "secret", 100)
+        (tmp_path / "mallory").mkdir()
+        hosts.arriving.grants._identities = lane_certificate.ensure(tmp_path / "mallory")
+        error = await hosts.fails(hosts.order("/data/secret", "/archive/secret"))
+        assert error.problem.code == "source-unreachable"
+        assert list(hosts.archive.iterdir()) == []
+        await until(lambda: not hosts.server._live)
+
+    async def test_is_cut_off_when_the_hop_is_released(self, hosts):
+        write_random(hosts.data / "big", 2 * RANGE_BYTES)
+        order = hosts.order("/data/big", "/archive/big", bandwidth_limit=MIB)
+        moving = asyncio.create_task(hosts.move(order))
+        await until(lambda: hosts.progress.bytes_done)
+        dialled = hosts.line.dialled
+        hosts.release(order)
+        await until(lambda: not hosts.server._live)
+        moving.cancel()
+        with pytest.raises((asyncio.CancelledError, HopError)):
+            await moving
+        assert hosts.line.dialled <= dialled + 1
+
+    async def test_does_not_when_no_addresses_were_told(self, hosts):
+        """As an older control plane has it."""
+        hosts.c_endpoints, hosts.b_endpoints = (), (f"127.0.0.1:{hosts.server.port}",)
+        write_random(hosts.data / "x", 10)
+        await hosts.move(hosts.order("/data/x", "/archive/x"))
+        assert hosts.told.ways == [f"direct, server-c dialled {hosts.b_endpoints[0]}"]
+        assert hosts.server._callers == {}
+
+
+@contextlib.contextmanager
+def awaited(hosts):
+    """server-c waits for the hop's source."""
+    from events.commands import Peer
+
+    source = Peer(agent_id="server-b", certificate=hosts.b.certificate.read_text())
+    with contextlib.closing(hosts.arriving.expect(HOP, source, TOKEN)) as one:
+        yield one
+
+
+def dial(hosts, hop, who=None) -> ssl.SSLSocket:
+    context = client_context(who or hosts.b, hosts.c.certificate.read_text())
+    plain = socket.create_connection(("127.0.0.1", hosts.arriving.port), 10)
+    try:
+        return context.wrap_socket(plain, server_hostname=hop)
+    except BaseException:
+        plain.close()
+        raise
+
+
+def say(connection: ssl.SSLSocket, words: bytes) -> int:
+    """The status of the answer."""
+    connection.sendall(words)
+    return int(connection.recv(1000).split(b" ")[1])
+
+
+class TestWhatWorked:
+    @pytest.mark.parametrize("dials", ["destination", "source"])
+    async def test_is_tried_first_the_next_time(self, tmp_path, dials, monkeypatch):
+        with made(tmp_path, dials) as hosts:
+            write_random(hosts.data / "x", 10)
+            order = hosts.order("/data/x", "/archive/1")
+            await hosts.move(order)
+            hosts.release(order)
+            monkeypatch.setattr(connection_race, "HEAD_START_S", 3600)
+            other = NetworkProxy(int(closed_port().rpartition(":")[2]))
+            if dials == "source":
+                hosts.b_endpoints = (other.endpoint,)
+            else:
+                hosts.b_endpoints = (other.endpoint, *hosts.b_endpoints)
+
+            await hosts.move(hosts.order("/data/x", "/archive/2"))
+
+            assert hosts.told.ways == [hosts.way]
+            assert other.dialled == 0
+            other.close()
+
+    async def test_and_works_no_more_costs_little(self, tmp_path):
+        with made(tmp_path, "destination") as hosts:
+            write_random(hosts.data / "x", 10)
+            hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address="127.0.0.1:1"))
+            await hosts.move(hosts.order("/data/x", "/archive/1"))
+            hosts.arriving.routes.remember("server-b", PeerPath(dialled=False))
+            await hosts.move(hosts.order("/data/x", "/archive/2"))
+            assert hosts.told.ways == [hosts.way]
+
+    def test_outlives_the_process(self, tmp_path):
+        PeerPathCache(tmp_path / "routes.json").remember("server-b", PeerPath(True, "10.0.0.2:4460"))
+        PeerPathCache(tmp_path / "routes.json").remember("server-d", PeerPath(False, relayed=True))
+        again = PeerPathCache(tmp_path / "routes.json")
+        assert again.recall("server-b") == PeerPath(True, "10.0.0.2:4460")
+        assert again.recall("server-d") == PeerPath(False, relayed=True)
+        assert again.recall("server-c") is None
+
+    @pytest.mark.parametrize("damaged", ["", "[]", "{", '{"server-b": 7}', '{"server-b": {}}'])
+    def test_is_forgotten_when_its_file_is_damaged(self, tmp_path, damaged):
+        (tmp_path / "routes.json").write_text(damaged)
+        routes = PeerPathCache(tmp_path / "routes.json")
+        assert routes.recall("server-b") is None
+        routes.remember("server-b", PeerPath(False))
+        assert json.loads((tmp_path / "routes.json").read_text())["server-b"]["dialled"] is False
+
+    def test_of_an_older_agent_is_read(self, tmp_path):
+        (tmp_path / "routes.json").write_text('{"server-b": {"dialled": true, "address": "10.0.0.2:4460"}}')
+        assert PeerPathCache(tmp_path / "routes.json").recall("server-b") == PeerPath(True, "10.0.0.2:4460")
+
+    def test_is_forgotten_when_there_are_too_many(self, tmp_path):
+        routes = PeerPathCache()
+        for number in range(MAX_PEERS + 1):
+            routes.remember(f"server-{number}", PeerPath(False))
+        assert routes.recall("server-0") is None
+        assert routes.recall(f"server-{MAX_PEERS}") == PeerPath(False)
+
+
+class Prize:
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class TestARace:
+    async def test_closes_whoever_comes_late(self):
+        late, may = Prize(), threading.Event()
+
+        def slow() -> Prize:
+            may.wait(30)
+            return late
+
+        name, won = ConnectionRace({"slow": slow, "quick": Prize}).run(30)
+        may.set()
+        assert name == "quick"
+        assert not won.closed
+        await until(lambda: late.closed)
+
+    def test_tries_again_whoever_was_too_early(self):
+        answers = iter([ConnectionRefusedError(111, "Connection refused")])
+
+        def early() -> Prize:
+            for error in answers:
+                raise error
+            return Prize()
+
+        assert ConnectionRace({"early": early}).run(30)[0] == "early"
+
+    def test_with_nobody_in_it_says_so(self):
+        with pytest.raises(SourceConnectionError):
+            ConnectionRace({}).run(0.01)

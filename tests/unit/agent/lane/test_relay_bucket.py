@@ -1,0 +1,311 @@
+"""A hop whose agents cannot dial each other, by the relay bucket: real rclone, the embedded cloud's S3."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.files.digests import RANGE_BYTES
+from agent.lane import connector
+from agent.lane.peer_paths import PeerPath
+from agent.lane.relay import listener
+from agent.lane.relay.bucket import RelayBucket
+from events.commands import Move, Relay
+from events.views import CredentialsView
+from infra.local.demo_files import MIB, differences, listing, write_random
+from tests.support.hosts import Hosts, closed_port, until
+from tests.support.network_proxy import NetworkProxy
+
+BUCKET = "relay"
+
+
+class Relayed(Hosts):
+    """server-b and server-c cannot dial each other; a bucket lies between them."""
+
+    def __init__(self, folder: Path, cloud: Any) -> None:
+        self.url = cloud.url
+        self.may_relay = True
+        super().__init__(folder, dials="neither")
+        self.s3 = cloud.client("s3")
+        self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+
+    def order(self, source: str, destination: str, **options: Any) -> Move:
+        """Each hop has a place of its own in the bucket, if it may go by it."""
+        place = f"{secrets.token_hex(8)}/"
+        relay = Relay(bucket=BUCKET, prefix=place, region="eu-central-1", endpoint=self.url)
+        self.relay = relay if self.may_relay else None
+        return super().order(source, destination, **options)
+
+    def credentials(self, _hop_id: str) -> CredentialsView:
+        return CredentialsView(
+            access_key_id="test",
+            secret_access_key="test",
+            session_token="token",
+            expires_at=datetime.now(UTC) + timedelta(hours=1),
+            region="eu-central-1",
+            endpoint=self.url,
+        )
+
+    def objects(self) -> dict[str, bytes]:
+        found = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        return {one["Key"]: self._object(one["Key"]) for one in found}
+
+    def _object(self, key: str) -> bytes:
+        try:
+            return bytes(self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+        except self.s3.exceptions.NoSuchKey:
+            return b""
+
+    async def restart_source(self) -> None:
+        """Its agent is killed, and comes back."""
+        await asyncio.to_thread(self.server.stop)
+        self.server = self.source_server()
+        self.server.start()
+
+
+@pytest.fixture
+def hosts(tmp_path, cloud, monkeypatch) -> Iterator[Relayed]:
+    monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(listener, "DIAL_TIMEOUT_S", 0.1)
+    made = Relayed(tmp_path, cloud)
+    yield made
+    made.close()
+
+
+async def swept(hosts: Relayed) -> None:
+    await until(lambda: not hosts.objects())
+
+
+class TestARelayedHop:
+    async def test_arrives_whole_and_leaves_nothing_in_the_bucket(self, hosts):
+        for number in range(300):
+            write_random(hosts.data / f"small/{number:03} ü.bin", number * 50)
+        write_random(hosts.data / "big.bin", RANGE_BYTES + 5 * MIB)
+        (hosts.data / "empty").mkdir()
+        (hosts.data / "link").symlink_to("big.bin")
+        order = hosts.order("/data/", "/archive/")
+
+        await hosts.move(order)
+
+        assert hosts.told.ways == ["relay"]
+        assert differences(listing(hosts.data), listing(hosts.archive)) == []
+        hosts.release(order)
+        await swept(hosts)
+
+    async def test_shows_the_bucket_neither_names_nor_content(self, hosts, monkeypatch):
+        words = b"the wages of everyone " * 100_000
+        (hosts.data / "wages.csv").write_bytes(words)
+        plain, seen = RelayBucket.put, []
+
+        def noted(self: RelayBucket, name: str, data: bytes) -> None:
+            plain(self, name, data)
+            seen.extend(hosts.objects().items())
+
+        monkeypatch.setattr(RelayBucket, "put", noted)
+        order = hosts.order("/data/", "/archive/", streams=1)
+        await hosts.move(order)
+        assert (hosts.archive / "wages.csv").read_bytes() == words
+        assert max(len(data) for _, data in seen) > MIB
+        for key, data in seen:
+            prefix, connection, number = key.split("/")
+            assert (f"{prefix}/", len(connection), number[0] in "abg") == (order.route.relay.prefix, 17, True)
+            assert b"wages" not in data
+            assert b"POST /" not in data
+
+    async def test_what_is_changed_in_the_bucket_is_not_taken(self, hosts, monkeypatch):
+        """Whoever owns the bucket swaps one object: the connection ends, and the bytes come by another."""
+        write_random(hosts.data / "big.bin", RANGE_BYTES)
+        plain, changed = RelayBucket.get, []
+
+        def swapped(self: RelayBucket, name: str) -> bytes | None:
+            data = plain(self, name)
+            if data and len(data) > MIB and not changed:
+                changed.append(name)
+                return data[:-1] + bytes([data[-1] ^ 1])
+            return data
+
+        monkeypatch.setattr(RelayBucket, "get", swapped)
+        await hosts.move(hosts.order("/data/big.bin", "/archive/big.bin", streams=1))
+        assert len(changed) == 1
+        assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
+
+    async def test_asks_again_as_on_the_lane_only_for_what_is_missing(self, hosts):
+        write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
+        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=32 * MIB)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
+
+        await hosts.move(
+            order.model_copy(update={"options": order.options.model_copy(update={"bandwidth_limit": None})})
+        )
+
+        assert hosts.tally.moved_now <= 2 * RANGE_BYTES
+        assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
+
+    async def test_moves_and_mirrors_too(self, hosts):
+        hosts.open_source()
+        write_random(hosts.data / "x/1", 10)
+        await hosts.move(hosts.order("/data/x/", "/archive/x/", move=True))
+        assert list((hosts.data / "x").iterdir()) == []
+        write_random(hosts.data / "y/2", 10)
+        await hosts.move(hosts.order("/data/y/", "/archive/x/", delete_extra=True))
+        assert [path.name for path in (hosts.archive / "x").iterdir()] == ["2"]
+
+
+class TestWhenTheWayChanges:
+    async def test_a_source_that_comes_back_lets_go_of_old_connections_and_takes_new_ones(self, hosts):
+        write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
+        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=16 * MIB)
+        moving = hosts.begin(order)
+        await until(lambda: hosts.progress.bytes_done >= RANGE_BYTES)
+
+        await hosts.restart_source()
+        hosts.serve(order.hop_id, "/data/big.bin")
+        await moving
+
+        assert hosts.told.ways[0] == hosts.told.ways[-1] == "relay"
+        assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
+        assert hosts.tally.moved_now <= 4 * RANGE_BYTES
+        hosts.release(order)
+        await swept(hosts)
+
+    async def test_from_direct_to_relay_nothing_comes_twice(self, hosts):
+        line = NetworkProxy(hosts.server.port)
+        hosts.b_endpoints = (line.endpoint,)
+        write_random(hosts.data / "big.bin", 4 * RANGE_BYTES)
+        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=64 * MIB)
+        moving = hosts.begin(order)
+        await until(lambda: hosts.progress.bytes_done >= RANGE_BYTES)
+
+        line.down()
+        await moving
+
+        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}", "relay"]
+        assert hosts.tally.moved_now <= 5 * RANGE_BYTES
+        assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
+        line.close()
+
+    async def test_from_relay_to_direct_nothing_comes_twice(self, hosts):
+        write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
+        order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=32 * MIB)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
+        assert hosts.told.ways == ["relay"]
+
+        line = NetworkProxy(hosts.server.port)
+        way = order.route.model_copy(update={"endpoints": (line.endpoint,)})
+        await hosts.move(order.model_copy(update={"route": way}))
+
+        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        assert line.passed < 2.1 * RANGE_BYTES
+        line.close()
+
+
+class TestADestinationThatIsKilled:
+    """It ends none of its connections: the bucket knows of nobody who hangs up."""
+
+    def killed(self, hosts: Relayed, order: Move) -> None:
+        """Once it had got through to the source."""
+        source = hosts.mover(order)._source()
+        conversation = source._relay.meet()
+        source._relay._bucket.close()
+        conversation.close()
+        source._meeting.close()
+
+    async def test_leaves_nothing_behind_once_it_is_back(self, hosts):
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/x")
+        await asyncio.to_thread(self.killed, hosts, order)
+        listener = hosts.server._hearings[order.hop_id]
+        [old] = listener._tunnels.values()
+        assert old.is_alive
+
+        await hosts.move(order)
+
+        assert hosts.told.ways == ["relay"]
+        await until(lambda: not old.is_alive, 20)
+        hosts.release(order)
+        await swept(hosts)
+
+    async def test_leaves_nothing_behind_when_the_hop_is_offered_anew_or_is_over(self, hosts):
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/x")
+        await asyncio.to_thread(self.killed, hosts, order)
+        [old] = hosts.server._hearings[order.hop_id]._tunnels.values()
+
+        hosts.serve(order.hop_id, "/data/x")
+        assert old.is_alive, "the same offer once more"
+        hosts.serve(order.hop_id, "/data/x", attempt=2)
+
+        await until(lambda: not old.is_alive, 20)
+        assert hosts.objects() != {}
+        hosts.release(order)
+        await swept(hosts)
+
+
+class TestAPairThatHadToRelay:
+    async def test_does_so_at_once_the_next_time(self, hosts, monkeypatch):
+        """Neither waits for a direct way any more: the hop ends long before the search for one does."""
+        write_random(hosts.data / "x", 10)
+        await hosts.move(hosts.order("/data/x", "/archive/1"))
+        met = PeerPath(dialled=False, relayed=True)
+        await until(lambda: hosts.server.routes.recall("server-c") == met)
+        assert hosts.arriving.routes.recall("server-b") == met
+
+        for module in (connector, listener):
+            monkeypatch.setattr(module, "DIAL_TIMEOUT_S", 3600)
+        order = hosts.order("/data/x", "/archive/2")
+        await hosts.move(order)
+
+        assert hosts.told.ways == ["relay"]
+        assert (hosts.archive / "2").read_bytes() == (hosts.data / "x").read_bytes()
+        hosts.release(order)
+
+    async def test_goes_directly_again_once_there_is_a_way(self, hosts):
+        write_random(hosts.data / "x", 10)
+        hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        line = NetworkProxy(hosts.server.port)
+        hosts.b_endpoints = (line.endpoint,)
+
+        await hosts.move(hosts.order("/data/x", "/archive/x"))
+
+        await until(lambda: hosts.arriving.routes.recall("server-b") == PeerPath(True, line.endpoint))
+        await hosts.move(hosts.order("/data/x", "/archive/again"))
+        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        line.close()
+
+    async def test_takes_a_direct_way_when_the_bucket_cannot_be_had(self, hosts):
+        write_random(hosts.data / "x", 10)
+        hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
+        line = NetworkProxy(hosts.server.port)
+        hosts.b_endpoints = (line.endpoint,)
+        order = hosts.order("/data/x", "/archive/x")
+        gone = order.route.relay.model_copy(update={"endpoint": f"http://{closed_port()}"})
+        route = order.route.model_copy(update={"relay": gone})
+
+        await hosts.move(order.model_copy(update={"route": route}))
+
+        assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
+        line.close()
+
+
+class TestWhenItIsNotToBe:
+    async def test_without_leave_the_failure_names_the_addresses_and_nothing_reaches_the_bucket(self, hosts):
+        hosts.may_relay = False
+        write_random(hosts.data / "x", 10)
+        error = await hosts.fails(hosts.order("/data/x", "/archive/"))
+        assert f"{hosts.b_endpoints[0]}: connection refused" in error.problem.message
+        assert "relay" not in error.problem.message
+        assert hosts.objects() == {}
+
+    async def test_a_source_that_does_not_hear_is_named_after_every_other_way(self, hosts, monkeypatch):
+        monkeypatch.setattr("agent.lane.relay.dialer.ANSWER_TIMEOUT_S", 1.0)
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/")
+        hosts.release(order)
+        error = await hosts.fails(order)
+        assert f"{hosts.b_endpoints[0]}: connection refused" in error.problem.message
+        assert "; relay: no answer in time" in error.problem.message
+        assert error.problem.retryable

@@ -1,0 +1,105 @@
+"""The words of the lane: what is written is read the same, and nothing else is believed."""
+
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.files.listing import FileEntry
+from agent.files.owners import Owner
+from agent.lane import wire
+from events.base import Problem
+
+names = st.binary(min_size=1, max_size=20).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_"))
+paths = (
+    st.lists(names.filter(lambda raw: raw not in (b".", b"..")), max_size=4).map(b"/".join).map(os.fsdecode)
+)
+numbers = st.integers(0, wire.MAX_NUMBER)
+times = st.integers(-wire.MAX_NUMBER, wire.MAX_NUMBER)
+ids, people = st.integers(0, wire.MAX_OWNER_ID), names.map(os.fsdecode)
+owned = st.builds(Owner, ids, ids, st.just("") | people, st.just("") | people)
+
+
+def made(*fields, **more) -> FileEntry:
+    """Left to itself, Hypothesis fills in a tuple's other fields as well."""
+    return FileEntry(*fields, **more)
+
+
+found = st.one_of(
+    st.builds(made, st.just("f"), paths, numbers, times, owner=owned),
+    st.builds(made, st.sampled_from("fd"), paths, numbers, times, st.integers(0, 0o7777), st.booleans()),
+    st.builds(made, st.just("l"), paths, mtime_ns=times, target=names.map(os.fsdecode)),
+    st.builds(made, st.just("!"), paths, problem=st.builds(Problem, code=st.just("gone"), message=st.text())),
+)
+
+
+def read(*fields) -> FileEntry:
+    return wire.read_entry(json.loads(json.dumps(fields)))
+
+
+@given(entry=found)
+def test_every_entry_is_read_as_it_was_written(entry):
+    line = wire.entry_line(entry)
+    assert line.isascii()
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert wire.read_entry(json.loads(line)) == entry
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        ["f"],
+        ["f", "x", 1, 1, 0o644, False],
+        ["x", "x", 1, 1, 0o644, False, ""],
+        [["f"], "x", 1, 1, 0o644, False, ""],
+        ["f", 7, 1, 1, 0o644, False, ""],
+        ["f", None, 1, 1, 0o644, False, ""],
+        ["f", "x", -1, 1, 0o644, False, ""],
+        ["f", "x", 2**63, 1, 0o644, False, ""],
+        ["f", "x", 1.5, 1, 0o644, False, ""],
+        ["f", "x", float("inf"), 1, 0o644, False, ""],
+        ["f", "x", True, 1, 0o644, False, ""],
+        ["f", "x", 1, 10**30, 0o644, False, ""],
+        ["f", "x", 1, 1, "rw", False, ""],
+        ["l", "x", 0, 1, 0, False, ""],
+        ["l", "x", 0, 1, 0, False, 5],
+        ["l", "x", 0, 1, 0, False, "a\0b"],
+        ["l", "x", 0, 1, 0, False, "\ud800"],
+        ["!", "x", 0, 0, 0, False, ""],
+        ["!", "x", 0, 0, 0, False, "", "it is gone"],
+        ["!", "x", 0, 0, 0, False, "", {"code": "NOT A CODE", "message": ""}],
+        ["f", "x", 1, 1, 0o644, False, "", None, "root"],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "root"]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [-1, 0, "", ""]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 2**32 - 1, "", ""]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, 7, ""]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "a\0b", ""]],
+        ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "", "x" * 300]],
+    ],
+)
+def test_what_no_source_says_is_not_believed(fields):
+    with pytest.raises(wire.ProtocolError):
+        read(*fields)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc", "..", "a/../b", "a/./b", ".", "a//b", "a/", "x\0", "\ud800", "a/\udfff"]
+)
+def test_paths_that_are_no_plain_way_down_are_not_believed(path):
+    with pytest.raises(wire.ProtocolError, match="somewhere else"):
+        read("f", path, 1, 1, 0o644, False, "")
+
+
+@pytest.mark.parametrize("path", [".crosshaul-1", "a/.crosshaul-hop-0/b"])
+def test_names_for_what_is_half_done_are_not_believed(path):
+    """What stands there may be another name of somebody's file."""
+    with pytest.raises(wire.ProtocolError, match="half-done"):
+        read("f", path, 1, 1, 0o644, False, "")
+
+
+def test_only_permission_bits_are_read():
+    assert read("f", "x", 1, 1, 0o104755, False, "").mode == 0o4755

@@ -1,0 +1,152 @@
+"""Limits by the hour, a line that hops share by their priority, turns, a crew that grows while it pays."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from datetime import datetime
+
+import pytest
+
+from agent.hops.priority_semaphore import PrioritySemaphore
+from agent.pull import worker_pool
+from agent.pull.bandwidth import WEIGHTS, BandwidthSchedule, RateLimiter, SharedBandwidth, chunk_size_for
+from agent.pull.worker_pool import WorkerPool
+from events.options import BandwidthWindow, Options
+
+KIB = 1024
+OFFICE = {"days": ["mon", "tue"], "start": "08:00", "end": "18:00", "zone": "Europe/Berlin", "limit": 5 * KIB}
+NIGHT = {"days": ["fri"], "start": "22:00", "end": "06:00", "zone": "UTC", "limit": None}
+
+
+@pytest.mark.parametrize(
+    ("when", "limit"),
+    [
+        ("2026-11-23T07:30+00:00", 5 * KIB),  # Monday, 8:30 in Berlin
+        ("2026-11-23T06:30+00:00", 9 * KIB),
+        ("2026-11-23T17:00+00:00", 9 * KIB),
+        ("2026-11-25T07:30+00:00", 9 * KIB),  # Wednesday
+        ("2026-11-27T22:00+00:00", None),  # Friday night
+        ("2026-11-28T05:59+00:00", None),  # which lasts until Saturday morning
+        ("2026-11-28T06:00+00:00", 9 * KIB),
+        ("2026-11-27T05:00+00:00", 9 * KIB),
+        ("2026-07-06T06:30+00:00", 5 * KIB),  # in summer Berlin is two hours ahead
+    ],
+)
+def test_each_hour_has_its_limit(when: str, limit: int | None) -> None:
+    hours = BandwidthSchedule(9 * KIB, [BandwidthWindow.model_validate(one) for one in (OFFICE, NIGHT)])
+    assert hours.at(datetime.fromisoformat(when)) == limit
+
+
+def test_pieces_suit_the_strictest_limit_of_the_day() -> None:
+    options = Options.model_validate({"bandwidth_limit": 100 * KIB, "bandwidth_windows": [OFFICE]})
+    assert chunk_size_for(options) == 5 * KIB // 4
+
+
+def test_hops_share_a_line_by_their_priority() -> None:
+    line, stopped, came = SharedBandwidth(BandwidthSchedule(400 * KIB)), threading.Event(), Counter[str]()
+
+    def hop(priority: str) -> None:
+        limiter = RateLimiter(BandwidthSchedule(None), line, WEIGHTS[priority], stopped)
+        while not stopped.is_set():
+            limiter.take(KIB)
+            came[priority] += not stopped.is_set()
+
+    threads = [threading.Thread(target=hop, args=[one]) for one in ("low", "normal", "high") for _ in "12"]
+    for thread in threads:
+        thread.start()
+    while came.total() < 900:
+        time.sleep(0.01)
+    before = came.copy()  # by then whoever came first has had no more than its part
+    while came.total() < 1600:
+        time.sleep(0.01)
+    came -= before
+    stopped.set()
+    for thread in threads:
+        thread.join()
+    assert came["high"] > 1.5 * came["normal"] > 1.5 * came["low"] > 0
+
+
+def test_what_one_hop_leaves_is_for_the_others() -> None:
+    line, stopped = SharedBandwidth(BandwidthSchedule(1000 * KIB)), threading.Event()
+    idle = RateLimiter(BandwidthSchedule(None), line, WEIGHTS["high"], stopped)
+    busy = RateLimiter(BandwidthSchedule(None), line, WEIGHTS["low"], stopped)
+    idle.take(KIB)
+    began = time.monotonic()
+    for _ in range(500):
+        busy.take(KIB)
+    assert time.monotonic() - began < 2  # a fifth of the line would take 2.5 s
+
+
+QUEUE = {"l": "low", "n1": "normal", "h": "high", "n2": "normal", "gone": "high"}
+
+
+async def test_the_most_urgent_hop_has_the_next_turn() -> None:
+    turns, came = PrioritySemaphore(1), []
+
+    async def hop(priority: str, name: str) -> None:
+        async with turns.acquired(priority):
+            came.append(name)
+
+    async with turns.acquired("low"):
+        waiting = [asyncio.create_task(hop(priority, name)) for name, priority in QUEUE.items()]
+        await asyncio.sleep(0)
+        waiting[-1].cancel()
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert came == ["h", "n1", "n2", "l"]
+    async with asyncio.timeout(5), turns.acquired("low"):
+        pass
+
+
+class Pipe:
+    """Gives each connection so much, and all together no more than `most`, in bytes per second of its time.
+
+    A second passes with each look at it, so no load of the machine bends what is measured.
+    """
+
+    def __init__(self, each: int, most: int) -> None:
+        self.each, self.most = each, most
+        self.over = threading.Event()
+        self.changed = threading.Condition()
+        self.working = self.peak = self.bytes = self.seconds = 0
+
+    def fetch(self, leaves) -> None:
+        self._now(+1)
+        while not leaves() and not self.over.wait(0.01):
+            pass
+        self._now(-1)
+
+    def _now(self, more: int) -> None:
+        with self.changed:
+            self.working += more
+            self.peak = max(self.peak, self.working)
+            self.changed.notify_all()
+
+    def moved(self) -> int:
+        """Whoever was hired is at work by now."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.over.is_set() or self.working >= fetching(), 60)
+            self.bytes += min(self.each * self.working, self.most)
+        return self.bytes
+
+    def monotonic(self) -> int:
+        self.seconds += 1
+        return self.seconds
+
+
+def fetching() -> int:
+    return sum(thread.name == "fetch" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize(("most", "settles"), [(10**9, worker_pool.MAX_WORKERS), (2_000_000, 2)])
+def test_more_connections_join_only_while_more_bring_more(monkeypatch, most: int, settles: int) -> None:
+    pipe = Pipe(1_000_000, most)
+    monkeypatch.setattr(worker_pool, "SCALE_INTERVAL_S", 0.01)
+    monkeypatch.setattr(worker_pool, "time", pipe)
+    crowd = WorkerPool(pipe.fetch, pipe.moved, 2, worker_pool.MAX_WORKERS)
+    crowd.start()
+    with pipe.changed:
+        assert pipe.changed.wait_for(lambda: pipe.peak > 2 and pipe.working == settles, 60)
+    pipe.over.set()
+    crowd.join()

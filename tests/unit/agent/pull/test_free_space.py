@@ -1,0 +1,120 @@
+"""A destination with little room or none: real disks, each in a mount namespace of its own."""
+
+import ctypes
+import errno
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
+
+import pytest
+
+from agent.files import disk
+from agent.pull import destination
+from agent.pull.free_space import SLACK_BYTES, SpaceCheck
+from events.progress import SpaceShortage
+from infra.local.demo_files import MIB, write_random
+from tests.support.hosts import Hosts
+from tests.support.small_disk import STORIES
+
+APART = ("unshare", "-rm")
+"""In namespaces of its own, of users and of mounts."""
+
+
+def is_allowed() -> bool:
+    try:
+        return subprocess.run([*APART, "mount", "-t", "tmpfs", "none", "/mnt"], check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module", params=["mounted", "pretended"])
+def kind(request):
+    return request.param if is_allowed() else "pretended"
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_on_a_small_disk(tmp_path, story, kind):
+    apart = APART if kind == "mounted" else ()
+    told = subprocess.run(
+        [*apart, sys.executable, "-m", "tests.support.small_disk", story, kind, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+
+
+def test_is_told_as_soon_as_it_is_known_and_taken_back_when_it_is_not_so():
+    told: list[SpaceShortage | None] = []
+    room = SpaceCheck(100, told.append)
+    room.reserve(90)
+    room.reserve(10 + SLACK_BYTES)
+    assert told == [None]
+    room.reserve(1)
+    assert told[-1] == SpaceShortage(wanted=101 + SLACK_BYTES, free=100)
+    room.reserve(-50)
+    assert told[-1] is None
+
+
+async def test_a_file_that_does_not_fit_is_found_out_before_its_first_byte(tmp_path, monkeypatch):
+    """Its room is reserved; that of a sparse one, which may need none, is not."""
+    hosts = Hosts(tmp_path)
+    reserved = []
+
+    def full(descriptor: int, size: int) -> None:
+        reserved.append(size)
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(destination.disk, "preallocate", full)
+    try:
+        write_random(hosts.data / "dense", 2 * MIB)
+        with (hosts.data / "sparse").open("wb") as file:
+            file.truncate(3 * MIB)
+        await hosts.move(hosts.order("/data/sparse", "/archive/sparse"))
+        assert reserved == []
+        passed = hosts.line.passed
+        await hosts.moves_until(hosts.order("/data/dense", "/archive/dense"), lambda _: bool(reserved))
+        assert reserved[0] == 2 * MIB
+        assert hosts.line.passed - passed < MIB
+    finally:
+        hosts.close()
+
+
+def test_to_begin_with_writing_changes_nothing_and_is_nothing_to_fail_for(tmp_path):
+    with (tmp_path / "film.mov").open("w+b") as film:
+        film.write(b"x" * MIB)
+        film.flush()
+        disk.start_writeback(film.fileno(), 0, MIB)
+        disk.start_writeback(film.fileno(), 5 * MIB, MIB)
+        assert (tmp_path / "film.mov").read_bytes() == b"x" * MIB
+    reading, writing = os.pipe()
+    disk.start_writeback(writing, 0, 1)
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+
+
+def test_reserved_room_is_there_without_being_written(tmp_path):
+    with (tmp_path / "file").open("wb") as file:
+        disk.preallocate(file.fileno(), 8 * MIB)
+        found = os.fstat(file.fileno())
+    assert (found.st_size, found.st_blocks * 512) >= (8 * MIB, 8 * MIB)
+
+
+@pytest.mark.parametrize(("free", "fits"), [(MIB, True), (MIB - 1, False)])
+def test_where_no_room_can_be_promised_what_is_there_already_counts(tmp_path, monkeypatch, free, fits):
+    """A long file goes on arriving though its whole length would not fit a second time."""
+
+    def unsupported(*_: object) -> int:
+        ctypes.set_errno(errno.EOPNOTSUPP)
+        return -1
+
+    monkeypatch.setattr(disk._libc, "fallocate", unsupported)
+    monkeypatch.setattr(disk, "free_bytes", lambda _: free)
+    with (tmp_path / "half-done").open("wb") as file:
+        file.write(b"x" * (3 * MIB))
+        file.flush()
+        os.fsync(file.fileno())
+        with nullcontext() if fits else pytest.raises(OSError, match="No space"):
+            disk.preallocate(file.fileno(), 4 * MIB)

@@ -1,0 +1,58 @@
+"""What a hop remembers of small files, whoever ends it and when."""
+
+import shutil
+from contextlib import closing
+
+import pytest
+
+from agent.files.listing import FileEntry
+from agent.pull.ledger import Ledger
+
+DIGEST = bytes(16)
+ONE, TWO, ODD = (FileEntry("f", name, 10, 1_700_000_000_000_000_000) for name in ("a/1", "a/2", "a/\udcff\n"))
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path / "hop.db")
+    yield ledger
+    ledger.close()
+
+
+def half_done(ledger):
+    return {entry.path for entry in ledger.half_done()}
+
+
+def test_a_pack_that_came_whole_leaves_nothing_half_done(ledger):
+    waiting = [ONE, TWO]
+    with ledger.pack(waiting):
+        waiting.clear()
+        ledger.all_done([(ONE, DIGEST), (TWO, DIGEST)])
+    assert half_done(ledger) == set()
+    assert ledger.known(ONE) == ledger.known(TWO) == "done"
+
+
+def test_what_did_not_come_of_a_pack_that_broke_off_is_half_done(ledger):
+    waiting = [ONE, TWO, ODD]
+
+    def land_one():
+        with ledger.pack(waiting):
+            waiting.remove(ONE)
+            ledger.all_done([(ONE, DIGEST)])
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        land_one()
+    assert ledger.known(ONE) == "done"
+    assert half_done(ledger) == {TWO.path, ODD.path}
+
+
+def test_after_a_kill_in_the_middle_of_a_pack_each_of_its_files_is_looked_at(ledger, tmp_path):
+    with ledger.pack([ONE, ODD]):
+        ledger.all_done([(ONE, DIGEST)])
+        as_it_is = shutil.copytree(tmp_path, tmp_path / "killed", ignore=shutil.ignore_patterns("*-shm"))
+    for _ in range(2):  # killed once more before anything was looked at
+        with closing(Ledger(as_it_is / "hop.db")) as again:
+            assert half_done(again) == {ONE.path, ODD.path}
+            assert again.known_before(ONE) == again.known_before(ODD) == "begun"
+            assert again.known(TWO) is None

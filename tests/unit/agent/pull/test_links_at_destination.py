@@ -1,0 +1,307 @@
+"""A symbolic link stands at the destination where a directory of the tree belongs: nothing is compared,
+written, dressed or removed through it, whatever the options. What could not arrive is named, the rest
+arrives."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.errors import HopError
+from agent.pull.destination import PARTIAL_PREFIX
+from infra.local.demo_files import MIB
+from tests.support.hosts import Hosts
+
+OLD = 1_600_000_000 * 10**9
+BIG = b"b" * (MIB + 1)
+
+ways = pytest.mark.parametrize("way", ["order", "local"])
+"""Over the lane, and on one host."""
+options = pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"overwrite": "newer"},
+        {"overwrite": "never"},
+        {"overwrite": "fail"},
+        {"verify": "reread"},
+        {"delete_extra": True},
+        {"delete_extra": True, "verify": "reread"},
+        {"compare": "checksum"},
+        {"move": True},
+    ],
+    ids=str,
+)
+
+
+def fill(folder: Path, **files: bytes | str) -> None:
+    for name, content in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        os.utime(path, ns=(OLD, OLD))
+
+
+def tree(folder: Path) -> dict[str, object]:
+    """Everything there, and to where each link leads; links are not followed."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        about = path.lstat()
+        what = path.readlink() if path.is_symlink() else None if path.is_dir() else path.read_bytes()
+        found[str(path.relative_to(folder))] = (what, about.st_mode, about.st_mtime_ns, about.st_ino)
+    return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+async def failures(hosts: Hosts, order) -> dict[str, str]:
+    """Which paths fail, and with which code."""
+    error = await hosts.fails(order)
+    return {one.path.removeprefix("/archive/t/"): one.code for one in error.failures}
+
+
+class TestALinkInADirectoryPlace:
+    @ways
+    @options
+    @pytest.mark.parametrize("size", [b"small", BIG], ids=["small", "big"])
+    async def test_nothing_is_done_through_it(self, hosts, way, options, size):
+        """As deployments have it: `current` is a link to one version. Both versions of a file have the same
+        length, so that the wrong one is not told by its size."""
+        hosts.open_source()
+        fill(hosts.data, t__current__app=size, t__v1__app=size.upper(), t__other="o")
+        fill(hosts.archive, t__v1__app="older", t__v1__mine="precious")
+        (hosts.archive / "t/current").symlink_to("v1")
+        os.utime(hosts.archive / "t/v1/app", ns=(1, 1))
+
+        failed = await failures(hosts, getattr(hosts, way)("/data/t/", "/archive/t/", **options))
+
+        assert failed.pop("current") == failed.pop("current/app") == "link-in-the-way"
+        assert (hosts.archive / "t/current").readlink() == Path("v1")
+        assert (hosts.archive / "t/v1/mine").read_bytes() == b"precious"
+        assert (hosts.archive / "t/other").read_bytes() == b"o"
+        keeps = options.get("overwrite") in {"never", "fail"}
+        assert (hosts.archive / "t/v1/app").read_bytes() == (b"older" if keeps else size.upper())
+        assert (hosts.data / "t/current/app").read_bytes() == size  # also of a move
+        assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
+
+    @ways
+    @pytest.mark.parametrize("target", ["../beside", "gone", "here", "."])
+    async def test_wherever_it_leads(self, hosts, way, target):
+        """Beside the destination, to nothing, to a file, to the directory it is in."""
+        fill(hosts.data, t__a__deep__x="new", t__b="b")
+        fill(hosts.archive, t__here="file", beside__deep__x="keep")
+        (hosts.archive / "t/a").symlink_to(target)
+        before = tree(hosts.archive / "beside")
+
+        failed = await failures(hosts, getattr(hosts, way)("/data/t/", "/archive/t/"))
+
+        assert failed == dict.fromkeys(["a", "a/deep", "a/deep/x"], "link-in-the-way")
+        assert tree(hosts.archive / "beside") == before
+        assert contents(hosts.archive / "t") == {"here": b"file", "b": b"b"}
+
+    @ways
+    @pytest.mark.parametrize("compare", ["time", "checksum"])
+    async def test_what_it_leads_to_is_not_taken_for_unchanged(self, hosts, way, compare):
+        """With `move` the only copy would go."""
+        hosts.open_source()
+        fill(hosts.data, t__a__x="same")
+        fill(hosts.archive, beside__x="same")
+        (hosts.archive / "t").mkdir()
+        (hosts.archive / "t/a").symlink_to("../beside")
+        order = getattr(hosts, way)("/data/t/", "/archive/t/", move=True, compare=compare)
+
+        assert set(await failures(hosts, order)) == {"a", "a/x"}
+
+        assert contents(hosts.data) == {"t/a/x": b"same"}
+
+    @ways
+    @pytest.mark.parametrize("kind", ["link", "file"])
+    async def test_a_dry_run_foretells_it(self, hosts, way, kind):
+        fill(hosts.data, t__a__x="x", t__a__empty__y="y", t__b="b")
+        fill(hosts.archive, beside__x="x", t__mine="m")
+        if kind == "link":
+            (hosts.archive / "t/a").symlink_to("../beside")
+        else:
+            fill(hosts.archive, t__a="a file")
+        before = tree(hosts.archive)
+        outcome = await hosts.move(getattr(hosts, way)("/data/t/", "/archive/t/", dry_run=True))
+        assert tree(hosts.archive) == before
+
+        failed = await failures(hosts, getattr(hosts, way)("/data/t/", "/archive/t/"))
+
+        assert outcome.preview.failed.files == len(failed) == 4
+        assert outcome.preview.sent.files == 1
+
+    async def test_hard_links_are_not_made_through_it(self, hosts):
+        fill(hosts.data, t__0="one", t__a__x="two")
+        (hosts.data / "t/a/second").hardlink_to(hosts.data / "t/0")
+        (hosts.data / "t/b").hardlink_to(hosts.data / "t/a/x")
+        fill(hosts.archive, beside__x="twx")
+        (hosts.archive / "t").mkdir()
+        (hosts.archive / "t/a").symlink_to("../beside")
+        failed = await failures(hosts, hosts.order("/data/t/", "/archive/t/"))
+        assert set(failed) == {"a", "a/x", "a/second"}
+        assert contents(hosts.archive) == {"beside/x": b"twx", "t/0": b"one", "t/b": b"two"}
+
+    async def test_a_selection_without_its_directories_is_no_way_around(self, hosts):
+        fill(hosts.data, t__a__x="new", t__b__x="new")
+        fill(hosts.archive, beside__x="old")
+        (hosts.archive / "t").mkdir()
+        (hosts.archive / "t/a").symlink_to("../beside")
+        order = hosts.order("/data/t/", "/archive/t/").model_copy(update={"selection": ("a/x", "b/x")})
+        assert await failures(hosts, order) == {"a/x": "link-in-the-way"}
+        assert contents(hosts.archive) == {"beside/x": b"old", "t/b/x": b"new"}
+
+    async def test_it_is_said_which_link_it_is_and_what_to_do(self, hosts):
+        fill(hosts.data, t__a__deep__x="new")
+        fill(hosts.archive, t__a__x="x", beside__x="old")
+        (hosts.archive / "t/a/deep").symlink_to("../../beside")
+        error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
+        [_, of_file] = error.failures
+        assert of_file.path == "/archive/t/a/deep/x"
+        assert "/archive/t/a/deep is a symbolic link" in of_file.message
+        assert "the destination" in of_file.advice
+
+    async def test_once_it_is_gone_a_retry_brings_what_was_missing(self, hosts):
+        fill(hosts.data, t__a__x="new")
+        fill(hosts.archive, beside__x="old")
+        (hosts.archive / "t").mkdir()
+        (hosts.archive / "t/a").symlink_to("../beside")
+        order = hosts.order("/data/t/", "/archive/t/")
+        await hosts.fails(order)
+        (hosts.archive / "t/a").unlink()
+        await hosts.move(order)
+        assert contents(hosts.archive) == {"beside/x": b"old", "t/a/x": b"new"}
+
+
+class TestTheWayToThePlace:
+    @ways
+    async def test_may_lead_through_links_as_the_administrator_made_them(self, hosts, way):
+        fill(hosts.data, t__a__x="new")
+        fill(hosts.archive, disk1__keep="k")
+        (hosts.archive / "way").symlink_to("disk1")
+        (hosts.archive / "disk1/t").symlink_to("really")
+        fill(hosts.archive, disk1__really__extra="e")
+        await hosts.move(getattr(hosts, way)("/data/t/", "/archive/way/t/", delete_extra=True))
+        assert contents(hosts.archive) == {"disk1/keep": b"k", "disk1/really/a/x": b"new"}
+        assert (hosts.archive / "disk1/t").is_symlink()
+
+
+class TestMirror:
+    @ways
+    async def test_a_link_that_is_extra_goes_and_what_it_leads_to_stays(self, hosts, way):
+        fill(hosts.data, t__a__x="x")
+        fill(hosts.archive, t__a__x="x", beside__x="keep")
+        (hosts.archive / "t/extra").symlink_to("../beside")
+        (hosts.archive / "t/to a").symlink_to("a")
+        await hosts.move(getattr(hosts, way)("/data/t/", "/archive/t/", delete_extra=True))
+        assert contents(hosts.archive) == {"beside/x": b"keep", "t/a/x": b"x"}
+        assert not (hosts.archive / "t/extra").is_symlink()
+
+
+class TestGoingOn:
+    """An older agent followed such links, and somebody may put one between two attempts."""
+
+    @pytest.mark.parametrize("options", [{"move": True}, {"verify": "reread"}, {}], ids=str)
+    @pytest.mark.parametrize("size", [b"small", BIG], ids=["small", "big"])
+    async def test_what_came_before_the_link_did_is_not_taken_for_here(self, hosts, options, size):
+        hosts.open_source()
+        fill(hosts.data, t__a__x=size, t__z=b"z" * 16 * MIB)
+        order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=4 * MIB, streams=1, **options)
+        await hosts.moves_until(order, lambda _: (hosts.archive / "t/a/x").exists())
+        (hosts.archive / "t/a").rename(hosts.archive / "aside")
+        fill(hosts.archive, beside__x="old")
+        (hosts.archive / "t/a").symlink_to("../beside")
+
+        faster = order.options.model_copy(update={"bandwidth_limit": None})
+        failed = await failures(hosts, order.model_copy(update={"attempt": 2, "options": faster}))
+
+        assert set(failed) == {"a", "a/x"}
+        assert contents(hosts.archive / "beside") == {"x": b"old"}
+        assert (hosts.data / "t/a/x").read_bytes() == size
+
+    async def test_a_half_done_file_is_not_looked_for_behind_it(self, hosts):
+        fill(hosts.data, t__a__x=b"z" * 8 * MIB)
+        order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=MIB, streams=1)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done)
+        [half_done] = (hosts.archive / "t/a").iterdir()
+        (hosts.archive / "t/a").rename(hosts.archive / "aside")
+        (hosts.archive / "t/a").symlink_to("../aside")
+        assert set(await failures(hosts, order)) == {"a", "a/x"}
+        assert [path.name for path in (hosts.archive / "aside").iterdir()] == [half_done.name]
+
+
+NAMES = ["a", "b", "a/a", "a/b", "b/a", "a/a/x", "b/b", "x"]
+things = st.dictionaries(
+    st.sampled_from(NAMES),
+    st.sampled_from(["dir", "file", ".", "..", "a", "b", "../b", "../../beside", "nowhere", "x"]),
+    max_size=6,
+)
+
+
+def make(folder: Path, made: dict[str, str], content: bytes) -> None:
+    folder.mkdir()
+    for name, kind in sorted(made.items()):
+        path = folder / name
+        if any(parent.is_symlink() or parent.is_file() for parent in path.parents if parent != folder):
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "dir":
+            path.mkdir(exist_ok=True)
+        elif not path.is_dir():
+            if kind == "file":
+                path.write_bytes(content)
+                os.utime(path, ns=(OLD, OLD))
+            else:
+                path.symlink_to(kind)
+
+
+@given(
+    sent=things,
+    there=things,
+    options=st.fixed_dictionaries(
+        {
+            "overwrite": st.sampled_from(["always", "newer", "never"]),
+            "delete_extra": st.booleans(),
+            "move": st.booleans(),
+            "verify": st.sampled_from(["transfer", "reread"]),
+            "symlinks": st.sampled_from(["keep", "skip"]),
+        }
+    ),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_whatever_links_stand_there_nothing_is_lost(tmp_path_factory, sent, there, options):
+    """Nothing beside the place changes; each file stands under its name, in directories all the way, or is
+    named and still at the source."""
+    hosts = Hosts(tmp_path_factory.mktemp("links"))
+    try:
+        hosts.open_source()
+        make(hosts.data / "t", sent, b"new")
+        fill(hosts.data, t__z="new")  # a mirror of nothing is refused
+        make(hosts.archive / "t", there, b"older")
+        fill(hosts.archive, beside__a__x="keep", beside__x="keep", x="keep")
+        beside, wanted = tree(hosts.archive / "beside"), contents(hosts.data / "t")
+        before = tree(hosts.archive / "t")
+        failed: set[str] = set()
+        try:
+            await hosts.move(hosts.local("/data/t/", "/archive/t/", **options))
+        except HopError as error:
+            failed = {one.path.removeprefix("/archive/t/") for one in error.failures}
+        assert tree(hosts.archive / "beside") == beside
+        assert (hosts.archive / "x").read_bytes() == b"keep"
+        arrived, left = contents(hosts.archive / "t"), contents(hosts.data / "t")
+        for path, content in wanted.items():
+            kept = left.get(path) == content
+            is_named = path in failed or (path in before and options["overwrite"] != "always")
+            assert arrived.get(path) == content or (is_named and kept), (path, failed)
+            assert kept or arrived.get(path) == content
+    finally:
+        hosts.close()

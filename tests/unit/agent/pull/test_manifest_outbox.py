@@ -1,0 +1,345 @@
+"""What a hop did, file by file: the truth about real trees, and it reaches the control plane in the end."""
+
+import asyncio
+import gzip
+import os
+import socket
+import sqlite3
+from base64 import b64decode
+from pathlib import Path
+from typing import IO
+
+import httpx
+import pytest
+
+from agent.cloud.manifest_upload import ManifestApi
+from agent.files.digests import MIB, RANGE_BYTES, read_digest
+from agent.files.listing import FileEntry
+from agent.pull import ledger, manifest_outbox
+from agent.pull.file_outcomes import file_outcomes
+from agent.pull.manifest_outbox import ManifestOutbox, ManifestUploader, RefusedError
+from events.manifest import ManifestLine
+from tests.support.hosts import TRANSFER, Hosts, until
+
+HOP = f"{TRANSFER}-0"
+ELSEWHERE = b"caf\xe9.mov"
+
+
+@pytest.fixture
+def hosts(tmp_path: Path):
+    hosts = Hosts(tmp_path)
+    hosts.manifests = ManifestOutbox(hosts.state / "manifests")
+    yield hosts
+    hosts.close()
+
+
+def told(of: ManifestOutbox) -> dict[str, ManifestLine]:
+    """The one manifest that waits, by path."""
+    [waiting] = of.waiting()
+    with (waiting.parent / "read").open("w+b") as file:
+        manifest_outbox.write(waiting, file)
+        file.seek(0)
+        return read(file)
+
+
+def read(file: IO[bytes]) -> dict[str, ManifestLine]:
+    with gzip.open(file) as lines:
+        found = [ManifestLine.model_validate_json(line) for line in lines]
+    assert len({line.name for line in found}) == len(found), "something is told twice"
+    return {line.path: line for line in found}
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return read_digest(file.fileno(), path.stat().st_size).hex()
+
+
+def outcomes(of: ManifestOutbox) -> dict[str, str]:
+    return {path: line.outcome for path, line in told(of).items() if line.kind != "d"}
+
+
+class TestWhatItSays:
+    async def test_every_file_with_the_digest_of_what_stands_there(self, hosts):
+        (hosts.data / "day 1").mkdir()
+        (hosts.data / "day 1/small ü").write_bytes(b"small")
+        (hosts.data / "big").write_bytes(os.urandom(RANGE_BYTES + MIB))
+        (hosts.data / "empty").touch()
+        (hosts.data / "link").symlink_to("big")
+        (hosts.data / "second name").hardlink_to(hosts.data / "empty")
+        (hosts.data / os.fsdecode(ELSEWHERE)).write_bytes(b"e")
+        await hosts.move(hosts.order("/data/", "/archive/"))
+
+        lines = told(hosts.manifests)
+
+        kinds = {path: line.kind for path, line in lines.items() if path}
+        assert kinds == {
+            "day 1": "d",
+            "day 1/small ü": "f",
+            "big": "f",
+            "empty": "f",
+            "second name": "f",
+            "link": "l",
+            "caf\\xe9.mov": "f",
+        }
+        for line in lines.values():
+            assert (line.outcome, line.reason) == ("sent", None)
+            if line.kind == "f":
+                assert line.digest == digest(hosts.archive / os.fsdecode(line.name))
+
+    async def test_a_name_that_is_not_utf_8_is_there_byte_for_byte(self, hosts):
+        (hosts.data / os.fsdecode(ELSEWHERE)).touch()
+        (hosts.data / "caf\\xe9.mov").touch()  # would look the same
+        await hosts.move(hosts.order("/data/", "/archive/"))
+        [waiting] = hosts.manifests.waiting()
+        book = ledger.Ledger(waiting)
+        lines = [line for line in manifest_outbox.lines(book, HOP, 0) if line.kind == "f"]
+        book.close()
+        assert {line.name for line in lines} == {ELSEWHERE, b"caf\\xe9.mov"}
+        assert [b64decode(line.raw) for line in lines if line.raw] == [ELSEWHERE]
+
+    async def test_what_stood_there_and_what_was_left(self, hosts):
+        for folder in (hosts.data, hosts.archive):
+            (folder / "same").write_bytes(b"same")
+            os.utime(folder / "same", (1, 1))
+            (folder / "same link").symlink_to("same")
+        (hosts.data / "other").write_bytes(b"from the source")
+        (hosts.archive / "other").write_bytes(b"not to be replaced")
+        (hosts.data / "new").touch()
+        await hosts.move(hosts.order("/data/", "/archive/", overwrite="never"))
+        said = outcomes(hosts.manifests)
+        assert said["same"] == "unchanged"
+        assert said["other"] == "left"
+        assert said["new"] == "sent"
+
+    async def test_what_was_removed(self, hosts):
+        (hosts.data / "new").touch()
+        (hosts.archive / "extra").write_bytes(b"xx")
+        await hosts.move(hosts.order("/data/", "/archive/", delete_extra=True))
+        line = told(hosts.manifests)["extra"]
+        assert (line.outcome, line.size) == ("removed", 2)
+
+    async def test_what_failed_and_why(self, hosts):
+        (hosts.data / "good").write_bytes(b"good")
+        (hosts.data / "in the way").write_bytes(b"file")
+        (hosts.archive / "in the way").mkdir()
+        await hosts.fails(hosts.order("/data/", "/archive/"))
+        lines = told(hosts.manifests)
+        assert lines["good"].outcome == "sent"
+        assert lines["in the way"].outcome == "failed"
+        assert "in the way" in (lines["in the way"].reason or "")
+
+    async def test_a_hop_that_ends_well_after_it_failed_is_told_of_as_it_ended(self, hosts):
+        (hosts.data / "good").write_bytes(b"good")
+        (hosts.data / "in the way").write_bytes(b"file")
+        (hosts.archive / "in the way").mkdir()
+        order = hosts.order("/data/", "/archive/")
+        await hosts.fails(order)
+        (hosts.archive / "in the way").rmdir()
+        await hosts.move(order)
+        assert outcomes(hosts.manifests) == {"good": "sent", "in the way": "sent"}
+
+    async def test_a_cancelled_hop_tells_what_it_had_brought(self, hosts):
+        for number in range(3):
+            (hosts.data / f"{number}").write_bytes(os.urandom(2 * MIB))
+        (hosts.data / "large").write_bytes(os.urandom(64 * MIB))
+        order = hosts.order("/data/", "/archive/", bandwidth_limit=8 * MIB)
+        await hosts.moves_until(order, lambda progress: progress.files_done == 3)
+        await hosts.mover(order).discard(order)
+        assert outcomes(hosts.manifests) == dict.fromkeys("012", "sent")
+
+    async def test_whatever_cannot_be_moved_is_told_of_beside_what_arrived(self, hosts):
+        (hosts.data / "good").write_bytes(b"good")
+        os.mkfifo(hosts.data / "pipe")
+        (hosts.data / "dangling").symlink_to("nothing")
+        (hosts.data / "round").mkdir()
+        (hosts.data / "round/again").symlink_to("..")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(hosts.data / "socket"))
+        listener.close()
+        await hosts.fails(hosts.order("/data/", "/archive/", symlinks="follow"))
+        lines = told(hosts.manifests)
+        assert lines["good"].outcome == "sent"
+        assert lines["round/again"].reason
+        odd = {"pipe", "dangling", "socket"}
+        assert {path for path, line in lines.items() if line.kind == "other"} == odd
+        assert {lines[path].outcome for path in odd} == {"failed"}
+        assert all(lines[path].reason for path in odd)
+
+    def test_a_ledger_of_an_older_agent_with_kinds_of_its_own_is_told(self, tmp_path):
+        path = tmp_path / f"{HOP}.1.db"
+        book = ledger.Ledger(path)
+        book._db.execute("INSERT INTO fates VALUES (CAST('pipe' AS BLOB), '!', -1, 'failed', 'a FIFO', 1e12)")
+        book.outcome([FileEntry("f", "b", 3)], "failed", "why")
+        book.close()
+        with (tmp_path / "read").open("w+b") as file:
+            manifest_outbox.write(path, file)
+            file.seek(0)
+            found = read(file)
+        assert (found["pipe"].kind, found["pipe"].size, found["pipe"].reason) == ("other", 0, "a FIFO")
+        assert found["b"].reason == "why"
+
+    def test_a_line_that_cannot_be_read_says_so_and_the_others_are_told(self, tmp_path):
+        path = tmp_path / f"{HOP}.1.db"
+        book = ledger.Ledger(path)
+        book.outcome([FileEntry("f", "b", 3)], "failed", "why")
+        book._db.execute("INSERT INTO fates VALUES (CAST('c' AS BLOB), 'f', 'many', 'eaten', 7, 'then')")
+        book.close()
+        with (tmp_path / "read").open("w+b") as file:
+            manifest_outbox.write(path, file)
+            file.seek(0)
+            found = read(file)
+        assert (found["c"].outcome, found["c"].kind) == ("unfinished", "other")
+        assert found["b"].reason == "why"
+
+    async def test_a_dry_run_has_none(self, hosts):
+        (hosts.data / "a").touch()
+        await hosts.move(hosts.order("/data/", "/archive/", dry_run=True))
+        assert hosts.manifests.waiting() == []
+
+    def test_a_ledger_of_an_older_agent_can_be_gone_on_with(self, tmp_path):
+        path = tmp_path / "old.db"
+        old = sqlite3.connect(path)
+        old.executescript(
+            "CREATE TABLE files (path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,"
+            " digest BLOB) WITHOUT ROWID; INSERT INTO files VALUES (CAST('a' AS BLOB), 1, 1, zeroblob(16));"
+            "CREATE TABLE unchanged (path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL)"
+            " WITHOUT ROWID"
+        )
+        old.close()
+        book = ledger.Ledger(path)
+        book.complete(FileEntry("f", "b"), bytes(16))
+        book.add_unchanged([FileEntry("l", "c")])
+        assert [(one.path, one.outcome, one.kind) for one in file_outcomes(book)] == [
+            ("a", "sent", "f"),
+            ("b", "sent", "f"),
+            ("c", "unchanged", "l"),
+        ]
+        book.close()
+
+
+class Cloud:
+    """Takes manifests, when it is there."""
+
+    def __init__(self) -> None:
+        self.away = self.refuses = False
+        self.tries = 0
+        self.has: dict[str, dict[str, ManifestLine]] = {}
+
+    def __call__(self, hop_id: str, manifest: IO[bytes]) -> None:
+        self.tries += 1
+        if self.refuses:
+            raise RefusedError("not yours")
+        if self.away:
+            raise ConnectionError("cut")
+        self.has[hop_id] = read(manifest)
+
+
+def aside(of: ManifestOutbox, folder: Path, hop_id: str, *names: str) -> None:
+    book = ledger.Ledger(ledger.ledger_path(folder, hop_id))
+    book.complete_all((FileEntry("f", name), bytes(16)) for name in names)
+    of.keep(book, hop_id, goes_on=False)
+
+
+class TestOnItsWay:
+    @pytest.fixture
+    def waiting(self, tmp_path):
+        return ManifestOutbox(tmp_path / "manifests")
+
+    @pytest.fixture
+    async def cloud(self, waiting):
+        cloud = Cloud()
+        delivery = asyncio.create_task(ManifestUploader(waiting, cloud, pause=0.01).run())
+        yield cloud
+        delivery.cancel()
+
+    async def test_it_is_sent_as_soon_as_it_is_there_and_then_forgotten(self, waiting, cloud, tmp_path):
+        await asyncio.sleep(0)
+        aside(waiting, tmp_path, HOP, "a")
+        await until(lambda: HOP in cloud.has and not list((tmp_path / "manifests").iterdir()))
+        assert set(cloud.has[HOP]) == {"a"}
+
+    async def test_an_upload_that_is_cut_is_tried_until_it_goes_through(self, waiting, cloud, tmp_path):
+        cloud.away = True
+        aside(waiting, tmp_path, HOP, "a")
+        await until(lambda: cloud.tries > 2)
+        cloud.away = False
+        await until(lambda: HOP in cloud.has)
+
+    async def test_what_is_refused_for_good_is_not_tried_again(self, waiting, cloud, tmp_path):
+        cloud.refuses = True
+        aside(waiting, tmp_path, HOP, "a")
+        await until(lambda: cloud.tries and not waiting.waiting())
+
+    async def test_a_killed_agent_loses_none(self, waiting, tmp_path):
+        aside(waiting, tmp_path, HOP, "a")
+        (tmp_path / "manifests/half.1.part").touch()
+        cloud = Cloud()
+        again = asyncio.create_task(ManifestUploader(ManifestOutbox(tmp_path / "manifests"), cloud).run())
+        await until(lambda: HOP in cloud.has and not list((tmp_path / "manifests").iterdir()))
+        again.cancel()
+
+    def test_only_what_a_hop_came_to_last_is_sent(self, waiting, tmp_path):
+        aside(waiting, tmp_path, HOP, "first")
+        aside(waiting, tmp_path, HOP, "first", "second")
+        assert set(told(waiting)) == {"first", "second"}
+
+    def test_the_disk_is_not_filled_with_them(self, tmp_path):
+        few = ManifestOutbox(tmp_path / "manifests", most=200_000)
+        for number in range(9):
+            aside(few, tmp_path, f"{TRANSFER}-{number}", *map(str, range(100)))
+        kept = [manifest_outbox.hop_of(path) for path in few.waiting()]
+        assert 0 < len(kept) < 9
+        assert kept[-1] == f"{TRANSFER}-8"
+
+    def test_a_million_files_do_not_stand_in_memory(self, waiting, tmp_path):
+        """As far as ten thousand can show it: it is read a page at a time."""
+        aside(waiting, tmp_path, HOP, *map(str, range(10_000)))
+        [path] = waiting.waiting()
+        book = ledger.Ledger(path)
+        asked: list[str] = []
+        book._db.set_trace_callback(asked.append)
+        lines = manifest_outbox.lines(book, HOP, 0)
+        next(lines)
+        assert len(asked) == 1
+        assert sum(1 for _ in lines) == 9_999
+        book.close()
+
+
+class TestThePost:
+    """What it says over HTTP."""
+
+    def post(self, answer, manifest: Path) -> None:
+        transport = httpx.MockTransport(answer)
+        with (
+            httpx.Client(base_url="http://api/v1/", transport=transport) as client,
+            manifest.open("rb") as it,
+        ):
+            ManifestApi("server-b", lambda: ("the-key",), client)(HOP, it)
+
+    @pytest.fixture
+    def manifest(self, tmp_path):
+        path = tmp_path / "manifest"
+        path.write_bytes(b"zipped")
+        return path
+
+    def test_it_asks_for_a_place_with_its_key_and_puts_it_there(self, manifest):
+        seen: list[httpx.Request] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            seen.append(request)
+            place = {"url": "http://bucket/key?signed", "headers": {"Content-Type": "application/gzip"}}
+            body = place | {"expires_at": "2026-11-24T00:00:00Z"}
+            return httpx.Response(200, json=body if request.method == "POST" else None)
+
+        self.post(answer, manifest)
+        asked, put = seen
+        assert asked.url.path == "/v1/agents/server-b/manifests"
+        assert asked.headers["X-Agent-Key"] == "the-key"
+        assert (put.method, str(put.url), put.read()) == ("PUT", "http://bucket/key?signed", b"zipped")
+        assert put.headers["Content-Length"] == "6"
+        assert "X-Agent-Key" not in put.headers
+
+    @pytest.mark.parametrize(("status", "error"), [(403, RefusedError), (409, OSError), (503, OSError)])
+    def test_what_is_refused_for_good_and_what_is_not(self, manifest, status, error):
+        with pytest.raises(error):
+            self.post(lambda _: httpx.Response(status), manifest)

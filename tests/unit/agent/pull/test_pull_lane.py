@@ -1,0 +1,562 @@
+"""What a hop over the lane does to files: all of it with two real ends, real TLS and real disks."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.errors import HopError
+from agent.files.digests import RANGE_BYTES
+from agent.files.listing import FileEntry
+from agent.identity import lane_certificate
+from agent.lane import connector
+from agent.pull import destination, ledger, pull, spool, worker_context
+from agent.pull.bandwidth import BandwidthSchedule, SharedBandwidth
+from agent.pull.destination import PARTIAL_PREFIX
+from agent.pull.job_queue import JobQueue, RangeJob
+from agent.pull.source import LocalReader, SourceConnectionError
+from infra.local.demo_files import MIB, differences, listing, write_random
+from tests.support.hosts import Hosts, until
+
+
+@pytest.fixture(params=["destination", "source"])
+def hosts(tmp_path, request):
+    """Whoever dials, all of this holds."""
+    hosts = Hosts(tmp_path, dials=request.param)
+    yield hosts
+    hosts.close()
+
+
+def half_done(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
+
+
+def odd_tree(folder: Path) -> None:
+    """Everything that a directory may hold."""
+    write_random(folder / "big.bin", 2 * RANGE_BYTES + 12345)
+    write_random(folder / "just over.bin", MIB + 1)
+    write_random(folder / "just small.bin", MIB)
+    write_random(folder / "sub dir/ü ñ 名前.bin", 4000)
+    for number in range(700):
+        write_random(folder / f"many/{number:03}", number * 13 % 5000)
+    (folder / "empty/deeper").mkdir(parents=True)
+    (folder / "zero").touch()
+    (folder / ("n" * 255)).write_text("a long name")
+    Path(os.fsdecode(os.fsencode(folder) + b"/not-utf8-\xff")).write_text("bytes")
+    (folder / "line\nbreak").write_text("x")
+    (folder / "dangling").symlink_to("nowhere")
+    (folder / "to zero").symlink_to("zero")
+
+
+class TestATree:
+    async def test_arrives_as_it_is(self, hosts):
+        odd_tree(hosts.data / "tree")
+        sent = listing(hosts.data / "tree")
+
+        outcome = await hosts.move(hosts.order("/data/tree/", "/archive/there/"))
+
+        assert differences(sent, listing(hosts.archive / "there")) == []
+        assert half_done(hosts.archive) == []
+        progress = hosts.progress
+        assert progress.bytes_done == progress.bytes_total
+        files = sum(kind != "directory" for kind in sent.values())
+        assert progress.files_done == progress.files_total == files
+        assert hosts.told.ways == [hosts.way]
+        again = await hosts.move(hosts.local("/data/tree/", "/archive/elsewhere/"))
+        assert again.digest == outcome.digest
+        assert list((hosts.state / "hops").iterdir()) == []
+
+    async def test_keeps_times_and_modes_but_no_setuid(self, hosts):
+        file, folder = hosts.data / "t/run", hosts.data / "t/d"
+        write_random(file, 10)
+        folder.mkdir()
+        (folder / "inside").touch()
+        file.chmod(0o4750)
+        folder.chmod(0o1711)
+        for path, when in ((file, 10**18 + 7), (folder, 10**18 + 9)):
+            os.utime(path, ns=(when, when))
+
+        await hosts.move(hosts.order("/data/t/", "/archive/t/"))
+
+        arrived = (hosts.archive / "t/run").stat(), (hosts.archive / "t/d").stat()
+        assert [one.st_mtime_ns for one in arrived] == [10**18 + 7, 10**18 + 9]
+        assert [stat.S_IMODE(one.st_mode) for one in arrived] == [0o750, 0o1711]
+
+    async def test_a_sparse_file_stays_sparse(self, hosts):
+        with (hosts.data / "disk.img").open("wb") as file:
+            file.truncate(3 * RANGE_BYTES)
+            file.seek(RANGE_BYTES + 5)
+            file.write(b"an island")
+
+        await hosts.move(hosts.order("/data/disk.img", "/archive/copy.img"))
+
+        assert differences(listing(hosts.data), {"disk.img": listing(hosts.archive)["copy.img"]}) == []
+        assert (hosts.archive / "copy.img").stat().st_blocks * 512 < 2 * MIB
+
+    @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, RANGE_BYTES, RANGE_BYTES + 1])
+    async def test_of_one_file_arrives_under_the_name_it_is_given(self, hosts, size):
+        write_random(hosts.data / "one", size)
+        await hosts.move(hosts.order("/data/one", "/archive/deep/er/other name"))
+        assert (hosts.archive / "deep/er/other name").read_bytes() == (hosts.data / "one").read_bytes()
+        assert half_done(hosts.archive) == []
+
+    async def test_again_moves_nothing(self, hosts):
+        odd_tree(hosts.data / "tree")
+        await hosts.move(hosts.order("/data/tree/", "/archive/"))
+        passed = hosts.line.passed
+
+        await hosts.move(hosts.order("/data/tree/", "/archive/"))
+
+        assert hosts.line.passed - passed < 300_000  # the listing
+        assert hosts.progress.files_unchanged == hosts.progress.files_total - 2  # but for the links
+        assert hosts.progress.bytes_done == hosts.progress.bytes_total == hosts.progress.bytes_unchanged
+
+    async def test_longer_than_memory_is_listed_on_disk(self, hosts, monkeypatch):
+        monkeypatch.setattr(spool, "MAX_IN_MEMORY", 7)
+        odd_tree(hosts.data / "tree")
+        await hosts.move(hosts.order("/data/tree/", "/archive/"))
+        assert differences(listing(hosts.data / "tree"), listing(hosts.archive)) == []
+
+    async def test_leaves_no_descriptor_and_no_thread_behind(self, hosts):
+        odd_tree(hosts.data / "tree")
+        order = hosts.order("/data/tree/", "/archive/1/")
+        await hosts.move(order)
+        hosts.release(order)
+        hosts.line.cut()
+        before, threads = descriptors(), threading.active_count()
+        for number in range(3):
+            order = hosts.order("/data/tree/", f"/archive/2/{number}/")
+            await hosts.move(order)
+            hosts.release(order)
+        await until(lambda: descriptors() <= before + 2 and threading.active_count() <= threads + 2)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class TestALineThatBreaks:
+    async def test_costs_no_more_than_a_range_for_each_connection(self, hosts):
+        size = 6 * RANGE_BYTES
+        write_random(hosts.data / "big", size)
+        hosts.line.cut_after = 3 * RANGE_BYTES
+
+        await hosts.move(hosts.order("/data/big", "/archive/big", streams=2))
+
+        assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+        assert hosts.line.cut_after is None
+        assert hosts.line.passed < size * 1.01 + 2 * RANGE_BYTES
+        assert hosts.progress.bytes_done == size
+
+    async def test_again_and_again_is_asked_for_less_at_once(self, hosts):
+        size = 3 * RANGE_BYTES
+        write_random(hosts.data / "t/big", size)
+        for number in range(20):
+            write_random(hosts.data / f"t/small{number}", MIB // 2)
+        size += 10 * MIB
+        hosts.line.cut_every = 12 * MIB
+
+        await hosts.move(hosts.order("/data/t/", "/archive/t/", streams=2))
+
+        assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+        assert hosts.line.passed < 2 * size
+
+    async def test_is_waited_for(self, hosts):
+        write_random(hosts.data / "big", 3 * RANGE_BYTES)
+        hosts.line.cut_after = RANGE_BYTES
+        order = hosts.order("/data/big", "/archive/big")
+        moving = asyncio.create_task(hosts.move(order))
+        await until(lambda: hosts.line.cut_after is None)
+        hosts.line.down()
+        dialled = hosts.line.dialled
+        await until(lambda: hosts.line.dialled >= dialled + 3)
+        hosts.line.up()
+
+        await moving
+
+        assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+
+    async def test_for_good_ends_the_attempt_with_what_each_address_said(self, hosts, monkeypatch):
+        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/")
+        hosts.server.stop()
+
+        error = await hosts.fails(order)
+
+        assert error.problem.code == "source-unreachable"
+        assert error.problem.retryable
+        assert hosts.line.endpoint in error.problem.message
+
+    async def test_to_another_agent_is_no_line(self, hosts, tmp_path, monkeypatch):
+        monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
+        write_random(hosts.data / "x", 10)
+        order = hosts.order("/data/x", "/archive/")
+        (tmp_path / "mallory").mkdir()
+        mallory = lane_certificate.ensure(tmp_path / "mallory")
+        peer = order.route.source.model_copy(update={"certificate": mallory.certificate.read_text()})
+        order = order.model_copy(update={"route": order.route.model_copy(update={"source": peer})})
+        error = await hosts.fails(order)
+        assert error.problem.code == "source-unreachable"
+        refusal = {"destination": "shows another certificate", "source": "has not come through"}
+        assert refusal[hosts.dials] in error.problem.message
+
+
+class TestAPause:
+    async def test_keeps_what_has_arrived(self, hosts):
+        size = 6 * RANGE_BYTES
+        write_random(hosts.data / "big", size)
+        order = hosts.order("/data/big", "/archive/big", streams=1)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > 3 * RANGE_BYTES)
+        assert [path.name for path in hosts.archive.iterdir()] != ["big"]
+        passed = hosts.line.passed
+
+        await hosts.move(order)
+
+        assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+        assert hosts.line.passed - passed < 3.1 * RANGE_BYTES
+        assert hosts.progress.bytes_done == size
+
+    async def test_keeps_a_part_of_a_range_too(self, hosts):
+        write_random(hosts.data / "big", RANGE_BYTES)
+        order = hosts.order("/data/big", "/archive/big", streams=1, bandwidth_limit=RANGE_BYTES // 2)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > 0.6 * RANGE_BYTES)
+        passed = hosts.line.passed
+
+        await hosts.move(order)
+
+        assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+        assert hosts.line.passed - passed < 0.7 * RANGE_BYTES
+        assert hosts.progress.bytes_done == RANGE_BYTES
+
+    async def test_does_not_trust_what_the_disk_has_lost_meanwhile(self, hosts):
+        write_random(hosts.data / "big", 4 * RANGE_BYTES)
+        order = hosts.order("/data/big", "/archive/big", streams=1)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > 2 * RANGE_BYTES)
+        [part] = half_done(hosts.archive)
+        with part.open("r+b") as file:
+            file.seek(RANGE_BYTES // 2)
+            file.write(b"\0" * 100)
+
+        await hosts.move(order)
+
+        assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+
+    async def test_starts_a_file_over_that_has_changed_meanwhile(self, hosts):
+        write_random(hosts.data / "big", 3 * RANGE_BYTES)
+        order = hosts.order("/data/big", "/archive/big", streams=1)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > 2 * RANGE_BYTES)
+        write_random(hosts.data / "big", 2 * RANGE_BYTES + 99)
+
+        await hosts.move(order)
+
+        assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
+
+    async def test_then_a_cancel_leaves_nothing(self, hosts):
+        write_random(hosts.data / "t/big", 3 * RANGE_BYTES)
+        order = hosts.order("/data/t/", "/archive/t/", streams=1)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE_BYTES)
+        assert half_done(hosts.archive)
+
+        await hosts.mover(order).discard(order)
+
+        assert half_done(hosts.archive) == []
+        assert list((hosts.state / "hops").iterdir()) == []
+
+    async def test_that_nobody_ends_is_cleared_away_after_weeks(self, hosts):
+        write_random(hosts.data / "t/big", 3 * RANGE_BYTES)
+        order = hosts.order("/data/t/", "/archive/t/", streams=1)
+        await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE_BYTES)
+        [book] = (hosts.state / "hops").glob("*.db")
+
+        pull.discard_abandoned(hosts.roots, hosts.state, held=set())
+        assert half_done(hosts.archive)
+        os.utime(book, (0, 0))
+        pull.discard_abandoned(hosts.roots, hosts.state, held={order.hop_id})
+        assert half_done(hosts.archive)
+        pull.discard_abandoned(hosts.roots, hosts.state, held=set())
+
+        assert half_done(hosts.archive) == []
+        assert list((hosts.state / "hops").iterdir()) == []
+
+    async def test_ends_soon_while_the_line_is_held_back(self, hosts):
+        write_random(hosts.data / "big", RANGE_BYTES)
+        order = hosts.order("/data/big", "/archive/big", bandwidth_limit=1024)
+        async with asyncio.timeout(20):
+            await hosts.moves_until(order, lambda progress: progress.bytes_total is not None)
+
+
+class TestAFileThatCannotBeHad:
+    async def test_is_named_and_the_rest_arrives(self, hosts):
+        write_random(hosts.data / "t/good", 100)
+        os.mkfifo(hosts.data / "t/pipe")
+
+        error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
+
+        assert error.problem.code == "files-failed"
+        assert [one.code for one in error.failures] == ["special-file"]
+        assert "/data/t/pipe" in error.failures[0].message
+        assert (hosts.archive / "t/good").exists()
+
+    async def test_since_it_is_not_there(self, hosts):
+        error = await hosts.fails(hosts.order("/data/nothing", "/archive/"))
+        assert error.problem.code == "source-missing"
+        assert not error.problem.retryable
+
+    @pytest.mark.parametrize("size", [100, 2 * RANGE_BYTES])
+    async def test_since_it_vanished(self, hosts, monkeypatch, size):
+        write_random(hosts.data / "t/gone", size)
+        write_random(hosts.data / "t/good", 100)
+        meanwhile(monkeypatch, (hosts.data / "t/gone").unlink)
+
+        error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
+
+        assert "gone" in error.failures[0].message
+        assert [path.name for path in (hosts.archive / "t").iterdir()] == ["good"]
+
+    @pytest.mark.parametrize("size", [100, 2 * RANGE_BYTES])
+    async def test_at_first_since_it_changed_is_tried_again(self, hosts, monkeypatch, size):
+        write_random(hosts.data / "t/lively", size)
+        meanwhile(monkeypatch, lambda: write_random(hosts.data / "t/lively", size + 7))
+
+        await hosts.move(hosts.order("/data/t/", "/archive/t/"))
+
+        assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+        assert hosts.progress.bytes_done == hosts.progress.bytes_total == size + 7
+        assert half_done(hosts.archive) == []
+
+
+def meanwhile(monkeypatch, act) -> None:
+    """Do something to the source between its listing and the first bytes."""
+    really, done = worker_context.WorkerConnection.connection, []
+    lock = threading.Lock()
+
+    def connected(self):
+        with lock:
+            if not done:
+                done.append(act())
+        return really(self)
+
+    monkeypatch.setattr(worker_context.WorkerConnection, "connection", connected)
+
+
+class TestDamage:
+    async def test_is_repaired_by_asking_again(self, hosts, monkeypatch):
+        write_random(hosts.data / "t/big", 2 * RANGE_BYTES)
+        write_random(hosts.data / "t/small", 100)
+        lying(monkeypatch, times=2)
+
+        await hosts.move(hosts.order("/data/t/", "/archive/t/", streams=1))
+
+        assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+        assert hosts.progress.bytes_done == hosts.progress.bytes_total
+
+    async def test_that_stays_is_told_and_nothing_stands_under_the_name(self, hosts, monkeypatch):
+        write_random(hosts.data / "t/big", RANGE_BYTES + 1)
+        lying(monkeypatch, times=10**6)
+
+        error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
+
+        assert {one.code for one in error.failures} == {"arrived-damaged"}
+        assert list((hosts.archive / "t").iterdir()) == []
+
+    async def test_on_the_disk_is_found_by_reading_back(self, hosts, monkeypatch):
+        write_random(hosts.data / "t/a", 5000)
+        write_random(hosts.data / "t/b", 2 * MIB)
+        order = hosts.order("/data/t/", "/archive/t/", verify="reread")
+        really = destination.Destination.finalize
+
+        def rotting(self):
+            really(self)
+            with (hosts.archive / "t/b").open("r+b") as file:
+                file.write(b"rotten")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(destination.Destination, "finalize", rotting)
+            error = await hosts.fails(order)
+        assert hosts.told.verified
+        assert (error.problem.code, error.problem.retryable) == ("written-wrong", True)
+        assert [path.name for path in (hosts.archive / "t").iterdir()] == ["a"]
+
+        await hosts.move(order)
+
+        assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+
+
+def test_a_file_that_has_to_come_again_is_waited_for():
+    """Whoever asks for work while the last range is looked at is not told that all is done."""
+    work = JobQueue(10)
+    work.add(FileEntry("f", "a", MIB), tries=1)
+    work.planned()
+    last = work.take()
+    assert isinstance(last, RangeJob)
+    assert work.fetched(last)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(work.take)
+        work.add(last.file.entry, tries=2, waits=False)
+        work.finished(brought=True)
+        again = asked.result(timeout=60)
+    assert isinstance(again, RangeJob)
+    assert again.file.tries == 2
+
+
+def lying(monkeypatch, times: int) -> None:
+    """The source says another digest than its bytes have, so many times."""
+    from agent.lane import request_handler
+
+    really_send, really_digest = request_handler._send, request_handler.digest_of
+    left = [times]
+
+    def wrong(digest: bytes | None) -> bytes | None:
+        left[0] -= 1
+        return bytes(16) if left[0] >= 0 and digest else digest
+
+    monkeypatch.setattr(request_handler, "_send", lambda *args: wrong(really_send(*args)))
+    monkeypatch.setattr(request_handler, "digest_of", lambda data: wrong(really_digest(data)))
+
+
+class TestWhatStandsThereAlready:
+    @pytest.mark.parametrize(
+        ("overwrite", "older", "stays"),
+        [("always", True, False), ("newer", True, False), ("newer", False, True), ("never", True, True)],
+    )
+    async def test_is_overwritten_as_asked(self, hosts, overwrite, older, stays):
+        write_random(hosts.data / "x", 100)
+        (hosts.archive / "x").write_text("what was there")
+        moment = (hosts.data / "x").stat().st_mtime_ns + (-(10**9) if older else 10**9)
+        os.utime(hosts.archive / "x", ns=(moment, moment))
+
+        await hosts.move(hosts.order("/data/x", "/archive/x", overwrite=overwrite))
+
+        assert ((hosts.archive / "x").read_bytes() == b"what was there") is stays
+
+    async def test_can_be_a_reason_to_fail(self, hosts):
+        write_random(hosts.data / "x", 100)
+        (hosts.archive / "x").write_text("what was there")
+        error = await hosts.fails(hosts.order("/data/x", "/archive/x", overwrite="fail"))
+        assert error.problem.code == "destination-exists"
+        assert (hosts.archive / "x").read_text() == "what was there"
+
+    async def test_may_be_a_directory_in_the_way(self, hosts):
+        write_random(hosts.data / "x", 100)
+        (hosts.archive / "x").mkdir()
+        error = await hosts.fails(hosts.order("/data/x", "/archive/x"))
+        assert error.problem.code == "is-a-directory"
+
+    async def test_may_be_a_link_out_of_the_root(self, hosts, tmp_path):
+        write_random(hosts.data / "t/x", 100)
+        (tmp_path / "outside").mkdir()
+        (hosts.archive / "t").symlink_to(tmp_path / "outside")
+        error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
+        assert {one.code for one in error.failures} == {"outside-roots"}
+        assert list((tmp_path / "outside").iterdir()) == []
+
+    async def test_a_link_in_a_file_s_place_is_replaced_not_followed(self, hosts, tmp_path):
+        write_random(hosts.data / "t/x", 100)
+        (tmp_path / "precious").write_text("keep me")
+        (hosts.archive / "t").mkdir()
+        (hosts.archive / "t/x").symlink_to(tmp_path / "precious")
+        await hosts.move(hosts.order("/data/t/", "/archive/t/"))
+        assert (tmp_path / "precious").read_text() == "keep me"
+        assert not (hosts.archive / "t/x").is_symlink()
+
+
+async def test_a_path_outside_the_roots_is_refused_here_too(hosts):
+    write_random(hosts.data / "x", 10)
+    error = await hosts.fails(hosts.order("/data/x", "/etc/x"))
+    assert error.problem.code == "outside-roots"
+
+
+async def test_a_hop_that_is_no_longer_served_ends(hosts, monkeypatch):
+    write_random(hosts.data / "big", 4 * RANGE_BYTES)
+    order = hosts.order("/data/big", "/archive/big", bandwidth_limit=RANGE_BYTES)
+    moving = asyncio.create_task(hosts.move(order, patience=0.3))
+    await until(lambda: hosts.progress.bytes_done)
+    monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.3)
+    hosts.server.revoke(order.hop_id)
+    with pytest.raises(HopError) as caught:
+        await moving
+    assert caught.value.problem.code == "source-unreachable"
+
+
+async def test_a_bandwidth_limit_holds(hosts):
+    write_random(hosts.data / "big", 6 * MIB)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await hosts.move(hosts.order("/data/big", "/archive/big", bandwidth_limit=4 * MIB))
+    assert loop.time() - began > 1.0  # 1.5 s less the burst
+
+
+async def test_a_local_reader_can_be_interrupted(hosts):
+    write_random(hosts.data / "big", 8 * MIB)
+    reader = LocalReader(hosts.sources.tree("/data/big", writing=False))
+    reader.interrupt()
+    about = (hosts.data / "big").stat()
+    with pytest.raises(SourceConnectionError):
+        reader.range(FileEntry("f", "", about.st_size, about.st_mtime_ns), 0, MIB, lambda _: None)
+    reader.close()
+
+
+numbers = itertools.count()
+names = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=12
+).filter(lambda name: name not in {".", ".."} and not name.startswith(PARTIAL_PREFIX))
+sizes = st.one_of(st.integers(0, 3000), st.sampled_from([MIB - 1, MIB, MIB + 1, 2 * MIB + 3]))
+trees = st.dictionaries(
+    st.lists(names, min_size=1, max_size=3).map("/".join), st.one_of(sizes, st.none()), max_size=12
+)
+
+
+@given(tree=trees)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_tree_arrives(hosts, tree):
+    name = f"t{next(numbers)}"
+    source, destination = hosts.data / name, hosts.archive / name
+    source.mkdir()
+    for path, size in tree.items():
+        with contextlib.suppress(OSError):  # a file where a directory should be, or a name too long
+            plant(source / path, size)
+    asyncio.run(hosts.move(hosts.order(f"/data/{name}/", f"/archive/{name}/")))
+    assert differences(listing(source), listing(destination)) == []
+    assert half_done(destination) == []
+
+
+def plant(place: Path, size: int | None) -> None:
+    """A file of so many bytes, or a directory."""
+    if size is None:
+        place.mkdir(parents=True)
+    else:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(os.urandom(size))
+
+
+def test_a_ledger_that_was_begun_for_another_place_is_forgotten(tmp_path):
+    book = ledger.Ledger(tmp_path / "hop.db")
+    book.begin("/a")
+    book.complete(FileEntry("f", "x", 1, 2), bytes(16))
+    book.begin("/a")
+    assert book.known(FileEntry("f", "x", 1, 2)) == "done"
+    book.begin("/b")
+    assert book.known(FileEntry("f", "x", 1, 2)) is None
+    book.forget()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_limit_of_the_source_s_agent_holds_too(hosts):
+    size = 3 * MIB
+    write_random(hosts.data / "t/big", size)
+    write_random(hosts.data / "t/small", MIB // 2)
+    hosts.server.grants._line = SharedBandwidth(BandwidthSchedule(2 * MIB))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await hosts.move(hosts.order("/data/t/", "/archive/t/"))
+    assert loop.time() - began > 1.0  # 1.75 s, less the burst and the last piece
+    assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []

@@ -1,0 +1,124 @@
+"""Killed, cut and paused at random, a hop ends with every bit right; a hundred seeds, more by `SEEDS`."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from agent.pull import pull_attempt, worker_context
+from agent.pull.destination import PARTIAL_PREFIX
+from infra.local.demo_files import MIB, differences, listing
+from tests.support.hosts import Hosts, until
+
+SEEDS = int(os.environ.get("SEEDS", "100"))
+AT_ONCE = 10
+"""Seeds of one test, so that a failure names few."""
+KILLS = 4
+
+
+@pytest.fixture
+def hosts(tmp_path, monkeypatch) -> Iterator[Hosts]:
+    monkeypatch.setattr(worker_context, "INITIAL_RETRY_DELAY_S", 0.01)
+    monkeypatch.setattr(pull_attempt, "RETRY_DELAYS_S", (0.01,))
+    hosts = Hosts(tmp_path)
+    yield hosts
+    hosts.close()
+
+
+def grown(folder: Path, dice: random.Random) -> None:
+    """A tree of a few MiB: big files, sparse ones, small ones, links, further names."""
+    folder.mkdir(parents=True)
+    for number in range(dice.randrange(1, 3)):
+        (folder / f"big{number}").write_bytes(dice.randbytes(dice.randrange(MIB, 3 * MIB)))
+    with (folder / "sparse").open("wb") as file:
+        file.truncate(dice.randrange(2 * MIB, 40 * MIB))
+        for _ in range(dice.randrange(4)):
+            file.seek(dice.randrange(2 * MIB))
+            file.write(dice.randbytes(dice.randrange(1, MIB // 4)))
+    for number in range(dice.randrange(5, 40)):
+        inner = folder / f"d{number % 4}"
+        inner.mkdir(exist_ok=True)
+        (inner / f"f{number}").write_bytes(dice.randbytes(dice.randrange(20_000)))
+    os.link(folder / "big0", folder / "d0/another name")
+    (folder / "link").symlink_to("big0")
+
+
+async def one(hosts: Hosts, seed: int) -> None:
+    dice = random.Random(seed)
+    grown(hosts.data / str(seed), dice)
+    size = sum(path.stat().st_size for path in (hosts.data / str(seed)).rglob("*") if is_plain(path))
+    order = hosts.order(f"/data/{seed}/", f"/archive/{seed}/", streams=dice.choice([1, 2, 4]))
+    for _ in range(dice.randrange(1, 4)):
+        hosts.line.cut_after = hosts.line.passed + dice.randrange(3 * MIB)
+        if dice.random() < 0.5:
+            await paused(hosts, order, dice.randrange(size))
+        order = order.model_copy(update={"attempt": order.attempt + 1})
+    await hosts.move(order)
+    assert differences(listing(hosts.data / str(seed)), listing(hosts.archive / str(seed))) == []
+    assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
+    assert hosts.progress.bytes_done == hosts.progress.bytes_total == size
+    hosts.release(order)
+
+
+def is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+async def paused(hosts: Hosts, order, at: int) -> None:
+    """Once so many bytes stand, or at its end if that comes first."""
+    moving = hosts.begin(order)
+    await until(lambda: moving.done() or hosts.progress.bytes_done >= at)
+    moving.cancel()
+    with suppress(asyncio.CancelledError):
+        await moving
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
+async def test_cut_and_paused_at_random(hosts, first):
+    for seed in range(first, min(first + AT_ONCE, SEEDS)):
+        try:
+            await one(hosts, seed)
+        except BaseException as error:
+            error.add_note(f"seed {seed}")
+            raise
+
+
+async def test_killed_at_random(hosts, tmp_path):
+    """SIGKILL of the destination, again and again: what it knows then is what lies on its disk."""
+    dice = random.Random(SEEDS)
+    for number in range(60):
+        (hosts.data / f"t/d{number % 5}").mkdir(parents=True, exist_ok=True)
+        (hosts.data / f"t/d{number % 5}/{number}").write_bytes(dice.randbytes(dice.randrange(100_000)))
+    for number in range(3):
+        (hosts.data / f"t/big{number}").write_bytes(dice.randbytes(40 * MIB))
+    order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=40 * MIB)
+    for kill in range(KILLS):
+        process = await begun(tmp_path, order.model_copy(update={"attempt": kill + 1}))
+        passed, more = hosts.line.passed, dice.randrange(1, 30 * MIB)
+        await until(lambda: process.returncode is not None or hosts.line.passed >= passed + more)  # noqa: B023
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL)
+        assert await process.wait() == -signal.SIGKILL
+    free = order.options.model_copy(update={"bandwidth_limit": None})
+    process = await begun(tmp_path, order.model_copy(update={"attempt": KILLS + 1, "options": free}))
+    assert await process.wait() == 0
+    assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
+    assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
+    # each kill costs what was under way: a range for each connection, and a pack
+    assert hosts.line.passed < 123 * MIB + (KILLS + 1) * 3 * 33 * MIB
+
+
+async def begun(folder: Path, order) -> asyncio.subprocess.Process:
+    command = sys.executable, "-m", "tests.support.mover_process", str(folder)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    process.stdin.write(order.model_dump_json().encode())
+    process.stdin.close()
+    assert await process.stdout.readline() == b"moves\n"
+    return process

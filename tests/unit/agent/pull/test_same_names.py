@@ -1,0 +1,165 @@
+"""Two names that the destination takes for one: the second is told by name, nothing is lost, the rest goes
+on."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.files.name_folding import NameFolding, folded_names
+from infra.local.demo_files import MIB, write_random
+from tests.support import fakes_folding
+from tests.support.fakes_folding import fold
+from tests.support.hosts import Hosts
+
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+async def lost_names(hosts: Hosts, **options: str) -> list[str]:
+    """Which files the hop reports, each with what to do about it."""
+    error = await hosts.fails(hosts.order("/data/t/", "/archive/t/", **options))
+    assert error.problem.code == "files-failed"
+    assert {one.code for one in error.failures} == {"name-collision"}
+    assert all("Rename" in one.advice for one in error.failures)
+    return sorted(one.path.removeprefix("/archive/t/") for one in error.failures)
+
+
+@pytest.mark.parametrize("size", [1000, MIB + 1])
+async def test_the_second_of_two_names_is_reported_and_the_rest_arrives(hosts, monkeypatch, size):
+    for name in ("A.txt", "a.txt", "b.txt"):
+        write_random(hosts.data / "t" / name, size)
+    sent = tree(hosts.data / "t")
+    fold(monkeypatch, hosts.archive)
+
+    [lost] = await lost_names(hosts)
+
+    [kept] = {"A.txt", "a.txt"} - {lost}
+    assert tree(hosts.archive / "t") == {kept: sent[kept], "b.txt": sent["b.txt"]}
+    assert await lost_names(hosts) == [lost]  # every time
+    assert tree(hosts.archive / "t") == {kept: sent[kept], "b.txt": sent["b.txt"]}
+
+
+@pytest.mark.parametrize("overwrite", ["always", "newer", "never", "fail"])
+async def test_what_stood_there_before_under_another_name_is_not_touched(hosts, monkeypatch, overwrite):
+    write_random(hosts.data / "t/README", 100)
+    write_random(hosts.data / "t/other", 100)
+    (hosts.archive / "t").mkdir()
+    (hosts.archive / "t/readme").write_text("precious")
+    os.utime(hosts.archive / "t/readme", (1, 1))
+    fold(monkeypatch, hosts.archive)
+
+    assert await lost_names(hosts, overwrite=overwrite) == ["README"]
+
+    assert (hosts.archive / "t/readme").read_text() == "precious"
+    assert sorted(tree(hosts.archive / "t")) == ["other", "readme"]
+
+
+async def test_directories_of_one_name_do_not_run_together(hosts, monkeypatch):
+    for name in ("Photos/one", "photos/one", "photos/two", "photos/deep/three"):
+        write_random(hosts.data / "t" / name, 100)
+    sent = tree(hosts.data / "t")
+    fold(monkeypatch, hosts.archive)
+
+    lost = await lost_names(hosts)
+
+    assert lost == ["photos", "photos/deep", "photos/deep/three", "photos/one", "photos/two"]
+    assert tree(hosts.archive / "t") == {"Photos/one": sent["Photos/one"]}
+
+
+async def test_a_selection_without_its_directories_is_no_way_around(hosts, monkeypatch):
+    for name in ("Photos/one", "photos/one"):
+        write_random(hosts.data / "t" / name, 100)
+    fold(monkeypatch, hosts.archive)
+    order = hosts.order("/data/t/", "/archive/t/")
+    order = order.model_copy(update={"selection": ("Photos/one", "photos/one")})
+
+    error = await hosts.fails(order)
+
+    assert [one.code for one in error.failures] == ["name-collision"]
+    [kept] = tree(hosts.archive / "t")
+    assert tree(hosts.archive / "t")[kept] == (hosts.data / "t" / kept).read_bytes()
+
+
+async def test_a_single_file_does_not_take_the_place_of_another(hosts, monkeypatch):
+    write_random(hosts.data / "a.txt", 100)
+    (hosts.archive / "A.txt").write_text("precious")
+    fold(monkeypatch, hosts.archive)
+    error = await hosts.fails(hosts.order("/data/a.txt", "/archive/a.txt"))
+    assert error.problem.code == "name-collision"
+    assert (hosts.archive / "A.txt").read_text() == "precious"
+
+
+async def test_links_and_further_names_are_told_apart_too(hosts, monkeypatch):
+    write_random(hosts.data / "t/File", 100)
+    os.link(hosts.data / "t/File", hosts.data / "t/file")
+    (hosts.data / "t/Link").symlink_to("File")
+    (hosts.data / "t/link").symlink_to("nowhere")
+    fold(monkeypatch, hosts.archive)
+
+    assert await lost_names(hosts) == ["file", "link"]
+
+    assert sorted(path.name for path in (hosts.archive / "t").iterdir()) == ["File", "Link"]
+    assert (hosts.archive / "t/Link").readlink() == Path("File")
+
+
+async def test_the_forms_of_unicode_are_names_of_their_own(hosts, monkeypatch):
+    for name in (NFC, NFD, "other"):
+        write_random(hosts.data / "t" / name, 100)
+    sent = tree(hosts.data / "t")
+    fold(monkeypatch, hosts.archive, fakes_folding.form)
+
+    [lost] = await lost_names(hosts)
+
+    [kept] = {NFC, NFD} - {lost}
+    assert tree(hosts.archive / "t") == {kept: sent[kept], "other": sent["other"]}
+
+
+async def test_what_was_replaced_goes_on_under_its_name(hosts, monkeypatch):
+    """A disk that folds is as good as any where no two names meet."""
+    write_random(hosts.data / "t/Deep/File", 100)
+    fold(monkeypatch, hosts.archive)
+    for size in (100, 200, 200):
+        write_random(hosts.data / "t/Deep/File", size)
+        await hosts.move(hosts.order("/data/t/", "/archive/t/"))
+        assert tree(hosts.archive / "t") == tree(hosts.data / "t")
+
+
+async def test_an_ordinary_disk_has_them_side_by_side(hosts):
+    for name in ("A.txt", "a.txt", "Dir/x", "dir/x", NFC, NFD):
+        write_random(hosts.data / "t" / name, 100)
+    os.link(hosts.data / "t/A.txt", hosts.data / "t/A.TXT")
+    for _ in range(2):
+        await hosts.move(hosts.order("/data/t/", "/archive/t/"))
+        assert tree(hosts.archive / "t") == tree(hosts.data / "t")
+
+
+def test_a_directory_is_asked_once_and_not_for_each_of_its_files(tmp_path):
+    for number in range(100):
+        (tmp_path / f"file{number}").touch()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    sense = NameFolding()
+    try:
+        assert [sense.other_name(folder, f"file{number}") for number in range(100)] == [None] * 100
+        assert len(sense._strict) == 1
+        assert sense.other_name(folder, "nothing") is None
+    finally:
+        os.close(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("123", set()),
+        ("a1", {"A1"}),
+        ("Éa", {"éA", "ÉA", "E\u0301a"}),
+        (NFD, {"CAFE\u0301", NFC}),
+        (os.fsdecode(b"\xff"), set()),
+    ],
+)
+def test_other_spellings(name, others):
+    assert folded_names(name) == others

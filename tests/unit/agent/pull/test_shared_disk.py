@@ -1,0 +1,345 @@
+"""Source and destination that are one thing under two names: nothing is removed that is the only copy."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.config import RootConfig
+from agent.lane import requests
+from agent.lane.request_handler import HopRequestHandler
+from tests.support.hosts import Hosts
+from tests.unit.agent.pull.test_pull_options import BIG, OLD, fill, tree, ways
+
+
+def share(hosts: Hosts, archive: Path) -> None:
+    """server-c's /archive is this directory, which server-b has, too; both agents may write."""
+    hosts.open_source()
+    hosts.roots.reload([RootConfig(path="/archive", access="rw", directory=archive)])
+
+
+@pytest.fixture
+def shared(hosts) -> Hosts:
+    share(hosts, hosts.data)
+    return hosts
+
+
+def marks(folder: Path) -> list[Path]:
+    return list(folder.rglob(".crosshaul-*"))
+
+
+class TestOnePlace:
+    """Two agents, or two roots of one, share a directory."""
+
+    @ways
+    @pytest.mark.parametrize("compare", ["time", "checksum"])
+    async def test_moved_onto_itself_is_refused(self, shared, way, compare):
+        fill(shared.data, a="a", sub__b=os.urandom(BIG))
+        (shared.data / "link").symlink_to("a")
+        before = tree(shared.data)
+        order = getattr(shared, way)("/data/", "/archive/", move=True, compare=compare)
+        error = await shared.fails(order)
+        assert (error.problem.code, error.problem.retryable) == ("same-place", False)
+        assert tree(shared.data) == before
+        assert not marks(shared.data)
+
+    @ways
+    @pytest.mark.parametrize(
+        ("source", "destination"),
+        [("/data/sub/", "/archive/sub/"), ("/data/sub", "/archive/sub"), ("/data/a", "/archive/a")],
+    )
+    async def test_is_found_from_any_name_down(self, shared, way, source, destination):
+        fill(shared.data, a="a", sub__b="b")
+        before = tree(shared.data)
+        error = await shared.fails(getattr(shared, way)(source, destination, move=True))
+        assert error.problem.code == "same-place"
+        assert tree(shared.data) == before
+
+    @ways
+    @pytest.mark.parametrize("options", [{}, {"move": True}, {"delete_extra": True}])
+    async def test_a_place_inside_its_own_source_is_refused(self, shared, way, options):
+        fill(shared.data, a="a", sub__a="other", sub__c="c")
+        before = tree(shared.data)
+        for destination in ("/archive/sub/", "/archive/sub/new/", "/archive/new/"):
+            error = await shared.fails(getattr(shared, way)("/data/", destination, **options))
+            assert error.problem.code == "same-place"
+        assert tree(shared.data) == before
+
+    @ways
+    @pytest.mark.parametrize("options", [{}, {"move": True}, {"delete_extra": True}])
+    async def test_a_source_inside_its_own_destination_is_refused(self, shared, way, options):
+        fill(shared.data, a="a", sub__deep__a="other")
+        before = tree(shared.data)
+        error = await shared.fails(getattr(shared, way)("/data/sub/", "/archive/", **options))
+        assert error.problem.code == "same-place"
+        assert tree(shared.data) == before
+
+    @ways
+    async def test_beside_each_other_they_are_two(self, shared, way):
+        fill(shared.data, sub__a="a")
+        await shared.move(getattr(shared, way)("/data/sub/", "/archive/other/", move=True))
+        assert tree(shared.data) == {"sub": None, "other": None, "other/a": b"a"}
+        await shared.move(getattr(shared, way)("/data/other/a", "/archive/other/b", move=True))
+        assert tree(shared.data) == {"sub": None, "other": None, "other/b": b"a"}
+
+    async def test_a_link_in_the_root_is_another_name(self, hosts):
+        hosts.open_source()
+        fill(hosts.data, real__a="a")
+        (hosts.data / "alias").symlink_to("real")
+        hosts.roots.reload([RootConfig(path="/archive", access="rw", directory=hosts.data)])
+        for source, destination in [("/data/real/", "/archive/alias/"), ("/data/alias/", "/archive/real/")]:
+            error = await hosts.fails(hosts.local(source, destination, move=True))
+            assert error.problem.code == "same-place"
+        assert tree(hosts.data / "real") == {"a": b"a"}
+
+
+class TestPartOfIt:
+    """Only some directory below the two places is one."""
+
+    @ways
+    async def test_what_is_one_stays_and_is_named(self, hosts, way):
+        share(hosts, hosts.archive)
+        fill(hosts.data, a="a")
+        fill(hosts.archive, sub__b="b", sub__c="c")
+        (hosts.data / "sub").symlink_to(hosts.archive / "sub")
+        both = hosts.data.parent
+        hosts.sources.reload([RootConfig(path="/data", access="rw", directory=both)])
+        order = getattr(hosts, way)("/data/data/", "/archive/", move=True, symlinks="follow")
+        error = await hosts.fails(order)
+        assert {one.code for one in error.failures} == {"same-place"}
+        assert error.failures_total >= 2
+        assert tree(hosts.archive) == {"a": b"a", "sub": None, "sub/b": b"b", "sub/c": b"c"}
+        assert not (hosts.data / "a").exists()
+        assert not marks(hosts.archive)
+
+
+class TestMarks:
+    @ways
+    async def test_leave_no_trace(self, hosts, way):
+        hosts.open_source()
+        fill(hosts.data, sub__deep__a="a", b="b")
+        fill(hosts.archive, other="x")
+        for folder in (hosts.data / "sub/deep", hosts.data / "sub", hosts.data, hosts.archive):
+            os.utime(folder, ns=(OLD, OLD))
+        await hosts.move(getattr(hosts, way)("/data/", "/archive/in/", move=True))
+        assert hosts.archive.stat().st_mtime_ns != OLD  # a directory was made in it
+        for folder in ("in/sub/deep", "in/sub", "in"):
+            assert (hosts.archive / folder).stat().st_mtime_ns == OLD
+        assert not marks(hosts.archive)
+
+    async def test_restore_the_time_of_a_directory_in_which_nothing_changes(self, hosts):
+        fill(hosts.data, a="a")
+        await hosts.move(hosts.order("/data/", "/archive/"))
+        os.utime(hosts.archive, ns=(OLD, OLD))
+        os.utime(hosts.data, ns=(OLD, OLD))
+        await hosts.move(hosts.order("/data/a", "/archive/a"))
+        assert hosts.archive.stat().st_mtime_ns == OLD
+
+    @ways
+    @pytest.mark.parametrize("end", ["goes on", "is cancelled"])
+    async def test_that_a_kill_has_left_go(self, hosts, way, end, monkeypatch):
+        hosts.open_source()
+        fill(hosts.data, sub__a="a")
+        order = getattr(hosts, way)("/data/", "/archive/new/", move=True)
+        with monkeypatch.context() as killed:
+
+            def kill(marks):
+                raise asyncio.CancelledError
+
+            killed.setattr("agent.pull.marks.Marks.clear", kill)
+            killed.setattr("agent.pull.pull_attempt.Hauling._sweep", lambda hauling, ledger: None)
+            with pytest.raises(asyncio.CancelledError):
+                await hosts.move(order)
+        assert marks(hosts.archive)
+        if end == "goes on":
+            await hosts.move(order.model_copy(update={"attempt": 2}))
+            assert tree(hosts.archive) == {"new": None, "new/sub": None, "new/sub/a": b"a"}
+        else:
+            await hosts.mover(order).discard(order)
+        assert not marks(hosts.archive)
+
+    @ways
+    async def test_that_cannot_be_made_keep_the_source(self, hosts, way, monkeypatch):
+        hosts.open_source()
+        fill(hosts.data, a="a", sub__b="b")
+        make = os.mknod
+
+        def refuse(name, mode, *, dir_fd):
+            if os.fstat(dir_fd).st_ino == (hosts.archive / "sub").stat().st_ino:
+                raise PermissionError(13, "no")
+            make(name, mode, dir_fd=dir_fd)
+
+        monkeypatch.setattr("os.mknod", refuse)
+        error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True))
+        assert {one.code for one in error.failures} == {"source-kept"}
+        assert tree(hosts.data) == {"sub": None, "sub/b": b"b"}
+
+    async def test_an_older_source_that_knows_none_removes_nothing(self, hosts, monkeypatch):
+        hosts.open_source()
+        fill(hosts.data, a="a")
+        verb = HopRequestHandler._verb
+
+        def older(answering):
+            if answering.path.endswith("/clear"):
+                raise requests.malformed("there is no such path", 404)
+            return verb(answering)
+
+        monkeypatch.setattr(HopRequestHandler, "_verb", older)
+        error = await hosts.fails(hosts.order("/data/", "/archive/", move=True))
+        assert error.problem.code == "source-too-old"
+        assert (tree(hosts.data), tree(hosts.archive)) == ({"a": b"a"}, {"a": b"a"})
+
+    @pytest.mark.parametrize(
+        "name", ["etc", "../etc", "", None, ".crosshaul-mark-", f".crosshaul-mark-{'0' * 33}"]
+    )
+    async def test_of_no_other_name_is_it_told_whether_it_is_there(self, hosts, name):
+        fill(hosts.data, etc="x")
+        for verb in ("shows", "clear", "manifest"):
+            body = {"mark": name, "folders": [""], "gone": [], "name": "", "above": "", "below": ""}
+            if verb == "manifest":
+                body |= {"symlinks": "keep"}
+                if name is None:
+                    continue
+            with pytest.raises(requests.LaneRequestError):
+                {"shows": requests.mark, "clear": requests.gone, "manifest": requests.listing}[verb](body)
+
+
+class TestTwins:
+    """A file that stands at the destination with the same size and time."""
+
+    @pytest.fixture(autouse=True)
+    def _may_write_at_the_source(self, hosts):
+        hosts.open_source()
+
+    def twins(self, hosts: Hosts, size: int = 4) -> tuple[bytes, bytes]:
+        ours, theirs = os.urandom(size), os.urandom(size)
+        fill(hosts.data, a=ours)
+        fill(hosts.archive, a=theirs)
+        for folder in (hosts.data, hosts.archive):
+            os.utime(folder / "a", ns=(OLD, OLD))
+        return ours, theirs
+
+    @ways
+    @pytest.mark.parametrize("size", [4, BIG])
+    async def test_other_bytes_are_sent_before_the_source_goes(self, hosts, way, size):
+        ours, _ = self.twins(hosts, size)
+        await hosts.move(getattr(hosts, way)("/data/", "/archive/", move=True))
+        assert tree(hosts.archive) == {"a": ours}
+        assert tree(hosts.data) == {}
+
+    @ways
+    @pytest.mark.parametrize("overwrite", ["never", "newer"])
+    async def test_other_bytes_that_stay_keep_the_source(self, hosts, way, overwrite):
+        ours, theirs = self.twins(hosts)
+        await hosts.move(getattr(hosts, way)("/data/", "/archive/", move=True, overwrite=overwrite))
+        assert (tree(hosts.data), tree(hosts.archive)) == ({"a": ours}, {"a": theirs})
+
+    @ways
+    async def test_a_second_name_keeps_when_the_first_one_does(self, hosts, way):
+        ours, theirs = self.twins(hosts)
+        (hosts.data / "b").hardlink_to(hosts.data / "a")
+        error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True, overwrite="never"))
+        assert [one.code for one in error.failures] == ["link-without-file"]
+        assert (tree(hosts.data), tree(hosts.archive)) == ({"a": ours, "b": ours}, {"a": theirs})
+
+    @ways
+    async def test_a_hard_link_at_both_ends_leaves_the_other_name(self, hosts, way):
+        fill(hosts.data, a="a")
+        (hosts.archive / "a").hardlink_to(hosts.data / "a")
+        await hosts.move(getattr(hosts, way)("/data/", "/archive/", move=True))
+        assert (tree(hosts.data), tree(hosts.archive)) == ({}, {"a": b"a"})
+
+    @ways
+    async def test_what_no_longer_stands_as_it_arrived_keeps_the_source(self, hosts, way, monkeypatch):
+        fill(hosts.data, a="a", b="b", c="c")
+        (hosts.data / "link").symlink_to("a")
+
+        def settle(landing):
+            (hosts.archive / "a").write_text("another")
+            (hosts.archive / "b").unlink()
+            (hosts.archive / "link").unlink()
+            (hosts.archive / "link").symlink_to("elsewhere")
+
+        monkeypatch.setattr("agent.pull.destination.Destination.finalize", settle)
+        error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True))
+        assert [one.code for one in error.failures] == ["source-kept"] * 3
+        assert tree(hosts.data) == {"a": b"a", "b": b"b", "link": b"a"}
+
+    @ways
+    async def test_a_link_that_leads_elsewhere_by_now_stays(self, hosts, way, monkeypatch):
+        fill(hosts.data, a="a")
+        (hosts.data / "link").symlink_to("a")
+
+        def settle(landing):
+            (hosts.data / "link").unlink()
+            (hosts.data / "link").symlink_to("b")
+
+        monkeypatch.setattr("agent.pull.destination.Destination.finalize", settle)
+        error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True))
+        assert [one.code for one in error.failures] == ["source-kept"]
+        assert (hosts.data / "link").readlink() == Path("b")
+
+
+class TestMirror:
+    @ways
+    async def test_the_source_s_own_files_are_not_extra(self, hosts, way):
+        """The source is mounted inside the destination, where nothing tells of the directory above it."""
+        share(hosts, hosts.archive)
+        fill(hosts.archive, sub__a="a", extra="x")
+        (hosts.data / "in").symlink_to(hosts.archive / "sub")
+        hosts.sources.reload([RootConfig(path="/data", access="rw", directory=hosts.data.parent)])
+        (hosts.archive / "sub/deep").mkdir()
+        fill(hosts.archive, sub__deep__b="b")
+        before = tree(hosts.archive)
+        order = getattr(hosts, way)("/data/data/", "/archive/", delete_extra=True, symlinks="follow")
+        error = await hosts.fails(order)
+        assert error.problem.code == "same-place"
+        assert before.items() <= tree(hosts.archive).items()
+        assert not marks(hosts.archive)
+
+
+class TestAgain:
+    @pytest.fixture(autouse=True)
+    def _may_write_at_the_source(self, hosts):
+        hosts.open_source()
+
+    @ways
+    @pytest.mark.parametrize("place", ["sub", "a"])
+    async def test_killed_after_the_source_went_it_succeeds(self, hosts, way, place, monkeypatch):
+        fill(hosts.data, sub__b="b", sub__in__c="c", a="a")
+        order = getattr(hosts, way)(f"/data/{place}", f"/archive/{place}", move=True)
+        with monkeypatch.context() as killed:
+
+            def kill(host, ledger, order, *, goes_on=False):
+                raise asyncio.CancelledError
+
+            killed.setattr("agent.pull.mover.Host.file_outcomes", kill)
+            with pytest.raises(asyncio.CancelledError):
+                await hosts.move(order)
+        assert not (hosts.data / place).exists()
+        await hosts.move(order.model_copy(update={"attempt": 2}))
+        assert (hosts.archive / place).exists()
+        assert hosts.progress.files_done == (2 if place == "sub" else 1)
+
+    async def test_a_source_that_never_was_is_missing(self, hosts):
+        error = await hosts.fails(hosts.order("/data/sub", "/archive/sub", move=True))
+        assert error.problem.code == "source-missing"
+
+    @ways
+    async def test_what_a_power_cut_left_of_a_file_is_not_taken_for_it(self, hosts, way, monkeypatch):
+        fill(hosts.data, a="abcd")
+        order = getattr(hosts, way)("/data/", "/archive/", move=True)
+        with monkeypatch.context() as cut:
+
+            def settle(landing):
+                raise asyncio.CancelledError
+
+            cut.setattr("agent.pull.destination.Destination.finalize", settle)
+            with pytest.raises(asyncio.CancelledError):
+                await hosts.move(order)
+        found = (hosts.archive / "a").stat()
+        (hosts.archive / "a").write_bytes(bytes(4))
+        os.utime(hosts.archive / "a", ns=(found.st_mtime_ns, found.st_mtime_ns))
+        await hosts.move(order.model_copy(update={"attempt": 2}))
+        assert (tree(hosts.data), tree(hosts.archive)) == ({}, {"a": b"abcd"})

@@ -1,0 +1,200 @@
+"""Holes of sparse files do not travel: counted on the wire, and bit by bit at the other end."""
+
+import ctypes
+import errno
+import os
+import random
+import struct
+from pathlib import Path
+
+import pytest
+import xxhash
+
+from agent.files import disk
+from agent.files.digests import DIGEST_BYTES, RANGE_BYTES, digest_of, range_digest, update_by_zeros
+from agent.lane import request_handler, sparse_ranges, wire
+from agent.pull.destination import PARTIAL_PREFIX
+from infra.local.demo_files import MIB
+from tests.unit.agent.lane.test_lane_server import HOP, Talk, about
+
+GIB = 1024 * MIB
+
+
+def sparse(path: Path, size: int, *islands: tuple[int, int]) -> None:
+    """A file of so many bytes in which only these places, of so many bytes, are written."""
+    with path.open("wb") as file:
+        file.truncate(size)
+        for start, length in islands:
+            file.seek(start)
+            file.write(os.urandom(length))
+
+
+def same(one: Path, other: Path) -> bool:
+    """By the digests of their ranges, since a GiB is long to compare."""
+    with one.open("rb") as a, other.open("rb") as b:
+        size = one.stat().st_size
+        ends = [range_digest(file.fileno(), 0, size) for file in (a, b)]
+    return other.stat().st_size == size and ends[0] == ends[1]
+
+
+def held(path: Path) -> int:
+    return path.stat().st_blocks * 512
+
+
+@pytest.mark.parametrize("way", ["lane", "local"])
+async def test_a_gib_with_a_mib_in_it_costs_a_mib(hosts, way):
+    sparse(hosts.data / "disk.img", GIB, (0, MIB // 2), (700 * MIB + 5, MIB // 2))
+    order = (hosts.order if way == "lane" else hosts.local)("/data/disk.img", "/archive/disk.img")
+
+    await hosts.move(order)
+
+    assert same(hosts.data / "disk.img", hosts.archive / "disk.img")
+    assert hosts.line.passed < 1.2 * MIB
+    assert held(hosts.archive / "disk.img") < 1.2 * MIB
+    assert hosts.progress.bytes_done == hosts.progress.bytes_total == GIB
+    assert hosts.tally.moved_now < 1.2 * MIB
+
+
+async def test_a_file_that_is_one_hole_arrives(hosts):
+    sparse(hosts.data / "hole", 3 * RANGE_BYTES + 7)
+    await hosts.move(hosts.order("/data/hole", "/archive/hole"))
+    assert same(hosts.data / "hole", hosts.archive / "hole")
+    assert hosts.line.passed < 20_000
+    assert held(hosts.archive / "hole") == 0
+
+
+async def test_after_a_pause_only_what_is_missing_travels(hosts):
+    size = 6 * RANGE_BYTES
+    islands = [(number * RANGE_BYTES + 5 * MIB, 4 * MIB) for number in range(6)]
+    sparse(hosts.data / "img", size, *islands)
+    order = hosts.order("/data/img", "/archive/img", streams=1)
+    await hosts.moves_until(order, lambda progress: progress.bytes_done > 3 * RANGE_BYTES)
+    [half_done] = [path for path in hosts.archive.iterdir() if path.name.startswith(PARTIAL_PREFIX)]
+    with half_done.open("r+b") as file:  # what was under way may have left anything where a hole is to be
+        file.seek(5 * RANGE_BYTES)
+        file.write(os.urandom(MIB))
+    passed = hosts.line.passed
+
+    await hosts.move(order)
+
+    assert same(hosts.data / "img", hosts.archive / "img")
+    assert hosts.line.passed - passed < 3.2 * 4 * MIB
+    assert held(hosts.archive / "img") < 6 * 4.1 * MIB
+    assert hosts.progress.bytes_done == size
+
+
+async def test_a_line_that_breaks_in_the_middle_leaves_every_bit_right(hosts):
+    random.seed(7)
+    islands = [(random.randrange(4 * RANGE_BYTES), random.randrange(1, MIB)) for _ in range(60)]
+    sparse(hosts.data / "img", 5 * RANGE_BYTES, *islands)
+    hosts.line.cut_every = 3 * MIB
+    await hosts.move(hosts.order("/data/img", "/archive/img", streams=2))
+    assert same(hosts.data / "img", hosts.archive / "img")
+
+
+async def test_damage_is_repaired_in_the_middle_of_holes_too(hosts, monkeypatch):
+    sparse(hosts.data / "img", 2 * RANGE_BYTES, (MIB, MIB))
+    really, left = request_handler._send, [2]
+
+    def lying(*args):
+        left[0] -= 1
+        digest = really(*args)
+        return bytes(DIGEST_BYTES) if left[0] >= 0 else digest
+
+    monkeypatch.setattr(request_handler, "_send", lying)
+    await hosts.move(hosts.order("/data/img", "/archive/img"))
+    assert same(hosts.data / "img", hosts.archive / "img")
+
+
+async def test_a_source_that_knows_of_no_holes_sends_the_zeros(hosts, monkeypatch):
+    sparse(hosts.data / "img", RANGE_BYTES, (MIB, MIB))
+    really = request_handler.asked.piece
+
+    def older(body):
+        body.pop("holes")
+        return really(body)
+
+    monkeypatch.setattr(request_handler.asked, "piece", older)
+    await hosts.move(hosts.order("/data/img", "/archive/img"))
+    assert hosts.line.passed > RANGE_BYTES
+    assert same(hosts.data / "img", hosts.archive / "img")
+    assert held(hosts.archive / "img") < 2.1 * MIB
+
+
+def test_what_is_said_of_a_range(hosts):
+    sparse(hosts.data / "img", 8 * MIB, (2 * MIB, 4096), (6 * MIB, 8192))
+    hosts.serve(HOP, "/data/")
+    asked = {**about(hosts.data / "img", "img"), "start": MIB, "length": 6 * MIB, "holes": True}
+    with Talk(hosts) as talk:
+        status, answer = talk.ask("range", asked)
+    raw = (hosts.data / "img").read_bytes()
+    one, two = raw[2 * MIB : 2 * MIB + 4096], raw[6 * MIB : 6 * MIB + 8192]
+    told = struct.pack(">IQQQQ", 2, 2 * MIB, 4096, 6 * MIB, 8192)
+    assert (status, answer) == (200, told + one + two + digest_of(raw[MIB : 7 * MIB]))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [(0, 0)],
+        [(0, 10), (5, 10)],
+        [(50, 10), (0, 10)],
+        [(90, 20)],
+        [(2**63, 2**63)],
+        [(5, 2**64 - 5)],
+    ],
+)
+def test_parts_that_lie_elsewhere_are_not_believed(said):
+    raw = sparse_ranges.written(said)
+    with pytest.raises(wire.ProtocolError):
+        sparse_ranges.read(taking(raw), 0, 100)
+
+
+def test_nor_more_of_them_than_can_be():
+    with pytest.raises(wire.ProtocolError):
+        sparse_ranges.read(taking(struct.pack(">I", 2**32 - 1)), 0, RANGE_BYTES)
+    with pytest.raises(ConnectionResetError):
+        sparse_ranges.read(taking(struct.pack(">I", 3) + bytes(16)), 0, RANGE_BYTES)
+
+
+def taking(raw: bytes):
+    left = [raw]
+
+    def take(size: int) -> bytes:
+        data, left[0] = left[0][:size], left[0][size:]
+        return data
+
+    return take
+
+
+def test_a_disk_that_knows_of_no_holes_is_all_data(tmp_path, monkeypatch):
+    sparse(tmp_path / "img", MIB)
+    descriptor = os.open(tmp_path / "img", os.O_RDWR)
+    try:
+        assert disk.data_ranges(descriptor, 0, MIB) == []
+        assert disk.data_ranges(descriptor, 0, 0) == []
+        with monkeypatch.context() as patch:
+            patch.setattr(disk.os, "lseek", refused)
+            assert disk.data_ranges(descriptor, 5, 10) == [(5, 10)]
+            patch.setattr(disk._libc, "fallocate", unsupported)
+            os.pwrite(descriptor, b"x" * 100, 0)
+            disk.punch_hole(descriptor, 10, 50)
+        assert os.pread(descriptor, 100, 0) == b"x" * 10 + bytes(50) + b"x" * 40
+    finally:
+        os.close(descriptor)
+
+
+def refused(*_: object) -> int:
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+
+def unsupported(*_: object) -> int:
+    ctypes.set_errno(errno.EOPNOTSUPP)
+    return -1
+
+
+def test_zeros_are_those_of_a_hole():
+    for count in (0, 1, MIB, 3 * MIB + 1):
+        state = xxhash.xxh3_128()
+        update_by_zeros(state, count)
+        assert state.digest() == digest_of(bytes(count))

@@ -1,0 +1,54 @@
+"""What a dry run says that rclone would do with a file, by what stands where it is to go."""
+
+import pytest
+
+from agent.files.listing import FileEntry
+from agent.rclone.copy_rules import predict
+
+NS = 10**9
+SECOND, MINUTE = NS, 60 * NS
+MTIME = 1_700_000_000 * NS
+FILE = FileEntry("f", "a", 500, MTIME + 300_000_000)
+"""rclone sees whole seconds of its time."""
+
+
+def there(size: int = 500, later: int = 0) -> FileEntry:
+    return FileEntry("f", "a", size, MTIME + later)
+
+
+@pytest.mark.parametrize(
+    ("stands", "always", "newer", "never", "fail"),
+    [
+        (None, "new", "new", "new", "new"),
+        (there(), "same", "same", "same", "same"),
+        (there(later=-300_000_000), "same", "same", "same", "same"),
+        (there(later=999_999_000), "same", "same", "same", "same"),
+        (there(later=SECOND), "differs", "kept", "kept", "refused"),
+        (there(later=-SECOND), "differs", "differs", "kept", "refused"),
+        (there(size=7), "differs", "differs", "kept", "refused"),
+        (there(size=7, later=MINUTE), "differs", "kept", "kept", "refused"),
+        (there(size=7, later=-MINUTE), "differs", "differs", "kept", "refused"),
+        (there(size=-1), "same", "same", "same", "same"),
+    ],
+)
+def test_where_times_are_kept(stands, always, newer, never, fail):
+    found = [predict(FILE, stands, overwrite, 1) for overwrite in ("always", "newer", "never", "fail")]
+    assert found == [always, newer, never, fail]
+
+
+@pytest.mark.parametrize(
+    ("stands", "always", "newer", "never", "fail"),
+    [
+        (there(later=MINUTE), "differs", "same", "same", "refused"),
+        (there(size=7, later=MINUTE), "differs", "kept", "kept", "refused"),
+        (there(later=-MINUTE), "differs", "differs", "same", "refused"),
+    ],
+)
+def test_where_a_file_s_time_is_when_it_was_written(stands, always, newer, never, fail):
+    found = [predict(FILE, stands, overwrite, None) for overwrite in ("always", "newer", "never", "fail")]
+    assert found == [always, newer, never, fail]
+
+
+def test_a_store_that_keeps_minutes_takes_a_minute_for_the_same():
+    assert predict(FILE, there(later=59 * SECOND), "always", MINUTE) == "same"
+    assert predict(FILE, there(later=MINUTE), "always", MINUTE) == "differs"

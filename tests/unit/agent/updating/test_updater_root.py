@@ -1,0 +1,177 @@
+"""Root's side of an update: whom it believes, and that whenever it is killed a running agent is left."""
+
+import os
+import time
+
+import pytest
+
+from events.commands import Rotate
+from tests.support.fakes_agent import Signer, trust
+from tests.support.fakes_updates import InstalledHost, an_update
+
+
+class Killed(BaseException):
+    """As a power cut would."""
+
+
+@pytest.fixture
+def host(tmp_path):
+    return InstalledHost(tmp_path)
+
+
+def test_a_new_version_that_reports_healthy_is_kept(host):
+    host.ask_for("2.0.0")
+    host.update()
+    assert (host.running, host.version, host.record.step) == ("2.0.0", "2.0.0", "kept")
+    assert host.releases.proven == host.releases.current
+    assert not host.notes.request.exists()
+    assert host.kept == ["1.0.0", "2.0.0"]
+
+
+def test_one_that_does_not_is_taken_back_and_says_why(host):
+    host.healthy = lambda version: version == "1.0.0"
+    host.ask_for("2.0.0")
+    host.update()
+    assert (host.running, host.version, host.record.step) == ("1.0.0", "1.0.0", "returned")
+    assert host.record.reason == "2.0.0 did not report healthy within 10 s"
+    assert host.starts == ["1.0.0", "2.0.0", "1.0.0"]
+    assert host.kept == ["1.0.0"]
+
+
+def test_what_cannot_be_installed_touches_nothing(host):
+    host.uninstallable = True
+    host.ask_for("2.0.0")
+    host.update()
+    assert host.starts == ["1.0.0"]
+    assert (host.record.step, host.record.reason) == ("failed", "the package index is away")
+
+
+def test_two_versions_are_kept_on_the_disk(host):
+    for number in range(2, 6):
+        host.ask_for(f"{number}.0.0", update_id=f"{number:012x}")
+        host.update()
+    assert host.running == "5.0.0"
+    assert host.kept == ["4.0.0", "5.0.0"]
+
+
+REFUSED = {
+    "another key's": lambda host: Signer().letter(an_update()),
+    "for another agent": lambda host: host.signer.letter(an_update(), aud="server-c"),
+    "expired": lambda host: host.signer.letter(an_update(), iat=1_000, exp=2_000),
+    "another command": lambda host: host.signer.letter(Rotate()),
+    "no letter": lambda host: b"#!/bin/sh",
+    "the word of a job": lambda host: b'{"update_id": "0123456789ab", "version": "2.0.0"}',
+    "too large": lambda host: b" " * 200_000,
+}
+
+
+@pytest.mark.parametrize("which", REFUSED)
+def test_the_updater_obeys_no_one_but_the_control_plane(host, which):
+    host.show(REFUSED[which](host))
+    host.update()
+    assert (host.starts, host.kept, host.record) == (["1.0.0"], ["1.0.0"], None)
+    assert not host.notes.request.exists()
+
+
+def test_other_keys_are_pinned_when_one_of_those_that_are_has_signed_it(host):
+    first, second = host.signer, Signer("key-2")
+    host.show(Signer().letter(trust(second)))
+    host.update()
+    assert host.pinned == [first.jwk]
+    host.show(first.letter(trust(first, second)))
+    host.update()
+    assert [key["kid"] for key in host.pinned] == ["key-1", "key-2"]
+    host.show(second.letter(an_update("2.0.0")))
+    host.update()
+    assert (host.running, host.starts) == ("2.0.0", ["1.0.0", "2.0.0"])
+
+
+def test_an_order_is_good_for_once_and_none_from_before_it_is_obeyed_later(host):
+    """Whoever has got hold of the agent's account leads the host back to no version with a hole."""
+    now = int(time.time())
+    before = host.signer.letter(an_update("1.5.0", "aaaaaaaaaaaa"), iat=now - 30)
+    order = host.signer.letter(an_update("2.0.0"), iat=now)
+    for letter in (order, order, before):
+        host.show(letter)
+        host.update()
+    assert host.starts == ["1.0.0", "2.0.0"]
+    assert host.record.order.version == "2.0.0"
+
+
+@pytest.mark.parametrize("lead", ["symlink", "directory", "pipe"])
+def test_the_agents_files_lead_root_nowhere_else(host, tmp_path, lead):
+    secret = tmp_path / "shadow"
+    secret.write_bytes(host.signer.letter(an_update()))
+    made = {
+        "symlink": lambda: host.notes.request.symlink_to(secret),
+        "directory": host.notes.verdict.mkdir,
+        "pipe": lambda: os.mkfifo(host.notes.request),
+    }
+    made[lead]()
+    host.update()
+    assert host.starts == ["1.0.0"]
+    assert secret.exists()
+
+
+def test_the_word_of_a_version_about_another_update_does_not_count(host):
+    host.healthy = lambda _: False
+    host.notes.verdict.write_text(
+        '{"update_id": "ffffffffffff", "version": "2.0.0", "healthy": true, "troubles": []}'
+    )
+    host.ask_for("2.0.0")
+    host.update()
+    assert host.record.step == "returned"
+
+
+WRITES = ("open", "replace", "symlink", "unlink", "rmdir", "mkdir", "fsync")
+
+
+def kill_at(monkeypatch, step):
+    """The process ends before it has done so many things to the disk."""
+    done = [0]
+
+    def counted(really):
+        def act(*given, **more):
+            if done[0] >= step:
+                raise Killed
+            done[0] += 1
+            return really(*given, **more)
+
+        return act
+
+    for name in WRITES:
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+
+
+@pytest.mark.parametrize("new_is_good", [True, False])
+def test_killed_at_any_step_the_host_ends_with_a_running_agent_old_or_new(tmp_path, monkeypatch, new_is_good):
+    step, was_killed = 0, True
+    while was_killed:
+        host = InstalledHost(tmp_path / f"{step}")
+        host.healthy = lambda version: new_is_good or version == "1.0.0"
+        host.ask_for("2.0.0")
+        with monkeypatch.context() as patched:
+            kill_at(patched, step)
+            try:
+                host.update()
+                was_killed = False
+            except Killed:
+                was_killed = True
+        assert host.version in {"1.0.0", "2.0.0"}, "the link is never missing"
+        host.boot()
+        record = host.record
+        assert record is None or not record.is_under_way
+        if record and record.step == "kept":
+            assert new_is_good
+            assert (host.running, host.version) == ("2.0.0", "2.0.0")
+        else:
+            assert (host.running, host.version) == ("1.0.0", "1.0.0")
+        assert host.releases.proven == host.releases.current
+        # and whatever was lost, a new order is obeyed
+        host.healthy = lambda _: True
+        host.ask_for("3.0.0", update_id="bbbbbbbbbbbb")
+        host.update()
+        assert (host.running, host.record.step) == ("3.0.0", "kept")
+        assert len(host.kept) == 2
+        step += 1
+    assert step > 15

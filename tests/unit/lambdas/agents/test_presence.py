@@ -1,0 +1,121 @@
+"""Is an agent there? What the broker says of its connections, in whatever order, and what it says itself."""
+
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from events.base import Problem
+from events.progress import PeerReachability
+from events.reports import Capabilities, Heartbeat, Hello, RemoteState
+from events.states import AgentStatus
+from lambdas.domain.agent import (
+    SILENT_AFTER,
+    TAKEOVER,
+    connected,
+    disconnected,
+    silenced,
+    status,
+    with_heartbeat,
+    with_hello,
+)
+from tests.support.fakes import MORNING, an_agent
+
+
+def at(seconds: float):
+    return MORNING + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def away():
+    return replace(an_agent("server-b"), presence="offline", presence_at=None, session=-1)
+
+
+def test_it_comes_and_goes(away):
+    here = connected(away, at(0), 1, at(0))
+    assert status(here, at(1)) == AgentStatus.ONLINE
+    assert status(disconnected(here, at(5), 1), at(5)) == AgentStatus.OFFLINE
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_takeover_told_in_any_order_leaves_it_there(away, order):
+    """The old connection's end may be told last, and even be a little later than the new one's begin."""
+    first = connected(away, at(0), 1, at(0))
+    story = [
+        lambda agent: disconnected(agent, at(60.2), 1),
+        lambda agent: connected(agent, at(60.0), 2, at(60)),
+        lambda agent: connected(agent, at(0), 1, at(60)),
+    ]
+    agent = first
+    for number in order:
+        agent = story[number](agent)
+    assert agent.presence == "online"
+    assert agent.session == 2
+
+
+def test_the_broker_may_begin_to_count_anew(away):
+    agent = connected(away, at(0), 7, at(0))
+    agent = connected(agent, at(0) + TAKEOVER + timedelta(seconds=1), 0, at(11))
+    assert (agent.session, agent.presence) == (0, "online")
+    assert disconnected(agent, at(100), 0).presence == "offline"
+
+
+def test_who_said_that_it_came_though_it_had_begun_anew_may_go(away):
+    """Its coming was taken for an old story, its going is not."""
+    agent = connected(away, at(0), 7, at(0))
+    agent = connected(agent, at(5), 0, at(5))
+    assert disconnected(agent, at(60), 0).presence == "offline"
+
+
+def test_who_says_nothing_is_late_and_then_silent(away):
+    agent = connected(away, at(0), 1, at(0))
+    assert status(agent, at(0) + SILENT_AFTER) == AgentStatus.LATE
+    assert silenced(agent, at(10)) is agent
+    assert silenced(agent, at(0) + SILENT_AFTER).presence == "silent"
+
+
+MET = (PeerReachability(agent_id="server-c", dialled=True, address="10.0.0.3:4460"),)
+
+
+def greeting(said_at):
+    return Hello.model_validate(
+        {
+            "at": said_at,
+            "version": "0.1.0",
+            "hostname": "b",
+            "capabilities": {},
+            "endpoints": (),
+            "lane_certificate": "PEM",
+            "roots": (),
+            "reached": MET,
+        }
+    )
+
+
+def test_how_far_its_clock_is_off_is_known_from_what_it_says(away):
+    agent = with_hello(away, greeting(at(-300)), at(0.2))
+    assert agent.skew == -300.2
+    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30)).skew == 0
+
+
+def test_whom_it_reaches_stays_until_it_says_otherwise(away):
+    agent = with_hello(away, greeting(at(0)), at(0))
+    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=()), at(30)).reached == MET
+    assert with_heartbeat(agent, Heartbeat(at=at(30), roots=(), reached=()), at(30)).reached == ()
+
+
+def test_what_is_wrong_with_it_is_known_as_long_as_it_says_so(away):
+    problem = Problem(code="helper-failing", message="The agent's updates have failed 3 times in a row: x")
+    agent = with_heartbeat(away, Heartbeat(at=at(0), roots=(), problems=(problem,)), at(0))
+    assert agent.problems == (problem,)
+    assert with_hello(agent, greeting(at(1)), at(1)).problems == ()
+
+
+def test_a_heartbeat_tells_of_remotes_and_an_older_agent_s_changes_nothing(away):
+    agent = replace(away, capabilities=Capabilities(rclone="1.75.2"))
+    remotes = (RemoteState(name="archive", access="ro"),)
+    agent = with_heartbeat(agent, Heartbeat(at=at(0), roots=(), remotes=remotes), at(0))
+    assert (agent.capabilities.rclone, agent.capabilities.remotes) == ("1.75.2", remotes)
+    assert with_heartbeat(agent, Heartbeat(at=at(1), roots=()), at(1)).capabilities.remotes == remotes
+    assert with_heartbeat(agent, Heartbeat(at=at(2), roots=(), remotes=()), at(2)).capabilities.remotes == ()

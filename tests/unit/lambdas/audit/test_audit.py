@@ -1,0 +1,314 @@
+"""Every change and every refusal is written down with it, chained, and what is missing shows."""
+
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+
+from agent.cli.proof import Audit, verified
+from events.audit import AuditLink, AuditRecord, AuditSealsView
+from lambdas import on_audit, wiring
+from lambdas.audit.chain import AuditSealer
+from tests.support.control_plane import REGION, Context
+from tests.support.fakes import as_shown
+from tests.support.world import items_written
+from tests.unit.lambdas.policies.test_policies import NO_LAB, RAW, put
+from tests.unit.lambdas.templates.test_api_templates import VIDEOS
+
+TODAY = datetime.now(UTC)
+TABLE = "audit-table"
+
+
+@pytest.fixture
+def fleet(here):
+    here.join("server-b")
+    here.join("server-c")
+    return here
+
+
+def records(here, **query):
+    return here.get("/audit", **query).body["records"]
+
+
+def stored():
+    return boto3.client("dynamodb", REGION).scan(TableName=TABLE)["Items"]
+
+
+def stream(here=None, name="INSERT"):
+    """What the table's stream shows of all records there are."""
+    rows = sorted((row for row in stored() if "record" in row), key=lambda row: row["part"]["S"])
+    events = [
+        {
+            "eventName": name,
+            "eventSource": "aws:dynamodb",
+            "dynamodb": {"Keys": {"day": row["day"], "part": row["part"]}, "NewImage": row},
+        }
+        for row in rows
+    ]
+    on_audit.handler({"Records": events}, Context())  # type: ignore[arg-type]
+
+
+class TestRecording:
+    def test_a_change_is_written_with_who_what_from_where_and_why_it_was_allowed(self, fleet):
+        transfer = fleet.post("/transfers", RAW, role="operator", who="bo@example.org").body["transfer_id"]
+        [record] = records(fleet, transfer_id=transfer)
+        assert (record["who"], record["address"]) == (as_shown("bo@example.org"), "198.51.100.7")
+        assert (record["action"], record["decision"]) == ("transfer.requested", "allowed")
+        assert (record["policies"], record["agents"]) == (["operator"], ["server-b", "server-c"])
+        assert record["before"] is None
+        assert record["after"]["source"]["path"] == "/data/raw/"
+        fleet.post(f"/transfers/{transfer}/cancel", role="operator", who="cy@example.org")
+        cancel = records(fleet, transfer_id=transfer)[0]
+        assert (cancel["who"]["name"], cancel["action"]) == ("cy@example.org", "transfer.cancel")
+        assert (cancel["before"]["state"], cancel["after"]["state"]) == ("queued", "cancelled")
+
+    def test_every_kind_of_change_is_there(self, fleet):
+        transfer = fleet.post("/transfers", RAW).body["transfer_id"]
+        for verb in ("pause", "resume", "cancel", "retry"):
+            fleet.post(f"/transfers/{transfer}/{verb}")
+        fleet.post("/templates", VIDEOS)
+        fleet.call("PUT", "/templates/new-videos", VIDEOS)
+        fleet.call("DELETE", "/templates/new-videos")
+        fleet.call("PATCH", "/agents/server-c", {"tags": {"env": "lab"}})
+        put(fleet, "no-lab", NO_LAB)
+        fleet.call("DELETE", "/policies/no-lab", why="was a try")
+        fleet.call("DELETE", "/agents/server-c")
+        assert [one["action"] for one in reversed(records(fleet))] == [
+            *(["agent.enrolled", "agent.registered"] * 2),
+            "transfer.requested",
+            "transfer.pause",
+            "transfer.resume",
+            "transfer.cancel",
+            "transfer.retry",
+            "template.created",
+            "template.replaced",
+            "template.removed",
+            "agent.changed",
+            "policy.put",
+            "policy.removed",
+            "agent.removed",
+        ]
+        changed = next(one for one in records(fleet) if one["action"] == "agent.changed")
+        assert (changed["before"]["tags"], changed["after"]["tags"]) == ({}, {"env": "lab"})
+        removed = next(one for one in records(fleet) if one["action"] == "policy.removed")
+        assert (removed["why"], removed["before"]["text"]) == ("was a try", NO_LAB)
+
+    def test_nothing_secret_is_in_it(self, fleet):
+        token = fleet.token("server-x")
+        api_key = fleet.join("server-d")["api_key"]
+        text = str(stored())
+        assert token not in text
+        assert token.partition(".")[2] not in text
+        assert api_key not in text
+
+    def test_a_change_and_its_record_are_one_transaction(self, fleet):
+        with items_written() as written:
+            fleet.post("/transfers", RAW)
+        assert written == [4], "header, hop, line and audit"
+
+    def test_a_change_that_fails_leaves_no_record(self, fleet):
+        before = len(records(fleet))
+        fleet.post("/templates", VIDEOS)
+        assert fleet.post("/templates", VIDEOS).status == 409
+        assert len(records(fleet)) == before + 1
+
+    @pytest.mark.parametrize(
+        ("method", "path", "body", "role", "status"),
+        [
+            ("POST", "/transfers", RAW, "viewer", 403),
+            ("POST", "/transfers", {**RAW, "source": "server-b:/data/../etc/"}, "operator", 422),
+            ("POST", "/transfers", {**RAW, "source": "server-b:/etc/"}, "operator", 422),
+            ("DELETE", "/agents/server-b", None, "operator", 403),
+            ("PUT", "/policies/x", {"text": "permit", "why": "let me in"}, "operator", 403),
+            ("GET", "/agents", None, "strangers", 403),
+            ("POST", "/agents/register", None, None, 401),
+            ("POST", "/agents/server-b/credentials", {"hop_id": "k3v9q0d7m2x8c5n1b6za-0"}, None, 401),
+            (
+                "POST",
+                "/agents/server-b/manifests",
+                {"hop_id": "k3v9q0d7m2x8c5n1b6za-0", "size": 1},
+                None,
+                401,
+            ),
+        ],
+    )
+    def test_every_refusal_is_written_and_nothing_else(self, fleet, method, path, body, role, status):
+        if path == "/agents/register":
+            from tests.support.control_plane import host
+
+            body = host("server-b.not-the-token-that-was-given-out")
+        with items_written() as written:
+            assert fleet.call(method, path, body, role=role).status == status
+        assert written == [1]
+        refusal = records(fleet)[0]
+        assert (refusal["decision"], refusal["who"]["name"]) == (
+            "refused",
+            "ana@example.org" if role else "nobody",
+        )
+        assert refusal["action"].startswith(method)
+        assert refusal["why"]
+
+    def test_a_refusal_stands_even_if_it_cannot_be_recorded(self, fleet, monkeypatch):
+        def broken(_):
+            raise ConnectionError("no table")
+
+        monkeypatch.setattr(wiring.audit_store(), "add", broken)
+        assert fleet.post("/transfers", RAW, role="viewer").status == 403
+
+    def test_only_who_manages_policies_reads_it(self, here):
+        for path in ("/audit", "/audit/seals", "/audit/chain/2026-11-24"):
+            assert here.get(path, role="operator").status == 403
+            assert here.get(path).status == 200
+
+
+class TestReading:
+    def test_by_person_transfer_agent_and_time_page_by_page_without_a_scan(self, fleet):
+        for who in ("bo@example.org", "cy@example.org", "bo@example.org"):
+            fleet.post("/transfers", RAW, who=who)
+        fleet.people.groups["bo@example.org"] = ("admin",)
+        stream()
+        with items_written():
+            assert len(records(fleet, person="bo@example.org")) == 2
+            assert len(records(fleet, agent="server-c")) == 5, "enrolled, registered, three transfers"
+            soon = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+            assert records(fleet, since=soon) == []
+            seen, cursor = [], {}
+            while True:
+                page = fleet.get("/audit", limit="3", **cursor).body
+                seen += [one["record_id"] for one in page["records"]]
+                if not page["next"]:
+                    break
+                cursor = {"after": page["next"]}
+        assert seen == sorted(seen, reverse=True)
+        assert len(set(seen)) == 7
+
+    @pytest.mark.parametrize("named", [{}, {"agent": "server-b"}])
+    @pytest.mark.parametrize("path", ["/audit", "/transfers"])
+    def test_the_first_and_the_last_of_all_years_are_times_too(self, fleet, path, named):
+        first, last = "0001-03-29T14:20:23-03:57", "9999-12-31T23:59:59+00:00"
+        key = path.strip("/").replace("audit", "records")
+        everything = fleet.get(path, since=first, until=last, **named)
+        assert everything.status == 200, everything.text
+        for window in ({"until": first}, {"since": last}, {"since": last, "until": first}):
+            assert fleet.get(path, **window, **named).body[key] == []
+
+    @pytest.mark.parametrize(
+        "query", [{"person": "a", "agent": "b"}, {"after": "nonsense"}, {"since": "soon"}]
+    )
+    def test_says_what_it_does_not_understand(self, here, query):
+        assert here.get("/audit", **query).status == 400
+
+
+def everything(here):
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    seals = AuditSealsView.model_validate(here.get("/audit/seals").body)
+    chain = {day: tuple(map(AuditLink.model_validate, here.get(f"/audit/chain/{day}").body["links"]))}
+    yesterday = {seal.day: () for seal in seals.seals if seal.day < day}
+    found = tuple(map(AuditRecord.model_validate, here.get("/audit", limit="200").body["records"]))
+    return Audit(found, yesterday | chain, seals.seals, seals.keys)
+
+
+def flaws(here, later=timedelta(hours=1)):
+    """A little later; should that be tomorrow already, today's seal is not missed."""
+    now = datetime.now(UTC)
+    found = verified(everything(here), now + later).flaws
+    is_over, today = (now + later).date() > now.date(), f"{now:%Y-%m-%d}"
+    return [one for one in found if not (is_over and one.startswith(today) and "seal is missing" in one)]
+
+
+def seal_what_is_over():
+    """Yesterday too, also in the first minutes of a day."""
+    now = datetime.now(UTC)
+    clock = max(now, now.replace(hour=0, minute=30))
+    wiring.audit_sealer()._clock = lambda: clock
+    wiring.audit_sealer().seal()
+
+
+class TestProof:
+    @pytest.fixture
+    def chained(self, fleet):
+        fleet.post("/transfers", RAW)
+        stream()
+        seal_what_is_over()
+        return fleet
+
+    def edit(self, part, change):
+        row = next(one for one in stored() if one["part"]["S"] == part and "record" in one)
+        boto3.client("dynamodb", REGION).put_item(
+            TableName=TABLE, Item={**row, "record": {"S": change(row["record"]["S"])}}
+        )
+
+    def test_what_nobody_touched_is_as_it_was_written(self, chained):
+        assert flaws(chained) == []
+        assert len(everything(chained).links[f"{datetime.now(UTC):%Y-%m-%d}"]) == 1
+
+    def test_an_edit_shows(self, chained):
+        target = records(chained)[0]["record_id"]
+        self.edit(target, lambda text: text.replace("ana@example.org", "eve@example.org"))
+        assert flaws(chained) == [f"{target}: the record was changed"]
+
+    def test_a_deletion_shows(self, chained):
+        target = records(chained)[2]["record_id"]
+        key = {"day": {"S": target[:10]}, "part": {"S": target}}
+        boto3.client("dynamodb", REGION).delete_item(TableName=TABLE, Key=key)
+        assert flaws(chained) == [f"{target}: the record was deleted"]
+
+    def test_what_is_slipped_in_past_the_chain_shows(self, chained):
+        chained.post("/transfers", RAW)
+        target = records(chained)[0]["record_id"]
+        assert flaws(chained, timedelta(0)) == [], "it may still be on its way"
+        assert [flaw.partition(":")[0] for flaw in flaws(chained)] == [target[:13]]
+
+    def test_a_link_that_is_made_anew_shows(self, chained):
+        chained.post("/transfers", RAW)
+        stream()
+        row = next(one for one in stored() if "link" in one and one["part"]["S"] == "00000001")
+        forged = row["link"]["S"].replace('"digest":"', '"digest":"0', 1)
+        boto3.client("dynamodb", REGION).put_item(TableName=TABLE, Item={**row, "link": {"S": forged}})
+        assert any("link 1 was changed" in flaw for flaw in flaws(chained))
+
+    def test_a_chain_that_differs_from_its_signed_seal_shows(self, chained):
+        """A whole day, written anew with digests that fit, still needs the key's signature."""
+        tomorrow = datetime.now(UTC) + timedelta(days=1, hours=1)
+        key = wiring.settings().audit_key_id
+        kms = wiring.kms()
+        AuditSealer(wiring.audit_store(), kms, key, lambda: tomorrow).seal()
+        assert verified(everything(chained), tomorrow).flaws == []
+        for row in [one for one in stored() if "link" in one]:
+            position = {"day": row["day"], "part": row["part"]}
+            boto3.client("dynamodb", REGION).delete_item(TableName=TABLE, Key=position)
+        stream()
+        stream()
+        assert any(
+            "not the one that was sealed" in one for one in verified(everything(chained), tomorrow).flaws
+        )
+
+    def test_a_seal_that_is_signed_by_another_key_shows(self, chained):
+        audit = everything(chained)
+        other = wiring.kms().create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        kms, key = wiring.kms(), other["KeyMetadata"]["Arn"]
+        forger = AuditSealer(wiring.audit_store(), kms, key, lambda: TODAY)
+        (theirs,) = forger.keys()
+        swapped = Audit(audit.records, audit.links, audit.seals, ({**theirs, "kid": audit.keys[0]["kid"]},))
+        assert any("signature is wrong" in flaw for flaw in verified(swapped, TODAY).flaws)
+
+    def test_a_seal_that_is_taken_out_shows(self, chained):
+        three_days = datetime.now(UTC) + timedelta(days=3, hours=1)
+        kms = wiring.kms()
+        AuditSealer(wiring.audit_store(), kms, wiring.settings().audit_key_id, lambda: three_days).seal()
+        whole = everything(chained)
+        assert len(whole.seals) >= 4
+        without = Audit(whole.records, whole.links, (*whole.seals[:1], *whole.seals[2:]), whole.keys)
+        assert any("the seal is missing" in flaw for flaw in verified(without, three_days).flaws)
+
+    def test_the_stream_may_bring_a_record_twice(self, chained):
+        stream()
+        assert flaws(chained) == []
+
+    def test_a_day_is_sealed_once_and_a_warm_function_asks_nobody(self, chained, monkeypatch):
+        monkeypatch.setattr(wiring.audit_store(), "last_seal", lambda: pytest.fail("asked"))
+        wiring.audit_sealer().seal()
+
+    def test_a_change_that_the_stream_shows_is_counted(self, chained, capsys):
+        stream(name="MODIFY")
+        assert "AuditTampered" in capsys.readouterr().out

@@ -1,0 +1,111 @@
+"""Whoever has a console open is told which transfers have changed, and hears nothing else by that."""
+
+import json
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from events.progress import ChangeNotice
+from events.topics import Topics
+from lambdas import wiring
+from lambdas.aws.change_notifier import IotChangeNotifier
+from lambdas.aws.live_urls import LiveUrls
+from tests.support.fakes import ADA, FakeClock
+from tests.support.world import REGION, ControlPlaneFixture
+
+TRANSFER = "abcdefghij0123456789"
+TOPICS = Topics("prod")
+
+
+class Broker:
+    def __init__(self) -> None:
+        self.published: list[dict[str, Any]] = []
+        self.away = False
+
+    def publish(self, **message: Any) -> None:
+        if self.away:
+            raise EndpointConnectionError(endpoint_url="https://iot.example.com")
+        self.published.append(message)
+
+
+def test_every_line_of_a_timeline_is_announced(world: ControlPlaneFixture):
+    one, other = (world.request("a:/data/", f"{name}:/archive/") for name in "bc")
+    world.stream()
+    assert set(world.announced.announced) == {one, other}
+    world.announced.announced.clear()
+    world.desk.pause(one, ADA)
+    world.stream()
+    assert set(world.announced.announced) == {one}
+
+
+def test_what_is_told_is_its_name_and_no_more():
+    broker = Broker()
+    IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
+    (message,) = broker.published
+    assert (message["topic"], message["qos"]) == (f"crosshaul/prod/news/{TRANSFER}", 0)
+    assert ChangeNotice.model_validate_json(message["payload"]) == ChangeNotice(transfer_id=TRANSFER)
+    assert json.loads(message["payload"]) == {"transfer_id": TRANSFER}
+
+
+def test_nothing_fails_when_nobody_can_be_told():
+    broker = Broker()
+    broker.away = True
+    IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
+
+
+@pytest.mark.timeout(20)
+def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
+        monkeypatch.setattr(wiring, "settings", lambda: SimpleNamespace(region=REGION))
+        IotChangeNotifier(wiring.low_latency_broker.__wrapped__, TOPICS).announce(TRANSFER)
+    assert "consoles not told of a change" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("ask", "topic", "heard"),
+    [
+        (lambda live: live.news(), "crosshaul/prod/news/+", "crosshaul/prod/news/*"),
+        (
+            lambda live: live.progress(None),
+            "crosshaul/prod/agents/+/live/+/+",
+            "crosshaul/prod/agents/*/live/*/*",
+        ),
+        (
+            lambda live: live.progress(TRANSFER),
+            f"crosshaul/prod/agents/+/live/{TRANSFER}/+",
+            f"crosshaul/prod/agents/*/live/{TRANSFER}/*",
+        ),
+    ],
+)
+def test_an_address_lets_its_holder_hear_what_it_is_for_and_say_nothing(ask, topic, heard):
+    class Lender:
+        def assume_role(self, **asked: Any) -> Any:
+            self.policy = json.loads(asked["Policy"])
+            key = {"AccessKeyId": "AKIA", "SecretAccessKey": "s", "SessionToken": "t"}
+            return {"Credentials": key}
+
+    lender = Lender()
+    iot = boto3.client("iot", REGION, aws_access_key_id="x", aws_secret_access_key="x")
+    role = "arn:aws:iam::123456789012:role/live"
+    live = LiveUrls(iot=iot, sts=lender, role_arn=role, region=REGION, topics=TOPICS, clock=FakeClock())
+    live._host = "iot.example.com"
+
+    view = ask(live)
+
+    assert view.topics == (topic,)
+    arn = f"arn:aws:iot:{REGION}:123456789012"
+    allowed = {one["Action"]: one["Resource"] for one in lender.policy["Statement"]}
+    assert allowed == {
+        "iot:Connect": f"{arn}:client/{view.client_id}",
+        "iot:Subscribe": f"{arn}:topicfilter/{topic}",
+        "iot:Receive": f"{arn}:topic/{heard}",
+    }

@@ -1,0 +1,133 @@
+"""The owner of a template that acts: Cognito knows who is still there, and in which groups."""
+
+import re
+import shlex
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from events.base import Actor
+from lambdas.aws.user_directory import CACHE_TTL_S, CognitoDirectory
+from lambdas.domain.errors import PersonUnknownError
+
+REGION, BO = "eu-central-1", "bo@example.org"
+
+
+class Pool:
+    """A user pool as a company keeps it."""
+
+    def __init__(self) -> None:
+        self.cognito = boto3.client("cognito-idp", REGION)
+        made = self.cognito.create_user_pool(PoolName="people", UsernameAttributes=["email"])
+        self.id = made["UserPool"]["Id"]
+        self.cognito.create_group(UserPoolId=self.id, GroupName="operator")
+
+    def person(self, address):
+        """Somebody new, who may move files; how they are known."""
+        verified = [{"Name": "email_verified", "Value": "true"}]
+        user = {"UserPoolId": self.id, "Username": address}
+        self.cognito.admin_create_user(**user, UserAttributes=verified)
+        self.cognito.admin_add_user_to_group(**user, GroupName="operator")
+        return Actor(id=self.sub(address), name=address)
+
+    def sub(self, address):
+        attributes = self.cognito.admin_get_user(UserPoolId=self.id, Username=address)["UserAttributes"]
+        return next(one["Value"] for one in attributes if one["Name"] == "sub")
+
+    def renamed(self, address, to):
+        attributes = [{"Name": "email", "Value": to}]
+        self.cognito.admin_update_user_attributes(
+            UserPoolId=self.id, Username=address, UserAttributes=attributes
+        )
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        yield Pool()
+
+
+COMMAND = re.compile(r"^aws cognito-idp ([a-z-]+) (.*)$", re.MULTILINE)
+"""In the guide."""
+
+
+def test_the_guides_commands_let_somebody_in(pool):
+    """A person who is shown by an address that is known to be theirs, and may do what the group may."""
+    pool.cognito.create_group(UserPoolId=pool.id, GroupName="admin")
+    for verb, options in COMMAND.findall(Path("docs/guides/deploy.md").read_text()):
+        getattr(pool.cognito, verb.replace("-", "_"))(**arguments(options.replace("POOL", pool.id)))
+    ana = Actor(id=pool.sub("ana@example.org"), name="somebody")
+    found = CognitoDirectory(pool.cognito, pool.id).find(ana)
+    assert (found.name, found.groups) == ("ana@example.org", ("admin",))
+
+
+def arguments(options):
+    """As the AWS CLI reads them, of the kinds that the guide has."""
+    given = {}
+    for part in re.split(r"(?:^| )--", options)[1:]:
+        name, *values = shlex.split(part)
+        pairs = [dict(one.split("=", 1) for one in value.split(",")) for value in values if "=" in value]
+        given[name.title().replace("-", "")] = pairs or values[0]
+    return given
+
+
+def test_groups_are_those_of_now_looked_up_once_a_minute(pool):
+    bo, now = pool.person(BO), [0.0]
+    people = CognitoDirectory(pool.cognito, pool.id, timer=lambda: now[0])
+    assert people.find(bo).groups == ("operator",)
+    pool.cognito.admin_remove_user_from_group(UserPoolId=pool.id, Username=BO, GroupName="operator")
+    assert people.find(bo).groups == ("operator",)
+    now[0] += CACHE_TTL_S + 1
+    assert people.find(bo).groups == ()
+
+
+def test_who_was_disabled_or_deleted_is_gone(pool):
+    bo = pool.person(BO)
+    assert not CognitoDirectory(pool.cognito, pool.id).find(bo).gone
+    pool.cognito.admin_disable_user(UserPoolId=pool.id, Username=BO)
+    assert CognitoDirectory(pool.cognito, pool.id).find(bo).gone
+    pool.cognito.admin_enable_user(UserPoolId=pool.id, Username=BO)
+    assert not CognitoDirectory(pool.cognito, pool.id).find(bo).gone
+    pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=BO)
+    found = CognitoDirectory(pool.cognito, pool.id).find(bo)
+    assert (found.gone, found.groups, found.name) == (True, (), BO)
+
+
+def test_who_comes_back_under_the_same_address_is_somebody_else(pool):
+    bo = pool.person(BO)
+    pool.cognito.admin_delete_user(UserPoolId=pool.id, Username=BO)
+    another = pool.person(BO)
+    people = CognitoDirectory(pool.cognito, pool.id)
+    assert (people.find(bo).gone, people.find(another).gone) == (True, False)
+
+
+def test_a_person_is_the_same_under_a_new_address(pool):
+    bo = pool.person(BO)
+    pool.renamed(BO, "bo.two@example.org")
+    found = CognitoDirectory(pool.cognito, pool.id).find(bo)
+    assert (found.id, found.name, found.groups) == (bo.id, "bo.two@example.org", ("operator",))
+
+
+@pytest.mark.parametrize("name", [BO, "operator", "agent:server-b"])
+def test_nobody_is_found_by_what_is_no_id(pool, name):
+    """Cognito would find a person by address, too: whoever has it now."""
+    pool.person(BO)
+    assert CognitoDirectory(pool.cognito, pool.id).find(Actor.called(name)).gone
+
+
+def test_an_address_names_who_has_it_now(pool):
+    bo = pool.person(BO)
+    people = CognitoDirectory(pool.cognito, pool.id)
+    assert (people.named(BO).id, people.named(bo.id).id, people.named(BO).groups) == (
+        bo.id,
+        bo.id,
+        ("operator",),
+    )
+    pool.renamed(BO, "bo.two@example.org")
+    for address in (BO, "no address@at all", "@", "a@b@c", f"{'x' * 300}@example.org"):
+        with pytest.raises(PersonUnknownError):
+            people.named(address)

@@ -1,0 +1,269 @@
+"""The table of transfers: what comes back is what went in, and only the present can be changed."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+
+from events.base import Problem
+from events.progress import Connection, Progress
+from events.states import HopState, TransferState
+from lambdas.domain.errors import CursorError, StaleError, TransferUnknownError
+from lambdas.domain.hop import Hop
+from lambdas.domain.hop_changes import cancelled, offered, paused, retried
+from lambdas.domain.timeline import became
+from lambdas.store import TABLES
+from lambdas.store.transfer_list import TransferFilter, list_transfers
+from lambdas.store.transfer_rows import TransferRow
+from lambdas.store.transfers import TransferStore
+from tests.support.fakes import MORNING
+from tests.support.world import REGION, TABLE, a_transfer, a_world, one_call_at_a_time, requested
+
+LATER = MORNING + timedelta(minutes=5)
+
+
+@pytest.fixture
+def store(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with a_world() as world:
+        yield world.store
+
+
+@pytest.fixture
+def calls(monkeypatch) -> Counter:
+    """How often each operation of DynamoDB is called."""
+    counted: Counter[str] = Counter()
+    really = BaseClient._make_api_call
+
+    def counting(self, operation, arguments):
+        counted[operation] += 1
+        return really(self, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", counting)
+    return counted
+
+
+def put(store: TransferStore, *destinations: str, **more):
+    transfer = a_transfer(*destinations, **more)
+    store.create(transfer, requested(transfer))
+    return transfer
+
+
+def step(store: TransferStore, transfer, new: Hop, now=LATER):
+    return store.write(transfer, transfer.with_hops([new], now), became(new, "crosshaul", now))
+
+
+def test_what_goes_in_comes_out(store):
+    transfer = put(store, "b", "c", shape="chain")
+    assert store.get(transfer.transfer_id) == transfer
+    problem = Problem(code="disk-full", message="voll: ü", retryable=True)
+    news = replace(
+        offered(transfer.hops[0], LATER),
+        state=HopState.RUNNING,
+        seq=3,
+        via="direct",
+        connection=Connection(kind="direct", dialled_by="b", address="10.0.0.2:4460"),
+        progress=Progress(bytes_done=7, current="Zoë – take 2.mov"),
+        problem=problem,
+        failures=(problem,),
+        failures_total=1,
+        started_at=LATER,
+        reported_at=LATER,
+    )
+    written = step(store, transfer, news)
+    assert written.revision == 2
+    assert store.get(transfer.transfer_id) == written
+    assert store.hop(transfer.transfer_id, 0) == news
+
+
+def test_what_is_not_there(store):
+    with pytest.raises(TransferUnknownError):
+        store.get("x" * 20)
+    assert store.hop("x" * 20, 0) is None
+
+
+def test_a_transfer_is_created_once(store):
+    transfer = put(store, "b")
+    with pytest.raises(StaleError):
+        store.create(transfer, requested(transfer))
+
+
+def test_fifty_destinations_fit_into_one_transaction(store):
+    transfer = put(store, *(f"agent-{number}" for number in range(50)))
+    assert len(store.get(transfer.transfer_id).hops) == 50
+    changed = transfer.with_hops([paused(hop, LATER) for hop in transfer.hops], LATER)
+    assert store.write(transfer, changed, requested(transfer)).state == TransferState.PAUSED
+
+
+def test_a_change_from_what_is_no_longer_so_is_refused(store):
+    transfer = put(store, "b")
+    hop = transfer.hops[0]
+    step(store, transfer, offered(hop, LATER))
+    for late in (cancelled(hop, LATER), offered(hop, LATER)):
+        with pytest.raises(StaleError):
+            step(store, transfer, late)
+    with pytest.raises(StaleError):
+        store.note(hop, replace(hop, due_at=LATER))
+    assert len(store.timeline(transfer.transfer_id)) == 2
+
+
+def test_two_who_end_different_hops_do_not_both_count_the_old_ones(store):
+    transfer = put(store, "b", "c")
+    one, two = (cancelled(hop, LATER) for hop in transfer.hops)
+    step(store, transfer, one)
+    with pytest.raises(StaleError):
+        step(store, transfer, two)
+    ended = step(store, store.get(transfer.transfer_id), two)
+    assert ended.ended_at == LATER
+    assert store.get(transfer.transfer_id).state == TransferState.CANCELLED
+
+
+def test_of_many_at_once_exactly_one_wins(store):
+    transfer = put(store, "b")
+
+    def attempt(_: int) -> bool:
+        try:
+            step(store, transfer, offered(transfer.hops[0], LATER))
+        except StaleError:
+            return False
+        return True
+
+    with one_call_at_a_time(), ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(16))) == 1
+    assert len(store.timeline(transfer.transfer_id)) == 2
+
+
+def test_a_hop_costs_few_writes(store, calls):
+    transfer = put(store, "b")
+    assert calls == {"TransactWriteItems": 1}
+    offer = step(store, transfer, offered(transfer.hops[0], LATER))
+    assert offer.revision == 1, "the header does not change with an offer"
+    calls.clear()
+    store.note(offer.hops[0], replace(offer.hops[0], progress=Progress(bytes_done=1), seq=2))
+    assert calls == {"UpdateItem": 1}
+
+
+def test_the_sweeper_finds_what_is_due_and_nothing_else(store):
+    waiting, running = put(store, "b"), put(store, "c")
+    held = paused(running.hops[0], MORNING)
+    step(store, running, held)
+    assert store.due(MORNING, 10) == []
+    assert store.due(MORNING + timedelta(seconds=61), 10) == [(waiting.transfer_id, 0)]
+    step(store, waiting, cancelled(waiting.hops[0], LATER))
+    assert store.due(LATER, 10) == []
+
+
+def test_open_transfers_are_found_from_both_ends_until_they_end(store):
+    transfer = put(store, "b", "c")
+    assert store.open_transfers("a") == store.open_transfers("c") == [transfer.transfer_id]
+    assert store.open_transfers("d") == []
+    ended = step(store, transfer, cancelled(transfer.hops[1], LATER))
+    assert store.open_transfers("c") == []
+    assert store.open_transfers("a") == [transfer.transfer_id]
+    step(store, ended, retried(ended.hops[1], True, LATER))
+    assert store.open_transfers("c") == [transfer.transfer_id]
+
+
+def test_a_line_of_the_timeline_tells_what_it_is_for(store):
+    transfer = put(store, "b")
+    step(store, transfer, cancelled(transfer.hops[0], LATER))
+    table = boto3.resource("dynamodb", REGION).Table(TABLE)
+    rows = table.query(
+        KeyConditionExpression="transfer_id = :t", ExpressionAttributeValues={":t": transfer.transfer_id}
+    )["Items"]
+    lines = [line for row in rows if (line := store.line(row))]
+    assert [line.fact for line in lines] == ["requested", "finished"]
+    assert [line.moment for line in lines] == list(store.timeline(transfer.transfer_id))
+
+
+def window(**more) -> TransferFilter:
+    defaults = {"since": MORNING - timedelta(days=90), "until": MORNING + timedelta(days=1)}
+    return TransferFilter(**{**defaults, **more})
+
+
+def everything(wanted: TransferFilter) -> list[str]:
+    """All pages, one after the other."""
+    found, cursor, pages = [], None, 0
+    while pages == 0 or cursor:
+        page, cursor = list_transfers(wanted, cursor)
+        found += [summary.transfer_id for summary in page]
+        pages += 1
+        assert pages < 50
+    return found
+
+
+def test_lists_are_newest_first_over_the_turn_of_the_month_page_by_page(store):
+    moments = [MORNING - timedelta(days=days) for days in (0, 1, 20, 30, 31, 80)]
+    ids = [put(store, "b", at=at).transfer_id for at in moments]
+    put(store, "b", at=MORNING - timedelta(days=100))
+    for limit in (1, 2, 3, 50):
+        assert everything(window(limit=limit)) == ids
+    assert everything(window(since=moments[2], until=moments[0])) == ids[1:3]
+
+
+def test_lists_by_template_whatever_came_in_between(store):
+    made = [put(store, "b", at=MORNING + timedelta(hours=hour), template_id="nightly") for hour in range(3)]
+    put(store, "b", at=MORNING + timedelta(minutes=90))
+    put(store, "b", at=MORNING + timedelta(minutes=30), template_id="another")
+    ids = [one.transfer_id for one in reversed(made)]
+    for limit in (1, 2, 50):
+        assert everything(window(template_id="nightly", limit=limit)) == ids
+    assert everything(window(template_id="nightly", agent_id="b")) == ids
+    assert everything(window(template_id="nightly", status=TransferState.FAILED)) == []
+    assert everything(window(template_id="none")) == []
+
+
+def test_lists_by_agent_and_by_state(store):
+    first = put(store, "b", "c", "b2", at=MORNING)
+    second = put(store, "c", at=MORNING + timedelta(seconds=1))
+    step(store, second, cancelled(second.hops[0], LATER))
+    ids = [second.transfer_id, first.transfer_id]
+    assert everything(window(agent_id="a")) == ids
+    assert everything(window(agent_id="c", limit=1)) == ids
+    assert everything(window(agent_id="b")) == ids[1:]
+    assert everything(window(status=TransferState.CANCELLED)) == ids[:1]
+    assert everything(window(agent_id="c", status=TransferState.QUEUED)) == ids[1:]
+
+
+def test_lists_with_and_without_dry_runs_fill_their_pages(store):
+    moments = [MORNING - timedelta(minutes=minutes) for minutes in range(11)]
+    rehearsals = [put(store, "b", at=at, dry_run=True).transfer_id for at in moments]
+    real = [put(store, "b", at=at - timedelta(hours=1)).transfer_id for at in moments[:3]]
+    assert everything(window(dry_run=True)) == rehearsals
+    assert everything(window(dry_run=False)) == everything(window(agent_id="b", dry_run=False)) == real
+    page, following = list_transfers(window(dry_run=False, limit=2), None)
+    assert page == ()
+    assert following, "so often is enough for one answer"
+    page, _ = list_transfers(window(dry_run=False, limit=2), following)
+    assert [summary.transfer_id for summary in page] == real[:2]
+
+
+def test_a_list_shows_the_progress_of_now(store):
+    transfer = put(store, "b", "c")
+    hop = transfer.hops[1]
+    store.note(hop, replace(hop, progress=Progress(bytes_done=5)))
+    (summary,), _ = list_transfers(window(), None)
+    assert summary.progress.bytes_done == 5
+
+
+@pytest.mark.parametrize("cursor", ["x", "ü", "W10=", "WzEsIDJd", "e30="])
+def test_a_cursor_nobody_gave_out_is_refused(store, cursor):
+    with pytest.raises(CursorError):
+        list_transfers(window(), cursor)
+
+
+def test_infra_reads_the_tables_keys_and_indexes_from_the_rows():
+    assert TABLES["transfers_table"] is TransferRow
+    names = {index.Meta.index_name for index in TransferRow._indexes.values()}
+    assert names == {"by_time", "by_status", "by_agent", "by_template", "due", "carrying", "serving"}
+
+
+def test_months_of_the_window_end_with_its_first(store):
+    put(store, "b", at=datetime(2025, 12, 31, 23, 59, tzinfo=UTC))
+    wanted = TransferFilter(since=datetime(2025, 12, 1, tzinfo=UTC), until=datetime(2026, 3, 31, tzinfo=UTC))
+    assert len(everything(wanted)) == 1

@@ -1,0 +1,208 @@
+"""Templates, as people keep them, and the objects that start them."""
+
+import json
+
+import pytest
+
+from lambdas import on_object, wiring
+from lambdas.domain.errors import StaleError
+from tests.support.control_plane import Context
+
+VIDEOS = {
+    "name": "new-videos",
+    "trigger": {"bucket": "media", "prefix": "new-videos/"},
+    "destinations": ["server-b:/primary/storage/", "server-d:/backup/storage/"],
+    "shape": "chain",
+}
+
+
+@pytest.fixture
+def saved(here):
+    assert here.post("/templates", VIDEOS).status == 201
+    return here
+
+
+class TestKeeping:
+    def test_one_is_written_shown_listed_replaced_and_removed(self, saved):
+        shown = saved.get("/templates/new-videos", role="viewer").body
+        assert (shown["version"], shown["owner"]["name"], shown["enabled"]) == (1, "ana@example.org", True)
+        assert [one["template_id"] for one in saved.get("/templates").body["templates"]] == ["new-videos"]
+
+        changed = saved.call(
+            "PUT", "/templates/new-videos", {**VIDEOS, "description": "all of them"}, who="bo@x.org"
+        )
+        assert (changed.body["version"], changed.body["owner"]["name"]) == (2, "ana@example.org")
+        assert saved.call("DELETE", "/templates/new-videos").status == 204
+        assert saved.get("/templates/new-videos").status == 404
+        assert saved.call("DELETE", "/templates/new-videos").status == 404
+
+    def test_a_name_is_given_once(self, saved):
+        assert saved.post("/templates", VIDEOS).status == 409
+
+    def test_creating_again_with_the_same_key_is_harmless(self, here):
+        key = {"Idempotency-Key": "t-1"}
+        assert [here.post("/templates", VIDEOS, headers=key).status for _ in range(2)] == [201, 201]
+
+    def test_a_put_for_an_old_version_is_refused(self, saved):
+        saved.call("PUT", "/templates/new-videos", VIDEOS)
+        assert saved.call("PUT", "/templates/new-videos", VIDEOS, version="1").status == 409
+        assert saved.call("PUT", "/templates/new-videos", VIDEOS, version="2").status == 200
+
+    def test_body_and_address_name_the_same(self, here):
+        assert here.call("PUT", "/templates/other", VIDEOS).status == 422
+
+    def test_agents_that_are_not_there_yet_are_a_warning(self, here):
+        here.join("server-b")
+        answer = here.post("/templates", VIDEOS)
+        assert answer.body["warnings"] == ["There is no agent server-d (yet)."]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"destinations": ["server-b:/primary/storage"]},
+            {"destinations": []},
+            {"destinations": ["server-b:/x/", "server-b:/x/"]},
+            {"destinations": ["s3://other/x/"], "shape": "fan_out"},
+            {"name": "Not A Name"},
+            {"trigger": {"bucket": "Not A Bucket"}},
+            {"trigger": {"bucket": "media", "prefix": "a/../b"}},
+            {"surprise": 1},
+        ],
+    )
+    def test_what_could_never_be_carried_out_is_refused(self, here, change):
+        answer = here.post("/templates", VIDEOS | change)
+        assert answer.status == 422, answer.text
+        assert answer.body["advice"]
+
+    @pytest.mark.parametrize(
+        "destinations",
+        [
+            ["server-b:/p/", "s3://media/new-videos/again/"],
+            ["server-b:/p/", "s3://media/"],
+        ],
+    )
+    def test_a_loop_is_refused(self, here, destinations):
+        answer = here.post("/templates", {**VIDEOS, "destinations": destinations})
+        assert answer.status == 422
+        assert "new-videos" in answer.body["detail"]
+
+    def test_a_loop_over_two_templates_is_refused(self, saved):
+        there = {"name": "there", "trigger": {"bucket": "media", "prefix": "a/"}, "shape": "chain"}
+        back = {"name": "back", "trigger": {"bucket": "media", "prefix": "b/"}, "shape": "chain"}
+        assert saved.post("/templates", {**there, "destinations": ["x:/p/", "s3://media/b/"]}).status == 201
+        answer = saved.post("/templates", {**back, "destinations": ["x:/q/", "s3://media/a/"]})
+        assert answer.status == 422
+        assert "there" in answer.body["detail"]
+
+
+def created(key: str, mark: str = "1", bucket: str = "media", size: int = 5) -> dict:
+    detail = {"bucket": {"name": bucket}, "object": {"key": key, "size": size, "sequencer": mark}}
+    return {
+        "id": f"event {key} {mark}",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "detail": detail,
+    }
+
+
+def arrive(*events: dict | str) -> list[str]:
+    """What SQS is told to bring again."""
+    records = [
+        {
+            "messageId": f"m{number}",
+            "receiptHandle": "r",
+            "body": event if isinstance(event, str) else json.dumps(event),
+            "attributes": {},
+            "messageAttributes": {},
+            "md5OfBody": "",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:q",
+            "awsRegion": "eu-central-1",
+        }
+        for number, event in enumerate(events)
+    ]
+    answer = on_object.handler({"Records": records}, Context())
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+class TestObjects:
+    @pytest.fixture
+    def here(self, saved):
+        saved.join("server-b")
+        saved.join("server-d")
+        return saved
+
+    @staticmethod
+    def transfers(here) -> list[dict]:
+        listed = here.get("/transfers").body["transfers"]
+        return [here.get(f"/transfers/{one['transfer_id']}").body for one in listed]
+
+    def test_a_batch_becomes_one_transfer_of_two_hops_in_a_chain(self, here):
+        assert (
+            arrive(*[created(f"new-videos/{name}") for name in ("a.mov", "sub/ü + 100%.mov", "a b.mov")])
+            == []
+        )
+        [transfer] = self.transfers(here)
+        assert transfer["created_by"]["id"] == "template:new-videos"
+        assert transfer["selection_count"] == 3
+        assert [(hop["route"], hop["state"]) for hop in transfer["hops"]] == [
+            ("s3", "queued"),
+            ("direct", "waiting"),
+        ]
+
+    def test_an_event_that_comes_twice_starts_nothing_twice(self, here):
+        arrive(created("new-videos/a"), created("new-videos/b"))
+        arrive(created("new-videos/b"), created("new-videos/c"))
+        arrive(created("new-videos/a"), created("new-videos/b"), created("new-videos/c"))
+        assert sorted(one["selection_count"] for one in self.transfers(here)) == [1, 2]
+
+    def test_the_same_key_written_again_is_another_arrival(self, here):
+        arrive(created("new-videos/a", "1"))
+        arrive(created("new-videos/a", "2"))
+        assert len(self.transfers(here)) == 2
+
+    def test_what_matches_no_template_starts_nothing(self, here):
+        elsewhere = created("new-videos/a", bucket="other")
+        assert arrive(created("old-videos/a"), created("new-videos"), elsewhere) == []
+        assert self.transfers(here) == []
+
+    def test_folder_markers_half_made_objects_and_keys_no_file_can_have_start_nothing(self, here):
+        names = (
+            "new-videos/",
+            "new-videos/sub/",
+            "new-videos/.crosshaul-1",
+            "new-videos//x",
+            "new-videos/a/../b",
+        )
+        assert arrive(*[created(name, size=0) for name in names]) == []
+        assert self.transfers(here) == []
+
+    def test_a_template_that_is_off_starts_nothing(self, here):
+        here.call("PUT", "/templates/new-videos", {**VIDEOS, "enabled": False})
+        arrive(created("new-videos/a"))
+        assert self.transfers(here) == []
+
+    def test_a_malformed_message_is_given_back_alone(self, here):
+        assert arrive(created("new-videos/a"), "{no json", '{"detail": {}}') == ["m1", "m2"]
+        assert len(self.transfers(here)) == 1
+
+    def test_a_gathering_that_fails_is_given_back_whole_and_done_when_it_comes_again(self, here, monkeypatch):
+        desk = wiring.object_events()._desk
+        with monkeypatch.context() as patch:
+
+            def broken(*_):
+                raise StaleError("Something")
+
+            patch.setattr(desk, "create_from_template", broken)
+            assert arrive(created("new-videos/a"), created("new-videos/b"), created("other/c")) == [
+                "m0",
+                "m1",
+            ]
+        assert arrive(created("new-videos/a"), created("new-videos/b")) == []
+        assert len(self.transfers(here)) == 1
+
+    def test_two_hundred_objects_become_a_few_transfers(self, here):
+        assert arrive(*[created(f"new-videos/{number:04}") for number in range(200)]) == []
+        counts = [one["selection_count"] for one in self.transfers(here)]
+        assert sum(counts) == 200
+        assert len(counts) == 3

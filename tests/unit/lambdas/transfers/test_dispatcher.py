@@ -1,0 +1,315 @@
+"""From a wish to commands: what follows from each line of the timeline, and in which order."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from events.commands import Move, Serve
+from events.facts import TransferFinished, TransferRequested
+from events.options import Options
+from events.progress import Progress
+from events.reports import Capabilities, Checkpoint, Failed, Paused, RemoteState, Started, Succeeded
+from events.requests import TransferRequest
+from events.states import HopState, TransferState
+from lambdas.domain.errors import (
+    AgentDeclinedError,
+    AgentOfflineError,
+    AgentUnknownError,
+    OutsideRootsError,
+    ReadOnlyError,
+    ReusedKeyError,
+    StaleError,
+    StateError,
+)
+from lambdas.domain.plan import TransferSpec
+from lambdas.transfers.service import Query
+from tests.support.fakes import ADA, BOB, an_agent
+from tests.support.world import A_WAY, ControlPlaneFixture, a_transfer, items_written
+
+
+def test_a_direct_hop_is_served_and_moved_with_one_token(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
+    assert world.fleet.sent == [], "nothing is sent in the call that writes"
+    world.stream()
+    (to_a, serve), (to_b, move) = world.fleet.sent
+    assert (to_a, to_b) == ("a", "b")
+    assert isinstance(serve, Serve)
+    assert isinstance(move, Move)
+    assert (serve.path, serve.peer.certificate) == ("/data/raw/", "certificate of b")
+    assert serve.until - world.hop(transfer_id).offered_at == timedelta(hours=24)
+    assert move.route.kind == "direct"
+    assert move.route.source.certificate == "certificate of a"
+    assert move.route.endpoints == ("a.example.com:4460",)
+    assert move.route.own_endpoints == serve.endpoints == ("b.example.com:4460",)
+    assert world.fleet.signed[move.route.hop_token] == ("a", serve)
+    assert len(world.fleet.signed) == 2, "two signatures a hop"
+    assert world.hop(transfer_id).state == HopState.OFFERED
+
+
+def test_a_hop_that_may_be_relayed_has_a_place_of_its_own_that_says_nothing(world: ControlPlaneFixture):
+    for relay in ("allowed", "never"):
+        world.request("a:/data/raw/", "b:/archive/raw/", options=Options(relay=relay))
+        world.stream()
+    (_, serve), (_, move), (_, never_served), (_, never_moved) = world.fleet.sent
+    assert serve.relay == move.route.relay
+    assert serve.relay.bucket == "relay"
+    assert re.fullmatch("[0-9a-f]{32}/", serve.relay.prefix)
+    assert serve.transfer_id not in serve.relay.prefix
+    assert (never_served.relay, never_moved.route.relay) == (None, None)
+
+
+def test_other_routes_need_one_command(world: ControlPlaneFixture):
+    world.request("s3://media/new/", "b:/archive/")
+    world.request("c:/data/", "c:/archive/")
+    remotes = (RemoteState(name="disk", access="rw"),)
+    world.agents.known["d"] = an_agent("d", capabilities=Capabilities(remotes=remotes))
+    world.request("d:disk:in/", "d:/archive/")
+    world.stream()
+    assert sorted((to, command.route.kind) for to, command in world.fleet.sent) == [
+        ("b", "s3"),
+        ("c", "local"),
+        ("d", "remote"),
+    ]
+
+
+def test_a_transfer_from_wish_to_fact(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
+    world.stream()
+    world.says(Started, world.hop(transfer_id))
+    assert world.desk.get(transfer_id).hops[0].connection == A_WAY
+    world.stream()
+    world.fleet.kinds()
+    world.says(Succeeded, world.hop(transfer_id), seq=2)
+    world.stream()
+    assert world.fleet.kinds() == [("a", "release")]
+    view = world.desk.get(transfer_id)
+    assert (view.state, view.hops[0].digest, view.progress.files_done) == ("succeeded", "d", 1)
+    assert [moment.what for moment in view.timeline] == [
+        "requested",
+        "hop 1 offered to b",
+        "hop 1 started (direct, server-c dialled 10.0.0.2:4460)",
+        "hop 1 succeeded",
+    ]
+    assert [moment.by.name for moment in view.timeline] == ["ada", "crosshaul", "agent:b", "agent:b"]
+    requested, finished = world.facts.told
+    assert isinstance(requested, TransferRequested)
+    assert isinstance(finished, TransferFinished)
+    assert (finished.state, finished.bytes, finished.files) == (TransferState.SUCCEEDED, 9, 1)
+
+
+def test_what_a_hop_costs(world: ControlPlaneFixture):
+    """The promise of docs/architecture.md: a small, fixed number of writes, signatures and messages."""
+    with items_written() as written:
+        transfer_id = world.request("a:/data/raw/", "b:/archive/raw/")
+        assert written == [3], "header, hop, line; what a person asks for also has one audit record"
+        world.reactions.advance(world.store.get(transfer_id))
+        assert written == [3, 2], "the hop and a line; the transfer is queued as before"
+        world.says(Started, world.hop(transfer_id))
+        world.says(Checkpoint, world.hop(transfer_id), seq=2)
+        world.says(Checkpoint, world.hop(transfer_id), seq=2)
+        world.says(Succeeded, world.hop(transfer_id), seq=3)
+        world.sweeping.sweep()
+        assert written == [3, 2, 3, 1, 3]
+    world.stream()
+    assert len(world.fleet.signed) == len(world.fleet.sent) == 3, "serve, move, release"
+    assert len(world.announced.announced) == 4, "asked for, offered, started, arrived"
+
+
+def test_a_chain_goes_on_when_its_first_hop_has_succeeded(world: ControlPlaneFixture):
+    transfer_id = world.request("s3://media/new/", "b:/archive/", "d:/archive/", shape="chain")
+    world.stream()
+    assert world.fleet.kinds() == [("b", "move")]
+    world.says(Succeeded, world.hop(transfer_id))
+    world.stream()
+    assert world.fleet.kinds() == [("b", "serve"), ("d", "move")]
+    world.says(Succeeded, world.hop(transfer_id, 1))
+    world.stream()
+    assert world.desk.get(transfer_id).state == TransferState.SUCCEEDED
+
+
+def test_a_chain_ends_with_its_first_hop_and_can_be_retried(world: ControlPlaneFixture):
+    transfer_id = world.request("s3://media/new/", "b:/archive/", "c:/archive/", "d:/archive/", shape="chain")
+    world.stream()
+    world.says(Failed, world.hop(transfer_id))
+    world.stream()
+    view = world.desk.get(transfer_id)
+    assert [hop.state for hop in view.hops] == ["failed"] * 3
+    assert (view.state, view.problem.code) == ("failed", "source-missing")
+    assert view.hops[2].problem.code == "previous-hop-ended"
+    world.fleet.kinds()
+    again = world.desk.retry(transfer_id, ADA)
+    assert [hop.state for hop in again.hops] == ["queued", "waiting", "waiting"]
+    assert (again.state, again.ended_at, again.problem) == ("queued", None, None)
+    world.stream()
+    assert world.fleet.kinds() == [("b", "move")]
+    assert world.hop(transfer_id).attempt == 2
+
+
+def test_an_absent_agent_is_waited_for(world: ControlPlaneFixture):
+    world.agents.is_now("a", "offline")
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    assert world.fleet.sent == []
+    world.agents.is_now("a", "online")
+    world.reactions.agent_online("a")
+    assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
+    assert world.hop(transfer_id).state == HopState.OFFERED
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_written(world: ControlPlaneFixture):
+    world.agents.is_now("c", "offline")
+    for source, destination, options, error in (
+        ("a:/data/", "nobody:/archive/", {}, AgentUnknownError),
+        ("a:/etc/", "b:/archive/", {}, OutsideRootsError),
+        ("a:/data/", "b:/data/x/", {}, ReadOnlyError),
+        ("a:/data/", "c:/archive/", {"if_offline": "refuse"}, AgentOfflineError),
+    ):
+        with pytest.raises(error):
+            world.request(source, destination, options=options)
+    assert world.desk.page(Query()).transfers == ()
+
+
+def test_an_agent_that_was_removed_fails_its_hops(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/", "b:/archive/", "c:/archive/")
+    del world.agents.known["b"]
+    world.stream()
+    view = world.desk.get(transfer_id)
+    assert [hop.state for hop in view.hops] == ["failed", "offered"]
+    assert view.hops[0].problem.code == "agent-unknown"
+
+
+def test_an_agent_that_would_upload_where_it_was_to_look_is_not_told_to(world: ControlPlaneFixture):
+    able = Capabilities(previews_uploads=True)
+    rehearsal = {"dry_run": True}
+    with pytest.raises(AgentDeclinedError) as refused:
+        world.request("a:/data/", "s3://media/x/", options=Options(**rehearsal))
+    assert refused.value.problem.code == "agent-too-old"
+    world.agents.known["a"] = an_agent("a", capabilities=able)
+    transfer_id = world.request("a:/data/", "s3://media/x/", options=Options(**rehearsal))
+    world.agents.known["a"] = an_agent("a")  # went back to its version of before
+    world.stream()
+    assert world.fleet.sent == []
+    assert world.hop(transfer_id).problem.code == "agent-too-old"
+    world.request("a:/data/", "b:/archive/", options=Options(**rehearsal))
+    world.stream()
+    assert ("b", "move") in world.fleet.kinds()
+
+
+def test_the_same_key_makes_the_same_transfer(world: ControlPlaneFixture):
+    wish = TransferRequest(source="a:/data/", destinations=("b:/archive/",))
+    other = TransferRequest(source="a:/data/", destinations=("c:/archive/",))
+    first = world.desk.request(ADA, wish, "key")
+    world.agents.is_now("b", "offline")
+    assert world.desk.request(ADA, wish, "key").transfer_id == first.transfer_id
+    assert world.desk.request(BOB, wish, "key").transfer_id != first.transfer_id
+    with pytest.raises(ReusedKeyError):
+        world.desk.request(ADA, other, "key")
+
+
+def test_a_template_writes_what_belongs_to_it_in_the_same_transaction(world: ControlPlaneFixture):
+    wish = TransferSpec(**{name: getattr(a_transfer("b"), name) for name in ("source", "destinations")})
+    marks = []
+    transfer_id = world.desk.create_from_template(wish, "new-videos", "batch 1", marks.append)
+    assert len(marks) == 1
+    view = world.desk.get(transfer_id)
+    assert (view.template_id, view.created_by.id) == ("new-videos", "template:new-videos")
+    with pytest.raises(StaleError):
+        world.desk.create_from_template(wish, "new-videos", "batch 1", marks.append)
+
+
+def test_cancel_tells_both_agents(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.fleet.kinds()
+    assert world.desk.cancel(transfer_id, ADA).state == TransferState.CANCELLED
+    world.stream()
+    assert world.fleet.kinds() == [("b", "cancel"), ("a", "release")]
+    assert world.desk.cancel(transfer_id, ADA).state == TransferState.CANCELLED
+    world.says(Succeeded, world.hop(transfer_id))
+    assert world.hop(transfer_id).state == HopState.CANCELLED
+
+
+def test_cancel_before_any_offer_tells_nobody(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.desk.cancel(transfer_id, ADA)
+    world.stream()
+    assert world.fleet.sent == []
+
+
+def test_pause_and_resume(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.says(Started, world.hop(transfer_id))
+    world.fleet.kinds()
+    assert world.desk.pause(transfer_id, ADA).state == TransferState.PAUSED
+    world.stream()
+    assert world.fleet.kinds() == [("b", "pause"), ("a", "release")]
+    world.says(Paused, world.hop(transfer_id), seq=2, progress=Progress(bytes_done=3))
+    assert world.desk.pause(transfer_id, ADA).hops[0].progress.bytes_done == 3
+    assert world.desk.resume(transfer_id, ADA).state == TransferState.QUEUED
+    world.stream()
+    assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
+    assert world.hop(transfer_id).attempt == 2
+
+
+def test_a_hop_its_agent_paused_by_itself_is_served_on(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.fleet.kinds()
+    world.says(Paused, world.hop(transfer_id))
+    world.stream()
+    assert world.fleet.sent == []
+    world.says(Started, world.hop(transfer_id), seq=2)
+    assert world.hop(transfer_id).state == HopState.RUNNING
+
+
+@pytest.mark.parametrize("ask", ["pause", "resume", "cancel", "retry"])
+def test_it_may_be_too_late_for_an_ask(world: ControlPlaneFixture, ask: str):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.says(Succeeded, world.hop(transfer_id))
+    with pytest.raises(StateError) as refusal:
+        getattr(world.desk, ask)(transfer_id, ADA)
+    assert refusal.value.problem.advice
+
+
+def test_a_broker_that_is_away_costs_time_but_no_transfer(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.fleet.broken = True
+    with pytest.raises(ConnectionError):
+        world.stream()
+    world.fleet.broken = False
+    world.clock.forward(seconds=31)
+    world.sweeping.sweep()
+    world.clock.forward(seconds=11)
+    world.sweeping.sweep()
+    assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
+    assert world.hop(transfer_id).attempt == 2
+
+
+def test_a_line_of_what_is_gone_is_not_reacted_to(world: ControlPlaneFixture):
+    world.request("a:/data/", "b:/archive/")
+    (line,) = (row for row in world.news() if row["part"].startswith("at#"))
+    world.reactions.handle({**line, "transfer_id": "x" * 20})
+    assert world.fleet.sent == []
+
+
+def test_reacting_twice_sends_no_second_offer(world: ControlPlaneFixture):
+    world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.fleet.kinds()
+    world.reactions.agent_online("a")
+    world.reactions.agent_online("b")
+    assert world.fleet.sent == []
+
+
+def test_reacting_late_tells_no_agent_what_is_no_longer_so(world: ControlPlaneFixture):
+    transfer_id = world.request("a:/data/", "b:/archive/")
+    world.stream()
+    world.says(Failed, world.hop(transfer_id))
+    world.desk.retry(transfer_id, ADA)
+    world.fleet.kinds()
+    world.stream()
+    assert world.fleet.kinds() == [("a", "serve"), ("b", "move")]
+    assert not any(isinstance(fact, TransferFinished) for fact in world.facts.told)

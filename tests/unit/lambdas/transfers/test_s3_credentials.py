@@ -1,0 +1,169 @@
+"""S3 credentials for one hop: who gets them, and how far they reach."""
+
+import fnmatch
+import json
+from typing import Any
+
+import pytest
+
+from events.locations import AgentLocation, S3Location
+from lambdas import wiring
+from lambdas.domain.hop import Hop, relay_prefix
+from lambdas.transfers.s3_credentials import session_policy
+from tests.support.fakes import MORNING
+
+
+def hop(source: Any, destination: Any) -> Hop:
+    return Hop(
+        transfer_id="a" * 20,
+        number=0,
+        source=source,
+        destination=destination,
+        created_at=MORNING,
+        changed_at=MORNING,
+    )
+
+
+HERE = AgentLocation(agent_id="server-b", path="/data/")
+
+
+def reach(policy: dict[str, Any], action: str, key: str) -> bool:
+    """Would IAM allow it? `*` and `?` are wild, `${*}` is the character itself."""
+    for statement in policy["Statement"]:
+        resources = statement["Resource"]
+        for resource in [resources] if isinstance(resources, str) else resources:
+            pattern = resource.partition(":::")[2].replace("[", "[[]")
+            pattern = pattern.replace("${*}", "[*]").replace("${?}", "[?]").replace("${$}", "$")
+            if action in statement["Action"] and fnmatch.fnmatchcase(key, pattern):
+                return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("prefix", "inside", "outside"),
+    [
+        (
+            "videos/",
+            ["bbb/videos/a", "bbb/videos/x/y"],
+            ["bbb/videos", "bbb/videos-of-others/a", "ccc/videos/a"],
+        ),
+        ("videos", ["bbb/videos", "bbb/videos/a"], ["bbb/videos-of-others/a", "bbb/video"]),
+        ("", ["bbb/a", "bbb/x/y"], ["ccc/a"]),
+        ("a*b/", ["bbb/a*b/x"], ["bbb/aXb/x"]),
+        ("a?b/", ["bbb/a?b/x"], ["bbb/aXb/x"]),
+        ("$x/", ["bbb/$x/y"], ["bbb/x/y"]),
+    ],
+)
+def test_they_reach_the_hop_s_prefix_and_no_further(prefix, inside, outside):
+    reading = session_policy(hop(S3Location(bucket="bbb", prefix=prefix), HERE))
+    writing = session_policy(hop(HERE, S3Location(bucket="bbb", prefix=prefix)))
+    for key in inside:
+        assert reach(reading, "s3:GetObject", key), key
+        assert not reach(reading, "s3:PutObject", key)
+        assert reach(writing, "s3:PutObject", key)
+        assert not reach(writing, "s3:DeleteObject", key)
+    for key in outside:
+        assert not reach(reading, "s3:GetObject", key), key
+        assert not reach(writing, "s3:PutObject", key), key
+
+
+class Sts:
+    """Remembers what role was assumed."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def assume_role(self, **asked: Any) -> dict[str, Any]:
+        self.asked.append(asked)
+        keys = {"AccessKeyId": "A", "SecretAccessKey": "S", "SessionToken": "T", "Expiration": MORNING}
+        return {"Credentials": keys}
+
+
+def broken(_: Any) -> None:
+    raise OSError("the table is away")
+
+
+class TestTheRoute:
+    @pytest.fixture
+    def here(self, here, monkeypatch):
+        self.keys = {name: here.join(name)["api_key"] for name in ("server-b", "server-c")}
+        self.sts = Sts()
+        lending = wiring.s3_credentials()
+        monkeypatch.setattr(lending, "_sts", self.sts)
+        return here
+
+    def offered(self, here) -> str:
+        body = {"source": "s3://media/in/", "destinations": ["server-b:/primary/"]}
+        name = here.post("/transfers", body).body["transfer_id"]
+        wiring.stream_handler().advance(wiring.transfer_store().get(name))
+        assert here.get(f"/transfers/{name}").body["hops"][0]["state"] == "offered"
+        return f"{name}-0"
+
+    def ask(self, here, hop_id: str, agent: str = "server-b", key: str | None = None) -> Any:
+        headers = {"X-Agent-Key": self.keys[agent] if key is None else key}
+        return here.post(f"/agents/{agent}/credentials", {"hop_id": hop_id}, role=None, headers=headers)
+
+    def test_the_agent_that_carries_the_hop_gets_them(self, here):
+        answer = self.ask(here, self.offered(here))
+        assert (answer.status, answer.body["session_token"]) == (200, "T")
+        [asked] = self.sts.asked
+        assert "arn:aws:s3:::media/in/*" in json.dumps(asked["Policy"])
+
+    def test_it_is_written_down_before_they_are_lent(self, here):
+        hop_id = self.offered(here)
+        assert self.ask(here, hop_id).status == 200
+        record = here.get("/audit", transfer_id=hop_id[:-2]).body["records"][0]
+        assert (record["who"]["id"], record["action"]) == ("agent:server-b", "credentials.lent")
+        assert (record["address"], record["transfer_id"]) == ("198.51.100.7", hop_id[:-2])
+        assert record["after"] == {"hop_id": hop_id, "reads": "s3://media/in/"}
+
+    def test_what_cannot_be_written_down_is_not_lent(self, here, monkeypatch):
+        hop_id = self.offered(here)
+        monkeypatch.setattr(wiring.audit_store(), "add", broken)
+        assert self.ask(here, hop_id).status == 500
+        assert self.sts.asked == []
+
+    def direct(self, here, relay: str) -> str:
+        body = {
+            "source": "server-b:/primary/x/",
+            "destinations": ["server-c:/primary/"],
+            "options": {"relay": relay},
+        }
+        name = here.post("/transfers", body).body["transfer_id"]
+        wiring.stream_handler().advance(wiring.transfer_store().get(name))
+        return f"{name}-0"
+
+    def test_both_agents_of_a_relayed_hop_reach_its_place_and_no_other(self, here):
+        hop_id = self.direct(here, "allowed")
+        assert self.ask(here, hop_id, "server-b").status == 200
+        assert self.ask(here, hop_id, "server-c").status == 200
+        for asked in self.sts.asked:
+            policy = json.loads(asked["Policy"])
+            mine = f"relay/{relay_prefix(hop_id)}x/a0"
+            for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+                assert reach(policy, action, mine)
+                assert not reach(policy, action, "relay/another/x/a0")
+                assert not reach(policy, action, f"media/{relay_prefix(hop_id)}x")
+
+    def test_a_hop_that_may_not_be_relayed_gets_none(self, here):
+        hop_id = self.direct(here, "never")
+        assert self.ask(here, hop_id, "server-b").status == 409
+        assert self.ask(here, hop_id, "server-c").status == 409
+        assert self.sts.asked == []
+
+    def test_nobody_else_does(self, here):
+        hop_id = self.offered(here)
+        assert self.ask(here, hop_id, "server-c").status == 409
+        assert self.ask(here, hop_id, key="").status == 401
+        assert self.ask(here, hop_id, key="wrong").status == 401
+        assert self.ask(here, hop_id, key=self.keys["server-c"]).status == 401
+        assert self.ask(here, f"{'z' * 20}-0").status == 409
+        assert here.post("/agents/nobody/credentials", {"hop_id": hop_id}, role=None).status in {401, 404}
+        assert self.sts.asked == []
+
+    def test_not_after_the_hop_is_over(self, here):
+        hop_id = self.offered(here)
+        here.post(f"/transfers/{hop_id[:-2]}/cancel")
+        answer = self.ask(here, hop_id)
+        assert (answer.status, answer.body["type"]) == (409, "urn:crosshaul:problem:hop-not-under-way")
+        assert self.sts.asked == []

@@ -1,0 +1,33 @@
+/** What every page has at hand: the API, who is signed in, and where to say that something was done. */
+import { createContext, useContext } from "react";
+import type { Api } from "./api/client";
+import type { Settings } from "./config";
+import type { Claims, Role } from "./session/claims";
+import type { Session } from "./session/session";
+
+export interface Notice {
+  type: "success" | "error" | "warning";
+  header: string;
+  content?: string;
+}
+
+export interface AppContextValue {
+  api: Api;
+  settings: Settings;
+  session: Session;
+  claims: Claims;
+  role: Role;
+  notify(notice: Notice): void;
+}
+
+export const AppContext = createContext<AppContextValue | null>(null);
+
+export function useAppContext(): AppContextValue {
+  const here = useContext(AppContext);
+  if (!here) throw new Error("outside of the signed-in part of the page");
+  return here;
+}
+
+export function useApi(): Api {
+  return useAppContext().api;
+}

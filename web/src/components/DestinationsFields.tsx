@@ -1,0 +1,89 @@
+import Button from "@cloudscape-design/components/button";
+import FormField from "@cloudscape-design/components/form-field";
+import RadioGroup from "@cloudscape-design/components/radio-group";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { t } from "../i18n";
+import { type Draft, draftFault, EMPTY, landingWords } from "../model/locations";
+import type { TransferRequest } from "../types";
+import { LocationField } from "./LocationField";
+
+type Shape = NonNullable<TransferRequest["shape"]>;
+
+/** A key of its own for every row, so that removing one does not mix up the others. */
+export interface Row {
+  id: number;
+  draft: Draft;
+}
+
+export const MAX_DESTINATIONS = 50;
+
+let ids = 0;
+export function row(draft: Draft = EMPTY): Row {
+  ids += 1;
+  return { id: ids, draft };
+}
+
+interface Props {
+  rows: Row[];
+  onChange(rows: Row[]): void;
+  /** Show what is wrong: someone tried to send it. */
+  tried: boolean;
+  /** A template's destinations are directories. */
+  directories?: boolean;
+  source?: Draft;
+  faultAt?(number: number): string;
+}
+
+export function DestinationsFields({ rows, onChange, tried, directories = false, source, faultAt }: Props) {
+  const change = (id: number, draft: Draft) =>
+    onChange(rows.map((one) => (one.id === id ? { id, draft } : one)));
+  return (
+    <SpaceBetween size="m">
+      {rows.map(({ id, draft }, number) => (
+        <LocationField
+          key={id}
+          label={
+            rows.length > 1 ? t().newTransfer.destinationNumber(number + 1) : t().newTransfer.destination
+          }
+          description={source && landingWords(source, draft)}
+          value={draft}
+          end="destination"
+          fault={(tried && draftFault(draft, directories)) || faultAt?.(number) || ""}
+          onChange={(next) => change(id, next)}
+          onRemove={rows.length > 1 ? () => onChange(rows.filter((one) => one.id !== id)) : undefined}
+        />
+      ))}
+      <Button
+        iconName="add-plus"
+        formAction="none"
+        disabled={rows.length >= MAX_DESTINATIONS}
+        onClick={() => onChange([...rows, row()])}
+      >
+        {t().newTransfer.add}
+      </Button>
+    </SpaceBetween>
+  );
+}
+
+export function ShapeField({ value, onChange }: { value: Shape; onChange(value: Shape): void }) {
+  return (
+    <FormField label={t().newTransfer.order}>
+      <RadioGroup
+        value={value}
+        onChange={({ detail }) => onChange(detail.value as Shape)}
+        items={[
+          {
+            value: "fan_out",
+            label: t().newTransfer.fanOut,
+            description: t().newTransfer.fanOutHint,
+          },
+          {
+            value: "chain",
+            label: t().newTransfer.chain,
+            description: t().newTransfer.chainHint,
+          },
+        ]}
+      />
+    </FormField>
+  );
+}

@@ -1,0 +1,325 @@
+import Box from "@cloudscape-design/components/box";
+import BreadcrumbGroup from "@cloudscape-design/components/breadcrumb-group";
+import Button from "@cloudscape-design/components/button";
+import Icon from "@cloudscape-design/components/icon";
+import Link from "@cloudscape-design/components/link";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table, { type TableProps } from "@cloudscape-design/components/table";
+import TextFilter from "@cloudscape-design/components/text-filter";
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { useApi } from "../appContext";
+import { shown } from "../format/names";
+import { bytes, count } from "../format/sizes";
+import { useBuckets } from "../hooks/queries";
+import { useNarrow } from "../hooks/useMedia";
+import { t } from "../i18n";
+import { joined, trail } from "../model/locations";
+import type { DirectoryEntry } from "../types";
+import { onS3, type Place, startingAt } from "./browsablePlaces";
+import { Loading } from "./Loading";
+import { ProblemAlert } from "./ProblemAlert";
+import { Name, When } from "./text";
+
+interface Props {
+  place: Place;
+  /** What the field says now. */
+  start: string;
+  end: "source" | "destination";
+  onChoose(path: string): void;
+  onClose(): void;
+}
+
+const PAGE = 200;
+
+/** The same of S3, once it is known which buckets there are. */
+export function BucketBrowser(props: Omit<Props, "place">) {
+  const buckets = useBuckets();
+  if (buckets.data) return <DirectoryBrowser place={onS3(buckets.data.buckets)} {...props} />;
+  return (
+    <Modal visible size="large" onDismiss={props.onClose} header={t().browser.title("S3")}>
+      {buckets.isError ? (
+        <ProblemAlert error={buckets.error} onRetry={() => buckets.refetch()} />
+      ) : (
+        <Loading what={t().browser.buckets} />
+      )}
+    </Modal>
+  );
+}
+
+/** Real directories, as they are now; nothing is read before it is opened. */
+export function DirectoryBrowser({ place, start, end, onChoose, onClose }: Props) {
+  const [path, setPath] = useState<string | null>(() => startingAt(start, place));
+  const [selected, setSelected] = useState<DirectoryEntry | null>(null);
+  const choice = path === null ? null : chosenPath(path, selected, end === "destination" || place.flat);
+  function open(next: string | null): void {
+    setSelected(null);
+    setPath(next);
+  }
+  return (
+    <Modal
+      visible
+      size="large"
+      onDismiss={onClose}
+      header={t().browser.title(place.name)}
+      footer={<Footer choice={choice} onChoose={onChoose} onClose={onClose} />}
+    >
+      {path === null ? (
+        <Tops place={place} onOpen={open} />
+      ) : (
+        <Directory
+          key={path}
+          place={place}
+          path={path}
+          files={end === "source"}
+          selected={selected}
+          onSelect={setSelected}
+          onOpen={open}
+        />
+      )}
+    </Modal>
+  );
+}
+
+/** With nothing selected: what is in the directory. Otherwise the thing itself, or what is `inside` of it. */
+export function chosenPath(path: string, selected: DirectoryEntry | null, inside: boolean): string {
+  if (!selected) return joined(path, "");
+  return joined(path, selected.name) + (inside && selected.type !== "file" ? "/" : "");
+}
+
+function Footer({
+  choice,
+  onChoose,
+  onClose,
+}: { choice: string | null } & Pick<Props, "onChoose" | "onClose">) {
+  return (
+    <Box float="right">
+      <SpaceBetween direction="horizontal" size="xs">
+        <Button variant="link" onClick={onClose}>
+          {t().common.cancel}
+        </Button>
+        <Button
+          variant="primary"
+          disabled={choice === null}
+          onClick={() => choice !== null && onChoose(choice)}
+        >
+          {choice === null ? t().browser.choose : t().browser.use(shortened(shown(choice)))}
+        </Button>
+      </SpaceBetween>
+    </Box>
+  );
+}
+
+function shortened(text: string): string {
+  return text.length > 40 ? `…${text.slice(-39)}` : text;
+}
+
+const TOPS = ["path", "access", "about"];
+
+function Tops({ place, onOpen }: { place: Place; onOpen(path: string): void }) {
+  return (
+    <Table
+      variant="embedded"
+      items={place.tops}
+      trackBy="path"
+      empty={place.none}
+      ariaLabels={{ tableLabel: place.topsAre }}
+      columnDisplay={TOPS.map((id) => ({ id, visible: id === "path" || !place.flat }))}
+      columnDefinitions={[
+        {
+          id: "path",
+          header: place.topsAre,
+          isRowHeader: true,
+          cell: ({ path }) => <Opener onOpen={() => onOpen(path)} name={path} />,
+        },
+        {
+          id: "access",
+          header: t().browser.access,
+          cell: ({ access }) => (access === "rw" ? t().browser.rw : t().browser.ro),
+        },
+        {
+          id: "about",
+          header: t().browser.free,
+          cell: ({ about }) => about,
+        },
+      ]}
+    />
+  );
+}
+
+interface DirectoryProps {
+  place: Place;
+  path: string;
+  /** May files be selected? */
+  files: boolean;
+  selected: DirectoryEntry | null;
+  onSelect(entry: DirectoryEntry | null): void;
+  onOpen(path: string | null): void;
+}
+
+function Directory({ place, path, files, selected, onSelect, onOpen }: DirectoryProps) {
+  const [typed, setTyped] = useState("");
+  const [find, setFind] = useState("");
+  const listing = useListing(place, path, find);
+  const narrow = useNarrow();
+  const entries = listing.data?.pages.flatMap((page) => page.entries) ?? [];
+  const found = `${count(entries.length)}${listing.hasNextPage ? "+" : ""}`;
+  if (listing.isError && entries.length === 0) {
+    return (
+      <SpaceBetween size="m">
+        <Trail place={place} path={path} onOpen={onOpen} />
+        <ProblemAlert error={listing.error} onRetry={() => listing.refetch()} />
+      </SpaceBetween>
+    );
+  }
+  return (
+    <SpaceBetween size="s">
+      <Trail place={place} path={path} onOpen={onOpen} />
+      <Table
+        variant="embedded"
+        items={entries}
+        trackBy={({ type, name }) => `${type} ${name}`}
+        empty={nothing(place, find, listing.hasNextPage)}
+        loading={listing.isPending}
+        loadingText={t().browser.asking(place.name)}
+        selectionType="single"
+        selectedItems={selected ? [selected] : []}
+        onSelectionChange={({ detail }) => onSelect(detail.selectedItems[0] ?? null)}
+        isItemDisabled={(entry) =>
+          unwritten(entry) !== null || entry.type === "other" || (entry.type === "file" && !files)
+        }
+        ariaLabels={{
+          tableLabel: t().browser.contents(path),
+          selectionGroupLabel: t().browser.selection,
+          itemSelectionLabel: (_, { name }) => t().browser.select(shown(name)),
+        }}
+        columnDefinitions={columns(narrow, (name) => onOpen(joined(path, name)))}
+        filter={
+          <TextFilter
+            filteringText={typed}
+            onChange={({ detail }) => setTyped(detail.filteringText)}
+            onDelayedChange={({ detail }) => setFind(detail.filteringText)}
+            filteringPlaceholder={t().browser.find}
+            filteringAriaLabel={t().browser.find}
+            countText={t().common.found(found)}
+          />
+        }
+        footer={
+          listing.hasNextPage && (
+            <Box textAlign="center">
+              <Button loading={listing.isFetchingNextPage} onClick={() => listing.fetchNextPage()}>
+                {t().browser.more(count(entries.length))}
+              </Button>
+            </Box>
+          )
+        }
+      />
+      {listing.isError && <ProblemAlert error={listing.error} onRetry={() => listing.fetchNextPage()} />}
+    </SpaceBetween>
+  );
+}
+
+function nothing(place: Place, find: string, more: boolean): string {
+  if (!find) return place.flat ? t().browser.nothingUnder : t().browser.empty;
+  return more ? t().browser.noneYet : t().browser.noName;
+}
+
+/** The other side looks for names: of a large directory only pages are here. */
+function useListing(place: Place, path: string, find: string) {
+  const api = useApi();
+  return useInfiniteQuery({
+    queryKey: ["browse", place.name, path, find],
+    queryFn: ({ pageParam }) => place.list(api, path, { after: pageParam, limit: PAGE, find }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+    placeholderData: keepPreviousData,
+    retry: false,
+    refetchOnWindowFocus: false,
+    gcTime: 0,
+  });
+}
+
+function Trail({ place, path, onOpen }: Pick<DirectoryProps, "place" | "path" | "onOpen">) {
+  const steps = trail(
+    path,
+    place.tops.map((top) => top.path),
+  );
+  const items = [
+    { text: place.name, href: "#" },
+    ...steps.map((step) => ({ text: shown(step.text), href: `#${step.path}` })),
+  ];
+  return (
+    <BreadcrumbGroup
+      ariaLabel={t().browser.directories}
+      items={items}
+      onFollow={(event) => {
+        event.preventDefault();
+        const step = steps[items.findIndex((item) => item.href === event.detail.href) - 1];
+        onOpen(step?.path ?? null);
+      }}
+    />
+  );
+}
+
+function columns(
+  narrow: boolean,
+  onOpen: (name: string) => void,
+): TableProps.ColumnDefinition<DirectoryEntry>[] {
+  const all: TableProps.ColumnDefinition<DirectoryEntry>[] = [
+    {
+      id: "name",
+      header: t().common.name,
+      isRowHeader: true,
+      cell: (entry) => <EntryName entry={entry} onOpen={onOpen} />,
+    },
+    {
+      id: "size",
+      header: t().browser.size,
+      width: 110,
+      cell: ({ size, type }) => (type === "file" && size !== null ? bytes(size) : ""),
+    },
+    {
+      id: "modified",
+      header: t().browser.modified,
+      width: 210,
+      cell: ({ modified }) => modified && <When at={modified} />,
+    },
+  ];
+  return narrow ? all.slice(0, 2) : all;
+}
+
+/** Why a name cannot stand in the field of a path; null if it can. */
+export function unwritten({ name, utf8 }: DirectoryEntry): string | null {
+  if (!utf8) return t().browser.notUtf8;
+  if (["", ".", ".."].includes(name)) return t().browser.nameless;
+  return /[\r\n]/.test(name) ? t().browser.lineBreak : null;
+}
+
+function EntryName({ entry, onOpen }: { entry: DirectoryEntry; onOpen(name: string): void }) {
+  const why = unwritten(entry);
+  if (why !== null) {
+    return (
+      <>
+        <Icon name="status-warning" /> <Name>{entry.name}</Name> {why}
+      </>
+    );
+  }
+  if (entry.type === "directory" || entry.type === "symlink") {
+    return <Opener onOpen={() => onOpen(entry.name)} name={entry.name} link={entry.type === "symlink"} />;
+  }
+  return (
+    <>
+      <Icon name={entry.type === "file" ? "file" : "status-warning"} /> <Name>{entry.name}</Name>
+    </>
+  );
+}
+
+function Opener({ name, onOpen, link = false }: { name: string; onOpen(): void; link?: boolean }) {
+  return (
+    <Link onFollow={onOpen} ariaLabel={t().browser.open(shown(name))}>
+      <Icon name={link ? "external" : "folder"} /> <Name>{name}</Name>
+      {link && t().browser.link}
+    </Link>
+  );
+}

@@ -1,0 +1,60 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { Component, type ReactNode } from "react";
+import { askAgain, forgetFailures } from "../hooks/lazyPage";
+import { PageError } from "./PageError";
+import { ProblemAlert } from "./ProblemAlert";
+
+interface Props {
+  /** What a whole page shows, by name. */
+  title?: string;
+  /** Where it is: somewhere else there is nothing wrong yet. */
+  place: string;
+  children: ReactNode;
+}
+
+/** What could not be drawn, or whose script did not come, leaves all around it standing, and can be tried again. */
+export function ErrorBoundary(props: Props) {
+  const queries = useQueryClient();
+  // What it was drawn from may be to blame: that is asked for anew.
+  const forget = () => queries.removeQueries({ type: "inactive" });
+  return <Catching key={props.place} {...props} onAgain={forget} />;
+}
+
+class Catching extends Component<Props & { onAgain(): void }, { error: unknown }> {
+  override state = { error: null };
+
+  constructor(props: Props & { onAgain(): void }) {
+    super(props);
+    forgetFailures();
+  }
+
+  static getDerivedStateFromError(error: unknown) {
+    return { error };
+  }
+
+  again = async () => {
+    if (this.state.error === null) return;
+    await askAgain();
+    this.props.onAgain();
+    this.setState({ error: null });
+  };
+
+  override componentDidMount() {
+    window.addEventListener("online", this.again);
+  }
+
+  override componentWillUnmount() {
+    window.removeEventListener("online", this.again);
+  }
+
+  override render() {
+    const { error } = this.state;
+    if (error === null) return this.props.children;
+    const { title } = this.props;
+    return title ? (
+      <PageError title={title} error={error} onRetry={this.again} />
+    ) : (
+      <ProblemAlert error={error} onRetry={this.again} />
+    );
+  }
+}

@@ -1,0 +1,131 @@
+import Button from "@cloudscape-design/components/button";
+import FormField from "@cloudscape-design/components/form-field";
+import Input from "@cloudscape-design/components/input";
+import Select, { type SelectProps } from "@cloudscape-design/components/select";
+import { useState } from "react";
+import { lookOf } from "../format/states";
+import { useAgents, useBuckets } from "../hooks/queries";
+import { t } from "../i18n";
+import { type Draft, draftFrom, remoteIn, S3, typed } from "../model/locations";
+import type { Agent } from "../types";
+import { onAgent } from "./browsablePlaces";
+import { BucketBrowser, DirectoryBrowser } from "./DirectoryBrowser";
+
+interface Props {
+  label: string;
+  description?: string;
+  value: Draft;
+  onChange(value: Draft): void;
+  fault?: string;
+  /** A destination may only be a directory or a new name; a source may also be a file. */
+  end: "source" | "destination";
+  onRemove?: () => void;
+}
+
+const s3Option = (): SelectProps.Option => ({ value: S3, label: "S3", description: t().location.s3Hint });
+
+/** One end of a transfer: where, and which path there. */
+export function LocationField({ label, description, value, onChange, fault, end, onRemove }: Props) {
+  const agents = useAgents();
+  useBuckets(value.place === S3); // so that they are there when they are to be browsed
+  const [browsing, setBrowsing] = useState(false);
+  const agent = agents.data?.find((one) => one.agent_id === value.place);
+  const options = optionsOf(agents.data ?? [], end);
+  const at = value.place + (remoteIn(value) && `:${remoteIn(value)}`);
+  const selected = options.flatMap(within).find((one) => one.value === at);
+  const looking = {
+    start: value.path,
+    end,
+    onClose: () => setBrowsing(false),
+    onChoose: (path: string) => {
+      onChange({ ...value, path });
+      setBrowsing(false);
+    },
+  };
+  const unknown = value.place && value.place !== S3 ? { value: at, label: at } : null;
+  return (
+    <FormField label={label} description={description} errorText={fault} stretch>
+      <div className="location">
+        <Select
+          ariaLabel={t().location.agentOrS3(label)}
+          placeholder={t().location.placeholder}
+          options={options}
+          filteringType={(agents.data?.length ?? 0) > 8 ? "auto" : "none"}
+          statusType={agents.isPending ? "loading" : agents.isError ? "error" : "finished"}
+          loadingText={t().location.loading}
+          errorText={t().location.failed}
+          recoveryText={t().common.retry}
+          onLoadItems={() => agents.isError && agents.refetch()}
+          selectedOption={selected ?? unknown}
+          triggerVariant="label"
+          expandToViewport
+          onChange={({ detail }) => onChange(moved(value, detail.selectedOption.value ?? ""))}
+        />
+        <Input
+          ariaLabel={value.place === S3 ? t().location.bucket(label) : t().location.path(label)}
+          value={value.path}
+          onChange={({ detail }) => onChange(typed(value, detail.value))}
+          placeholder={value.place === S3 ? "bucket/prefix/" : "/data/videos/raw/"}
+          spellcheck={false}
+          autoComplete={false}
+        />
+        <Button
+          iconName="folder"
+          onClick={() => setBrowsing(true)}
+          disabled={!agent && value.place !== S3}
+          ariaLabel={t().location.browseFor(label)}
+          formAction="none"
+        >
+          {t().location.browse}
+        </Button>
+        {onRemove && (
+          <Button
+            iconName="remove"
+            variant="icon"
+            ariaLabel={t().newTransfer.removeIt(label)}
+            onClick={onRemove}
+            formAction="none"
+          />
+        )}
+      </div>
+      {browsing && value.place === S3 && <BucketBrowser {...looking} />}
+      {browsing && agent && <DirectoryBrowser place={onAgent(agent)} {...looking} />}
+    </FormField>
+  );
+}
+
+/** Another place of the same kind may well have the same path; a bucket never is one, nor is a remote. */
+function moved(value: Draft, chosen: string): Draft {
+  const next = draftFrom(chosen);
+  if (chosen === S3 || next.place) return next;
+  const sameKind = value.place !== S3 && !remoteIn(value);
+  return { place: chosen, path: sameKind ? value.path : "" };
+}
+
+function optionsOf(agents: Agent[], end: Props["end"]): (SelectProps.Option | SelectProps.OptionGroup)[] {
+  const named = [...agents].sort((one, other) => one.agent_id.localeCompare(other.agent_id));
+  const options = named.map((agent) => ({
+    value: agent.agent_id,
+    label: agent.agent_id,
+    description: agent.hostname,
+    labelTag: agent.status === "online" ? undefined : lookOf(agent.status).label,
+  }));
+  const remotes = named.flatMap((agent) => remotesOf(agent, end));
+  const onThem = remotes.length ? [{ label: t().location.remotes, options: remotes }] : [];
+  return [{ label: t().location.agents, options }, ...onThem, s3Option()];
+}
+
+/** What its host reaches by rclone, each as a place of its own: `server-b:archive:`. */
+function remotesOf({ agent_id, capabilities, status }: Agent, end: Props["end"]): SelectProps.Option[] {
+  return capabilities.remotes.map(({ name, access, type }) => ({
+    value: `${agent_id}:${name}:`,
+    label: `${agent_id}:${name}:`,
+    description: [type, access === "rw" ? t().browser.rw : t().browser.ro].filter(Boolean).join(", "),
+    disabled: end === "destination" && access === "ro",
+    labelTag: status === "online" ? undefined : lookOf(status).label,
+  }));
+}
+
+function within(option: SelectProps.Option | SelectProps.OptionGroup): readonly SelectProps.Option[] {
+  return "options" in option ? option.options : [option];
+}

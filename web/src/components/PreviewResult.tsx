@@ -1,0 +1,88 @@
+import Box from "@cloudscape-design/components/box";
+import ExpandableSection from "@cloudscape-design/components/expandable-section";
+import StatusIndicator, { type StatusIndicatorProps } from "@cloudscape-design/components/status-indicator";
+import { bytes, count, files } from "../format/sizes";
+import { t } from "../i18n";
+import type { DryRunResult } from "../types";
+import { SpaceWarning } from "./SpaceWarning";
+import { Name } from "./text";
+
+export const KINDS = ["failed", "sent", "replaced", "removed", "kept", "unchanged"] as const;
+export type Kind = (typeof KINDS)[number];
+
+const LOOKS: Record<Kind, StatusIndicatorProps.Type> = {
+  failed: "error",
+  sent: "success",
+  replaced: "info",
+  removed: "warning",
+  kept: "stopped",
+  unchanged: "stopped",
+};
+
+/** Whose names nobody should have to ask for. */
+const SEEN_AT_ONCE: ReadonlySet<Kind> = new Set(["failed", "removed", "replaced"]);
+
+export interface Line {
+  kind: Kind;
+  files: number;
+  bytes: number;
+  examples: string[];
+}
+
+/** What a dry run found, a line a kind; kinds of which there is nothing are left out. */
+export function linesOf(preview: DryRunResult): Line[] {
+  return KINDS.map((kind) => ({ kind, ...preview[kind], examples: preview.examples[kind] ?? [] })).filter(
+    (line) => line.files > 0,
+  );
+}
+
+/** What would be done: counts, sizes, and the first paths of each kind. */
+export function PreviewResult({ preview }: { preview: DryRunResult }) {
+  const words = t().preview;
+  const lines = linesOf(preview);
+  if (lines.length === 0) return <StatusIndicator type="info">{words.nothing}</StatusIndicator>;
+  return (
+    <>
+      {preview.space_shortage && <SpaceWarning short={preview.space_shortage} />}
+      <Lines lines={lines} />
+    </>
+  );
+}
+
+function Lines({ lines }: { lines: Line[] }) {
+  const words = t().preview;
+  return (
+    <ul className="plain" aria-label={words.result}>
+      {lines.map((line) => (
+        <li key={line.kind}>
+          <StatusIndicator type={LOOKS[line.kind]}>
+            {words.kinds[line.kind](files(line.files), bytes(line.bytes))}
+          </StatusIndicator>
+          {line.examples.length > 0 && <Examples line={line} />}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Examples({ line: { kind, files: all, examples } }: { line: Line }) {
+  const words = t().preview;
+  return (
+    <ExpandableSection
+      headerText={words.which}
+      headerAriaLabel={`${words.which}: ${words.names[kind]}`}
+      defaultExpanded={SEEN_AT_ONCE.has(kind)}
+    >
+      <ul className="plain paths">
+        {examples.map((path) => (
+          <li key={path} className="mono">
+            <Name>{path}</Name>
+          </li>
+        ))}
+      </ul>
+      {all > examples.length && (
+        <Box color="text-body-secondary">{t().transfer.more(count(all - examples.length))}</Box>
+      )}
+    </ExpandableSection>
+  );
+}

@@ -1,0 +1,97 @@
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Link from "@cloudscape-design/components/link";
+import { Fragment, type ReactNode, useContext } from "react";
+import { asProblem } from "../api/problem";
+import { AppContext } from "../appContext";
+import { shown } from "../format/names";
+import { ownWords } from "../format/problems";
+import { t } from "../i18n";
+import { href } from "../router";
+import type { Problem } from "../types";
+import { ReportedText } from "./text";
+
+interface Props {
+  error: unknown;
+  onRetry?: () => void;
+}
+
+/** What went wrong with a request, where, and what to do about it. */
+export function ProblemAlert({ error, onRetry }: Props) {
+  const problem = asProblem(error);
+  const own = ownWords(problem.code);
+  const advice = own.advice ?? problem.advice;
+  const theirs = own.what && "en";
+  return (
+    <Alert
+      type="error"
+      header={shown(own.what ?? problem.title)}
+      action={onRetry && <Button onClick={onRetry}>{t().common.retry}</Button>}
+    >
+      {problem.detail && (
+        <div className="name" lang={theirs}>
+          {shown(problem.detail)}
+        </div>
+      )}
+      {problem.errors.length > 0 && (
+        <ul>
+          {problem.errors.map((one) => (
+            <li key={`${one.at} ${one.message}`} className="name">
+              {one.at && <code>{shown(one.at)}: </code>}
+              {shown(one.message)}
+            </li>
+          ))}
+        </ul>
+      )}
+      {problem.policies.length > 0 && <Forbidding policies={problem.policies} />}
+      {advice && (
+        <Box fontWeight="bold">
+          <span lang={own.advice ? undefined : theirs}>{shown(advice)}</span>
+        </Box>
+      )}
+    </Alert>
+  );
+}
+
+/** The policies that say no; for who may change them, the way there. */
+function Forbidding({ policies }: { policies: readonly string[] }) {
+  const admin = useContext(AppContext)?.role === "admin";
+  return (
+    <div>
+      {t().problems.forbiddenBy}{" "}
+      {policies.map((name, number) => (
+        <Fragment key={name}>
+          {number > 0 && ", "}
+          {admin ? <Link href={href("policies", name, "edit")}>{name}</Link> : <strong>{name}</strong>}
+        </Fragment>
+      ))}
+    </div>
+  );
+}
+
+interface HopProblemProps {
+  problem: Problem;
+  type?: "error" | "warning";
+  /** What this means for the hop. */
+  children?: ReactNode;
+}
+
+/** What went wrong with a hop or a file, as its agent says it. */
+export function HopProblem({ problem, type = "error", children }: HopProblemProps) {
+  const { what, advice } = ownWords(problem.code);
+  const theirs = <ReportedText>{problem.message}</ReportedText>;
+  return (
+    <Alert type={type} header={what ?? theirs}>
+      {what && <div>{theirs}</div>}
+      {problem.path && <div className="name mono">{shown(problem.path)}</div>}
+      {advice && <div>{advice}</div>}
+      {!advice && problem.advice && (
+        <div>
+          <ReportedText>{problem.advice}</ReportedText>
+        </div>
+      )}
+      {children && <div>{children}</div>}
+    </Alert>
+  );
+}

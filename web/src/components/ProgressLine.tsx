@@ -1,0 +1,73 @@
+import Box from "@cloudscape-design/components/box";
+import ProgressBar from "@cloudscape-design/components/progress-bar";
+import { shown } from "../format/names";
+import { bytes, count, duration, files, share, speed, timeLeft } from "../format/sizes";
+import { t } from "../i18n";
+import type { Progress } from "../types";
+
+interface Props {
+  progress: Progress;
+  /** Does it move, so that speed and time left mean something? */
+  moving: boolean;
+  /** Seconds without a word from its agent, when they are many. */
+  quiet?: number | null;
+  label?: string;
+  detailed?: boolean;
+}
+
+/** How far it is, as a bar once the total is known, and in words. */
+export function ProgressLine({ progress, moving, quiet = null, label, detailed = false }: Props) {
+  const percent = share(progress);
+  const silence = quiet === null ? [] : [t().amounts.noWord(duration(quiet))];
+  const words = [described(progress, moving, detailed), ...silence].join(" · ");
+  const current = detailed && moving && progress.current ? shown(progress.current) : null;
+  if (percent === null) {
+    return (
+      <Box color="text-body-secondary">
+        {untold(progress, moving) ? words : detailed ? t().amounts.nothing : "–"}
+      </Box>
+    );
+  }
+  return (
+    <ProgressBar
+      value={percent}
+      label={label}
+      ariaLabel={label ?? t().amounts.progress}
+      description={words}
+      additionalInfo={current && <bdi className="name">{current}</bdi>}
+    />
+  );
+}
+
+function untold(progress: Progress, moving: boolean): boolean {
+  return moving || progress.files_done > 0 || progress.bytes_done > 0;
+}
+
+/** `734 MiB of 1.0 GiB · 100 MiB/s · 3 s left`. */
+export function described(progress: Progress, moving: boolean, detailed: boolean): string {
+  const left = timeLeft(progress);
+  const rate = moving && progress.bytes_per_second > 0;
+  const parts = [
+    amount(progress),
+    detailed ? counted(progress) : "",
+    rate ? speed(progress.bytes_per_second) : "",
+    rate && left !== null ? t().amounts.left(duration(left)) : "",
+    detailed && progress.files_removed > 0 ? t().amounts.removed(files(progress.files_removed)) : "",
+    detailed && progress.files_unchanged > 0 ? t().amounts.unchanged(files(progress.files_unchanged)) : "",
+  ];
+  return parts.filter(Boolean).join(" · ");
+}
+
+function amount({ bytes_done, bytes_total }: Progress): string {
+  if (bytes_total === null) return t().amounts.soFar(bytes(bytes_done));
+  return bytes_done === bytes_total
+    ? bytes(bytes_total)
+    : t().amounts.of(bytes(bytes_done), bytes(bytes_total));
+}
+
+function counted({ files_done, files_total }: Progress): string {
+  if (files_total === null) return t().amounts.soFar(files(files_done));
+  return files_done === files_total
+    ? files(files_total)
+    : t().amounts.of(count(files_done), files(files_total));
+}

@@ -1,0 +1,35 @@
+import FormField from "@cloudscape-design/components/form-field";
+import TagEditor, { type TagEditorProps } from "@cloudscape-design/components/tag-editor";
+import { t } from "../i18n";
+
+export type Tag = TagEditorProps.Tag;
+
+interface Props {
+  value: readonly Tag[];
+  onChange(tags: readonly Tag[], valid: boolean): void;
+}
+
+/** An agent's tags, to be written. */
+export function Tags({ value, onChange }: Props) {
+  return (
+    <FormField label={t().common.tags} description={t().agent.tagsHint} stretch>
+      <TagEditor
+        tags={value}
+        tagLimit={20}
+        keysRequest={() => Promise.resolve([])}
+        valuesRequest={() => Promise.resolve([])}
+        onChange={({ detail }) => onChange(detail.tags, detail.valid)}
+      />
+    </FormField>
+  );
+}
+
+export function editable(tags: Record<string, string>): Tag[] {
+  return Object.entries(tags).map(([key, value]) => ({ key, value, existing: true }));
+}
+
+/** What is left of them, as the API takes it. */
+export function given(tags: readonly Tag[]): Record<string, string> {
+  const kept = tags.filter((tag) => !tag.markedForRemoval && tag.key);
+  return Object.fromEntries(kept.map((tag) => [tag.key, tag.value]));
+}

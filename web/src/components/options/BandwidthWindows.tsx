@@ -1,0 +1,128 @@
+import Button from "@cloudscape-design/components/button";
+import FormField from "@cloudscape-design/components/form-field";
+import Input from "@cloudscape-design/components/input";
+import Multiselect from "@cloudscape-design/components/multiselect";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import TimeInput from "@cloudscape-design/components/time-input";
+import { windowWords } from "../../format/options";
+import { t } from "../../i18n";
+import { SPEED } from "../../model/options";
+import type { Options } from "../../types";
+import { AmountInput } from "./fields";
+
+type Window = Options["bandwidth_windows"][number];
+type Day = Window["days"][number];
+
+const MAX_WINDOWS = 20;
+const HH_MM = 5;
+export const DAYS: Day[] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+interface Props {
+  value: readonly Window[];
+  fault?: string;
+  onChange(value: Window[]): void;
+}
+
+/** Hours at which another limit holds, a row each; the first that fits counts. */
+export function BandwidthWindows({ value, fault, onChange }: Props) {
+  const words = t().options;
+  const change = (number: number, next: Partial<Window>) =>
+    onChange(value.map((one, at) => (at === number ? { ...one, ...next } : one)));
+  return (
+    <FormField label={words.windows} description={words.windowsHint} errorText={fault} stretch>
+      <SpaceBetween size="s">
+        {value.map((one, number) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a window is nothing but its place in the order
+          <fieldset key={number} aria-label={windowWords(one)} className="window">
+            <Row
+              value={one}
+              onChange={(next) => change(number, next)}
+              onRemove={() => onChange(value.filter((_, at) => at !== number))}
+            />
+          </fieldset>
+        ))}
+        <Button
+          iconName="add-plus"
+          formAction="none"
+          disabled={value.length >= MAX_WINDOWS}
+          onClick={() => onChange([...value, workingHours()])}
+        >
+          {words.addWindow}
+        </Button>
+      </SpaceBetween>
+    </FormField>
+  );
+}
+
+interface RowProps {
+  value: Window;
+  onChange(change: Partial<Window>): void;
+  onRemove(): void;
+}
+
+function Row({ value, onChange, onRemove }: RowProps) {
+  const words = t().options;
+  const days = DAYS.map((day) => ({ value: day, label: words.days[day] }));
+  return (
+    <>
+      <Multiselect
+        ariaLabel={words.onDays}
+        options={days}
+        selectedOptions={days.filter((one) => value.days.includes(one.value))}
+        placeholder={words.everyDay}
+        hideTokens={false}
+        onChange={({ detail }) => {
+          const chosen = new Set(detail.selectedOptions.map((one) => one.value));
+          onChange({ days: DAYS.filter((day) => chosen.has(day)) });
+        }}
+      />
+      <TimeInput
+        ariaLabel={words.from}
+        format="hh:mm"
+        placeholder="08:00"
+        value={value.start.slice(0, HH_MM)}
+        onChange={({ detail }) => onChange({ start: detail.value })}
+      />
+      <TimeInput
+        ariaLabel={words.until}
+        format="hh:mm"
+        placeholder="18:00"
+        value={value.end.slice(0, HH_MM)}
+        onChange={({ detail }) => onChange({ end: detail.value })}
+      />
+      <Input
+        ariaLabel={words.zone}
+        value={value.zone}
+        onChange={({ detail }) => onChange({ zone: detail.value })}
+        spellcheck={false}
+      />
+      <FormField errorText={value.limit === 0 ? words.limitFault : ""}>
+        <AmountInput
+          ariaLabel={words.limit}
+          placeholder={words.noLimit}
+          measure={SPEED}
+          value={value.limit}
+          onChange={(limit) => onChange({ limit })}
+        />
+      </FormField>
+      <Button
+        variant="icon"
+        iconName="remove"
+        formAction="none"
+        ariaLabel={words.removeWindow(windowWords(value))}
+        onClick={onRemove}
+      />
+    </>
+  );
+}
+
+/** What a new row begins with, in the viewer's own zone. */
+function workingHours(): Window {
+  return {
+    days: DAYS.slice(0, 5),
+    start: "08:00",
+    end: "18:00",
+    zone: Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC",
+    limit: 10 * SPEED.unit,
+  };
+}

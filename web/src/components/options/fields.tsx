@@ -1,0 +1,144 @@
+/** The kinds of fields that options are written with. */
+import Checkbox from "@cloudscape-design/components/checkbox";
+import FormField from "@cloudscape-design/components/form-field";
+import Input from "@cloudscape-design/components/input";
+import Select, { type SelectProps } from "@cloudscape-design/components/select";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import Textarea from "@cloudscape-design/components/textarea";
+import { useState } from "react";
+import { amountOf, amountText, patterns, type Unit } from "../../model/options";
+
+export interface Chosen<T extends string> {
+  value: T;
+  label: string;
+  description: string;
+  disabled?: boolean;
+  disabledReason?: string;
+}
+
+export function choices<T extends string>(labels: Record<T, string>, hints: Record<T, string>): Chosen<T>[] {
+  const values = Object.keys(labels) as T[];
+  return values.map((value) => ({ value, label: labels[value], description: hints[value] }));
+}
+
+interface ChoiceProps<T extends string> {
+  label: string;
+  choices: Chosen<T>[];
+  value: T;
+  fault?: string;
+  onChange(value: T): void;
+}
+
+export function Choice<T extends string>({ label, choices, value, fault, onChange }: ChoiceProps<T>) {
+  const pick: SelectProps["onChange"] = ({ detail }) => {
+    const chosen = choices.find((one) => one.value === detail.selectedOption.value);
+    if (chosen) onChange(chosen.value);
+  };
+  const now = choices.find((one) => one.value === value);
+  return (
+    <FormField label={label} constraintText={now?.description} errorText={fault}>
+      <Select triggerVariant="label" options={choices} selectedOption={now ?? null} onChange={pick} />
+    </FormField>
+  );
+}
+
+interface AmountInputProps {
+  measure: Unit;
+  value: number | null;
+  onChange(value: number | null): void;
+  ariaLabel?: string;
+  placeholder?: string;
+}
+
+/** Keeps what is typed as it is typed. A field of numbers would give an empty text for what is none. */
+export function AmountInput({ measure, value, onChange, ...rest }: AmountInputProps) {
+  const [text, setText] = useState("");
+  function change(next: string): void {
+    setText(next);
+    onChange(amountOf(next, measure));
+  }
+  return (
+    <Input
+      {...rest}
+      inputMode="decimal"
+      autoComplete={false}
+      invalid={value === 0}
+      value={amountOf(text, measure) === value ? text : amountText(value, measure)}
+      onChange={({ detail }) => change(detail.value)}
+    />
+  );
+}
+
+interface AmountProps extends Omit<AmountInputProps, "ariaLabel" | "placeholder"> {
+  label: string;
+  constraint: string;
+  /** Said when it is none. */
+  wrong: string;
+  fault?: string;
+}
+
+export function Amount({ label, constraint, wrong, fault, ...rest }: AmountProps) {
+  return (
+    <FormField label={label} constraintText={constraint} errorText={rest.value === 0 ? wrong : fault}>
+      <AmountInput {...rest} />
+    </FormField>
+  );
+}
+
+interface PatternsProps {
+  label: string;
+  constraint: string;
+  example: string;
+  value: readonly string[];
+  fault?: string;
+  onChange(value: string[]): void;
+}
+
+/** One pattern a line. */
+export function Patterns({ label, constraint, example, value, fault, onChange }: PatternsProps) {
+  const [text, setText] = useState(() => value.join("\n"));
+  function change(next: string): void {
+    setText(next);
+    onChange(patterns(next));
+  }
+  return (
+    <FormField label={label} constraintText={constraint} errorText={fault}>
+      <Textarea
+        value={text}
+        onChange={({ detail }) => change(detail.value)}
+        placeholder={example}
+        rows={2}
+        spellcheck={false}
+      />
+    </FormField>
+  );
+}
+
+interface DangerProps {
+  label: string;
+  hint: string;
+  /** Said when it is chosen. */
+  warning: string;
+  /** Why it cannot be chosen now; empty when it can. */
+  barred: string;
+  value: boolean;
+  fault?: string;
+  onChange(value: boolean): void;
+}
+
+/** An option that removes something. */
+export function Danger({ label, hint, warning, barred, value, fault, onChange }: DangerProps) {
+  return (
+    <FormField errorText={fault}>
+      <Checkbox
+        checked={value}
+        disabled={barred !== "" && !value}
+        description={barred || hint}
+        onChange={({ detail }) => onChange(detail.checked)}
+      >
+        {label}
+      </Checkbox>
+      {value && <StatusIndicator type="warning">{warning}</StatusIndicator>}
+    </FormField>
+  );
+}

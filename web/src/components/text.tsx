@@ -1,0 +1,92 @@
+/** The small pieces that every page is written with. */
+import Badge from "@cloudscape-design/components/badge";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { locationText, shown } from "../format/names";
+import { ownWords } from "../format/problems";
+import { lookOf } from "../format/states";
+import { ago, isOff, local, skewed, utc } from "../format/times";
+import { useNow } from "../hooks/useNow";
+import { t } from "../i18n";
+import type { Location, Problem, TransferSummary } from "../types";
+
+/** A name from someone's disk: isolated, so that its direction cannot turn the text around it. */
+export function Name({ children }: { children: string }) {
+  return <bdi className="name">{shown(children)}</bdi>;
+}
+
+/** What an agent or the API says of a problem; in the page's own language first, if that is another. */
+export function Explained({ problem }: { problem: Pick<Problem, "code" | "message" | "advice"> }) {
+  const { what, advice } = ownWords(problem.code);
+  const theirs = advice ? problem.message : `${problem.message} ${problem.advice}`.trim();
+  return (
+    <>
+      {what && `${what}: `}
+      <ReportedText>{theirs}</ReportedText>
+      {advice && ` ${advice}`}
+    </>
+  );
+}
+
+/** What an agent or the API says: in English, whatever the page speaks. */
+export function ReportedText({ children }: { children: string }) {
+  return (
+    <bdi className="name" lang="en">
+      {shown(children)}
+    </bdi>
+  );
+}
+
+/** Where files are; an agent's name is never broken at its dashes. */
+export function Place({ at }: { at: Location }) {
+  const [text, start] = [locationText(at), at.kind === "s3" ? 0 : at.agent_id.length + 1];
+  return (
+    <bdi className="name">
+      <span className="whole">{shown(text.slice(0, start))}</span>
+      {shown(text.slice(start))}
+    </bdi>
+  );
+}
+
+/** A moment in the viewer's zone; UTC on hover. */
+export function When({ at, relative = false }: { at: string; relative?: boolean }) {
+  return (
+    <time dateTime={at} title={relative ? `${local(at)} · ${utc(at)}` : utc(at)}>
+      {relative ? <Ago at={at} /> : local(at)}
+    </time>
+  );
+}
+
+function Ago({ at }: { at: string }) {
+  return <>{ago(at, useNow())}</>;
+}
+
+/** How far an agent's clock is from the control plane's. */
+export function Clock({ skew }: { skew: number | null | undefined }) {
+  if (skew === null || skew === undefined) return "–";
+  const words = skewed(skew);
+  return isOff(skew) ? <StatusIndicator type="error">{words}</StatusIndicator> : words;
+}
+
+/** A transfer's state; a preview's is that of looking, and says so. */
+export function StatusBadge({ of: { state, dry_run } }: { of: Pick<TransferSummary, "state" | "dry_run"> }) {
+  return (
+    <>
+      <State of={state} />
+      {dry_run && (
+        <>
+          {" "}
+          <Badge color="blue">{t().preview.title}</Badge>
+        </>
+      )}
+    </>
+  );
+}
+
+export function State({ of }: { of: string }) {
+  const look = lookOf(of);
+  return (
+    <span className="state">
+      <StatusIndicator type={look.type}>{look.label}</StatusIndicator>
+    </span>
+  );
+}

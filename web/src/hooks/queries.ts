@@ -1,0 +1,277 @@
+/** What pages ask the API, and how often they ask again. */
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import type { Api, Query } from "../api/client";
+import { useApi } from "../appContext";
+import { hasChangeFeed } from "../live/connectionState";
+import { goesOn } from "../model/transferActions";
+import type {
+  Agent,
+  AuditPage,
+  AuditRecord,
+  AuditSeals,
+  Buckets,
+  Overview,
+  Policies,
+  PolicyDetails,
+  Rollout,
+  Template,
+  Transfer,
+  TransferState,
+  TransferSummary,
+  TransfersPage,
+  Update,
+  UpdateDetails,
+} from "../types";
+
+/** While something goes on, and while nothing does. */
+const FAST_POLL_MS = 3_000;
+const SLOW_POLL_MS = 5_000;
+/** The same where the broker tells what changes: what agents have stored meanwhile, and whatever got lost. */
+const CHECKPOINT_POLL_MS = 10_000;
+const SAFETY_POLL_MS = 60_000;
+/** For long lists. */
+const FLEET_POLL_MS = 10_000;
+const MAX_PAGE_SIZE = 100;
+const SETTINGS_POLL_MS = 30_000;
+const PAGE_SIZE = 20;
+const MAX_RUNNING = 1_000;
+
+export interface Filters {
+  status: TransferState | null;
+  agent: string | null;
+  /** Previews only, or none of them; null: both. */
+  dryRun: boolean | null;
+}
+
+export function useTransfers({ status, agent, dryRun }: Filters, after: string | null) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["transfers", status, agent, dryRun, after],
+    queryFn: ({ signal }) =>
+      api.get<TransfersPage>(
+        "/transfers",
+        { status, agent, dry_run: dryRun, after, limit: PAGE_SIZE },
+        signal,
+      ),
+    refetchInterval: ({ state }) => pace(state.data?.transfers.some((one) => goesOn(one.state)) ?? true),
+  });
+}
+
+export function useTransfer(transferId: string) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["transfer", transferId],
+    queryFn: ({ signal }) =>
+      api.get<Transfer>(`/transfers/${encodeURIComponent(transferId)}`, undefined, signal),
+    refetchInterval: ({ state }) => (!state.data || goesOn(state.data.state) ? pace(true) : false),
+  });
+}
+
+/** Until transfers are asked for again. */
+function pace(goesOn: boolean): number {
+  if (hasChangeFeed()) return goesOn ? CHECKPOINT_POLL_MS : SAFETY_POLL_MS;
+  return goesOn ? FAST_POLL_MS : SLOW_POLL_MS;
+}
+
+/** Those that transfers may read and write: a deployment changes them, nothing else. */
+export function useBuckets(active = true) {
+  const api = useApi();
+  return useQuery({
+    enabled: active,
+    queryKey: ["buckets"],
+    queryFn: ({ signal }) => api.get<Buckets>("/buckets", undefined, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+const RUNNING = { status: "running", dry_run: false } as const;
+
+/** Every transfer that runs, as far as one screen can show; a preview moves nothing. */
+export function useRunning() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["transfers", "running"],
+    queryFn: ({ signal }) =>
+      everyPage<TransferSummary>(api, "/transfers", "transfers", signal, RUNNING, MAX_RUNNING),
+    refetchInterval: () => pace(true),
+  });
+}
+
+/** What was moved today, by the viewer's own midnight, and in 30 days. */
+export function useOverview() {
+  const api = useApi();
+  const midnight = new Date(new Date().setHours(0, 0, 0, 0)).toISOString();
+  return useQuery({
+    queryKey: ["transfers", "overview", midnight],
+    queryFn: ({ signal }) => api.get<Overview>("/overview", { midnight }, signal),
+    refetchInterval: SETTINGS_POLL_MS,
+  });
+}
+
+export function useAgent(agentId: string) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["agents", agentId],
+    queryFn: ({ signal }) => api.get<Agent>(`/agents/${encodeURIComponent(agentId)}`, undefined, signal),
+    refetchInterval: FAST_POLL_MS,
+  });
+}
+
+/** The latest transfers that a template has made. */
+export function useRuns(templateId: string) {
+  const api = useApi();
+  const asked = { template: templateId, limit: PAGE_SIZE };
+  return useQuery({
+    queryKey: ["transfers", "runs", templateId],
+    queryFn: async ({ signal }) => (await api.get<TransfersPage>("/transfers", asked, signal)).transfers,
+    refetchInterval: () => pace(false),
+  });
+}
+
+export function useAgents(often = false) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["agents"],
+    queryFn: ({ signal }) => everyPage<Agent>(api, "/agents", "agents", signal),
+    refetchInterval: ({ state }) => {
+      if (often) return FAST_POLL_MS;
+      return (state.data?.length ?? 0) > MAX_PAGE_SIZE ? FLEET_POLL_MS : SLOW_POLL_MS;
+    },
+  });
+}
+
+/** Roll-outs, asked for often: somebody watches hosts join. */
+export function useRollouts() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["rollouts"],
+    queryFn: ({ signal }) => everyPage<Rollout>(api, "/rollouts", "rollouts", signal),
+    refetchInterval: FAST_POLL_MS,
+  });
+}
+
+/** Updates of agents, the newest first. */
+export function useUpdates() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["updates"],
+    queryFn: async ({ signal }) => {
+      const found = await everyPage<Update>(api, "/updates", "updates", signal);
+      return found.sort((one, other) => other.created_at.localeCompare(one.created_at));
+    },
+    refetchInterval: ({ state }) =>
+      state.data?.some((one) => one.state === "running") ? SLOW_POLL_MS : SETTINGS_POLL_MS,
+  });
+}
+
+export function useUpdate(updateId: string | null) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["updates", updateId],
+    queryFn: ({ signal }) =>
+      api.get<UpdateDetails>(`/updates/${encodeURIComponent(updateId ?? "")}`, undefined, signal),
+    enabled: updateId !== null,
+    refetchInterval: ({ state }) => (state.data?.state === "running" ? SLOW_POLL_MS : false),
+  });
+}
+
+export function useTemplates() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["templates"],
+    queryFn: ({ signal }) => everyPage<Template>(api, "/templates", "templates", signal),
+  });
+}
+
+export function useTemplate(templateId: string | undefined) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["template", templateId],
+    queryFn: ({ signal }) =>
+      api.get<Template>(`/templates/${encodeURIComponent(templateId ?? "")}`, undefined, signal),
+    enabled: templateId !== undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+}
+
+export function usePolicies() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["policies"],
+    queryFn: ({ signal }) => api.get<Policies>("/policies", undefined, signal),
+  });
+}
+
+/** As it was when the page was opened: what is written there must not be overwritten by a later look. */
+export function usePolicy(policyId: string | undefined) {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["policy", policyId],
+    queryFn: ({ signal }) =>
+      api.get<PolicyDetails>(`/policies/${encodeURIComponent(policyId ?? "")}`, undefined, signal),
+    enabled: policyId !== undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
+  });
+}
+
+export const AUDIT_BY = ["person", "agent", "transfer_id", "text"] as const;
+export const AUDIT_DAYS = [1, 7, 30, 365] as const;
+
+/** One of person, agent and transfer, or none of them: the API takes no two. Any text is searched for here. */
+export interface AuditFilter {
+  by: (typeof AUDIT_BY)[number];
+  value: string;
+  days: number;
+}
+
+export function auditQuery({ by, value, days }: AuditFilter, now: number): Query {
+  const since = new Date(now - days * 86_400_000).toISOString();
+  return by === "text" ? { since, limit: MAX_PAGE_SIZE } : { since, [by]: value || null };
+}
+
+export function useAudit(filter: AuditFilter) {
+  const api = useApi();
+  return useInfiniteQuery({
+    queryKey: ["audit", filter.by === "text" ? { ...filter, value: "" } : filter],
+    queryFn: ({ signal, pageParam }) =>
+      api.get<AuditPage>("/audit", { ...auditQuery(filter, Date.now()), after: pageParam }, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (last) => last.next,
+    // What was read for a text is long, and is not read once more because somebody looks again.
+    ...(filter.by === "text" && { staleTime: Number.POSITIVE_INFINITY, refetchOnWindowFocus: false }),
+  });
+}
+
+export function everyRecord(api: Api, filter: AuditFilter): Promise<AuditRecord[]> {
+  return everyPage<AuditRecord>(api, "/audit", "records", undefined, auditQuery(filter, Date.now()));
+}
+
+export function useSeals() {
+  const api = useApi();
+  return useQuery({
+    queryKey: ["audit-seals"],
+    queryFn: ({ signal }) => api.get<AuditSeals>("/audit/seals", undefined, signal),
+  });
+}
+
+/** A whole list, page by page. */
+export async function everyPage<T>(
+  api: Api,
+  path: string,
+  field: string,
+  signal?: AbortSignal,
+  filter: Query = {},
+  most = Number.POSITIVE_INFINITY,
+): Promise<T[]> {
+  const found: T[] = [];
+  let after: string | null = null;
+  do {
+    const query: Query = { ...filter, limit: 200, after };
+    const page: Record<string, unknown> = await api.get(path, query, signal);
+    found.push(...(page[field] as T[]));
+    after = (page.next as string | null) ?? null;
+  } while (after && found.length < most);
+  return found;
+}

@@ -1,0 +1,19 @@
+/** Which lines to the broker stand: from that, pages know how soon to ask the API again. */
+
+const connections = {
+  /** Which transfers change. */
+  news: false,
+  /** What hops say of their progress; null where nobody wants to know. */
+  progress: null as boolean | null,
+};
+
+export function markConnected(line: "news", yes: boolean): void;
+export function markConnected(line: "progress", yes: boolean | null): void;
+export function markConnected(line: keyof typeof connections, yes: boolean | null): void {
+  Object.assign(connections, { [line]: yes });
+}
+
+/** Is all that a page shows of transfers told by itself, for now? */
+export function hasChangeFeed(): boolean {
+  return connections.news && connections.progress !== false;
+}

@@ -1,0 +1,126 @@
+/** Locations while people write them: two fields, and the text the API takes. */
+import { locationText } from "../format/names";
+import { t } from "../i18n";
+import type { Location } from "../types";
+
+export const S3 = "s3://";
+
+export interface Draft {
+  /** An agent's name, `s3://`, or nothing yet. */
+  place: string;
+  /** `/absolute/path` on an agent or `remote:path` from there, `bucket/prefix` on S3. */
+  path: string;
+}
+
+export const EMPTY: Draft = { place: "", path: "" };
+
+export function draftText({ place, path }: Draft): string {
+  return place === S3 ? `${S3}${path}` : `${place}:${path}`;
+}
+
+/** A location's text taken apart; whatever cannot be a location has no place. */
+export function draftFrom(text: string): Draft {
+  if (text.startsWith(S3)) return { place: S3, path: text.slice(S3.length) };
+  const colon = text.indexOf(":");
+  return colon < 0 ? { place: "", path: text } : { place: text.slice(0, colon), path: text.slice(colon + 1) };
+}
+
+/** What stands in a path's field now. Buckets' addresses are copied and pasted whole, whatever is chosen. */
+export function typed(draft: Draft, text: string): Draft {
+  return text.startsWith(S3) ? draftFrom(text) : { ...draft, path: text };
+}
+
+export function draftOf(location: Location): Draft {
+  const text = locationText(location);
+  return location.kind === "s3"
+    ? { place: S3, path: text.slice(S3.length) }
+    : { place: location.agent_id, path: text.slice(location.agent_id.length + 1) };
+}
+
+const REMOTE = /^[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}:/;
+
+/** Is it what an agent reaches by its host's rclone? */
+export function onRemote(draft: Draft): boolean {
+  return remoteIn(draft) !== "";
+}
+
+/** A path in the words of the API that lists directories. */
+export function directoryOf(path: string): { remote: string | null; path: string } {
+  const remote = REMOTE.exec(path)?.[0];
+  return remote
+    ? { remote: remote.slice(0, -1), path: `/${path.slice(remote.length)}` }
+    : { remote: null, path };
+}
+
+/** The same of what lies in a bucket. */
+export function bucketOf(path: string): { bucket: string; prefix: string } {
+  const [bucket = "", ...names] = path.split("/");
+  return { bucket, prefix: names.join("/") };
+}
+
+/** The remote that it begins at, with its colon: `archive:`; empty when it is on the agent itself. */
+export function remoteIn({ place, path }: Draft): string {
+  return (place !== S3 && REMOTE.exec(path)?.[0]) || "";
+}
+
+const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/|$)/;
+
+/** What is wrong with it, as far as the text tells; empty when nothing is. The API has the last word. */
+export function draftFault({ place, path }: Draft, directory = false): string {
+  if (!place) return t().location.choose;
+  if (place === S3) {
+    if (!BUCKET.test(path)) return t().location.writeBucket;
+  } else if (!path.startsWith("/") && !REMOTE.test(path)) {
+    return t().location.absolute;
+  }
+  if (path.replace(REMOTE, "").split("/").includes("..")) return t().location.dots;
+  return directory && !standsForContents({ place, path }) ? t().location.directory : "";
+}
+
+function lastName(path: string): string {
+  return path.replace(REMOTE, "").replace(/\/+$/, "").split("/").pop() ?? "";
+}
+
+function standsForContents({ place, path }: Draft): boolean {
+  if (place !== S3 && path.replace(REMOTE, "") === "") return true;
+  return path.endsWith("/") || (place === S3 && !path.includes("/"));
+}
+
+/** What the trailing slashes mean, in words: rsync's rule. Empty while one end is not written yet. */
+export function landingWords(source: Draft, destination: Draft): string {
+  if (draftFault(source) || draftFault(destination)) return "";
+  const name = lastName(source.path);
+  const into = /[/:]$/.test(destination.path) ? destination.path : `${destination.path}/`;
+  if (standsForContents(source)) {
+    const whose = name && source.path.includes("/") ? name : "";
+    return t().location.contents(whose, into);
+  }
+  return standsForContents(destination)
+    ? t().location.itself(name, into + name)
+    : t().location.named(name, destination.path);
+}
+
+/** `/data` + `videos` → `/data/videos`; `archive:` + `photos` → `archive:photos`. */
+export function joined(directory: string, name: string): string {
+  return isTop(directory) ? `${directory}${name}` : `${directory.replace(/\/+$/, "")}/${name}`;
+}
+
+/** Is it a remote itself, and no path on it? */
+function isTop(path: string): boolean {
+  return REMOTE.exec(path)?.[0] === path;
+}
+
+/** `/data/videos/raw` → its parts, each with its own path, beginning at the root or remote that holds it. */
+export function trail(path: string, roots: readonly string[]): { text: string; path: string }[] {
+  const root =
+    roots.filter((one) => within(path, one)).sort((one, other) => other.length - one.length)[0] ?? "/";
+  const steps = [{ text: root, path: root }];
+  for (const name of path.slice(root.length).split("/").filter(Boolean)) {
+    steps.push({ text: name, path: joined(steps[steps.length - 1]?.path ?? root, name) });
+  }
+  return steps;
+}
+
+export function within(path: string, root: string): boolean {
+  return path === root || path.startsWith(joined(root, ""));
+}

@@ -1,0 +1,143 @@
+/** The options of a transfer: their defaults, which of them its ends can keep, and the dangerous ones. */
+
+import { t } from "../i18n";
+import type { Options } from "../types";
+import { type Draft, onRemote, S3 } from "./locations";
+
+/** The API's own defaults: they lose nothing. */
+export const DEFAULT_OPTIONS: Options = {
+  include: [],
+  exclude: [],
+  compare: "time",
+  delete_extra: false,
+  move: false,
+  dry_run: false,
+  bandwidth_windows: [],
+  priority: "normal",
+  overwrite: "always",
+  verify: "transfer",
+  symlinks: "keep",
+  owner: "agent",
+  streams: null,
+  bandwidth_limit: null,
+  relay: "never",
+  chain: "stream",
+  if_offline: "queue",
+};
+
+export type Bounded = "compare" | "owner" | "delete_extra" | "move";
+
+/** Where the files come from and go to, as far as the options have to know: what holds of S3 holds of an
+ * agent's remotes. */
+export interface Ends {
+  fromS3: boolean;
+  toS3: boolean;
+  destinations: number;
+  /** Single objects, by a template. */
+  gathered: boolean;
+}
+
+const beyondAgents = (draft: Draft) => draft.place === S3 || onRemote(draft);
+
+export function endsOf(source: Draft, destinations: readonly Draft[]): Ends {
+  return {
+    fromS3: beyondAgents(source),
+    toS3: destinations.some(beyondAgents),
+    destinations: destinations.length,
+    gathered: false,
+  };
+}
+
+/** A template's objects come from S3; what it brings them to is written beside the options. */
+export const GATHERED: Ends = { fromS3: true, toS3: false, destinations: 1, gathered: true };
+
+/** Why these ends cannot have the option, as `lambdas/domain/options.py` has it; empty when they can. */
+export function barred(option: Bounded, ends: Ends, options: Options): string {
+  const words = t().options.barred;
+  switch (option) {
+    case "compare":
+      return ends.fromS3 || ends.toS3 ? words.compare : "";
+    case "owner":
+      return ends.fromS3 || ends.toS3 ? words.owner : "";
+    case "delete_extra":
+      if (options.move) return words.both;
+      if (ends.gathered) return words.mirrorGathered;
+      return ends.toS3 ? words.mirrorS3 : "";
+    case "move":
+      if (options.delete_extra) return words.both;
+      if (ends.gathered || ends.fromS3) return words.moveFromS3;
+      if (ends.destinations > 1) return words.moveMany;
+      return ends.toS3 ? words.moveToS3 : "";
+  }
+}
+
+/** What the API would refuse: no amounts, and what was chosen before the ends changed, and they cannot keep;
+ * each with why. */
+export function invalidFields(options: Options, ends: Ends): string[] {
+  const chosen: Bounded[] = [];
+  if (options.compare === "checksum") chosen.push("compare");
+  if (options.owner !== "agent") chosen.push("owner");
+  if (options.delete_extra) chosen.push("delete_extra");
+  if (options.move) chosen.push("move");
+  const unkept = chosen.map((option) => barred(option, ends, options)).filter(Boolean);
+  return [...new Set([...unkept, ...amountFaults(options)])];
+}
+
+/** Which texts are amounts, and what one of them stands for. */
+export interface Unit {
+  pattern: RegExp;
+  unit: number;
+  least: number;
+  most: number;
+}
+
+/** Parallel connections. */
+export const STREAMS: Unit = { pattern: /^\d+$/, unit: 1, least: 1, most: 16 };
+/** Bytes per second, written in MiB/s; the API takes no less than a KiB/s. */
+export const SPEED: Unit = {
+  pattern: /^(\d+\.?\d*|\.\d+)$/,
+  unit: 2 ** 20,
+  least: 1024,
+  most: Number.MAX_SAFE_INTEGER,
+};
+
+/** What was typed as an amount; null when that is nothing. What is no amount is 0: the API, too, refuses that,
+ * and nobody takes it for "no limit". */
+export function amountOf(text: string, { pattern, unit, least, most }: Unit): number | null {
+  const typed = text.trim();
+  if (!typed) return null;
+  const amount = pattern.test(typed) ? Math.round(Number(typed) * unit) : 0;
+  return least <= amount && amount <= most ? amount : 0;
+}
+
+/** The shortest text that stands for exactly this. */
+export function amountText(amount: number | null, measure: Unit): string {
+  if (amount === null) return "";
+  const exact = amount / measure.unit;
+  const texts = Array.from({ length: 16 }, (_, digits) => String(Number(exact.toFixed(digits))));
+  return texts.find((text) => amountOf(text, measure) === amount) ?? String(exact);
+}
+
+/** The fields in which no amount stands, each with what belongs there. */
+function amountFaults({ streams, bandwidth_limit, bandwidth_windows }: Options): string[] {
+  const words = t().options;
+  const limits = bandwidth_windows.map(({ limit }) => limit);
+  return [
+    streams === 0 ? `${words.streams}: ${words.streamsFault}` : "",
+    bandwidth_limit === 0 ? `${words.limit}: ${words.limitFault}` : "",
+    limits.includes(0) ? `${words.windows}: ${words.limitFault}` : "",
+  ].filter(Boolean);
+}
+
+/** Does it remove what nobody can bring back? */
+export function removes({ delete_extra, move, dry_run }: Options): boolean {
+  return (delete_extra || move) && !dry_run;
+}
+
+/** A text's lines as patterns: without those that are empty. */
+export function patterns(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+}

@@ -1,0 +1,30 @@
+/** What a person may do to a transfer: a table of states, narrowed by role. */
+import { mayAct, type Role } from "../session/claims";
+import type { Transfer, TransferState } from "../types";
+
+export type Verb = "pause" | "resume" | "retry" | "cancel";
+
+const OFFERED: Record<TransferState, Verb[]> = {
+  awaiting_approval: ["cancel"],
+  queued: ["pause", "cancel"],
+  running: ["pause", "cancel"],
+  paused: ["resume", "cancel"],
+  succeeded: [],
+  partially_failed: ["retry"],
+  failed: ["retry"],
+  cancelled: ["retry"],
+};
+
+export function verbsFor(state: TransferState, role: Role): Verb[] {
+  return mayAct(role, "operator") ? (OFFERED[state] ?? []) : [];
+}
+
+export function goesOn(state: TransferState): boolean {
+  return state === "awaiting_approval" || state === "queued" || state === "running" || state === "paused";
+}
+
+/** A second person agrees: nobody who asked for it, and somebody who may move files at all. */
+export function mayApprove({ state, approval }: Transfer, personId: string, role: Role): boolean {
+  const waits = state === "awaiting_approval" && approval !== null && !approval.by;
+  return waits && mayAct(role, "operator") && !approval.asked_for.some((one) => one.id === personId);
+}

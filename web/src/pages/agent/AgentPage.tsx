@@ -1,0 +1,222 @@
+import Badge from "@cloudscape-design/components/badge";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import Header from "@cloudscape-design/components/header";
+import KeyValuePairs from "@cloudscape-design/components/key-value-pairs";
+import ProgressBar from "@cloudscape-design/components/progress-bar";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table from "@cloudscape-design/components/table";
+import { useState } from "react";
+import { useAppContext } from "../../appContext";
+import { onAgent } from "../../components/browsablePlaces";
+import { DirectoryBrowser } from "../../components/DirectoryBrowser";
+import { Loading } from "../../components/Loading";
+import { PageError } from "../../components/PageError";
+import { HopProblem, ProblemAlert } from "../../components/ProblemAlert";
+import { Clock, Name, State, When } from "../../components/text";
+import { bytes, decimal } from "../../format/sizes";
+import { useAgent, useTransfers } from "../../hooks/queries";
+import { useNarrow } from "../../hooks/useMedia";
+import { t } from "../../i18n";
+import { go, href, hrefWith } from "../../router";
+import { mayAct } from "../../session/claims";
+import type { Agent } from "../../types";
+import { Tags } from "../agents/columns";
+import { RemoveAgent } from "../agents/RemoveAgent";
+import { RotateAgent } from "../agents/RotateAgent";
+import { UpdateAgents } from "../agents/UpdateAgents";
+import { transferColumns } from "../transfers/columns";
+import { AgentHistory } from "./AgentHistory";
+import { Reach } from "./Reach";
+import { Settings } from "./Settings";
+
+export default function AgentPage({ agentId }: { agentId: string }) {
+  const asked = useAgent(agentId);
+  const { role } = useAppContext();
+  const agent = asked.data;
+  const again = () => asked.refetch();
+  if (!agent) {
+    return asked.isError ? (
+      <PageError title={agentId} error={asked.error} onRetry={again} />
+    ) : (
+      <Loading what={t().agent.thing} />
+    );
+  }
+  return (
+    <SpaceBetween size="l">
+      {asked.isError && <ProblemAlert error={asked.error} onRetry={again} />}
+      <Header variant="h1" description={<State of={agent.status} />} actions={<Acts agent={agent} />}>
+        {agent.agent_id}
+      </Header>
+      {agent.problems.map((problem) => (
+        <HopProblem key={problem.message} problem={problem} type="warning" />
+      ))}
+      <Container header={<Header>{t().agent.facts}</Header>}>
+        <KeyValuePairs columns={4} items={facts(agent)} />
+      </Container>
+      <Roots agent={agent} />
+      <Reach agent={agent} />
+      <Transfers agentId={agentId} />
+      {mayAct(role, "admin") && <AgentHistory agentId={agentId} />}
+      {mayAct(role, "admin") && <Settings key={settingsKey(agent)} agent={agent} />}
+    </SpaceBetween>
+  );
+}
+
+/** The form begins anew when somebody else has changed what it shows. */
+function settingsKey({ tags, endpoints }: Agent): string {
+  return JSON.stringify([tags, endpoints]);
+}
+
+function Acts({ agent }: { agent: Agent }) {
+  const { role } = useAppContext();
+  const [browsing, setBrowsing] = useState(false);
+  const [removing, setRemoving] = useState(false);
+  const [rotating, setRotating] = useState(false);
+  const [updating, setUpdating] = useState(false);
+  if (!mayAct(role, "operator")) return null;
+  const from = hrefWith("transfers/new", { from: agent.agent_id });
+  return (
+    <SpaceBetween direction="horizontal" size="xs">
+      {mayAct(role, "admin") && <Button onClick={() => setRemoving(true)}>{t().common.remove}</Button>}
+      {mayAct(role, "admin") && <Button onClick={() => setRotating(true)}>{t().agent.rotate}</Button>}
+      {mayAct(role, "admin") && <Button onClick={() => setUpdating(true)}>{t().updates.verb}</Button>}
+      <Button iconName="folder" onClick={() => setBrowsing(true)} disabled={agent.status === "offline"}>
+        {t().agent.browse}
+      </Button>
+      <Button variant="primary" href={from}>
+        {t().agent.sendFrom}
+      </Button>
+      {browsing && (
+        <DirectoryBrowser
+          place={onAgent(agent)}
+          start=""
+          end="source"
+          onClose={() => setBrowsing(false)}
+          onChoose={(path) => go(hrefWith("transfers/new", { from: agent.agent_id, path }))}
+        />
+      )}
+      {updating && <UpdateAgents agentId={agent.agent_id} onClose={() => setUpdating(false)} />}
+      {rotating && <RotateAgent agent={agent} onClose={() => setRotating(false)} />}
+      {removing && (
+        <RemoveAgent agent={agent} onClose={() => setRemoving(false)} onRemoved={() => go(href("agents"))} />
+      )}
+    </SpaceBetween>
+  );
+}
+
+function facts(agent: Agent) {
+  const words = t().agent;
+  const { hostname, ip_address, last_heartbeat, connected_at, load, skew, tags } = agent;
+  const { remotes } = agent.capabilities;
+  return [
+    { label: words.server, value: <Name>{[hostname, ip_address].filter(Boolean).join(" · ")}</Name> },
+    {
+      label: words.heartbeat,
+      value: last_heartbeat ? <When at={last_heartbeat} relative /> : t().agents.never,
+    },
+    { label: words.connected, value: connected_at ? <When at={connected_at} relative /> : "–" },
+    { label: words.load, value: load === null ? words.loadNone : decimal(load) },
+    { label: words.clock, value: <Clock skew={skew} /> },
+    { label: t().agents.running, value: String(agent.running) },
+    { label: words.version, value: agent.version },
+    { label: words.certificate, value: <Keys agent={agent} /> },
+    { label: words.endpoints, value: agent.endpoints.join(", ") || words.fixed },
+    ...(remotes.length ? [{ label: words.remotes, value: <Remotes remotes={remotes} /> }] : []),
+    ...(Object.keys(tags).length ? [{ label: t().common.tags, value: <Tags tags={tags} /> }] : []),
+  ];
+}
+
+/** What else its host reaches, by rclone: `archive: s3, read only`. */
+function Remotes({ remotes }: { remotes: Agent["capabilities"]["remotes"] }) {
+  const words = t().browser;
+  return remotes.map(({ name, access, type }) => (
+    <div key={name}>
+      <Name>{`${name}:`}</Name> {[type, access === "rw" ? words.rw : words.ro].filter(Boolean).join(", ")}
+    </div>
+  ));
+}
+
+function Keys({ agent }: { agent: Agent }) {
+  return (
+    <>
+      <When at={agent.certified_at ?? agent.registered_at} relative />
+      {agent.rotation_wanted_at && <Box color="text-status-info">{t().agent.rotating}</Box>}
+      {agent.command_key_status === "present" && <Box color="text-status-info">{t().agent.knowsPresent}</Box>}
+      {agent.command_key_status === "none" && <Box color="text-status-error">{t().agent.knowsNone}</Box>}
+    </>
+  );
+}
+
+function Roots({ agent }: { agent: Agent }) {
+  const words = t().browser;
+  return (
+    <Table
+      header={<Header counter={`(${agent.roots.length})`}>{t().agent.roots}</Header>}
+      items={[...agent.roots]}
+      trackBy="path"
+      wrapLines
+      empty={words.noRoots}
+      ariaLabels={{ tableLabel: t().agent.roots }}
+      columnDefinitions={[
+        {
+          id: "path",
+          header: words.root,
+          isRowHeader: true,
+          cell: ({ path }) => (
+            <span className="mono">
+              <Name>{path}</Name>
+            </span>
+          ),
+        },
+        {
+          id: "access",
+          header: words.access,
+          cell: ({ access }) => (
+            <Badge color={access === "rw" ? "blue" : "grey"}>{access === "rw" ? words.rw : words.ro}</Badge>
+          ),
+        },
+        { id: "space", header: t().agent.space, cell: (root) => <Space root={root} /> },
+      ]}
+    />
+  );
+}
+
+function Space({ root }: { root: Agent["roots"][number] }) {
+  if (root.free === null || root.size === null) {
+    return <Box color="text-status-warning">{t().browser.gone}</Box>;
+  }
+  const used = root.size ? Math.round((1 - root.free / root.size) * 100) : 0;
+  return (
+    <ProgressBar
+      value={used}
+      ariaLabel={t().agent.used(used)}
+      description={t().agents.freeOf(bytes(root.free), bytes(root.size))}
+    />
+  );
+}
+
+function Transfers({ agentId }: { agentId: string }) {
+  const asked = useTransfers({ status: null, agent: agentId, dryRun: null }, null);
+  const narrow = useNarrow();
+  return (
+    <Table
+      header={
+        <Header
+          actions={<Button href={hrefWith("transfers", { agent: agentId })}>{t().overview.all}</Button>}
+        >
+          {t().agent.transfers}
+        </Header>
+      }
+      items={asked.data?.transfers.slice(0, 8) ?? []}
+      trackBy="transfer_id"
+      loading={asked.isPending}
+      loadingText={t().common.loading(t().transfers.thing)}
+      empty={asked.isError ? t().common.notLoaded : t().agent.noTransfers}
+      columnDefinitions={transferColumns(narrow)}
+      wrapLines
+      ariaLabels={{ tableLabel: t().agent.transfers }}
+    />
+  );
+}

@@ -1,0 +1,70 @@
+import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import CopyToClipboard from "@cloudscape-design/components/copy-to-clipboard";
+import Modal from "@cloudscape-design/components/modal";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import type { ReactNode } from "react";
+import { When } from "../../components/text";
+import { useNow } from "../../hooks/useNow";
+import { t } from "../../i18n";
+
+/** What is handed to whoever installs the agent of one server, or of many. */
+export function Handed(props: { name: string; how: string; onClose(): void; children: ReactNode }) {
+  return (
+    <Modal
+      visible
+      size="large"
+      onDismiss={props.onClose}
+      header={t().addAgent.install(props.name)}
+      footer={
+        <Box float="right">
+          <Button variant="primary" onClick={props.onClose}>
+            {t().common.done}
+          </Button>
+        </Box>
+      }
+    >
+      <SpaceBetween size="m">
+        <Box>
+          {props.how} {t().addAgent.keys}
+        </Box>
+        {props.children}
+      </SpaceBetween>
+    </Modal>
+  );
+}
+
+/** The line to run, or the token that it wants. */
+export function Copyable({ label, text }: { label: string; text: string }) {
+  return (
+    <div>
+      <Box variant="awsui-key-label">{label}</Box>
+      <Box padding="s" variant="div">
+        <code className="command">{text}</code>
+      </Box>
+      <CopyToClipboard
+        textToCopy={text}
+        copyButtonText={t().common.copy(label)}
+        copySuccessText={t().common.copied}
+        copyErrorText={t().common.notCopied}
+      />
+    </div>
+  );
+}
+
+export function Expiry({ at, until, gone: told }: { at: string; until: string; gone: string }) {
+  const gone = Date.parse(at) <= useNow();
+  return (
+    <Alert type={gone ? "warning" : "info"}>
+      {gone ? (
+        told
+      ) : (
+        <>
+          {until} <When at={at} relative /> (<When at={at} />
+          ).
+        </>
+      )}
+    </Alert>
+  );
+}

@@ -1,0 +1,32 @@
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import { useRollouts } from "../../hooks/queries";
+import { t } from "../../i18n";
+import type { StartedRollout } from "../../types";
+import { Copyable, Expiry, Handed } from "./InstallCommand";
+
+/** The line for every server of a roll-out, its token, and how many have joined by now. */
+export function RolloutProgress({ rollout, onClose }: { rollout: StartedRollout; onClose(): void }) {
+  return (
+    <Handed name={rollout.name} how={t().addAgent.runFile} onClose={onClose}>
+      <Copyable label={t().addAgent.command} text={rollout.command} />
+      <Copyable label={t().addAgent.token} text={rollout.token} />
+      <Expiry
+        at={rollout.expires_at}
+        until={t().addAgent.onceMany(rollout.count)}
+        gone={t().addAgent.expiredMany}
+      />
+      <Joined rollout={rollout} />
+    </Handed>
+  );
+}
+
+/** Counts by itself, and turns green with the last. */
+function Joined({ rollout }: { rollout: StartedRollout }) {
+  const { data } = useRollouts();
+  const used = data?.find((one) => one.rollout_id === rollout.rollout_id)?.used ?? 0;
+  return (
+    <StatusIndicator type={used >= rollout.count ? "success" : "pending"}>
+      {t().addAgent.joinedMany(used, rollout.count)}
+    </StatusIndicator>
+  );
+}

@@ -1,0 +1,186 @@
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import ButtonDropdown from "@cloudscape-design/components/button-dropdown";
+import Header from "@cloudscape-design/components/header";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Table, { type TableProps } from "@cloudscape-design/components/table";
+import { useMutation } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { useApi } from "../../appContext";
+import { download } from "../../components/download";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { Name, ReportedText, When } from "../../components/text";
+import { actor } from "../../format/names";
+import { count } from "../../format/sizes";
+import { AUDIT_BY, AUDIT_DAYS, type AuditFilter, everyRecord, useAudit } from "../../hooks/queries";
+import { useNarrow } from "../../hooks/useMedia";
+import { t } from "../../i18n";
+import type { AuditRecord } from "../../types";
+import { Outcome } from "../policy/Outcome";
+import { Detail } from "./Detail";
+import { csv, jsonLines } from "./export";
+import { AuditFilters } from "./Filters";
+import { Seals } from "./Seals";
+import { AT_ONCE, ENOUGH, matching } from "./search";
+
+export default function AuditPage({ query }: { query: URLSearchParams }) {
+  const filter = readFilter(query);
+  return <List key={JSON.stringify(filter)} filter={filter} />;
+}
+
+function readFilter(query: URLSearchParams): AuditFilter {
+  const days = AUDIT_DAYS.find((one) => String(one) === query.get("days"));
+  return {
+    by: AUDIT_BY.find((one) => one === query.get("by")) ?? "person",
+    value: query.get("value") ?? "",
+    days: days ?? 30,
+  };
+}
+
+function List({ filter }: { filter: AuditFilter }) {
+  const words = t().audit;
+  const asked = useAudit(filter);
+  const [open, setOpen] = useState<AuditRecord | null>(null);
+  const narrow = useNarrow();
+  const records = asked.data?.pages.flatMap((page) => page.records) ?? [];
+  const found = matching(records, filter);
+  const { goes, further } = useFurther(asked, filter, found.length, records.length);
+  const more = asked.hasNextPage && (
+    <SpaceBetween direction="horizontal" size="s" alignItems="center">
+      <Button loading={asked.isFetchingNextPage} onClick={further}>
+        {words.more}
+      </Button>
+      {filter.by === "text" && <Box>{words.looked(count(records.length))}</Box>}
+    </SpaceBetween>
+  );
+  return (
+    <SpaceBetween size="l">
+      {asked.isError && <ProblemAlert error={asked.error} onRetry={() => asked.refetch()} />}
+      <Table
+        header={
+          <Header variant="h1" description={words.hint} actions={<Export filter={filter} />}>
+            {words.title}
+          </Header>
+        }
+        filter={<AuditFilters filter={filter} />}
+        items={found}
+        trackBy="record_id"
+        loading={asked.isPending || (goes && found.length === 0)}
+        loadingText={records.length ? words.looked(count(records.length)) : t().common.loading(words.thing)}
+        empty={asked.isError ? t().common.notLoaded : words.none}
+        columnDefinitions={narrow ? stacked(setOpen) : columns(setOpen)}
+        footer={more}
+        wrapLines
+        contentDensity="compact"
+        ariaLabels={{ tableLabel: words.title }}
+      />
+      <Seals />
+      {open && <Detail record={open} onClose={() => setOpen(null)} />}
+    </SpaceBetween>
+  );
+}
+
+/** Goes on page by page by itself while a text is searched for, until it has enough; then when it is called. */
+function useFurther(
+  asked: ReturnType<typeof useAudit>,
+  { by }: AuditFilter,
+  found: number,
+  read: number,
+): { goes: boolean; further(): void } {
+  const [until, setUntil] = useState({ found: ENOUGH, read: AT_ONCE });
+  const { hasNextPage, isFetching, isError, fetchNextPage } = asked;
+  const goes = by === "text" && hasNextPage && !isError && found < until.found && read < until.read;
+  useEffect(() => {
+    if (goes && !isFetching) void fetchNextPage();
+  }, [goes, isFetching, fetchNextPage]);
+  function further(): void {
+    setUntil({ found: found + ENOUGH, read: read + AT_ONCE });
+    if (by !== "text" || isError) void fetchNextPage();
+  }
+  return { goes, further };
+}
+
+type OnOpen = (record: AuditRecord) => void;
+
+const stacked = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => [
+  {
+    id: "all",
+    header: t().transfer.what,
+    isRowHeader: true,
+    cell: (record) => (
+      <SpaceBetween size="xxxs">
+        <Button variant="inline-link" onClick={() => onOpen(record)}>
+          {record.action}
+        </Button>
+        <ReportedText>{record.about}</ReportedText>
+        {record.why && <Name>{record.why}</Name>}
+        <Outcome of={record.decision} />
+        <Box color="text-body-secondary" fontSize="body-s">
+          <When at={record.at} /> · <bdi className="name">{actor(record.who)}</bdi>
+        </Box>
+      </SpaceBetween>
+    ),
+  },
+];
+
+const columns = (onOpen: OnOpen): TableProps.ColumnDefinition<AuditRecord>[] => [
+  { id: "at", header: t().transfers.when, cell: ({ at }) => <When at={at} />, minWidth: 175 },
+  {
+    id: "who",
+    header: t().audit.kinds.person,
+    minWidth: 170,
+    cell: ({ who }) => <bdi className="name">{actor(who)}</bdi>,
+  },
+  {
+    id: "what",
+    header: t().transfer.what,
+    minWidth: 165,
+    isRowHeader: true,
+    cell: (record) => (
+      <Button variant="inline-link" onClick={() => onOpen(record)}>
+        {record.action}
+      </Button>
+    ),
+  },
+  {
+    id: "about",
+    header: t().audit.about,
+    minWidth: 190,
+    cell: ({ about }) => <ReportedText>{about}</ReportedText>,
+  },
+  {
+    id: "decision",
+    header: t().audit.decision,
+    minWidth: 130,
+    cell: ({ decision }) => <Outcome of={decision} />,
+  },
+  { id: "why", header: t().policy.why, minWidth: 220, cell: ({ why }) => <Name>{why}</Name> },
+];
+
+/** Everything that the filter finds, page by page, as a file. */
+function Export({ filter }: { filter: AuditFilter }) {
+  const api = useApi();
+  const words = t().audit;
+  const gather = useMutation({
+    mutationFn: async (form: string) => {
+      const records = matching(await everyRecord(api, filter), filter);
+      if (form === "csv") download("audit.csv", "text/csv", csv(records));
+      else download("audit.jsonl", "application/jsonl", jsonLines(records));
+    },
+  });
+  return (
+    <SpaceBetween size="xs">
+      <ButtonDropdown
+        loading={gather.isPending}
+        items={[
+          { id: "csv", text: words.csv },
+          { id: "jsonl", text: words.jsonl },
+        ]}
+        onItemClick={({ detail }) => gather.mutate(detail.id)}
+      >
+        {words.export}
+      </ButtonDropdown>
+      {gather.error && <ProblemAlert error={gather.error} />}
+    </SpaceBetween>
+  );
+}

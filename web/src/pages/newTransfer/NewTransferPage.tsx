@@ -1,0 +1,157 @@
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import Form from "@cloudscape-design/components/form";
+import Header from "@cloudscape-design/components/header";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useRef, useState } from "react";
+import { createIdempotentRequest } from "../../api/idempotency";
+import { errorAt } from "../../api/problem";
+import { useApi } from "../../appContext";
+import { DestinationsFields, row, ShapeField } from "../../components/DestinationsFields";
+import { LocationField } from "../../components/LocationField";
+import { OptionsFields } from "../../components/OptionsFields";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { useDraftState } from "../../hooks/useDraftState";
+import { t } from "../../i18n";
+import { draftFault, draftText, EMPTY } from "../../model/locations";
+import { DEFAULT_OPTIONS, endsOf, invalidFields, removes } from "../../model/options";
+import { go, href } from "../../router";
+import type { Transfer, TransferRequest } from "../../types";
+import { DryRun } from "./DryRun";
+import { Preview } from "./Preview";
+import { ConfirmRemoval } from "./Removal";
+
+/** `?from=server-b&path=/data/x/` and `?to=server-c` begin it with an agent. */
+export default function NewTransferPage({ query }: { query: URLSearchParams }) {
+  const [source, setSource] = useDraftState("source", () => ({
+    ...EMPTY,
+    place: query.get("from") ?? "",
+    path: query.get("path") ?? "",
+  }));
+  const [rows, setRows] = useDraftState("destinations", () => [
+    row({ ...EMPTY, place: query.get("to") ?? "" }),
+  ]);
+  const [shape, setShape] = useDraftState<TransferRequest["shape"]>("shape", () => "fan_out");
+  const [options, setOptions] = useDraftState("options", () => DEFAULT_OPTIONS);
+  const [tried, setTried] = useState(false);
+  const [confirming, setConfirming] = useState(false);
+  const ask = useAsk((transfer) => go(href("transfers", transfer.transfer_id)));
+  const preview = useAsk();
+  const drafts = rows.map(({ draft }) => draft);
+  const ends = endsOf(source, drafts);
+  const faulty =
+    [source, ...drafts].some((draft) => draftFault(draft)) || invalidFields(options, ends).length > 0;
+  const body: TransferRequest = {
+    source: draftText(source),
+    destinations: drafts.map(draftText),
+    shape: rows.length > 1 ? shape : "fan_out",
+    options,
+  };
+  const rehearsal: TransferRequest = { ...body, options: { ...options, dry_run: true } };
+
+  /** Nothing is sent before everything is written as it has to be. */
+  function whenRight(act: () => void): void {
+    setTried(true);
+    if (!faulty && !ask.isPending && !preview.isPending) act();
+  }
+
+  function submit(event: FormEvent): void {
+    event.preventDefault();
+    whenRight(() => (removes(options) ? setConfirming(true) : ask.mutate(body)));
+  }
+
+  return (
+    <form onSubmit={submit}>
+      <Form
+        header={<Header variant="h1">{t().newTransfer.title}</Header>}
+        actions={
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" href={href("transfers")} formAction="none">
+              {t().common.cancel}
+            </Button>
+            <Button
+              formAction="none"
+              loading={preview.isPending}
+              onClick={() => whenRight(() => preview.mutate(rehearsal))}
+            >
+              {t().preview.verb}
+            </Button>
+            <Button variant="primary" loading={ask.isPending}>
+              {t().newTransfer.start}
+            </Button>
+          </SpaceBetween>
+        }
+      >
+        <SpaceBetween size="l">
+          {ask.error && !confirming && <ProblemAlert error={ask.error} />}
+          {preview.error && <ProblemAlert error={preview.error} />}
+          <Container header={<Header variant="h2">{t().newTransfer.fromTo}</Header>}>
+            <SpaceBetween size="l">
+              <LocationField
+                label={t().newTransfer.source}
+                description={t().newTransfer.sourceHint}
+                value={source}
+                onChange={setSource}
+                end="source"
+                fault={(tried && draftFault(source)) || errorAt(ask.error, "source")}
+              />
+              <DestinationsFields
+                rows={rows}
+                onChange={setRows}
+                tried={tried}
+                source={source}
+                faultAt={(number) => errorAt(ask.error, `destinations.${number}`)}
+              />
+              {rows.length > 1 && <ShapeField value={shape} onChange={setShape} />}
+            </SpaceBetween>
+          </Container>
+          <OptionsFields
+            value={options}
+            onChange={setOptions}
+            ends={ends}
+            faultAt={(option) => errorAt(ask.error ?? preview.error, `options.${option}`)}
+          />
+          {!faulty && (
+            <Preview
+              source={source}
+              destinations={drafts}
+              chain={rows.length > 1 && shape === "chain"}
+              options={options}
+            />
+          )}
+          {preview.data && (
+            <DryRun
+              transferId={preview.data.transfer_id}
+              stale={JSON.stringify(preview.variables) !== JSON.stringify(rehearsal)}
+            />
+          )}
+        </SpaceBetween>
+        {confirming && (
+          <ConfirmRemoval
+            body={body}
+            busy={ask.isPending}
+            error={ask.error}
+            onConfirm={() => ask.mutate(body)}
+            onClose={() => setConfirming(false)}
+          />
+        )}
+      </Form>
+    </form>
+  );
+}
+
+/** Asks for a transfer: a second click is the same wish. */
+function useAsk(onAsked?: (transfer: Transfer) => void) {
+  const api = useApi();
+  const queries = useQueryClient();
+  const wish = useRef(createIdempotentRequest());
+  return useMutation({
+    mutationFn: (body: TransferRequest) => api.post<Transfer>("/transfers", body, wish.current.keyFor(body)),
+    onSuccess: (transfer) => {
+      wish.current.granted();
+      queries.invalidateQueries({ queryKey: ["transfers"] });
+      onAsked?.(transfer);
+    },
+  });
+}

@@ -1,0 +1,145 @@
+import Box from "@cloudscape-design/components/box";
+import Button from "@cloudscape-design/components/button";
+import ColumnLayout from "@cloudscape-design/components/column-layout";
+import Container from "@cloudscape-design/components/container";
+import Grid from "@cloudscape-design/components/grid";
+import Header from "@cloudscape-design/components/header";
+import Link from "@cloudscape-design/components/link";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useAppContext } from "../../appContext";
+import { LiveIndicator } from "../../components/LiveIndicator";
+import { Loading } from "../../components/Loading";
+import { PageError } from "../../components/PageError";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { useAgents, useOverview, useRunning, useTransfers } from "../../hooks/queries";
+import { useNow } from "../../hooks/useNow";
+import { t } from "../../i18n";
+import { progressNow } from "../../live/mergeProgress";
+import { useLive } from "../../live/useLive";
+import { href } from "../../router";
+import { mayAct } from "../../session/claims";
+import type { Agent, TransferSummary } from "../../types";
+import { AttentionList } from "./AttentionList";
+import { Figures } from "./Figures";
+import { FleetMap } from "./FleetMap";
+import { caresOf, edgesOf } from "./overviewModel";
+import { RunningList } from "./RunningList";
+
+const NO_FILTER = { status: null, agent: null, dryRun: false };
+const AWAITING = { status: "awaiting_approval" as const, agent: null, dryRun: null };
+const NONE: never[] = [];
+
+export default function OverviewPage() {
+  const agents = useAgents();
+  const running = useRunning();
+  const recent = useTransfers(NO_FILTER, null);
+  const awaiting = useTransfers(AWAITING, null);
+  const trouble = [agents, running, recent, awaiting].find((one) => one.isError);
+  if (agents.data && running.data && recent.data) {
+    return (
+      <Loaded
+        agents={agents.data}
+        running={running.data}
+        asked={running.dataUpdatedAt}
+        recent={recent.data.transfers}
+        awaiting={awaiting.data?.transfers ?? NONE}
+        trouble={trouble && <ProblemAlert error={trouble.error} onRetry={() => trouble.refetch()} />}
+      />
+    );
+  }
+  return trouble ? (
+    <PageError title={t().overview.title} error={trouble.error} onRetry={() => trouble.refetch()} />
+  ) : (
+    <Loading what={t().common.page} />
+  );
+}
+
+interface LoadedProps {
+  agents: Agent[];
+  running: TransferSummary[];
+  /** When the API said that. */
+  asked: number;
+  recent: readonly TransferSummary[];
+  awaiting: readonly TransferSummary[];
+  trouble: React.ReactNode;
+}
+
+function Loaded({ agents, running, asked, recent, awaiting, trouble }: LoadedProps) {
+  const { role } = useAppContext();
+  const now = useNow();
+  const listening = running.length > 0;
+  const { heard, connected } = useLive(null, listening);
+  const moving = running.map((transfer) => ({
+    transfer,
+    progress: progressNow(transfer, heard, now, asked),
+  }));
+  const speed = moving.reduce((total, { progress }) => total + progress.bytes_per_second, 0);
+  const totals = useOverview();
+  return (
+    <SpaceBetween size="l">
+      {trouble}
+      <Header
+        variant="h1"
+        actions={
+          <SpaceBetween direction="horizontal" size="s" alignItems="center">
+            {listening && <LiveIndicator live={connected} />}
+            {mayAct(role, "operator") && (
+              <Button variant="primary" href={href("transfers", "new")}>
+                {t().transfers.new}
+              </Button>
+            )}
+          </SpaceBetween>
+        }
+      >
+        {t().overview.title}
+      </Header>
+      {agents.length === 0 && <Welcome />}
+      <Figures agents={agents} running={running.length} speed={speed} totals={totals.data} />
+      {agents.length > 0 && (
+        <Grid gridDefinition={[{ colspan: { default: 12, s: 7 } }, { colspan: { default: 12, s: 5 } }]}>
+          <FleetMap agents={agents} edges={edgesOf(running, recent, heard, now)} />
+          <AttentionList cares={caresOf(agents, [...awaiting, ...recent.filter(ended)], now)} />
+        </Grid>
+      )}
+      <RunningList moving={moving} />
+      <Latest transfers={recent.filter((one) => one.state !== "running").slice(0, 5)} />
+    </SpaceBetween>
+  );
+}
+
+function ended({ state }: TransferSummary): boolean {
+  return state !== "awaiting_approval";
+}
+
+function Welcome() {
+  const { steps, welcome } = t().overview;
+  return (
+    <Container header={<Header variant="h2">{welcome}</Header>}>
+      <ColumnLayout columns={3}>
+        {[
+          { text: steps.agent, to: href("agents"), label: t().agents.add },
+          { text: steps.transfer, to: href("transfers", "new"), label: t().transfers.new },
+          { text: steps.template, to: href("templates", "new"), label: t().templates.new },
+        ].map(({ text, to, label }, number) => (
+          <div key={label}>
+            <Box variant="h3">{`${number + 1}. ${label}`}</Box>
+            <Box variant="p">{text}</Box>
+            <Link href={to}>{label}</Link>
+          </div>
+        ))}
+      </ColumnLayout>
+    </Container>
+  );
+}
+
+function Latest({ transfers }: { transfers: readonly TransferSummary[] }) {
+  return (
+    <RunningList
+      title={t().overview.recent}
+      moving={
+        transfers.length ? transfers.map((transfer) => ({ transfer, progress: transfer.progress })) : NONE
+      }
+      ended
+    />
+  );
+}

@@ -1,0 +1,108 @@
+/** What the first page says, out of lists and live words: no request, no drawing. */
+import { isOff } from "../../format/times";
+import { type LiveProgressByHop, liveProgressOf } from "../../live/mergeProgress";
+import type { Agent, Location, TransferSummary } from "../../types";
+
+export const S3_PLACE = "S3";
+/** Below this share of its size a root is nearly full. */
+const SCARCE = 0.05;
+
+export interface Edge {
+  from: string;
+  to: string;
+  /** Hops that carry bytes now; none: they did lately. */
+  hops: number;
+  speed: number;
+}
+
+export function placeOf(location: Location): string {
+  return location.kind === "s3" ? S3_PLACE : location.agent_id;
+}
+
+/** A transfer's hops, as far as its summary tells: each destination from the source, or from the one before. */
+function legs({ source, destinations, shape }: TransferSummary): { from: string; to: string }[] {
+  return destinations.map((to, number) => {
+    const before = destinations[number - 1];
+    return { from: placeOf(shape === "chain" && before ? before : source), to: placeOf(to) };
+  });
+}
+
+/** Who sends to whom: lines that carry bytes now, then those that did lately. */
+export function edgesOf(
+  running: readonly TransferSummary[],
+  recent: readonly TransferSummary[],
+  heard: LiveProgressByHop,
+  now: number,
+): Edge[] {
+  const edges = new Map<string, Edge>();
+  const edge = ({ from, to }: { from: string; to: string }): Edge => {
+    const key = `${from} ${to}`;
+    const known = edges.get(key) ?? { from, to, hops: 0, speed: 0 };
+    edges.set(key, known);
+    return known;
+  };
+  for (const transfer of running) {
+    const said = liveProgressOf(transfer, heard, now);
+    // Without a live word the answer's own speed tells, which is none when nobody confirms it.
+    const silent = said.every((one) => one === null) && transfer.progress.bytes_per_second > 0;
+    for (const [number, leg] of legs(transfer).entries()) {
+      const line = edge(leg);
+      // Which of several hops move, only live words tell; in a chain it is one at a time.
+      const moves = said[number] ?? (silent && (transfer.shape === "fan_out" || said.length === 1));
+      if (moves) line.hops += 1;
+      line.speed += said[number]?.bytes_per_second ?? 0;
+    }
+  }
+  for (const transfer of recent) for (const leg of legs(transfer)) edge(leg);
+  return [...edges.values()].sort((one, other) => other.hops - one.hops || other.speed - one.speed);
+}
+
+export type Care =
+  | { kind: "down" | "late" | "clock" | "deaf"; agent: Agent }
+  | { kind: "full" | "missing"; agent: Agent; root: Agent["roots"][number] }
+  | { kind: "stuck" | "failed" | "partly" | "approval"; transfer: TransferSummary };
+
+const URGENCY: Care["kind"][] = [
+  "down",
+  "missing",
+  "clock",
+  "deaf",
+  "approval",
+  "stuck",
+  "full",
+  "failed",
+  "partly",
+  "late",
+];
+
+/** What needs a person, the most urgent first. A transfer that failed counts for a day. */
+export function caresOf(
+  agents: readonly Agent[],
+  transfers: readonly TransferSummary[],
+  now: number,
+): Care[] {
+  const cares: Care[] = [];
+  for (const agent of agents) {
+    if (agent.status === "offline") cares.push({ kind: "down", agent });
+    if (agent.status === "late") cares.push({ kind: "late", agent });
+    if (agent.status !== "offline" && isOff(agent.skew)) cares.push({ kind: "clock", agent });
+    if (agent.status !== "offline" && agent.command_key_status === "none")
+      cares.push({ kind: "deaf", agent });
+    for (const root of agent.status === "offline" ? [] : agent.roots) {
+      if (root.free === null) cares.push({ kind: "missing", agent, root });
+      else if (root.access === "rw" && root.size && root.free < root.size * SCARCE) {
+        cares.push({ kind: "full", agent, root });
+      }
+    }
+  }
+  for (const transfer of transfers) {
+    const ended = Date.parse(transfer.ended_at ?? transfer.created_at);
+    const lately = now - ended < 86_400_000;
+    if (transfer.state === "awaiting_approval") cares.push({ kind: "approval", transfer });
+    // Whom a person has paused, a person does not forget; an agent pauses for a reason.
+    if (transfer.state === "paused" && transfer.problem) cares.push({ kind: "stuck", transfer });
+    if (transfer.state === "failed" && lately) cares.push({ kind: "failed", transfer });
+    if (transfer.state === "partially_failed" && lately) cares.push({ kind: "partly", transfer });
+  }
+  return cares.sort((one, other) => URGENCY.indexOf(one.kind) - URGENCY.indexOf(other.kind));
+}

@@ -1,0 +1,155 @@
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import Form from "@cloudscape-design/components/form";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+import { newKey } from "../../api/idempotency";
+import { asProblem, errorAt } from "../../api/problem";
+import { useAppContext } from "../../appContext";
+import { Loading } from "../../components/Loading";
+import { PageError } from "../../components/PageError";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { usePolicy } from "../../hooks/queries";
+import { useDraftState } from "../../hooks/useDraftState";
+import { t } from "../../i18n";
+import { go, href } from "../../router";
+import type { DryRun, PolicyDetails } from "../../types";
+import { CedarField } from "./CedarField";
+import { flawsOf } from "./cedar";
+import { Effect } from "./Effect";
+import { PolicyHistory } from "./PolicyHistory";
+
+const START = `permit (
+  principal in Group::"studio",
+  action == Action::"transfer",
+  resource in Tag::"role=archive"
+);
+`;
+const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const LEAST_WHY = 3;
+
+export default function PolicyPage({ policyId }: { policyId?: string }) {
+  const asked = usePolicy(policyId);
+  if (policyId === undefined) return <PolicyForm />;
+  if (asked.data) return <PolicyForm known={asked.data} />;
+  return asked.isError ? (
+    <PageError title={t().policy.tab(policyId)} error={asked.error} onRetry={() => asked.refetch()} />
+  ) : (
+    <Loading what={t().policy.thing} />
+  );
+}
+
+function PolicyForm({ known }: { known?: PolicyDetails }) {
+  const words = t().policy;
+  const version = known?.version ?? 0;
+  const [name, setName] = useDraftState(`name ${version}`, () => known?.policy_id ?? "");
+  const [text, setText] = useDraftState(`text ${version}`, () => known?.text ?? (known ? "" : START));
+  const [why, setWhy] = useDraftState(`why ${version}`, () => "");
+  const [tried, setTried] = useState<"check" | "save" | null>(null);
+  const save = useSave(known);
+  const effect = useEffectOf();
+  const trouble = [save, effect].find(({ error, variables }) => error && variables?.text === text);
+  const flaws = trouble ? flawsOf(asProblem(trouble.error).errors) : [];
+  const busy = save.isPending || effect.isPending;
+  const nameFault = NAME.test(name) && name !== "test" ? "" : words.nameFault;
+  const whyFault = why.trim().length < LEAST_WHY ? words.whyFault : "";
+
+  function look(): void {
+    setTried("check");
+    save.reset();
+    if (!nameFault && !busy) effect.mutate({ name, text });
+  }
+
+  function submit(event: FormEvent): void {
+    event.preventDefault();
+    setTried("save");
+    effect.reset();
+    if (!nameFault && !whyFault && !busy) save.mutate({ name, text, why });
+  }
+
+  return (
+    <form onSubmit={submit}>
+      <Form
+        header={<Header variant="h1">{known ? words.tab(known.policy_id) : t().policies.new}</Header>}
+        actions={
+          <SpaceBetween direction="horizontal" size="xs">
+            <Button variant="link" href={href("policies")} formAction="none">
+              {t().common.cancel}
+            </Button>
+            <Button formAction="none" loading={effect.isPending} onClick={look}>
+              {words.check}
+            </Button>
+            <Button variant="primary" loading={save.isPending}>
+              {t().common.save}
+            </Button>
+          </SpaceBetween>
+        }
+      >
+        <SpaceBetween size="l">
+          {trouble && flaws.length === 0 && <ProblemAlert error={trouble.error} />}
+          <Container header={<Header description={words.hint}>{words.text}</Header>}>
+            <SpaceBetween size="m">
+              {!known && (
+                <FormField label={t().common.name} errorText={(tried && nameFault) || undefined}>
+                  <Input
+                    value={name}
+                    onChange={({ detail }) => setName(detail.value)}
+                    placeholder="new-videos"
+                    spellcheck={false}
+                  />
+                </FormField>
+              )}
+              <CedarField value={text} flaws={flaws} onChange={setText} />
+              {flaws.length > 0 && <strong>{asProblem(trouble?.error).advice}</strong>}
+              <FormField
+                label={words.why}
+                constraintText={words.whyHint}
+                errorText={(tried === "save" && whyFault) || errorAt(save.error, "why")}
+                stretch
+              >
+                <Input value={why} onChange={({ detail }) => setWhy(detail.value)} />
+              </FormField>
+            </SpaceBetween>
+          </Container>
+          {effect.data && <Effect effect={effect.data} stale={effect.variables?.text !== text} />}
+          {known && <PolicyHistory versions={known.past} onTake={setText} />}
+        </SpaceBetween>
+      </Form>
+    </form>
+  );
+}
+
+interface Written {
+  name: string;
+  text: string;
+}
+
+/** What the text would have meant for the transfers of the last days; it is checked first. */
+function useEffectOf() {
+  const { api } = useAppContext();
+  return useMutation({
+    mutationFn: ({ name, text }: Written) =>
+      api.post<DryRun>(`/policies/${encodeURIComponent(name)}/dry-run`, { text }, newKey()),
+  });
+}
+
+function useSave(known: PolicyDetails | undefined) {
+  const { api, notify } = useAppContext();
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: ({ name, text, why }: Written & { why: string }) =>
+      api.put<PolicyDetails>(`/policies/${encodeURIComponent(name)}?version=${known?.version ?? 0}`, {
+        text,
+        why,
+      }),
+    onSuccess: async ({ policy_id }) => {
+      await queries.invalidateQueries({ queryKey: ["policies"] });
+      notify({ type: "success", header: t().policy.saved(policy_id) });
+      go(href("policies"));
+    },
+  });
+}

@@ -1,0 +1,309 @@
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import Form from "@cloudscape-design/components/form";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import Input from "@cloudscape-design/components/input";
+import SegmentedControl from "@cloudscape-design/components/segmented-control";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import Toggle from "@cloudscape-design/components/toggle";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, Suspense, useRef, useState } from "react";
+import { createIdempotentRequest } from "../../api/idempotency";
+import { errorAt } from "../../api/problem";
+import { useAppContext } from "../../appContext";
+import { DestinationsFields, type Row, row, ShapeField } from "../../components/DestinationsFields";
+import { ErrorBoundary } from "../../components/ErrorBoundary";
+import { Loading } from "../../components/Loading";
+import { OptionsFields } from "../../components/OptionsFields";
+import { PageError } from "../../components/PageError";
+import { ProblemAlert } from "../../components/ProblemAlert";
+import { lazyPage } from "../../hooks/lazyPage";
+import { useTemplate } from "../../hooks/queries";
+import { useDraftState } from "../../hooks/useDraftState";
+import { t } from "../../i18n";
+import { draftFault, draftFrom, draftOf, draftText, S3 } from "../../model/locations";
+import { GATHERED, invalidFields } from "../../model/options";
+import { go, href } from "../../router";
+import { mayAct } from "../../session/claims";
+import type { Template, TemplateRequest } from "../../types";
+import { Runs } from "./Runs";
+import { EMPTY, requestOf } from "./request";
+import { TemplateTester } from "./TemplateTester";
+
+const AsText = lazyPage(() => import("./AsText"));
+const YamlField = lazyPage(async () => ({ default: (await import("./YamlField")).YamlField }));
+
+export default function TemplateFormPage({ templateId }: { templateId?: string }) {
+  const asked = useTemplate(templateId);
+  const { role } = useAppContext();
+  if (templateId === undefined) return <TemplateForm start={EMPTY} rows={[row()]} />;
+  if (asked.data) {
+    return (
+      <SpaceBetween size="l">
+        {mayAct(role, "operator") ? (
+          <TemplateForm known={asked.data} start={requestOf(asked.data)} rows={rowsOf(asked.data)} />
+        ) : (
+          <AsText template={asked.data} />
+        )}
+        <Runs template={asked.data} />
+      </SpaceBetween>
+    );
+  }
+  return asked.isError ? (
+    <PageError title={t().template.tab(templateId)} error={asked.error} onRetry={() => asked.refetch()} />
+  ) : (
+    <Loading what={t().template.thing} />
+  );
+}
+
+function rowsOf(template: Template): Row[] {
+  return template.destinations.map((place) => row(draftOf(place)));
+}
+
+interface Props {
+  /** The template that is edited, in the version that this page saw. */
+  known?: Template;
+  start: TemplateRequest;
+  rows: Row[];
+}
+
+function TemplateForm({ known, start, rows: firstRows }: Props) {
+  const version = known?.version ?? 0;
+  const [draft, setDraft] = useDraftState(`form ${version}`, () => start);
+  const [rows, setRows] = useDraftState(`destinations ${version}`, () => firstRows);
+  const [tried, setTried] = useState(false);
+  const [asText, setAsText] = useDraftState(`as text ${version}`, () => false);
+  /** Null: it is as the form says. */
+  const [source, setSource] = useDraftState<string | null>(`text ${version}`, () => null);
+  /** Null: there is something wrong with the text. */
+  const [text, setText] = useDraftState<TemplateRequest | null>(`read ${version}`, () => null);
+  const save = useSave(known);
+  const written = { ...draft, destinations: rows.map((one) => draftText(one.draft)) };
+  const faults = faultsOf(draft);
+  const current = asText ? text : written;
+  const fault = (field: keyof typeof faults, at: string) =>
+    (tried && faults[field]) || errorAt(save.error, at);
+  const setTrigger = (change: Partial<TemplateRequest["trigger"]>) =>
+    setDraft({ ...draft, trigger: { ...draft.trigger, ...change } });
+
+  function submit(event: FormEvent): void {
+    event.preventDefault();
+    if (asText) {
+      if (text && !save.isPending) save.mutate(text);
+      return;
+    }
+    setTried(true);
+    if (!isWhole(written) || save.isPending) return;
+    save.mutate(written);
+  }
+
+  /** What was written in one of the two is there in the other. */
+  function turn(toText: boolean): void {
+    if (toText) {
+      setText(written);
+      setSource(null);
+    } else if (text) {
+      setDraft(text);
+      setRows(text.destinations.map((one) => row(draftFrom(String(one)))));
+    }
+    setAsText(toText);
+  }
+
+  return (
+    <SpaceBetween size="l">
+      <form onSubmit={submit}>
+        <Form
+          header={
+            <Header variant="h1" actions={<FormOrText text={asText} stuck={asText && !text} onTurn={turn} />}>
+              {known ? t().template.tab(known.template_id) : t().templates.new}
+            </Header>
+          }
+          actions={
+            <SpaceBetween direction="horizontal" size="xs">
+              <Button variant="link" href={href("templates")} formAction="none">
+                {t().common.cancel}
+              </Button>
+              <Button variant="primary" loading={save.isPending}>
+                {known ? t().common.save : t().template.create}
+              </Button>
+            </SpaceBetween>
+          }
+        >
+          <SpaceBetween size="l">
+            {save.error && <ProblemAlert error={save.error} />}
+            {asText ? (
+              <ErrorBoundary place="yaml">
+                <Suspense fallback={<Loading what={t().template.yaml} />}>
+                  <YamlField
+                    source={source}
+                    start={written}
+                    known={known?.template_id ?? null}
+                    onChange={(next, said) => {
+                      setSource(next);
+                      setText(said);
+                    }}
+                  />
+                </Suspense>
+              </ErrorBoundary>
+            ) : (
+              <SpaceBetween size="l">
+                <Container header={<Header variant="h2">{t().common.name}</Header>}>
+                  <SpaceBetween size="l">
+                    <FormField
+                      label={t().common.name}
+                      constraintText={t().template.nameHint}
+                      errorText={fault("name", "name")}
+                    >
+                      <Input
+                        value={draft.name}
+                        disabled={known !== undefined}
+                        onChange={({ detail }) => setDraft({ ...draft, name: detail.value })}
+                        placeholder="new-videos"
+                        spellcheck={false}
+                      />
+                    </FormField>
+                    <FormField label={t().common.description} errorText={errorAt(save.error, "description")}>
+                      <Input
+                        value={draft.description}
+                        onChange={({ detail }) => setDraft({ ...draft, description: detail.value })}
+                      />
+                    </FormField>
+                    <Toggle
+                      checked={draft.enabled}
+                      onChange={({ detail }) => setDraft({ ...draft, enabled: detail.checked })}
+                    >
+                      {t().templates.enabled}
+                    </Toggle>
+                  </SpaceBetween>
+                </Container>
+                <Container header={<Header variant="h2">{t().template.arrive}</Header>}>
+                  <SpaceBetween size="l">
+                    <FormField label={t().template.bucket} errorText={fault("bucket", "trigger.bucket")}>
+                      <Input
+                        value={draft.trigger.bucket}
+                        onChange={({ detail }) => setTrigger({ bucket: detail.value })}
+                        placeholder="media-uploads"
+                        spellcheck={false}
+                      />
+                    </FormField>
+                    <FormField
+                      label={t().template.prefix}
+                      description={t().template.prefixHint}
+                      errorText={errorAt(save.error, "trigger.prefix")}
+                    >
+                      <Input
+                        value={draft.trigger.prefix}
+                        onChange={({ detail }) => setTrigger({ prefix: detail.value })}
+                        placeholder="new-videos/"
+                        spellcheck={false}
+                      />
+                    </FormField>
+                    <FormField
+                      label={t().template.suffix}
+                      description={t().template.suffixHint}
+                      errorText={errorAt(save.error, "trigger.suffix")}
+                    >
+                      <Input
+                        value={draft.trigger.suffix}
+                        onChange={({ detail }) => setTrigger({ suffix: detail.value })}
+                        placeholder=".mov"
+                        spellcheck={false}
+                      />
+                    </FormField>
+                  </SpaceBetween>
+                </Container>
+                <Container header={<Header variant="h2">{t().templates.bring}</Header>}>
+                  <SpaceBetween size="l">
+                    <DestinationsFields
+                      rows={rows}
+                      onChange={setRows}
+                      tried={tried}
+                      directories
+                      faultAt={(number) => errorAt(save.error, `destinations.${number}`)}
+                    />
+                    {rows.length > 1 && (
+                      <ShapeField value={draft.shape} onChange={(shape) => setDraft({ ...draft, shape })} />
+                    )}
+                  </SpaceBetween>
+                </Container>
+                <OptionsFields
+                  value={draft.options}
+                  onChange={(options) => setDraft({ ...draft, options })}
+                  ends={GATHERED}
+                  faultAt={(option) => errorAt(save.error, `options.${option}`)}
+                />
+              </SpaceBetween>
+            )}
+          </SpaceBetween>
+        </Form>
+      </form>
+      {current && isWhole(current) && <TemplateTester template={current} />}
+    </SpaceBetween>
+  );
+}
+
+interface FormOrTextProps {
+  text: boolean;
+  /** The text is not right yet, and a form could not show it. */
+  stuck: boolean;
+  onTurn(toText: boolean): void;
+}
+
+function FormOrText({ text, stuck, onTurn }: FormOrTextProps) {
+  return (
+    <SegmentedControl
+      selectedId={text ? "yaml" : "form"}
+      label={t().template.writtenAs}
+      options={[
+        { id: "form", text: t().template.form, disabled: stuck },
+        { id: "yaml", text: t().template.yaml },
+      ]}
+      onChange={({ detail }) => onTurn(detail.selectedId === "yaml")}
+    />
+  );
+}
+
+function useSave(known: Template | undefined) {
+  const { api, notify } = useAppContext();
+  const queries = useQueryClient();
+  const wish = useRef(createIdempotentRequest());
+  return useMutation({
+    mutationFn: (body: TemplateRequest) =>
+      known
+        ? api.put<Template>(
+            `/templates/${encodeURIComponent(known.template_id)}?version=${known.version}`,
+            body,
+          )
+        : api.post<Template>("/templates", body, wish.current.keyFor(body)),
+    onSuccess: (template) => {
+      wish.current.granted();
+      queries.invalidateQueries({ queryKey: ["templates"] });
+      notify({
+        type: template.warnings.length ? "warning" : "success",
+        header: t().template.saved(template.template_id),
+        content: template.warnings.join(" "),
+      });
+      go(href("templates"));
+    },
+  });
+}
+
+const SLUG = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** Is there nothing left that this page could find wrong? */
+function isWhole(request: TemplateRequest): boolean {
+  const places = request.destinations.map((place) => draftFrom(String(place)));
+  return (
+    !Object.values(faultsOf(request)).some(Boolean) &&
+    !places.some((place) => draftFault(place, true)) &&
+    invalidFields({ ...EMPTY.options, ...request.options }, GATHERED).length === 0
+  );
+}
+
+function faultsOf(draft: TemplateRequest) {
+  return {
+    name: SLUG.test(draft.name) ? "" : t().addAgent.nameFault,
+    bucket: draftFault({ place: S3, path: draft.trigger.bucket }) && t().template.bucketFault,
+  };
+}

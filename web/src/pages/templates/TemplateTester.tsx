@@ -1,0 +1,85 @@
+import Button from "@cloudscape-design/components/button";
+import Container from "@cloudscape-design/components/container";
+import FormField from "@cloudscape-design/components/form-field";
+import Header from "@cloudscape-design/components/header";
+import StatusIndicator from "@cloudscape-design/components/status-indicator";
+import Textarea from "@cloudscape-design/components/textarea";
+import { useState } from "react";
+import { Name } from "../../components/text";
+import { t } from "../../i18n";
+import type { TemplateRequest } from "../../types";
+import { sampleEvent, tried, type Upload, uploadsIn } from "./testTemplate";
+
+const MOST_ROWS = 16;
+
+/** A key or an S3 event in; what it would start out, by the template as it is written now. */
+export function TemplateTester({ template }: { template: TemplateRequest }) {
+  const words = t().template;
+  const { prefix, suffix } = template.trigger;
+  const [given, setGiven] = useState<string | null>(null);
+  const text = given ?? `${prefix}example${suffix}`;
+  const uploads = uploadsIn(text);
+  return (
+    <Container
+      header={
+        <Header
+          description={words.tryHint}
+          actions={
+            <Button formAction="none" onClick={() => setGiven(sampleEvent(template))}>
+              {words.trySample}
+            </Button>
+          }
+        >
+          {words.try}
+        </Header>
+      }
+    >
+      <FormField
+        label={words.tryKey}
+        description={words.tryKeyHint}
+        errorText={uploads === null && words.tryNotRead}
+        stretch
+      >
+        <Textarea
+          value={text}
+          onChange={({ detail }) => setGiven(detail.value)}
+          rows={Math.min(MOST_ROWS, text.split("\n").length)}
+          spellcheck={false}
+        />
+      </FormField>
+      <div className="answer" aria-live="polite">
+        {!template.enabled && <StatusIndicator type="stopped">{words.tryOff}</StatusIndicator>}
+        {uploads?.map((upload) => (
+          <Answer key={`${upload.bucket} ${upload.key}`} template={template} upload={upload} />
+        ))}
+      </div>
+    </Container>
+  );
+}
+
+function Answer({ template, upload }: { template: TemplateRequest; upload: Upload }) {
+  const words = t().template;
+  const answer = tried(template, upload);
+  if ("misses" in answer) {
+    return (
+      <>
+        <StatusIndicator type="warning">{words.tryNo}</StatusIndicator>
+        {answer.misses.map((what) => (
+          <div key={what}>
+            <Name>{words.tryMisses[what](template.trigger)}</Name>
+          </div>
+        ))}
+      </>
+    );
+  }
+  return (
+    <>
+      <StatusIndicator type="success">{words.tryYes}</StatusIndicator>
+      {answer.arrives.map((place) => (
+        <div key={place} className="mono">
+          <Name>{place}</Name>
+        </div>
+      ))}
+    </>
+  );
+}

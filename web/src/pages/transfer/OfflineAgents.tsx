@@ -1,0 +1,26 @@
+import Alert from "@cloudscape-design/components/alert";
+import { Name, When } from "../../components/text";
+import { useAgents } from "../../hooks/queries";
+import { t } from "../../i18n";
+
+/** Which of a hop's agents are late or not there, and what becomes of the hop. */
+export function OfflineAgents({ names }: { names: readonly string[] }) {
+  const agents = useAgents().data ?? [];
+  const words = t().transfer;
+  return agents
+    .filter(({ agent_id, status }) => names.includes(agent_id) && status !== "online")
+    .map(({ agent_id, status, last_heartbeat }) => (
+      <Alert
+        key={agent_id}
+        type="warning"
+        header={<Name>{t().overview[status === "late" ? "late" : "down"](agent_id)}</Name>}
+      >
+        {last_heartbeat && (
+          <div>
+            {words.lastWord} <When at={last_heartbeat} relative />
+          </div>
+        )}
+        <div>{words.awayHint}</div>
+      </Alert>
+    ));
+}

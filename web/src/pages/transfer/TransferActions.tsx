@@ -1,0 +1,62 @@
+import Button from "@cloudscape-design/components/button";
+import SpaceBetween from "@cloudscape-design/components/space-between";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import { createIdempotentRequest } from "../../api/idempotency";
+import { useAppContext } from "../../appContext";
+import { ConfirmDialog } from "../../components/ConfirmDialog";
+import { noticeOf } from "../../format/problems";
+import { t } from "../../i18n";
+import { type Verb, verbsFor } from "../../model/transferActions";
+import type { Transfer } from "../../types";
+
+/** Some files arrived and some did not: another try moves only those. */
+function lacksFiles({ hops }: Transfer): boolean {
+  return hops.some((hop) => hop.failures_total > 0);
+}
+
+/** The buttons that fit the transfer's state and the person's role. */
+export function TransferActions({ transfer }: { transfer: Transfer }) {
+  const { api, role, notify } = useAppContext();
+  const queries = useQueryClient();
+  const [confirming, setConfirming] = useState(false);
+  const wish = useRef(createIdempotentRequest());
+  const steer = useMutation({
+    mutationFn: (verb: Verb) => {
+      const path = `/transfers/${transfer.transfer_id}/${verb}`;
+      return api.post(path, {}, wish.current.keyFor(path));
+    },
+    onSuccess: () => wish.current.granted(),
+    onError: (error) => notify(noticeOf(error)),
+    onSettled: () => {
+      setConfirming(false);
+      queries.invalidateQueries({ queryKey: ["transfers"] });
+      return queries.invalidateQueries({ queryKey: ["transfer", transfer.transfer_id] });
+    },
+  });
+  return (
+    <SpaceBetween direction="horizontal" size="xs">
+      {verbsFor(transfer.state, role).map((verb) => (
+        <Button
+          key={verb}
+          loading={steer.isPending && steer.variables === verb}
+          disabled={steer.isPending}
+          onClick={() => (verb === "cancel" ? setConfirming(true) : steer.mutate(verb))}
+        >
+          {verb === "retry" && lacksFiles(transfer) ? t().transfer.retryFiles : t().transfer.verbs[verb]}
+        </Button>
+      ))}
+      {confirming && (
+        <ConfirmDialog
+          title={t().transfer.cancelTitle}
+          verb={t().transfer.cancelVerb}
+          busy={steer.isPending}
+          onConfirm={() => steer.mutate("cancel")}
+          onClose={() => setConfirming(false)}
+        >
+          {t().transfer.cancelWhy}
+        </ConfirmDialog>
+      )}
+    </SpaceBetween>
+  );
+}
