@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from agent import VERSION, host_info, interpreter, lock, logs
-from agent.cloud.messages import BrokerEndpoint
+from agent.cloud.messages import BrokerConnection, BrokerEndpoint
 from agent.command_keys import CommandKeys
 from agent.config import Config, read_config, split_endpoint
 from agent.errors import HostError
@@ -37,8 +37,12 @@ from agent.quarantine import Quarantine
 from agent.remotes import Remotes
 from agent.service import Dependencies, Service
 from agent.status import Status
-from agent.updating import wired
+from agent.updating.releases import Releases
+from agent.updating.state_files import UpdateFiles
+from agent.updating.update_jobs import Installation, UpdateJobs
+from events.base import UpdateId
 from events.topics import Topics
+from events.updates import UpdateOrderView
 from events.views import CredentialsView
 
 if TYPE_CHECKING:
@@ -156,7 +160,7 @@ async def _serve(
                         age=timedelta(days=config.rotate_after_days),
                     ),
                     trusted=CommandKeys(registration, files, config_path),
-                    updates=wired.updates(config_path, files, ring, registration, link),
+                    updates=_update_jobs(config_path, files, ring, registration, link),
                     capabilities=await asyncio.to_thread(host_info.capabilities, config),
                     arrivals=host.arrivals,
                     deliver_manifests=ManifestUploader(manifests, post).run,
@@ -276,6 +280,25 @@ def _remote_browser(registration: Registration, remotes: Remotes) -> "RemoteBrow
     from agent.rclone.browse import RemoteBrowser
 
     return RemoteBrowser(registration.agent_id, remotes)
+
+
+def _update_jobs(
+    config: Path, files: Files, ring: Keyring, registration: Registration, link: BrokerConnection
+) -> UpdateJobs:
+    """The doctor and HTTP are loaded when there is an update."""
+
+    def failing_checks() -> set[str]:
+        from agent.doctor import examine
+
+        return {f"{check.name}: {check.found}" for check in examine(config) if not check.ok}
+
+    def fetch_order(update_id: UpdateId) -> UpdateOrderView:
+        from agent.cloud import api
+
+        return api.fetch_update_order(registration.api_url, registration.agent_id, ring.api_keys, update_id)
+
+    host = Installation(Releases.here(), UpdateFiles(files.folder), failing_checks)
+    return UpdateJobs(link, registration.thing, Topics(registration.stage), host, fetch_order)
 
 
 def _renew(registration: Registration, ring: Keyring) -> Generation:

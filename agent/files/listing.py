@@ -28,6 +28,10 @@ READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK
 """Not to wait for a FIFO's other end."""
 
 
+MAX_NUMBER = 2**63 - 1
+"""No file system and no database of ours holds a larger number."""
+
+
 class FileEntry(NamedTuple):
     """One thing; `path` is relative to the place, '' is the place itself. There may be millions: a tuple is
     made soonest."""

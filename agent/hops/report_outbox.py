@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from agent.cloud.messages import BrokerConnection, LinkError, MessageTooLargeError
 from agent.hops.journal import Journal, Unsent
-from agent.hops.report_limits import MAX_REPORT_BYTES, bare_report, clip_text, fit_report, message_size
+from agent.report_limits import MAX_REPORT_BYTES, bare_report, clip_text, fit_report, message_size
 from events.commands import HopCommand
 from events.progress import Live, Progress
 from events.reports import AboutHop, Report, ReportEnvelope

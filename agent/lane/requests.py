@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from agent.errors import display_path, filter_refused
 from agent.files.digests import MAX_PACK_BYTES, MAX_PACK_FILES, RANGE_BYTES, range_count
-from agent.files.listing import FileEntry, Selection, Symlinks, is_inside, is_name
+from agent.files.listing import MAX_NUMBER, FileEntry, Selection, Symlinks, is_inside, is_name
 from agent.files.same_place import MarkedPlace, is_mark
 from agent.lane import wire
 from events.base import Problem
@@ -191,7 +191,7 @@ def _file(path: Any, size: Any, mtime_ns: Any) -> FileEntry:
 def _thing(kind: Any, path: Any, size: Any, mtime_ns: Any) -> FileEntry:
     if not is_inside(path):
         raise malformed("the path leads somewhere else")
-    return FileEntry(kind, path, _number(size), _number(mtime_ns, -wire.MAX_NUMBER))
+    return FileEntry(kind, path, _number(size), _number(mtime_ns, -MAX_NUMBER))
 
 
 def _number(value: Any, least: int = 0) -> int:

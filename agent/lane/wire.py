@@ -28,7 +28,7 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.files.digests import DIGEST_BYTES, MIB
-from agent.files.listing import FileEntry, Selection, is_inside, is_name, is_partial
+from agent.files.listing import MAX_NUMBER, FileEntry, Selection, is_inside, is_name, is_partial
 from agent.files.owners import Owner
 from events.base import Problem
 
@@ -52,8 +52,6 @@ and why, as a problem."""
 MAX_OWNER_ID = 2**32 - 2
 """Of a user or group; one more stands for none."""
 MAX_OWNER_NAME = 256
-MAX_NUMBER = 2**63 - 1
-"""No file system and no database of ours holds a larger number."""
 
 
 _in_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 
 from agent.errors import display_path
 from agent.files.listing import FileEntry
-from agent.hops.report_limits import json_size
+from agent.report_limits import json_size
 from events.base import Problem
 from events.progress import SpaceShortage
 from events.reports import MAX_EXAMPLES, Amount, DryRunResult

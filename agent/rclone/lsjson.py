@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from agent.errors import display_path
-from agent.files.listing import FileEntry, is_inside, is_partial, unreadable_entry
+from agent.files.listing import MAX_NUMBER, FileEntry, is_inside, is_partial, unreadable_entry
 from agent.files.same_place import overlapping
-from agent.lane import wire
 from events.base import Problem
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
@@ -38,7 +37,7 @@ def entry_of(path: str, fields: dict[str, object]) -> FileEntry:
         return unreadable_entry(path, _no_name(path))
     if not is_carried(path):
         return unreadable_entry(path, not_carried(display_path(path)))
-    if size > wire.MAX_NUMBER:
+    if size > MAX_NUMBER:
         return unreadable_entry(path, _no_size(path, size))
     if fields["IsDir"]:
         return FileEntry("d", path, 0, mtime_ns, MODE_DIRECTORY)

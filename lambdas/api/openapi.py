@@ -1,11 +1,6 @@
-"""The API's description, OpenAPI 3.1, made from the very models that parse and answer its requests.
+"""Describe the API in OpenAPI 3.1, from the very models that parse and answer its requests."""
 
-python -m lambdas.api.openapi    prints it
-"""
-
-import json
-import sys
-from functools import cache
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter
@@ -13,7 +8,6 @@ from pydantic.json_schema import models_json_schema
 
 from events.base import WIRE
 from events.views import ProblemDetails
-from lambdas.api.app import ROUTES
 from lambdas.api.problems import MEDIA_TYPE, TITLES
 from lambdas.api.routing import Route
 
@@ -43,11 +37,10 @@ _KEY = {
 _SAID = {200: "Done", 201: "Created", 202: "Accepted"}
 
 
-@cache
-def document() -> dict[str, Any]:
-    """The whole description; needs no AWS."""
+def document(routes: Sequence[Route]) -> dict[str, Any]:
+    """Return the description of these routes; needs no AWS."""
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
@@ -58,7 +51,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": _schemas(), "securitySchemes": SCHEMES},
+        "components": {"schemas": _schemas(routes), "securitySchemes": SCHEMES},
     }
 
 
@@ -158,24 +151,19 @@ def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas(routes: Sequence[Route]) -> dict[str, Any]:
     """Requests as they may be sent (what has a default may be left out), answers as they come (all there)."""
     asked: dict[type[BaseModel], Mode] = {
-        route.takes["body"]: "validation" for route in ROUTES if "body" in route.takes
+        route.takes["body"]: "validation" for route in routes if "body" in route.takes
     }
     said: dict[type[BaseModel], Mode] = {
-        route.gives: "serialization" for route in ROUTES if _is_model(route.gives)
+        route.gives: "serialization" for route in routes if _is_model(route.gives)
     }
     models: list[tuple[type[BaseModel], Mode]] = [
         *asked.items(),
         *said.items(),
         (ProblemDetails, "serialization"),
     ]
-    models.append((ProblemDetails, "serialization"))
     _, schema = models_json_schema(models, ref_template=_REF)
     schemas: dict[str, Any] = schema["$defs"]
     return schemas
-
-
-if __name__ == "__main__":
-    json.dump(document(), sys.stdout, indent=1, sort_keys=True, ensure_ascii=False)

@@ -1,7 +1,5 @@
 """The API about itself, and the way to what is told live."""
 
-from typing import Any
-
 from events.base import WIRE
 from events.views import Health, LiveView, SignIn
 from lambdas import wiring
@@ -23,14 +21,6 @@ def health() -> Health:
         endpoint=here.sign_in_endpoint or None,
     )
     return Health(status="ok", stage=here.stage, version=here.version, wire=WIRE, sign_in=sign_in)
-
-
-@system.get("/openapi.json", may=READ)
-def describe() -> dict[str, Any]:
-    """This description: OpenAPI 3.1."""
-    from lambdas.api.openapi import document
-
-    return document()
 
 
 @system.get("/live", may=READ)

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from events.base import AgentId, TransferId
-from lambdas.api.openapi import document
+from lambdas.api.app import describe
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
 
@@ -31,7 +31,7 @@ CONFORMING = [
     response_schema_conformance,
     negative_data_rejection,
 ]
-SCHEMA = schemathesis.openapi.from_dict(document())
+SCHEMA = schemathesis.openapi.from_dict(describe())
 SCHEMA.config.update(base_url="http://127.0.0.1:1")
 SCHEMA.config.generation.update(with_security_parameters=False)
 NAMES = {"agent_id": AgentId, "transfer_id": TransferId}
@@ -80,7 +80,7 @@ def name_what_there_is(case: Case, names: dict[str, str]) -> None:
 
 
 def test_what_is_served_is_what_is_asked_about(api: Api) -> None:
-    assert api.get("/openapi.json") == document()
+    assert api.get("/openapi.json") == describe()
 
 
 @each_operation

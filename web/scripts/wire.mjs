@@ -24,7 +24,7 @@ function printed(module) {
 
 /** The API's own description, and what the live topics carry, which no route of it returns. */
 function described() {
-  const api = printed("lambdas.api.openapi");
+  const api = printed("lambdas.api");
   const schemas = { ...printed("events.schema"), ...api.components.schemas };
   return { ...api, components: { ...api.components, schemas } };
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.api import openapi
+from lambdas.api.app import describe
 from tests.support.fakes_api import QUERIES, ROUTES
 
 
@@ -14,7 +14,7 @@ def described() -> dict[tuple[str, str], Any]:
     """(method, path with {} for its parameters) → operation."""
     return {
         (method.upper(), re.sub(r"\{[^}]*\}", "{}", path)): operation
-        for path, operations in openapi.document()["paths"].items()
+        for path, operations in describe()["paths"].items()
         for method, operation in operations.items()
     }
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.files.listing import FileEntry
+from agent.files.listing import MAX_NUMBER, FileEntry
 from agent.files.owners import Owner
 from agent.lane import wire
 from events.base import Problem
@@ -16,8 +16,8 @@ names = st.binary(min_size=1, max_size=20).map(lambda raw: raw.replace(b"/", b"_
 paths = (
     st.lists(names.filter(lambda raw: raw not in (b".", b"..")), max_size=4).map(b"/".join).map(os.fsdecode)
 )
-numbers = st.integers(0, wire.MAX_NUMBER)
-times = st.integers(-wire.MAX_NUMBER, wire.MAX_NUMBER)
+numbers = st.integers(0, MAX_NUMBER)
+times = st.integers(-MAX_NUMBER, MAX_NUMBER)
 ids, people = st.integers(0, wire.MAX_OWNER_ID), names.map(os.fsdecode)
 owned = st.builds(Owner, ids, ids, st.just("") | people, st.just("") | people)
 

@@ -5,8 +5,7 @@ import json
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from events.requests import TransferRequest
-from lambdas.api.app import app
-from lambdas.api.openapi import document
+from lambdas.api.app import app, describe
 
 ROUTES = """
 POST /agents/enrollments
@@ -63,7 +62,7 @@ GET /live
 
 
 def described() -> set[str]:
-    paths = document()["paths"]
+    paths = describe()["paths"]
     return {
         f"{method.upper()} {path}"
         for path, item in paths.items()
@@ -73,8 +72,8 @@ def described() -> set[str]:
 
 
 def test_it_is_valid_openapi_3_1():
-    assert document()["openapi"].startswith("3.1")
-    OpenAPIV31SpecValidator(json.loads(json.dumps(document()))).validate()
+    assert describe()["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(json.loads(json.dumps(describe()))).validate()
 
 
 def test_every_route_is_described_and_nothing_else():
@@ -83,13 +82,13 @@ def test_every_route_is_described_and_nothing_else():
 
 
 def test_what_is_validated_is_what_is_described():
-    body = document()["components"]["schemas"]["TransferRequest"]
+    body = describe()["components"]["schemas"]["TransferRequest"]
     assert set(body["properties"]) == set(TransferRequest.model_fields)
     assert body["additionalProperties"] is False
 
 
 def test_errors_are_described_as_problem_details():
-    for path, item in document()["paths"].items():
+    for path, item in describe()["paths"].items():
         for method, operation in item.items():
             if method == "parameters":
                 continue
@@ -101,4 +100,4 @@ def test_errors_are_described_as_problem_details():
 
 def test_it_is_served(here):
     answer = here.get("/openapi.json", role="viewer")
-    assert (answer.status, answer.body["openapi"]) == (200, document()["openapi"])
+    assert (answer.status, answer.body["openapi"]) == (200, describe()["openapi"])

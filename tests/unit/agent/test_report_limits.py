@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from agent.files.browse import list_page
 from agent.files.listing import FileEntry as Listed
 from agent.hops.attempt import head
-from agent.hops.report_limits import (
+from agent.pull.dry_run import DryRunReport
+from agent.report_limits import (
     MAX_REPORT_BYTES,
     bare_report,
     clip_text,
@@ -18,7 +19,6 @@ from agent.hops.report_limits import (
     json_size,
     message_size,
 )
-from agent.pull.dry_run import DryRunReport
 from events.base import Problem
 from events.commands import Browse
 from events.progress import Connection, PeerReachability, Progress

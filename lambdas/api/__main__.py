@@ -1,0 +1,8 @@
+"""Print the API's description: python -m lambdas.api"""
+
+import json
+import sys
+
+from lambdas.api.app import describe
+
+json.dump(describe(), sys.stdout, indent=1, sort_keys=True, ensure_ascii=False)
