@@ -3,6 +3,11 @@
 from collections import Counter
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("crosshaul", deadline=None)
+settings.load_profile("crosshaul")
+"""A property is true or not, however busy the machine is: no example has a deadline."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
