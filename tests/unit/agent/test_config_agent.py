@@ -49,11 +49,11 @@ ROOT = '[[roots]]\npath = "/data"\naccess = "ro"\n'
         (ROOT.replace("ro", "r"), "is not known here"),
         (ROOT.replace('"ro"', '"all"'), "roots[1].access: is none of 'ro' or 'rw'"),
         (ROOT.replace("/data", "data"), "roots[1].path: the path must be absolute"),
-        (ROOT + ROOT, "a root is named twice: /data"),
+        (ROOT + ROOT, "a root is listed twice: /data"),
         (ROOT + 'directory = "mnt"', "roots[1].directory: the directory must be absolute"),
         ("staet = 1\n" + ROOT, "staet: is not known here"),
-        ('[lane]\nlisten = "4460"\n' + ROOT, "lane.listen: '4460' is no host:port"),
-        ('[lane]\nlisten = "x:99999"\n' + ROOT, "'x:99999' is no host:port"),
+        ('[lane]\nlisten = "4460"\n' + ROOT, "lane.listen: '4460' is not host:port"),
+        ('[lane]\nlisten = "x:99999"\n' + ROOT, "'x:99999' is not host:port"),
         ("hops_at_once = 0\n" + ROOT, "hops_at_once: "),
         ("= 5", "is not TOML"),
     ],
@@ -73,7 +73,7 @@ def test_what_only_follows_from_a_mistake_is_not_told(write):
 
 
 def test_a_missing_file_and_a_directory_are_told_apart(tmp_path):
-    with pytest.raises(HostError, match="is not there"):
+    with pytest.raises(HostError, match="does not exist"):
         read_config(tmp_path / "none.toml")
     with pytest.raises(HostError, match="cannot be read"):
         read_config(tmp_path)
@@ -111,7 +111,7 @@ def test_remotes_are_listed_by_name(write):
         ('name = "a,type=local"\naccess = "ro"', "remotes[1].name: "),
         ('name = "a"\naccess = "all"', "remotes[1].access: "),
         ('name = "a"\naccess = "ro"\ndirectory = "../x"', "name a plain directory"),
-        ('name = "a"\naccess = "ro"\n[[remotes]]\nname = "a"\naccess = "rw"', "named twice: a"),
+        ('name = "a"\naccess = "ro"\n[[remotes]]\nname = "a"\naccess = "rw"', "listed twice: a"),
     ],
 )
 def test_a_remote_that_will_not_do_is_said(write, remote, words):

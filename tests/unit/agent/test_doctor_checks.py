@@ -145,7 +145,7 @@ def test_open_keys_and_directories_are_named(host):
 
 def test_a_missing_root(host):
     host.write_config(root="/nowhere/at/all")
-    assert "/nowhere/at/all is not there" in host.look()["root /data"].found
+    assert "/nowhere/at/all does not exist" in host.look()["root /data"].found
 
 
 def test_a_remote_must_be_one_that_rclone_knows(host):
@@ -155,7 +155,7 @@ def test_a_remote_must_be_one_that_rclone_knows(host):
     assert "cannot be read" in host.look()["remote archive"].found
     described.write_text("[archive]\ntype = alias\nremote = /nowhere\n")
     described.chmod(0o644)
-    assert "others may read" in host.look()["remote archive"].found
+    assert "other users may read" in host.look()["remote archive"].found
     described.chmod(0o600)
     found = host.look()
     assert (found["remote archive"].ok, found["remote archive"].found) == (True, "archive:, ro")
