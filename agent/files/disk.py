@@ -8,10 +8,14 @@ sync_file_range(2), syncfs(2).
 import ctypes
 import errno
 import os
-import re
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+from agent.files import mounts
+
+InodeId = tuple[int, int]
+"""Device and inode."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
@@ -53,6 +57,11 @@ def preallocate(descriptor: int, size: int) -> None:
 def allocated_bytes(status: os.stat_result) -> int:
     """Return the bytes that a file occupies on its disk."""
     return status.st_blocks * _BLOCK_BYTES
+
+
+def inode_of(status: os.stat_result) -> InodeId:
+    """Return what identifies a file or directory, whatever its path."""
+    return status.st_dev, status.st_ino
 
 
 def free_bytes(descriptor: int) -> int:
@@ -183,12 +192,7 @@ def sync_file_system(descriptor: int) -> None:
 
 def mount_points() -> frozenset[str]:
     """Return the paths, of directories and files, where something is mounted, as this process sees them."""
-    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    return frozenset(os.fsdecode(_unescaped(line.split(b" ")[4])) for line in lines)
-
-
-def _unescaped(path: bytes) -> bytes:
-    return re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), path)
+    return frozenset(mount.point for mount in mounts.read())
 
 
 def atomic_write(path: Path, content: bytes, mode: int) -> None:

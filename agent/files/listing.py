@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from agent.errors import display_path, problem_of
-from agent.files.disk import allocated_bytes
+from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
 from agent.files.roots import Tree
 from agent.files.same_place import MarkedPlace, must_be_apart, overlapping, shows
@@ -136,10 +136,6 @@ def unreadable_entry(path: str, problem: Problem) -> FileEntry:
     return FileEntry("!", path, problem=problem)
 
 
-InodeId = tuple[int, int]
-"""Device and inode: identifies a directory or a file, whatever its path."""
-
-
 LinkedNames = dict[InodeId, str]
 """The first path of each file with several hard links."""
 MAX_LINKED_NAMES = 200_000
@@ -194,7 +190,7 @@ class _Walk:
         path = directory.entry.path
         try:
             descriptor = self._tree.open_directory(path)
-            directory.place = _inode(os.fstat(descriptor))
+            directory.place = inode_of(os.fstat(descriptor))
             names = os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
         except OSError as error:
             if not (directory.parent and isinstance(error, FileNotFoundError)):
@@ -284,7 +280,7 @@ def _entry(
 
 def _first_name(path: str, found: os.stat_result, names: LinkedNames) -> str:
     """Return the path under which this file was found first, as far as that is remembered."""
-    place = _inode(found)
+    place = inode_of(found)
     return names.get(place, path) if len(names) >= MAX_LINKED_NAMES else names.setdefault(place, path)
 
 
@@ -341,10 +337,6 @@ def remove_source(tree: Tree, entry: FileEntry) -> bool:
             raise
         return False
     return True
-
-
-def _inode(found: os.stat_result) -> InodeId:
-    return found.st_dev, found.st_ino
 
 
 def _special_file_problem(path: str) -> Problem:

@@ -31,7 +31,7 @@ def aliases(location: str) -> dict[str, str]:
     Maps the mount's path to the other path, both relative to the location; '' is the location itself. Raises
     OSError.
     """
-    mounts = list(_read())
+    mounts = list(read())
     points = {
         mount.point: mount for mount in mounts if mount.point != location and _is_below(mount.point, location)
     }
@@ -68,7 +68,8 @@ def _narrowed(mount: Mount, path: str) -> Mount:
     return Mount(mount.device, _join(mount.root, _relative(path, mount.point)), path)
 
 
-def _read() -> Iterator[Mount]:
+def read() -> Iterator[Mount]:
+    """Yield every mount that this process sees."""
     for line in MOUNTINFO.read_bytes().splitlines():
         _, _, device, root, point, *_ = line.split(b" ")
         yield Mount(device.decode(), _unescaped(root), _unescaped(point))

@@ -11,6 +11,7 @@ from string import ascii_lowercase, ascii_uppercase
 from unicodedata import normalize
 
 from agent.errors import SameNameError
+from agent.files.disk import InodeId, inode_of
 
 MAX_REMEMBERED_DIRECTORIES = 10_000
 """Directories whose behavior is remembered."""
@@ -21,7 +22,6 @@ _OTHER_CASE = str.maketrans(
 _UNREADABLE = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBADF}
 """Errors if the file was deleted, or its directory's names may not be read; EBADF for an O_PATH descriptor.
 """
-InodeId = tuple[int, int]
 
 
 class NameFolding:
@@ -40,15 +40,15 @@ class NameFolding:
 
         Raises OSError.
         """
-        inode = _inode(os.fstat(directory))
+        inode = inode_of(os.fstat(directory))
         if name.isascii() and inode in self._strict:
             return None
         try:
-            found = _inode(os.stat(name, dir_fd=directory, follow_symlinks=False))
+            found = inode_of(os.stat(name, dir_fd=directory, follow_symlinks=False))
         except FileNotFoundError:
             return None
         others = folded_names(name)
-        if any(_inode_of(directory, other) == found for other in others):
+        if any(_inode_at(directory, other) == found for other in others):
             return self._listed_name(directory, inode, name, found)
         if others and name.isascii():
             self._remember_strict(inode)
@@ -113,7 +113,7 @@ class NameFolding:
         self._read = inode, frozenset(names)
         if name in self._read[1]:
             return None
-        return next((candidate for candidate in names if _inode_of(directory, candidate) == found), None)
+        return next((candidate for candidate in names if _inode_at(directory, candidate) == found), None)
 
     def _remember_strict(self, inode: InodeId) -> None:
         if len(self._strict) >= MAX_REMEMBERED_DIRECTORIES:
@@ -127,12 +127,8 @@ def folded_names(name: str) -> set[str]:
     return (cases | {normalize("NFC", name), normalize("NFD", name)}) - {name}
 
 
-def _inode_of(directory: int, name: str) -> InodeId | None:
+def _inode_at(directory: int, name: str) -> InodeId | None:
     try:
-        return _inode(os.stat(name, dir_fd=directory, follow_symlinks=False))
+        return inode_of(os.stat(name, dir_fd=directory, follow_symlinks=False))
     except (OSError, ValueError):
         return None
-
-
-def _inode(found: os.stat_result) -> InodeId:
-    return found.st_dev, found.st_ino
