@@ -125,7 +125,7 @@ def _page(report: Browsed, clipped: Browsed, entries: int) -> dict[str, object]:
     if not kept:
         return {}
     last, shown = report.entries[len(kept) - 1].name, kept[-1].name
-    if last != shown:  # a name that no message can hold: go on behind it
+    if last != shown:  # the name is too long for a message: continue after it
         last = last[: shown.rindex("… [")] + _LAST_CHARACTER
     is_last_page = len(kept) == len(report.entries) and report.next is None
     return {"entries": kept, "next": None if is_last_page else last}

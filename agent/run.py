@@ -239,9 +239,7 @@ def _lane(
 ) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
     routes = PeerPathCache(files.folder / "routes.json")
-    lane = LaneServer(
-        keyring, host.roots, (address, port), routes, host.line, credentials, host.arrivals
-    )
+    lane = LaneServer(keyring, host.roots, (address, port), routes, host.line, credentials, host.arrivals)
     try:
         lane.start()
     except OSError as error:

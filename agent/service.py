@@ -18,7 +18,7 @@ from agent.cloud.messages import BrokerConnection, Connected, Disconnected, Link
 from agent.command_keys import CommandKeys
 from agent.config import Config
 from agent.hops.attempt import AttemptIntervals, Movers
-from agent.hops.commands import Commands, Lane
+from agent.hops.commands import CommandHandlers, Commands, Lane
 from agent.hops.journal import Journal
 from agent.hops.manager import HopManager, Spawn
 from agent.hops.report_outbox import ReportOutbox, now
@@ -182,10 +182,12 @@ class Service:
             self._outbox,
             hops,
             deps.lane,
-            deps.browse,
-            deps.rotation.request,
-            deps.command_keys.replace,
-            self.stop,
+            CommandHandlers(
+                browse=deps.browse,
+                rotate=deps.rotation.request,
+                trust=deps.command_keys.replace,
+                retire=self.stop,
+            ),
         )
 
     async def _receive_commands(self, commands: Commands, spawn: Spawn) -> None:

@@ -74,7 +74,7 @@ class Supervisor:
         problem = Problem(
             code="helper-failing",
             message=f"The agent's {name} has failed {failures} times in a row: {words}",
-            advice="Hops go on. See the agent's log (journalctl -u crosshaul-agent) on that host.",
+            advice="Hops continue. See the agent's log (journalctl -u crosshaul-agent) on that host.",
             retryable=True,
         )
         self._failing[name] = (failures, problem, time.monotonic())

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -44,6 +45,16 @@ class Lane(Protocol):
     def on_unreachable(self, callback: Callable[[Serve, str], None]) -> None: ...
 
 
+@dataclass(frozen=True)
+class CommandHandlers:
+    """What the agent's other parts do for a command."""
+
+    browse: Callable[[Browse], Browsed]
+    rotate: Callable[[], None]
+    trust: Callable[[Trust, str], None]
+    retire: Callable[[], None]
+
+
 class Commands:
     """Accepts and executes the control plane's commands."""
 
@@ -54,20 +65,14 @@ class Commands:
         outbox: ReportOutbox,
         hops: HopManager,
         lane: Lane,
-        browse: Callable[[Browse], Browsed],
-        rotate: Callable[[], None],
-        trust: Callable[[Trust, str], None],
-        retire: Callable[[], None],
+        handlers: CommandHandlers,
     ) -> None:
         self._verifier = verifier
         self._journal = journal
         self._outbox = outbox
         self._hops = hops
         self._lane = lane
-        self._browse = browse
-        self._rotate = rotate
-        self._trust = trust
-        self._retire = retire
+        self._handlers = handlers
 
     def accept(self, message: bytes) -> Command | None:
         """Return the command, once it and its effects are in the journal; None if it is refused."""
@@ -78,7 +83,7 @@ class Commands:
                     raise replayed(claims.jti)
                 self._record(claims.command, token)
             if isinstance(claims.command, Trust):  # immediately: the next command may be signed with them
-                self._trust(claims.command, token)
+                self._handlers.trust(claims.command, token)
         except TrustError as refusal:
             self._refuse(refusal.problem, refusal.command_id, refusal.hop_id)
             return None
@@ -113,7 +118,7 @@ class Commands:
             case Browse():
                 await self._list_directory(command)
             case Rotate():
-                self._rotate()
+                self._handlers.rotate()
             case Trust():
                 log.debug("keys were replaced when the command was accepted")
             case Update():
@@ -122,7 +127,7 @@ class Commands:
                 )
             case Retire():
                 log.warning("removed by the control plane")
-                self._retire()
+                self._handlers.retire()
 
     def resume_serving(self) -> None:
         """Serve every recorded grant again, after a start."""
@@ -197,7 +202,7 @@ class Commands:
 
     async def _list_directory(self, command: Browse) -> None:
         try:
-            reply = await asyncio.to_thread(self._browse, command)
+            reply = await asyncio.to_thread(self._handlers.browse, command)
         except Exception as error:
             log.exception("listing failed unexpectedly", extra={"path": command.path})
             reply = Browsed(request_id=command.request_id, problem=unforeseen(error))

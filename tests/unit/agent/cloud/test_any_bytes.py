@@ -15,7 +15,7 @@ from agent.cloud.command_verifier import CommandVerifier
 from agent.config import RootConfig
 from agent.files.browse import Browser
 from agent.files.listing import is_inside
-from agent.hops.commands import Commands
+from agent.hops.commands import CommandHandlers, Commands
 from agent.hops.journal import Journal
 from agent.lane import requests, wire
 from events.commands import Browse, Trust
@@ -87,7 +87,8 @@ def host(tmp_path: Path):
     def trust_keys(command: Trust, _: str) -> None:
         verifier.trust(key.model_dump() for key in command.keys)
 
-    yield Commands(verifier, journal, outbox, *[unused] * 4, trust_keys, unused), outbox  # type: ignore[arg-type]
+    handlers = CommandHandlers(browse=unused, rotate=unused, trust=trust_keys, retire=unused)
+    yield Commands(verifier, journal, outbox, unused, unused, handlers), outbox  # type: ignore[arg-type]
     journal.close()
 
 
