@@ -31,6 +31,7 @@ class CommandKeySet(NamedTuple):
     """Ids (`kid`) of the keys that are trusted on this host."""
 
     own: tuple[KeyId, ...]
+    """Ids of the keys that the agent trusts."""
     roots: tuple[KeyId, ...] | None
     """Ids of the keys that root's updater trusts; None if root has pinned no keys."""
 
@@ -66,14 +67,14 @@ class CommandKeys:
         """
         keys = tuple(key.model_dump() for key in command.keys)
         self.verifier.trust(keys)
-        known = self._registration.model_copy(update={"verification_keys": keys})
+        registration = self._registration.model_copy(update={"verification_keys": keys})
         try:
-            atomic_write(self._files.record, known.model_dump_json(indent=2).encode(), SECRET)
+            atomic_write(self._files.record, registration.model_dump_json(indent=2).encode(), SECRET)
             self._submit_to_updater(keys, token)
         except OSError as error:
             log.warning("keys not saved", extra={"reason": str(error)})
             return
-        self._registration = known
+        self._registration = registration
         log.info("keys replaced", extra={"keys": " ".join(self.verifier.keys)})
 
     def changed(self) -> CommandKeySet | None:

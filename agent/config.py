@@ -174,5 +174,5 @@ def _describe(error: ValidationError) -> str:
 
 def _key(location: tuple[int | str, ...]) -> str:
     """Return the key as written, such as `roots[2].access` for the second root in the file."""
-    words = [f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location]
-    return "".join(words).lstrip(".") or "the file"
+    parts = [f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).lstrip(".") or "the file"

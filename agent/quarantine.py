@@ -48,7 +48,7 @@ class Quarantine:
         self._folder = state / FOLDER
 
     def move(self, path: Path, reason: str) -> bool:
-        """Move a file here, with the other files of a database. Return whether it is gone from its place."""
+        """Move a file here, with the other files of a database. Return whether it was moved."""
         return self._keep(path.name, reason, lambda target: _rename(path, target))
 
     def write(self, name: str, content: bytes, reason: str) -> bool:

@@ -234,10 +234,10 @@ class Service:
         The hops are read first: while the roots are examined, reports may already leave.
         """
         deps = self._deps
-        moment, records = now(), hops.records()
+        at, records = now(), hops.records()
         roots, remotes = await self._root_and_remote_states()
         return Hello(
-            at=moment,
+            at=at,
             version=VERSION,
             hostname=host_info.hostname(),
             ip_address=host_info.ip_address(),

@@ -17,7 +17,7 @@ from events.base import Problem
 log = logging.getLogger(__name__)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
-_MAX_WORDS = 500
+_MAX_REASON_CHARS = 500
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Supervisor:
 
     def _note(self, name: str, failures: int, error: Exception) -> None:
         log.error("helper failed", exc_info=error, extra={"helper": name, "failures": failures})
-        words = f"{type(error).__name__}: {error}"[:_MAX_WORDS]
+        reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_CHARS]
         problem = Problem(
             code="helper-failing",
-            message=f"The agent's {name} has failed {failures} times in a row: {words}",
+            message=f"The agent's {name} has failed {failures} times in a row: {reason}",
             advice="Hops continue. See the agent's log (journalctl -u crosshaul-agent) on that host.",
             retryable=True,
         )

@@ -148,13 +148,13 @@ class _WalkedDirectory:
 
     entry: FileEntry
     parent: "_WalkedDirectory | None" = None
-    place: InodeId | None = None
+    inode: InodeId | None = None
     listed: bool = False
     """Whether its entry was yielded."""
 
-    def is_inside(self, place: InodeId) -> bool:
+    def is_inside(self, inode: InodeId) -> bool:
         """Return whether it is inside this directory: a link to such a directory would never end."""
-        return self.parent is not None and (self.parent.place == place or self.parent.is_inside(place))
+        return self.parent is not None and (self.parent.inode == inode or self.parent.is_inside(inode))
 
 
 class _Walk:
@@ -190,7 +190,7 @@ class _Walk:
         path = directory.entry.path
         try:
             descriptor = self._tree.open_directory(path)
-            directory.place = inode_of(os.fstat(descriptor))
+            directory.inode = inode_of(os.fstat(descriptor))
             names = os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
         except OSError as error:
             if not (directory.parent and isinstance(error, FileNotFoundError)):
@@ -198,7 +198,7 @@ class _Walk:
             return
         if self._is_destination(path):
             raise overlapping(self._tree.name(path))
-        if directory.is_inside(directory.place):
+        if directory.is_inside(directory.inode):
             yield unreadable_entry(path, _link_loop_problem(self._tree.name(path)))
             return
         names.sort()
@@ -280,8 +280,8 @@ def _entry(
 
 def _first_name(path: str, found: os.stat_result, names: LinkedNames) -> str:
     """Return the path under which this file was found first, as far as that is remembered."""
-    place = inode_of(found)
-    return names.get(place, path) if len(names) >= MAX_LINKED_NAMES else names.setdefault(place, path)
+    inode = inode_of(found)
+    return names.get(inode, path) if len(names) >= MAX_LINKED_NAMES else names.setdefault(inode, path)
 
 
 def _followed(tree: Tree, path: str) -> os.stat_result:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from agent.config import RootConfig
 from agent.errors import HopError, InTheWayError, SamePlaceError, display_path
@@ -83,8 +84,8 @@ class Roots:
             following=following,
         )
 
-    def _nested(self) -> tuple["Nested", ...]:
-        return tuple((os.path.realpath(root.folder), root.access == "rw") for root in self._roots)
+    def _nested(self) -> tuple["NestedRoot", ...]:
+        return tuple(NestedRoot(os.path.realpath(root.folder), root.access == "rw") for root in self._roots)
 
     def _outside(self, path: str) -> Problem:
         return Problem(
@@ -96,7 +97,7 @@ class Roots:
         )
 
     def _read_only(self, path: str, root: RootConfig) -> Problem:
-        writable = [one for one in self._roots if one.access == "rw"]
+        writable = [root for root in self._roots if root.access == "rw"]
         return Problem(
             code="read-only-root",
             message=f"{display_path(path)} is in the root {root.path}, which is read-only.",
@@ -115,8 +116,11 @@ def is_below(path: str, top: str) -> bool:
     return path.rstrip("/") == top or path.startswith(f"{top}/")
 
 
-Nested = tuple[str, bool]
-"""A root's directory, and whether it may be written."""
+class NestedRoot(NamedTuple):
+    """A root's directory, resolved, and whether it may be written."""
+
+    path: str
+    is_writable: bool
 
 
 @dataclass(slots=True)
@@ -124,7 +128,7 @@ class _OpenDirectory:
     """A directory that is kept open."""
 
     descriptor: int
-    place: str
+    path: str
     """Its path when it was opened, as the kernel reported it."""
     checked_at: float
     """When the path was last checked (monotonic seconds)."""
@@ -144,7 +148,7 @@ class Tree:
         key_in_root: str,
         *,
         path: str,
-        nested: Iterable[Nested] = (),
+        nested: Iterable[NestedRoot] = (),
         private: str | None = None,
         writing: bool = False,
         following: bool = True,
@@ -161,7 +165,7 @@ class Tree:
         self._top = os.path.realpath(top)
         self._inner = key_in_root
         self._private = private
-        self._nested = [one for one in nested if one[0] != self._top and is_below(one[0], self._top)]
+        self._nested = [root for root in nested if root.path != self._top and is_below(root.path, self._top)]
         self._open_directories: OrderedDict[str, _OpenDirectory] = OrderedDict()
         self._folding = NameFolding() if writing else None
         self._follow_links = following
@@ -208,16 +212,16 @@ class Tree:
         Returns three values: its absolute path, the names from the root down to it, and the names from there
         down to the location.
         """
-        key, place, below = self._inner, self.path.rstrip("/"), ""
+        key, path, below = self._inner, self.path.rstrip("/"), ""
         while key:
             try:
                 self._open_cached(key)
                 break
             except (FileNotFoundError, NotADirectoryError):
                 key = key.rpartition("/")[0]
-                place, _, name = place.rpartition("/")
+                path, _, name = path.rpartition("/")
                 below = f"{name}/{below}" if below else name
-        return place or "/", key, below
+        return path or "/", key, below
 
     def real_path(self, rel: str = "") -> str:
         """Return the path with all links on the way followed, as the kernel reports it."""
@@ -352,15 +356,15 @@ class Tree:
 
         Raises SameNameError if the existing file is listed under another name.
         """
-        parent, own = self._split(rel)
-        if not disk.rename_new(name, parent, own, parent):
+        parent, target = self._split(rel)
+        if not disk.rename_new(name, parent, target, parent):
             self.rename_over(name, rel)
 
     def rename_over(self, name: str, rel: str) -> None:
         """Rename like `rename_new`, when something exists at `rel` or may exist."""
         self.require_exact_name(rel)
-        parent, own = self._split(rel)
-        os.rename(name, own, src_dir_fd=parent, dst_dir_fd=parent)
+        parent, target = self._split(rel)
+        os.rename(name, target, src_dir_fd=parent, dst_dir_fd=parent)
 
     def unlink_beside(self, rel: str, name: str) -> None:
         """Delete the file `name` in the directory of `rel`."""
@@ -394,6 +398,7 @@ class Tree:
             os.chown(name, user_id, group_id, dir_fd=parent, follow_symlinks=False)
 
     def _key(self, rel: str) -> str:
+        """Return a path relative to the root, from one relative to the location."""
         if ".." in rel and ".." in rel.split("/"):
             raise OSError(errno.EXDEV, "a path contains '..'", rel)
         return f"{self._inner}/{rel}" if self._inner and rel else self._inner or rel
@@ -406,6 +411,7 @@ class Tree:
         return self._open_cached(parent), name or "."
 
     def _open_cached(self, key: str) -> int:
+        """Return a directory's descriptor, opened now or before; the tree closes it."""
         cached = self._open_directories.get(key)
         if cached and self._is_still_there(cached):
             self._open_directories.move_to_end(key)
@@ -422,12 +428,13 @@ class Tree:
     def _is_still_there(directory: _OpenDirectory) -> bool:
         now = time.monotonic()
         if now - directory.checked_at >= DIRECTORY_CHECK_TTL_S:
-            if _kernel_path(directory.descriptor) != directory.place:
+            if _kernel_path(directory.descriptor) != directory.path:
                 return False
             directory.checked_at = now
         return True
 
     def _open_directory(self, key: str) -> _OpenDirectory:
+        """Open a directory by its key, and verify that it is inside the root."""
         if not self._follow_links and len(key) > len(self._inner):
             below = self._open_stepwise(key)
             return _OpenDirectory(below, self._verified_path(below), time.monotonic())
@@ -457,15 +464,15 @@ class Tree:
 
         Raises InTheWayError, SamePlaceError or SameNameError.
         """
-        way = key.rpartition("/")[0]
-        while len(way) > len(self._inner) and way not in self._open_directories:
-            way = way.rpartition("/")[0]
-        names = key[len(way) :].strip("/").split("/")
-        descriptor, is_owned = self._open_cached(way), False
+        reached = key.rpartition("/")[0]
+        while len(reached) > len(self._inner) and reached not in self._open_directories:
+            reached = reached.rpartition("/")[0]
+        names = key[len(reached) :].strip("/").split("/")
+        descriptor, is_owned = self._open_cached(reached), False
         for name in names:
-            way = f"{way}/{name}" if way else name
+            reached = f"{reached}/{name}" if reached else name
             try:
-                below = self._step(descriptor, name, way, is_last=way == key)
+                below = self._step(descriptor, name, reached, is_last=reached == key)
             finally:
                 if is_owned:
                     os.close(descriptor)
@@ -500,8 +507,8 @@ class Tree:
             raise SamePlaceError(self._location(key), other)
 
     def _find_aliases(self) -> dict[str, str]:
-        place = os.path.realpath(os.path.join(self._top, self._inner))  # noqa: PTH118
-        aliases = mounts.aliases(place)
+        path = os.path.realpath(os.path.join(self._top, self._inner))  # noqa: PTH118
+        aliases = mounts.aliases(path)
         keys = (self._key(rel) for rel in aliases)
         return dict(zip(keys, map(self.name, aliases.values()), strict=True))
 
@@ -514,8 +521,8 @@ class Tree:
         while key and not self._is_directory(key):
             missing.append(key)
             key = key.rpartition("/")[0]
-        for one in reversed(missing):
-            self._make_single(one)
+        for directory in reversed(missing):
+            self._make_single(directory)
 
     def _make_single(self, key: str) -> None:
         parent, _, name = key.rpartition("/")
@@ -541,20 +548,22 @@ class Tree:
     def _verified_path(self, descriptor: int) -> str:
         """Return the path of an open descriptor; close it and raise OSError if it is outside the root."""
         try:
-            place = _kernel_path(descriptor)
-            self._require_inside(place)
+            path = _kernel_path(descriptor)
+            self._require_inside(path)
         except OSError:
             os.close(descriptor)
             raise
-        return place
+        return path
 
     def _require_inside(self, target: str) -> None:
+        """Raise OSError with EXDEV if a path is outside the root or excluded from it."""
         if not is_below(target, self._top):
             raise OSError(errno.EXDEV, "a symbolic link leads out of the root", target)
         if self._private and is_below(target, self._private):
             raise OSError(errno.EXDEV, "the agent's state directory is excluded from all roots", target)
-        containing = [one for one in self._nested if is_below(target, one[0])]
-        if containing and not max(containing, key=lambda one: (len(one[0]), one[1]))[1]:
+        containing = [root for root in self._nested if is_below(target, root.path)]
+        innermost = max(containing, key=lambda root: (len(root.path), root.is_writable), default=None)
+        if innermost and not innermost.is_writable:
             raise OSError(errno.EXDEV, "the path leads into a read-only root inside this one", target)
 
 

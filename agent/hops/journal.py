@@ -66,13 +66,14 @@ class Journal:
         self._quarantine = Quarantine(path.parent)
         self._db = self._open(path)
         self._depth = 0
-        known = self._meta_value("registration")
-        if known is not None and known == former_registration:
+        recorded = self._meta_value("registration")
+        if recorded is not None and recorded == former_registration:
             self._db.execute("UPDATE meta SET value = ? WHERE name = 'registration'", (registration,))
-        elif known != registration:
+        elif recorded != registration:
             self._reset(registration)
 
     def _open(self, path: Path) -> sqlite3.Connection:
+        """Open the database; quarantine a damaged file and start an empty one."""
         try:
             return _connect(path)
         except sqlite3.Error as error:
@@ -265,6 +266,7 @@ class Journal:
         return str(row[0]) if row else None
 
     def _reset(self, registration: str) -> None:
+        """Delete everything, for another registration."""
         with self.change():
             for table in ("meta", "admitted", "hops", "serves", "outbox"):
                 self._db.execute(f"DELETE FROM {table}")
@@ -336,13 +338,13 @@ def _hop_record(row: Sequence[Any]) -> HopRecord:
     if desired_state not in get_args(DesiredState):
         raise ValueError(f"unknown desired state {desired_state!r}")
     try:
-        known = Progress.model_validate_json(str(progress))
+        known_progress = Progress.model_validate_json(str(progress))
     except ValueError:
-        known = NOTHING_YET
+        known_progress = NOTHING_YET
     return HopRecord(
         move=Move.model_validate_json(str(move)),
         desired_state=desired_state,
-        progress=known,
+        progress=known_progress,
         paused=bool(paused),
         end=Ended.validate_json(str(end)) if end else None,
     )
