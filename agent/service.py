@@ -49,7 +49,7 @@ from events.topics import Topics
 log = logging.getLogger(__name__)
 
 DEFAULT_INTERVALS = AttemptIntervals()
-COMMAND_TIMEOUT_S = 5.0
+LOOP_ANSWER_TIMEOUT_S = 5.0
 """Seconds that a thread of the lane waits for an answer from the event loop."""
 
 
@@ -160,7 +160,7 @@ class Service:
             answer: Future[bool] = Future()
             with suppress(RuntimeError, TimeoutError):  # the loop has ended, and so has the agent
                 loop.call_soon_threadsafe(lambda: answer.set_result(self._has_succeeded(hop_id)))
-                return answer.result(COMMAND_TIMEOUT_S)
+                return answer.result(LOOP_ANSWER_TIMEOUT_S)
             return False
 
         self._deps.active_pulls.has_succeeded = has_succeeded
