@@ -1,8 +1,8 @@
-"""The keys whose commands this host obeys, and how others take their place: one of them has signed that.
+"""The keys that commands to this host must be signed with, and their replacement.
 
-There are two, the one that signs now and the one that will be next, so that no command is signed by a key
-that an agent has not heard of. Root's updater obeys keys of its own (`agent.updating.pinned_keys`): the same
-letter is shown to it, and says to it what it says here.
+There are two, the current signing key and the next one, so that no command is signed with a key that an agent
+does not know. A replacement must itself be signed with one of them. Root's updater trusts keys of its own
+(`agent.updating.pinned_keys`): the agent passes it the same command.
 """
 
 import logging
@@ -24,18 +24,21 @@ log = logging.getLogger(__name__)
 
 _MAX_KEYS, _MAX_KID = 8, 200
 REPEAT_INTERVAL_S = 3600.0
-"""Seconds after which it is said again which keys they are: whoever listens may have others by now."""
+"""Seconds after which the keys are reported again: the control plane may have lost the report."""
 
 
 class CommandKeySet(NamedTuple):
-    """Whose commands are obeyed, by their `kid`."""
+    """Ids (`kid`) of the keys that are trusted on this host."""
 
     own: tuple[KeyId, ...]
+    """Ids of the keys that the agent trusts."""
     roots: tuple[KeyId, ...] | None
-    """None where root updates nothing."""
+    """Ids of the keys that root's updater trusts; None if root has pinned no keys."""
 
 
 class CommandKeys:
+    """The keys of this host's agent, and what of them was reported."""
+
     def __init__(
         self,
         registration: Registration,
@@ -43,47 +46,61 @@ class CommandKeys:
         config: Path,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`config`: agent.toml, beside which root's keys are, if it has pinned any."""
+        """Load the keys of the registration.
+
+        `config` is the path of agent.toml; the keys pinned by root are in the same directory.
+        """
         self._registration = registration
         self._files = files
         self._config = config
-        self._notes = UpdateFiles(files.folder)
+        self._update_files = UpdateFiles(files.folder)
         self._clock = clock
-        self._said: CommandKeySet | None = None
-        self._say_again = clock()
+        self._reported: CommandKeySet | None = None
+        self._report_again_at = clock()
         self.verifier = CommandVerifier(registration.agent_id, registration.verification_keys)
 
     def replace(self, command: Trust, token: str) -> None:
-        """From now on, and after the next start. TrustError if these are no keys; what could not be written
-        down will be ordered again."""
+        """Trust these keys, now and after a restart.
+
+        If they cannot be saved, the control plane sends them again. Raises TrustError if none of them can be
+        used.
+        """
         keys = tuple(key.model_dump() for key in command.keys)
         self.verifier.trust(keys)
-        known = self._registration.model_copy(update={"verification_keys": keys})
+        registration = self._registration.model_copy(update={"verification_keys": keys})
         try:
-            atomic_write(self._files.record, known.model_dump_json(indent=2).encode(), SECRET)
-            self._show_root(keys, token)
+            atomic_write(self._files.record, registration.model_dump_json(indent=2).encode(), SECRET)
+            self._submit_to_updater(keys, token)
         except OSError as error:
-            log.warning("keys not kept", extra={"reason": str(error)})
+            log.warning("keys not saved", extra={"reason": str(error)})
             return
-        self._registration = known
+        self._registration = registration
         log.info("keys replaced", extra={"keys": " ".join(self.verifier.keys)})
 
     def changed(self) -> CommandKeySet | None:
-        """The keys that are obeyed here; None while that was said."""
-        keys = CommandKeySet(_kids(self._registration.verification_keys), self._pinned())
-        if keys == self._said and self._clock() < self._say_again:
+        """Return the trusted keys if they are to be reported; None if they were reported recently."""
+        keys = CommandKeySet(_kids(self._registration.verification_keys), self._pinned_kids())
+        if keys == self._reported and self._clock() < self._report_again_at:
             return None
-        self._said, self._say_again = keys, self._clock() + REPEAT_INTERVAL_S
+        self._reported, self._report_again_at = keys, self._clock() + REPEAT_INTERVAL_S
         return keys
 
-    def _show_root(self, keys: Iterable[Mapping[str, Any]], token: str) -> None:
-        """An update's order that waits there goes first: the keys come again."""
-        roots = self._pinned()
-        if roots is not None and set(roots) != set(_kids(keys)) and not self._notes.request.exists():
-            atomic_write(self._notes.request, CommandEnvelope(token=token).model_dump_json().encode(), SECRET)
+    def _submit_to_updater(self, keys: Iterable[Mapping[str, Any]], token: str) -> None:
+        """Pass the signed replacement to root's updater.
 
-    def _pinned(self) -> tuple[KeyId, ...] | None:
-        """None where root has pinned nothing that it could use, and so updates nothing."""
+        Not while an update waits there: the control plane sends the keys again.
+        """
+        pinned = self._pinned_kids()
+        if pinned is not None and set(pinned) != set(_kids(keys)) and not self._update_files.request.exists():
+            atomic_write(
+                self._update_files.request, CommandEnvelope(token=token).model_dump_json().encode(), SECRET
+            )
+
+    def _pinned_kids(self) -> tuple[KeyId, ...] | None:
+        """Return the ids of the pinned keys; None if root has pinned no usable key.
+
+        In that case root's updater installs nothing.
+        """
         try:
             return _kids(pinned_keys.trusted(self._config).verification_keys)
         except HostError:
@@ -91,5 +108,5 @@ class CommandKeys:
 
 
 def _kids(keys: Iterable[Mapping[str, Any]]) -> tuple[KeyId, ...]:
-    """As many and as long as a heartbeat takes."""
+    """Return the keys' ids, cut to as many and as long as a heartbeat takes."""
     return tuple(str(key.get("kid") or "?")[:_MAX_KID] for key in keys)[:_MAX_KEYS]

@@ -1,16 +1,16 @@
-"""agent.toml: what the host's administrator decides, and nobody else.
+"""The agent's configuration file, agent.toml, as the host's administrator writes it.
 
 state = "/var/lib/crosshaul"
 rclone_config = "/etc/crosshaul/rclone.conf"
-hops_at_once = 4                      # others wait for their turn
-rotate_after_days = 90                # the age at which this host's keys are replaced
-bandwidth_limit = 52428800            # bytes per second for all hops together; left out: none
+hops_at_once = 4                      # further hops wait
+rotate_after_days = 90                # days after which this host's keys are replaced
+bandwidth_limit = 52428800            # bytes per second for all hops together; default: unlimited
 
 [lane]
 listen = "0.0.0.0:4460"              # one firewall rule
-advertise = ["server-b.example:4460"] # left out: this host's own address
+advertise = ["server-b.example:4460"] # default: this host's own address
 
-[[bandwidth_windows]]                 # at these hours another limit; without `limit`: none
+[[bandwidth_windows]]                 # another limit at these hours; without `limit`: unlimited
 start = 20:00:00
 end = 06:00:00
 zone = "Europe/Berlin"
@@ -18,12 +18,12 @@ zone = "Europe/Berlin"
 [[roots]]
 path = "/data"                        # the name that locations use
 access = "ro"                         # or "rw"
-directory = "/mnt/raid/data"          # left out: the same as path
+directory = "/mnt/raid/data"          # default: path
 
-[[remotes]]                           # what of this host's rclone.conf may be moved from and to
-name = "archive"                      # as it is called there, and in locations
+[[remotes]]                           # remotes of this host's rclone.conf that transfers may use
+name = "archive"                      # its name there, and in locations
 access = "ro"                         # or "rw"
-directory = "team/media"              # left out: all of it
+directory = "team/media"              # default: all of it
 """
 
 import tomllib
@@ -42,17 +42,20 @@ DEFAULT_PATH = Path("/etc/crosshaul/agent.toml")
 
 
 def split_endpoint(text: str) -> tuple[str, int]:
-    """`host:port` or `[v6]:port` in two; ValueError says what is wrong with it."""
+    """Return host and port of `host:port` or `[v6]:port`.
+
+    Raises ValueError if it is neither.
+    """
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"{text!r} is no host:port")
+        raise ValueError(f"{text!r} is not host:port")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _endpoint(text: str) -> str:
     split_endpoint(text)
     if not text.isascii():
-        raise ValueError(f"{text!r} is not as DNS has it: write the name in ASCII (xn--…)")
+        raise ValueError(f"{text!r} is not a DNS name: write it in ASCII (xn--…)")
     return text
 
 
@@ -67,19 +70,23 @@ Directory = Annotated[Path, AfterValidator(_absolute)]
 
 
 class LaneConfig(Request):
+    """Where the lane listens, and what peers dial."""
+
     listen: Endpoint = "0.0.0.0:4460"
     advertise: Annotated[tuple[Endpoint, ...], Field(max_length=16)] = ()
-    """What others are told to dial; empty means this host's own address and the port of `listen`."""
+    """What peers are told to dial; if empty, this host's own address and the port of `listen`."""
 
 
 class RootConfig(Request):
+    """A directory that locations may name."""
+
     path: AbsolutePath
     access: Literal["ro", "rw"]
     directory: Directory | None = None
 
     @property
     def folder(self) -> Path:
-        """Where the root is on this host."""
+        """Return the directory on this host."""
         return self.directory or Path(self.path)
 
 
@@ -90,27 +97,31 @@ def _directory_on_a_remote(text: str) -> str:
 
 
 class RemoteConfig(Request):
+    """A remote of rclone that locations may name."""
+
     name: RemoteName
     access: Literal["ro", "rw"]
     directory: Annotated[str, AfterValidator(_directory_on_a_remote)] = ""
-    """Only this one, in rclone's words: with a slash in front it may be another than without."""
+    """Offer only this directory of the remote, as rclone writes it: a leading slash can matter."""
 
     @property
     def top(self) -> str:
-        """What is offered, in rclone's words."""
+        """Return what is offered, as rclone writes it."""
         return f"{self.name}:{self.directory}"
 
 
 class Config(Request):
+    """The whole file."""
+
     state: Directory = Path("/var/lib/crosshaul")
-    """Where keys, journal and lock are; nobody else needs to read it."""
+    """Directory of keys, journal and lock; only the agent needs to read it."""
     rclone_config: Directory = Path("/etc/crosshaul/rclone.conf")
-    """Where the remotes are described, with their credentials. Only rclone reads it."""
+    """rclone's configuration of the remotes, with their credentials. Only rclone reads it."""
     hops_at_once: Annotated[int, Field(ge=1, le=64)] = 4
     rotate_after_days: Annotated[int, Field(ge=1, le=3650)] = 90
-    """The age at which the agent replaces its certificates and its API key, unless it was told to before."""
+    """Days after which the agent replaces its certificates and its API key by itself."""
     bandwidth_limit: Rate | None = None
-    """Bytes per second that all hops may bring here or take from here together, shared by priority."""
+    """Bytes per second for all hops of this host together, shared by priority."""
     bandwidth_windows: Annotated[tuple[BandwidthWindow, ...], Field(max_length=20)] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     lane: LaneConfig = LaneConfig()
@@ -120,45 +131,48 @@ class Config(Request):
     @model_validator(mode="after")
     def _each_root_once(self) -> "Config":
         names = [root.path.rstrip("/") for root in self.roots]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"a root is named twice: {', '.join(sorted(twice)) or '/'}")
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"a root is listed twice: {', '.join(sorted(duplicates)) or '/'}")
         return self
 
     @model_validator(mode="after")
     def _each_remote_once(self) -> "Config":
         names = [remote.name for remote in self.remotes]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"a remote is named twice: {', '.join(sorted(twice))}")
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"a remote is listed twice: {', '.join(sorted(duplicates))}")
         return self
 
 
 def read_config(path: Path) -> Config:
-    """The configuration in a file; HostError names the file, the key and what to do."""
+    """Return the configuration in a file.
+
+    Raises HostError, which names the file, the key and what to do.
+    """
     try:
         return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise HostError(
-            f"{path} is not there", "write it (see docs/guides/agent.md) or name it by --config"
+            f"{path} does not exist", "write it (see docs/guides/agent.md) or name another one with --config"
         ) from None
     except PermissionError:
         raise HostError(f"{path} may not be read", "run as root or as the agent's user") from None
     except OSError as error:
         raise HostError(
-            f"{path} cannot be read: {error.strerror}", "name a readable file by --config"
+            f"{path} cannot be read: {error.strerror}", "name a readable file with --config"
         ) from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise HostError(f"{path} is not TOML: {error}", "correct that line") from error
     except ValidationError as error:
         raise HostError(
-            f"{path}: {_in_words(error)}", "correct these keys (see docs/guides/agent.md)"
+            f"{path}: {_describe(error)}", "correct these keys (see docs/guides/agent.md)"
         ) from error
 
 
-def _in_words(error: ValidationError) -> str:
-    return "; ".join(f"{_key(one['loc'])}: {message(one)}" for one in innermost_errors(error))
+def _describe(error: ValidationError) -> str:
+    return "; ".join(f"{_key(part['loc'])}: {message(part)}" for part in innermost_errors(error))
 
 
-def _key(at: tuple[int | str, ...]) -> str:
-    """`roots[2].access`, the second in the file being 2."""
-    words = [f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in at]
-    return "".join(words).lstrip(".") or "the file"
+def _key(location: tuple[int | str, ...]) -> str:
+    """Return the key as written, such as `roots[2].access` for the second root in the file."""
+    parts = [f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).lstrip(".") or "the file"

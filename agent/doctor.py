@@ -1,4 +1,4 @@
-"""`crosshaul agent doctor`: what must be so for the agent to work, looked at one by one."""
+"""`crosshaul agent doctor`: check one by one what the agent needs to work."""
 
 import os
 import socket
@@ -30,7 +30,7 @@ _RENEW = "register again with `crosshaul agent register --force`"
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the doctor's answer."""
+    """One line of the doctor's report."""
 
     name: str
     ok: bool
@@ -39,7 +39,7 @@ class Check:
 
 
 def examine(config_path: Path) -> Iterator[Check]:
-    """Every check in turn; what cannot be looked at because of an earlier failure is left out."""
+    """Yield the result of every check; what cannot be checked because of an earlier failure is left out."""
     try:
         config = read_config(config_path)
     except HostError as error:
@@ -47,33 +47,33 @@ def examine(config_path: Path) -> Iterator[Check]:
         return
     yield Check("configuration", True, str(config_path))
     files = Files(config.state)
-    yield _told("state directory", _state_directory, files)
+    yield _check("state directory", _state_directory, files)
     for root in config.roots:
-        yield _told(f"root {root.path}", _root, root)
-    yield _told("rclone", _rclone)
+        yield _check(f"root {root.path}", _root, root)
+    yield _check("rclone", _rclone)
     for remote in config.remotes:
-        yield _told(f"remote {remote.name}", _remote, remote, config.rclone_config)
-    yield _told("lane port", _lane_port, config, files)
+        yield _check(f"remote {remote.name}", _remote, remote, config.rclone_config)
+    yield _check("lane port", _lane_port, config, files)
     try:
         registration = read_registration(files)
     except HostError as error:
         yield Check("registration", False, error.message, error.advice)
         return
-    yield Check("registration", True, _names(registration))
-    yield _told("updates", _updates, config_path, registration)
-    yield _told("keys", _keys, files)
-    yield _told("certificate", _certificate, files)
-    yield _told("clock", _clock, registration)
-    yield _told("broker", _broker, registration, files)
+    yield Check("registration", True, _describe(registration))
+    yield _check("updates", _updates, config_path, registration)
+    yield _check("keys", _keys, files)
+    yield _check("certificate", _certificate, files)
+    yield _check("clock", _clock, registration)
+    yield _check("broker", _broker, registration, files)
 
 
-def _names(registration: Registration) -> str:
+def _describe(registration: Registration) -> str:
     return f"{registration.agent_id}, stage {registration.stage}, client id {registration.thing}"
 
 
-def _told(name: str, look: Callable[..., str], *about_what: object) -> Check:
+def _check(name: str, examine_one: Callable[..., str], *arguments: object) -> Check:
     try:
-        return Check(name, True, look(*about_what))
+        return Check(name, True, examine_one(*arguments))
     except HostError as error:
         return Check(name, False, error.message, error.advice)
 
@@ -81,11 +81,11 @@ def _told(name: str, look: Callable[..., str], *about_what: object) -> Check:
 def _state_directory(files: Files) -> str:
     folder = files.folder
     if not folder.is_dir():
-        raise HostError(f"{folder} is not there", "register this host: that makes it")
+        raise HostError(f"{folder} does not exist", "register this host: that creates it")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise HostError(f"{folder} cannot be written to", "run as root or as the agent's user")
     if folder.stat().st_mode & 0o077:
-        raise HostError(f"others may look into {folder}", f"chmod 700 {folder}")
+        raise HostError(f"other users may access {folder}", f"chmod 700 {folder}")
     return str(folder)
 
 
@@ -94,43 +94,43 @@ def _keys(files: Files) -> str:
         if not os.access(path, os.R_OK):
             raise HostError(f"{path} is missing or not readable", f"run as the agent's user, or {_RENEW}")
         if path.stat().st_mode & 0o077:
-            raise HostError(f"others may read {path}", f"chmod 600 {path}")
-    return "readable, and only by their owner"
+            raise HostError(f"other users may read {path}", f"chmod 600 {path}")
+    return "readable by their owner only"
 
 
 def _updates(config_path: Path, registration: Registration) -> str:
-    """Would this host's updater obey the control plane?"""
+    """Check whether this host's updater accepts updates from the control plane."""
     releases = Releases.here()
     if releases is None:
-        return "by hand: the agent was not installed by the script"
+        return "manual: the agent was not installed by the script"
     if trusted(config_path).agent_id != registration.agent_id:
-        raise HostError(f"root trusts orders to another agent than {registration.agent_id}", PIN)
-    return f"on trial, from {releases.proven or releases.current}"
+        raise HostError(f"the keys pinned by root are not those of {registration.agent_id}", PIN)
+    return f"automatic, with a trial run; fallback release {releases.proven or releases.current}"
 
 
 def _root(root: RootConfig) -> str:
     folder = root.folder
     if not folder.is_dir():
-        raise HostError(f"{folder} is not there", "make the directory, mount it, or correct agent.toml")
+        raise HostError(f"{folder} does not exist", "create the directory, mount it, or correct agent.toml")
     wanted = os.R_OK | os.X_OK | (os.W_OK if root.access == "rw" else 0)
     if not os.access(folder, wanted):
-        wish = "read" if root.access == "ro" else "read and written"
+        access = "read" if root.access == "ro" else "read and written"
         raise HostError(
-            f"{folder} cannot be {wish} by uid {os.geteuid()}", "give the agent's user access to it"
+            f"{folder} cannot be {access} by uid {os.geteuid()}", "give the agent's user access to it"
         )
     return f"{folder}, {root.access}"
 
 
-def _remote(remote: RemoteConfig, described_in: Path) -> str:
-    """Is it one that rclone knows? Whether it answers is seen when it is used."""
-    if not os.access(described_in, os.R_OK):
+def _remote(remote: RemoteConfig, rclone_config: Path) -> str:
+    """Check whether rclone knows the remote; whether it answers is seen when it is used."""
+    if not os.access(rclone_config, os.R_OK):
         raise HostError(
-            f"{described_in} cannot be read", "write it with `rclone config`, readable by the agent's user"
+            f"{rclone_config} cannot be read", "write it with `rclone config`, readable by the agent's user"
         )
-    if described_in.stat().st_mode & 0o077:
-        raise HostError(f"others may read {described_in}", f"chmod 600 {described_in}")
-    if remote.name not in host_info.remote_types(described_in):
-        raise HostError(f"{described_in} has no remote {remote.name}", "correct agent.toml or rclone.conf")
+    if rclone_config.stat().st_mode & 0o077:
+        raise HostError(f"other users may read {rclone_config}", f"chmod 600 {rclone_config}")
+    if remote.name not in host_info.remote_types(rclone_config):
+        raise HostError(f"{rclone_config} has no remote {remote.name}", "correct agent.toml or rclone.conf")
     return f"{remote.top}, {remote.access}"
 
 
@@ -157,14 +157,17 @@ def _lane_port(config: Config, files: Files) -> str:
             raise HostError(
                 f"cannot listen on {config.lane.listen}: {error.strerror}", "choose another lane.listen"
             ) from error
-    return f"{config.lane.listen} is free; others are told {', '.join(host_info.endpoints(config.lane))}"
+    return f"{config.lane.listen} is free; peers dial {', '.join(host_info.endpoints(config.lane))}"
 
 
 def _listens(host: str, port: int) -> str:
     try:
         socket.create_connection((host, port), NETWORK_TIMEOUT_S).close()
     except OSError as error:
-        raise HostError(f"the agent runs, but {host}:{port} does not answer", "see its log") from error
+        raise HostError(
+            f"the agent runs, but {host}:{port} does not answer",
+            "see its log (journalctl -u crosshaul-agent)",
+        ) from error
     return f"{host}:{port} answers"
 
 
@@ -173,8 +176,8 @@ def _certificate(files: Files) -> str:
         found = x509.load_pem_x509_certificate(files.device_certificate.read_bytes())
     except (OSError, ValueError) as error:
         raise HostError(f"{files.device_certificate} cannot be used: {error}", _RENEW) from error
-    moment, end = datetime.now(UTC), found.not_valid_after_utc
-    if not found.not_valid_before_utc <= moment <= end:
+    now, end = datetime.now(UTC), found.not_valid_after_utc
+    if not found.not_valid_before_utc <= now <= end:
         since = found.not_valid_before_utc
         raise HostError(
             f"valid from {since:%Y-%m-%d} to {end:%Y-%m-%d} only", f"check the clock, or {_RENEW}"
@@ -183,17 +186,17 @@ def _certificate(files: Files) -> str:
 
 
 def _clock(registration: Registration) -> str:
-    """Against the API's Date header, which is good to a second."""
+    """Compare the clock with the API's Date header, which is accurate to a second."""
     try:
         with http.client(registration.api_url) as client:
-            told = client.get("health").headers.get("Date", "")
-        skew = (datetime.now(UTC) - parsedate_to_datetime(told)).total_seconds()
+            date = client.get("health").headers.get("Date", "")
+        skew = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
     except httpx.HTTPError as error:
         raise HostError(
-            f"the API does not answer: {error}", f"check the way to {registration.api_url}"
+            f"the API does not answer: {error}", f"check the network path to {registration.api_url}"
         ) from error
     except (TypeError, ValueError):
-        return "the API tells no time"
+        return "unknown: the API sends no Date header"
     if abs(skew) > MAX_CLOCK_SKEW_S:
         raise HostError(
             f"{abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}", "set the clock: timedatectl status"
@@ -208,14 +211,14 @@ def _broker(registration: Registration, files: Files) -> str:
         with closing(socket.create_connection((address, port), NETWORK_TIMEOUT_S)) as plain:
             return _handshake(plain, host, port, files)
     except socket.gaierror as error:
-        raise HostError(f"no address for {host}", "check this host's DNS") from error
+        raise HostError(f"{host} has no address", "check this host's DNS") from error
     except ssl.SSLError as error:
-        advice = f"check that nothing on the way opens TLS, or {_RENEW}"
+        advice = f"check that no proxy on the network path intercepts TLS, or {_RENEW}"
         reason = getattr(error, "verify_message", "") or error.reason or error
         raise HostError(f"TLS with {host}:{port} fails: {reason}", advice) from error
     except OSError as error:
         raise HostError(
-            f"{host}:{port} does not answer: {error}", f"let TCP port {port} out of the firewall"
+            f"{host}:{port} does not answer: {error}", f"allow outgoing TCP port {port} in the firewall"
         ) from error
 
 

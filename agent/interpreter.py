@@ -1,17 +1,19 @@
-"""How Python is set for a process of many threads that makes many small objects and few cycles of them."""
+"""Tune Python for a process of many threads that allocates many small objects and few cycles."""
 
 import gc
 import sys
 
 GC_THRESHOLD = 20_000
-"""So many new ones are worth a look for garbage. Python's own 700 come with every few files."""
+"""New objects before a garbage collection. Python's own 700 are reached every few files."""
 SWITCH_INTERVAL_S = 0.001
-"""Seconds for which a thread may keep the interpreter from another. With Python's own 5 ms whoever plans
-keeps it from whoever puts files in place, after each of their system calls."""
+"""Seconds for which a thread may hold the interpreter.
+
+With Python's own 5 ms the planner delays the workers after each of their system calls.
+"""
 
 
 def tune() -> None:
-    """Once all is loaded: what is there by now is never looked at again."""
+    """Set garbage collection and thread switching; call it after the imports, whose objects are frozen."""
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     sys.setswitchinterval(SWITCH_INTERVAL_S)

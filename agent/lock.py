@@ -1,4 +1,4 @@
-"""One service per state directory: an advisory lock that the kernel drops with the process."""
+"""Allow one service per state directory, by an advisory lock that ends with the process."""
 
 import fcntl
 import os
@@ -11,13 +11,16 @@ from agent.errors import HostError
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold the lock, with our process id in it; HostError when another process holds it."""
+    """Hold the lock, with this process's id in it.
+
+    Raises HostError if another process holds it.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if not _take(descriptor):
+        if not _acquire(descriptor):
             raise HostError(
-                f"an agent is running already with {path.parent} (process {_holder(descriptor)})",
-                "stop it first, or give this one a state directory of its own",
+                f"an agent is already running with {path.parent} (process {_holder(descriptor)})",
+                "stop it first, or give this agent another state directory",
             )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
@@ -27,19 +30,19 @@ def only_one(path: Path) -> Iterator[None]:
 
 
 def holder(path: Path) -> int | None:
-    """The process that holds the lock; None when nobody does."""
+    """Return the id of the process that holds the lock; None if it is free, 0 if the id is unknown."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
         found = _holder(descriptor)
-        return None if _take(descriptor) else int(found) if found.isdecimal() else 0
+        return None if _acquire(descriptor) else int(found) if found.isdecimal() else 0
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int) -> bool:
+def _acquire(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

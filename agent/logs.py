@@ -1,4 +1,4 @@
-"""The agent's log on standard error, for journald or a file: one fact a line, as key=value (logfmt)."""
+"""Log to standard error, for journald or a file: one fact a line, as key=value (logfmt)."""
 
 import logging
 import sys
@@ -10,20 +10,20 @@ _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName
 
 
 class Logfmt(logging.Formatter):
-    """`time=… level=info msg="hop started" hop_id=…`, with a traceback behind it if there is one."""
+    """`time=… level=info msg="hop started" hop_id=…`, followed by the traceback if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        facts = {"time": moment.replace("+00:00", "Z"), "level": record.levelname.lower()}
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        facts = {"time": time.replace("+00:00", "Z"), "level": record.levelname.lower()}
         facts |= {"msg": record.getMessage()}
-        told = {name: value for name, value in vars(record).items() if name not in _PLAIN}
-        facts |= {name: value for name, value in told.items() if value is not None}
+        extra = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        facts |= {name: value for name, value in extra.items() if value is not None}
         line = " ".join(f"{name}={_quoted(value)}" for name, value in facts.items())
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 def set_up(level: str) -> None:
-    """Everything of ours from `level` on; of libraries warnings only."""
+    """Log the agent's records from `level` on; of libraries warnings only."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Logfmt())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -35,9 +35,10 @@ def _quoted(value: object) -> str:
     if text and text.isprintable() and not set(text) & set(' "='):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(sign if sign.isprintable() else _spelled(sign) for sign in escaped) + '"'
+    printable = "".join(sign if sign.isprintable() else _escape(sign) for sign in escaped)
+    return f'"{printable}"'
 
 
-def _spelled(sign: str) -> str:
-    """A control character as its escape, so that a log cannot steer a terminal."""
-    return sign.encode("unicode_escape").decode()
+def _escape(character: str) -> str:
+    """Return a control character's escape sequence, so that a log cannot control a terminal."""
+    return character.encode("unicode_escape").decode()

@@ -1,4 +1,4 @@
-"""Who carries out a hop: chosen by its route."""
+"""Choose the mover that carries out a hop, by its route."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,45 +25,48 @@ Credentials = Callable[[str], CredentialsView]
 
 
 def mover_for(
-    order: Move,
+    move: Move,
     *,
     host: HostResources,
     identities: Identities,
     credentials: Credentials,
     lane: "LaneServer | None" = None,
 ) -> Mover:
-    """What is needed for other routes is loaded when the first such hop comes: an idle agent stays small.
-    Without this agent's `lane` no source can dial it."""
-    if not isinstance(order.destination, AgentLocation):
+    """Return the mover for a hop.
+
+    Modules for other routes are imported when the first such hop arrives: an idle agent uses little memory.
+    Without this agent's `lane` no source can dial it.
+    """
+    if not isinstance(move.destination, AgentLocation):
         from agent.rclone.backend import backend_of
         from agent.rclone.push import RclonePush
 
-        return RclonePush(host, lambda: backend_of(order, order.destination, credentials, host.remotes))
-    return Pull(host, lambda: _source(order, host, identities, credentials, lane))
+        return RclonePush(host, lambda: backend_of(move, move.destination, credentials, host.remotes))
+    return Pull(host, lambda: _source(move, host, identities, credentials, lane))
 
 
 def _source(
-    order: Move,
+    move: Move,
     host: HostResources,
     identities: Identities,
     credentials: Credentials,
     lane: "LaneServer | None",
 ) -> Source:
-    match order.route:
+    match move.route:
         case DirectRoute():
-            return _lane_source(order, order.route, identities, credentials, lane)
+            return _lane_source(move, move.route, identities, credentials, lane)
         case S3Route() | RemoteRoute():
             from agent.rclone.backend import backend_of
             from agent.rclone.source import RcloneSource
 
-            store = backend_of(order, order.source, credentials, host.remotes)
-            return RcloneSource(store, host, order.options)
+            backend = backend_of(move, move.source, credentials, host.remotes)
+            return RcloneSource(backend, host, move.options)
         case LocalRoute():
-            return LocalSource(lambda: _local_tree(order, host.roots))
+            return LocalSource(lambda: _local_tree(move, host.roots))
 
 
 def _lane_source(
-    order: Move,
+    move: Move,
     route: DirectRoute,
     identities: Identities,
     credentials: Credentials,
@@ -75,35 +78,35 @@ def _lane_source(
     from agent.lane.peer_paths import PeerPathCache
     from agent.lane.source import LaneSource
 
-    if not isinstance(order.destination, AgentLocation):
-        raise TypeError(f"{order.hop_id} does not arrive at an agent")
-    here = order.destination.agent_id
-    dialler = Dialer(identities.named(route.own_certificate), route.source, order.hop_id)
-    awaited = None
+    if not isinstance(move.destination, AgentLocation):
+        raise TypeError(f"{move.hop_id} has no agent as its destination")
+    own_agent_id = move.destination.agent_id
+    dialer = Dialer(identities.named(route.own_certificate), route.source, move.hop_id)
+    inbound = None
     if lane and route.own_endpoints:
-        awaited = lane.expect_inbound(order.hop_id, route.source, route.hop_token, route.own_certificate)
-    piece = chunk_size_for(order.options)
-    converse = partial(LaneClient, hop_id=order.hop_id, token=route.hop_token, piece=piece)
-    routes = lane.routes if lane else PeerPathCache()
-    meeting = Connector(dialler, route, awaited, routes, converse)
-    relay = _relay_caller(order, route.relay, dialler, credentials, converse) if route.relay else None
-    return LaneSource(order, route, meeting, here, relay)
+        inbound = lane.expect_inbound(move.hop_id, route.source, route.hop_token, route.own_certificate)
+    chunk_size = chunk_size_for(move.options)
+    open_client = partial(LaneClient, hop_id=move.hop_id, token=route.hop_token, piece=chunk_size)
+    peer_paths = lane.routes if lane else PeerPathCache()
+    connector = Connector(dialer, route, inbound, peer_paths, open_client)
+    relay = _relay_dialer(move, route.relay, dialer, credentials, open_client) if route.relay else None
+    return LaneSource(move, route, connector, own_agent_id, relay)
 
 
-def _relay_caller(
-    order: Move,
+def _relay_dialer(
+    move: Move,
     relay: Relay,
-    dialler: "Dialer",
+    dialer: "Dialer",
     credentials: Credentials,
-    converse: Callable[..., "LaneClient"],
+    open_client: Callable[..., "LaneClient"],
 ) -> "RelayDialer":
     from agent.lane.relay.bucket import RelayBucket
     from agent.lane.relay.dialer import RelayDialer
 
-    return RelayDialer(lambda: RelayBucket(order.hop_id, relay, credentials), dialler, converse)
+    return RelayDialer(lambda: RelayBucket(move.hop_id, relay, credentials), dialer, open_client)
 
 
-def _local_tree(order: Move, roots: Roots) -> Tree:
-    if not isinstance(order.source, AgentLocation):
-        raise TypeError(f"{order.hop_id} has no source on this host")
-    return roots.tree(order.source.path, writing=order.options.clears_source)
+def _local_tree(move: Move, roots: Roots) -> Tree:
+    if not isinstance(move.source, AgentLocation):
+        raise TypeError(f"{move.hop_id} has no source on this host")
+    return roots.tree(move.source.path, writing=move.options.clears_source)

@@ -1,7 +1,7 @@
-"""Set aside what the agent has on its disk and cannot use, so that it is stepped over now and at every start.
+"""Move state that the agent cannot use out of the way, so that it can start and work without it.
 
-Nothing is deleted at once: an administrator may want to know what it was. The folder is bounded; the oldest
-go first.
+Nothing is deleted at once: an administrator may want to examine it. The folder is bounded; the oldest entries
+are deleted first.
 """
 
 import logging
@@ -21,17 +21,20 @@ FOLDER = "damaged"
 MAX_FILES = 100
 MAX_BYTES = 256 * 1024**2
 MAX_NAMES = 5
-"""Names that are said of what lies there."""
+"""How many names the report about the folder lists."""
 _DATABASE = ("", "-wal", "-shm")
-"""What belongs to a SQLite database, by what is added to its name."""
+"""Suffixes of the files that belong to a SQLite database."""
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _OTHER_SCHEMA = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_MISMATCH}
 _SECRET = 0o600
 
 
 def is_damage(error: sqlite3.Error, *, at_open: bool = False) -> bool:
-    """Return whether the database itself is at fault, and not its disk or its rights. `at_open`: tables with
-    other columns count, too: another version of the agent may have made them."""
+    """Return whether the database itself is at fault, not its disk or its permissions.
+
+    With `at_open`, tables with other columns count as damage: another version of the agent may have made
+    them.
+    """
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # the module's own: text that is not UTF-8
         return isinstance(error, sqlite3.OperationalError)
@@ -45,16 +48,16 @@ class Quarantine:
         self._folder = state / FOLDER
 
     def move(self, path: Path, reason: str) -> bool:
-        """Set aside a file, with what belongs to it if it is a database. Return whether it is gone."""
+        """Move a file here, with the other files of a database. Return whether it was moved."""
         return self._keep(path.name, reason, lambda target: _rename(path, target))
 
     def write(self, name: str, content: bytes, reason: str) -> bool:
-        """Set aside what was part of a file. Return whether it is kept."""
+        """Write what was part of a file here. Return whether it was written."""
         return self._keep(name, reason, lambda target: atomic_write(target, content, _SECRET))
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what to tell the control plane about it: nothing, or one problem for all that lies there."""
-        names = [path.name.partition("-")[2] for path in self._held()]
+        """Return what to report to the control plane: nothing, or one problem for all files here."""
+        names = [path.name.partition("-")[2] for path in self._files()]
         if not names:
             return ()
         count = "1 file" if len(names) == 1 else f"{len(names)} files"
@@ -83,22 +86,22 @@ class Quarantine:
         self._prune()
         return True
 
-    def _held(self) -> list[Path]:
-        """The oldest first."""
+    def _files(self) -> list[Path]:
+        """Return the files here, oldest first."""
         try:
             return sorted(path for path in self._folder.iterdir() if not path.name.endswith(_DATABASE[1:]))
         except OSError:
             return []
 
     def _prune(self) -> None:
-        held = self._held()
-        sizes = {path: _size(path) for path in held}
-        while held and (len(held) > MAX_FILES or sum(sizes[path] for path in held) > MAX_BYTES):
-            _remove(held.pop(0))
+        files = self._files()
+        sizes = {path: _size(path) for path in files}
+        while files and (len(files) > MAX_FILES or sum(sizes[path] for path in files) > MAX_BYTES):
+            _remove(files.pop(0))
 
 
 def _rename(path: Path, target: Path) -> None:
-    """The database itself last: while it is there the next look finds it again."""
+    """Rename a file and its companions, the database itself last: until then the next start finds it."""
     for suffix in reversed(_DATABASE[1:]):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
@@ -107,15 +110,15 @@ def _rename(path: Path, target: Path) -> None:
 
 def _size(path: Path) -> int:
     with suppress(OSError):
-        return sum(one.lstat().st_size for one in path.parent.glob(f"{path.name}*"))
+        return sum(member.lstat().st_size for member in path.parent.glob(f"{path.name}*"))
     return 0
 
 
 def _remove(path: Path) -> None:
     for suffix in _DATABASE:
-        one = path.with_name(path.name + suffix)
-        if one.is_dir() and not one.is_symlink():
-            shutil.rmtree(one, ignore_errors=True)
+        member = path.with_name(path.name + suffix)
+        if member.is_dir() and not member.is_symlink():
+            shutil.rmtree(member, ignore_errors=True)
         else:
             with suppress(OSError):
-                one.unlink(missing_ok=True)
+                member.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The remotes of this host's rclone that its administrator lets locations name; no other is touched."""
+"""The rclone remotes of this host that agent.toml lists; locations can name no others."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,24 +10,28 @@ from events.locations import RemoteLocation
 
 
 class Remotes:
-    """As agent.toml has them now."""
+    """The remotes as agent.toml lists them now."""
 
-    def __init__(self, remotes: Iterable[RemoteConfig] = (), described_in: Path | None = None) -> None:
-        """`described_in` is rclone's own configuration."""
+    def __init__(self, remotes: Iterable[RemoteConfig] = (), rclone_config: Path | None = None) -> None:
+        """Create the list; `rclone_config` is the path of rclone's own configuration."""
         self._remotes = {remote.name: remote for remote in remotes}
-        self._described_in = described_in
+        self._described_in = rclone_config
 
     def reload(self, config: Config) -> None:
+        """Use the remotes of a changed agent.toml from now on."""
         self._remotes = {remote.name: remote for remote in config.remotes}
         self._described_in = config.rclone_config
 
-    def find(self, place: RemoteLocation, *, writing: bool) -> RemoteConfig:
-        """HopError if the host does not offer it, or not to be written to."""
-        remote = self._remotes.get(place.remote)
+    def find(self, location: RemoteLocation, *, writing: bool) -> RemoteConfig:
+        """Return the remote of a location.
+
+        Raises HopError if the host does not offer it, or not for writing.
+        """
+        remote = self._remotes.get(location.remote)
         if remote is None:
-            raise HopError(self._unknown(place))
+            raise HopError(self._unknown(location))
         if writing and remote.access != "rw":
-            raise HopError(self._read_only(place))
+            raise HopError(self._read_only(location))
         return remote
 
     @property
@@ -37,21 +41,22 @@ class Remotes:
             raise HopError(_not_described(self._described_in))
         return self._described_in
 
-    def _unknown(self, place: RemoteLocation) -> Problem:
+    def _unknown(self, location: RemoteLocation) -> Problem:
         return Problem(
             code="remote-unknown",
-            message=f"This agent offers no remote called {place.remote}.",
-            advice=f"Its remotes are {self._names(self._remotes)}; its host's administrator can list one.",
-            path=str(place),
+            message=f"This agent has no remote named {location.remote}.",
+            advice=f"Its remotes are {self._names(self._remotes)}; its host's administrator can add one in "
+            "agent.toml.",
+            path=str(location),
         )
 
-    def _read_only(self, place: RemoteLocation) -> Problem:
+    def _read_only(self, location: RemoteLocation) -> Problem:
         writable = [name for name, remote in self._remotes.items() if remote.access == "rw"]
         return Problem(
             code="read-only-remote",
-            message=f"{place} is on the remote {place.remote}, where nothing may be written.",
-            advice=f"It may write to {self._names(writable)}.",
-            path=str(place),
+            message=f"{location} is on the remote {location.remote}, which is read-only.",
+            advice=f"Writable remotes: {self._names(writable)}.",
+            path=str(location),
         )
 
     @staticmethod
@@ -62,7 +67,7 @@ class Remotes:
 def _not_described(path: Path | None) -> Problem:
     return Problem(
         code="remote-not-described",
-        message=f"The rclone configuration of this agent's host is not there: {path}.",
-        advice="Its administrator writes it with `rclone config`, or names another as rclone_config in "
-        "agent.toml.",
+        message=f"The rclone configuration of this agent's host does not exist: {path}.",
+        advice="Its administrator can create it with `rclone config`, or set rclone_config in agent.toml to "
+        "another file.",
     )

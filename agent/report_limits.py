@@ -1,7 +1,7 @@
-"""Make a report fit into one message of the broker, whatever it holds; what is left out is counted.
+"""Shorten a report until it fits into one message of the broker; count what is left out.
 
-A report that is too large for the broker would stop every later one. So its free text is cut and its lists
-are shortened, step by step, until it fits: what a person needs first stays longest.
+A report that is too large would block every later one. So free text is clipped and lists are shortened, step
+by step, until the report fits; what a person needs first is kept longest.
 """
 
 import json
@@ -28,13 +28,14 @@ from events.reports import (
 )
 
 MAX_REPORT_BYTES = 120 * 1024
-"""As JSON; AWS IoT Core takes 128 KiB in one message."""
+"""Bytes of a report as JSON; AWS IoT Core takes 128 KiB in one message."""
 BARE_TEXT_BYTES = 64
-_ALL = 1_000_000
-_STEPS = ((4096, _ALL), (1024, _ALL), (1024, 50), (512, 16), (256, 4), (BARE_TEXT_BYTES, 1))
-"""How many bytes a text may have, as JSON, and how many entries a list."""
-_LIST_STEPS = tuple((4096, entries) for entries in (_ALL, 1000, 500, 250, 100, 50, 25, 10)) + _STEPS[3:]
-"""Of reports that are lists of many small things: those go first."""
+"""Bytes of each free text in the shortest form of a report, as JSON."""
+_UNLIMITED = 1_000_000
+_STEPS = ((4096, _UNLIMITED), (1024, _UNLIMITED), (1024, 50), (512, 16), (256, 4), (BARE_TEXT_BYTES, 1))
+"""Bytes of a text, as JSON, and entries of a list, for one attempt after the other."""
+_LIST_STEPS = tuple((4096, entries) for entries in (_UNLIMITED, 1000, 500, 250, 100, 50, 25, 10)) + _STEPS[3:]
+"""Steps for reports that are long lists of small entries: the lists are shortened first."""
 _FREE_TEXT: dict[type[BaseModel], tuple[str, ...]] = {
     Problem: ("message", "advice", "path"),
     Progress: ("current",),
@@ -47,7 +48,8 @@ _FREE_TEXT: dict[type[BaseModel], tuple[str, ...]] = {
     Capabilities: ("rclone",),
     Refused: ("command_id",),
 }
-_BEYOND_ALL_NAMES = "\U0010ffff"
+"""Fields that may be clipped."""
+_LAST_CHARACTER = "\U0010ffff"
 
 AnyReport = TypeVar("AnyReport", bound=Report)
 
@@ -65,27 +67,27 @@ def fit_report(report: AnyReport, limit: int = MAX_REPORT_BYTES) -> AnyReport:
 
 
 def bare_report(report: AnyReport) -> AnyReport:
-    """Return what is left of a report that the broker has refused for its size: its kind, numbers, codes."""
+    """Return a report's shortest form, for one that the broker has refused: kind, numbers, codes."""
     return _shortened(report, BARE_TEXT_BYTES, 0)
 
 
 def message_size(report: Report) -> int:
-    """Return the bytes of the message that carries it."""
+    """Return the bytes of the message that carries the report."""
     return len(ReportEnvelope(report=report).model_dump_json().encode())
 
 
 def json_size(text: str) -> int:
-    """Return the bytes that a text takes as JSON: a control character takes six."""
+    """Return the bytes of a text as JSON; a control character takes six."""
     return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
 def clip_text(text: str, limit: int) -> str:
-    """Return the text, cut to so many bytes as JSON; it then says how much is left out."""
+    """Return the text, cut to at most `limit` bytes as JSON, with a note of how much is left out."""
     if json_size(text) <= limit:
         return text
     size, kept = 0, 0
-    for sign in text:
-        size += json_size(sign)
+    for character in text:
+        size += json_size(character)
         if size > limit - 40:
             break
         kept += 1
@@ -99,7 +101,7 @@ def _shortened(report: AnyReport, text: int, entries: int) -> AnyReport:
 
 
 def _fewer(report: Report, clipped: Report, entries: int) -> dict[str, object]:
-    """What changes when every list has so many entries at most."""
+    """Return the fields to change so that every list has at most so many entries."""
     match clipped:
         case Failed():
             total = max(clipped.failures_total, len(clipped.failures))
@@ -116,39 +118,39 @@ def _fewer(report: Report, clipped: Report, entries: int) -> dict[str, object]:
 
 
 def _page(report: Browsed, clipped: Browsed, entries: int) -> dict[str, object]:
-    """The rest of a listing is asked for as its next page."""
+    """Return the fields of a shorter page of a listing; the rest follows as its next page."""
     if len(clipped.entries) <= entries and clipped.entries == report.entries:
         return {}
     kept = clipped.entries[:entries]
     if not kept:
         return {}
     last, shown = report.entries[len(kept) - 1].name, kept[-1].name
-    if last != shown:  # a name that no message can hold: go on behind it
-        last = last[: shown.rindex("… [")] + _BEYOND_ALL_NAMES
+    if last != shown:  # the name is too long for a message: continue after it
+        last = last[: shown.rindex("… [")] + _LAST_CHARACTER
     is_last_page = len(kept) == len(report.entries) and report.next is None
     return {"entries": kept, "next": None if is_last_page else last}
 
 
 def _lists(report: Hello | Heartbeat, entries: int) -> dict[str, object]:
-    """What is shortened is counted; hops last, since they are what a Hello is for."""
+    """Return shortened lists with counts of what is left out; hops are the last to be shortened."""
     omitted = dict(report.omitted)
     changes: dict[str, object] = {}
 
-    def short(name: str, found: tuple[Any, ...], limit: int) -> tuple[Any, ...]:
+    def shorten(name: str, found: tuple[Any, ...], limit: int) -> tuple[Any, ...]:
         if len(found) > limit:
             omitted[name] = omitted.get(name, 0) + len(found) - limit
         return found[:limit]
 
     for name in ("roots", "endpoints", "problems"):
         if hasattr(report, name):
-            changes[name] = short(name, getattr(report, name), entries)
+            changes[name] = shorten(name, getattr(report, name), entries)
     if report.reached is not None:
-        changes["reached"] = short("reached", report.reached, entries)
+        changes["reached"] = shorten("reached", report.reached, entries)
     if isinstance(report, Heartbeat):
         if report.remotes is not None:
-            changes["remotes"] = short("remotes", report.remotes, entries)
+            changes["remotes"] = shorten("remotes", report.remotes, entries)
         return changes | {"omitted": omitted}
-    remotes = short("remotes", report.capabilities.remotes, entries)
+    remotes = shorten("remotes", report.capabilities.remotes, entries)
     hops = report.hops[: max(entries, 0)]
     return changes | {
         "capabilities": report.capabilities.model_copy(update={"remotes": remotes}),
@@ -159,19 +161,19 @@ def _lists(report: Hello | Heartbeat, entries: int) -> dict[str, object]:
 
 
 def _clipped(value: Any, limit: int) -> Any:
-    """The same value, with every free text in it cut."""
+    """Return a copy of the value, with every free text in it clipped."""
     if isinstance(value, BaseModel):
         free = _FREE_TEXT.get(type(value), ())
-        changes = {name: _cut(name, one, free, limit) for name, one in value}
+        changes = {name: _clip_field(name, item, free, limit) for name, item in value}
         return value.model_copy(update={name: new for name, new in changes.items() if new is not None})
     if isinstance(value, tuple):
-        return tuple(_clipped(one, limit) for one in value)
+        return tuple(_clipped(item, limit) for item in value)
     return value
 
 
-def _cut(name: str, value: Any, free: tuple[str, ...], limit: int) -> Any:
+def _clip_field(name: str, value: Any, free: tuple[str, ...], limit: int) -> Any:
     if isinstance(value, str):
         return clip_text(value, limit) if name in free else value
     if name == "examples":
-        return {kind: tuple(clip_text(one, limit) for one in names) for kind, names in value.items()}
+        return {kind: tuple(clip_text(item, limit) for item in names) for kind, names in value.items()}
     return _clipped(value, limit)

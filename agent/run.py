@@ -1,4 +1,4 @@
-"""Puts the agent together on a host: `register` and `run` of the command line end here."""
+"""Build and run the agent on a host: the command line's `register` and `run` end here."""
 
 import asyncio
 import logging
@@ -51,20 +51,25 @@ if TYPE_CHECKING:
     from agent.rclone.browse import RemoteBrowser
 
 P = ParamSpec("P")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 8.0
-"""Seconds after a request to stop at which the process ends, whoever still waits for a disk. Nothing is lost
-by that: the journal is as good as after a power cut."""
+"""Seconds after a request to stop at which the process ends, even if a thread still waits for a disk.
+
+Nothing is lost: the journal is consistent, as after a power cut.
+"""
 
 
 def register(
     config: Config, api_url: str, token: str, *, name: str | None = None, force: bool = False
 ) -> Registration:
-    """Make this host an agent; HostError says what to do."""
-    from agent.identity import enrollment  # HTTP and certificates are not wanted in a running agent's memory
+    """Make this host an agent.
+
+    Raises HostError, which says what to do.
+    """
+    from agent.identity import enrollment  # keeps HTTP and certificates out of a running agent
 
     def describe(staged: Files) -> dict[str, object]:
         lane_certificate.ensure(staged.folder)
@@ -74,7 +79,10 @@ def register(
 
 
 def run(config_path: Path) -> None:
-    """Run the agent until it is told to stop, or is removed; HostError says what is to be put right."""
+    """Run the agent until it is stopped or removed.
+
+    Raises HostError, which says what to correct.
+    """
     _leave_no_core()
     interpreter.tune()
     config = read_config(config_path)
@@ -89,21 +97,21 @@ def run(config_path: Path) -> None:
 
 def _run(config_path: Path, config: Config, files: Files, registration: Registration) -> None:
     with _journal(files, registration) as journal:
-        Status(files.status).clear()  # what a killed process left behind
+        Status(files.status).clear()  # left behind by a killed process
         asyncio.run(_serve(config_path, config, files, registration, journal))
         if journal.retired:
             log.warning("removed by the control plane; it will not connect again")
 
 
 def _log_thread(failed: threading.ExceptHookArgs) -> None:
-    """No thread ends unseen."""
+    """Log the exception that ended a thread."""
     if failed.exc_value is not None and failed.exc_type is not SystemExit:
         name = failed.thread.name if failed.thread else None
         log.error("thread failed", exc_info=failed.exc_value, extra={"thread_of": name})
 
 
 def _leave_no_core() -> None:
-    """Neither of the agent nor of its rclone: the memory of both holds keys."""
+    """Disable core dumps of the agent and its rclone: their memory holds keys."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
@@ -115,7 +123,7 @@ def _journal(files: Files, registration: Registration) -> Iterator[Journal]:
         if journal.retired:
             raise HostError(
                 "this agent was removed by the control plane",
-                "to bring it back: a new token, and `crosshaul agent register --force`",
+                "to bring it back, get a new token and run `crosshaul agent register --force`",
             )
         yield journal
     finally:
@@ -125,22 +133,22 @@ def _journal(files: Files, registration: Registration) -> Iterator[Journal]:
 async def _serve(
     config_path: Path, config: Config, files: Files, registration: Registration, journal: Journal
 ) -> None:
-    from agent.cloud.mqtt_link import MqttLink  # awscrt takes 10 MB: only where there is a broker to speak to
+    from agent.cloud.mqtt_link import MqttLink  # awscrt takes 10 MB: imported only when needed
 
     status = Status(files.status)
     roots = Roots(config.roots, files.folder)
     manifests = ManifestOutbox(files.folder / "manifests")
-    line = SharedBandwidth(BandwidthSchedule(config.bandwidth_limit, config.bandwidth_windows))
+    bandwidth = SharedBandwidth(BandwidthSchedule(config.bandwidth_limit, config.bandwidth_windows))
     remotes = Remotes(config.remotes, config.rclone_config)
-    host = HostResources(roots, files.folder, line, remotes, manifests)
-    look = _lazily(partial(_remote_browser, registration, remotes))
-    browser = Browser(config.roots, files.folder, look)
-    ring = Keyring(files.folder)
+    host = HostResources(roots, files.folder, bandwidth, remotes, manifests)
+    browse_remote = _lazily(partial(_remote_browser, registration, remotes))
+    browser = Browser(config.roots, files.folder, browse_remote)
+    keyring = Keyring(files.folder)
     endpoint = partial(_endpoint, files, registration)
-    credentials = _lazily(partial(_credentials, ring, registration))
-    post = _lazily(partial(_manifest_post, ring, registration))
-    with _lane(config, files, ring, host, credentials) as lane:
-        async with MqttLink(endpoint(ring.current), *_subscriptions(registration)) as link:
+    credentials = _lazily(partial(_credentials, keyring, registration))
+    upload_manifest = _lazily(partial(_manifest_api, keyring, registration))
+    with _lane(config, files, keyring, host, credentials) as lane:
+        async with MqttLink(endpoint(keyring.current), *_subscriptions(registration)) as link:
             service = Service(
                 Dependencies(
                     config=config,
@@ -148,29 +156,29 @@ async def _serve(
                     journal=journal,
                     link=link,
                     lane=lane,
-                    movers=_movers(ring, host, credentials, lane),
+                    movers=_movers(keyring, host, credentials, lane),
                     browse=browser,
                     status=status,
                     rotation=Rotation(
-                        ring,
+                        keyring,
                         link,
                         endpoint=endpoint,
                         renew=partial(_renew, registration),
                         registered_at=registration.registered_at,
                         age=timedelta(days=config.rotate_after_days),
                     ),
-                    trusted=CommandKeys(registration, files, config_path),
-                    updates=_update_jobs(config_path, files, ring, registration, link),
+                    command_keys=CommandKeys(registration, files, config_path),
+                    updates=_update_jobs(config_path, files, keyring, registration, link),
                     capabilities=await asyncio.to_thread(host_info.capabilities, config),
-                    arrivals=host.arrivals,
-                    deliver_manifests=ManifestUploader(manifests, post).run,
-                    routes=lane.routes,
+                    active_pulls=host.arrivals,
+                    deliver_manifests=ManifestUploader(manifests, upload_manifest).run,
+                    peer_paths=lane.routes,
                     quarantine=Quarantine(files.folder),
                 )
             )
             _handle_signals(service, lambda: _reload(config_path, service, browser, host))
-            held = {hop.hop_id for hop in journal.open_hops()}
-            await asyncio.to_thread(discard_abandoned, roots, files.folder, held)
+            open_hop_ids = {hop.hop_id for hop in journal.open_hops()}
+            await asyncio.to_thread(discard_abandoned, roots, files.folder, open_hop_ids)
             log.info("agent up", extra={"agent_id": registration.agent_id, "version": VERSION})
             await _until_stopped(service, status)
 
@@ -179,12 +187,12 @@ async def _until_stopped(service: Service, status: Status) -> None:
     try:
         await service.run()
     except BaseException:
-        log.exception("a mistake in the agent itself; it has to start anew")
-        _end_in(STOP_TIMEOUT_S, 1)
+        log.exception("unexpected error in the agent's core; the process ends and must be restarted")
+        _exit_after(STOP_TIMEOUT_S, 1)
         raise
     finally:
         status.clear()
-    _end_in(STOP_TIMEOUT_S, 0)
+    _exit_after(STOP_TIMEOUT_S, 0)
 
 
 def _handle_signals(service: Service, reload: Callable[[], None]) -> None:
@@ -195,13 +203,13 @@ def _handle_signals(service: Service, reload: Callable[[], None]) -> None:
 
 
 def _stop(service: Service, number: signal.Signals) -> None:
-    log.info("told to stop", extra={"signal": number.name})
-    _end_in(STOP_TIMEOUT_S, 0)
+    log.info("stopping on a signal", extra={"signal": number.name})
+    _exit_after(STOP_TIMEOUT_S, 0)
     service.stop()
 
 
 def _reload(config_path: Path, service: Service, browser: Browser, host: HostResources) -> None:
-    """New roots and remotes hold for what begins from now on; everything else in the file wants a restart."""
+    """Apply changed roots and remotes to new work; other settings need a restart."""
     try:
         config = read_config(config_path)
     except HostError as error:
@@ -214,8 +222,8 @@ def _reload(config_path: Path, service: Service, browser: Browser, host: HostRes
     log.info("roots read again", extra={"roots": ",".join(root.path for root in config.roots)})
 
 
-def _end_in(seconds: float, code: int) -> None:
-    """A thread that waits for a disk cannot be cancelled; the process need not wait for it."""
+def _exit_after(seconds: float, code: int) -> None:
+    """End the process after some seconds: a thread that waits for a disk cannot be canceled."""
     timer = threading.Timer(seconds, os._exit, [code])
     timer.daemon = True
     timer.start()
@@ -225,13 +233,13 @@ def _end_in(seconds: float, code: int) -> None:
 def _lane(
     config: Config,
     files: Files,
-    ring: Keyring,
+    keyring: Keyring,
     host: HostResources,
     credentials: Callable[[str], CredentialsView],
 ) -> Iterator[LaneServer]:
     address, port = split_endpoint(config.lane.listen)
     routes = PeerPathCache(files.folder / "routes.json")
-    lane = LaneServer(ring, host.roots, (address, port), routes, host.line, credentials, host.arrivals)
+    lane = LaneServer(keyring, host.roots, (address, port), routes, host.line, credentials, host.arrivals)
     try:
         lane.start()
     except OSError as error:
@@ -245,35 +253,35 @@ def _lane(
 
 
 def _movers(
-    ring: Keyring, host: HostResources, credentials: Callable[[str], CredentialsView], lane: LaneServer
+    keyring: Keyring, host: HostResources, credentials: Callable[[str], CredentialsView], lane: LaneServer
 ) -> Movers:
-    return lambda order: mover_for(order, host=host, identities=ring, credentials=credentials, lane=lane)
+    return lambda move: mover_for(move, host=host, identities=keyring, credentials=credentials, lane=lane)
 
 
-def _lazily(make: Callable[[], Callable[P, Answer]]) -> Callable[P, Answer]:
-    """What `make` makes at the first call: an idle agent does without the modules that it needs."""
-    made = cache(make)
+def _lazily(make: Callable[[], Callable[P, Result]]) -> Callable[P, Result]:
+    """Return a function that is made at its first call, so that an idle agent loads no modules for it."""
+    cached = cache(make)
 
-    def call(*args: P.args, **kwargs: P.kwargs) -> Answer:
-        return made()(*args, **kwargs)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Result:
+        return cached()(*args, **kwargs)
 
     return call
 
 
-def _credentials(ring: Keyring, registration: Registration) -> "HopCredentials":
+def _credentials(keyring: Keyring, registration: Registration) -> "HopCredentials":
     from agent.cloud import http
     from agent.cloud.api import HopCredentials
 
     client = http.client(registration.api_url)
-    return HopCredentials(registration.agent_id, lambda: ring.api_keys, client)
+    return HopCredentials(registration.agent_id, lambda: keyring.api_keys, client)
 
 
-def _manifest_post(ring: Keyring, registration: Registration) -> "ManifestApi":
+def _manifest_api(keyring: Keyring, registration: Registration) -> "ManifestApi":
     from agent.cloud import http
     from agent.cloud.manifest_upload import ManifestApi
 
     client = http.client(registration.api_url)
-    return ManifestApi(registration.agent_id, lambda: ring.api_keys, client)
+    return ManifestApi(registration.agent_id, lambda: keyring.api_keys, client)
 
 
 def _remote_browser(registration: Registration, remotes: Remotes) -> "RemoteBrowser":
@@ -283,9 +291,9 @@ def _remote_browser(registration: Registration, remotes: Remotes) -> "RemoteBrow
 
 
 def _update_jobs(
-    config: Path, files: Files, ring: Keyring, registration: Registration, link: BrokerConnection
+    config: Path, files: Files, keyring: Keyring, registration: Registration, link: BrokerConnection
 ) -> UpdateJobs:
-    """The doctor and HTTP are loaded when there is an update."""
+    """Return the agent's side of updates; the doctor and HTTP are imported when an update arrives."""
 
     def failing_checks() -> set[str]:
         from agent.doctor import examine
@@ -295,18 +303,20 @@ def _update_jobs(
     def fetch_order(update_id: UpdateId) -> UpdateOrderView:
         from agent.cloud import api
 
-        return api.fetch_update_order(registration.api_url, registration.agent_id, ring.api_keys, update_id)
+        return api.fetch_update_order(
+            registration.api_url, registration.agent_id, keyring.api_keys, update_id
+        )
 
     host = Installation(Releases.here(), UpdateFiles(files.folder), failing_checks)
     return UpdateJobs(link, registration.thing, Topics(registration.stage), host, fetch_order)
 
 
-def _renew(registration: Registration, ring: Keyring) -> Generation:
+def _renew(registration: Registration, keyring: Keyring) -> Generation:
     from agent.cloud import http
-    from agent.identity import enrollment  # not in a running agent's memory before they are needed
+    from agent.identity import enrollment  # imported only when needed
 
     with http.client(registration.api_url) as client:
-        return enrollment.renew(ring, registration.agent_id, client)
+        return enrollment.renew(keyring, registration.agent_id, client)
 
 
 def _endpoint(files: Files, registration: Registration, keys: Generation) -> BrokerEndpoint:
@@ -321,6 +331,6 @@ def _endpoint(files: Files, registration: Registration, keys: Generation) -> Bro
 
 
 def _subscriptions(registration: Registration) -> tuple[str, tuple[str, ...]]:
-    """Commands, and what IoT Jobs tells."""
-    topics, own = Topics(registration.stage), registration.thing
-    return topics.commands(own), (topics.job_notifications(own), topics.jobs_response(own))
+    """Return the topic of commands, and the topics of IoT Jobs."""
+    topics, thing = Topics(registration.stage), registration.thing
+    return topics.commands(thing), (topics.job_notifications(thing), topics.jobs_response(thing))

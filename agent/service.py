@@ -1,6 +1,6 @@
-"""The agent at work: one group of tasks around one link, from a start to SIGTERM, or to being removed.
+"""The agent as a set of tasks around one link, from its start until SIGTERM or until it is removed.
 
-With the broker away hops go on, and what must be said waits on the disk.
+While the broker is unreachable hops continue, and reports wait on the disk.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from agent.cloud.messages import BrokerConnection, Connected, Disconnected, Link
 from agent.command_keys import CommandKeys
 from agent.config import Config
 from agent.hops.attempt import AttemptIntervals, Movers
-from agent.hops.commands import Commands, Lane
+from agent.hops.commands import CommandHandlers, Commands, Lane
 from agent.hops.journal import Journal
 from agent.hops.manager import HopManager, Spawn
 from agent.hops.report_outbox import ReportOutbox, now
@@ -49,13 +49,13 @@ from events.topics import Topics
 log = logging.getLogger(__name__)
 
 DEFAULT_INTERVALS = AttemptIntervals()
-COMMAND_TIMEOUT_S = 5.0
-"""Seconds."""
+LOOP_ANSWER_TIMEOUT_S = 5.0
+"""Seconds that a thread of the lane waits for an answer from the event loop."""
 
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the service is made of; tests bring their own link, movers and lane."""
+    """What the service is built from; tests supply their own link, movers and lane."""
 
     config: Config
     registration: Registration
@@ -66,45 +66,48 @@ class Dependencies:
     browse: Callable[[Browse], Browsed]
     status: Status
     rotation: Rotation
-    trusted: CommandKeys
+    command_keys: CommandKeys
     updates: UpdateJobs
     capabilities: Capabilities
-    arrivals: ActivePulls = field(default_factory=ActivePulls)
-    pace: AttemptIntervals = DEFAULT_INTERVALS
+    active_pulls: ActivePulls = field(default_factory=ActivePulls)
+    intervals: AttemptIntervals = DEFAULT_INTERVALS
     deliver_manifests: Callable[[], Coroutine[Any, Any, None]] | None = None
-    routes: PeerPathCache = field(default_factory=PeerPathCache)
-    """Whom it has met, and how."""
+    peer_paths: PeerPathCache = field(default_factory=PeerPathCache)
+    """Which peers were reached, and how."""
     supervisor: Supervisor = field(default_factory=Supervisor)
-    """Keeps the helpers at work."""
+    """Keeps the helper tasks running."""
     quarantine: Quarantine | None = None
-    """Where damaged state goes, to be told of. None: beside nobody's state."""
+    """Where damaged state is moved, to be reported. None: it is not reported."""
 
 
 class Service:
-    """`run` returns when `stop` was called, by a signal or because the agent was removed."""
+    """The agent's tasks. `run` returns after `stop`, called by a signal or when the agent was removed."""
 
-    def __init__(self, parts: Dependencies) -> None:
-        self._parts = parts
-        self._journal = parts.journal
+    def __init__(self, dependencies: Dependencies) -> None:
+        deps = self._deps = dependencies
+        self._journal = deps.journal
         self._stopping = asyncio.Event()
-        self._told: tuple[PeerReachability, ...] = ()
-        self._ungreeted: Connected | None = None
-        """A connection over which no Hello was made yet."""
-        topics = Topics(parts.registration.stage)
-        self._desk = ReportOutbox(parts.journal, parts.link, topics, parts.registration.thing)
+        self._reported_peers: tuple[PeerReachability, ...] = ()
+        self._unannounced: Connected | None = None
+        """A connection over which no Hello was sent yet."""
+        topics = Topics(deps.registration.stage)
+        self._outbox = ReportOutbox(deps.journal, deps.link, topics, deps.registration.thing)
 
     def reload(self, config: Config) -> None:
-        """Tell of these roots from now on."""
-        self._parts = replace(self._parts, config=config)
+        """Report these roots and remotes from now on."""
+        self._deps = replace(self._deps, config=config)
 
     def stop(self) -> None:
+        """End `run`."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """A failure of the core ends all tasks, and systemd starts the agent again: of the journal, of the
-        queue of reports, of hearing commands. Without one of them the agent would only seem to work. What it
-        can do without for a while is supervised (`agent.supervision`): a helper that fails is logged, tried
-        again, and told of in Hello and Heartbeat if it stays so."""
+        """Run until stopped; an error in the core ends all tasks, and systemd restarts the agent.
+
+        The core is the journal, the queue of reports, and receiving commands: without one of them the agent
+        would only seem to work. The other tasks are supervised (`agent.supervision`): a helper that fails is
+        logged, restarted, and reported in Hello and Heartbeat if it keeps failing.
+        """
         async with asyncio.TaskGroup() as group:
             tasks: set[asyncio.Task[None]] = set()
 
@@ -114,205 +117,215 @@ class Service:
                 task.add_done_callback(tasks.discard)
                 return task
 
-            self._begin(spawn)
+            self._start_tasks(spawn)
             await self._stopping.wait()
             for task in list(tasks):
                 task.cancel()
 
-    def _begin(self, spawn: Spawn) -> None:
-        hops = self._hops(spawn)
+    def _start_tasks(self, spawn: Spawn) -> None:
+        hops = self._hop_manager(spawn)
         commands = self._commands(hops)
-        self._hear_lane(commands)
-        self._answer_followers()
+        self._watch_lane(commands)
+        self._offer_hop_results()
         commands.resume_serving()
         spawn(hops.resume_all())
-        spawn(self._listen(commands, spawn))
-        spawn(self._desk.deliver())
+        spawn(self._receive_commands(commands, spawn))
+        spawn(self._outbox.deliver())
         helpers: dict[str, Work] = {
-            "greeting": lambda: self._send_hello(hops),
+            "hello": lambda: self._watch_connection(hops),
             "heartbeat": lambda: self._heartbeat_loop(hops),
-            "housekeeping": lambda: self._keep_house(commands),
-            "key rotation": self._parts.rotation.run,
-            "updates": self._parts.updates.run,
+            "housekeeping": lambda: self._housekeeping_loop(commands),
+            "key rotation": self._deps.rotation.run,
+            "updates": self._deps.updates.run,
         }
-        if self._parts.deliver_manifests:
-            helpers["delivery of manifests"] = self._parts.deliver_manifests
+        if self._deps.deliver_manifests:
+            helpers["delivery of manifests"] = self._deps.deliver_manifests
         for name, work in helpers.items():
-            spawn(self._parts.supervisor.run(name, work))
+            spawn(self._deps.supervisor.run(name, work))
 
-    def _hear_lane(self, commands: Commands) -> None:
+    def _watch_lane(self, commands: Commands) -> None:
         loop = asyncio.get_running_loop()
 
-        def unreached(serve: Serve, answers: str) -> None:
+        def report(serve: Serve, errors: str) -> None:
             with suppress(RuntimeError):  # the loop has ended, and so has the agent
-                loop.call_soon_threadsafe(commands.report_unreachable, serve, answers)
+                loop.call_soon_threadsafe(commands.report_unreachable, serve, errors)
 
-        self._parts.lane.on_unreachable(unreached)
+        self._deps.lane.on_unreachable(report)
 
-    def _answer_followers(self) -> None:
-        """The lane's threads may want to know which hops have succeeded; the journal is the loop's."""
+    def _offer_hop_results(self) -> None:
+        """Let the lane's threads ask which hops have succeeded: the journal may be used on the loop only."""
         loop = asyncio.get_running_loop()
 
         def has_succeeded(hop_id: str) -> bool:
             answer: Future[bool] = Future()
             with suppress(RuntimeError, TimeoutError):  # the loop has ended, and so has the agent
                 loop.call_soon_threadsafe(lambda: answer.set_result(self._has_succeeded(hop_id)))
-                return answer.result(COMMAND_TIMEOUT_S)
+                return answer.result(LOOP_ANSWER_TIMEOUT_S)
             return False
 
-        self._parts.arrivals.has_succeeded = has_succeeded
+        self._deps.active_pulls.has_succeeded = has_succeeded
 
     def _has_succeeded(self, hop_id: str) -> bool:
-        held = self._journal.hop(hop_id)
-        return held is not None and isinstance(held.end, Succeeded)
+        record = self._journal.hop(hop_id)
+        return record is not None and isinstance(record.end, Succeeded)
 
-    def _hops(self, spawn: Spawn) -> HopManager:
-        parts = self._parts
-        at_once = parts.config.hops_at_once
-        return HopManager(parts.journal, self._desk, parts.movers, at_once, parts.pace, spawn)
+    def _hop_manager(self, spawn: Spawn) -> HopManager:
+        deps = self._deps
+        limit = deps.config.hops_at_once
+        return HopManager(deps.journal, self._outbox, deps.movers, limit, deps.intervals, spawn)
 
     def _commands(self, hops: HopManager) -> Commands:
-        parts = self._parts
+        deps = self._deps
         return Commands(
-            parts.trusted.verifier,
-            parts.journal,
-            self._desk,
+            deps.command_keys.verifier,
+            deps.journal,
+            self._outbox,
             hops,
-            parts.lane,
-            parts.browse,
-            parts.rotation.request,
-            parts.trusted.replace,
-            self.stop,
+            deps.lane,
+            CommandHandlers(
+                browse=deps.browse,
+                rotate=deps.rotation.request,
+                trust=deps.command_keys.replace,
+                retire=self.stop,
+            ),
         )
 
-    async def _listen(self, commands: Commands, spawn: Spawn) -> None:
-        """A message of which nothing can be made is acknowledged all the same: the broker would send it again
-        before everything behind it."""
-        async for letter in self._parts.link.messages():
-            about_a_job = self._parts.updates.on_message(letter)
-            command = None if about_a_job else _admitted(commands, letter.payload)
-            letter.acknowledge()
+    async def _receive_commands(self, commands: Commands, spawn: Spawn) -> None:
+        """Accept and execute commands.
+
+        A message that cannot be processed is acknowledged all the same: otherwise the broker would send it
+        again before the messages behind it.
+        """
+        async for message in self._deps.link.messages():
+            is_about_jobs = self._deps.updates.on_message(message)
+            command = None if is_about_jobs else _accept(commands, message.payload)
+            message.acknowledge()
             if command:
                 spawn(commands.execute(command))
 
-    async def _send_hello(self, hops: HopManager) -> None:
-        """Hello at every connect; and the connection's changes into the log and the status file. Started
-        again, it begins with the Hello that could not be made."""
-        await self._say_hello(hops)
-        async for event in self._parts.link.events():
-            news = self._parts.status.note(event)
+    async def _watch_connection(self, hops: HopManager) -> None:
+        """Send a Hello at every connect; log the connection's changes and write them to the status file.
+
+        After a restart of this task, begin with the Hello that could not be sent.
+        """
+        await self._publish_hello(hops)
+        async for event in self._deps.link.events():
+            is_change = self._deps.status.note(event)
             if isinstance(event, Connected):
                 log.info("connected", extra={"session_present": event.session_present})
-                self._parts.updates.on_connected()
-                self._ungreeted = event
-                await self._say_hello(hops)
-            elif news:
+                self._deps.updates.on_connected()
+                self._unannounced = event
+                await self._publish_hello(hops)
+            elif is_change:
                 _log_disconnect(event)
 
-    async def _say_hello(self, hops: HopManager) -> None:
-        connection = self._ungreeted
+    async def _publish_hello(self, hops: HopManager) -> None:
+        connection = self._unannounced
         if connection is None:
             return
-        is_heard = await self._tell(await self._hello(hops))
-        self._ungreeted = None  # what was not heard, for the connection broke, is said over the next
-        if is_heard:
-            self._parts.rotation.confirm(connection.certificate)
+        published = await self._publish(await self._hello(hops))
+        self._unannounced = None  # if publishing failed, the next connection sends a Hello
+        if published:
+            self._deps.rotation.confirm(connection.certificate)
 
     async def _hello(self, hops: HopManager) -> Hello:
-        """What is held is looked up first: while the roots are, reports may leave already."""
-        parts = self._parts
-        moment, held = now(), hops.records()
-        roots, remotes = await self._offered()
+        """Return a Hello.
+
+        The hops are read first: while the roots are examined, reports may already leave.
+        """
+        deps = self._deps
+        at, records = now(), hops.records()
+        roots, remotes = await self._root_and_remote_states()
         return Hello(
-            at=moment,
+            at=at,
             version=VERSION,
             hostname=host_info.hostname(),
             ip_address=host_info.ip_address(),
-            capabilities=parts.capabilities.model_copy(update={"remotes": remotes}),
-            endpoints=host_info.endpoints(parts.config.lane),
-            lane_certificate=parts.rotation.lane_certificate,
+            capabilities=deps.capabilities.model_copy(update={"remotes": remotes}),
+            endpoints=host_info.endpoints(deps.config.lane),
+            lane_certificate=deps.rotation.lane_certificate,
             roots=roots,
-            hops=held,
-            reached=self._reached(),
+            hops=records,
+            reached=self._peers(),
             problems=self._problems(),
         )
 
     def _problems(self) -> tuple[Problem, ...]:
-        """Of the agent itself."""
-        set_aside = self._parts.quarantine.problems() if self._parts.quarantine else ()
-        return (*set_aside, *self._parts.supervisor.problems())[:MAX_PROBLEMS]
+        """Return the problems of the agent itself."""
+        damaged = self._deps.quarantine.problems() if self._deps.quarantine else ()
+        return (*damaged, *self._deps.supervisor.problems())[:MAX_PROBLEMS]
 
     async def _heartbeat_loop(self, hops: HopManager) -> None:
         while True:
-            await asyncio.sleep(self._parts.pace.heartbeat)
-            await self._tell(self._heartbeat(hops, *await self._offered()))
+            await asyncio.sleep(self._deps.intervals.heartbeat)
+            await self._publish(self._heartbeat(hops, *await self._root_and_remote_states()))
 
-    async def _keep_house(self, commands: Commands) -> None:
-        """Apart from the heartbeat, which must not stop for it."""
+    async def _housekeeping_loop(self, commands: Commands) -> None:
+        """Delete what has expired. Apart from the heartbeat, which must not stop when this fails."""
         while True:
-            await asyncio.sleep(self._parts.pace.heartbeat)
+            await asyncio.sleep(self._deps.intervals.heartbeat)
             self._journal.prune(now().timestamp())
             commands.end_old_grants()
-            self._parts.rotation.tidy(self._journal.own_certificates())
+            self._deps.rotation.tidy(self._journal.own_certificates())
 
     def _heartbeat(
         self, hops: HopManager, roots: tuple[RootState, ...], remotes: tuple[RemoteState, ...]
     ) -> Heartbeat:
-        reached, keys = self._reached(), self._parts.trusted.changed()
+        reached, keys = self._peers(), self._deps.command_keys.changed()
         return Heartbeat(
             at=now(),
             roots=roots,
             remotes=remotes,
             running=hops.running,
             load=host_info.load(),
-            reached=None if set(reached) == set(self._told) else reached,
+            reached=None if set(reached) == set(self._reported_peers) else reached,
             trusts=keys and keys.own,
             pinned=keys and keys.roots,
             problems=self._problems(),
         )
 
-    def _reached(self) -> tuple[PeerReachability, ...]:
-        """What is not the name of an agent would spoil the message, and is left out."""
-        met = list(self._parts.routes.all().items())[-MAX_REACHED:]
+    def _peers(self) -> tuple[PeerReachability, ...]:
+        """Return how peers were reached. A name that is not an agent's would make the report invalid."""
+        paths = list(self._deps.peer_paths.all().items())[-MAX_REACHED:]
         return tuple(
             PeerReachability(
-                agent_id=name, dialled=how.dialled, address=how.address or None, relayed=how.relayed
+                agent_id=name, dialled=path.dialled, address=path.address or None, relayed=path.relayed
             )
-            for name, how in met
+            for name, path in paths
             if re.fullmatch(LABEL, name)
         )
 
-    async def _offered(self) -> tuple[tuple[RootState, ...], tuple[RemoteState, ...]]:
-        """In a thread: a disk or a network share may take its time, and so may rclone."""
-        config = self._parts.config
+    async def _root_and_remote_states(self) -> tuple[tuple[RootState, ...], tuple[RemoteState, ...]]:
+        """Examine roots and remotes in a thread: a disk, a network share or rclone may be slow."""
+        config = self._deps.config
         roots = await asyncio.to_thread(host_info.root_states, config.roots)
         return roots, await asyncio.to_thread(host_info.remote_states, config)
 
-    async def _tell(self, report: Hello | Heartbeat) -> bool:
-        """Has the broker taken it?"""
-        if not self._parts.link.connected:
+    async def _publish(self, report: Hello | Heartbeat) -> bool:
+        """Return whether the broker has taken the report."""
+        if not self._deps.link.connected:
             return False
         try:
-            await self._desk.publish(report)
+            await self._outbox.publish(report)
         except LinkError as error:
-            log.warning("not heard", extra={"kind": report.kind, "reason": str(error)})
+            log.warning("report not published", extra={"kind": report.kind, "reason": str(error)})
             return False
         if report.reached is not None:
-            self._told = report.reached
+            self._reported_peers = report.reached
         return True
 
 
-def _admitted(commands: Commands, payload: bytes) -> Command | None:
+def _accept(commands: Commands, payload: bytes) -> Command | None:
     try:
         return commands.accept(payload)
     except sqlite3.Error:
         raise
     except Exception as error:
-        log.exception("a command that nothing can be made of")
+        log.exception("command failed unexpectedly")
         commands.refuse_unforeseen(error)
         return None
 
 
 def _log_disconnect(event: Disconnected) -> None:
-    advice = "another agent runs with this registration: stop one of them" if event.taken_over else ""
+    advice = "another agent uses this registration: stop one of them" if event.taken_over else ""
     log.warning("not connected", extra={"reason": event.reason, **({"advice": advice} if advice else {})})

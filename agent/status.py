@@ -1,4 +1,4 @@
-"""What `crosshaul agent status` tells: from the lock, the journal, and a line the service leaves behind."""
+"""`crosshaul agent status`: read from the lock, the journal, and a file the service maintains."""
 
 import logging
 import os
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 
 class ConnectionState(Message):
-    """status.json"""
+    """The contents of status.json."""
 
     pid: int = 0
-    """Of the process that says so: a killed one leaves its word behind."""
+    """The process that wrote the file: a killed one leaves it behind."""
     connected: bool = False
     since: Instant
     reason: str | None = None
-    """Why it is not connected."""
+    """Why the agent is not connected."""
 
 
 class Overview(Message):
@@ -44,29 +44,33 @@ class Overview(Message):
 
 
 class Status:
-    """The service's side: keeps status.json as the connection is."""
+    """The service's side: keeps status.json up to date with the connection."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._last: ConnectionState | None = None
+        self._written: ConnectionState | None = None
 
     def note(self, event: Connected | Disconnected) -> bool:
-        """Is this news? It is written down then, and not at every vain attempt to connect."""
+        """Write the state if it has changed; return whether it has.
+
+        Further failed attempts to connect for the same reason are not changes.
+        """
         connected = isinstance(event, Connected)
         reason = event.reason if isinstance(event, Disconnected) else None
-        if self._last and (self._last.connected, self._last.reason) == (connected, reason):
+        if self._written and (self._written.connected, self._written.reason) == (connected, reason):
             return False
-        self._last = ConnectionState(pid=os.getpid(), connected=connected, since=now(), reason=reason)
-        beside = self._path.with_suffix(".new")
+        self._written = ConnectionState(pid=os.getpid(), connected=connected, since=now(), reason=reason)
+        temporary = self._path.with_suffix(".new")
         try:
-            beside.write_text(self._last.model_dump_json())
-            beside.chmod(0o600)
-            beside.replace(self._path)
+            temporary.write_text(self._written.model_dump_json())
+            temporary.chmod(0o600)
+            temporary.replace(self._path)
         except OSError as error:  # `agent status` then says less; nothing else depends on it
             log.warning("status not written", extra={"path": str(self._path), "reason": str(error)})
         return True
 
     def clear(self) -> None:
+        """Delete the file."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
@@ -74,7 +78,7 @@ class Status:
 
 
 def overview(files: Files) -> Overview:
-    """How the agent with this state directory is; also while it runs."""
+    """Return the state of the agent with this state directory, whether it runs or not."""
     pid = lock.holder(files.lock)
     connection = _connection(files.status)
     if connection and connection.pid != pid:
@@ -85,7 +89,7 @@ def overview(files: Files) -> Overview:
         connected=bool(connection and connection.connected),
         since=connection.since if connection else None,
         reason=connection.reason if connection else None,
-        **_counts(files.journal),
+        **_journal_counts(files.journal),
     )
 
 
@@ -104,7 +108,7 @@ _COUNTS = {
 }
 
 
-def _counts(journal: Path) -> dict[str, int]:
+def _journal_counts(journal: Path) -> dict[str, int]:
     if not os.access(journal, os.R_OK):
         return {}
     db = sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)

@@ -1,9 +1,8 @@
-"""Keep helper tasks at work: a failure is logged with its traceback, retried, and reported if it
-stays.
+"""Keep helper tasks running: log a failure with its traceback, retry, report it if it persists.
 
-A helper is what the agent can do without for a while: manifests, heartbeats, updates, new keys, progress. The
-core (the journal, commands, reports, hops) is not supervised: where it breaks, the process ends and systemd
-starts it again.
+A helper is a task that the agent can do without for a while: manifests, heartbeats, updates, new keys,
+progress. The core (journal, commands, reports, hops) is not supervised: if it fails, the process ends and
+systemd restarts it.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from events.base import Problem
 log = logging.getLogger(__name__)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
-_MAX_WORDS = 500
+_MAX_REASON_CHARS = 500
 
 
 @dataclass(frozen=True)
@@ -28,21 +27,21 @@ class Backoff:
     first_s: float = 1.0
     max_s: float = 300.0
     stable_s: float = 600.0
-    """After which a helper that ran without failing counts as well again."""
+    """Seconds without a failure after which a helper counts as working again."""
 
 
 DEFAULT_BACKOFF = Backoff()
-PERSISTENT = 2
+REPORTED_FAILURES = 2
 """Failures in a row from which on a helper is reported."""
 
 
 class Supervisor:
-    """One agent's. Use it from the event loop."""
+    """Runs one agent's helpers. Use it from the event loop only."""
 
     def __init__(self, backoff: Backoff = DEFAULT_BACKOFF) -> None:
         self._backoff = backoff
         self._failing: dict[str, tuple[int, Problem, float]] = {}
-        """By name: failures in a row, the last one, and when the helper was started after it."""
+        """By name: failures in a row, the latest problem, and when it occurred (monotonic seconds)."""
 
     async def run(self, name: str, work: Work) -> None:
         """Run `work` until it ends by itself or is canceled, again after each failure."""
@@ -61,21 +60,21 @@ class Supervisor:
                 return
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what to tell the control plane: the helpers that fail again and again."""
+        """Return what to report to the control plane: the helpers that keep failing."""
         now = time.monotonic()
         return tuple(
             problem
             for failures, problem, at in self._failing.values()
-            if failures >= PERSISTENT and now - at < self._backoff.max_s + self._backoff.stable_s
+            if failures >= REPORTED_FAILURES and now - at < self._backoff.max_s + self._backoff.stable_s
         )
 
     def _note(self, name: str, failures: int, error: Exception) -> None:
         log.error("helper failed", exc_info=error, extra={"helper": name, "failures": failures})
-        words = f"{type(error).__name__}: {error}"[:_MAX_WORDS]
+        reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_CHARS]
         problem = Problem(
             code="helper-failing",
-            message=f"The agent's {name} has failed {failures} times in a row: {words}",
-            advice="Hops go on. See the agent's log (journalctl -u crosshaul-agent) on that host.",
+            message=f"The agent's {name} has failed {failures} times in a row: {reason}",
+            advice="Hops continue. See the agent's log (journalctl -u crosshaul-agent) on that host.",
             retryable=True,
         )
         self._failing[name] = (failures, problem, time.monotonic())

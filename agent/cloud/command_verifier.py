@@ -1,6 +1,6 @@
-"""Which letters the agent obeys: only commands signed by the control plane, for this agent, now, and once.
+"""Decide which commands the agent accepts: signed by the control plane, for this agent, now, and once.
 
-JWT (RFC 7519) with ES256 and no other algorithm; the keys came with the registration.
+Commands are JWTs (RFC 7519) with ES256 and no other algorithm; the keys came with the registration.
 """
 
 import logging
@@ -20,7 +20,7 @@ from events.validation_messages import field_path, message
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 128 * 1024
-"""Bytes; AWS IoT Core's own limit for one message."""
+"""Bytes of one message; AWS IoT Core's own limit."""
 MAX_CLOCK_SKEW_S = 60
 """Seconds by which this host's clock and the control plane's may differ."""
 
@@ -29,7 +29,7 @@ _CLOCK = "set this host's clock (timedatectl status); commands are valid for min
 
 
 class TrustError(Exception):
-    """A letter that is not obeyed, and why; whose it was, as far as that could be read."""
+    """A command that is refused, and why; with its id and hop, as far as they could be read."""
 
     def __init__(self, problem: Problem, command_id: str | None = None, hop_id: str | None = None) -> None:
         super().__init__(problem.message)
@@ -40,34 +40,43 @@ class TrustError(Exception):
 
 
 class CommandVerifier:
-    """Knows the keys that commands to this agent may be signed with."""
+    """Verifies commands with the keys that this agent trusts."""
 
     def __init__(
         self, agent_id: str, keys: Iterable[Mapping[str, Any]], clock: Callable[[], float] = time.time
     ) -> None:
-        """Keys are JWKs (RFC 7517) of EC P-256 with a `kid`; any other kind of key is left out."""
+        """Create a verifier.
+
+        Keys are JWKs (RFC 7517) of EC P-256 with a `kid`; keys of any other kind are ignored.
+        """
         self._agent_id = agent_id
-        self._keys = _usable_of(keys)
+        self._keys = _usable_or_skipped(keys)
         self._clock = clock
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The `kid` of each."""
+        """Return the `kid` of each key."""
         return tuple(self._keys)
 
     def trust(self, keys: Iterable[Mapping[str, Any]]) -> None:
-        """Obey these from now on, and no others. TrustError if none of them can be used."""
+        """Trust these keys from now on, and no others.
+
+        Raises TrustError if none of them can be used.
+        """
         try:
             usable = _usable(keys)
         except (KeyError, TypeError, ValueError, jwt.PyJWTError) as error:
-            raise _refusal("command-malformed", f"it brings keys that are none: {error}") from error
+            raise _refusal("command-malformed", f"the new keys cannot be read: {error}") from error
         if not usable:
-            raise _refusal("command-malformed", "it brings no key that could sign a command")
+            raise _refusal("command-malformed", "none of the new keys can sign a command")
         self._keys = usable
 
-    def verify(self, letter: bytes) -> tuple[Claims, str]:
-        """The claims of a letter's command and its token; TrustError if it must not be obeyed."""
-        token = _order(letter).token
+    def verify(self, message_bytes: bytes) -> tuple[Claims, str]:
+        """Return the claims of a message's command and its token.
+
+        Raises TrustError if the command must not be executed.
+        """
+        token = _envelope(message_bytes).token
         claims = self._claims(token)
         self._check_times(claims)
         return claims, token
@@ -75,7 +84,7 @@ class CommandVerifier:
     def _claims(self, token: str) -> Claims:
         key = self._key(token)
         try:
-            found = jwt.decode(
+            payload = jwt.decode(
                 token,
                 key.key,
                 algorithms=["ES256"],
@@ -92,86 +101,94 @@ class CommandVerifier:
             raise _refusal("command-misdelivered", f"the command is not for {self._agent_id}") from None
         except jwt.PyJWTError as error:
             raise _refusal("command-not-trusted", f"the command's token is not valid: {error}") from error
-        return _understood(found)
+        return _parse_claims(payload)
 
     def _key(self, token: str) -> jwt.PyJWK:
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError as error:
-            raise _refusal("command-malformed", f"the letter holds no token: {error}") from error
+            raise _refusal("command-malformed", f"the message contains no valid token: {error}") from error
         if header.get("alg") != "ES256":
-            raise _refusal("command-not-trusted", f"signed by {header.get('alg')}, only ES256 is obeyed")
+            raise _refusal("command-not-trusted", f"signed with {header.get('alg')}; only ES256 is accepted")
         key = self._keys.get(str(header.get("kid")))
         if key is None:
             advice = "register this agent again if the control plane's signing key was replaced"
-            raise _refusal("command-not-trusted", f"signed by an unknown key {header.get('kid')}", advice)
+            raise _refusal("command-not-trusted", f"signed with the unknown key {header.get('kid')}", advice)
         return key
 
     def _check_times(self, claims: Claims) -> None:
-        """Times last, and here, so that the error can tell both clocks."""
+        """Check the times last, and here, so that the error can name both clocks."""
         now = self._clock()
         if now > claims.exp + MAX_CLOCK_SKEW_S:
             message = f"the command expired at {_utc(claims.exp)}, this host's clock says {_utc(now)}"
-            raise _untimely("command-expired", message, claims)
+            raise _clock_refusal("command-expired", message, claims)
         if now < claims.iat - MAX_CLOCK_SKEW_S:
             message = (
                 f"the command is from {_utc(claims.iat)}, this host's clock says {_utc(now)}:"
                 f" it is {claims.iat - now:.0f} s behind"
             )
-            raise _untimely("clock-skew", message, claims)
+            raise _clock_refusal("clock-skew", message, claims)
 
 
 def _usable(keys: Iterable[Mapping[str, Any]]) -> dict[str, jwt.PyJWK]:
     return {key["kid"]: jwt.PyJWK(dict(key), "ES256") for key in keys if key.get("crv") == "P-256"}
 
 
-def _usable_of(keys: Iterable[Mapping[str, Any]]) -> dict[str, jwt.PyJWK]:
-    """Return those of the registration that can be used. One that is damaged must not keep the agent from its
-    start: another may be good, and without any it says of every command that it cannot be trusted."""
-    found: dict[str, jwt.PyJWK] = {}
+def _usable_or_skipped(keys: Iterable[Mapping[str, Any]]) -> dict[str, jwt.PyJWK]:
+    """Return the usable keys of the registration and log the others.
+
+    A damaged key must not keep the agent from starting: another may be valid, and without any key every
+    command is refused with the reason.
+    """
+    usable: dict[str, jwt.PyJWK] = {}
     for key in keys:
         try:
-            found |= _usable([key])
+            usable |= _usable([key])
         except (KeyError, TypeError, ValueError, jwt.PyJWTError) as error:
             facts = {"kid": key.get("kid"), "reason": str(error)}
             log.warning("a key for commands cannot be used", extra=facts)
-    return found
+    return usable
 
 
 def replayed(command_id: str) -> TrustError:
-    """For a command whose id the journal has already."""
-    message = "the command was obeyed before; each is good for once"
+    """Return the refusal of a command whose id is in the journal already."""
+    message = "the command was executed before; each is accepted once"
     return TrustError(Problem(code="command-replayed", message=message), command_id)
 
 
-def _order(letter: bytes) -> CommandEnvelope:
-    if len(letter) > MAX_MESSAGE_BYTES:
+def _envelope(message_bytes: bytes) -> CommandEnvelope:
+    if len(message_bytes) > MAX_MESSAGE_BYTES:
         raise _refusal(
-            "command-too-large", f"a letter of {len(letter)} bytes; {MAX_MESSAGE_BYTES} are the limit"
+            "command-too-large",
+            f"the message has {len(message_bytes)} bytes; the limit is {MAX_MESSAGE_BYTES}",
         )
     try:
-        order = CommandEnvelope.model_validate_json(letter)
+        envelope = CommandEnvelope.model_validate_json(message_bytes)
     except ValidationError as error:
-        raise _refusal("command-malformed", f"not a letter: {_first(error)}") from error
-    if order.wire > WIRE:
-        raise _refusal("wire-unknown", f"the letter speaks wire {order.wire}, this agent {WIRE}", _UPDATE)
-    return order
+        raise _refusal("command-malformed", f"the message is not a command: {_first(error)}") from error
+    if envelope.wire > WIRE:
+        raise _refusal(
+            "wire-unknown", f"the message has wire version {envelope.wire}, this agent {WIRE}", _UPDATE
+        )
+    return envelope
 
 
-def _understood(found: dict[str, Any]) -> Claims:
+def _parse_claims(payload: dict[str, Any]) -> Claims:
     try:
-        claims = Claims.model_validate(found)
+        claims = Claims.model_validate(payload)
     except ValidationError as error:
         problem = Problem(
-            code="command-malformed", message=f"not understood: {_first(error)}", advice=_UPDATE
+            code="command-malformed",
+            message=f"the command is not understood: {_first(error)}",
+            advice=_UPDATE,
         )
-        raise TrustError(problem, str(found["jti"])) from error
-    _tell_unknown(claims, found["command"])
+        raise TrustError(problem, str(payload["jti"])) from error
+    _warn_unknown(claims, payload["command"])
     return claims
 
 
-def _tell_unknown(claims: Claims, command: dict[str, Any]) -> None:
-    """What a newer control plane wants besides, and this agent cannot do."""
+def _warn_unknown(claims: Claims, command: dict[str, Any]) -> None:
+    """Log the options that a newer control plane has set and this agent does not know."""
     if unknown := unknown_options(command.get("options")):
         facts = {"command_id": claims.jti, "hop_id": getattr(claims.command, "hop_id", None)}
         log.warning(
@@ -180,15 +197,15 @@ def _tell_unknown(claims: Claims, command: dict[str, Any]) -> None:
 
 
 def _first(error: ValidationError) -> str:
-    part = error.errors(include_input=False, include_url=False)[0]
-    return f"{field_path(part) or 'the whole'}: {message(part)}"
+    first_error = error.errors(include_input=False, include_url=False)[0]
+    return f"{field_path(first_error) or 'the whole message'}: {message(first_error)}"
 
 
 def _refusal(code: str, message: str, advice: str = "") -> TrustError:
     return TrustError(Problem(code=code, message=message, advice=advice))
 
 
-def _untimely(code: str, message: str, claims: Claims) -> TrustError:
+def _clock_refusal(code: str, message: str, claims: Claims) -> TrustError:
     hop_id = getattr(claims.command, "hop_id", None)
     return TrustError(Problem(code=code, message=message, advice=_CLOCK), claims.jti, hop_id)
 

@@ -1,7 +1,7 @@
-"""HTTP to the API, for the operator's command and the agent alike: names under .localhost, and problems.
+"""HTTP to the API, for the command line and the agent: names under .localhost, and problem details.
 
-`*.localhost` is this machine (RFC 6761, section 6.3), which Python's resolver does not know everywhere:
-such a host is dialled at 127.0.0.1, with the Host header as it was.
+`*.localhost` is this machine (RFC 6761, section 6.3), but not every resolver knows that: such hosts are
+reached at 127.0.0.1, with the Host header unchanged.
 """
 
 import re
@@ -13,20 +13,20 @@ from agent import VERSION
 from events.base import Problem
 from events.views import ProblemDetails
 
-_OURS = re.compile(r"urn:crosshaul:problem:(?P<code>[a-z][a-z0-9-]*)")
+_PROBLEM_TYPE = re.compile(r"urn:crosshaul:problem:(?P<code>[a-z][a-z0-9-]*)")
 
 _TIMEOUT = httpx.Timeout(35.0, connect=8.0)
 """Seconds; API Gateway itself gives up after 29."""
 
 
 class ApiProblem(Exception):  # noqa: N818  (RFC 9457's own word)
-    """The API refused, and said why (RFC 9457)."""
+    """The API refused a request, with problem details (RFC 9457)."""
 
     def __init__(self, details: ProblemDetails, retry_after: float | None = None) -> None:
         super().__init__(details.detail)
         self.details = details
         self.retry_after = retry_after
-        """Seconds that the API asked us to wait, if it did."""
+        """Seconds that the API asked to wait; None if it did not."""
 
     @property
     def status(self) -> int:
@@ -34,16 +34,16 @@ class ApiProblem(Exception):  # noqa: N818  (RFC 9457's own word)
 
     @property
     def problem(self) -> Problem:
-        """The same in the words that reports carry."""
-        named = _OURS.fullmatch(self.details.type)
-        code = named["code"] if named else "api-refused"
+        """Return the refusal as a problem, as reports carry it."""
+        match = _PROBLEM_TYPE.fullmatch(self.details.type)
+        code = match["code"] if match else "api-refused"
         retryable = self.status == 429 or self.status >= 500
         advice = self.details.advice
         return Problem(code=code, message=self.details.detail, advice=advice, retryable=retryable)
 
 
 class LoopbackTransport(httpx.HTTPTransport):
-    """httpx's own transport, which finds `*.localhost`."""
+    """httpx's transport, which also reaches `*.localhost`."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
@@ -62,14 +62,16 @@ def _to_loopback(request: httpx.Request) -> httpx.Request:
     )
 
 
-_ON_THIS_MACHINE = ("all://localhost", "all://*.localhost", "all://127.0.0.1", "all://[::1]")
+_LOOPBACK_PATTERNS = ("all://localhost", "all://*.localhost", "all://127.0.0.1", "all://[::1]")
 
 
 def client(base_url: str, *, timeout: httpx.Timeout = _TIMEOUT) -> httpx.Client:
-    """A client for the API at `base_url`; close it after use (`with`). The environment's proxies are used,
-    but never for this machine."""
+    """Return a client for the API at `base_url`; close it after use (`with`).
+
+    The environment's proxies are used, but never for this machine.
+    """
     headers = {"User-Agent": f"crosshaul/{VERSION}", "Accept": "application/json"}
-    mounts = dict.fromkeys(_ON_THIS_MACHINE, LoopbackTransport())
+    mounts = dict.fromkeys(_LOOPBACK_PATTERNS, LoopbackTransport())
     return httpx.Client(base_url=base_url, timeout=timeout, headers=headers, mounts=mounts)
 
 
@@ -80,7 +82,7 @@ def raise_for_problem(response: httpx.Response) -> None:
 
 
 def _details(response: httpx.Response) -> ProblemDetails:
-    """The problem as the API told it; API Gateway and proxies answer in words of their own."""
+    """Return the problem details; API Gateway and proxies answer in other formats."""
     try:
         return ProblemDetails.model_validate_json(response.content)
     except ValidationError:
@@ -88,17 +90,17 @@ def _details(response: httpx.Response) -> ProblemDetails:
             type="about:blank",
             title=response.reason_phrase or "Error",
             status=response.status_code,
-            detail=_words(response) or f"HTTP status {response.status_code}",
+            detail=_message(response) or f"HTTP status {response.status_code}",
         )
 
 
-def _words(response: httpx.Response) -> str:
+def _message(response: httpx.Response) -> str:
     try:
-        answer = response.json()
+        body = response.json()
     except ValueError:
         return response.reason_phrase
-    said = answer.get("message") or answer.get("Message") if isinstance(answer, dict) else None
-    return str(said or response.reason_phrase)
+    text = body.get("message") or body.get("Message") if isinstance(body, dict) else None
+    return str(text or response.reason_phrase)
 
 
 def _seconds(text: str | None) -> float | None:

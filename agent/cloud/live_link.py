@@ -1,4 +1,4 @@
-"""awscrt ↔ a queue: live progress for the operator's command, by MQTT 5 over a presigned WebSocket.
+"""Receive live progress for the command line: MQTT 5 over a presigned WebSocket, into a queue.
 
 The presigned address is that of AWS IoT Core:
 https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html#mqtt-ws
@@ -14,13 +14,13 @@ from urllib.parse import SplitResult, urlsplit
 from awscrt import io, mqtt5
 
 _STOP_TIMEOUT_S = 3.0
+"""Seconds to wait for the connection to close."""
 
 
 class LiveLink:
-    """Connects in the background; `messages` fills with payloads while `connected`.
+    """A connection in the background; `messages` fills with payloads while `connected`.
 
-    `with` starts and stops it. A connection that cannot be had shows only in `connected`: awscrt tries
-    again by itself.
+    `with` starts and stops it. A failed connection shows only in `connected`: awscrt retries by itself.
     """
 
     def __init__(self, url: str, client_id: str, topics: tuple[str, ...]) -> None:
@@ -32,7 +32,7 @@ class LiveLink:
 
     @property
     def connected(self) -> bool:
-        """Is the connection up, and were the topics granted?"""
+        """Return whether the connection is up and the topics are subscribed."""
         return self._connected.is_set()
 
     def __enter__(self) -> Self:
@@ -54,37 +54,37 @@ class LiveLink:
             tls_ctx=io.ClientTlsContext(io.TlsContextOptions()) if secure else None,
             websocket_handshake_transform=_presigned(address),
             connect_options=mqtt5.ConnectPacket(client_id=client_id, keep_alive_interval_sec=30),
-            disable_metrics=True,  # they would go into the user name, which the broker need not know
+            disable_metrics=True,  # they would be sent in the user name
             on_publish_callback_fn=self._on_message,
             on_lifecycle_event_connection_success_fn=self._subscribe,
             on_lifecycle_event_disconnection_fn=lambda _: self._connected.clear(),
-            on_lifecycle_event_stopped_fn=self._ended,
+            on_lifecycle_event_stopped_fn=self._on_stopped,
         )
 
     # What follows runs on awscrt's threads.
 
-    def _on_message(self, received: mqtt5.PublishReceivedData) -> None:
-        self.messages.put(bytes(received.publish_packet.payload or b""))
+    def _on_message(self, data: mqtt5.PublishReceivedData) -> None:
+        self.messages.put(bytes(data.publish_packet.payload or b""))
 
     def _subscribe(self, _: mqtt5.LifecycleConnectSuccessData) -> None:
-        wanted = [mqtt5.Subscription(topic, qos=mqtt5.QoS.AT_MOST_ONCE) for topic in self._topics]
-        self._client.subscribe(mqtt5.SubscribePacket(wanted)).add_done_callback(self._granted)
+        subscriptions = [mqtt5.Subscription(topic, qos=mqtt5.QoS.AT_MOST_ONCE) for topic in self._topics]
+        self._client.subscribe(mqtt5.SubscribePacket(subscriptions)).add_done_callback(self._on_subscribed)
 
-    def _granted(self, answer: "Future[Any]") -> None:
-        if answer.exception() is None and all(int(code) < 128 for code in answer.result().reason_codes):
+    def _on_subscribed(self, future: "Future[Any]") -> None:
+        if future.exception() is None and all(int(code) < 128 for code in future.result().reason_codes):
             self._connected.set()
 
-    def _ended(self, _: mqtt5.LifecycleStoppedData) -> None:
+    def _on_stopped(self, _: mqtt5.LifecycleStoppedData) -> None:
         self._stopped.set_result(None)
 
 
 def _is_loopback(host: str) -> bool:
-    """Every name under .localhost is this machine (RFC 6761), which resolvers do not know everywhere."""
+    """Return whether a host name is this machine's: all under .localhost are (RFC 6761)."""
     return host == "localhost" or host.endswith(".localhost")
 
 
 def _presigned(address: SplitResult) -> Any:
-    """Sends the upgrade to exactly the path, query and host that were signed."""
+    """Return a transform that requests exactly the path, query and host that were signed."""
 
     def transform(transform_args: mqtt5.WebsocketHandshakeTransformArgs) -> None:  # called by this keyword
         request = transform_args.http_request

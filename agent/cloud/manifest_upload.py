@@ -1,4 +1,4 @@
-"""The way of a hop's manifest to the control plane: ask the API for a place, and put it there."""
+"""Upload a hop's manifest: ask the API for an upload URL, and put the manifest there."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -11,12 +11,12 @@ from agent.pull.manifest_outbox import RefusedError
 from events.base import HopId
 from events.views import ManifestPlaceView
 
-_NEVER = {400, 403, 404, 413, 422}
-"""What the API answers to a manifest that it will not take another time either."""
+_FINAL_STATUSES = {400, 403, 404, 413, 422}
+"""The API's answers to a manifest that it will never accept."""
 
 
 class ManifestApi:
-    """Brings a hop's manifest to where the control plane keeps it."""
+    """Uploads hops' manifests to the control plane's bucket."""
 
     def __init__(self, agent_id: str, api_keys: Callable[[], Sequence[str]], client: httpx.Client) -> None:
         self._path = f"agents/{agent_id}/manifests"
@@ -24,25 +24,28 @@ class ManifestApi:
         self._client = client
 
     def __call__(self, hop_id: HopId, manifest: IO[bytes]) -> None:
-        """RefusedError if it is not wanted; OSError when it may be tried again."""
+        """Upload a manifest.
+
+        Raises RefusedError if it is not wanted, OSError if it may be tried again.
+        """
         try:
-            self._put(self._place(hop_id, os.fstat(manifest.fileno()).st_size), manifest)
+            self._put(self._request_location(hop_id, os.fstat(manifest.fileno()).st_size), manifest)
         except (httpx.HTTPError, http.ApiProblem) as error:
             raise OSError(str(error)) from error
 
-    def _place(self, hop_id: HopId, size: int) -> ManifestPlaceView:
-        body = {"hop_id": hop_id, "size": size}  # whether it is too large, the API says
+    def _request_location(self, hop_id: HopId, size: int) -> ManifestPlaceView:
+        body = {"hop_id": hop_id, "size": size}  # the API checks the size
         try:
             response = api.post(self._client, self._path, body, self._api_keys())
         except http.ApiProblem as refusal:
-            if refusal.status in _NEVER:
+            if refusal.status in _FINAL_STATUSES:
                 raise RefusedError(str(refusal)) from refusal
             raise
         return ManifestPlaceView.model_validate_json(response.content)
 
-    def _put(self, place: ManifestPlaceView, manifest: IO[bytes]) -> None:
-        """The address stands for a right, and is in no message."""
-        length = {"Content-Length": str(os.fstat(manifest.fileno()).st_size)}
-        response = self._client.put(place.url, content=manifest, headers=place.headers | length)
+    def _put(self, location: ManifestPlaceView, manifest: IO[bytes]) -> None:
+        """Upload to the presigned URL, which grants access and must appear in no message."""
+        headers = {"Content-Length": str(os.fstat(manifest.fileno()).st_size)}
+        response = self._client.put(location.url, content=manifest, headers=location.headers | headers)
         if not response.is_success:
-            raise OSError(f"the manifests' bucket answers {response.status_code}")
+            raise OSError(f"the manifests' bucket answers with status {response.status_code}")

@@ -1,4 +1,4 @@
-"""What passes between the link and the rest of the agent; `link.py` is the real one, tests have theirs."""
+"""What the link and the rest of the agent exchange; `mqtt_link` is the real link, tests have a fake."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -7,31 +7,35 @@ from typing import Protocol
 
 
 class LinkError(Exception):
-    """What was to be published did not reach the broker; try again when connected."""
+    """A message did not reach the broker; try again when connected."""
 
 
 class MessageTooLargeError(LinkError):
-    """The broker refuses the message for its size, and would again."""
+    """The broker refuses the message for its size, and would do so again."""
 
 
 @dataclass(frozen=True)
 class Connected:
+    """The link is up."""
+
     session_present: bool
-    """Had the broker kept what this agent subscribed to, and the letters that came meanwhile?"""
+    """Whether the broker had kept the subscription, and the messages that came in the meantime."""
     certificate: str = ""
-    """The fingerprint of the certificate that this agent showed."""
+    """Fingerprint of the certificate that this agent presented."""
 
 
 @dataclass(frozen=True)
 class Disconnected:
+    """The link is down."""
+
     reason: str
     taken_over: bool = False
-    """Did another client with the same name push this one out?"""
+    """Whether another client with the same id has replaced this one."""
 
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """A letter that has arrived; the broker sends it again, some day, until it is acknowledged."""
+    """A message that has arrived; the broker may send it again until it is acknowledged."""
 
     payload: bytes
     acknowledge: Callable[[], None] = field(repr=False)
@@ -40,7 +44,7 @@ class ReceivedMessage:
 
 @dataclass(frozen=True)
 class BrokerEndpoint:
-    """Where the broker is, and as whom to speak to it."""
+    """Address of the broker, and the client's identity."""
 
     host: str
     port: int
@@ -48,11 +52,11 @@ class BrokerEndpoint:
     certificate: Path
     key: Path
     ca: Path | None
-    """None: the system's own trust store."""
+    """None: the system's trust store."""
 
 
 class BrokerConnection(Protocol):
-    """A link, as the service sees it."""
+    """A link, as the service uses it."""
 
     @property
     def connected(self) -> bool: ...
@@ -60,16 +64,21 @@ class BrokerConnection(Protocol):
     async def wait_connected(self) -> None: ...
 
     async def reconnect(self, endpoint: BrokerEndpoint) -> None:
-        """Connect anew, as `endpoint` says, and go on; LinkError if its keys cannot be used."""
+        """Connect again with another endpoint.
+
+        Raises LinkError if its keys cannot be used.
+        """
         ...
 
     def messages(self) -> AsyncIterator[ReceivedMessage]: ...
 
     def events(self) -> AsyncIterator[Connected | Disconnected]:
-        """Every change, in order; `Connected` comes once letters can be received."""
+        """Yield every change in order; `Connected` comes once messages can be received."""
         ...
 
     async def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        """Return when the broker has it (QoS 1) or it was sent (QoS 0); LinkError otherwise, which is
-        MessageTooLargeError where it has to be shorter."""
+        """Return when the broker has the message (QoS 1) or it was sent (QoS 0).
+
+        Raises LinkError otherwise; MessageTooLargeError if it has to be shorter.
+        """
         ...

@@ -1,6 +1,6 @@
-"""Listing a directory for people: inside the roots only, a page at a time, however large it is.
+"""List a directory for people: inside the roots only, one page at a time, however large it is.
 
-Above the roots there are directories that stand for the way to them, so that `/` leads somewhere.
+Above the roots, the directories on the way to them are listed, so that `/` leads somewhere.
 """
 
 import errno
@@ -25,7 +25,7 @@ Kind = Literal["file", "directory", "symlink", "other"]
 
 
 class Browser:
-    """Answers `Browse` commands; call it from a thread, it waits for disks."""
+    """Answers `Browse` commands. Call it from a thread: it waits for disks."""
 
     def __init__(
         self,
@@ -33,35 +33,40 @@ class Browser:
         private: Path | None = None,
         on_remote: Callable[[Browse], Browsed] | None = None,
     ) -> None:
-        """`private` as in `Roots`; `on_remote` answers what is not about the host's own disks."""
+        """Create a browser.
+
+        `private` is the agent's state directory, as in `Roots`; `on_remote` answers for rclone's remotes.
+        """
         self._roots = tuple(roots)
         self._private = private
         self._on_remote = on_remote
 
     def reload(self, roots: Iterable[RootConfig]) -> None:
+        """Use the roots of a changed agent.toml from now on."""
         self._roots = tuple(roots)
 
-    def __call__(self, asked: Browse) -> Browsed:
-        if asked.remote is not None and self._on_remote:
-            return self._on_remote(asked)
-        path = "/" + asked.path.strip("/")
+    def __call__(self, command: Browse) -> Browsed:
+        """Return one page of a directory, or the problem with it."""
+        if command.remote is not None and self._on_remote:
+            return self._on_remote(command)
+        path = "/" + command.path.strip("/")
         if not any(is_below(path, root.path) for root in self._roots):
-            return self._way_to_roots(asked, path)
+            return self._list_above_roots(command, path)
         try:
             tree = Roots(self._roots, self._private).tree(path, writing=False)
             with tree, os.scandir(tree.open_directory("")) as found:
-                return list_page(asked, ((display_path(entry.name), entry) for entry in found), _entry)
+                return list_page(command, ((display_path(entry.name), entry) for entry in found), _entry)
         except OSError as error:
-            return Browsed(request_id=asked.request_id, problem=describe_os_error(asked.path, error))
+            return Browsed(request_id=command.request_id, problem=describe_os_error(command.path, error))
 
-    def _way_to_roots(self, asked: Browse, path: str) -> Browsed:
+    def _list_above_roots(self, command: Browse, path: str) -> Browsed:
         below = [root.path.strip("/") for root in self._roots if is_below(root.path, path)]
         if not below:
-            return Browsed(request_id=asked.request_id, problem=self._outside(asked.path))
+            return Browsed(request_id=command.request_id, problem=self._outside(command.path))
         skip = len(path.strip("/").split("/")) if path != "/" else 0
-        names = {place.split("/")[skip] for place in below}
+        names = {root.split("/")[skip] for root in below}
         return list_page(
-            asked,
+            command,
             ((name, name) for name in names),
             lambda _, name: DirectoryEntry(name=name, type="directory"),
         )
@@ -70,33 +75,33 @@ class Browser:
         allowed = ", ".join(root.path for root in self._roots)
         return Problem(
             code="outside-roots",
-            message=f"{path} is in none of this agent's roots",
+            message=f"{path} is in none of this agent's roots.",
             advice=f"Its roots are {allowed}; the host's administrator can add one in agent.toml.",
             path=path,
         )
 
 
 def list_page(
-    asked: Browse, found: Iterable[tuple[str, Found]], entry: Callable[[str, Found], DirectoryEntry]
+    command: Browse, found: Iterable[tuple[str, Found]], entry: Callable[[str, Found], DirectoryEntry]
 ) -> Browsed:
-    """The first of the names asked for, in code-point order; only so many are ever held."""
-    after, sought = asked.after or "", alike(asked.find)
-    wanted = (pair for pair in found if pair[0] > after and sought in alike(pair[0]))
-    first = heapq.nsmallest(asked.limit + 1, wanted, key=lambda pair: pair[0])
-    entries = tuple(entry(name, about) for name, about in first[: asked.limit])
-    more = len(first) > asked.limit
-    return Browsed(request_id=asked.request_id, entries=entries, next=entries[-1].name if more else None)
+    """Return one page of matching names in code-point order; only that many are kept in memory."""
+    after, search = command.after or "", alike(command.find)
+    matching = (pair for pair in found if pair[0] > after and search in alike(pair[0]))
+    first = heapq.nsmallest(command.limit + 1, matching, key=lambda pair: pair[0])
+    entries = tuple(entry(name, status) for name, status in first[: command.limit])
+    more = len(first) > command.limit
+    return Browsed(request_id=command.request_id, entries=entries, next=entries[-1].name if more else None)
 
 
 def _entry(name: str, entry: os.DirEntry[str]) -> DirectoryEntry:
     utf8 = name == entry.name
     try:
-        about = entry.stat(follow_symlinks=False)
-    except OSError:  # it went away while we looked
+        status = entry.stat(follow_symlinks=False)
+    except OSError:  # it was deleted in the meantime
         return DirectoryEntry(name=name, utf8=utf8, type="other")
-    kind = _kind(about.st_mode)
-    size = about.st_size if kind == "file" else None
-    return DirectoryEntry(name=name, utf8=utf8, type=kind, size=size, modified=_moment(about.st_mtime))
+    kind = _kind(status.st_mode)
+    size = status.st_size if kind == "file" else None
+    return DirectoryEntry(name=name, utf8=utf8, type=kind, size=size, modified=_timestamp(status.st_mtime))
 
 
 def _kind(mode: int) -> Kind:
@@ -107,25 +112,31 @@ def _kind(mode: int) -> Kind:
     return "symlink" if stat.S_ISLNK(mode) else "other"
 
 
-def _moment(seconds: float) -> datetime | None:
-    """None for a time beyond the calendar."""
+def _timestamp(seconds: float) -> datetime | None:
+    """Return the time; None if it is beyond the calendar."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         return None
 
 
-_WORDS = {
-    errno.ENOENT: ("path-missing", "There is no such directory.", "See that the path is right."),
-    errno.ENOTDIR: ("not-a-directory", "This is no directory.", "Browse the directory it is in."),
-    errno.EACCES: ("not-readable", "The agent may not read it.", "Give the agent's user access to it."),
-    errno.EXDEV: ("outside-roots", "A symbolic link leads out of the root.", "Name a path in a root."),
-    errno.ENAMETOOLONG: ("path-missing", "A name in it is too long.", "See that the path is right."),
+_PROBLEMS = {
+    errno.ENOENT: ("path-missing", "There is no such directory.", "Check the path."),
+    errno.ENOTDIR: ("not-a-directory", "This is not a directory.", "Browse its parent directory."),
+    errno.EACCES: (
+        "not-readable",
+        "The agent is not allowed to read it.",
+        "Give the agent's user access to it.",
+    ),
+    errno.EXDEV: ("outside-roots", "A symbolic link leads out of the root.", "Use a path inside a root."),
+    errno.ENAMETOOLONG: ("path-missing", "A name in it is too long.", "Check the path."),
 }
 
 
 def describe_os_error(path: str, error: OSError) -> Problem:
-    """Why a directory cannot be listed."""
-    words = f"It cannot be read: {os.strerror(error.errno or errno.EIO)}."
-    code, message, advice = _WORDS.get(error.errno or 0, ("not-readable", words, "See the agent's log."))
+    """Return the problem to report for a directory that cannot be listed."""
+    fallback = f"It cannot be read: {os.strerror(error.errno or errno.EIO)}."
+    code, message, advice = _PROBLEMS.get(
+        error.errno or 0, ("not-readable", fallback, "See the agent's log.")
+    )
     return Problem(code=code, message=f"{path}: {message}", advice=advice, path=path)

@@ -1,16 +1,21 @@
-"""What Linux can do with files and Python does not offer: reserve room, make holes, name only what is not
-there, sync one file system or directory, write all of a file or nothing.
+"""File operations of Linux that Python does not offer.
 
-fallocate(2), fstatfs(2), linkat(2), lseek(2), open(2), renameat2(2), sync_file_range(2), syncfs(2).
+Reserve space, punch holes, rename without replacing, link unnamed files, sync one file system or directory,
+replace a file atomically: fallocate(2), fstatfs(2), linkat(2), lseek(2), open(2), renameat2(2),
+sync_file_range(2), syncfs(2).
 """
 
 import ctypes
 import errno
 import os
-import re
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+from agent.files import mounts
+
+InodeId = tuple[int, int]
+"""Device and inode."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
@@ -19,24 +24,27 @@ _sync_file_range = getattr(_libc, "sync_file_range", None)
 if _sync_file_range:
     _sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
 _renameat2 = getattr(_libc, "renameat2", None)
-"""Some C libraries have none."""
+"""None where the C library has no such function."""
 _NOREPLACE = 1
 _TMPFILE_FLAGS = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
 _REOPEN_FLAGS = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _AT_EMPTY_PATH = 0x1000
 _EXT4, _TMPFS = 0xEF53, 0x01021994
-"""Of statfs(2)."""
+"""Types of file systems, from statfs(2)."""
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2
 _SYNC_FILE_RANGE_WRITE = 2
 _WRITEBACK_CHUNK = 1 << 20
 _BLOCK_BYTES = 512
-"""Of `st_blocks`, whatever the file system's own are."""
+"""Bytes of one unit of `st_blocks`, whatever the file system's block size is."""
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 def preallocate(descriptor: int, size: int) -> None:
-    """Give the file its size, and the room for it where the file system can promise room; ENOSPC if there
-    is not enough. `os.posix_fallocate` would write every block where it cannot."""
+    """Set the file's size and reserve its space, where the file system supports that.
+
+    `os.posix_fallocate` would write every block elsewhere. Raises OSError with ENOSPC if the space is not
+    available.
+    """
     if size and _libc.fallocate(descriptor, 0, 0, size):
         number = ctypes.get_errno()
         if number not in _UNSUPPORTED:
@@ -46,21 +54,29 @@ def preallocate(descriptor: int, size: int) -> None:
     os.ftruncate(descriptor, size)
 
 
-def allocated_bytes(found: os.stat_result) -> int:
-    """Bytes that a file takes on its disk."""
-    return found.st_blocks * _BLOCK_BYTES
+def allocated_bytes(status: os.stat_result) -> int:
+    """Return the bytes that a file occupies on its disk."""
+    return status.st_blocks * _BLOCK_BYTES
+
+
+def inode_of(status: os.stat_result) -> InodeId:
+    """Return what identifies a file or directory, whatever its path."""
+    return status.st_dev, status.st_ino
 
 
 def free_bytes(descriptor: int) -> int:
-    """Bytes that may still be written to the file system of this descriptor."""
-    found = os.fstatvfs(descriptor)
-    return found.f_bavail * found.f_frsize
+    """Return the bytes that may still be written to the file system of this descriptor."""
+    status = os.fstatvfs(descriptor)
+    return status.f_bavail * status.f_frsize
 
 
-def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:
-    """Rename, if nothing is called `other` there: was it so? False, too, where that cannot be had in one."""
+def rename_new(name: str, directory: int, other: str, other_directory: int) -> bool:
+    """Rename unless `other` exists; return whether it was renamed.
+
+    Returns False, too, where the file system cannot do both in one step.
+    """
     old, new = os.fsencode(name), os.fsencode(other)
-    if _renameat2 is None or _renameat2(folder, old, other_folder, new, _NOREPLACE) == 0:
+    if _renameat2 is None or _renameat2(directory, old, other_directory, new, _NOREPLACE) == 0:
         return _renameat2 is not None
     number = ctypes.get_errno()
     if number not in _UNSUPPORTED | {errno.EEXIST}:
@@ -68,68 +84,75 @@ def rename_new(name: str, folder: int, other: str, other_folder: int) -> bool:
     return False
 
 
-def prefers_tmpfile(folder: int) -> bool:
-    """Does the file system there have less to do for a first name than for another? Ext4 has a quarter less,
-    XFS and Btrfs hardly, and ZFS waits for its disks."""
-    found = (ctypes.c_long * 32)()  # `struct statfs` takes half of it, and begins with the type
-    return _libc.fstatfs(folder, found) == 0 and found[0] in {_EXT4, _TMPFS}
+def prefers_tmpfile(directory: int) -> bool:
+    """Return whether the file system links an unnamed file faster than it renames one.
+
+    Measured: ext4 takes a quarter less time, XFS and Btrfs hardly less, and ZFS waits for its disks.
+    """
+    status = (ctypes.c_long * 32)()  # `struct statfs` takes half of it, and begins with the type
+    return _libc.fstatfs(directory, status) == 0 and status[0] in {_EXT4, _TMPFS}
 
 
-def has_default_acl(folder: int) -> bool:
-    """Has this directory an access control list for what is made in it? Such files do not get the mode that
-    they are made with."""
+def has_default_acl(directory: int) -> bool:
+    """Return whether the directory has a default ACL: new files then do not get the requested mode."""
     try:
-        return bool(os.getxattr(folder, "system.posix_acl_default"))
+        return bool(os.getxattr(directory, "system.posix_acl_default"))
     except OSError as error:
         return error.errno not in {errno.ENODATA, errno.EOPNOTSUPP}
 
 
-def open_tmpfile(folder: int, mode: int) -> int | None:
-    """A new file there that has no name: gone once it is closed, unless it was given one. None where that
-    cannot be had: whoever tries with a name hears why, if that fails, too."""
+def open_tmpfile(directory: int, mode: int) -> int | None:
+    """Open a new file without a name, which is deleted when closed unless it is linked.
+
+    Returns None where that is not possible; creating a named file then reports the reason.
+    """
     try:
-        return os.open(".", _TMPFILE_FLAGS, mode, dir_fd=folder)
+        return os.open(".", _TMPFILE_FLAGS, mode, dir_fd=directory)
     except OSError:
         return None
 
 
-def link_tmpfile(descriptor: int, name: str, folder: int) -> bool:
-    """Give a file without a name its name, if nothing is called so there: was it so?"""
+def link_tmpfile(descriptor: int, name: str, directory: int) -> bool:
+    """Link an unnamed file under `name`, unless that exists; return whether it was linked."""
     try:
-        _link(descriptor, name, folder)
+        _link(descriptor, name, directory)
     except FileExistsError:
         return False
     return True
 
 
-def _link(descriptor: int, name: str, folder: int) -> None:
-    if _libc.linkat(descriptor, b"", folder, os.fsencode(name), _AT_EMPTY_PATH) == 0:
+def _link(descriptor: int, name: str, directory: int) -> None:
+    if _libc.linkat(descriptor, b"", directory, os.fsencode(name), _AT_EMPTY_PATH) == 0:
         return
     number = ctypes.get_errno()
     if number != errno.ENOENT:
         raise OSError(number, os.strerror(number))
-    # older kernels let only root do so
-    os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=folder)
+    # older kernels allow that only to root
+    os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=directory)
 
 
-def notify_close_write(name: str, folder: int) -> None:
-    """Let whoever watches the directory hear of a file that was named so what is heard of one that is copied
-    there: it was closed after writing."""
-    with suppress(OSError):  # taken away at once: whoever did so has heard of it
-        os.close(os.open(name, _REOPEN_FLAGS, dir_fd=folder))
+def notify_close_write(name: str, directory: int) -> None:
+    """Close the file after opening it for writing, so that inotify reports IN_CLOSE_WRITE for it.
+
+    Programs that watch the directory then see a file that was linked as if it had been copied there.
+    """
+    with suppress(OSError):  # already renamed or deleted, by a process that watches
+        os.close(os.open(name, _REOPEN_FLAGS, dir_fd=directory))
 
 
 def data_ranges(descriptor: int, start: int, length: int) -> list[tuple[int, int]]:
-    """Start and length of what is data in a range of a file; what lies between is holes, and reads as zeros.
-    All of it where the file system does not know."""
-    parts, position, end = [], start, start + length
+    """Return start and length of each range of data in a part of a file; the rest are holes.
+
+    Returns the whole part where the file system does not know.
+    """
+    ranges, position, end = [], start, start + length
     try:
         while position < end and (begin := _next_data(descriptor, position)) < end:
             position = min(os.lseek(descriptor, begin, os.SEEK_HOLE), end)
-            parts.append((begin, position - begin))
+            ranges.append((begin, position - begin))
     except OSError:
         return [(start, length)] if length else []
-    return parts
+    return ranges
 
 
 def _next_data(descriptor: int, position: int) -> int:
@@ -142,7 +165,7 @@ def _next_data(descriptor: int, position: int) -> int:
 
 
 def punch_hole(descriptor: int, start: int, length: int) -> None:
-    """Zeros from there on, which take no room where the file system can have it so."""
+    """Replace a range by zeros, which take no space where the file system supports holes."""
     if length and _libc.fallocate(descriptor, _PUNCH_HOLE | _KEEP_SIZE, start, length):
         number = ctypes.get_errno()
         if number not in _UNSUPPORTED:
@@ -152,45 +175,43 @@ def punch_hole(descriptor: int, start: int, length: int) -> None:
 
 
 def start_writeback(descriptor: int, start: int, length: int) -> None:
-    """Let the disk begin with this part, and do not wait for it: otherwise it rests until much is waiting, or
-    until the file is complete. Only a hint: nothing is said of success."""
+    """Start writing a range to the disk without waiting for it; errors are ignored.
+
+    Otherwise the kernel delays writing until much data is waiting or the file is complete.
+    """
     if _sync_file_range and length:
         _sync_file_range(descriptor, start, length, _SYNC_FILE_RANGE_WRITE)
 
 
 def sync_file_system(descriptor: int) -> None:
-    """Until this returns, a power cut may take what was written to the file system of this descriptor."""
+    """Write everything on the file system of this descriptor to the disk, and wait for it."""
     if _libc.syncfs(descriptor):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
 
 def mount_points() -> frozenset[str]:
-    """Where something is mounted, as this process sees it. A file can be, too."""
-    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    return frozenset(os.fsdecode(_unescaped(line.split(b" ")[4])) for line in lines)
-
-
-def _unescaped(path: bytes) -> bytes:
-    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), path)
+    """Return the paths, of directories and files, where something is mounted, as this process sees them."""
+    return frozenset(mount.point for mount in mounts.read())
 
 
 def atomic_write(path: Path, content: bytes, mode: int) -> None:
-    """On the disk when this returns; whoever looks meanwhile sees the old one."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    """Replace a file in one step and sync it to the disk; readers see the old or the new content."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
-    os.replace(beside, path)  # noqa: PTH105
+    os.replace(temporary, path)  # noqa: PTH105
     sync_directory(path.parent)
 
 
-def sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync_directory(directory: Path) -> None:
+    """Sync a directory's entries to the disk."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,6 +1,7 @@
-"""What lies below a place: one entry for each thing, in an order that keeps a directory's files together.
+"""List what is below a location: one entry each, in an order that keeps a directory's files together.
 
-It is read as it goes, so a million files do not fill the memory; only one directory's names are held.
+The tree is read while it is listed, so a million files do not fill the memory: only one directory's names are
+held.
 """
 
 import errno
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from agent.errors import display_path, problem_of
-from agent.files.disk import allocated_bytes
+from agent.files.disk import InodeId, allocated_bytes, inode_of
 from agent.files.owners import Owner, owner_of
 from agent.files.roots import Tree
 from agent.files.same_place import MarkedPlace, must_be_apart, overlapping, shows
@@ -20,21 +21,23 @@ from events.filters import Filters
 
 Symlinks = Literal["keep", "skip", "follow"]
 Kind = Literal["f", "d", "l", "!"]
-"""File, directory, symbolic link; `!` is something that cannot be moved, with the reason."""
+"""File, directory, symbolic link; `!` is an entry that cannot be transferred, with the reason."""
 
 PARTIAL_PREFIX = ".crosshaul-"
-"""How the names begin of what a hop has not finished here."""
+"""Prefix of the names of a hop's temporary files."""
 READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK
-"""Not to wait for a FIFO's other end."""
+"""Flags to open a file for reading without waiting for a FIFO's writer."""
 
 
 MAX_NUMBER = 2**63 - 1
-"""No file system and no database of ours holds a larger number."""
+"""Largest number accepted from a peer: no file system and no database of ours holds a larger one."""
 
 
 class FileEntry(NamedTuple):
-    """One thing; `path` is relative to the place, '' is the place itself. There may be millions: a tuple is
-    made soonest."""
+    """One file, directory or link; `path` is relative to the location, '' is the location itself.
+
+    There may be millions of entries: a tuple is created fastest.
+    """
 
     kind: Kind
     path: str
@@ -44,76 +47,83 @@ class FileEntry(NamedTuple):
     """Permission bits."""
     sparse: bool = False
     target: str = ""
-    """Of a link; of a file the path under which it was told of already, when that is a hard link to it."""
+    """A link's target; for a further hard link to a file, the path under which that was listed first."""
     problem: Problem | None = None
     owner: Owner | None = None
-    """Only where it was asked for."""
+    """None unless owners were asked for."""
 
     def is_still(self, found: os.stat_result) -> bool:
-        """Is a file what it was when it was listed?"""
+        """Return whether a file has the size and time it was listed with."""
         return (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of the things below a place are asked for."""
+    """Which entries below a location are wanted."""
 
     symlinks: Symlinks = "keep"
     selection: tuple[str, ...] | None = None
     filters: Filters = field(default_factory=Filters)
     owners: bool = False
-    """Is it to be told whom things belong to?"""
+    """Whether to list the entries' owners."""
     arrives: MarkedPlace | None = None
-    """Where these are to arrive: a directory that is that place is not to be read. None: it has no mark."""
+    """The marked destination: its directory must not be read as a source. None: it has no mark."""
 
     def matches(self, entry: FileEntry) -> bool:
-        """Do the filters take it, or anything in it? The place itself is meant whatever they say."""
+        """Return whether the filters take the entry, or may take something in it.
+
+        The location itself always matches.
+        """
         if not (self.filters and entry.path):
             return True
         return self.filters.enters(entry.path) if entry.kind == "d" else self.filters.takes(entry.path)
 
     def may_match_below(self, path: str) -> bool:
-        """The same of a name that was not looked at yet."""
+        """Return whether the filters may take a name whose kind is not known yet."""
         return not self.filters or self.filters.takes(path) or self.filters.enters(path)
 
 
-def entries(tree: Tree, meant: Selection) -> Iterator[FileEntry]:
-    """Everything below the place, or below each selected path, once, as far as the filters take it. OSError
-    if the place itself is not there; what goes away while it is being listed is not there either. HopError
-    if the destination's mark shows that they overlap."""
-    if meant.arrives:
-        must_be_apart(tree, meant.arrives)
-    walk = _Walk(tree, meant)
-    if meant.selection is None:
-        yield from walk.below(_entry(tree, "", tree.stat(""), replace(meant, symlinks="follow"), {}))
+def entries(tree: Tree, selection: Selection) -> Iterator[FileEntry]:
+    """Yield everything below the location, or below each selected path, once, if the filters take it.
+
+    What is deleted during the listing is left out. Raises OSError if the location does not exist, HopError if
+    the destination's mark shows that source and destination overlap.
+    """
+    if selection.arrives:
+        must_be_apart(tree, selection.arrives)
+    walk = _Walk(tree, selection)
+    if selection.selection is None:
+        yield from walk.below(_entry(tree, "", tree.stat(""), replace(selection, symlinks="follow"), {}))
         return
-    for path in _outermost(meant.selection):
+    for path in _outermost(selection.selection):
         try:
-            first = _entry(tree, path, tree.stat(path), meant, walk.names)
+            first = _entry(tree, path, tree.stat(path), selection, walk.names)
         except OSError as error:
             first = unreadable_entry(path, problem_of(error, tree.name(path)))
-        if first and meant.matches(first):
+        if first and selection.matches(first):
             yield from walk.below(first)
 
 
-def entries_at(tree: Tree, meant: Selection, path: str) -> FileEntry | None:
-    """A directory, or a file that has just come to stand; None for what is not to be listed, or not by
-    itself: a file with several names belongs beside the others."""
+def entries_at(tree: Tree, selection: Selection, path: str) -> FileEntry | None:
+    """Return the entry at a path, for a directory or a new file; None if it is not listed by itself.
+
+    A file with several hard links is listed together with them.
+    """
     if is_partial(path):
         return None
     names: LinkedNames = {}
-    entry = _inspect(tree, path, meant, names)
+    entry = _inspect(tree, path, selection, names)
     is_single = entry is not None and entry.kind in "fd" and not names
-    return entry if entry and is_single and meant.matches(entry) else None
+    return entry if entry and is_single and selection.matches(entry) else None
 
 
 def is_partial(path: str) -> bool:
-    """Is it something that a hop has not finished here, or in such a directory?"""
+    """Return whether a path is, or is inside, a hop's temporary file or directory."""
     return PARTIAL_PREFIX in path and any(name.startswith(PARTIAL_PREFIX) for name in path.split("/"))
 
 
 def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
-    """Each path once, without those that lie below another."""
+    """Yield each path once, without those below another."""
     chosen = set(selection)
     for path in dict.fromkeys(selection):
         names = path.split("/")
@@ -122,115 +132,119 @@ def _outermost(selection: tuple[str, ...]) -> Iterator[str]:
 
 
 def unreadable_entry(path: str, problem: Problem) -> FileEntry:
+    """Return an entry for what cannot be transferred, with the reason."""
     return FileEntry("!", path, problem=problem)
 
 
-InodeId = tuple[int, int]
-"""Device and inode: which directory it is, whatever it is called."""
-
-
 LinkedNames = dict[InodeId, str]
-"""Files with several names, by the first of them."""
+"""The first path of each file with several hard links."""
 MAX_LINKED_NAMES = 200_000
-"""So many are remembered, some 40 MB; what has more names than one beyond that is sent once for each."""
+"""Files with several hard links that are remembered, some 40 MB; further ones are sent once for each name."""
 
 
 @dataclass(slots=True)
 class _WalkedDirectory:
-    entry: FileEntry
-    within: "_WalkedDirectory | None" = None
-    place: InodeId | None = None
-    told: bool = False
-    """Has its entry been given to whoever listens?"""
+    """A directory that the walk has found."""
 
-    def is_inside(self, place: InodeId) -> bool:
-        """A link to a directory that it is in would go round for ever."""
-        return self.within is not None and (self.within.place == place or self.within.is_inside(place))
+    entry: FileEntry
+    parent: "_WalkedDirectory | None" = None
+    inode: InodeId | None = None
+    listed: bool = False
+    """Whether its entry was yielded."""
+
+    def is_inside(self, inode: InodeId) -> bool:
+        """Return whether it is inside this directory: a link to such a directory would never end."""
+        return self.parent is not None and (self.parent.inode == inode or self.parent.is_inside(inode))
 
 
 class _Walk:
-    """Goes down a tree, one directory after the other."""
+    """Walks down a tree, one directory after the other."""
 
-    def __init__(self, tree: Tree, meant: Selection) -> None:
+    def __init__(self, tree: Tree, selection: Selection) -> None:
         self._tree = tree
-        self._meant = meant
-        self._only_some = bool(meant.filters.include)
+        self._selection = selection
+        self._has_includes = bool(selection.filters.include)
         self.names: LinkedNames = {}
 
     def below(self, first: FileEntry | None) -> Iterator[FileEntry]:
-        """What was named itself, and all that is in it."""
+        """Yield an entry and everything below it."""
         if first is None:
             return
         if first.kind != "d":
             yield first
             return
         waiting = [_WalkedDirectory(first)]
-        if not self._only_some:
-            yield from _listed(waiting[0])
+        if not self._has_includes:
+            yield from _list_once(waiting[0])
         while waiting:
-            folder = waiting.pop()
+            directory = waiting.pop()
             found: list[_WalkedDirectory] = []
-            yield from self._in(folder, found)
+            yield from self._read(directory, found)
             waiting += reversed(found)
 
-    def _in(self, folder: _WalkedDirectory, found: list[_WalkedDirectory]) -> Iterator[FileEntry]:
-        """A directory's own entries; `found` gets those to go on with. Where only some files are meant, they
-        are told with the first file in them."""
-        path = folder.entry.path
+    def _read(self, directory: _WalkedDirectory, found: list[_WalkedDirectory]) -> Iterator[FileEntry]:
+        """Yield a directory's own entries; append the directories to continue with to `found`.
+
+        With include filters, a directory is listed together with the first file in it.
+        """
+        path = directory.entry.path
         try:
             descriptor = self._tree.open_directory(path)
-            folder.place = _place(os.fstat(descriptor))
+            directory.inode = inode_of(os.fstat(descriptor))
             names = os.listdir(descriptor)  # noqa: PTH208 - of a descriptor
         except OSError as error:
-            if not (folder.within and isinstance(error, FileNotFoundError)):
+            if not (directory.parent and isinstance(error, FileNotFoundError)):
                 yield unreadable_entry(path, problem_of(error, self._tree.name(path)))
             return
         if self._is_destination(path):
             raise overlapping(self._tree.name(path))
-        if folder.is_inside(folder.place):
-            yield unreadable_entry(path, _endless(self._tree.name(path)))
+        if directory.is_inside(directory.inode):
+            yield unreadable_entry(path, _link_loop_problem(self._tree.name(path)))
             return
         names.sort()
         for name in names:
-            entry = self._found(f"{path}/{name}" if path else name, name)
+            entry = self._select(f"{path}/{name}" if path else name, name)
             if entry is None:
                 continue
             if entry.kind != "d":
-                yield from _listed(folder)
+                yield from _list_once(directory)
                 yield entry
                 continue
-            found.append(_WalkedDirectory(entry, folder))
-            if not self._only_some:
-                yield from _listed(found[-1])
+            found.append(_WalkedDirectory(entry, directory))
+            if not self._has_includes:
+                yield from _list_once(found[-1])
 
     def _is_destination(self, path: str) -> bool:
-        """What may not be searched can neither be read nor removed."""
-        if self._meant.arrives is None:
+        """Return whether a directory has the destination's mark.
+
+        One that may not be searched can neither be read nor deleted.
+        """
+        if self._selection.arrives is None:
             return False
         try:
-            return shows(self._tree, path, self._meant.arrives.mark)
+            return shows(self._tree, path, self._selection.arrives.mark)
         except OSError:
             return False
 
-    def _found(self, path: str, name: str) -> FileEntry | None:
-        """What is there; None for what is to be left out."""
-        if name.startswith(PARTIAL_PREFIX) or not self._meant.may_match_below(path):
+    def _select(self, path: str, name: str) -> FileEntry | None:
+        """Return the entry at a path; None if it is to be left out."""
+        if name.startswith(PARTIAL_PREFIX) or not self._selection.may_match_below(path):
             return None
-        entry = _inspect(self._tree, path, self._meant, self.names)
-        return entry if entry and self._meant.matches(entry) else None
+        entry = _inspect(self._tree, path, self._selection, self.names)
+        return entry if entry and self._selection.matches(entry) else None
 
 
-def _listed(folder: _WalkedDirectory) -> Iterator[FileEntry]:
-    """The directory itself and those it is in, each once."""
-    if not folder.told:
-        if folder.within:
-            yield from _listed(folder.within)
-        folder.told = True
-        yield folder.entry
+def _list_once(directory: _WalkedDirectory) -> Iterator[FileEntry]:
+    """Yield the directory and its parents, each unless it was listed already."""
+    if not directory.listed:
+        if directory.parent:
+            yield from _list_once(directory.parent)
+        directory.listed = True
+        yield directory.entry
 
 
-def _inspect(tree: Tree, path: str, meant: Selection, names: LinkedNames) -> FileEntry | None:
-    """None for what is to be left out, or has gone since its name was read."""
+def _inspect(tree: Tree, path: str, selection: Selection, names: LinkedNames) -> FileEntry | None:
+    """Return the entry at a path; None if it is left out, or was deleted after its name was read."""
     try:
         found = tree.stat(path)
     except FileNotFoundError:
@@ -238,22 +252,22 @@ def _inspect(tree: Tree, path: str, meant: Selection, names: LinkedNames) -> Fil
     except OSError as error:
         return unreadable_entry(path, problem_of(error, tree.name(path)))
     try:
-        return _entry(tree, path, found, meant, names)
-    except OSError as error:  # a link may lead to nothing: that is worth a word
+        return _entry(tree, path, found, selection, names)
+    except OSError as error:  # a dangling link is reported
         return unreadable_entry(path, problem_of(error, tree.name(path)))
 
 
 def _entry(
-    tree: Tree, path: str, found: os.stat_result, meant: Selection, names: LinkedNames
+    tree: Tree, path: str, found: os.stat_result, selection: Selection, names: LinkedNames
 ) -> FileEntry | None:
     if stat.S_ISLNK(found.st_mode):
-        if meant.symlinks == "skip":
+        if selection.symlinks == "skip":
             return None
-        if meant.symlinks == "keep":
-            owner = owner_of(found) if meant.owners else None
+        if selection.symlinks == "keep":
+            owner = owner_of(found) if selection.owners else None
             return FileEntry("l", path, mtime_ns=found.st_mtime_ns, target=tree.readlink(path), owner=owner)
         found = _followed(tree, path)
-    mode, owner = stat.S_IMODE(found.st_mode), owner_of(found) if meant.owners else None
+    mode, owner = stat.S_IMODE(found.st_mode), owner_of(found) if selection.owners else None
     if stat.S_ISDIR(found.st_mode):
         return FileEntry("d", path, mtime_ns=found.st_mtime_ns, mode=mode, owner=owner)
     if stat.S_ISREG(found.st_mode):
@@ -261,17 +275,17 @@ def _entry(
         first = _first_name(path, found, names) if found.st_nlink > 1 else path
         target = "" if first == path else first
         return FileEntry("f", path, found.st_size, found.st_mtime_ns, mode, sparse, target, owner=owner)
-    return unreadable_entry(path, _special(tree.name(path)))
+    return unreadable_entry(path, _special_file_problem(tree.name(path)))
 
 
 def _first_name(path: str, found: os.stat_result, names: LinkedNames) -> str:
-    """The path under which this very file was met first; those beyond `MAX_NAMES` are not remembered."""
-    place = _place(found)
-    return names.get(place, path) if len(names) >= MAX_LINKED_NAMES else names.setdefault(place, path)
+    """Return the path under which this file was found first, as far as that is remembered."""
+    inode = inode_of(found)
+    return names.get(inode, path) if len(names) >= MAX_LINKED_NAMES else names.setdefault(inode, path)
 
 
 def _followed(tree: Tree, path: str) -> os.stat_result:
-    """Of what a link leads to, which is not opened: a FIFO's writer would take us for its reader."""
+    """Return the status of a link's target without opening it: a FIFO would have a reader then."""
     descriptor = tree.open_followed(path, os.O_PATH)
     try:
         found = os.fstat(descriptor)
@@ -283,7 +297,10 @@ def _followed(tree: Tree, path: str) -> os.stat_result:
 
 
 def open_source(tree: Tree, path: str) -> int:
-    """A file to read. A link is followed inside the root; OSError if it is no regular file."""
+    """Open a file for reading; a link is followed inside the root.
+
+    Raises OSError if it is not a regular file.
+    """
     try:
         descriptor = tree.open(path, READ_FLAGS)
     except OSError as error:
@@ -292,13 +309,15 @@ def open_source(tree: Tree, path: str) -> int:
         descriptor = tree.open_followed(path, READ_FLAGS)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file any more")
+        raise OSError(errno.EINVAL, "it is not a regular file any more")
     return descriptor
 
 
 def remove_source(tree: Tree, entry: FileEntry) -> bool:
-    """Remove a file, a link, or an empty directory; of one that has changed, or is not empty, nothing: False.
-    OSError if it cannot be removed."""
+    """Delete a file, a link or an empty directory; return whether it is gone.
+
+    What has changed, or is not empty, is not deleted. Raises OSError if it cannot be deleted.
+    """
     try:
         if entry.kind == "d":
             tree.remove_directory(entry.path)
@@ -311,7 +330,7 @@ def remove_source(tree: Tree, entry: FileEntry) -> bool:
         if entry.kind == "l" and tree.readlink(entry.path) != entry.target:
             return False
         tree.unlink(entry.path)
-    except FileNotFoundError:  # that is what was wanted
+    except FileNotFoundError:  # already removed
         return True
     except OSError as error:
         if error.errno != errno.ENOTEMPTY:
@@ -320,30 +339,26 @@ def remove_source(tree: Tree, entry: FileEntry) -> bool:
     return True
 
 
-def _place(found: os.stat_result) -> InodeId:
-    return found.st_dev, found.st_ino
-
-
-def _special(path: str) -> Problem:
+def _special_file_problem(path: str) -> Problem:
     return Problem(
         code="special-file",
-        message=f"{display_path(path)} is a device, a socket or a FIFO, which cannot be moved.",
-        advice="Move it out of the source, or transfer the directories beside it.",
+        message=f"{display_path(path)} is a device, a socket or a FIFO, which cannot be transferred.",
+        advice="Move it out of the source, or exclude it with --exclude.",
         path=display_path(path),
     )
 
 
-def _endless(path: str) -> Problem:
+def _link_loop_problem(path: str) -> Problem:
     return Problem(
         code="link-loop",
-        message=f"{display_path(path)} is a link to a directory that it is in.",
-        advice="Transfer with --symlinks keep or skip.",
+        message=f"{display_path(path)} is a symbolic link to a directory that contains it.",
+        advice="Transfer with --symlinks keep or --symlinks skip.",
         path=display_path(path),
     )
 
 
 def is_name(value: Any) -> bool:
-    """Can a file system take it? Not every string is one of bytes."""
+    """Return whether a file system can store it as a name or path."""
     try:
         return isinstance(value, str) and b"\0" not in os.fsencode(value)
     except UnicodeEncodeError:
@@ -351,7 +366,7 @@ def is_name(value: Any) -> bool:
 
 
 def is_inside(path: Any) -> bool:
-    """Is it the place itself, or a plain way down from it?"""
+    """Return whether it is the location itself ('') or a plain path below it."""
     if path == "":
         return True
     return is_name(path) and not {"", ".", ".."} & set(path.split("/"))

@@ -1,7 +1,7 @@
-"""Whether one directory is mounted below a place under two paths: a bind mount, or a disk mounted twice.
+"""Find directories that are mounted below a location under two paths, such as bind mounts.
 
-Links apart, that is the only way in which a directory has two names, and the kernel lists every mount with
-the part of its file system that it shows.
+Apart from links, that is the only way in which a directory has two paths, and the kernel lists every mount
+with the part of its file system that it shows.
 """
 
 import os
@@ -11,59 +11,65 @@ from pathlib import Path
 from typing import NamedTuple
 
 MOUNTINFO = Path("/proc/self/mountinfo")
-"""proc_pid_mountinfo(5)."""
+"""The kernel's list of mounts, see proc_pid_mountinfo(5)."""
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
+    """One mount."""
+
     device: str
     root: str
-    """Which part of the file system it shows."""
+    """The part of the file system that it shows."""
     point: str
-    """Where."""
+    """Where it is mounted."""
 
 
-def doubled(place: str) -> dict[str, str]:
-    """Of the mounts below a place, resolved, those that show what is there under another path, too: its own
-    path and the other one, both relative to the place, '' for the place itself or more than that. OSError."""
-    mounts = list(_read())
+def aliases(location: str) -> dict[str, str]:
+    """Return the mounts below a resolved location that show what is there under another path, too.
+
+    Maps the mount's path to the other path, both relative to the location; '' is the location itself. Raises
+    OSError.
+    """
+    mounts = list(read())
     points = {
-        mount.point: mount for mount in mounts if mount.point != place and _is_below(mount.point, place)
+        mount.point: mount for mount in mounts if mount.point != location and _is_below(mount.point, location)
     }
     if not points:
         return {}
-    holding = [mount for mount in mounts if _is_below(place, mount.point)]
-    shown = [_part_at(max(holding, key=lambda mount: len(mount.point)), place)] if holding else []
+    containing = [mount for mount in mounts if _is_below(location, mount.point)]
+    shown = [_narrowed(max(containing, key=lambda mount: len(mount.point)), location)] if containing else []
     found = {}
     for mount in points.values():
-        others = (_also(mount, other, points) for other in shown)
+        others = (_path_by(mount, other, points) for other in shown)
         other = next((path for path in others if path is not None), None)
         if other is None:
             shown.append(mount)
         else:
-            found[_relative(mount.point, place)] = _relative(other, place)
+            found[_relative(mount.point, location)] = _relative(other, location)
     return found
 
 
-def _also(mount: Mount, other: Mount, points: Iterable[str]) -> str | None:
-    """Where something of what `mount` shows is seen by way of `other`; None if nowhere."""
+def _path_by(mount: Mount, other: Mount, points: Iterable[str]) -> str | None:
+    """Return where part of what `mount` shows is visible through `other`; None if nowhere."""
     if mount.device != other.device:
         return None
     if _is_below(other.root, mount.root) and other.root != mount.root:
         return other.point
     if not _is_below(mount.root, other.root):
         return None
-    path = _joined(other.point, _relative(mount.root, other.root))
+    path = _join(other.point, _relative(mount.root, other.root))
     hiding = max((point for point in points if _is_below(path, point)), key=len, default=other.point)
     return path if len(hiding) <= len(other.point) else None
 
 
-def _part_at(mount: Mount, path: str) -> Mount:
-    """What of it lies at a path and below."""
-    return Mount(mount.device, _joined(mount.root, _relative(path, mount.point)), path)
+def _narrowed(mount: Mount, path: str) -> Mount:
+    """Return the part of a mount that is at a path and below."""
+    return Mount(mount.device, _join(mount.root, _relative(path, mount.point)), path)
 
 
-def _read() -> Iterator[Mount]:
+def read() -> Iterator[Mount]:
+    """Yield every mount that this process sees."""
     for line in MOUNTINFO.read_bytes().splitlines():
         _, _, device, root, point, *_ = line.split(b" ")
         yield Mount(device.decode(), _unescaped(root), _unescaped(point))
@@ -74,7 +80,7 @@ def _unescaped(text: bytes) -> str:
 
 
 def _is_below(path: str, top: str) -> bool:
-    """Is it `top` or in it?"""
+    """Return whether a path is `top` or inside it."""
     return path == top or path.startswith(f"{top.rstrip('/')}/")
 
 
@@ -82,5 +88,5 @@ def _relative(path: str, top: str) -> str:
     return path[len(top.rstrip("/")) :].strip("/")
 
 
-def _joined(top: str, rel: str) -> str:
+def _join(top: str, rel: str) -> str:
     return f"{top.rstrip('/')}/{rel}" if rel else top

@@ -1,7 +1,7 @@
-"""Who a thing belongs to, on a host that may know other people by other numbers.
+"""Owners of files, between hosts that may number users and groups differently.
 
-By name, as rsync has it: a name that both hosts know counts, a number where either knows none; root is root.
-capabilities(7): only root, or who has CAP_CHOWN, may give a thing away.
+A user or group is matched by name if both hosts know the name, otherwise by number, like in rsync; root is
+always root. Only root, or a process with CAP_CHOWN, may change owners, see capabilities(7).
 """
 
 import grp
@@ -15,25 +15,26 @@ from events.base import Problem
 
 _CAP_CHOWN = 1 << 0
 MAX_CACHED_NAMES = 4096
-"""Names that are remembered until the next hop begins."""
+"""Names that are cached until the next hop begins."""
 
 
 class Owner(NamedTuple):
-    """As the source's host has it."""
+    """User and group of a file on the source's host."""
 
     user_id: int
     group_id: int
     user: str = ""
-    """Empty where that host knows no name."""
+    """Empty if that host knows no name."""
     group: str = ""
 
 
 def owner_of(found: os.stat_result) -> Owner:
+    """Return the owner in a file's status."""
     return Owner(found.st_uid, found.st_gid, _user(found.st_uid), _group(found.st_gid))
 
 
 def local_ids(owner: Owner, *, by_name: bool) -> tuple[int, int]:
-    """The numbers of user and group on this host."""
+    """Return the numbers of user and group on this host."""
     if not by_name:
         return owner.user_id, owner.group_id
     user = _user_id(owner.user) if owner.user and owner.user_id else None
@@ -41,16 +42,16 @@ def local_ids(owner: Owner, *, by_name: bool) -> tuple[int, int]:
     return owner.user_id if user is None else user, owner.group_id if group is None else group
 
 
-def require_chown(place: str) -> None:
-    """A hop that is to give things away begins: HopError if this process may not."""
-    for known in (_user, _group, _user_id, _group_id):
-        known.cache_clear()
+def require_chown(location: str) -> None:
+    """Raise HopError if this process may not change owners; also clear the cached names, for a new hop."""
+    for cached in (_user, _group, _user_id, _group_id):
+        cached.cache_clear()
     if not can_chown():
-        raise HopError(_not_allowed(place))
+        raise HopError(_not_allowed_problem(location))
 
 
 def can_chown() -> bool:
-    """Has this process the right to?"""
+    """Return whether this process has CAP_CHOWN."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
         found = next((line.split()[1] for line in status if line.startswith("CapEff:")), "0")
     return bool(int(found, 16) & _CAP_CHOWN)
@@ -89,16 +90,17 @@ def _group_id(name: str) -> int | None:
 
 
 def ownerless_problem(source: str) -> Problem:
+    """Return the problem for a source whose agent is too old to report owners."""
     return Problem(
         code="source-too-old",
-        message=f"The agent of {source} does not tell whom its files belong to.",
+        message=f"The agent of {source} does not report the owners of its files.",
         advice="Update that agent, or leave out --owner.",
     )
 
 
-def _not_allowed(place: str) -> Problem:
+def _not_allowed_problem(location: str) -> Problem:
     return Problem(
         code="owner-not-allowed",
-        message=f"Things at {place} cannot be given to anyone: its agent has not the right to.",
-        advice="Run it as root or give it CAP_CHOWN (docs/guides/agent.md), or leave out --owner.",
+        message=f"The agent of {location} may not change file owners.",
+        advice="Run it as root or grant it CAP_CHOWN (docs/guides/agent.md), or leave out --owner.",
     )

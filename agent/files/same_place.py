@@ -1,9 +1,8 @@
-"""Whether two directories are one, whatever they are called and whoever looks: one side makes a mark in its
-own, the other looks for it.
+"""Detect whether two directories are one, under any path and on any host.
 
-A name, or device and inode, do not tell: one disk may be mounted at two servers, in two containers, or twice
-on one host. A mark is an empty file of a random name, made anew for each question: no host can have it, or
-that it is missing, in a cache.
+One side creates a marker file in its own directory, and the other looks for it. A name, or device and inode,
+would not tell: one disk may be mounted at two servers, in two containers, or twice on one host. A mark is an
+empty file with a new random name for each question: no host can have it, or its absence, in a cache.
 """
 
 import os
@@ -20,68 +19,77 @@ _MARK = re.compile(r"\.crosshaul-mark-[0-9a-f]{32}")
 
 
 def new_mark() -> str:
+    """Return a new random name for a mark."""
     return f"{MARK_PREFIX}{os.urandom(16).hex()}"
 
 
 def is_mark(name: object) -> bool:
-    """Could a peer ask for it? For no other name is anything looked up."""
+    """Return whether a name could be a mark: no other name that a peer sends is looked up."""
     return isinstance(name, str) and _MARK.fullmatch(name) is not None
 
 
-def shows(tree: Tree, folder: str, mark: str) -> bool:
-    """Is the mark in this directory below the place? OSError."""
-    return _is_there(lambda: tree.stat(f"{folder}/{mark}" if folder else mark))
+def shows(tree: Tree, directory: str, mark: str) -> bool:
+    """Return whether the mark is in this directory below the location.
+
+    Raises OSError.
+    """
+    return _exists(lambda: tree.stat(f"{directory}/{mark}" if directory else mark))
 
 
-def shows_beside(tree: Tree, path: str, mark: str) -> bool:
-    """Is the mark in the directory that this thing is in? OSError."""
-    return _is_there(lambda: tree.stat_beside(path, mark))
+def shows_in_parent(tree: Tree, path: str, mark: str) -> bool:
+    """Return whether the mark is in the directory that contains this path.
+
+    Raises OSError.
+    """
+    return _exists(lambda: tree.stat_beside(path, mark))
 
 
-def _is_there(look: Callable[[], os.stat_result]) -> bool:
+def _exists(stat: Callable[[], os.stat_result]) -> bool:
     try:
-        look()
+        stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
 
 
 def is_same_entry(tree: Tree, name: str) -> bool:
-    """Is the place itself, in a directory that shows the destination's mark, what goes by `name` there? Two
-    names in the directory's listing are two things, though they may be one file. OSError."""
-    own = tree.path.rpartition("/")[2]
-    return own == name or not {own, name} <= set(tree.names_beside())
+    """Return whether the location, in a directory with the destination's mark, is its entry `name`.
+
+    Two names in a directory's listing are two entries, even if they may be one file. Raises OSError.
+    """
+    own_name = tree.path.rpartition("/")[2]
+    return own_name == name or not {own_name, name} <= set(tree.sibling_names())
 
 
 @dataclass(frozen=True)
 class MarkedPlace:
-    """Where things are to arrive, for their source to know it again."""
+    """A destination that its source can recognize by a mark."""
 
     mark: str
-    """In the place's directory, or the first one above it that is there."""
+    """Name of the mark, in the destination's directory or its nearest existing parent."""
     above: str
     """The names from the destination's root down to that directory."""
     below: str
-    """And from there down to the place; empty: it is the place."""
+    """The names from there down to the destination; empty if it is the destination."""
 
 
-def overlaps(tree: Tree, place: MarkedPlace) -> bool:
-    """Does the source lie in the destination, the destination in the source, or are they the same?
+def overlaps(tree: Tree, location: MarkedPlace) -> bool:
+    """Return whether source and destination are the same, or one contains the other.
 
-    Where the destination lies in the source by a way that it does not know itself, by a mount, only whoever
-    walks through the source finds the mark. OSError.
+    If the source contains the destination through a mount that the destination does not know, only the walk
+    through the source finds the mark. Raises OSError.
     """
-    own = tree.real_path()
-    names = _names(place.above)
-    if any(shows(tree, "/".join(names[start:]), place.mark) for start in range(len(names) + 1)):
+    own_path = tree.real_path()
+    names = _names(location.above)
+    if any(shows(tree, "/".join(names[start:]), location.mark) for start in range(len(names) + 1)):
         return True
-    above = own
+    above = own_path
     while True:
-        if os.path.lexists(f"{above.rstrip('/')}/{place.mark}"):
-            inner = _names(own[len(above) :])
-            arrives = _names(place.below)
-            shorter = min(len(inner), len(arrives))
-            return inner[:shorter] == arrives[:shorter]
+        if os.path.lexists(f"{above.rstrip('/')}/{location.mark}"):
+            inner = _names(own_path[len(above) :])
+            below = _names(location.below)
+            shorter = min(len(inner), len(below))
+            return inner[:shorter] == below[:shorter]
         if above in {"", "/"}:
             return False
         above = above.rpartition("/")[0] or "/"
@@ -91,55 +99,61 @@ def _names(path: str) -> list[str]:
     return [name for name in path.split("/") if name]
 
 
-def must_be_apart(tree: Tree, place: MarkedPlace) -> None:
-    """HopError if the two places overlap; OSError."""
-    if overlaps(tree, place):
+def must_be_apart(tree: Tree, location: MarkedPlace) -> None:
+    """Raise HopError if source and destination overlap.
+
+    Raises OSError if that cannot be determined.
+    """
+    if overlaps(tree, location):
         raise overlapping(tree.path)
 
 
-def overlapping(place: str) -> HopError:
+def overlapping(location: str) -> HopError:
+    """Return the error for a source and a destination that overlap."""
     return HopError(
         Problem(
             code="same-place",
-            message=f"{display_path(place)} and the destination are one place under two names, or one lies "
-            "in the other.",
-            advice="Name a place to arrive at that lies outside the source. See whether links or mounts lead "
-            "from one to the other, or both servers have the same disk.",
-            path=display_path(place),
+            message=f"{display_path(location)} and the destination are the same directory, or one contains "
+            "the other.",
+            advice="Choose a destination outside the source. Check whether links or mounts lead from one to "
+            "the other, or whether both servers mount the same disk.",
+            path=display_path(location),
         )
     )
 
 
-def not_extra(place: object) -> HopError:
+def not_extra(location: object) -> HopError:
+    """Return the error for extra files at the destination that are in the source, too."""
     return HopError(
         Problem(
             code="same-place",
-            message=f"What would be removed at {place} as extra lies in the source, too: they share a "
-            "directory under two names. Nothing was removed.",
-            advice="Leave out delete_extra, or name places that share nothing. See which links or mounts "
-            "lead from one to the other.",
+            message=f"Extra files at {location} are also in the source: both share a directory under two "
+            "paths. Nothing was deleted.",
+            advice="Leave out delete_extra, or choose locations that share nothing. Check which links or "
+            "mounts lead from one to the other.",
         )
     )
 
 
 def one_thing(path: str) -> Problem:
-    """Why a file is not removed at the source."""
+    """Return the problem for a file that is not deleted at the source, because it is the destination's."""
     name = display_path(path)
     return Problem(
         code="same-place",
-        message=f"{name} stays at the source: what stands at the destination is the very same file, or lies "
-        "in the same directory under another name.",
-        advice="Nothing, if it is to be there: it is. Else see which links or mounts lead from one to the "
+        message=f"{name} stays at the source: at the destination is the same file, or one in the same "
+        "directory under another path.",
+        advice="None needed if it belongs there. Otherwise check which links or mounts lead from one to the "
         "other.",
         path=name,
     )
 
 
 def unproven(path: str, why: str) -> Problem:
+    """Return the problem for a file that is not deleted at the source, for the reason `why`."""
     name = display_path(path)
     return Problem(
         code="source-kept",
         message=f"{name} stays at the source: {why}.",
-        advice="See what stands at the destination, then move it again.",
+        advice="Check the file at the destination, then transfer it again.",
         path=name,
     )

@@ -1,4 +1,4 @@
-"""One attempt of one hop, from its place in line to its end."""
+"""One attempt of one hop, from waiting for its turn to its result."""
 
 import asyncio
 import logging
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 Movers = Callable[[Move], Mover]
 
-_RETELL = Backoff(first_s=1.0, max_s=10.0)
-"""A lease lasts longer than that."""
+_PROGRESS_BACKOFF = Backoff(first_s=1.0, max_s=10.0)
+"""How long to wait before progress reporting is restarted: less than a lease lasts."""
 
 
 @dataclass(frozen=True)
 class AttemptIntervals:
-    """Seconds between two of a kind."""
+    """Seconds between two live updates, two checkpoints, two heartbeats."""
 
     live: float = 1.0
     checkpoint: float = 10.0
@@ -41,6 +41,8 @@ class AttemptIntervals:
 
 
 class Head(TypedDict):
+    """The fields that every report about a hop begins with."""
+
     transfer_id: str
     hop_id: str
     attempt: int
@@ -48,176 +50,191 @@ class Head(TypedDict):
     at: datetime
 
 
-def head(order: Move) -> Head:
-    """The fields every report about a hop begins with; the journal gives it its `seq`."""
+def head(move: Move) -> Head:
+    """Return the fields that every report about a hop begins with; the journal assigns its `seq`."""
     return {
-        "transfer_id": order.transfer_id,
-        "hop_id": order.hop_id,
-        "attempt": order.attempt,
+        "transfer_id": move.transfer_id,
+        "hop_id": move.hop_id,
+        "attempt": move.attempt,
         "seq": 0,
         "at": now(),
     }
 
 
 class Attempt:
-    """Waits for its turn, moves, and tells how far it is; its own watcher."""
+    """Wait for a turn, move the data, and report progress; observes its own mover."""
 
     def __init__(
         self,
-        held: HopRecord,
+        record: HopRecord,
         journal: Journal,
-        desk: ReportOutbox,
+        outbox: ReportOutbox,
         movers: Movers,
-        turns: PrioritySemaphore,
-        pace: AttemptIntervals,
+        semaphore: PrioritySemaphore,
+        intervals: AttemptIntervals,
     ) -> None:
-        self.order = held.move
-        self._earlier = held.progress
+        self.move = record.move
+        self._earlier = record.progress
         self._journal = journal
-        self._desk = desk
+        self._outbox = outbox
         self._movers = movers
-        self._turns = turns
-        self._pace = pace
-        self._tally = ProgressCounter()
-        self._way: Connection | None = None
-        self._waits_for: Problem | None = None
+        self._semaphore = semaphore
+        self._intervals = intervals
+        self._counter = ProgressCounter()
+        self._connection: Connection | None = None
+        self._waiting_for: Problem | None = None
         self.moving = False
-        """Has its turn come?"""
-        self._open = True
+        """Whether its turn has come."""
+        self._is_open = True
         self._checkpoint_at = 0.0
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
     async def run(self) -> None:
-        """Ends in a report, or in nothing when it is cancelled."""
-        name = f"progress of {self.order.hop_id}"
-        teller = asyncio.create_task(Supervisor(_RETELL).run(name, self._tell), name=name)
+        """Run until the hop has a result, which is reported, or until canceled, which is not."""
+        name = f"progress of {self.move.hop_id}"
+        reporter = asyncio.create_task(
+            Supervisor(_PROGRESS_BACKOFF).run(name, self._report_progress), name=name
+        )
         try:
-            async with self._turns.acquired(self.order.options.priority):
+            async with self._semaphore.acquired(self.move.options.priority):
                 await self._move()
         finally:
-            self._open = False
-            teller.cancel()
+            self._is_open = False
+            reporter.cancel()
 
     def progress(self) -> Progress:
-        """How far the hop is; what an earlier attempt said until this one knows better."""
-        found = self._tally.progress()
-        begun = found.bytes_total is not None or found.bytes_done or found.files_done
-        return found if begun else self._earlier.model_copy(update={"bytes_per_second": 0, "current": None})
+        """Return how far the hop is; until this attempt has counted anything, how far an earlier one was."""
+        found = self._counter.progress()
+        has_begun = found.bytes_total is not None or found.bytes_done or found.files_done
+        return (
+            found if has_begun else self._earlier.model_copy(update={"bytes_per_second": 0, "current": None})
+        )
 
     def repeat_state(self) -> None:
-        """The same Move came again: whoever sent it has not heard that we began."""
-        if self._waits_for:
-            self._say_waiting(self._waits_for)
-        elif self._way is None:
-            self._desk.enqueue_for_hop(Checkpoint(**head(self.order), progress=self.progress()))
+        """Report the current state again: the control plane sent the same Move a second time."""
+        if self._waiting_for:
+            self._report_waiting(self._waiting_for)
+        elif self._connection is None:
+            self._outbox.enqueue_for_hop(Checkpoint(**head(self.move), progress=self.progress()))
         else:
-            self._desk.enqueue_for_hop(Started(**head(self.order), via=str(self._way), connection=self._way))
+            self._outbox.enqueue_for_hop(
+                Started(**head(self.move), via=str(self._connection), connection=self._connection)
+            )
 
-    def on_start(self, way: Connection) -> None:
-        """From the mover, on any thread."""
-        self._on_loop(self._say_started, way)
+    def on_start(self, connection: Connection) -> None:
+        """Report that data moves over this connection. Called by the mover, on any thread."""
+        self._on_loop(self._report_started, connection)
 
     def on_wait(self, problem: Problem) -> None:
-        """From the mover, on any thread."""
-        self._on_loop(self._say_waiting, problem)
+        """Report why the hop waits. Called by the mover, on any thread."""
+        self._on_loop(self._report_waiting, problem)
 
     def on_verify(self) -> None:
-        """From the mover, on any thread."""
-        self._on_loop(self._say_verifying)
+        """Report that the hop verifies what it moved. Called by the mover, on any thread."""
+        self._on_loop(self._report_verifying)
 
     async def _move(self) -> None:
-        begun, self.moving = time.monotonic(), True
+        started_at, self.moving = time.monotonic(), True
         try:
-            outcome = await self._movers(self.order).move(self.order, self._tally, self)
+            result = await self._movers(self.move).move(self.move, self._counter, self)
         except HopError as error:
             self._fail(error.problem, tuple(error.failures), error.failures_total)
         except Exception as error:
-            log.exception("hop broke", extra={"hop_id": self.order.hop_id})
+            log.exception("hop failed unexpectedly", extra={"hop_id": self.move.hop_id})
             self._fail(unforeseen(error))
         else:
             try:
-                self._succeed(outcome, time.monotonic() - begun)
-            except sqlite3.Error:  # the journal's: the core's
+                self._succeed(result, time.monotonic() - started_at)
+            except sqlite3.Error:  # the journal itself is at fault
                 raise
-            except Exception as error:  # it would break again after every start
-                log.exception("end of a hop cannot be told", extra={"hop_id": self.order.hop_id})
+            except Exception as error:  # it would fail again after every start
+                log.exception("result of a hop cannot be reported", extra={"hop_id": self.move.hop_id})
                 self._fail(unforeseen(error))
 
-    def _succeed(self, outcome: HopResult, seconds: float) -> None:
-        """Under whatever attempt the journal holds by now, and though a pause or cancel was on its way:
-        the bytes are there."""
-        held = self._journal.hop(self.order.hop_id)
-        if held is None:
+    def _succeed(self, result: HopResult, seconds: float) -> None:
+        """Report success under the attempt that the journal holds now.
+
+        A pause or cancel may have arrived in the meantime: the bytes are at the destination all the same.
+        """
+        record = self._journal.hop(self.move.hop_id)
+        if record is None:
             return
         end = Succeeded(
-            **head(held.move),
-            progress=self._tally.progress(),
-            digest=outcome.digest,
+            **head(record.move),
+            progress=self._counter.progress(),
+            digest=result.digest,
             seconds=seconds,
-            preview=outcome.preview,
+            preview=result.preview,
         )
-        self._end(held, end)
+        self._end(record, end)
 
     def _fail(self, problem: Problem, failures: tuple[Problem, ...] = (), failures_total: int = 0) -> None:
-        """Unless something else is wanted by now: then `settle` is on its way and decides."""
-        held = self._journal.hop(self.order.hop_id)
-        if held is None or held.desired_state != "run" or held.attempt != self.order.attempt:
+        """Report failure, unless the desired state has changed: then `HopManager.reconcile` decides."""
+        record = self._journal.hop(self.move.hop_id)
+        if record is None or record.desired_state != "run" or record.attempt != self.move.attempt:
             return
         end = Failed(
-            **head(held.move),
+            **head(record.move),
             progress=self.progress(),
             problem=problem,
             failures=failures[:MAX_FAILURES],
             failures_total=max(failures_total, len(failures)),
         )
-        self._end(held, end)
+        self._end(record, end)
 
-    def _end(self, held: HopRecord, end: End) -> None:
-        self._open = False
+    def _end(self, record: HopRecord, end: End) -> None:
+        self._is_open = False
         with self._journal.change():
-            self._journal.save_hop(replace(held, end=end))
-            self._desk.enqueue_for_hop(end)
-        facts = {"hop_id": held.hop_id, "attempt": held.attempt, "bytes": end.progress.bytes_done}
+            self._journal.save_hop(replace(record, end=end))
+            self._outbox.enqueue_for_hop(end)
+        facts = {"hop_id": record.hop_id, "attempt": record.attempt, "bytes": end.progress.bytes_done}
         if isinstance(end, Failed):
             why = {"code": end.problem.code, "reason": end.problem.message}
             log.warning("hop failed", extra=facts | why)
         else:
             log.info("hop succeeded", extra=facts)
 
-    def _say_waiting(self, problem: Problem) -> None:
-        if self._open:
-            self._waits_for = problem
-            self._desk.enqueue_for_hop(Paused(**head(self.order), progress=self.progress(), problem=problem))
+    def _report_waiting(self, problem: Problem) -> None:
+        if self._is_open:
+            self._waiting_for = problem
+            self._outbox.enqueue_for_hop(Paused(**head(self.move), progress=self.progress(), problem=problem))
 
-    def _say_started(self, way: Connection) -> None:
-        if self._open:
-            self._way, self._waits_for = way, None
-            self._desk.enqueue_for_hop(Started(**head(self.order), via=str(way), connection=way))
-            log.info("hop started", extra={"hop_id": self.order.hop_id, "via": str(way)})
+    def _report_started(self, connection: Connection) -> None:
+        if self._is_open:
+            self._connection, self._waiting_for = connection, None
+            self._outbox.enqueue_for_hop(
+                Started(**head(self.move), via=str(connection), connection=connection)
+            )
+            log.info("hop started", extra={"hop_id": self.move.hop_id, "via": str(connection)})
 
-    def _say_verifying(self) -> None:
-        if self._open:
-            self._desk.enqueue_for_hop(Verifying(**head(self.order), progress=self.progress()))
+    def _report_verifying(self) -> None:
+        if self._is_open:
+            self._outbox.enqueue_for_hop(Verifying(**head(self.move), progress=self.progress()))
 
-    def _on_loop(self, act: Callable[..., None], *args: object) -> None:
+    def _on_loop(self, callback: Callable[..., None], *args: object) -> None:
         if threading.get_ident() == self._thread:
-            act(*args)
+            callback(*args)
         else:
-            self._loop.call_soon_threadsafe(act, *args)
+            self._loop.call_soon_threadsafe(callback, *args)
 
-    async def _tell(self) -> None:
-        """Live progress while it changes; a checkpoint now and then, also while waiting for a turn, so that
-        the cloud knows the hop is held. Supervised: without it the hop's lease would lapse while it runs."""
-        shown = None
-        due = self._checkpoint_at = self._checkpoint_at or time.monotonic() + self._pace.checkpoint
+    async def _report_progress(self) -> None:
+        """Publish live progress while it changes, and enqueue a checkpoint at each interval.
+
+        Checkpoints are also sent while the hop waits for its turn: without them its lease would expire. That
+        is why this task is supervised.
+        """
+        published = None
+        checkpoint_due = self._checkpoint_at = (
+            self._checkpoint_at or time.monotonic() + self._intervals.checkpoint
+        )
         while True:
-            await asyncio.sleep(self._pace.live)
+            await asyncio.sleep(self._intervals.live)
             progress = self.progress()
-            if progress != shown:
-                await self._desk.publish_live(self.order, progress)
-                shown = progress
-            if time.monotonic() >= due:
-                due = self._checkpoint_at = time.monotonic() + self._pace.checkpoint
-                if not self._waits_for:  # then no lease runs
-                    self._desk.enqueue_for_hop(Checkpoint(**head(self.order), progress=progress))
+            if progress != published:
+                await self._outbox.publish_live(self.move, progress)
+                published = progress
+            if time.monotonic() >= checkpoint_due:
+                checkpoint_due = self._checkpoint_at = time.monotonic() + self._intervals.checkpoint
+                if not self._waiting_for:  # then no lease runs
+                    self._outbox.enqueue_for_hop(Checkpoint(**head(self.move), progress=progress))

@@ -1,9 +1,10 @@
-"""From a letter to what it asks for: verified, written down, acknowledged, and only then done."""
+"""Handle command messages: verify, record in the journal, acknowledge, and only then execute."""
 
 import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -41,44 +42,48 @@ class Lane(Protocol):
 
     def revoke(self, hop_id: str) -> None: ...
 
-    def on_unreachable(self, unreached: Callable[[Serve, str], None]) -> None: ...
+    def on_unreachable(self, callback: Callable[[Serve, str], None]) -> None: ...
+
+
+@dataclass(frozen=True)
+class CommandHandlers:
+    """What the agent's other parts do for a command."""
+
+    browse: Callable[[Browse], Browsed]
+    rotate: Callable[[], None]
+    trust: Callable[[Trust, str], None]
+    retire: Callable[[], None]
 
 
 class Commands:
-    """Obeys what the control plane orders."""
+    """Accepts and executes the control plane's commands."""
 
     def __init__(
         self,
         verifier: CommandVerifier,
         journal: Journal,
-        desk: ReportOutbox,
+        outbox: ReportOutbox,
         hops: HopManager,
         lane: Lane,
-        browse: Callable[[Browse], Browsed],
-        rotate: Callable[[], None],
-        trust: Callable[[Trust, str], None],
-        retire: Callable[[], None],
+        handlers: CommandHandlers,
     ) -> None:
         self._verifier = verifier
         self._journal = journal
-        self._desk = desk
+        self._outbox = outbox
         self._hops = hops
         self._lane = lane
-        self._browse = browse
-        self._rotate = rotate
-        self._trust = trust
-        self._retire = retire
+        self._handlers = handlers
 
-    def accept(self, letter: bytes) -> Command | None:
-        """The command, once it and all it asks for stand in the journal; None when it is refused."""
+    def accept(self, message: bytes) -> Command | None:
+        """Return the command, once it and its effects are in the journal; None if it is refused."""
         try:
-            claims, token = self._verifier.verify(letter)
+            claims, token = self._verifier.verify(message)
             with self._journal.change():
                 if not self._journal.admit(claims.jti, claims.exp):
                     raise replayed(claims.jti)
                 self._record(claims.command, token)
-            if isinstance(claims.command, Trust):  # at once: what comes next may be signed by them
-                self._trust(claims.command, token)
+            if isinstance(claims.command, Trust):  # immediately: the next command may be signed with them
+                self._handlers.trust(claims.command, token)
         except TrustError as refusal:
             self._refuse(refusal.problem, refusal.command_id, refusal.hop_id)
             return None
@@ -86,21 +91,23 @@ class Commands:
         return claims.command
 
     async def execute(self, command: Command) -> None:
-        """One that breaks is over, and logged: those beside it, and the hops, are not to end with it. Raises
-        sqlite3.Error where the journal itself is at fault."""
+        """Execute an accepted command; one that fails unexpectedly is logged and refused.
+
+        Other commands and the hops continue. Raises sqlite3.Error if the journal itself is at fault.
+        """
         try:
-            await self._obey(command)
+            await self._dispatch(command)
         except sqlite3.Error:
             raise
         except Exception as error:
-            log.exception("command broke", extra={"kind": command.kind})
+            log.exception("command failed unexpectedly", extra={"kind": command.kind})
             self._refuse(unforeseen(error), None, getattr(command, "hop_id", None))
 
     def refuse_unforeseen(self, error: Exception) -> None:
-        """Nothing could be made of a message, by a mistake of ours."""
+        """Report that a message could not be processed because of a bug in the agent."""
         self._refuse(unforeseen(error), None)
 
-    async def _obey(self, command: Command) -> None:
+    async def _dispatch(self, command: Command) -> None:
         match command:
             case Move() | Pause() | Cancel():
                 await self._hops.reconcile(command.hop_id)
@@ -109,33 +116,36 @@ class Commands:
             case Release():
                 self._release(command)
             case Browse():
-                await self._answer(command)
+                await self._list_directory(command)
             case Rotate():
-                self._rotate()
+                self._handlers.rotate()
             case Trust():
-                log.debug("heeded already")
+                log.debug("keys were replaced when the command was accepted")
             case Update():
-                log.warning("an update that came by itself", extra={"version": command.version})
+                log.warning(
+                    "update command ignored: updates arrive as IoT jobs", extra={"version": command.version}
+                )
             case Retire():
                 log.warning("removed by the control plane")
-                self._retire()
+                self._handlers.retire()
 
     def resume_serving(self) -> None:
-        """After a start: serve what was served."""
+        """Serve every recorded grant again, after a start."""
         self.end_old_grants()
         for serve, token in self._journal.grants():
             self._allow(serve, token)
 
-    def report_unreachable(self, serve: Serve, answers: str) -> None:
-        """The peer of a hop that is served could not be dialled; it may still dial us."""
-        self._desk.enqueue(
-            Refused(at=now(), hop_id=serve.hop_id, problem=_unreached(serve.peer.agent_id, answers))
+    def report_unreachable(self, serve: Serve, errors: str) -> None:
+        """Report that the peer of a served hop could not be dialed; the peer may still dial this agent."""
+        self._outbox.enqueue(
+            Refused(at=now(), hop_id=serve.hop_id, problem=_unreachable_problem(serve.peer.agent_id, errors))
         )
 
     def end_old_grants(self) -> None:
-        moment = datetime.now(UTC)
+        """Withdraw the grants whose time is over."""
+        current = datetime.now(UTC)
         for serve, _ in self._journal.grants():
-            if serve.until < moment:
+            if serve.until < current:
                 self._lane.revoke(serve.hop_id)
                 self._journal.withdraw(serve.hop_id)
 
@@ -144,9 +154,9 @@ class Commands:
             case Move():
                 self._record_move(command)
             case Pause() | Cancel():
-                held = on_stop(self._journal.hop(command.hop_id), command)
-                if held:
-                    self._journal.save_hop(held)
+                record = on_stop(self._journal.hop(command.hop_id), command)
+                if record:
+                    self._journal.save_hop(record)
             case Serve():
                 if command.attempt >= self._served_attempt(command.hop_id):
                     self._journal.grant(command, token)
@@ -155,15 +165,15 @@ class Commands:
                     self._journal.withdraw(command.hop_id)
             case Retire():
                 self._journal.retire()
-            case Browse() | Rotate() | Update() | Trust():  # nudges, and what others note
+            case Browse() | Rotate() | Update() | Trust():  # nothing to record, or recorded elsewhere
                 pass
 
-    def _record_move(self, order: Move) -> None:
-        held = on_move(self._journal.hop(order.hop_id), order)
-        self._journal.save_hop(held)
-        if held.end and held.attempt == order.attempt:
-            self._desk.enqueue_for_hop(held.end.model_copy(update={"at": now()}))
-            log.info("hop was over already", extra={"hop_id": held.hop_id, "end": held.end.kind})
+    def _record_move(self, move: Move) -> None:
+        record = on_move(self._journal.hop(move.hop_id), move)
+        self._journal.save_hop(record)
+        if record.end and record.attempt == move.attempt:
+            self._outbox.enqueue_for_hop(record.end.model_copy(update={"at": now()}))
+            log.info("hop has already ended", extra={"hop_id": record.hop_id, "end": record.end.kind})
 
     def _serve(self, command: Serve) -> None:
         for serve, token in self._journal.grants():
@@ -176,7 +186,7 @@ class Commands:
         except HopError as error:
             self._journal.withdraw(serve.hop_id)
             self._refuse(error.problem, None, serve.hop_id)
-        except Exception as error:  # at a start it would keep all others from being served
+        except Exception as error:  # the other grants must still be served
             log.exception("hop not served", extra={"hop_id": serve.hop_id})
             self._journal.withdraw(serve.hop_id)
             self._refuse(unforeseen(error), None, serve.hop_id)
@@ -186,32 +196,32 @@ class Commands:
             self._lane.revoke(command.hop_id)
 
     def _served_attempt(self, hop_id: str) -> int:
-        """0 when the hop is not served."""
+        """Return the highest attempt served of a hop; 0 if the hop is not served."""
         grants = self._journal.grants()
         return max((serve.attempt for serve, _ in grants if serve.hop_id == hop_id), default=0)
 
-    async def _answer(self, command: Browse) -> None:
+    async def _list_directory(self, command: Browse) -> None:
         try:
-            answer = await asyncio.to_thread(self._browse, command)
+            reply = await asyncio.to_thread(self._handlers.browse, command)
         except Exception as error:
-            log.exception("listing broke", extra={"path": command.path})
-            answer = Browsed(request_id=command.request_id, problem=unforeseen(error))
+            log.exception("listing failed unexpectedly", extra={"path": command.path})
+            reply = Browsed(request_id=command.request_id, problem=unforeseen(error))
         try:
-            await self._desk.publish(answer)
+            await self._outbox.publish(reply)
         except LinkError as error:
             log.warning("listing lost", extra={"path": command.path, "reason": str(error)})
 
     def _refuse(self, problem: Problem, command_id: str | None, hop_id: str | None = None) -> None:
         facts = {"code": problem.code, "reason": problem.message, "command_id": command_id, "hop_id": hop_id}
         log.warning("command refused", extra=facts)
-        self._desk.enqueue(Refused(at=now(), command_id=command_id, hop_id=hop_id, problem=problem))
+        self._outbox.enqueue(Refused(at=now(), command_id=command_id, hop_id=hop_id, problem=problem))
 
 
-def _unreached(agent_id: str, answers: str) -> Problem:
+def _unreachable_problem(agent_id: str, errors: str) -> Problem:
     return Problem(
         code=DESTINATION_UNREACHABLE,
-        message=f"Its source dialled {agent_id} in vain: {answers}.",
-        advice=f"Nothing, if {agent_id} can dial the source: one way is enough.",
+        message=f"The source could not connect to {agent_id}: {errors}.",
+        advice=f"None needed if {agent_id} can connect to the source: one direction is enough.",
         retryable=True,
     )
 

@@ -1,8 +1,9 @@
-"""The agent's memory across crashes (SQLite): admitted commands, hops, what it serves, unsent reports.
+"""The agent's memory across crashes (SQLite): accepted commands, hops, grants, unsent reports.
 
-Durable, then acknowledged, then done: what a command asks for stands here before the broker hears that it
-arrived, and what was done stands here before the cloud is told. Every change is one transaction, synced to
-the disk; there are a few of them per hop and one every ten seconds, so they run on the event loop.
+Durable, then acknowledged, then done: a command's effects are in the journal before the broker receives the
+acknowledgment, and results are in the journal before the control plane is told. Every change is one
+transaction, synced to the disk. There are a few per hop and one every ten seconds, so they run on the event
+loop.
 """
 
 import json
@@ -23,7 +24,7 @@ from events.reports import AboutHop, Report, ReportEnvelope, Started
 ENDED_RETENTION_S = 24 * 3600
 """Seconds an ended hop is remembered, to answer a repeated Move without moving bytes again."""
 MAX_UNBOUND_REPORTS = 200
-"""How many unsent reports that are about no hop may wait."""
+"""How many unsent reports that concern no hop may wait."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -36,7 +37,7 @@ CREATE TABLE IF NOT EXISTS serves (
     hop_id TEXT PRIMARY KEY, serve TEXT NOT NULL, token TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, hop_id TEXT, kind TEXT NOT NULL, letter TEXT NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, hop_id TEXT, kind TEXT NOT NULL, envelope TEXT NOT NULL
 );
 """
 
@@ -52,25 +53,27 @@ class Unsent:
 
 
 class Journal:
-    """One agent's journal; use it from one thread, and one process, only."""
+    """One agent's journal; use it from one thread of one process only."""
 
-    def __init__(self, path: Path, registration: str, formerly: str | None = None) -> None:
-        """Open the journal of this registration; what an earlier registration left is forgotten. `formerly`
-        is how an older version called this registration.
+    def __init__(self, path: Path, registration: str, former_registration: str | None = None) -> None:
+        """Open the journal of this registration; what an earlier registration left is deleted.
 
-        A file that is not a journal is set aside, and a row that cannot be read likewise, when it is read:
-        the control plane offers again what it misses. Raises OSError or sqlite3.Error where the disk is at
-        fault."""
+        `former_registration` is what an older version called this registration.
+
+        A file that is not a journal is moved to quarantine; so is a row that cannot be read, when it is read:
+        the control plane sends again what it misses. Raises OSError or sqlite3.Error if the disk is at fault.
+        """
         self._quarantine = Quarantine(path.parent)
-        self._db = self._opened(path)
+        self._db = self._open(path)
         self._depth = 0
-        known = self._meta("registration")
-        if known is not None and known == formerly:
+        recorded = self._meta_value("registration")
+        if recorded is not None and recorded == former_registration:
             self._db.execute("UPDATE meta SET value = ? WHERE name = 'registration'", (registration,))
-        elif known != registration:
-            self._begin_anew(registration)
+        elif recorded != registration:
+            self._reset(registration)
 
-    def _opened(self, path: Path) -> sqlite3.Connection:
+    def _open(self, path: Path) -> sqlite3.Connection:
+        """Open the database; quarantine a damaged file and start an empty one."""
         try:
             return _connect(path)
         except sqlite3.Error as error:
@@ -85,7 +88,7 @@ class Journal:
 
     @contextmanager
     def change(self) -> Iterator[None]:
-        """All or nothing; changes inside a change belong to it."""
+        """Run the block as one transaction; nested blocks join it."""
         if self._depth:
             yield
             return
@@ -102,29 +105,30 @@ class Journal:
             self._depth = 0
 
     def admit(self, jti: str, exp: int) -> bool:
-        """Remember a command's id until it expires; False if it was here before."""
+        """Remember a command's id until it expires; return False if it is known already."""
         return self._db.execute("INSERT OR IGNORE INTO admitted VALUES (?, ?)", (jti, exp)).rowcount == 1
 
     def hop(self, hop_id: str) -> HopRecord | None:
+        """Return the record of a hop; None if there is none."""
         found = self._read_hops("WHERE hop_id = ?", (hop_id,))
         return found[0] if found else None
 
     def open_hops(self) -> list[HopRecord]:
-        """Hops that have not ended, in the order in which they came."""
+        """Return the hops that have not ended, in order of arrival."""
         return self._read_hops("WHERE end IS NULL ORDER BY arrived, hop_id")
 
     def unsent_results(self) -> list[HopRecord]:
-        """Hops that have ended, of which the cloud does not know it yet."""
+        """Return the hops that have ended and whose result is not sent yet."""
         return self._read_hops(
             "WHERE end IS NOT NULL AND hop_id IN (SELECT hop_id FROM outbox) ORDER BY arrived"
         )
 
     def _read_hops(self, where: str, values: tuple[str, ...] = ()) -> list[HopRecord]:
-        """Those that can be read; the others leave the journal."""
+        """Return the hops that can be read; move the others to quarantine."""
         found = []
         for hop_id, *row in self._db.execute(f"{_SELECT_HOP} {where}", values).fetchall():
             try:
-                found.append(_held(row))
+                found.append(_hop_record(row))
             except ValueError as error:  # pydantic's is one
                 self._set_aside("hops", "hop_id", hop_id, row, error)
         return found
@@ -132,13 +136,13 @@ class Journal:
     def _set_aside(
         self, table: str, key: str, value: object, row: Sequence[object], error: Exception
     ) -> None:
-        """A row that this agent cannot read, perhaps of an older or a newer one."""
+        """Quarantine a row that this agent cannot read, perhaps written by another version."""
         content = json.dumps([table, str(value), *map(str, row)], indent=1).encode()
         self._quarantine.write(f"journal-{table}.json", content, f"{value}: {error}")
         self._db.execute(f"DELETE FROM {table} WHERE {key} = ?", (value,))
 
     def save_hop(self, hop: HopRecord) -> None:
-        """Write what is known of a hop; its place in line and its `seq` stay."""
+        """Write the record of a hop; its order of arrival and its `seq` stay."""
         end = hop.end.model_dump_json() if hop.end else None
         move, progress = hop.move.model_dump_json(), hop.progress.model_dump_json()
         values = (move, hop.desired_state, progress, hop.paused, end, time.time() if end else None)
@@ -151,23 +155,25 @@ class Journal:
         )
 
     def enqueue_report(self, report: AboutHop) -> None:
-        """Give a report its `seq` and put it in line. An unsent checkpoint of the same hop is dropped:
-        this one says more. `seq` grows over all attempts, so any way of comparing it holds."""
+        """Assign the report its `seq` and enqueue it.
+
+        An unsent checkpoint of the hop is deleted: this report is newer. `seq` grows over all attempts.
+        """
         with self.change():
             row = self._db.execute(
                 "UPDATE hops SET seq = seq + 1 WHERE hop_id = ? RETURNING seq", (report.hop_id,)
             ).fetchone()
             numbered = report.model_copy(update={"seq": row[0]})
             self._db.execute("DELETE FROM outbox WHERE hop_id = ? AND kind = 'checkpoint'", (report.hop_id,))
-            self._post(report.hop_id, numbered)
+            self._insert_report(report.hop_id, numbered)
             if not isinstance(report, Started):
                 progress = report.progress.model_dump_json()
                 self._db.execute("UPDATE hops SET progress = ? WHERE hop_id = ?", (progress, report.hop_id))
 
     def enqueue(self, report: Report) -> None:
-        """Put a report that is about no hop in line; the oldest such go when too many wait."""
+        """Enqueue a report that concerns no hop; the oldest of these are deleted when too many wait."""
         with self.change():
-            self._post(None, report)
+            self._insert_report(None, report)
             self._db.execute(
                 "DELETE FROM outbox WHERE hop_id IS NULL AND id NOT IN"
                 " (SELECT id FROM outbox WHERE hop_id IS NULL ORDER BY id DESC LIMIT ?)",
@@ -175,33 +181,36 @@ class Journal:
             )
 
     def oldest_unsent(self) -> Unsent | None:
-        row = self._db.execute("SELECT id, letter, hop_id, kind FROM outbox ORDER BY id LIMIT 1").fetchone()
+        """Return the next report to send; None if all are sent."""
+        row = self._db.execute("SELECT id, envelope, hop_id, kind FROM outbox ORDER BY id LIMIT 1").fetchone()
         return Unsent(int(row[0]), str(row[1]), row[2], str(row[3])) if row else None
 
     def replace_unsent(self, number: int, report: Report) -> None:
-        """Put another report in the place of one that could not be sent."""
-        letter = ReportEnvelope(report=report).model_dump_json()
-        self._db.execute("UPDATE outbox SET letter = ? WHERE id = ?", (letter, number))
+        """Replace an unsent report by another one."""
+        envelope = ReportEnvelope(report=report).model_dump_json()
+        self._db.execute("UPDATE outbox SET envelope = ? WHERE id = ?", (envelope, number))
 
     def discard_unsent(self, unsent: "Unsent", reason: str) -> None:
-        """Take one that is not a report out of the queue."""
+        """Quarantine an unsent report and remove it from the queue."""
         self._quarantine.write("journal-outbox.json", unsent.envelope.encode("utf-8", "replace"), reason)
         self.sent(unsent.number)
 
     def sent(self, number: int) -> None:
+        """Remove a report that the broker has taken."""
         self._db.execute("DELETE FROM outbox WHERE id = ?", (number,))
 
     def unsent(self) -> int:
-        """How many reports wait."""
+        """Return how many reports wait."""
         return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def grant(self, serve: Serve, token: str) -> None:
+        """Record what a peer may read, with the token of its hop."""
         self._db.execute(
             "INSERT OR REPLACE INTO serves VALUES (?, ?, ?)", (serve.hop_id, serve.model_dump_json(), token)
         )
 
     def grants(self) -> list[tuple[Serve, str]]:
-        """What is served now, each with its hop token."""
+        """Return what is served now, each grant with its hop token."""
         found = []
         for hop_id, *row in self._db.execute(
             "SELECT hop_id, serve, token FROM serves ORDER BY hop_id"
@@ -214,10 +223,11 @@ class Journal:
         return found
 
     def withdraw(self, hop_id: str) -> None:
+        """Delete the grant of a hop."""
         self._db.execute("DELETE FROM serves WHERE hop_id = ?", (hop_id,))
 
     def own_certificates(self) -> set[str]:
-        """Fingerprints of this agent's own lane certificates that its hops go by."""
+        """Return the fingerprints of this agent's lane certificates that its hops and grants use."""
         routes = (hop.move.route for hop in self.open_hops())
         pulled = {route.own_certificate for route in routes if isinstance(route, DirectRoute)}
         served = {serve.own_certificate for serve, _ in self.grants()}
@@ -225,17 +235,18 @@ class Journal:
 
     @property
     def retired(self) -> bool:
-        """Was this registration ended by the cloud?"""
-        return self._meta("retired") is not None
+        """Return whether the control plane has ended this registration."""
+        return self._meta_value("retired") is not None
 
     def retire(self) -> None:
+        """Record that the registration has ended, and delete all work."""
         with self.change():
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('retired', 'yes')")
             for table in ("hops", "serves", "outbox"):
                 self._db.execute(f"DELETE FROM {table}")
 
     def prune(self, now: float) -> None:
-        """Forget expired command ids and hops that ended long ago."""
+        """Delete expired command ids and hops that ended long ago."""
         with self.change():
             self._db.execute("DELETE FROM admitted WHERE exp < ?", (now,))
             self._db.execute(
@@ -244,17 +255,18 @@ class Journal:
                 (now - ENDED_RETENTION_S,),
             )
 
-    def _post(self, hop_id: str | None, report: Report) -> None:
-        letter = ReportEnvelope(report=report).model_dump_json()
+    def _insert_report(self, hop_id: str | None, report: Report) -> None:
+        envelope = ReportEnvelope(report=report).model_dump_json()
         self._db.execute(
-            "INSERT INTO outbox (hop_id, kind, letter) VALUES (?, ?, ?)", (hop_id, report.kind, letter)
+            "INSERT INTO outbox (hop_id, kind, envelope) VALUES (?, ?, ?)", (hop_id, report.kind, envelope)
         )
 
-    def _meta(self, name: str) -> str | None:
+    def _meta_value(self, name: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
-    def _begin_anew(self, registration: str) -> None:
+    def _reset(self, registration: str) -> None:
+        """Delete everything, for another registration."""
         with self.change():
             for table in ("meta", "admitted", "hops", "serves", "outbox"):
                 self._db.execute(f"DELETE FROM {table}")
@@ -262,14 +274,18 @@ class Journal:
 
 
 _SELECT_HOP = "SELECT hop_id, move, desired_state, progress, paused, end FROM hops"
-_COLUMNS = (
+_REQUIRED_COLUMNS = (
     "SELECT name, value FROM meta",
     "SELECT jti, exp FROM admitted",
     "SELECT hop_id, arrived, move, desired_state, seq, progress, paused, end, ended_at FROM hops",
     "SELECT hop_id, serve, token FROM serves",
-    "SELECT id, hop_id, kind, letter FROM outbox",
+    "SELECT id, hop_id, kind, envelope FROM outbox",
 )
-"""What has to be there; asked for once at a start."""
+"""Queries that fail if a table or column is missing; run once at opening."""
+
+
+_RENAMED_COLUMNS = (("hops", "wish", "desired_state"), ("outbox", "letter", "envelope"))
+"""Table, the column's name in the journal of an older agent, its name now."""
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -282,7 +298,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.executescript(_SCHEMA)
-        for sql in _COLUMNS:
+        _rename_old_columns(db)
+        for sql in _REQUIRED_COLUMNS:
             db.execute(f"{sql} LIMIT 1").fetchall()
         _check(db)
     except BaseException:
@@ -291,7 +308,15 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def _rename_old_columns(db: sqlite3.Connection) -> None:
+    """Rename the columns of a journal that an older agent wrote; its rows stay as they are."""
+    for table, old, new in _RENAMED_COLUMNS:
+        if old in {column[1] for column in db.execute(f"PRAGMA table_info({table})")}:
+            db.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+
+
 def _check(db: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError if the file is damaged."""
     [found] = db.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
         damaged = sqlite3.DatabaseError(str(found))
@@ -300,23 +325,26 @@ def _check(db: sqlite3.Connection) -> None:
 
 
 def _text(content: bytes) -> str:
-    """Bytes that are not UTF-8 must not keep the other columns from being read."""
+    """Decode text; bytes that are not UTF-8 must not make the other columns unreadable."""
     return content.decode("utf-8", "replace")
 
 
-def _held(row: Sequence[Any]) -> HopRecord:
-    """Raises ValueError. How far the hop was is not worth the hop."""
+def _hop_record(row: Sequence[Any]) -> HopRecord:
+    """Return the record in a row, without its progress if only that cannot be read.
+
+    Raises ValueError if the rest cannot be read.
+    """
     move, desired_state, progress, paused, end = row
     if desired_state not in get_args(DesiredState):
-        raise ValueError(f"nobody wants {desired_state!r}")
+        raise ValueError(f"unknown desired state {desired_state!r}")
     try:
-        known = Progress.model_validate_json(str(progress))
+        known_progress = Progress.model_validate_json(str(progress))
     except ValueError:
-        known = NOTHING_YET
+        known_progress = NOTHING_YET
     return HopRecord(
         move=Move.model_validate_json(str(move)),
         desired_state=desired_state,
-        progress=known,
+        progress=known_progress,
         paused=bool(paused),
         end=Ended.validate_json(str(end)) if end else None,
     )

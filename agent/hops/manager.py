@@ -1,7 +1,7 @@
-"""The hops this agent carries out: brings the work in line with what the journal says is wanted.
+"""Carry out this agent's hops: reconcile running work with the desired state in the journal.
 
-A command changes the journal first; `settle` follows. So a crash between the two costs nothing, and a
-restart is the same as settling every hop that has not ended.
+A command changes the journal first; `reconcile` follows. So a crash between the two loses nothing, and a
+restart reconciles every hop that has not ended.
 """
 
 import asyncio
@@ -22,59 +22,65 @@ from events.reports import AgentHop, Cancelled, Failed, Paused
 log = logging.getLogger(__name__)
 
 LOCK_STRIPES = 64
-"""Hops share so many locks: enough that they seldom wait for each other, and no more to forget again."""
+"""Number of locks that all hops share: enough that they seldom wait for each other, and a fixed number."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class HopManager:
-    """At most `at_once` hops move at a time; others wait here for their turn."""
+    """Runs at most `limit` hops at a time; the others wait for their turn."""
 
     def __init__(
         self,
         journal: Journal,
-        desk: ReportOutbox,
+        outbox: ReportOutbox,
         movers: Movers,
-        at_once: int,
-        pace: AttemptIntervals,
+        limit: int,
+        intervals: AttemptIntervals,
         spawn: Spawn,
     ) -> None:
-        """`spawn` makes a task whose failure is not overlooked: a TaskGroup's."""
+        """Create a manager.
+
+        `spawn` makes a task whose failure is not lost, such as one of a TaskGroup.
+        """
         self._journal = journal
-        self._desk = desk
+        self._outbox = outbox
         self._movers = movers
-        self._turns = PrioritySemaphore(at_once)
-        self._pace = pace
+        self._semaphore = PrioritySemaphore(limit)
+        self._intervals = intervals
         self._attempts: dict[str, tuple[Attempt, asyncio.Task[None]]] = {}
         self._spawn = spawn
         self._locks = [asyncio.Lock() for _ in range(LOCK_STRIPES)]
 
     async def resume_all(self) -> None:
-        """After a start: every hop goes on where the journal left it."""
-        for held in self._journal.open_hops():
+        """Reconcile every hop that has not ended, after a start."""
+        for record in self._journal.open_hops():
             try:
-                await self.reconcile(held.hop_id)
-            except sqlite3.Error:  # the journal's
+                await self.reconcile(record.hop_id)
+            except sqlite3.Error:  # the journal itself is at fault
                 raise
-            except Exception as error:  # it must not keep back the hops behind it
-                log.exception("hop cannot go on", extra={"hop_id": held.hop_id})
-                self._break_off(held, error)
+            except Exception as error:  # the hops after it must still be resumed
+                log.exception("hop cannot be resumed", extra={"hop_id": record.hop_id})
+                self._fail(record, error)
 
     async def reconcile(self, hop_id: str) -> None:
-        """Start, stop or discard, as the journal wants it; one after the other for each hop."""
+        """Start, stop or discard a hop as the journal wants it; calls for one hop run in turn."""
         async with self._locks[hash(hop_id) % LOCK_STRIPES]:
-            held = self._journal.hop(hop_id)
-            if held and self._is_under_way(held):
+            record = self._journal.hop(hop_id)
+            if record and self._is_under_way(record):
                 self._attempts[hop_id][0].repeat_state()
                 return
             await self._stop(hop_id)
-            held = self._journal.hop(hop_id)  # it may have come to its end while it was being stopped
-            if held and not held.end:
-                await self._apply_desired_state(held)
+            record = self._journal.hop(hop_id)  # it may have ended while it was being stopped
+            if record and not record.end:
+                await self._apply_desired_state(record)
 
     def records(self) -> tuple[AgentHop, ...]:
-        """What to tell the cloud at a connect. A hop whose end waits to be sent counts as running: the cloud
-        would otherwise order it again."""
+        """Return the hops to name in a Hello.
+
+        A hop whose result is not sent yet counts as running: otherwise the control plane would command it
+        again.
+        """
         hops = [*self._journal.open_hops(), *self._journal.unsent_results()]
         return tuple(
             AgentHop(
@@ -88,31 +94,34 @@ class HopManager:
 
     @property
     def running(self) -> int:
-        """How many move now; those that wait for their turn do not count."""
+        """Return how many hops move data now, without those that wait for their turn."""
         return sum(attempt.moving for attempt, _ in self._attempts.values())
 
-    def _is_under_way(self, held: HopRecord) -> bool:
-        found = self._attempts.get(held.hop_id)
+    def _is_under_way(self, record: HopRecord) -> bool:
+        found = self._attempts.get(record.hop_id)
         return bool(
-            found and held.desired_state == "run" and found[0].order.attempt == held.attempt and not held.end
+            found
+            and record.desired_state == "run"
+            and found[0].move.attempt == record.attempt
+            and not record.end
         )
 
-    async def _apply_desired_state(self, held: HopRecord) -> None:
-        if held.desired_state == "run":
-            self._start(held)
-        elif held.desired_state == "cancel":
-            await self._discard(held)
-        elif not held.paused:
+    async def _apply_desired_state(self, record: HopRecord) -> None:
+        if record.desired_state == "run":
+            self._start(record)
+        elif record.desired_state == "cancel":
+            await self._discard(record)
+        elif not record.paused:
             with self._journal.change():
-                self._journal.save_hop(replace(held, paused=True))
-                self._desk.enqueue_for_hop(Paused(**head(held.move), progress=held.progress))
-            log.info("hop paused", extra={"hop_id": held.hop_id, "attempt": held.attempt})
+                self._journal.save_hop(replace(record, paused=True))
+                self._outbox.enqueue_for_hop(Paused(**head(record.move), progress=record.progress))
+            log.info("hop paused", extra={"hop_id": record.hop_id, "attempt": record.attempt})
 
-    def _start(self, held: HopRecord) -> None:
-        attempt = Attempt(held, self._journal, self._desk, self._movers, self._turns, self._pace)
+    def _start(self, record: HopRecord) -> None:
+        attempt = Attempt(record, self._journal, self._outbox, self._movers, self._semaphore, self._intervals)
         task = self._spawn(attempt.run())
-        self._attempts[held.hop_id] = (attempt, task)
-        task.add_done_callback(lambda done: self._on_done(held.hop_id, done))
+        self._attempts[record.hop_id] = (attempt, task)
+        task.add_done_callback(lambda done: self._on_done(record.hop_id, done))
 
     def _on_done(self, hop_id: str, task: asyncio.Task[None]) -> None:
         found = self._attempts.get(hop_id)
@@ -120,32 +129,32 @@ class HopManager:
             del self._attempts[hop_id]
 
     async def _stop(self, hop_id: str) -> None:
-        """Wait until nothing of the hop moves any more, and keep how far it came."""
+        """Wait until nothing of the hop runs any more, and save how far it came."""
         found = self._attempts.pop(hop_id, None)
         if not found:
             return
         attempt, task = found
         task.cancel()
         await asyncio.wait([task])
-        held = self._journal.hop(hop_id)
-        if held and not held.end:
-            self._journal.save_hop(replace(held, progress=attempt.progress()))
+        record = self._journal.hop(hop_id)
+        if record and not record.end:
+            self._journal.save_hop(replace(record, progress=attempt.progress()))
 
-    def _break_off(self, held: HopRecord, error: Exception) -> None:
-        end = Failed(**head(held.move), progress=held.progress, problem=unforeseen(error))
+    def _fail(self, record: HopRecord, error: Exception) -> None:
+        end = Failed(**head(record.move), progress=record.progress, problem=unforeseen(error))
         with self._journal.change():
-            self._journal.save_hop(replace(held, end=end))
-            self._desk.enqueue_for_hop(end)
+            self._journal.save_hop(replace(record, end=end))
+            self._outbox.enqueue_for_hop(end)
 
-    async def _discard(self, held: HopRecord) -> None:
+    async def _discard(self, record: HopRecord) -> None:
         try:
-            await self._movers(held.move).discard(held.move)
+            await self._movers(record.move).discard(record.move)
         except (HopError, OSError) as error:
-            log.warning("half-done files may be left", extra={"hop_id": held.hop_id, "reason": str(error)})
+            log.warning("partial files may be left", extra={"hop_id": record.hop_id, "reason": str(error)})
         except Exception:  # the hop is canceled all the same
-            log.exception("half-done files may be left", extra={"hop_id": held.hop_id})
-        end = Cancelled(**head(held.move), progress=held.progress)
+            log.exception("partial files may be left", extra={"hop_id": record.hop_id})
+        end = Cancelled(**head(record.move), progress=record.progress)
         with self._journal.change():
-            self._journal.save_hop(replace(held, end=end))
-            self._desk.enqueue_for_hop(end)
-        log.info("hop cancelled", extra={"hop_id": held.hop_id, "attempt": held.attempt})
+            self._journal.save_hop(replace(record, end=end))
+            self._outbox.enqueue_for_hop(end)
+        log.info("hop cancelled", extra={"hop_id": record.hop_id, "attempt": record.attempt})

@@ -1,4 +1,4 @@
-"""Whose turn it is on this agent: so many hops at a time, the most urgent first."""
+"""Limit how many hops run at a time on this agent; the hop of highest priority runs first."""
 
 import asyncio
 import heapq
@@ -11,15 +11,16 @@ from events.options import Priority
 
 
 class PrioritySemaphore:
-    """Those of one priority come in the order in which they asked."""
+    """A semaphore of `limit` slots. Waiters of equal priority are served first come, first served."""
 
-    def __init__(self, at_once: int) -> None:
-        self._free = at_once
+    def __init__(self, limit: int) -> None:
+        self._free = limit
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = itertools.count()
 
     @asynccontextmanager
     async def acquired(self, priority: Priority) -> AsyncIterator[None]:
+        """Hold a slot for the length of the `async with`."""
         await self._acquire(priority)
         try:
             yield
@@ -30,19 +31,19 @@ class PrioritySemaphore:
         if self._free:
             self._free -= 1
             return
-        turn = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (-WEIGHTS[priority], next(self._count), turn))
+        slot = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (-WEIGHTS[priority], next(self._count), slot))
         try:
-            await turn
+            await slot
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # its turn came in the same moment
+            if slot.done() and not slot.cancelled():  # granted in the same moment
                 self._release()
             raise
 
     def _release(self) -> None:
         while self._waiting:
-            *_, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
+            *_, slot = heapq.heappop(self._waiting)
+            if not slot.done():
+                slot.set_result(None)
                 return
         self._free += 1

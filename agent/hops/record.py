@@ -1,7 +1,8 @@
-"""What a command makes of a hop that the journal holds, or does not hold: rules only, no I/O.
+"""What a command changes in the record of a hop: rules only, no I/O.
 
-Every command names an attempt. One that is older than what is held is late and changes nothing; a newer
-one wins. `desired_state` is what the cloud wants last; `hops.py` brings the work in line with it.
+Every command names an attempt. A command for an older attempt than the recorded one is late and changes
+nothing; a newer one wins. `desired_state` is what the control plane last asked for; `HopManager` brings the
+work in line with it.
 """
 
 from dataclasses import dataclass, replace
@@ -22,14 +23,14 @@ NOTHING_YET = Progress()
 
 @dataclass(frozen=True)
 class HopRecord:
-    """A hop as the journal holds it."""
+    """A hop as the journal stores it."""
 
     move: Move
     desired_state: DesiredState = "run"
     progress: Progress = NOTHING_YET
-    """As it was last said."""
+    """As last reported."""
     paused: bool = False
-    """Has the pause been carried out and said?"""
+    """Whether the pause has been carried out and reported."""
     end: End | None = None
     """The last report of a hop that has ended."""
 
@@ -42,26 +43,27 @@ class HopRecord:
         return self.move.attempt
 
 
-def on_move(held: HopRecord | None, order: Move) -> HopRecord:
-    """A Move came: take it, go on under its attempt, or stay as it is when it is late or already over.
+def on_move(record: HopRecord | None, move: Move) -> HopRecord:
+    """Return the record after a Move: taken, continued under the new attempt, or unchanged.
 
-    A hop that has succeeded stays so under any later attempt: its bytes are there.
+    A late Move, or one for a hop that is over, changes nothing. A hop that has succeeded stays so under any
+    later attempt: its bytes are at the destination.
     """
-    if held is None:
-        return HopRecord(order)
-    over = held.end or held.desired_state == "cancel"
-    if order.attempt < held.attempt or (over and order.attempt == held.attempt):
-        return held
-    if isinstance(held.end, Succeeded):
-        return replace(held, move=order, end=held.end.model_copy(update={"attempt": order.attempt}))
-    return HopRecord(order, progress=held.progress)
+    if record is None:
+        return HopRecord(move)
+    over = record.end or record.desired_state == "cancel"
+    if move.attempt < record.attempt or (over and move.attempt == record.attempt):
+        return record
+    if isinstance(record.end, Succeeded):
+        return replace(record, move=move, end=record.end.model_copy(update={"attempt": move.attempt}))
+    return HopRecord(move, progress=record.progress)
 
 
-def on_stop(held: HopRecord | None, command: Pause | Cancel) -> HopRecord | None:
-    """A Pause or Cancel came: None when there is nothing to stop."""
-    if held is None or held.end or command.attempt < held.attempt:
+def on_stop(record: HopRecord | None, command: Pause | Cancel) -> HopRecord | None:
+    """Return the record after a Pause or Cancel; None if there is nothing to stop."""
+    if record is None or record.end or command.attempt < record.attempt:
         return None
-    order = held.move.model_copy(update={"attempt": command.attempt})
+    move = record.move.model_copy(update={"attempt": command.attempt})
     if isinstance(command, Cancel):
-        return replace(held, move=order, desired_state="cancel")
-    return None if held.desired_state == "cancel" else replace(held, move=order, desired_state="pause")
+        return replace(record, move=move, desired_state="cancel")
+    return None if record.desired_state == "cancel" else replace(record, move=move, desired_state="pause")

@@ -1,4 +1,4 @@
-"""How reports leave: those that must arrive by way of the journal, in order; the rest now or never."""
+"""Send reports: those that must arrive through the journal, in order; the others now or never."""
 
 import asyncio
 import json
@@ -20,12 +20,13 @@ AnyReport = TypeVar("AnyReport", bound=Report)
 
 MAX_MESSAGE_BYTES = MAX_REPORT_BYTES
 MAX_LIVE_NAME_BYTES = 1024
+"""Bytes of a file name in live progress, as JSON."""
 RETRY_DELAY_S = 2.0
 """Seconds before a report that the broker did not take is sent again."""
 
 
 class ReportOutbox:
-    """One agent's outgoing letters."""
+    """One agent's outgoing reports."""
 
     def __init__(
         self,
@@ -33,58 +34,64 @@ class ReportOutbox:
         link: BrokerConnection,
         topics: Topics,
         thing: str,
-        retry_after: float = RETRY_DELAY_S,
+        retry_delay_s: float = RETRY_DELAY_S,
     ) -> None:
         self._journal = journal
         self._link = link
         self._topics = topics
         self._thing = thing
-        self._retry_after = retry_after
-        self._news = asyncio.Event()
-        self._said_bare: dict[str, bool] = {}
-        """Hops whose end was said again, once, in its shortest form."""
+        self._retry_delay_s = retry_delay_s
+        self._enqueued = asyncio.Event()
+        self._bare_results_sent: dict[str, bool] = {}
+        """Hops whose result was enqueued again, once, in its shortest form."""
 
     def enqueue_for_hop(self, report: AboutHop) -> None:
-        """A change of a hop's state, or a checkpoint: it waits on the disk until the broker has it."""
+        """Enqueue a hop's state change or checkpoint; the journal keeps it until the broker has taken it."""
         self._journal.enqueue_report(fitting(report))
-        self._news.set()
+        self._enqueued.set()
 
     def enqueue(self, report: Report) -> None:
-        """Anything else that should arrive though the broker is away now."""
+        """Enqueue any other report that must arrive even if the broker is unreachable now."""
         self._journal.enqueue(fitting(report))
-        self._news.set()
+        self._enqueued.set()
 
     async def publish(self, report: Report) -> None:
-        """Only worth saying now; LinkError when it cannot be."""
-        letter = ReportEnvelope(report=fitting(report)).model_dump_json().encode()
-        await self._link.publish(self._topics.reports(self._thing), letter)
+        """Publish now or never.
 
-    async def publish_live(self, about: HopCommand, progress: Progress) -> None:
-        """Live progress: lost when nobody listens or the broker is away."""
+        Raises LinkError if the link is down.
+        """
+        message = ReportEnvelope(report=fitting(report)).model_dump_json().encode()
+        await self._link.publish(self._topics.reports(self._thing), message)
+
+    async def publish_live(self, command: HopCommand, progress: Progress) -> None:
+        """Publish live progress; it is lost if the broker is unreachable."""
         if not self._link.connected:
             return
         live = Live(
-            transfer_id=about.transfer_id,
-            hop_id=about.hop_id,
-            attempt=about.attempt,
+            transfer_id=command.transfer_id,
+            hop_id=command.hop_id,
+            attempt=command.attempt,
             at=now(),
-            progress=_brief(progress),
+            progress=_with_short_name(progress),
         )
-        topic = self._topics.live(self._thing, about.transfer_id, about.hop_id)
+        topic = self._topics.live(self._thing, command.transfer_id, command.hop_id)
         try:
             await self._link.publish(topic, live.model_dump_json().encode(), qos=0)
         except LinkError:
-            log.debug("live progress lost", extra={"hop_id": about.hop_id})
+            log.debug("live progress not published", extra={"hop_id": command.hop_id})
 
     async def deliver(self) -> None:
-        """Send what waits, oldest first, one at a time, for ever. Reports are kept until acknowledged. One
-        that cannot be sent at all leaves the queue, or leaves a shorter one in its place."""
+        """Send waiting reports forever, oldest first, one at a time.
+
+        A report stays in the journal until the broker acknowledges it. One that cannot be sent at all is
+        discarded or replaced by a shorter one.
+        """
         topic = self._topics.reports(self._thing)
         while True:
-            self._news.clear()
+            self._enqueued.clear()
             unsent = self._journal.oldest_unsent()
             if unsent is None:
-                await self._news.wait()
+                await self._enqueued.wait()
                 continue
             if not self._is_sendable(unsent):
                 continue
@@ -95,60 +102,70 @@ class ReportOutbox:
                 self._shorten(unsent, str(error))
             except LinkError as error:
                 log.warning("report waits", extra={"reason": str(error), "unsent": self._journal.unsent()})
-                await asyncio.sleep(self._retry_after)
+                await asyncio.sleep(self._retry_delay_s)
             else:
                 self._journal.sent(unsent.number)
 
     def _is_sendable(self, unsent: Unsent) -> bool:
-        """Otherwise something was done about it: an older agent wrote it too large, or it is damaged. One
-        that a newer agent wrote may be of a kind that is not known here; it is sent as it is."""
+        """Return whether a report can be sent as it is; otherwise replace or discard it.
+
+        An older agent may have written it too large, or it is damaged. A report of a kind that only a newer
+        agent knows is sent as it is.
+        """
         try:
             json.loads(unsent.envelope)
             if len(unsent.envelope.encode()) <= MAX_MESSAGE_BYTES:
                 return True
             self._replace(unsent, fitting(ReportEnvelope.model_validate_json(unsent.envelope).report))
         except (ValueError, RecursionError) as error:
-            self._give_up(unsent, str(error))
+            self._discard(unsent, str(error))
         return False
 
     def _shorten(self, unsent: Unsent, reason: str) -> None:
-        """The broker has refused it for its size, though it takes more by its own account."""
+        """Replace a report that the broker has refused for its size by its shortest form."""
         log.error("report refused for its size", extra={"bytes": len(unsent.envelope), "reason": reason})
         try:
             bare = bare_report(ReportEnvelope.model_validate_json(unsent.envelope).report)
         except ValueError as error:
-            return self._give_up(unsent, str(error))
+            return self._discard(unsent, str(error))
         if message_size(bare) >= len(unsent.envelope.encode()):
-            return self._give_up(unsent, reason)
+            return self._discard(unsent, reason)
         return self._replace(unsent, bare)
 
     def _replace(self, unsent: Unsent, report: Report) -> None:
+        """Put a shorter report in its place, or discard it if that one is too large, too."""
         if message_size(report) > MAX_MESSAGE_BYTES:
-            return self._give_up(unsent, "it cannot be made to fit")
+            return self._discard(unsent, "it cannot be shortened enough")
         log.warning("report shortened", extra={"kind": report.kind, "bytes": len(unsent.envelope)})
         return self._journal.replace_unsent(unsent.number, report)
 
-    def _give_up(self, unsent: Unsent, reason: str) -> None:
-        """Set it aside; of a hop that has ended, its end is said again as the journal knows it."""
-        held = self._journal.hop(unsent.hop_id) if unsent.hop_id else None
+    def _discard(self, unsent: Unsent, reason: str) -> None:
+        """Quarantine a report; of a hop that has ended, enqueue its result again as the journal knows it."""
+        record = self._journal.hop(unsent.hop_id) if unsent.hop_id else None
         with self._journal.change():
             self._journal.discard_unsent(unsent, reason)
-            if held and held.end and unsent.kind == held.end.kind and not self._said_bare.get(held.hop_id):
-                self._said_bare[held.hop_id] = True
-                self._journal.enqueue_report(bare_report(held.end))
+            if (
+                record
+                and record.end
+                and unsent.kind == record.end.kind
+                and not self._bare_results_sent.get(record.hop_id)
+            ):
+                self._bare_results_sent[record.hop_id] = True
+                self._journal.enqueue_report(bare_report(record.end))
 
 
 def fitting(report: AnyReport) -> AnyReport:
-    """The report, with less in it if it is too large for one message."""
+    """Return the report, shortened if it is too large for one message."""
     return fit_report(report, MAX_MESSAGE_BYTES)
 
 
-def _brief(progress: Progress) -> Progress:
-    """A name may take 20 KiB as JSON, and is sent every second."""
+def _with_short_name(progress: Progress) -> Progress:
+    """Return the progress with its file name clipped: a name may take 20 KiB as JSON, every second."""
     if progress.current is None:
         return progress
     return progress.model_copy(update={"current": clip_text(progress.current, MAX_LIVE_NAME_BYTES)})
 
 
 def now() -> datetime:
+    """Return the current time in UTC."""
     return datetime.now(UTC)

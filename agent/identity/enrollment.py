@@ -1,7 +1,7 @@
-"""Registering this host: a key pair made here, a certificate from the control plane, files all or none.
+"""Register this host: create a key pair, obtain a certificate, and write all files or none.
 
-Everything is prepared in a folder beside its place first. Only a complete answer puts it there, the record
-last; whatever fails before leaves nothing behind, and the same token can be tried again.
+Everything is prepared in a temporary folder. Only a complete answer is moved to the state directory, the
+record last; a failure before that leaves nothing behind, and the same token can be tried again.
 """
 
 import os
@@ -33,13 +33,15 @@ from agent.identity.registration import SECRET, Files, Registration, is_register
 from events.requests import RegisterRequest, RenewalRequest
 from events.views import RegisteredView
 
-Ask = Callable[[str, RegisterRequest], RegisteredView]
+SendRequest = Callable[[str, RegisterRequest], RegisteredView]
+"""Sends a registration to the API at a URL."""
 Describe = Callable[[Files], dict[str, object]]
-"""Makes the lane's identity in the given folder; returns RegisterRequest's fields about this host."""
+"""Creates the lane's identity in a folder; returns RegisterRequest's fields about this host."""
 
 _RETRY_DELAYS_S = (1, 2, 4, 8, 16)
-"""Seconds, before each further try."""
-_BUSY = {"stale"}
+"""Seconds before each further attempt."""
+_RETRYABLE_CODES = {"stale"}
+"""Problem codes after which a registration is sent again."""
 
 
 def register(
@@ -50,11 +52,14 @@ def register(
     describe: Describe,
     name: str | None = None,
     force: bool = False,
-    ask: Ask = api.register,
-    wait: Callable[[float], None] = time.sleep,
+    send: SendRequest = api.register,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Registration:
-    """Make this host an agent; HostError says what to do. `name` is a wish, for tokens that leave a choice.
-    `force` replaces an earlier registration."""
+    """Make this host an agent.
+
+    `name` is a requested name, for tokens that allow one. `force` replaces an earlier registration. Raises
+    HostError, which says what to do.
+    """
     files = Files(state)
     if is_registered(files) and not force:
         raise HostError(
@@ -63,8 +68,8 @@ def register(
     with _staging(state) as staged:
         csr = make_device_key(staged.device_key)
         request = _request(token=token, agent_id=name, csr=csr, version=VERSION, **describe(staged))
-        answer = _answer(partial(_with_retry, ask, wait), api_url, request)
-        registration = _store(staged, api_url, answer)
+        view = _send_or_explain(partial(_with_retry, send, sleep), api_url, request)
+        registration = _store(staged, api_url, view)
         _install(staged, files)
     return registration
 
@@ -102,31 +107,34 @@ def _request(**fields: object) -> RegisterRequest:
     try:
         return RegisterRequest.model_validate(fields)
     except ValidationError as error:
-        if "agent_id" not in {one["loc"][0] for one in error.errors()}:
+        if "agent_id" not in {part["loc"][0] for part in error.errors()}:
             raise
         raise HostError(
-            f"no agent can be called {fields['agent_id']!r}", "use small letters, digits and dashes"
+            f"{fields['agent_id']!r} is not a valid agent name", "use lower-case letters, digits and hyphens"
         ) from error
 
 
 def _with_retry(
-    ask: Ask, wait: Callable[[float], None], api_url: str, request: RegisterRequest
+    send: SendRequest, sleep: Callable[[float], None], api_url: str, request: RegisterRequest
 ) -> RegisteredView:
-    """Ask again where it may go better: two hundred hosts that join at once are more than AWS takes at once.
-    Each waits for another time, so that they do not meet again."""
-    for pause in _RETRY_DELAYS_S:
+    """Send the registration again after temporary failures.
+
+    Two hundred hosts that join at the same time exceed AWS's limits. The delays are random, so that the hosts
+    do not collide again.
+    """
+    for delay in _RETRY_DELAYS_S:
         try:
-            return ask(api_url, request)
+            return send(api_url, request)
         except ApiProblem as problem:
-            if not (problem.problem.retryable or problem.problem.code in _BUSY):
+            if not (problem.problem.retryable or problem.problem.code in _RETRYABLE_CODES):
                 raise
-        wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - nothing secret
-    return ask(api_url, request)
+        sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
+    return send(api_url, request)
 
 
-def _answer(ask: Ask, api_url: str, request: RegisterRequest) -> RegisteredView:
+def _send_or_explain(send: SendRequest, api_url: str, request: RegisterRequest) -> RegisteredView:
     try:
-        return ask(api_url, request)
+        return send(api_url, request)
     except ApiProblem as problem:
         raise HostError(
             f"the control plane refused: {problem.details.detail}",
@@ -138,23 +146,23 @@ def _answer(ask: Ask, api_url: str, request: RegisterRequest) -> RegisteredView:
         ) from error
     except ValueError as error:
         raise HostError(
-            f"{api_url} answers, but not as Crosshaul does", "check the address given by --api"
+            f"{api_url} answers, but is not a Crosshaul API", "check the address given by --api"
         ) from error
 
 
-def _store(staged: Files, api_url: str, answer: RegisteredView) -> Registration:
-    write_secret(staged.device_certificate, answer.certificate.encode())
-    write_secret(staged.api_key, answer.api_key.encode())
-    if answer.mqtt_ca:
-        write_secret(staged.ca, answer.mqtt_ca.encode())
+def _store(staged: Files, api_url: str, view: RegisteredView) -> Registration:
+    write_secret(staged.device_certificate, view.certificate.encode())
+    write_secret(staged.api_key, view.api_key.encode())
+    if view.mqtt_ca:
+        write_secret(staged.ca, view.mqtt_ca.encode())
     registration = Registration(
-        agent_id=answer.agent_id,
-        thing=answer.thing,
+        agent_id=view.agent_id,
+        thing=view.thing,
         api_url=api_url,
-        stage=answer.stage,
-        mqtt_host=answer.mqtt_host,
-        mqtt_port=answer.mqtt_port,
-        verification_keys=answer.verification_keys,
+        stage=view.stage,
+        mqtt_host=view.mqtt_host,
+        mqtt_port=view.mqtt_port,
+        verification_keys=view.verification_keys,
         registered_at=datetime.now(UTC),
     )
     write_secret(staged.record, registration.model_dump_json(indent=2).encode())
@@ -162,7 +170,10 @@ def _store(staged: Files, api_url: str, answer: RegisteredView) -> Registration:
 
 
 def _install(staged: Files, files: Files) -> None:
-    """Unregistered first, registered last: at no moment is there a record beside another's keys."""
+    """Move the prepared files to the state directory.
+
+    The record is deleted first and written last: it never exists beside the keys of another registration.
+    """
     files.record.unlink(missing_ok=True)
     files.ca.unlink(missing_ok=True)
     forget_all(files.folder)
@@ -173,7 +184,7 @@ def _install(staged: Files, files: Files) -> None:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """A new file that only its owner can read, on the disk when this returns."""
+    """Create a file that only its owner can read, and sync it to the disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -181,21 +192,23 @@ def write_secret(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def renew(ring: Keyring, agent_id: str, client: httpx.Client) -> Generation:
-    """A new generation of this host's keys, with the control plane's certificate, beside the one in use;
-    HostError if it is not given one. Killed at any moment, this leaves nothing that counts."""
-    staged, now = ring.stage(), ring.current
+def renew(keyring: Keyring, agent_id: str, client: httpx.Client) -> Generation:
+    """Create a new generation of keys, with the control plane's certificate, beside the one in use.
+
+    A kill at any moment leaves no incomplete generation. Raises HostError if no certificate is issued.
+    """
+    staged, current = keyring.stage(), keyring.current
     csr = make_device_key(staged.device_key)
     lane_certificate.ensure(staged.folder)
-    request = RenewalRequest(csr=csr, certificate=now.fingerprint)
+    request = RenewalRequest(csr=csr, certificate=current.fingerprint)
     try:
-        answer = api.renew(client, agent_id, ring.api_keys, request)
+        view = api.renew(client, agent_id, keyring.api_keys, request)
     except ApiProblem as problem:
         raise HostError(
             f"the control plane refused: {problem.details.detail}", problem.details.advice
         ) from problem
     except httpx.TransportError as error:
-        raise HostError(f"the API does not answer: {error}", "nothing: it is tried again") from error
-    write_secret(staged.device_certificate, answer.certificate.encode())
-    write_secret(staged.api_key, answer.api_key.encode())
-    return ring.add(staged)
+        raise HostError(f"the API does not answer: {error}", "none needed: the agent tries again") from error
+    write_secret(staged.device_certificate, view.certificate.encode())
+    write_secret(staged.api_key, view.api_key.encode())
+    return keyring.add(staged)

@@ -1,4 +1,4 @@
-"""The agent's lane certificate: self-signed, ten years, known to others by exactly its bytes."""
+"""The agent's lane certificate: self-signed, valid for ten years; peers compare its exact bytes."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,39 +9,40 @@ from agent.files.disk import atomic_write
 
 CERTIFICATE_LIFETIME = timedelta(days=3650)
 KEY, CERTIFICATE = "lane.key", "lane.pem"
-_OWN = 0o600
+_OWNER_ONLY = 0o600
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Where key and certificate are."""
+    """Paths of a lane's key and certificate."""
 
     key: Path
     certificate: Path
 
     def named(self, _fingerprint: str | None) -> "Identity":
-        """Of a host that has but this one."""
+        """Return this identity, for a host that has no other."""
         return self
 
 
 class Identities(Protocol):
-    """All that a host has: its newest, and older ones that hops still go by."""
+    """All identities of a host: the newest, and older ones that hops still use."""
 
     def named(self, fingerprint: str | None) -> Identity:
-        """The one that peers were told to expect; the newest if that is not known."""
+        """Return the identity that peers were told to expect; the newest if it is unknown."""
         ...
 
 
 def load(folder: Path) -> Identity:
+    """Return the paths in a folder, whether the files exist or not."""
     return Identity(folder / KEY, folder / CERTIFICATE)
 
 
 def ensure(folder: Path) -> Identity:
-    """The identity in `folder`, made if it is not there; the key can be read by its owner only."""
-    found = load(folder)
-    if not (found.key.exists() and found.certificate.exists()):
-        _make(found)
-    return found
+    """Return the identity in a folder; create it if missing, with a key only its owner can read."""
+    identity = load(folder)
+    if not (identity.key.exists() and identity.certificate.exists()):
+        _make(identity)
+    return identity
 
 
 def _make(identity: Identity) -> None:
@@ -68,5 +69,5 @@ def _make(identity: Identity) -> None:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    atomic_write(identity.key, pem, _OWN)  # first: without its certificate it is made anew
-    atomic_write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM), _OWN)
+    atomic_write(identity.key, pem, _OWNER_ONLY)  # first: a key without its certificate is replaced
+    atomic_write(identity.certificate, certificate.public_bytes(serialization.Encoding.PEM), _OWNER_ONLY)

@@ -1,4 +1,4 @@
-"""What registering leaves in the state directory, and reading it back."""
+"""The files that a registration leaves in the state directory, and reading them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _RECORD = "registration.json"
 
 
 class RegistrationOutdatedError(HostError):
-    """The record is of an earlier version of the agent, which did not know its name in IoT Core."""
+    """The record is of an earlier version of the agent, which did not store its name in IoT Core."""
 
     def __init__(self, record: Path) -> None:
         super().__init__(
@@ -28,11 +28,11 @@ class RegistrationOutdatedError(HostError):
 
 
 class Registration(Message):
-    """registration.json: everything about the registration that is no key and no certificate."""
+    """The contents of registration.json: the registration without keys and certificates."""
 
     agent_id: AgentId
     thing: ThingName
-    """Its name in IoT Core and its MQTT client id, as the control plane said."""
+    """The agent's name in IoT Core and its MQTT client id, as assigned by the control plane."""
     api_url: str
     stage: str
     mqtt_host: str
@@ -42,24 +42,24 @@ class Registration(Message):
 
     @property
     def mark(self) -> str:
-        """Tells one registration of this host from the next, whatever certificate it uses."""
+        """Return what distinguishes this registration of the host from others, whatever its certificate."""
         return f"{self.agent_id} {self.registered_at.isoformat()}"
 
 
 @dataclass(frozen=True)
 class Files:
-    """The state directory's files, by what they are for."""
+    """Paths in the state directory."""
 
     folder: Path
 
     @property
     def record(self) -> Path:
-        """Written last: it is the sign that everything else is there."""
+        """Return the path of the record. It is written last: it shows that everything else is there."""
         return self.folder / _RECORD
 
     @property
     def keys(self) -> Path:
-        """The generation in use (`agent.identity.keys`)."""
+        """Return the folder of the keys in use (`agent.identity.keys`)."""
         return self.folder / in_use(self.folder)
 
     @property
@@ -100,24 +100,29 @@ class Files:
 
     @property
     def secrets(self) -> tuple[Path, ...]:
+        """Return the paths of all private keys."""
         return (self.device_key, self.lane_key, self.api_key)
 
     def former_mark(self) -> str:
-        """What a journal was marked with before certificates could be replaced."""
+        """Return how an older version marked the journal, before certificates could be replaced."""
         return hashlib.sha256(self.device_certificate.read_bytes()).hexdigest()
 
 
 def is_registered(files: Files) -> bool:
+    """Return whether this host has a registration."""
     return files.record.exists()
 
 
 def read_registration(files: Files) -> Registration:
-    """HostError if this host is not registered or its record cannot be used."""
+    """Return this host's registration.
+
+    Raises HostError if it is not registered or its record cannot be used.
+    """
     try:
         return Registration.model_validate_json(files.record.read_bytes())
     except FileNotFoundError:
         raise HostError(
-            f"this host is not registered: {files.record} is not there",
+            f"this host is not registered: {files.record} does not exist",
             "ask an administrator for a token, then run `crosshaul agent register --api URL`",
         ) from None
     except OSError as error:
@@ -125,7 +130,7 @@ def read_registration(files: Files) -> Registration:
             f"{files.record} cannot be read: {error.strerror}", "run as root or as the agent's user"
         ) from error
     except ValidationError as error:
-        if [one["loc"] for one in error.errors() if one["type"] == "missing"] == [("thing",)]:
+        if [detail["loc"] for detail in error.errors() if detail["type"] == "missing"] == [("thing",)]:
             raise RegistrationOutdatedError(files.record) from error
         raise HostError(
             f"{files.record} is damaged", "register again with `crosshaul agent register --force`"

@@ -1,8 +1,8 @@
-"""The keys of a running agent are replaced: asked for, or because they are old. What runs is not interrupted.
+"""Replace the keys of a running agent, on request or because they are old, without interrupting hops.
 
-New keys are made here, their certificate is asked for with the API key, all is written to the disk; then the
-link connects anew, with them. Once the broker has taken a Hello so, the old ones are forgotten. As long as it
-has not, the old ones are tried in turn: whichever works keeps the agent at work.
+New keys are created here, their certificate is requested with the API key, and all is written to the disk;
+then the link reconnects with them. Once the broker has accepted a Hello over that connection, the old keys
+are deleted. Until then old and new keys are tried in turn, so that the agent keeps working.
 """
 
 import asyncio
@@ -20,25 +20,25 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RotationTimeouts:
-    """Seconds."""
+    """Seconds, and a number of attempts."""
 
     trial: float = 60.0
-    """Until keys with which no Hello was taken are given up for the others."""
+    """Seconds until keys with which no Hello was accepted are replaced by the others."""
     again: float = 600.0
-    """Until new keys that did not work are tried again, and the age is looked at again."""
+    """Seconds until new keys that did not work are tried again, and between two checks of the age."""
     tries: int = 3
-    """How often new keys are tried, while the old ones work, before they are given up for good."""
+    """Attempts with new keys, while the old ones work, before they are deleted."""
 
 
 DEFAULT_TIMEOUTS = RotationTimeouts()
 
 
 class Rotation:
-    """One agent's. `run` is a task of the service."""
+    """One agent's key rotation. `run` is a task of the service."""
 
     def __init__(
         self,
-        ring: Keyring,
+        keyring: Keyring,
         link: BrokerConnection,
         *,
         endpoint: Callable[[Generation], BrokerEndpoint],
@@ -47,92 +47,96 @@ class Rotation:
         age: timedelta,
         patience: RotationTimeouts = DEFAULT_TIMEOUTS,
     ) -> None:
-        """`renew` makes a new generation, in a thread; HostError, OSError or ValueError if it cannot be had
-        now."""
-        self._ring = ring
+        """Create a rotation.
+
+        `renew` creates a new generation, in a thread; it raises HostError, OSError or ValueError if that is
+        not possible now.
+        """
+        self._keyring = keyring
         self._link = link
         self._endpoint = endpoint
         self._renew = renew
         self._registered_at = registered_at
         self._age = age
-        self._patience = patience
-        self._asked = asyncio.Event()
-        self._heard = asyncio.Event()
-        self._over: str | None = None
-        self._used = ring.current
+        self._timeouts = patience
+        self._requested = asyncio.Event()
+        self._confirmed = asyncio.Event()
+        self._confirmed_certificate: str | None = None
+        self._active = keyring.current
 
     @property
     def lane_certificate(self) -> str:
-        """PEM, of the generation that the link connects with."""
-        return self._used.lane.certificate.read_text()
+        """Return the lane certificate (PEM) of the generation that the link uses."""
+        return self._active.lane.certificate.read_text()
 
     def request(self) -> None:
-        """Replace the keys now; once is enough while that is going on."""
-        if self._ring.unproven is None:
-            self._asked.set()
+        """Replace the keys now; further requests during a replacement are ignored."""
+        if self._keyring.unproven is None:
+            self._requested.set()
 
     def confirm(self, certificate: str) -> None:
-        """The broker has taken a Hello over this certificate."""
-        self._over = certificate
-        self._heard.set()
+        """Record that the broker has accepted a Hello over a connection with this certificate."""
+        self._confirmed_certificate = certificate
+        self._confirmed.set()
 
     def tidy(self, lanes_in_use: set[str]) -> None:
-        self._ring.tidy(lanes_in_use)
+        """Delete old lane certificates that no hop uses."""
+        self._keyring.tidy(lanes_in_use)
 
     async def run(self) -> None:
-        """For ever."""
+        """Replace the keys whenever needed, forever."""
         while True:
-            await self._prove()
-            await self._wait(self._patience.again)
-            if self._asked.is_set() or self._is_old():
+            await self._settle_on_working_keys()
+            await self._wait(self._timeouts.again)
+            if self._requested.is_set() or self._is_old():
                 await self._rotate()
-                self._asked.clear()
+                self._requested.clear()
 
     def _is_old(self) -> bool:
-        return datetime.now(UTC) - (self._ring.current.made_at or self._registered_at) > self._age
+        return datetime.now(UTC) - (self._keyring.current.made_at or self._registered_at) > self._age
 
     async def _rotate(self) -> None:
         try:
-            made = await asyncio.to_thread(self._renew, self._ring)
+            generation = await asyncio.to_thread(self._renew, self._keyring)
         except (HostError, OSError, ValueError) as error:
             log.warning("keys not replaced", extra={"reason": str(error)})
             return
-        self._ring.use(made)
-        log.info("keys made", extra={"certificate": made.fingerprint})
+        self._keyring.use(generation)
+        log.info("new keys created", extra={"certificate": generation.fingerprint})
 
-    async def _prove(self) -> None:
-        """Returns when there is only one generation left that is known to work, or has to."""
-        vain = 0
-        while pair := self._ring.unproven:
+    async def _settle_on_working_keys(self) -> None:
+        """Return when only one generation is left, which works or has no alternative."""
+        failures = 0
+        while pair := self._keyring.unproven:
             new, old = pair
             if await self._works(new):
-                self._ring.use(new)
-                self._ring.forget_old()
+                self._keyring.use(new)
+                self._keyring.forget_old()
                 log.info("keys replaced", extra={"certificate": new.fingerprint})
             elif await self._works(old):
-                vain += 1
-                log.warning("new keys do not work yet", extra={"tries": vain})
-                if vain >= self._patience.tries:
-                    self._ring.drop(new)
+                failures += 1
+                log.warning("new keys do not work yet", extra={"tries": failures})
+                if failures >= self._timeouts.tries:
+                    self._keyring.drop(new)
                 else:
-                    await asyncio.sleep(self._patience.again)
+                    await asyncio.sleep(self._timeouts.again)
 
     async def _works(self, keys: Generation) -> bool:
-        """Is a Hello taken over a connection with these?"""
+        """Return whether a Hello is accepted over a connection with these keys."""
         await self._reconnect(keys)
         try:
-            async with asyncio.timeout(self._patience.trial):
-                while self._over != keys.fingerprint:
-                    await self._heard.wait()
-                    self._heard.clear()
+            async with asyncio.timeout(self._timeouts.trial):
+                while self._confirmed_certificate != keys.fingerprint:
+                    await self._confirmed.wait()
+                    self._confirmed.clear()
         except TimeoutError:
             return False
         return True
 
     async def _reconnect(self, keys: Generation) -> None:
-        if keys == self._used:
+        if keys == self._active:
             return
-        self._over, self._used = None, keys
+        self._confirmed_certificate, self._active = None, keys
         try:
             await self._link.reconnect(self._endpoint(keys))
         except LinkError as error:
@@ -140,6 +144,6 @@ class Rotation:
 
     async def _wait(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._asked.wait(), seconds)
+            await asyncio.wait_for(self._requested.wait(), seconds)
         except TimeoutError:
             return

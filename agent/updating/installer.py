@@ -1,4 +1,4 @@
-"""How the updater gets a release: the published script, checked by its digest, makes one, and no more."""
+"""Install a release for the updater: run the published script, after checking its digest."""
 
 import hashlib
 import shlex
@@ -16,32 +16,40 @@ from agent.updating.releases import Releases
 from events.commands import Update
 
 MAX_SCRIPT_BYTES = 1024 * 1024
+"""Bytes of the installing script."""
 INSTALL_TIMEOUT_S = 1800
 """Seconds for everything that a script fetches and installs."""
 RESTART = "systemctl restart crosshaul-agent"
-_SAYS_ITS_VERSION = 60
-_TAIL = 500
+VERSION_TIMEOUT_S = 60
+"""Seconds for a release to print its version."""
+MAX_OUTPUT_CHARS = 500
+"""Characters of a failed command's output that are reported."""
 
 
 def installer(releases: Releases, prefix: str) -> Callable[[Update], str]:
-    """`prefix` is what everything lies below; "" on a host of its own."""
+    """Return the function that installs a release; everything is below `prefix`, "" on a real host."""
 
-    def install(order: Update) -> str:
+    def install(update: Update) -> str:
         with tempfile.TemporaryDirectory(prefix="crosshaul-update-") as scratch:
             script = Path(scratch, "install.sh")
-            script.write_bytes(_fetched(order))
+            script.write_bytes(_fetch(update))
             release = Path(_run(["bash", str(script), "release", *(["--prefix", prefix] if prefix else [])]))
-        found = releases.folder / "releases" / release.name
-        if release != found:
-            raise HostError(f"the script of {order.version} installed into {release}, not beside the others")
-        _check_version(found, order.version)
-        return found.name
+        expected = releases.folder / "releases" / release.name
+        if release != expected:
+            raise HostError(
+                f"the script of {update.version} installed into {release}, not beside the other releases"
+            )
+        _check_version(expected, update.version)
+        return expected.name
 
     return install
 
 
 def restarter(command: str) -> Callable[[], None]:
-    """A start that fails is no reason to stop: the version that is to run will not report healthy."""
+    """Return the function that restarts the service; a failed start is ignored.
+
+    A version that does not start does not report healthy either.
+    """
 
     def restart() -> None:
         subprocess.run(shlex.split(command), stdin=subprocess.DEVNULL, timeout=120, check=False)
@@ -49,33 +57,36 @@ def restarter(command: str) -> Callable[[], None]:
     return restart
 
 
-def _fetched(order: Update) -> bytes:
-    whole = urlsplit(order.script)
+def _fetch(update: Update) -> bytes:
+    url = urlsplit(update.script)
     try:
-        with http.client(f"{whole.scheme}://{whole.netloc}") as client:
-            content = client.get(whole.path).content[: MAX_SCRIPT_BYTES + 1]
+        with http.client(f"{url.scheme}://{url.netloc}") as client:
+            content = client.get(url.path).content[: MAX_SCRIPT_BYTES + 1]
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise HostError(f"{order.script} cannot be fetched: {error}") from error
-    if hashlib.sha256(content).hexdigest() != order.digest:
-        raise HostError(f"{order.script} is not what was published: its digest differs")
+        raise HostError(f"{update.script} cannot be fetched: {error}") from error
+    if hashlib.sha256(content).hexdigest() != update.digest:
+        raise HostError(f"{update.script} is not what was published: its digest differs")
     return content
 
 
 def _check_version(release: Path, version: str) -> None:
-    said = _run([str(release / "bin/crosshaul"), "--version"], _SAYS_ITS_VERSION).split()
-    if version not in said:
-        raise HostError(f"what was installed says it is {' '.join(said)}, not {version}")
+    output = _run([str(release / "bin/crosshaul"), "--version"], VERSION_TIMEOUT_S).split()
+    if version not in output:
+        raise HostError(f"the installed release has version {' '.join(output)}, not {version}")
 
 
-def _run(command: list[str], patience: float = INSTALL_TIMEOUT_S) -> str:
-    """What it prints."""
+def _run(command: list[str], timeout_s: float = INSTALL_TIMEOUT_S) -> str:
+    """Run a command and return its output.
+
+    Raises HostError if it fails or takes too long.
+    """
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience, check=False
+        process = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise HostError(f"{Path(command[0]).name} took longer than {patience:.0f} s") from error
-    if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())[-_TAIL:]
-        raise HostError(f"installing failed: {said}")
-    return done.stdout.strip()
+        raise HostError(f"{Path(command[0]).name} took longer than {timeout_s:.0f} s") from error
+    if process.returncode:
+        output = " ".join((process.stderr or process.stdout).split())[-MAX_OUTPUT_CHARS:]
+        raise HostError(f"installing failed: {output}")
+    return process.stdout.strip()

@@ -1,7 +1,7 @@
-"""The releases on a host, and the links that say which of them is run.
+"""The releases on a host, and the links that select one of them.
 
-`current` is what the service starts; `proven` is the newest that has reported healthy, and what the updater
-itself is started from. Apart from a trial both are the same. Only root may write here.
+`current` is what the service starts; `proven` is the newest that has reported healthy, from which the updater
+itself is started. Except during a trial both are the same. Only root may write here.
 """
 
 import os
@@ -13,65 +13,70 @@ from pathlib import Path
 from agent.files.disk import sync_directory
 
 MAX_RELEASES = 2
+"""Releases that are kept on the disk, apart from those in use."""
 
 
 @dataclass(frozen=True)
 class Releases:
-    """/opt/crosshaul, as the installing script lays it out."""
+    """The folder /opt/crosshaul, as the installing script creates it."""
 
     folder: Path
 
     @classmethod
     def here(cls) -> "Releases | None":
-        """Those that this very program belongs to; None where it was not installed by the script."""
-        own = Path(sys.prefix).parent
-        return cls(own.parent) if own.name == "releases" else None
+        """Return the releases that this program belongs to; None if the script did not install it."""
+        release = Path(sys.prefix).parent
+        return cls(release.parent) if release.name == "releases" else None
 
     @property
     def record(self) -> Path:
-        """How far the last update is."""
+        """Return the path of the last update's record."""
         return self.folder / "update.json"
 
     @property
     def lock(self) -> Path:
+        """Return the path of the updater's lock."""
         return self.folder / "update.lock"
 
     @property
     def current(self) -> str | None:
-        return self._named("current")
+        """Return the release that the service starts."""
+        return self._target_of("current")
 
     @property
     def proven(self) -> str | None:
-        return self._named("proven")
+        """Return the newest release that has reported healthy."""
+        return self._target_of("proven")
 
     def run_from_now_on(self, release: str) -> None:
-        """The service's next start is of this one."""
-        self._point("current", release)
+        """Start this release at the service's next start."""
+        self._set_link("current", release)
 
     def trust(self, release: str) -> None:
-        self._point("proven", release)
+        """Mark a release as proven."""
+        self._set_link("proven", release)
 
     def drop(self, release: str | None) -> None:
-        """Remove a release, unless it is in use."""
+        """Delete a release, unless it is in use."""
         if release and release not in {self.current, self.proven}:
             shutil.rmtree(self.folder / "releases" / release, ignore_errors=True)
 
     def prune(self) -> None:
-        """Keep the newest two, and whatever is in use."""
+        """Delete all releases but the newest two and those in use."""
         names = sorted(path.name for path in (self.folder / "releases").iterdir() if path.is_dir())
         for name in names[:-MAX_RELEASES]:
             self.drop(name)
 
-    def _named(self, link: str) -> str | None:
+    def _target_of(self, link: str) -> str | None:
         try:
             return (self.folder / link).readlink().name
         except OSError:
             return None
 
-    def _point(self, link: str, release: str) -> None:
-        """At no moment is there no link."""
-        beside = self.folder / f"{link}.new"
-        beside.unlink(missing_ok=True)
-        beside.symlink_to(self.folder / "releases" / release, target_is_directory=True)
-        os.replace(beside, self.folder / link)  # noqa: PTH105 - one call, so that a test may end it there
+    def _set_link(self, link: str, release: str) -> None:
+        """Replace a link in one step: it exists at every moment."""
+        temporary = self.folder / f"{link}.new"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(self.folder / "releases" / release, target_is_directory=True)
+        os.replace(temporary, self.folder / link)  # noqa: PTH105 - a single call, which a test interrupts
         sync_directory(self.folder)

@@ -1,8 +1,8 @@
-"""What updater and agent leave for each other, in three files.
+"""The files that updater and agent leave for each other.
 
-The agent's `update-request` and `update-verdict` lie in its state directory, where it could write anything:
-the updater reads them as a stranger's. The updater's record is root's own, and the agent only reads it.
-Each is read by a version that is older or newer than the one that wrote it.
+The agent's `update-request`, `update-verdict` and `update-sick` are in its state directory, where its account
+could write anything: the updater treats them as untrusted. The updater's record is root's own, and the agent
+only reads it. Each file may be read by an older or a newer version than the one that wrote it.
 """
 
 import logging
@@ -20,30 +20,31 @@ from events.commands import Update
 log = logging.getLogger(__name__)
 
 Step = Literal["installing", "trying", "returning", "kept", "returned", "failed"]
-"""The first three are under way."""
+"""Steps of an update. The first three are in progress."""
 
 
 class UpdateRecord(Message):
-    """update.json: how far the last update is, written before each step."""
+    """The contents of update.json: the state of the last update, written before each step."""
 
     order: Update
     issued: int
-    """When the order was signed: an older one is never obeyed again."""
+    """When the order was signed: an older order is never accepted again."""
     jti: str
     step: Step = "installing"
     old: str
-    """The release to go back to."""
+    """The release to return to."""
     new: str | None = None
     reason: str = ""
-    """Why it was not kept."""
+    """Why the new release was not kept."""
 
     @property
     def is_under_way(self) -> bool:
+        """Return whether the update is in progress."""
         return self.step in {"installing", "trying", "returning"}
 
 
 class HealthReport(Message):
-    """update-verdict: what a new version says of itself."""
+    """The contents of update-verdict: what a new version reports about itself."""
 
     update_id: UpdateId
     version: Version
@@ -52,15 +53,16 @@ class HealthReport(Message):
 
 
 class UpdateFiles:
-    """The agent's two files, in its state directory."""
+    """Paths of the agent's files in its state directory."""
 
     def __init__(self, state: Path) -> None:
         self.request = state / "update-request"
         self.verdict = state / "update-verdict"
-        self.sick = state / "update-sick"
+        self.failing_checks = state / "update-sick"
 
 
 def read_record(path: Path) -> UpdateRecord | None:
+    """Return the updater's record; None if there is none or it cannot be used."""
     try:
         return UpdateRecord.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -71,6 +73,7 @@ def read_record(path: Path) -> UpdateRecord | None:
 
 
 def read_health(path: Path) -> HealthReport | None:
+    """Return a version's health report; None if there is none or it is invalid."""
     content = read_untrusted(path)
     try:
         return HealthReport.model_validate_json(content) if content else None
@@ -79,7 +82,7 @@ def read_health(path: Path) -> HealthReport | None:
 
 
 def read_untrusted(path: Path) -> bytes | None:
-    """A plain file of a size that makes sense, and no link to elsewhere; None if it is anything else."""
+    """Return the content of a small regular file, not following a link; None if it is anything else."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

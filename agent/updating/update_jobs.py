@@ -1,8 +1,9 @@
-"""The agent's side of updates: told of one by IoT Jobs, it asks for the signed order and shows it to the
-host's updater. How it ended, old version or new, whichever runs tells IoT Jobs.
+"""The agent's side of updates, which IoT Jobs announces.
 
-Nothing of it has to be remembered here: IoT Jobs tells of a job until it has ended, and the updater's record
-says how far it is. So a restart in the middle, which every update has, needs no thought.
+The agent fetches the signed order and passes it to the host's updater. The result is reported to IoT Jobs by
+whichever version runs then. Nothing has to be remembered here: IoT Jobs announces a job until it has ended,
+and the updater's record holds its state. So the restart in the middle of every update needs no special
+handling.
 """
 
 import asyncio
@@ -28,21 +29,21 @@ from events.updates import JobAnswer, JobDocument, JobExecution, UpdateOrderView
 log = logging.getLogger(__name__)
 
 _MAX_REASON_CHARS = 1000
-"""Of a reason: IoT Jobs takes 1024 characters."""
+"""Characters of a reason; IoT Jobs accepts 1024."""
 
 
 @dataclass(frozen=True)
 class UpdateIntervals:
     """Seconds."""
 
-    look: float = 0.5
-    """Between two looks at the updater's record."""
-    again: float = 30.0
-    """Until what could not be asked is asked again."""
+    poll: float = 0.5
+    """Seconds between two reads of the updater's record."""
+    retry: float = 30.0
+    """Seconds until a failed request is sent again."""
     health: float = 3.0
-    """Between two looks at a new version's health."""
-    taken: float = 60.0
-    """Within which the updater takes an order up."""
+    """Seconds between two checks of a new version's health."""
+    pickup: float = 60.0
+    """Seconds within which the updater must start an order."""
 
 
 DEFAULT_INTERVALS = UpdateIntervals()
@@ -50,22 +51,23 @@ DEFAULT_INTERVALS = UpdateIntervals()
 
 @dataclass(frozen=True)
 class Installation:
-    """What the agent knows of where it is installed."""
+    """What the agent knows about its own installation."""
 
     releases: Releases | None
-    """None: it was not installed by the script, so there is nothing that could update it."""
-    notes: UpdateFiles
-    sick: Callable[[], set[str]]
-    """What the doctor finds wrong; takes its time."""
+    """None: it was not installed by the script, so it cannot be updated."""
+    files: UpdateFiles
+    failing_checks: Callable[[], set[str]]
+    """Returns the doctor's failing checks; slow."""
     version: str = VERSION
 
     @property
     def record(self) -> UpdateRecord | None:
+        """Return the updater's record."""
         return read_record(self.releases.record) if self.releases else None
 
 
 class UpdateJobs:
-    """One agent's. `run` is a task of the service."""
+    """One agent's update jobs. `run` is a task of the service."""
 
     def __init__(
         self,
@@ -73,132 +75,147 @@ class UpdateJobs:
         thing: str,
         topics: Topics,
         host: Installation,
-        ask: Callable[[UpdateId], UpdateOrderView],
-        pace: UpdateIntervals = DEFAULT_INTERVALS,
+        fetch_order: Callable[[UpdateId], UpdateOrderView],
+        intervals: UpdateIntervals = DEFAULT_INTERVALS,
     ) -> None:
-        """`thing` is the agent's in IoT Core. `ask` asks the control plane, in a thread; HostError where it
-        does not answer."""
+        """Create the jobs of an agent.
+
+        `thing` is its name in IoT Core. `fetch_order` asks the control plane, in a thread; it raises
+        HostError if that does not answer.
+        """
         self._link = link
         self._thing = thing
         self._topics = topics
         self._host = host
-        self._ask = ask
-        self._pace = pace
-        self._news = asyncio.Event()
-        self._told: asyncio.Queue[JobExecution] = asyncio.Queue()
-        self._hears = {
+        self._fetch_order = fetch_order
+        self._intervals = intervals
+        self._ask_again = asyncio.Event()
+        self._executions: asyncio.Queue[JobExecution] = asyncio.Queue()
+        self._handlers = {
             topics.job_notifications(thing): self._on_jobs_changed,
             topics.jobs_response(thing): self._on_jobs_answer,
         }
 
-    def on_message(self, letter: ReceivedMessage) -> bool:
-        """Was it about jobs?"""
-        take = self._hears.get(letter.topic)
-        if take:
-            take(letter.payload)
-        return take is not None
+    def on_message(self, message: ReceivedMessage) -> bool:
+        """Handle a message if it concerns jobs; return whether it does."""
+        handler = self._handlers.get(message.topic)
+        if handler:
+            handler(message.payload)
+        return handler is not None
 
     def on_connected(self) -> None:
-        """Something may have been told while nobody listened."""
-        self._news.set()
+        """Ask for jobs: some may have been announced while the agent was offline."""
+        self._ask_again.set()
 
     def _on_jobs_changed(self, _: bytes) -> None:
-        self._news.set()
+        self._ask_again.set()
 
-    def _on_jobs_answer(self, answer: bytes) -> None:
+    def _on_jobs_answer(self, payload: bytes) -> None:
         try:
-            told = JobAnswer.model_validate_json(answer)
+            answer = JobAnswer.model_validate_json(payload)
         except ValidationError:
-            log.warning("a job that is no update of ours")
+            log.warning("job ignored: it is not an update")
             return
-        if told.execution and self._told.empty():
-            self._told.put_nowait(told.execution)
+        if answer.execution and self._executions.empty():
+            self._executions.put_nowait(answer.execution)
 
     async def run(self) -> None:
-        """For ever."""
+        """Ask for jobs and run them, forever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ask_for_jobs())
-            group.create_task(self._do_jobs())
+            group.create_task(self._run_jobs())
 
     async def _ask_for_jobs(self) -> None:
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._ask_again.wait()
+            self._ask_again.clear()
             try:
                 await self._link.publish(self._topics.jobs_request(self._thing), b"{}")
             except LinkError as error:
-                log.info("jobs not asked for", extra={"reason": str(error)})  # the next connection asks
+                log.info("jobs not asked for", extra={"reason": str(error)})  # the next connection asks again
 
-    async def _do_jobs(self) -> None:
+    async def _run_jobs(self) -> None:
         while True:
-            job = await self._told.get()
+            job = await self._executions.get()
             try:
                 await self._publish_result(job, await self._result(job.jobDocument))
-                self._told = asyncio.Queue()  # what was said meanwhile is old; IoT Jobs tells of the next
+                self._executions = asyncio.Queue()  # earlier answers are outdated; IoT Jobs sends the next
             except (HostError, LinkError, OSError) as error:
                 log.warning("update waits", extra={"reason": str(error)})
-                await asyncio.sleep(self._pace.again)
-                self._news.set()
-            except Exception as error:  # it would keep back every job behind it
+                await asyncio.sleep(self._intervals.retry)
+                self._ask_again.set()
+            except Exception as error:  # the jobs behind it must still run
                 log.exception("update failed", extra={"job": job.jobId})
                 await self._give_up(job, error)
 
     async def _give_up(self, job: JobExecution, error: Exception) -> None:
-        """If that cannot be told now, the next connection brings the job again."""
-        words = f"the agent cannot carry it out: {type(error).__name__}: {error}"
+        """Report a failure; if that fails, the next connection brings the job again."""
+        text = f"the agent could not run the update: {type(error).__name__}: {error}"
         try:
-            await self._publish_result(job, _ended("FAILED", words))
-        except LinkError as lost:
-            log.warning("update waits", extra={"reason": str(lost)})
+            await self._publish_result(job, _job_result("FAILED", text))
+        except LinkError as link_error:
+            log.warning("update waits", extra={"reason": str(link_error)})
 
-    async def _publish_result(self, job: JobExecution, outcome: UpdateResult) -> None:
+    async def _publish_result(self, job: JobExecution, result: UpdateResult) -> None:
         topic = self._topics.job_result(self._thing, job.jobId)
-        await self._link.publish(topic, outcome.model_dump_json().encode())
-        log.info("update told", extra={"job": job.jobId, "outcome": outcome.status, **outcome.statusDetails})
+        await self._link.publish(topic, result.model_dump_json().encode())
+        log.info(
+            "update result reported",
+            extra={"job": job.jobId, "outcome": result.status, **result.statusDetails},
+        )
 
-    async def _result(self, wanted: JobDocument) -> UpdateResult:
-        """How it has ended; this may take as long as it takes, and the agent may be restarted in between."""
-        record = self._record(wanted.update_id)
+    async def _result(self, document: JobDocument) -> UpdateResult:
+        """Run an update and return its result; it may take long, with a restart of the agent in between."""
+        record = self._record_of(document.update_id)
         if record is None:
-            if wanted.version == self._host.version:
+            if document.version == self._host.version:
                 return UpdateResult(status="SUCCEEDED")
-            if refusal := await self._submit_order(wanted):
+            if refusal := await self._submit_order(document):
                 return refusal
-        return _told(await self._over(wanted.update_id))
+        return _result_of(await self._wait_until_over(document.update_id))
 
-    def _record(self, update_id: UpdateId) -> UpdateRecord | None:
+    def _record_of(self, update_id: UpdateId) -> UpdateRecord | None:
         record = self._host.record
         return record if record and record.order.update_id == update_id else None
 
-    async def _submit_order(self, wanted: JobDocument) -> UpdateResult | None:
-        """Show the order to the updater; what came of it if that does not take it up."""
+    async def _submit_order(self, document: JobDocument) -> UpdateResult | None:
+        """Pass the order to the updater; return a result only if the updater does not start it."""
         if self._host.releases is None:
-            return _ended("REJECTED", "this agent was not installed by the script, so nothing can update it")
-        view = await asyncio.to_thread(self._ask, wanted.update_id)
-        if view.token is None:
-            return _ended("FAILED", view.reason or "the control plane does not want it any more")
-        sick = await asyncio.to_thread(self._host.sick)
-        self._write(sick, CommandEnvelope(token=view.token))
-        for _ in range(round(self._pace.taken / self._pace.look)):
-            if self._record(wanted.update_id):
+            return _job_result(
+                "REJECTED", "this agent was not installed by the script, so nothing can update it"
+            )
+        order = await asyncio.to_thread(self._fetch_order, document.update_id)
+        if order.token is None:
+            return _job_result("FAILED", order.reason or "the control plane has withdrawn the update")
+        failing_checks = await asyncio.to_thread(self._host.failing_checks)
+        self._write(failing_checks, CommandEnvelope(token=order.token))
+        for _ in range(round(self._intervals.pickup / self._intervals.poll)):
+            if self._record_of(document.update_id):
                 return None
-            await asyncio.sleep(self._pace.look)
-        self._host.notes.request.unlink(missing_ok=True)
-        return _ended("FAILED", "the host's updater does not take it: see `journalctl -u crosshaul-update`")
+            await asyncio.sleep(self._intervals.poll)
+        self._host.files.request.unlink(missing_ok=True)
+        return _job_result(
+            "FAILED", "the host's updater did not start it: see `journalctl -u crosshaul-update`"
+        )
 
-    def _write(self, sick: set[str], order: CommandEnvelope) -> None:
-        """The order last: it is the sign."""
-        notes = self._host.notes
-        atomic_write(notes.sick, json.dumps(sorted(sick)).encode(), SECRET)
-        atomic_write(notes.request, order.model_dump_json().encode(), SECRET)
+    def _write(self, failing_checks: set[str], order: CommandEnvelope) -> None:
+        """Write the failing checks, then the order: its file starts the updater."""
+        files = self._host.files
+        atomic_write(files.failing_checks, json.dumps(sorted(failing_checks)).encode(), SECRET)
+        atomic_write(files.request, order.model_dump_json().encode(), SECRET)
 
-    async def _over(self, update_id: UpdateId) -> UpdateRecord:
-        """The updater's record, once it has ended; on trial, the new version shows how it does meanwhile."""
-        said: HealthReport | None = None
-        while (record := self._record(update_id)) is None or record.is_under_way:
-            if record and self._is_on_trial(record) and not (said and said.healthy):
-                said = await self._report_health(record)
-            await asyncio.sleep(self._pace.look if not said or said.healthy else self._pace.health)
+    async def _wait_until_over(self, update_id: UpdateId) -> UpdateRecord:
+        """Return the updater's record once the update has ended.
+
+        During the trial, the new version reports its health in the meantime.
+        """
+        health: HealthReport | None = None
+        while (record := self._record_of(update_id)) is None or record.is_under_way:
+            if record and self._is_on_trial(record) and not (health and health.healthy):
+                health = await self._report_health(record)
+            await asyncio.sleep(
+                self._intervals.poll if not health or health.healthy else self._intervals.health
+            )
         return record
 
     def _is_on_trial(self, record: UpdateRecord) -> bool:
@@ -206,45 +223,53 @@ class UpdateJobs:
 
     async def _report_health(self, record: UpdateRecord) -> HealthReport:
         troubles = await self._failing_checks(record.order.update_id)
-        said = HealthReport(
+        health = HealthReport(
             update_id=record.order.update_id,
             version=self._host.version,
             healthy=not troubles,
             troubles=troubles,
         )
-        atomic_write(self._host.notes.verdict, said.model_dump_json().encode(), SECRET)
-        log.info("on trial", extra={"healthy": said.healthy, "troubles": "; ".join(troubles)})
-        return said
+        atomic_write(self._host.files.verdict, health.model_dump_json().encode(), SECRET)
+        log.info("on trial", extra={"healthy": health.healthy, "troubles": "; ".join(troubles)})
+        return health
 
     async def _failing_checks(self, update_id: UpdateId) -> tuple[str, ...]:
-        """Healthy is: connected, the control plane has heard of the new version, and the doctor finds nothing
-        that was right before."""
+        """Return why the new version is not healthy; empty if it is.
+
+        It is healthy if it is connected, the control plane has received its Hello, and the doctor finds no
+        failing check that passed before.
+        """
         if not self._link.connected:
             return ("not connected",)
         try:
-            heard = (await asyncio.to_thread(self._ask, update_id)).reported_version
+            reported_version = (await asyncio.to_thread(self._fetch_order, update_id)).reported_version
         except HostError as error:
             return (f"the control plane does not answer: {error}",)
-        if heard != self._host.version:
-            return ("the control plane has not heard of it",)
-        return tuple(sorted(await asyncio.to_thread(self._host.sick) - self._checks_failing_before()))
+        if reported_version != self._host.version:
+            return ("the control plane has not received its Hello",)
+        return tuple(
+            sorted(await asyncio.to_thread(self._host.failing_checks) - self._checks_failing_before())
+        )
 
     def _checks_failing_before(self) -> set[str]:
-        """Nothing if what was noted is gone or cannot be read: then every trouble counts as new."""
+        """Return the checks that failed before the update.
+
+        Empty if the file is missing or cannot be read: every failing check then counts as new.
+        """
         try:
-            found = json.loads(self._host.notes.sick.read_bytes())
+            found = json.loads(self._host.files.failing_checks.read_bytes())
         except (OSError, ValueError, RecursionError):
             return set()
         return {str(one) for one in found} if isinstance(found, list) else set()
 
 
-def _told(record: UpdateRecord) -> UpdateResult:
+def _result_of(record: UpdateRecord) -> UpdateResult:
     if record.step == "kept":
         return UpdateResult(status="SUCCEEDED")
-    return _ended("FAILED", record.reason, returned=record.step == "returned")
+    return _job_result("FAILED", record.reason, returned=record.step == "returned")
 
 
-def _ended(status: str, reason: str, *, returned: bool = False) -> UpdateResult:
-    words = "".join(letter if letter.isprintable() else " " for letter in reason)[:_MAX_REASON_CHARS]
-    details = {"reason": words or "no reason was given", "returned": "yes" if returned else "no"}
+def _job_result(status: str, reason: str, *, returned: bool = False) -> UpdateResult:
+    text = "".join(sign if sign.isprintable() else " " for sign in reason)[:_MAX_REASON_CHARS]
+    details = {"reason": text or "no reason was given", "returned": "yes" if returned else "no"}
     return UpdateResult.model_validate({"status": status, "statusDetails": details})

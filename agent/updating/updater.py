@@ -1,8 +1,8 @@
-"""The updater: root's side. It alone writes releases; the agent can only show it an order.
+"""The updater, run by root: only it writes releases, and the agent can only pass it an order.
 
-The order is verified here once more, with keys that root has pinned. Every step is written down before it is
-taken and can be taken again: whenever the host stops, the next start goes on, to the new version or back to
-the old one. This runs from the proven release, so that it does not depend on the one on trial.
+The order is verified again here, with the keys that root has pinned. Every step is recorded before it is
+taken and can be repeated: after an interruption the next start continues, to the new version or back to the
+old one. The updater runs from the proven release, so it does not depend on the release on trial.
 """
 
 import logging
@@ -28,11 +28,11 @@ from events.commands import Claims, PublicKey, Trust, Update
 log = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.5
-"""Seconds between two looks at what a new version says."""
-READABLE = 0o644
+"""Seconds between two reads of a new version's health."""
+WORLD_READABLE = 0o644
 
 Install = Callable[[Update], str]
-"""Makes the release of an order, whole, beside the others; its name. HostError says why there is none."""
+"""Installs a complete release for an order and returns its name; raises HostError with the reason."""
 
 
 @dataclass(frozen=True)
@@ -41,116 +41,120 @@ class UpdaterEnvironment:
 
     install: Install
     restart: Callable[[], None]
-    """Start the service anew, from `current`."""
+    """Restarts the service from `current`."""
     pin: Callable[[tuple[PublicKey, ...]], None]
-    """Verify with these from now on."""
+    """Replaces the pinned keys."""
     wait: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
 
 class Updater:
-    """One host's. `run` is the whole of one start of its unit."""
+    """One host's updater. `run` is one start of its systemd unit."""
 
     def __init__(
         self,
         releases: Releases,
         state: Path,
         verifier: Callable[[], CommandVerifier],
-        around: UpdaterEnvironment,
+        environment: UpdaterEnvironment,
     ) -> None:
-        """`verifier` raises HostError where no keys are pinned."""
+        """Create an updater; `verifier` raises HostError if no keys are pinned."""
         self._releases = releases
-        self._notes = UpdateFiles(state)
+        self._files = UpdateFiles(state)
         self._verifier = verifier
-        self._around = around
+        self._environment = environment
 
     def run(self) -> None:
-        """Go on with what was cut off, then do what is asked for, if it may be. What the agent shows is taken
-        away before anything else: whatever comes of it, its unit is not started again for the same."""
-        letter = read_untrusted(self._notes.request)
-        self._notes.request.unlink(missing_ok=True)
+        """Continue an interrupted update, then execute the agent's request, if it is valid.
+
+        The request is deleted before anything else, so that systemd does not start the unit for it again.
+        """
+        message = read_untrusted(self._files.request)
+        self._files.request.unlink(missing_ok=True)
         record = read_record(self._releases.record)
         if record and record.is_under_way:
             record = self._resume(record)
-        if letter is not None:
-            self._execute(letter, record)
+        if message is not None:
+            self._execute(message, record)
 
-    def _execute(self, letter: bytes, last: UpdateRecord | None) -> None:
-        """What the agent shows, if it is an order that may be obeyed."""
+    def _execute(self, message: bytes, last: UpdateRecord | None) -> None:
+        """Execute the agent's request, if it is a signed order for this host."""
         try:
-            claims, _ = self._verifier().verify(letter)
+            claims, _ = self._verifier().verify(message)
         except TrustError as refusal:
             log.warning("update refused", extra={"reason": refusal.problem.message})
             return
         match claims.command:
-            case Trust() as others:
-                self._around.pin(others.keys)
-                log.info("keys replaced", extra={"keys": " ".join(key.kid for key in others.keys)})
-            case Update() as order if not (last and _is_old(claims, last)):
-                self._resume(self._begin(order, claims))
+            case Trust() as new_keys:
+                self._environment.pin(new_keys.keys)
+                log.info("keys replaced", extra={"keys": " ".join(key.kid for key in new_keys.keys)})
+            case Update() as update if not (last and _is_old(claims, last)):
+                self._resume(self._begin(update, claims))
             case _:
-                log.warning("update refused", extra={"reason": "no update, or one that was ordered before"})
+                log.warning("update refused", extra={"reason": "it is not an update, or an old one"})
 
-    def _begin(self, order: Update, claims: Claims) -> UpdateRecord:
+    def _begin(self, update: Update, claims: Claims) -> UpdateRecord:
         old = self._releases.proven or self._releases.current
         if old is None:
-            raise HostError("no release is installed here", "install the agent by its script")
-        self._notes.verdict.unlink(missing_ok=True)
-        record = UpdateRecord(order=order, issued=claims.iat, jti=claims.jti, old=old)
-        return self._keep(record, "installing")
+            raise HostError("no release is installed here", "install the agent with the installing script")
+        self._files.verdict.unlink(missing_ok=True)
+        record = UpdateRecord(order=update, issued=claims.iat, jti=claims.jti, old=old)
+        return self._save(record, "installing")
 
     def _resume(self, record: UpdateRecord) -> UpdateRecord:
         steps = {"installing": self._install, "trying": self._try, "returning": self._return}
-        while act := steps.get(record.step):
-            record = act(record)
-        log.info("update over", extra={"version": record.order.version, "outcome": record.step})
+        while run_step := steps.get(record.step):
+            record = run_step(record)
+        log.info("update ended", extra={"version": record.order.version, "outcome": record.step})
         return record
 
     def _install(self, record: UpdateRecord) -> UpdateRecord:
         try:
-            new = self._around.install(record.order)
+            new = self._environment.install(record.order)
         except (HostError, OSError) as error:
-            return self._keep(record, "failed", reason=str(error))
-        return self._keep(record, "trying", new=new)
+            return self._save(record, "failed", reason=str(error))
+        return self._save(record, "trying", new=new)
 
     def _try(self, record: UpdateRecord) -> UpdateRecord:
         new = str(record.new)
         if self._releases.proven != new:
             self._releases.run_from_now_on(new)
-            self._around.restart()
-            if trouble := self._trouble(record.order):
-                return self._keep(record, "returning", reason=trouble)
+            self._environment.restart()
+            if reason := self._wait_for_health(record.order):
+                return self._save(record, "returning", reason=reason)
             self._releases.trust(new)
         self._releases.prune()
-        return self._keep(record, "kept")
+        return self._save(record, "kept")
 
     def _return(self, record: UpdateRecord) -> UpdateRecord:
         self._releases.run_from_now_on(record.old)
-        self._around.restart()
+        self._environment.restart()
         self._releases.drop(record.new)
-        return self._keep(record, "returned")
+        return self._save(record, "returned")
 
-    def _trouble(self, order: Update) -> str:
-        """Why the new version is not to be kept; "" as soon as it reports healthy."""
-        end = self._around.clock() + order.healthy_within
-        told: tuple[str, ...] = ()
-        while self._around.clock() < end:
-            said = read_health(self._notes.verdict)
-            if said and (said.update_id, said.version) == (order.update_id, order.version):
-                if said.healthy:
+    def _wait_for_health(self, update: Update) -> str:
+        """Return why the new version is not kept; "" as soon as it reports healthy."""
+        end = self._environment.clock() + update.healthy_within
+        failing_checks: tuple[str, ...] = ()
+        while self._environment.clock() < end:
+            health = read_health(self._files.verdict)
+            if health and (health.update_id, health.version) == (update.update_id, update.version):
+                if health.healthy:
                     return ""
-                told = said.troubles
-            self._around.wait(POLL_INTERVAL_S)
-        why = f": {'; '.join(told)}" if told else ""
-        return f"{order.version} did not report healthy within {order.healthy_within} s{why}"
+                failing_checks = health.troubles
+            self._environment.wait(POLL_INTERVAL_S)
+        why = f": {'; '.join(failing_checks)}" if failing_checks else ""
+        return f"{update.version} did not report healthy within {update.healthy_within} s{why}"
 
-    def _keep(self, record: UpdateRecord, step: Step, **differently: str) -> UpdateRecord:
-        kept = record.model_copy(update={"step": step, **differently})
-        atomic_write(self._releases.record, kept.model_dump_json(indent=2).encode(), READABLE)
-        return kept
+    def _save(self, record: UpdateRecord, step: Step, **changes: str) -> UpdateRecord:
+        saved = record.model_copy(update={"step": step, **changes})
+        atomic_write(self._releases.record, saved.model_dump_json(indent=2).encode(), WORLD_READABLE)
+        return saved
 
 
 def _is_old(claims: Claims, last: UpdateRecord) -> bool:
-    """Whoever shows an order a second time, or one from before the last, gets nothing done: no way back to
-    a version with a hole."""
+    """Return whether an order was executed before or is older than the last one.
+
+    Otherwise an old order could bring back a version with a security hole.
+    """
     return claims.jti == last.jti or claims.iat < last.issued

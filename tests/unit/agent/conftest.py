@@ -1,5 +1,7 @@
-"""Two hosts with a lane between them; an embedded cloud of our own for tests that need a real broker, and an
-agent's certificate from it."""
+"""Fixtures: two hosts with a lane between them, an embedded cloud, and an agent's certificate from it.
+
+The embedded cloud is for tests that need a real broker.
+"""
 
 import asyncio
 import contextlib
@@ -22,7 +24,7 @@ from tests.support.fakes_agent import THING
 from tests.support.hosts import Hosts
 
 MINISTACK = Path(__file__).parents[3] / ".crosshaul/cloud-env/bin/ministack"
-PATIENCE = 30
+TIMEOUT_S = 30
 
 
 def free_port() -> int:
@@ -32,7 +34,7 @@ def free_port() -> int:
 
 
 class Cloud:
-    """One embedded cloud in a folder of its own; it can be stopped and started again on the same ports."""
+    """An embedded cloud in a folder of its own; it can be stopped and started again on the same ports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +60,7 @@ class Cloud:
             self.process = subprocess.Popen([MINISTACK], env=env, stdout=log, stderr=log, cwd=self.folder)
 
     async def ready(self) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_S):
             while True:
                 with contextlib.suppress(OSError):
                     await asyncio.to_thread(self.ca)
@@ -66,13 +68,13 @@ class Cloud:
                 await asyncio.sleep(0.05)
 
     def ca(self) -> bytes:
-        with urllib.request.urlopen(f"{self.url}/_ministack/iot/ca.pem", timeout=5) as answer:
-            return answer.read()
+        with urllib.request.urlopen(f"{self.url}/_ministack/iot/ca.pem", timeout=5) as response:
+            return response.read()
 
     def stop(self) -> None:
         if self.process:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT_S)
             self.process = None
 
     def client(self, service: str):
@@ -100,7 +102,7 @@ async def cloud(tmp_path):
 
 @pytest.fixture
 def endpoint(cloud, tmp_path) -> BrokerEndpoint:
-    """The thing of server-b with a certificate made from its CSR."""
+    """Return the endpoint of server-b, with a certificate that the cloud created from its CSR."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = serialization.Encoding.PEM
     (tmp_path / "device.key").write_bytes(
@@ -109,15 +111,15 @@ def endpoint(cloud, tmp_path) -> BrokerEndpoint:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "crosshaul agent")])
     csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     iot = cloud.client("iot")
-    made = iot.create_certificate_from_csr(
+    created = iot.create_certificate_from_csr(
         certificateSigningRequest=csr.public_bytes(pem).decode(), setAsActive=True
     )
     policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iot:*","Resource":"*"}]}'
     iot.create_policy(policyName="all", policyDocument=policy)
-    iot.attach_policy(policyName="all", target=made["certificateArn"])
+    iot.attach_policy(policyName="all", target=created["certificateArn"])
     iot.create_thing(thingName=THING)
-    iot.attach_thing_principal(thingName=THING, principal=made["certificateArn"])
-    (tmp_path / "device.pem").write_text(made["certificatePem"])
+    iot.attach_thing_principal(thingName=THING, principal=created["certificateArn"])
+    (tmp_path / "device.pem").write_text(created["certificatePem"])
     (tmp_path / "ca.pem").write_bytes(cloud.ca())
     return BrokerEndpoint(
         host="127.0.0.1",

@@ -1,4 +1,4 @@
-"""agent.toml: what is right is read, what is wrong is said with its key and what to do."""
+"""agent.toml: what is valid is read; an error names the key and what to do."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ from agent.errors import HostError
 
 @pytest.fixture
 def write(tmp_path):
-    def written(text: str) -> Path:
+    def write_config(text: str) -> Path:
         path = tmp_path / "agent.toml"
         path.write_text(text)
         return path
 
-    return written
+    return write_config
 
 
 def test_the_smallest_file_is_enough(write):
@@ -42,44 +42,44 @@ ROOT = '[[roots]]\npath = "/data"\naccess = "ro"\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "expected"),
     [
         ("", "roots: is missing"),
         ("roots = []", "roots: "),
         (ROOT.replace("ro", "r"), "is not known here"),
         (ROOT.replace('"ro"', '"all"'), "roots[1].access: is none of 'ro' or 'rw'"),
         (ROOT.replace("/data", "data"), "roots[1].path: the path must be absolute"),
-        (ROOT + ROOT, "a root is named twice: /data"),
+        (ROOT + ROOT, "a root is listed twice: /data"),
         (ROOT + 'directory = "mnt"', "roots[1].directory: the directory must be absolute"),
         ("staet = 1\n" + ROOT, "staet: is not known here"),
-        ('[lane]\nlisten = "4460"\n' + ROOT, "lane.listen: '4460' is no host:port"),
-        ('[lane]\nlisten = "x:99999"\n' + ROOT, "'x:99999' is no host:port"),
+        ('[lane]\nlisten = "4460"\n' + ROOT, "lane.listen: '4460' is not host:port"),
+        ('[lane]\nlisten = "x:99999"\n' + ROOT, "'x:99999' is not host:port"),
         ("hops_at_once = 0\n" + ROOT, "hops_at_once: "),
         ("= 5", "is not TOML"),
     ],
 )
-def test_what_is_wrong_is_named(write, text, words):
+def test_every_error_names_the_key(write, text, expected):
     with pytest.raises(HostError) as caught:
         read_config(write(text))
-    assert words in caught.value.message
+    assert expected in caught.value.message
     assert "agent.toml" in caught.value.message
     assert caught.value.advice
 
 
-def test_what_only_follows_from_a_mistake_is_not_told(write):
+def test_errors_that_follow_from_another_are_left_out(write):
     with pytest.raises(HostError) as caught:
         read_config(write(ROOT.replace('"ro"', '"all"')))
     assert "roots: has less" not in caught.value.message
 
 
-def test_a_missing_file_and_a_directory_are_told_apart(tmp_path):
-    with pytest.raises(HostError, match="is not there"):
+def test_a_missing_file_and_a_directory_are_distinguished(tmp_path):
+    with pytest.raises(HostError, match="does not exist"):
         read_config(tmp_path / "none.toml")
     with pytest.raises(HostError, match="cannot be read"):
         read_config(tmp_path)
 
 
-def test_bytes_that_are_no_text(tmp_path):
+def test_bytes_that_are_not_text(tmp_path):
     path = tmp_path / "agent.toml"
     path.write_bytes(os.urandom(64) + b"\xff")
     with pytest.raises(HostError, match="is not TOML"):
@@ -106,15 +106,15 @@ def test_remotes_are_listed_by_name(write):
 
 
 @pytest.mark.parametrize(
-    ("remote", "words"),
+    ("remote", "expected"),
     [
         ('name = "a,type=local"\naccess = "ro"', "remotes[1].name: "),
         ('name = "a"\naccess = "all"', "remotes[1].access: "),
         ('name = "a"\naccess = "ro"\ndirectory = "../x"', "name a plain directory"),
-        ('name = "a"\naccess = "ro"\n[[remotes]]\nname = "a"\naccess = "rw"', "named twice: a"),
+        ('name = "a"\naccess = "ro"\n[[remotes]]\nname = "a"\naccess = "rw"', "listed twice: a"),
     ],
 )
-def test_a_remote_that_will_not_do_is_said(write, remote, words):
+def test_an_invalid_remote_is_reported(write, remote, expected):
     with pytest.raises(HostError) as caught:
         read_config(write(f"{ROOT}[[remotes]]\n{remote}\n"))
-    assert words in caught.value.message
+    assert expected in caught.value.message

@@ -1,4 +1,4 @@
-"""The state directory as the agent finds it on a disk that lost some of it, or as another version left it."""
+"""The state directory after damage to the disk, or as another version left it."""
 
 import asyncio
 import json
@@ -28,73 +28,73 @@ HOP = f"{TRANSFER}-0"
 NOISE = [b"", b"\0" * 5000, b"noise" * 2000, b"SQLite format 3\0" + b"\xff" * 5000]
 
 
-def set_aside(state) -> list[str]:
+def quarantined(state) -> list[str]:
     return sorted(path.name.partition("-")[2] for path in (state / "damaged").glob("*"))
 
 
 class TestLedgers:
     @pytest.mark.parametrize("content", NOISE)
-    async def test_a_hop_whose_ledger_is_damaged_begins_a_new_one(self, hosts, content):
+    async def test_a_hop_with_a_damaged_ledger_starts_a_new_one(self, hosts, content):
         (hosts.data / "a").write_bytes(b"a")
-        order = hosts.order("/data/", "/archive/")
-        path = ledger_path(hosts.state, order.hop_id)
+        move = hosts.order("/data/", "/archive/")
+        path = ledger_path(hosts.state, move.hop_id)
         path.parent.mkdir()
         path.write_bytes(content)
-        await hosts.move(order)
+        await hosts.move(move)
         assert (hosts.archive / "a").read_bytes() == b"a"
-        assert set_aside(hosts.state) == ([path.name] if content else [])
+        assert quarantined(hosts.state) == ([path.name] if content else [])
 
-    async def test_a_ledger_that_breaks_under_way_ends_the_attempt_and_the_next_one_has_another(self, hosts):
+    async def test_a_ledger_damaged_during_an_attempt_fails_it_and_the_next_starts_a_new_one(self, hosts):
         (hosts.data / "a").write_bytes(b"a")
-        order = hosts.order("/data/", "/archive/")
-        path = ledger_path(hosts.state, order.hop_id)
-        book = Ledger(path)
-        book.begin("/archive/")
-        book.complete_all((FileEntry("f", f"{number:06}", 1, 1), bytes(16)) for number in range(20_000))
-        book.close()
+        move = hosts.order("/data/", "/archive/")
+        path = ledger_path(hosts.state, move.hop_id)
+        ledger = Ledger(path)
+        ledger.begin("/archive/")
+        ledger.complete_all((FileEntry("f", f"{number:06}", 1, 1), bytes(16)) for number in range(20_000))
+        ledger.close()
         size = path.stat().st_size
-        with path.open("r+b") as file:  # what is looked at when it is opened is well
+        with path.open("r+b") as file:  # the part that is checked at opening stays intact
             file.seek(size // 2)
             file.write(b"\xff" * (size - size // 2))
-        error = await hosts.fails(order)
+        error = await hosts.fails(move)
         assert (error.problem.code, error.problem.retryable) == ("ledger-damaged", True)
-        assert path.name in set_aside(hosts.state)
-        await hosts.move(order)
+        assert path.name in quarantined(hosts.state)
+        await hosts.move(move)
         assert (hosts.archive / "a").read_bytes() == b"a"
 
     @pytest.mark.parametrize("content", NOISE)
-    def test_abandoned_ledgers_that_are_damaged_keep_no_agent_from_its_start(self, hosts, content):
+    def test_damaged_abandoned_ledgers_do_not_prevent_a_start(self, hosts, content):
         path = ledger_path(hosts.state, HOP)
         path.parent.mkdir()
         path.write_bytes(content)
         (path.parent / "folder.db").mkdir()
         good = ledger_path(hosts.state, f"{TRANSFER}-1")
-        book = Ledger(good)
-        book.begin("/archive/")
-        book.close()
+        ledger = Ledger(good)
+        ledger.begin("/archive/")
+        ledger.close()
         old = time.time() - ABANDONED_AFTER_S - 60
-        for one in path.parent.iterdir():
-            os.utime(one, (old, old))
+        for file in path.parent.iterdir():
+            os.utime(file, (old, old))
         discard_abandoned(hosts.roots, hosts.state, ())
         assert not path.exists()
         assert not good.exists()
 
-    async def test_a_cancelled_hop_whose_ledger_is_damaged_is_discarded(self, hosts):
-        order = hosts.order("/data/", "/archive/")
-        path = ledger_path(hosts.state, order.hop_id)
+    async def test_a_canceled_hop_with_a_damaged_ledger_is_discarded(self, hosts):
+        move = hosts.order("/data/", "/archive/")
+        path = ledger_path(hosts.state, move.hop_id)
         path.parent.mkdir()
         path.write_bytes(NOISE[2])
-        await hosts.mover(order).discard(order)
-        assert set_aside(hosts.state) == [path.name]
+        await hosts.mover(move).discard(move)
+        assert quarantined(hosts.state) == [path.name]
 
 
 class TestManifests:
-    async def test_one_that_cannot_be_made_is_set_aside_and_the_others_are_sent(self, tmp_path, caplog):
+    async def test_a_damaged_manifest_is_quarantined_and_the_others_are_sent(self, tmp_path, caplog):
         manifests = ManifestOutbox(tmp_path / "manifests")
         for number in range(3):
-            book = Ledger(ledger_path(tmp_path, f"{TRANSFER}-{number}"))
-            book.complete_all([(FileEntry("f", "a"), bytes(16))])
-            manifests.keep(book, f"{TRANSFER}-{number}", goes_on=False)
+            ledger = Ledger(ledger_path(tmp_path, f"{TRANSFER}-{number}"))
+            ledger.complete_all([(FileEntry("f", "a"), bytes(16))])
+            manifests.keep(ledger, f"{TRANSFER}-{number}", goes_on=False)
         first = manifests.waiting()[0]
         first.write_bytes(NOISE[2])
         for name in ("odd.db", "not-a-hop.1.db", f"{HOP}.soon.db", f"{HOP}.db"):
@@ -103,28 +103,28 @@ class TestManifests:
         sent: list[str] = []
         delivery = ManifestUploader(manifests, lambda hop_id, _: sent.append(hop_id), pause=0.01)
         task = asyncio.create_task(delivery.run())
-        await until(lambda: len(sent) == 2 and len(set_aside(tmp_path)) == 6)
+        await until(lambda: len(sent) == 2 and len(quarantined(tmp_path)) == 6)
         assert not task.done()
         task.cancel()
         assert sent == [f"{TRANSFER}-1", f"{TRANSFER}-2"]
         assert manifests.waiting() == []
 
-    async def test_a_fault_while_sending_is_not_the_ledger_s(self, tmp_path):
+    async def test_an_error_while_sending_does_not_quarantine_the_ledger(self, tmp_path):
         manifests = ManifestOutbox(tmp_path / "manifests")
-        book = Ledger(ledger_path(tmp_path, HOP))
-        book.complete_all([(FileEntry("f", "a"), bytes(16))])
-        manifests.keep(book, HOP, goes_on=False)
-        tries: list[str] = []
+        ledger = Ledger(ledger_path(tmp_path, HOP))
+        ledger.complete_all([(FileEntry("f", "a"), bytes(16))])
+        manifests.keep(ledger, HOP, goes_on=False)
+        attempts: list[str] = []
 
         def send(hop_id, _):
-            tries.append(hop_id)
-            if len(tries) < 3:
+            attempts.append(hop_id)
+            if len(attempts) < 3:
                 raise KeyError("the API answers something else")
 
         task = asyncio.create_task(ManifestUploader(manifests, send, pause=0.01).run())
-        await until(lambda: len(tries) == 3 and not manifests.waiting())
+        await until(lambda: len(attempts) == 3 and not manifests.waiting())
         task.cancel()
-        assert set_aside(tmp_path) == []
+        assert quarantined(tmp_path) == []
 
 
 class TestSmallFiles:
@@ -141,26 +141,26 @@ class TestSmallFiles:
             json.dumps({"server-c": {"address": "x"}}).encode(),
         ],
     )
-    def test_routes_that_cannot_be_read_are_set_aside(self, tmp_path, content):
+    def test_peer_paths_that_cannot_be_read_are_quarantined(self, tmp_path, content):
         path = tmp_path / "routes.json"
         path.write_bytes(content)
         routes = PeerPathCache(path)
         assert routes.all() == {}
-        assert set_aside(tmp_path) == ["routes.json"]
+        assert quarantined(tmp_path) == ["routes.json"]
         routes.remember("server-c", PeerPath(dialled=True, address="10.0.0.2:1"))
         assert PeerPathCache(path).all() == {"server-c": PeerPath(dialled=True, address="10.0.0.2:1")}
 
-    def test_a_pipe_in_the_place_of_the_routes_does_not_stop_a_start(self, tmp_path):
+    def test_a_pipe_in_place_of_the_peer_paths_does_not_prevent_a_start(self, tmp_path):
         os.mkfifo(tmp_path / "routes.json")
         assert PeerPathCache(tmp_path / "routes.json").all() == {}
 
     @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b"[" * 100_000])
-    def test_an_updater_s_record_that_cannot_be_read_counts_as_none(self, tmp_path, content):
+    def test_an_updater_s_record_that_cannot_be_read_is_ignored(self, tmp_path, content):
         (tmp_path / "update.json").write_bytes(content)
         assert read_record(tmp_path / "update.json") is None
         assert read_record(tmp_path) is None
 
-    def test_a_status_file_that_cannot_be_written_or_removed_is_said(self, tmp_path, caplog):
+    def test_a_status_file_that_cannot_be_written_or_deleted_is_logged(self, tmp_path, caplog):
         (tmp_path / "status.json").mkdir()
         status = Status(tmp_path / "status.json")
         with caplog.at_level(logging.WARNING):
@@ -168,7 +168,7 @@ class TestSmallFiles:
             status.note(Connected(session_present=True))
         assert [record.message for record in caplog.records] == ["status not removed", "status not written"]
 
-    def test_status_of_a_damaged_state_directory_is_told(self, tmp_path):
+    def test_status_of_a_damaged_state_directory_is_reported(self, tmp_path):
         files = Files(tmp_path)
         files.journal.write_bytes(NOISE[2])
         files.lock.write_bytes(b"not a number")
@@ -176,7 +176,7 @@ class TestSmallFiles:
             files.lock.write_bytes(b"noise")
             assert overview(files).running
 
-    def test_one_damaged_key_for_commands_does_not_make_the_others_useless(self):
+    def test_a_damaged_command_key_does_not_affect_the_others(self):
         signer = Signer()
         damaged = [{"crv": "P-256"}, {"crv": "P-256", "kid": "x", "kty": "EC", "x": "?", "y": 7}, {}]
         assert CommandVerifier(AGENT, [*damaged, signer.jwk]).keys == (signer.kid,)
@@ -186,51 +186,51 @@ class TestSmallFiles:
 class TestKeys:
     @pytest.mark.parametrize("name", ["device.pem", "device.key", "api.key"])
     @pytest.mark.parametrize("content", [None, b"", b"noise", b"\xff"])
-    def test_new_keys_that_are_damaged_give_way_to_the_old_ones(self, tmp_path, name, content):
+    def test_damaged_new_keys_are_replaced_by_the_old_ones(self, tmp_path, name, content):
         authority = Authority()
-        ring = register(tmp_path, authority)
-        old = ring.current
-        ring.use(authority.renew(ring))
-        path = ring.current.folder / name
+        keyring = register(tmp_path, authority)
+        old = keyring.current
+        keyring.use(authority.renew(keyring))
+        path = keyring.current.folder / name
         path.unlink()
         if content is not None:
             path.write_bytes(content)
         if content == b"noise" and name != "device.pem":
-            return  # a key may be any text: whether it is good shows when it is used
-        ring.repair()
-        assert ring.current == old
-        assert len(set_aside(tmp_path)) == 1
+            return  # a key may be any text: only its use shows whether it is valid
+        keyring.repair()
+        assert keyring.current == old
+        assert len(quarantined(tmp_path)) == 1
 
-    def test_keys_that_are_well_or_the_only_ones_stay(self, tmp_path):
+    def test_intact_keys_and_the_only_keys_stay(self, tmp_path):
         authority = Authority()
-        ring = register(tmp_path, authority)
-        ring.use(authority.renew(ring))
-        new = ring.current
-        ring.repair()
-        assert ring.current == new
+        keyring = register(tmp_path, authority)
+        keyring.use(authority.renew(keyring))
+        new = keyring.current
+        keyring.repair()
+        assert keyring.current == new
         alone = register(tmp_path / "other", authority)
         alone.current.device_certificate.write_bytes(b"noise")
         alone.repair()
-        assert set_aside(tmp_path / "other") == []
+        assert quarantined(tmp_path / "other") == []
 
 
 class TestQuarantine:
-    def test_it_is_bounded_and_the_oldest_go(self, tmp_path):
+    def test_it_is_bounded_and_the_oldest_are_deleted(self, tmp_path):
         quarantine = Quarantine(tmp_path)
         for number in range(MAX_FILES + 5):
             quarantine.write(f"{number}.json", b"x", "why")
-        assert len(set_aside(tmp_path)) == MAX_FILES
-        assert "0.json" not in set_aside(tmp_path)
+        assert len(quarantined(tmp_path)) == MAX_FILES
+        assert "0.json" not in quarantined(tmp_path)
         [problem] = quarantine.problems()
         assert f"could not use {MAX_FILES} files" in problem.message
 
-    def test_where_nothing_can_be_set_aside_it_says_so(self, tmp_path):
-        (tmp_path / "damaged").write_bytes(b"in its way")
+    def test_a_failure_to_quarantine_is_reported(self, tmp_path):
+        (tmp_path / "damaged").write_bytes(b"in the way")
         (tmp_path / "a.db").write_bytes(b"a")
         assert not Quarantine(tmp_path).move(tmp_path / "a.db", "why")
         assert Quarantine(tmp_path).problems() == ()
 
-    def test_what_belongs_to_a_database_goes_with_it(self, tmp_path):
+    def test_a_database_is_moved_with_its_companion_files(self, tmp_path):
         for name in ("a.db", "a.db-wal", "a.db-shm"):
             (tmp_path / name).write_bytes(b"a")
         Quarantine(tmp_path).move(tmp_path / "a.db", "why")

@@ -1,4 +1,4 @@
-"""The doctor: one line for each thing that must be so, an advice for each that is not."""
+"""The doctor: one line for each requirement, with advice for each that fails."""
 
 import contextlib
 import socket
@@ -40,7 +40,7 @@ def certificate(key, end: datetime) -> bytes:
 
 
 class Host:
-    """A host on which everything is right; tests spoil one thing."""
+    """A host that passes every check; each test breaks one thing."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -63,11 +63,11 @@ class Host:
     def write_files(self, end: datetime) -> None:
         pem = serialization.Encoding.PEM
         plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-        own = certificate(self.key, end)
+        pem_certificate = certificate(self.key, end)
         contents = {
             self.files.device_key: self.key.private_bytes(pem, *plain),
-            self.files.device_certificate: own,
-            self.files.ca: own,
+            self.files.device_certificate: pem_certificate,
+            self.files.ca: pem_certificate,
             self.files.lane_key: b"x",
             self.files.api_key: b"x",
         }
@@ -89,11 +89,11 @@ class Host:
             ).model_dump_json()
         )
 
-    def look(self) -> dict[str, doctor.Check]:
+    def examine(self) -> dict[str, doctor.Check]:
         return {check.name: check for check in doctor.examine(self.config)}
 
     def serve_tls(self) -> threading.Thread:
-        """One TLS connection, as a broker would take it."""
+        """Accept one TLS connection, like a broker."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.files.device_certificate, self.files.device_key)
         listener = socket.create_server(("127.0.0.1", self.mqtt_port))
@@ -119,47 +119,47 @@ def host(tmp_path, monkeypatch):
     return Host(tmp_path)
 
 
-def test_what_is_right_is_ok_and_what_is_away_is_told(host):
+def test_valid_state_is_ok_and_an_unreachable_api_is_reported(host):
     broker = host.serve_tls()
-    found = host.look()
+    checks = host.examine()
     broker.join(5)
-    assert found["broker"].ok, found["broker"].found
-    assert {name for name, check in found.items() if not check.ok} == {"clock"}, "no API listens here"
-    assert "TLSv1" in found["broker"].found
-    assert found["registration"].found == "server-b, stage local, client id crosshaul:local:server-b"
-    assert all(check.advice for check in found.values() if not check.ok)
+    assert checks["broker"].ok, checks["broker"].found
+    assert {name for name, check in checks.items() if not check.ok} == {"clock"}, "no API listens here"
+    assert "TLSv1" in checks["broker"].found
+    assert checks["registration"].found == "server-b, stage local, client id crosshaul:local:server-b"
+    assert all(check.advice for check in checks.values() if not check.ok)
 
 
 def test_a_wrong_configuration_ends_the_examination(host):
     host.config.write_text("roots = 5")
-    assert list(host.look()) == ["configuration"]
+    assert list(host.examine()) == ["configuration"]
 
 
-def test_open_keys_and_directories_are_named(host):
+def test_keys_and_directories_open_to_other_users_are_reported(host):
     host.files.api_key.chmod(0o644)
     host.files.folder.chmod(0o755)
-    found = host.look()
-    assert found["keys"].advice == f"chmod 600 {host.files.api_key}"
-    assert found["state directory"].advice == f"chmod 700 {host.files.folder}"
+    checks = host.examine()
+    assert checks["keys"].advice == f"chmod 600 {host.files.api_key}"
+    assert checks["state directory"].advice == f"chmod 700 {host.files.folder}"
 
 
 def test_a_missing_root(host):
     host.write_config(root="/nowhere/at/all")
-    assert "/nowhere/at/all is not there" in host.look()["root /data"].found
+    assert "/nowhere/at/all does not exist" in host.examine()["root /data"].found
 
 
 def test_a_remote_must_be_one_that_rclone_knows(host):
-    described = host.folder / "rclone.conf"
-    offered = "".join(f'[[remotes]]\nname = "{name}"\naccess = "ro"\n' for name in ("archive", "lost"))
-    host.config.write_text(f'rclone_config = "{described}"\n{host.config.read_text()}{offered}')
-    assert "cannot be read" in host.look()["remote archive"].found
-    described.write_text("[archive]\ntype = alias\nremote = /nowhere\n")
-    described.chmod(0o644)
-    assert "others may read" in host.look()["remote archive"].found
-    described.chmod(0o600)
-    found = host.look()
-    assert (found["remote archive"].ok, found["remote archive"].found) == (True, "archive:, ro")
-    assert (found["remote lost"].ok, found["remote lost"].advice) == (
+    rclone_config = host.folder / "rclone.conf"
+    remotes = "".join(f'[[remotes]]\nname = "{name}"\naccess = "ro"\n' for name in ("archive", "lost"))
+    host.config.write_text(f'rclone_config = "{rclone_config}"\n{host.config.read_text()}{remotes}')
+    assert "cannot be read" in host.examine()["remote archive"].found
+    rclone_config.write_text("[archive]\ntype = alias\nremote = /nowhere\n")
+    rclone_config.chmod(0o644)
+    assert "other users may read" in host.examine()["remote archive"].found
+    rclone_config.chmod(0o600)
+    checks = host.examine()
+    assert (checks["remote archive"].ok, checks["remote archive"].found) == (True, "archive:, ro")
+    assert (checks["remote lost"].ok, checks["remote lost"].advice) == (
         False,
         "correct agent.toml or rclone.conf",
     )
@@ -167,63 +167,63 @@ def test_a_remote_must_be_one_that_rclone_knows(host):
 
 def test_an_expired_certificate(host):
     host.write_files(datetime.now(UTC) - timedelta(days=1))
-    check = host.look()["certificate"]
+    check = host.examine()["certificate"]
     assert not check.ok
     assert "--force" in check.advice
 
 
 def test_a_damaged_certificate(host):
     host.files.device_certificate.write_text("-----BEGIN CERTIFICATE-----")
-    assert "cannot be used" in host.look()["certificate"].found
+    assert "cannot be used" in host.examine()["certificate"].found
 
 
-def test_a_broker_that_is_not_there(host):
-    assert "does not answer" in host.look()["broker"].found
+def test_an_unreachable_broker(host):
+    assert "does not answer" in host.examine()["broker"].found
 
 
-def test_a_broker_that_nobody_vouches_for(host):
+def test_a_broker_with_an_untrusted_certificate(host):
     thread = host.serve_tls()
     other = ec.generate_private_key(ec.SECP256R1())
     host.files.ca.write_bytes(certificate(other, datetime.now(UTC) + timedelta(days=1)))
-    found = host.look()["broker"]
+    check = host.examine()["broker"]
     thread.join(5)
-    assert "TLS with 127.0.0.1" in found.found
+    assert "TLS with 127.0.0.1" in check.found
 
 
 @pytest.mark.parametrize(
     ("version", "ok"), [("1.66.0", True), ("1.9.3", False), (None, False), ("2.0", True)]
 )
-def test_rclone_must_be_there_and_new_enough(host, monkeypatch, version, ok):
+def test_rclone_must_be_installed_and_new_enough(host, monkeypatch, version, ok):
     monkeypatch.setattr(host_info, "rclone_version", lambda: version)
-    assert host.look()["rclone"].ok is ok
+    assert host.examine()["rclone"].ok is ok
 
 
 def test_the_lane_port_must_be_free_or_answer(host):
-    assert "is free" in host.look()["lane port"].found
+    assert "is free" in host.examine()["lane port"].found
     with socket.create_server(("127.0.0.1", host.port)):
-        assert "cannot listen" in host.look()["lane port"].found
+        assert "cannot listen" in host.examine()["lane port"].found
         with lock.only_one(host.files.lock):
-            assert "answers" in host.look()["lane port"].found
+            assert "answers" in host.examine()["lane port"].found
     with lock.only_one(host.files.lock):
-        assert "does not answer" in host.look()["lane port"].found
+        assert "does not answer" in host.examine()["lane port"].found
 
 
 def test_not_registered(host):
     host.files.record.unlink()
-    assert "not registered" in host.look()["registration"].found
-    assert "broker" not in host.look()
+    assert "not registered" in host.examine()["registration"].found
+    assert "broker" not in host.examine()
 
 
-def test_the_command_ends_with_1_if_anything_is_wrong(host):
-    done = CliRunner().invoke(app, ["doctor", "--config", str(host.config)])
-    assert done.exit_code == 1
-    assert "FAIL  broker" in done.output
-    assert "→" in done.output
+def test_the_command_exits_with_1_if_any_check_fails(host):
+    result = CliRunner().invoke(app, ["doctor", "--config", str(host.config)])
+    assert result.exit_code == 1
+    assert "FAIL  broker" in result.output
+    assert "→" in result.output
 
 
 def test_status_of_an_agent_that_does_not_run(host):
-    done = CliRunner().invoke(app, ["status", "--config", str(host.config), "--json"])
-    assert done.exit_code == 1
-    assert '"running": false' in done.output
-    done = CliRunner().invoke(app, ["status", "--config", str(host.config)])
-    assert "not running" in done.output
+    result = CliRunner().invoke(app, ["status", "--config", str(host.config), "--json"])
+    assert result.exit_code == 1
+    assert '"running": false' in result.output
+    result = CliRunner().invoke(app, ["status", "--config", str(host.config)])
+    assert "not running" in result.output

@@ -1,4 +1,4 @@
-"""One fact a line, whatever is in it."""
+"""One fact a line, whatever the values contain."""
 
 import logging
 
@@ -12,17 +12,17 @@ def line(message: str, **extra: object) -> str:
 
 
 def test_facts_are_keys():
-    told = line("hop started", hop_id="h-0", attempt=1)
-    assert told.endswith('level=info msg="hop started" hop_id=h-0 attempt=1')
-    assert told.startswith("time=20")
+    text = line("hop started", hop_id="h-0", attempt=1)
+    assert text.endswith('level=info msg="hop started" hop_id=h-0 attempt=1')
+    assert text.startswith("time=20")
 
 
-def test_nothing_can_forge_a_line_or_a_key():
-    told = line("x", path='a\nlevel=error "b"\\', odd="\udcff", empty="", esc="\x1b[2J")
-    assert "\n" not in told
-    assert r'path="a\nlevel=error \"b\"\\"' in told
-    assert 'empty=""' in told
-    assert "\x1b" not in told
+def test_no_value_can_forge_a_line_or_a_key():
+    text = line("x", path='a\nlevel=error "b"\\', odd="\udcff", empty="", esc="\x1b[2J")
+    assert "\n" not in text
+    assert r'path="a\nlevel=error \"b\"\\"' in text
+    assert 'empty=""' in text
+    assert "\x1b" not in text
 
 
 def test_a_traceback_follows():

@@ -1,4 +1,4 @@
-"""Every report fits into one message of the broker, whatever it holds, and says what it left out."""
+"""Every report fits into one message of the broker and tells what is left out."""
 
 import os
 from datetime import UTC, datetime
@@ -52,10 +52,10 @@ PIECES = st.sampled_from(["\x01", "a", "ü", "\udcff", '"', "\\", "𝄞", "\x7f"
 TEXTS = st.builds(lambda piece, times: piece * times, PIECES, st.sampled_from([0, 1, 40, 255, 4096, 60_000]))
 
 
-def many(strategy, most: int):
-    """The same thing so often: a report's size, and not its variety, is what matters."""
-    counts = st.sampled_from([0, 1, 2, min(17, most), most])
-    return st.builds(lambda one, count: (one,) * count, strategy, counts)
+def many(strategy, max_count: int):
+    """Repeat one value: the size of a report matters, not its variety."""
+    counts = st.sampled_from([0, 1, 2, min(17, max_count), max_count])
+    return st.builds(lambda item, count: (item,) * count, strategy, counts)
 
 
 ADDRESSES = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=260)
@@ -68,7 +68,7 @@ PROBLEMS = st.builds(
     retryable=st.booleans(),
 )
 PROGRESS = st.builds(
-    Progress, current=st.none() | TEXTS, bytes_done=st.integers(0, 2**63 - 1), short=st.none()
+    Progress, current=st.none() | TEXTS, bytes_done=st.integers(0, 2**63 - 1), space_shortage=st.none()
 )
 EXAMPLES = st.dictionaries(
     st.sampled_from(["sent", "replaced", "removed", "kept", "failed"]), many(TEXTS, 100), max_size=5
@@ -105,7 +105,7 @@ REPORTS = st.one_of(
     about_hop(
         Started,
         via=TEXTS,
-        way=st.builds(Connection, kind=st.just("direct"), dialled_by=st.none(), address=TEXTS),
+        connection=st.builds(Connection, kind=st.just("direct"), dialled_by=st.none(), address=TEXTS),
     ),
     about_hop(Checkpoint, progress=PROGRESS),
     about_hop(Verifying, progress=PROGRESS),
@@ -116,7 +116,7 @@ REPORTS = st.one_of(
         progress=PROGRESS,
         digest=st.just("0" * 32),
         seconds=st.just(1.0),
-        preview=st.none() | st.builds(DryRunResult, examples=EXAMPLES, short=st.none()),
+        preview=st.none() | st.builds(DryRunResult, examples=EXAMPLES, space_shortage=st.none()),
     ),
     about_hop(
         Failed,
@@ -126,13 +126,13 @@ REPORTS = st.one_of(
         failures_total=st.just(77),
     ),
     st.builds(
-        lambda host, remotes, **more: Hello(
+        lambda host, remotes, **fields: Hello(
             at=NOW,
             version="1.0",
             hostname=host,
             capabilities=Capabilities(remotes=remotes),
             lane_certificate="PEM" * 300,
-            **more,
+            **fields,
         ),
         TEXTS,
         REMOTES,
@@ -143,7 +143,7 @@ REPORTS = st.one_of(
         problems=many(PROBLEMS, 16),
     ),
     st.builds(
-        lambda **more: Heartbeat(at=NOW, **more),
+        lambda **fields: Heartbeat(at=NOW, **fields),
         roots=ROOTS,
         remotes=st.none() | REMOTES,
         reached=st.none() | REACHED,
@@ -165,12 +165,12 @@ REPORTS = st.one_of(
 
 @given(REPORTS)
 @settings(deadline=None, max_examples=80)
-def test_every_report_fits_and_stays_what_it_is(report):
+def test_every_report_fits_and_keeps_its_kind(report):
     fitting, bare = fit_report(report), bare_report(report)
-    for one in (fitting, bare):
-        said = ReportEnvelope.model_validate_json(ReportEnvelope(report=one).model_dump_json()).report
-        assert message_size(one) <= MAX_REPORT_BYTES
-        assert said.kind == report.kind
+    for item in (fitting, bare):
+        parsed = ReportEnvelope.model_validate_json(ReportEnvelope(report=item).model_dump_json()).report
+        assert message_size(item) <= MAX_REPORT_BYTES
+        assert parsed.kind == report.kind
     if message_size(report) <= MAX_REPORT_BYTES:
         assert fitting == report
     if isinstance(report, Failed):
@@ -185,7 +185,7 @@ def test_every_report_fits_and_stays_what_it_is(report):
 
 
 @given(TEXTS, st.integers(64, 5000))
-def test_a_text_that_is_cut_says_how_much_is_missing(text, limit):
+def test_a_clipped_text_tells_how_much_is_left_out(text, limit):
     text = Progress(current=text).current
     cut = clip_text(text, limit)
     assert json_size(cut) <= limit
@@ -195,12 +195,12 @@ def test_a_text_that_is_cut_says_how_much_is_missing(text, limit):
         assert int(rest.split()[0]) == len(text) - len(kept)
 
 
-def test_a_dry_run_of_names_of_control_characters_fits_and_still_counts_them():
-    rehearsal = DryRunReport()
+def test_a_dry_run_with_long_names_fits_and_counts_all_of_them():
+    dry_run = DryRunReport()
     for number in range(120):
-        rehearsal.note(Listed("f", f"{number}{MAX_NAME[4:]}", 1), "new")
-        rehearsal.failed(Listed("!", "x"), Problem(code="x", message=f"{number}{MAX_NAME}"))
-    preview = rehearsal.preview()
+        dry_run.note(Listed("f", f"{number}{MAX_NAME[4:]}", 1), "new")
+        dry_run.failed(Listed("!", "x"), Problem(code="x", message=f"{number}{MAX_NAME}"))
+    preview = dry_run.preview()
     report = Succeeded(**head(move()), progress=Progress(), digest="0", seconds=1, preview=preview)
     assert message_size(report) < MAX_REPORT_BYTES
     assert preview.sent.files == preview.failed.files == 120
@@ -208,35 +208,39 @@ def test_a_dry_run_of_names_of_control_characters_fits_and_still_counts_them():
 
 
 @pytest.mark.parametrize("name", [MAX_NAME, "x" * 3000])
-def test_a_listing_of_long_names_is_read_to_its_end_page_by_page(name):
+def test_a_listing_of_long_names_is_read_page_by_page(name):
     names = sorted(f"{number:04}{name}" for number in range(500))
-    asked = Browse(request_id="r", path="/", limit=400)
-    heard: list[str] = []
+    command = Browse(request_id="r", path="/", limit=400)
+    received: list[str] = []
     while True:
-        answer = fit_report(
+        page = fit_report(
             list_page(
-                asked, ((one, one) for one in names), lambda one, _: DirectoryEntry(name=one, type="file")
+                command,
+                ((item, item) for item in names),
+                lambda item, _: DirectoryEntry(name=item, type="file"),
             )
         )
-        heard += [entry.name for entry in answer.entries]
-        if answer.next is None:
+        received += [entry.name for entry in page.entries]
+        if page.next is None:
             break
-        asked = asked.model_copy(update={"after": answer.next})
-    assert heard == names
+        command = command.model_copy(update={"after": page.next})
+    assert received == names
 
 
-def test_a_name_that_no_message_can_hold_does_not_stop_a_listing():
+def test_a_name_too_long_for_a_message_does_not_end_a_listing():
     names = ["a", "b" * 200_000, "c"]
-    asked = Browse(request_id="r", path="/", limit=10)
-    heard: list[str] = []
+    command = Browse(request_id="r", path="/", limit=10)
+    received: list[str] = []
     while True:
-        answer = fit_report(
+        page = fit_report(
             list_page(
-                asked, ((one, one) for one in names), lambda one, _: DirectoryEntry(name=one, type="file")
+                command,
+                ((item, item) for item in names),
+                lambda item, _: DirectoryEntry(name=item, type="file"),
             )
         )
-        heard += [entry.name[:1] for entry in answer.entries]
-        if answer.next is None:
+        received += [entry.name[:1] for entry in page.entries]
+        if page.next is None:
             break
-        asked = asked.model_copy(update={"after": answer.next})
-    assert heard == ["a", "b", "c"]
+        command = command.model_copy(update={"after": page.next})
+    assert received == ["a", "b", "c"]

@@ -1,4 +1,4 @@
-"""The service with a link, a mover and a lane of ours: commands in, reports out, crashes in between."""
+"""The service with a fake link, mover and lane: commands in, reports out, crashes in between."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ from tests.support.hosts import until
 
 SIGNER = Signer()
 HOP = f"{TRANSFER}-0"
-PACE = AttemptIntervals(live=0.01, checkpoint=0.03, heartbeat=30)
+INTERVALS = AttemptIntervals(live=0.01, checkpoint=0.03, heartbeat=30)
 
 
 class Host:
@@ -53,22 +53,22 @@ class Host:
         self.lane = FakeLane()
         self.link = FakeLink()
         self.service = None
-        self.routes = PeerPathCache()
+        self.peer_paths = PeerPathCache()
         self.deliver_manifests = None
-        self.browse = lambda asked: Browsed(
-            request_id=asked.request_id, entries=(DirectoryEntry(name="a", type="file", size=1),)
+        self.browse = lambda browse: Browsed(
+            request_id=browse.request_id, entries=(DirectoryEntry(name="a", type="file", size=1),)
         )
 
-    def order(self, command, **claims) -> bytes:
-        letter = SIGNER.letter(command, **claims)
-        self.link.deliver(letter)
-        return letter
+    def send(self, command, **claims) -> bytes:
+        message = SIGNER.letter(command, **claims)
+        self.link.deliver(message)
+        return message
 
-    def parts(self, journal, pace, at_once) -> Dependencies:
+    def dependencies(self, journal, intervals, limit) -> Dependencies:
         registration = a_registration(SIGNER)
         roots = [{"path": "/data", "access": "rw", "directory": str(self.folder)}]
         return Dependencies(
-            config=Config.model_validate({"roots": roots, "hops_at_once": at_once}),
+            config=Config.model_validate({"roots": roots, "hops_at_once": limit}),
             registration=registration,
             journal=journal,
             link=self.link,
@@ -77,22 +77,22 @@ class Host:
             browse=self.browse,
             status=Status(self.folder / "status.json"),
             rotation=rotation(self.folder / "keys-of-host", self.link),
-            trusted=CommandKeys(registration, Files(self.folder), self.folder / "agent.toml"),
+            command_keys=CommandKeys(registration, Files(self.folder), self.folder / "agent.toml"),
             updates=not_installed(self.link, self.folder),
             capabilities=Capabilities(rclone="1.75.2"),
-            pace=pace,
-            routes=self.routes,
+            intervals=intervals,
+            peer_paths=self.peer_paths,
             deliver_manifests=self.deliver_manifests,
             supervisor=Supervisor(Backoff(first_s=0.01, max_s=0.02)),
             quarantine=Quarantine(self.folder),
         )
 
     @asynccontextmanager
-    async def running(self, pace=PACE, at_once=4, up=True):
-        """A service on this host, with a link of its own; ends as by SIGTERM."""
+    async def running(self, intervals=INTERVALS, limit=4, up=True):
+        """Run a service on this host, with a link of its own; it ends as after SIGTERM."""
         self.link, self.mover, self.lane = FakeLink(), FakeMover(), FakeLane()
         journal = Journal(self.folder / "journal.db", "reg")
-        self.service = Service(self.parts(journal, pace, at_once))
+        self.service = Service(self.dependencies(journal, intervals, limit))
         task = asyncio.create_task(self.service.run())
         if up:
             self.link.up()
@@ -122,63 +122,63 @@ def serve(attempt=1, until=None) -> Serve:
     )
 
 
-def about(kind, attempt=1):
+def command(kind, attempt=1):
     return kind(transfer_id=TRANSFER, hop_id=HOP, attempt=attempt)
 
 
-async def test_a_hop_from_order_to_success(host):
+async def test_a_hop_from_command_to_success(host):
     async with host.running():
-        letter = host.order(move())
-        order = await host.mover.has_begun()
-        host.mover.tallies[0].stood(9)
-        host.mover.watchers[0].verifying()
-        host.mover.succeed(order, "d1")
-        [end] = await host.link.hears("succeeded")
+        message = host.send(move())
+        begun = await host.mover.has_begun()
+        host.mover.tallies[0].add_existing(9)
+        host.mover.watchers[0].on_verify()
+        host.mover.succeed(begun, "d1")
+        [end] = await host.link.wait_for_reports("succeeded")
         await host.link.until(lambda: host.link.acknowledged)
     assert (end.digest, end.attempt, end.progress.bytes_done) == ("d1", 1, 9)
     kinds = [r.kind for r in host.link.reports if r.kind not in ("hello", "checkpoint")]
     assert kinds == ["started", "verifying", "succeeded"]
     numbers = [r.seq for r in host.link.reports if hasattr(r, "seq")]
     assert numbers == sorted(set(numbers))
-    assert host.link.acknowledged == [letter]
+    assert host.link.acknowledged == [message]
 
 
-async def test_hello_at_every_connect_says_what_is_held(host):
+async def test_hello_at_every_connect_names_the_open_hops(host):
     async with host.running():
-        [hello] = await host.link.hears("hello")
+        [hello] = await host.link.wait_for_reports("hello")
         assert (hello.hops, hello.roots[0].path, hello.capabilities.rclone) == ((), "/data", "1.75.2")
-        host.order(move())
+        host.send(move())
         await host.mover.has_begun()
         host.link.down()
         host.link.up()
-        hello = (await host.link.hears("hello", 2))[1]
+        hello = (await host.link.wait_for_reports("hello", 2))[1]
         assert [(h.hop_id, h.attempt, h.state) for h in hello.hops] == [(HOP, 1, "running")]
 
 
-async def test_after_a_kill_the_hop_goes_on_with_its_attempt_and_its_seq(host):
-    """The first service is cut off mid-work: nothing is closed, nothing said."""
+async def test_after_a_kill_the_hop_continues_with_its_attempt_and_its_seq(host):
+    """Kill the first service while it works: nothing is closed, nothing reported."""
     journal = Journal(host.folder / "journal.db", "reg")
-    first = asyncio.create_task(Service(host.parts(journal, PACE, 4)).run())
+    first = asyncio.create_task(Service(host.dependencies(journal, INTERVALS, 4)).run())
     host.link.up()
-    host.order(move())
-    host.order(serve())
+    host.send(move())
+    host.send(serve())
     await host.mover.has_begun()
-    [started] = await host.link.hears("started")
+    [started] = await host.link.wait_for_reports("started")
     first.cancel()
     await asyncio.wait([first])
     async with host.running():
-        order = await host.mover.has_begun()
-        [again] = await host.link.hears("started")
-        assert order == move()
+        begun = await host.mover.has_begun()
+        [again] = await host.link.wait_for_reports("started")
+        assert begun == move()
         assert again.attempt == started.attempt
         assert again.seq > started.seq
         assert list(host.lane.serving) == [HOP]
     journal.close()
 
 
-async def test_a_stop_says_nothing_and_the_hop_goes_on_later(host):
+async def test_a_stop_reports_nothing_and_the_hop_continues_later(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         await host.mover.has_begun()
     assert host.mover.stopped == [move()]
     assert {r.kind for r in host.link.reports} <= {"hello", "started", "checkpoint"}
@@ -186,117 +186,117 @@ async def test_a_stop_says_nothing_and_the_hop_goes_on_later(host):
         await host.mover.has_begun()
 
 
-async def test_a_replayed_command_is_refused_and_not_obeyed(host):
+async def test_a_replayed_command_is_refused_and_not_executed(host):
     async with host.running():
-        letter = host.order(move())
-        order = await host.mover.has_begun()
-        host.mover.fail(order, HopError(Problem(code="disk-full", message="full")))
-        await host.link.hears("failed")
-        host.link.deliver(letter)
-        [refused] = await host.link.hears("refused")
+        message = host.send(move())
+        begun = await host.mover.has_begun()
+        host.mover.fail(begun, HopError(Problem(code="disk-full", message="full")))
+        await host.link.wait_for_reports("failed")
+        host.link.deliver(message)
+        [refused] = await host.link.wait_for_reports("refused")
     assert refused.problem.code == "command-replayed"
     assert refused.command_id
     assert len(host.mover.begun) == 1
-    assert host.link.acknowledged == [letter, letter]
+    assert host.link.acknowledged == [message, message]
 
 
-@pytest.mark.parametrize("letter", [b"garbage", b"\xff" * 10, b"{}", b"x" * 200_000])
-async def test_a_malformed_letter_is_refused_acknowledged_and_survived(host, letter):
+@pytest.mark.parametrize("message", [b"garbage", b"\xff" * 10, b"{}", b"x" * 200_000])
+async def test_a_malformed_message_is_refused_acknowledged_and_survived(host, message):
     async with host.running():
-        host.link.deliver(letter)
-        await host.link.hears("refused")
-        host.order(move())
+        host.link.deliver(message)
+        await host.link.wait_for_reports("refused")
+        host.send(move())
         await host.mover.has_begun()
-    assert host.link.acknowledged[0] == letter
+    assert host.link.acknowledged[0] == message
 
 
 async def test_a_failure_carries_its_problem_and_at_most_fifty_files(host):
     single = tuple(Problem(code="file-vanished", message="gone", path=str(n)) for n in range(80))
     async with host.running():
-        host.order(move())
-        order = await host.mover.has_begun()
+        host.send(move())
+        begun = await host.mover.has_begun()
         problem = Problem(code="files-failed", message="80 files", retryable=True)
-        host.mover.fail(order, HopError(problem, single, 80))
-        [failed] = await host.link.hears("failed")
+        host.mover.fail(begun, HopError(problem, single, 80))
+        [failed] = await host.link.wait_for_reports("failed")
     assert failed.problem == problem
     assert (len(failed.failures), failed.failures_total) == (50, 80)
 
 
-async def test_a_mistake_in_a_mover_fails_the_hop_and_nothing_else(host, caplog):
+async def test_a_bug_in_a_mover_fails_the_hop_and_nothing_else(host, caplog):
     async with host.running():
-        host.order(move(0))
-        host.order(move(1))
+        host.send(move(0))
+        host.send(move(1))
         await host.mover.has_begun(2)
         host.mover.fail(move(0), KeyError("oops"))
-        [failed] = await host.link.hears("failed")
+        [failed] = await host.link.wait_for_reports("failed")
         assert (failed.problem.code, failed.problem.retryable) == ("agent-error", False)
         host.mover.succeed(move(1))
-        await host.link.hears("succeeded")
+        await host.link.wait_for_reports("succeeded")
 
 
-async def test_pause_stops_and_a_newer_move_goes_on(host):
+async def test_pause_stops_and_a_newer_move_continues(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         await host.mover.has_begun()
-        host.mover.tallies[0].stood(500)
-        host.order(about(Pause))
-        [paused] = await host.link.hears("paused")
+        host.mover.tallies[0].add_existing(500)
+        host.send(command(Pause))
+        [paused] = await host.link.wait_for_reports("paused")
         assert paused.progress.bytes_done == 500
         assert host.mover.stopped == [move()]
-        host.order(move(attempt=2))
+        host.send(move(attempt=2))
         assert (await host.mover.has_begun(2)).attempt == 2
-        assert (await host.link.hears("started", 2))[1].attempt == 2
+        assert (await host.link.wait_for_reports("started", 2))[1].attempt == 2
     assert host.mover.discarded == []
 
 
 async def test_a_paused_hop_stays_paused_over_a_restart(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         await host.mover.has_begun()
-        host.order(about(Pause))
-        await host.link.hears("paused")
+        host.send(command(Pause))
+        await host.link.wait_for_reports("paused")
     async with host.running():
-        [hello] = await host.link.hears("hello")
+        [hello] = await host.link.wait_for_reports("hello")
         assert [h.state for h in hello.hops] == ["paused"]
         assert host.mover.begun == []
         assert host.link.of("paused") == []
 
 
-async def test_cancel_stops_discards_and_says_so(host):
+async def test_cancel_stops_discards_and_reports(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         await host.mover.has_begun()
-        host.order(about(Cancel))
-        await host.link.hears("cancelled")
+        host.send(command(Cancel))
+        await host.link.wait_for_reports("cancelled")
         assert host.mover.stopped == host.mover.discarded == [move()]
         host.link.down()
         host.link.up()
-        assert (await host.link.hears("hello", 2))[1].hops == ()
+        assert (await host.link.wait_for_reports("hello", 2))[1].hops == ()
 
 
-async def test_a_cancel_cut_off_by_a_kill_is_carried_out_at_the_next_start(host):
+async def test_a_cancel_interrupted_by_a_kill_is_executed_at_the_next_start(host):
     journal = Journal(host.folder / "journal.db", "reg")
-    commands = Service(host.parts(journal, PACE, 4))
+    service = Service(host.dependencies(journal, INTERVALS, 4))
     async with asyncio.TaskGroup() as group:
-        hops = commands._hops(group.create_task)
-        admit = commands._commands(hops).accept
-        assert admit(SIGNER.letter(move()))
-        assert admit(SIGNER.letter(about(Cancel)))
+        hops = service._hop_manager(group.create_task)
+        accept = service._commands(hops).accept
+        assert accept(SIGNER.letter(move()))
+        assert accept(SIGNER.letter(command(Cancel)))
     journal.close()
     async with host.running():
-        await host.link.hears("cancelled")
+        await host.link.wait_for_reports("cancelled")
         assert host.mover.begun == []
         assert host.mover.discarded == [move()]
 
 
 async def test_late_commands_change_nothing(host):
     async with host.running():
-        host.order(move(attempt=3))
+        host.send(move(attempt=3))
         await host.mover.has_begun()
-        host.order(about(Pause, attempt=2))
-        host.order(about(Cancel, attempt=1))
-        host.order(move(attempt=2))
-        host.order(move(1))
+        host.send(command(Pause, attempt=2))
+        host.send(command(Cancel, attempt=1))
+        host.send(move(attempt=2))
+        host.send(move(1))
         await host.mover.has_begun(2)
         assert host.mover.stopped == []
         assert [m.attempt for m in host.mover.begun] == [3, 1]
@@ -304,74 +304,74 @@ async def test_late_commands_change_nothing(host):
 
 async def test_a_higher_attempt_takes_over_a_running_hop(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         await host.mover.has_begun()
-        host.order(move(attempt=2))
-        order = await host.mover.has_begun(2)
+        host.send(move(attempt=2))
+        begun = await host.mover.has_begun(2)
         assert host.mover.stopped == [move()]
-        host.mover.succeed(order)
-        [end] = await host.link.hears("succeeded")
+        host.mover.succeed(begun)
+        [end] = await host.link.wait_for_reports("succeeded")
         assert end.attempt == 2
     assert not host.link.of("failed")
 
 
-async def test_the_same_move_again_is_answered_by_started_again(host):
+async def test_a_repeated_move_is_answered_by_started_again(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         await host.mover.has_begun()
-        host.order(move())
-        first, second = await host.link.hears("started", 2)
+        host.send(move())
+        first, second = await host.link.wait_for_reports("started", 2)
         assert second.seq > first.seq
         assert len(host.mover.begun) == 1
 
 
 async def test_a_hop_that_succeeded_answers_a_later_attempt_without_moving(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         host.mover.succeed(await host.mover.has_begun(), "d7")
-        await host.link.hears("succeeded")
+        await host.link.wait_for_reports("succeeded")
     async with host.running():
-        host.order(move(attempt=4))
-        [end] = await host.link.hears("succeeded")
+        host.send(move(attempt=4))
+        [end] = await host.link.wait_for_reports("succeeded")
         assert (end.attempt, end.digest) == (4, "d7")
         assert host.mover.begun == []
 
 
-async def test_a_failed_hop_is_tried_again_under_the_next_attempt(host):
+async def test_a_failed_hop_is_retried_under_the_next_attempt(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         problem = Problem(code="unreachable", message="no", retryable=True)
         host.mover.fail(await host.mover.has_begun(), HopError(problem))
-        await host.link.hears("failed")
-        host.order(move(attempt=2))
+        await host.link.wait_for_reports("failed")
+        host.send(move(attempt=2))
         host.mover.succeed(await host.mover.has_begun(2))
-        [end] = await host.link.hears("succeeded")
+        [end] = await host.link.wait_for_reports("succeeded")
         assert end.attempt == 2
 
 
-async def test_with_the_broker_away_the_hop_ends_and_its_report_waits(host):
+async def test_without_a_broker_the_hop_ends_and_its_report_waits(host):
     async with host.running():
-        host.order(move())
-        order = await host.mover.has_begun()
-        await host.link.hears("started")
+        host.send(move())
+        begun = await host.mover.has_begun()
+        await host.link.wait_for_reports("started")
         host.link.down()
-        host.mover.tallies[0].stood(11)
-        host.mover.succeed(order)
+        host.mover.tallies[0].add_existing(11)
+        host.mover.succeed(begun)
     assert host.link.of("succeeded") == []
     async with host.running():
-        [hello] = await host.link.hears("hello")
-        [end] = await host.link.hears("succeeded")
+        [hello] = await host.link.wait_for_reports("hello")
+        [end] = await host.link.wait_for_reports("succeeded")
         assert [(h.hop_id, h.state) for h in hello.hops] == [(HOP, "running")]
         assert end.progress.bytes_done == 11
         host.link.down()
         host.link.up()
-        assert (await host.link.hears("hello", 2))[1].hops == ()
+        assert (await host.link.wait_for_reports("hello", 2))[1].hops == ()
 
 
-async def test_only_so_many_move_at_once_and_the_rest_say_they_are_held(host):
-    async with host.running(at_once=1):
+async def test_hops_over_the_limit_wait_and_send_checkpoints(host):
+    async with host.running(limit=1):
         for n in range(3):
-            host.order(move(n))
+            host.send(move(n))
         await host.mover.has_begun()
         await host.link.until(lambda: {r.hop_id[-1] for r in host.link.of("checkpoint")} >= {"0", "1", "2"})
         assert [m.hop_id[-1] for m in host.mover.begun] == ["0"]
@@ -384,8 +384,8 @@ async def test_only_so_many_move_at_once_and_the_rest_say_they_are_held(host):
 
 
 async def test_live_progress_only_when_it_changes(host):
-    async with host.running(pace=AttemptIntervals(live=0.01, checkpoint=60, heartbeat=30)):
-        host.order(move())
+    async with host.running(intervals=AttemptIntervals(live=0.01, checkpoint=60, heartbeat=30)):
+        host.send(move())
         await host.mover.has_begun()
 
         def live() -> list[Live]:
@@ -395,42 +395,42 @@ async def test_live_progress_only_when_it_changes(host):
             ]
 
         for done in (1, 2, 3):
-            host.mover.tallies[0].stood(1)
+            host.mover.tallies[0].add_existing(1)
             await host.link.until(lambda: any(seen.progress.bytes_done == done for seen in live()))  # noqa: B023
         assert [seen.progress.bytes_done for seen in live() if seen.progress.bytes_done] == [1, 2, 3]
         assert live()[-1].hop_id == HOP
 
 
-async def test_the_next_key_is_obeyed_as_soon_as_the_present_one_has_said_so(host):
+async def test_the_next_key_is_trusted_once_the_present_one_has_signed_it(host):
     following = Signer("key-2")
-    async with host.running(pace=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
         host.link.deliver(following.letter(move()))
-        [refused] = await host.link.hears("refused")
+        [refused] = await host.link.wait_for_reports("refused")
         assert refused.problem.code == "command-not-trusted"
-        host.order(trust(SIGNER, following))
+        host.send(trust(SIGNER, following))
         host.link.deliver(following.letter(move()))
         await host.mover.has_begun()
-        told = lambda: [beat.trusts for beat in host.link.of("heartbeat") if beat.trusts]  # noqa: E731
-        await host.link.until(lambda: ("key-1", "key-2") in told())
+        reported = lambda: [beat.trusts for beat in host.link.of("heartbeat") if beat.trusts]  # noqa: E731
+        await host.link.until(lambda: ("key-1", "key-2") in reported())
 
 
 async def test_heartbeats_while_connected(host):
-    async with host.running(pace=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
-        host.order(move())
+    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+        host.send(move())
         await host.mover.has_begun()
         await host.link.until(lambda: any(beat.running == 1 for beat in host.link.of("heartbeat")))
         assert host.link.of("heartbeat")[-1].roots[0].free
 
 
-async def test_whom_it_has_met_is_told_when_that_is_news(host):
-    host.routes.remember("server-c", PeerPath(dialled=True, address="10.0.0.3:4460"))
-    async with host.running(pace=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
+async def test_reached_peers_are_reported_when_they_change(host):
+    host.peer_paths.remember("server-c", PeerPath(dialled=True, address="10.0.0.3:4460"))
+    async with host.running(intervals=AttemptIntervals(live=1, checkpoint=60, heartbeat=0.02)):
         beats = lambda: host.link.of("heartbeat")  # noqa: E731
         await host.link.until(lambda: len(beats()) > 1)
-        [greeting] = host.link.of("hello")
-        assert [one.agent_id for one in greeting.reached] == ["server-c"]
+        [hello] = host.link.of("hello")
+        assert [one.agent_id for one in hello.reached] == ["server-c"]
         assert beats()[-1].reached is None, "nothing new"
-        host.routes.remember("server-d", PeerPath(dialled=False))
+        host.peer_paths.remember("server-d", PeerPath(dialled=False))
         await host.link.until(lambda: beats()[-1].reached is not None)
         assert [(one.agent_id, one.address) for one in beats()[-1].reached] == [
             ("server-c", "10.0.0.3:4460"),
@@ -439,71 +439,71 @@ async def test_whom_it_has_met_is_told_when_that_is_news(host):
         await host.link.until(lambda: beats()[-1].reached is None)
 
 
-async def test_serving_from_order_to_release(host):
+async def test_serving_from_command_to_release(host):
     async with host.running():
-        host.order(serve())
-        host.order(Browse(request_id="r1", path="/data/"))
-        await host.link.hears("browsed")
+        host.send(serve())
+        host.send(Browse(request_id="r1", path="/data/"))
+        await host.link.wait_for_reports("browsed")
         assert list(host.lane.serving) == [HOP]
-        host.order(serve(attempt=2))
-        host.order(about(Release, attempt=1))
-        host.order(Browse(request_id="r2", path="/data/"))
-        await host.link.hears("browsed", 2)
+        host.send(serve(attempt=2))
+        host.send(command(Release, attempt=1))
+        host.send(Browse(request_id="r2", path="/data/"))
+        await host.link.wait_for_reports("browsed", 2)
         assert list(host.lane.serving) == [HOP]
-        host.order(about(Release, attempt=2))
-        host.order(Browse(request_id="r3", path="/data/"))
-        await host.link.hears("browsed", 3)
+        host.send(command(Release, attempt=2))
+        host.send(Browse(request_id="r3", path="/data/"))
+        await host.link.wait_for_reports("browsed", 3)
         assert host.lane.serving == {}
     async with host.running():
-        await host.link.hears("hello")
+        await host.link.wait_for_reports("hello")
         assert host.lane.serving == {}
 
 
-async def test_a_grant_that_is_over_is_not_served_again(host):
+async def test_an_expired_grant_is_not_served_again(host):
     async with host.running():
-        host.order(serve(until=datetime.now(UTC) + timedelta(milliseconds=1)))
-        host.order(Browse(request_id="r1", path="/data/"))
-        await host.link.hears("browsed")
+        host.send(serve(until=datetime.now(UTC) + timedelta(milliseconds=1)))
+        host.send(Browse(request_id="r1", path="/data/"))
+        await host.link.wait_for_reports("browsed")
     async with host.running():
-        await host.link.hears("hello")
+        await host.link.wait_for_reports("hello")
         assert host.lane.serving == {}
 
 
 async def test_what_may_not_be_served_is_refused(host):
     async with host.running():
         host.lane.refusal = Problem(code="outside-roots", message="/etc is in no root")
-        host.order(serve())
-        [refused] = await host.link.hears("refused")
+        host.send(serve())
+        [refused] = await host.link.wait_for_reports("refused")
     assert (refused.hop_id, refused.problem.code) == (HOP, "outside-roots")
 
 
-async def test_a_peer_that_cannot_be_dialled_is_told_with_what_it_answered(host):
+async def test_a_peer_that_cannot_be_dialed_is_reported_with_the_errors(host):
     async with host.running():
-        await host.link.hears("hello")
-        answers = "10.0.0.3:1: no answer in time"
-        await asyncio.to_thread(host.lane.unreached, serve(), answers)
-        [refused] = await host.link.hears("refused")
+        await host.link.wait_for_reports("hello")
+        errors = "10.0.0.3:1: no answer in time"
+        await asyncio.to_thread(host.lane.unreached, serve(), errors)
+        [refused] = await host.link.wait_for_reports("refused")
     assert (refused.hop_id, refused.problem.code) == (HOP, "destination-unreachable")
-    assert refused.problem.message == f"Its source dialled server-c in vain: {answers}."
+    assert refused.problem.message == f"The source could not connect to server-c: {errors}."
 
 
 async def test_reports_that_the_broker_refuses_are_sent_again_in_order(host):
     async with host.running(up=False):
-        host.service._desk._retry_after = 0.01
-        host.order(move())
+        host.service._outbox._retry_delay_s = 0.01
+        host.send(move())
         host.mover.succeed(await host.mover.has_begun())
         host.link.refusing = 3
         host.link.up()
-        await host.link.hears("succeeded")
+        await host.link.wait_for_reports("succeeded")
     kinds = [r.kind for r in host.link.reports if r.kind in ("started", "succeeded")]
     assert kinds == ["started", "succeeded"]
 
 
-async def test_retired_ends_the_service_and_forgets_the_work(host):
+async def test_retire_ends_the_service_and_deletes_the_work(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         await host.mover.has_begun()
-        host.order(Retire())
+        host.send(Retire())
         async with asyncio.timeout(5):
             await host.service._stopping.wait()
     journal = Journal(host.folder / "journal.db", "reg")
@@ -516,23 +516,23 @@ NOT_UTF8 = os.fsdecode(b"caf\xe9.mov")
 
 async def test_a_last_file_whose_name_is_not_utf_8_ends_its_hop_and_not_the_agent(host):
     async with host.running():
-        host.order(move())
-        order = await host.mover.has_begun()
-        host.mover.tallies[0].finished(NOT_UTF8)
-        host.mover.succeed(order)
-        [end] = await host.link.hears("succeeded")
+        host.send(move())
+        begun = await host.mover.has_begun()
+        host.mover.tallies[0].finish_file(NOT_UTF8)
+        host.mover.succeed(begun)
+        [end] = await host.link.wait_for_reports("succeeded")
         assert end.progress.current == "caf\\xe9.mov"
-        host.order(move(1))
+        host.send(move(1))
         await host.mover.has_begun(2)
 
 
-async def test_while_a_file_whose_name_is_not_utf_8_moves_progress_and_lease_go_on(host):
+async def test_while_a_file_whose_name_is_not_utf_8_moves_progress_and_lease_continue(host):
     async with host.running():
-        host.order(move())
+        host.send(move())
         await host.mover.has_begun()
-        host.mover.tallies[0].stood(1)
-        host.mover.tallies[0].moving(NOT_UTF8)
-        first, second = await host.link.hears("checkpoint", 2)
+        host.mover.tallies[0].add_existing(1)
+        host.mover.tallies[0].set_current(NOT_UTF8)
+        first, second = await host.link.wait_for_reports("checkpoint", 2)
         shown = [
             Live.model_validate_json(body) for topic, body, _ in host.link.published if "/live/" in topic
         ]
@@ -544,132 +544,132 @@ async def test_while_a_file_whose_name_is_not_utf_8_moves_progress_and_lease_go_
 async def test_a_problem_about_a_name_that_is_not_utf_8_is_reported(host):
     problem = Problem(code="io-error", message=f"{NOT_UTF8} cannot be read", path=NOT_UTF8)
     async with host.running():
-        host.order(move())
-        order = await host.mover.has_begun()
-        host.mover.fail(order, HopError(problem, [problem], 1))
-        [end] = await host.link.hears("failed")
+        host.send(move())
+        begun = await host.mover.has_begun()
+        host.mover.fail(begun, HopError(problem, [problem], 1))
+        [end] = await host.link.wait_for_reports("failed")
     assert end.failures[0].path == "caf\\xe9.mov"
 
 
 class TestReportsThatCannotBeSent:
-    async def test_one_of_an_older_agent_that_is_too_large_is_shortened_and_does_not_keep_back_the_rest(
+    async def test_one_of_an_older_agent_that_is_too_large_is_shortened_and_does_not_block_the_rest(
         self, host
     ):
         problem = Problem(code="files-failed", message="\x01" * 30_000)
         end = Failed(**head(move()), progress=Progress(), problem=problem, failures=(problem,) * 50)
         journal = Journal(host.folder / "journal.db", "reg")
         journal.save_hop(HopRecord(move(), end=end))
-        journal.enqueue_report(end)  # as an agent did that did not look at its size
+        journal.enqueue_report(end)  # as an agent did that did not limit its size
         assert len(journal.oldest_unsent().envelope) > 128 * 1024
         journal.close()
         async with host.running():
-            host.order(move(1))
-            [failed] = await host.link.hears("failed")
-            await host.link.hears("started")
+            host.send(move(1))
+            [failed] = await host.link.wait_for_reports("failed")
+            await host.link.wait_for_reports("started")
         assert failed.problem.code == "files-failed"
         assert failed.failures_total == 50
         assert all(len(payload) < 128 * 1024 for _, payload, _ in host.link.published)
 
-    async def test_one_that_the_broker_finds_too_large_leaves_a_bare_one_in_its_place(self, host):
+    async def test_one_that_the_broker_finds_too_large_is_replaced_by_its_shortest_form(self, host):
         problems = [Problem(code="io-error", message="m" * 500, path="p" * 500)] * 20
         async with host.running():
             host.link.limit = 4000
-            host.order(move())
-            order = await host.mover.has_begun()
-            host.mover.fail(order, HopError(problems[0], problems, 20))
-            [failed] = await host.link.hears("failed")
-            host.order(move(1))
-            await host.link.hears("started", 2)
+            host.send(move())
+            begun = await host.mover.has_begun()
+            host.mover.fail(begun, HopError(problems[0], problems, 20))
+            [failed] = await host.link.wait_for_reports("failed")
+            host.send(move(1))
+            await host.link.wait_for_reports("started", 2)
         assert (failed.problem.code, failed.failures, failed.failures_total) == ("io-error", (), 20)
         assert "characters left out" in failed.problem.message
 
-    async def test_one_that_is_refused_however_short_is_set_aside(self, host):
+    async def test_one_that_is_refused_in_its_shortest_form_is_quarantined(self, host):
         async with host.running():
             host.link.limit = 10
-            host.order(move())
+            host.send(move())
             await host.mover.has_begun()
             await until(lambda: list((host.folder / "damaged").glob("*outbox*")))
             host.link.limit = None
-            host.order(move(1))
-            await host.link.hears("started")
+            host.send(move(1))
+            await host.link.wait_for_reports("started")
 
-    async def test_one_that_is_damaged_on_the_disk_is_set_aside_and_its_hop_s_end_said_again(self, host):
+    async def test_one_that_is_damaged_on_the_disk_is_quarantined_and_its_hop_s_result_sent_again(self, host):
         end = Failed(**head(move()), progress=Progress(), problem=Problem(code="io-error", message="m"))
         journal = Journal(host.folder / "journal.db", "reg")
         journal.save_hop(HopRecord(move(), end=end))
         journal.enqueue_report(end)
-        journal._db.execute("UPDATE outbox SET letter = CAST(x'7bff7b' AS TEXT)")
+        journal._db.execute("UPDATE outbox SET envelope = CAST(x'7bff7b' AS TEXT)")
         journal.close()
         async with host.running():
-            [failed] = await host.link.hears("failed")
+            [failed] = await host.link.wait_for_reports("failed")
         assert failed.problem.code == "io-error"
         assert list((host.folder / "damaged").glob("*outbox*"))
 
 
 class TestHelpers:
-    """What the agent can do without for a while never ends it."""
+    """A failing helper task never ends the agent."""
 
-    async def test_a_helper_that_fails_is_tried_again_and_said_to_fail_while_hops_go_on(self, host):
+    async def test_a_helper_that_fails_is_restarted_and_reported_while_hops_continue(self, host):
         failing = Failing()
         host.deliver_manifests = failing
-        async with host.running(pace=replace(PACE, heartbeat=0.05)):
+        async with host.running(intervals=replace(INTERVALS, heartbeat=0.05)):
             await until(lambda: failing.calls > 3)
-            host.order(move())
+            host.send(move())
             await host.mover.has_begun()
             await host.link.until(lambda: any(beat.problems for beat in host.link.of("heartbeat")))
             host.link.down()
             host.link.up()
-            hello = (await host.link.hears("hello", 2))[1]
+            hello = (await host.link.wait_for_reports("hello", 2))[1]
         [problem] = hello.problems
         assert problem.code == "helper-failing"
         assert "delivery of manifests" in problem.message
         assert "no such luck" in problem.message
 
-    async def test_a_heartbeat_goes_on_though_old_keys_cannot_be_tidied_up(self, host, monkeypatch):
+    async def test_heartbeats_continue_although_old_keys_cannot_be_deleted(self, host, monkeypatch):
         def fails(_):
             raise PermissionError("no such luck")
 
         monkeypatch.setattr("agent.identity.keys.Keyring.tidy", fails)
-        async with host.running(pace=replace(PACE, heartbeat=0.02)):
-            await host.link.hears("heartbeat", 5)
+        async with host.running(intervals=replace(INTERVALS, heartbeat=0.02)):
+            await host.link.wait_for_reports("heartbeat", 5)
 
-    async def test_a_hello_that_cannot_be_made_is_made_later(self, host, monkeypatch):
-        host.routes.remember("not the name of an agent", PeerPath(dialled=True))
-        host.routes.remember("server-c", PeerPath(dialled=True))
+    async def test_a_peer_with_an_invalid_name_is_left_out_of_hello(self, host, monkeypatch):
+        host.peer_paths.remember("not the name of an agent", PeerPath(dialled=True))
+        host.peer_paths.remember("server-c", PeerPath(dialled=True))
         async with host.running():
-            [hello] = await host.link.hears("hello")
+            [hello] = await host.link.wait_for_reports("hello")
         assert [one.agent_id for one in hello.reached] == ["server-c"]
 
-    async def test_a_listing_that_breaks_is_answered(self, host):
-        def breaks(asked):
+    async def test_a_listing_that_fails_is_answered(self, host):
+        def failing_browse(browse):
             raise RecursionError("too deep")
 
-        host.browse = breaks
+        host.browse = failing_browse
         async with host.running():
-            host.order(Browse(request_id="r", path="/data"))
-            [answer] = await host.link.hears("browsed")
-            host.order(move())
+            host.send(Browse(request_id="r", path="/data"))
+            [browsed] = await host.link.wait_for_reports("browsed")
+            host.send(move())
             await host.mover.has_begun()
-        assert (answer.request_id, answer.problem.code) == ("r", "agent-error")
+        assert (browsed.request_id, browsed.problem.code) == ("r", "agent-error")
 
-    async def test_a_hop_that_cannot_be_discarded_is_cancelled_all_the_same(self, host):
+    async def test_a_hop_that_cannot_be_discarded_is_canceled_all_the_same(self, host):
         async with host.running():
             host.mover.discard = broken_discard
-            host.order(move())
+            host.send(move())
             await host.mover.has_begun()
-            host.order(about(Cancel))
-            await host.link.hears("cancelled")
-            host.order(move(1))
+            host.send(command(Cancel))
+            await host.link.wait_for_reports("cancelled")
+            host.send(move(1))
             await host.mover.has_begun(2)
 
-    async def test_a_status_that_cannot_be_written_is_no_reason_to_end(self, host):
+    async def test_a_status_that_cannot_be_written_does_not_end_the_agent(self, host):
         (host.folder / "status.new").mkdir()
         async with host.running():
-            host.order(move())
+            host.send(move())
             await host.mover.has_begun()
 
 
-async def broken_discard(order):
+async def broken_discard(begun):
     raise RuntimeError("no such luck")
 
 
@@ -685,9 +685,9 @@ class Failing:
 
 
 class TestDamagedJournal:
-    """The agent's own memory is read back by whatever version comes next, from whatever disk."""
+    """A journal may come from another version or a bad disk."""
 
-    async def test_a_hop_that_cannot_be_read_does_not_keep_back_the_others(self, host):
+    async def test_a_hop_that_cannot_be_read_does_not_block_the_others(self, host):
         journal = Journal(host.folder / "journal.db", "reg")
         for number in range(3):
             journal.save_hop(HopRecord(move(number)))
@@ -698,22 +698,22 @@ class TestDamagedJournal:
         journal.close()
         async with host.running():
             await host.mover.has_begun(2)
-            assert {order.hop_id[-1] for order in host.mover.begun} == {"1", "2"}
-            [hello] = await host.link.hears("hello")
-        assert {held.hop_id[-1] for held in hello.hops} == {"1", "2"}
+            assert {begun.hop_id[-1] for begun in host.mover.begun} == {"1", "2"}
+            [hello] = await host.link.wait_for_reports("hello")
+        assert {hop.hop_id[-1] for hop in hello.hops} == {"1", "2"}
         [problem] = hello.problems
         assert problem.code == "state-damaged"
         assert "journal-hops.json" in problem.message
 
     @pytest.mark.parametrize("content", [b"", b"noise" * 5000, b"SQLite format 3\0" + b"\xff" * 4096])
-    async def test_a_journal_that_is_none_is_set_aside_and_a_new_one_begun(self, host, content):
+    async def test_a_damaged_journal_is_quarantined_and_a_new_one_started(self, host, content):
         (host.folder / "journal.db").write_bytes(content)
         async with host.running():
-            host.order(move())
+            host.send(move())
             await host.mover.has_begun()
         assert bool(list((host.folder / "damaged").glob("*journal.db"))) == bool(content)
 
-    async def test_a_journal_of_another_version_or_a_pipe_in_its_place_is_set_aside(self, host):
+    async def test_a_journal_of_another_version_or_a_pipe_in_its_place_is_quarantined(self, host):
         other = sqlite3.connect(host.folder / "journal.db")
         other.execute("CREATE TABLE hops (number INTEGER)")
         other.commit()
@@ -723,6 +723,6 @@ class TestDamagedJournal:
         (host.folder / "journal.db").unlink()
         os.mkfifo(host.folder / "journal.db")
         async with host.running():
-            host.order(move())
+            host.send(move())
             await host.mover.has_begun()
         assert len(list((host.folder / "damaged").glob("*journal.db"))) == 2

@@ -1,4 +1,4 @@
-"""The agent as a process, with a broker that is real: started, asked, killed, stopped, removed."""
+"""The agent as a process with a real broker: start, commands, kill, stop, removal."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from tests.support.fakes_agent import AGENT, THING, Signer
 CROSSHAUL = Path(sys.executable).with_name("crosshaul")
 SIGNER = Signer()
 TOPICS = Topics("local")
-PATIENCE = 30
+TIMEOUT_S = 30
 
 
 class Host:
@@ -66,40 +66,40 @@ class Host:
             f'[[roots]]\npath = "/data"\naccess = "rw"\ndirectory = "{folder}/data"\n'
         )
 
-    def command(self, *words: str) -> list[str]:
-        return [str(CROSSHAUL), "agent", *words, "--config", str(self.config)]
+    def command(self, *arguments: str) -> list[str]:
+        return [str(CROSSHAUL), "agent", *arguments, "--config", str(self.config)]
 
     def start(self) -> None:
-        """From a shell that would have the memory of whatever crashes written down."""
-        generous = ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", *self.command("run")]
+        """Start it from a shell that allows core dumps of unlimited size."""
+        command = ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", *self.command("run")]
         with (self.files.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(generous, stdout=log, stderr=log, cwd=self.files.folder)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.files.folder)
 
-    async def ask(self, *words: str) -> tuple[int, str]:
-        """Exit code and words of a command."""
-        piped = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
-        process = await asyncio.create_subprocess_exec(*self.command(*words), **piped)
-        said, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
-        return process.returncode, said.decode()
+    async def run(self, *arguments: str) -> tuple[int, str]:
+        """Run a command; return its exit code and output."""
+        pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.STDOUT}
+        process = await asyncio.create_subprocess_exec(*self.command(*arguments), **pipes)
+        output, _ = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
+        return process.returncode, output.decode()
 
-    async def logs(self, words: str) -> None:
-        """Return once these words are in the log."""
-        async with asyncio.timeout(PATIENCE):
-            while words not in self.log:  # noqa: ASYNC110 - another process writes it
+    async def logs(self, text: str) -> None:
+        """Return once a text is in the log."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while text not in self.log:  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.02)
 
     async def connected(self) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_S):
             while not overview(self.files).connected:
                 assert self.process.poll() is None, self.log
                 await asyncio.sleep(0.05)
 
-    def order(self, command) -> None:
+    def send(self, command) -> None:
         data = self.cloud.client("iot-data")
         data.publish(topic=TOPICS.commands(THING), qos=1, payload=SIGNER.letter(command))
 
     async def ended(self) -> int:
-        return await asyncio.to_thread(self.process.wait, PATIENCE)
+        return await asyncio.to_thread(self.process.wait, TIMEOUT_S)
 
     @property
     def limits(self) -> str:
@@ -120,24 +120,24 @@ def host(tmp_path, cloud, endpoint):
         host.process.wait()
 
 
-async def test_the_life_of_an_agent(host):
+async def test_an_agent_from_start_to_removal(host):
     await host.connected()
-    code, said = await host.ask("status", "--json")
-    assert code == 0, said
-    assert json.loads(said)["pid"] == host.process.pid
+    code, output = await host.run("status", "--json")
+    assert code == 0, output
+    assert json.loads(output)["pid"] == host.process.pid
 
-    code, said = await host.ask("doctor")
-    assert code == 0, said
-    assert "lane port: 127.0.0.1" in said
-    assert "answers" in said
+    code, output = await host.run("doctor")
+    assert code == 0, output
+    assert "lane port: 127.0.0.1" in output
+    assert "answers" in output
 
-    code, said = await host.ask("run")
+    code, output = await host.run("run")
     assert code == Exit.REFUSED
-    assert f"process {host.process.pid}" in said
+    assert f"process {host.process.pid}" in output
 
     host.process.kill()
     await host.ended()
-    assert (await host.ask("status"))[0] == Exit.FAILED
+    assert (await host.run("status"))[0] == Exit.FAILED
     host.start()
     await host.connected()
 
@@ -146,17 +146,17 @@ async def test_the_life_of_an_agent(host):
 
     host.start()
     await host.connected()
-    host.order(Browse(request_id="r", path="/data"))
-    host.order(Retire())
+    host.send(Browse(request_id="r", path="/data"))
+    host.send(Retire())
     assert await host.ended() == 0
     assert "kind=browse" in host.log
-    code, said = await host.ask("run")
+    code, output = await host.run("run")
     assert code == Exit.REFUSED
-    assert "removed by the control plane" in said
+    assert "removed by the control plane" in output
 
 
-async def test_a_crash_leaves_nothing_of_its_memory_behind(host):
-    """There are keys in it."""
+async def test_a_crash_leaves_no_core_dump(host):
+    """A core dump would contain keys."""
     await host.connected()
     limits = host.limits
     assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), limits

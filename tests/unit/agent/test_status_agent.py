@@ -1,4 +1,4 @@
-"""What `status` tells: from outside the service, while it runs and when it does not."""
+"""What `status` reports from outside the service, while it runs and when it does not."""
 
 import subprocess
 import sys
@@ -15,12 +15,12 @@ from agent.status import Status, overview
 from tests.support.fakes_agent import move
 
 
-def test_nothing_there_is_not_running(tmp_path):
-    found = overview(Files(tmp_path))
-    assert (found.running, found.connected, found.moving, found.unsent) == (False, False, 0, 0)
+def test_an_empty_state_directory_is_not_running(tmp_path):
+    state = overview(Files(tmp_path))
+    assert (state.running, state.connected, state.moving, state.unsent) == (False, False, 0, 0)
 
 
-def test_a_running_agent_tells_its_process_connection_and_work(tmp_path):
+def test_a_running_agent_has_a_process_a_connection_and_work(tmp_path):
     files = Files(tmp_path)
     journal = Journal(files.journal, "reg")
     journal.save_hop(HopRecord(move(0)))
@@ -28,17 +28,17 @@ def test_a_running_agent_tells_its_process_connection_and_work(tmp_path):
     status = Status(files.status)
     with lock.only_one(files.lock):
         status.note(Connected(session_present=False))
-        found = overview(files)
-        assert found.running
-        assert found.pid
-        assert (found.connected, found.moving, found.paused) == (True, 1, 1)
+        state = overview(files)
+        assert state.running
+        assert state.pid
+        assert (state.connected, state.moving, state.paused) == (True, 1, 1)
         status.note(Disconnected("the cable"))
         assert overview(files).reason == "the cable"
     assert not overview(files).running
     journal.close()
 
 
-def test_vain_attempts_do_not_write_again(tmp_path):
+def test_repeated_failures_to_connect_are_not_written_again(tmp_path):
     path = tmp_path / "status.json"
     status = Status(path)
     status.note(Disconnected("the cable"))
@@ -50,7 +50,7 @@ def test_vain_attempts_do_not_write_again(tmp_path):
     assert not path.exists()
 
 
-def test_one_service_per_state_directory_and_the_lock_dies_with_its_holder(tmp_path):
+def test_one_service_per_state_directory_and_the_lock_ends_with_its_process(tmp_path):
     path = tmp_path / "agent.lock"
     program = (
         "import sys, pathlib; from agent.lock import only_one\n"

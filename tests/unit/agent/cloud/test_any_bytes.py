@@ -1,4 +1,4 @@
-"""Whatever bytes an agent is sent, it says what is wrong with them, and goes on."""
+"""Whatever bytes an agent receives, it reports what is wrong with them and continues."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from agent.cloud.command_verifier import CommandVerifier
 from agent.config import RootConfig
 from agent.files.browse import Browser
 from agent.files.listing import is_inside
-from agent.hops.commands import Commands
+from agent.hops.commands import CommandHandlers, Commands
 from agent.hops.journal import Journal
 from agent.lane import requests, wire
 from events.commands import Browse, Trust
@@ -24,7 +24,7 @@ from tests.support.fakes_agent import AGENT, Signer, move
 
 SIGNER = Signer()
 SAMPLES = [json.loads(file.read_text()) for file in sorted(Path("events/samples/commands").glob("*.json"))]
-anyhow = settings(
+fuzzed = settings(
     max_examples=150,
     deadline=None,
     derandomize=True,
@@ -43,15 +43,15 @@ def part(content: bytes) -> str:
 
 
 @st.composite
-def commands(draw: st.DrawFn) -> dict[str, Any]:
-    """A command with anything in the place of one of its fields."""
+def any_commands(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a command with an arbitrary value in one of its fields."""
     sample = draw(st.sampled_from([one for one in SAMPLES if "kind" in one]))
     return {**sample, draw(st.sampled_from(sorted(sample))): draw(values)}
 
 
 @st.composite
 def tokens(draw: st.DrawFn) -> str:
-    """Three parts, of which the first two are JSON, or nothing of the kind."""
+    """Draw three parts, the first two of which are JSON, though not necessarily valid."""
     header = {
         "alg": "ES256",
         "kid": SIGNER.kid,
@@ -66,101 +66,102 @@ def tokens(draw: st.DrawFn) -> str:
 
 
 class RecordingOutbox:
-    """Remembers what was said."""
+    """Records what was reported."""
 
     def __init__(self) -> None:
-        self.posted: list[Any] = []
+        self.reports: list[Any] = []
 
-    def post(self, report: Any) -> None:
-        self.posted.append(report)
+    def enqueue(self, report: Any) -> None:
+        self.reports.append(report)
 
-    say = post
+    enqueue_for_hop = enqueue
 
 
 @pytest.fixture
 def host(tmp_path: Path):
-    """What admits letters, and whom it tells of those that it refuses."""
-    journal, desk = Journal(tmp_path / "journal.db", "reg"), RecordingOutbox()
+    """Return the command handler, and the outbox for its refusals."""
+    journal, outbox = Journal(tmp_path / "journal.db", "reg"), RecordingOutbox()
     unused: Any = None
     verifier = CommandVerifier(AGENT, [SIGNER.jwk])
 
-    def heed(command: Trust, _: str) -> None:
+    def trust_keys(command: Trust, _: str) -> None:
         verifier.trust(key.model_dump() for key in command.keys)
 
-    yield Commands(verifier, journal, desk, *[unused] * 4, heed, unused), desk  # type: ignore[arg-type]
+    handlers = CommandHandlers(browse=unused, rotate=unused, trust=trust_keys, retire=unused)
+    yield Commands(verifier, journal, outbox, unused, unused, handlers), outbox  # type: ignore[arg-type]
     journal.close()
 
 
-def refuses(host: tuple[Commands, RecordingOutbox], letter: bytes) -> None:
-    commands, desk = host
-    before = len(desk.posted)
-    assert commands.accept(letter) is None
-    [refused] = desk.posted[before:]
+def refuses(host: tuple[Commands, RecordingOutbox], message: bytes) -> None:
+    commands, outbox = host
+    before = len(outbox.reports)
+    assert commands.accept(message) is None
+    [refused] = outbox.reports[before:]
     assert isinstance(refused, Refused)
     assert refused.problem.message
     assert len(Refused.model_validate_json(refused.model_dump_json()).problem.code) > 3
 
 
-@anyhow
+@fuzzed
 @given(st.binary())
 @example(DEEP)
 @example(b'{"token":' + DEEP)
-def test_no_letter_of_any_bytes_is_obeyed(host, letter):
-    refuses(host, letter)
+def test_a_message_of_any_bytes_is_refused(host, message):
+    refuses(host, message)
 
 
-@anyhow
+@fuzzed
 @given(tokens())
 @example(f"{part(DEEP)}.e30.AA")
 @example(f"{part(json.dumps({'alg': 'ES256', 'kid': SIGNER.kid}).encode())}.{part(DEEP)}.AA")
 @example("é.é.é")
 @example("\ud800.a.b")
-def test_no_token_of_any_parts_is_obeyed(host, token):
+def test_a_token_of_any_parts_is_refused(host, token):
     refuses(host, json.dumps({"wire": 1, "token": token}).encode())
 
 
-@anyhow
-@given(commands())
-def test_a_signed_command_of_any_shape_is_understood_or_refused(host, command):
-    admits, desk = host
-    before = len(desk.posted)
-    obeyed = admits.admit(SIGNER.letter(command))
-    refused = [one for one in desk.posted[before:] if isinstance(one, Refused)]
-    assert (obeyed is None) == bool(refused)
+@fuzzed
+@given(any_commands())
+def test_a_signed_command_of_any_shape_is_accepted_or_refused(host, command):
+    commands, outbox = host
+    before = len(outbox.reports)
+    accepted = commands.accept(SIGNER.letter(command))
+    refused = [one for one in outbox.reports[before:] if isinstance(one, Refused)]
+    assert (accepted is None) == bool(refused)
 
 
-@anyhow
+@fuzzed
 @given(st.dictionaries(st.sampled_from(["exp", "iat", "jti", "aud"]), values, min_size=1))
 @example({"exp": 2**70})
 @example({"exp": 2**40, "iat": 2**60})
 @example({"exp": 1, "jti": "\ud800"})
 @example({"jti": ["a"]})
-def test_signed_claims_of_any_shape_are_understood_or_refused(host, claims):
-    admits, desk = host
-    before = len(desk.posted)
-    obeyed = admits.admit(SIGNER.letter(move(), **claims))
-    refused = [one for one in desk.posted[before:] if isinstance(one, Refused)]
-    assert (obeyed is None) == bool(refused)
+def test_signed_claims_of_any_shape_are_accepted_or_refused(host, claims):
+    commands, outbox = host
+    before = len(outbox.reports)
+    accepted = commands.accept(SIGNER.letter(move(), **claims))
+    refused = [one for one in outbox.reports[before:] if isinstance(one, Refused)]
+    assert (accepted is None) == bool(refused)
 
 
-@anyhow
+@fuzzed
 @given(st.text(max_size=60), st.none() | st.text(max_size=5))
 @example("/data/../../etc", None)
 @example("/data/%2e%2e/%2e%2e/etc", None)
 @example("/data/\uff0e\uff0e/etc", None)
 @example("/data/․․/etc", None)
 @example("/dаta", None)
-def test_whatever_is_browsed_is_answered_and_nothing_outside_is_shown(tmp_path, path, after):
+def test_every_browse_is_answered_and_nothing_outside_is_listed(tmp_path, path, after):
     (tmp_path / "data").mkdir(exist_ok=True)
     (tmp_path / "secret").touch()
     browser = Browser([RootConfig(path="/data", directory=tmp_path / "data", access="ro")])
     try:
-        asked_for = Browse(request_id="r", path=path, after=after)
+        command = Browse(request_id="r", path=path, after=after)
     except ValidationError:
         return
-    answer = browser(asked_for)
-    assert Browsed.model_validate_json(answer.model_dump_json()) == answer
-    assert {entry.name for entry in answer.entries} <= {"data"}
+    page = browser(command)
+    assert Browsed.model_validate_json(page.model_dump_json()) == page
+    assert {entry.name for entry in page.entries} <= {"data"}
 
 
 READERS = {
@@ -192,7 +193,7 @@ FIELDS = [
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-@anyhow
+@fuzzed
 @given(st.binary() | st.dictionaries(st.sampled_from(FIELDS), values).map(wire.dump))
 @example(DEEP)
 def test_a_peer_that_asks_for_anything_gets_an_answer_or_a_refusal(reader, body):
@@ -200,8 +201,8 @@ def test_a_peer_that_asks_for_anything_gets_an_answer_or_a_refusal(reader, body)
         reader(requests.parsed(body))
 
 
-@anyhow
+@fuzzed
 @given(values | st.lists(scalars, min_size=7, max_size=8))
-def test_a_source_that_lists_anything_is_understood_or_misbehaves(fields):
+def test_a_source_that_lists_anything_is_parsed_or_a_protocol_error(fields):
     with suppress(wire.ProtocolError):
         assert is_inside(wire.read_entry(fields).path)

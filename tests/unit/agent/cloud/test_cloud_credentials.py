@@ -1,4 +1,4 @@
-"""S3 credentials for a hop: asked for once, renewed in time, kept while the API is away."""
+"""S3 credentials of a hop: requested once, renewed in time, kept while the API is unreachable."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,27 +14,29 @@ START = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 class Api:
+    """A fake API that issues credentials."""
+
     def __init__(self) -> None:
         self.now = START
-        self.asked = []
-        self.away = False
+        self.requests = []
+        self.is_unreachable = False
         self.status = 200
         self.keys = ("the-key",)
-        self.good = "the-key"
+        self.valid_key = "the-key"
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        if self.away:
+        if self.is_unreachable:
             raise httpx.ConnectError("refused")
-        self.asked.append((request.url.path, request.headers["X-Agent-Key"]))
+        self.requests.append((request.url.path, request.headers["X-Agent-Key"]))
         body = {
-            "access_key_id": f"AK{len(self.asked)}",
+            "access_key_id": f"AK{len(self.requests)}",
             "secret_access_key": "s",
             "session_token": "t",
             "expires_at": (self.now + timedelta(hours=1)).isoformat(),
             "region": "eu-central-1",
             "endpoint": None,
         }
-        status = self.status if request.headers["X-Agent-Key"] == self.good else 401
+        status = self.status if request.headers["X-Agent-Key"] == self.valid_key else 401
         return httpx.Response(status, json=body)
 
 
@@ -49,12 +51,12 @@ def credentials(api):
         yield HopCredentials(AGENT, lambda: api.keys, client, now=lambda: api.now)
 
 
-def test_asked_once_with_the_agents_key(api, credentials):
+def test_requested_once_with_the_agents_key(api, credentials):
     assert credentials(HOP) == credentials(HOP)
-    assert api.asked == [("/stage/agents/server-b/credentials", "the-key")]
+    assert api.requests == [("/stage/agents/server-b/credentials", "the-key")]
 
 
-def test_each_hop_has_its_own(api, credentials):
+def test_each_hop_has_its_own_credentials(api, credentials):
     assert credentials(HOP) != credentials(f"{TRANSFER}-1")
 
 
@@ -64,9 +66,9 @@ def test_renewed_shortly_before_they_expire(api, credentials):
     assert credentials(HOP).access_key_id != first.access_key_id
 
 
-def test_while_the_api_is_away_what_is_known_serves_until_it_expires(api, credentials):
+def test_while_the_api_is_unreachable_cached_credentials_serve_until_they_expire(api, credentials):
     first = credentials(HOP)
-    api.away = True
+    api.is_unreachable = True
     api.now = START + timedelta(minutes=56)
     assert credentials(HOP) == first
     api.now = START + timedelta(minutes=61)
@@ -74,19 +76,19 @@ def test_while_the_api_is_away_what_is_known_serves_until_it_expires(api, creden
         credentials(HOP)
 
 
-def test_a_refusal_is_a_problem(api, credentials):
+def test_a_refusal_raises_api_problem(api, credentials):
     api.status = 403
     with pytest.raises(ApiProblem):
         credentials(HOP)
 
 
-def test_while_the_key_is_being_replaced_either_may_be_the_one_that_counts(api, credentials):
+def test_while_the_key_is_being_replaced_either_may_be_valid(api, credentials):
     api.keys = ("the-key", "the-new-key")
     credentials(HOP)
-    assert [key for _, key in api.asked] == ["the-key"]
-    api.good = "the-new-key"
+    assert [key for _, key in api.requests] == ["the-key"]
+    api.valid_key = "the-new-key"
     credentials(f"{TRANSFER}-1")
-    assert [key for _, key in api.asked] == ["the-key", "the-key", "the-new-key"]
-    api.good = "neither"
+    assert [key for _, key in api.requests] == ["the-key", "the-key", "the-new-key"]
+    api.valid_key = "neither"
     with pytest.raises(ApiProblem):
         credentials(f"{TRANSFER}-2")

@@ -1,4 +1,4 @@
-"""What the agent obeys: signed, for it, now. Everything else is refused with a word that helps."""
+"""What the agent accepts: signed, for this agent, now. Everything else is refused with a useful reason."""
 
 import json
 import time
@@ -19,9 +19,9 @@ def verifier(**options) -> CommandVerifier:
     return CommandVerifier(AGENT, [SIGNER.jwk], **options)
 
 
-def refusal(letter: bytes, **options) -> TrustError:
+def refusal(message: bytes, **options) -> TrustError:
     with pytest.raises(TrustError) as caught:
-        verifier(**options).verify(letter)
+        verifier(**options).verify(message)
     return caught.value
 
 
@@ -32,7 +32,7 @@ def test_a_signed_command_is_read():
 
 
 @pytest.mark.parametrize(
-    "letter",
+    "message",
     [
         b"",
         b"\xff\xfe",
@@ -42,17 +42,17 @@ def test_a_signed_command_is_read():
         CommandEnvelope(token="x.y").model_dump_json().encode(),
     ],
 )
-def test_what_is_no_letter_is_malformed(letter):
-    assert refusal(letter).problem.code == "command-malformed"
+def test_a_message_that_is_not_a_command_is_malformed(message):
+    assert refusal(message).problem.code == "command-malformed"
 
 
-def test_a_letter_too_large_is_not_even_parsed():
+def test_a_message_that_is_too_large_is_not_parsed():
     assert refusal(b" " * (MAX_MESSAGE_BYTES + 1)).problem.code == "command-too-large"
 
 
 def test_a_newer_wire_asks_for_an_update():
-    letter = json.dumps({"wire": 2, "token": "x"}).encode()
-    assert "update the agent" in refusal(letter).problem.advice
+    message = json.dumps({"wire": 2, "token": "x"}).encode()
+    assert "update the agent" in refusal(message).problem.advice
 
 
 def test_an_unknown_command_is_refused_with_its_id():
@@ -60,7 +60,7 @@ def test_an_unknown_command_is_refused_with_its_id():
     assert (found.problem.code, found.command_id) == ("command-malformed", "j-9")
 
 
-def test_options_of_a_newer_control_plane_are_left_out_with_a_word(caplog):
+def test_options_of_a_newer_control_plane_are_ignored_and_logged(caplog):
     command = move().model_dump(mode="json")
     window = {"start": "08:00:00", "end": "18:00:00", "limit": 1024, "holidays": "Bavaria"}
     command["options"] |= {"verify": "reread", "compress": "zstd", "bandwidth_windows": [window]}
@@ -74,14 +74,14 @@ def test_options_of_a_newer_control_plane_are_left_out_with_a_word(caplog):
     assert record.options == "compress, bandwidth_windows.holidays"
 
 
-def test_a_value_that_is_not_known_is_no_option_to_leave_out():
-    """Who would read back what was written is not served by not reading back."""
+def test_an_unknown_value_of_a_known_option_is_refused():
+    """Without its value, a known option would silently do something else."""
     command = move().model_dump(mode="json")
     command["options"]["verify"] = "thrice"
     assert refusal(SIGNER.letter(command)).problem.code == "command-malformed"
 
 
-def test_people_are_told_of_an_option_that_is_none():
+def test_an_unknown_option_in_a_request_is_refused():
     with pytest.raises(ValidationError):
         Options.model_validate({"compress": "zstd"})
 
@@ -95,7 +95,7 @@ def test_an_unknown_key_is_not_trusted():
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none"])
-def test_only_es256_is_obeyed(algorithm):
+def test_only_es256_is_accepted(algorithm):
     key = "a-secret-of-at-least-thirty-two-bytes!" if algorithm == "HS256" else None
     token = jwt.encode({"aud": AGENT}, key, algorithm=algorithm, headers={"kid": SIGNER.kid})
     found = refusal(CommandEnvelope(token=token).model_dump_json().encode())
@@ -111,7 +111,7 @@ def test_a_changed_token_is_not_trusted():
 
 
 @pytest.mark.parametrize("audience", ["server-c", ["server-b", "server-c"], "SERVER-B"])
-def test_a_command_for_another_is_not_obeyed(audience):
+def test_a_command_for_another_agent_is_refused(audience):
     assert refusal(SIGNER.letter(move(), aud=audience)).problem.code == "command-misdelivered"
 
 
@@ -119,14 +119,14 @@ def test_another_issuer_is_not_trusted():
     assert refusal(SIGNER.letter(move(), iss="somebody")).problem.code == "command-not-trusted"
 
 
-def test_times_allow_for_clocks_that_differ_a_little():
+def test_small_clock_differences_are_tolerated():
     now = time.time()
-    letter = SIGNER.letter(move(), iat=int(now), exp=int(now) + 10)
-    verifier(clock=lambda: now + 10 + MAX_CLOCK_SKEW_S - 2).verify(letter)
-    verifier(clock=lambda: now - MAX_CLOCK_SKEW_S + 2).verify(letter)
+    message = SIGNER.letter(move(), iat=int(now), exp=int(now) + 10)
+    verifier(clock=lambda: now + 10 + MAX_CLOCK_SKEW_S - 2).verify(message)
+    verifier(clock=lambda: now - MAX_CLOCK_SKEW_S + 2).verify(message)
 
 
-def test_an_expired_command_tells_both_clocks():
+def test_the_refusal_of_an_expired_command_names_both_clocks():
     found = refusal(SIGNER.letter(move(), exp=1_700_000_000, jti="old"))
     assert (found.problem.code, found.command_id) == ("command-expired", "old")
     assert found.hop_id == move().hop_id
@@ -134,7 +134,7 @@ def test_an_expired_command_tells_both_clocks():
     assert "clock" in found.problem.advice
 
 
-def test_a_command_from_the_future_tells_the_skew():
+def test_the_refusal_of_a_command_from_the_future_names_the_skew():
     now = int(time.time())
     found = refusal(SIGNER.letter(move(), iat=now + 600, exp=now + 900))
     assert found.problem.code == "clock-skew"

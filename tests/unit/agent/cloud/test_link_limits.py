@@ -1,4 +1,4 @@
-"""Two ways in which a broker says that a message is too large, each spoken by one over TLS."""
+"""A broker reports a message that is too large in one of two ways; the fake brokers do each over TLS."""
 
 import asyncio
 import ipaddress
@@ -23,10 +23,10 @@ PUBLISH, SUBSCRIBE = 3, 8
 
 
 class Broker:
-    """As much of MQTT 5 as a link needs. It tells its limit at the start, or only ends the connection."""
+    """As much of MQTT 5 as a link needs. It announces its limit, or only closes the connection."""
 
-    def __init__(self, folder, *, tells: bool) -> None:
-        self._tells = tells
+    def __init__(self, folder, *, announces_limit: bool) -> None:
+        self._announces_limit = announces_limit
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(folder / "device.pem", folder / "device.key")
         self._context.load_verify_locations(folder / "ca.pem")
@@ -45,14 +45,14 @@ class Broker:
             except OSError:
                 return
             with suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
-                self._converse(connection, connection.makefile("rb"))
+                self._serve(connection, connection.makefile("rb"))
 
-    def _converse(self, connection, said) -> None:
-        _packet(said)
-        limit = b"\x27" + struct.pack(">I", MAX_PACKET) if self._tells else b""
+    def _serve(self, connection, stream) -> None:
+        _packet(stream)
+        limit = b"\x27" + struct.pack(">I", MAX_PACKET) if self._announces_limit else b""
         _send(connection, 0x20, b"\0\0" + bytes([len(limit)]) + limit)
         while True:
-            kind, flags, body = _packet(said)
+            kind, flags, body = _packet(stream)
             if kind == SUBSCRIBE:
                 _send(connection, 0x90, body[:2] + b"\0\1")
             elif kind == PUBLISH and len(body) > MAX_PACKET:
@@ -63,17 +63,17 @@ class Broker:
                 _send(connection, 0x40, body[2 + name : 4 + name])
 
 
-def _packet(said) -> tuple[int, int, bytes]:
-    first = said.read(1)
+def _packet(stream) -> tuple[int, int, bytes]:
+    first = stream.read(1)
     if not first:
         raise ConnectionResetError
     length, shift = 0, 0
     while True:
-        digit = said.read(1)[0]
+        digit = stream.read(1)[0]
         length |= (digit & 127) << shift
         shift += 7
         if digit < 128:
-            return first[0] >> 4, first[0] & 15, said.read(length)
+            return first[0] >> 4, first[0] & 15, stream.read(length)
 
 
 def _send(connection, first: int, body: bytes) -> None:
@@ -81,15 +81,15 @@ def _send(connection, first: int, body: bytes) -> None:
 
 
 def _certificate(name: str, key, issuer: str, signer, *, is_ca: bool) -> bytes:
-    def named(text: str) -> x509.Name:
+    def name_of(text: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
     now = datetime.now(UTC)
     alternatives = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
+    certificate = (
         x509.CertificateBuilder()
-        .subject_name(named(name))
-        .issuer_name(named(issuer))
+        .subject_name(name_of(name))
+        .issuer_name(name_of(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
@@ -98,7 +98,7 @@ def _certificate(name: str, key, issuer: str, signer, *, is_ca: bool) -> bytes:
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         .sign(signer, hashes.SHA256())
     )
-    return made.public_bytes(serialization.Encoding.PEM)
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.fixture
@@ -113,9 +113,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("tells", [True, False])
-async def test_a_message_that_is_too_large_is_told_from_one_that_is_lost(folder, tells):
-    broker = Broker(folder, tells=tells)
+@pytest.mark.parametrize("announces_limit", [True, False])
+async def test_a_message_that_is_too_large_is_distinguished_from_a_lost_one(folder, announces_limit):
+    broker = Broker(folder, announces_limit=announces_limit)
     keys = folder / "device.pem", folder / "device.key"
     endpoint = BrokerEndpoint("127.0.0.1", broker.port, "server-b", *keys, ca=folder / "ca.pem")
     try:
@@ -124,7 +124,7 @@ async def test_a_message_that_is_too_large_is_told_from_one_that_is_lost(folder,
             await link.publish("a", b"small")
             with pytest.raises(MessageTooLargeError):
                 await link.publish("a", b"x" * 5 * MAX_PACKET)
-            while True:  # the connection may have to come up once more
+            while True:  # the link may have to reconnect first
                 await link.wait_connected()
                 with suppress(LinkError):
                     await link.publish("a", b"small")

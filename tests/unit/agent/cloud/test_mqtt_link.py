@@ -1,4 +1,4 @@
-"""The real link against the embedded cloud's broker: mutual TLS, a kept session, acknowledging by hand."""
+"""The real link with the embedded cloud's broker: mutual TLS, a kept session, manual acknowledgment."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ from events.topics import Topics
 from tests.support.fakes_agent import THING
 
 TOPIC = Topics("local").commands(THING)
-PATIENCE = 30
+TIMEOUT_S = 30
 
 
 def free_port() -> int:
@@ -23,108 +23,108 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-async def tell(cloud, payload: bytes) -> None:
+async def publish(cloud, payload: bytes) -> None:
     data = cloud.client("iot-data")
     await asyncio.to_thread(data.publish, topic=TOPIC, qos=1, payload=payload)
 
 
-async def following(stream, kind):
-    """The next event of a kind."""
-    async with asyncio.timeout(PATIENCE):
+async def next_event(stream, kind):
+    """Return the next event of a kind."""
+    async with asyncio.timeout(TIMEOUT_S):
         event = await anext(stream)
         while not isinstance(event, kind):
             event = await anext(stream)
         return event
 
 
-async def letter(link: MqttLink) -> bytes:
-    async with asyncio.timeout(PATIENCE):
+async def next_payload(link: MqttLink) -> bytes:
+    async with asyncio.timeout(TIMEOUT_S):
         return (await anext(link.messages())).payload
 
 
-async def test_letters_both_ways_and_none_lost_while_away(cloud, endpoint):
+async def test_messages_in_both_directions_and_none_lost_while_offline(cloud, endpoint):
     async with MqttLink(endpoint, TOPIC) as link:
         assert not link.connected
         with pytest.raises(LinkError):
             await link.publish("crosshaul/x", b"too early", qos=1)
-        await following(link.events(), Connected)
-        await tell(cloud, b"first")
-        async with asyncio.timeout(PATIENCE):
+        await next_event(link.events(), Connected)
+        await publish(cloud, b"first")
+        async with asyncio.timeout(TIMEOUT_S):
             first = await anext(link.messages())
         assert first.payload == b"first"
         first.acknowledge()
         await link.publish(TOPIC, b"to myself", qos=1)
         await link.publish(TOPIC, b"lightly", qos=0)
-        assert {await letter(link), await letter(link)} == {b"to myself", b"lightly"}
-    await tell(cloud, b"while away")
+        assert {await next_payload(link), await next_payload(link)} == {b"to myself", b"lightly"}
+    await publish(cloud, b"while away")
     async with MqttLink(endpoint, TOPIC) as link:
-        event = await following(link.events(), Connected)
+        event = await next_event(link.events(), Connected)
         assert event.session_present
-        awaited = {b"to myself", b"while away"}  # not acknowledged; sent while nobody was there
-        while awaited:
-            awaited.discard(await letter(link))
+        expected = {b"to myself", b"while away"}  # not acknowledged; published while the agent was offline
+        while expected:
+            expected.discard(await next_payload(link))
 
 
-async def test_the_link_comes_back_when_the_broker_does(cloud, endpoint):
+async def test_the_link_reconnects_when_the_broker_restarts(cloud, endpoint):
     async with MqttLink(endpoint, TOPIC) as link:
         events = link.events()
-        await following(events, Connected)
+        await next_event(events, Connected)
         await asyncio.to_thread(cloud.stop)
-        gone = await following(events, Disconnected)
+        gone = await next_event(events, Disconnected)
         assert gone.reason
         assert not link.connected
         with pytest.raises(LinkError):
             await link.publish(TOPIC, b"nobody there", qos=0)
         cloud.start()
         await cloud.ready()
-        await following(events, Connected)
+        await next_event(events, Connected)
         await link.publish(TOPIC, b"again", qos=1)
-        assert await letter(link) == b"again"
+        assert await next_payload(link) == b"again"
 
 
 async def test_a_second_client_of_the_same_name_is_noticed(endpoint):
     async with MqttLink(endpoint, TOPIC) as first:
         events = first.events()
-        await following(events, Connected)
+        await next_event(events, Connected)
         async with MqttLink(endpoint, TOPIC) as second:
-            await following(second.events(), Connected)
-            pushed_out = await following(events, Disconnected)
-            assert pushed_out.taken_over, pushed_out.reason
+            await next_event(second.events(), Connected)
+            disconnected = await next_event(events, Disconnected)
+            assert disconnected.taken_over, disconnected.reason
 
 
-async def test_an_endpoint_that_is_not_there_is_said(endpoint):
+async def test_an_unreachable_endpoint_is_reported(endpoint):
     nowhere = BrokerEndpoint(**{**vars(endpoint), "port": free_port()})
     async with MqttLink(nowhere, TOPIC) as link:
-        assert (await following(link.events(), Disconnected)).reason
+        assert (await next_event(link.events(), Disconnected)).reason
 
 
-async def test_it_turns_to_another_certificate_and_loses_no_letter(cloud, endpoint, tmp_path):
-    """The session stays; what was not acknowledged comes again; the old handle acknowledges nothing."""
+async def test_it_reconnects_with_another_certificate_and_loses_no_message(cloud, endpoint, tmp_path):
+    """The session stays; messages not acknowledged come again; the old handle acknowledges nothing."""
     folder = tmp_path / "keys-next"
     folder.mkdir()
     csr = enrollment.make_device_key(folder / "device.key")
     iot = cloud.client("iot")
-    made = iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=True)
-    iot.attach_policy(policyName="all", target=made["certificateArn"])
-    iot.attach_thing_principal(thingName=THING, principal=made["certificateArn"])
-    (folder / "device.pem").write_text(made["certificatePem"])
-    following_one = replace(endpoint, certificate=folder / "device.pem", key=folder / "device.key")
+    created = iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=True)
+    iot.attach_policy(policyName="all", target=created["certificateArn"])
+    iot.attach_thing_principal(thingName=THING, principal=created["certificateArn"])
+    (folder / "device.pem").write_text(created["certificatePem"])
+    next_endpoint = replace(endpoint, certificate=folder / "device.pem", key=folder / "device.key")
     async with MqttLink(endpoint, TOPIC) as link:
         events = link.events()
-        before = await following(events, Connected)
-        await tell(cloud, b"first")
-        async with asyncio.timeout(PATIENCE):
+        before = await next_event(events, Connected)
+        await publish(cloud, b"first")
+        async with asyncio.timeout(TIMEOUT_S):
             first = await anext(link.messages())
         with pytest.raises(LinkError):
             await link.reconnect(replace(endpoint, certificate=tmp_path / "ca.pem", key=tmp_path / "none"))
         assert link.connected
-        await link.reconnect(following_one)
+        await link.reconnect(next_endpoint)
         first.acknowledge()
-        after = await following(events, Connected)
+        after = await next_event(events, Connected)
         assert after.session_present
         assert (after.certificate, before.certificate) == (
-            made["certificateId"],
+            created["certificateId"],
             fingerprint(endpoint.certificate.read_text()),
         )
         await link.publish(TOPIC, b"to myself", qos=1)
-        assert {await letter(link), await letter(link)} == {b"first", b"to myself"}
+        assert {await next_payload(link), await next_payload(link)} == {b"first", b"to myself"}

@@ -1,4 +1,4 @@
-"""Digests: of ranges, of files, of all that a hop moved."""
+"""Digests of ranges, of files, and of everything that a hop moved."""
 
 import os
 
@@ -25,10 +25,10 @@ lines = st.lists(
 )
 
 
-def total(things) -> str:
+def total(entries) -> str:
     found = HopDigest()
-    for thing in things:
-        found.add(*thing)
+    for entry in entries:
+        found.add(*entry)
     return found.hex()
 
 
@@ -59,14 +59,14 @@ def digest_in(path, size: int) -> bytes:
         os.close(descriptor)
 
 
-def test_a_longer_one_that_of_its_ranges(tmp_path, monkeypatch):
+def test_a_longer_file_has_the_digest_of_its_ranges_digests(tmp_path, monkeypatch):
     monkeypatch.setattr(digests, "RANGE_BYTES", 4)
     (tmp_path / "file").write_bytes(b"abcdefghij")
     parts = [digest_of(part) for part in (b"abcd", b"efgh", b"ij")]
     assert digest_in(tmp_path / "file", 10) == file_digest(parts) == digest_of(b"".join(parts))
 
 
-def test_a_file_that_has_become_shorter_has_another(tmp_path):
+def test_a_file_that_has_become_shorter_has_another_digest(tmp_path):
     (tmp_path / "file").write_bytes(b"0" * 100)
     descriptor = os.open(tmp_path / "file", os.O_RDONLY)
     whole = range_digest(descriptor, 0, 100)
@@ -76,24 +76,24 @@ def test_a_file_that_has_become_shorter_has_another(tmp_path):
     os.close(descriptor)
 
 
-@given(things=lines, order=st.randoms(use_true_random=False))
-def test_a_hop_s_digest_does_not_mind_the_order(things, order):
-    shuffled = list(things)
-    order.shuffle(shuffled)
-    assert total(things) == total(shuffled)
-    assert len(total(things)) == 32
+@given(entries=lines, random=st.randoms(use_true_random=False))
+def test_a_hop_s_digest_does_not_depend_on_the_order(entries, random):
+    shuffled = list(entries)
+    random.shuffle(shuffled)
+    assert total(entries) == total(shuffled)
+    assert len(total(entries)) == 32
 
 
-@given(things=lines.filter(bool), data=st.data())
-def test_but_every_thing_counts(things, data):
-    without = list(things)
-    without.pop(data.draw(st.integers(0, len(things) - 1)))
-    assert total(things) != total(without)
+@given(entries=lines.filter(bool), data=st.data())
+def test_a_hop_s_digest_covers_every_entry(entries, data):
+    without = list(entries)
+    without.pop(data.draw(st.integers(0, len(entries) - 1)))
+    assert total(entries) != total(without)
 
 
 @given(
-    one=st.tuples(st.text("ab\udcff"), st.integers(0, 99)),
+    first=st.tuples(st.text("ab\udcff"), st.integers(0, 99)),
     other=st.tuples(st.text("ab\udcff"), st.integers(0, 99)),
 )
-def test_names_and_sizes_are_not_taken_for_each_other(one, other):
-    assert (total([("f", *one, b"x")]) == total([("f", *other, b"x")])) is (one == other)
+def test_names_and_sizes_are_not_confused(first, other):
+    assert (total([("f", *first, b"x")]) == total([("f", *other, b"x")])) is (first == other)

@@ -1,4 +1,4 @@
-"""What a listing says of the things on a disk."""
+"""What a listing reports about the files on a disk."""
 
 import contextlib
 import json
@@ -44,13 +44,13 @@ def test_a_directory_comes_before_what_is_in_it(root):
     assert {path: entry.kind for path, entry in listed(root).items()}["a/c"] == "d"
 
 
-def test_a_file_alone_is_the_place_itself(root):
+def test_a_single_file_is_the_location_itself(root):
     (root / "one").write_text("12345")
     found = listed(root, path="/data/one")
     assert [(entry.kind, entry.path, entry.size) for entry in found.values()] == [("f", "", 5)]
 
 
-def test_it_is_read_as_it_goes(root):
+def test_the_tree_is_read_while_it_is_listed(root):
     for number in range(50):
         (root / f"d{number:02}").mkdir()
         (root / f"d{number:02}/file").touch()
@@ -74,7 +74,7 @@ def test_links_are_kept_or_left_out(root, symlinks, kinds):
     assert "to dir/inside" not in found
 
 
-def test_links_are_followed_as_long_as_they_stay_and_end(root):
+def test_links_are_followed_inside_the_root_and_not_in_a_loop(root):
     linked(root)
     (root / "out").symlink_to("/etc")
     (root / "dir/up").symlink_to("..")
@@ -98,7 +98,7 @@ def linked(root: Path) -> None:
         (root / name).symlink_to(target)
 
 
-def test_what_is_no_file_is_told_and_waited_for_by_nobody(root):
+def test_special_files_are_reported_and_not_opened(root):
     os.mkfifo(root / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(root / "socket"))
@@ -106,16 +106,16 @@ def test_what_is_no_file_is_told_and_waited_for_by_nobody(root):
     assert {found[name].problem.code for name in ("pipe", "socket")} == {"special-file"}
 
 
-def test_a_directory_that_cannot_be_read_is_told_and_the_rest_goes_on(root, monkeypatch):
+def test_an_unreadable_directory_is_reported_and_the_rest_is_listed(root, monkeypatch):
     (root / "a").mkdir()
     (root / "b").mkdir()
     (root / "b/file").touch()
-    really, closed = os.listdir, (root / "a").stat().st_ino
+    original, closed = os.listdir, (root / "a").stat().st_ino
 
     def listdir(descriptor):
         if os.fstat(descriptor).st_ino == closed:
             raise PermissionError(13, "Permission denied")
-        return really(descriptor)
+        return original(descriptor)
 
     monkeypatch.setattr(listing.os, "listdir", listdir)
     roots = Roots([RootConfig(path="/data", access="ro", directory=root)])
@@ -127,16 +127,16 @@ def test_a_directory_that_cannot_be_read_is_told_and_the_rest_goes_on(root, monk
     assert found[-1].path == "b/file"
 
 
-def test_our_own_half_done_files_are_no_business_of_others(root):
+def test_temporary_files_are_not_listed(root):
     (root / ".crosshaul-abc").touch()
     (root / ".crosshaul").touch()
     assert set(listed(root)) == {"", ".crosshaul"}
 
 
-def test_nor_are_they_in_a_store_or_as_they_arrive(root):
-    told = {"Size": 1, "ModTime": "2026-01-01T00:00:00Z", "IsDir": False}
+def test_temporary_files_are_not_listed_in_a_store_or_while_they_arrive(root):
+    fields = {"Size": 1, "ModTime": "2026-01-01T00:00:00Z", "IsDir": False}
     paths = (".crosshaul-abc", ".crosshaul-d/file", "d/.crosshaul-abc", "d.crosshaul-abc")
-    lines = [json.dumps({"Path": path, **told}).encode() for path in paths]
+    lines = [json.dumps({"Path": path, **fields}).encode() for path in paths]
     assert [entry.path for entry in lsjson.listed(lines)] == ["d.crosshaul-abc"]
 
     (root / ".crosshaul-d").mkdir()
@@ -146,7 +146,7 @@ def test_nor_are_they_in_a_store_or_as_they_arrive(root):
         assert entries_at(tree, Selection(), ".crosshaul-d/file") is None
 
 
-def test_a_selection_is_looked_up_and_nothing_else(root):
+def test_only_selected_paths_are_listed(root):
     for name in ("want/this", "want/that", "other"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).touch()
@@ -155,7 +155,7 @@ def test_a_selection_is_looked_up_and_nothing_else(root):
     assert found["gone"].problem.code == "source-missing"
 
 
-def test_what_is_selected_twice_is_listed_once(root):
+def test_paths_selected_twice_are_listed_once(root):
     for name in ("a/b/c", "ab"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
@@ -163,7 +163,7 @@ def test_what_is_selected_twice_is_listed_once(root):
     assert [entry.path for entry in entries_of(root, selection=selection)] == ["a", "a/b", "a/b/c", "ab"]
 
 
-def test_a_selected_link_that_leads_to_nothing_is_told_and_the_rest_goes_on(root):
+def test_a_selected_dangling_link_is_reported_and_the_rest_is_listed(root):
     linked(root)
     (root / "loop").symlink_to("loop")
     found = listed(root, "follow", selection=("dangling", "loop", "file"))
@@ -172,7 +172,7 @@ def test_a_selected_link_that_leads_to_nothing_is_told_and_the_rest_goes_on(root
     assert found["file"].size == 4
 
 
-def test_the_place_itself_may_be_a_link_and_may_be_missing(root):
+def test_the_location_itself_may_be_a_link_and_may_be_missing(root):
     linked(root)
     assert "inside" in listed(root, "skip", path="/data/to dir")
     assert listed(root, "keep", path="/data/to file")[""].size == 4
@@ -181,7 +181,7 @@ def test_the_place_itself_may_be_a_link_and_may_be_missing(root):
             listed(root, path=f"/data/{missing}")
 
 
-def test_what_goes_away_while_it_is_listed_was_not_there(root):
+def test_entries_deleted_during_the_listing_are_left_out(root):
     for name in ("a/1", "b/2", "c/3"):
         (root / name).parent.mkdir()
         (root / name).touch()
@@ -193,21 +193,21 @@ def test_what_goes_away_while_it_is_listed_was_not_there(root):
             (root / "c").rmdir()  # its name has been read already
         if entry.path == "a/1":
             (root / "b/2").unlink()
-            (root / "b").rmdir()  # it has been told already
+            (root / "b").rmdir()  # it was yielded already
     assert found == ["", "a", "b", "a/1"]
 
 
 def test_a_fifo_behind_a_link_is_not_opened(root, monkeypatch):
-    """Whoever waits to write to it would take us for the reader."""
+    """A process that waits to write to it would take us for the reader."""
     os.mkfifo(root / "pipe")
     (root / "link").symlink_to("pipe")
-    really, opened = os.open, []
+    original, opened = os.open, []
 
-    def noting(path, flags, *rest, **more):
+    def recording_open(path, flags, *rest, **more):
         opened.append((path, flags))
-        return really(path, flags, *rest, **more)
+        return original(path, flags, *rest, **more)
 
-    monkeypatch.setattr(roots_module.os, "open", noting)
+    monkeypatch.setattr(roots_module.os, "open", recording_open)
     assert listed(root, "follow")["link"].problem.code == "special-file"
     assert all(flags & os.O_PATH for path, flags in opened if str(path).endswith("pipe"))
 
@@ -225,8 +225,8 @@ def test_a_file_that_became_something_else_is_not_opened_to_read(root):
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_a_tree_deeper_and_wider_than_what_is_kept_open(root):
-    """Descriptors come and go while the listing stands in the middle of it."""
+def test_a_tree_with_more_directories_than_are_kept_open(root):
+    """Descriptors are closed and opened again while the listing is in the middle of the tree."""
     count = 0
     for first in range(MAX_OPEN_DIRECTORIES + 5):
         (root / f"{first:03}" / "/".join("d" * 5)).mkdir(parents=True)
@@ -239,19 +239,19 @@ def test_a_tree_deeper_and_wider_than_what_is_kept_open(root):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_everything_is_listed_once_and_after_its_directory(tmp_path_factory, names):
     root = tmp_path_factory.mktemp("any")
-    made = {""}
+    created = {""}
     for name in sorted(names):
         with contextlib.suppress(OSError):  # a file may be in the way
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).touch()
-    made |= {str(path.relative_to(root)) for path in root.rglob("*")}
+    created |= {str(path.relative_to(root)) for path in root.rglob("*")}
     found = [entry.path for entry in entries_of(root)]
-    assert sorted(found) == sorted(made)
-    for place, path in enumerate(found[1:], 1):
-        assert path.rpartition("/")[0] in found[:place]
+    assert sorted(found) == sorted(created)
+    for index, path in enumerate(found[1:], 1):
+        assert path.rpartition("/")[0] in found[:index]
 
 
-def test_a_sparse_file_is_called_so(root):
+def test_a_sparse_file_is_marked(root):
     with (root / "sparse").open("wb") as file:
         file.truncate(10_000_000)
     (root / "full").write_bytes(os.urandom(10_000))
@@ -259,7 +259,7 @@ def test_a_sparse_file_is_called_so(root):
     assert (found["sparse"].sparse, found["full"].sparse) == (True, False)
 
 
-def test_names_that_are_not_utf8_are_as_they_are(root):
+def test_names_that_are_not_utf8_are_kept(root):
     name = os.fsdecode(b"latin-\xfc")
     (root / name).touch()
     assert name in listed(root)

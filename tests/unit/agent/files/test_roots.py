@@ -1,4 +1,4 @@
-"""No path leaves its root, whatever lies on the disk."""
+"""No path leaves its root, whatever is on the disk."""
 
 import errno
 import inspect
@@ -41,7 +41,7 @@ def test_a_path_in_no_root_is_refused(root, path):
     assert code(lambda: tree(root, path)) == "outside-roots"
 
 
-def test_a_root_to_read_is_not_written_to(root):
+def test_a_read_only_root_is_not_written_to(root):
     assert code(lambda: tree(root, access="ro", writing=True)) == "read-only-root"
     tree(root, access="ro").close()
 
@@ -57,17 +57,17 @@ def test_the_innermost_root_decides(root):
     roots.tree("/data/subway", writing=True).close()
 
 
-def test_what_is_inside_is_read(root):
-    with tree(root) as inside:
-        assert os.read(inside.open("sub/file", os.O_RDONLY), 10) == b"inside"
-        assert inside.stat("sub/file").st_size == 6
-        assert inside.name("sub/file") == "/data/sub/file"
+def test_files_inside_the_root_are_read(root):
+    with tree(root) as opened:
+        assert os.read(opened.open("sub/file", os.O_RDONLY), 10) == b"inside"
+        assert opened.stat("sub/file").st_size == 6
+        assert opened.name("sub/file") == "/data/sub/file"
 
 
 def test_a_root_may_itself_be_reached_by_a_link(root, tmp_path):
     (tmp_path / "door").symlink_to(root)
-    with tree(tmp_path / "door") as inside:
-        os.close(inside.open("sub/file", os.O_RDONLY))
+    with tree(tmp_path / "door") as opened:
+        os.close(opened.open("sub/file", os.O_RDONLY))
 
 
 def refused(call) -> int:
@@ -79,89 +79,89 @@ def refused(call) -> int:
 def test_a_link_out_of_the_root_leads_nowhere(root, tmp_path):
     (root / "out").symlink_to(tmp_path / "secret")
     (root / "leak").symlink_to(tmp_path / "secret/file")
-    with tree(root, writing=True) as inside:
-        assert refused(lambda: inside.open_directory("out")) == errno.EXDEV
-        assert refused(lambda: inside.open("out/file", os.O_RDONLY)) == errno.EXDEV
-        assert refused(lambda: inside.open("leak", os.O_RDONLY)) == errno.ELOOP
-        assert refused(lambda: inside.open_followed("leak", os.O_RDONLY)) == errno.EXDEV
-        assert refused(lambda: inside.make_directory("out/new")) == errno.EXDEV
-        assert refused(lambda: inside.open_beside("out/x", ".part", os.O_WRONLY | os.O_CREAT)) == errno.EXDEV
-        assert refused(lambda: inside.unlink("out/file")) == errno.EXDEV
+    with tree(root, writing=True) as opened:
+        assert refused(lambda: opened.open_directory("out")) == errno.EXDEV
+        assert refused(lambda: opened.open("out/file", os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: opened.open("leak", os.O_RDONLY)) == errno.ELOOP
+        assert refused(lambda: opened.open_followed("leak", os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: opened.make_directory("out/new")) == errno.EXDEV
+        assert refused(lambda: opened.open_beside("out/x", ".part", os.O_WRONLY | os.O_CREAT)) == errno.EXDEV
+        assert refused(lambda: opened.unlink("out/file")) == errno.EXDEV
     assert [path.name for path in (tmp_path / "secret").iterdir()] == ["file"]
 
 
 def test_a_link_inside_the_root_is_followed_where_it_may_be(root):
     (root / "in").symlink_to("sub")
     (root / "alias").symlink_to("sub/file")
-    with tree(root) as inside:
-        os.close(inside.open("in/file", os.O_RDONLY))
-        os.close(inside.open_followed("alias", os.O_RDONLY))
-        assert refused(lambda: inside.open("alias", os.O_RDONLY)) == errno.ELOOP
+    with tree(root) as opened:
+        os.close(opened.open("in/file", os.O_RDONLY))
+        os.close(opened.open_followed("alias", os.O_RDONLY))
+        assert refused(lambda: opened.open("alias", os.O_RDONLY)) == errno.ELOOP
 
 
-def test_a_directory_swapped_for_a_link_after_it_was_looked_at_leads_nowhere(root, tmp_path, monkeypatch):
-    """Between the resolving and the opening somebody puts a link there."""
-    really = os.path.realpath
+def test_a_directory_swapped_for_a_link_after_the_check_leads_nowhere(root, tmp_path, monkeypatch):
+    """Swap the directory between resolving and opening."""
+    original = os.path.realpath
 
-    def resolved_then_swapped(path):
-        found = really(path)
+    def resolve_then_swap(path):
+        found = original(path)
         if found == str(root / "sub") and not (root / "sub").is_symlink():
             (root / "sub").rename(root / "was")
             (root / "sub").symlink_to(tmp_path / "secret")
         return found
 
-    with tree(root) as inside:
-        monkeypatch.setattr(roots_module.os.path, "realpath", resolved_then_swapped)
-        assert refused(lambda: inside.open("sub/file", os.O_RDONLY)) in {errno.ELOOP, errno.ENOTDIR}
+    with tree(root) as opened:
+        monkeypatch.setattr(roots_module.os.path, "realpath", resolve_then_swap)
+        assert refused(lambda: opened.open("sub/file", os.O_RDONLY)) in {errno.ELOOP, errno.ENOTDIR}
 
 
 def test_a_directory_moved_out_of_the_root_is_not_followed_there(root, tmp_path, monkeypatch):
-    """It is found again under the name of its place, not by the descriptor that was kept."""
+    """The path is resolved again; the descriptor that was kept open is not used."""
     monkeypatch.setattr(roots_module, "DIRECTORY_CHECK_TTL_S", 0)
-    with tree(root) as inside:
-        inside.open_directory("sub")
+    with tree(root) as opened:
+        opened.open_directory("sub")
         (root / "sub").rename(tmp_path / "moved")
-        (tmp_path / "moved/late").write_text("outside by now")
-        assert refused(lambda: inside.open("sub/late", os.O_RDONLY)) in {errno.EXDEV, errno.ENOENT}
+        (tmp_path / "moved/late").write_text("outside now")
+        assert refused(lambda: opened.open("sub/late", os.O_RDONLY)) in {errno.EXDEV, errno.ENOENT}
 
 
 def test_many_directories_do_not_use_up_the_descriptors(root):
     for number in range(roots_module.MAX_OPEN_DIRECTORIES + 50):
         (root / f"d{number}").mkdir()
-    with tree(root) as inside:
+    with tree(root) as opened:
         before = len(list(Path("/proc/self/fd").iterdir()))
         for number in range(roots_module.MAX_OPEN_DIRECTORIES + 50):
-            inside.open_directory(f"d{number}")
+            opened.open_directory(f"d{number}")
         assert len(list(Path("/proc/self/fd").iterdir())) - before <= roots_module.MAX_OPEN_DIRECTORIES
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 def test_names_that_are_not_utf8_and_long_ones_work(root):
     odd = os.fsdecode(b"latin-\xfc")
-    with tree(root, writing=True) as inside:
-        inside.make_directory(f"{odd}/{'n' * 255}")
-        inside.link(f"{odd}/link", "target")
-        assert inside.readlink(f"{odd}/link") == "target"
-        assert refused(lambda: inside.make_directory("n" * 256)) == errno.ENAMETOOLONG
+    with tree(root, writing=True) as opened:
+        opened.make_directory(f"{odd}/{'n' * 255}")
+        opened.link(f"{odd}/link", "target")
+        assert opened.readlink(f"{odd}/link") == "target"
+        assert refused(lambda: opened.make_directory("n" * 256)) == errno.ENAMETOOLONG
 
 
-def test_a_file_where_a_directory_should_be(root):
-    with tree(root, writing=True) as inside:
-        assert refused(lambda: inside.make_directory("sub/file/deeper")) == errno.EEXIST
-        assert refused(lambda: inside.make_directory("sub/file")) == errno.EEXIST
-        assert refused(lambda: inside.open_directory("sub/file")) == errno.ENOTDIR
+def test_a_file_where_a_directory_belongs(root):
+    with tree(root, writing=True) as opened:
+        assert refused(lambda: opened.make_directory("sub/file/deeper")) == errno.EEXIST
+        assert refused(lambda: opened.make_directory("sub/file")) == errno.EEXIST
+        assert refused(lambda: opened.open_directory("sub/file")) == errno.ENOTDIR
 
 
-def test_a_link_that_leads_to_nothing_is_in_the_way_of_a_directory(root):
+def test_a_dangling_link_is_in_the_way_of_a_directory(root):
     (root / "dangling").symlink_to("nowhere")
-    with tree(root, writing=True) as inside:
-        assert refused(lambda: inside.make_directory("dangling")) == errno.EEXIST
-        assert refused(lambda: inside.open_parent("dangling/x/y")) == errno.EEXIST
+    with tree(root, writing=True) as opened:
+        assert refused(lambda: opened.make_directory("dangling")) == errno.EEXIST
+        assert refused(lambda: opened.open_parent("dangling/x/y")) == errno.EEXIST
     assert not (root / "nowhere").exists()
 
 
 class TestADestination:
-    """Below its place there are directories and nothing else on the way to anything."""
+    """Below a destination, only directories may be on the way to anything."""
 
     @pytest.fixture
     def place(self, root):
@@ -177,31 +177,31 @@ class TestADestination:
 
     @pytest.mark.parametrize("path", ["/data/place", "/data/way"])
     @pytest.mark.parametrize("name", ["in", "beside", "out", "dangling", "loop", "file"])
-    def test_nothing_is_reached_through_anything_else(self, place, root, path, name):
+    def test_nothing_is_reached_through_a_link_or_a_file(self, place, root, path, name):
         before = sorted(str(one) for one in root.parent.rglob("*"))
-        with place.destination(path) as inside:
+        with place.destination(path) as opened:
             calls = [
-                lambda rel: inside.folder(f"{rel}/deeper"),
-                lambda rel: inside.stat(f"{rel}/file"),
-                lambda rel: inside.stat_so_called(f"{rel}/file"),
-                lambda rel: inside.stat_beside(f"{rel}/file", "file"),
-                lambda rel: inside.open(f"{rel}/file", os.O_RDONLY),
-                lambda rel: inside.open_followed(f"{rel}/file", os.O_RDONLY),
-                lambda rel: inside.open_beside(f"{rel}/x", "file", os.O_WRONLY | os.O_CREAT),
-                lambda rel: inside.make_folder(f"{rel}/new"),
-                lambda rel: inside.make_writable(f"{rel}/x", "file"),
-                lambda rel: inside.room(f"{rel}/x"),
-                lambda rel: inside.link(f"{rel}/x", "target"),
-                lambda rel: inside.hard_link("new", f"{rel}/file"),
-                lambda rel: inside.hard_link(f"{rel}/x", "file"),
-                lambda rel: inside.put("file", f"{rel}/x"),
-                lambda rel: inside.unlink(f"{rel}/file"),
-                lambda rel: inside.unlink_beside(f"{rel}/x", "file"),
-                lambda rel: inside.remove_folder(f"{rel}/x"),
-                lambda rel: inside.give(f"{rel}/file", 0, 0),
-                inside.folder,
-                inside.make_folder,
-                lambda rel: inside.set_times(rel, 0, 0o700),
+                lambda rel: opened.open_directory(f"{rel}/deeper"),
+                lambda rel: opened.stat(f"{rel}/file"),
+                lambda rel: opened.stat_exact(f"{rel}/file"),
+                lambda rel: opened.stat_beside(f"{rel}/file", "file"),
+                lambda rel: opened.open(f"{rel}/file", os.O_RDONLY),
+                lambda rel: opened.open_followed(f"{rel}/file", os.O_RDONLY),
+                lambda rel: opened.open_beside(f"{rel}/x", "file", os.O_WRONLY | os.O_CREAT),
+                lambda rel: opened.make_directory(f"{rel}/new"),
+                lambda rel: opened.make_writable(f"{rel}/x", "file"),
+                lambda rel: opened.open_parent(f"{rel}/x"),
+                lambda rel: opened.link(f"{rel}/x", "target"),
+                lambda rel: opened.hard_link("new", f"{rel}/file"),
+                lambda rel: opened.hard_link(f"{rel}/x", "file"),
+                lambda rel: opened.rename_new("file", f"{rel}/x"),
+                lambda rel: opened.unlink(f"{rel}/file"),
+                lambda rel: opened.unlink_beside(f"{rel}/x", "file"),
+                lambda rel: opened.remove_directory(f"{rel}/x"),
+                lambda rel: opened.change_owner(f"{rel}/file", 0, 0),
+                opened.open_directory,
+                opened.make_directory,
+                lambda rel: opened.set_times(rel, 0, 0o700),
             ]
             for call in calls:
                 with pytest.raises(InTheWayError) as caught:
@@ -213,92 +213,90 @@ class TestADestination:
 
     def test_a_link_in_a_file_s_place_is_not_followed_either(self, place, root):
         (root / "place/alias").symlink_to("file")
-        with place.destination("/data/place") as inside:
-            assert refused(lambda: inside.open("alias", os.O_RDONLY)) == errno.ELOOP
-            assert refused(lambda: inside.open_followed("alias", os.O_RDONLY)) == errno.ELOOP
+        with place.destination("/data/place") as opened:
+            assert refused(lambda: opened.open("alias", os.O_RDONLY)) == errno.ELOOP
+            assert refused(lambda: opened.open_followed("alias", os.O_RDONLY)) == errno.ELOOP
 
-    def test_a_directory_that_may_be_passed_and_not_read_is_passed(self, place, root, monkeypatch):
-        """As a drop box is; root may read everything, so its refusal is one of ours."""
+    def test_a_directory_may_be_traversed_without_being_readable(self, place, root, monkeypatch):
+        """A drop box is such a directory. Root may read everything, so the test injects the refusal."""
         (root / "place/real/deep").mkdir()
-        really = os.open
+        original = os.open
 
         def refuse_to_read(path, flags, *more, **named):
             if path == "real" and not flags & os.O_PATH:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-            return really(path, flags, *more, **named)
+            return original(path, flags, *more, **named)
 
-        with place.destination("/data/place") as inside:
+        with place.destination("/data/place") as opened:
             monkeypatch.setattr(roots_module.os, "open", refuse_to_read)
-            inside.link("real/deep/x", "target")
-            assert refused(lambda: inside.folder("real")) == errno.EACCES
+            opened.link("real/deep/x", "target")
+            assert refused(lambda: opened.open_directory("real")) == errno.EACCES
         assert (root / "place/real/deep/x").is_symlink()
 
-    def test_a_directory_swapped_for_a_link_is_not_used_once_it_was_looked_at_again(
-        self, place, root, monkeypatch
-    ):
+    def test_a_directory_swapped_for_a_link_is_not_used_after_the_next_check(self, place, root, monkeypatch):
         monkeypatch.setattr(roots_module, "DIRECTORY_CHECK_TTL_S", 0)
-        with place.destination("/data/place") as inside:
-            inside.make_folder("real/deep")
+        with place.destination("/data/place") as opened:
+            opened.make_directory("real/deep")
             (root / "place/real").rename(root / "aside")
             (root / "place/real").symlink_to("../aside")
-            assert refused(lambda: inside.room("real/deep/x")) == errno.ENOTDIR
-            assert refused(lambda: inside.unlink("real/deep")) == errno.ENOTDIR
+            assert refused(lambda: opened.open_parent("real/deep/x")) == errno.ENOTDIR
+            assert refused(lambda: opened.unlink("real/deep")) == errno.ENOTDIR
         assert (root / "aside/deep").is_dir()
 
     def test_no_descriptor_is_left(self, place, root):
         (root / "place/real/a/b/c").mkdir(parents=True)
         (root / "place/real/a/b/c/link").symlink_to("x")
         before = len(list(Path("/proc/self/fd").iterdir()))
-        with place.destination("/data/place") as inside:
+        with place.destination("/data/place") as opened:
             for name in ("real/a/b/c/link/x", "real/a/gone/x/y", "real/a/b/c/x"):
                 with suppress(OSError):
-                    inside.stat(name)
+                    opened.stat(name)
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_a_deep_path_is_made_without_a_stack_as_deep(root, request):
-    """A source may name one of two thousand directories, one in the other."""
+def test_a_deep_path_is_made_without_deep_recursion(root, request):
+    """A source may name one of two thousand nested directories."""
     limit = sys.getrecursionlimit()
     request.addfinalizer(lambda: sys.setrecursionlimit(limit))
     deep = "/".join("d" * 150)
-    with tree(root, writing=True) as inside:
+    with tree(root, writing=True) as opened:
         sys.setrecursionlimit(len(inspect.stack()) + 60)
-        inside.open_parent(f"{deep}/file")
+        opened.open_parent(f"{deep}/file")
         sys.setrecursionlimit(limit)
-        os.close(inside.open_beside(f"{deep}/file", "part", os.O_WRONLY | os.O_CREAT))
-        inside.rename_new("part", f"{deep}/file")
-        assert inside.stat(f"{deep}/file").st_size == 0
+        os.close(opened.open_beside(f"{deep}/file", "part", os.O_WRONLY | os.O_CREAT))
+        opened.rename_new("part", f"{deep}/file")
+        assert opened.stat(f"{deep}/file").st_size == 0
 
 
 @pytest.mark.parametrize("path", ["..", "sub/..", "../secret", "sub/../../secret/file"])
-def test_nothing_goes_upwards_not_even_inside(root, path):
-    with tree(root, "/data/sub", writing=True) as inside:
+def test_dot_dot_is_refused_even_inside_the_root(root, path):
+    with tree(root, "/data/sub", writing=True) as opened:
         for call in (
-            inside.stat,
-            inside.open_directory,
-            inside.readlink,
-            inside.unlink,
-            inside.make_directory,
+            opened.stat,
+            opened.open_directory,
+            opened.readlink,
+            opened.unlink,
+            opened.make_directory,
         ):
             assert refused(lambda call=call: call(path)) == errno.EXDEV
-        assert refused(lambda: inside.open(path, os.O_RDONLY)) == errno.EXDEV
-        assert refused(lambda: inside.open_followed(path, os.O_RDONLY)) == errno.EXDEV
-        assert inside.name("..") == "/data/sub/.."
+        assert refused(lambda: opened.open(path, os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: opened.open_followed(path, os.O_RDONLY)) == errno.EXDEV
+        assert opened.name("..") == "/data/sub/.."
 
 
 def test_the_whole_host_may_be_a_root(root):
-    with tree(Path("/"), f"/data{root}/sub") as inside:
-        assert inside.stat("file").st_size == 6
+    with tree(Path("/"), f"/data{root}/sub") as opened:
+        assert opened.stat("file").st_size == 6
     slash = Roots([RootConfig(path="/", access="rw", directory=root)])
-    with slash.tree("/sub", writing=True) as inside:
-        assert inside.stat("file").st_size == 6
-        assert inside.name("file") == "/sub/file"
-    with slash.tree("/", writing=True) as inside:
-        assert inside.stat("sub/file").st_size == 6
+    with slash.tree("/sub", writing=True) as opened:
+        assert opened.stat("file").st_size == 6
+        assert opened.name("file") == "/sub/file"
+    with slash.tree("/", writing=True) as opened:
+        assert opened.stat("sub/file").st_size == 6
 
 
 class TestRootsInRoots:
-    """Whichever way one comes, the innermost says whether its directory may be written."""
+    """On every path, the innermost root's access applies to its directory."""
 
     @pytest.fixture
     def roots(self, root):
@@ -313,81 +311,81 @@ class TestRootsInRoots:
             ]
         )
 
-    @pytest.mark.parametrize("folder", ["sub", "sub/made", "way in", "later", "later/made"])
-    def test_one_to_read_is_not_written_through_another(self, roots, root, folder):
-        with roots.tree("/data", writing=True) as inside:
-            assert refused(lambda: inside.make_folder(folder)) == errno.EXDEV
+    @pytest.mark.parametrize("directory", ["sub", "sub/made", "way in", "later", "later/made"])
+    def test_a_read_only_root_is_not_written_through_another(self, roots, root, directory):
+        with roots.tree("/data", writing=True) as opened:
+            assert refused(lambda: opened.make_directory(directory)) == errno.EXDEV
             flags = os.O_WRONLY | os.O_CREAT
-            assert refused(lambda: inside.open(f"{folder}/x", flags)) in {errno.EXDEV, errno.ENOENT}
+            assert refused(lambda: opened.open(f"{directory}/x", flags)) in {errno.EXDEV, errno.ENOENT}
         assert sorted(path.name for path in (root / "sub").iterdir()) == ["drop", "file"]
         assert not (root / "later").exists()
 
-    def test_one_to_write_inside_that_one_is(self, roots, root):
-        with roots.tree("/data", writing=True) as inside:
-            inside.make_folder("sub/drop/new")
-            inside.make_folder("subway")
+    def test_a_writable_root_inside_a_read_only_one_is_written_to(self, roots, root):
+        with roots.tree("/data", writing=True) as opened:
+            opened.make_directory("sub/drop/new")
+            opened.make_directory("subway")
         assert (root / "sub/drop/new").is_dir()
 
     def test_all_of_it_may_be_read(self, roots):
-        with roots.tree("/data", writing=False) as inside:
-            assert inside.stat("sub/file").st_size == 6
+        with roots.tree("/data", writing=False) as opened:
+            assert opened.stat("sub/file").st_size == 6
 
 
 def test_a_directory_that_was_replaced_is_not_written_to(root, monkeypatch):
-    """Whoever moves it aside and makes another in its place gets the files in the new one."""
+    """After a directory was replaced, files go to the new one."""
     monkeypatch.setattr(roots_module, "DIRECTORY_CHECK_TTL_S", 0)
-    with tree(root, writing=True) as inside:
-        inside.open_parent("sub/new")
+    with tree(root, writing=True) as opened:
+        opened.open_parent("sub/new")
         (root / "sub").rename(root / "aside")
-        inside.open_parent("sub/new")
-        inside.link("sub/new", "target")
+        opened.open_parent("sub/new")
+        opened.link("sub/new", "target")
     assert (root / "sub/new").is_symlink()
     assert not (root / "aside/new").is_symlink()
 
 
 def test_a_directory_that_was_removed_is_made_again(root, monkeypatch):
     monkeypatch.setattr(roots_module, "DIRECTORY_CHECK_TTL_S", 0)
-    with tree(root, writing=True) as inside:
-        inside.make_directory("gone/deep")
+    with tree(root, writing=True) as opened:
+        opened.make_directory("gone/deep")
         (root / "gone/deep").rmdir()
-        inside.open_parent("gone/deep/file")
+        opened.open_parent("gone/deep/file")
     assert (root / "gone/deep").is_dir()
 
 
-def test_a_kept_directory_is_not_looked_at_each_time(root, monkeypatch):
-    asked = []
-    really = os.readlink
-    monkeypatch.setattr(roots_module.os, "readlink", lambda path: asked.append(path) or really(path))
-    with tree(root) as inside:
+def test_an_open_directory_is_not_checked_each_time(root, monkeypatch):
+    links_read = []
+    original = os.readlink
+    monkeypatch.setattr(roots_module.os, "readlink", lambda path: links_read.append(path) or original(path))
+    with tree(root) as opened:
         for _ in range(100):
-            inside.stat("sub/file")
-    assert len(asked) <= 2
+            opened.stat("sub/file")
+    assert len(links_read) <= 2
 
 
-def test_a_directory_swapped_on_the_way_is_seen_once_it_is_open(root, tmp_path, monkeypatch):
-    """Further up the path, where no flag of `open` minds a link."""
+def test_a_parent_directory_swapped_for_a_link_is_detected_after_opening(root, tmp_path, monkeypatch):
+    """Swap a parent further up the path, where no flag of `open` rejects a link."""
     (root / "sub/deep").mkdir()
     (tmp_path / "secret/deep").mkdir()
-    really = os.path.realpath
+    original = os.path.realpath
 
-    def resolved_then_swapped(path):
-        found = really(path)
+    def resolve_then_swap(path):
+        found = original(path)
         if found == str(root / "sub/deep"):
             (root / "sub").rename(root / "was")
             (root / "sub").symlink_to(tmp_path / "secret")
         return found
 
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with tree(root, writing=True) as inside:
-        monkeypatch.setattr(roots_module.os.path, "realpath", resolved_then_swapped)
-        assert refused(lambda: inside.make_directory("sub/deep")) == errno.EXDEV
+    with tree(root, writing=True) as opened:
+        monkeypatch.setattr(roots_module.os.path, "realpath", resolve_then_swap)
+        assert refused(lambda: opened.make_directory("sub/deep")) == errno.EXDEV
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_what_a_link_replaces_is_gone_and_nothing_half_done_stays(root):
-    with tree(root, writing=True) as inside:
-        inside.link("sub/file", "elsewhere")
-        assert refused(lambda: inside.link("sub", "elsewhere")) == errno.EISDIR
+def test_a_link_replaces_a_file_and_leaves_no_temporary_file(root):
+    with tree(root, writing=True) as opened:
+        opened.link("sub/file", "elsewhere")
+        assert refused(lambda: opened.link("sub", "elsewhere")) == errno.EISDIR
     assert (root / "sub/file").readlink() == Path("elsewhere")
     assert sorted(path.name for path in root.rglob("*")) == ["file", "sub"]
 
@@ -403,8 +401,8 @@ steps = st.lists(
 
 @given(steps=steps, path=st.lists(st.sampled_from(["a", "b", "file"]), min_size=1, max_size=4).map("/".join))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_links_there_are_what_opens_is_inside(tmp_path_factory, steps, path):
-    """By the kernel's own word."""
+def test_with_any_links_only_paths_inside_the_root_open(tmp_path_factory, steps, path):
+    """Compare with the path that the kernel reports."""
     base = tmp_path_factory.mktemp("links")
     root = base / "root"
     root.mkdir()
@@ -421,8 +419,8 @@ def test_whatever_links_there_are_what_opens_is_inside(tmp_path_factory, steps, 
                 (root / name).symlink_to(kind)
         except OSError:
             continue
-    with tree(root) as inside:
-        for opening in (inside.open, inside.open_followed, lambda rel, _: os.dup(inside.open_directory(rel))):
+    with tree(root) as opened:
+        for opening in (opened.open, opened.open_followed, lambda rel, _: os.dup(opened.open_directory(rel))):
             try:
                 descriptor = opening(path, os.O_RDONLY)
             except OSError:
@@ -432,16 +430,16 @@ def test_whatever_links_there_are_what_opens_is_inside(tmp_path_factory, steps, 
             assert found == str(root) or found.startswith(f"{root}/")
 
 
-def test_the_agent_s_own_directory_is_in_no_root(root):
-    """Its keys would otherwise be a transfer away."""
+def test_the_agent_s_state_directory_is_excluded_from_all_roots(root):
+    """Otherwise a transfer could copy its keys."""
     (root / "state").mkdir()
     (root / "state/device.key").write_text("secret")
     (root / "way in").symlink_to("state")
     roots = Roots([RootConfig(path="/data", access="rw", directory=root)], private=root / "state")
-    with roots.tree("/data", writing=True) as inside:
-        assert refused(lambda: inside.open("state/device.key", os.O_RDONLY)) == errno.EXDEV
-        assert refused(lambda: inside.open("way in/device.key", os.O_RDONLY)) == errno.EXDEV
-        assert refused(lambda: inside.open_directory("state")) == errno.EXDEV
-        assert refused(lambda: inside.make_directory("state/new")) == errno.EXDEV
-    with roots.tree("/data/state/device.key", writing=False) as inside:
-        assert refused(lambda: inside.open("", os.O_RDONLY)) == errno.EXDEV
+    with roots.tree("/data", writing=True) as opened:
+        assert refused(lambda: opened.open("state/device.key", os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: opened.open("way in/device.key", os.O_RDONLY)) == errno.EXDEV
+        assert refused(lambda: opened.open_directory("state")) == errno.EXDEV
+        assert refused(lambda: opened.make_directory("state/new")) == errno.EXDEV
+    with roots.tree("/data/state/device.key", writing=False) as opened:
+        assert refused(lambda: opened.open("", os.O_RDONLY)) == errno.EXDEV

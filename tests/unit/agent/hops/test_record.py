@@ -1,4 +1,4 @@
-"""What commands make of a hop, in whatever order, repetition or loss they come."""
+"""What commands change in the record of a hop, however they are ordered, repeated or lost."""
 
 from dataclasses import replace
 
@@ -22,45 +22,47 @@ def command(kind: str, attempt: int):
     )
 
 
-def after(held: HopRecord | None, order) -> HopRecord | None:
-    return on_move(held, order) if order.kind == "move" else on_stop(held, order) or held
+def after(record: HopRecord | None, received) -> HopRecord | None:
+    return on_move(record, received) if received.kind == "move" else on_stop(record, received) or record
 
 
-def ended(held: HopRecord, how: str) -> HopRecord:
-    about = {**head(held.move), "progress": Progress(bytes_done=3)}
+def ended(record: HopRecord, how: str) -> HopRecord:
+    about = {**head(record.move), "progress": Progress(bytes_done=3)}
     if how == "succeeded":
-        return replace(held, end=Succeeded(**about, digest="d", seconds=1))
-    return replace(held, end=Failed(**about, problem=Problem(code="x", message="x")))
+        return replace(record, end=Succeeded(**about, digest="d", seconds=1))
+    return replace(record, end=Failed(**about, problem=Problem(code="x", message="x")))
 
 
 STEP = st.tuples(st.sampled_from(["move", "pause", "cancel", "succeeded", "failed"]), st.integers(1, 4))
 
 
 @given(st.lists(STEP, max_size=30))
-def test_no_order_of_commands_takes_a_hop_back(steps):
-    held = None
+def test_no_sequence_of_commands_takes_a_hop_back(steps):
+    record = None
     for kind, attempt in steps:
-        before = held
+        before = record
         if kind in ("succeeded", "failed"):
-            held = ended(held, kind) if held and not held.end and held.desired_state == "run" else held
+            record = (
+                ended(record, kind) if record and not record.end and record.desired_state == "run" else record
+            )
         else:
-            held = after(held, command(kind, attempt))
-        if before is None or held is None:
+            record = after(record, command(kind, attempt))
+        if before is None or record is None:
             continue
-        assert held.attempt >= before.attempt, "an attempt never goes down"
+        assert record.attempt >= before.attempt, "an attempt never goes down"
         if isinstance(before.end, Succeeded):
-            assert isinstance(held.end, Succeeded), "what has arrived stays so"
-            assert held.end.attempt == held.attempt
-        if before.desired_state == "cancel" and not before.end and held.desired_state != "cancel":
-            assert held.attempt > before.attempt, "only a newer attempt takes a cancel back"
+            assert isinstance(record.end, Succeeded), "a success stays a success"
+            assert record.end.attempt == record.attempt
+        if before.desired_state == "cancel" and not before.end and record.desired_state != "cancel":
+            assert record.attempt > before.attempt, "only a newer attempt undoes a cancel"
 
 
 @given(st.integers(1, 4), st.sampled_from(["move", "pause", "cancel"]))
-def test_a_command_twice_is_the_command_once(attempt, kind):
-    held = after(HopRecord(move(attempt=2)), command(kind, attempt))
-    assert after(held, command(kind, attempt)) == held
+def test_a_repeated_command_changes_nothing(attempt, kind):
+    record = after(HopRecord(move(attempt=2)), command(kind, attempt))
+    assert after(record, command(kind, attempt)) == record
 
 
-def test_there_is_nothing_to_stop_where_nothing_is_held():
+def test_there_is_nothing_to_stop_without_an_open_hop():
     assert on_stop(None, command("cancel", 1)) is None
     assert on_stop(ended(HopRecord(move()), "failed"), command("pause", 1)) is None

@@ -1,4 +1,4 @@
-"""`crosshaul agent register`, against an API on a socket: where the token comes from, what is said when."""
+"""`crosshaul agent register` with an API on a socket: sources of the token, and messages."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ TOKEN = "enrol-0123456789-0123456789"
 
 
 class Api(ThreadingHTTPServer):
-    """Registers everyone, and remembers them."""
+    """Registers every host, and records the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -46,15 +46,15 @@ class Handler(BaseHTTPRequestHandler):
             api_key="key",
             verification_keys=(Signer().jwk,),
         )
-        wrong = self.path != "/local/agents/register" or ".localhost:" not in self.headers["Host"]
-        answer = view.model_dump_json().encode()
-        self.send_response(500 if wrong else 201)
-        self.send_header("Content-Length", str(len(answer)))
+        is_unexpected = self.path != "/local/agents/register" or ".localhost:" not in self.headers["Host"]
+        content = view.model_dump_json().encode()
+        self.send_response(500 if is_unexpected else 201)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(content)
 
     def log_message(self, *_) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -81,15 +81,15 @@ def register(tmp_path, api, monkeypatch):
     return run
 
 
-def trouble(done) -> CliError:
-    assert isinstance(done.exception, CliError), done.exception or done.output
-    return done.exception
+def cli_error(result) -> CliError:
+    assert isinstance(result.exception, CliError), result.exception or result.output
+    return result.exception
 
 
 def test_the_token_from_standard_input(register, api, tmp_path):
-    done = register(stdin=f"{TOKEN}\n")
-    assert done.exit_code == 0, done.exception
-    assert "registered as server-b" in done.output
+    result = register(stdin=f"{TOKEN}\n")
+    assert result.exit_code == 0, result.exception
+    assert "registered as server-b" in result.output
     [request] = api.requests
     assert (request.token, request.capabilities.rclone) == (TOKEN, "1.75.2")
     assert request.lane_certificate == (tmp_path / "state/lane.pem").read_text()
@@ -112,10 +112,10 @@ def test_the_token_from_the_environment(register, api, monkeypatch):
 
 
 @pytest.mark.parametrize("stdin", ["", "short\n"])
-def test_without_a_token_nothing_is_asked_of_the_api(register, api, stdin):
-    found = trouble(register(stdin=stdin))
-    assert "no enrolment token" in found.what
-    assert found.code == Exit.REFUSED
+def test_without_a_token_no_request_is_sent(register, api, stdin):
+    error = cli_error(register(stdin=stdin))
+    assert "no enrolment token" in error.what
+    assert error.code == Exit.REFUSED
     assert api.requests == []
 
 
@@ -125,17 +125,17 @@ def test_there_is_no_option_for_the_token_itself(register):
 
 def test_a_second_registration_needs_force(register, api):
     register(stdin=TOKEN)
-    assert "registered already" in trouble(register(stdin=TOKEN)).what
+    assert "registered already" in cli_error(register(stdin=TOKEN)).what
     assert len(api.requests) == 1
     assert register("--force", stdin=TOKEN).exit_code == 0
 
 
-def test_an_api_that_is_not_there(register, tmp_path):
-    found = trouble(register(stdin=TOKEN, url="http://127.0.0.1:9/local"))
-    assert "does not answer" in found.what
+def test_an_unreachable_api(register, tmp_path):
+    error = cli_error(register(stdin=TOKEN, url="http://127.0.0.1:9/local"))
+    assert "does not answer" in error.what
     assert list((tmp_path / "state").iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["nonsense", "ftp://x/y", "http://[bad", ""])
-def test_an_address_that_is_none(register, url):
-    assert trouble(register(stdin=TOKEN, url=url)).advice
+def test_an_invalid_address(register, url):
+    assert cli_error(register(stdin=TOKEN, url=url)).advice

@@ -1,4 +1,4 @@
-"""Registering: all files or none, never over an earlier registration unless told to."""
+"""Registration: all files or none, and never over an earlier registration without --force."""
 
 import json
 import stat
@@ -24,7 +24,7 @@ STALE = "urn:crosshaul:problem:stale"
 API = "http://api.execute-api.localhost:4566/local"
 
 
-def answer(**changes) -> RegisteredView:
+def registered_view(**changes) -> RegisteredView:
     return RegisteredView(
         agent_id=AGENT,
         thing=THING,
@@ -39,7 +39,7 @@ def answer(**changes) -> RegisteredView:
 
 
 def describe(staged: Files) -> dict:
-    """As the real one does, with a lane identity that is only two files."""
+    """Return the host's fields like the real function, with a lane identity of two plain files."""
     enrollment.write_secret(staged.lane_key, b"LANE KEY")
     enrollment.write_secret(staged.lane_certificate, b"LANE PEM")
     return {
@@ -62,7 +62,7 @@ def refuse(_url, _request):
     raise ApiProblem(details)
 
 
-def away(_url, _request):
+def unreachable(_url, _request):
     raise httpx.ConnectError("connection refused")
 
 
@@ -70,11 +70,11 @@ def nonsense(_url, _request):
     return RegisteredView.model_validate_json("{}")
 
 
-class Control:
-    """A control plane that remembers what it was asked."""
+class FakeControlPlane:
+    """A control plane that records the requests."""
 
     def __init__(self, view: RegisteredView | None = None) -> None:
-        self.view = view or answer()
+        self.view = view or registered_view()
         self.requests = []
 
     def __call__(self, url, request):
@@ -82,25 +82,25 @@ class Control:
         return self.view
 
 
-def register(state: Path, ask, **options):
-    return enrollment.register(state, API, TOKEN, describe=describe, ask=ask, **options)
+def register(state: Path, send, **options):
+    return enrollment.register(state, API, TOKEN, describe=describe, send=send, **options)
 
 
 def test_the_private_key_never_leaves_and_the_csr_fits_it(tmp_path):
-    control = Control()
-    register(tmp_path / "state", control)
+    control_plane = FakeControlPlane()
+    register(tmp_path / "state", control_plane)
     files = Files(tmp_path / "state")
     key = serialization.load_pem_private_key(files.device_key.read_bytes(), None)
-    csr = x509.load_pem_x509_csr(control.requests[0].csr.encode())
+    csr = x509.load_pem_x509_csr(control_plane.requests[0].csr.encode())
     assert csr.is_signature_valid
     assert csr.public_key() == key.public_key()
     assert key.curve.name == "secp256r1"
-    assert "PRIVATE" not in control.requests[0].model_dump_json()
+    assert "PRIVATE" not in control_plane.requests[0].model_dump_json()
 
 
 def test_everything_is_written_for_the_owner_only(tmp_path):
     state = tmp_path / "deep" / "state"
-    register(state, Control())
+    register(state, FakeControlPlane())
     names = {path.name for path in state.iterdir()}
     assert names == {
         "device.key", "device.pem", "ca.pem", "lane.key", "lane.pem", "api.key", "registration.json"
@@ -113,87 +113,87 @@ def test_everything_is_written_for_the_owner_only(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ask", "words"),
+    ("send", "text"),
     [
         (refuse, "the control plane refused: the token was used before"),
-        (away, "does not answer"),
-        (nonsense, "not as Crosshaul does"),
+        (unreachable, "does not answer"),
+        (nonsense, "is not a Crosshaul API"),
     ],
 )
-def test_a_failure_leaves_nothing_and_can_be_repeated(tmp_path, ask, words):
-    with pytest.raises(HostError, match=words) as caught:
-        register(tmp_path / "state", ask)
+def test_a_failure_leaves_nothing_and_can_be_repeated(tmp_path, send, text):
+    with pytest.raises(HostError, match=text) as caught:
+        register(tmp_path / "state", send)
     assert caught.value.advice
     assert list((tmp_path / "state").iterdir()) == []
-    register(tmp_path / "state", Control())
+    register(tmp_path / "state", FakeControlPlane())
 
 
 @pytest.mark.parametrize(
     ("status", "kind"), [(429, "about:blank"), (500, "urn:crosshaul:problem:internal"), (409, STALE)]
 )
-def test_where_too_many_join_at_once_a_host_waits_and_asks_again(tmp_path, status, kind):
-    """Each for another time."""
-    control, pauses, refusals = Control(), [], [3]
+def test_a_busy_control_plane_is_asked_again_after_a_delay(tmp_path, status, kind):
+    """The delays are random."""
+    control_plane, delays, refusals = FakeControlPlane(), [], [3]
 
     def busy(url, request):
         if refusals[0]:
             refusals[0] -= 1
             raise ApiProblem(ProblemDetails(type=kind, title="Busy", status=status, detail="busy"))
-        return control(url, request)
+        return control_plane(url, request)
 
-    register(tmp_path / "state", busy, wait=pauses.append)
-    assert len(control.requests) == 1
-    assert 0.5 <= pauses[0] <= 1.5
-    assert 2 <= pauses[2] <= 6
-    assert len(pauses) == 3
+    register(tmp_path / "state", busy, sleep=delays.append)
+    assert len(control_plane.requests) == 1
+    assert 0.5 <= delays[0] <= 1.5
+    assert 2 <= delays[2] <= 6
+    assert len(delays) == 3
 
 
-def test_it_does_not_ask_for_ever_and_never_again_what_is_refused(tmp_path):
-    asked = []
+def test_retries_are_limited_and_a_refusal_is_not_retried(tmp_path):
+    attempts = []
 
     def down(_url, _request):
-        asked.append(1)
+        attempts.append(1)
         raise ApiProblem(ProblemDetails(type="about:blank", title="Bad", status=502, detail="down"))
 
     with pytest.raises(HostError, match="down"):
-        register(tmp_path / "state", down, wait=lambda _: None)
-    assert len(asked) == 6
+        register(tmp_path / "state", down, sleep=lambda _: None)
+    assert len(attempts) == 6
     with pytest.raises(HostError, match="used before"):
-        register(tmp_path / "state", refuse, wait=lambda _: pytest.fail("there is nothing to wait for"))
+        register(tmp_path / "state", refuse, sleep=lambda _: pytest.fail("a refusal must not be retried"))
 
 
-def test_a_host_may_wish_for_a_name(tmp_path):
-    control = Control()
-    register(tmp_path / "a", control, name="render-7")
-    register(tmp_path / "b", control)
-    assert [request.agent_id for request in control.requests] == ["render-7", None]
-    with pytest.raises(HostError, match="no agent can be called"):
-        register(tmp_path / "c", control, name="Render 7")
+def test_a_host_may_request_a_name(tmp_path):
+    control_plane = FakeControlPlane()
+    register(tmp_path / "a", control_plane, name="render-7")
+    register(tmp_path / "b", control_plane)
+    assert [request.agent_id for request in control_plane.requests] == ["render-7", None]
+    with pytest.raises(HostError, match="is not a valid agent name"):
+        register(tmp_path / "c", control_plane, name="Render 7")
 
 
 def test_an_earlier_registration_is_not_overwritten(tmp_path):
-    register(tmp_path, Control())
+    register(tmp_path, FakeControlPlane())
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    control = Control()
+    control_plane = FakeControlPlane()
     with pytest.raises(HostError, match="registered already"):
-        register(tmp_path, control)
-    assert control.requests == []
+        register(tmp_path, control_plane)
+    assert control_plane.requests == []
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_new_registration_forgets_every_generation_of_keys(tmp_path):
-    register(tmp_path, Control())
+def test_a_new_registration_deletes_every_generation_of_keys(tmp_path):
+    register(tmp_path, FakeControlPlane())
     later = tmp_path / "keys-20261126T000000000000Z"
     later.mkdir()
     Keyring(tmp_path).use(Generation(later))
     assert Files(tmp_path).device_key == tmp_path / "keys/device.key"
-    register(tmp_path, Control(), force=True)
+    register(tmp_path, FakeControlPlane(), force=True)
     assert Files(tmp_path).device_key.exists()
     assert not list(tmp_path.glob("keys*"))
 
 
 def test_a_failed_replacement_keeps_the_earlier_registration(tmp_path):
-    register(tmp_path, Control())
+    register(tmp_path, FakeControlPlane())
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(HostError):
         register(tmp_path, refuse, force=True)
@@ -201,30 +201,30 @@ def test_a_failed_replacement_keeps_the_earlier_registration(tmp_path):
 
 
 def test_force_replaces_all_of_it(tmp_path):
-    register(tmp_path, Control())
+    register(tmp_path, FakeControlPlane())
     old = Files(tmp_path).device_key.read_bytes()
-    register(tmp_path, Control(answer(agent_id="server-z", mqtt_ca=None)), force=True)
+    register(tmp_path, FakeControlPlane(registered_view(agent_id="server-z", mqtt_ca=None)), force=True)
     assert read_registration(Files(tmp_path)).agent_id == "server-z"
     assert Files(tmp_path).device_key.read_bytes() != old
     assert not Files(tmp_path).ca.exists()
 
 
-def test_a_state_directory_that_cannot_be(tmp_path):
+def test_a_state_directory_that_cannot_be_created(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HostError, match="cannot be written to"):
-        register(tmp_path / "file" / "state", Control())
+        register(tmp_path / "file" / "state", FakeControlPlane())
 
 
-def test_a_damaged_record_says_so(tmp_path):
+def test_a_damaged_record_is_reported(tmp_path):
     Files(tmp_path).record.write_text(json.dumps({"agent_id": 7}))
     with pytest.raises(HostError, match="damaged") as caught:
         read_registration(Files(tmp_path))
     assert "--force" in caught.value.advice
 
 
-def test_a_record_of_an_earlier_version_says_to_enroll_again(tmp_path):
-    """It does not say what the agent is called in IoT Core, and the agent does not guess."""
-    register(tmp_path, Control())
+def test_a_record_of_an_earlier_version_advises_to_enroll_again(tmp_path):
+    """The record lacks the agent's name in IoT Core, and the agent does not guess it."""
+    register(tmp_path, FakeControlPlane())
     record = Files(tmp_path).record
     earlier = json.loads(record.read_text())
     del earlier["thing"]
@@ -232,18 +232,18 @@ def test_a_record_of_an_earlier_version_says_to_enroll_again(tmp_path):
     with pytest.raises(RegistrationOutdatedError, match="earlier version") as caught:
         read_registration(Files(tmp_path))
     assert "agents enroll" in caught.value.advice
-    register(tmp_path, Control(), force=True)
+    register(tmp_path, FakeControlPlane(), force=True)
     assert read_registration(Files(tmp_path)).thing == THING
 
 
 def test_cloud_register_posts_to_the_stage(monkeypatch):
     seen = []
 
-    def control(request: httpx.Request) -> httpx.Response:
+    def control_plane(request: httpx.Request) -> httpx.Response:
         seen.append((request.method, str(request.url), json.loads(request.content)["token"]))
-        return httpx.Response(201, content=answer().model_dump_json())
+        return httpx.Response(201, content=registered_view().model_dump_json())
 
-    transport = httpx.MockTransport(control)
+    transport = httpx.MockTransport(control_plane)
     monkeypatch.setattr(api.http, "client", lambda url: httpx.Client(base_url=url, transport=transport))
     body = {
         "token": TOKEN, "csr": "CSR", "hostname": "b", "version": "1", "capabilities": Capabilities(),

@@ -1,4 +1,4 @@
-"""A host's keys are replaced while its agent works, and whenever it is killed it comes back."""
+"""A host's keys are replaced while its agent works, and it recovers from a kill at any moment."""
 
 import asyncio
 import os
@@ -17,11 +17,11 @@ from tests.support.hosts import Hosts, until
 
 
 class Killed(BaseException):
-    """As a power cut would."""
+    """Ends the process like a power cut."""
 
 
 class Host:
-    """A host with a control plane and a broker that know each other's certificates."""
+    """A host with a control plane and a broker that share their knowledge of certificates."""
 
     def __init__(self, folder):
         self.folder, self.authority = folder / "state", Authority()
@@ -29,32 +29,32 @@ class Host:
         self.first = self.ring.current.fingerprint
 
     @asynccontextmanager
-    async def running(self, **differently):
-        """An agent, as far as keys go: it says Hello at every connect. Yields its rotation."""
+    async def running(self, **options):
+        """Run the agent's part that concerns keys: a Hello at every connect. Yields its rotation."""
         link = self.link = FakeLink()
         link.taken = lambda certificate: certificate in self.authority.good
-        rotating = rotation(self.folder, link, self.authority, **differently)
+        key_rotation = rotation(self.folder, link, self.authority, **options)
 
-        async def greet():
+        async def send_hellos():
             async for event in link.events():
                 if isinstance(event, Connected) and event.certificate in self.authority.good:
                     self.authority.hello(event.certificate)
-                    rotating.confirm(event.certificate)
+                    key_rotation.confirm(event.certificate)
 
         if link.taken(link.certificate):
             link.up()
-        tasks = [asyncio.create_task(greet()), asyncio.create_task(rotating.run())]
-        self.working = tasks[1]
+        tasks = [asyncio.create_task(send_hellos()), asyncio.create_task(key_rotation.run())]
+        self.task = tasks[1]
         try:
-            yield rotating
+            yield key_rotation
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
 
     @property
-    def is_settled(self):
-        """There is one generation, and the broker takes it."""
+    def has_settled(self):
+        """Return whether there is one generation only, and the broker accepts it."""
         ring = Keyring(self.folder)
         return (
             ring.unproven is None
@@ -68,107 +68,106 @@ def host(tmp_path):
     return Host(tmp_path)
 
 
-async def test_new_keys_take_the_place_of_the_old_ones_once_they_have_worked(host):
-    async with host.running() as rotating:
-        rotating.ask()
-        await until(lambda: host.is_settled and host.ring.current.fingerprint != host.first)
+async def test_new_keys_replace_the_old_ones_once_they_have_worked(host):
+    async with host.running() as key_rotation:
+        key_rotation.request()
+        await until(lambda: host.has_settled and host.ring.current.fingerprint != host.first)
         new = host.ring.current
         assert host.authority.good == [new.fingerprint]
         assert host.ring.api_keys == ("key-1",)
-        assert rotating.lane_certificate == new.lane.certificate.read_text()
+        assert key_rotation.lane_certificate == new.lane.certificate.read_text()
     assert not Generation(host.folder).is_whole
     assert not (host.folder / "device.key").exists()
     assert all(path.stat().st_mode & 0o077 == 0 for path in new.folder.iterdir())
 
 
-async def test_keys_that_are_old_are_replaced_without_being_asked(host):
+async def test_old_keys_are_replaced_without_a_request(host):
     async with host.running(registered_at=datetime.now(UTC) - timedelta(days=91)):
-        await until(lambda: host.is_settled and host.ring.current.fingerprint != host.first)
-        asked = host.authority.asked
+        await until(lambda: host.has_settled and host.ring.current.fingerprint != host.first)
+        requests = host.authority.asked
     async with host.running(registered_at=datetime.now(UTC) - timedelta(days=91)):
-        await until(lambda: host.is_settled)
-    assert host.authority.asked == asked == 1
+        await until(lambda: host.has_settled)
+    assert host.authority.asked == requests == 1
 
 
-async def test_while_the_api_is_away_the_old_ones_do(host):
+async def test_while_the_api_is_unreachable_the_old_keys_stay(host):
     host.authority.away = True
-    async with host.running() as rotating:
-        rotating.ask()
+    async with host.running() as key_rotation:
+        key_rotation.request()
         await until(lambda: host.authority.asked)
-        assert host.is_settled
+        assert host.has_settled
         host.authority.away = False
-        rotating.ask()
-        await until(lambda: host.ring.current.fingerprint != host.first and host.is_settled)
+        key_rotation.request()
+        await until(lambda: host.ring.current.fingerprint != host.first and host.has_settled)
 
 
-async def test_new_keys_that_the_broker_does_not_take_are_given_up(host):
-    async with host.running() as rotating:
+async def test_new_keys_that_the_broker_refuses_are_deleted(host):
+    async with host.running() as key_rotation:
         host.link.taken = lambda certificate: certificate == host.first
-        rotating.ask()
-        await until(lambda: host.link.turned.count(host.first) == QUICK.tries and host.is_settled)
+        key_rotation.request()
+        await until(lambda: host.link.turned.count(host.first) == QUICK.tries and host.has_settled)
         assert host.ring.current.fingerprint == host.first
         assert list(host.folder.glob("keys-*")) == []
         host.link.taken = lambda certificate: certificate in host.authority.good
-        rotating.ask()
-        await until(lambda: host.ring.current.fingerprint != host.first and host.is_settled)
+        key_rotation.request()
+        await until(lambda: host.ring.current.fingerprint != host.first and host.has_settled)
 
 
-async def test_a_broker_that_is_away_costs_nothing_but_time(host):
-    async with host.running() as rotating:
+async def test_an_unreachable_broker_only_delays_the_rotation(host):
+    async with host.running() as key_rotation:
         host.link.taken = lambda _: False
-        rotating.ask()
+        key_rotation.request()
         await until(lambda: len(host.link.turned) >= 5)
         assert host.ring.unproven
         host.link.taken = lambda certificate: certificate in host.authority.good
-        await until(lambda: host.is_settled and host.ring.current.fingerprint != host.first)
+        await until(lambda: host.has_settled and host.ring.current.fingerprint != host.first)
 
 
 WRITES = ("mkdir", "open", "rename", "replace", "symlink", "unlink", "rmdir", "fsync")
 
 
 def kill_at(monkeypatch, step):
-    """The process ends before it has done so many things to the disk; returns how many it did."""
+    """End the process at the given write to the disk; return a counter of the writes."""
     done = [0]
 
-    def counted(really):
-        def act(*given, **more):
+    def count_calls(original):
+        def call(*args, **kwargs):
             if done[0] == step:
                 raise Killed
             done[0] += 1
-            return really(*given, **more)
+            return original(*args, **kwargs)
 
-        return act
+        return call
 
     for name in WRITES:
-        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+        monkeypatch.setattr(os, name, count_calls(getattr(os, name)))
     return done
 
 
-async def test_killed_at_any_step_the_agent_comes_back_and_ends_with_keys_that_work(tmp_path, monkeypatch):
+async def test_after_a_kill_at_any_step_the_agent_ends_with_keys_that_work(tmp_path, monkeypatch):
     step, was_killed = 0, True
     while was_killed:
         folder = tmp_path / str(step)
         folder.mkdir()
         host = Host(folder)
-        async with host.running() as rotating:
+        async with host.running() as key_rotation:
             with monkeypatch.context() as patched:
                 kill_at(patched, step)
-                rotating.request()
+                key_rotation.request()
                 await until(
                     lambda host=host: (
-                        host.working.done()
-                        or (host.is_settled and host.ring.current.fingerprint != host.first)
+                        host.task.done() or (host.has_settled and host.ring.current.fingerprint != host.first)
                     )
                 )
-                was_killed = host.working.done()
+                was_killed = host.task.done()
         if was_killed:
-            assert isinstance(host.working.exception(), Killed)
-        async with host.running() as rotating:
-            await until(lambda host=host: host.is_settled)
-            rotating.request()
+            assert isinstance(host.task.exception(), Killed)
+        async with host.running() as key_rotation:
+            await until(lambda host=host: host.has_settled)
+            key_rotation.request()
             before = host.ring.current.fingerprint
             await until(
-                lambda host=host, before=before: host.is_settled and host.ring.current.fingerprint != before,
+                lambda host=host, before=before: host.has_settled and host.ring.current.fingerprint != before,
                 20,
             )
             assert host.authority.good == [host.ring.current.fingerprint]
@@ -177,8 +176,8 @@ async def test_killed_at_any_step_the_agent_comes_back_and_ends_with_keys_that_w
     assert step > 15
 
 
-async def test_the_journal_outlives_the_certificate(tmp_path):
-    """What an older version marked with its certificate is this registration's all the same."""
+async def test_the_journal_survives_a_new_certificate(tmp_path):
+    """A journal that an older version marked with its certificate belongs to this registration."""
     path = tmp_path / "journal.db"
     old = Journal(path, "fingerprint-of-the-certificate")
     old.admit("jti-1", 9)
@@ -195,7 +194,7 @@ async def test_the_journal_outlives_the_certificate(tmp_path):
 
 
 @pytest.mark.parametrize("dials", ["destination", "source"])
-async def test_a_hop_that_runs_keeps_to_the_lane_certificate_it_began_with(tmp_path, dials):
+async def test_a_running_hop_keeps_its_lane_certificate(tmp_path, dials):
     hosts = Hosts(tmp_path, dials)
     try:
         old = Generation(tmp_path / "b-keys")
@@ -215,14 +214,14 @@ async def test_a_hop_that_runs_keeps_to_the_lane_certificate_it_began_with(tmp_p
         hosts.close()
 
 
-def test_old_lane_certificates_go_when_nothing_goes_by_them(host, tmp_path, monkeypatch):
+def test_old_lane_certificates_are_deleted_when_unused(host, tmp_path, monkeypatch):
     for _ in range(2):
         host.ring.use(host.authority.renew(host.ring))
         host.authority.hello(host.ring.current.fingerprint)
         host.ring.forget_old()
-    first, second, third = [one.lane_fingerprint for one in host.ring._all()]
+    first, second, third = [generation.lane_fingerprint for generation in host.ring._all()]
     host.ring.tidy({second})
-    assert host.ring.named(first) != host.ring.current.lane, "commands that name it may be under way"
+    assert host.ring.named(first) != host.ring.current.lane, "commands in transit may name it"
     monkeypatch.setattr("agent.identity.keys.OLD_KEY_RETENTION", timedelta(0))
     host.ring.tidy({second})
     assert host.ring.named(first) == host.ring.current.lane
@@ -232,7 +231,7 @@ def test_old_lane_certificates_go_when_nothing_goes_by_them(host, tmp_path, monk
     assert [path.name for path in host.folder.glob("keys-*")] == [host.ring.current.folder.name]
 
 
-def test_the_journal_knows_which_lane_certificates_are_gone_by(tmp_path):
+def test_the_journal_lists_the_lane_certificates_in_use(tmp_path):
     journal = Journal(tmp_path / "journal.db", "reg")
     hosts = Hosts(tmp_path)
     try:

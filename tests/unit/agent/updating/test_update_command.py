@@ -1,4 +1,4 @@
-"""`crosshaul agent update` and `pin`, as the unit and root run them, without a control plane."""
+"""`crosshaul agent update` and `pin`, as the systemd unit and root run them, without a control plane."""
 
 import hashlib
 import json
@@ -23,10 +23,10 @@ SIGNER = Signer()
 
 @pytest.fixture
 def host(tmp_path):
-    """A folder with agent.toml and a registration."""
+    """Return a folder with agent.toml and a registration."""
     etc, state = tmp_path / "etc/crosshaul", tmp_path / "var/lib/crosshaul"
-    for folder in (etc, state, tmp_path / "opt/crosshaul/releases"):
-        folder.mkdir(parents=True)
+    for directory in (etc, state, tmp_path / "opt/crosshaul/releases"):
+        directory.mkdir(parents=True)
     config = etc / "agent.toml"
     config.write_text(f'state = "{state}"\n[[roots]]\npath = "/data"\naccess = "ro"\n')
     record = {
@@ -43,9 +43,9 @@ def host(tmp_path):
     return tmp_path
 
 
-def crosshaul(host, *words):
+def crosshaul(host, *arguments):
     config = ("--config", str(host / "etc/crosshaul/agent.toml"))
-    return CliRunner().invoke(app, ["agent", *words, *config])
+    return CliRunner().invoke(app, ["agent", *arguments, *config])
 
 
 def update(host):
@@ -60,33 +60,33 @@ def test_root_pins_the_keys_of_the_registration_and_an_update_is_verified_with_t
     assert claims.command == an_update()
 
 
-def test_without_pinned_keys_nothing_is_obeyed_and_the_order_does_not_lie_around(host):
+def test_without_pinned_keys_updates_are_refused_and_the_request_is_deleted(host):
     request = UpdateFiles(host / "var/lib/crosshaul").request
     request.write_bytes(SIGNER.letter(an_update()))
-    done = update(host)
-    assert done.exit_code != 0
-    assert "crosshaul agent pin" in done.stderr
+    result = update(host)
+    assert result.exit_code != 0
+    assert "crosshaul agent pin" in result.stderr
     assert not request.exists()
 
 
-def test_with_nothing_to_do_it_does_nothing(host):
+def test_without_a_request_it_does_nothing(host):
     assert update(host).exit_code == 0
 
 
-def test_only_root_does_it(host, monkeypatch):
+def test_only_root_may_update(host, monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    done = crosshaul(host, "update")
-    assert done.exit_code != 0
-    assert "crosshaul agents update NAME" in done.stderr
+    result = crosshaul(host, "update")
+    assert result.exit_code != 0
+    assert "crosshaul agents update NAME" in result.stderr
 
 
 @pytest.fixture
-def served(host):
-    """Serves whatever lies in this folder; its address."""
-    folder = host / "site"
-    folder.mkdir()
+def script_url(host):
+    """Serve a folder; yield the URL of its script."""
+    directory = host / "site"
+    directory.mkdir()
     quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(folder))) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(directory))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/install.sh"
@@ -94,29 +94,29 @@ def served(host):
         thread.join()
 
 
-def ordered(host, address, script=b""):
+def order_for(host, url, script=b""):
     (host / "site/install.sh").write_bytes(script)
     digest = hashlib.sha256(script).hexdigest()
-    return an_update().model_copy(update={"script": address, "digest": digest})
+    return an_update().model_copy(update={"script": url, "digest": digest})
 
 
-def test_a_script_that_was_changed_after_the_order_was_signed_is_not_run(host, served):
-    order = ordered(host, served, b"echo fine")
+def test_a_script_that_was_changed_after_the_order_was_signed_is_not_run(host, script_url):
+    order = order_for(host, script_url, b"echo fine")
     (host / "site/install.sh").write_text(f"touch {host}/evil")
     with pytest.raises(HostError, match="is not what was published"):
         installer(Releases(host / "opt/crosshaul"), str(host))(order)
     assert not (host / "evil").exists()
 
 
-def test_what_goes_wrong_while_installing_is_said_in_its_own_words(host, served):
+def test_a_failed_installation_is_reported_with_its_output(host, script_url):
     install = installer(Releases(host / "opt/crosshaul"), str(host))
-    for script, words in (
+    for script, arguments in (
         (b"echo no space left >&2; exit 1", "installing failed: no space left"),
-        (b"echo /somewhere/else", "not beside the others"),
+        (b"echo /somewhere/else", "not beside the other releases"),
         (b"echo " + str(host / "opt/crosshaul/releases/x").encode(), "bin/crosshaul"),
     ):
-        with pytest.raises((HostError, OSError), match=words):
-            install(ordered(host, served, script))
+        with pytest.raises((HostError, OSError), match=arguments):
+            install(order_for(host, script_url, script))
     with pytest.raises(HostError, match="cannot be fetched"):
         install(an_update().model_copy(update={"script": "http://127.0.0.1:9/install.sh"}))
 

@@ -1,4 +1,4 @@
-"""Root's side of an update: whom it believes, and that whenever it is killed a running agent is left."""
+"""The updater, run by root: what it accepts, and that a running agent is left after any interruption."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from tests.support.fakes_updates import InstalledHost, an_update
 
 
 class Killed(BaseException):
-    """As a power cut would."""
+    """Ends the process like a power cut."""
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_new_version_that_reports_healthy_is_kept(host):
     assert host.kept == ["1.0.0", "2.0.0"]
 
 
-def test_one_that_does_not_is_taken_back_and_says_why(host):
+def test_a_version_that_does_not_report_healthy_is_reverted_with_the_reason(host):
     host.healthy = lambda version: version == "1.0.0"
     host.ask_for("2.0.0")
     host.update()
@@ -38,7 +38,7 @@ def test_one_that_does_not_is_taken_back_and_says_why(host):
     assert host.kept == ["1.0.0"]
 
 
-def test_what_cannot_be_installed_touches_nothing(host):
+def test_a_failed_installation_changes_nothing(host):
     host.uninstallable = True
     host.ask_for("2.0.0")
     host.update()
@@ -59,21 +59,21 @@ REFUSED = {
     "for another agent": lambda host: host.signer.letter(an_update(), aud="server-c"),
     "expired": lambda host: host.signer.letter(an_update(), iat=1_000, exp=2_000),
     "another command": lambda host: host.signer.letter(Rotate()),
-    "no letter": lambda host: b"#!/bin/sh",
-    "the word of a job": lambda host: b'{"update_id": "0123456789ab", "version": "2.0.0"}',
+    "not a command": lambda host: b"#!/bin/sh",
+    "a job without an order": lambda host: b'{"update_id": "0123456789ab", "version": "2.0.0"}',
     "too large": lambda host: b" " * 200_000,
 }
 
 
-@pytest.mark.parametrize("which", REFUSED)
-def test_the_updater_obeys_no_one_but_the_control_plane(host, which):
-    host.show(REFUSED[which](host))
+@pytest.mark.parametrize("case", REFUSED)
+def test_the_updater_executes_signed_orders_only(host, case):
+    host.show(REFUSED[case](host))
     host.update()
     assert (host.starts, host.kept, host.record) == (["1.0.0"], ["1.0.0"], None)
     assert not host.notes.request.exists()
 
 
-def test_other_keys_are_pinned_when_one_of_those_that_are_has_signed_it(host):
+def test_new_keys_are_pinned_if_a_pinned_key_has_signed_them(host):
     first, second = host.signer, Signer("key-2")
     host.show(Signer().letter(trust(second)))
     host.update()
@@ -86,34 +86,34 @@ def test_other_keys_are_pinned_when_one_of_those_that_are_has_signed_it(host):
     assert (host.running, host.starts) == ("2.0.0", ["1.0.0", "2.0.0"])
 
 
-def test_an_order_is_good_for_once_and_none_from_before_it_is_obeyed_later(host):
-    """Whoever has got hold of the agent's account leads the host back to no version with a hole."""
+def test_an_order_is_executed_once_and_older_orders_are_refused(host):
+    """The agent's account must not be able to bring back a version with a security hole."""
     now = int(time.time())
     before = host.signer.letter(an_update("1.5.0", "aaaaaaaaaaaa"), iat=now - 30)
-    order = host.signer.letter(an_update("2.0.0"), iat=now)
-    for letter in (order, order, before):
-        host.show(letter)
+    latest = host.signer.letter(an_update("2.0.0"), iat=now)
+    for message in (latest, latest, before):
+        host.show(message)
         host.update()
     assert host.starts == ["1.0.0", "2.0.0"]
     assert host.record.order.version == "2.0.0"
 
 
-@pytest.mark.parametrize("lead", ["symlink", "directory", "pipe"])
-def test_the_agents_files_lead_root_nowhere_else(host, tmp_path, lead):
+@pytest.mark.parametrize("kind", ["symlink", "directory", "pipe"])
+def test_links_and_pipes_in_the_agents_files_are_not_followed(host, tmp_path, kind):
     secret = tmp_path / "shadow"
     secret.write_bytes(host.signer.letter(an_update()))
-    made = {
+    create = {
         "symlink": lambda: host.notes.request.symlink_to(secret),
         "directory": host.notes.verdict.mkdir,
         "pipe": lambda: os.mkfifo(host.notes.request),
     }
-    made[lead]()
+    create[kind]()
     host.update()
     assert host.starts == ["1.0.0"]
     assert secret.exists()
 
 
-def test_the_word_of_a_version_about_another_update_does_not_count(host):
+def test_a_health_report_about_another_update_is_ignored(host):
     host.healthy = lambda _: False
     host.notes.verdict.write_text(
         '{"update_id": "ffffffffffff", "version": "2.0.0", "healthy": true, "troubles": []}'
@@ -127,24 +127,24 @@ WRITES = ("open", "replace", "symlink", "unlink", "rmdir", "mkdir", "fsync")
 
 
 def kill_at(monkeypatch, step):
-    """The process ends before it has done so many things to the disk."""
+    """End the process at the given write to the disk."""
     done = [0]
 
-    def counted(really):
-        def act(*given, **more):
+    def count_calls(original):
+        def call(*args, **kwargs):
             if done[0] >= step:
                 raise Killed
             done[0] += 1
-            return really(*given, **more)
+            return original(*args, **kwargs)
 
-        return act
+        return call
 
     for name in WRITES:
-        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+        monkeypatch.setattr(os, name, count_calls(getattr(os, name)))
 
 
 @pytest.mark.parametrize("new_is_good", [True, False])
-def test_killed_at_any_step_the_host_ends_with_a_running_agent_old_or_new(tmp_path, monkeypatch, new_is_good):
+def test_after_a_kill_at_any_step_the_old_or_the_new_agent_runs(tmp_path, monkeypatch, new_is_good):
     step, was_killed = 0, True
     while was_killed:
         host = InstalledHost(tmp_path / f"{step}")
@@ -167,7 +167,7 @@ def test_killed_at_any_step_the_host_ends_with_a_running_agent_old_or_new(tmp_pa
         else:
             assert (host.running, host.version) == ("1.0.0", "1.0.0")
         assert host.releases.proven == host.releases.current
-        # and whatever was lost, a new order is obeyed
+        # whatever was lost, the next order is executed
         host.healthy = lambda _: True
         host.ask_for("3.0.0", update_id="bbbbbbbbbbbb")
         host.update()
