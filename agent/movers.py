@@ -83,7 +83,7 @@ def _lane_source(
     if lane and route.own_endpoints:
         awaited = lane.expect_inbound(order.hop_id, route.source, route.hop_token, route.own_certificate)
     piece = chunk_size_for(order.options)
-    converse = partial(LaneClient, hop_id=order.hop_id, token=route.hop_token, piece=piece)
+    converse = partial(LaneClient, hop_id=order.hop_id, token=route.hop_token, chunk_bytes=piece)
     routes = lane.routes if lane else PeerPathCache()
     meeting = Connector(dialler, route, awaited, routes, converse)
     relay = _relay_caller(order, route.relay, dialler, credentials, converse) if route.relay else None

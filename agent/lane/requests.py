@@ -1,4 +1,4 @@
-"""How a request on the lane is read and refused, by whichever side is asked."""
+"""Read, validate and refuse requests on the lane, on either side."""
 
 import json
 import ssl
@@ -16,17 +16,17 @@ from events.globs import GlobError
 
 
 class LaneRequestHandler(BaseHTTPRequestHandler):
-    """One connection, without a server of http.server's."""
+    """Handles requests on one connection, without a server of http.server's."""
 
     protocol_version = "HTTP/1.1"
     connection: ssl.SSLSocket
 
     def __init__(self, connection: ssl.SSLSocket, address: Any) -> None:
-        """Returns when all has been said; OSError if the peer went away."""
+        """Handle all requests, and return when the connection ends. Raise OSError if it broke."""
         super().__init__(connection, address, None)  # type: ignore[arg-type]  # it needs no server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base's name
-        """Nothing: one line a request would be thousands a second."""
+        """Log nothing: one line a request would be thousands a second."""
 
     def do_POST(self) -> None:
         try:
@@ -35,17 +35,25 @@ class LaneRequestHandler(BaseHTTPRequestHandler):
             self.refuse(refusal.status, refusal.problem)
 
     def answer(self) -> None:
-        """What was asked; Refusal of what cannot be."""
+        """Answer one request.
+
+        Raises:
+            LaneRequestError: the request is refused.
+        """
         raise NotImplementedError
 
     @property
     def token(self) -> str:
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
-    def body(self, most: int) -> bytes:
-        """Refusal if it is none of a known size, or longer."""
+    def body(self, max_bytes: int) -> bytes:
+        """Return the request's body.
+
+        Raises:
+            LaneRequestError: its length is not known or more than `max_bytes`.
+        """
         length = self.headers.get("Content-Length", "")
-        if not (length.isdecimal() and len(length) < 10 and int(length) <= most):
+        if not (length.isdecimal() and len(length) < 10 and int(length) <= max_bytes):
             self.close_connection = True  # what follows cannot be told from the next request
             raise malformed("a body of a known, small size is needed", 413)
         body = self.rfile.read(int(length))
@@ -54,7 +62,7 @@ class LaneRequestHandler(BaseHTTPRequestHandler):
         return body
 
     def head(self, status: int, kind: str, length: int | None) -> None:
-        """Of an answer; without a length it comes in chunks."""
+        """Send the status and headers of a response; without a length, its body is chunked."""
         self.send_response_only(status)
         self.send_header("Content-Type", kind)
         if length is None:
@@ -70,6 +78,8 @@ class LaneRequestHandler(BaseHTTPRequestHandler):
 
 
 class LaneRequestError(Exception):  # an answer
+    """A request is refused; it is answered with this HTTP status and problem."""
+
     def __init__(self, status: int, problem: Problem) -> None:
         super().__init__(problem.message)
         self.status, self.problem = status, problem
@@ -77,12 +87,12 @@ class LaneRequestError(Exception):  # an answer
 
 def parsed(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise malformed("the body is no JSON") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise malformed("the body is no object")
-    return found
+    return value
 
 
 def listing(body: dict[str, Any]) -> Selection:
@@ -94,16 +104,19 @@ def listing(body: dict[str, Any]) -> Selection:
     except GlobError as error:
         raise LaneRequestError(400, filter_refused(error)) from error
     owners = body.get("owners") is True
-    arrives = _marked_place(body)
+    marked_place = _marked_place(body)
     if selection is None:
-        return Selection(cast("Symlinks", symlinks), None, filters, owners, arrives)
+        return Selection(cast("Symlinks", symlinks), None, filters, owners, marked_place)
     if not isinstance(selection, list) or not all(path and is_inside(path) for path in selection):
         raise malformed("a selected path leads somewhere else")
-    return Selection(cast("Symlinks", symlinks), tuple(selection), filters, owners, arrives)
+    return Selection(cast("Symlinks", symlinks), tuple(selection), filters, owners, marked_place)
 
 
 def _marked_place(body: dict[str, Any]) -> MarkedPlace | None:
-    """None of an older agent, and of a place that could not be marked."""
+    """Return where the destination's marker file is.
+
+    None from older agents, and if no marker could be written.
+    """
     if body.get("mark") is None:
         return None
     above, below = body.get("above"), body.get("below")
@@ -113,22 +126,22 @@ def _marked_place(body: dict[str, Any]) -> MarkedPlace | None:
 
 
 def mark(body: dict[str, Any]) -> str:
-    found = body.get("mark")
-    if not is_mark(found):
+    value = body.get("mark")
+    if not is_mark(value):
         raise malformed("the mark is none")
-    return str(found)
+    return str(value)
 
 
 def _patterns(value: Any) -> list[str]:
-    """Left out by an older agent, which knows of none."""
-    found = value or []
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+    """Return filter patterns; older agents send none."""
+    patterns = value or []
+    if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns):
         raise malformed("filters are a list of patterns")
-    return found
+    return patterns
 
 
 def piece(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
-    """A file, and the start and length of a range of it."""
+    """Return a file, and the start and length of a range of it, in bytes."""
     file = _file(body.get("path"), body.get("size"), body.get("mtime_ns"))
     start, length = _number(body.get("start")), _number(body.get("length"))
     if length > RANGE_BYTES or start + length > file.size:
@@ -137,10 +150,10 @@ def piece(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
 
 
 def pack(body: dict[str, Any]) -> list[FileEntry]:
-    found = digests(body)
-    if sum(file.size for file in found) > 2 * MAX_PACK_BYTES:
+    entries = digests(body)
+    if sum(file.size for file in entries) > 2 * MAX_PACK_BYTES:
         raise malformed("the pack is too large")
-    return found
+    return entries
 
 
 def digests(body: dict[str, Any]) -> list[FileEntry]:
@@ -149,46 +162,46 @@ def digests(body: dict[str, Any]) -> list[FileEntry]:
         raise malformed("what is asked for is a list of files")
     if len(files) > MAX_PACK_FILES:
         raise malformed("these are too many files")
-    found = [_file(*one) for one in files]
-    if sum(range_count(file.size) for file in found) > wire.MAX_RANGES:
+    entries = [_file(*one) for one in files]
+    if sum(range_count(file.size) for file in entries) > wire.MAX_RANGES:
         raise malformed("these files are longer than any")
-    return found
+    return entries
 
 
 def gone(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
-    """What is to be removed, the destination's mark, and the name that the place itself has there."""
-    found, name = body.get("gone"), body.get("name")
-    if not isinstance(found, list) or not all(isinstance(one, list) and len(one) == 5 for one in found):
+    """Return the entries to delete, the destination's mark, and the source's file name at the destination."""
+    entries, name = body.get("gone"), body.get("name")
+    if not isinstance(entries, list) or not all(isinstance(one, list) and len(one) == 5 for one in entries):
         raise malformed("what is gone is a list of things")
-    if len(found) > MAX_PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in found):
+    if len(entries) > MAX_PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in entries):
         raise malformed("these are too many things, or of no known kind")
     if not is_name(name):
         raise malformed("the destination has no name")
-    return [_link(target, *rest) for *rest, target in found], mark(body), str(name)
+    return [_removable_entry(target, *rest) for *rest, target in entries], mark(body), str(name)
 
 
 def folders(body: dict[str, Any]) -> list[str]:
-    """Directories in which the destination's mark is to be looked for."""
-    found = body.get("folders")
-    if not isinstance(found, list) or len(found) > MAX_PACK_FILES:
+    """Return the directories in which to look for the destination's mark."""
+    value = body.get("folders")
+    if not isinstance(value, list) or len(value) > MAX_PACK_FILES:
         raise malformed("what is asked for is a list of directories")
-    if not all(is_inside(path) for path in found):
+    if not all(is_inside(path) for path in value):
         raise malformed("a path leads somewhere else")
-    return found
+    return value
 
 
-def _link(target: Any, *thing: Any) -> FileEntry:
+def _removable_entry(target: Any, *fields: Any) -> FileEntry:
     if not is_name(target):
         raise malformed("a link leads to nothing that has a name")
-    return _thing(*thing)._replace(target=target)
+    return _entry(*fields)._replace(target=target)
 
 
 def _file(path: Any, size: Any, mtime_ns: Any) -> FileEntry:
-    """As it was when it was listed."""
-    return _thing("f", path, size, mtime_ns)
+    """Return a regular file as it was listed."""
+    return _entry("f", path, size, mtime_ns)
 
 
-def _thing(kind: Any, path: Any, size: Any, mtime_ns: Any) -> FileEntry:
+def _entry(kind: Any, path: Any, size: Any, mtime_ns: Any) -> FileEntry:
     if not is_inside(path):
         raise malformed("the path leads somewhere else")
     return FileEntry(kind, path, _number(size), _number(mtime_ns, -MAX_NUMBER))
@@ -200,26 +213,26 @@ def _number(value: Any, least: int = 0) -> int:
     return int(value)
 
 
-def malformed(words: str, status: int = 400) -> LaneRequestError:
+def malformed(reason: str, status: int = 400) -> LaneRequestError:
     return LaneRequestError(
-        status, Problem(code="malformed", message=f"The lane does not understand this: {words}.")
+        status, Problem(code="malformed", message=f"The lane does not understand this: {reason}.")
     )
 
 
-def not_to_remove(hop_id: str) -> LaneRequestError:
-    words = f"Hop {hop_id[:40]} is to copy, not to move: nothing is removed here for it."
-    return LaneRequestError(403, Problem(code="not-to-remove", message=words))
+def delete_not_allowed(hop_id: str) -> LaneRequestError:
+    message = f"Hop {hop_id[:40]} is to copy, not to move: nothing is removed here for it."
+    return LaneRequestError(403, Problem(code="not-to-remove", message=message))
 
 
 def not_served(hop_id: str) -> LaneRequestError:
-    words = f"Hop {hop_id[:40]} is not served here, or not to you, or not any more."
-    return LaneRequestError(401, Problem(code="not-served", message=words, retryable=True))
+    message = f"Hop {hop_id[:40]} is not served here, or not to you, or not any more."
+    return LaneRequestError(401, Problem(code="not-served", message=message, retryable=True))
 
 
 def still_arriving(path: str) -> LaneRequestError:
-    words = f"{display_path(path)} is still arriving here by another hop."
+    message = f"{display_path(path)} is still arriving here by another hop."
     return LaneRequestError(
-        401, Problem(code="still-arriving", message=words, path=display_path(path), retryable=True)
+        401, Problem(code="still-arriving", message=message, path=display_path(path), retryable=True)
     )
 
 

@@ -125,9 +125,9 @@ class TestAChain:
     async def test_is_alive_while_nothing_comes(self, hosts, chain, monkeypatch):
         monkeypatch.setattr(incremental_listing, "KEEPALIVE_INTERVAL_S", 0.0)
         said = []
-        parsed = client._parsed
+        parsed = client._parse_lines
         monkeypatch.setattr(
-            client, "_parsed", lambda lines: said.extend(parsed(lines)) or said[-len(lines) :]
+            client, "_parse_lines", lambda lines: said.extend(parsed(lines)) or said[-len(lines) :]
         )
         first, second = chain.begin_first(), hosts.begin(chain.second)
         await until(lambda: said.count(["later"]) > 3)

@@ -44,7 +44,7 @@ class TestWhenBothCanDial:
             assert set(hosts.told.ways) <= ways
             assert len(hosts.told.ways) == 1
             hosts.release(order)
-            await until(lambda: not hosts.server._live)
+            await until(lambda: not hosts.server._connections)
 
     async def test_a_line_that_goes_is_replaced_by_the_other_way(self, tmp_path):
         """The direction that worked stops working in the middle; what has arrived is not sent again."""
@@ -96,10 +96,10 @@ class TestWhenNobodyCan:
         with made(tmp_path, "neither") as hosts:
             told, noted = [], []
             hosts.server.on_unreachable(lambda serve, answers: told.append((serve.hop_id, answers)))
-            really = reverse_dialer.ReverseDialer._note
+            really = reverse_dialer.ReverseDialer._report_failure
             monkeypatch.setattr(
                 reverse_dialer.ReverseDialer,
-                "_note",
+                "_report_failure",
                 lambda *args, **more: (really(*args, **more), noted.append(1)),
             )
             order = hosts.order("/data/x", "/archive/x")
@@ -181,7 +181,7 @@ class TestSettingUp:
             write_random(hosts.data / "big", 8 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=8, bandwidth_limit=64 * MIB)
             moving = asyncio.create_task(hosts.move(order))
-            await until(lambda: len(hosts.server._live.get(order.hop_id, ())) >= 8)
+            await until(lambda: len(hosts.server._connections.get(order.hop_id, ())) >= 8)
             await moving
 
     async def test_needs_one_port_for_any_number_of_hops_at_once(self, tmp_path, dials):
@@ -325,7 +325,7 @@ def awaited(hosts):
     from events.commands import Peer
 
     source = Peer(agent_id="server-b", certificate=hosts.b.certificate.read_text())
-    with contextlib.closing(hosts.arriving.expect(HOP, source, TOKEN)) as one:
+    with contextlib.closing(hosts.arriving.expect_inbound(HOP, source, TOKEN)) as one:
         yield one
 
 

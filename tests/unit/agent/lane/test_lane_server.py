@@ -537,12 +537,12 @@ class TestStrangers:
         hosts.serve(HOP, "/data/")
         try:
             crowd = [socket.create_connection(("127.0.0.1", hosts.server.port)) for _ in range(3)]
-            await until(lambda: hosts.server._server._hands._value == 0)
+            await until(lambda: hosts.server._server._handshakes._value == 0)
             with socket.create_connection(("127.0.0.1", hosts.server.port)) as late:
                 assert late.recv(1) == b""
             for one in crowd:
                 one.close()
-            await until(lambda: hosts.server._server._hands._value == 3)
+            await until(lambda: hosts.server._server._handshakes._value == 3)
             with Talk(hosts) as talk:
                 assert talk.ask("manifest", ALL)[0] == 200
         finally:

@@ -145,16 +145,16 @@ def test_what_is_said_of_a_range(hosts):
     ],
 )
 def test_parts_that_lie_elsewhere_are_not_believed(said):
-    raw = sparse_ranges.written(said)
+    raw = sparse_ranges.encode(said)
     with pytest.raises(wire.ProtocolError):
-        sparse_ranges.read(taking(raw), 0, 100)
+        sparse_ranges.decode(taking(raw), 0, 100)
 
 
 def test_nor_more_of_them_than_can_be():
     with pytest.raises(wire.ProtocolError):
-        sparse_ranges.read(taking(struct.pack(">I", 2**32 - 1)), 0, RANGE_BYTES)
+        sparse_ranges.decode(taking(struct.pack(">I", 2**32 - 1)), 0, RANGE_BYTES)
     with pytest.raises(ConnectionResetError):
-        sparse_ranges.read(taking(struct.pack(">I", 3) + bytes(16)), 0, RANGE_BYTES)
+        sparse_ranges.decode(taking(struct.pack(">I", 3) + bytes(16)), 0, RANGE_BYTES)
 
 
 def taking(raw: bytes):

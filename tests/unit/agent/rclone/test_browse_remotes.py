@@ -11,7 +11,7 @@ from agent.config import Config, RemoteConfig, RootConfig
 from agent.files.browse import Browser
 from agent.host_info import remote_states, remote_types
 from agent.rclone.browse import RemoteBrowser
-from agent.rclone.lsjson import entry_of
+from agent.rclone.lsjson import parse_entry
 from agent.rclone.process import RcloneProcess
 from agent.remotes import Remotes
 from events.commands import Browse
@@ -114,7 +114,7 @@ def test_a_file_of_a_year_that_no_calendar_has_is_listed_with_the_others(
     answer = Browsed.model_validate_json(ask("archive").model_dump_json())
     assert names(answer) == ["a", "b"]
     assert [one.modified and one.modified.year for one in answer.entries] == [year, year]
-    assert abs(entry_of("a", lines[0]).mtime_ns) < 2**63
+    assert abs(parse_entry("a", lines[0]).mtime_ns) < 2**63
 
 
 def test_pages_hold_every_name_once_in_order(ask, far):
@@ -216,6 +216,6 @@ def silent():
 
 def test_a_remote_that_does_not_answer_is_not_waited_for(remotes, far, silent):
     remotes._described_in.write_text(CONFIGURATION.format(far=far, url=silent))
-    browse = RemoteBrowser("server-b", remotes, within=0.5)
+    browse = RemoteBrowser("server-b", remotes, timeout_s=0.5)
     problem = browse(Browse(request_id="r", remote="web", path="/x")).problem
     assert (problem.code, problem.retryable) == ("remote-slow", True)

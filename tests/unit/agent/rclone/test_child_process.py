@@ -56,9 +56,9 @@ def test_a_program_is_started_from_any_thread_and_its_end_is_known():
 
 def test_a_host_without_setpriv_does_without(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: "/nowhere/setpriv")
-    child_process._die_with_parent.cache_clear()
+    child_process._parent_death_prefix.cache_clear()
     try:
         assert start_child(["true"]).wait(30) == 0
-        assert child_process._die_with_parent() == ()
+        assert child_process._parent_death_prefix() == ()
     finally:
-        child_process._die_with_parent.cache_clear()
+        child_process._parent_death_prefix.cache_clear()
