@@ -52,7 +52,7 @@ class LaneClient:
         self._socket = connection
         self.endpoint = peer_address
         self._http = http.client.HTTPConnection(peer_address)
-        self._http.auto_open = 0  # it would dial again by itself, without TLS
+        self._http.auto_open = 0  # http.client would reconnect by itself, without TLS
         self._http.sock = connection
         self._http.response_class = _DirectResponse
         self._answer: http.client.HTTPResponse | None = None
@@ -80,7 +80,7 @@ class LaneClient:
         if answer.status != http.HTTPStatus.OK:
             raise HopError(self._problem(answer))
         if answer.read(1):
-            raise HopError(_protocol_problem(self.endpoint, "something, when asked for nothing"))
+            raise HopError(_protocol_problem(self.endpoint, "a non-empty answer to an empty request"))
         self._socket.settimeout(READ_TIMEOUT_S)
 
     @property
@@ -120,7 +120,7 @@ class LaneClient:
                     case wire.END:
                         _require_count(fields, count)
                         _require_end(lines)
-                        return answer.close()  # of a known length, it does not know that it has ended
+                        return answer.close()  # with a known length, it does not notice its end
                     case wire.KEEPALIVE:
                         continue
                     case wire.UPSTREAM_PAUSED:
@@ -129,7 +129,7 @@ class LaneClient:
                         raise HopError(_refusal(fields))
                 yield wire.read_entry(fields)
                 count += 1
-            raise SourceConnectionError(f"{self.endpoint} ended its listing early")
+            raise SourceConnectionError(f"{self.endpoint} closed the connection within its listing")
 
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, hole: Hole | None = None) -> bytes:
         """Pass a range of the file to `sink` and return the digest that the source computed.
@@ -151,7 +151,7 @@ class LaneClient:
                 self._receive_data(answer, length, sink)
             digest = answer.read(DIGEST_BYTES + 1)
         if len(digest) != DIGEST_BYTES:
-            raise SourceConnectionError(f"{self.endpoint} ended a range without its digest")
+            raise SourceConnectionError(f"{self.endpoint} closed the connection before the digest of a range")
         return digest
 
     def _receive_data(self, answer: http.client.HTTPResponse, length: int, sink: Sink) -> None:
@@ -159,7 +159,7 @@ class LaneClient:
         while length:
             count = answer.readinto(buffer[:length])
             if not count:
-                raise SourceConnectionError(f"{self.endpoint} ended in the middle of a range")
+                raise SourceConnectionError(f"{self.endpoint} closed the connection within a range")
             sink(buffer[:count])
             length -= count
 
@@ -194,7 +194,9 @@ class LaneClient:
                 count = range_count(entry.size)
                 received = answer.read(count * DIGEST_BYTES + 1)
                 if len(received) != count * DIGEST_BYTES + 1:
-                    raise SourceConnectionError(f"{self.endpoint} ended in the middle of a file's digests")
+                    raise SourceConnectionError(
+                        f"{self.endpoint} closed the connection within the digests of a file"
+                    )
                 yield _parse_digests(entry, received)
 
     def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
@@ -215,11 +217,11 @@ class LaneClient:
                 raise HopError(self._problem(answer))
             states = answer.read(count + 1)
         if len(states) != count:
-            raise SourceConnectionError(f"{self.endpoint} did not tell what became of each thing")
+            raise SourceConnectionError(f"{self.endpoint} did not return one state for each entry")
         return states
 
     def interrupt(self) -> None:
-        """From any thread."""
+        """Shut down the connection, from any thread."""
         shut_down(self._socket)
 
     def close(self) -> None:
@@ -248,7 +250,7 @@ class LaneClient:
         if answer.status != http.HTTPStatus.OK:
             raise HopError(self._problem(answer))
         if entry.size and not answer.length:
-            raise SourceConnectionError(f"{self.endpoint} does not say how long a range is")
+            raise SourceConnectionError(f"{self.endpoint} sent a range without a length")
 
     def _problem(self, answer: http.client.HTTPResponse) -> Problem:
         try:
@@ -306,34 +308,36 @@ def _read_lines(answer: http.client.HTTPResponse) -> Iterator[list[object]]:
         partial_line.append(block)
         size += len(block)
         if size > wire.MAX_LINE_BYTES + BLOCK_BYTES:
-            raise wire.ProtocolError("a line of its manifest has no end")
+            raise wire.ProtocolError("a manifest line is too long")
         if b"\n" in block:
             *lines, rest = b"".join(partial_line).split(b"\n")
             partial_line, size = [rest], len(rest)
             yield from _parse_lines(lines)
     if size:
-        raise wire.ProtocolError("its manifest ends in the middle of a line")
+        raise wire.ProtocolError("the manifest ends within a line")
 
 
 def _require_end(lines: Iterator[list[object]]) -> None:
     if next(lines, None) is not None:
-        raise wire.ProtocolError("its manifest goes on behind its end")
+        raise wire.ProtocolError("the manifest continues after its last line")
 
 
 def _parse_lines(lines: Sequence[bytes]) -> list[list[object]]:
     try:
         joined = b"[%b]" % b",".join(lines)
-        parsed: list[list[object]] = json.loads(joined.decode())  # told the encoding, it need not guess
+        parsed: list[list[object]] = json.loads(
+            joined.decode()
+        )  # decoded here, since json would guess the encoding
     except (ValueError, RecursionError) as error:
-        raise wire.ProtocolError("a line of its manifest is no JSON") from error
+        raise wire.ProtocolError("a manifest line is not JSON") from error
     if len(parsed) != len(lines) or not all(isinstance(fields, list) for fields in parsed):
-        raise wire.ProtocolError("a line of its manifest is no list")
+        raise wire.ProtocolError("a manifest line is not a JSON array")
     return parsed
 
 
 def _require_count(fields: list[object], count: int) -> None:
     if fields != [wire.END, count]:
-        raise wire.ProtocolError(f"its manifest ends with {fields}, after {count} entries")
+        raise wire.ProtocolError(f"the manifest ends with {fields} after {count} entries")
 
 
 def _unpack(entry: FileEntry, data: memoryview, start: int) -> tuple[PackedFile, int]:
@@ -341,11 +345,11 @@ def _unpack(entry: FileEntry, data: memoryview, start: int) -> tuple[PackedFile,
     begin = start + wire.PACK_HEADER_BYTES
     head, end = bytes(data[start:begin]), begin + entry.size
     if len(head) != wire.PACK_HEADER_BYTES:
-        raise SourceConnectionError("a pack ended early")
+        raise SourceConnectionError("the source closed the connection within a pack")
     if head[:1] != wire.OK:
         return PackedFile(entry, problem=_not_readable(head[:1], entry)), begin
     if len(data) < end:
-        raise SourceConnectionError("a pack ended in the middle of a file")
+        raise SourceConnectionError("the source closed the connection within a file of a pack")
     return PackedFile(entry, data[begin:end], head[1:]), end
 
 
@@ -362,9 +366,12 @@ def _not_deleted(state: bytes, entry: FileEntry) -> Problem:
     if state == wire.SAME:
         return one_thing(entry.path)
     if state == wire.CHANGED:
-        text, advice = "changed after it was read, and stays at the source", "Move it again."
+        text, advice = "changed after it was read and was not deleted at the source", "Move it again."
     else:
-        text, advice = "arrived, but could not be removed", "Let the source's agent write there."
+        text, advice = (
+            "arrived, but could not be deleted at the source",
+            "Give the source's agent write access.",
+        )
     return Problem(code="source-kept", message=f"{name} {text}.", advice=advice, path=name)
 
 
@@ -375,8 +382,8 @@ def _not_readable(state: bytes, entry: FileEntry) -> Problem:
     if state == wire.MISSING:
         code, text, advice = (
             "source-vanished",
-            "went away while it was to be read",
-            "Nothing, if that was meant.",
+            "was deleted before it was read",
+            "None needed if it was deleted on purpose.",
         )
     else:
         code, text, advice = "permission-denied", "cannot be read", "Give the source's agent access to it."
@@ -387,14 +394,14 @@ def _refusal(fields: list[object]) -> Problem:
     try:
         return Problem.model_validate(fields[1])
     except (IndexError, ValidationError) as error:
-        raise wire.ProtocolError("it refuses without a reason") from error
+        raise wire.ProtocolError("a refusal has no problem") from error
 
 
 def _source_too_old(endpoint: str) -> Problem:
     return Problem(
         code="source-too-old",
-        message=f"The agent at {endpoint} cannot tell whether source and destination share a directory, so "
-        "nothing was removed. Everything has arrived.",
+        message=f"The agent at {endpoint} is too old to check whether source and destination share a "
+        "directory, so nothing was deleted at the source. All files have arrived.",
         advice="Update the source's agent, then retry.",
     )
 
@@ -402,8 +409,8 @@ def _source_too_old(endpoint: str) -> Problem:
 def _upstream_paused(endpoint: str) -> Problem:
     return Problem(
         code=PREVIOUS_HOP_RESTS,
-        message=f"The hop that brings these files to {endpoint} is not at work.",
-        advice="Nothing: this hop goes on as soon as that one does.",
+        message=f"The hop that copies these files to {endpoint} is not running.",
+        advice="None needed: this hop continues when that one does.",
         retryable=True,
     )
 
@@ -411,6 +418,6 @@ def _upstream_paused(endpoint: str) -> Problem:
 def _protocol_problem(endpoint: str, reason: str) -> Problem:
     return Problem(
         code="source-misbehaved",
-        message=f"The agent at {endpoint} said what no agent should: {reason}.",
-        advice="See that both agents have the same version, and look into the source's log.",
+        message=f"The agent at {endpoint} violated the lane protocol: {reason}.",
+        advice="Check that both agents have the same version, and read the source's log.",
     )

@@ -86,8 +86,8 @@ class ConnectionRace(Generic[Winner]):
             except (OSError, ValueError, SourceConnectionError) as error:
                 with self._changed:
                     self._errors[name] = describe_error(error)
-            except Exception as error:  # the race would wait for this way in silence
-                log.exception("dialing broke", extra={"peer": name})
+            except Exception as error:  # or the race would wait for this attempt without a word in the log
+                log.exception("dialing failed", extra={"peer": name})
                 with self._changed:
                     self._errors[name] = f"{type(error).__name__}: {error}"
             else:

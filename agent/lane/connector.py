@@ -118,7 +118,7 @@ class Connector:
         return path
 
     def _inbound_name(self) -> str:
-        return f"{self._route.source.agent_id}, dialling {', '.join(self._route.own_endpoints)} itself"
+        return f"{self._route.source.agent_id}, dialing {', '.join(self._route.own_endpoints)} itself"
 
     def _preferred(self, inbound_name: str) -> str | None:
         known = self._path_cache.recall(self._route.source.agent_id)
@@ -146,20 +146,20 @@ class Connector:
 
     def _take_inbound(self, timeout_s: float) -> LaneClient:
         if self._inbound is None:
-            raise SourceConnectionError("it was not told to dial")
+            raise SourceConnectionError("the source was not told to dial")
         idle = self._inbound.take(timeout_s)
         return self._make_client(idle.connection, idle.dialed_address)
 
 
 def unreachable(source: str, route: DirectRoute, lost: SourceConnectionError) -> HopError:
     """Return the error for a source that neither side could reach by dialing the other."""
-    log = f" What {route.source.agent_id} met is in its log." if route.own_endpoints else ""
+    log = f" The errors of {route.source.agent_id} itself are in its log." if route.own_endpoints else ""
     return HopError(
         Problem(
             code=SOURCE_UNREACHABLE,
-            message=f"{source} cannot be reached: {lost or 'it has told no address'}.",
-            advice="See that both agents run, and open the lane port of one of the two hosts to the other: "
-            f"either will do (`crosshaul agent doctor` on both hosts).{log}",
+            message=f"{source} cannot be reached: {lost or 'it has no known address'}.",
+            advice="Check that both agents are running, and open the lane port of one host to the other; one "
+            f"of the two is enough (`crosshaul agent doctor` on both hosts).{log}",
             retryable=True,
         )
     )

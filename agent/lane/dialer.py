@@ -56,17 +56,17 @@ class Dialer:
         secured = self._context.wrap_socket(plain, server_hostname=self._hop_id)
         if secured.getpeercert(binary_form=True) != self._certificate:
             secured.close()
-            raise ssl.SSLError("another agent answers there")
+            raise ssl.SSLError("another agent answered")
         return secured
 
 
-HOP_UNKNOWN_TEXT = "does not know of this hop, or not yet"
+HOP_UNKNOWN_TEXT = "does not know this hop (yet)"
 _TLS_ERROR_TEXTS = {
-    "CALLBACK_FAILED": "asked for a hop that is not known here, or not any more",
+    "CALLBACK_FAILED": "asked for a hop that is unknown here or has ended",
     "TLSV1_UNRECOGNIZED_NAME": HOP_UNKNOWN_TEXT,
-    "CERTIFICATE_VERIFY_FAILED": "shows another certificate than the agent's: another one answers there",
-    "TLSV1_ALERT_UNKNOWN_CA": "takes this agent's certificate for another's",
-    "WRONG_VERSION_NUMBER": "speaks no TLS: something else answers there",
+    "CERTIFICATE_VERIFY_FAILED": "shows another certificate: another host answers there",
+    "TLSV1_ALERT_UNKNOWN_CA": "does not accept this agent's certificate",
+    "WRONG_VERSION_NUMBER": "does not speak TLS: another service answers there",
 }
 
 

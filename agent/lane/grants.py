@@ -107,7 +107,7 @@ class Grants:
             identity = self._identities.named(own_certificate)
             return certificate, _context(ssl.PROTOCOL_TLS_SERVER, identity, peer.certificate)
         except ssl.SSLError as error:
-            raise ValueError("the peer's certificate is none") from error
+            raise ValueError("the peer's certificate cannot be read") from error
 
     def remove(self, hop_id: str) -> None:
         with self._lock:
@@ -132,7 +132,7 @@ class Grants:
     def inbound_of(self, context: ssl.SSLContext) -> InboundConnections | None:
         """Return the expected inbound connections of the hop that a connection named in its handshake."""
         with self._lock:
-            return next((one for one in self._inbound.values() if one.context is context), None)
+            return next((inbound for inbound in self._inbound.values() if inbound.context is context), None)
 
     def _choose_context(
         self, connection: ssl.SSLSocket | ssl.SSLObject, hop_id: str | None, _context: ssl.SSLContext
@@ -161,7 +161,7 @@ def _context(protocol: int, identity: Identity, peer: str | None) -> ssl.SSLCont
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(identity.certificate, identity.key)
     if protocol == ssl.PROTOCOL_TLS_SERVER:
-        context.num_tickets = 0  # a resumed session would bring along whoever began it
+        context.num_tickets = 0  # a resumed session would skip the certificate check
     if peer:
         context.load_verify_locations(cadata=peer)
     return context

@@ -88,7 +88,7 @@ class InboundConnections:
                 lambda: self._idle or self._closed or self._wake_count != wake_count, timeout_s
             )
             if not self._idle:
-                raise SourceConnectionError("has not come through")
+                raise SourceConnectionError("did not connect in time")
             return self._idle.popleft()
 
     def wake(self) -> None:
@@ -151,7 +151,7 @@ class UpgradeHandler(LaneRequestHandler):
         body = requests.parsed(self.body(MAX_BODY_BYTES))
         hop_id = self._inbound.hop_id
         if self.path != f"/hops/{hop_id}/{wire.REVERSE}" or self.headers.get("Upgrade") != wire.UPGRADE:
-            raise requests.malformed("here, too, it is the source that is asked", 404)
+            raise requests.malformed("the only request here is the upgrade", 404)
         if not self._inbound.admits(self.token, self.connection.getpeercert(binary_form=True)):
             raise requests.not_served(hop_id)
         return _require_address(body.get("dialled"))
@@ -179,9 +179,9 @@ def _require_address(address: Any) -> str:
         LaneRequestError: it is not an address.
     """
     if not isinstance(address, str) or len(address) > MAX_ADDRESS_CHARS or not address.isprintable():
-        raise requests.malformed("the address that was dialled is none")
+        raise requests.malformed("the dialed address is malformed")
     try:
         split_endpoint(address)
     except ValueError as error:
-        raise requests.malformed("the address that was dialled is none") from error
+        raise requests.malformed("the dialed address is malformed") from error
     return address

@@ -62,7 +62,7 @@ class Listener(ThreadingMixIn, TCPServer):
         """Close the port and wait for the accepting thread. May be called more than once."""
         self._stopped.set()
         with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)  # wakes who waits for the next connection
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         self._thread.join()
         self.server_close()
 
@@ -80,7 +80,7 @@ class Listener(ThreadingMixIn, TCPServer):
         try:
             return super().get_request()
         except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE}:  # it would be asked again at once, for ever
+            if error.errno in {errno.EMFILE, errno.ENFILE}:  # without a pause, the loop would spin
                 log.warning("lane cannot accept", extra={"reason": error.strerror})
                 time.sleep(ACCEPT_BACKOFF_S)
             raise
@@ -98,8 +98,10 @@ class Listener(ThreadingMixIn, TCPServer):
     def finish_request(self, request: Any, client_address: Any) -> None:
         try:
             secured = self._handshake(request)
-        except OSError as error:  # ssl.SSLError is one
-            log.info("lane refused", extra={"peer": client_address[0], "reason": describe_error(error)})
+        except OSError as error:  # includes ssl.SSLError
+            log.info(
+                "lane handshake failed", extra={"peer": client_address[0], "reason": describe_error(error)}
+            )
             return
         finally:
             self._handshakes.release()
@@ -113,7 +115,7 @@ class Listener(ThreadingMixIn, TCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
         peer = {"peer": client_address[0]}
-        if isinstance(sys.exception(), OSError):  # it went away
+        if isinstance(sys.exception(), OSError):  # the peer closed the connection
             log.info("lane connection broke", extra=peer)
         else:
             log.exception("lane connection broke", extra=peer)

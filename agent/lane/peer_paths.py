@@ -61,7 +61,7 @@ class PeerPathCache:
             temporary.write_text(json.dumps({name: asdict(met) for name, met in self._paths.items()}))
             temporary.replace(path)
         except OSError as error:
-            log.warning("routes not remembered", extra={"reason": error.strerror})
+            log.warning("peer paths not saved", extra={"reason": error.strerror})
 
 
 def _read(path: Path) -> dict[str, PeerPath]:
@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, PeerPath]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        log.warning("routes forgotten: their file cannot be read", extra={"reason": str(error)})
+        log.warning("peer paths lost: their file cannot be read", extra={"reason": str(error)})
         return {}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         Quarantine(path.parent).move(path, f"{type(error).__name__}: {error}")
@@ -87,7 +87,7 @@ def _content(path: Path) -> str:
         ValueError: it is not a regular file or not UTF-8.
     """
     if path.exists() and not path.is_file():
-        raise ValueError("it is not a file")
+        raise ValueError("not a regular file")
     return path.read_text()
 
 
@@ -98,7 +98,7 @@ def _parse_name(value: object) -> str:
         ValueError: it is not an agent ID.
     """
     if not isinstance(value, str) or not re.fullmatch(LABEL, value):
-        raise ValueError(f"{value!r} is not the name of an agent")
+        raise ValueError(f"{value!r} is not an agent ID")
     return value
 
 

@@ -99,7 +99,7 @@ class HopRequestHandler(LaneRequestHandler):
             "clear": self._clear,
         }
         if len(parts) != 3 or parts[0] != "hops" or parts[2] not in verbs:
-            raise requests.malformed("there is no such path", 404)
+            raise requests.malformed("unknown path", 404)
         if parts[1] != self._hop_id:
             raise requests.not_served(parts[1])
         return verbs[parts[2]]
@@ -130,7 +130,7 @@ class HopRequestHandler(LaneRequestHandler):
     def _arriving(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         selection, previous_hop = requests.listing(body), grant.serve.follows
         if previous_hop is None:
-            raise requests.malformed("nothing is arriving for this hop")
+            raise requests.malformed("this hop follows no other hop")
         self._require_apart(tree, selection)
         self.head(200, "application/x-ndjson", None)
         for block in IncrementalListing(
@@ -164,7 +164,7 @@ class HopRequestHandler(LaneRequestHandler):
             self.close_connection = True
             problem = problem_of(error.cause, tree.name(file.path))
             grant.unreadable[file.path] = problem
-            log.warning("range broke off", extra={"hop_id": self._hop_id, "reason": problem.message})
+            log.warning("range aborted", extra={"hop_id": self._hop_id, "reason": problem.message})
         finally:
             os.close(descriptor)
 
@@ -220,7 +220,7 @@ class HopRequestHandler(LaneRequestHandler):
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), bytes(data)))
 
     def refuse(self, status: int, problem: Problem) -> None:
-        if self._response_started:  # in the middle of an answer there is no room for another
+        if self._response_started:  # within a response, no other can be sent
             self.close_connection = True
         else:
             super().refuse(status, problem)

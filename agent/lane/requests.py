@@ -54,11 +54,11 @@ class LaneRequestHandler(BaseHTTPRequestHandler):
         """
         length = self.headers.get("Content-Length", "")
         if not (length.isdecimal() and len(length) < 10 and int(length) <= max_bytes):
-            self.close_connection = True  # what follows cannot be told from the next request
-            raise malformed("a body of a known, small size is needed", 413)
+            self.close_connection = True  # the end of this body is unknown, so the next request is too
+            raise malformed("the body needs a Content-Length within the limit", 413)
         body = self.rfile.read(int(length))
         if len(body) < int(length):
-            raise ConnectionResetError("the peer left in the middle of a request")
+            raise ConnectionResetError("the peer closed the connection within a request")
         return body
 
     def head(self, status: int, kind: str, length: int | None) -> None:
@@ -77,7 +77,7 @@ class LaneRequestHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-class LaneRequestError(Exception):  # an answer
+class LaneRequestError(Exception):
     """A request is refused; it is answered with this HTTP status and problem."""
 
     def __init__(self, status: int, problem: Problem) -> None:
@@ -89,16 +89,16 @@ def parsed(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise malformed("the body is no JSON") from error
+        raise malformed("the body is not JSON") from error
     if not isinstance(value, dict):
-        raise malformed("the body is no object")
+        raise malformed("the body is not a JSON object")
     return value
 
 
 def listing(body: dict[str, Any]) -> Selection:
     symlinks, selection = body.get("symlinks"), body.get("selection")
     if symlinks not in ("keep", "skip", "follow"):
-        raise malformed("symlinks are kept, skipped or followed")
+        raise malformed("symlinks must be keep, skip or follow")
     try:
         filters = Filters(_patterns(body.get("include")), _patterns(body.get("exclude")))
     except GlobError as error:
@@ -108,7 +108,7 @@ def listing(body: dict[str, Any]) -> Selection:
     if selection is None:
         return Selection(cast("Symlinks", symlinks), None, filters, owners, marked_place)
     if not isinstance(selection, list) or not all(path and is_inside(path) for path in selection):
-        raise malformed("a selected path leads somewhere else")
+        raise malformed("a selected path leads outside the source")
     return Selection(cast("Symlinks", symlinks), tuple(selection), filters, owners, marked_place)
 
 
@@ -121,14 +121,14 @@ def _marked_place(body: dict[str, Any]) -> MarkedPlace | None:
         return None
     above, below = body.get("above"), body.get("below")
     if not (is_inside(above) and is_inside(below)):
-        raise malformed("the destination lies somewhere else")
+        raise malformed("a path of the destination is malformed")
     return MarkedPlace(mark(body), str(above), str(below))
 
 
 def mark(body: dict[str, Any]) -> str:
     value = body.get("mark")
     if not is_mark(value):
-        raise malformed("the mark is none")
+        raise malformed("the mark is malformed")
     return str(value)
 
 
@@ -136,7 +136,7 @@ def _patterns(value: Any) -> list[str]:
     """Return filter patterns; older agents send none."""
     patterns = value or []
     if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns):
-        raise malformed("filters are a list of patterns")
+        raise malformed("include and exclude must be lists of patterns")
     return patterns
 
 
@@ -159,12 +159,12 @@ def pack(body: dict[str, Any]) -> list[FileEntry]:
 def digests(body: dict[str, Any]) -> list[FileEntry]:
     files = body.get("files")
     if not isinstance(files, list) or not all(isinstance(one, list) and len(one) == 3 for one in files):
-        raise malformed("what is asked for is a list of files")
+        raise malformed("files must be a list of files")
     if len(files) > MAX_PACK_FILES:
-        raise malformed("these are too many files")
+        raise malformed("too many files")
     entries = [_file(*one) for one in files]
     if sum(range_count(file.size) for file in entries) > wire.MAX_RANGES:
-        raise malformed("these files are longer than any")
+        raise malformed("the files are too large")
     return entries
 
 
@@ -172,11 +172,11 @@ def gone(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
     """Return the entries to delete, the destination's mark, and the source's file name at the destination."""
     entries, name = body.get("gone"), body.get("name")
     if not isinstance(entries, list) or not all(isinstance(one, list) and len(one) == 5 for one in entries):
-        raise malformed("what is gone is a list of things")
+        raise malformed("gone must be a list of entries")
     if len(entries) > MAX_PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in entries):
-        raise malformed("these are too many things, or of no known kind")
+        raise malformed("too many entries, or an unknown kind")
     if not is_name(name):
-        raise malformed("the destination has no name")
+        raise malformed("name is not a file name")
     return [_removable_entry(target, *rest) for *rest, target in entries], mark(body), str(name)
 
 
@@ -184,15 +184,15 @@ def folders(body: dict[str, Any]) -> list[str]:
     """Return the directories in which to look for the destination's mark."""
     value = body.get("folders")
     if not isinstance(value, list) or len(value) > MAX_PACK_FILES:
-        raise malformed("what is asked for is a list of directories")
+        raise malformed("folders must be a list of directories, and not too long")
     if not all(is_inside(path) for path in value):
-        raise malformed("a path leads somewhere else")
+        raise malformed("a path leads outside the source")
     return value
 
 
 def _removable_entry(target: Any, *fields: Any) -> FileEntry:
     if not is_name(target):
-        raise malformed("a link leads to nothing that has a name")
+        raise malformed("the target of a link is malformed")
     return _entry(*fields)._replace(target=target)
 
 
@@ -203,34 +203,32 @@ def _file(path: Any, size: Any, mtime_ns: Any) -> FileEntry:
 
 def _entry(kind: Any, path: Any, size: Any, mtime_ns: Any) -> FileEntry:
     if not is_inside(path):
-        raise malformed("the path leads somewhere else")
+        raise malformed("the path leads outside the source")
     return FileEntry(kind, path, _number(size), _number(mtime_ns, -MAX_NUMBER))
 
 
 def _number(value: Any, least: int = 0) -> int:
     if not wire.is_number(value, least):
-        raise malformed("a number is missing, or is none")
+        raise malformed("a number is missing or is not an integer in range")
     return int(value)
 
 
 def malformed(reason: str, status: int = 400) -> LaneRequestError:
-    return LaneRequestError(
-        status, Problem(code="malformed", message=f"The lane does not understand this: {reason}.")
-    )
+    return LaneRequestError(status, Problem(code="malformed", message=f"Malformed lane request: {reason}."))
 
 
 def delete_not_allowed(hop_id: str) -> LaneRequestError:
-    message = f"Hop {hop_id[:40]} is to copy, not to move: nothing is removed here for it."
+    message = f"Hop {hop_id[:40]} copies and does not move, so it may not delete files here."
     return LaneRequestError(403, Problem(code="not-to-remove", message=message))
 
 
 def not_served(hop_id: str) -> LaneRequestError:
-    message = f"Hop {hop_id[:40]} is not served here, or not to you, or not any more."
+    message = f"Hop {hop_id[:40]} is not served here, or not to this agent, or has ended."
     return LaneRequestError(401, Problem(code="not-served", message=message, retryable=True))
 
 
 def still_arriving(path: str) -> LaneRequestError:
-    message = f"{display_path(path)} is still arriving here by another hop."
+    message = f"{display_path(path)} is still being written here by another hop."
     return LaneRequestError(
         401, Problem(code="still-arriving", message=message, path=display_path(path), retryable=True)
     )

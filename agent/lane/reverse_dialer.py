@@ -60,7 +60,7 @@ class ReverseDialer:
         self._last_errors = ""
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="call", daemon=True).start()
+        threading.Thread(target=self._run, name="reverse-dial", daemon=True).start()
 
     def stop(self) -> None:
         """Dial no more, from any thread. Open connections are left alone."""
@@ -97,8 +97,8 @@ class ReverseDialer:
         while True:
             try:
                 return self._dial(last_path, delay_s)
-            except Exception:  # the destination would wait for us
-                log.exception("dialing broke", extra={"hop_id": self._serve.hop_id})
+            except Exception:  # a thread that ended would leave the destination waiting
+                log.exception("dialing failed", extra={"hop_id": self._serve.hop_id})
                 delay_s = MAX_RETRY_DELAY_S
 
     def _dial(self, last_path: PeerPath | None, delay_s: float) -> None:
@@ -106,7 +106,7 @@ class ReverseDialer:
         failures = 0
         while self._wait_until_needed(delay_s):
             race = self._race = ConnectionRace(
-                {one: partial(self._open_idle, one) for one in self._serve.endpoints},
+                {endpoint: partial(self._open_idle, endpoint) for endpoint in self._serve.endpoints},
                 last_path.address if last_path and last_path.dialled else None,
             )
             try:
@@ -142,7 +142,7 @@ class ReverseDialer:
         with self._changed:
             is_over = self._stopped or self._inbound_count
         if not is_over and errors != self._last_errors:
-            log.info("lane not dialled", extra={"hop_id": self._serve.hop_id, "reason": errors})
+            log.info("lane not dialed", extra={"hop_id": self._serve.hop_id, "reason": errors})
             if not self._last_errors and not destination_answered:
                 self._on_unreachable(self._serve, errors)
             self._last_errors = errors
@@ -210,7 +210,7 @@ def _read_head(connection: ssl.SSLSocket) -> bytes:
     while not head.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
         if not byte or len(head) > _MAX_ANSWER_BYTES:
-            raise SourceConnectionError("hung up instead of asking")
+            raise SourceConnectionError("closed the connection without a request")
         head += byte
     return bytes(head)
 

@@ -81,15 +81,15 @@ class LaneServer:
             self._server.stop()
         self.grants.clear()
         with self._lock:
-            for caller in self._reverse_dialers.values():
-                caller.stop()
+            for dialer in self._reverse_dialers.values():
+                dialer.stop()
             relay_listeners = list(self._relay_listeners.values())
             for connection in chain.from_iterable(self._connections.values()):
                 shut_down(connection)
-        for hearing in relay_listeners:
-            hearing.stop(delete=False)
-        for hearing in relay_listeners:
-            hearing.join()
+        for relay_listener in relay_listeners:
+            relay_listener.stop(delete=False)
+        for relay_listener in relay_listeners:
+            relay_listener.join()
 
     @property
     def port(self) -> int:
@@ -165,9 +165,8 @@ class LaneServer:
                 if is_new_attempt:
                     listener.restart()
             elif serve.relay and self._credentials:
-                from agent.lane.relay.listener import (
-                    RelayListener,  # an idle agent does without rclone's part
-                )
+                # Imported here, so that an idle agent does not load the rclone modules.
+                from agent.lane.relay.listener import RelayListener
 
                 last_path = self.routes.recall(serve.peer.agent_id)
                 listener = RelayListener(
@@ -246,18 +245,18 @@ class LaneServer:
 
         def on_request() -> None:
             with self._lock:
-                caller = self._reverse_dialers.get(hop_id)
-            if caller and caller not in notified:
-                notified.append(caller)
-                caller.on_connected()
+                dialer = self._reverse_dialers.get(hop_id)
+            if dialer and dialer not in notified:
+                notified.append(dialer)
+                dialer.on_connected()
                 self._remember(hop_id, PeerPath(dialled=False))
 
         try:
             with self._tracked(hop_id, connection):
                 HopRequestHandler(self.grants, self._roots, hop_id, connection, address, on_request)
         finally:
-            for caller in notified:
-                caller.on_disconnected()
+            for dialer in notified:
+                dialer.on_disconnected()
 
     def _remember(self, hop_id: str, path: PeerPath) -> None:
         if grant := self.grants.get(hop_id):
@@ -273,7 +272,7 @@ class LaneServer:
         with self._lock:
             connections = self._connections.get(hop_id, set())
             if len(connections) >= MAX_CONNECTIONS_PER_HOP or self.grants.get(hop_id) is None:
-                raise ConnectionRefusedError("no more connections for this hop")
+                raise ConnectionRefusedError("the hop has ended or has too many connections")
             connections.add(connection)
             self._connections[hop_id] = connections
         try:
@@ -285,5 +284,5 @@ class LaneServer:
                     del self._connections[hop_id]
 
 
-def _ignore_unreachable(_serve: Serve, _answers: str) -> None:
+def _ignore_unreachable(_serve: Serve, _errors: str) -> None:
     """Ignore the report until a callback is set."""

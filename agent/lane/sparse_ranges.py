@@ -34,12 +34,12 @@ def decode(read_bytes: Callable[[int], bytes], start: int, length: int) -> list[
     """
     [count] = _COUNT.unpack(_read_exactly(read_bytes, _COUNT.size))
     if count > MAX_PARTS:
-        raise wire.ProtocolError("a range of it has more parts than can be")
+        raise wire.ProtocolError("a range has more parts than possible")
     parts = list(_PART.iter_unpack(_read_exactly(read_bytes, count * _PART.size)))
     position, end = start, start + length
     for begin, size in parts:
         if not (position <= begin < begin + size <= end):
-            raise wire.ProtocolError("a range of it has parts that lie elsewhere")
+            raise wire.ProtocolError("a range has parts out of order or outside of it")
         position = begin + size
     return parts
 
@@ -47,5 +47,5 @@ def decode(read_bytes: Callable[[int], bytes], start: int, length: int) -> list[
 def _read_exactly(read_bytes: Callable[[int], bytes], size: int) -> bytes:
     data = read_bytes(size)
     if len(data) != size:
-        raise ConnectionResetError("the source ended in the middle of a range")
+        raise ConnectionResetError("the source closed the connection within a range")
     return data

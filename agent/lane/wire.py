@@ -19,7 +19,7 @@ POST /hops/HOP/clear     {"mark", "name",
 The destination sends these requests, whichever side dialed. A source that dialed first sends one request of
 its own, with the same token; the connection then changes direction:
 
-    POST /hops/HOP/turn      {"dialled"}, Upgrade: crosshaul-lane → 101
+    POST /hops/HOP/reverse   {"dialled"}, Upgrade: crosshaul-lane → 101
 
 Refusals are problem details. JSON is ASCII only, so that names that are not valid UTF-8 (surrogate escapes in
 Python) are transferred unchanged.
@@ -46,11 +46,11 @@ OK, CHANGED, MISSING, UNREADABLE, SAME = b"\0", b"\1", b"\2", b"\3", b"\4"
 """State of a requested file. SAME: source and destination are the same file, so it was not deleted."""
 PACK_HEADER_BYTES = 1 + DIGEST_BYTES
 
-REVERSE = "turn"
+REVERSE = "reverse"
 UPGRADE = "crosshaul-lane"
 
 END = "end"
-KEEPALIVE, UPSTREAM_PAUSED, REFUSED = "later", "rests", "refused"
+KEEPALIVE, UPSTREAM_PAUSED, REFUSED = "keepalive", "upstream-paused", "refused"
 """Lines in place of an entry. KEEPALIVE: no new entry yet. UPSTREAM_PAUSED: the listing ends here, because
 the previous hop is not running. REFUSED: the listing ends here, with the problem that explains why."""
 MAX_OWNER_ID = 2**32 - 2
@@ -72,7 +72,7 @@ def entry_line(entry: FileEntry) -> bytes:
     return dump([*fields, *optional]) + b"\n"
 
 
-class ProtocolError(ValueError):  # of the other side
+class ProtocolError(ValueError):
     """The source sent something that violates the lane protocol."""
 
 
@@ -88,22 +88,24 @@ def read_entry(fields: Any) -> FileEntry:
         owner = _owner(rest[1]) if len(rest) > 1 else None
         entry = FileEntry(kind, path, size, mtime_ns, mode & 0o7777, bool(sparse), target, problem, owner)
     except (TypeError, ValueError) as error:
-        raise ProtocolError("an entry of its manifest has another shape") from error
+        raise ProtocolError("a manifest entry is malformed") from error
     if not (_is_known_kind(entry) and is_number(size) and is_number(mtime_ns, -MAX_NUMBER)):
-        raise ProtocolError("an entry of its manifest is of no known kind")
+        raise ProtocolError("a manifest entry has an unknown kind or lacks a field")
     if not is_inside(path):
-        raise ProtocolError("a path of its manifest leads somewhere else")
+        raise ProtocolError("a manifest path leads outside the source")
     if is_partial(path):
-        raise ProtocolError("a name of its manifest is for what is half-done here")
+        raise ProtocolError("a manifest name is reserved for partial files")
     return entry
 
 
 def _owner(fields: Any) -> Owner:
     user_id, group_id, user, group = fields
-    if not all(is_number(one) and one <= MAX_OWNER_ID for one in (user_id, group_id)):
-        raise ValueError("no number of a user or group")
-    if not all(isinstance(one, str) and len(one) <= MAX_OWNER_NAME and is_name(one) for one in (user, group)):
-        raise ValueError("no name of a user or group")
+    if not all(is_number(number) and number <= MAX_OWNER_ID for number in (user_id, group_id)):
+        raise ValueError("a user or group ID is out of range")
+    if not all(
+        isinstance(name, str) and len(name) <= MAX_OWNER_NAME and is_name(name) for name in (user, group)
+    ):
+        raise ValueError("a user or group name is malformed")
     return Owner(user_id, group_id, user, group)
 
 

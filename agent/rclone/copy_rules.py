@@ -24,7 +24,7 @@ def predict(
     """
     if existing is None:
         return "new"
-    same_size = existing.size in {entry.size, -1}  # -1: nobody knows before it is read
+    same_size = existing.size in {entry.size, -1}  # -1: unknown before it is read
     newer_by_ns = existing.mtime_ns - entry.mtime_ns // MTIME_WINDOW_NS * MTIME_WINDOW_NS
     if mtime_precision_ns is None:
         same, may_be_same = False, same_size

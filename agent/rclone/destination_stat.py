@@ -34,7 +34,7 @@ class DestinationStat:
     def __init__(self, rclone: RcloneProcess, backend: Backend) -> None:
         self._backend = backend
         self._server = RcServer(rclone, "--use-server-modtime=false")
-        self._workers = ThreadPoolExecutor(MAX_PARALLEL_STATS, "look")
+        self._workers = ThreadPoolExecutor(MAX_PARALLEL_STATS, "stat")
         self._thread_local = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
 

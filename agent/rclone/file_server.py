@@ -53,7 +53,7 @@ class SourceFileServer:
         self.failures = failures
         self._single_name = single_name
         self._secret = secrets.token_urlsafe(32)
-        self._server = LoopbackServer(_Handler, self, "shelf")
+        self._server = LoopbackServer(_Handler, self, "file-server")
 
     @property
     def url(self) -> str:
@@ -127,7 +127,7 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
     def _send_body(self, response: "_FileResponse", start: int, *, sent_before: bool) -> None:
         try:
             response.send(self.wfile.write, start, sent_before=sent_before)
-        except OSError:  # rclone went away, or the file did not stay as it was
+        except OSError:  # rclone closed the connection, or the file changed
             self.close_connection = True
 
     def _fail(self, status: HTTPStatus, problem: Problem, path: str) -> None:

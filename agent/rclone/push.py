@@ -97,7 +97,7 @@ class _Upload:
             PullStoppedError: `stop` was called.
         """
         try:
-            self._ledger.begin(str(self._backend.location), anew=True)  # what is there is rclone's to compare
+            self._ledger.begin(str(self._backend.location), anew=True)  # rclone compares with the destination
             with tempfile.TemporaryFile(dir=self._host.state) as names:
                 self._upload_list.write(names, self._progress)
                 names.seek(0)
@@ -128,7 +128,7 @@ class _Upload:
         with closing(self._file_server()) as file_server:
             process = rclone.start(
                 "copy",
-                "shelf:",
+                "files:",
                 self._upload_list.target,
                 "--files-from-raw=-",
                 "--no-traverse",
@@ -136,8 +136,8 @@ class _Upload:
                 "--transfers=4",
                 *self._comparison_options(rclone),
                 stdin=names,
-                RCLONE_CONFIG_SHELF_TYPE="http",
-                RCLONE_CONFIG_SHELF_URL=file_server.url,
+                RCLONE_CONFIG_FILES_TYPE="http",
+                RCLONE_CONFIG_FILES_URL=file_server.url,
                 RCLONE_USE_SERVER_MODTIME="false",
             )
             errors = list(deque(process.stderr or [], maxlen=MAX_LOG_LINES))

@@ -72,7 +72,7 @@ class RelayBucket:
         below = f"{self._prefix}/{folder}".rstrip("/")
         wanted = {"noModTime": True, "noMimeType": True}
         found = self._call("operations/list", remote=below, opt=wanted)["list"]
-        return [str(one["Name"]) for one in found]
+        return [str(entry["Name"]) for entry in found]
 
     def interrupt(self) -> None:
         """Stop rclone, from any thread: calls that wait for it raise SourceConnectionError."""

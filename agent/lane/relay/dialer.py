@@ -97,7 +97,7 @@ class RelayDialer:
                 raise SourceConnectionError("interrupted")
             name = f"{self._prefix}{NAME_SEPARATOR}{secrets.token_hex(4)}"
             tunnel = Tunnel(bucket, name, dialled=True)
-            self._tunnels = [*(one for one in self._tunnels if one.is_alive), tunnel]
+            self._tunnels = [*(other for other in self._tunnels if other.is_alive), tunnel]
             tunnel.start()
             return tunnel
 

@@ -24,7 +24,7 @@ class DirectProbe:
         self._found: tuple[LaneClient, PeerPath] | None = None
         self._error: SourceConnectionError | HopError | None = None
         self._is_wanted = True
-        self._thread = threading.Thread(target=self._probe, name="beside", daemon=True)
+        self._thread = threading.Thread(target=self._probe, name="direct-probe", daemon=True)
         self._thread.start()
 
     def take(self) -> tuple[LaneClient, PeerPath] | None:
@@ -60,7 +60,7 @@ class DirectProbe:
             self._error = error
             return
         except Exception as error:
-            log.exception("no direct way looked for")
+            log.exception("direct probe failed")
             self._error = SourceConnectionError(f"{type(error).__name__}: {error}")
             return
         with self._lock:

@@ -60,7 +60,7 @@ class RelayListener:
         """By name: all connections so far, including those that have ended."""
         self._stopped = threading.Event()
         self._deletes = False
-        self._thread = threading.Thread(target=self._run, name="hear", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="relay-listen", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -94,10 +94,10 @@ class RelayListener:
                     bucket = bucket or RelayBucket(self._hop_id, self._relay, self._credentials)
                     has_new = self._accept_new(bucket)
                 except (SourceConnectionError, HopError) as error:
-                    log.info("relay not heard", extra={"hop_id": self._hop_id, "reason": str(error)})
+                    log.info("relay bucket not polled", extra={"hop_id": self._hop_id, "reason": str(error)})
                     has_new = False
-                except Exception:  # the destination would wait for us
-                    log.exception("relay not heard", extra={"hop_id": self._hop_id})
+                except Exception:  # a thread that ended would leave the destination waiting
+                    log.exception("relay bucket not polled", extra={"hop_id": self._hop_id})
                     has_new, delay_s = False, MAX_POLL_INTERVAL_S
                 delay_s = (
                     MIN_POLL_INTERVAL_S
@@ -143,7 +143,7 @@ class RelayListener:
         try:
             with tunnel.end:
                 self._serve(self._hop_id, tunnel.end, lambda: self._stop_older(tunnel.name))
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # includes ssl.SSLError
             log.info("relayed connection broke", extra={"hop_id": self._hop_id, "reason": str(error)})
             self._refuse(bucket, tunnel.name)
         finally:
@@ -160,16 +160,16 @@ class RelayListener:
             try:
                 bucket.put(f"{name}/{GONE}", b"-")
             except SourceConnectionError as error:
-                log.info("relay not told", extra={"hop_id": self._hop_id, "reason": str(error)})
+                log.info("relay peer not notified", extra={"hop_id": self._hop_id, "reason": str(error)})
 
     def _end(self, bucket: RelayBucket) -> None:
         stop_all(self._tunnels.values(), CLOSE_TIMEOUT_S)
         try:
             if self._deletes:
                 delete_objects(bucket)
-                time.sleep(CLOSE_TIMEOUT_S)  # in which the destination, if it lives, ends its connections
+                time.sleep(CLOSE_TIMEOUT_S)  # time for the destination, if it runs, to end its connections
                 delete_objects(bucket)
-        except SourceConnectionError as error:  # in a day it is gone by itself
-            log.info("relay not swept", extra={"hop_id": self._hop_id, "reason": str(error)})
+        except SourceConnectionError as error:  # the bucket expires the objects within a day
+            log.info("relay bucket not cleaned", extra={"hop_id": self._hop_id, "reason": str(error)})
         finally:
             bucket.close()

@@ -95,12 +95,12 @@ class Tunnel:
             if not self._stopped.is_set():
                 log.info("relayed connection broke", extra={"reason": str(error)})
             self.stop()
-        except Exception:  # whoever uses it would wait
+        except Exception:  # or the user of the socket would wait
             if not self._stopped.is_set():
                 log.exception("relayed connection broke")
             self.stop()
 
-    # --- from here to there ---
+    # --- sending ---
 
     def _write(self) -> None:
         for number in count():
@@ -122,7 +122,7 @@ class Tunnel:
             data += piece
         return bytes(data)
 
-    # --- from there to here ---
+    # --- receiving ---
 
     def _read(self) -> None:
         for number in count():

@@ -130,7 +130,7 @@ class TestAChain:
             client, "_parse_lines", lambda lines: said.extend(parsed(lines)) or said[-len(lines) :]
         )
         first, second = chain.begin_first(), hosts.begin(chain.second)
-        await until(lambda: said.count(["later"]) > 3)
+        await until(lambda: said.count(["keepalive"]) > 3)
         chain.let_go.set()
         await asyncio.gather(first, second)
         assert differences(listing(chain.inbox), listing(chain.there)) == []

@@ -85,10 +85,10 @@ class TestWhenNobodyCan:
             assert "open the lane port" in problem.advice
             assert f"{refusing}: connection refused" in problem.message
             assert f"{silent}: no answer in time" in problem.message
-            assert f"{no_lane}: speaks no TLS" in problem.message
+            assert f"{no_lane}: does not speak TLS" in problem.message
             assert "no.such.host.invalid:1: no" in problem.message
             assert "'nonsense' is no host:port" in problem.message
-            assert f"server-b, dialling {hosts.c_endpoints[0]} itself: has not come" in problem.message
+            assert f"server-b, dialing {hosts.c_endpoints[0]} itself: did not connect" in problem.message
 
     async def test_the_source_tells_what_it_met_once(self, tmp_path, monkeypatch):
         monkeypatch.setattr(reverse_dialer, "DIAL_TIMEOUT_S", 0.2)
@@ -226,7 +226,7 @@ class TestASourceThatDials:
             assert say(connection, reverse_request(HOP, hops_token, "127.0.0.1:1")) == status
             if status == 101:
                 with contextlib.closing(one.take(5)) as parked:
-                    assert parked.dialled == "127.0.0.1:1"
+                    assert parked.dialed_address == "127.0.0.1:1"
             else:
                 with pytest.raises(SourceConnectionError):
                     one.take(0)
@@ -275,14 +275,14 @@ class TestASourceThatDials:
                 connection.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
                 connection.recv(1000)
             assert connection.recv(1) == b""
-            assert len(one._parked) == 2
+            assert len(one._idle) == 2
 
     async def test_and_hangs_up_is_not_asked(self, hosts):
         with awaited(hosts) as one:
             with dial(hosts, HOP) as gone:
                 gone.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
-                await until(lambda: one._parked)
-            await until(lambda: not sockets.has_no_data(one._parked[0].connection))
+                await until(lambda: one._idle)
+            await until(lambda: not sockets.has_no_data(one._idle[0].connection))
             with pytest.raises(SourceConnectionError):
                 one.take(0)
 
@@ -295,7 +295,7 @@ class TestASourceThatDials:
         error = await hosts.fails(hosts.order("/data/secret", "/archive/secret"))
         assert error.problem.code == "source-unreachable"
         assert list(hosts.archive.iterdir()) == []
-        await until(lambda: not hosts.server._live)
+        await until(lambda: not hosts.server._connections)
 
     async def test_is_cut_off_when_the_hop_is_released(self, hosts):
         write_random(hosts.data / "big", 2 * RANGE_BYTES)
@@ -304,7 +304,7 @@ class TestASourceThatDials:
         await until(lambda: hosts.progress.bytes_done)
         dialled = hosts.line.dialled
         hosts.release(order)
-        await until(lambda: not hosts.server._live)
+        await until(lambda: not hosts.server._connections)
         moving.cancel()
         with pytest.raises((asyncio.CancelledError, HopError)):
             await moving
@@ -316,7 +316,7 @@ class TestASourceThatDials:
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/x"))
         assert hosts.told.ways == [f"direct, server-c dialled {hosts.b_endpoints[0]}"]
-        assert hosts.server._callers == {}
+        assert hosts.server._reverse_dialers == {}
 
 
 @contextlib.contextmanager

@@ -352,7 +352,7 @@ class TestABadRequest:
                 connection.sendall(piece)
                 sent += len(piece)
         assert sent < 64 * MIB
-        await until(lambda: not hosts.server._live)
+        await until(lambda: not hosts.server._connections)
         with Talk(hosts) as talk:
             assert talk.ask("manifest", ALL)[0] == 200
 
@@ -398,7 +398,7 @@ class TestAFileThatCannotBeRead:
             patch.setattr(request_handler.os, "preadv", bad_block)
             with Talk(hosts) as talk, pytest.raises(http.client.IncompleteRead):
                 talk.ask("range", asked)
-        await until(lambda: not hosts.server._live)
+        await until(lambda: not hosts.server._connections)
         with Talk(hosts) as talk:
             assert talk.code("range", asked) == (409, "io-error")
             assert talk.ask("range", asked)[0] == 200  # the disk may have been put right
@@ -459,7 +459,7 @@ class TestAPeerThatTakesItsTime:
         with dial(hosts) as connection:
             connection.sendall(asking_for(hosts.data / "big"))
             assert connection.recv(1)
-            [other] = hosts.server._live[HOP]
+            [other] = hosts.server._connections[HOP]
             assert other.gettimeout() == request_handler.SEND_TIMEOUT_S
             got = 1
             while got < RANGE_BYTES:
@@ -472,7 +472,7 @@ class TestAPeerThatTakesItsTime:
         with dial(hosts) as connection:
             connection.sendall(asking_for(hosts.data / "big"))
             assert connection.recv(1)
-            await until(lambda: not hosts.server._live)
+            await until(lambda: not hosts.server._connections)
         assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
     @pytest.mark.parametrize("said", [b"", b"POST /ho", b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"])
@@ -491,10 +491,10 @@ class TestAPeerThatTakesItsTime:
 
     async def test_is_cut_off_when_its_hop_is_over(self, hosts):
         with dial(hosts) as silent:
-            await until(lambda: hosts.server._live)
+            await until(lambda: hosts.server._connections)
             hosts.server.revoke(HOP)
             assert everything(silent) == b""
-        await until(lambda: not hosts.server._live)
+        await until(lambda: not hosts.server._connections)
 
     def test_to_shake_hands_is_cut_off(self, hosts, monkeypatch):
         monkeypatch.setattr(listener, "HANDSHAKE_TIMEOUT_S", 0.05)
@@ -590,7 +590,7 @@ async def test_who_hangs_up_in_the_middle_leaves_nothing_behind(hosts, caplog):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     await until(lambda: threading.active_count() <= threads)
     await until(lambda: descriptors() <= before)
-    assert hosts.server._live == {}
+    assert hosts.server._connections == {}
     assert {record.levelname for record in caplog.records} <= {"INFO"}
     assert not any(record.exc_info for record in caplog.records)
 

@@ -209,16 +209,16 @@ class TestADestinationThatIsKilled:
     def killed(self, hosts: Relayed, order: Move) -> None:
         """Once it had got through to the source."""
         source = hosts.mover(order)._source()
-        conversation = source._relay.meet()
+        conversation = source._relay.connect()
         source._relay._bucket.close()
         conversation.close()
-        source._meeting.close()
+        source._connector.close()
 
     async def test_leaves_nothing_behind_once_it_is_back(self, hosts):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/x")
         await asyncio.to_thread(self.killed, hosts, order)
-        listener = hosts.server._hearings[order.hop_id]
+        listener = hosts.server._relay_listeners[order.hop_id]
         [old] = listener._tunnels.values()
         assert old.is_alive
 
@@ -233,7 +233,7 @@ class TestADestinationThatIsKilled:
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/x")
         await asyncio.to_thread(self.killed, hosts, order)
-        [old] = hosts.server._hearings[order.hop_id]._tunnels.values()
+        [old] = hosts.server._relay_listeners[order.hop_id]._tunnels.values()
 
         hosts.serve(order.hop_id, "/data/x")
         assert old.is_alive, "the same offer once more"
