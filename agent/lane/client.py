@@ -55,7 +55,7 @@ class LaneClient:
         self._http.auto_open = 0  # http.client would reconnect by itself, without TLS
         self._http.sock = connection
         self._http.response_class = _DirectResponse
-        self._answer: http.client.HTTPResponse | None = None
+        self._response: http.client.HTTPResponse | None = None
         """The last response: one without a length owns the connection, and closes it."""
         self._hop_id = hop_id
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -72,13 +72,13 @@ class LaneClient:
         """
         self._socket.settimeout(timeout_s)
         try:
-            answer = self._request("pack", wire.pack_request(()))
+            answer = self._send_request("pack", wire.pack_request(()))
         except http.client.HTTPException as error:
             raise SourceConnectionError(describe_error(error)) from error
         if answer.status == _NOT_SERVED:
-            raise SourceConnectionError(self._problem(answer).message)
+            raise SourceConnectionError(self._problem_of(answer).message)
         if answer.status != http.HTTPStatus.OK:
-            raise HopError(self._problem(answer))
+            raise HopError(self._problem_of(answer))
         if answer.read(1):
             raise HopError(_protocol_problem(self.endpoint, "a non-empty answer to an empty request"))
         self._socket.settimeout(READ_TIMEOUT_S)
@@ -111,9 +111,9 @@ class LaneClient:
 
     def _list(self, verb: str, selection: Selection) -> Iterator[FileEntry]:
         with self._translate_errors():
-            answer = self._ask(verb, wire.manifest_request(selection))
+            answer = self._post_json(verb, wire.manifest_request(selection))
             if answer.status != http.HTTPStatus.OK:
-                raise HopError(self._problem(answer))
+                raise HopError(self._problem_of(answer))
             lines, count = _read_lines(answer), 0
             for fields in lines:
                 match fields[0] if fields else None:
@@ -143,7 +143,7 @@ class LaneClient:
         body = {"path": entry.path, "size": entry.size, "mtime_ns": entry.mtime_ns}
         holes = {"holes": True} if hole and entry.sparse else {}
         with self._translate_errors():
-            answer = self._ask("range", body | {"start": start, "length": length} | holes)
+            answer = self._post_json("range", body | {"start": start, "length": length} | holes)
             self._require_ok(answer, entry)
             if holes and hole and answer.getheader("Content-Type") == sparse_ranges.MEDIA_TYPE:
                 self._receive_parts(answer, start, length, sink, hole)
@@ -174,23 +174,33 @@ class LaneClient:
             self._receive_data(answer, size, sink)
             start = begin + size
 
-    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
+    def pack(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        """Yield small files, whole, in this order.
+
+        Raises:
+            SourceConnectionError: the connection broke.
+        """
         with self._translate_errors():
-            answer = self._ask_raw("pack", wire.pack_request(wanted))
+            answer = self._post("pack", wire.pack_request(entries))
             if answer.status != http.HTTPStatus.OK:
-                raise HopError(self._problem(answer))
-            data = memoryview(answer.read(wire.pack_size(wanted) + 1))
+                raise HopError(self._problem_of(answer))
+            data = memoryview(answer.read(wire.pack_size(entries) + 1))
         start = 0
-        for entry in wanted:
+        for entry in entries:
             packed, start = _unpack(entry, data, start)
             yield packed
 
-    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
+    def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        """Yield files with their digests and without their bytes, in this order.
+
+        Raises:
+            SourceConnectionError: the connection broke.
+        """
         with self._translate_errors():
-            answer = self._ask_raw("digests", wire.pack_request(wanted))
+            answer = self._post("digests", wire.pack_request(entries))
             if answer.status != http.HTTPStatus.OK:
-                raise HopError(self._problem(answer))
-            for entry in wanted:
+                raise HopError(self._problem_of(answer))
+            for entry in entries:
                 count = range_count(entry.size)
                 received = answer.read(count * DIGEST_BYTES + 1)
                 if len(received) != count * DIGEST_BYTES + 1:
@@ -199,22 +209,29 @@ class LaneClient:
                     )
                 yield _parse_digests(entry, received)
 
-    def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
-        states = self._states("clear", wire.clear_request(gone, mark, name), len(gone))
-        for entry, state in zip(gone, states, strict=True):
+    def clear(self, entries: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+        """Delete entries at the source; yield for each the problem that prevented it, or None.
+
+        Raises:
+            HopError: the source is too old, or refused.
+            SourceConnectionError: the connection broke.
+        """
+        states = self._states("clear", wire.clear_request(entries, mark, name), len(entries))
+        for entry, state in zip(entries, states, strict=True):
             yield None if bytes([state]) == wire.OK else _not_deleted(bytes([state]), entry)
 
-    def shows(self, mark: str, folders: Sequence[str]) -> bool:
-        return any(self._states("shows", wire.shows_request(mark, folders), len(folders)))
+    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+        """Return whether any of these directories of the source contains the destination's marker file."""
+        return any(self._states("shows", wire.shows_request(mark, directories), len(directories)))
 
     def _states(self, verb: str, body: bytes, count: int) -> bytes:
         """Return one state byte for each entry of the request."""
         with self._translate_errors():
-            answer = self._ask_raw(verb, body)
+            answer = self._post(verb, body)
             if answer.status == http.HTTPStatus.NOT_FOUND:
                 raise HopError(_source_too_old(self.endpoint))
             if answer.status != http.HTTPStatus.OK:
-                raise HopError(self._problem(answer))
+                raise HopError(self._problem_of(answer))
             states = answer.read(count + 1)
         if len(states) != count:
             raise SourceConnectionError(f"{self.endpoint} did not return one state for each entry")
@@ -225,34 +242,34 @@ class LaneClient:
         shut_down(self._socket)
 
     def close(self) -> None:
-        if self._answer:
-            self._answer.close()
+        if self._response:
+            self._response.close()
         self._http.close()
         self._socket.close()
 
-    def _ask(self, verb: str, body: dict[str, object]) -> http.client.HTTPResponse:
-        return self._ask_raw(verb, wire.dump(body))
+    def _post_json(self, verb: str, body: dict[str, object]) -> http.client.HTTPResponse:
+        return self._post(verb, wire.dump(body))
 
-    def _request(self, verb: str, body: bytes) -> http.client.HTTPResponse:
+    def _send_request(self, verb: str, body: bytes) -> http.client.HTTPResponse:
         self._http.request("POST", f"/hops/{self._hop_id}/{verb}", body, self._headers)
-        self._answer = self._http.getresponse()
-        return self._answer
+        self._response = self._http.getresponse()
+        return self._response
 
-    def _ask_raw(self, verb: str, body: bytes) -> http.client.HTTPResponse:
-        answer = self._request(verb, body)
+    def _post(self, verb: str, body: bytes) -> http.client.HTTPResponse:
+        answer = self._send_request(verb, body)
         if answer.status == _NOT_SERVED:
-            raise SourceConnectionError(f"{self.endpoint}: {self._problem(answer).message}")
+            raise SourceConnectionError(f"{self.endpoint}: {self._problem_of(answer).message}")
         return answer
 
     def _require_ok(self, answer: http.client.HTTPResponse, entry: FileEntry) -> None:
         if answer.status in _NOT_AVAILABLE:
-            raise FileError(self._problem(answer))
+            raise FileError(self._problem_of(answer))
         if answer.status != http.HTTPStatus.OK:
-            raise HopError(self._problem(answer))
+            raise HopError(self._problem_of(answer))
         if entry.size and not answer.length:
             raise SourceConnectionError(f"{self.endpoint} sent a range without a length")
 
-    def _problem(self, answer: http.client.HTTPResponse) -> Problem:
+    def _problem_of(self, answer: http.client.HTTPResponse) -> Problem:
         try:
             return Problem.model_validate_json(answer.read(wire.MAX_LINE_BYTES))
         except ValidationError:

@@ -151,13 +151,13 @@ class Connector:
         return self._make_client(idle.connection, idle.dialed_address)
 
 
-def unreachable(source: str, route: DirectRoute, lost: SourceConnectionError) -> HopError:
+def unreachable(source: str, route: DirectRoute, error: SourceConnectionError) -> HopError:
     """Return the error for a source that neither side could reach by dialing the other."""
     log = f" The errors of {route.source.agent_id} itself are in its log." if route.own_endpoints else ""
     return HopError(
         Problem(
             code=SOURCE_UNREACHABLE,
-            message=f"{source} cannot be reached: {lost or 'it has no known address'}.",
+            message=f"{source} cannot be reached: {error or 'it has no known address'}.",
             advice="Check that both agents are running, and open the lane port of one host to the other; one "
             f"of the two is enough (`crosshaul agent doctor` on both hosts).{log}",
             retryable=True,

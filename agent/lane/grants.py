@@ -110,17 +110,20 @@ class Grants:
             raise ValueError("the peer's certificate cannot be read") from error
 
     def remove(self, hop_id: str) -> None:
+        """Stop serving a hop."""
         with self._lock:
             if grant := self._by_hop.pop(hop_id, None):
                 grant.stopped.set()
 
     def clear(self) -> None:
+        """Stop serving all hops."""
         with self._lock:
             for grant in self._by_hop.values():
                 grant.stopped.set()
             self._by_hop.clear()
 
     def get(self, hop_id: str) -> Grant | None:
+        """Return the grant of a hop that is served now."""
         with self._lock:
             return self._by_hop.get(hop_id)
 

@@ -25,6 +25,7 @@ MAX_ADDRESS_CHARS = 300
 
 
 def token_hash(token: str) -> bytes:
+    """Return the SHA-256 hash of a hop token."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -67,6 +68,7 @@ class InboundConnections:
         return hmac.compare_digest(self._token_hash, token_hash(token)) and certificate == self._certificate
 
     def add(self, idle: IdleConnection) -> None:
+        """Add an idle connection; close it if there are too many, or the pull has ended."""
         with self._changed:
             self._drop_dead()
             if not self._closed and len(self._idle) < MAX_IDLE_CONNECTIONS:
@@ -148,7 +150,7 @@ class UpgradeHandler(LaneRequestHandler):
         Raises:
             LaneRequestError: the request is malformed or not authorized.
         """
-        body = requests.parsed(self.body(MAX_BODY_BYTES))
+        body = requests.parse_body(self.body(MAX_BODY_BYTES))
         hop_id = self._inbound.hop_id
         if self.path != f"/hops/{hop_id}/{wire.REVERSE}" or self.headers.get("Upgrade") != wire.UPGRADE:
             raise requests.malformed("the only request here is the upgrade", 404)

@@ -38,10 +38,12 @@ class PeerPathCache:
         self._paths = _read(path) if path else {}
 
     def recall(self, agent_id: str) -> PeerPath | None:
+        """Return how this agent last connected to a peer."""
         with self._lock:
             return self._paths.get(agent_id)
 
     def remember(self, agent_id: str, peer_path: PeerPath) -> None:
+        """Save how this agent connected to a peer."""
         with self._lock:
             known = self._paths.pop(agent_id, None)
             self._paths[agent_id] = peer_path

@@ -75,7 +75,7 @@ class HopRequestHandler(LaneRequestHandler):
                 self._roots.tree(grant.serve.path, writing=grant.serve.removing) as tree,
                 self._send_timeout(),
             ):
-                handle_verb(grant, tree, requests.parsed(body))
+                handle_verb(grant, tree, requests.parse_body(body))
         except HopError as error:
             raise LaneRequestError(403, error.problem) from error
 
@@ -112,7 +112,7 @@ class HopRequestHandler(LaneRequestHandler):
         return grant
 
     def _manifest(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        selection, previous_hop = requests.listing(body), grant.serve.follows
+        selection, previous_hop = requests.parse_selection(body), grant.serve.follows
         if previous_hop and not self._grants.active_pulls.has_succeeded(previous_hop):
             raise requests.still_arriving(grant.serve.path)
         found = entries(tree, selection)
@@ -128,7 +128,7 @@ class HopRequestHandler(LaneRequestHandler):
         self._chunk(b"")
 
     def _arriving(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        selection, previous_hop = requests.listing(body), grant.serve.follows
+        selection, previous_hop = requests.parse_selection(body), grant.serve.follows
         if previous_hop is None:
             raise requests.malformed("this hop follows no other hop")
         self._require_apart(tree, selection)
@@ -144,7 +144,7 @@ class HopRequestHandler(LaneRequestHandler):
 
         If the file changes during that, close the connection without a digest.
         """
-        file, start, length = requests.piece(body)
+        file, start, length = requests.parse_range(body)
         with_holes = body.get("holes") is True
         if problem := grant.unreadable.pop(file.path, None):
             raise LaneRequestError(409, problem)
@@ -169,7 +169,7 @@ class HopRequestHandler(LaneRequestHandler):
             os.close(descriptor)
 
     def _pack(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        files = requests.pack(body)
+        files = requests.parse_pack(body)
         buffer = memoryview(bytearray(sum(wire.PACK_HEADER_BYTES + file.size for file in files)))
         used = 0
         for file in files:
@@ -181,7 +181,7 @@ class HopRequestHandler(LaneRequestHandler):
             self.connection.sendall(piece)
 
     def _digests(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        files = requests.digests(body)
+        files = requests.parse_files(body)
         ranges = sum(range_count(file.size) for file in files)
         self.head(200, "application/octet-stream", ranges * DIGEST_BYTES + len(files))
         for file in files:
@@ -198,15 +198,15 @@ class HopRequestHandler(LaneRequestHandler):
                 must_be_apart(tree, selection.arrives)
 
     def _shows(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        mark = requests.mark(body)
-        states = bytes(shows_mark(tree, folder, mark) for folder in requests.folders(body))
+        mark = requests.parse_mark(body)
+        states = bytes(shows_mark(tree, folder, mark) for folder in requests.parse_directories(body))
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
     def _clear(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         if not grant.serve.removing:
             raise requests.delete_not_allowed(self._hop_id)
-        entries_to_delete, mark, name = requests.gone(body)
+        entries_to_delete, mark, name = requests.parse_deletions(body)
         deleter = SourceDeleter(tree, mark, name)
         states = b"".join(_delete(deleter, entry) for entry in entries_to_delete)
         self.head(200, "application/octet-stream", len(states))

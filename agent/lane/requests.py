@@ -72,6 +72,7 @@ class LaneRequestHandler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def refuse(self, status: int, problem: Problem) -> None:
+        """Answer the request with a problem."""
         body = problem.model_dump_json().encode()
         self.head(status, "application/problem+json", len(body))
         self.wfile.write(body)
@@ -85,7 +86,8 @@ class LaneRequestError(Exception):
         self.status, self.problem = status, problem
 
 
-def parsed(body: bytes) -> dict[str, Any]:
+def parse_body(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a request's body."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -95,7 +97,8 @@ def parsed(body: bytes) -> dict[str, Any]:
     return value
 
 
-def listing(body: dict[str, Any]) -> Selection:
+def parse_selection(body: dict[str, Any]) -> Selection:
+    """Return what a request wants to be listed."""
     symlinks, selection = body.get("symlinks"), body.get("selection")
     if symlinks not in ("keep", "skip", "follow"):
         raise malformed("symlinks must be keep, skip or follow")
@@ -122,10 +125,11 @@ def _marked_place(body: dict[str, Any]) -> MarkedPlace | None:
     above, below = body.get("above"), body.get("below")
     if not (is_inside(above) and is_inside(below)):
         raise malformed("a path of the destination is malformed")
-    return MarkedPlace(mark(body), str(above), str(below))
+    return MarkedPlace(parse_mark(body), str(above), str(below))
 
 
-def mark(body: dict[str, Any]) -> str:
+def parse_mark(body: dict[str, Any]) -> str:
+    """Return the name of the destination's marker file."""
     value = body.get("mark")
     if not is_mark(value):
         raise malformed("the mark is malformed")
@@ -135,12 +139,12 @@ def mark(body: dict[str, Any]) -> str:
 def _patterns(value: Any) -> list[str]:
     """Return filter patterns; older agents send none."""
     patterns = value or []
-    if not isinstance(patterns, list) or not all(isinstance(one, str) for one in patterns):
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
         raise malformed("include and exclude must be lists of patterns")
     return patterns
 
 
-def piece(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
+def parse_range(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
     """Return a file, and the start and length of a range of it, in bytes."""
     file = _file(body.get("path"), body.get("size"), body.get("mtime_ns"))
     start, length = _number(body.get("start")), _number(body.get("length"))
@@ -149,38 +153,44 @@ def piece(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
     return file, start, length
 
 
-def pack(body: dict[str, Any]) -> list[FileEntry]:
-    entries = digests(body)
+def parse_pack(body: dict[str, Any]) -> list[FileEntry]:
+    """Return the files of a pack, whose size is limited."""
+    entries = parse_files(body)
     if sum(file.size for file in entries) > 2 * MAX_PACK_BYTES:
         raise malformed("the pack is too large")
     return entries
 
 
-def digests(body: dict[str, Any]) -> list[FileEntry]:
+def parse_files(body: dict[str, Any]) -> list[FileEntry]:
+    """Return the files of a request, as they were listed."""
     files = body.get("files")
-    if not isinstance(files, list) or not all(isinstance(one, list) and len(one) == 3 for one in files):
+    if not isinstance(files, list) or not all(
+        isinstance(fields, list) and len(fields) == 3 for fields in files
+    ):
         raise malformed("files must be a list of files")
     if len(files) > MAX_PACK_FILES:
         raise malformed("too many files")
-    entries = [_file(*one) for one in files]
+    entries = [_file(*fields) for fields in files]
     if sum(range_count(file.size) for file in entries) > wire.MAX_RANGES:
         raise malformed("the files are too large")
     return entries
 
 
-def gone(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
+def parse_deletions(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
     """Return the entries to delete, the destination's mark, and the source's file name at the destination."""
     entries, name = body.get("gone"), body.get("name")
-    if not isinstance(entries, list) or not all(isinstance(one, list) and len(one) == 5 for one in entries):
+    if not isinstance(entries, list) or not all(
+        isinstance(fields, list) and len(fields) == 5 for fields in entries
+    ):
         raise malformed("gone must be a list of entries")
     if len(entries) > MAX_PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in entries):
         raise malformed("too many entries, or an unknown kind")
     if not is_name(name):
         raise malformed("name is not a file name")
-    return [_removable_entry(target, *rest) for *rest, target in entries], mark(body), str(name)
+    return [_removable_entry(target, *rest) for *rest, target in entries], parse_mark(body), str(name)
 
 
-def folders(body: dict[str, Any]) -> list[str]:
+def parse_directories(body: dict[str, Any]) -> list[str]:
     """Return the directories in which to look for the destination's mark."""
     value = body.get("folders")
     if not isinstance(value, list) or len(value) > MAX_PACK_FILES:
@@ -214,20 +224,24 @@ def _number(value: Any, least: int = 0) -> int:
 
 
 def malformed(reason: str, status: int = 400) -> LaneRequestError:
+    """Return the refusal of a request that violates the protocol."""
     return LaneRequestError(status, Problem(code="malformed", message=f"Malformed lane request: {reason}."))
 
 
 def delete_not_allowed(hop_id: str) -> LaneRequestError:
+    """Return the refusal of a deletion for a hop that copies."""
     message = f"Hop {hop_id[:40]} copies and does not move, so it may not delete files here."
     return LaneRequestError(403, Problem(code="not-to-remove", message=message))
 
 
 def not_served(hop_id: str) -> LaneRequestError:
+    """Return the refusal of a hop that is unknown here, or whose token or certificate is wrong."""
     message = f"Hop {hop_id[:40]} is not served here, or not to this agent, or has ended."
     return LaneRequestError(401, Problem(code="not-served", message=message, retryable=True))
 
 
 def still_arriving(path: str) -> LaneRequestError:
+    """Return the refusal of a listing while another hop is still writing the files."""
     message = f"{display_path(path)} is still being written here by another hop."
     return LaneRequestError(
         401, Problem(code="still-arriving", message=message, path=display_path(path), retryable=True)
@@ -235,6 +249,7 @@ def still_arriving(path: str) -> LaneRequestError:
 
 
 def changed(path: str) -> LaneRequestError:
+    """Return the refusal of a file that has changed since it was listed."""
     name = display_path(path)
     return LaneRequestError(
         409, Problem(code="source-changed", message=f"{name} has changed since it was listed.", path=name)

@@ -51,7 +51,7 @@ class LaneSource:
         self._lock = threading.Lock()
         self._idle: list[LaneClient] = []
         """Connections that are not in use."""
-        self._listing: set[LaneClient] = set()
+        self._listing_clients: set[LaneClient] = set()
         self._was_connected = False
         self._direct_probe: DirectProbe | None = None
 
@@ -68,10 +68,10 @@ class LaneSource:
             self._relay.reset()
         try:
             client, connection = self._connect()
-        except SourceConnectionError as lost:
+        except SourceConnectionError as error:
             if self._was_connected:
                 raise
-            raise unreachable(self._source, self._route, lost) from lost
+            raise unreachable(self._source, self._route, error) from error
         self._was_connected = True
         self._put_idle(client)
         return connection
@@ -81,10 +81,10 @@ class LaneSource:
             return self._connect_by_relay_first(self._relay)
         try:
             return self._directly(*self._connector.connect())
-        except SourceConnectionError as lost:
+        except SourceConnectionError as error:
             if self._relay is None:
                 raise
-            return self._connect_by_relay(self._relay, lost)
+            return self._connect_by_relay(self._relay, error)
 
     def _directly(self, client: LaneClient, path: PeerPath) -> tuple[LaneClient, Connection]:
         self._connect_again = self._connector.connect_again
@@ -92,12 +92,12 @@ class LaneSource:
         return client, Connection(kind="direct", dialled_by=dialed_by, address=path.address)
 
     def _connect_by_relay(
-        self, relay: "RelayDialer", lost: SourceConnectionError
+        self, relay: "RelayDialer", direct_error: SourceConnectionError
     ) -> tuple[LaneClient, Connection]:
         try:
             client = relay.connect()
         except SourceConnectionError as error:
-            raise SourceConnectionError(f"{lost}; relay: {error}") from error
+            raise SourceConnectionError(f"{direct_error}; relay: {error}") from error
         self._connector.remember_relayed()
         self._connect_again = relay.connect_again
         return client, Connection(kind="relay")
@@ -116,8 +116,8 @@ class LaneSource:
         except (SourceConnectionError, HopError) as error:
             try:
                 return self._directly(*probe.wait())
-            except SourceConnectionError as lost:
-                raise SourceConnectionError(f"{lost}; relay: {error}") from error
+            except SourceConnectionError as direct_error:
+                raise SourceConnectionError(f"{direct_error}; relay: {error}") from error
         if found := probe.take():
             client.close()
             return self._directly(*found)
@@ -132,7 +132,7 @@ class LaneSource:
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
         return self._list(LaneClient.manifest, selection)
 
-    def arriving(self, selection: Selection) -> Iterator[FileEntry]:
+    def incremental(self, selection: Selection) -> Iterator[FileEntry]:
         """Yield entries while another hop is still writing them at the source.
 
         Raises:
@@ -163,7 +163,7 @@ class LaneSource:
         if self._relay:
             self._relay.interrupt()
         with self._lock:
-            for client in self._listing:
+            for client in self._listing_clients:
                 client.interrupt()
 
     def close(self) -> None:
@@ -188,9 +188,9 @@ class LaneSource:
     @contextmanager
     def _interruptible(self, client: LaneClient) -> Iterator[None]:
         with self._lock:
-            self._listing.add(client)
+            self._listing_clients.add(client)
         try:
             yield
         finally:
             with self._lock:
-                self._listing.discard(client)
+                self._listing_clients.discard(client)

@@ -62,10 +62,12 @@ _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 def dump(value: Any) -> bytes:
+    """Return the value as compact ASCII JSON."""
     return _encode(value).encode()
 
 
 def entry_line(entry: FileEntry) -> bytes:
+    """Return a manifest line."""
     problem = entry.problem.model_dump() if entry.problem else None
     fields = [entry.kind, entry.path, entry.size, entry.mtime_ns, entry.mode, entry.sparse, entry.target]
     optional = [problem, entry.owner] if entry.owner else [problem] if problem else []
@@ -119,10 +121,12 @@ def _is_known_kind(entry: FileEntry) -> bool:
 
 
 def is_number(value: Any, minimum: int = 0) -> bool:
+    """Return whether this is an integer from `minimum` to MAX_NUMBER."""
     return type(value) is int and minimum <= value <= MAX_NUMBER
 
 
 def manifest_request(selection: Selection) -> dict[str, object]:
+    """Return the body of a manifest request."""
     filters = {"include": selection.filters.include, "exclude": selection.filters.exclude}
     owners = {"owners": True} if selection.owners else {}
     marked_place = asdict(selection.arrives) if selection.arrives else {}
@@ -136,15 +140,18 @@ def manifest_request(selection: Selection) -> dict[str, object]:
 
 
 def pack_request(entries: Iterable[FileEntry]) -> bytes:
+    """Return the body of a pack or digests request."""
     return dump({"files": [[entry.path, entry.size, entry.mtime_ns] for entry in entries]})
 
 
 def clear_request(entries: Iterable[FileEntry], mark: str, name: str) -> bytes:
+    """Return the body of a clear request."""
     fields = [[entry.kind, entry.path, entry.size, entry.mtime_ns, entry.target] for entry in entries]
     return dump({"mark": mark, "name": name, "gone": fields})
 
 
 def shows_request(mark: str, folders: Iterable[str]) -> bytes:
+    """Return the body of a shows request."""
     return dump({"mark": mark, "folders": list(folders)})
 
 

@@ -56,8 +56,8 @@ class RemoteBrowser:
                 return answer
         except RcloneError as ended:
             raise HopError(_problem_of(ended, backend)) from ended
-        except SourceConnectionError as lost:
-            raise HopError(backend.transient_problem(str(lost), backend.location)) from lost
+        except SourceConnectionError as error:
+            raise HopError(backend.transient_problem(str(error), backend.location)) from error
         finally:
             self._slots.release()
 
@@ -81,7 +81,7 @@ def _list_names(
 def _may_be_file(answer: Browsed, backend: Backend) -> bool:
     """Return whether the listing may be that of a file, which rclone lists as a directory with that file."""
     name = base_name(backend.location)
-    return bool(name) and [(one.name, one.type) for one in answer.entries] == [(name, "file")]
+    return bool(name) and [(entry.name, entry.type) for entry in answer.entries] == [(name, "file")]
 
 
 def _is_file(rclone: RcloneProcess, backend: Backend, timeout_s: float) -> bool:

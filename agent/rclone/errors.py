@@ -60,6 +60,7 @@ def first_match(table: ProblemTable, text: str, location: object) -> Problem | N
 
 
 def transient_s3_problem(text: str, location: object) -> Problem:
+    """Return the problem for an error that another attempt may not meet."""
     return Problem(
         code="s3-failed",
         message=f"S3 failed for {location}: {first_line(text)}.",
@@ -81,6 +82,7 @@ _S3_TABLE = (
 
 
 def first_line(text: str) -> str:
+    """Return the first line of the text, of at most 300 characters."""
     return text.strip().splitlines()[0][:300].rstrip(".") if text.strip() else "no reason given"
 
 
@@ -109,6 +111,7 @@ def permanent_remote_problem(text: str, location: object) -> Problem | None:
 
 
 def transient_remote_problem(text: str, location: object) -> Problem:
+    """Return the problem for an error that another attempt may not meet."""
     return Problem(
         code="remote-failed",
         message=f"rclone failed for {location}: {first_line(text)}.",

@@ -82,10 +82,10 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        path = self.server.of.path_of(self.path)
+        path = self.server.owner.path_of(self.path)
         if path is None:
             return self._refuse(HTTPStatus.FORBIDDEN)
-        with self.server.of.open_tree() as tree:
+        with self.server.owner.open_tree() as tree:
             try:
                 descriptor = open_source(tree, path)
             except OSError as error:
@@ -98,7 +98,7 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
 
     def _send_file(self, descriptor: int, path: str, name: str) -> None:
         entry = _current_entry(descriptor, path)
-        state = self.server.of.ledger.known(entry)
+        state = self.server.owner.ledger.known(entry)
         if state is None:
             return self._fail(HTTPStatus.CONFLICT, changed(name).problem, path)
         start = self._start()
@@ -107,7 +107,7 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         self._send_head(entry, start)
         if self.command == "GET":
             self._send_body(
-                _FileResponse(self.server.of, entry, descriptor, name), start, sent_before=state == "done"
+                _FileResponse(self.server.owner, entry, descriptor, name), start, sent_before=state == "done"
             )
         return None
 
@@ -131,7 +131,7 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _fail(self, status: HTTPStatus, problem: Problem, path: str) -> None:
-        self.server.of.failures.add(problem, FileEntry("f", path))
+        self.server.owner.failures.add(problem, FileEntry("f", path))
         self._refuse(status)
 
     def _refuse(self, status: HTTPStatus) -> None:

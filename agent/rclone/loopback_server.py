@@ -4,17 +4,17 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Generic, TypeVar
 
-Of = TypeVar("Of")
+Owner = TypeVar("Owner")
 
 
-class LoopbackServer(ThreadingHTTPServer, Generic[Of]):
+class LoopbackServer(ThreadingHTTPServer, Generic[Owner]):
     """Serves on a free port, from its creation until `close`."""
 
     daemon_threads = True
 
-    def __init__(self, handler: type[BaseHTTPRequestHandler], of: Of, name: str) -> None:
-        """Start; handlers find `of` as `self.server.of`, and `name` is the thread's."""
-        self.of = of
+    def __init__(self, handler: type[BaseHTTPRequestHandler], owner: Owner, name: str) -> None:
+        """Start the server. Handlers find `owner` as `self.server.owner`; `name` is the thread's name."""
+        self.owner = owner
         super().__init__(("127.0.0.1", 0), handler)
         threading.Thread(target=self.serve_forever, name=name, daemon=True).start()
 

@@ -118,8 +118,8 @@ class _Upload:
         self._check_stopped()
         try:
             rclone.check()
-        except SourceConnectionError as lost:
-            raise self._hop_error(lost) from lost
+        except SourceConnectionError as error:
+            raise self._hop_error(error) from error
         self._observer.on_start(Connection(kind=self._backend.kind))
 
     # --- uploading ---
@@ -201,8 +201,8 @@ class _Upload:
     def _finish(self) -> HopResult:
         """Return the result; files that rclone did not request existed already, unless they failed."""
         total, file_count = HopDigest(), 0
-        for one in self._ledger.completed():
-            total.add("f", one.path, one.size, one.digest)
+        for file in self._ledger.completed():
+            total.add("f", file.path, file.size, file.digest)
             file_count += 1
         for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
             self._ledger.add_unchanged(batch)

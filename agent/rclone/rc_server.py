@@ -34,7 +34,11 @@ class RcServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ensure_running(self) -> None:
-        """Start the server if it does not run. Raise SourceConnectionError if it does not start."""
+        """Start the server if it does not run.
+
+        Raises:
+            SourceConnectionError: rclone does not start.
+        """
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._process = self._start()

@@ -136,7 +136,7 @@ class _CredentialsHandler(QuietHandler, BaseHTTPRequestHandler):
     server: LoopbackServer[_CredentialsEndpoint]
 
     def do_GET(self) -> None:
-        status, body = self.server.of.answer(self.headers.get("Authorization", ""))
+        status, body = self.server.owner.answer(self.headers.get("Authorization", ""))
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -74,7 +74,7 @@ class UploadList:
             self._is_single_file = self._is_file(tree)
             for batch in batches(self._files(tree), LEDGER_BATCH_SIZE):
                 self._ledger.begin_files(batch)
-                names.writelines(self._line(entry) for entry in batch)
+                names.writelines(self._list_line(entry) for entry in batch)
                 size, files = size + sum(entry.size for entry in batch), files + len(batch)
         progress.total(size, files)
 
@@ -117,7 +117,7 @@ class UploadList:
         except OSError as error:
             raise HopError(problem_of(error, self._source.path)) from error
 
-    def _line(self, entry: FileEntry) -> bytes:
+    def _list_line(self, entry: FileEntry) -> bytes:
         name = entry.path or base_name(self._backend.location)
         return name.encode("utf-8", "surrogateescape") + b"\n"
 

@@ -63,11 +63,11 @@ class RelayBucket:
             return None
         return self._require_ok((status, body))
 
-    def remove(self, name: str) -> None:
+    def delete(self, name: str) -> None:
         """Delete an object. Raise SourceConnectionError if that fails or the object does not exist."""
         self._call("operations/deletefile", remote=f"{self._prefix}/{name}")
 
-    def names(self, folder: str = "") -> list[str]:
+    def list_names(self, folder: str = "") -> list[str]:
         """Return the names directly below a folder. Raise SourceConnectionError if that fails."""
         below = f"{self._prefix}/{folder}".rstrip("/")
         wanted = {"noModTime": True, "noMimeType": True}
@@ -133,6 +133,6 @@ def _error_text(body: bytes) -> str:
 
 def delete_objects(bucket: RelayBucket) -> None:
     """Delete all objects of the hop. Raise SourceConnectionError if that fails."""
-    for folder in bucket.names():
-        for name in bucket.names(folder):
-            bucket.remove(f"{folder}/{name}")
+    for folder in bucket.list_names():
+        for name in bucket.list_names(folder):
+            bucket.delete(f"{folder}/{name}")

@@ -68,8 +68,8 @@ class RelayDialer:
         """Return a further connection. Raise SourceConnectionError if that fails."""
         tunnel = self._open_tunnel(self._open_bucket())
         try:
-            tunnel.end.settimeout(ANSWER_TIMEOUT_S)
-            return self._make_client(self._dialer.wrap(tunnel.end), ADDRESS)
+            tunnel.socket.settimeout(ANSWER_TIMEOUT_S)
+            return self._make_client(self._dialer.wrap(tunnel.socket), ADDRESS)
         except (OSError, ValueError) as error:
             tunnel.stop()
             raise SourceConnectionError(describe_error(error)) from error
@@ -96,7 +96,7 @@ class RelayDialer:
             if self._interrupted:
                 raise SourceConnectionError("interrupted")
             name = f"{self._prefix}{NAME_SEPARATOR}{secrets.token_hex(4)}"
-            tunnel = Tunnel(bucket, name, dialled=True)
+            tunnel = Tunnel(bucket, name, dialed=True)
             self._tunnels = [*(other for other in self._tunnels if other.is_alive), tunnel]
             tunnel.start()
             return tunnel

@@ -121,7 +121,7 @@ class RelayListener:
         """
         bucket.open()
         has_new = False
-        for name in bucket.names():
+        for name in bucket.list_names():
             alive = sum(tunnel.is_alive for tunnel in self._tunnels.values())
             if name not in self._tunnels and alive < MAX_CONNECTIONS:
                 has_new = True
@@ -129,7 +129,7 @@ class RelayListener:
         return has_new
 
     def _accept(self, bucket: RelayBucket, name: str) -> None:
-        tunnel = self._tunnels[name] = Tunnel(bucket, name, dialled=False)
+        tunnel = self._tunnels[name] = Tunnel(bucket, name, dialed=False)
         tunnel.start()
         threading.Thread(target=self._serve_tunnel, args=[bucket, tunnel], name="lane", daemon=True).start()
 
@@ -139,10 +139,10 @@ class RelayListener:
         A connection to an earlier process of this agent, or from a stranger, fails in the handshake, and its
         other end is told.
         """
-        tunnel.end.settimeout(HANDSHAKE_TIMEOUT_S)
+        tunnel.socket.settimeout(HANDSHAKE_TIMEOUT_S)
         try:
-            with tunnel.end:
-                self._serve(self._hop_id, tunnel.end, lambda: self._stop_older(tunnel.name))
+            with tunnel.socket:
+                self._serve(self._hop_id, tunnel.socket, lambda: self._stop_older(tunnel.name))
         except OSError as error:  # includes ssl.SSLError
             log.info("relayed connection broke", extra={"hop_id": self._hop_id, "reason": str(error)})
             self._refuse(bucket, tunnel.name)

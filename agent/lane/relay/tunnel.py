@@ -41,18 +41,18 @@ class ObjectStore(Protocol):
 
     def get(self, name: str) -> bytes | None: ...
 
-    def remove(self, name: str) -> None: ...
+    def delete(self, name: str) -> None: ...
 
 
 class Tunnel:
     """A connection; `end` is the socket to use. It ends when that is closed, on either side."""
 
-    def __init__(self, store: ObjectStore, name: str, *, dialled: bool) -> None:
+    def __init__(self, store: ObjectStore, name: str, *, dialed: bool) -> None:
         """`name` is the connection's folder in the store; `dialled` says whether this side opened it."""
         self._store = store
         self.name = name
-        self._writes, self._reads = ("a", "b") if dialled else ("b", "a")
-        self.end, self._inner = socket.socketpair()
+        self._writes, self._reads = ("a", "b") if dialed else ("b", "a")
+        self.socket, self._inner_socket = socket.socketpair()
         self._stopped = threading.Event()
         self._peer_ended = False
         self._reader = threading.Thread(
@@ -67,7 +67,7 @@ class Tunnel:
     def stop(self) -> None:
         """End the connection, from any thread; its user reads the end of the stream."""
         self._stopped.set()
-        shut_down(self._inner)
+        shut_down(self._inner_socket)
 
     def join(self, timeout_s: float) -> None:
         """Wait until all data is written, at most so many seconds."""
@@ -86,7 +86,7 @@ class Tunnel:
         self._run_guarded(self._write)
         self.stop()
         self._reader.join()
-        self._inner.close()
+        self._inner_socket.close()
 
     def _run_guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -114,9 +114,9 @@ class Tunnel:
     def _collect(self) -> bytes:
         """Return the data that was written, as much as is available at once; empty at the end."""
         data, watch = bytearray(), select.poll()
-        watch.register(self._inner, select.POLLIN)
+        watch.register(self._inner_socket, select.POLLIN)
         while len(data) < MAX_OBJECT_BYTES and watch.poll(LINGER_MS if data else None):
-            piece = self._inner.recv(min(BLOCK_BYTES, MAX_OBJECT_BYTES - len(data)))
+            piece = self._inner_socket.recv(min(BLOCK_BYTES, MAX_OBJECT_BYTES - len(data)))
             if not piece:
                 break
             data += piece
@@ -133,10 +133,10 @@ class Tunnel:
             if not data:
                 self._peer_ended = True
                 with suppress(OSError):
-                    self._inner.shutdown(socket.SHUT_WR)
+                    self._inner_socket.shutdown(socket.SHUT_WR)
             else:
-                self._inner.sendall(data)
-            self._store.remove(name)
+                self._inner_socket.sendall(data)
+            self._store.delete(name)
             if not data:
                 return
 
