@@ -86,7 +86,7 @@ class ConnectionRace(Generic[Winner]):
             except (OSError, ValueError, SourceConnectionError) as error:
                 with self._changed:
                     self._errors[name] = describe_error(error)
-            except Exception as error:  # or the race would wait for this attempt without a word in the log
+            except Exception as error:  # log it: the race would go on without this attempt
                 log.exception("dialing failed", extra={"peer": name})
                 with self._changed:
                     self._errors[name] = f"{type(error).__name__}: {error}"

@@ -11,8 +11,8 @@ from events.base import Problem
 from events.commands import Peer
 
 DIAL_TIMEOUT_S = 5.0
-"""Seconds for each address, to connect and shake hands; and for all addresses together, until a hop that
-found no way reports that."""
+"""Seconds to connect and shake hands with one address; also the time after which a hop that has reached no
+address fails."""
 
 
 class Dialer:

@@ -60,7 +60,9 @@ class PeerPathCache:
     def _write(self, path: Path) -> None:
         temporary = path.with_name(f".{path.name}.new")
         try:
-            temporary.write_text(json.dumps({name: asdict(met) for name, met in self._paths.items()}))
+            temporary.write_text(
+                json.dumps({name: asdict(peer_path) for name, peer_path in self._paths.items()})
+            )
             temporary.replace(path)
         except OSError as error:
             log.warning("peer paths not saved", extra={"reason": error.strerror})
@@ -70,7 +72,7 @@ def _read(path: Path) -> dict[str, PeerPath]:
     """Return the paths in the file; quarantine a file that is damaged."""
     try:
         known = json.loads(_content(path))
-        return {_parse_name(name): _parse_path(met) for name, met in list(known.items())[-MAX_PEERS:]}
+        return {_parse_name(name): _parse_path(fields) for name, fields in list(known.items())[-MAX_PEERS:]}
     except FileNotFoundError:
         return {}
     except OSError as error:

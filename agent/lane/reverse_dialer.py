@@ -1,7 +1,7 @@
 """The source dials, too: it keeps idle connections open at a hop's destination until the destination dials.
 
-There is always one idle connection more than are in use, and up to MAX_IDLE_CONNECTIONS when many are in use.
-So the destination can use as many as it needs, without a message about their number.
+At least one connection is idle there, and as many as are in use, up to MAX_IDLE_CONNECTIONS. So the
+destination can use as many as it needs, without a message about their number.
 """
 
 import logging

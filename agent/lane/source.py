@@ -130,6 +130,7 @@ class LaneSource:
             self._direct_probe = None
 
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield all entries of the selection."""
         return self._list(LaneClient.manifest, selection)
 
     def incremental(self, selection: Selection) -> Iterator[FileEntry]:
@@ -159,6 +160,7 @@ class LaneSource:
         return self._connect_again()
 
     def interrupt(self) -> None:
+        """Interrupt connecting and listing, from any thread."""
         self._connector.interrupt()
         if self._relay:
             self._relay.interrupt()

@@ -108,7 +108,7 @@ def _entry(name: str, fields: dict[str, Any]) -> DirectoryEntry:
 def _problem_of(error: RcloneError, backend: Backend) -> Problem:
     if error.code < 0:
         return _listing_too_slow(backend.location)
-    text = " ".join(words for words, _ in error_lines(error.errors))
+    text = " ".join(line for line, _ in error_lines(error.errors))
     if error.code == DIRECTORY_NOT_FOUND:
         return describe_os_error(str(backend.location), FileNotFoundError(errno.ENOENT, ""))
     return backend.permanent_problem(text, backend.location) or backend.transient_problem(

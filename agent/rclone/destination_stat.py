@@ -65,11 +65,11 @@ class DestinationStat:
 
     def _request(self, path: str) -> tuple[int, dict[str, Any]]:
         """Call rclone: https://rclone.org/rc/#operations-stat."""
-        wanted = {"fs": self._backend.root, "remote": path, "opt": {"filesOnly": True, "noMimeType": True}}
+        query = {"fs": self._backend.root, "remote": path, "opt": {"filesOnly": True, "noMimeType": True}}
         try:
             connection = self._connection()
             headers = {"Content-Type": "application/json"}
-            connection.request("POST", "/operations/stat", json.dumps(wanted), headers)
+            connection.request("POST", "/operations/stat", json.dumps(query), headers)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError) as error:

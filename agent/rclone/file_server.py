@@ -112,8 +112,8 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         return None
 
     def _start(self) -> int:
-        asked = _RANGE_START.match(self.headers.get("Range", ""))
-        return int(asked[1]) if asked else 0
+        match = _RANGE_START.match(self.headers.get("Range", ""))
+        return int(match[1]) if match else 0
 
     def _send_head(self, entry: FileEntry, start: int) -> None:
         self.send_response(HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK)

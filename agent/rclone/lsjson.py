@@ -77,7 +77,7 @@ def is_name_preserved(path: str) -> bool:
 def name_not_preserved(name: str) -> Problem:
     return Problem(
         code="control-character-in-name",
-        message=f"The name {name} has a line break or another control character, or a symbol for one, "
+        message=f"The name {name} has a line break or another control character, or a symbol of one, "
         "and rclone would return it under another name.",
         advice="Rename it.",
         path=name,

@@ -51,6 +51,11 @@ class RclonePush:
         self._make_backend = make_backend
 
     async def move(self, command: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
+        """Upload the hop's files and return the result.
+
+        Raises:
+            HopError: the attempt failed.
+        """
         upload = _Upload(self._host, self._make_backend(), command, progress, observer)
         return await in_thread(upload.run, upload.stop)
 
@@ -85,6 +90,7 @@ class _Upload:
         self._upload_list = UploadList(host, backend, command, self._ledger, self._failures, self._stopped)
 
     def stop(self) -> None:
+        """Stop the upload, from any thread."""
         self._stopped.set()
         if self._rclone:
             self._rclone.interrupt()
@@ -172,7 +178,7 @@ class _Upload:
         """Record the failure of each file; raise HopError for an error that is about none of them."""
         if refusal := rclone.refusal:
             raise self._hop_error(refusal)
-        errors_by_name = {name: words for words, name in error_lines(errors) if name}
+        errors_by_name = {name: text for text, name in error_lines(errors) if name}
         for name, text in errors_by_name.items():
             entry = FileEntry("f", self._upload_list.path_of(name))
             self._failures.add(self._problem(text, self._upload_list.display_name(entry.path)), entry)
@@ -181,7 +187,7 @@ class _Upload:
             raise self._whole_upload_error(errors)
 
     def _whole_upload_error(self, errors: list[bytes]) -> HopError:
-        text = " ".join(words for words, _ in error_lines(errors))
+        text = " ".join(line for line, _ in error_lines(errors))
         return HopError(self._problem(text, self._backend.location))
 
     def _problem(self, text: str, location: object) -> Problem:
@@ -218,7 +224,7 @@ class _Upload:
         """Return what an upload would do.
 
         Raises:
-            HopError: that cannot be found out.
+            HopError: rclone failed to look at the destination.
             PullStoppedError: `stop` was called.
         """
         try:
@@ -230,8 +236,8 @@ class _Upload:
                     existing = destination_stat.stat_all(
                         [self._upload_list.path_below_root(entry.path) for entry in batch]
                     )
-                    for entry, there in zip(batch, existing, strict=True):
-                        self._add_prediction(report, entry, there, precision)
+                    for entry, found in zip(batch, existing, strict=True):
+                        self._add_prediction(report, entry, found, precision)
         except (RcloneError, DestinationStatError, SourceConnectionError) as error:
             self._check_stopped()
             raise self._explain(rclone, error) from error

@@ -56,16 +56,16 @@ class RcloneReader:
             sink(buffer[:count])
             length -= count
 
-    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        return packed(wanted, lambda entry: PackedFile(entry, read_all(self, entry)))
+    def pack(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        return packed(entries, lambda entry: PackedFile(entry, read_all(self, entry)))
 
-    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
+    def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Yield each file without a digest, since objects have none of ours: each counts as different."""
-        return (PackedFile(entry) for entry in wanted)
+        return (PackedFile(entry) for entry in entries)
 
-    def clear(self, gone: Sequence[FileEntry], _mark: str, _name: str) -> Iterator[Problem | None]:
+    def clear(self, entries: Sequence[FileEntry], _mark: str, _name: str) -> Iterator[Problem | None]:
         """Yield a problem for each file, since nothing is deleted from S3 or a remote."""
-        return (_source_kept(self._name(entry)) for entry in gone)
+        return (_source_kept(self._name(entry)) for entry in entries)
 
     def shows(self, mark: str, _folders: Sequence[str]) -> bool:
         """Return whether the mark is in the source's own directory, which contains those of all mounts."""

@@ -54,16 +54,24 @@ class RcloneSource:
         self._limiter = limiter_for(options, host.line, threading.Event())
 
     def connect(self) -> Connection:
+        """Check the credentials and start rclone's server.
+
+        Raises:
+            HopError: the control plane refuses credentials.
+            SourceConnectionError: the control plane or rclone does not answer.
+        """
         self._rclone.check()
         self._server.ensure_running()
         return Connection(kind=self._backend.kind)
 
     def entries(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield all entries of the selection, each with its size."""
         self._mark = selection.arrives.mark if selection.arrives else ""
         for entry in self._find_entries(selection):
             yield self._with_size(entry) if entry.size < 0 and selection.matches(entry) else entry
 
     def reader(self) -> RcloneReader:
+        """Return a new connection to rclone's server."""
         return RcloneReader(self._server.connection, self._backend, self._unsized_files)
 
     def interrupt(self) -> None:
@@ -200,7 +208,7 @@ class RcloneSource:
             raise refusal
         if error.code < 0:
             raise SourceConnectionError("rclone was stopped")
-        text = " ".join(words for words, _ in error_lines(error.errors))
+        text = " ".join(line for line, _ in error_lines(error.errors))
         return self._backend.permanent_problem(text, location) or self._backend.transient_problem(
             text, location
         )

@@ -70,8 +70,8 @@ class RelayBucket:
     def list_names(self, folder: str = "") -> list[str]:
         """Return the names directly below a folder. Raise SourceConnectionError if that fails."""
         below = f"{self._prefix}/{folder}".rstrip("/")
-        wanted = {"noModTime": True, "noMimeType": True}
-        found = self._call("operations/list", remote=below, opt=wanted)["list"]
+        options = {"noModTime": True, "noMimeType": True}
+        found = self._call("operations/list", remote=below, opt=options)["list"]
         return [str(entry["Name"]) for entry in found]
 
     def interrupt(self) -> None:
@@ -118,7 +118,7 @@ def _multipart_form(name: str, data: bytes) -> tuple[str, bytes]:
 
 def _is_forbidden(body: bytes) -> bool:
     return any(
-        word in body for word in (b"Forbidden", b"AccessDenied", b"status code: 403", b"StatusCode: 403")
+        mark in body for mark in (b"Forbidden", b"AccessDenied", b"status code: 403", b"StatusCode: 403")
     )
 
 

@@ -45,10 +45,10 @@ class ObjectStore(Protocol):
 
 
 class Tunnel:
-    """A connection; `end` is the socket to use. It ends when that is closed, on either side."""
+    """A connection; `socket` is the end to use. It ends when that is closed, on either side."""
 
     def __init__(self, store: ObjectStore, name: str, *, dialed: bool) -> None:
-        """`name` is the connection's folder in the store; `dialled` says whether this side opened it."""
+        """`name` is the connection's folder in the store; `dialed` says whether this side opened it."""
         self._store = store
         self.name = name
         self._writes, self._reads = ("a", "b") if dialed else ("b", "a")
@@ -75,8 +75,8 @@ class Tunnel:
 
     def is_older_than(self, name: str) -> bool:
         """Return whether another process opened it than the connection of that name."""
-        mark, between, _ = self.name.partition(NAME_SEPARATOR)
-        return bool(between) and NAME_SEPARATOR in name and not name.startswith(mark + between)
+        prefix, separator, _ = self.name.partition(NAME_SEPARATOR)
+        return bool(separator) and NAME_SEPARATOR in name and not name.startswith(prefix + separator)
 
     @property
     def is_alive(self) -> bool:
