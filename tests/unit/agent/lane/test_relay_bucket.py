@@ -142,7 +142,7 @@ class TestRelayedHop:
             order.model_copy(update={"options": order.options.model_copy(update={"bandwidth_limit": None})})
         )
 
-        assert hosts.tally.moved_now <= 2 * RANGE_BYTES
+        assert hosts.tally.bytes_moved <= 2 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
 
     async def test_moves_and_mirrors_too(self, hosts):
@@ -168,7 +168,7 @@ class TestPathChange:
 
         assert hosts.told.ways[0] == hosts.told.ways[-1] == "relay"
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
-        assert hosts.tally.moved_now <= 4 * RANGE_BYTES
+        assert hosts.tally.bytes_moved <= 4 * RANGE_BYTES
         hosts.release(order)
         await bucket_is_empty(hosts)
 
@@ -184,7 +184,7 @@ class TestPathChange:
         await moving
 
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}", "relay"]
-        assert hosts.tally.moved_now <= 5 * RANGE_BYTES
+        assert hosts.tally.bytes_moved <= 5 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
         line.close()
 

@@ -211,7 +211,7 @@ class TestPullFromRemote:
         write_random(host.remote_directory / "in/a", 500)
         await host.move("archive:in/", "/data/")
         await host.move("archive:in/", "/data/")
-        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.moved_now) == (1, 0)
+        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
         write_random(host.remote_directory / "in/a", 501)
         await host.move("archive:in/", "/data/")
         assert (host.data / "a").read_bytes() == (host.remote_directory / "in/a").read_bytes()
@@ -253,7 +253,7 @@ class TestPullFromRemote:
         await host.move("archive:in/", "/data/")
 
         assert (host.data / "big").read_bytes() == (host.remote_directory / "in/big").read_bytes()
-        assert host.progress_counter.moved_now <= 3 * RANGE_BYTES
+        assert host.progress_counter.bytes_moved <= 3 * RANGE_BYTES
 
     async def test_a_killed_rclone_is_restarted(self, host, started_processes):
         write_random(host.remote_directory / "in/big", 3 * RANGE_BYTES)
@@ -332,7 +332,7 @@ class TestPushToRemote:
         write_random(host.data / "t/one", 500)
         await host.move("/data/t/", "archive:kept/")
         await host.move("/data/t/", "archive:kept/")
-        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.moved_now) == (1, 0)
+        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
     async def test_an_existing_file_is_kept_if_requested(self, host):
         write_random(host.data / "t/one", 500)
@@ -552,7 +552,7 @@ class TestUnsizedFiles:
         await host.move("web:notes", "/data/mine")
         assert (host.data / "mine").read_bytes() == (documents / "notes").read_bytes()
         await host.move("web:notes", "/data/mine")
-        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.moved_now) == (1, 0)
+        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
     async def test_reading_respects_the_bandwidth_limit(self, host, documents, monkeypatch):
         taken: list[int] = []

@@ -217,7 +217,7 @@ class TestPullFromS3:
         await host.move(host.order(f"s3://{BUCKET}/in/", "/data/"))
 
         assert (host.data / "big").read_bytes() == host.keys()["in/big"]
-        assert host.progress_counter._moved <= 3 * RANGE_BYTES
+        assert host.progress_counter.bytes_moved <= 3 * RANGE_BYTES
 
     async def test_a_missing_source_is_reported(self, host):
         for source in ("nothing/here/", "nothing/here"):
