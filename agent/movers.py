@@ -86,7 +86,7 @@ def _lane_source(
     if lane and route.own_endpoints:
         inbound = lane.expect_inbound(move.hop_id, route.source, route.hop_token, route.own_certificate)
     chunk_size = chunk_size_for(move.options)
-    open_client = partial(LaneClient, hop_id=move.hop_id, token=route.hop_token, piece=chunk_size)
+    open_client = partial(LaneClient, hop_id=move.hop_id, token=route.hop_token, chunk_bytes=chunk_size)
     peer_paths = lane.routes if lane else PeerPathCache()
     connector = Connector(dialer, route, inbound, peer_paths, open_client)
     relay = _relay_dialer(move, route.relay, dialer, credentials, open_client) if route.relay else None

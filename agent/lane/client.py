@@ -1,4 +1,4 @@
-"""The destination's side of a connection, whoever dialled: asks, and believes nothing it is told unseen."""
+"""The destination's side of a lane connection: sends requests, and validates everything it receives."""
 
 import http.client
 import io
@@ -22,7 +22,7 @@ from events.base import Problem
 from events.reports import PREVIOUS_HOP_RESTS
 
 READ_TIMEOUT_S = 120.0
-"""Seconds that the source may be silent; it may have a slow disk."""
+"""Seconds that the source may be silent; its disk may be slow."""
 
 BLOCK_BYTES = 64 * 1024
 _NOT_SERVED = 401
@@ -30,217 +30,277 @@ _NOT_AVAILABLE = {404, 409}
 
 
 class LaneClient:
-    """HTTP on one connection, one request after the other."""
+    """HTTP on one connection, one request at a time.
+
+    Either side may have dialed the connection.
+    """
 
     def __init__(
-        self, connection: ssl.SSLSocket, endpoint: str, hop_id: str, token: str, piece: int = CHUNK_BYTES
+        self,
+        connection: ssl.SSLSocket,
+        peer_address: str,
+        hop_id: str,
+        token: str,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
-        """`endpoint`: the address that was dialled. `piece`: bytes of a range that are handed on at once."""
+        """Use an open connection; `peer_address` is the address that was dialed.
+
+        `chunk_bytes` is the size in which the bytes of a range are passed on.
+        """
         connection.settimeout(READ_TIMEOUT_S)
-        self._piece = piece
+        self._chunk_bytes = chunk_bytes
         self._socket = connection
-        self.endpoint = endpoint
-        self._http = http.client.HTTPConnection(endpoint)
-        self._http.auto_open = 0  # it would dial again by itself, without TLS
+        self.endpoint = peer_address
+        self._http = http.client.HTTPConnection(peer_address)
+        self._http.auto_open = 0  # http.client would reconnect by itself, without TLS
         self._http.sock = connection
-        self._http.response_class = _Answer
-        self._answer: http.client.HTTPResponse | None = None
-        """The last one: one without a length has the connection for itself, and closes it."""
+        self._http.response_class = _DirectResponse
+        self._response: http.client.HTTPResponse | None = None
+        """The last response: one without a length owns the connection, and closes it."""
         self._hop_id = hop_id
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
-    def greet(self, within: float) -> None:
-        """Make sure that the source is there and serves this hop to us, by asking for no files at all, which
-        every version understands. OSError, LostError or HopError, also when that takes longer."""
-        self._socket.settimeout(within)
+    def probe(self, timeout_s: float) -> None:
+        """Check that the source answers and serves this hop, with a request for an empty pack.
+
+        All versions understand that request. `timeout_s` is in seconds, for each read.
+
+        Raises:
+            OSError: the connection broke or timed out.
+            SourceConnectionError: the source does not serve this hop, or does not serve it yet.
+            HopError: the source refused, or violated the protocol.
+        """
+        self._socket.settimeout(timeout_s)
         try:
-            answer = self._request("pack", wire.pack_request(()))
+            answer = self._send_request("pack", wire.pack_request(()))
         except http.client.HTTPException as error:
             raise SourceConnectionError(describe_error(error)) from error
         if answer.status == _NOT_SERVED:
-            raise SourceConnectionError(self._problem(answer).message)
+            raise SourceConnectionError(self._problem_of(answer).message)
         if answer.status != http.HTTPStatus.OK:
-            raise HopError(self._problem(answer))
+            raise HopError(self._problem_of(answer))
         if answer.read(1):
-            raise HopError(_strange(self.endpoint, "something, when asked for nothing"))
+            raise HopError(_protocol_problem(self.endpoint, "a non-empty answer to an empty request"))
         self._socket.settimeout(READ_TIMEOUT_S)
 
     @property
-    def is_quiet(self) -> bool:
-        """Is it good for another question? A source that has hung up, or talks unasked, is not."""
+    def is_reusable(self) -> bool:
+        """Return whether another request can be sent.
+
+        It cannot if the source has closed the connection, or has sent data that was not requested.
+        """
         return has_no_data(self._socket)
 
-    def manifest(self, meant: Selection) -> Iterator[FileEntry]:
-        """HopError if the source has nothing to begin with; LostError before the end."""
-        return self._listing("manifest", meant)
+    def manifest(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield all entries of the source.
 
-    def list_incremental(self, meant: Selection) -> Iterator[FileEntry]:
-        """The same of what another hop is bringing to the source. HopError, too, if that hop rests."""
-        return self._listing("arriving", meant)
+        Raises:
+            HopError: the source cannot be listed.
+            SourceConnectionError: the connection broke before the end of the listing.
+        """
+        return self._list("manifest", selection)
 
-    def _listing(self, verb: str, meant: Selection) -> Iterator[FileEntry]:
-        with self._guarded():
-            answer = self._ask(verb, wire.manifest_request(meant))
+    def list_incremental(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield the entries that another hop is writing at the source, as each is complete.
+
+        Raises:
+            HopError: the source cannot be listed, or the other hop is not running.
+            SourceConnectionError: the connection broke before the end of the listing.
+        """
+        return self._list("arriving", selection)
+
+    def _list(self, verb: str, selection: Selection) -> Iterator[FileEntry]:
+        with self._translate_errors():
+            answer = self._post_json(verb, wire.manifest_request(selection))
             if answer.status != http.HTTPStatus.OK:
-                raise HopError(self._problem(answer))
-            lines, count = _lines(answer), 0
+                raise HopError(self._problem_of(answer))
+            lines, count = _read_lines(answer), 0
             for fields in lines:
                 match fields[0] if fields else None:
                     case wire.END:
-                        _must_agree(fields, count)
-                        _must_be_over(lines)
-                        return answer.close()  # of a known length, it does not know that it has ended
+                        _require_count(fields, count)
+                        _require_end(lines)
+                        return answer.close()  # with a known length, it does not notice its end
                     case wire.KEEPALIVE:
                         continue
                     case wire.UPSTREAM_PAUSED:
                         raise HopError(_upstream_paused(self.endpoint))
                     case wire.REFUSED:
-                        raise HopError(_refused(fields))
+                        raise HopError(_refusal(fields))
                 yield wire.read_entry(fields)
                 count += 1
-            raise SourceConnectionError(f"{self.endpoint} ended its listing early")
+            raise SourceConnectionError(f"{self.endpoint} closed the connection within its listing")
 
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, hole: Hole | None = None) -> bytes:
-        """The digest that the source says the bytes have. LostError, FileError."""
+        """Pass a range of the file to `sink` and return the digest that the source computed.
+
+        `length` is in bytes; `hole` receives the number of zero bytes that were not transferred.
+
+        Raises:
+            SourceConnectionError: the connection broke.
+            FileError: this file cannot be read, or has changed.
+        """
         body = {"path": entry.path, "size": entry.size, "mtime_ns": entry.mtime_ns}
         holes = {"holes": True} if hole and entry.sparse else {}
-        with self._guarded():
-            answer = self._ask("range", body | {"start": start, "length": length} | holes)
-            self._must_be_ok(answer, entry)
+        with self._translate_errors():
+            answer = self._post_json("range", body | {"start": start, "length": length} | holes)
+            self._require_ok(answer, entry)
             if holes and hole and answer.getheader("Content-Type") == sparse_ranges.MEDIA_TYPE:
-                self._parts(answer, start, length, sink, hole)
+                self._receive_parts(answer, start, length, sink, hole)
             else:
-                self._data(answer, length, sink)
+                self._receive_data(answer, length, sink)
             digest = answer.read(DIGEST_BYTES + 1)
         if len(digest) != DIGEST_BYTES:
-            raise SourceConnectionError(f"{self.endpoint} ended a range without its digest")
+            raise SourceConnectionError(f"{self.endpoint} closed the connection before the digest of a range")
         return digest
 
-    def _data(self, answer: http.client.HTTPResponse, length: int, sink: Sink) -> None:
-        buffer = memoryview(bytearray(min(self._piece, length)))
+    def _receive_data(self, answer: http.client.HTTPResponse, length: int, sink: Sink) -> None:
+        buffer = memoryview(bytearray(min(self._chunk_bytes, length)))
         while length:
             count = answer.readinto(buffer[:length])
             if not count:
-                raise SourceConnectionError(f"{self.endpoint} ended in the middle of a range")
+                raise SourceConnectionError(f"{self.endpoint} closed the connection within a range")
             sink(buffer[:count])
             length -= count
 
-    def _parts(
+    def _receive_parts(
         self, answer: http.client.HTTPResponse, start: int, length: int, sink: Sink, hole: Hole
     ) -> None:
-        """Of a sparse file: what lies between the parts does not travel."""
+        """Receive a range of a sparse file; holes between its parts are not transferred."""
         end = start + length
-        for begin, size in [*sparse_ranges.read(answer.read, start, length), (end, 0)]:
+        for begin, size in [*sparse_ranges.decode(answer.read, start, length), (end, 0)]:
             if begin > start:
                 hole(begin - start)
-            self._data(answer, size, sink)
+            self._receive_data(answer, size, sink)
             start = begin + size
 
-    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        with self._guarded():
-            answer = self._ask_raw("pack", wire.pack_request(wanted))
+    def pack(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        """Yield small files, whole, in this order.
+
+        Raises:
+            SourceConnectionError: the connection broke.
+        """
+        with self._translate_errors():
+            answer = self._post("pack", wire.pack_request(entries))
             if answer.status != http.HTTPStatus.OK:
-                raise HopError(self._problem(answer))
-            data = memoryview(answer.read(wire.pack_size(wanted) + 1))
+                raise HopError(self._problem_of(answer))
+            data = memoryview(answer.read(wire.pack_size(entries) + 1))
         start = 0
-        for entry in wanted:
-            packed, start = _unpacked(entry, data, start)
+        for entry in entries:
+            packed, start = _unpack(entry, data, start)
             yield packed
 
-    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        with self._guarded():
-            answer = self._ask_raw("digests", wire.pack_request(wanted))
+    def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        """Yield files with their digests and without their bytes, in this order.
+
+        Raises:
+            SourceConnectionError: the connection broke.
+        """
+        with self._translate_errors():
+            answer = self._post("digests", wire.pack_request(entries))
             if answer.status != http.HTTPStatus.OK:
-                raise HopError(self._problem(answer))
-            for entry in wanted:
+                raise HopError(self._problem_of(answer))
+            for entry in entries:
                 count = range_count(entry.size)
-                told = answer.read(count * DIGEST_BYTES + 1)
-                if len(told) != count * DIGEST_BYTES + 1:
-                    raise SourceConnectionError(f"{self.endpoint} ended in the middle of a file's digests")
-                yield _checked(entry, told)
+                received = answer.read(count * DIGEST_BYTES + 1)
+                if len(received) != count * DIGEST_BYTES + 1:
+                    raise SourceConnectionError(
+                        f"{self.endpoint} closed the connection within the digests of a file"
+                    )
+                yield _parse_digests(entry, received)
 
-    def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
-        states = self._states("clear", wire.clear_request(gone, mark, name), len(gone))
-        for entry, state in zip(gone, states, strict=True):
-            yield None if bytes([state]) == wire.OK else _require_owned(bytes([state]), entry)
+    def clear(self, entries: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+        """Delete entries at the source; yield for each the problem that prevented it, or None.
 
-    def shows(self, mark: str, folders: Sequence[str]) -> bool:
-        return any(self._states("shows", wire.shows_request(mark, folders), len(folders)))
+        Raises:
+            HopError: the source is too old, or refused.
+            SourceConnectionError: the connection broke.
+        """
+        states = self._states("clear", wire.clear_request(entries, mark, name), len(entries))
+        for entry, state in zip(entries, states, strict=True):
+            yield None if bytes([state]) == wire.OK else _not_deleted(bytes([state]), entry)
+
+    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+        """Return whether any of these directories of the source contains the destination's marker file."""
+        return any(self._states("shows", wire.shows_request(mark, directories), len(directories)))
 
     def _states(self, verb: str, body: bytes, count: int) -> bytes:
-        """A byte for each thing that was asked about."""
-        with self._guarded():
-            answer = self._ask_raw(verb, body)
+        """Return one state byte for each entry of the request."""
+        with self._translate_errors():
+            answer = self._post(verb, body)
             if answer.status == http.HTTPStatus.NOT_FOUND:
-                raise HopError(_too_old(self.endpoint))
+                raise HopError(_source_too_old(self.endpoint))
             if answer.status != http.HTTPStatus.OK:
-                raise HopError(self._problem(answer))
+                raise HopError(self._problem_of(answer))
             states = answer.read(count + 1)
         if len(states) != count:
-            raise SourceConnectionError(f"{self.endpoint} did not tell what became of each thing")
+            raise SourceConnectionError(f"{self.endpoint} did not return one state for each entry")
         return states
 
     def interrupt(self) -> None:
-        """From any thread."""
+        """Shut down the connection, from any thread."""
         shut_down(self._socket)
 
     def close(self) -> None:
-        if self._answer:
-            self._answer.close()
+        if self._response:
+            self._response.close()
         self._http.close()
         self._socket.close()
 
-    def _ask(self, verb: str, body: dict[str, object]) -> http.client.HTTPResponse:
-        return self._ask_raw(verb, wire.dump(body))
+    def _post_json(self, verb: str, body: dict[str, object]) -> http.client.HTTPResponse:
+        return self._post(verb, wire.dump(body))
 
-    def _request(self, verb: str, body: bytes) -> http.client.HTTPResponse:
+    def _send_request(self, verb: str, body: bytes) -> http.client.HTTPResponse:
         self._http.request("POST", f"/hops/{self._hop_id}/{verb}", body, self._headers)
-        self._answer = self._http.getresponse()
-        return self._answer
+        self._response = self._http.getresponse()
+        return self._response
 
-    def _ask_raw(self, verb: str, body: bytes) -> http.client.HTTPResponse:
-        answer = self._request(verb, body)
+    def _post(self, verb: str, body: bytes) -> http.client.HTTPResponse:
+        answer = self._send_request(verb, body)
         if answer.status == _NOT_SERVED:
-            raise SourceConnectionError(f"{self.endpoint}: {self._problem(answer).message}")
+            raise SourceConnectionError(f"{self.endpoint}: {self._problem_of(answer).message}")
         return answer
 
-    def _must_be_ok(self, answer: http.client.HTTPResponse, entry: FileEntry) -> None:
+    def _require_ok(self, answer: http.client.HTTPResponse, entry: FileEntry) -> None:
         if answer.status in _NOT_AVAILABLE:
-            raise FileError(self._problem(answer))
+            raise FileError(self._problem_of(answer))
         if answer.status != http.HTTPStatus.OK:
-            raise HopError(self._problem(answer))
+            raise HopError(self._problem_of(answer))
         if entry.size and not answer.length:
-            raise SourceConnectionError(f"{self.endpoint} does not say how long a range is")
+            raise SourceConnectionError(f"{self.endpoint} sent a range without a length")
 
-    def _problem(self, answer: http.client.HTTPResponse) -> Problem:
+    def _problem_of(self, answer: http.client.HTTPResponse) -> Problem:
         try:
             return Problem.model_validate_json(answer.read(wire.MAX_LINE_BYTES))
         except ValidationError:
-            return _strange(self.endpoint, f"HTTP status {answer.status}")
+            return _protocol_problem(self.endpoint, f"HTTP status {answer.status}")
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Whatever breaks on the way is LostError; a source that talks nonsense ends the hop."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Raise SourceConnectionError for connection errors, and HopError for protocol errors."""
         try:
             yield
         except wire.ProtocolError as error:
-            raise HopError(_strange(self.endpoint, str(error))) from error
+            raise HopError(_protocol_problem(self.endpoint, str(error))) from error
         except (OSError, http.client.HTTPException) as error:
             raise SourceConnectionError(f"{self.endpoint}: {describe_error(error)}") from error
 
 
-class _Answer(http.client.HTTPResponse):
-    """Its bytes come straight from TLS: by way of a socket's file, each record of 16 KiB is asked for three
-    times over, a twentieth of all the time that a long file takes."""
+class _DirectResponse(http.client.HTTPResponse):
+    """An HTTP response that reads directly from the TLS connection.
+
+    Through the socket's file object, each record of 16 KiB takes three calls, which is a twentieth of the
+    total time of a large file.
+    """
 
     def __init__(self, sock: Any, *more: Any, **named: Any) -> None:
         super().__init__(sock, *more, **named)
-        self.fp = io.BufferedReader(_Straight(sock, self.fp))
+        self.fp = io.BufferedReader(_TlsReader(sock, self.fp))
 
 
-class _Straight(io.RawIOBase):
+class _TlsReader(io.RawIOBase):
     def __init__(self, connection: ssl.SSLSocket, file: io.BufferedIOBase) -> None:
-        """`file` keeps the connection open when it has been closed meanwhile."""
+        """Read from `connection`; `file` keeps the connection open while the response is read."""
         self._connection = connection
         self._file = file
 
@@ -255,103 +315,110 @@ class _Straight(io.RawIOBase):
         super().close()
 
 
-def _lines(answer: http.client.HTTPResponse) -> Iterator[list[object]]:
-    """What a manifest's lines say, as they come: those that have come together are parsed together, which
-    takes a quarter of the time."""
-    begun, size = [], 0
+def _read_lines(answer: http.client.HTTPResponse) -> Iterator[list[object]]:
+    """Yield the parsed lines of a manifest as they arrive.
+
+    Lines that arrive together are parsed together, which takes a quarter of the time.
+    """
+    partial_line, size = [], 0
     while block := answer.read1(BLOCK_BYTES):
-        begun.append(block)
+        partial_line.append(block)
         size += len(block)
         if size > wire.MAX_LINE_BYTES + BLOCK_BYTES:
-            raise wire.ProtocolError("a line of its manifest has no end")
+            raise wire.ProtocolError("a manifest line is too long")
         if b"\n" in block:
-            *lines, rest = b"".join(begun).split(b"\n")
-            begun, size = [rest], len(rest)
-            yield from _parsed(lines)
+            *lines, rest = b"".join(partial_line).split(b"\n")
+            partial_line, size = [rest], len(rest)
+            yield from _parse_lines(lines)
     if size:
-        raise wire.ProtocolError("its manifest ends in the middle of a line")
+        raise wire.ProtocolError("the manifest ends within a line")
 
 
-def _must_be_over(lines: Iterator[list[object]]) -> None:
+def _require_end(lines: Iterator[list[object]]) -> None:
     if next(lines, None) is not None:
-        raise wire.ProtocolError("its manifest goes on behind its end")
+        raise wire.ProtocolError("the manifest continues after its last line")
 
 
-def _parsed(lines: Sequence[bytes]) -> list[list[object]]:
+def _parse_lines(lines: Sequence[bytes]) -> list[list[object]]:
     try:
-        together = b"[%b]" % b",".join(lines)
-        parsed: list[list[object]] = json.loads(together.decode())  # told the encoding, it need not guess
+        joined = b"[%b]" % b",".join(lines)
+        parsed: list[list[object]] = json.loads(
+            joined.decode()
+        )  # decoded here, since json would guess the encoding
     except (ValueError, RecursionError) as error:
-        raise wire.ProtocolError("a line of its manifest is no JSON") from error
+        raise wire.ProtocolError("a manifest line is not JSON") from error
     if len(parsed) != len(lines) or not all(isinstance(fields, list) for fields in parsed):
-        raise wire.ProtocolError("a line of its manifest is no list")
+        raise wire.ProtocolError("a manifest line is not a JSON array")
     return parsed
 
 
-def _must_agree(fields: list[object], count: int) -> None:
+def _require_count(fields: list[object], count: int) -> None:
     if fields != [wire.END, count]:
-        raise wire.ProtocolError(f"its manifest ends with {fields}, after {count} entries")
+        raise wire.ProtocolError(f"the manifest ends with {fields} after {count} entries")
 
 
-def _unpacked(entry: FileEntry, data: memoryview, start: int) -> tuple[PackedFile, int]:
-    """The file of a pack that starts there, and where the next one does."""
+def _unpack(entry: FileEntry, data: memoryview, start: int) -> tuple[PackedFile, int]:
+    """Return the file that starts at this offset of a pack, and the offset of the next one."""
     begin = start + wire.PACK_HEADER_BYTES
     head, end = bytes(data[start:begin]), begin + entry.size
     if len(head) != wire.PACK_HEADER_BYTES:
-        raise SourceConnectionError("a pack ended early")
+        raise SourceConnectionError("the source closed the connection within a pack")
     if head[:1] != wire.OK:
-        return PackedFile(entry, problem=_not_packed(head[:1], entry)), begin
+        return PackedFile(entry, problem=_not_readable(head[:1], entry)), begin
     if len(data) < end:
-        raise SourceConnectionError("a pack ended in the middle of a file")
+        raise SourceConnectionError("the source closed the connection within a file of a pack")
     return PackedFile(entry, data[begin:end], head[1:]), end
 
 
-def _checked(entry: FileEntry, told: bytes) -> PackedFile:
-    state, digests = told[-1:], told[:-1]
+def _parse_digests(entry: FileEntry, received: bytes) -> PackedFile:
+    state, digests = received[-1:], received[:-1]
     if state != wire.OK:
-        return PackedFile(entry, problem=_not_packed(state, entry))
+        return PackedFile(entry, problem=_not_readable(state, entry))
     pieces = range(0, len(digests), DIGEST_BYTES)
     return PackedFile(entry, digest=file_digest(digests[start : start + DIGEST_BYTES] for start in pieces))
 
 
-def _require_owned(state: bytes, entry: FileEntry) -> Problem:
+def _not_deleted(state: bytes, entry: FileEntry) -> Problem:
     name = display_path(entry.path)
     if state == wire.SAME:
         return one_thing(entry.path)
     if state == wire.CHANGED:
-        words, advice = "changed after it was read, and stays at the source", "Move it again."
+        text, advice = "changed after it was read and was not deleted at the source", "Move it again."
     else:
-        words, advice = "arrived, but could not be removed", "Let the source's agent write there."
-    return Problem(code="source-kept", message=f"{name} {words}.", advice=advice, path=name)
+        text, advice = (
+            "arrived, but could not be deleted at the source",
+            "Give the source's agent write access.",
+        )
+    return Problem(code="source-kept", message=f"{name} {text}.", advice=advice, path=name)
 
 
-def _not_packed(state: bytes, entry: FileEntry) -> Problem:
+def _not_readable(state: bytes, entry: FileEntry) -> Problem:
     name = display_path(entry.path)
     if state == wire.CHANGED:
         return changed(name).problem
     if state == wire.MISSING:
-        code, words, advice = (
+        code, text, advice = (
             "source-vanished",
-            "went away while it was to be read",
-            "Nothing, if that was meant.",
+            "was deleted before it was read",
+            "None needed if it was deleted on purpose.",
         )
     else:
-        code, words, advice = "permission-denied", "cannot be read", "Give the source's agent access to it."
-    return Problem(code=code, message=f"{name} {words}.", advice=advice, path=name)
+        code, text, advice = "permission-denied", "cannot be read", "Give the source's agent access to it."
+    return Problem(code=code, message=f"{name} {text}.", advice=advice, path=name)
 
 
-def _refused(fields: list[object]) -> Problem:
+def _refusal(fields: list[object]) -> Problem:
     try:
         return Problem.model_validate(fields[1])
     except (IndexError, ValidationError) as error:
-        raise wire.ProtocolError("it refuses without a reason") from error
+        raise wire.ProtocolError("a refusal has no problem") from error
 
 
-def _too_old(endpoint: str) -> Problem:
+def _source_too_old(endpoint: str) -> Problem:
     return Problem(
         code="source-too-old",
-        message=f"The agent at {endpoint} cannot tell whether source and destination share a directory, so "
-        "nothing was removed. Everything has arrived.",
+        message=f"The agent at {endpoint} is too old to check whether source and destination share a "
+        "directory, so nothing was deleted at the source. All files have arrived.",
         advice="Update the source's agent, then retry.",
     )
 
@@ -359,15 +426,15 @@ def _too_old(endpoint: str) -> Problem:
 def _upstream_paused(endpoint: str) -> Problem:
     return Problem(
         code=PREVIOUS_HOP_RESTS,
-        message=f"The hop that brings these files to {endpoint} is not at work.",
-        advice="Nothing: this hop goes on as soon as that one does.",
+        message=f"The hop that copies these files to {endpoint} is not running.",
+        advice="None needed: this hop continues when that one does.",
         retryable=True,
     )
 
 
-def _strange(endpoint: str, what: str) -> Problem:
+def _protocol_problem(endpoint: str, reason: str) -> Problem:
     return Problem(
         code="source-misbehaved",
-        message=f"The agent at {endpoint} said what no agent should: {what}.",
-        advice="See that both agents have the same version, and look into the source's log.",
+        message=f"The agent at {endpoint} violated the lane protocol: {reason}.",
+        advice="Check that both agents have the same version, and read the source's log.",
     )

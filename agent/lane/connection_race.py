@@ -1,4 +1,4 @@
-"""Several ways to a peer, tried at once and again and again; the first that stands wins."""
+"""Try several ways to connect at once, and repeatedly; the first connection wins."""
 
 import logging
 import threading
@@ -13,93 +13,102 @@ from agent.pull.source import SourceConnectionError
 log = logging.getLogger(__name__)
 
 HEAD_START_S = 0.25
-"""Seconds that the way which worked last has for itself; RFC 8305 has the same between two addresses."""
+"""Seconds that the way which worked last time has for itself, as RFC 8305 has between two addresses."""
 _RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0)
-"""Seconds before a way is tried again: the other side may not have heard of the hop yet."""
-_NO_ANSWER = "no answer in time"
+"""Seconds before a way is tried again: the other side may not know of the hop yet."""
+_NO_ANSWER_TEXT = "no answer in time"
 
 
 class Closable(Protocol):
     def close(self) -> None: ...
 
 
-Won = TypeVar("Won", bound=Closable)
+Winner = TypeVar("Winner", bound=Closable)
 
 
-class ConnectionRace(Generic[Won]):
-    """`run` once. Whoever comes in after the winner is closed."""
+class ConnectionRace(Generic[Winner]):
+    """Connection attempts that run in parallel. Call `run` once; connections after the first are closed."""
 
-    def __init__(self, ways: Mapping[str, Callable[[], Won]], favourite: str | None = None) -> None:
-        """By name: what gets there, or raises OSError, ValueError or LostError. HopError ends the race."""
-        self._ways = ways
-        self._favourite = favourite if favourite in ways else None
+    def __init__(self, attempts: Mapping[str, Callable[[], Winner]], preferred: str | None = None) -> None:
+        """Prepare the attempts, by name; the preferred one gets a head start.
+
+        An attempt returns a connection or raises OSError, ValueError or SourceConnectionError, after which it
+        is repeated. HopError ends the race.
+        """
+        self._attempts = attempts
+        self._preferred = preferred if preferred in attempts else None
         self._changed = threading.Condition()
-        self._answers = dict.fromkeys(ways, _NO_ANSWER)
-        self._won: tuple[str, Won] | None = None
-        self._error: HopError | None = None
+        self._errors = dict.fromkeys(attempts, _NO_ANSWER_TEXT)
+        self._winner: tuple[str, Winner] | None = None
+        self._fatal_error: HopError | None = None
         self._over = False
 
-    def run(self, within: float) -> tuple[str, Won]:
-        """Who won, and what it brought; LostError names what each answered, if nobody did in so many
-        seconds or the race was stopped."""
-        for name, way in self._ways.items():
-            threading.Thread(target=self._try, args=[name, way], name="dial", daemon=True).start()
+    def run(self, timeout_s: float) -> tuple[str, Winner]:
+        """Return the name of the first successful attempt and its connection.
+
+        Raises:
+            SourceConnectionError: no attempt succeeded within `timeout_s` seconds, or `stop` was called.
+                The message has the last error of each attempt.
+            HopError: an attempt found that the hop cannot succeed.
+        """
+        for name, attempt in self._attempts.items():
+            threading.Thread(target=self._run_attempt, args=[name, attempt], name="dial", daemon=True).start()
         with self._changed:
-            self._changed.wait_for(lambda: self._over, within)
+            self._changed.wait_for(lambda: self._over, timeout_s)
             self._end()
-            if self._error:
-                raise self._error
-            if self._won:
-                return self._won
-        raise SourceConnectionError("; ".join(f"{name}: {answer}" for name, answer in self._answers.items()))
+            if self._fatal_error:
+                raise self._fatal_error
+            if self._winner:
+                return self._winner
+        raise SourceConnectionError("; ".join(f"{name}: {answer}" for name, answer in self._errors.items()))
 
     def stop(self) -> None:
-        """From any thread."""
+        """End the race, from any thread."""
         with self._changed:
             self._end()
 
-    def answered(self, words: str) -> bool:
-        """Did any of them say so?"""
-        return words in self._answers.values()
+    def any_failed_with(self, error_text: str) -> bool:
+        """Return whether the last error of any attempt was this text."""
+        return error_text in self._errors.values()
 
     def _end(self) -> None:
         self._over = True
         self._changed.notify_all()
 
-    def _try(self, name: str, way: Callable[[], Won]) -> None:
-        late = self._favourite is not None and name != self._favourite
-        pauses = chain([HEAD_START_S if late else 0.0], _RETRY_DELAYS_S, repeat(_RETRY_DELAYS_S[-1]))
-        while not self._waited(next(pauses)):
+    def _run_attempt(self, name: str, attempt: Callable[[], Winner]) -> None:
+        has_to_wait = self._preferred is not None and name != self._preferred
+        delays = chain([HEAD_START_S if has_to_wait else 0.0], _RETRY_DELAYS_S, repeat(_RETRY_DELAYS_S[-1]))
+        while not self._wait_until_over(next(delays)):
             try:
-                won = way()
+                connection = attempt()
             except HopError as error:
-                self._broke(error)
+                self._on_fatal_error(error)
             except (OSError, ValueError, SourceConnectionError) as error:
                 with self._changed:
-                    self._answers[name] = describe_error(error)
-            except Exception as error:  # the race would wait for this way in silence
-                log.exception("dialing broke", extra={"peer": name})
+                    self._errors[name] = describe_error(error)
+            except Exception as error:  # log it: the race would go on without this attempt
+                log.exception("dialing failed", extra={"peer": name})
                 with self._changed:
-                    self._answers[name] = f"{type(error).__name__}: {error}"
+                    self._errors[name] = f"{type(error).__name__}: {error}"
             else:
-                self._arrived(name, won)
+                self._on_success(name, connection)
 
-    def _waited(self, seconds: float) -> bool:
-        """Is it over, at the latest after so long?"""
+    def _wait_until_over(self, seconds: float) -> bool:
+        """Wait at most so many seconds; return whether the race is over."""
         with self._changed:
             return self._changed.wait_for(lambda: self._over, seconds)
 
-    def _broke(self, error: HopError) -> None:
+    def _on_fatal_error(self, error: HopError) -> None:
         with self._changed:
             if not self._over:
-                self._error = error
+                self._fatal_error = error
             self._end()
 
-    def _arrived(self, name: str, won: Won) -> None:
+    def _on_success(self, name: str, connection: Winner) -> None:
         with self._changed:
-            late = self._over
-            if not late:
-                self._won = name, won
+            is_late = self._over
+            if not is_late:
+                self._winner = name, connection
             self._end()
-        if late:
-            won.close()
+        if is_late:
+            connection.close()

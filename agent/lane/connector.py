@@ -1,7 +1,7 @@
-"""How a destination comes to its source: it dials, and lets itself be dialled, until one of the two stands.
+"""Connect a destination to its source: dial, and accept the source's connections, until one way succeeds.
 
-The way that stood first is the hop's, for every further connection, until it breaks; then both are tried
-anew.
+The way that succeeded first is used for all further connections of the hop until it breaks; then both are
+tried again.
 """
 
 import threading
@@ -20,133 +20,146 @@ from events.commands import DirectRoute
 from events.reports import SOURCE_UNREACHABLE
 
 POLL_INTERVAL_S = 0.25
-"""Seconds after which who waits for the source to dial looks whether that is still wanted."""
+"""Seconds between checks whether the race is over, while waiting for the source to dial."""
 
 
 class Connector:
-    """One hop's, with its source. Used by any thread."""
+    """Connects one hop to its source. Safe to use from any thread."""
 
     def __init__(
         self,
-        dialler: Dialer,
+        dialer: Dialer,
         route: DirectRoute,
-        awaited: InboundConnections | None,
-        routes: PeerPathCache,
-        converse: Callable[..., LaneClient],
+        inbound: InboundConnections | None,
+        path_cache: PeerPathCache,
+        make_client: Callable[..., LaneClient],
     ) -> None:
-        """`awaited` is where the source's own connections come in, if it was told to dial; `converse` makes
-        a conversation of a connection and the address that was dialled."""
-        self._dialler = dialler
+        """`inbound` has the connections that the source dialed, if it was told to dial.
+
+        `make_client` takes a connection and the address that was dialed.
+        """
+        self._dialer = dialer
         self._route = route
-        self._awaited = awaited
-        self._routes = routes
-        self._converse = converse
+        self._inbound = inbound
+        self._path_cache = path_cache
+        self._make_client = make_client
         self._lock = threading.Lock()
         self._race: ConnectionRace[LaneClient] | None = None
-        self._met: PeerPath | None = None
+        self._path: PeerPath | None = None
         self._interrupted = False
 
     def connect(self) -> tuple[LaneClient, PeerPath]:
-        """The first connection on which the source has answered, and how it came about. LostError names what
-        was tried and what came of it; HopError."""
-        ways: dict[str, Callable[[], LaneClient]] = {
-            endpoint: partial(self._greeted, partial(self._dialled, endpoint))
+        """Return the first connection on which the source answered, and how it was made.
+
+        Raises:
+            SourceConnectionError: no way worked; the message has each address with its last error.
+            HopError: the source refused this hop.
+        """
+        attempts: dict[str, Callable[[], LaneClient]] = {
+            endpoint: partial(self._probed, partial(self._dial, endpoint))
             for endpoint in self._route.endpoints
         }
-        from_there = self._from_there()
-        if self._awaited:
-            ways[from_there] = partial(self._greeted, partial(self._came, POLL_INTERVAL_S))
-        race = self._begin(ConnectionRace(ways, self._preferred(from_there)))
-        name, conversation = race.run(DIAL_TIMEOUT_S)
-        return conversation, self._remember(PeerPath(name != from_there, conversation.endpoint))
+        inbound_name = self._inbound_name()
+        if self._inbound:
+            attempts[inbound_name] = partial(self._probed, partial(self._take_inbound, POLL_INTERVAL_S))
+        race = self._begin(ConnectionRace(attempts, self._preferred(inbound_name)))
+        name, client = race.run(DIAL_TIMEOUT_S)
+        return client, self._remember(PeerPath(name != inbound_name, client.endpoint))
 
-    def another(self) -> LaneClient:
-        """A further connection, the same way. LostError."""
+    def connect_again(self) -> LaneClient:
+        """Return a further connection, made the same way as the first.
+
+        Raises:
+            SourceConnectionError: the connection failed, or `interrupt` was called.
+        """
         with self._lock:
-            met, interrupted = self._met, self._interrupted
-        if met is None or interrupted:
+            path, interrupted = self._path, self._interrupted
+        if path is None or interrupted:
             raise SourceConnectionError("interrupted")
-        return self._dialled_again(met.address) if met.dialled else self._came(DIAL_TIMEOUT_S)
+        return self._dial_again(path.address) if path.dialled else self._take_inbound(DIAL_TIMEOUT_S)
 
     @property
     def was_relayed(self) -> bool:
-        """Did neither get through to the other the last time, so that they met by the relay bucket?"""
-        known = self._routes.recall(self._route.source.agent_id)
+        """Return whether the two agents could only reach each other through the relay bucket last time."""
+        known = self._path_cache.recall(self._route.source.agent_id)
         return known is not None and known.relayed
 
-    def relayed(self) -> None:
-        """This time, too: remembered until a direct way stands."""
-        self._routes.remember(self._route.source.agent_id, PeerPath(dialled=False, relayed=True))
+    def remember_relayed(self) -> None:
+        """Remember that the relay bucket was needed, until a direct connection succeeds."""
+        self._path_cache.remember(self._route.source.agent_id, PeerPath(dialled=False, relayed=True))
 
     def interrupt(self) -> None:
-        """From any thread: whoever waits for a connection gets LostError; until `meet` is called again."""
+        """Stop waiting for connections, from any thread, until `connect` is called again.
+
+        Threads that wait get SourceConnectionError.
+        """
         with self._lock:
             self._interrupted = True
             if self._race:
                 self._race.stop()
-        if self._awaited:
-            self._awaited.wake()
+        if self._inbound:
+            self._inbound.wake()
 
     def close(self) -> None:
-        if self._awaited:
-            self._awaited.close()
+        if self._inbound:
+            self._inbound.close()
 
     def _begin(self, race: ConnectionRace[LaneClient]) -> ConnectionRace[LaneClient]:
         with self._lock:
-            self._race, self._met, self._interrupted = race, None, False
+            self._race, self._path, self._interrupted = race, None, False
         return race
 
-    def _remember(self, met: PeerPath) -> PeerPath:
+    def _remember(self, path: PeerPath) -> PeerPath:
         with self._lock:
-            self._met = met
-        if met.dialled and self._awaited:
-            self._awaited.clear()
-        self._routes.remember(self._route.source.agent_id, met if met.dialled else PeerPath(False))
-        return met
+            self._path = path
+        if path.dialled and self._inbound:
+            self._inbound.clear()
+        self._path_cache.remember(self._route.source.agent_id, path if path.dialled else PeerPath(False))
+        return path
 
-    def _from_there(self) -> str:
-        return f"{self._route.source.agent_id}, dialling {', '.join(self._route.own_endpoints)} itself"
+    def _inbound_name(self) -> str:
+        return f"{self._route.source.agent_id}, dialing {', '.join(self._route.own_endpoints)} itself"
 
-    def _preferred(self, from_there: str) -> str | None:
-        known = self._routes.recall(self._route.source.agent_id)
+    def _preferred(self, inbound_name: str) -> str | None:
+        known = self._path_cache.recall(self._route.source.agent_id)
         if known is None or known.relayed:
             return None
-        return known.address if known.dialled else from_there
+        return known.address if known.dialled else inbound_name
 
-    def _greeted(self, connect: Callable[[], LaneClient]) -> LaneClient:
-        conversation = connect()
+    def _probed(self, connect: Callable[[], LaneClient]) -> LaneClient:
+        client = connect()
         try:
-            conversation.greet(DIAL_TIMEOUT_S)
+            client.probe(DIAL_TIMEOUT_S)
         except BaseException:
-            conversation.close()
+            client.close()
             raise
-        return conversation
+        return client
 
-    def _dialled(self, endpoint: str) -> LaneClient:
-        return self._converse(self._dialler.connect(endpoint), endpoint)
+    def _dial(self, endpoint: str) -> LaneClient:
+        return self._make_client(self._dialer.connect(endpoint), endpoint)
 
-    def _dialled_again(self, endpoint: str) -> LaneClient:
+    def _dial_again(self, endpoint: str) -> LaneClient:
         try:
-            return self._dialled(endpoint)
+            return self._dial(endpoint)
         except (OSError, ValueError) as error:
             raise SourceConnectionError(f"{endpoint}: {error}") from error
 
-    def _came(self, within: float) -> LaneClient:
-        if self._awaited is None:
-            raise SourceConnectionError("it was not told to dial")
-        parked = self._awaited.take(within)
-        return self._converse(parked.connection, parked.dialled)
+    def _take_inbound(self, timeout_s: float) -> LaneClient:
+        if self._inbound is None:
+            raise SourceConnectionError("the source was not told to dial")
+        idle = self._inbound.take(timeout_s)
+        return self._make_client(idle.connection, idle.dialed_address)
 
 
-def unreachable(source: str, route: DirectRoute, lost: SourceConnectionError) -> HopError:
-    """Neither side got through to the other."""
-    log = f" What {route.source.agent_id} met is in its log." if route.own_endpoints else ""
+def unreachable(source: str, route: DirectRoute, error: SourceConnectionError) -> HopError:
+    """Return the error for a source that neither side could reach by dialing the other."""
+    log = f" The errors of {route.source.agent_id} itself are in its log." if route.own_endpoints else ""
     return HopError(
         Problem(
             code=SOURCE_UNREACHABLE,
-            message=f"{source} cannot be reached: {lost or 'it has told no address'}.",
-            advice="See that both agents run, and open the lane port of one of the two hosts to the other: "
-            f"either will do (`crosshaul agent doctor` on both hosts).{log}",
+            message=f"{source} cannot be reached: {error or 'it has no known address'}.",
+            advice="Check that both agents are running, and open the lane port of one host to the other; one "
+            f"of the two is enough (`crosshaul agent doctor` on both hosts).{log}",
             retryable=True,
         )
     )

@@ -1,8 +1,7 @@
-"""Who may read what, and for how long: the hops that this agent serves now. And those it waits for: a hop's
-source may dial, too.
+"""The hops that this agent serves now, and those that wait for their source to dial: who may read what, when.
 
-Whoever dials names its hop in the TLS handshake (SNI), and is let in by that hop's peer certificate and no
-other. A hop that is neither served nor awaited gets no further than its name.
+A dialing agent names its hop in the TLS handshake (SNI), and only the certificate of that hop's peer is
+accepted. For a hop that is neither served nor waiting, the handshake is refused at the name.
 """
 
 import hmac
@@ -22,110 +21,127 @@ from events.options import Options
 
 @dataclass(frozen=True)
 class Grant:
-    """One hop's leave to read."""
+    """Permission for one hop to read."""
 
     serve: Serve
     token_hash: bytes
     certificate: bytes
-    """The peer's, DER."""
+    """The peer's certificate, DER."""
     context: ssl.SSLContext
-    """Trusts this one certificate."""
+    """TLS context that trusts only the peer's certificate."""
     limiter: RateLimiter
-    """What the hop may take of this agent's line."""
-    over: threading.Event
-    """Nobody waits for the line any longer."""
+    """The hop's share of this agent's bandwidth."""
+    stopped: threading.Event
+    """Set when the grant has ended: nothing waits for bandwidth any longer."""
     unreadable: dict[str, Problem] = field(default_factory=dict)
-    """By path: what broke a range off, to be told when it is asked for again."""
+    """By path: the error that broke off a range, to be returned when the range is requested again."""
 
     def admits(self, token: str, certificate: bytes | None) -> bool:
-        """Is this the token, shown by the peer it is for, in time?"""
-        right = hmac.compare_digest(self.token_hash, token_hash(token))
-        return right and certificate == self.certificate and datetime.now(UTC) < self.serve.until
+        """Return whether this is the hop's token, shown by its peer before the grant expires."""
+        is_right_token = hmac.compare_digest(self.token_hash, token_hash(token))
+        return is_right_token and certificate == self.certificate and datetime.now(UTC) < self.serve.until
 
 
 class Grants:
-    """All grants, what is awaited, and the TLS context that lets in only the peers they name. Used by any
-    thread."""
+    """All grants and expected inbound connections, and the TLS context that accepts only their peers.
 
-    def __init__(self, identities: Identities, line: SharedBandwidth, arrivals: ActivePulls) -> None:
-        """`line` is what all hops of this agent share, `arrivals` what they bring."""
-        self.arrivals = arrivals
+    Safe to use from any thread.
+    """
+
+    def __init__(self, identities: Identities, bandwidth: SharedBandwidth, active_pulls: ActivePulls) -> None:
+        """`bandwidth` is shared by all hops of this agent; `active_pulls` are the pulls that run on it."""
+        self.active_pulls = active_pulls
         self._identities = identities
-        self._line = line
+        self._bandwidth = bandwidth
         self._lock = threading.Lock()
         self._by_hop: dict[str, Grant] = {}
-        self._awaited: dict[str, InboundConnections] = {}
+        self._inbound: dict[str, InboundConnections] = {}
         self.context = _context(ssl.PROTOCOL_TLS_SERVER, identities.named(None), None)
-        """For every connection: trusts nobody, until it hears which hop it is for."""
-        self.context.sni_callback = self._choose
+        """For every connection: trusts no certificate until the handshake has named a hop."""
+        self.context.sni_callback = self._choose_context
 
     def add(self, serve: Serve, token: str) -> None:
-        """ValueError if the peer's certificate cannot be read."""
-        certificate, context = self._trusting(serve.peer, serve.own_certificate)
+        """Serve a hop to its peer, which must show this token.
+
+        Raises:
+            ValueError: the peer's certificate cannot be read.
+        """
+        certificate, context = self._context_for(serve.peer, serve.own_certificate)
         with self._lock:
             self._by_hop[serve.hop_id] = self._grant(serve, token, certificate, context)
 
     def _grant(self, serve: Serve, token: str, certificate: bytes, context: ssl.SSLContext) -> Grant:
         over = threading.Event()
-        limiter = limiter_for(Options(priority=serve.priority), self._line, over)
+        limiter = limiter_for(Options(priority=serve.priority), self._bandwidth, over)
         return Grant(serve, token_hash(token), certificate, context, limiter, over)
 
     def expect_inbound(
-        self, hop_id: str, source: Peer, token: str, own: str | None = None
+        self, hop_id: str, source: Peer, token: str, own_certificate: str | None = None
     ) -> InboundConnections:
-        """Let a hop's source in, until what is returned is closed; it was told to expect our certificate
-        `own`. ValueError as above."""
-        certificate, context = self._trusting(source, own)
-        with self._lock:
-            awaited = InboundConnections(hop_id, token, certificate, context, self._expect_no_more)
-            self._awaited[hop_id] = awaited
-        return awaited
+        """Accept connections from a hop's source until the returned object is closed.
 
-    def _expect_no_more(self, awaited: InboundConnections) -> None:
-        with self._lock:
-            if self._awaited.get(awaited.hop_id) is awaited:
-                del self._awaited[awaited.hop_id]
+        `own_certificate` is the name of the certificate of ours that the source expects.
 
-    def _trusting(self, peer: Peer, own: str | None) -> tuple[bytes, ssl.SSLContext]:
-        """The peer's certificate, DER, and a context that trusts no other and shows it the certificate that
-        it expects; ValueError."""
+        Raises:
+            ValueError: the source's certificate cannot be read.
+        """
+        certificate, context = self._context_for(source, own_certificate)
+        with self._lock:
+            inbound = InboundConnections(hop_id, token, certificate, context, self._on_inbound_closed)
+            self._inbound[hop_id] = inbound
+        return inbound
+
+    def _on_inbound_closed(self, inbound: InboundConnections) -> None:
+        with self._lock:
+            if self._inbound.get(inbound.hop_id) is inbound:
+                del self._inbound[inbound.hop_id]
+
+    def _context_for(self, peer: Peer, own_certificate: str | None) -> tuple[bytes, ssl.SSLContext]:
+        """Return the peer's certificate (DER), and a TLS context that trusts only that certificate.
+
+        Raises:
+            ValueError: the peer's certificate cannot be read.
+        """
         certificate = ssl.PEM_cert_to_DER_cert(peer.certificate)
         try:
-            identity = self._identities.named(own)
+            identity = self._identities.named(own_certificate)
             return certificate, _context(ssl.PROTOCOL_TLS_SERVER, identity, peer.certificate)
         except ssl.SSLError as error:
-            raise ValueError("the peer's certificate is none") from error
+            raise ValueError("the peer's certificate cannot be read") from error
 
     def remove(self, hop_id: str) -> None:
+        """Stop serving a hop."""
         with self._lock:
-            if gone := self._by_hop.pop(hop_id, None):
-                gone.over.set()
+            if grant := self._by_hop.pop(hop_id, None):
+                grant.stopped.set()
 
     def clear(self) -> None:
+        """Stop serving all hops."""
         with self._lock:
-            for gone in self._by_hop.values():
-                gone.over.set()
+            for grant in self._by_hop.values():
+                grant.stopped.set()
             self._by_hop.clear()
 
     def get(self, hop_id: str) -> Grant | None:
+        """Return the grant of a hop that is served now."""
         with self._lock:
             return self._by_hop.get(hop_id)
 
     def hop_of(self, context: ssl.SSLContext) -> str | None:
-        """The hop that a connection named in its handshake."""
+        """Return the ID of the served hop that a connection named in its handshake."""
         with self._lock:
             return next((hop for hop, grant in self._by_hop.items() if grant.context is context), None)
 
-    def awaited_by(self, context: ssl.SSLContext) -> InboundConnections | None:
-        """The same for a hop that is awaited."""
+    def inbound_of(self, context: ssl.SSLContext) -> InboundConnections | None:
+        """Return the expected inbound connections of the hop that a connection named in its handshake."""
         with self._lock:
-            return next((one for one in self._awaited.values() if one.context is context), None)
+            return next((inbound for inbound in self._inbound.values() if inbound.context is context), None)
 
-    def _choose(
-        self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _context: ssl.SSLContext
+    def _choose_context(
+        self, connection: ssl.SSLSocket | ssl.SSLObject, hop_id: str | None, _context: ssl.SSLContext
     ) -> int | None:
         with self._lock:
-            found = self._by_hop.get(name or "") or self._awaited.get(name or "")
+            found = self._by_hop.get(hop_id or "") or self._inbound.get(hop_id or "")
         if found is None:
             return ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         connection.context = found.context
@@ -133,8 +149,11 @@ class Grants:
 
 
 def client_context(identity: Identity, source: str) -> ssl.SSLContext:
-    """Accepts the one certificate of the source, PEM, and no other, whatever name it is under; ValueError
-    or ssl.SSLError if it cannot be read."""
+    """Return a TLS context that accepts only the source's certificate (PEM), whatever name it was issued for.
+
+    Raises:
+        ValueError: the certificate cannot be read (or ssl.SSLError).
+    """
     return _context(ssl.PROTOCOL_TLS_CLIENT, identity, source)
 
 
@@ -145,7 +164,7 @@ def _context(protocol: int, identity: Identity, peer: str | None) -> ssl.SSLCont
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(identity.certificate, identity.key)
     if protocol == ssl.PROTOCOL_TLS_SERVER:
-        context.num_tickets = 0  # a resumed session would bring along whoever began it
+        context.num_tickets = 0  # a resumed session would skip the certificate check
     if peer:
         context.load_verify_locations(cadata=peer)
     return context

@@ -1,4 +1,4 @@
-"""The hops whose source may dial this agent, and the connections that it made: they wait for the pull."""
+"""Connections that a hop's source dialed to this agent, which wait until the pull uses them."""
 
 import hashlib
 import hmac
@@ -17,31 +17,32 @@ from agent.lane.sockets import has_no_data
 from agent.pull.source import SourceConnectionError
 
 REQUEST_TIMEOUT_S = 10.0
-"""Seconds in which whoever has shaken hands says what it wants."""
+"""Seconds between the handshake and the end of the upgrade request."""
 MAX_IDLE_CONNECTIONS = 64
-"""Connections of one hop that may wait."""
+"""Idle connections of one hop."""
 MAX_BODY_BYTES = 4096
 MAX_ADDRESS_CHARS = 300
 
 
 def token_hash(token: str) -> bytes:
+    """Return the SHA-256 hash of a hop token."""
     return hashlib.sha256(token.encode()).digest()
 
 
 @dataclass(frozen=True)
 class IdleConnection:
-    """A connection that the source made, on which it waits to be asked."""
+    """A connection that the source dialed and that waits for its first request."""
 
     connection: ssl.SSLSocket
-    dialled: str
-    """This agent's address, as the source dialled it."""
+    dialed_address: str
+    """This agent's address, as the source dialed it."""
 
     def close(self) -> None:
         self.connection.close()
 
 
 class InboundConnections:
-    """One hop's. Used by any thread; `close` it when the hop's pull ends."""
+    """Inbound connections of one hop. Safe to use from any thread; `close` it when the hop's pull ends."""
 
     def __init__(
         self,
@@ -49,108 +50,118 @@ class InboundConnections:
         token: str,
         certificate: bytes,
         context: ssl.SSLContext,
-        closed: Callable[["InboundConnections"], None],
+        on_closed: Callable[["InboundConnections"], None],
     ) -> None:
-        """`certificate`: the source's, DER; `context` trusts this one; `closed` is told of the end."""
+        """`certificate` is the source's, DER; `context` trusts only it; `on_closed` is called by `close`."""
         self.hop_id = hop_id
         self.context = context
         self._token_hash = token_hash(token)
         self._certificate = certificate
         self._changed = threading.Condition()
-        self._parked: deque[IdleConnection] = deque()
-        self._woken = 0
+        self._idle: deque[IdleConnection] = deque()
+        self._wake_count = 0
         self._closed = False
-        self._tell = closed
+        self._on_closed = on_closed
 
     def admits(self, token: str, certificate: bytes | None) -> bool:
-        """Is this the hop's token, shown by its source?"""
+        """Return whether this is the hop's token, shown by the hop's source."""
         return hmac.compare_digest(self._token_hash, token_hash(token)) and certificate == self._certificate
 
-    def add(self, parked: IdleConnection) -> None:
+    def add(self, idle: IdleConnection) -> None:
+        """Add an idle connection; close it if there are too many, or the pull has ended."""
         with self._changed:
             self._drop_dead()
-            if not self._closed and len(self._parked) < MAX_IDLE_CONNECTIONS:
-                self._parked.append(parked)
+            if not self._closed and len(self._idle) < MAX_IDLE_CONNECTIONS:
+                self._idle.append(idle)
                 self._changed.notify()
                 return
-        parked.close()
+        idle.close()
 
-    def take(self, within: float) -> IdleConnection:
-        """One of those that wait, or the next to come; LostError if none comes in so many seconds, or
-        `wake` is called."""
+    def take(self, timeout_s: float) -> IdleConnection:
+        """Return an idle connection, or the next one to arrive.
+
+        Raises:
+            SourceConnectionError: none arrived within `timeout_s` seconds, or `wake` was called.
+        """
         with self._changed:
             self._drop_dead()
-            woken = self._woken
-            self._changed.wait_for(lambda: self._parked or self._closed or self._woken != woken, within)
-            if not self._parked:
-                raise SourceConnectionError("has not come through")
-            return self._parked.popleft()
+            wake_count = self._wake_count
+            self._changed.wait_for(
+                lambda: self._idle or self._closed or self._wake_count != wake_count, timeout_s
+            )
+            if not self._idle:
+                raise SourceConnectionError("did not connect in time")
+            return self._idle.popleft()
 
     def wake(self) -> None:
-        """Whoever waits for the next to come need wait no longer."""
+        """Release all threads that wait in `take`."""
         with self._changed:
-            self._woken += 1
+            self._wake_count += 1
             self._changed.notify_all()
 
     def clear(self) -> None:
-        """Nobody has use for those that wait."""
+        """Close all idle connections."""
         with self._changed:
-            while self._parked:
-                self._parked.popleft().close()
+            while self._idle:
+                self._idle.popleft().close()
 
     def close(self) -> None:
-        """And nobody is let in any more."""
-        self._tell(self)
+        """Close all idle connections and accept no more."""
+        self._on_closed(self)
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self.clear()
 
     def _drop_dead(self) -> None:
-        """Who waits to be asked says nothing: what can be read is its end."""
+        """Drop connections that the source has closed: anything readable on an idle connection is its end."""
         alive: deque[IdleConnection] = deque()
-        for parked in self._parked:
-            if has_no_data(parked.connection):
-                alive.append(parked)
+        for idle in self._idle:
+            if has_no_data(idle.connection):
+                alive.append(idle)
             else:
-                parked.close()
-        self._parked = alive
+                idle.close()
+        self._idle = alive
 
 
 class UpgradeHandler(LaneRequestHandler):
-    """Hears the one request of a source that dialled; `parked` is its connection if it was let in."""
+    """Handles the one request of a source that dialed; `idle` is its connection if it was accepted."""
 
-    def __init__(self, awaited: InboundConnections, connection: ssl.SSLSocket, address: Any) -> None:
+    def __init__(self, inbound: InboundConnections, connection: ssl.SSLSocket, address: Any) -> None:
         connection.settimeout(REQUEST_TIMEOUT_S)
-        self._awaited = awaited
-        self.parked: IdleConnection | None = None
+        self._inbound = inbound
+        self.idle: IdleConnection | None = None
         super().__init__(connection, address)
 
     def handle(self) -> None:
         self.handle_one_request()
 
     def answer(self) -> None:
-        dialled = self._dialled()
+        dialed_address = self._dialed_address()
         self.send_response_only(101)
         self.send_header("Connection", "Upgrade")
         self.send_header("Upgrade", wire.UPGRADE)
         self.end_headers()
-        self.parked = IdleConnection(self.connection, dialled)
+        self.idle = IdleConnection(self.connection, dialed_address)
 
-    def _dialled(self) -> str:
-        """The address in the body of a right request; Refusal of any other."""
-        body = requests.parsed(self.body(MAX_BODY_BYTES))
-        hop_id = self._awaited.hop_id
+    def _dialed_address(self) -> str:
+        """Return the address in the request's body.
+
+        Raises:
+            LaneRequestError: the request is malformed or not authorized.
+        """
+        body = requests.parse_body(self.body(MAX_BODY_BYTES))
+        hop_id = self._inbound.hop_id
         if self.path != f"/hops/{hop_id}/{wire.REVERSE}" or self.headers.get("Upgrade") != wire.UPGRADE:
-            raise requests.malformed("here, too, it is the source that is asked", 404)
-        if not self._awaited.admits(self.token, self.connection.getpeercert(binary_form=True)):
+            raise requests.malformed("the only request here is the upgrade", 404)
+        if not self._inbound.admits(self.token, self.connection.getpeercert(binary_form=True)):
             raise requests.not_served(hop_id)
-        return _address(body.get("dialled"))
+        return _require_address(body.get("dialled"))
 
 
-def reverse_request(hop_id: str, token: str, dialled: str) -> bytes:
-    """What a source says first on a connection that it made."""
-    body = json.dumps({"dialled": dialled}).encode()
+def reverse_request(hop_id: str, token: str, dialed_address: str) -> bytes:
+    """Return the first request that a source sends on a connection that it dialed."""
+    body = json.dumps({"dialled": dialed_address}).encode()
     lines = [
         f"POST /hops/{hop_id}/{wire.REVERSE} HTTP/1.1",
         "Host: lane",
@@ -163,12 +174,16 @@ def reverse_request(hop_id: str, token: str, dialled: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def _address(dialled: Any) -> str:
-    """For people to read: one that can be an address."""
-    if not isinstance(dialled, str) or len(dialled) > MAX_ADDRESS_CHARS or not dialled.isprintable():
-        raise requests.malformed("the address that was dialled is none")
+def _require_address(address: Any) -> str:
+    """Return the address, which is shown to people, if it is one.
+
+    Raises:
+        LaneRequestError: it is not an address.
+    """
+    if not isinstance(address, str) or len(address) > MAX_ADDRESS_CHARS or not address.isprintable():
+        raise requests.malformed("the dialed address is malformed")
     try:
-        split_endpoint(dialled)
+        split_endpoint(address)
     except ValueError as error:
-        raise requests.malformed("the address that was dialled is none") from error
-    return dialled
+        raise requests.malformed("the dialed address is malformed") from error
+    return address

@@ -1,7 +1,7 @@
-"""The listing of a hop whose files are still arriving here by another: each as soon as it stands.
+"""List a hop's files while another hop is still writing them here: each as soon as it is complete.
 
-It is a head start and no more. What it leaves out (links, what stood here before, what a turned-back clock
-hides) comes with the listing of everything, which is given once the other hop has ended well.
+This is only a head start. What it leaves out (links, files that were here before, files that a clock set back
+hides) is in the full listing, which is served once the other hop has succeeded.
 """
 
 import time
@@ -15,77 +15,84 @@ from agent.pull.active_pulls import ActivePulls
 from agent.pull.ledger import FIRST_ARRIVAL, ArrivalCursor
 
 POLL_INTERVAL_S = 0.2
-"""Seconds between two looks for news."""
+"""Seconds between two checks for new files."""
 KEEPALIVE_INTERVAL_S = 10.0
-"""Seconds after which the peer hears that there is nothing new: it takes silence for death."""
+"""Seconds of silence after which a keepalive is sent: the peer treats longer silence as a broken connection.
+"""
 UPSTREAM_TIMEOUT_S = 60.0
-"""Seconds that the other hop may rest, be it paused or about to be tried again, before the peer is told."""
+"""Seconds that the other hop may be paused or waiting for its next attempt before the listing ends."""
 MAX_REMEMBERED_DIRECTORIES = 10_000
-"""Directories that are remembered to have been told; one that is told twice does no harm."""
+"""Directories remembered as sent; sending one twice is harmless."""
 
 
 class IncrementalListing:
-    """One answer; `blocks` once."""
+    """One response; call `blocks` once."""
 
-    def __init__(self, arrivals: ActivePulls, hop_id: str, tree: Tree, meant: Selection, over: Event) -> None:
-        """`hop_id`: the other hop; `over` ends the answer in the middle."""
-        self._arrivals = arrivals
+    def __init__(
+        self, active_pulls: ActivePulls, hop_id: str, tree: Tree, selection: Selection, stopped: Event
+    ) -> None:
+        """`hop_id` is the hop that writes the files; `stopped` ends the response early."""
+        self._active_pulls = active_pulls
         self._hop_id = hop_id
         self._tree = tree
-        self._meant = meant
-        self._over = over
-        self._told: set[str] = set()
+        self._selection = selection
+        self._stopped = stopped
+        self._sent_directories: set[str] = set()
         self._count = 0
-        self._mark: ArrivalCursor = FIRST_ARRIVAL
+        self._cursor: ArrivalCursor = FIRST_ARRIVAL
 
     def blocks(self) -> Iterator[bytes]:
-        """Lines, as there are any; the last of them says how it ended, if it did."""
-        said = seen = time.monotonic()
-        while not self._over.is_set():
-            now, news = time.monotonic(), self._news()
-            if news is None and self._arrivals.has_succeeded(self._hop_id):
+        """Yield manifest lines as there are any.
+
+        The last line says how the listing ended, unless it was stopped.
+        """
+        sent_at = active_at = time.monotonic()
+        while not self._stopped.is_set():
+            now, lines = time.monotonic(), self._new_lines()
+            if lines is None and self._active_pulls.has_succeeded(self._hop_id):
                 yield _line(wire.END, self._count)
                 return
-            if news is None and now - seen > UPSTREAM_TIMEOUT_S:
+            if lines is None and now - active_at > UPSTREAM_TIMEOUT_S:
                 yield _line(wire.UPSTREAM_PAUSED)
                 return
-            seen = now if news is not None else seen
-            if news or now - said > KEEPALIVE_INTERVAL_S:
-                yield news or _line(wire.KEEPALIVE)
-                said = now
-            if not news:
-                self._over.wait(POLL_INTERVAL_S)
+            active_at = now if lines is not None else active_at
+            if lines or now - sent_at > KEEPALIVE_INTERVAL_S:
+                yield lines or _line(wire.KEEPALIVE)
+                sent_at = now
+            if not lines:
+                self._stopped.wait(POLL_INTERVAL_S)
 
-    def _news(self) -> bytes | None:
-        """Lines of what has come since the last look; None if the other hop is not at work."""
-        found = self._arrivals.arrived_since(self._hop_id, self._mark)
+    def _new_lines(self) -> bytes | None:
+        """Return lines for the files since the last check; None if the other hop is not running."""
+        found = self._active_pulls.arrived_since(self._hop_id, self._cursor)
         if found is None:
             return None
         lines = bytearray()
-        for self._mark, path in found:
+        for self._cursor, path in found:
             for entry in self._entries(path):
                 lines += wire.entry_line(entry)
                 self._count += 1
         return bytes(lines)
 
     def _entries(self, path: str) -> Iterator[FileEntry]:
-        """The file, after the directories that it is in. Where only some are selected, directories above
-        them are not."""
-        entry = entries_at(self._tree, self._meant, path)
+        """Yield the file, after the directories above it unless only selected paths are listed."""
+        entry = entries_at(self._tree, self._selection, path)
         if entry is None:
             return
-        if path and self._meant.selection is None:
-            yield from self._folders(path)
+        if path and self._selection.selection is None:
+            yield from self._directories(path)
         yield entry
 
-    def _folders(self, path: str) -> Iterator[FileEntry]:
+    def _directories(self, path: str) -> Iterator[FileEntry]:
         names = path.split("/")
-        if len(self._told) >= MAX_REMEMBERED_DIRECTORIES:
-            self._told.clear()
+        if len(self._sent_directories) >= MAX_REMEMBERED_DIRECTORIES:
+            self._sent_directories.clear()
         for depth in range(len(names)):
             folder = "/".join(names[:depth])
-            if folder not in self._told and (entry := entries_at(self._tree, self._meant, folder)):
-                self._told.add(folder)
+            if folder not in self._sent_directories and (
+                entry := entries_at(self._tree, self._selection, folder)
+            ):
+                self._sent_directories.add(folder)
                 yield entry
 
 

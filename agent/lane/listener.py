@@ -1,5 +1,6 @@
-"""One port for everyone: a connection gets a thread of its own, and shakes hands there before anything else,
-so that nobody waits for another.
+"""Listen on one port for all hops: each connection has its own thread, in which it first shakes hands.
+
+So a slow peer never delays another one.
 """
 
 import errno
@@ -20,27 +21,35 @@ log = logging.getLogger(__name__)
 
 HANDSHAKE_TIMEOUT_S = 10.0
 MAX_HANDSHAKES = 256
-"""At once. Whoever comes then is sent away: strangers must not use up this process's descriptors."""
+"""Handshakes at once. Further connections are closed: strangers must not use up the process's descriptors."""
 ACCEPT_BACKOFF_S = 0.2
-"""Seconds without accepting anyone when there are no descriptors left."""
+"""Seconds without accepting connections when the process has run out of descriptors."""
 
 HandleConnection = Callable[[ssl.SSLSocket, Any], None]
 
 
 class Listener(ThreadingMixIn, TCPServer):
-    """Not http.server's: that one asks the name service for this host's name, and waits. Nor does this one
-    wake twice a second to see whether it is to stop."""
+    """A TCP server with one thread a connection.
+
+    Unlike http.server's, it makes no DNS query for this host's name, and does not poll to find out that it is
+    to stop.
+    """
 
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, listen: tuple[str, int], context: ssl.SSLContext, converse: HandleConnection) -> None:
-        """`converse` is called, on the connection's thread, with who has shaken hands, and closes it."""
+    def __init__(
+        self, listen: tuple[str, int], context: ssl.SSLContext, handle_connection: HandleConnection
+    ) -> None:
+        """Bind the port.
+
+        `handle_connection` runs in the connection's thread after the handshake, and closes the connection.
+        """
         self._context = context
-        self._converse = converse
-        self._hands = threading.BoundedSemaphore(MAX_HANDSHAKES)
+        self._handle_connection = handle_connection
+        self._handshakes = threading.BoundedSemaphore(MAX_HANDSHAKES)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._accept, name="lane", daemon=True)
         self.address_family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
@@ -50,15 +59,15 @@ class Listener(ThreadingMixIn, TCPServer):
         self._thread.start()
 
     def stop(self) -> None:
-        """Once or more often."""
+        """Close the port and wait for the accepting thread. May be called more than once."""
         self._stopped.set()
         with suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)  # wakes who waits for the next connection
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
         self._thread.join()
         self.server_close()
 
     def _accept(self) -> None:
-        """Nobody could dial this host any more if this thread ended."""
+        """Accept connections until `stop`: if this thread ended, no peer could dial this host any more."""
         while not self._stopped.is_set():
             try:
                 self.handle_request()
@@ -71,32 +80,34 @@ class Listener(ThreadingMixIn, TCPServer):
         try:
             return super().get_request()
         except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE}:  # it would be asked again at once, for ever
+            if error.errno in {errno.EMFILE, errno.ENFILE}:  # without a pause, the loop would spin
                 log.warning("lane cannot accept", extra={"reason": error.strerror})
                 time.sleep(ACCEPT_BACKOFF_S)
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._hands.acquire(blocking=False):
+        if not self._handshakes.acquire(blocking=False):
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
         except BaseException:
-            self._hands.release()
+            self._handshakes.release()
             raise
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         try:
-            secured = self._shake_hands(request)
-        except OSError as error:  # ssl.SSLError is one
-            log.info("lane refused", extra={"peer": client_address[0], "reason": describe_error(error)})
+            secured = self._handshake(request)
+        except OSError as error:  # includes ssl.SSLError
+            log.info(
+                "lane handshake failed", extra={"peer": client_address[0], "reason": describe_error(error)}
+            )
             return
         finally:
-            self._hands.release()
-        self._converse(secured, client_address)
+            self._handshakes.release()
+        self._handle_connection(secured, client_address)
 
-    def _shake_hands(self, request: socket.socket) -> ssl.SSLSocket:
+    def _handshake(self, request: socket.socket) -> ssl.SSLSocket:
         request.settimeout(HANDSHAKE_TIMEOUT_S)
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         request.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -104,7 +115,7 @@ class Listener(ThreadingMixIn, TCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base's names
         peer = {"peer": client_address[0]}
-        if isinstance(sys.exception(), OSError):  # it went away
+        if isinstance(sys.exception(), OSError):  # the peer closed the connection
             log.info("lane connection broke", extra=peer)
         else:
             log.exception("lane connection broke", extra=peer)

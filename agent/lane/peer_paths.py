@@ -1,4 +1,4 @@
-"""What worked last between this agent and each other, so that it is tried first the next time."""
+"""Remember how this agent last connected to each peer, to try that way first next time."""
 
 import json
 import logging
@@ -13,66 +13,70 @@ from events.base import LABEL, display_text
 log = logging.getLogger(__name__)
 
 MAX_PEERS = 1000
-"""Peers; whoever was met longest ago is forgotten."""
+"""Peers that are remembered; the one that was connected longest ago is dropped."""
 
 
 @dataclass(frozen=True)
 class PeerPath:
-    """How two agents met. Who can dial whom does not depend on who asks for files."""
+    """How two agents connected, whichever of the two was the source."""
 
     dialled: bool
-    """Did this agent dial, and not the other?"""
+    """True if this agent dialed, false if the peer did."""
     address: str = ""
-    """What was dialled, where that is known."""
+    """The address that was dialed, if known."""
     relayed: bool = False
-    """Could neither, and went it by the relay bucket?"""
+    """True if neither could dial the other, and the relay bucket was used."""
 
 
 class PeerPathCache:
-    """By the peer's name, in a small file: to lose it costs a few attempts. Used by any thread."""
+    """Paths by agent ID, in a small file; losing it costs a few attempts. Safe to use from any thread."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Without a path it is forgotten with the process."""
+        """Read the file at `path`; without a path, keep paths in memory only."""
         self._path = path
         self._lock = threading.Lock()
-        self._met = _read(path) if path else {}
+        self._paths = _read(path) if path else {}
 
     def recall(self, agent_id: str) -> PeerPath | None:
+        """Return how this agent last connected to a peer."""
         with self._lock:
-            return self._met.get(agent_id)
+            return self._paths.get(agent_id)
 
-    def remember(self, agent_id: str, met: PeerPath) -> None:
+    def remember(self, agent_id: str, peer_path: PeerPath) -> None:
+        """Save how this agent connected to a peer."""
         with self._lock:
-            known = self._met.pop(agent_id, None)
-            self._met[agent_id] = met
-            while len(self._met) > MAX_PEERS:
-                del self._met[next(iter(self._met))]
-            if known != met and self._path:
+            known = self._paths.pop(agent_id, None)
+            self._paths[agent_id] = peer_path
+            while len(self._paths) > MAX_PEERS:
+                del self._paths[next(iter(self._paths))]
+            if known != peer_path and self._path:
                 self._write(self._path)
 
     def all(self) -> dict[str, PeerPath]:
-        """By name, the latest last."""
+        """Return all paths by agent ID, the most recent last."""
         with self._lock:
-            return dict(self._met)
+            return dict(self._paths)
 
     def _write(self, path: Path) -> None:
-        half_done = path.with_name(f".{path.name}.new")
+        temporary = path.with_name(f".{path.name}.new")
         try:
-            half_done.write_text(json.dumps({name: asdict(met) for name, met in self._met.items()}))
-            half_done.replace(path)
+            temporary.write_text(
+                json.dumps({name: asdict(peer_path) for name, peer_path in self._paths.items()})
+            )
+            temporary.replace(path)
         except OSError as error:
-            log.warning("routes not remembered", extra={"reason": error.strerror})
+            log.warning("peer paths not saved", extra={"reason": error.strerror})
 
 
 def _read(path: Path) -> dict[str, PeerPath]:
-    """What cannot be read is set aside: peers are met again without it."""
+    """Return the paths in the file; quarantine a file that is damaged."""
     try:
         known = json.loads(_content(path))
-        return {_name(name): _met(met) for name, met in list(known.items())[-MAX_PEERS:]}
+        return {_parse_name(name): _parse_path(fields) for name, fields in list(known.items())[-MAX_PEERS:]}
     except FileNotFoundError:
         return {}
     except OSError as error:
-        log.warning("routes forgotten: their file cannot be read", extra={"reason": str(error)})
+        log.warning("peer paths lost: their file cannot be read", extra={"reason": str(error)})
         return {}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         Quarantine(path.parent).move(path, f"{type(error).__name__}: {error}")
@@ -80,19 +84,30 @@ def _read(path: Path) -> dict[str, PeerPath]:
 
 
 def _content(path: Path) -> str:
-    """Raises OSError, ValueError."""
+    """Return the file's text.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not a regular file or not UTF-8.
+    """
     if path.exists() and not path.is_file():
-        raise ValueError("it is not a file")
+        raise ValueError("not a regular file")
     return path.read_text()
 
 
-def _name(said: object) -> str:
-    """Raises ValueError if it is not the name of an agent: it would spoil every Hello."""
-    if not isinstance(said, str) or not re.fullmatch(LABEL, said):
-        raise ValueError(f"{said!r} is not the name of an agent")
-    return said
+def _parse_name(value: object) -> str:
+    """Return the agent ID if it is valid: an invalid one would make every hello message invalid.
+
+    Raises:
+        ValueError: it is not an agent ID.
+    """
+    if not isinstance(value, str) or not re.fullmatch(LABEL, value):
+        raise ValueError(f"{value!r} is not an agent ID")
+    return value
 
 
-def _met(said: dict[str, object]) -> PeerPath:
-    """Older agents wrote nothing of relays."""
-    return PeerPath(bool(said["dialled"]), display_text(str(said["address"])), bool(said.get("relayed")))
+def _parse_path(fields: dict[str, object]) -> PeerPath:
+    """Return the path in these fields; older agents wrote no `relayed`."""
+    return PeerPath(
+        bool(fields["dialled"]), display_text(str(fields["address"])), bool(fields.get("relayed"))
+    )

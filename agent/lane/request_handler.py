@@ -1,4 +1,4 @@
-"""What is said to a peer that was let in: a hop's listing, ranges of its files, packs of small ones."""
+"""Serve one hop's files to its destination: the listing, ranges of large files, packs of small ones."""
 
 import logging
 import os
@@ -28,17 +28,17 @@ from events.base import Problem
 log = logging.getLogger(__name__)
 
 IDLE_TIMEOUT_S = 120.0
-"""Seconds a connection may be silent between requests and in the middle of one."""
+"""Seconds that a connection may be silent between requests and within one."""
 SEND_TIMEOUT_S = 3600.0
-"""Seconds in which a peer must take something of what is sent. A bandwidth limit can make it wait long; one
-that is dead is found out by TCP itself."""
+"""Seconds in which a peer must accept some of the data sent to it. A bandwidth limit can make it wait for
+long; TCP itself detects a dead peer."""
 BLOCK_BYTES = 64 * 1024
 SEND_CHUNK_BYTES = 256 * 1024
-"""Bytes read and sent at once."""
+"""Bytes that are read and sent at once."""
 
 
 class HopRequestHandler(LaneRequestHandler):
-    """One connection, from its first request to its last."""
+    """Handles the requests of one connection, from the first to the last."""
 
     def __init__(
         self,
@@ -49,30 +49,38 @@ class HopRequestHandler(LaneRequestHandler):
         address: Any,
         on_request: Callable[[], None],
     ) -> None:
-        """Returns when nothing more is asked; OSError if the peer went away. `asked` is called at each
-        question from whoever may ask."""
+        """Handle all requests, and return when the peer has closed the connection.
+
+        `on_request` is called for each authorized request.
+
+        Raises:
+            OSError: the connection broke.
+        """
         connection.settimeout(IDLE_TIMEOUT_S)
         self._grants = grants
         self._roots = roots
         self._hop_id = hop_id
-        self._begun = False
-        self._tell = on_request
+        self._response_started = False
+        self._on_request = on_request
         super().__init__(connection, address)
 
     def answer(self) -> None:
-        self._begun = False
+        self._response_started = False
         try:
             body = self.body(wire.MAX_BODY_BYTES)
-            verb = self._verb()
+            handle_verb = self._verb()
             grant = self._grant()
-            self._tell()
-            with self._roots.tree(grant.serve.path, writing=grant.serve.removing) as tree, self._patiently():
-                verb(grant, tree, requests.parsed(body))
+            self._on_request()
+            with (
+                self._roots.tree(grant.serve.path, writing=grant.serve.removing) as tree,
+                self._send_timeout(),
+            ):
+                handle_verb(grant, tree, requests.parse_body(body))
         except HopError as error:
             raise LaneRequestError(403, error.problem) from error
 
     @contextmanager
-    def _patiently(self) -> Iterator[None]:
+    def _send_timeout(self) -> Iterator[None]:
         self.connection.settimeout(SEND_TIMEOUT_S)
         try:
             yield
@@ -80,7 +88,7 @@ class HopRequestHandler(LaneRequestHandler):
             self.connection.settimeout(IDLE_TIMEOUT_S)
 
     def _verb(self) -> Any:
-        _, *sparse_ranges = self.path.split("/")
+        _, *parts = self.path.split("/")
         verbs = {
             "manifest": self._manifest,
             "arriving": self._arriving,
@@ -90,29 +98,29 @@ class HopRequestHandler(LaneRequestHandler):
             "shows": self._shows,
             "clear": self._clear,
         }
-        if len(sparse_ranges) != 3 or sparse_ranges[0] != "hops" or sparse_ranges[2] not in verbs:
-            raise requests.malformed("there is no such path", 404)
-        if sparse_ranges[1] != self._hop_id:
-            raise requests.not_served(sparse_ranges[1])
-        return verbs[sparse_ranges[2]]
+        if len(parts) != 3 or parts[0] != "hops" or parts[2] not in verbs:
+            raise requests.malformed("unknown path", 404)
+        if parts[1] != self._hop_id:
+            raise requests.not_served(parts[1])
+        return verbs[parts[2]]
 
     def _grant(self) -> Grant:
-        """The same answer for a hop that is not served any more and for a wrong token."""
+        """Return the hop's grant; an unknown hop and a wrong token are refused with the same problem."""
         grant = self._grants.get(self._hop_id)
         if grant is None or not grant.admits(self.token, self.connection.getpeercert(binary_form=True)):
             raise requests.not_served(self._hop_id)
         return grant
 
     def _manifest(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        meant, before = requests.listing(body), grant.serve.follows
-        if before and not self._grants.arrivals.has_succeeded(before):
+        selection, previous_hop = requests.parse_selection(body), grant.serve.follows
+        if previous_hop and not self._grants.active_pulls.has_succeeded(previous_hop):
             raise requests.still_arriving(grant.serve.path)
-        found = entries(tree, meant)
+        found = entries(tree, selection)
         try:
             first = next(found, None)
         except OSError as error:
             raise LaneRequestError(404, problem_of(error, grant.serve.path)) from error
-        if first and first.kind != "d" and meant.selection is None and grant.serve.path.endswith("/"):
+        if first and first.kind != "d" and selection.selection is None and grant.serve.path.endswith("/"):
             raise LaneRequestError(404, problem_of(NotADirectoryError(20, ""), grant.serve.path))
         self.head(200, "application/x-ndjson", None)
         for block in _blocks(first, found):
@@ -120,29 +128,34 @@ class HopRequestHandler(LaneRequestHandler):
         self._chunk(b"")
 
     def _arriving(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        meant, before = requests.listing(body), grant.serve.follows
-        if before is None:
-            raise requests.malformed("nothing is arriving for this hop")
-        self._must_be_apart(tree, meant)
+        selection, previous_hop = requests.parse_selection(body), grant.serve.follows
+        if previous_hop is None:
+            raise requests.malformed("this hop follows no other hop")
+        self._require_apart(tree, selection)
         self.head(200, "application/x-ndjson", None)
-        for block in IncrementalListing(self._grants.arrivals, before, tree, meant, grant.over).blocks():
+        for block in IncrementalListing(
+            self._grants.active_pulls, previous_hop, tree, selection, grant.stopped
+        ).blocks():
             self._chunk(block)
         self._chunk(b"")
 
     def _range(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        """The bytes and their digest; if the file changes meanwhile, the connection ends without it."""
-        file, start, length = requests.piece(body)
+        """Send the bytes and their digest.
+
+        If the file changes during that, close the connection without a digest.
+        """
+        file, start, length = requests.parse_range(body)
         with_holes = body.get("holes") is True
         if problem := grant.unreadable.pop(file.path, None):
             raise LaneRequestError(409, problem)
-        descriptor = _opened(tree, file)
+        descriptor = _open_unchanged(tree, file)
         try:
-            found = data_ranges(descriptor, start, length) if with_holes else [(start, length)]
-            told = sparse_ranges.written(found) if with_holes else b""
-            size = len(told) + sum(size for _, size in found) + DIGEST_BYTES
+            data_parts = data_ranges(descriptor, start, length) if with_holes else [(start, length)]
+            header = sparse_ranges.encode(data_parts) if with_holes else b""
+            size = len(header) + sum(size for _, size in data_parts) + DIGEST_BYTES
             self.head(200, sparse_ranges.MEDIA_TYPE if with_holes else "application/octet-stream", size)
-            self.connection.sendall(told)
-            digest = _send(self.connection, grant.limiter, descriptor, start, length, found)
+            self.connection.sendall(header)
+            digest = _send(self.connection, grant.limiter, descriptor, start, length, data_parts)
             if digest is None or not file.is_still(os.fstat(descriptor)):
                 self.close_connection = True
                 return
@@ -151,67 +164,70 @@ class HopRequestHandler(LaneRequestHandler):
             self.close_connection = True
             problem = problem_of(error.cause, tree.name(file.path))
             grant.unreadable[file.path] = problem
-            log.warning("range broke off", extra={"hop_id": self._hop_id, "reason": problem.message})
+            log.warning("range aborted", extra={"hop_id": self._hop_id, "reason": problem.message})
         finally:
             os.close(descriptor)
 
     def _pack(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        files = requests.pack(body)
-        room = memoryview(bytearray(sum(wire.PACK_HEADER_BYTES + file.size for file in files)))
+        files = requests.parse_pack(body)
+        buffer = memoryview(bytearray(sum(wire.PACK_HEADER_BYTES + file.size for file in files)))
         used = 0
         for file in files:
-            used += _packed(tree, file, room[used:])
+            used += _pack_file(tree, file, buffer[used:])
         self.head(200, "application/octet-stream", used)
         for start in range(0, used, SEND_CHUNK_BYTES):
-            piece = room[start : min(start + SEND_CHUNK_BYTES, used)]
+            piece = buffer[start : min(start + SEND_CHUNK_BYTES, used)]
             grant.limiter.take(len(piece))
             self.connection.sendall(piece)
 
     def _digests(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        files = requests.digests(body)
+        files = requests.parse_files(body)
         ranges = sum(range_count(file.size) for file in files)
         self.head(200, "application/octet-stream", ranges * DIGEST_BYTES + len(files))
         for file in files:
-            self.wfile.write(_digested(tree, file))
+            self.wfile.write(_digest_file(tree, file))
 
     @staticmethod
-    def _must_be_apart(tree: Tree, meant: Selection) -> None:
-        """What is still to arrive here may have no directory yet."""
+    def _require_apart(tree: Tree, selection: Selection) -> None:
+        """Refuse a listing whose destination is inside the source, or the reverse.
+
+        For files that are still to arrive, the directory may not exist yet.
+        """
         with suppress(OSError):
-            if meant.arrives:
-                must_be_apart(tree, meant.arrives)
+            if selection.arrives:
+                must_be_apart(tree, selection.arrives)
 
     def _shows(self, _grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
-        mark = requests.mark(body)
-        states = bytes(shows_mark(tree, folder, mark) for folder in requests.folders(body))
+        mark = requests.parse_mark(body)
+        states = bytes(shows_mark(tree, folder, mark) for folder in requests.parse_directories(body))
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
     def _clear(self, grant: Grant, tree: Tree, body: dict[str, Any]) -> None:
         if not grant.serve.removing:
-            raise requests.not_to_remove(self._hop_id)
-        gone, mark, name = requests.gone(body)
-        clearer = SourceDeleter(tree, mark, name)
-        states = b"".join(_cleared(clearer, entry) for entry in gone)
+            raise requests.delete_not_allowed(self._hop_id)
+        entries_to_delete, mark, name = requests.parse_deletions(body)
+        deleter = SourceDeleter(tree, mark, name)
+        states = b"".join(_delete(deleter, entry) for entry in entries_to_delete)
         self.head(200, "application/octet-stream", len(states))
         self.wfile.write(states)
 
     def head(self, status: int, kind: str, length: int | None) -> None:
-        self._begun = True
+        self._response_started = True
         super().head(status, kind, length)
 
     def _chunk(self, data: bytes | bytearray) -> None:
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), bytes(data)))
 
     def refuse(self, status: int, problem: Problem) -> None:
-        if self._begun:  # in the middle of an answer there is no room for another
+        if self._response_started:  # within a response, no other can be sent
             self.close_connection = True
         else:
             super().refuse(status, problem)
 
 
 def _blocks(first: FileEntry | None, rest: Iterator[FileEntry]) -> Iterator[bytearray]:
-    """A manifest's lines, many at once, and how many they were."""
+    """Yield a manifest's lines, in blocks, and the line that ends it."""
     count, pending, entry = 0, bytearray(), first
     while entry:
         pending += wire.entry_line(entry)
@@ -227,7 +243,7 @@ def _blocks(first: FileEntry | None, rest: Iterator[FileEntry]) -> Iterator[byte
     yield pending + wire.dump([wire.END, count]) + b"\n"
 
 
-def _opened(tree: Tree, file: FileEntry) -> int:
+def _open_unchanged(tree: Tree, file: FileEntry) -> int:
     try:
         descriptor = open_source(tree, file.path)
     except OSError as error:
@@ -239,7 +255,7 @@ def _opened(tree: Tree, file: FileEntry) -> int:
 
 
 class _ReadError(Exception):
-    """The disk's error, not the connection's."""
+    """The source's disk failed, rather than the connection."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -252,15 +268,20 @@ def _send(
     descriptor: int,
     start: int,
     length: int,
-    found: Sequence[Part],
+    data_parts: Sequence[Part],
 ) -> bytes | None:
-    """Send the parts of the range; the digest of all of it, or None if the file ended early. _ReadError."""
+    """Send the parts of a range and return the digest of the whole range; None if the file ended early.
+
+    Raises:
+        _ReadError: the file cannot be read.
+        OSError: the connection broke.
+    """
     state, buffer, end = (
         xxhash.xxh3_128(),
         memoryview(bytearray(min(SEND_CHUNK_BYTES, length))),
         start + length,
     )
-    for begin, size in found:
+    for begin, size in data_parts:
         update_by_zeros(state, begin - start)
         start = begin
         while start < begin + size:
@@ -282,25 +303,27 @@ def _read(descriptor: int, buffer: memoryview, start: int) -> int:
         raise _ReadError(error) from error
 
 
-def _packed(tree: Tree, file: FileEntry, room: memoryview) -> int:
-    """Put one small file there, after its head; how many bytes that takes. Of one that cannot be had, the
-    head only."""
-    data = room[wire.PACK_HEADER_BYTES : wire.PACK_HEADER_BYTES + file.size]
+def _pack_file(tree: Tree, file: FileEntry, buffer: memoryview) -> int:
+    """Write a small file's header and bytes to the buffer, and return how many bytes these are.
+
+    Of a file that cannot be read, only the header is written.
+    """
+    data = buffer[wire.PACK_HEADER_BYTES : wire.PACK_HEADER_BYTES + file.size]
     state = _read_whole(tree, file, data)
     if state != wire.OK:
-        room[: wire.PACK_HEADER_BYTES] = state + bytes(DIGEST_BYTES)
+        buffer[: wire.PACK_HEADER_BYTES] = state + bytes(DIGEST_BYTES)
         return wire.PACK_HEADER_BYTES
-    room[: wire.PACK_HEADER_BYTES] = state + digest_of(data)
+    buffer[: wire.PACK_HEADER_BYTES] = state + digest_of(data)
     return wire.PACK_HEADER_BYTES + file.size
 
 
 def _read_whole(tree: Tree, file: FileEntry, data: memoryview) -> bytes:
-    """What became of it."""
-    return _read_by(tree, file, lambda descriptor: _filled(descriptor, data))
+    """Read the file into `data`, and return its state."""
+    return _read_unchanged(tree, file, lambda descriptor: _fill(descriptor, data))
 
 
-def _digested(tree: Tree, file: FileEntry) -> bytes:
-    """Its ranges' digests, and what became of it."""
+def _digest_file(tree: Tree, file: FileEntry) -> bytes:
+    """Return the digests of the file's ranges, followed by its state."""
     digests = bytearray()
 
     def read(descriptor: int) -> bool:
@@ -310,12 +333,15 @@ def _digested(tree: Tree, file: FileEntry) -> bytes:
             digests.extend(range_digest(descriptor, *piece))
         return True
 
-    state = _read_by(tree, file, read)
+    state = _read_unchanged(tree, file, read)
     return bytes(digests).ljust(DIGEST_BYTES * range_count(file.size), b"\0") + state
 
 
-def _read_by(tree: Tree, file: FileEntry, read: Callable[[int], bool]) -> bytes:
-    """What became of a file that was read so; `read` says whether all of it was there."""
+def _read_unchanged(tree: Tree, file: FileEntry, read: Callable[[int], bool]) -> bytes:
+    """Open the file, call `read`, and return the file's state.
+
+    `read` returns whether the file was as long as it was listed.
+    """
     try:
         descriptor = open_source(tree, file.path)
     except FileNotFoundError:
@@ -334,14 +360,14 @@ def _read_by(tree: Tree, file: FileEntry, read: Callable[[int], bool]) -> bytes:
 _STATES = {"gone": wire.OK, "changed": wire.CHANGED, "same": wire.SAME}
 
 
-def _cleared(clearer: SourceDeleter, entry: FileEntry) -> bytes:
+def _delete(deleter: SourceDeleter, entry: FileEntry) -> bytes:
     try:
-        return _STATES[clearer.clear(entry)]
+        return _STATES[deleter.clear(entry)]
     except OSError:
         return wire.UNREADABLE
 
 
-def _filled(descriptor: int, data: memoryview) -> bool:
+def _fill(descriptor: int, data: memoryview) -> bool:
     while data:
         count = os.readv(descriptor, [data])
         if not count:

@@ -1,4 +1,4 @@
-"""How a request on the lane is read and refused, by whichever side is asked."""
+"""Read, validate and refuse requests on the lane, on either side."""
 
 import json
 import ssl
@@ -16,17 +16,17 @@ from events.globs import GlobError
 
 
 class LaneRequestHandler(BaseHTTPRequestHandler):
-    """One connection, without a server of http.server's."""
+    """Handles requests on one connection, without a server of http.server's."""
 
     protocol_version = "HTTP/1.1"
     connection: ssl.SSLSocket
 
     def __init__(self, connection: ssl.SSLSocket, address: Any) -> None:
-        """Returns when all has been said; OSError if the peer went away."""
+        """Handle all requests, and return when the connection ends. Raise OSError if it broke."""
         super().__init__(connection, address, None)  # type: ignore[arg-type]  # it needs no server
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base's name
-        """Nothing: one line a request would be thousands a second."""
+        """Log nothing: one line a request would be thousands a second."""
 
     def do_POST(self) -> None:
         try:
@@ -35,26 +35,34 @@ class LaneRequestHandler(BaseHTTPRequestHandler):
             self.refuse(refusal.status, refusal.problem)
 
     def answer(self) -> None:
-        """What was asked; Refusal of what cannot be."""
+        """Answer one request.
+
+        Raises:
+            LaneRequestError: the request is refused.
+        """
         raise NotImplementedError
 
     @property
     def token(self) -> str:
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
-    def body(self, most: int) -> bytes:
-        """Refusal if it is none of a known size, or longer."""
+    def body(self, max_bytes: int) -> bytes:
+        """Return the request's body.
+
+        Raises:
+            LaneRequestError: its length is not known or more than `max_bytes`.
+        """
         length = self.headers.get("Content-Length", "")
-        if not (length.isdecimal() and len(length) < 10 and int(length) <= most):
-            self.close_connection = True  # what follows cannot be told from the next request
-            raise malformed("a body of a known, small size is needed", 413)
+        if not (length.isdecimal() and len(length) < 10 and int(length) <= max_bytes):
+            self.close_connection = True  # the end of this body is unknown, so the next request is too
+            raise malformed("the body needs a Content-Length within the limit", 413)
         body = self.rfile.read(int(length))
         if len(body) < int(length):
-            raise ConnectionResetError("the peer left in the middle of a request")
+            raise ConnectionResetError("the peer closed the connection within a request")
         return body
 
     def head(self, status: int, kind: str, length: int | None) -> None:
-        """Of an answer; without a length it comes in chunks."""
+        """Send the status and headers of a response; without a length, its body is chunked."""
         self.send_response_only(status)
         self.send_header("Content-Type", kind)
         if length is None:
@@ -64,71 +72,80 @@ class LaneRequestHandler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def refuse(self, status: int, problem: Problem) -> None:
+        """Answer the request with a problem."""
         body = problem.model_dump_json().encode()
         self.head(status, "application/problem+json", len(body))
         self.wfile.write(body)
 
 
-class LaneRequestError(Exception):  # an answer
+class LaneRequestError(Exception):
+    """A request is refused; it is answered with this HTTP status and problem."""
+
     def __init__(self, status: int, problem: Problem) -> None:
         super().__init__(problem.message)
         self.status, self.problem = status, problem
 
 
-def parsed(body: bytes) -> dict[str, Any]:
+def parse_body(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a request's body."""
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise malformed("the body is no JSON") from error
-    if not isinstance(found, dict):
-        raise malformed("the body is no object")
-    return found
+        raise malformed("the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise malformed("the body is not a JSON object")
+    return value
 
 
-def listing(body: dict[str, Any]) -> Selection:
+def parse_selection(body: dict[str, Any]) -> Selection:
+    """Return what a request wants to be listed."""
     symlinks, selection = body.get("symlinks"), body.get("selection")
     if symlinks not in ("keep", "skip", "follow"):
-        raise malformed("symlinks are kept, skipped or followed")
+        raise malformed("symlinks must be keep, skip or follow")
     try:
         filters = Filters(_patterns(body.get("include")), _patterns(body.get("exclude")))
     except GlobError as error:
         raise LaneRequestError(400, filter_refused(error)) from error
     owners = body.get("owners") is True
-    arrives = _marked_place(body)
+    marked_place = _marked_place(body)
     if selection is None:
-        return Selection(cast("Symlinks", symlinks), None, filters, owners, arrives)
+        return Selection(cast("Symlinks", symlinks), None, filters, owners, marked_place)
     if not isinstance(selection, list) or not all(path and is_inside(path) for path in selection):
-        raise malformed("a selected path leads somewhere else")
-    return Selection(cast("Symlinks", symlinks), tuple(selection), filters, owners, arrives)
+        raise malformed("a selected path leads outside the source")
+    return Selection(cast("Symlinks", symlinks), tuple(selection), filters, owners, marked_place)
 
 
 def _marked_place(body: dict[str, Any]) -> MarkedPlace | None:
-    """None of an older agent, and of a place that could not be marked."""
+    """Return where the destination's marker file is.
+
+    None from older agents, and if no marker could be written.
+    """
     if body.get("mark") is None:
         return None
     above, below = body.get("above"), body.get("below")
     if not (is_inside(above) and is_inside(below)):
-        raise malformed("the destination lies somewhere else")
-    return MarkedPlace(mark(body), str(above), str(below))
+        raise malformed("a path of the destination is malformed")
+    return MarkedPlace(parse_mark(body), str(above), str(below))
 
 
-def mark(body: dict[str, Any]) -> str:
-    found = body.get("mark")
-    if not is_mark(found):
-        raise malformed("the mark is none")
-    return str(found)
+def parse_mark(body: dict[str, Any]) -> str:
+    """Return the name of the destination's marker file."""
+    value = body.get("mark")
+    if not is_mark(value):
+        raise malformed("the mark is malformed")
+    return str(value)
 
 
 def _patterns(value: Any) -> list[str]:
-    """Left out by an older agent, which knows of none."""
-    found = value or []
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise malformed("filters are a list of patterns")
-    return found
+    """Return filter patterns; older agents send none."""
+    patterns = value or []
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise malformed("include and exclude must be lists of patterns")
+    return patterns
 
 
-def piece(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
-    """A file, and the start and length of a range of it."""
+def parse_range(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
+    """Return a file, and the start and length of a range of it, in bytes."""
     file = _file(body.get("path"), body.get("size"), body.get("mtime_ns"))
     start, length = _number(body.get("start")), _number(body.get("length"))
     if length > RANGE_BYTES or start + length > file.size:
@@ -136,94 +153,103 @@ def piece(body: dict[str, Any]) -> tuple[FileEntry, int, int]:
     return file, start, length
 
 
-def pack(body: dict[str, Any]) -> list[FileEntry]:
-    found = digests(body)
-    if sum(file.size for file in found) > 2 * MAX_PACK_BYTES:
+def parse_pack(body: dict[str, Any]) -> list[FileEntry]:
+    """Return the files of a pack, whose size is limited."""
+    entries = parse_files(body)
+    if sum(file.size for file in entries) > 2 * MAX_PACK_BYTES:
         raise malformed("the pack is too large")
-    return found
+    return entries
 
 
-def digests(body: dict[str, Any]) -> list[FileEntry]:
+def parse_files(body: dict[str, Any]) -> list[FileEntry]:
+    """Return the files of a request, as they were listed."""
     files = body.get("files")
-    if not isinstance(files, list) or not all(isinstance(one, list) and len(one) == 3 for one in files):
-        raise malformed("what is asked for is a list of files")
+    if not isinstance(files, list) or not all(
+        isinstance(fields, list) and len(fields) == 3 for fields in files
+    ):
+        raise malformed("files must be a list of files")
     if len(files) > MAX_PACK_FILES:
-        raise malformed("these are too many files")
-    found = [_file(*one) for one in files]
-    if sum(range_count(file.size) for file in found) > wire.MAX_RANGES:
-        raise malformed("these files are longer than any")
-    return found
+        raise malformed("too many files")
+    entries = [_file(*fields) for fields in files]
+    if sum(range_count(file.size) for file in entries) > wire.MAX_RANGES:
+        raise malformed("the files are too large")
+    return entries
 
 
-def gone(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
-    """What is to be removed, the destination's mark, and the name that the place itself has there."""
-    found, name = body.get("gone"), body.get("name")
-    if not isinstance(found, list) or not all(isinstance(one, list) and len(one) == 5 for one in found):
-        raise malformed("what is gone is a list of things")
-    if len(found) > MAX_PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in found):
-        raise malformed("these are too many things, or of no known kind")
+def parse_deletions(body: dict[str, Any]) -> tuple[list[FileEntry], str, str]:
+    """Return the entries to delete, the destination's mark, and the source's file name at the destination."""
+    entries, name = body.get("gone"), body.get("name")
+    if not isinstance(entries, list) or not all(
+        isinstance(fields, list) and len(fields) == 5 for fields in entries
+    ):
+        raise malformed("gone must be a list of entries")
+    if len(entries) > MAX_PACK_FILES or any(kind not in ("f", "l", "d") for kind, *_ in entries):
+        raise malformed("too many entries, or an unknown kind")
     if not is_name(name):
-        raise malformed("the destination has no name")
-    return [_link(target, *rest) for *rest, target in found], mark(body), str(name)
+        raise malformed("name is not a file name")
+    return [_removable_entry(target, *rest) for *rest, target in entries], parse_mark(body), str(name)
 
 
-def folders(body: dict[str, Any]) -> list[str]:
-    """Directories in which the destination's mark is to be looked for."""
-    found = body.get("folders")
-    if not isinstance(found, list) or len(found) > MAX_PACK_FILES:
-        raise malformed("what is asked for is a list of directories")
-    if not all(is_inside(path) for path in found):
-        raise malformed("a path leads somewhere else")
-    return found
+def parse_directories(body: dict[str, Any]) -> list[str]:
+    """Return the directories in which to look for the destination's mark."""
+    value = body.get("folders")
+    if not isinstance(value, list) or len(value) > MAX_PACK_FILES:
+        raise malformed("folders must be a list of directories, and not too long")
+    if not all(is_inside(path) for path in value):
+        raise malformed("a path leads outside the source")
+    return value
 
 
-def _link(target: Any, *thing: Any) -> FileEntry:
+def _removable_entry(target: Any, *fields: Any) -> FileEntry:
     if not is_name(target):
-        raise malformed("a link leads to nothing that has a name")
-    return _thing(*thing)._replace(target=target)
+        raise malformed("the target of a link is malformed")
+    return _entry(*fields)._replace(target=target)
 
 
 def _file(path: Any, size: Any, mtime_ns: Any) -> FileEntry:
-    """As it was when it was listed."""
-    return _thing("f", path, size, mtime_ns)
+    """Return a regular file as it was listed."""
+    return _entry("f", path, size, mtime_ns)
 
 
-def _thing(kind: Any, path: Any, size: Any, mtime_ns: Any) -> FileEntry:
+def _entry(kind: Any, path: Any, size: Any, mtime_ns: Any) -> FileEntry:
     if not is_inside(path):
-        raise malformed("the path leads somewhere else")
+        raise malformed("the path leads outside the source")
     return FileEntry(kind, path, _number(size), _number(mtime_ns, -MAX_NUMBER))
 
 
 def _number(value: Any, least: int = 0) -> int:
     if not wire.is_number(value, least):
-        raise malformed("a number is missing, or is none")
+        raise malformed("a number is missing or is not an integer in range")
     return int(value)
 
 
-def malformed(words: str, status: int = 400) -> LaneRequestError:
-    return LaneRequestError(
-        status, Problem(code="malformed", message=f"The lane does not understand this: {words}.")
-    )
+def malformed(reason: str, status: int = 400) -> LaneRequestError:
+    """Return the refusal of a request that violates the protocol."""
+    return LaneRequestError(status, Problem(code="malformed", message=f"Malformed lane request: {reason}."))
 
 
-def not_to_remove(hop_id: str) -> LaneRequestError:
-    words = f"Hop {hop_id[:40]} is to copy, not to move: nothing is removed here for it."
-    return LaneRequestError(403, Problem(code="not-to-remove", message=words))
+def delete_not_allowed(hop_id: str) -> LaneRequestError:
+    """Return the refusal of a deletion for a hop that copies."""
+    message = f"Hop {hop_id[:40]} copies and does not move, so it may not delete files here."
+    return LaneRequestError(403, Problem(code="not-to-remove", message=message))
 
 
 def not_served(hop_id: str) -> LaneRequestError:
-    words = f"Hop {hop_id[:40]} is not served here, or not to you, or not any more."
-    return LaneRequestError(401, Problem(code="not-served", message=words, retryable=True))
+    """Return the refusal of a hop that is unknown here, or whose token or certificate is wrong."""
+    message = f"Hop {hop_id[:40]} is not served here, or not to this agent, or has ended."
+    return LaneRequestError(401, Problem(code="not-served", message=message, retryable=True))
 
 
 def still_arriving(path: str) -> LaneRequestError:
-    words = f"{display_path(path)} is still arriving here by another hop."
+    """Return the refusal of a listing while another hop is still writing the files."""
+    message = f"{display_path(path)} is still being written here by another hop."
     return LaneRequestError(
-        401, Problem(code="still-arriving", message=words, path=display_path(path), retryable=True)
+        401, Problem(code="still-arriving", message=message, path=display_path(path), retryable=True)
     )
 
 
 def changed(path: str) -> LaneRequestError:
+    """Return the refusal of a file that has changed since it was listed."""
     name = display_path(path)
     return LaneRequestError(
         409, Problem(code="source-changed", message=f"{name} has changed since it was listed.", path=name)

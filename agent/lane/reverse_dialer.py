@@ -1,7 +1,7 @@
-"""The source dials too: it keeps connections at a hop's destination, as long as that does not come itself.
+"""The source dials, too: it keeps idle connections open at a hop's destination until the destination dials.
 
-One more than are in use waits there at any time, and up to a handful when many are: so the destination has
-as many as it takes, without a word about how many.
+At least one connection is idle there, and as many as are in use, up to MAX_IDLE_CONNECTIONS. So the
+destination can use as many as it needs, without a message about their number.
 """
 
 import logging
@@ -22,137 +22,153 @@ from events.commands import Serve
 log = logging.getLogger(__name__)
 
 MAX_IDLE_CONNECTIONS = 4
-"""Connections that wait there at most, beside those in use."""
+"""Idle connections at the destination, in addition to those in use."""
 MIN_RETRY_DELAY_S = 1.0
 MAX_RETRY_DELAY_S = 30.0
-"""Seconds between two attempts: while the destination is there and has not come to this hop, and at most
-while it cannot be reached."""
+"""Seconds between two attempts: the minimum applies while the destination answers but has not started this
+hop, the maximum while it cannot be reached."""
 _MAX_ANSWER_BYTES = 4096
 
 ServeConnection = Callable[[ssl.SSLSocket, str, Callable[[], None]], None]
-"""Answer on a connection to that address until it ends; the last is to be called at each question."""
+"""Serves a connection that was dialed to this address, until it ends, and calls the function at each request.
+"""
 
 
 class ReverseDialer:
-    """For one hop that is served, from one thread of its own."""
+    """Dials the destination of one hop that is served, in one thread."""
 
     def __init__(
         self,
-        dialler: Dialer,
+        dialer: Dialer,
         serve: Serve,
         token: str,
-        routes: PeerPathCache,
-        converse: ServeConnection,
-        unreached: Callable[[Serve, str], None],
+        path_cache: PeerPathCache,
+        serve_connection: ServeConnection,
+        on_unreachable: Callable[[Serve, str], None],
     ) -> None:
-        """`unreached` is told, once, what each address answered when none let us through."""
-        self._dialler = dialler
+        """`on_unreachable` is called once, with the error of each address, if none could be reached."""
+        self._dialer = dialer
         self._serve = serve
         self._token = token
-        self._routes = routes
-        self._converse = converse
-        self._unreached = unreached
+        self._path_cache = path_cache
+        self._serve_connection = serve_connection
+        self._on_unreachable = on_unreachable
         self._changed = threading.Condition()
-        self._waiting = self._in_use = self._came = 0
+        self._idle_count = self._in_use_count = self._inbound_count = 0
         self._stopped = False
         self._race: ConnectionRace[ssl.SSLSocket] | None = None
-        self._answered = ""
+        self._last_errors = ""
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="call", daemon=True).start()
+        threading.Thread(target=self._run, name="reverse-dial", daemon=True).start()
 
     def stop(self) -> None:
-        """From any thread: dial no more. What stands is not touched."""
+        """Dial no more, from any thread. Open connections are left alone."""
         with self._changed:
             self._stopped = True
             self._wake()
 
     @property
     def is_connected(self) -> bool:
-        """Does the destination ask on a connection of either side's making?"""
+        """Return whether the destination uses a connection, whichever side dialed it."""
         with self._changed:
-            return bool(self._came or self._in_use)
+            return bool(self._inbound_count or self._in_use_count)
 
     def on_connected(self) -> None:
-        """The destination itself dialled, and asked for this hop: it needs nobody to dial it."""
+        """Stop dialing while the destination has a connection of its own for this hop."""
         with self._changed:
-            self._came += 1
+            self._inbound_count += 1
             self._wake()
 
     def on_disconnected(self) -> None:
-        """One that came has ended."""
+        """Count one connection less that the destination dialed."""
         with self._changed:
-            self._came -= 1
+            self._inbound_count -= 1
             self._wake()
 
     def _wake(self) -> None:
-        if self._race and (self._stopped or self._came):
+        if self._race and (self._stopped or self._inbound_count):
             self._race.stop()
         self._changed.notify_all()
 
     def _run(self) -> None:
-        known = self._routes.recall(self._serve.peer.agent_id)
-        pause = HEAD_START_S if known and not (known.dialled or known.relayed) else 0.0
+        last_path = self._path_cache.recall(self._serve.peer.agent_id)
+        delay_s = HEAD_START_S if last_path and not (last_path.dialled or last_path.relayed) else 0.0
         while True:
             try:
-                return self._dial(known, pause)
-            except Exception:  # the destination would wait for us
-                log.exception("dialing broke", extra={"hop_id": self._serve.hop_id})
-                pause = MAX_RETRY_DELAY_S
+                return self._dial(last_path, delay_s)
+            except Exception:  # a thread that ended would leave the destination waiting
+                log.exception("dialing failed", extra={"hop_id": self._serve.hop_id})
+                delay_s = MAX_RETRY_DELAY_S
 
-    def _dial(self, known: PeerPath | None, pause: float) -> None:
-        """Until it is stopped."""
-        vain = 0
-        while self._is_wanted(pause):
+    def _dial(self, last_path: PeerPath | None, delay_s: float) -> None:
+        """Keep idle connections open until `stop`."""
+        failures = 0
+        while self._wait_until_needed(delay_s):
             race = self._race = ConnectionRace(
-                {one: partial(self._park, one) for one in self._serve.endpoints},
-                known.address if known and known.dialled else None,
+                {endpoint: partial(self._open_idle, endpoint) for endpoint in self._serve.endpoints},
+                last_path.address if last_path and last_path.dialled else None,
             )
             try:
                 endpoint, connection = race.run(DIAL_TIMEOUT_S)
             except (SourceConnectionError, HopError) as error:
-                vain = 0 if race.answered(HOP_UNKNOWN_TEXT) or self._came else vain + 1
-                pause = min(MIN_RETRY_DELAY_S * 2**vain, MAX_RETRY_DELAY_S)
-                self._note(str(error), is_there=race.answered(HOP_UNKNOWN_TEXT))
+                failures = (
+                    0 if race.any_failed_with(HOP_UNKNOWN_TEXT) or self._inbound_count else failures + 1
+                )
+                delay_s = min(MIN_RETRY_DELAY_S * 2**failures, MAX_RETRY_DELAY_S)
+                self._report_failure(str(error), destination_answered=race.any_failed_with(HOP_UNKNOWN_TEXT))
             else:
-                pause, vain = 0.0, 0
-                self._hand_over(endpoint, connection)
+                delay_s, failures = 0.0, 0
+                self._start_serving(endpoint, connection)
 
-    def _is_wanted(self, pause: float) -> bool:
-        """Wait so many seconds, and then until there is need of another connection; False at the end."""
+    def _wait_until_needed(self, delay_s: float) -> bool:
+        """Wait `delay_s` seconds, then until another connection is needed; return False after `stop`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped, pause)
-            self._changed.wait_for(lambda: self._stopped or (not self._came and self._lacks_one()))
+            self._changed.wait_for(lambda: self._stopped, delay_s)
+            self._changed.wait_for(
+                lambda: self._stopped or (not self._inbound_count and self._needs_connection())
+            )
             return not self._stopped
 
-    def _lacks_one(self) -> bool:
-        return self._waiting < min(max(1, self._in_use), MAX_IDLE_CONNECTIONS)
+    def _needs_connection(self) -> bool:
+        return self._idle_count < min(max(1, self._in_use_count), MAX_IDLE_CONNECTIONS)
 
-    def _note(self, answers: str, is_there: bool) -> None:
-        """Once for each news. A destination that `is_there` will let us in when the hop's turn has come."""
+    def _report_failure(self, errors: str, destination_answered: bool) -> None:
+        """Log and report each new set of errors once.
+
+        If `destination_answered`, it will accept connections once the hop starts there, so nothing is
+        reported.
+        """
         with self._changed:
-            is_over = self._stopped or self._came
-        if not is_over and answers != self._answered:
-            log.info("lane not dialled", extra={"hop_id": self._serve.hop_id, "reason": answers})
-            if not self._answered and not is_there:
-                self._unreached(self._serve, answers)
-            self._answered = answers
+            is_over = self._stopped or self._inbound_count
+        if not is_over and errors != self._last_errors:
+            log.info("lane not dialed", extra={"hop_id": self._serve.hop_id, "reason": errors})
+            if not self._last_errors and not destination_answered:
+                self._on_unreachable(self._serve, errors)
+            self._last_errors = errors
 
-    def _park(self, endpoint: str) -> ssl.SSLSocket:
-        """A connection on which the destination has agreed to ask. OSError, LostError."""
-        connection = self._dialler.connect(endpoint)
+    def _open_idle(self, endpoint: str) -> ssl.SSLSocket:
+        """Return a connection on which the destination agreed to send requests.
+
+        Raises:
+            OSError: the connection failed.
+            SourceConnectionError: the destination refused.
+        """
+        connection = self._dialer.connect(endpoint)
         try:
             connection.sendall(reverse_request(self._serve.hop_id, self._token, endpoint))
-            _require_reversed(_head(connection))
+            _require_reversed(_read_head(connection))
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _hand_over(self, endpoint: str, connection: ssl.SSLSocket) -> None:
+    def _start_serving(self, endpoint: str, connection: ssl.SSLSocket) -> None:
         with self._changed:
-            self._waiting += 1
-        thread = threading.Thread(target=self._answer, args=[endpoint, connection], name="lane", daemon=True)
+            self._idle_count += 1
+        thread = threading.Thread(
+            target=self._serve_until_closed, args=[endpoint, connection], name="lane", daemon=True
+        )
         try:
             thread.start()
         except RuntimeError:
@@ -160,38 +176,41 @@ class ReverseDialer:
             connection.close()
             raise
 
-    def _answer(self, endpoint: str, connection: ssl.SSLSocket) -> None:
-        begun = False
+    def _serve_until_closed(self, endpoint: str, connection: ssl.SSLSocket) -> None:
+        in_use = False
 
-        def asked() -> None:
-            nonlocal begun
-            if not begun:
-                begun = True
-                self._routes.remember(self._serve.peer.agent_id, PeerPath(dialled=True, address=endpoint))
+        def on_request() -> None:
+            nonlocal in_use
+            if not in_use:
+                in_use = True
+                self._path_cache.remember(self._serve.peer.agent_id, PeerPath(dialled=True, address=endpoint))
                 self._count(waiting=-1, in_use=1)
 
         try:
             with closing(connection):
-                self._converse(connection, endpoint, asked)
+                self._serve_connection(connection, endpoint, on_request)
         except OSError as error:
             log.info("lane connection broke", extra={"peer": endpoint, "reason": str(error)})
         finally:
-            self._count(waiting=0 if begun else -1, in_use=-1 if begun else 0)
+            self._count(waiting=0 if in_use else -1, in_use=-1 if in_use else 0)
 
     def _count(self, waiting: int, in_use: int) -> None:
         with self._changed:
-            self._waiting += waiting
-            self._in_use += in_use
+            self._idle_count += waiting
+            self._in_use_count += in_use
             self._changed.notify_all()
 
 
-def _head(connection: ssl.SSLSocket) -> bytes:
-    """An answer's lines, and not a byte of the first question, which may follow at once."""
+def _read_head(connection: ssl.SSLSocket) -> bytes:
+    """Return a response's status line and headers.
+
+    Read no byte more: the destination's first request may follow at once.
+    """
     head = bytearray()
     while not head.endswith(b"\r\n\r\n"):
         byte = connection.recv(1)
         if not byte or len(head) > _MAX_ANSWER_BYTES:
-            raise SourceConnectionError("hung up instead of asking")
+            raise SourceConnectionError("closed the connection without a request")
         head += byte
     return bytes(head)
 

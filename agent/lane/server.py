@@ -1,6 +1,4 @@
-"""This agent's end of every lane: lets in the peers that it serves now, or waits for; dials those it serves,
-too, and reads to them what it was told to.
-"""
+"""This agent's end of all lanes: accepts the peers of its hops, and dials the destinations it serves."""
 
 import socket
 import ssl
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent.errors import HopError
 from agent.files.roots import Roots
 from agent.identity.lane_certificate import Identities
-from agent.lane.dialer import Dialer, no_certificate
+from agent.lane.dialer import Dialer, unreadable_certificate
 from agent.lane.grants import Grants
 from agent.lane.inbound import InboundConnections, UpgradeHandler
 from agent.lane.listener import Listener
@@ -30,16 +28,16 @@ if TYPE_CHECKING:
     from agent.lane.relay.listener import RelayListener
 
 Credentials = Callable[[str], CredentialsView]
-"""By hop id."""
+"""Credentials for the relay bucket, by hop ID."""
 
 MAX_CONNECTIONS_PER_HOP = 64
-"""Of one hop at most."""
-RELAYED = "relay"
+"""Connections of one hop."""
+RELAY_ADDRESS = "relay"
 """Stands in for the peer's address."""
 
 
 class LaneServer:
-    """Listens on one port for everyone."""
+    """Serves all hops on one port."""
 
     def __init__(
         self,
@@ -47,217 +45,244 @@ class LaneServer:
         roots: Roots,
         listen: tuple[str, int],
         routes: PeerPathCache | None = None,
-        line: SharedBandwidth | None = None,
+        bandwidth: SharedBandwidth | None = None,
         credentials: Credentials | None = None,
-        arrivals: ActivePulls | None = None,
+        active_pulls: ActivePulls | None = None,
     ) -> None:
-        """`routes` is what was remembered of earlier hops, `line` what all hops of this agent share, and
-        `arrivals` what they bring; `credentials` are for the relay bucket: without them nothing is relayed
-        from here."""
+        """Prepare the server; `start` binds the port.
+
+        `routes` are remembered paths to peers, `bandwidth` is shared by all hops of this agent,
+        `active_pulls` are the pulls that run on it. Without `credentials` for the relay bucket, nothing is
+        relayed from here.
+        """
         self._identities = identities
         self._roots = roots
         self._listen = listen
         self.routes = routes or PeerPathCache()
         self.grants = Grants(
-            identities, line or SharedBandwidth(BandwidthSchedule(None)), arrivals or ActivePulls()
+            identities, bandwidth or SharedBandwidth(BandwidthSchedule(None)), active_pulls or ActivePulls()
         )
-        self._live: dict[str, set[socket.socket]] = {}
-        self._unreached: Callable[[Serve, str], None] = _ignore
-        self._callers: dict[str, ReverseDialer] = {}
+        self._connections: dict[str, set[socket.socket]] = {}
+        self._on_unreachable: Callable[[Serve, str], None] = _ignore_unreachable
+        self._reverse_dialers: dict[str, ReverseDialer] = {}
         self._credentials = credentials
-        self._hearings: dict[str, RelayListener] = {}
+        self._relay_listeners: dict[str, RelayListener] = {}
         self._lock = threading.Lock()
         self._server: Listener | None = None
 
     def start(self) -> None:
-        """Listen, in threads of its own; OSError if the port cannot be had."""
-        self._server = Listener(self._listen, self.grants.context, self._converse)
+        """Listen, in threads of the server's own. Raise OSError if the port cannot be bound."""
+        self._server = Listener(self._listen, self.grants.context, self._handle_connection)
         self._server.start()
 
     def stop(self) -> None:
-        """Nobody is let in or dialled any more, and who is connected is cut off."""
+        """Close the port and all connections, and dial no more."""
         if self._server:
             self._server.stop()
         self.grants.clear()
         with self._lock:
-            for caller in self._callers.values():
-                caller.stop()
-            hearings = list(self._hearings.values())
-            for connection in chain.from_iterable(self._live.values()):
+            for dialer in self._reverse_dialers.values():
+                dialer.stop()
+            relay_listeners = list(self._relay_listeners.values())
+            for connection in chain.from_iterable(self._connections.values()):
                 shut_down(connection)
-        for hearing in hearings:
-            hearing.stop(sweep=False)
-        for hearing in hearings:
-            hearing.join()
+        for relay_listener in relay_listeners:
+            relay_listener.stop(delete=False)
+        for relay_listener in relay_listeners:
+            relay_listener.join()
 
     @property
     def port(self) -> int:
-        """The one that was given, or the one that was free when it was 0."""
+        """Return the configured port, or the one that the system chose if that was 0."""
         return int(self._server.server_address[1]) if self._server else self._listen[1]
 
     def allow(self, serve: Serve, token: str) -> None:
-        """Let the peer read, and dial it until it comes. HopError if the path is outside the roots, or the
-        peer's certificate is none."""
+        """Serve a hop to its peer, and dial the peer until it connects.
+
+        Raises:
+            HopError: the path is outside the roots, or the peer's certificate cannot be read.
+        """
         self._roots.tree(serve.path, writing=serve.removing).close()
-        before = self.grants.get(serve.hop_id)
+        earlier = self.grants.get(serve.hop_id)
         try:
             self.grants.add(serve, token)
         except ValueError as error:
-            raise HopError(no_certificate(serve.peer.agent_id)) from error
-        self._replace_dialer(serve.hop_id, self._dialer(serve, token) if serve.endpoints else None)
-        self._listen_on_relay(serve, is_anew=before is not None and before.serve.attempt < serve.attempt)
+            raise HopError(unreadable_certificate(serve.peer.agent_id)) from error
+        self._replace_dialer(serve.hop_id, self._reverse_dialer(serve, token) if serve.endpoints else None)
+        self._listen_on_relay(
+            serve, is_new_attempt=earlier is not None and earlier.serve.attempt < serve.attempt
+        )
 
-    def on_unreachable(self, unreached: Callable[[Serve, str], None]) -> None:
-        """From now on say, on any thread, which hop's peer could not be dialled, and what its addresses
-        answered."""
-        self._unreached = unreached
+    def on_unreachable(self, callback: Callable[[Serve, str], None]) -> None:
+        """Call this, on any thread, with a hop whose peer cannot be reached and the error of each address."""
+        self._on_unreachable = callback
 
     def revoke(self, hop_id: str) -> None:
-        """No longer; who is connected is cut off."""
+        """Stop serving a hop, and close its connections."""
         self.grants.remove(hop_id)
         self._replace_dialer(hop_id, None)
         with self._lock:
-            for connection in self._live.get(hop_id, ()):
+            for connection in self._connections.get(hop_id, ()):
                 shut_down(connection)
-            hearing = self._hearings.pop(hop_id, None)
-        if hearing:
-            hearing.stop(sweep=True)
+            relay_listener = self._relay_listeners.pop(hop_id, None)
+        if relay_listener:
+            relay_listener.stop(delete=True)
 
     def expect_inbound(
-        self, hop_id: str, source: Peer, token: str, own: str | None = None
+        self, hop_id: str, source: Peer, token: str, own_certificate: str | None = None
     ) -> InboundConnections:
-        """Let the source of a hop in that arrives here, until what is returned is closed; `own` is which of
-        our certificates it expects. HopError if its certificate is none."""
+        """Accept connections from the source of a hop to this agent, until the returned object is closed.
+
+        `own_certificate` is the name of the certificate of ours that the source expects.
+
+        Raises:
+            HopError: the source's certificate cannot be read.
+        """
         try:
-            return self.grants.expect_inbound(hop_id, source, token, own)
+            return self.grants.expect_inbound(hop_id, source, token, own_certificate)
         except ValueError as error:
-            raise HopError(no_certificate(source.agent_id)) from error
+            raise HopError(unreadable_certificate(source.agent_id)) from error
 
-    def _dialer(self, serve: Serve, token: str) -> ReverseDialer:
-        def converse(connection: ssl.SSLSocket, endpoint: str, asked: Callable[[], None]) -> None:
-            with self._remembered(serve.hop_id, connection):
-                HopRequestHandler(self.grants, self._roots, serve.hop_id, connection, (endpoint, 0), asked)
-
-        dialler = Dialer(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
-        return ReverseDialer(dialler, serve, token, self.routes, converse, self._unreached)
-
-    def _listen_on_relay(self, serve: Serve, *, is_anew: bool) -> None:
-        """Listen at the relay bucket, too, if the hop may be relayed. One that listens already goes on: it is
-        the same place."""
-        with self._lock:
-            if hearing := self._hearings.get(serve.hop_id):
-                if is_anew:
-                    hearing.restart()
-            elif serve.relay and self._credentials:
-                from agent.lane.relay.listener import (
-                    RelayListener,  # an idle agent does without rclone's part
+    def _reverse_dialer(self, serve: Serve, token: str) -> ReverseDialer:
+        def serve_connection(
+            connection: ssl.SSLSocket, endpoint: str, on_request: Callable[[], None]
+        ) -> None:
+            with self._tracked(serve.hop_id, connection):
+                HopRequestHandler(
+                    self.grants, self._roots, serve.hop_id, connection, (endpoint, 0), on_request
                 )
 
-                known = self.routes.recall(serve.peer.agent_id)
-                hearing = RelayListener(
+        dialer = Dialer(self._identities.named(serve.own_certificate), serve.peer, serve.hop_id)
+        return ReverseDialer(dialer, serve, token, self.routes, serve_connection, self._on_unreachable)
+
+    def _listen_on_relay(self, serve: Serve, *, is_new_attempt: bool) -> None:
+        """Listen at the relay bucket, too, if the hop may be relayed.
+
+        A listener that already runs is kept: it is for the same prefix of the bucket.
+        """
+        with self._lock:
+            if listener := self._relay_listeners.get(serve.hop_id):
+                if is_new_attempt:
+                    listener.restart()
+            elif serve.relay and self._credentials:
+                # Imported here, so that an idle agent does not load the rclone modules.
+                from agent.lane.relay.listener import RelayListener
+
+                last_path = self.routes.recall(serve.peer.agent_id)
+                listener = RelayListener(
                     serve.hop_id,
                     serve.relay,
                     self._credentials,
-                    self._relayed,
-                    self._is_met,
-                    at_once=known is not None and known.relayed,
+                    self._serve_relayed,
+                    self._is_connected_directly,
+                    start_at_once=last_path is not None and last_path.relayed,
                 )
-                self._hearings[serve.hop_id] = hearing
-                hearing.start()
+                self._relay_listeners[serve.hop_id] = listener
+                listener.start()
 
-    def _relayed(self, hop_id: str, plain: socket.socket, came: Callable[[], None]) -> None:
-        """Answer on a connection through the relay bucket until it ends. OSError."""
+    def _serve_relayed(
+        self, hop_id: str, plain: socket.socket, on_listener_request: Callable[[], None]
+    ) -> None:
+        """Serve a connection through the relay bucket until it ends. Raise OSError if it broke."""
 
-        def asked() -> None:
-            came()
+        def on_request() -> None:
+            on_listener_request()
             with self._lock:
-                caller = self._callers.get(hop_id)
-            if caller is None or not caller.is_connected:
+                dialer = self._reverse_dialers.get(hop_id)
+            if dialer is None or not dialer.is_connected:
                 self._remember(hop_id, PeerPath(dialled=False, relayed=True))
 
         with self.grants.context.wrap_socket(plain, server_side=True) as connection:
             if self.grants.hop_of(connection.context) == hop_id:
-                with self._remembered(hop_id, connection):
-                    HopRequestHandler(self.grants, self._roots, hop_id, connection, (RELAYED, 0), asked)
+                with self._tracked(hop_id, connection):
+                    HopRequestHandler(
+                        self.grants, self._roots, hop_id, connection, (RELAY_ADDRESS, 0), on_request
+                    )
 
-    def _is_met(self, hop_id: str) -> bool:
-        """Has the peer of a hop that is served come directly, or been reached?"""
+    def _is_connected_directly(self, hop_id: str) -> bool:
+        """Return whether the peer of a served hop has a direct connection."""
         with self._lock:
-            caller = self._callers.get(hop_id)
-            return caller.is_connected if caller else bool(self._live.get(hop_id))
+            dialer = self._reverse_dialers.get(hop_id)
+            return dialer.is_connected if dialer else bool(self._connections.get(hop_id))
 
-    def _replace_dialer(self, hop_id: str, caller: ReverseDialer | None) -> None:
+    def _replace_dialer(self, hop_id: str, dialer: ReverseDialer | None) -> None:
         with self._lock:
-            if old := self._callers.pop(hop_id, None):
+            if old := self._reverse_dialers.pop(hop_id, None):
                 old.stop()
-            if caller:
-                self._callers[hop_id] = caller
-                caller.start()
+            if dialer:
+                self._reverse_dialers[hop_id] = dialer
+                dialer.start()
 
-    def _converse(self, connection: ssl.SSLSocket, address: Any) -> None:
-        """Until the peer has nothing more to ask; or until it is known that it wants to be asked."""
+    def _handle_connection(self, connection: ssl.SSLSocket, address: Any) -> None:
+        """Serve an inbound connection until it ends, or add it to those that wait for this agent's pull."""
         try:
-            if awaited := self.grants.awaited_by(connection.context):
-                self._welcome(awaited, connection, address)
+            if inbound := self.grants.inbound_of(connection.context):
+                self._add_inbound(inbound, connection, address)
             else:
                 self._serve(connection, address)
         except BaseException:
             connection.close()
             raise
 
-    def _welcome(self, awaited: InboundConnections, connection: ssl.SSLSocket, address: Any) -> None:
-        parked = UpgradeHandler(awaited, connection, address).parked
-        if parked:
-            awaited.add(parked)
+    def _add_inbound(self, inbound: InboundConnections, connection: ssl.SSLSocket, address: Any) -> None:
+        idle = UpgradeHandler(inbound, connection, address).idle
+        if idle:
+            inbound.add(idle)
         else:
             connection.close()
 
     def _serve(self, connection: ssl.SSLSocket, address: Any) -> None:
         with connection:
             if hop_id := self.grants.hop_of(connection.context):
-                self._answer(hop_id, connection, address)
+                self._serve_hop(hop_id, connection, address)
 
-    def _answer(self, hop_id: str, connection: ssl.SSLSocket, address: Any) -> None:
-        """The peer has dialled: from its first question on it needs nobody to dial it."""
-        came: list[ReverseDialer] = []
+    def _serve_hop(self, hop_id: str, connection: ssl.SSLSocket, address: Any) -> None:
+        """Serve a connection that the peer dialed.
 
-        def asked() -> None:
+        From its first request on, this agent need not dial the peer.
+        """
+        notified: list[ReverseDialer] = []
+
+        def on_request() -> None:
             with self._lock:
-                caller = self._callers.get(hop_id)
-            if caller and caller not in came:
-                came.append(caller)
-                caller.on_connected()
+                dialer = self._reverse_dialers.get(hop_id)
+            if dialer and dialer not in notified:
+                notified.append(dialer)
+                dialer.on_connected()
                 self._remember(hop_id, PeerPath(dialled=False))
 
         try:
-            with self._remembered(hop_id, connection):
-                HopRequestHandler(self.grants, self._roots, hop_id, connection, address, asked)
+            with self._tracked(hop_id, connection):
+                HopRequestHandler(self.grants, self._roots, hop_id, connection, address, on_request)
         finally:
-            for caller in came:
-                caller.on_disconnected()
+            for dialer in notified:
+                dialer.on_disconnected()
 
-    def _remember(self, hop_id: str, met: PeerPath) -> None:
+    def _remember(self, hop_id: str, path: PeerPath) -> None:
         if grant := self.grants.get(hop_id):
-            self.routes.remember(grant.serve.peer.agent_id, met)
+            self.routes.remember(grant.serve.peer.agent_id, path)
 
     @contextmanager
-    def _remembered(self, hop_id: str, connection: socket.socket) -> Iterator[None]:
-        """Who is connected for a hop, so that it can be cut off. OSError if it is too late, or too many are
-        connected."""
+    def _tracked(self, hop_id: str, connection: socket.socket) -> Iterator[None]:
+        """Register an open connection, so that `revoke` can close it.
+
+        Raises:
+            ConnectionRefusedError: the hop is not served any more, or has too many connections.
+        """
         with self._lock:
-            live = self._live.get(hop_id, set())
-            if len(live) >= MAX_CONNECTIONS_PER_HOP or self.grants.get(hop_id) is None:
-                raise ConnectionRefusedError("no more connections for this hop")
-            live.add(connection)
-            self._live[hop_id] = live
+            connections = self._connections.get(hop_id, set())
+            if len(connections) >= MAX_CONNECTIONS_PER_HOP or self.grants.get(hop_id) is None:
+                raise ConnectionRefusedError("the hop has ended or has too many connections")
+            connections.add(connection)
+            self._connections[hop_id] = connections
         try:
             yield
         finally:
             with self._lock:
-                live.discard(connection)
-                if not live and self._live.get(hop_id) is live:
-                    del self._live[hop_id]
+                connections.discard(connection)
+                if not connections and self._connections.get(hop_id) is connections:
+                    del self._connections[hop_id]
 
 
-def _ignore(_serve: Serve, _answers: str) -> None:
-    """Until somebody wants to know."""
+def _ignore_unreachable(_serve: Serve, _errors: str) -> None:
+    """Ignore the report until a callback is set."""

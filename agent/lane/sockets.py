@@ -1,4 +1,4 @@
-"""What both ends of a lane do with its connections."""
+"""Socket helpers that both ends of a lane use."""
 
 import select
 import socket
@@ -7,15 +7,20 @@ from contextlib import suppress
 
 
 def has_no_data(connection: ssl.SSLSocket) -> bool:
-    """Is there nothing to read on a connection on which nobody should be saying anything? What can be read
-    is its end, or somebody who talks unasked."""
+    """Return whether an idle connection is still usable: open, with nothing to read.
+
+    On an idle connection neither side may send, so anything readable is the end of the stream or a violation.
+    """
     watch = select.poll()
     watch.register(connection, select.POLLIN)
     return not watch.poll(0)
 
 
 def shut_down(connection: socket.socket) -> None:
-    """From any thread. Not with the TLS socket's own `shutdown`: it drops TLS first, and whoever is sending
-    would go on in the clear, whoever is reading be given what comes in the clear."""
+    """Shut down a connection, from any thread.
+
+    This bypasses the TLS socket's own `shutdown`, which drops TLS first: a thread that is still sending would
+    continue in clear text, and a thread that is reading would accept clear text.
+    """
     with suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

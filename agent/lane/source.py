@@ -1,4 +1,4 @@
-"""A hop from another agent: the lane as a source."""
+"""A source on another agent, read over the lane."""
 
 import os
 import threading
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.lane.relay.direct_probe import DirectProbe
 
 
-Ask = Callable[[LaneClient, Selection], Iterator[FileEntry]]
+ListEntries = Callable[[LaneClient, Selection], Iterator[FileEntry]]
 
 
 class LaneSource:
@@ -34,150 +34,165 @@ class LaneSource:
 
     def __init__(
         self,
-        order: Move,
+        command: Move,
         route: DirectRoute,
-        meeting: Connector,
-        here: AgentId,
+        connector: Connector,
+        agent_id: AgentId,
         relay: "RelayDialer | None" = None,
     ) -> None:
-        """`here`: this agent. `relay` is the way that is left when nobody can dial, if it may be taken."""
-        self._agent = here
-        self._source = str(order.source)
+        """`agent_id` is this agent. `relay`, if allowed, is used when neither side can dial the other."""
+        self._agent_id = agent_id
+        self._source = str(command.source)
         self._route = route
-        self._meeting = meeting
+        self._connector = connector
         self._relay = relay
-        self._another = meeting.another
+        self._connect_again = connector.connect_again
         self.streams = max(2, min(8, os.cpu_count() or 1))
         self._lock = threading.Lock()
-        self._kept: list[LaneClient] = []
-        """Connections that nobody uses just now."""
-        self._listing: set[LaneClient] = set()
-        self._was_here = False
-        self._beside: DirectProbe | None = None
+        self._idle: list[LaneClient] = []
+        """Connections that are not in use."""
+        self._listing_clients: set[LaneClient] = set()
+        self._was_connected = False
+        self._direct_probe: DirectProbe | None = None
 
     def connect(self) -> Connection:
-        """The first time, a source that cannot be reached ends the attempt, so that people see why. Later it
-        was there a moment ago, and is waited for."""
-        self._forget()
-        self._end_looking()
-        if self._relay:
-            self._relay.begin()
-        try:
-            conversation, way = self._met()
-        except SourceConnectionError as lost:
-            if self._was_here:
-                raise
-            raise unreachable(self._source, self._route, lost) from lost
-        self._was_here = True
-        self._keep(conversation)
-        return way
+        """Connect to the source, and return how.
 
-    def _met(self) -> tuple[LaneClient, Connection]:
-        if self._relay and self._meeting.was_relayed:
-            return self._relayed_again(self._relay)
+        Raises:
+            HopError: the first call could not reach the source; the attempt ends, so that people see why.
+            SourceConnectionError: an earlier call reached the source, so the caller waits for it.
+        """
+        self._close_idle()
+        self._end_probe()
+        if self._relay:
+            self._relay.reset()
         try:
-            return self._directly(*self._meeting.connect())
-        except SourceConnectionError as lost:
+            client, connection = self._connect()
+        except SourceConnectionError as error:
+            if self._was_connected:
+                raise
+            raise unreachable(self._source, self._route, error) from error
+        self._was_connected = True
+        self._put_idle(client)
+        return connection
+
+    def _connect(self) -> tuple[LaneClient, Connection]:
+        if self._relay and self._connector.was_relayed:
+            return self._connect_by_relay_first(self._relay)
+        try:
+            return self._directly(*self._connector.connect())
+        except SourceConnectionError as error:
             if self._relay is None:
                 raise
-            return self._relayed(self._relay, lost)
+            return self._connect_by_relay(self._relay, error)
 
-    def _directly(self, conversation: LaneClient, met: PeerPath) -> tuple[LaneClient, Connection]:
-        self._another = self._meeting.another
-        dialler = self._agent if met.dialled else self._route.source.agent_id
-        return conversation, Connection(kind="direct", dialled_by=dialler, address=met.address)
+    def _directly(self, client: LaneClient, path: PeerPath) -> tuple[LaneClient, Connection]:
+        self._connect_again = self._connector.connect_again
+        dialed_by = self._agent_id if path.dialled else self._route.source.agent_id
+        return client, Connection(kind="direct", dialled_by=dialed_by, address=path.address)
 
-    def _relayed(self, relay: "RelayDialer", lost: SourceConnectionError) -> tuple[LaneClient, Connection]:
+    def _connect_by_relay(
+        self, relay: "RelayDialer", direct_error: SourceConnectionError
+    ) -> tuple[LaneClient, Connection]:
         try:
-            conversation = relay.connect()
+            client = relay.connect()
         except SourceConnectionError as error:
-            raise SourceConnectionError(f"{lost}; relay: {error}") from error
-        self._meeting.relayed()
-        self._another = relay.another
-        return conversation, Connection(kind="relay")
+            raise SourceConnectionError(f"{direct_error}; relay: {error}") from error
+        self._connector.remember_relayed()
+        self._connect_again = relay.connect_again
+        return client, Connection(kind="relay")
 
-    def _relayed_again(self, relay: "RelayDialer") -> tuple[LaneClient, Connection]:
-        """At once, as the last time. A direct way that is found meanwhile is taken, and the bucket let be,
-        where the source hears nobody whom it has met. One that is found later is for the next pass."""
+    def _connect_by_relay_first(self, relay: "RelayDialer") -> tuple[LaneClient, Connection]:
+        """Connect through the relay bucket at once, as last time, while looking for a direct way.
+
+        A direct connection that is found before the relay answers is used instead; the source then ignores
+        the bucket. One that is found later is for the next pass.
+        """
         from agent.lane.relay.direct_probe import DirectProbe
 
-        beside = self._beside = DirectProbe(self._meeting, relay.interrupt)
+        probe = self._direct_probe = DirectProbe(self._connector, relay.interrupt)
         try:
-            conversation = relay.connect()
+            client = relay.connect()
         except (SourceConnectionError, HopError) as error:
             try:
-                return self._directly(*beside.awaited())
-            except SourceConnectionError as lost:
-                raise SourceConnectionError(f"{lost}; relay: {error}") from error
-        if found := beside.taken():
-            conversation.close()
+                return self._directly(*probe.wait())
+            except SourceConnectionError as direct_error:
+                raise SourceConnectionError(f"{direct_error}; relay: {error}") from error
+        if found := probe.take():
+            client.close()
             return self._directly(*found)
-        self._another = relay.another
-        return conversation, Connection(kind="relay")
+        self._connect_again = relay.connect_again
+        return client, Connection(kind="relay")
 
-    def _end_looking(self) -> None:
-        if self._beside:
-            self._beside.end()
-            self._beside = None
+    def _end_probe(self) -> None:
+        if self._direct_probe:
+            self._direct_probe.end()
+            self._direct_probe = None
 
-    def entries(self, meant: Selection) -> Iterator[FileEntry]:
-        return self._listed(LaneClient.manifest, meant)
+    def entries(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield all entries of the selection."""
+        return self._list(LaneClient.manifest, selection)
 
-    def arriving(self, meant: Selection) -> Iterator[FileEntry]:
-        """The same while another hop is bringing it there. HopError if that hop rests."""
-        return self._listed(LaneClient.list_incremental, meant)
+    def incremental(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield entries while another hop is still writing them at the source.
 
-    def _listed(self, ask: Ask, meant: Selection) -> Iterator[FileEntry]:
-        conversation = self.reader()
+        Raises:
+            HopError: the other hop is not running.
+        """
+        return self._list(LaneClient.list_incremental, selection)
+
+    def _list(self, list_entries: ListEntries, selection: Selection) -> Iterator[FileEntry]:
+        client = self.reader()
         try:
-            with self._interruptible(conversation):
-                yield from ask(conversation, meant)
+            with self._interruptible(client):
+                yield from list_entries(client, selection)
         except BaseException:
-            conversation.close()
+            client.close()
             raise
-        self._keep(conversation)
+        self._put_idle(client)
 
     def reader(self) -> LaneClient:
-        """One that is kept, or another."""
-        while conversation := self._taken():
-            if conversation.is_quiet:
-                return conversation
-            conversation.close()
-        return self._another()
+        """Return an idle connection, or a new one."""
+        while client := self._take_idle():
+            if client.is_reusable:
+                return client
+            client.close()
+        return self._connect_again()
 
     def interrupt(self) -> None:
-        self._meeting.interrupt()
+        """Interrupt connecting and listing, from any thread."""
+        self._connector.interrupt()
         if self._relay:
             self._relay.interrupt()
         with self._lock:
-            for conversation in self._listing:
-                conversation.interrupt()
+            for client in self._listing_clients:
+                client.interrupt()
 
     def close(self) -> None:
-        self._forget()
-        self._end_looking()
-        self._meeting.close()
+        self._close_idle()
+        self._end_probe()
+        self._connector.close()
         if self._relay:
             self._relay.close()
 
-    def _keep(self, conversation: LaneClient) -> None:
+    def _put_idle(self, client: LaneClient) -> None:
         with self._lock:
-            self._kept.append(conversation)
+            self._idle.append(client)
 
-    def _taken(self) -> LaneClient | None:
+    def _take_idle(self) -> LaneClient | None:
         with self._lock:
-            return self._kept.pop() if self._kept else None
+            return self._idle.pop() if self._idle else None
 
-    def _forget(self) -> None:
-        while conversation := self._taken():
-            conversation.close()
+    def _close_idle(self) -> None:
+        while client := self._take_idle():
+            client.close()
 
     @contextmanager
-    def _interruptible(self, conversation: LaneClient) -> Iterator[None]:
+    def _interruptible(self, client: LaneClient) -> Iterator[None]:
         with self._lock:
-            self._listing.add(conversation)
+            self._listing_clients.add(client)
         try:
             yield
         finally:
             with self._lock:
-                self._listing.discard(conversation)
+                self._listing_clients.discard(client)

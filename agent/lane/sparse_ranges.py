@@ -1,7 +1,7 @@
-"""A range of a sparse file on the line: which parts of it are data, those parts, the digest of all of it.
+"""Encode a range of a sparse file: the table of its data parts, those parts, the digest of the whole range.
 
-How many parts, 4 bytes; of each its start in the file and its length, 8 bytes each; all numbers big-endian.
-The digest is that of the range as anybody reads it, with zeros for the holes.
+The table is the number of parts in 4 bytes, then the start in the file and the length of each in 8 bytes
+each; all numbers are big-endian. The digest covers the whole range, with zeros for the holes.
 """
 
 import struct
@@ -11,35 +11,41 @@ from agent.files.digests import RANGE_BYTES
 from agent.lane import wire
 
 MEDIA_TYPE = "application/x-crosshaul-parts"
-"""What a source answers when it was asked for `holes` and knows of them; an older one sends the zeros."""
+"""The content type of a response to a request with `holes`; an older source ignores that and sends the zeros.
+"""
 MAX_PARTS = RANGE_BYTES // 512
 """Parts of a range; no file system has smaller blocks."""
 _COUNT, _PART = struct.Struct(">I"), struct.Struct(">QQ")
 
 Part = tuple[int, int]
-"""Where it starts in the file, and how long it is."""
+"""Start in the file and length, in bytes."""
 
 
-def written(parts: Sequence[Part]) -> bytes:
+def encode(parts: Sequence[Part]) -> bytes:
+    """Return the table of these parts."""
     return _COUNT.pack(len(parts)) + b"".join(_PART.pack(*part) for part in parts)
 
 
-def read(take: Callable[[int], bytes], start: int, length: int) -> list[Part]:
-    """`take` reads so many bytes. Misbehaviour if they are no parts of this range, in their order."""
-    [count] = _COUNT.unpack(_whole(take, _COUNT.size))
+def decode(read_bytes: Callable[[int], bytes], start: int, length: int) -> list[Part]:
+    """Return the parts from a table that `read_bytes` reads; `start` and `length` of the range are in bytes.
+
+    Raises:
+        ProtocolError: the parts are not in order, or not inside the range.
+    """
+    [count] = _COUNT.unpack(_read_exactly(read_bytes, _COUNT.size))
     if count > MAX_PARTS:
-        raise wire.ProtocolError("a range of it has more parts than can be")
-    parts = list(_PART.iter_unpack(_whole(take, count * _PART.size)))
+        raise wire.ProtocolError("a range has more parts than possible")
+    parts = list(_PART.iter_unpack(_read_exactly(read_bytes, count * _PART.size)))
     position, end = start, start + length
     for begin, size in parts:
         if not (position <= begin < begin + size <= end):
-            raise wire.ProtocolError("a range of it has parts that lie elsewhere")
+            raise wire.ProtocolError("a range has parts out of order or outside of it")
         position = begin + size
     return parts
 
 
-def _whole(take: Callable[[int], bytes], size: int) -> bytes:
-    data = take(size)
+def _read_exactly(read_bytes: Callable[[int], bytes], size: int) -> bytes:
+    data = read_bytes(size)
     if len(data) != size:
-        raise ConnectionResetError("the source ended in the middle of a range")
+        raise ConnectionResetError("the source closed the connection within a range")
     return data

@@ -16,97 +16,111 @@ from events.commands import Move
 from events.locations import Location, RemoteLocation, S3Location, inner_path
 
 _FOR_CONFIGURATIONS = ("HOME", "SSH_AUTH_SOCK", "RCLONE_CONFIG_PASS", "KRB5_CONFIG")
-"""Of the agent's environment, what a remote's description may want: keys below a home, its password."""
+"""Environment variables of the agent that a remote's configuration may need: keys below a home, its password.
+"""
 
 _NO_MTIME_PRECISION = 100 * 365 * 24 * 3600 * 10**9
-"""The precision, in nanoseconds, of a remote that keeps no times. https://rclone.org/commands/rclone_backend/"""
+"""The precision, in nanoseconds, of a remote that keeps no modification times.
+https://rclone.org/commands/rclone_backend/"""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One hop's, or somebody's who looks into it."""
+    """S3 or a remote, for one hop or one listing."""
 
-    place: S3Location | RemoteLocation
+    location: S3Location | RemoteLocation
     kind: Literal["s3", "remote"]
     name: str
-    """For people."""
-    top: str
-    """What the place's path is relative to, in rclone's words."""
-    begin: Callable[[], RcloneProcess]
-    """rclone, knowing how to get there; HopError."""
-    known_problem: Callable[[str, object], Problem | None]
-    passing_problem: Callable[[str, object], Problem]
+    """Its name for people."""
+    root: str
+    """What the location's path is relative to, in rclone's syntax."""
+    create_process: Callable[[], RcloneProcess]
+    """Prepare rclone with the configuration for this backend. Raises HopError."""
+    permanent_problem: Callable[[str, object], Problem | None]
+    transient_problem: Callable[[str, object], Problem]
 
-    def at(self, path: str) -> str:
-        """A path below the top, in rclone's words."""
-        joint = "" if not path or self.top.endswith((":", "/")) else "/"
-        return f"{self.top}{joint}{path}"
+    def rclone_path(self, path: str) -> str:
+        """Return a path below the root in rclone's syntax."""
+        joint = "" if not path or self.root.endswith((":", "/")) else "/"
+        return f"{self.root}{joint}{path}"
 
-    def directory(self, path: str) -> str:
-        """The same. With a slash at its end it is not looked at first whether an object is called so, which
-        S3's credentials would not allow."""
-        where = self.at(path.rstrip("/"))
+    def rclone_directory(self, path: str) -> str:
+        """Return a directory below the root in rclone's syntax.
+
+        With a slash at its end, rclone does not first check for an object of that name, which the hop's
+        credentials for S3 would not allow.
+        """
+        where = self.rclone_path(path.rstrip("/"))
         return where if where.endswith((":", "/")) else f"{where}/"
 
-    def address(self, path: str) -> str:
-        """Where rclone's server has what is at a path below the place."""
-        return quote(f"/[{self.top}]/{self.inner(path)}", errors="surrogateescape")
+    def url_path(self, path: str) -> str:
+        """Return the URL path under which rclone's server has a path below the location."""
+        return quote(f"/[{self.root}]/{self.path_below_root(path)}", errors="surrogateescape")
 
-    def inner(self, path: str) -> str:
-        """The same place, below the top."""
-        return "/".join(part for part in (inner_path(self.place).strip("/"), path) if part)
+    def path_below_root(self, path: str) -> str:
+        """Return a path below the location as a path below the root."""
+        return "/".join(part for part in (inner_path(self.location).strip("/"), path) if part)
 
-    def precision(self, rclone: RcloneProcess) -> int | None:
-        """Of the times that it keeps, in nanoseconds. None if it keeps none: then two files of one size are
-        the same to rclone, whatever is in them."""
+    def mtime_precision_ns(self, rclone: RcloneProcess) -> int | None:
+        """Return the precision of its modification times, in nanoseconds; None if it keeps none.
+
+        Without times, rclone treats two files of one size as identical, whatever their content.
+        """
         if self.kind == "s3":
             return 1
-        process = rclone.start("backend", "features", self.top)
-        told, _ = process.communicate()
-        if rclone.ended(process):
+        process = rclone.start("backend", "features", self.root)
+        output, _ = process.communicate()
+        if rclone.wait(process):
             return None
-        precision = int(json.loads(told)["Precision"])
+        precision = int(json.loads(output)["Precision"])
         return precision if precision < _NO_MTIME_PRECISION else None
 
 
-def backend_of(order: Move, place: Location, credentials: Credentials, remotes: Remotes) -> Backend:
-    """The end of a hop that rclone is at. HopError if this host does not offer it."""
-    match place:
+def backend_of(command: Move, location: Location, credentials: Credentials, remotes: Remotes) -> Backend:
+    """Return the backend at one end of a hop.
+
+    Raises:
+        HopError: this host does not offer the remote.
+    """
+    match location:
         case S3Location():
-            return _s3(order, place, credentials)
+            return _s3(command, location, credentials)
         case RemoteLocation():
-            return remote_backend(place, remotes, writing=place == order.destination)
+            return remote_backend(location, remotes, writing=location == command.destination)
         case _:
-            raise TypeError(f"{order.hop_id}: rclone has nothing to do at {place}")
+            raise TypeError(f"{command.hop_id}: rclone has nothing to do at {location}")
 
 
-def _s3(order: Move, place: S3Location, credentials: Credentials) -> Backend:
+def _s3(command: Move, location: S3Location, credentials: Credentials) -> Backend:
     return Backend(
-        place=place,
+        location=location,
         kind="s3",
         name="S3",
-        top=f"{REMOTE}:{place.bucket}",
-        begin=lambda: S3RcloneProcess(order.hop_id, s3_route(order), credentials),
-        known_problem=errors.permanent_s3_problem,
-        passing_problem=errors.transient_s3_problem,
+        root=f"{REMOTE}:{location.bucket}",
+        create_process=lambda: S3RcloneProcess(command.hop_id, s3_route(command), credentials),
+        permanent_problem=errors.permanent_s3_problem,
+        transient_problem=errors.transient_s3_problem,
     )
 
 
-def remote_backend(place: RemoteLocation, remotes: Remotes, *, writing: bool) -> Backend:
-    """HopError if this host does not offer it."""
+def remote_backend(location: RemoteLocation, remotes: Remotes, *, writing: bool) -> Backend:
+    """Return the backend of a remote. Raise HopError if this host does not offer it."""
     return Backend(
-        place=place,
+        location=location,
         kind="remote",
-        name=f"the remote {place.remote}",
-        top=remotes.find(place, writing=writing).top,
-        begin=lambda: RcloneProcess(_environment(remotes)),
-        known_problem=errors.permanent_remote_problem,
-        passing_problem=errors.transient_remote_problem,
+        name=f"the remote {location.remote}",
+        root=remotes.find(location, writing=writing).top,
+        create_process=lambda: RcloneProcess(_environment(remotes)),
+        permanent_problem=errors.permanent_remote_problem,
+        transient_problem=errors.transient_remote_problem,
     )
 
 
 def _environment(remotes: Remotes) -> dict[str, str]:
-    """The host's own configuration, which rclone is told the name of, and no more. It asks nobody."""
+    """Return rclone's environment: the name of the host's own configuration file and little else.
+
+    rclone must never prompt for a password.
+    """
     return inherited_environment(*_FOR_CONFIGURATIONS) | {
         "RCLONE_CONFIG": os.fspath(remotes.described_in),
         "RCLONE_ASK_PASSWORD": "false",

@@ -1,5 +1,4 @@
-"""Listing a directory of a remote for people, a page at a time: rclone lists it, for as long as somebody
-waits for the answer."""
+"""List a directory of a remote for people, one page at a time, while they wait."""
 
 import errno
 import json
@@ -13,7 +12,7 @@ from agent.files.browse import describe_os_error, list_page
 from agent.pull.source import SourceConnectionError
 from agent.rclone.backend import Backend, remote_backend
 from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
-from agent.rclone.lsjson import modified
+from agent.rclone.lsjson import parse_time
 from agent.rclone.process import RcloneError, RcloneProcess
 from agent.remotes import Remotes
 from events.base import AgentId, Problem
@@ -22,92 +21,106 @@ from events.locations import RemoteLocation, base_name, inner_path
 from events.reports import Browsed, DirectoryEntry
 
 LISTING_TIMEOUT_S = 6.0
-"""Seconds for a listing: whoever asked hears nothing after 8."""
+"""Seconds for a listing: the request itself times out after 8."""
 MAX_LISTINGS = 2
-"""Listings; each is an rclone of its own."""
+"""Listings at once; each runs an rclone of its own."""
 
 
 class RemoteBrowser:
-    """Answers `Browse` commands about a remote. Used by any thread."""
+    """Answers `Browse` commands about a remote. Safe to use from any thread."""
 
-    def __init__(self, agent_id: AgentId, remotes: Remotes, within: float = LISTING_TIMEOUT_S) -> None:
+    def __init__(self, agent_id: AgentId, remotes: Remotes, timeout_s: float = LISTING_TIMEOUT_S) -> None:
         self._agent_id = agent_id
         self._remotes = remotes
-        self._within = within
-        self._places = threading.BoundedSemaphore(MAX_LISTINGS)
+        self._timeout_s = timeout_s
+        self._slots = threading.BoundedSemaphore(MAX_LISTINGS)
 
-    def __call__(self, asked: Browse) -> Browsed:
-        path = asked.path.strip("/")
-        place = RemoteLocation(agent_id=self._agent_id, remote=asked.remote or "", path=path)
+    def __call__(self, command: Browse) -> Browsed:
+        path = command.path.strip("/")
+        location = RemoteLocation(agent_id=self._agent_id, remote=command.remote or "", path=path)
         try:
-            return self._listed(asked, remote_backend(place, self._remotes, writing=False))
+            return self._list(command, remote_backend(location, self._remotes, writing=False))
         except HopError as error:
-            return Browsed(request_id=asked.request_id, problem=error.problem)
+            return Browsed(request_id=command.request_id, problem=error.problem)
 
-    def _listed(self, asked: Browse, store: Backend) -> Browsed:
-        if not self._places.acquire(timeout=self._within):
-            raise HopError(_slow(store.place))
+    def _list(self, command: Browse, backend: Backend) -> Browsed:
+        if not self._slots.acquire(timeout=self._timeout_s):
+            raise HopError(_listing_too_slow(backend.location))
         try:
-            with closing(store.begin()) as rclone:
-                answer = list_page(asked, _found(rclone, store, self._within), _entry)
-                if _may_be_it(answer, store) and _is_file(rclone, store, self._within):
-                    raise HopError(describe_os_error(str(store.place), NotADirectoryError(errno.ENOTDIR, "")))
+            with closing(backend.create_process()) as rclone:
+                answer = list_page(command, _list_names(rclone, backend, self._timeout_s), _entry)
+                if _may_be_file(answer, backend) and _is_file(rclone, backend, self._timeout_s):
+                    raise HopError(
+                        describe_os_error(str(backend.location), NotADirectoryError(errno.ENOTDIR, ""))
+                    )
                 return answer
         except RcloneError as ended:
-            raise HopError(_explained(ended, store)) from ended
-        except SourceConnectionError as lost:
-            raise HopError(store.passing_problem(str(lost), store.place)) from lost
+            raise HopError(_problem_of(ended, backend)) from ended
+        except SourceConnectionError as error:
+            raise HopError(backend.transient_problem(str(error), backend.location)) from error
         finally:
-            self._places.release()
+            self._slots.release()
 
 
-def _found(rclone: RcloneProcess, store: Backend, within: float) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each name and what rclone tells of it. The time of its last change where that costs no request of its
-    own."""
-    where = store.directory(inner_path(store.place))
-    for line in rclone.output("lsjson", "--no-mimetype", "--use-server-modtime", where, within=within):
+def _list_names(
+    rclone: RcloneProcess, backend: Backend, timeout_s: float
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each name and what rclone says about it.
+
+    Modification times are included only where they need no further request.
+    """
+    directory = backend.rclone_directory(inner_path(backend.location))
+    for line in rclone.output(
+        "lsjson", "--no-mimetype", "--use-server-modtime", directory, timeout_s=timeout_s
+    ):
         if line.startswith(b"{"):
             fields = json.loads(line.rstrip(b",\n"))
             yield str(fields["Name"]), fields
 
 
-def _may_be_it(answer: Browsed, store: Backend) -> bool:
-    """Of a file rclone lists just the file."""
-    name = base_name(store.place)
-    return bool(name) and [(one.name, one.type) for one in answer.entries] == [(name, "file")]
+def _may_be_file(answer: Browsed, backend: Backend) -> bool:
+    """Return whether the listing may be that of a file, which rclone lists as a directory with that file."""
+    name = base_name(backend.location)
+    return bool(name) and [(entry.name, entry.type) for entry in answer.entries] == [(name, "file")]
 
 
-def _is_file(rclone: RcloneProcess, store: Backend, within: float) -> bool:
+def _is_file(rclone: RcloneProcess, backend: Backend, timeout_s: float) -> bool:
     lines = rclone.output(
-        "lsjson", "--stat", "--no-mimetype", store.at(inner_path(store.place)), within=within
+        "lsjson",
+        "--stat",
+        "--no-mimetype",
+        backend.rclone_path(inner_path(backend.location)),
+        timeout_s=timeout_s,
     )
     fields = json.loads(b"".join(lines))
     return fields is not None and not fields["IsDir"]
 
 
 def _entry(name: str, fields: dict[str, Any]) -> DirectoryEntry:
-    """Some services do not know how large a document is; a time that no calendar here has is left out."""
-    changed = modified(str(fields["ModTime"]))
+    """Return the entry. Some documents have no size; times outside years 1 to 9999 are omitted."""
+    changed = parse_time(str(fields["ModTime"]))
     if fields["IsDir"]:
         return DirectoryEntry(name=name, type="directory", modified=changed)
     size = fields["Size"] if fields["Size"] >= 0 else None
     return DirectoryEntry(name=name, type="file", size=size, modified=changed)
 
 
-def _explained(ended: RcloneError, store: Backend) -> Problem:
-    if ended.code < 0:
-        return _slow(store.place)
-    words = " ".join(words for words, _ in error_lines(ended.errors))
-    if ended.code == DIRECTORY_NOT_FOUND:
-        return describe_os_error(str(store.place), FileNotFoundError(errno.ENOENT, ""))
-    return store.known_problem(words, store.place) or store.passing_problem(words, store.place)
+def _problem_of(error: RcloneError, backend: Backend) -> Problem:
+    if error.code < 0:
+        return _listing_too_slow(backend.location)
+    text = " ".join(line for line, _ in error_lines(error.errors))
+    if error.code == DIRECTORY_NOT_FOUND:
+        return describe_os_error(str(backend.location), FileNotFoundError(errno.ENOENT, ""))
+    return backend.permanent_problem(text, backend.location) or backend.transient_problem(
+        text, backend.location
+    )
 
 
-def _slow(place: object) -> Problem:
+def _listing_too_slow(location: object) -> Problem:
     return Problem(
         code="remote-slow",
-        message=f"{place} could not be listed while you waited.",
-        advice="Try again, or write the path by hand: a transfer takes its time.",
-        path=str(place),
+        message=f"Listing {location} took too long.",
+        advice="Try again, or type the path: a transfer has no such time limit.",
+        path=str(location),
         retryable=True,
     )

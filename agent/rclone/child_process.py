@@ -1,6 +1,7 @@
-"""Programs that end when this agent does, even by SIGKILL: the kernel tells them, see PR_SET_PDEATHSIG.
+"""Start child processes that end when this agent does, even by SIGKILL, through PR_SET_PDEATHSIG.
 
-It is told when the thread ends that has started them, so one that lasts as long as the agent starts them all.
+The kernel sends that signal when the thread ends that started the child, so one thread that lives as long as
+the agent starts all of them.
 """
 
 import logging
@@ -18,11 +19,11 @@ START_TIMEOUT_S = 10.0
 """Seconds."""
 
 
-def start_child(command: Sequence[str | Path], **how: Any) -> subprocess.Popen[bytes]:
-    """It runs, as `subprocess.Popen` starts it. OSError."""
+def start_child(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a command with the options of `subprocess.Popen`. Raise OSError if it cannot be started."""
 
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen([*_die_with_parent(), *command], **how)
+        return subprocess.Popen([*_parent_death_prefix(), *command], **options)
 
     return _starter().submit(start).result()
 
@@ -33,13 +34,15 @@ def _starter() -> ThreadPoolExecutor:
 
 
 @cache
-def _die_with_parent() -> tuple[str, ...]:
-    """What stands in front of a command. Nothing without util-linux 2.33: there it is for whoever supervises
-    the agent to end what a killed one has left, as systemd does."""
-    leash = (shutil.which("setpriv") or "setpriv", "--pdeathsig", "TERM", "--")
+def _parent_death_prefix() -> tuple[str, ...]:
+    """Return the command prefix that ends a child with its parent; empty without util-linux 2.33.
+
+    Without it, the service manager has to end what a killed agent leaves, as systemd does.
+    """
+    prefix = (shutil.which("setpriv") or "setpriv", "--pdeathsig", "TERM", "--")
     try:
-        subprocess.run([*leash, "true"], capture_output=True, timeout=START_TIMEOUT_S, check=True)
+        subprocess.run([*prefix, "true"], capture_output=True, timeout=START_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         log.info("rclone outlives an agent that is killed", extra={"reason": str(error)})
         return ()
-    return leash
+    return prefix

@@ -1,6 +1,6 @@
-"""What rclone would do with a file, as a dry run foretells it: its rules of `copy`, in our words.
+"""Predict what `rclone copy` would do with a file, for a dry run.
 
-https://rclone.org/docs/ tells them at --update, --ignore-existing, --immutable and --modify-window.
+The rules are at --update, --ignore-existing, --immutable and --modify-window in https://rclone.org/docs/.
 """
 
 from typing import Literal
@@ -8,25 +8,28 @@ from typing import Literal
 from agent.files.listing import FileEntry
 
 MTIME_WINDOW_NS = 10**9
-"""Nanoseconds between two times that are one: rclone gets a file's time in whole seconds."""
+"""Nanoseconds within which two times count as equal: rclone gets a file's time in whole seconds."""
 
 Overwrite = Literal["always", "newer", "never", "fail"]
 Prediction = Literal["new", "same", "differs", "kept", "refused"]
 
 
 def predict(
-    entry: FileEntry, there: FileEntry | None, overwrite: Overwrite, precision: int | None
+    entry: FileEntry, existing: FileEntry | None, overwrite: Overwrite, mtime_precision_ns: int | None
 ) -> Prediction:
-    """`there` stands where `entry` is to go, on a store that keeps times as precisely, in nanoseconds; None:
-    it keeps none, and has for each when it was written. There, what is of one size may be the same."""
-    if there is None:
+    """Return what rclone would do with `entry`, where `existing` is at the destination.
+
+    `mtime_precision_ns` is the precision of the destination's times in nanoseconds; None if it keeps none,
+    and its times are those of the upload: then files of one size may be identical.
+    """
+    if existing is None:
         return "new"
-    same_size = there.size in {entry.size, -1}  # -1: nobody knows before it is read
-    later = there.mtime_ns - entry.mtime_ns // MTIME_WINDOW_NS * MTIME_WINDOW_NS
-    if precision is None:
+    same_size = existing.size in {entry.size, -1}  # -1: unknown before it is read
+    newer_by_ns = existing.mtime_ns - entry.mtime_ns // MTIME_WINDOW_NS * MTIME_WINDOW_NS
+    if mtime_precision_ns is None:
         same, may_be_same = False, same_size
     else:
-        same = may_be_same = same_size and abs(later) < max(MTIME_WINDOW_NS, precision)
+        same = may_be_same = same_size and abs(newer_by_ns) < max(MTIME_WINDOW_NS, mtime_precision_ns)
     match overwrite:
         case "always":
             return "same" if same else "differs"
@@ -36,13 +39,16 @@ def predict(
             return "same" if may_be_same else "kept"
         case "newer":
             return _if_newer(
-                later, max(MTIME_WINDOW_NS, precision or 0), same_size=same_size, may_be_same=may_be_same
+                newer_by_ns,
+                max(MTIME_WINDOW_NS, mtime_precision_ns or 0),
+                same_size=same_size,
+                may_be_same=may_be_same,
             )
 
 
-def _if_newer(later: int, window: int, *, same_size: bool, may_be_same: bool) -> Prediction:
-    if abs(later) < window:
+def _if_newer(newer_by_ns: int, window_ns: int, *, same_size: bool, may_be_same: bool) -> Prediction:
+    if abs(newer_by_ns) < window_ns:
         return "same" if same_size else "differs"
-    if later < 0:
+    if newer_by_ns < 0:
         return "differs"
     return "same" if may_be_same else "kept"

@@ -1,4 +1,4 @@
-"""What a push puts out for rclone: one hop's files, over HTTP on loopback, behind a secret in the address."""
+"""Serve one hop's files to rclone over HTTP on loopback, behind a secret in the URL."""
 
 import hmac
 import logging
@@ -27,30 +27,33 @@ from events.base import Problem
 
 log = logging.getLogger(__name__)
 
-_FROM = re.compile(r"bytes=(\d+)-")
+_RANGE_START = re.compile(r"bytes=(\d+)-")
 
 
 class SourceFileServer:
-    """Serves what the ledger has listed, as long as it is as it was listed, and notes what was read."""
+    """Serves the files in the ledger while they are as they were listed, and records what rclone has read."""
 
     def __init__(
         self,
-        tree: Callable[[], Tree],
+        open_tree: Callable[[], Tree],
         ledger: Ledger,
         limiter: RateLimiter,
-        tally: ProgressCounter,
+        progress: ProgressCounter,
         failures: Failures,
-        single: str | None,
+        single_name: str | None,
     ) -> None:
-        """`tree` makes one for each request; `single` is the name that stands for the place itself."""
-        self.tree = tree
+        """Start the server. `open_tree` opens a tree for each request.
+
+        `single_name` is the name under which a single file is served.
+        """
+        self.open_tree = open_tree
         self.ledger = ledger
         self.limiter = limiter
-        self.tally = tally
+        self.progress = progress
         self.failures = failures
-        self._single = single
+        self._single_name = single_name
         self._secret = secrets.token_urlsafe(32)
-        self._server = LoopbackServer(_Handler, self, "shelf")
+        self._server = LoopbackServer(_Handler, self, "file-server")
 
     @property
     def url(self) -> str:
@@ -59,13 +62,13 @@ class SourceFileServer:
     def close(self) -> None:
         self._server.close()
 
-    def path(self, target: str) -> str | None:
-        """The file that a request's target means; None without the secret."""
+    def path_of(self, target: str) -> str | None:
+        """Return the path of the requested file; None if the secret is wrong."""
         secret, _, path = target.lstrip("/").partition("/")
         if not hmac.compare_digest(secret.encode(), self._secret.encode()):
             return None
         name = os.fsdecode(unquote_to_bytes(path))
-        return "" if name == self._single else name
+        return "" if name == self._single_name else name
 
 
 class _Handler(QuietHandler, BaseHTTPRequestHandler):
@@ -79,38 +82,40 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        path = self.server.of.path(self.path)
+        path = self.server.owner.path_of(self.path)
         if path is None:
             return self._refuse(HTTPStatus.FORBIDDEN)
-        with self.server.of.tree() as tree:
+        with self.server.owner.open_tree() as tree:
             try:
                 descriptor = open_source(tree, path)
             except OSError as error:
                 return self._fail(HTTPStatus.NOT_FOUND, problem_of(error, tree.name(path)), path)
             try:
-                self._show(descriptor, path, tree.name(path))
+                self._send_file(descriptor, path, tree.name(path))
             finally:
                 os.close(descriptor)
         return None
 
-    def _show(self, descriptor: int, path: str, name: str) -> None:
-        entry = _as_it_is(descriptor, path)
-        known = self.server.of.ledger.known(entry)
-        if known is None:
+    def _send_file(self, descriptor: int, path: str, name: str) -> None:
+        entry = _current_entry(descriptor, path)
+        state = self.server.owner.ledger.known(entry)
+        if state is None:
             return self._fail(HTTPStatus.CONFLICT, changed(name).problem, path)
         start = self._start()
         if start > entry.size:
             return self._refuse(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
-        self._head(entry, start)
+        self._send_head(entry, start)
         if self.command == "GET":
-            self._send(_FileResponse(self.server.of, entry, descriptor, name), start, again=known == "done")
+            self._send_body(
+                _FileResponse(self.server.owner, entry, descriptor, name), start, sent_before=state == "done"
+            )
         return None
 
     def _start(self) -> int:
-        asked = _FROM.match(self.headers.get("Range", ""))
-        return int(asked[1]) if asked else 0
+        match = _RANGE_START.match(self.headers.get("Range", ""))
+        return int(match[1]) if match else 0
 
-    def _head(self, entry: FileEntry, start: int) -> None:
+    def _send_head(self, entry: FileEntry, start: int) -> None:
         self.send_response(HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{entry.size - 1}/{entry.size}")
@@ -119,14 +124,14 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
         self.send_header("Last-Modified", formatdate(entry.mtime_ns / 1e9, usegmt=True))
         self.end_headers()
 
-    def _send(self, sending: "_FileResponse", start: int, *, again: bool) -> None:
+    def _send_body(self, response: "_FileResponse", start: int, *, sent_before: bool) -> None:
         try:
-            sending.send(self.wfile.write, start, again=again)
-        except OSError:  # rclone went away, or the file did not stay as it was
+            response.send(self.wfile.write, start, sent_before=sent_before)
+        except OSError:  # rclone closed the connection, or the file changed
             self.close_connection = True
 
     def _fail(self, status: HTTPStatus, problem: Problem, path: str) -> None:
-        self.server.of.failures.add(problem, FileEntry("f", path))
+        self.server.owner.failures.add(problem, FileEntry("f", path))
         self._refuse(status)
 
     def _refuse(self, status: HTTPStatus) -> None:
@@ -136,59 +141,70 @@ class _Handler(QuietHandler, BaseHTTPRequestHandler):
 
 
 class _FileResponse:
-    """One file on its way to rclone."""
+    """Sends one file to rclone."""
 
-    def __init__(self, shelf: SourceFileServer, entry: FileEntry, descriptor: int, name: str) -> None:
-        self._shelf = shelf
+    def __init__(self, file_server: SourceFileServer, entry: FileEntry, descriptor: int, name: str) -> None:
+        self._file_server = file_server
         self._entry = entry
         self._descriptor = descriptor
         self._name = name
 
-    def send(self, write: Callable[[memoryview], object], start: int, *, again: bool) -> None:
-        """From `start` to the end. The last bytes go only if the file is still as it was listed: what was
-        sent in vain is OSError."""
-        entry, tally = self._entry, self._shelf.tally
-        if again:
-            tally.subtract(entry.size)
+    def send(self, write: Callable[[memoryview], object], start: int, *, sent_before: bool) -> None:
+        """Send the file from `start` to its end, and record its digest.
+
+        The last bytes are sent only if the file is still as it was listed.
+
+        Raises:
+            OSError: rclone closed the connection, or the file changed.
+        """
+        entry, progress = self._entry, self._file_server.progress
+        if sent_before:
+            progress.subtract(entry.size)
         if start:
-            tally.add_existing(start)
-        tally.set_current(entry.path)
+            progress.add_existing(start)
+        progress.set_current(entry.path)
         position, digests = start, _RangeDigests()
         buffer = memoryview(bytearray(CHUNK_BYTES))
         try:
             while position < entry.size:
                 count = os.preadv(self._descriptor, [buffer[: entry.size - position]], position)
-                self._must_be_unchanged(count)
-                self._await_turn(count)
+                self._require_unchanged(count)
+                self._wait_for_bandwidth(count)
                 write(buffer[:count])
                 digests.update(buffer[:count])
                 position += count
-                tally.add_bytes(count)
-            self._must_be_unchanged(1)
+                progress.add_bytes(count)
+            self._require_unchanged(1)
         except OSError:
-            tally.subtract(position)
+            progress.subtract(position)
             raise
-        self._note(read_digest(self._descriptor, entry.size) if start else digests.digest(), again=again)
+        self._record(
+            read_digest(self._descriptor, entry.size) if start else digests.digest(), sent_before=sent_before
+        )
 
-    def _await_turn(self, count: int) -> None:
-        """When all is stopped rclone is being ended, and must not get through before."""
-        self._shelf.limiter.take(count)
-        if self._shelf.limiter.is_stopped:
+    def _wait_for_bandwidth(self, count: int) -> None:
+        """Wait for bandwidth.
+
+        Raises:
+            OSError: the push was stopped; rclone is being ended, and must not finish the upload before that.
+        """
+        self._file_server.limiter.take(count)
+        if self._file_server.limiter.is_stopped:
             raise OSError("stopped")
 
-    def _must_be_unchanged(self, count: int) -> None:
-        if not count or _as_it_is(self._descriptor, self._entry.path) != self._entry:
-            self._shelf.failures.add(changed(self._name).problem, self._entry)
+    def _require_unchanged(self, count: int) -> None:
+        if not count or _current_entry(self._descriptor, self._entry.path) != self._entry:
+            self._file_server.failures.add(changed(self._name).problem, self._entry)
             raise OSError("changed")
 
-    def _note(self, digest: bytes, *, again: bool) -> None:
-        self._shelf.ledger.complete(self._entry, digest)
-        if not again:
-            self._shelf.tally.finish_file(self._entry.path)
+    def _record(self, digest: bytes, *, sent_before: bool) -> None:
+        self._file_server.ledger.complete(self._entry, digest)
+        if not sent_before:
+            self._file_server.progress.finish_file(self._entry.path)
 
 
 class _RangeDigests:
-    """A file's digest, taken while it goes by from beginning to end."""
+    """Computes a file's digest from its bytes in order."""
 
     def __init__(self) -> None:
         self._done: list[bytes] = []
@@ -208,6 +224,6 @@ class _RangeDigests:
         return file_digest([*self._done, self._state.digest()])
 
 
-def _as_it_is(descriptor: int, path: str) -> FileEntry:
+def _current_entry(descriptor: int, path: str) -> FileEntry:
     found = os.fstat(descriptor)
     return FileEntry("f", path, found.st_size, found.st_mtime_ns)

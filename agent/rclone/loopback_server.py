@@ -1,20 +1,20 @@
-"""What rclone asks this agent for, over HTTP on loopback."""
+"""An HTTP server on loopback, for rclone's requests to this agent."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Generic, TypeVar
 
-Of = TypeVar("Of")
+Owner = TypeVar("Owner")
 
 
-class LoopbackServer(ThreadingHTTPServer, Generic[Of]):
-    """A server on a free port, from now until `close`."""
+class LoopbackServer(ThreadingHTTPServer, Generic[Owner]):
+    """Serves on a free port, from its creation until `close`."""
 
     daemon_threads = True
 
-    def __init__(self, handler: type[BaseHTTPRequestHandler], of: Of, name: str) -> None:
-        """Handlers find `of` here; `name` is the thread's."""
-        self.of = of
+    def __init__(self, handler: type[BaseHTTPRequestHandler], owner: Owner, name: str) -> None:
+        """Start the server. Handlers find `owner` as `self.server.owner`; `name` is the thread's name."""
+        self.owner = owner
         super().__init__(("127.0.0.1", 0), handler)
         threading.Thread(target=self.serve_forever, name=name, daemon=True).start()
 
@@ -28,7 +28,7 @@ class LoopbackServer(ThreadingHTTPServer, Generic[Of]):
 
 
 class QuietHandler:
-    """In front of a handler's base."""
+    """Mixin that keeps a request handler from writing to standard error."""
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-        """Nothing: it would go to standard error."""
+        """Log nothing: it would go to standard error."""

@@ -1,4 +1,4 @@
-"""What rclone lists, as the entries that every mover knows."""
+"""Parse the output of `rclone lsjson` into file entries."""
 
 import json
 import math
@@ -11,40 +11,43 @@ from agent.files.same_place import overlapping
 from events.base import Problem
 
 MODE_FILE, MODE_DIRECTORY = 0o644, 0o755
-"""Objects have no mode."""
-LATEST = datetime.max.replace(tzinfo=UTC)
-"""Stands for every time that no calendar here has."""
-_LAST_SECOND = (2**63 - 1) // 10**9
+"""Modes of files and directories, since objects have none."""
+LATEST_TIME = datetime.max.replace(tzinfo=UTC)
+"""Stands for every time outside years 1 to 9999."""
+_MAX_SECOND = (2**63 - 1) // 10**9
 UNKNOWN_SIZE = -1
-"""The size of a file that tells none."""
+"""The size of a file that has none before it is read."""
 
 
-def listed(lines: Iterable[bytes], place: object = "", mark: str = "") -> Iterator[FileEntry]:
-    """Of `rclone lsjson`, which prints each on a line of its own; without what hops have not finished.
-    HopError if the destination's mark is among it."""
+def parse_listing(lines: Iterable[bytes], location: object = "", mark: str = "") -> Iterator[FileEntry]:
+    """Yield the entries of `rclone lsjson`, one line each, without partial files of unfinished hops.
+
+    Raises:
+        HopError: the destination's mark is among them, so source and destination overlap.
+    """
     for line in lines:
         if line.startswith(b"{"):
             fields = json.loads(line.rstrip(b",\n"))
             if not is_partial(path := str(fields["Path"])):
-                yield entry_of(path, fields)
+                yield parse_entry(path, fields)
             elif mark and path.rpartition("/")[2] == mark:
-                raise overlapping(str(place))
+                raise overlapping(str(location))
 
 
-def entry_of(path: str, fields: dict[str, object]) -> FileEntry:
-    size, mtime_ns = int(str(fields["Size"])), whole_second(modified(str(fields["ModTime"])) or LATEST)
+def parse_entry(path: str, fields: dict[str, object]) -> FileEntry:
+    size, mtime_ns = int(str(fields["Size"])), whole_second(parse_time(str(fields["ModTime"])) or LATEST_TIME)
     if not is_inside(path):
-        return unreadable_entry(path, _no_name(path))
-    if not is_carried(path):
-        return unreadable_entry(path, not_carried(display_path(path)))
+        return unreadable_entry(path, _not_a_path(path))
+    if not is_name_preserved(path):
+        return unreadable_entry(path, name_not_preserved(display_path(path)))
     if size > MAX_NUMBER:
-        return unreadable_entry(path, _no_size(path, size))
+        return unreadable_entry(path, _size_too_large(path, size))
     if fields["IsDir"]:
         return FileEntry("d", path, 0, mtime_ns, MODE_DIRECTORY)
     return FileEntry("f", path, max(size, UNKNOWN_SIZE), mtime_ns, MODE_FILE)
 
 
-def modified(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     """Return a time as rclone prints it, in UTC; None before the year 1 and after 9999."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
@@ -53,47 +56,47 @@ def modified(text: str) -> datetime | None:
 
 
 def whole_second(moment: datetime) -> int:
-    """Return nanoseconds since 1970, as near as 64 bits come: the last second is one of 2262."""
-    return min(max(math.floor(moment.timestamp()), -_LAST_SECOND), _LAST_SECOND) * 10**9
+    """Return nanoseconds since 1970, clamped to what 64 bits hold: the last second is one of 2262."""
+    return min(max(math.floor(moment.timestamp()), -_MAX_SECOND), _MAX_SECOND) * 10**9
 
 
-def is_line(path: str) -> bool:
-    """Can it be one line of a list for rclone, which reads no other names from one?"""
+def is_listable(path: str) -> bool:
+    """Return whether the path can be one line of a list for rclone."""
     return "\n" not in path and not path.endswith("\r")
 
 
-_STAND_INS = {chr(0x2400 + code) for code in range(0x20)} | {"\u2421"}
-"""What rclone shows instead of control characters. https://rclone.org/overview/#encoding"""
+_CONTROL_PICTURES = {chr(0x2400 + code) for code in range(0x20)} | {"\u2421"}
+"""Characters with which rclone replaces control characters. https://rclone.org/overview/#encoding"""
 
 
-def is_carried(path: str) -> bool:
-    """Does rclone give the file of this name under just this name?"""
-    return not any(letter < " " or letter == "\x7f" or letter in _STAND_INS for letter in path)
+def is_name_preserved(path: str) -> bool:
+    """Return whether rclone returns the file under exactly this name."""
+    return not any(char < " " or char == "\x7f" or char in _CONTROL_PICTURES for char in path)
 
 
-def not_carried(name: str) -> Problem:
+def name_not_preserved(name: str) -> Problem:
     return Problem(
         code="control-character-in-name",
-        message=f"{name} has a line break or another control character in its name, or a sign that stands "
-        "for one: rclone, which reads it, would give it another name.",
-        advice="Copy it to a name without such characters.",
+        message=f"The name {name} has a line break or another control character, or a symbol of one, "
+        "and rclone would return it under another name.",
+        advice="Rename it.",
         path=name,
     )
 
 
-def _no_size(path: str, size: int) -> Problem:
+def _size_too_large(path: str, size: int) -> Problem:
     return Problem(
         code="file-too-large",
-        message=f"{display_path(path)} is said to have {size} bytes, more than any file can have.",
-        advice="See what it is at the source, and leave it out with --exclude.",
+        message=f"The source lists {display_path(path)} with {size} bytes, more than any file can have.",
+        advice="Check it at the source, or leave it out with --exclude.",
         path=display_path(path),
     )
 
 
-def _no_name(path: str) -> Problem:
+def _not_a_path(path: str) -> Problem:
     return Problem(
         code="not-a-path",
-        message=f"The object {display_path(path)} has a key that no file can have.",
-        advice="Give it another key.",
+        message=f"The key {display_path(path)} cannot be a file name.",
+        advice="Rename the object.",
         path=display_path(path),
     )

@@ -1,4 +1,4 @@
-"""rclone as a program of ours: found, started with an environment that is all it gets, ended."""
+"""Find, start and stop rclone, in an environment that has only what it needs."""
 
 import os
 import subprocess
@@ -21,23 +21,23 @@ _INHERITED = ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXY)
 
 
 class RcloneError(Exception):
-    """rclone has failed."""
+    """rclone failed."""
 
     def __init__(self, code: int, errors: Sequence[bytes]) -> None:
-        """Its exit code, or minus the signal that ended it; and what it said."""
+        """`code` is the exit code, or the negative number of the signal; `errors` are rclone's log lines."""
         super().__init__(code)
         self.code = code
         self.errors = errors
 
 
 class RcloneProcess:
-    """Runs rclone for one hop; `close` ends whatever still runs."""
+    """Runs rclone for one hop; `close` ends all processes that still run."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """HopError if there is no rclone here."""
+        """Find rclone. Raise HopError if it is not installed."""
         program = host_info.find_rclone()
         if program is None:
-            raise HopError(_missing())
+            raise HopError(_rclone_missing())
         self._program = program
         self._environment = dict(environment)
         self._lock = threading.Lock()
@@ -45,18 +45,26 @@ class RcloneProcess:
         self._closed = False
 
     def check(self) -> None:
-        """See that all is there that rclone needs, before it finds out by trying for minutes. HopError,
-        LostError."""
+        """Check that rclone has all it needs, before it finds out by retrying for minutes.
+
+        Raises:
+            HopError: something is missing.
+            SourceConnectionError: something is missing for now.
+        """
 
     @property
     def refusal(self) -> HopError | SourceConnectionError | None:
-        """Why there were no credentials, if rclone has asked us for some in vain."""
+        """Return why rclone got no credentials, if it asked this agent for some and failed."""
         return None
 
     def start(
         self, *arguments: str, stdin: int | IO[bytes] = subprocess.DEVNULL, **environment: str
     ) -> subprocess.Popen[bytes]:
-        """Standard output and error are pipes; LostError after `close`."""
+        """Start rclone with pipes for standard output and error.
+
+        Raises:
+            SourceConnectionError: `close` was called.
+        """
         with self._lock:
             if self._closed:
                 raise SourceConnectionError("stopped")
@@ -70,8 +78,8 @@ class RcloneProcess:
             self._running.add(process)
             return process
 
-    def ended(self, process: subprocess.Popen[bytes]) -> int:
-        """Wait for its end; the exit code. Whoever wants to know what it said has read it before."""
+    def wait(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait for the process and return its exit code. Read its output first."""
         code = process.wait()
         with self._lock:
             self._running.discard(process)
@@ -79,32 +87,35 @@ class RcloneProcess:
         return code
 
     def output(
-        self, *arguments: str, within: float | None = None, at_once: int | None = None
+        self, *arguments: str, timeout_s: float | None = None, chunk_bytes: int | None = None
     ) -> Generator[bytes, None, None]:
-        """The lines that rclone prints, as it prints them, or `at_once` so many bytes at most. EndedError if
-        it fails, or is not through in so many seconds."""
+        """Yield the lines that rclone prints as it prints them, or chunks of at most `chunk_bytes`.
+
+        Raises:
+            RcloneError: rclone failed, or did not end within `timeout_s` seconds.
+        """
         process = self.start(*arguments)
         errors: list[bytes] = []
         reader = threading.Thread(target=lambda: errors.extend(process.stderr or []))
         reader.start()
-        late = threading.Timer(within, process.kill) if within is not None else None
-        if late:
-            late.start()
+        timer = threading.Timer(timeout_s, process.kill) if timeout_s is not None else None
+        if timer:
+            timer.start()
         try:
-            yield from _pieces(process, at_once) if at_once else process.stdout or ()
-        except GeneratorExit:  # whoever listens has had enough
+            yield from _chunks(process, chunk_bytes) if chunk_bytes else process.stdout or ()
+        except GeneratorExit:  # the caller stopped reading
             process.terminate()
             raise
         finally:
             reader.join()
-            code = self.ended(process)
-            if late:
-                late.cancel()
+            code = self.wait(process)
+            if timer:
+                timer.cancel()
         if code:
             raise RcloneError(code, errors)
 
     def interrupt(self) -> None:
-        """From any thread: whatever runs is asked to end."""
+        """Terminate all running processes, from any thread."""
         with self._lock:
             for process in self._running:
                 process.terminate()
@@ -117,18 +128,20 @@ class RcloneProcess:
             _end(process)
 
 
-def _pieces(process: subprocess.Popen[bytes], size: int) -> Iterator[bytes]:
+def _chunks(process: subprocess.Popen[bytes], size: int) -> Iterator[bytes]:
     stdout = cast("BufferedReader", process.stdout)
     return iter(lambda: stdout.read1(size), b"")
 
 
 def inherited_environment(*more: str) -> dict[str, str]:
-    """What rclone gets of the agent's own environment, and the names of what else; never a proxy to
-    loopback."""
-    kept = {name: os.environ[name] for name in (*_INHERITED, *more) if name in os.environ}
-    hosts = [name for name in (kept.get("NO_PROXY"), kept.get("no_proxy")) if name]
-    kept["NO_PROXY"] = kept["no_proxy"] = ",".join(["127.0.0.1", "localhost", *hosts])
-    return kept
+    """Return the variables that rclone inherits from the agent, and those named in `more`.
+
+    Loopback is always excluded from proxies.
+    """
+    environment = {name: os.environ[name] for name in (*_INHERITED, *more) if name in os.environ}
+    hosts = [name for name in (environment.get("NO_PROXY"), environment.get("no_proxy")) if name]
+    environment["NO_PROXY"] = environment["no_proxy"] = ",".join(["127.0.0.1", "localhost", *hosts])
+    return environment
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -148,9 +161,9 @@ def _close_pipes(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-def _missing() -> Problem:
+def _rclone_missing() -> Problem:
     return Problem(
         code="rclone-missing",
-        message="There is no rclone on this agent's host.",
-        advice="Install rclone 1.66 or newer there; `crosshaul agent doctor` tells when it is found.",
+        message="rclone is not installed on this agent's host.",
+        advice="Install rclone 1.66 or newer there, then run `crosshaul agent doctor`.",
     )

@@ -1,7 +1,7 @@
-"""A hop to S3 or a remote: rclone uploads what this agent reads to it.
+"""Push to S3 or a remote: rclone uploads what this agent reads and serves to it.
 
-rclone is given no path of this host. It asks for each file on loopback, so every name is resolved inside its
-root by the agent itself, as on the lane, and the digest is taken of the very bytes that are uploaded.
+rclone is given no path of this host. It requests each file on loopback, so the agent itself resolves every
+name inside its root, as on the lane, and computes the digest from the very bytes that are uploaded.
 """
 
 import logging
@@ -26,7 +26,7 @@ from agent.pull.worker_context import PullStoppedError
 from agent.rclone.backend import Backend
 from agent.rclone.copy_rules import predict
 from agent.rclone.destination_stat import DestinationStat, DestinationStatError
-from agent.rclone.errors import IN_THE_WAY, error_lines
+from agent.rclone.errors import DESTINATION_EXISTS_TEXT, error_lines
 from agent.rclone.file_server import SourceFileServer
 from agent.rclone.process import RcloneError, RcloneProcess
 from agent.rclone.upload_list import LEDGER_BATCH_SIZE, UploadList
@@ -38,65 +38,83 @@ from events.progress import Connection
 log = logging.getLogger(__name__)
 
 MAX_LOG_LINES = 1000
-"""Lines of what rclone says that are kept."""
+"""Lines of rclone's log that are kept."""
 _OVERWRITE = {"always": (), "newer": ("--update",), "never": ("--ignore-existing",), "fail": ("--immutable",)}
 
 
 class RclonePush:
-    def __init__(self, host: HostResources, store: Callable[[], Backend]) -> None:
-        """`store` is asked for once the hop begins: HopError."""
-        self._host = host
-        self._store = store
+    """Moves a hop to S3 or a remote."""
 
-    async def move(self, order: Move, tally: ProgressCounter, watcher: AttemptObserver) -> HopResult:
-        upload = _Upload(self._host, self._store(), order, tally, watcher)
+    def __init__(self, host: HostResources, make_backend: Callable[[], Backend]) -> None:
+        """`make_backend` is called when the hop starts; it may raise HopError."""
+        self._host = host
+        self._make_backend = make_backend
+
+    async def move(self, command: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
+        """Upload the hop's files and return the result.
+
+        Raises:
+            HopError: the attempt failed.
+        """
+        upload = _Upload(self._host, self._make_backend(), command, progress, observer)
         return await in_thread(upload.run, upload.stop)
 
-    async def discard(self, order: Move) -> None:
-        """An object stands whole or not at all; rclone aborts the uploads it has begun when it is ended."""
+    async def discard(self, command: Move) -> None:
+        """Do nothing: objects appear whole or not at all.
+
+        rclone aborts the uploads that it has begun when it is terminated.
+        """
 
 
 class _Upload:
+    """One attempt of a push."""
+
     def __init__(
         self,
         host: HostResources,
-        store: Backend,
-        order: Move,
-        tally: ProgressCounter,
-        watcher: AttemptObserver,
+        backend: Backend,
+        command: Move,
+        progress: ProgressCounter,
+        observer: AttemptObserver,
     ) -> None:
         self._host = host
-        self._store = store
-        self._order = order
-        self._tally = tally
-        self._watcher = watcher
+        self._backend = backend
+        self._command = command
+        self._progress = progress
+        self._observer = observer
         self._stopped = threading.Event()
         self._rclone: RcloneProcess | None = None
-        self._rehearsal = DryRunReport() if order.options.dry_run else None
-        self._ledger = open_ledger(host.state, order.hop_id)
-        self._failures = Failures(self._ledger, self._rehearsal)
-        self._names = UploadList(host, store, order, self._ledger, self._failures, self._stopped)
+        self._dry_run = DryRunReport() if command.options.dry_run else None
+        self._ledger = open_ledger(host.state, command.hop_id)
+        self._failures = Failures(self._ledger, self._dry_run)
+        self._upload_list = UploadList(host, backend, command, self._ledger, self._failures, self._stopped)
 
     def stop(self) -> None:
+        """Stop the upload, from any thread."""
         self._stopped.set()
         if self._rclone:
             self._rclone.interrupt()
 
     def run(self) -> HopResult:
-        """HopError, or StoppedError after `stop`."""
+        """Upload all files and return the result.
+
+        Raises:
+            HopError: the attempt failed.
+            PullStoppedError: `stop` was called.
+        """
         try:
-            self._ledger.begin(str(self._store.place), anew=True)  # what is there is rclone's to compare
+            self._ledger.begin(str(self._backend.location), anew=True)  # rclone compares with the destination
             with tempfile.TemporaryFile(dir=self._host.state) as names:
-                self._names.write(names, self._tally)
+                self._upload_list.write(names, self._progress)
                 names.seek(0)
-                with closing(self._store.begin()) as self._rclone:
+                with closing(self._backend.create_process()) as self._rclone:
                     self._begin(self._rclone)
-                    if self._rehearsal:
-                        return self._predict(self._rclone, self._rehearsal)
+                    if self._dry_run:
+                        return self._predict(self._rclone, self._dry_run)
                     self._copy(self._rclone, names)
             return self._finish()
         finally:
-            self._host.account(self._ledger, self._order)
+            self._host.account(self._ledger, self._command)
 
     def _check_stopped(self) -> None:
         if self._stopped.is_set():
@@ -106,127 +124,158 @@ class _Upload:
         self._check_stopped()
         try:
             rclone.check()
-        except SourceConnectionError as lost:
-            raise self._final(lost) from lost
-        self._watcher.on_start(Connection(kind=self._store.kind))
+        except SourceConnectionError as error:
+            raise self._hop_error(error) from error
+        self._observer.on_start(Connection(kind=self._backend.kind))
 
     # --- uploading ---
 
     def _copy(self, rclone: RcloneProcess, names: IO[bytes]) -> None:
-        with closing(self._file_server()) as shelf:
+        with closing(self._file_server()) as file_server:
             process = rclone.start(
                 "copy",
-                "shelf:",
-                self._names.target,
+                "files:",
+                self._upload_list.target,
                 "--files-from-raw=-",
                 "--no-traverse",
                 "--multi-thread-streams=0",
                 "--transfers=4",
                 *self._comparison_options(rclone),
                 stdin=names,
-                RCLONE_CONFIG_SHELF_TYPE="http",
-                RCLONE_CONFIG_SHELF_URL=shelf.url,
+                RCLONE_CONFIG_FILES_TYPE="http",
+                RCLONE_CONFIG_FILES_URL=file_server.url,
                 RCLONE_USE_SERVER_MODTIME="false",
             )
             errors = list(deque(process.stderr or [], maxlen=MAX_LOG_LINES))
-            code = rclone.ended(process)
+            code = rclone.wait(process)
             self._check_stopped()
             if code:
-                self._explain(rclone, errors)
+                self._record_failures(rclone, errors)
 
     def _comparison_options(self, rclone: RcloneProcess) -> tuple[str, ...]:
-        """What rclone is to do with a file that is there already: none that may differ is the same."""
-        overwrite = self._order.options.overwrite
-        unsure = overwrite in {"always", "fail"} and self._store.precision(rclone) is None
-        return (*_OVERWRITE[overwrite], "--ignore-times") if unsure else _OVERWRITE[overwrite]
+        """Return rclone's options for existing files.
+
+        On a remote without times, rclone must not treat files of one size as identical.
+        """
+        overwrite = self._command.options.overwrite
+        cannot_compare_times = (
+            overwrite in {"always", "fail"} and self._backend.mtime_precision_ns(rclone) is None
+        )
+        return (*_OVERWRITE[overwrite], "--ignore-times") if cannot_compare_times else _OVERWRITE[overwrite]
 
     def _file_server(self) -> SourceFileServer:
-        limiter = limiter_for(self._order.options, self._host.line, self._stopped)
+        limiter = limiter_for(self._command.options, self._host.line, self._stopped)
         return SourceFileServer(
-            self._names.tree, self._ledger, limiter, self._tally, self._failures, self._names.single
+            self._upload_list.open_tree,
+            self._ledger,
+            limiter,
+            self._progress,
+            self._failures,
+            self._upload_list.single_name,
         )
 
-    def _explain(self, rclone: RcloneProcess, errors: list[bytes]) -> None:
-        """Of single files in the list of failures; HopError for what is about none of them."""
+    def _record_failures(self, rclone: RcloneProcess, errors: list[bytes]) -> None:
+        """Record the failure of each file; raise HopError for an error that is about none of them."""
         if refusal := rclone.refusal:
-            raise self._final(refusal)
-        about = {name: words for words, name in error_lines(errors) if name}
-        for name, words in about.items():
-            entry = FileEntry("f", self._names.path(name))
-            self._failures.add(self._problem(words, self._names.shown(entry.path)), entry)
+            raise self._hop_error(refusal)
+        errors_by_name = {name: text for text, name in error_lines(errors) if name}
+        for name, text in errors_by_name.items():
+            entry = FileEntry("f", self._upload_list.path_of(name))
+            self._failures.add(self._problem(text, self._upload_list.display_name(entry.path)), entry)
             self._ledger.drop(entry.path)
         if not self._failures.total:
-            raise self._of_the_whole(errors)
+            raise self._whole_upload_error(errors)
 
-    def _of_the_whole(self, errors: list[bytes]) -> HopError:
-        words = " ".join(words for words, _ in error_lines(errors))
-        return HopError(self._problem(words, self._store.place))
+    def _whole_upload_error(self, errors: list[bytes]) -> HopError:
+        text = " ".join(line for line, _ in error_lines(errors))
+        return HopError(self._problem(text, self._backend.location))
 
-    def _problem(self, words: str, place: object) -> Problem:
-        return self._store.known_problem(words, place) or self._store.passing_problem(words, place)
+    def _problem(self, text: str, location: object) -> Problem:
+        return self._backend.permanent_problem(text, location) or self._backend.transient_problem(
+            text, location
+        )
 
-    def _final(self, error: Exception) -> HopError:
-        """A push has no second way: what would be waited for ends the attempt, to be tried again."""
+    def _hop_error(self, error: Exception) -> HopError:
+        """Return the error that ends this attempt.
+
+        A push does not wait for a connection to come back; the hop is tried again instead.
+        """
         if isinstance(error, HopError):
             return error
-        return HopError(self._store.passing_problem(str(error), "the upload"))
+        return HopError(self._backend.transient_problem(str(error), "the upload"))
 
     def _finish(self) -> HopResult:
-        """Files that rclone did not ask for stood there already, unless they failed."""
-        total, arrived = HopDigest(), 0
-        for one in self._ledger.completed():
-            total.add("f", one.path, one.size, one.digest)
-            arrived += 1
+        """Return the result; files that rclone did not request existed already, unless they failed."""
+        total, file_count = HopDigest(), 0
+        for file in self._ledger.completed():
+            total.add("f", file.path, file.size, file.digest)
+            file_count += 1
         for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
             self._ledger.add_unchanged(batch)
             for entry in batch:
-                self._tally.add_unchanged(entry.size)
+                self._progress.add_unchanged(entry.size)
         if self._failures.total:
-            raise self._failures.summed(arrived)
+            raise self._failures.summed(file_count)
         return HopResult(total.hex())
 
     # --- a dry run ---
 
-    def _predict(self, rclone: RcloneProcess, rehearsal: DryRunReport) -> HopResult:
-        """HopError, or StoppedError after `stop`."""
+    def _predict(self, rclone: RcloneProcess, report: DryRunReport) -> HopResult:
+        """Return what an upload would do.
+
+        Raises:
+            HopError: rclone failed to look at the destination.
+            PullStoppedError: `stop` was called.
+        """
         try:
             self._require_bucket(rclone)
-            precision = self._store.precision(rclone)
-            with closing(DestinationStat(rclone, self._store)) as look:
+            precision = self._backend.mtime_precision_ns(rclone)
+            with closing(DestinationStat(rclone, self._backend)) as destination_stat:
                 for batch in batches(self._ledger.partial_files(), LEDGER_BATCH_SIZE):
                     self._check_stopped()
-                    standing = look.at([self._names.inner(entry.path) for entry in batch])
-                    for entry, there in zip(batch, standing, strict=True):
-                        self._note(rehearsal, entry, there, precision)
+                    existing = destination_stat.stat_all(
+                        [self._upload_list.path_below_root(entry.path) for entry in batch]
+                    )
+                    for entry, found in zip(batch, existing, strict=True):
+                        self._add_prediction(report, entry, found, precision)
         except (RcloneError, DestinationStatError, SourceConnectionError) as error:
             self._check_stopped()
-            raise self._why(rclone, error) from error
-        return HopResult(HopDigest().hex(), rehearsal.preview())
+            raise self._explain(rclone, error) from error
+        return HopResult(HopDigest().hex(), report.preview())
 
-    def _note(
-        self, rehearsal: DryRunReport, entry: FileEntry, there: FileEntry | None, precision: int | None
+    def _add_prediction(
+        self,
+        report: DryRunReport,
+        entry: FileEntry,
+        existing: FileEntry | None,
+        mtime_precision_ns: int | None,
     ) -> None:
-        verdict = predict(entry, there, self._order.options.overwrite, precision)
-        if verdict == "refused":
-            rehearsal.failed(entry, self._problem(IN_THE_WAY, self._names.shown(entry.path)))
+        prediction = predict(entry, existing, self._command.options.overwrite, mtime_precision_ns)
+        if prediction == "refused":
+            report.failed(
+                entry, self._problem(DESTINATION_EXISTS_TEXT, self._upload_list.display_name(entry.path))
+            )
         else:
-            rehearsal.note(entry, verdict)
+            report.note(entry, prediction)
 
     def _require_bucket(self, rclone: RcloneProcess) -> None:
-        """Who looks for single objects does not see whether these are missing or all of it. EndedError."""
-        if self._store.kind == "s3":
-            below = f"{inner_path(self._store.place).rstrip('/')}/{self._order.hop_id}"
-            deque(rclone.output("lsf", self._store.directory(below.lstrip("/"))), maxlen=0)
+        """Raise RcloneError if the bucket cannot be listed.
 
-    def _why(
+        Looking up single objects does not show whether they are missing or the bucket is.
+        """
+        if self._backend.kind == "s3":
+            below = f"{inner_path(self._backend.location).rstrip('/')}/{self._command.hop_id}"
+            deque(rclone.output("lsf", self._backend.rclone_directory(below.lstrip("/"))), maxlen=0)
+
+    def _explain(
         self, rclone: RcloneProcess, error: RcloneError | DestinationStatError | SourceConnectionError
     ) -> HopError:
         if refusal := rclone.refusal:
-            return self._final(refusal)
+            return self._hop_error(refusal)
         match error:
             case RcloneError():
-                return self._of_the_whole(list(error.errors))
+                return self._whole_upload_error(list(error.errors))
             case DestinationStatError():
-                return HopError(self._problem(str(error), self._store.place))
+                return HopError(self._problem(str(error), self._backend.location))
             case SourceConnectionError():
-                return self._final(error)
+                return self._hop_error(error)

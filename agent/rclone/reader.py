@@ -1,4 +1,4 @@
-"""One connection to the rclone that serves a hop's store: ranges of objects, over HTTP."""
+"""Read ranges of objects over one connection to a hop's rclone server."""
 
 import http.client
 import socket
@@ -21,7 +21,7 @@ from agent.pull.source import (
     read_all,
 )
 from agent.rclone.backend import Backend
-from agent.rclone.lsjson import LATEST, whole_second
+from agent.rclone.lsjson import LATEST_TIME, whole_second
 from agent.rclone.unsized_files import UnsizedFiles
 from events.base import Problem
 
@@ -29,23 +29,26 @@ Connect = Callable[[], http.client.HTTPConnection]
 
 
 class RcloneReader:
-    """For one thread at a time."""
+    """Reads objects, for one thread at a time."""
 
-    def __init__(self, connect: Connect, store: Backend, aside: UnsizedFiles) -> None:
-        """LostError if nobody listens."""
-        self._store = store
-        self._aside = aside
+    def __init__(self, connect: Connect, backend: Backend, unsized_files: UnsizedFiles) -> None:
+        """Connect. Raise SourceConnectionError if rclone does not listen."""
+        self._backend = backend
+        self._unsized_files = unsized_files
         self._connect = connect
         self._http = connect()
-        self._parted: str | None = None
-        """The file that was last seen to be given in parts."""
+        self._range_checked_path: str | None = None
+        """The last file whose server was found to honor range requests."""
 
     def range(self, entry: FileEntry, start: int, length: int, sink: Sink, _hole: Hole | None = None) -> None:
-        """rclone gives no digest: TLS and S3's own checksums have guarded the bytes."""
-        if not length or self._aside.gives(entry, start, length, sink):
+        """Pass a range of the object to `sink`; `start` and `length` are in bytes.
+
+        There is no digest: TLS and S3's own checksums protect the bytes.
+        """
+        if not length or self._unsized_files.read_range(entry, start, length, sink):
             return
-        if length < entry.size and self._store.kind != "s3" and self._parted != entry.path:
-            self._see_parts(entry)
+        if length < entry.size and self._backend.kind != "s3" and self._range_checked_path != entry.path:
+            self._require_ranges(entry)
         answer = self._get(self._http, entry, start, length)
         buffer = memoryview(bytearray(min(CHUNK_BYTES, length)))
         while length:
@@ -53,21 +56,21 @@ class RcloneReader:
             sink(buffer[:count])
             length -= count
 
-    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        return packed(wanted, lambda entry: PackedFile(entry, read_all(self, entry)))
+    def pack(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        return packed(entries, lambda entry: PackedFile(entry, read_all(self, entry)))
 
-    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        """There are none of ours: each is taken for another."""
-        return (PackedFile(entry) for entry in wanted)
+    def digests(self, entries: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        """Yield each file without a digest, since objects have none of ours: each counts as different."""
+        return (PackedFile(entry) for entry in entries)
 
-    def clear(self, gone: Sequence[FileEntry], _mark: str, _name: str) -> Iterator[Problem | None]:
-        """The hop is to read."""
-        return (_stays(self._name(entry)) for entry in gone)
+    def clear(self, entries: Sequence[FileEntry], _mark: str, _name: str) -> Iterator[Problem | None]:
+        """Yield a problem for each file, since nothing is deleted from S3 or a remote."""
+        return (_source_kept(self._name(entry)) for entry in entries)
 
     def shows(self, mark: str, _folders: Sequence[str]) -> bool:
-        """In the source's own directory, which is below that of whatever is mounted."""
+        """Return whether the mark is in the source's own directory, which contains those of all mounts."""
         try:
-            self._http.request("HEAD", self._store.address(mark))
+            self._http.request("HEAD", self._backend.url_path(mark))
             answer = self._http.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -83,19 +86,26 @@ class RcloneReader:
         self._http.close()
 
     def _name(self, entry: FileEntry) -> str:
-        return display_path(f"{self._store.place}{entry.path}")
+        return display_path(f"{self._backend.location}{entry.path}")
 
-    def _see_parts(self, entry: FileEntry) -> None:
-        """Some servers give a whole file to whoever asks for a part of it, and rclone passes its beginning on
-        as that part, unless it is longer than what rclone writes at once: the last byte alone shows it."""
-        if not self._gives(entry, entry.size - 1, 1):
-            if self._gives(entry, 0, entry.size):
-                raise FileError(_no_parts(self._name(entry)))
-            raise SourceConnectionError("rclone cannot read now")
-        self._parted = entry.path
+    def _require_ranges(self, entry: FileEntry) -> None:
+        """Check that the file's server honors range requests, by reading the last byte alone.
 
-    def _gives(self, entry: FileEntry, start: int, length: int) -> bool:
-        """Does it begin to give this, when asked by itself?"""
+        Some servers answer with the whole file, and rclone passes its beginning on as the requested range,
+        unless that is longer than what rclone writes at once.
+
+        Raises:
+            FileError: the server ignores ranges.
+            SourceConnectionError: the file cannot be read now.
+        """
+        if not self._can_read(entry, entry.size - 1, 1):
+            if self._can_read(entry, 0, entry.size):
+                raise FileError(_no_ranges(self._name(entry)))
+            raise SourceConnectionError("rclone cannot read the file now")
+        self._range_checked_path = entry.path
+
+    def _can_read(self, entry: FileEntry, start: int, length: int) -> bool:
+        """Return whether a request for this range, on a connection of its own, yields any bytes."""
         with closing(self._connect()) as connection:
             try:
                 return bool(self._get(connection, entry, start, length).read(1))
@@ -105,15 +115,15 @@ class RcloneReader:
     def _get(
         self, connection: http.client.HTTPConnection, entry: FileEntry, start: int, length: int
     ) -> http.client.HTTPResponse:
-        url, part = self._store.address(entry.path), f"bytes={start}-{start + length - 1}"
+        url, byte_range = self._backend.url_path(entry.path), f"bytes={start}-{start + length - 1}"
         try:
-            connection.request("GET", url, headers={"Range": part})
+            connection.request("GET", url, headers={"Range": byte_range})
             answer = connection.getresponse()
             if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-                self._refuse(entry, answer.status, answer.read())
+                self._raise_for_status(entry, answer.status, answer.read())
         except (OSError, http.client.HTTPException) as error:
             raise SourceConnectionError(f"rclone: {error}") from error
-        if _is_other(answer, entry):
+        if _is_other_version(answer, entry):
             raise changed(self._name(entry))
         return answer
 
@@ -123,21 +133,21 @@ class RcloneReader:
         except (OSError, http.client.HTTPException) as error:
             raise SourceConnectionError(f"rclone: {error}") from error
         if not count:
-            raise SourceConnectionError("rclone ended in the middle of a range")
+            raise SourceConnectionError("rclone closed the connection within a range")
         return count
 
-    def _refuse(self, entry: FileEntry, status: int, body: bytes) -> None:
+    def _raise_for_status(self, entry: FileEntry, status: int, body: bytes) -> None:
         name = self._name(entry)
         if status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE}:
             raise changed(name)
-        words = body.decode("utf-8", "replace")
-        if problem := self._store.known_problem(words, name):
+        text = body.decode("utf-8", "replace")
+        if problem := self._backend.permanent_problem(text, name):
             raise FileError(problem)
-        raise SourceConnectionError(self._store.passing_problem(words, name).message)
+        raise SourceConnectionError(self._backend.transient_problem(text, name).message)
 
 
-def _is_other(answer: http.client.HTTPResponse, entry: FileEntry) -> bool:
-    """Another version than the one that was listed. HTTP tells whole seconds."""
+def _is_other_version(answer: http.client.HTTPResponse, entry: FileEntry) -> bool:
+    """Return whether this is another version than the listed one; HTTP has times in whole seconds."""
     total = (answer.getheader("Content-Range") or "").rpartition("/")[2]
     return total != str(entry.size) or whole_second(_modified(answer)) != entry.mtime_ns
 
@@ -146,22 +156,22 @@ def _modified(answer: http.client.HTTPResponse) -> datetime:
     try:
         return parsedate_to_datetime(answer.getheader("Last-Modified") or "").astimezone(UTC)
     except (ValueError, OverflowError):
-        return LATEST
+        return LATEST_TIME
 
 
-def _stays(name: str) -> Problem:
+def _source_kept(name: str) -> Problem:
     return Problem(
         code="source-kept",
-        message=f"{name} arrived, and stays in S3.",
-        advice="Let a life cycle rule of the bucket remove it.",
+        message=f"{name} arrived, but was not deleted at the source.",
+        advice="Delete it with a lifecycle rule of the bucket.",
         path=name,
     )
 
 
-def _no_parts(name: str) -> Problem:
+def _no_ranges(name: str) -> Problem:
     return Problem(
         code="no-ranges",
-        message=f"{name} can be had from its server only as a whole, which is too much for one piece.",
-        advice="Let its server answer requests for ranges, or bring the file by other means.",
+        message=f"The server of {name} ignores range requests, and the file is too large to read at once.",
+        advice="Enable range requests on the server, or copy the file by other means.",
         path=name,
     )

@@ -1,7 +1,7 @@
-"""rclone for one hop's S3, with credentials that it fetches itself.
+"""Run rclone for one hop's S3 with credentials that it fetches from this agent.
 
-It asks for them on loopback, by the interface that AWS's SDKs use in containers, so that no secret is on a
-command line or in a file, and renewal is its own affair.
+rclone requests them on loopback through the interface that AWS's SDKs use in containers. So no secret is on a
+command line or in a file, and rclone renews them by itself.
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 """
 
@@ -26,41 +26,45 @@ Credentials = Callable[[str], CredentialsView]
 
 
 class S3RcloneProcess(RcloneProcess):
-    """With S3 as its only remote."""
+    """rclone with S3 as its only remote."""
 
     def __init__(self, hop_id: str, route: S3Route, credentials: Credentials) -> None:
-        """HopError if there is no rclone here."""
+        """Prepare rclone. Raise HopError if it is not installed."""
         super().__init__(_environment(route))
-        self._lender = _CredentialsEndpoint(lambda: credentials(hop_id))
-        self._environment |= self._lender.environment
+        self._endpoint = _CredentialsEndpoint(lambda: credentials(hop_id))
+        self._environment |= self._endpoint.environment
 
     def check(self) -> None:
-        """See that there are credentials, before rclone finds out by trying for minutes. HopError if the
-        control plane refuses them, LostError if it does not answer."""
+        """Check that credentials are issued, before rclone finds out by retrying for minutes.
+
+        Raises:
+            HopError: the control plane refuses them.
+            SourceConnectionError: the control plane does not answer.
+        """
         try:
-            self._lender.issue()
+            self._endpoint.issue()
         except Exception as error:
             raise credentials_refused(error) from error
 
     def close(self) -> None:
         super().close()
-        self._lender.close()
+        self._endpoint.close()
 
     @property
     def refusal(self) -> HopError | SourceConnectionError | None:
-        """Why there were no credentials, if that was the last answer to rclone."""
-        return self._lender.refusal
+        """Return why there were no credentials, if that was the last answer to rclone."""
+        return self._endpoint.refusal
 
 
-def s3_route(order: Move) -> S3Route:
-    """Of a hop that goes by S3."""
-    if not isinstance(order.route, S3Route):
-        raise TypeError(f"{order.hop_id} does not go by S3")
-    return order.route
+def s3_route(command: Move) -> S3Route:
+    """Return the S3 route of a hop."""
+    if not isinstance(command.route, S3Route):
+        raise TypeError(f"{command.hop_id} does not go by S3")
+    return command.route
 
 
 def _environment(route: S3Route) -> dict[str, str]:
-    """Its whole environment: no configuration and no account of this host's reaches it."""
+    """Return rclone's whole environment: no configuration or account of this host is included."""
     section = f"RCLONE_CONFIG_{REMOTE.upper()}_"
     found = inherited_environment() | {
         "RCLONE_CONFIG": "",
@@ -84,12 +88,12 @@ def _environment(route: S3Route) -> dict[str, str]:
 
 
 def _is_tls(route: S3Route) -> bool:
-    """Without it, checksums that follow the bytes are not to be had."""
+    """Return whether the endpoint uses TLS: checksums that follow the data require it."""
     return route.endpoint is None or route.endpoint.startswith("https:")
 
 
 class _CredentialsEndpoint:
-    """Hands out credentials on loopback, to whoever shows the token."""
+    """Issues credentials on loopback to clients that show the token."""
 
     def __init__(self, credentials: Callable[[], CredentialsView]) -> None:
         self._credentials = credentials
@@ -111,16 +115,16 @@ class _CredentialsEndpoint:
         if not hmac.compare_digest(token.encode(), self._token.encode()):
             return 403, b"{}"
         try:
-            lent = self.issue()
+            issued = self.issue()
         except Exception as error:
             self.refusal = credentials_refused(error)
             return 400, json.dumps({"code": "Unavailable", "message": str(error)}).encode()
         self.refusal = None
         answer = {
-            "AccessKeyId": lent.access_key_id,
-            "SecretAccessKey": lent.secret_access_key,
-            "Token": lent.session_token,
-            "Expiration": lent.expires_at.isoformat().replace("+00:00", "Z"),
+            "AccessKeyId": issued.access_key_id,
+            "SecretAccessKey": issued.secret_access_key,
+            "Token": issued.session_token,
+            "Expiration": issued.expires_at.isoformat().replace("+00:00", "Z"),
         }
         return 200, json.dumps(answer).encode()
 
@@ -132,7 +136,7 @@ class _CredentialsHandler(QuietHandler, BaseHTTPRequestHandler):
     server: LoopbackServer[_CredentialsEndpoint]
 
     def do_GET(self) -> None:
-        status, body = self.server.of.answer(self.headers.get("Authorization", ""))
+        status, body = self.server.owner.answer(self.headers.get("Authorization", ""))
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -141,7 +145,7 @@ class _CredentialsHandler(QuietHandler, BaseHTTPRequestHandler):
 
 
 def credentials_refused(error: Exception) -> HopError | SourceConnectionError:
-    """Why there are no credentials: a refusal of the control plane, or that it is away."""
+    """Return why there are no credentials: the control plane refuses them, or does not answer."""
     problem = getattr(error, "problem", None)
     if isinstance(problem, Problem) and not problem.retryable:
         return HopError(problem)

@@ -1,9 +1,8 @@
-"""A hop from S3 or a remote: objects as a source, listed and read by rclone.
+"""Pull from S3 or a remote: objects as a source, listed and read by rclone.
 
-rclone serves the store on a socket in a directory that only this agent's user can enter; ranges of an object
-are asked for over it as on the lane (`store_reader`), so a pull from it goes on in the middle of a file, too.
-An object's time is when it was written to S3: that tells every version from the next, and costs no request.
-On a remote it is what the remote has, to the second.
+rclone serves the backend on a Unix socket; ranges of an object are requested over it as on the lane
+(`reader`), so a pull resumes in the middle of a file. An S3 object's time is when it was written: that
+distinguishes all versions and costs no request. On a remote it is the file's own time, in whole seconds.
 """
 
 import json
@@ -20,7 +19,7 @@ from agent.pull.mover import HostResources
 from agent.pull.source import SourceConnectionError
 from agent.rclone.backend import Backend
 from agent.rclone.errors import DIRECTORY_NOT_FOUND, error_lines
-from agent.rclone.lsjson import entry_of, is_carried, listed, not_carried
+from agent.rclone.lsjson import is_name_preserved, name_not_preserved, parse_entry, parse_listing
 from agent.rclone.process import RcloneError
 from agent.rclone.rc_server import RcServer
 from agent.rclone.reader import RcloneReader
@@ -31,181 +30,223 @@ from events.options import Options
 from events.progress import Connection
 
 MAX_STREAMS = 8
-"""S3 answers slowly and to many at once."""
+"""Connections to begin with: S3 answers slowly, and to many at once."""
 MAX_PACK_FILES = 16
 
 
 class RcloneSource:
+    """A hop's source in S3 or on a remote."""
+
     streams = MAX_STREAMS
     most_streams = worker_pool.MAX_WORKERS
     pack_files = MAX_PACK_FILES
 
-    def __init__(self, store: Backend, host: HostResources, options: Options) -> None:
-        """HopError if there is no rclone here."""
-        self._store = store
-        self._place = store.place
-        self._rclone = store.begin()
-        self._serving = RcServer(self._rclone)
-        self._aside = UnsizedFiles(host.state)
-        self._piece = chunk_size_for(options)
+    def __init__(self, backend: Backend, host: HostResources, options: Options) -> None:
+        """Prepare rclone. Raise HopError if it is not installed."""
+        self._backend = backend
+        self._location = backend.location
+        self._rclone = backend.create_process()
+        self._server = RcServer(self._rclone)
+        self._unsized_files = UnsizedFiles(host.state)
+        self._chunk_bytes = chunk_size_for(options)
         self._mark = ""
-        # Never stopped: who waits here for long waits for many pieces, and rclone's end ends them.
+        # Never stopped: a long wait here is one for many chunks, and ending rclone ends it.
         self._limiter = limiter_for(options, host.line, threading.Event())
 
     def connect(self) -> Connection:
-        self._rclone.check()
-        self._serving.ensure()
-        return Connection(kind=self._store.kind)
+        """Check the credentials and start rclone's server.
 
-    def entries(self, meant: Selection) -> Iterator[FileEntry]:
-        self._mark = meant.arrives.mark if meant.arrives else ""
-        for entry in self._found(meant):
-            yield self._sized(entry) if entry.size < 0 and meant.matches(entry) else entry
+        Raises:
+            HopError: the control plane refuses credentials.
+            SourceConnectionError: the control plane or rclone does not answer.
+        """
+        self._rclone.check()
+        self._server.ensure_running()
+        return Connection(kind=self._backend.kind)
+
+    def entries(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield all entries of the selection, each with its size."""
+        self._mark = selection.arrives.mark if selection.arrives else ""
+        for entry in self._find_entries(selection):
+            yield self._with_size(entry) if entry.size < 0 and selection.matches(entry) else entry
 
     def reader(self) -> RcloneReader:
-        return RcloneReader(self._serving.connection, self._store, self._aside)
+        """Return a new connection to rclone's server."""
+        return RcloneReader(self._server.connection, self._backend, self._unsized_files)
 
     def interrupt(self) -> None:
         self._rclone.interrupt()
 
     def close(self) -> None:
         self._rclone.close()
-        self._serving.close()
-        self._aside.close()
+        self._server.close()
+        self._unsized_files.close()
 
-    def _found(self, meant: Selection) -> Iterator[FileEntry]:
-        if one := self._object():
-            yield one
-        elif meant.selection is None:
-            yield from self._all()
+    def _find_entries(self, selection: Selection) -> Iterator[FileEntry]:
+        if entry := self._single_object():
+            yield entry
+        elif selection.selection is None:
+            yield from self._list_all()
         else:
-            yield from self._selected(meant.selection)
+            yield from self._list_selected(selection.selection)
 
-    def _object(self) -> FileEntry | None:
-        """The source if it is a single object; None if it stands for many. HopError for a remote's file that
-        is to have contents; in S3 there may be an object and a prefix of one name."""
-        path, contents = inner_path(self._place), stands_for_contents(self._place)
-        if contents and (self._store.kind == "s3" or not path):
+    def _single_object(self) -> FileEntry | None:
+        """Return the source if it is a single object, None otherwise.
+
+        In S3, an object and a prefix may have the same name.
+
+        Raises:
+            HopError: the location asks for the contents of a remote's file.
+        """
+        path, contents = inner_path(self._location), stands_for_contents(self._location)
+        if contents and (self._backend.kind == "s3" or not path):
             return None
-        lines = self._run(["lsjson", "--stat", "--no-mimetype", self._store.at(path.rstrip("/"))])
+        lines = self._run(["lsjson", "--stat", "--no-mimetype", self._backend.rclone_path(path.rstrip("/"))])
         fields = json.loads(b"".join(lines))
         if fields is None or fields["IsDir"]:
             return None
         if contents:
-            raise HopError(_no_directory(self._place))
-        return entry_of("", fields)
+            raise HopError(_not_a_directory(self._location))
+        return parse_entry("", fields)
 
-    def _all(self) -> Iterator[FileEntry]:
+    def _list_all(self) -> Iterator[FileEntry]:
         empty = True
-        for entry in self._listed(["--recursive"]):
+        for entry in self._list(["--recursive"]):
             empty = False
             yield entry
         if empty:
-            raise HopError(_nothing(self._place))
+            raise HopError(_source_empty(self._location))
 
-    def _listed(self, options: list[str]) -> Iterator[FileEntry]:
-        """With the directories, empty ones, too, where there are such things."""
-        kinds = ["--files-only"] if self._store.kind == "s3" else []
-        where = self._store.directory(inner_path(self._place))
-        return listed(
-            self._run(["lsjson", "--no-mimetype", *kinds, *options, where]), self._place, self._mark
+    def _list(self, options: list[str]) -> Iterator[FileEntry]:
+        """Yield the entries; with directories, including empty ones, where the backend has them."""
+        kinds = ["--files-only"] if self._backend.kind == "s3" else []
+        directory = self._backend.rclone_directory(inner_path(self._location))
+        return parse_listing(
+            self._run(["lsjson", "--no-mimetype", *kinds, *options, directory]), self._location, self._mark
         )
 
-    def _sized(self, entry: FileEntry) -> FileEntry:
-        """One that has no size yet is read to its end. LostError, HopError."""
-        if known := self._aside.known(entry):
+    def _with_size(self, entry: FileEntry) -> FileEntry:
+        """Read a file whose size is unknown to its end, and return it with its size.
+
+        Raises:
+            SourceConnectionError: rclone was ended.
+            HopError: no credentials are issued.
+        """
+        if known := self._unsized_files.find(entry):
             return known
         try:
             with closing(
-                self._rclone.output("cat", self._store.at(self._store.inner(entry.path)), at_once=self._piece)
+                self._rclone.output(
+                    "cat",
+                    self._backend.rclone_path(self._backend.path_below_root(entry.path)),
+                    chunk_bytes=self._chunk_bytes,
+                )
             ) as data:
-                return self._aside.keep(entry, self._in_turn(data))
+                return self._unsized_files.store(entry, self._rate_limited(data))
         except (NoSpaceError, OSError):
-            return unreadable_entry(entry.path, _no_size(entry.path))
+            return unreadable_entry(entry.path, _size_unknown(entry.path))
         except RcloneError as ended:
-            return unreadable_entry(entry.path, self._why(ended, display_path(f"{self._place}{entry.path}")))
+            return unreadable_entry(
+                entry.path, self._problem_of(ended, display_path(f"{self._location}{entry.path}"))
+            )
 
-    def _in_turn(self, data: Iterator[bytes]) -> Iterator[bytes]:
-        """As fast as the hop may: reading for the size, too, is on the line."""
+    def _rate_limited(self, data: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield the data within the hop's bandwidth limit.
+
+        Reading a file to find its size uses the network, too.
+        """
         for piece in data:
             self._limiter.take(len(piece))
             yield piece
 
-    def _selected(self, selection: tuple[str, ...]) -> Iterator[FileEntry]:
-        """Each object that was named, looked up by itself: a bucket may hold millions of others."""
-        lines = [path for path in selection if is_carried(path)]
+    def _list_selected(self, selection: tuple[str, ...]) -> Iterator[FileEntry]:
+        """Look up each selected object by itself: a bucket may hold millions of others."""
+        lines = [path for path in selection if is_name_preserved(path)]
         missing = dict.fromkeys(lines)
         for path in selection:
-            if path not in missing:  # with a line break in it, it would select two other objects
-                yield unreadable_entry(path, not_carried(display_path(f"{self._place}{path}")))
+            if path not in missing:  # with a line break, it would select two other objects
+                yield unreadable_entry(path, name_not_preserved(display_path(f"{self._location}{path}")))
         if not lines:
             return
-        with tempfile.NamedTemporaryFile(dir=self._serving.folder) as names:
+        with tempfile.NamedTemporaryFile(dir=self._server.directory) as names:
             names.writelines(path.encode("utf-8", "surrogateescape") + b"\n" for path in lines)
             names.flush()
-            for entry in self._listed(["--recursive", f"--files-from-raw={names.name}"]):
+            for entry in self._list(["--recursive", f"--files-from-raw={names.name}"]):
                 missing.pop(entry.path, None)
                 yield entry
         for path in missing:
-            yield unreadable_entry(path, _gone(display_path(f"{self._place}{path}")))
+            yield unreadable_entry(path, _object_missing(display_path(f"{self._location}{path}")))
 
     def _run(self, arguments: list[str]) -> Iterator[bytes]:
-        """The lines that rclone prints, as it prints them. HopError or LostError if it fails."""
+        """Yield the lines that rclone prints as it prints them.
+
+        Raises:
+            HopError: rclone failed, and would fail again.
+            SourceConnectionError: rclone failed, and may succeed later.
+        """
         try:
             yield from self._rclone.output(*arguments)
         except RcloneError as ended:
-            self._explain(ended)
+            self._raise_for(ended)
 
-    def _explain(self, ended: RcloneError) -> None:
-        problem = self._why(ended, self._place)
-        if ended.code == DIRECTORY_NOT_FOUND:
-            raise HopError(_nothing(self._place))
+    def _raise_for(self, error: RcloneError) -> None:
+        problem = self._problem_of(error, self._location)
+        if error.code == DIRECTORY_NOT_FOUND:
+            raise HopError(_source_empty(self._location))
         if not problem.retryable:
             raise HopError(problem)
         raise SourceConnectionError(problem.message)
 
-    def _why(self, ended: RcloneError, place: object) -> Problem:
-        """LostError or HopError if it is about more than this place."""
+    def _problem_of(self, error: RcloneError, location: object) -> Problem:
+        """Return the problem at this location.
+
+        Raises:
+            HopError: no credentials are issued.
+            SourceConnectionError: rclone was ended, or the control plane does not answer.
+        """
         if refusal := self._rclone.refusal:
             raise refusal
-        if ended.code < 0:
-            raise SourceConnectionError("rclone was ended")
-        words = " ".join(words for words, _ in error_lines(ended.errors))
-        return self._store.known_problem(words, place) or self._store.passing_problem(words, place)
+        if error.code < 0:
+            raise SourceConnectionError("rclone was stopped")
+        text = " ".join(line for line, _ in error_lines(error.errors))
+        return self._backend.permanent_problem(text, location) or self._backend.transient_problem(
+            text, location
+        )
 
 
-def _nothing(place: object) -> Problem:
+def _source_empty(location: object) -> Problem:
     return Problem(
         code="source-missing",
-        message=f"There is nothing at {place}.",
-        advice="See that bucket and prefix, or remote and path, are right.",
-        path=str(place),
+        message=f"{location} does not exist or is empty.",
+        advice="Check bucket and prefix, or remote and path.",
+        path=str(location),
     )
 
 
-def _no_directory(place: object) -> Problem:
+def _not_a_directory(location: object) -> Problem:
     return Problem(
         code="not-a-directory",
-        message=f"{place} is a file, and has no contents.",
-        advice="Leave out the slash at its end.",
-        path=str(place),
+        message=f"{location} is a file, not a directory.",
+        advice="Leave out the slash at the end.",
+        path=str(location),
     )
 
 
-def _gone(name: str) -> Problem:
+def _object_missing(name: str) -> Problem:
     return Problem(
         code="source-missing",
-        message=f"{name} is not there any more.",
-        advice="Nothing, if it was meant to go.",
+        message=f"{name} does not exist any more.",
+        advice="None needed if it was deleted on purpose.",
         path=name,
     )
 
 
-def _no_size(path: str) -> Problem:
+def _size_unknown(path: str) -> Problem:
     return Problem(
         code="size-unknown",
-        message=f"{display_path(path)} has no size before it is read, and this agent's disk has no "
-        "room to read it.",
-        advice="Make room where the agent's state is, export it as a file, or leave it out with --exclude.",
+        message=f"The size of {display_path(path)} is unknown before it is read, and this agent's disk has "
+        "too little free space to read it.",
+        advice="Free space on the disk of the agent's state directory, export the document as a file, or "
+        "leave it out with --exclude.",
         path=display_path(path),
     )

@@ -1,5 +1,7 @@
-"""Files whose size shows only once they have been read to their end, as documents of some services are: read
-in full when they are listed, and kept aside until the hop is over. Then they are files like any other.
+"""Keep files whose size is unknown before they are read, such as documents of some services.
+
+They are read in full when they are listed, and kept until the hop ends, so that the pull can treat them like
+all others.
 """
 
 import os
@@ -14,44 +16,49 @@ from agent.files.listing import FileEntry
 from agent.pull.source import Sink
 
 RESERVED_FREE_BYTES = 1024**3
-"""Bytes that are left to everyone else on the disk."""
+"""Bytes that are left free on the disk."""
 
 
 class NoSpaceError(Exception):
-    """It is larger than what may be kept aside."""
+    """The file is larger than the free space allows."""
 
 
 class UnsizedFiles:
-    """One hop's, in a file that has no name and so goes with the process. Used by any thread."""
+    """One hop's files, in an unnamed temporary file that ends with the process. Safe for any thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close`
         self._lock = threading.Lock()
-        self._one_writes = threading.Lock()
+        self._write_lock = threading.Lock()
         self._end = 0
-        self._kept: dict[str, tuple[FileEntry, int]] = {}
-        """By path: as it is, and where it begins in the file."""
+        self._stored: dict[str, tuple[FileEntry, int]] = {}
+        """By path: the entry with its size, and where it starts in the file."""
 
-    def known(self, entry: FileEntry) -> FileEntry | None:
-        """The same with its size, if this version is kept already."""
+    def find(self, entry: FileEntry) -> FileEntry | None:
+        """Return the entry with its size, if this version is stored."""
         with self._lock:
-            kept, _ = self._kept.get(entry.path, (None, 0))
-        return kept if kept and kept.mtime_ns == entry.mtime_ns else None
+            stored, _ = self._stored.get(entry.path, (None, 0))
+        return stored if stored and stored.mtime_ns == entry.mtime_ns else None
 
-    def keep(self, entry: FileEntry, data: Iterable[bytes]) -> FileEntry:
-        """The same with its size, once all is here. NoRoomError, OSError, and what `data` raises."""
-        with self._one_writes:
+    def store(self, entry: FileEntry, data: Iterable[bytes]) -> FileEntry:
+        """Store the data, and return the entry with its size. Exceptions of `data` are passed on.
+
+        Raises:
+            NoSpaceError: the disk would have less than RESERVED_FREE_BYTES left.
+            OSError: the data cannot be written.
+        """
+        with self._write_lock:
             start = self._end
-            end = self._written(data, start)
+            end = self._append(data, start)
             self._end = end
         sized = entry._replace(size=end - start)
         with self._lock:
-            self._kept[entry.path] = sized, start
+            self._stored[entry.path] = sized, start
         return sized
 
-    def _written(self, data: Iterable[bytes], start: int) -> int:
-        """Where it ends. What broke off is written over."""
+    def _append(self, data: Iterable[bytes], start: int) -> int:
+        """Write the data and return where it ends; incomplete data is overwritten by the next call."""
         end = start
         for piece in data:
             if shutil.disk_usage(self._folder).free < RESERVED_FREE_BYTES + len(piece):
@@ -62,11 +69,11 @@ class UnsizedFiles:
                 left, end = left[count:], end + count
         return end
 
-    def gives(self, entry: FileEntry, start: int, length: int, sink: Sink) -> bool:
-        """A range of it; False if it is not kept here."""
+    def read_range(self, entry: FileEntry, start: int, length: int, sink: Sink) -> bool:
+        """Pass a range of a stored file to `sink`; return False if the file is not stored."""
         with self._lock:
-            kept, begin = self._kept.get(entry.path, (None, 0))
-        if kept != entry:
+            stored, begin = self._stored.get(entry.path, (None, 0))
+        if stored != entry:
             return False
         position, end = begin + start, begin + start + length
         while position < end:

@@ -111,7 +111,7 @@ class Hosts:
             self.sources,
             ("127.0.0.1", 0),
             credentials=self.credentials,
-            arrivals=self.arrivals,
+            active_pulls=self.arrivals,
         )
 
     def close(self) -> None:

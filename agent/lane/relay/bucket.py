@@ -1,6 +1,6 @@
-"""The relay bucket, as far as one hop may see it: objects below its own prefix, by rclone.
+"""The part of the relay bucket that one hop may access: objects below its own prefix, through rclone.
 
-What is in them only the hop's two agents can read: a TLS connection's records, as they would lie on a wire.
+Only the hop's two agents can read their content: it is the records of a TLS connection.
 """
 
 import http.client
@@ -16,66 +16,81 @@ from agent.rclone.s3_process import REMOTE, Credentials, S3RcloneProcess
 from events.commands import Relay, S3Route
 
 SINGLE_UPLOAD_MIB = 16
-"""MiB up to which rclone uploads an object in one request, so that it is there at once or not at all."""
+"""MiB up to which rclone uploads an object in one request, so that it appears at once or not at all."""
 
 
 class RelayBucket:
-    """One agent's view of it, for one hop. Used by any thread."""
+    """One agent's access to the relay bucket for one hop. Safe to use from any thread."""
 
     def __init__(self, hop_id: str, relay: Relay, credentials: Credentials) -> None:
-        """HopError if there is no rclone here."""
+        """Prepare rclone. Raise HopError if it is not installed."""
         route = S3Route(region=relay.region, endpoint=relay.endpoint)
         self._rclone = S3RcloneProcess(hop_id, route, credentials)
-        self._serving = RcServer(self._rclone, f"--streaming-upload-cutoff={SINGLE_UPLOAD_MIB}M")
+        self._server = RcServer(self._rclone, f"--streaming-upload-cutoff={SINGLE_UPLOAD_MIB}M")
         self._bucket = f"{REMOTE}:{relay.bucket}"
         self._prefix = relay.prefix.strip("/")
 
     def open(self) -> None:
-        """HopError if the control plane refuses it, LostError if it cannot be had now."""
+        """Start rclone with credentials.
+
+        Raises:
+            HopError: the control plane refuses credentials.
+            SourceConnectionError: the bucket cannot be used now.
+        """
         self._rclone.check()
-        self._serving.ensure()
+        self._server.ensure_running()
 
     def put(self, name: str, data: bytes) -> None:
-        """LostError."""
+        """Write an object. Raise SourceConnectionError if that fails."""
         folder, _, leaf = f"{self._prefix}/{name}".rpartition("/")
         query = urlencode({"fs": self._bucket, "remote": folder})
-        kind, body = _form(leaf, data)
-        self._must(self._ask("POST", f"/operations/uploadfile?{query}", body, kind))
+        kind, body = _multipart_form(leaf, data)
+        self._require_ok(self._request("POST", f"/operations/uploadfile?{query}", body, kind))
 
     def get(self, name: str) -> bytes | None:
-        """The object; None if there is none, or it is forbidden: S3 says that of one that is not there to
-        whoever may list a part of the bucket only. LostError."""
-        status, body = self._ask("GET", quote(f"/[{self._bucket}]/{self._prefix}/{name}"))
-        if status == http.HTTPStatus.NOT_FOUND or (status >= http.HTTPStatus.BAD_REQUEST and _forbids(body)):
-            return None
-        return self._must((status, body))
+        """Return an object's content; None if it does not exist.
 
-    def remove(self, name: str) -> None:
-        """LostError; also if it is not there."""
+        S3 answers "forbidden" for a missing object if the credentials may list only a part of the bucket, so
+        None is also returned for that.
+
+        Raises:
+            SourceConnectionError: the bucket cannot be read now.
+        """
+        status, body = self._request("GET", quote(f"/[{self._bucket}]/{self._prefix}/{name}"))
+        if status == http.HTTPStatus.NOT_FOUND or (
+            status >= http.HTTPStatus.BAD_REQUEST and _is_forbidden(body)
+        ):
+            return None
+        return self._require_ok((status, body))
+
+    def delete(self, name: str) -> None:
+        """Delete an object. Raise SourceConnectionError if that fails or the object does not exist."""
         self._call("operations/deletefile", remote=f"{self._prefix}/{name}")
 
-    def names(self, folder: str = "") -> list[str]:
-        """What lies directly below it. LostError."""
+    def list_names(self, folder: str = "") -> list[str]:
+        """Return the names directly below a folder. Raise SourceConnectionError if that fails."""
         below = f"{self._prefix}/{folder}".rstrip("/")
-        wanted = {"noModTime": True, "noMimeType": True}
-        found = self._call("operations/list", remote=below, opt=wanted)["list"]
-        return [str(one["Name"]) for one in found]
+        options = {"noModTime": True, "noMimeType": True}
+        found = self._call("operations/list", remote=below, opt=options)["list"]
+        return [str(entry["Name"]) for entry in found]
 
     def interrupt(self) -> None:
-        """From any thread: whoever waits for an answer gets LostError."""
+        """Stop rclone, from any thread: calls that wait for it raise SourceConnectionError."""
         self._rclone.interrupt()
 
     def close(self) -> None:
         self._rclone.close()
-        self._serving.close()
+        self._server.close()
 
     def _call(self, verb: str, **parameters: object) -> Any:
         body = json.dumps({"fs": self._bucket, **parameters}).encode()
-        return json.loads(self._must(self._ask("POST", f"/{verb}", body, "application/json")))
+        return json.loads(self._require_ok(self._request("POST", f"/{verb}", body, "application/json")))
 
-    def _ask(self, method: str, path: str, body: bytes = b"", kind: str = "") -> tuple[int, bytes]:
-        headers = {"Content-Type": kind} if kind else {}
-        with closing(self._serving.connection()) as connection:
+    def _request(
+        self, method: str, path: str, body: bytes = b"", content_type: str = ""
+    ) -> tuple[int, bytes]:
+        headers = {"Content-Type": content_type} if content_type else {}
+        with closing(self._server.connection()) as connection:
             try:
                 connection.request(method, path, body, headers)
                 answer = connection.getresponse()
@@ -83,41 +98,41 @@ class RelayBucket:
             except (OSError, http.client.HTTPException) as error:
                 raise SourceConnectionError(f"the relay bucket: {error}") from error
 
-    def _must(self, answer: tuple[int, bytes]) -> bytes:
+    def _require_ok(self, answer: tuple[int, bytes]) -> bytes:
         status, body = answer
         if status == http.HTTPStatus.OK:
             return body
         if refusal := self._rclone.refusal:
             raise SourceConnectionError(f"the relay bucket: {refusal}")
-        raise SourceConnectionError(f"the relay bucket: {_words(body) or f'HTTP status {status}'}")
+        raise SourceConnectionError(f"the relay bucket: {_error_text(body) or f'HTTP status {status}'}")
 
 
-def _form(name: str, data: bytes) -> tuple[str, bytes]:
-    """Kind and body of a form with one file in it (RFC 7578)."""
-    edge = secrets.token_hex(16)
-    head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
-    return f"multipart/form-data; boundary={edge}", b"".join(
-        [head.encode(), data, f"\r\n--{edge}--\r\n".encode()]
+def _multipart_form(name: str, data: bytes) -> tuple[str, bytes]:
+    """Return the content type and body of a form with one file (RFC 7578)."""
+    boundary = secrets.token_hex(16)
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    return f"multipart/form-data; boundary={boundary}", b"".join(
+        [head.encode(), data, f"\r\n--{boundary}--\r\n".encode()]
     )
 
 
-def _forbids(body: bytes) -> bool:
+def _is_forbidden(body: bytes) -> bool:
     return any(
-        word in body for word in (b"Forbidden", b"AccessDenied", b"status code: 403", b"StatusCode: 403")
+        mark in body for mark in (b"Forbidden", b"AccessDenied", b"status code: 403", b"StatusCode: 403")
     )
 
 
-def _words(body: bytes) -> str:
-    """The first line of rclone's error."""
+def _error_text(body: bytes) -> str:
+    """Return the first line of rclone's error."""
     try:
-        said = json.loads(body).get("error", "")
+        text = json.loads(body).get("error", "")
     except (ValueError, AttributeError):
-        said = body.decode("utf-8", "replace")
-    return str(said).strip().partition("\n")[0][:300]
+        text = body.decode("utf-8", "replace")
+    return str(text).strip().partition("\n")[0][:300]
 
 
 def delete_objects(bucket: RelayBucket) -> None:
-    """Remove what the hop has left. LostError."""
-    for folder in bucket.names():
-        for name in bucket.names(folder):
-            bucket.remove(f"{folder}/{name}")
+    """Delete all objects of the hop. Raise SourceConnectionError if that fails."""
+    for folder in bucket.list_names():
+        for name in bucket.list_names(folder):
+            bucket.delete(f"{folder}/{name}")

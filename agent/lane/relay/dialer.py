@@ -1,4 +1,4 @@
-"""The destination's way to its source when neither can dial the other: connections by the relay bucket."""
+"""Connect to a source through the relay bucket when neither side can dial the other."""
 
 import secrets
 import threading
@@ -7,68 +7,78 @@ from collections.abc import Callable
 from agent.lane.client import LaneClient
 from agent.lane.dialer import Dialer, describe_error
 from agent.lane.relay.bucket import RelayBucket
-from agent.lane.relay.tunnel import NAME_SEPARATOR, Tunnel, end
+from agent.lane.relay.tunnel import NAME_SEPARATOR, Tunnel, stop_all
 from agent.pull.source import SourceConnectionError
 
 ANSWER_TIMEOUT_S = 30.0
-"""Seconds for a connection's handshake and its first question: the source looks for new ones now and then."""
+"""Seconds for a connection's handshake and its first request: the source polls for new connections."""
 CLOSE_TIMEOUT_S = 5.0
-"""Seconds in which the source is told of the ends of all connections."""
+"""Seconds in which the source is told that all connections have ended."""
 ADDRESS = "relay"
 
 
 class RelayDialer:
-    """One hop's. Used by any thread."""
+    """Opens relayed connections for one hop. Safe to use from any thread."""
 
     def __init__(
         self,
-        bucket: Callable[[], RelayBucket],
-        dialler: Dialer,
-        converse: Callable[..., LaneClient],
+        make_bucket: Callable[[], RelayBucket],
+        dialer: Dialer,
+        make_client: Callable[..., LaneClient],
     ) -> None:
-        """`bucket` is asked for when there is need of it; `converse` makes a conversation of a connection
-        and the address that was dialled."""
-        self._make_bucket = bucket
-        self._dialler = dialler
-        self._converse = converse
-        self._mark = secrets.token_hex(4)
-        """In front of its connections' names, so that the source tells them from an earlier process's."""
+        """`make_bucket` is called at the first connection.
+
+        `make_client` takes a connection and the address that was dialed.
+        """
+        self._make_bucket = make_bucket
+        self._dialer = dialer
+        self._make_client = make_client
+        self._prefix = secrets.token_hex(4)
+        """Prefix of its connections' names, so that the source can tell them from an earlier process's."""
         self._lock = threading.Lock()
         self._bucket: RelayBucket | None = None
         self._tunnels: list[Tunnel] = []
         self._interrupted = False
 
-    def begin(self) -> None:
-        """What was interrupted may be tried again."""
+    def reset(self) -> None:
+        """Allow connections again after `interrupt`."""
         with self._lock:
             self._interrupted = False
 
     def connect(self) -> LaneClient:
-        """The first connection, on which the source has answered. LostError, HopError."""
-        self._opened().open()
-        conversation = self.another()
+        """Return the first connection, once the source has answered on it.
+
+        Raises:
+            SourceConnectionError: the source did not answer.
+            HopError: the source refused this hop.
+        """
+        self._open_bucket().open()
+        client = self.connect_again()
         try:
-            conversation.greet(ANSWER_TIMEOUT_S)
+            client.probe(ANSWER_TIMEOUT_S)
         except OSError as error:
-            conversation.close()
+            client.close()
             raise SourceConnectionError(describe_error(error)) from error
         except BaseException:
-            conversation.close()
+            client.close()
             raise
-        return conversation
+        return client
 
-    def another(self) -> LaneClient:
-        """A further connection. LostError."""
-        tunnel = self._begun(self._opened())
+    def connect_again(self) -> LaneClient:
+        """Return a further connection. Raise SourceConnectionError if that fails."""
+        tunnel = self._open_tunnel(self._open_bucket())
         try:
-            tunnel.end.settimeout(ANSWER_TIMEOUT_S)
-            return self._converse(self._dialler.secured(tunnel.end), ADDRESS)
+            tunnel.socket.settimeout(ANSWER_TIMEOUT_S)
+            return self._make_client(self._dialer.wrap(tunnel.socket), ADDRESS)
         except (OSError, ValueError) as error:
             tunnel.stop()
             raise SourceConnectionError(describe_error(error)) from error
 
     def interrupt(self) -> None:
-        """From any thread: whoever waits gets LostError, until `begin`. No connection survives it."""
+        """Close all connections, from any thread, and open none until `reset`.
+
+        Threads that wait get SourceConnectionError.
+        """
         with self._lock:
             self._interrupted = True
             tunnels = list(self._tunnels)
@@ -76,22 +86,22 @@ class RelayDialer:
             tunnel.stop()
 
     def close(self) -> None:
-        """Once nobody uses a connection any more."""
-        end(self._tunnels, CLOSE_TIMEOUT_S)
+        """Close all connections, once none is in use any more."""
+        stop_all(self._tunnels, CLOSE_TIMEOUT_S)
         if self._bucket:
             self._bucket.close()
 
-    def _begun(self, bucket: RelayBucket) -> Tunnel:
+    def _open_tunnel(self, bucket: RelayBucket) -> Tunnel:
         with self._lock:
             if self._interrupted:
                 raise SourceConnectionError("interrupted")
-            name = f"{self._mark}{NAME_SEPARATOR}{secrets.token_hex(4)}"
-            tunnel = Tunnel(bucket, name, dialled=True)
-            self._tunnels = [*(one for one in self._tunnels if one.is_alive), tunnel]
+            name = f"{self._prefix}{NAME_SEPARATOR}{secrets.token_hex(4)}"
+            tunnel = Tunnel(bucket, name, dialed=True)
+            self._tunnels = [*(other for other in self._tunnels if other.is_alive), tunnel]
             tunnel.start()
             return tunnel
 
-    def _opened(self) -> RelayBucket:
+    def _open_bucket(self) -> RelayBucket:
         with self._lock:
             self._bucket = self._bucket or self._make_bucket()
             return self._bucket

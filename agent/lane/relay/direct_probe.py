@@ -1,4 +1,4 @@
-"""Looking for a direct way while the hop already goes by the relay bucket."""
+"""Look for a direct connection while the hop uses the relay bucket."""
 
 import logging
 import threading
@@ -14,54 +14,59 @@ log = logging.getLogger(__name__)
 
 
 class DirectProbe:
-    """Looks once, in a thread of its own, from now on. What it finds is remembered for the next time."""
+    """Tries once, in a thread of its own, to connect directly; the connector remembers a way that works."""
 
-    def __init__(self, meeting: Connector, found: Callable[[], None]) -> None:
-        """`found` is called when there is one, if it is still wanted."""
-        self._meeting = meeting
-        self._tell = found
+    def __init__(self, connector: Connector, on_found: Callable[[], None]) -> None:
+        """Start; `on_found` is called when there is a direct connection and it is still wanted."""
+        self._connector = connector
+        self._on_found = on_found
         self._lock = threading.Lock()
         self._found: tuple[LaneClient, PeerPath] | None = None
         self._error: SourceConnectionError | HopError | None = None
         self._is_wanted = True
-        self._thread = threading.Thread(target=self._look, name="beside", daemon=True)
+        self._thread = threading.Thread(target=self._probe, name="direct-probe", daemon=True)
         self._thread.start()
 
-    def taken(self) -> tuple[LaneClient, PeerPath] | None:
-        """What has been found so far; nobody asks for what comes later."""
+    def take(self) -> tuple[LaneClient, PeerPath] | None:
+        """Return the connection found so far; one that is found later is closed."""
         with self._lock:
             self._is_wanted = False
             found, self._found = self._found, None
             return found
 
-    def awaited(self) -> tuple[LaneClient, PeerPath]:
-        """What it finds, once it has. LostError, HopError."""
+    def wait(self) -> tuple[LaneClient, PeerPath]:
+        """Return the connection once the search has ended.
+
+        Raises:
+            SourceConnectionError: no direct way was found.
+            HopError: the source refused this hop.
+        """
         self._thread.join()
-        if found := self.taken():
+        if found := self.take():
             return found
         raise self._error or SourceConnectionError("interrupted")
 
     def end(self) -> None:
-        """Look no longer."""
-        self._meeting.interrupt()
+        """Stop the search and close what it found."""
+        self._connector.interrupt()
         self._thread.join()
-        if found := self.taken():
+        if found := self.take():
             found[0].close()
 
-    def _look(self) -> None:
+    def _probe(self) -> None:
         try:
-            found = self._meeting.connect()
+            found = self._connector.connect()
         except (SourceConnectionError, HopError) as error:
             self._error = error
             return
         except Exception as error:
-            log.exception("no direct way looked for")
+            log.exception("direct probe failed")
             self._error = SourceConnectionError(f"{type(error).__name__}: {error}")
             return
         with self._lock:
             is_wanted = self._is_wanted
             self._found = found if is_wanted else None
         if is_wanted:
-            self._tell()
+            self._on_found()
         else:
             found[0].close()

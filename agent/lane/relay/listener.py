@@ -1,5 +1,6 @@
-"""The source's ear at the relay bucket: it answers on the connections that a hop's destination begins there,
-as on those that come in at its port.
+"""The source's listener at the relay bucket: serves the connections that a hop's destination opens there.
+
+They are served like those that arrive at the agent's port.
 """
 
 import logging
@@ -12,7 +13,7 @@ from agent.errors import HopError
 from agent.lane.dialer import DIAL_TIMEOUT_S
 from agent.lane.listener import HANDSHAKE_TIMEOUT_S
 from agent.lane.relay.bucket import RelayBucket, delete_objects
-from agent.lane.relay.tunnel import GONE, Tunnel, end
+from agent.lane.relay.tunnel import GONE, Tunnel, stop_all
 from agent.pull.source import SourceConnectionError
 from agent.rclone.s3_process import Credentials
 from events.commands import Relay
@@ -20,54 +21,57 @@ from events.commands import Relay
 log = logging.getLogger(__name__)
 
 MIN_POLL_INTERVAL_S = 1.0
-"""Seconds between two looks for new connections."""
+"""Seconds between two checks for new connections."""
 MAX_POLL_INTERVAL_S = 10.0
-"""The same at most, while nobody comes: a hop may wait long for its turn."""
+"""Seconds between two checks while no connection arrives: a hop may wait for long before it starts."""
 MAX_CONNECTIONS = 64
-"""Connections; whoever begins more has to wait."""
+"""Connections at once; further ones wait."""
 CLOSE_TIMEOUT_S = 5.0
 
-Answer = Callable[[str, socket.socket, Callable[[], None]], None]
-"""Answers for a hop, on a connection, until it ends; the last is to be called at each question."""
+ServeRelayed = Callable[[str, socket.socket, Callable[[], None]], None]
+"""Serves a connection of this hop until it ends, and calls the function at each request."""
 
 
 class RelayListener:
-    """For one hop that is served, from a thread of its own."""
+    """Listens for one served hop, in a thread of its own."""
 
     def __init__(
         self,
         hop_id: str,
         relay: Relay,
         credentials: Credentials,
-        answer: Answer,
-        is_met: Callable[[str], bool],
+        serve: ServeRelayed,
+        is_connected_directly: Callable[[str], bool],
         *,
-        at_once: bool = False,
+        start_at_once: bool = False,
     ) -> None:
-        """`is_met` says whether the destination is connected directly: then there is nothing to hear. If it
-        came this way the last time it does so `at_once`, and looks for a better one beside."""
+        """Prepare; `start` begins to listen.
+
+        `is_connected_directly` says whether the destination has a direct connection; then the bucket is not
+        polled. `start_at_once` if the relay was used last time: the destination then uses it without waiting.
+        """
         self._hop_id = hop_id
         self._relay = relay
         self._credentials = credentials
-        self._answer = answer
-        self._is_met = is_met
-        self._at_once = at_once
+        self._serve = serve
+        self._is_connected_directly = is_connected_directly
+        self._start_at_once = start_at_once
         self._tunnels: dict[str, Tunnel] = {}
-        """By name: all that there ever were."""
+        """By name: all connections so far, including those that have ended."""
         self._stopped = threading.Event()
-        self._sweeps = False
-        self._thread = threading.Thread(target=self._run, name="hear", daemon=True)
+        self._deletes = False
+        self._thread = threading.Thread(target=self._run, name="relay-listen", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, *, sweep: bool) -> None:
-        """From any thread: hear no more; with `sweep`, remove what is left in the bucket."""
-        self._sweeps = sweep
+    def stop(self, *, delete: bool) -> None:
+        """Stop listening, from any thread; with `delete`, delete what is left in the bucket."""
+        self._deletes = delete
         self._stopped.set()
 
     def restart(self) -> None:
-        """From any thread: another attempt at the hop is served now. No connection belongs to it yet."""
+        """Close all connections, from any thread, because a new attempt of the hop is served now."""
         for tunnel in list(self._tunnels.values()):
             tunnel.stop()
 
@@ -75,25 +79,30 @@ class RelayListener:
         self._thread.join(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
-        """For DIAL_WITHIN the destination looks for a better way."""
+        """Poll for connections until `stop`.
+
+        At first, leave the destination DIAL_TIMEOUT_S to find a direct way.
+        """
         bucket: RelayBucket | None = None
-        pause = 0.0 if self._at_once else DIAL_TIMEOUT_S
+        delay_s = 0.0 if self._start_at_once else DIAL_TIMEOUT_S
         try:
-            while not self._stopped.wait(pause):
-                pause = max(pause, MIN_POLL_INTERVAL_S)
-                if self._is_met(self._hop_id) and not self._is_busy:
+            while not self._stopped.wait(delay_s):
+                delay_s = max(delay_s, MIN_POLL_INTERVAL_S)
+                if self._is_connected_directly(self._hop_id) and not self._is_busy:
                     continue
                 try:
                     bucket = bucket or RelayBucket(self._hop_id, self._relay, self._credentials)
-                    came = self._look(bucket)
+                    has_new = self._accept_new(bucket)
                 except (SourceConnectionError, HopError) as error:
-                    log.info("relay not heard", extra={"hop_id": self._hop_id, "reason": str(error)})
-                    came = False
-                except Exception:  # the destination would wait for us
-                    log.exception("relay not heard", extra={"hop_id": self._hop_id})
-                    came, pause = False, MAX_POLL_INTERVAL_S
-                pause = (
-                    MIN_POLL_INTERVAL_S if came or self._is_busy else min(pause * 1.2, MAX_POLL_INTERVAL_S)
+                    log.info("relay bucket not polled", extra={"hop_id": self._hop_id, "reason": str(error)})
+                    has_new = False
+                except Exception:  # a thread that ended would leave the destination waiting
+                    log.exception("relay bucket not polled", extra={"hop_id": self._hop_id})
+                    has_new, delay_s = False, MAX_POLL_INTERVAL_S
+                delay_s = (
+                    MIN_POLL_INTERVAL_S
+                    if has_new or self._is_busy
+                    else min(delay_s * 1.2, MAX_POLL_INTERVAL_S)
                 )
         finally:
             if bucket:
@@ -103,38 +112,45 @@ class RelayListener:
     def _is_busy(self) -> bool:
         return any(tunnel.is_alive for tunnel in self._tunnels.values())
 
-    def _look(self, bucket: RelayBucket) -> bool:
-        """Answer whoever is new; was anybody? LostError, HopError."""
+    def _accept_new(self, bucket: RelayBucket) -> bool:
+        """Serve new connections, and return whether there were any.
+
+        Raises:
+            SourceConnectionError: the bucket cannot be used now.
+            HopError: the control plane refuses credentials.
+        """
         bucket.open()
-        came = False
-        for name in bucket.names():
+        has_new = False
+        for name in bucket.list_names():
             alive = sum(tunnel.is_alive for tunnel in self._tunnels.values())
             if name not in self._tunnels and alive < MAX_CONNECTIONS:
-                came = True
-                self._welcome(bucket, name)
-        return came
+                has_new = True
+                self._accept(bucket, name)
+        return has_new
 
-    def _welcome(self, bucket: RelayBucket, name: str) -> None:
-        tunnel = self._tunnels[name] = Tunnel(bucket, name, dialled=False)
+    def _accept(self, bucket: RelayBucket, name: str) -> None:
+        tunnel = self._tunnels[name] = Tunnel(bucket, name, dialed=False)
         tunnel.start()
-        threading.Thread(target=self._converse, args=[bucket, tunnel], name="lane", daemon=True).start()
+        threading.Thread(target=self._serve_tunnel, args=[bucket, tunnel], name="lane", daemon=True).start()
 
-    def _converse(self, bucket: RelayBucket, tunnel: Tunnel) -> None:
-        """One that was begun with another process of ours gets no further than the handshake, nor does a
-        stranger's: it is told."""
-        tunnel.end.settimeout(HANDSHAKE_TIMEOUT_S)
+    def _serve_tunnel(self, bucket: RelayBucket, tunnel: Tunnel) -> None:
+        """Serve one connection.
+
+        A connection to an earlier process of this agent, or from a stranger, fails in the handshake, and its
+        other end is told.
+        """
+        tunnel.socket.settimeout(HANDSHAKE_TIMEOUT_S)
         try:
-            with tunnel.end:
-                self._answer(self._hop_id, tunnel.end, lambda: self._leave_older(tunnel.name))
-        except OSError as error:  # ssl.SSLError is one
+            with tunnel.socket:
+                self._serve(self._hop_id, tunnel.socket, lambda: self._stop_older(tunnel.name))
+        except OSError as error:  # includes ssl.SSLError
             log.info("relayed connection broke", extra={"hop_id": self._hop_id, "reason": str(error)})
             self._refuse(bucket, tunnel.name)
         finally:
             tunnel.stop()
 
-    def _leave_older(self, name: str) -> None:
-        """Whoever asks here is the destination that lives. One that was killed says no more; its connections
-        would wait for it."""
+    def _stop_older(self, name: str) -> None:
+        """Close connections of earlier destination processes, which can no longer end them."""
         for tunnel in list(self._tunnels.values()):
             if tunnel.is_older_than(name):
                 tunnel.stop()
@@ -144,16 +160,16 @@ class RelayListener:
             try:
                 bucket.put(f"{name}/{GONE}", b"-")
             except SourceConnectionError as error:
-                log.info("relay not told", extra={"hop_id": self._hop_id, "reason": str(error)})
+                log.info("relay peer not notified", extra={"hop_id": self._hop_id, "reason": str(error)})
 
     def _end(self, bucket: RelayBucket) -> None:
-        end(self._tunnels.values(), CLOSE_TIMEOUT_S)
+        stop_all(self._tunnels.values(), CLOSE_TIMEOUT_S)
         try:
-            if self._sweeps:
+            if self._deletes:
                 delete_objects(bucket)
-                time.sleep(CLOSE_TIMEOUT_S)  # in which the destination, if it lives, ends its connections
+                time.sleep(CLOSE_TIMEOUT_S)  # time for the destination, if it runs, to end its connections
                 delete_objects(bucket)
-        except SourceConnectionError as error:  # in a day it is gone by itself
-            log.info("relay not swept", extra={"hop_id": self._hop_id, "reason": str(error)})
+        except SourceConnectionError as error:  # the bucket expires the objects within a day
+            log.info("relay bucket not cleaned", extra={"hop_id": self._hop_id, "reason": str(error)})
         finally:
             bucket.close()

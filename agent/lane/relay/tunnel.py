@@ -1,8 +1,7 @@
-"""One connection of a lane, by way of a bucket: what one side writes becomes objects, numbered, that the
-other reads in this order and removes.
+"""One lane connection through a bucket: each side writes numbered objects, which the other reads and deletes.
 
-To whoever uses it it is a socket. The two agents speak TLS on it, as on any other line: the bucket sees
-records. An empty object is the end, as of a stream.
+To its user it is a socket. The two agents speak TLS over it, as over any other connection, so the bucket only
+has TLS records. An empty object marks the end of the stream.
 """
 
 import logging
@@ -22,19 +21,19 @@ from agent.pull.source import SourceConnectionError
 log = logging.getLogger(__name__)
 
 MAX_OBJECT_BYTES = 4 * 1024 * 1024
-"""Bytes of an object at most; this much of a connection is in memory."""
+"""Bytes of an object; this much of a connection is held in memory."""
 BLOCK_BYTES = 256 * 1024
 LINGER_MS = 10
-"""Milliseconds in which more may come before what there is goes off as an object."""
+"""Milliseconds to wait for more data before an object is written."""
 POLL_DELAYS_S = (0.05, 0.1, 0.2, 0.3, 0.5)
-"""Seconds before it is looked again for what the other side writes; the last one for ever."""
+"""Seconds between checks for the other side's next object; the last value repeats."""
 POLLS_BEFORE_PROBE = 10
-"""So many times in vain: is the other side still at this connection?"""
+"""Checks without a new object before looking whether the other side has lost this connection."""
 NAME_SEPARATOR = "-"
-"""In a connection's name, between what all have in common that one process has begun, and its own part. Older
-agents' have no such parts."""
+"""Separates, in a connection's name, the prefix of the process that opened it from the connection's own part.
+Names from older agents have no separator."""
 GONE = "gone"
-"""The object that says no: whoever answered here has lost this connection, or does not want it."""
+"""Name of the object that says that the side which accepted this connection has lost or refused it."""
 
 
 class ObjectStore(Protocol):
@@ -42,21 +41,23 @@ class ObjectStore(Protocol):
 
     def get(self, name: str) -> bytes | None: ...
 
-    def remove(self, name: str) -> None: ...
+    def delete(self, name: str) -> None: ...
 
 
 class Tunnel:
-    """`end` is the socket to use. It ends when that is closed, on either side."""
+    """A connection; `socket` is the end to use. It ends when that is closed, on either side."""
 
-    def __init__(self, store: ObjectStore, name: str, *, dialled: bool) -> None:
-        """`name` is the connection's folder, `dialled` whether this side began it."""
+    def __init__(self, store: ObjectStore, name: str, *, dialed: bool) -> None:
+        """`name` is the connection's folder in the store; `dialed` says whether this side opened it."""
         self._store = store
         self.name = name
-        self._writes, self._reads = ("a", "b") if dialled else ("b", "a")
-        self.end, self._inner = socket.socketpair()
-        self._over = threading.Event()
-        self._ended_there = False
-        self._reader = threading.Thread(target=self._guarded, args=[self._read], name="relay", daemon=True)
+        self._writes, self._reads = ("a", "b") if dialed else ("b", "a")
+        self.socket, self._inner_socket = socket.socketpair()
+        self._stopped = threading.Event()
+        self._peer_ended = False
+        self._reader = threading.Thread(
+            target=self._run_guarded, args=[self._read], name="relay", daemon=True
+        )
         self._writer = threading.Thread(target=self._write_and_close, name="relay", daemon=True)
 
     def start(self) -> None:
@@ -64,105 +65,109 @@ class Tunnel:
         self._writer.start()
 
     def stop(self) -> None:
-        """From any thread: whoever uses it finds it at its end."""
-        self._over.set()
-        shut_down(self._inner)
+        """End the connection, from any thread; its user reads the end of the stream."""
+        self._stopped.set()
+        shut_down(self._inner_socket)
 
-    def join(self, within: float) -> None:
-        """Until all is said and done, at the latest for so many seconds."""
-        self._writer.join(within)
+    def join(self, timeout_s: float) -> None:
+        """Wait until all data is written, at most so many seconds."""
+        self._writer.join(timeout_s)
 
     def is_older_than(self, name: str) -> bool:
-        """Was it begun by another process than the one of that name, which lives?"""
-        mark, between, _ = self.name.partition(NAME_SEPARATOR)
-        return bool(between) and NAME_SEPARATOR in name and not name.startswith(mark + between)
+        """Return whether another process opened it than the connection of that name."""
+        prefix, separator, _ = self.name.partition(NAME_SEPARATOR)
+        return bool(separator) and NAME_SEPARATOR in name and not name.startswith(prefix + separator)
 
     @property
     def is_alive(self) -> bool:
         return self._writer.is_alive()
 
     def _write_and_close(self) -> None:
-        self._guarded(self._write)
+        self._run_guarded(self._write)
         self.stop()
         self._reader.join()
-        self._inner.close()
+        self._inner_socket.close()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _run_guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
         except (OSError, SourceConnectionError, HopError) as error:
-            if not self._over.is_set():
+            if not self._stopped.is_set():
                 log.info("relayed connection broke", extra={"reason": str(error)})
             self.stop()
-        except Exception:  # whoever uses it would wait
-            if not self._over.is_set():
+        except Exception:  # or the user of the socket would wait
+            if not self._stopped.is_set():
                 log.exception("relayed connection broke")
             self.stop()
 
-    # --- from here to there ---
+    # --- sending ---
 
     def _write(self) -> None:
         for number in count():
-            data = self._collected()
-            if not data and self._ended_there:
+            data = self._collect()
+            if not data and self._peer_ended:
                 return
             self._store.put(f"{self.name}/{self._writes}{number}", data)
             if not data:
                 return
 
-    def _collected(self) -> bytes:
-        """What is written, as much as comes at once; nothing at the end."""
+    def _collect(self) -> bytes:
+        """Return the data that was written, as much as is available at once; empty at the end."""
         data, watch = bytearray(), select.poll()
-        watch.register(self._inner, select.POLLIN)
+        watch.register(self._inner_socket, select.POLLIN)
         while len(data) < MAX_OBJECT_BYTES and watch.poll(LINGER_MS if data else None):
-            piece = self._inner.recv(min(BLOCK_BYTES, MAX_OBJECT_BYTES - len(data)))
+            piece = self._inner_socket.recv(min(BLOCK_BYTES, MAX_OBJECT_BYTES - len(data)))
             if not piece:
                 break
             data += piece
         return bytes(data)
 
-    # --- from there to here ---
+    # --- receiving ---
 
     def _read(self) -> None:
         for number in count():
             name = f"{self.name}/{self._reads}{number}"
-            data = self._awaited(name)
+            data = self._wait_for_object(name)
             if data is None:
                 return
             if not data:
-                self._ended_there = True
+                self._peer_ended = True
                 with suppress(OSError):
-                    self._inner.shutdown(socket.SHUT_WR)
+                    self._inner_socket.shutdown(socket.SHUT_WR)
             else:
-                self._inner.sendall(data)
-            self._store.remove(name)
+                self._inner_socket.sendall(data)
+            self._store.delete(name)
             if not data:
                 return
 
-    def _awaited(self, name: str) -> bytes | None:
-        """The object, once it is there; None if the connection is over before."""
-        for look, pause in enumerate(_pauses()):
+    def _wait_for_object(self, name: str) -> bytes | None:
+        """Return the object's content once it exists; None if the connection was stopped before that.
+
+        Raises:
+            SourceConnectionError: the other side has lost this connection.
+        """
+        for polls, delay_s in enumerate(_poll_delays()):
             data = self._store.get(name)
             if data is not None:
                 return data
             if (
-                look % POLLS_BEFORE_PROBE == POLLS_BEFORE_PROBE - 1
+                polls % POLLS_BEFORE_PROBE == POLLS_BEFORE_PROBE - 1
                 and self._store.get(f"{self.name}/{GONE}") is not None
             ):
                 raise SourceConnectionError("the other side has lost this connection")
-            if self._over.wait(pause):
+            if self._stopped.wait(delay_s):
                 return None
         return None
 
 
-def end(tunnels: Collection[Tunnel], within: float) -> None:
-    """Stop all of them, and let them tell the other side, for so many seconds."""
+def stop_all(tunnels: Collection[Tunnel], timeout_s: float) -> None:
+    """Stop all tunnels, and give them so many seconds in total to tell the other side."""
     for tunnel in tunnels:
         tunnel.stop()
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + timeout_s
     for tunnel in tunnels:
         tunnel.join(max(0.0, deadline - time.monotonic()))
 
 
-def _pauses() -> Iterator[float]:
+def _poll_delays() -> Iterator[float]:
     return chain(POLL_DELAYS_S, repeat(POLL_DELAYS_S[-1]))

@@ -290,7 +290,7 @@ def test_a_dry_run_ends_with_what_would_happen(signed_in: FakeApi, run: Run) -> 
 
 
 def test_what_would_not_arrive_is_named_by_a_dry_run_with_why(signed_in: FakeApi, run: Run) -> None:
-    why = "/data/link is a symbolic link, which S3 cannot hold."
+    why = "/data/link is a symbolic link, which S3 cannot store."
     preview = DryRunResult(failed=Amount(files=1, bytes=0), examples={"failed": (why,)})
     view = transfer_view(TransferState.SUCCEEDED, 1.0)
     hop = view.hops[0].model_copy(update={"preview": preview})

@@ -165,12 +165,12 @@ def test_every_browse_is_answered_and_nothing_outside_is_listed(tmp_path, path, 
 
 
 READERS = {
-    "manifest": requests.listing,
-    "range": requests.piece,
-    "pack": requests.pack,
-    "digests": requests.digests,
-    "shows": requests.folders,
-    "clear": requests.gone,
+    "manifest": requests.parse_selection,
+    "range": requests.parse_range,
+    "pack": requests.parse_pack,
+    "digests": requests.parse_files,
+    "shows": requests.parse_directories,
+    "clear": requests.parse_deletions,
 }
 FIELDS = [
     "symlinks",
@@ -198,7 +198,7 @@ FIELDS = [
 @example(DEEP)
 def test_a_peer_that_asks_for_anything_gets_an_answer_or_a_refusal(reader, body):
     with suppress(requests.LaneRequestError):
-        reader(requests.parsed(body))
+        reader(requests.parse_body(body))
 
 
 @fuzzed

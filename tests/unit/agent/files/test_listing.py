@@ -137,7 +137,7 @@ def test_temporary_files_are_not_listed_in_a_store_or_while_they_arrive(root):
     fields = {"Size": 1, "ModTime": "2026-01-01T00:00:00Z", "IsDir": False}
     paths = (".crosshaul-abc", ".crosshaul-d/file", "d/.crosshaul-abc", "d.crosshaul-abc")
     lines = [json.dumps({"Path": path, **fields}).encode() for path in paths]
-    assert [entry.path for entry in lsjson.listed(lines)] == ["d.crosshaul-abc"]
+    assert [entry.path for entry in lsjson.parse_listing(lines)] == ["d.crosshaul-abc"]
 
     (root / ".crosshaul-d").mkdir()
     (root / ".crosshaul-d/file").touch()

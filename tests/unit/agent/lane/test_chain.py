@@ -1,5 +1,6 @@
-"""A chain that streams: server-c takes on what server-b gets, while server-b gets it. Both hops are real,
-with their ledgers, the lane and disks between them; what server-b's journal knows is told by the test.
+"""Test chains that stream: server-c copies files from server-b while server-b is still receiving them.
+
+Both hops are real, with ledgers, lane and disks; the test stands in for server-b's journal.
 """
 
 import asyncio
@@ -19,44 +20,44 @@ from tests.support.hosts import Hosts, RecordingObserver, until
 
 
 class Chain:
-    """/inbox → /data on server-b, and on to /archive on server-c. What is called `last` is kept back."""
+    """Copy /inbox to /data on server-b, and on to /archive on server-c. Files named `last` are held back."""
 
     def __init__(self, hosts: Hosts, inbox, monkeypatch) -> None:
         self.hosts, self.inbox = hosts, inbox
-        self.ended_well: set[str] = set()
-        hosts.arrivals.has_succeeded = self.ended_well.__contains__
+        self.succeeded: set[str] = set()
+        hosts.arrivals.has_succeeded = self.succeeded.__contains__
         hosts.sources.reload(
             [
                 RootConfig(path="/data", access="rw", directory=hosts.data),
                 RootConfig(path="/inbox", access="ro", directory=inbox),
             ]
         )
-        self.let_go = threading.Event()
+        self.released = threading.Event()
         self.read: list[str] = []
         read = LocalReader.range
 
-        def kept_back(reader, entry, *rest):
+        def wait_for_release(reader, entry, *rest):
             if entry.path.endswith("last"):
-                assert self.let_go.wait(60)
+                assert self.released.wait(60)
             return read(reader, entry, *rest)
 
-        monkeypatch.setattr(LocalReader, "range", kept_back)
+        monkeypatch.setattr(LocalReader, "range", wait_for_release)
         self.first = hosts.local("/inbox/", "/data/")
-        self.there = hosts.archive / "there"
+        self.target = hosts.archive / "there"
         self.second = hosts.order("/data/", "/archive/there/", follows=self.first.hop_id)
 
-    def begin_first(self) -> asyncio.Task[None]:
+    def start_first(self) -> asyncio.Task[None]:
         return asyncio.create_task(self._first())
 
     async def _first(self) -> None:
         await self.hosts.mover(self.first).move(self.first, ProgressCounter(), RecordingObserver())
-        self.ended_well.add(self.first.hop_id)
+        self.succeeded.add(self.first.hop_id)
 
-    def is_there(self, name: str) -> bool:
-        return (self.there / name).exists()
+    def has_arrived(self, name: str) -> bool:
+        return (self.target / name).exists()
 
-    async def arrives(self, *names: str) -> None:
-        await until(lambda: all(map(self.is_there, names)))
+    async def wait_for(self, *names: str) -> None:
+        await until(lambda: all(map(self.has_arrived, names)))
 
 
 @pytest.fixture(params=["destination", "source"])
@@ -78,156 +79,156 @@ def chain(hosts, tmp_path, monkeypatch):
     (inbox / "empty").mkdir()
     chain = Chain(hosts, inbox, monkeypatch)
     yield chain
-    chain.let_go.set()
+    chain.released.set()
 
 
-class TestAChain:
-    async def test_moves_each_file_on_while_others_still_come(self, hosts, chain):
-        first, second = chain.begin_first(), hosts.begin(chain.second)
+class TestChain:
+    async def test_forwards_each_file_while_others_still_arrive(self, hosts, chain):
+        first, second = chain.start_first(), hosts.begin(chain.second)
 
-        await chain.arrives("a/small", "a/deep/er/small", "big")
+        await chain.wait_for("a/small", "a/deep/er/small", "big")
 
         assert not first.done()
         assert not second.done()
-        assert not chain.is_there("z/last")
-        chain.let_go.set()
+        assert not chain.has_arrived("z/last")
+        chain.released.set()
         await first
         outcome = await second
-        assert differences(listing(chain.inbox), listing(chain.there)) == []
+        assert differences(listing(chain.inbox), listing(chain.target)) == []
         assert hosts.progress.files_done == hosts.progress.files_total
         assert hosts.progress.bytes_done == hosts.progress.bytes_total
-        assert (chain.there / "a/small").samefile(chain.there / "a/deep/twin")
+        assert (chain.target / "a/small").samefile(chain.target / "a/deep/twin")
         whole = await hosts.move(hosts.order("/data/", "/archive/elsewhere/"))
         assert outcome.digest == whole.digest
 
     async def test_sends_nothing_twice(self, hosts, chain):
         size = sum(file.stat().st_size for file in [chain.inbox / "big", chain.inbox / "z/last"])
-        first, second = chain.begin_first(), hosts.begin(chain.second)
-        await chain.arrives("big")
-        chain.let_go.set()
+        first, second = chain.start_first(), hosts.begin(chain.second)
+        await chain.wait_for("big")
+        chain.released.set()
         await asyncio.gather(first, second)
         assert hosts.line.passed < size + 200_000
 
-    async def test_waits_for_a_first_hop_that_has_not_begun(self, hosts, chain):
+    async def test_waits_for_a_first_hop_that_has_not_started(self, hosts, chain):
         second = hosts.begin(chain.second)
         await until(lambda: hosts.told.ways)
-        chain.let_go.set()
-        await chain.begin_first()
+        chain.released.set()
+        await chain.start_first()
         await second
-        assert differences(listing(chain.inbox), listing(chain.there)) == []
+        assert differences(listing(chain.inbox), listing(chain.target)) == []
 
-    async def test_after_the_first_hop_is_an_ordinary_one(self, hosts, chain):
-        chain.let_go.set()
-        await chain.begin_first()
+    async def test_after_the_first_hop_lists_everything(self, hosts, chain):
+        chain.released.set()
+        await chain.start_first()
         await hosts.move(chain.second)
-        assert differences(listing(chain.inbox), listing(chain.there)) == []
+        assert differences(listing(chain.inbox), listing(chain.target)) == []
 
-    async def test_is_alive_while_nothing_comes(self, hosts, chain, monkeypatch):
+    async def test_sends_keepalives_while_nothing_arrives(self, hosts, chain, monkeypatch):
         monkeypatch.setattr(incremental_listing, "KEEPALIVE_INTERVAL_S", 0.0)
-        said = []
-        parsed = client._parsed
+        received = []
+        parsed = client._parse_lines
         monkeypatch.setattr(
-            client, "_parsed", lambda lines: said.extend(parsed(lines)) or said[-len(lines) :]
+            client, "_parse_lines", lambda lines: received.extend(parsed(lines)) or received[-len(lines) :]
         )
-        first, second = chain.begin_first(), hosts.begin(chain.second)
-        await until(lambda: said.count(["later"]) > 3)
-        chain.let_go.set()
+        first, second = chain.start_first(), hosts.begin(chain.second)
+        await until(lambda: received.count(["keepalive"]) > 3)
+        chain.released.set()
         await asyncio.gather(first, second)
-        assert differences(listing(chain.inbox), listing(chain.there)) == []
+        assert differences(listing(chain.inbox), listing(chain.target)) == []
 
     async def test_of_a_single_file(self, hosts, chain):
-        chain.let_go.set()
+        chain.released.set()
         first = hosts.local("/inbox/big", "/data/one")
         second = hosts.order("/data/one", "/archive/one", follows=first.hop_id)
         moving = hosts.begin(second)
         await hosts.mover(first).move(first, ProgressCounter(), RecordingObserver())
-        chain.ended_well.add(first.hop_id)
+        chain.succeeded.add(first.hop_id)
         await moving
         assert (hosts.archive / "one").read_bytes() == (chain.inbox / "big").read_bytes()
 
-    async def test_leaves_out_what_is_not_asked_for(self, hosts, chain):
-        chain.let_go.set()
+    async def test_applies_filters(self, hosts, chain):
+        chain.released.set()
         second = hosts.order("/data/", "/archive/there/", follows=chain.first.hop_id, include=["small"])
-        await asyncio.gather(chain.begin_first(), hosts.move(second))
-        found = {str(path.relative_to(chain.there)) for path in chain.there.rglob("*") if path.is_file()}
+        await asyncio.gather(chain.start_first(), hosts.move(second))
+        found = {str(path.relative_to(chain.target)) for path in chain.target.rglob("*") if path.is_file()}
         assert found == {"a/small", "a/deep/er/small"}
 
 
-class TestAChainThatIsInterrupted:
+class TestInterruptedChain:
     async def test_does_not_succeed_when_the_first_hop_did_not(self, hosts, chain, monkeypatch):
         monkeypatch.setattr(incremental_listing, "UPSTREAM_TIMEOUT_S", 0.3)
-        first, second = chain.begin_first(), hosts.begin(chain.second)
-        await chain.arrives("big")
+        first, second = chain.start_first(), hosts.begin(chain.second)
+        await chain.wait_for("big")
         first.cancel()
-        chain.let_go.set()
+        chain.released.set()
         with pytest.raises(HopError) as failure:
             await second
         assert failure.value.problem.code == PREVIOUS_HOP_RESTS
         assert failure.value.problem.retryable
 
-        await chain.begin_first()
+        await chain.start_first()
         await hosts.move(chain.second)
-        assert differences(listing(chain.inbox), listing(chain.there)) == []
+        assert differences(listing(chain.inbox), listing(chain.target)) == []
 
-    async def test_by_a_pause_of_the_first_hop_waits_for_it(self, hosts, chain):
-        first, second = chain.begin_first(), hosts.begin(chain.second)
-        await chain.arrives("big")
+    async def test_by_a_pause_of_the_first_hop_waits(self, hosts, chain):
+        first, second = chain.start_first(), hosts.begin(chain.second)
+        await chain.wait_for("big")
         first.cancel()
-        chain.let_go.set()
+        chain.released.set()
         await asyncio.gather(first, return_exceptions=True)
         assert not second.done()
 
-        await chain.begin_first()
+        await chain.start_first()
         await second
-        assert differences(listing(chain.inbox), listing(chain.there)) == []
+        assert differences(listing(chain.inbox), listing(chain.target)) == []
 
-    async def test_by_a_restart_of_its_source_goes_on(self, hosts, chain):
-        first, second = chain.begin_first(), hosts.begin(chain.second)
-        await chain.arrives("big")
+    async def test_by_a_restart_of_its_source_continues(self, hosts, chain):
+        first, second = chain.start_first(), hosts.begin(chain.second)
+        await chain.wait_for("big")
         passed = hosts.line.passed
         hosts.server.revoke(chain.second.hop_id)
         hosts.line.cut()
         first.cancel()
-        chain.let_go.set()
+        chain.released.set()
         await asyncio.gather(first, return_exceptions=True)
         hosts.serve(chain.second.hop_id, "/data/", follows=chain.first.hop_id)
-        await chain.begin_first()
+        await chain.start_first()
         await second
-        assert differences(listing(chain.inbox), listing(chain.there)) == []
+        assert differences(listing(chain.inbox), listing(chain.target)) == []
         assert hosts.line.passed - passed < 3 * MIB
 
-    async def test_by_a_restart_of_its_destination_goes_on(self, hosts, chain):
-        first = chain.begin_first()
+    async def test_by_a_restart_of_its_destination_continues(self, hosts, chain):
+        first = chain.start_first()
         second = hosts.begin(chain.second)
-        await chain.arrives("big")
+        await chain.wait_for("big")
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)
         passed = hosts.line.passed
 
         second = hosts.begin(chain.second)
         await until(lambda: hosts.progress.bytes_done > RANGE_BYTES)
-        chain.let_go.set()
+        chain.released.set()
         await asyncio.gather(first, second)
-        assert differences(listing(chain.inbox), listing(chain.there)) == []
+        assert differences(listing(chain.inbox), listing(chain.target)) == []
         assert hosts.line.passed - passed < 3 * MIB
 
-    async def test_by_a_file_that_comes_anew_ends_with_the_new_one(self, hosts, chain):
-        first, second = chain.begin_first(), hosts.begin(chain.second)
-        await chain.arrives("a/deep/er/small")
+    async def test_by_a_new_version_of_a_file_ends_with_the_new_version(self, hosts, chain):
+        first, second = chain.start_first(), hosts.begin(chain.second)
+        await chain.wait_for("a/deep/er/small")
         write_random(hosts.data / "a/deep/er/small", 77)
-        chain.let_go.set()
+        chain.released.set()
         await asyncio.gather(first, second)
-        assert (chain.there / "a/deep/er/small").stat().st_size == 77
+        assert (chain.target / "a/deep/er/small").stat().st_size == 77
 
-    async def test_is_not_to_be_had_whole_before_its_time(self, hosts, chain):
-        """Not even by a destination that knows of no chains."""
-        first = chain.begin_first()
+    async def test_cannot_be_listed_in_full_before_the_first_hop_succeeds(self, hosts, chain):
+        """Not even by a destination that does not support chains."""
+        first = chain.start_first()
         await until((hosts.data / "big").exists)
         unknowing = chain.second.model_copy(update={"follows": None})
         failure = await hosts.fails(unknowing, patience=0.2)
         assert failure.problem.retryable
         assert list(hosts.archive.iterdir()) == []
-        chain.let_go.set()
+        chain.released.set()
         await first
         await hosts.move(unknowing)
-        assert differences(listing(chain.inbox), listing(chain.there)) == []
+        assert differences(listing(chain.inbox), listing(chain.target)) == []

@@ -1,4 +1,4 @@
-"""How two agents come together: who dials, what wins, what is remembered; and when nobody can."""
+"""Test how two agents connect: who dials, which way wins, what is remembered, and when none works."""
 
 import asyncio
 import contextlib
@@ -25,13 +25,13 @@ from tests.support.network_proxy import NetworkProxy
 HOP = f"{TRANSFER}-700"
 
 
-def made(tmp_path, dials):
+def make_hosts(tmp_path, dials):
     return contextlib.closing(Hosts(tmp_path, dials=dials))
 
 
 class TestWhenBothCanDial:
-    async def test_one_way_is_the_hop_s_and_the_other_is_left(self, tmp_path):
-        with made(tmp_path, "both") as hosts:
+    async def test_a_hop_uses_one_direction_only(self, tmp_path):
+        with make_hosts(tmp_path, "both") as hosts:
             write_random(hosts.data / "big", 4 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=4)
 
@@ -39,16 +39,16 @@ class TestWhenBothCanDial:
 
             assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
             ways = {f"direct, server-c dialled {hosts.line.endpoint}"} | {
-                f"direct, server-b dialled {one}" for one in hosts.c_endpoints
+                f"direct, server-b dialled {inbound_connections}" for inbound_connections in hosts.c_endpoints
             }
             assert set(hosts.told.ways) <= ways
             assert len(hosts.told.ways) == 1
             hosts.release(order)
-            await until(lambda: not hosts.server._live)
+            await until(lambda: not hosts.server._connections)
 
-    async def test_a_line_that_goes_is_replaced_by_the_other_way(self, tmp_path):
-        """The direction that worked stops working in the middle; what has arrived is not sent again."""
-        with made(tmp_path, "both") as hosts:
+    async def test_a_broken_direction_is_replaced_by_the_other(self, tmp_path):
+        """The direction in use fails midway; data that has arrived is not sent again."""
+        with make_hosts(tmp_path, "both") as hosts:
             hosts.server.routes.remember("server-c", PeerPath(dialled=False))
             hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address=hosts.line.endpoint))
             write_random(hosts.data / "big", 4 * RANGE_BYTES)
@@ -70,10 +70,10 @@ class TestWhenBothCanDial:
             assert hosts.line.passed + back.passed < 5.1 * RANGE_BYTES
 
 
-class TestWhenNobodyCan:
-    async def test_the_failure_names_every_address_and_what_it_answered(self, tmp_path, monkeypatch):
+class TestWhenNeitherCanDial:
+    async def test_the_error_names_each_address_with_its_own_error(self, tmp_path, monkeypatch):
         monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 1.0)
-        with made(tmp_path, "neither") as hosts, deaf() as silent, talking() as no_lane:
+        with make_hosts(tmp_path, "neither") as hosts, silent_server() as silent, smtp_server() as no_lane:
             refusing = hosts.b_endpoints[0]
             hosts.b_endpoints = (refusing, silent, no_lane, "no.such.host.invalid:1", "nonsense")
             order = hosts.order("/data/x", "/archive/")
@@ -85,39 +85,39 @@ class TestWhenNobodyCan:
             assert "open the lane port" in problem.advice
             assert f"{refusing}: connection refused" in problem.message
             assert f"{silent}: no answer in time" in problem.message
-            assert f"{no_lane}: speaks no TLS" in problem.message
+            assert f"{no_lane}: does not speak TLS" in problem.message
             assert "no.such.host.invalid:1: no" in problem.message
             assert "'nonsense' is no host:port" in problem.message
-            assert f"server-b, dialling {hosts.c_endpoints[0]} itself: has not come" in problem.message
+            assert f"server-b, dialing {hosts.c_endpoints[0]} itself: did not connect" in problem.message
 
-    async def test_the_source_tells_what_it_met_once(self, tmp_path, monkeypatch):
+    async def test_the_source_reports_its_errors_once(self, tmp_path, monkeypatch):
         monkeypatch.setattr(reverse_dialer, "DIAL_TIMEOUT_S", 0.2)
         monkeypatch.setattr(reverse_dialer, "MIN_RETRY_DELAY_S", 0.01)
-        with made(tmp_path, "neither") as hosts:
-            told, noted = [], []
-            hosts.server.on_unreachable(lambda serve, answers: told.append((serve.hop_id, answers)))
-            really = reverse_dialer.ReverseDialer._note
+        with make_hosts(tmp_path, "neither") as hosts:
+            reported, reports = [], []
+            hosts.server.on_unreachable(lambda serve, answers: reported.append((serve.hop_id, answers)))
+            original = reverse_dialer.ReverseDialer._report_failure
             monkeypatch.setattr(
                 reverse_dialer.ReverseDialer,
-                "_note",
-                lambda *args, **more: (really(*args, **more), noted.append(1)),
+                "_report_failure",
+                lambda *args, **more: (original(*args, **more), reports.append(1)),
             )
             order = hosts.order("/data/x", "/archive/x")
-            await until(lambda: len(noted) > 2)
-            assert told == [(order.hop_id, f"{hosts.c_endpoints[0]}: connection refused")]
+            await until(lambda: len(reports) > 2)
+            assert reported == [(order.hop_id, f"{hosts.c_endpoints[0]}: connection refused")]
 
-    async def test_the_source_says_nothing_while_the_hop_waits_for_its_turn(self, tmp_path):
-        with made(tmp_path, "source") as hosts:
-            told = []
-            hosts.server.on_unreachable(lambda *what: told.append(what))
+    async def test_the_source_reports_nothing_while_the_hop_waits_to_start(self, tmp_path):
+        with make_hosts(tmp_path, "source") as hosts:
+            reported = []
+            hosts.server.on_unreachable(lambda *what: reported.append(what))
             write_random(hosts.data / "x", 10)
             order = hosts.order("/data/x", "/archive/x")
             await until(lambda: hosts.line.dialled > 2)
             await hosts.move(order)
-            assert told == []
+            assert reported == []
 
-    async def test_a_pause_does_not_wait_for_it(self, tmp_path):
-        with made(tmp_path, "neither") as hosts:
+    async def test_a_pause_interrupts_dialing(self, tmp_path):
+        with make_hosts(tmp_path, "neither") as hosts:
             moving = asyncio.create_task(hosts.move(hosts.order("/data/x", "/archive/")))
             await until(lambda: "dial" in {thread.name for thread in threading.enumerate()})
             async with asyncio.timeout(connector.DIAL_TIMEOUT_S - 1):
@@ -125,9 +125,9 @@ class TestWhenNobodyCan:
                 with pytest.raises(asyncio.CancelledError):
                     await moving
 
-    async def test_what_the_source_says_at_once_is_not_waited_for(self, tmp_path):
-        """It was reached, and does not allow it: no other address will."""
-        with made(tmp_path, "destination") as hosts:
+    async def test_a_refusal_by_the_source_ends_dialing(self, tmp_path):
+        """The source was reached and refused, so no other address can succeed."""
+        with make_hosts(tmp_path, "destination") as hosts:
             order = hosts.order("/data/x", "/archive/")
             hosts.sources.reload(())
             error = await hosts.fails(order)
@@ -135,15 +135,15 @@ class TestWhenNobodyCan:
 
 
 @contextlib.contextmanager
-def deaf():
-    """An address where connections are taken and nothing is ever said."""
+def silent_server():
+    """Yield an address that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @contextlib.contextmanager
-def talking():
-    """An address where something else answers, in the clear."""
+def smtp_server():
+    """Yield an address where another service answers in clear text."""
 
     def greet() -> None:
         with contextlib.suppress(OSError):
@@ -160,10 +160,10 @@ def talking():
 
 
 @pytest.mark.parametrize("dials", ["destination", "source"])
-class TestSettingUp:
-    async def test_is_paid_once_for_a_hop_and_not_once_for_a_file(self, tmp_path, dials, monkeypatch):
-        from_source = let_in(monkeypatch)
-        with made(tmp_path, dials) as hosts:
+class TestConnectionSetup:
+    async def test_happens_once_a_hop_and_not_once_a_file(self, tmp_path, dials, monkeypatch):
+        from_source = record_inbound(monkeypatch)
+        with make_hosts(tmp_path, dials) as hosts:
             for number in range(3000):
                 write_random(hosts.data / f"many/{number:04}", number % 50)
             write_random(hosts.data / "many/big", 5 * MIB)
@@ -176,16 +176,16 @@ class TestSettingUp:
             else:
                 assert 3 <= len(from_source) <= 3 + reverse_dialer.MAX_IDLE_CONNECTIONS
 
-    async def test_of_as_many_connections_as_are_asked_for(self, tmp_path, dials):
-        with made(tmp_path, dials) as hosts:
+    async def test_opens_the_requested_number_of_connections(self, tmp_path, dials):
+        with make_hosts(tmp_path, dials) as hosts:
             write_random(hosts.data / "big", 8 * RANGE_BYTES)
             order = hosts.order("/data/big", "/archive/big", streams=8, bandwidth_limit=64 * MIB)
             moving = asyncio.create_task(hosts.move(order))
-            await until(lambda: len(hosts.server._live.get(order.hop_id, ())) >= 8)
+            await until(lambda: len(hosts.server._connections.get(order.hop_id, ())) >= 8)
             await moving
 
-    async def test_needs_one_port_for_any_number_of_hops_at_once(self, tmp_path, dials):
-        with made(tmp_path, dials) as hosts:
+    async def test_needs_one_port_for_many_hops(self, tmp_path, dials):
+        with make_hosts(tmp_path, dials) as hosts:
             orders = []
             for number in range(12):
                 write_random(hosts.data / f"{number}/file", 3 * MIB)
@@ -196,21 +196,23 @@ class TestSettingUp:
             assert differences(listing(hosts.data), listing(hosts.archive)) == []
 
 
-def let_in(monkeypatch) -> list[object]:
-    """Every connection from a source that the destination takes, from now on."""
+def record_inbound(monkeypatch) -> list[object]:
+    """Return a list of the connections from a source that the destination accepts from now on."""
     taken: list[object] = []
-    really = inbound.InboundConnections.add
-    monkeypatch.setattr(inbound.InboundConnections, "add", lambda *args: (taken.append(args), really(*args)))
+    original = inbound.InboundConnections.add
+    monkeypatch.setattr(
+        inbound.InboundConnections, "add", lambda *args: (taken.append(args), original(*args))
+    )
     return taken
 
 
-class TestASourceThatDials:
+class TestDialingSource:
     @pytest.fixture
     def hosts(self, tmp_path):
-        with made(tmp_path, "source") as hosts:
+        with make_hosts(tmp_path, "source") as hosts:
             yield hosts
 
-    async def test_is_let_in_only_while_its_hop_is_under_way(self, hosts):
+    async def test_is_accepted_only_while_its_hop_runs(self, hosts):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/x")
         with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
@@ -221,28 +223,28 @@ class TestASourceThatDials:
             dial(hosts, order.hop_id)
 
     @pytest.mark.parametrize(("hops_token", "status"), [(TOKEN, 101), ("wrong", 401)])
-    def test_shows_the_hop_s_token(self, hosts, hops_token, status):
-        with awaited(hosts) as one, dial(hosts, HOP) as connection:
-            assert say(connection, reverse_request(HOP, hops_token, "127.0.0.1:1")) == status
+    def test_needs_the_token_of_the_hop(self, hosts, hops_token, status):
+        with expected_inbound(hosts) as inbound_connections, dial(hosts, HOP) as connection:
+            assert send_request(connection, reverse_request(HOP, hops_token, "127.0.0.1:1")) == status
             if status == 101:
-                with contextlib.closing(one.take(5)) as parked:
-                    assert parked.dialled == "127.0.0.1:1"
+                with contextlib.closing(inbound_connections.take(5)) as idle:
+                    assert idle.dialed_address == "127.0.0.1:1"
             else:
                 with pytest.raises(SourceConnectionError):
-                    one.take(0)
+                    inbound_connections.take(0)
 
-    def test_is_that_source_and_no_other(self, hosts, tmp_path):
+    def test_needs_the_certificate_of_the_source(self, hosts, tmp_path):
         (tmp_path / "mallory").mkdir()
         mallory = lane_certificate.ensure(tmp_path / "mallory")
-        with awaited(hosts) as one:
+        with expected_inbound(hosts) as inbound_connections:
             with dial(hosts, HOP, mallory) as connection, contextlib.suppress(OSError):
                 connection.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
                 assert connection.recv(1) == b""
             with pytest.raises(SourceConnectionError):
-                one.take(0)
+                inbound_connections.take(0)
 
     @pytest.mark.parametrize(
-        ("said", "status"),
+        ("raw_request", "status"),
         [
             (b"POST /hops/%s/manifest HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" % HOP.encode(), 404),
             (reverse_request(HOP, TOKEN, "127.0.0.1:1").replace(b"Upgrade: cross", b"Upgrade: h2c"), 404),
@@ -255,39 +257,39 @@ class TestASourceThatDials:
             (b"nonsense / HTTP/1.1\r\n\r\n", 501),
         ],
     )
-    def test_says_nothing_else(self, hosts, said, status):
-        with awaited(hosts) as one:
+    def test_may_send_no_other_request(self, hosts, raw_request, status):
+        with expected_inbound(hosts) as inbound_connections:
             with dial(hosts, HOP) as connection:
-                assert say(connection, said) == status
+                assert send_request(connection, raw_request) == status
             with pytest.raises(SourceConnectionError):
-                one.take(0)
+                inbound_connections.take(0)
 
-    def test_and_says_nothing_is_cut_off(self, hosts, monkeypatch):
+    def test_that_sends_nothing_is_cut_off(self, hosts, monkeypatch):
         monkeypatch.setattr(inbound, "REQUEST_TIMEOUT_S", 0.05)
-        with awaited(hosts), dial(hosts, HOP) as connection:
+        with expected_inbound(hosts), dial(hosts, HOP) as connection:
             assert connection.recv(1) == b""
 
-    def test_cannot_fill_the_destination_with_connections(self, hosts, monkeypatch):
+    def test_has_a_maximum_of_idle_connections(self, hosts, monkeypatch):
         monkeypatch.setattr(inbound, "MAX_IDLE_CONNECTIONS", 2)
-        with awaited(hosts) as one, contextlib.ExitStack() as stack:
+        with expected_inbound(hosts) as inbound_connections, contextlib.ExitStack() as stack:
             for _ in range(3):
                 connection = stack.enter_context(dial(hosts, HOP))
                 connection.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
                 connection.recv(1000)
             assert connection.recv(1) == b""
-            assert len(one._parked) == 2
+            assert len(inbound_connections._idle) == 2
 
-    async def test_and_hangs_up_is_not_asked(self, hosts):
-        with awaited(hosts) as one:
+    async def test_that_closes_its_connection_is_not_used(self, hosts):
+        with expected_inbound(hosts) as inbound_connections:
             with dial(hosts, HOP) as gone:
                 gone.sendall(reverse_request(HOP, TOKEN, "127.0.0.1:1"))
-                await until(lambda: one._parked)
-            await until(lambda: not sockets.has_no_data(one._parked[0].connection))
+                await until(lambda: inbound_connections._idle)
+            await until(lambda: not sockets.has_no_data(inbound_connections._idle[0].connection))
             with pytest.raises(SourceConnectionError):
-                one.take(0)
+                inbound_connections.take(0)
 
-    async def test_gives_nothing_to_another_at_that_address(self, hosts, tmp_path, monkeypatch):
-        """Not even its token."""
+    async def test_sends_nothing_to_another_agent_at_that_address(self, hosts, tmp_path, monkeypatch):
+        """Not even the token."""
         monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
         write_random(hosts.data / "secret", 100)
         (tmp_path / "mallory").mkdir()
@@ -295,7 +297,7 @@ class TestASourceThatDials:
         error = await hosts.fails(hosts.order("/data/secret", "/archive/secret"))
         assert error.problem.code == "source-unreachable"
         assert list(hosts.archive.iterdir()) == []
-        await until(lambda: not hosts.server._live)
+        await until(lambda: not hosts.server._connections)
 
     async def test_is_cut_off_when_the_hop_is_released(self, hosts):
         write_random(hosts.data / "big", 2 * RANGE_BYTES)
@@ -304,33 +306,33 @@ class TestASourceThatDials:
         await until(lambda: hosts.progress.bytes_done)
         dialled = hosts.line.dialled
         hosts.release(order)
-        await until(lambda: not hosts.server._live)
+        await until(lambda: not hosts.server._connections)
         moving.cancel()
         with pytest.raises((asyncio.CancelledError, HopError)):
             await moving
         assert hosts.line.dialled <= dialled + 1
 
-    async def test_does_not_when_no_addresses_were_told(self, hosts):
-        """As an older control plane has it."""
+    async def test_dials_nothing_without_addresses(self, hosts):
+        """An older control plane sends none."""
         hosts.c_endpoints, hosts.b_endpoints = (), (f"127.0.0.1:{hosts.server.port}",)
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/x"))
         assert hosts.told.ways == [f"direct, server-c dialled {hosts.b_endpoints[0]}"]
-        assert hosts.server._callers == {}
+        assert hosts.server._reverse_dialers == {}
 
 
 @contextlib.contextmanager
-def awaited(hosts):
-    """server-c waits for the hop's source."""
+def expected_inbound(hosts):
+    """Let server-c expect the hop's source."""
     from events.commands import Peer
 
     source = Peer(agent_id="server-b", certificate=hosts.b.certificate.read_text())
-    with contextlib.closing(hosts.arriving.expect(HOP, source, TOKEN)) as one:
-        yield one
+    with contextlib.closing(hosts.arriving.expect_inbound(HOP, source, TOKEN)) as inbound_connections:
+        yield inbound_connections
 
 
-def dial(hosts, hop, who=None) -> ssl.SSLSocket:
-    context = client_context(who or hosts.b, hosts.c.certificate.read_text())
+def dial(hosts, hop, identity=None) -> ssl.SSLSocket:
+    context = client_context(identity or hosts.b, hosts.c.certificate.read_text())
     plain = socket.create_connection(("127.0.0.1", hosts.arriving.port), 10)
     try:
         return context.wrap_socket(plain, server_hostname=hop)
@@ -339,16 +341,16 @@ def dial(hosts, hop, who=None) -> ssl.SSLSocket:
         raise
 
 
-def say(connection: ssl.SSLSocket, words: bytes) -> int:
-    """The status of the answer."""
-    connection.sendall(words)
+def send_request(connection: ssl.SSLSocket, request: bytes) -> int:
+    """Send a request and return the status of the response."""
+    connection.sendall(request)
     return int(connection.recv(1000).split(b" ")[1])
 
 
-class TestWhatWorked:
+class TestPathThatWorked:
     @pytest.mark.parametrize("dials", ["destination", "source"])
     async def test_is_tried_first_the_next_time(self, tmp_path, dials, monkeypatch):
-        with made(tmp_path, dials) as hosts:
+        with make_hosts(tmp_path, dials) as hosts:
             write_random(hosts.data / "x", 10)
             order = hosts.order("/data/x", "/archive/1")
             await hosts.move(order)
@@ -366,8 +368,8 @@ class TestWhatWorked:
             assert other.dialled == 0
             other.close()
 
-    async def test_and_works_no_more_costs_little(self, tmp_path):
-        with made(tmp_path, "destination") as hosts:
+    async def test_that_fails_now_costs_little(self, tmp_path):
+        with make_hosts(tmp_path, "destination") as hosts:
             write_random(hosts.data / "x", 10)
             hosts.arriving.routes.remember("server-b", PeerPath(dialled=True, address="127.0.0.1:1"))
             await hosts.move(hosts.order("/data/x", "/archive/1"))
@@ -375,7 +377,7 @@ class TestWhatWorked:
             await hosts.move(hosts.order("/data/x", "/archive/2"))
             assert hosts.told.ways == [hosts.way]
 
-    def test_outlives_the_process(self, tmp_path):
+    def test_is_kept_across_restarts(self, tmp_path):
         PeerPathCache(tmp_path / "routes.json").remember("server-b", PeerPath(True, "10.0.0.2:4460"))
         PeerPathCache(tmp_path / "routes.json").remember("server-d", PeerPath(False, relayed=True))
         again = PeerPathCache(tmp_path / "routes.json")
@@ -391,7 +393,7 @@ class TestWhatWorked:
         routes.remember("server-b", PeerPath(False))
         assert json.loads((tmp_path / "routes.json").read_text())["server-b"]["dialled"] is False
 
-    def test_of_an_older_agent_is_read(self, tmp_path):
+    def test_from_an_older_agent_is_read(self, tmp_path):
         (tmp_path / "routes.json").write_text('{"server-b": {"dialled": true, "address": "10.0.0.2:4460"}}')
         assert PeerPathCache(tmp_path / "routes.json").recall("server-b") == PeerPath(True, "10.0.0.2:4460")
 
@@ -403,37 +405,37 @@ class TestWhatWorked:
         assert routes.recall(f"server-{MAX_PEERS}") == PeerPath(False)
 
 
-class Prize:
+class FakeConnection:
     closed = False
 
     def close(self) -> None:
         self.closed = True
 
 
-class TestARace:
-    async def test_closes_whoever_comes_late(self):
-        late, may = Prize(), threading.Event()
+class TestConnectionRace:
+    async def test_closes_late_connections(self):
+        late, may = FakeConnection(), threading.Event()
 
-        def slow() -> Prize:
+        def slow() -> FakeConnection:
             may.wait(30)
             return late
 
-        name, won = ConnectionRace({"slow": slow, "quick": Prize}).run(30)
+        name, won = ConnectionRace({"slow": slow, "quick": FakeConnection}).run(30)
         may.set()
         assert name == "quick"
         assert not won.closed
         await until(lambda: late.closed)
 
-    def test_tries_again_whoever_was_too_early(self):
+    def test_repeats_failed_attempts(self):
         answers = iter([ConnectionRefusedError(111, "Connection refused")])
 
-        def early() -> Prize:
+        def early() -> FakeConnection:
             for error in answers:
                 raise error
-            return Prize()
+            return FakeConnection()
 
         assert ConnectionRace({"early": early}).run(30)[0] == "early"
 
-    def test_with_nobody_in_it_says_so(self):
+    def test_without_attempts_fails(self):
         with pytest.raises(SourceConnectionError):
             ConnectionRace({}).run(0.01)

@@ -1,5 +1,4 @@
-"""The lane is HTTP over TLS that anybody's client can speak: curl, given a certificate and a token, gets what
-is right, and without them nothing."""
+"""Test that the lane is HTTP over TLS for any client: curl with a certificate and a token."""
 
 import asyncio
 import base64
@@ -16,10 +15,10 @@ from agent.identity import lane_certificate
 from agent.identity.lane_certificate import Identity
 from infra.local.demo_files import MIB, write_random
 from tests.support.hosts import TOKEN, TRANSFER, Hosts
-from tests.unit.agent.lane.test_lane_server import HOP, about
+from tests.unit.agent.lane.test_lane_server import HOP, file_fields
 
 REFUSED_BY_TLS = {35, 55, 56}
-"""curl's exit codes: the handshake failed; with TLS 1.3 it may hear of that only when it sends or reads."""
+"""curl's exit codes for a failed handshake; with TLS 1.3 curl may only notice when it sends or reads."""
 
 
 @pytest.fixture
@@ -31,26 +30,32 @@ def hosts(tmp_path):
     hosts.close()
 
 
-def pin(certificate: Path) -> str:
-    """The source's key, as curl wants to be told of it."""
+def pinned_key(certificate: Path) -> str:
+    """Return the public key of a certificate in curl's syntax."""
     key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return f"sha256//{base64.b64encode(hashlib.sha256(der).digest()).decode()}"
 
 
 async def curl(
-    hosts: Hosts, verb: str, body: object, *, hop: str = HOP, who: Identity | None, token: str | None = TOKEN
+    hosts: Hosts,
+    verb: str,
+    body: object,
+    *,
+    hop: str = HOP,
+    identity: Identity | None,
+    token: str | None = TOKEN,
 ) -> tuple[int, str, bytes]:
-    """curl's exit code, the HTTP status, and what came."""
+    """Return curl's exit code, the HTTP status, and the response's body."""
     folder = hosts.state
     headers = [f"Authorization: Bearer {token}"] if token else []
     (folder / "headers").write_text("\n".join([*headers, "Content-Type: application/json"]))
     (folder / "body").write_text(json.dumps(body))
     (folder / "answer").unlink(missing_ok=True)
-    shown = ["--cert", str(who.certificate), "--key", str(who.key)] if who else []
+    shown = ["--cert", str(identity.certificate), "--key", str(identity.key)] if identity else []
     process = await asyncio.create_subprocess_exec(
         *("curl", "--silent", "--max-time", "30", "--noproxy", "*", "--tlsv1.3"),
-        *("--insecure", "--pinnedpubkey", pin(hosts.b.certificate), *shown),
+        *("--insecure", "--pinnedpubkey", pinned_key(hosts.b.certificate), *shown),
         *("--connect-to", f"{hop}:443:127.0.0.1:{hosts.server.port}"),
         *("--header", f"@{folder}/headers", "--data-binary", f"@{folder}/body"),
         *("--output", f"{folder}/answer", "--write-out", "%{http_code}"),
@@ -62,53 +67,55 @@ async def curl(
     return process.returncode or 0, status.decode(), answer.read_bytes() if answer.exists() else b""
 
 
-def a_range(hosts: Hosts, start: int, length: int) -> dict[str, object]:
-    return {**about(hosts.data / "file", "file"), "start": start, "length": length}
+def range_body(hosts: Hosts, start: int, length: int) -> dict[str, object]:
+    return {**file_fields(hosts.data / "file", "file"), "start": start, "length": length}
 
 
-async def test_a_range_it_fetches_is_right(hosts):
+async def test_a_range_has_its_bytes_and_digest(hosts):
     data = (hosts.data / "file").read_bytes()
     for start, length in ((0, len(data)), (MIB, MIB + 77), (5, 1)):
-        code, status, answer = await curl(hosts, "range", a_range(hosts, start, length), who=hosts.c)
+        code, status, answer = await curl(hosts, "range", range_body(hosts, start, length), identity=hosts.c)
         piece = data[start : start + length]
         assert (code, status) == (0, "200")
         assert answer[:-DIGEST_BYTES] == piece
         assert answer[-DIGEST_BYTES:] == digest_of(piece)
 
 
-async def test_a_listing_is_one_line_a_thing(hosts):
-    code, status, answer = await curl(hosts, "manifest", {"symlinks": "keep"}, who=hosts.c)
+async def test_a_manifest_has_one_line_an_entry(hosts):
+    code, status, answer = await curl(hosts, "manifest", {"symlinks": "keep"}, identity=hosts.c)
     lines = [json.loads(line) for line in answer.splitlines()]
     assert (code, status) == (0, "200")
     assert [line[:3] for line in lines] == [["d", "", 0], ["f", "file", 2 * MIB + 77], ["end", 2]]
 
 
 @pytest.mark.parametrize("token", [None, "another hop's", TOKEN[:-1]])
-async def test_without_the_token_it_gets_nothing(hosts, token):
-    code, status, answer = await curl(hosts, "range", a_range(hosts, 0, MIB), who=hosts.c, token=token)
+async def test_a_wrong_token_is_refused(hosts, token):
+    code, status, answer = await curl(
+        hosts, "range", range_body(hosts, 0, MIB), identity=hosts.c, token=token
+    )
     assert (code, status) == (0, "401")
     assert json.loads(answer)["code"] == "not-served"
 
 
-async def test_without_a_certificate_or_with_another_it_gets_nothing(hosts, tmp_path):
+async def test_a_wrong_certificate_is_refused(hosts, tmp_path):
     (tmp_path / "mallory").mkdir()
     for who in (None, lane_certificate.ensure(tmp_path / "mallory"), hosts.b):
-        code, status, answer = await curl(hosts, "range", a_range(hosts, 0, MIB), who=who)
+        code, status, answer = await curl(hosts, "range", range_body(hosts, 0, MIB), identity=who)
         assert code in REFUSED_BY_TLS
         assert (status, answer) == ("000", b"")
 
 
-async def test_for_another_hop_it_gets_nothing(hosts):
+async def test_another_hop_is_refused(hosts):
     code, status, answer = await curl(
-        hosts, "range", a_range(hosts, 0, MIB), hop=f"{TRANSFER}-501", who=hosts.c
+        hosts, "range", range_body(hosts, 0, MIB), hop=f"{TRANSFER}-501", identity=hosts.c
     )
     assert code in REFUSED_BY_TLS
     assert (status, answer) == ("000", b"")
 
 
-async def test_what_is_outside_is_not_there_for_it(hosts):
+async def test_paths_outside_the_source_are_refused(hosts):
     for path in ("../keys", "/etc/passwd", "file/../../b-keys/lane.key"):
         asked = {"path": path, "size": 1, "mtime_ns": 1, "start": 0, "length": 1}
-        _, status, answer = await curl(hosts, "range", asked, who=hosts.c)
+        _, status, answer = await curl(hosts, "range", asked, identity=hosts.c)
         assert status == "400"
         assert json.loads(answer)["code"] == "malformed"

@@ -1,4 +1,4 @@
-"""A hop whose agents cannot dial each other, by the relay bucket: real rclone, the embedded cloud's S3."""
+"""Test hops through the relay bucket, for agents that cannot dial each other: real rclone, embedded S3."""
 
 import asyncio
 import secrets
@@ -23,21 +23,21 @@ from tests.support.network_proxy import NetworkProxy
 BUCKET = "relay"
 
 
-class Relayed(Hosts):
-    """server-b and server-c cannot dial each other; a bucket lies between them."""
+class RelayedHosts(Hosts):
+    """server-b and server-c, which cannot dial each other, and a bucket between them."""
 
     def __init__(self, folder: Path, cloud: Any) -> None:
         self.url = cloud.url
-        self.may_relay = True
+        self.relay_allowed = True
         super().__init__(folder, dials="neither")
         self.s3 = cloud.client("s3")
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
 
     def order(self, source: str, destination: str, **options: Any) -> Move:
-        """Each hop has a place of its own in the bucket, if it may go by it."""
+        """Return a hop with a prefix of its own in the bucket, if it may be relayed."""
         place = f"{secrets.token_hex(8)}/"
         relay = Relay(bucket=BUCKET, prefix=place, region="eu-central-1", endpoint=self.url)
-        self.relay = relay if self.may_relay else None
+        self.relay = relay if self.relay_allowed else None
         return super().order(source, destination, **options)
 
     def credentials(self, _hop_id: str) -> CredentialsView:
@@ -61,27 +61,27 @@ class Relayed(Hosts):
             return b""
 
     async def restart_source(self) -> None:
-        """Its agent is killed, and comes back."""
+        """Kill the source's agent and start it again."""
         await asyncio.to_thread(self.server.stop)
         self.server = self.source_server()
         self.server.start()
 
 
 @pytest.fixture
-def hosts(tmp_path, cloud, monkeypatch) -> Iterator[Relayed]:
+def hosts(tmp_path, cloud, monkeypatch) -> Iterator[RelayedHosts]:
     monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
     monkeypatch.setattr(listener, "DIAL_TIMEOUT_S", 0.1)
-    made = Relayed(tmp_path, cloud)
+    made = RelayedHosts(tmp_path, cloud)
     yield made
     made.close()
 
 
-async def swept(hosts: Relayed) -> None:
+async def bucket_is_empty(hosts: RelayedHosts) -> None:
     await until(lambda: not hosts.objects())
 
 
-class TestARelayedHop:
-    async def test_arrives_whole_and_leaves_nothing_in_the_bucket(self, hosts):
+class TestRelayedHop:
+    async def test_arrives_and_leaves_the_bucket_empty(self, hosts):
         for number in range(300):
             write_random(hosts.data / f"small/{number:03} ü.bin", number * 50)
         write_random(hosts.data / "big.bin", RANGE_BYTES + 5 * MIB)
@@ -94,18 +94,18 @@ class TestARelayedHop:
         assert hosts.told.ways == ["relay"]
         assert differences(listing(hosts.data), listing(hosts.archive)) == []
         hosts.release(order)
-        await swept(hosts)
+        await bucket_is_empty(hosts)
 
     async def test_shows_the_bucket_neither_names_nor_content(self, hosts, monkeypatch):
         words = b"the wages of everyone " * 100_000
         (hosts.data / "wages.csv").write_bytes(words)
-        plain, seen = RelayBucket.put, []
+        original, seen = RelayBucket.put, []
 
-        def noted(self: RelayBucket, name: str, data: bytes) -> None:
-            plain(self, name, data)
+        def recording_put(self: RelayBucket, name: str, data: bytes) -> None:
+            original(self, name, data)
             seen.extend(hosts.objects().items())
 
-        monkeypatch.setattr(RelayBucket, "put", noted)
+        monkeypatch.setattr(RelayBucket, "put", recording_put)
         order = hosts.order("/data/", "/archive/", streams=1)
         await hosts.move(order)
         assert (hosts.archive / "wages.csv").read_bytes() == words
@@ -117,23 +117,23 @@ class TestARelayedHop:
             assert b"POST /" not in data
 
     async def test_what_is_changed_in_the_bucket_is_not_taken(self, hosts, monkeypatch):
-        """Whoever owns the bucket swaps one object: the connection ends, and the bytes come by another."""
+        """The bucket's owner changes one object: the connection ends, and another one is used."""
         write_random(hosts.data / "big.bin", RANGE_BYTES)
-        plain, changed = RelayBucket.get, []
+        original, changed = RelayBucket.get, []
 
-        def swapped(self: RelayBucket, name: str) -> bytes | None:
-            data = plain(self, name)
+        def corrupting_get(self: RelayBucket, name: str) -> bytes | None:
+            data = original(self, name)
             if data and len(data) > MIB and not changed:
                 changed.append(name)
                 return data[:-1] + bytes([data[-1] ^ 1])
             return data
 
-        monkeypatch.setattr(RelayBucket, "get", swapped)
+        monkeypatch.setattr(RelayBucket, "get", corrupting_get)
         await hosts.move(hosts.order("/data/big.bin", "/archive/big.bin", streams=1))
         assert len(changed) == 1
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
 
-    async def test_asks_again_as_on_the_lane_only_for_what_is_missing(self, hosts):
+    async def test_resumes_within_a_file(self, hosts):
         write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=32 * MIB)
         await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
@@ -142,7 +142,7 @@ class TestARelayedHop:
             order.model_copy(update={"options": order.options.model_copy(update={"bandwidth_limit": None})})
         )
 
-        assert hosts.tally.moved_now <= 2 * RANGE_BYTES
+        assert hosts.tally.bytes_moved <= 2 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
 
     async def test_moves_and_mirrors_too(self, hosts):
@@ -155,8 +155,8 @@ class TestARelayedHop:
         assert [path.name for path in (hosts.archive / "x").iterdir()] == ["2"]
 
 
-class TestWhenTheWayChanges:
-    async def test_a_source_that_comes_back_lets_go_of_old_connections_and_takes_new_ones(self, hosts):
+class TestPathChange:
+    async def test_a_restarted_source_drops_old_connections_and_accepts_new_ones(self, hosts):
         write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=16 * MIB)
         moving = hosts.begin(order)
@@ -168,11 +168,11 @@ class TestWhenTheWayChanges:
 
         assert hosts.told.ways[0] == hosts.told.ways[-1] == "relay"
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
-        assert hosts.tally.moved_now <= 4 * RANGE_BYTES
+        assert hosts.tally.bytes_moved <= 4 * RANGE_BYTES
         hosts.release(order)
-        await swept(hosts)
+        await bucket_is_empty(hosts)
 
-    async def test_from_direct_to_relay_nothing_comes_twice(self, hosts):
+    async def test_from_direct_to_relay_sends_nothing_twice(self, hosts):
         line = NetworkProxy(hosts.server.port)
         hosts.b_endpoints = (line.endpoint,)
         write_random(hosts.data / "big.bin", 4 * RANGE_BYTES)
@@ -184,11 +184,11 @@ class TestWhenTheWayChanges:
         await moving
 
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}", "relay"]
-        assert hosts.tally.moved_now <= 5 * RANGE_BYTES
+        assert hosts.tally.bytes_moved <= 5 * RANGE_BYTES
         assert (hosts.archive / "big.bin").read_bytes() == (hosts.data / "big.bin").read_bytes()
         line.close()
 
-    async def test_from_relay_to_direct_nothing_comes_twice(self, hosts):
+    async def test_from_relay_to_direct_sends_nothing_twice(self, hosts):
         write_random(hosts.data / "big.bin", 3 * RANGE_BYTES)
         order = hosts.order("/data/big.bin", "/archive/big.bin", streams=1, bandwidth_limit=32 * MIB)
         await hosts.moves_until(order, lambda progress: progress.bytes_done >= RANGE_BYTES)
@@ -203,22 +203,22 @@ class TestWhenTheWayChanges:
         line.close()
 
 
-class TestADestinationThatIsKilled:
-    """It ends none of its connections: the bucket knows of nobody who hangs up."""
+class TestKilledDestination:
+    """It ends none of its connections, and a bucket does not notice that a client has gone."""
 
-    def killed(self, hosts: Relayed, order: Move) -> None:
-        """Once it had got through to the source."""
+    def connect_and_die(self, hosts: RelayedHosts, order: Move) -> None:
+        """Connect to the source, then disappear."""
         source = hosts.mover(order)._source()
-        conversation = source._relay.meet()
+        client = source._relay.connect()
         source._relay._bucket.close()
-        conversation.close()
-        source._meeting.close()
+        client.close()
+        source._connector.close()
 
-    async def test_leaves_nothing_behind_once_it_is_back(self, hosts):
+    async def test_leaves_nothing_behind_after_its_restart(self, hosts):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/x")
-        await asyncio.to_thread(self.killed, hosts, order)
-        listener = hosts.server._hearings[order.hop_id]
+        await asyncio.to_thread(self.connect_and_die, hosts, order)
+        listener = hosts.server._relay_listeners[order.hop_id]
         [old] = listener._tunnels.values()
         assert old.is_alive
 
@@ -227,13 +227,13 @@ class TestADestinationThatIsKilled:
         assert hosts.told.ways == ["relay"]
         await until(lambda: not old.is_alive, 20)
         hosts.release(order)
-        await swept(hosts)
+        await bucket_is_empty(hosts)
 
-    async def test_leaves_nothing_behind_when_the_hop_is_offered_anew_or_is_over(self, hosts):
+    async def test_leaves_nothing_behind_after_a_new_attempt_or_the_end(self, hosts):
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/x")
-        await asyncio.to_thread(self.killed, hosts, order)
-        [old] = hosts.server._hearings[order.hop_id]._tunnels.values()
+        await asyncio.to_thread(self.connect_and_die, hosts, order)
+        [old] = hosts.server._relay_listeners[order.hop_id]._tunnels.values()
 
         hosts.serve(order.hop_id, "/data/x")
         assert old.is_alive, "the same offer once more"
@@ -242,17 +242,17 @@ class TestADestinationThatIsKilled:
         await until(lambda: not old.is_alive, 20)
         assert hosts.objects() != {}
         hosts.release(order)
-        await swept(hosts)
+        await bucket_is_empty(hosts)
 
 
-class TestAPairThatHadToRelay:
-    async def test_does_so_at_once_the_next_time(self, hosts, monkeypatch):
-        """Neither waits for a direct way any more: the hop ends long before the search for one does."""
+class TestRelayedLastTime:
+    async def test_uses_the_relay_at_once(self, hosts, monkeypatch):
+        """Neither side waits for a direct connection: the hop ends long before the search for one."""
         write_random(hosts.data / "x", 10)
         await hosts.move(hosts.order("/data/x", "/archive/1"))
-        met = PeerPath(dialled=False, relayed=True)
-        await until(lambda: hosts.server.routes.recall("server-c") == met)
-        assert hosts.arriving.routes.recall("server-b") == met
+        last_path = PeerPath(dialled=False, relayed=True)
+        await until(lambda: hosts.server.routes.recall("server-c") == last_path)
+        assert hosts.arriving.routes.recall("server-b") == last_path
 
         for module in (connector, listener):
             monkeypatch.setattr(module, "DIAL_TIMEOUT_S", 3600)
@@ -263,7 +263,7 @@ class TestAPairThatHadToRelay:
         assert (hosts.archive / "2").read_bytes() == (hosts.data / "x").read_bytes()
         hosts.release(order)
 
-    async def test_goes_directly_again_once_there_is_a_way(self, hosts):
+    async def test_connects_directly_once_that_works(self, hosts):
         write_random(hosts.data / "x", 10)
         hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
         line = NetworkProxy(hosts.server.port)
@@ -276,7 +276,7 @@ class TestAPairThatHadToRelay:
         assert hosts.told.ways == [f"direct, server-c dialled {line.endpoint}"]
         line.close()
 
-    async def test_takes_a_direct_way_when_the_bucket_cannot_be_had(self, hosts):
+    async def test_connects_directly_without_the_bucket(self, hosts):
         write_random(hosts.data / "x", 10)
         hosts.arriving.routes.remember("server-b", PeerPath(dialled=False, relayed=True))
         line = NetworkProxy(hosts.server.port)
@@ -291,16 +291,16 @@ class TestAPairThatHadToRelay:
         line.close()
 
 
-class TestWhenItIsNotToBe:
-    async def test_without_leave_the_failure_names_the_addresses_and_nothing_reaches_the_bucket(self, hosts):
-        hosts.may_relay = False
+class TestRelayFailure:
+    async def test_without_permission_names_the_addresses_and_writes_nothing(self, hosts):
+        hosts.relay_allowed = False
         write_random(hosts.data / "x", 10)
         error = await hosts.fails(hosts.order("/data/x", "/archive/"))
         assert f"{hosts.b_endpoints[0]}: connection refused" in error.problem.message
         assert "relay" not in error.problem.message
         assert hosts.objects() == {}
 
-    async def test_a_source_that_does_not_hear_is_named_after_every_other_way(self, hosts, monkeypatch):
+    async def test_without_an_answer_is_named_after_all_addresses(self, hosts, monkeypatch):
         monkeypatch.setattr("agent.lane.relay.dialer.ANSWER_TIMEOUT_S", 1.0)
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")

@@ -1,4 +1,4 @@
-"""The words of the lane: what is written is read the same, and nothing else is believed."""
+"""Test that manifest entries round-trip, and that malformed ones are rejected."""
 
 import json
 import os
@@ -18,29 +18,33 @@ paths = (
 )
 numbers = st.integers(0, MAX_NUMBER)
 times = st.integers(-MAX_NUMBER, MAX_NUMBER)
-ids, people = st.integers(0, wire.MAX_OWNER_ID), names.map(os.fsdecode)
-owned = st.builds(Owner, ids, ids, st.just("") | people, st.just("") | people)
+ids, owner_names = st.integers(0, wire.MAX_OWNER_ID), names.map(os.fsdecode)
+owners = st.builds(Owner, ids, ids, st.just("") | owner_names, st.just("") | owner_names)
 
 
-def made(*fields, **more) -> FileEntry:
-    """Left to itself, Hypothesis fills in a tuple's other fields as well."""
+def make_entry(*fields, **more) -> FileEntry:
+    """Return an entry. With FileEntry itself, Hypothesis would fill in the other fields as well."""
     return FileEntry(*fields, **more)
 
 
-found = st.one_of(
-    st.builds(made, st.just("f"), paths, numbers, times, owner=owned),
-    st.builds(made, st.sampled_from("fd"), paths, numbers, times, st.integers(0, 0o7777), st.booleans()),
-    st.builds(made, st.just("l"), paths, mtime_ns=times, target=names.map(os.fsdecode)),
-    st.builds(made, st.just("!"), paths, problem=st.builds(Problem, code=st.just("gone"), message=st.text())),
+any_entries = st.one_of(
+    st.builds(make_entry, st.just("f"), paths, numbers, times, owner=owners),
+    st.builds(
+        make_entry, st.sampled_from("fd"), paths, numbers, times, st.integers(0, 0o7777), st.booleans()
+    ),
+    st.builds(make_entry, st.just("l"), paths, mtime_ns=times, target=names.map(os.fsdecode)),
+    st.builds(
+        make_entry, st.just("!"), paths, problem=st.builds(Problem, code=st.just("gone"), message=st.text())
+    ),
 )
 
 
-def read(*fields) -> FileEntry:
+def read_entry(*fields) -> FileEntry:
     return wire.read_entry(json.loads(json.dumps(fields)))
 
 
-@given(entry=found)
-def test_every_entry_is_read_as_it_was_written(entry):
+@given(entry=any_entries)
+def test_every_entry_round_trips(entry):
     line = wire.entry_line(entry)
     assert line.isascii()
     assert line.endswith(b"\n")
@@ -81,25 +85,25 @@ def test_every_entry_is_read_as_it_was_written(entry):
         ["f", "x", 1, 1, 0o644, False, "", None, [0, 0, "", "x" * 300]],
     ],
 )
-def test_what_no_source_says_is_not_believed(fields):
+def test_malformed_entries_are_rejected(fields):
     with pytest.raises(wire.ProtocolError):
-        read(*fields)
+        read_entry(*fields)
 
 
 @pytest.mark.parametrize(
     "path", ["/etc", "..", "a/../b", "a/./b", ".", "a//b", "a/", "x\0", "\ud800", "a/\udfff"]
 )
-def test_paths_that_are_no_plain_way_down_are_not_believed(path):
-    with pytest.raises(wire.ProtocolError, match="somewhere else"):
-        read("f", path, 1, 1, 0o644, False, "")
+def test_paths_outside_the_source_are_rejected(path):
+    with pytest.raises(wire.ProtocolError, match="outside the source"):
+        read_entry("f", path, 1, 1, 0o644, False, "")
 
 
 @pytest.mark.parametrize("path", [".crosshaul-1", "a/.crosshaul-hop-0/b"])
-def test_names_for_what_is_half_done_are_not_believed(path):
-    """What stands there may be another name of somebody's file."""
-    with pytest.raises(wire.ProtocolError, match="half-done"):
-        read("f", path, 1, 1, 0o644, False, "")
+def test_names_of_partial_files_are_rejected(path):
+    """A partial file of that name may be a hard link to a user's file."""
+    with pytest.raises(wire.ProtocolError, match="partial files"):
+        read_entry("f", path, 1, 1, 0o644, False, "")
 
 
 def test_only_permission_bits_are_read():
-    assert read("f", "x", 1, 1, 0o104755, False, "").mode == 0o4755
+    assert read_entry("f", "x", 1, 1, 0o104755, False, "").mode == 0o4755

@@ -118,7 +118,7 @@ def test_patterns_that_are_too_many_together_are_refused_by_whoever_is_to_use_th
     with pytest.raises(GlobError):
         Filters(exclude=patterns)
     with pytest.raises(requests.LaneRequestError) as refused:
-        requests.listing({"symlinks": "keep", "exclude": patterns})
+        requests.parse_selection({"symlinks": "keep", "exclude": patterns})
     assert (refused.value.status, refused.value.problem.code) == (400, "filter-refused")
     with pytest.raises(HopError) as failed:
         selection_of(ordered(order, exclude=patterns))
@@ -142,7 +142,7 @@ def test_an_order_with_a_filter_that_means_nothing_is_kept_and_its_hop_fails(
 def test_a_peer_that_sends_no_patterns_at_all_is_told_so() -> None:
     for wrong in ("*.mov", [1], [["a"]], {"a": 1}, 5):
         with pytest.raises(requests.LaneRequestError) as refused:
-            requests.listing({"symlinks": "keep", "include": wrong})
+            requests.parse_selection({"symlinks": "keep", "include": wrong})
         assert refused.value.status == 400
 
 

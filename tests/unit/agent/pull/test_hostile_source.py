@@ -215,9 +215,9 @@ async def test_bytes_with_another_digest_are_not_kept(hosts, hostile):
     "told",
     [
         struct.pack(">I", 2**32 - 1),
-        sparse_ranges.written([(0, HUGE)]),
-        sparse_ranges.written([(MIB, 1), (0, 1)]),
-        sparse_ranges.written([(3 * MIB, 1)]),
+        sparse_ranges.encode([(0, HUGE)]),
+        sparse_ranges.encode([(MIB, 1), (0, 1)]),
+        sparse_ranges.encode([(3 * MIB, 1)]),
     ],
 )
 async def test_parts_that_cannot_be_are_not_put_in_place(hosts, hostile, told):

@@ -11,7 +11,7 @@ from agent.errors import problem_of
 from agent.files.listing import FileEntry
 from agent.pull.ledger import Ledger
 from agent.pull.manifest_outbox import lines
-from agent.rclone.lsjson import listed
+from agent.rclone.lsjson import parse_listing
 from events.base import Problem
 from events.manifest import ManifestLine
 from tests.support.fakes_agent import TRANSFER
@@ -94,7 +94,7 @@ def _has_bytes(entry: FileEntry) -> bool:
 def test_numbers_of_a_store_that_do_not_fit_are_about_that_one_file(size, written):
     line = f'{{"Path":"odd","Size":{size},"ModTime":"{written}","IsDir":false}}'
     good = '{"Path":"good","Size":1,"ModTime":"2026-11-24T00:31:07Z","IsDir":false}'
-    odd, beside = listed([line.encode(), good.encode()])
+    odd, beside = parse_listing([line.encode(), good.encode()])
     assert (odd.path, odd.kind) == ("odd", "!" if size >= 2**63 else "f")
     assert (beside.kind, beside.size) == ("f", 1)
 

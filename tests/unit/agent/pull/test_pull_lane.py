@@ -206,7 +206,7 @@ class TestALineThatBreaks:
         order = order.model_copy(update={"route": order.route.model_copy(update={"source": peer})})
         error = await hosts.fails(order)
         assert error.problem.code == "source-unreachable"
-        refusal = {"destination": "shows another certificate", "source": "has not come through"}
+        refusal = {"destination": "shows another certificate", "source": "did not connect in time"}
         assert refusal[hosts.dials] in error.problem.message
 
 
@@ -554,7 +554,7 @@ async def test_the_limit_of_the_source_s_agent_holds_too(hosts):
     size = 3 * MIB
     write_random(hosts.data / "t/big", size)
     write_random(hosts.data / "t/small", MIB // 2)
-    hosts.server.grants._line = SharedBandwidth(BandwidthSchedule(2 * MIB))
+    hosts.server.grants._bandwidth = SharedBandwidth(BandwidthSchedule(2 * MIB))
     loop = asyncio.get_running_loop()
     began = loop.time()
     await hosts.move(hosts.order("/data/t/", "/archive/t/"))

@@ -202,7 +202,11 @@ class TestMarks:
                 if name is None:
                     continue
             with pytest.raises(requests.LaneRequestError):
-                {"shows": requests.mark, "clear": requests.gone, "manifest": requests.listing}[verb](body)
+                {
+                    "shows": requests.parse_mark,
+                    "clear": requests.parse_deletions,
+                    "manifest": requests.parse_selection,
+                }[verb](body)
 
 
 class TestTwins:

@@ -15,7 +15,7 @@ from agent.files.digests import DIGEST_BYTES, RANGE_BYTES, digest_of, range_dige
 from agent.lane import request_handler, sparse_ranges, wire
 from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
-from tests.unit.agent.lane.test_lane_server import HOP, Talk, about
+from tests.unit.agent.lane.test_lane_server import HOP, LaneTestClient, file_fields
 
 GIB = 1024 * MIB
 
@@ -124,9 +124,9 @@ async def test_a_source_that_knows_of_no_holes_sends_the_zeros(hosts, monkeypatc
 def test_what_is_said_of_a_range(hosts):
     sparse(hosts.data / "img", 8 * MIB, (2 * MIB, 4096), (6 * MIB, 8192))
     hosts.serve(HOP, "/data/")
-    asked = {**about(hosts.data / "img", "img"), "start": MIB, "length": 6 * MIB, "holes": True}
-    with Talk(hosts) as talk:
-        status, answer = talk.ask("range", asked)
+    asked = {**file_fields(hosts.data / "img", "img"), "start": MIB, "length": 6 * MIB, "holes": True}
+    with LaneTestClient(hosts) as talk:
+        status, answer = talk.request("range", asked)
     raw = (hosts.data / "img").read_bytes()
     one, two = raw[2 * MIB : 2 * MIB + 4096], raw[6 * MIB : 6 * MIB + 8192]
     told = struct.pack(">IQQQQ", 2, 2 * MIB, 4096, 6 * MIB, 8192)
@@ -145,16 +145,16 @@ def test_what_is_said_of_a_range(hosts):
     ],
 )
 def test_parts_that_lie_elsewhere_are_not_believed(said):
-    raw = sparse_ranges.written(said)
+    raw = sparse_ranges.encode(said)
     with pytest.raises(wire.ProtocolError):
-        sparse_ranges.read(taking(raw), 0, 100)
+        sparse_ranges.decode(taking(raw), 0, 100)
 
 
 def test_nor_more_of_them_than_can_be():
     with pytest.raises(wire.ProtocolError):
-        sparse_ranges.read(taking(struct.pack(">I", 2**32 - 1)), 0, RANGE_BYTES)
+        sparse_ranges.decode(taking(struct.pack(">I", 2**32 - 1)), 0, RANGE_BYTES)
     with pytest.raises(ConnectionResetError):
-        sparse_ranges.read(taking(struct.pack(">I", 3) + bytes(16)), 0, RANGE_BYTES)
+        sparse_ranges.decode(taking(struct.pack(">I", 3) + bytes(16)), 0, RANGE_BYTES)
 
 
 def taking(raw: bytes):

@@ -1,4 +1,4 @@
-"""Browsing what a host's own rclone reaches: real rclone, real files, and nothing that is not offered."""
+"""Test browsing remotes of a host's rclone: real rclone, real files, and nothing that is not offered."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from agent.config import Config, RemoteConfig, RootConfig
 from agent.files.browse import Browser
 from agent.host_info import remote_states, remote_types
 from agent.rclone.browse import RemoteBrowser
-from agent.rclone.lsjson import entry_of
+from agent.rclone.lsjson import parse_entry
 from agent.rclone.process import RcloneProcess
 from agent.remotes import Remotes
 from events.commands import Browse
@@ -104,17 +104,15 @@ def test_files_and_directories_with_sizes_and_times(ask, far):
         ("0001-01-01T00:00:00Z", 1),
     ],
 )
-def test_a_file_of_a_year_that_no_calendar_has_is_listed_with_the_others(
-    ask, monkeypatch, text: str, year: int | None
-):
-    """What rclone prints of it; few file systems keep such times, and services say what they like."""
+def test_a_file_with_a_time_out_of_range_is_listed(ask, monkeypatch, text: str, year: int | None):
+    """Few file systems keep such times, so rclone's output is made up."""
     lines = [{"Name": name, "Path": name, "Size": 1, "IsDir": False, "ModTime": text} for name in "ab"]
     printed = [json.dumps(line).encode() + b",\n" for line in lines]
     monkeypatch.setattr(RcloneProcess, "output", lambda *_, **__: iter(printed))
     answer = Browsed.model_validate_json(ask("archive").model_dump_json())
     assert names(answer) == ["a", "b"]
     assert [one.modified and one.modified.year for one in answer.entries] == [year, year]
-    assert abs(entry_of("a", lines[0]).mtime_ns) < 2**63
+    assert abs(parse_entry("a", lines[0]).mtime_ns) < 2**63
 
 
 def test_pages_hold_every_name_once_in_order(ask, far):
@@ -131,7 +129,7 @@ def test_pages_hold_every_name_once_in_order(ask, far):
     assert found == wanted
 
 
-def test_only_the_directory_that_is_offered_is_shown(remotes, ask, far):
+def test_only_the_offered_directory_is_listed(remotes, ask, far):
     (far / "team").mkdir()
     (far / "team/ours").touch()
     (far / "theirs").touch()
@@ -149,7 +147,7 @@ def test_only_the_directory_that_is_offered_is_shown(remotes, ask, far):
         ("archive", "/same/same", "not-a-directory"),
     ],
 )
-def test_what_cannot_be_listed_is_said_with_advice(ask, far, remote, path, code):
+def test_listing_errors_have_a_code_and_advice(ask, far, remote, path, code):
     (far / "file").write_bytes(b"x")
     (far / "same").mkdir()
     (far / "same/same").write_bytes(b"x")
@@ -158,18 +156,18 @@ def test_what_cannot_be_listed_is_said_with_advice(ask, far, remote, path, code)
     assert answer.problem.advice
 
 
-def test_a_directory_with_one_file_of_its_own_name_is_listed(ask, far):
+def test_a_directory_with_one_file_of_the_same_name_is_listed(ask, far):
     (far / "same").mkdir()
     (far / "same/same").write_bytes(b"x")
     assert names(ask("archive", "/same")) == ["same"]
 
 
-def test_a_host_without_a_configuration_says_so(remotes, ask):
+def test_a_missing_configuration_is_reported(remotes, ask):
     remotes._described_in.unlink()
     assert ask("archive").problem.code == "remote-not-described"
 
 
-def test_what_kind_each_is_is_told_and_no_setting(remotes, tmp_path):
+def test_types_of_remotes_are_reported_without_settings(remotes, tmp_path):
     described = remotes._described_in
     described.write_text(KINDS)
     assert remote_types(described) == {"cloud": "google cloud storage", "a": "s3"}
@@ -183,7 +181,7 @@ def test_what_kind_each_is_is_told_and_no_setting(remotes, tmp_path):
     assert told == [("cloud", "ro", "google cloud storage"), ("gone", "rw", None)]
 
 
-def test_an_rclone_that_tells_no_kinds_still_tells_names(remotes, monkeypatch, tmp_path):
+def test_an_old_rclone_reports_names_without_types(remotes, monkeypatch, tmp_path):
     old = tmp_path / "rclone"
     old.write_text('#!/bin/sh\n[ "$2" = "" ] || exit 1\necho archive:\n')
     old.chmod(0o755)
@@ -193,10 +191,10 @@ def test_an_rclone_that_tells_no_kinds_still_tells_names(remotes, monkeypatch, t
 
 @pytest.fixture
 def silent():
-    """A web server that takes its time."""
+    """Serve a web site that does not answer."""
     over = threading.Event()
 
-    class Silent(BaseHTTPRequestHandler):
+    class SilentHandler(BaseHTTPRequestHandler):
         def do_HEAD(self):
             over.wait(60)
 
@@ -204,9 +202,9 @@ def silent():
             over.wait(60)
 
         def log_message(self, *what):
-            """Nothing."""
+            """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SilentHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     over.set()
@@ -214,8 +212,8 @@ def silent():
     server.server_close()
 
 
-def test_a_remote_that_does_not_answer_is_not_waited_for(remotes, far, silent):
+def test_a_remote_that_does_not_answer_times_out(remotes, far, silent):
     remotes._described_in.write_text(CONFIGURATION.format(far=far, url=silent))
-    browse = RemoteBrowser("server-b", remotes, within=0.5)
+    browse = RemoteBrowser("server-b", remotes, timeout_s=0.5)
     problem = browse(Browse(request_id="r", remote="web", path="/x")).problem
     assert (problem.code, problem.retryable) == ("remote-slow", True)

@@ -1,4 +1,4 @@
-"""What an agent runs ends with it, however the agent ends."""
+"""Test that child processes of an agent end with it, however it ends."""
 
 import os
 import signal
@@ -13,13 +13,14 @@ from infra.local.environment import until
 
 AGENT = """
 import subprocess, threading, time
-from agent.rclone.process import Program, kept_environment
+from agent.rclone.process import RcloneProcess, inherited_environment
 
 def hop():
-    rclone = Program(kept_environment()).start("rcd", "--rc-no-auth", "--rc-addr=127.0.0.1:0", stdin=None)
+    process = RcloneProcess(inherited_environment())
+    rclone = process.start("rcd", "--rc-no-auth", "--rc-addr=127.0.0.1:0", stdin=None)
     print(rclone.pid, flush=True)
 
-thread = threading.Thread(target=hop)  # its end is not rclone's
+thread = threading.Thread(target=hop)  # rclone must survive its end
 thread.start()
 thread.join()
 print("hop over", flush=True)
@@ -34,7 +35,7 @@ def is_rclone(pid: int) -> bool:
         return False
 
 
-def test_rclone_ends_with_an_agent_that_is_killed_and_not_with_the_thread_that_wanted_it():
+def test_a_child_ends_with_a_killed_agent_and_not_with_its_starting_thread():
     with subprocess.Popen([sys.executable, "-c", AGENT], stdout=subprocess.PIPE, text=True) as agent:
         pid = int(agent.stdout.readline())
         try:
@@ -48,17 +49,17 @@ def test_rclone_ends_with_an_agent_that_is_killed_and_not_with_the_thread_that_w
                 os.kill(pid, signal.SIGKILL)
 
 
-def test_a_program_is_started_from_any_thread_and_its_end_is_known():
+def test_a_child_can_be_started_from_any_thread_and_waited_for():
     with ThreadPoolExecutor(4) as threads:
         started = [threads.submit(start_child, ["sh", "-c", f"exit {code}"]) for code in range(8)]
         assert [one.result().wait(30) for one in started] == list(range(8))
 
 
-def test_a_host_without_setpriv_does_without(monkeypatch):
+def test_without_setpriv_no_prefix_is_used(monkeypatch):
     monkeypatch.setattr("shutil.which", lambda _: "/nowhere/setpriv")
-    child_process._die_with_parent.cache_clear()
+    child_process._parent_death_prefix.cache_clear()
     try:
         assert start_child(["true"]).wait(30) == 0
-        assert child_process._die_with_parent() == ()
+        assert child_process._parent_death_prefix() == ()
     finally:
-        child_process._die_with_parent.cache_clear()
+        child_process._parent_death_prefix.cache_clear()

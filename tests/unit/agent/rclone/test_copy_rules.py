@@ -1,4 +1,4 @@
-"""What a dry run says that rclone would do with a file, by what stands where it is to go."""
+"""Test what a dry run predicts that rclone would do with a file, given what exists at the destination."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def there(size: int = 500, later: int = 0) -> FileEntry:
         (there(size=-1), "same", "same", "same", "same"),
     ],
 )
-def test_where_times_are_kept(stands, always, newer, never, fail):
+def test_destination_that_keeps_times(stands, always, newer, never, fail):
     found = [predict(FILE, stands, overwrite, 1) for overwrite in ("always", "newer", "never", "fail")]
     assert found == [always, newer, never, fail]
 
@@ -44,11 +44,11 @@ def test_where_times_are_kept(stands, always, newer, never, fail):
         (there(later=-MINUTE), "differs", "differs", "same", "refused"),
     ],
 )
-def test_where_a_file_s_time_is_when_it_was_written(stands, always, newer, never, fail):
+def test_destination_without_times(stands, always, newer, never, fail):
     found = [predict(FILE, stands, overwrite, None) for overwrite in ("always", "newer", "never", "fail")]
     assert found == [always, newer, never, fail]
 
 
-def test_a_store_that_keeps_minutes_takes_a_minute_for_the_same():
+def test_destination_with_a_precision_of_minutes():
     assert predict(FILE, there(later=59 * SECOND), "always", MINUTE) == "same"
     assert predict(FILE, there(later=MINUTE), "always", MINUTE) == "differs"

@@ -1,4 +1,4 @@
-"""Hops from and to remotes of the host's own rclone: real rclone, real files, servers on loopback."""
+"""Test hops from and to remotes of a host's rclone: real rclone, real files, servers on loopback."""
 
 import asyncio
 import gzip
@@ -48,15 +48,15 @@ type = local
 
 [archive]
 type = alias
-remote = disk:{far}
+remote = disk:{remote_directory}
 
 [nothing]
 type = alias
-remote = disk:{far}/is/not/there
+remote = disk:{remote_directory}/is/not/there
 """
-OFFERED = (
+OFFERED_REMOTES = (
     RemoteConfig(name="archive", access="rw"),
-    RemoteConfig(name="disk", access="ro", directory="{far}/team"),
+    RemoteConfig(name="disk", access="ro", directory="{remote_directory}/team"),
     RemoteConfig(name="nothing", access="rw"),
     RemoteConfig(name="forgotten", access="rw"),
     RemoteConfig(name="web", access="rw"),
@@ -64,24 +64,26 @@ OFFERED = (
 
 
 class Host:
-    """server-b with /data, beside the directory that its remote `archive` is."""
+    """server-b with /data, and the directory behind its remote `archive`."""
 
     def __init__(self, folder: Path) -> None:
-        self.data, self.state, self.far = folder / "data", folder / "agent", folder / "far"
-        for each in (self.data, self.state, self.far):
+        self.data, self.state, self.remote_directory = folder / "data", folder / "agent", folder / "far"
+        for each in (self.data, self.state, self.remote_directory):
             each.mkdir()
         self.configuration = folder / "rclone.conf"
-        self.configuration.write_text(CONFIGURATION.format(far=self.far))
+        self.configuration.write_text(CONFIGURATION.format(remote_directory=self.remote_directory))
         offered = [
-            remote.model_copy(update={"directory": remote.directory.format(far=self.far)})
-            for remote in OFFERED
+            remote.model_copy(
+                update={"directory": remote.directory.format(remote_directory=self.remote_directory)}
+            )
+            for remote in OFFERED_REMOTES
         ]
         self.remotes = Remotes(offered, self.configuration)
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
+        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
         self.manifests: ManifestOutbox | None = None
 
-    def describe(self, name: str, **fields: str) -> None:
-        """Another remote."""
+    def add_remote(self, name: str, **fields: str) -> None:
+        """Add a remote to rclone's configuration."""
         lines = [f"[{name}]", *(f"{key} = {value}" for key, value in fields.items())]
         with self.configuration.open("a") as file:
             file.write("\n".join(lines) + "\n")
@@ -89,25 +91,25 @@ class Host:
     async def move(
         self, source: str, destination: str, patience: float | None = 0, **options: Any
     ) -> HopResult:
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
+        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
         order = Move(
             transfer_id=TRANSFER,
             hop_id=f"{TRANSFER}-0",
             attempt=1,
-            source=place(source),
-            destination=place(destination),
+            source=location(source),
+            destination=location(destination),
             route=RemoteRoute(),
             options=Options(**options),
         )
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         host = HostResources(roots, self.state, remotes=self.remotes, manifests=self.manifests)
-        mover = mover_for(order, host=host, identities=None, credentials=no_credentials)
+        mover = mover_for(order, host=host, identities=None, credentials=no_credentials_expected)
         if patience is not None:
             mover._patience = patience
-        return await mover.move(order, self.tally, self.told)
+        return await mover.move(order, self.progress_counter, self.observer)
 
     def progress(self) -> Progress:
-        return self.tally.progress()
+        return self.progress_counter.progress()
 
     async def fails(self, source: str, destination: str, **options: Any) -> HopError:
         with pytest.raises(HopError) as caught:
@@ -115,14 +117,14 @@ class Host:
         return caught.value
 
 
-def place(text: str) -> AgentLocation | RemoteLocation:
+def location(text: str) -> AgentLocation | RemoteLocation:
     if text.startswith("/"):
         return AgentLocation(agent_id="server-b", path=text)
     remote, _, path = text.partition(":")
     return RemoteLocation(agent_id="server-b", remote=remote, path=path)
 
 
-def upload_to(host: Host, target: str, folder: Path) -> Upload:
+def make_upload(host: Host, target: str, folder: Path) -> Upload:
     def there() -> dict[str, bytes]:
         return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
@@ -132,7 +134,7 @@ def upload_to(host: Host, target: str, folder: Path) -> Upload:
     return Upload(host.data / "t", moves, there, host.progress)
 
 
-def no_credentials(hop_id: str) -> Any:
+def no_credentials_expected(hop_id: str) -> Any:
     raise AssertionError("nobody asks the control plane for them")
 
 
@@ -142,71 +144,80 @@ def host(tmp_path):
 
 
 @pytest.fixture
-def started(monkeypatch) -> list[subprocess.Popen[bytes]]:
-    """Every rclone that was started."""
+def started_processes(monkeypatch) -> list[subprocess.Popen[bytes]]:
+    """Return a list of all rclone processes that are started from now on."""
     found: list[subprocess.Popen[bytes]] = []
-    really = RcloneProcess.start
+    original = RcloneProcess.start
 
     def start(self, *arguments, **more):
-        found.append(really(self, *arguments, **more))
+        found.append(original(self, *arguments, **more))
         return found[-1]
 
     monkeypatch.setattr(RcloneProcess, "start", start)
     return found
 
 
-ODD = ("plain.txt", "Köln + Bonn 100%.mov", "a b/[c] #1?.txt", "名前/ü", "q'uote\"d", "tilde~/-dash")
+UNUSUAL_NAMES = (
+    "plain.txt",
+    "Köln + Bonn 100%.mov",
+    "a b/[c] #1?.txt",
+    "名前/ü",
+    "q'uote\"d",
+    "tilde~/-dash",
+)
 
 
 def tree(folder: Path) -> None:
-    for name in ODD:
+    for name in UNUSUAL_NAMES:
         write_random(folder / name, 500)
     write_random(folder / "big", RANGE_BYTES + 5)
     (folder / "none").touch()
     os.utime(folder / "big", ns=(10**18, 10**18))
 
 
-class TestFromARemote:
-    async def test_a_tree_arrives_as_it_is(self, host):
-        tree(host.far / "in")
-        (host.far / "in/empty/inner").mkdir(parents=True)
-        write_random(host.far / "beside", 5)
+class TestPullFromRemote:
+    async def test_a_tree_is_copied(self, host):
+        tree(host.remote_directory / "in")
+        (host.remote_directory / "in/empty/inner").mkdir(parents=True)
+        write_random(host.remote_directory / "beside", 5)
 
         await host.move("archive:in/", "/data/here/")
 
-        assert differences(listing(host.far / "in"), listing(host.data / "here")) == []
+        assert differences(listing(host.remote_directory / "in"), listing(host.data / "here")) == []
         assert (host.data / "here/empty/inner").is_dir()
         assert (host.data / "here/big").stat().st_mtime_ns == 10**18
-        progress = host.tally.progress()
+        progress = host.progress_counter.progress()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.told.ways == ["remote"]
+        assert host.observer.ways == ["remote"]
 
-    async def test_all_of_it_or_one_file_of_it(self, host):
-        write_random(host.far / "deep/one.bin", 100)
+    async def test_the_whole_remote_or_one_file_is_copied(self, host):
+        write_random(host.remote_directory / "deep/one.bin", 100)
         await host.move("archive:", "/data/all/")
         await host.move("archive:deep/one.bin", "/data/other.bin")
-        assert (host.data / "all/deep/one.bin").read_bytes() == (host.far / "deep/one.bin").read_bytes()
-        assert (host.data / "other.bin").read_bytes() == (host.far / "deep/one.bin").read_bytes()
+        assert (host.data / "all/deep/one.bin").read_bytes() == (
+            host.remote_directory / "deep/one.bin"
+        ).read_bytes()
+        assert (host.data / "other.bin").read_bytes() == (host.remote_directory / "deep/one.bin").read_bytes()
 
-    async def test_only_the_directory_that_is_offered_can_be_reached(self, host):
-        write_random(host.far / "team/ours", 5)
-        write_random(host.far / "theirs", 5)
+    async def test_only_the_offered_directory_can_be_read(self, host):
+        write_random(host.remote_directory / "team/ours", 5)
+        write_random(host.remote_directory / "theirs", 5)
         await host.move("disk:", "/data/got/")
         assert [path.name for path in (host.data / "got").iterdir()] == ["ours"]
-        error = await host.fails(f"disk:{host.far}/theirs", "/data/x")
+        error = await host.fails(f"disk:{host.remote_directory}/theirs", "/data/x")
         assert error.problem.code == "source-missing"
 
-    async def test_again_moves_nothing_and_a_new_version_comes(self, host):
-        write_random(host.far / "in/a", 500)
+    async def test_a_repeated_pull_copies_only_new_versions(self, host):
+        write_random(host.remote_directory / "in/a", 500)
         await host.move("archive:in/", "/data/")
         await host.move("archive:in/", "/data/")
-        assert (host.tally.progress().files_unchanged, host.tally.moved_now) == (1, 0)
-        write_random(host.far / "in/a", 501)
+        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
+        write_random(host.remote_directory / "in/a", 501)
         await host.move("archive:in/", "/data/")
-        assert (host.data / "a").read_bytes() == (host.far / "in/a").read_bytes()
+        assert (host.data / "a").read_bytes() == (host.remote_directory / "in/a").read_bytes()
 
-    async def test_a_dry_run_and_a_mirror_know_what_is_there(self, host):
-        write_random(host.far / "in/new", 5)
+    async def test_a_dry_run_and_a_mirror_compare_with_the_destination(self, host):
+        write_random(host.remote_directory / "in/new", 5)
         write_random(host.data / "kept/old", 5)
         outcome = await host.move("archive:in/", "/data/kept/", delete_extra=True, dry_run=True)
         assert (outcome.preview.sent.files, outcome.preview.removed.files) == (1, 1)
@@ -217,9 +228,9 @@ class TestFromARemote:
         ("source", "destination"),
         [("archive:", "/data/"), ("archive:", "/data/sub/"), ("archive:sub/", "/data/")],
     )
-    async def test_a_mirror_of_one_s_own_directory_removes_nothing(self, host, source, destination):
-        """The remote is a directory of the agent's own root."""
-        host.configuration.write_text(CONFIGURATION.format(far=host.data))
+    async def test_a_mirror_onto_itself_deletes_nothing(self, host, source, destination):
+        """The remote is a directory inside the agent's own root."""
+        host.configuration.write_text(CONFIGURATION.format(remote_directory=host.data))
         write_random(host.data / "sub/b", 5)
         write_random(host.data / "a", 5)
         before = listing(host.data)
@@ -228,12 +239,12 @@ class TestFromARemote:
         assert before.items() <= listing(host.data).items()
         assert not list(host.data.rglob(".crosshaul-*"))
 
-    async def test_a_pause_costs_what_was_under_way_only(self, host):
-        write_random(host.far / "in/big", 4 * RANGE_BYTES)
+    async def test_a_pause_loses_only_files_in_progress(self, host):
+        write_random(host.remote_directory / "in/big", 4 * RANGE_BYTES)
         moving = asyncio.create_task(
             host.move("archive:in/", "/data/", streams=1, bandwidth_limit=2 * RANGE_BYTES)
         )
-        await until(lambda: host.tally.progress().bytes_done > 1.2 * RANGE_BYTES)
+        await until(lambda: host.progress_counter.progress().bytes_done > 1.2 * RANGE_BYTES)
         moving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await moving
@@ -241,131 +252,131 @@ class TestFromARemote:
 
         await host.move("archive:in/", "/data/")
 
-        assert (host.data / "big").read_bytes() == (host.far / "in/big").read_bytes()
-        assert host.tally.moved_now <= 3 * RANGE_BYTES
+        assert (host.data / "big").read_bytes() == (host.remote_directory / "in/big").read_bytes()
+        assert host.progress_counter.bytes_moved <= 3 * RANGE_BYTES
 
-    async def test_a_rclone_that_is_killed_is_started_again(self, host, started):
-        write_random(host.far / "in/big", 3 * RANGE_BYTES)
+    async def test_a_killed_rclone_is_restarted(self, host, started_processes):
+        write_random(host.remote_directory / "in/big", 3 * RANGE_BYTES)
         moving = asyncio.create_task(
             host.move("archive:in/", "/data/", patience=None, streams=2, bandwidth_limit=RANGE_BYTES)
         )
-        await until(lambda: host.tally.progress().bytes_done)
-        servers = [one for one in started if "rcd" in one.args]
+        await until(lambda: host.progress_counter.progress().bytes_done)
+        servers = [one for one in started_processes if "rcd" in one.args]
         servers[0].kill()
         await moving
-        assert (host.data / "big").read_bytes() == (host.far / "in/big").read_bytes()
-        assert len([one for one in started if "rcd" in one.args]) == 2
+        assert (host.data / "big").read_bytes() == (host.remote_directory / "in/big").read_bytes()
+        assert len([one for one in started_processes if "rcd" in one.args]) == 2
 
     @pytest.mark.parametrize("source", ["archive:nothing/", "archive:nothing", "nothing:"])
-    async def test_nothing_there_is_said(self, host, source):
+    async def test_a_missing_source_is_reported(self, host, source):
         error = await host.fails(source, "/data/x/")
         assert error.problem.code == "source-missing"
 
-    async def test_a_file_has_no_contents(self, host):
-        write_random(host.far / "one.bin", 100)
+    async def test_a_file_is_not_a_directory(self, host):
+        write_random(host.remote_directory / "one.bin", 100)
         error = await host.fails("archive:one.bin/", "/data/x/")
         assert error.problem.code == "not-a-directory"
 
 
-class TestWhatIsNotOffered:
-    async def test_another_remote_of_the_same_configuration_is_refused(self, host, started):
-        host.describe("secret", type="alias", remote=f"disk:{host.far}")
+class TestAccessToRemotes:
+    async def test_another_remote_of_the_same_configuration_is_refused(self, host, started_processes):
+        host.add_remote("secret", type="alias", remote=f"disk:{host.remote_directory}")
         for way in (("secret:", "/data/x/"), ("/data/", "secret:")):
             error = await host.fails(*way)
             assert (error.problem.code, error.problem.retryable) == ("remote-unknown", False)
             assert "archive" in error.problem.advice
-        assert started == []
+        assert started_processes == []
 
-    async def test_nothing_is_written_to_one_that_is_to_be_read(self, host, started):
+    async def test_nothing_is_written_to_one_that_is_to_be_read(self, host, started_processes):
         write_random(host.data / "x", 5)
         error = await host.fails("/data/x", "disk:x")
         assert error.problem.code == "read-only-remote"
-        assert started == []
+        assert started_processes == []
 
     @pytest.mark.parametrize("way", [("forgotten:in/", "/data/x/"), ("/data/", "forgotten:")])
-    async def test_one_that_rclone_does_not_know_is_said(self, host, way):
+    async def test_an_unconfigured_remote_is_reported(self, host, way):
         write_random(host.data / "x", 5)
         error = await host.fails(*way)
         assert (error.problem.code, error.problem.retryable) == ("remote-not-described", False)
 
-    async def test_without_a_configuration_it_is_said_which(self, host):
+    async def test_a_missing_configuration_is_named(self, host):
         host.configuration.unlink()
         error = await host.fails("archive:in/", "/data/x/")
         assert error.problem.code == "remote-not-described"
         assert str(host.configuration) in error.problem.message
 
 
-class TestToARemote:
+class TestPushToRemote:
     @pytest.mark.parametrize("overwrite", OVERWRITES)
-    async def test_a_dry_run_foretells_what_will_be_done(self, host, overwrite):
-        await is_foretold(upload_to(host, "archive:kept/", host.far / "kept"), overwrite)
+    async def test_a_dry_run_predicts_the_push(self, host, overwrite):
+        await is_foretold(make_upload(host, "archive:kept/", host.remote_directory / "kept"), overwrite)
 
-    async def test_a_tree_s_files_arrive_with_their_times(self, host):
+    async def test_files_are_copied_with_their_times(self, host):
         tree(host.data / "t")
         up = await host.move("/data/t/", "archive:kept/")
-        assert differences(listing(host.data / "t"), listing(host.far / "kept")) == []
-        assert (host.far / "kept/big").stat().st_mtime_ns // 10**9 == 10**9
-        progress = host.tally.progress()
+        assert differences(listing(host.data / "t"), listing(host.remote_directory / "kept")) == []
+        assert (host.remote_directory / "kept/big").stat().st_mtime_ns // 10**9 == 10**9
+        progress = host.progress_counter.progress()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.told.ways == ["remote"]
+        assert host.observer.ways == ["remote"]
         assert up.digest != "0" * 32
 
-    async def test_one_file_arrives_under_the_name_it_is_given(self, host):
+    async def test_a_single_file_gets_the_given_name(self, host):
         write_random(host.data / "one", 500)
         await host.move("/data/one", "archive:other name")
         await host.move("/data/one", "archive:deep/er")
         for name in ("other name", "deep/er"):
-            assert (host.far / name).read_bytes() == (host.data / "one").read_bytes()
+            assert (host.remote_directory / name).read_bytes() == (host.data / "one").read_bytes()
 
-    async def test_again_moves_nothing(self, host):
+    async def test_a_repeated_push_copies_nothing(self, host):
         write_random(host.data / "t/one", 500)
         await host.move("/data/t/", "archive:kept/")
         await host.move("/data/t/", "archive:kept/")
-        assert (host.tally.progress().files_unchanged, host.tally.moved_now) == (1, 0)
+        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
-    async def test_what_is_there_and_differs_stays_if_it_is_to(self, host):
+    async def test_an_existing_file_is_kept_if_requested(self, host):
         write_random(host.data / "t/one", 500)
-        write_random(host.far / "kept/one", 600)
+        write_random(host.remote_directory / "kept/one", 600)
         error = await host.fails("/data/t/", "archive:kept/", overwrite="fail")
         assert [one.code for one in error.failures] == ["destination-exists"]
         await host.move("/data/t/", "archive:kept/", overwrite="never")
-        assert (host.far / "kept/one").stat().st_size == 600
+        assert (host.remote_directory / "kept/one").stat().st_size == 600
 
-    async def test_a_link_is_named_and_the_rest_arrives(self, host):
+    async def test_a_link_is_reported_and_the_rest_is_copied(self, host):
         write_random(host.data / "t/good", 5)
         (host.data / "t/link").symlink_to("good")
         error = await host.fails("/data/t/", "archive:kept/")
         assert [one.code for one in error.failures] == ["not-for-remote"]
-        assert (host.far / "kept/good").exists()
+        assert (host.remote_directory / "kept/good").exists()
 
-    async def test_a_pause_ends_rclone_soon_and_leaves_nothing_half_done(self, host, started):
+    async def test_a_pause_ends_rclone_and_leaves_no_partial_file(self, host, started_processes):
         write_random(host.data / "big", 8 * MIB)
         moving = asyncio.create_task(host.move("/data/big", "archive:big", bandwidth_limit=MIB))
-        await until(lambda: host.tally.progress().bytes_done)
+        await until(lambda: host.progress_counter.progress().bytes_done)
         moving.cancel()
         async with asyncio.timeout(20):
             with pytest.raises(asyncio.CancelledError):
                 await moving
-        assert list(host.far.iterdir()) == []
-        assert all(one.poll() is not None for one in started)
+        assert list(host.remote_directory.iterdir()) == []
+        assert all(one.poll() is not None for one in started_processes)
 
-    async def test_a_rclone_that_is_killed_ends_the_attempt_and_the_next_goes_on(self, host, started):
+    async def test_a_killed_rclone_ends_the_attempt_and_the_next_succeeds(self, host, started_processes):
         write_random(host.data / "t/big", 8 * MIB)
         moving = asyncio.create_task(host.move("/data/t/", "archive:kept/", bandwidth_limit=MIB))
-        await until(lambda: host.tally.progress().bytes_done)
-        next(one for one in started if "copy" in one.args).kill()
+        await until(lambda: host.progress_counter.progress().bytes_done)
+        next(one for one in started_processes if "copy" in one.args).kill()
         with pytest.raises(HopError) as caught:
             await moving
         assert (caught.value.problem.code, caught.value.problem.retryable) == ("remote-failed", True)
         await host.move("/data/t/", "archive:kept/")
-        assert differences(listing(host.data / "t"), listing(host.far / "kept")) == []
+        assert differences(listing(host.data / "t"), listing(host.remote_directory / "kept")) == []
 
 
 PASSWORD = "Xy7-never-to-be-said"
 
 
 def obscured(password: str) -> str:
-    """As rclone keeps it in its configuration."""
+    """Return the password as rclone's configuration stores it."""
     done = subprocess.run(
         [find_rclone(), "obscure", "-"], input=password, capture_output=True, text=True, check=True
     )
@@ -374,7 +385,7 @@ def obscured(password: str) -> str:
 
 @pytest.fixture
 def dav(host, tmp_path):
-    """A WebDAV server with a password that knows of no times but its own, as the remote `web`."""
+    """Serve WebDAV with a password and without file times, as the remote `web`."""
     rclone, (port,) = find_rclone(), free_ports(1)
     folder = tmp_path / "dav"
     folder.mkdir()
@@ -383,7 +394,7 @@ def dav(host, tmp_path):
         env=os.environ | {"RCLONE_CONFIG": "", "RCLONE_USER": "u", "RCLONE_PASS": PASSWORD},
         stderr=subprocess.DEVNULL,
     )
-    host.describe(
+    host.add_remote(
         "web",
         type="webdav",
         url=f"http://127.0.0.1:{port}",
@@ -397,15 +408,15 @@ def dav(host, tmp_path):
     server.wait()
 
 
-class TestOverWebDav:
-    async def test_there_and_back_bit_by_bit(self, host, dav):
+class TestWebDav:
+    async def test_a_round_trip_is_identical(self, host, dav):
         tree(host.data / "t")
         await host.move("/data/t/", "web:kept/")
         assert differences(listing(host.data / "t"), listing(dav / "kept")) == []
         await host.move("web:kept/", "/data/back/")
         assert differences(listing(host.data / "t"), listing(host.data / "back")) == []
 
-    async def test_without_times_a_change_of_the_same_size_is_not_taken_for_the_same(self, host, dav):
+    async def test_without_times_a_change_of_the_same_size_is_copied(self, host, dav):
         write_random(host.data / "t/one", 500)
         await host.move("/data/t/", "web:")
         write_random(host.data / "t/one", 500)
@@ -413,10 +424,10 @@ class TestOverWebDav:
         assert (dav / "one").read_bytes() == (host.data / "t/one").read_bytes()
 
     @pytest.mark.parametrize("overwrite", OVERWRITES)
-    async def test_a_dry_run_foretells_what_will_be_done(self, host, dav, overwrite):
-        await is_foretold(upload_to(host, "web:kept/", dav / "kept"), overwrite)
+    async def test_a_dry_run_predicts_the_push(self, host, dav, overwrite):
+        await is_foretold(make_upload(host, "web:kept/", dav / "kept"), overwrite)
 
-    async def test_a_wrong_password_is_said_and_no_password_is(self, host, dav, started):
+    async def test_a_wrong_password_is_reported_without_it(self, host, dav, started_processes):
         wrong = obscured(f"{PASSWORD}!")
         lines = host.configuration.read_text().splitlines()
         host.configuration.write_text(
@@ -428,17 +439,17 @@ class TestOverWebDav:
             problem = error.failures[0] if error.failures else error.problem
             assert problem.code == "remote-denied"
             assert PASSWORD not in str([error.problem, error.failures])
-        for one in started:
+        for one in started_processes:
             assert not any(secret in str(one.args) for secret in (PASSWORD, wrong))
 
 
 @contextmanager
 def web_server(host: Host, folder: Path, handler: type[SimpleHTTPRequestHandler]) -> Iterator[Path]:
-    """As the remote `web`, serving what is in the folder."""
+    """Serve the folder as the remote `web`."""
     folder.mkdir()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    host.describe("web", type="http", url=f"http://127.0.0.1:{server.server_address[1]}/")
+    host.add_remote("web", type="http", url=f"http://127.0.0.1:{server.server_address[1]}/")
     try:
         yield folder
     finally:
@@ -446,22 +457,22 @@ def web_server(host: Host, folder: Path, handler: type[SimpleHTTPRequestHandler]
         server.server_close()
 
 
-class Whole(SimpleHTTPRequestHandler):
-    """Gives a whole file to whoever asks for a part."""
+class NoRangesHandler(SimpleHTTPRequestHandler):
+    """Answers requests for a range with the whole file."""
 
     def log_message(self, *what: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def site(host, tmp_path):
-    """A plain web server, as the remote `web`."""
-    with web_server(host, tmp_path / "site", Whole) as folder:
+    """Serve a plain web site as the remote `web`."""
+    with web_server(host, tmp_path / "site", NoRangesHandler) as folder:
         yield folder
 
 
-class TestFromAWebServer:
-    async def test_what_it_gives_only_as_a_whole_is_never_taken_for_a_part(self, host, site):
+class TestPullFromWebServer:
+    async def test_a_server_without_ranges_is_reported(self, host, site):
         write_random(site / "small", 1000)
         write_random(site / "large", 2 * RANGE_BYTES)
         error = await host.fails("web:", "/data/got/")
@@ -469,15 +480,15 @@ class TestFromAWebServer:
         assert (host.data / "got/small").read_bytes() == (site / "small").read_bytes()
         assert not (host.data / "got/large").exists()
 
-    async def test_nothing_can_be_written_to_it(self, host, site):
+    async def test_it_is_read_only(self, host, site):
         write_random(host.data / "x", 5)
         error = await host.fails("/data/x", "web:x")
         problem = error.failures[0] if error.failures else error.problem
         assert (problem.code, problem.retryable) == ("read-only-remote", False)
 
 
-class Documents(SimpleHTTPRequestHandler):
-    """Tells of nothing how large it is, and of one thing never all."""
+class UnsizedDocumentsHandler(SimpleHTTPRequestHandler):
+    """Sends no sizes, and never all of one file."""
 
     protocol_version = "HTTP/1.1"
 
@@ -499,18 +510,18 @@ class Documents(SimpleHTTPRequestHandler):
         return None
 
     def log_message(self, *what: Any) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def documents(host, tmp_path):
-    """Of a service that makes each when it is asked for, as the remote `web`."""
-    with web_server(host, tmp_path / "documents", Documents) as folder:
+    """Serve documents that are generated on request, as the remote `web`."""
+    with web_server(host, tmp_path / "documents", UnsizedDocumentsHandler) as folder:
         yield folder
 
 
 def accounted(of: ManifestOutbox) -> list[ManifestLine]:
-    """What the one manifest that waits will say."""
+    """Return the lines of the one manifest that waits for its upload."""
     [waiting] = of.waiting()
     with tempfile.TemporaryFile() as file:
         manifest_outbox.write(waiting, file)
@@ -519,8 +530,8 @@ def accounted(of: ManifestOutbox) -> list[ManifestLine]:
             return [ManifestLine.model_validate_json(line) for line in lines]
 
 
-class TestWhatHasNoSizeBeforeItIsRead:
-    async def test_arrives_whole_with_the_size_and_digest_that_it_has(self, host, documents):
+class TestUnsizedFiles:
+    async def test_are_copied_with_size_and_digest(self, host, documents):
         host.manifests = ManifestOutbox(host.state / "manifests")
         write_random(documents / "notes", 3 * MIB + 1)
         write_random(documents / "deep/large", RANGE_BYTES + 5)
@@ -529,21 +540,21 @@ class TestWhatHasNoSizeBeforeItIsRead:
         await host.move("web:", "/data/got/")
 
         assert differences(listing(documents), listing(host.data / "got")) == []
-        progress = host.tally.progress()
+        progress = host.progress_counter.progress()
         assert progress.bytes_done == progress.bytes_total == RANGE_BYTES + 3 * MIB + 6
         [notes] = [line for line in accounted(host.manifests) if line.path == "notes"]
         with (host.data / "got/notes").open("rb") as file:
             digest = read_digest(file.fileno(), 3 * MIB + 1)
         assert (notes.size, notes.digest) == (3 * MIB + 1, digest.hex())
 
-    async def test_one_alone_and_again_costs_no_second_file(self, host, documents):
+    async def test_a_repeated_pull_of_one_file_reads_it_once(self, host, documents):
         write_random(documents / "notes", 500)
         await host.move("web:notes", "/data/mine")
         assert (host.data / "mine").read_bytes() == (documents / "notes").read_bytes()
         await host.move("web:notes", "/data/mine")
-        assert (host.tally.progress().files_unchanged, host.tally.moved_now) == (1, 0)
+        assert (host.progress_counter.progress().files_unchanged, host.progress_counter.bytes_moved) == (1, 0)
 
-    async def test_reading_it_waits_for_the_hop_s_limit(self, host, documents, monkeypatch):
+    async def test_reading_respects_the_bandwidth_limit(self, host, documents, monkeypatch):
         taken: list[int] = []
         monkeypatch.setattr(RateLimiter, "take", lambda _, size: taken.append(size))
         write_random(documents / "broken", 2 * MIB)  # half of it is read, and nothing brought
@@ -551,20 +562,20 @@ class TestWhatHasNoSizeBeforeItIsRead:
         assert sum(taken) >= MIB
         assert max(taken) <= MIB // 4
 
-    async def test_what_breaks_off_is_named_and_the_rest_arrives(self, host, documents):
+    async def test_an_incomplete_file_is_reported_and_the_rest_is_copied(self, host, documents):
         write_random(documents / "broken", 500)
         write_random(documents / "good", 500)
         error = await host.fails("web:", "/data/got/")
         assert [one.path for one in error.failures] == ["server-b:web:broken"]
         assert [path.name for path in (host.data / "got").iterdir()] == ["good"]
 
-    async def test_what_is_left_out_is_not_read(self, host, documents):
+    async def test_an_excluded_file_is_not_read(self, host, documents):
         write_random(documents / "broken", 500)
         write_random(documents / "good", 500)
         await host.move("web:", "/data/got/", exclude=["broken"])
         assert [path.name for path in (host.data / "got").iterdir()] == ["good"]
 
-    async def test_without_room_to_read_it_it_is_named(self, host, documents, monkeypatch):
+    async def test_too_little_space_is_reported(self, host, documents, monkeypatch):
         monkeypatch.setattr(unsized_files, "RESERVED_FREE_BYTES", 2**62)
         write_random(documents / "deep/notes", 500)
         error = await host.fails("web:", "/data/got/")
@@ -572,7 +583,7 @@ class TestWhatHasNoSizeBeforeItIsRead:
         assert not (host.data / "got/deep/notes").exists()
 
 
-def test_no_secret_in_an_address_is_told():
+def test_secrets_in_urls_are_removed():
     words = 'Get "https://me:s3cr3t@host/a?sv=1&sig=s3cr3t": forbidden'
     line = json.dumps({"level": "error", "msg": words}).encode()
-    assert [told for told, _ in error_lines([line])] == ['Get "https://host/a": forbidden']
+    assert [observer for observer, _ in error_lines([line])] == ['Get "https://host/a": forbidden']

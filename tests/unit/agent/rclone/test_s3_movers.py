@@ -1,4 +1,4 @@
-"""Hops to and from S3: real rclone, the embedded cloud's S3, real files."""
+"""Test hops to and from S3: real rclone, the embedded cloud's S3, real files."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ BUCKET = "media"
 
 
 class Host:
-    """server-b with /data, beside a bucket."""
+    """server-b with /data, and a bucket."""
 
     def __init__(self, folder: Path, cloud: Any) -> None:
         self.data, self.state = folder / "data", folder / "agent"
@@ -43,7 +43,7 @@ class Host:
         self.s3 = cloud.client("s3")
         self.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         self._identity = lane_certificate.ensure(self.state)
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
+        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
         self.refusal: Exception | None = None
 
     def credentials(self, hop_id: str) -> CredentialsView:
@@ -65,15 +65,15 @@ class Host:
             transfer_id=TRANSFER,
             hop_id=f"{TRANSFER}-0",
             attempt=1,
-            source=place(source),
-            destination=place(destination),
+            source=location(source),
+            destination=location(destination),
             selection=selection,
             route=S3Route(region="eu-central-1", endpoint=self._url),
             options=Options(**options),
         )
 
     async def move(self, order: Move, patience: float | None = None) -> HopResult:
-        self.tally, self.told = ProgressCounter(), RecordingObserver()
+        self.progress_counter, self.observer = ProgressCounter(), RecordingObserver()
         roots = Roots([RootConfig(path="/data", access="rw", directory=self.data)])
         mover = mover_for(
             order,
@@ -83,7 +83,7 @@ class Host:
         )
         if patience is not None:
             mover._patience = patience
-        return await mover.move(order, self.tally, self.told)
+        return await mover.move(order, self.progress_counter, self.observer)
 
     async def fails(self, order: Move, patience: float | None = None) -> HopError:
         with pytest.raises(HopError) as caught:
@@ -94,7 +94,7 @@ class Host:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
 
     def progress(self) -> Progress:
-        return self.tally.progress()
+        return self.progress_counter.progress()
 
     def keys(self) -> dict[str, bytes]:
         found = self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
@@ -102,7 +102,7 @@ class Host:
         return {one["Key"]: read(one["Key"]) for one in found}
 
 
-def place(text: str) -> AgentLocation | S3Location:
+def location(text: str) -> AgentLocation | S3Location:
     if text.startswith("s3://"):
         bucket, _, prefix = text.removeprefix("s3://").partition("/")
         return S3Location(bucket=bucket, prefix=prefix)
@@ -117,8 +117,8 @@ async def host(tmp_path, cloud):
 ODD = ("plain.txt", "Köln + Bonn 100%.mov", "a b/[c] #1?.txt", "名前/ü", "q'uote\"d", "tilde~/-dash")
 
 
-class TestFromS3:
-    async def test_a_prefix_s_objects_arrive(self, host):
+class TestPullFromS3:
+    async def test_objects_of_a_prefix_are_copied(self, host):
         for name in ODD:
             host.put(f"in/{name}", name.encode() * 100)
         host.put("in/empty", b"")
@@ -136,9 +136,9 @@ class TestFromS3:
             if path.is_file()
         }
         assert there == arrived
-        progress = host.tally.progress()
+        progress = host.progress_counter.progress()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
-        assert host.told.ways == ["s3"]
+        assert host.observer.ways == ["s3"]
 
     async def test_nothing_is_written_through_a_link_at_the_destination(self, host):
         host.put("in/current/app", b"new")
@@ -152,14 +152,14 @@ class TestFromS3:
         assert (host.data / "beside/app").read_bytes() == b"old"
         assert (host.data / "t/other").read_bytes() == b"o"
 
-    async def test_one_object_arrives_under_the_name_it_is_given(self, host):
+    async def test_a_single_object_gets_the_given_name(self, host):
         host.put("in/one.bin", b"x" * 100)
         host.put("in/one.bin.backup", b"not this")
         await host.move(host.order(f"s3://{BUCKET}/in/one.bin", "/data/other.bin"))
         assert [path.name for path in host.data.iterdir()] == ["other.bin"]
         assert (host.data / "other.bin").read_bytes() == b"x" * 100
 
-    async def test_a_selection_and_nothing_else_arrives(self, host):
+    async def test_only_selected_objects_are_copied(self, host):
         for name in (*ODD, "not this one"):
             host.put(f"in/{name}", name.encode())
         await host.move(host.order(f"s3://{BUCKET}/in/", "/data/", selection=ODD))
@@ -168,7 +168,7 @@ class TestFromS3:
 
     @pytest.mark.parametrize("whole", [True, False])
     async def test_a_name_with_a_line_break_stands_for_no_other_and_is_named(self, host, whole: bool):
-        """rclone reads lists line by line: as two lines it would be two other objects."""
+        """rclone reads lists line by line, so such a name would be two other objects."""
         good, bad = ("plain", "ü"), ("a\nsecret", "\n", "deep\n/\tname", "ends in return\r", "a␊b")
         for name in (*good, *bad):
             host.put(f"in/{name}", name.encode())
@@ -187,28 +187,28 @@ class TestFromS3:
             assert one.path
             assert one.path in one.message
 
-    async def test_what_is_gone_from_a_selection_is_named(self, host):
+    async def test_missing_selected_objects_are_reported(self, host):
         host.put("in/here", b"1")
         error = await host.fails(host.order(f"s3://{BUCKET}/in/", "/data/", selection=("here", "gone ü")))
         assert [one.code for one in error.failures] == ["source-missing"]
         assert "gone ü" in error.failures[0].message
         assert (host.data / "here").exists()
 
-    async def test_again_moves_nothing_and_a_new_version_comes(self, host):
+    async def test_a_repeated_pull_copies_only_new_versions(self, host):
         host.put("in/a", b"one")
         order = host.order(f"s3://{BUCKET}/in/", "/data/")
         await host.move(order)
         await host.move(order)
-        assert host.tally.progress().files_unchanged == 1
+        assert host.progress_counter.progress().files_unchanged == 1
         host.put("in/a", b"three")
         await host.move(order)
         assert (host.data / "a").read_bytes() == b"three"
 
-    async def test_a_pause_costs_what_was_under_way_only(self, host):
+    async def test_a_pause_loses_only_objects_in_progress(self, host):
         host.put("in/big", os.urandom(4 * RANGE_BYTES))
         order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=1, bandwidth_limit=2 * RANGE_BYTES)
         moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.tally.progress().bytes_done > 1.2 * RANGE_BYTES)
+        await until(lambda: host.progress_counter.progress().bytes_done > 1.2 * RANGE_BYTES)
         moving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await moving
@@ -217,22 +217,22 @@ class TestFromS3:
         await host.move(host.order(f"s3://{BUCKET}/in/", "/data/"))
 
         assert (host.data / "big").read_bytes() == host.keys()["in/big"]
-        assert host.tally._moved <= 3 * RANGE_BYTES
+        assert host.progress_counter.bytes_moved <= 3 * RANGE_BYTES
 
-    async def test_nothing_there_is_said(self, host):
+    async def test_a_missing_source_is_reported(self, host):
         for source in ("nothing/here/", "nothing/here"):
             error = await host.fails(host.order(f"s3://{BUCKET}/{source}", "/data/"))
             assert error.problem.code == "source-missing"
         error = await host.fails(host.order("s3://no-such-bucket/x/", "/data/"))
         assert error.problem.code == "source-missing"
 
-    async def test_a_rclone_that_is_killed_is_started_again(self, host, monkeypatch):
+    async def test_a_killed_rclone_is_restarted(self, host, monkeypatch):
         host.put("in/big", os.urandom(3 * RANGE_BYTES))
         started: list[subprocess.Popen[bytes]] = []
-        really = s3_process.S3RcloneProcess.start
+        original = s3_process.S3RcloneProcess.start
 
         def start(self, *arguments, **more):
-            process = really(self, *arguments, **more)
+            process = original(self, *arguments, **more)
             if arguments[0] == "rcd":
                 started.append(process)
             return process
@@ -240,15 +240,15 @@ class TestFromS3:
         monkeypatch.setattr(s3_process.S3RcloneProcess, "start", start)
         order = host.order(f"s3://{BUCKET}/in/", "/data/", streams=2, bandwidth_limit=RANGE_BYTES)
         moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.tally.progress().bytes_done)
+        await until(lambda: host.progress_counter.progress().bytes_done)
         started[0].kill()
         await moving
         assert (host.data / "big").read_bytes() == host.keys()["in/big"]
         assert len(started) == 2
 
 
-class TestToS3:
-    async def test_a_tree_s_files_arrive(self, host):
+class TestPushToS3:
+    async def test_files_of_a_tree_are_copied(self, host):
         for name in ODD:
             write_random(host.data / "t" / name, 500)
         write_random(host.data / "t/big", RANGE_BYTES + 5)
@@ -258,7 +258,7 @@ class TestToS3:
 
         sent = {str(p.relative_to(host.data / "t")): p for p in (host.data / "t").rglob("*") if p.is_file()}
         assert host.keys() == {f"kept/{name}": path.read_bytes() for name, path in sent.items()}
-        progress = host.tally.progress()
+        progress = host.progress_counter.progress()
         assert (progress.files_done, progress.bytes_done) == (progress.files_total, progress.bytes_total)
         down = await host.move(host.order(f"s3://{BUCKET}/kept/", "/data/back/"))
         kinds = listing(host.data / "t")
@@ -266,23 +266,23 @@ class TestToS3:
         assert up.digest != "0" * 32
         assert down.digest != "0" * 32
 
-    async def test_one_file_arrives_under_the_name_it_is_given(self, host):
+    async def test_a_single_file_gets_the_given_name(self, host):
         write_random(host.data / "one", 500)
         await host.move(host.order("/data/one", f"s3://{BUCKET}/deep/other name"))
         assert host.keys() == {"deep/other name": (host.data / "one").read_bytes()}
 
-    async def test_again_moves_nothing(self, host):
+    async def test_a_repeated_push_copies_nothing(self, host):
         write_random(host.data / "t/one", 500)
         order = host.order("/data/t/", f"s3://{BUCKET}/kept/")
         await host.move(order)
         await host.move(order)
-        progress = host.tally.progress()
+        progress = host.progress_counter.progress()
         assert (progress.files_unchanged, progress.bytes_done) == (1, 500)
         write_random(host.data / "t/one", 501)
         await host.move(order)
         assert len(host.keys()["kept/one"]) == 501
 
-    async def test_what_s3_cannot_hold_is_named_and_the_rest_arrives(self, host):
+    async def test_unsupported_entries_are_reported_and_the_rest_is_copied(self, host):
         write_random(host.data / "t/good", 5)
         (host.data / "t/link").symlink_to("good")
         (host.data / "t/line\nbreak").touch()
@@ -306,7 +306,7 @@ class TestToS3:
         assert set(host.keys()) == {"kept/good", "kept/link"}
 
     @pytest.mark.parametrize("overwrite", OVERWRITES)
-    async def test_a_dry_run_foretells_what_will_be_done(self, host, overwrite):
+    async def test_a_dry_run_predicts_the_push(self, host, overwrite):
         def moves(**options):
             return host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/", **options))
 
@@ -316,7 +316,7 @@ class TestToS3:
         upload = Upload(host.data / "t", moves, there, host.progress)
         await is_foretold(upload, overwrite)
 
-    async def test_a_dry_run_of_one_file_sees_whether_it_is_there(self, host):
+    async def test_a_dry_run_of_one_file_looks_at_the_destination(self, host):
         write_random(host.data / "one", 500)
         order = host.order("/data/one", f"s3://{BUCKET}/deep/other name", dry_run=True)
         preview = (await host.move(order)).preview
@@ -327,40 +327,40 @@ class TestToS3:
         assert (preview.sent.files, preview.replaced.files) == (0, 1)
         assert host.keys() == {"deep/other name": b"another"}
 
-    async def test_a_dry_run_names_what_s3_cannot_hold(self, host):
+    async def test_a_dry_run_reports_unsupported_entries(self, host):
         write_random(host.data / "t/good", 5)
         (host.data / "t/link").symlink_to("good")
         preview = (await host.move(host.order("/data/t/", f"s3://{BUCKET}/kept/", dry_run=True))).preview
         assert (preview.sent.files, preview.failed.files) == (1, 1)
         assert "symbolic link" in preview.examples["failed"][0]
 
-    async def test_a_dry_run_is_ended_soon(self, host):
+    async def test_a_dry_run_can_be_stopped(self, host):
         for number in range(3000):
             (host.data / f"file-{number}").touch()
         moving = asyncio.create_task(host.move(host.order("/data/", f"s3://{BUCKET}/kept/", dry_run=True)))
-        await until(lambda: host.told.ways)
+        await until(lambda: host.observer.ways)
         moving.cancel()
         async with asyncio.timeout(20):
             with pytest.raises(asyncio.CancelledError):
                 await moving
 
-    async def test_a_dry_run_to_a_missing_bucket_says_so(self, host):
+    async def test_a_dry_run_to_a_missing_bucket_fails(self, host):
         write_random(host.data / "x", 5)
         error = await host.fails(host.order("/data/x", "s3://no-such-bucket/x", dry_run=True))
         assert "no-such-bucket" in error.problem.message
 
-    async def test_a_missing_source_or_bucket_is_said(self, host):
+    async def test_a_missing_source_or_bucket_is_reported(self, host):
         error = await host.fails(host.order("/data/nothing/", f"s3://{BUCKET}/kept/"))
         assert error.problem.code == "source-missing"
         write_random(host.data / "x", 5)
         error = await host.fails(host.order("/data/x", "s3://no-such-bucket/x"))
         assert "no-such-bucket" in error.problem.message
 
-    async def test_a_pause_ends_rclone_soon(self, host):
+    async def test_a_pause_ends_rclone(self, host):
         write_random(host.data / "big", 8 * MIB)
         order = host.order("/data/big", f"s3://{BUCKET}/big", bandwidth_limit=MIB)
         moving = asyncio.create_task(host.move(order))
-        await until(lambda: host.tally.progress().bytes_done)
+        await until(lambda: host.progress_counter.progress().bytes_done)
         moving.cancel()
         async with asyncio.timeout(20):
             with pytest.raises(asyncio.CancelledError):
@@ -369,7 +369,7 @@ class TestToS3:
 
 
 @pytest.mark.parametrize("way", [("s3://media/in/", "/data/"), ("/data/", "s3://media/in/")])
-async def test_no_credentials_is_said_as_the_control_plane_said_it(host, way):
+async def test_refused_credentials_are_reported_as_the_control_plane_said(host, way):
     write_random(host.data / "x", 5)
     details = ProblemDetails(
         type="urn:crosshaul:problem:hop-not-under-way",
@@ -384,7 +384,7 @@ async def test_no_credentials_is_said_as_the_control_plane_said_it(host, way):
 
 
 @pytest.mark.parametrize("way", [("s3://media/in/", "/data/"), ("/data/", "s3://media/in/")])
-async def test_without_rclone_it_is_said_what_to_install(host, monkeypatch, way):
+async def test_without_rclone_the_error_says_what_to_install(host, monkeypatch, way):
     write_random(host.data / "x", 5)
     monkeypatch.setattr("agent.host_info.find_rclone", lambda: None)
     error = await host.fails(host.order(*way))
