@@ -35,17 +35,17 @@ class Detail(Message):
     object: Object
 
 
-class Created(Message):
+class ObjectEvent(Message):
     """The event, as far as it is of use. Its key is not URL-encoded, unlike in S3's own notifications."""
 
     id: str
     detail: Detail
 
     @property
-    def arrival(self) -> ObjectCreated:
-        thing = self.detail.object
-        mark = thing.version_id or thing.sequencer or self.id
-        return ObjectCreated(self.detail.bucket.name, thing.key, mark, thing.size)
+    def object_created(self) -> ObjectCreated:
+        written = self.detail.object
+        dedupe_key = written.version_id or written.sequencer or self.id
+        return ObjectCreated(self.detail.bucket.name, written.key, dedupe_key, written.size)
 
 
 @entry
@@ -54,14 +54,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     with processor(records=event["Records"], handler=read, lambda_context=context):
         outcomes = processor.process()
-    arrived = zip(event["Records"], outcomes, strict=True)
-    messages = {record["messageId"]: found for record, (status, found, _) in arrived if status == "success"}
+    pairs = zip(event["Records"], outcomes, strict=True)
+    messages = {record["messageId"]: found for record, (status, found, _) in pairs if status == "success"}
     failures = wiring.object_events().handle(list(dict.fromkeys(messages.values())))
     failed = {arrival for failure in failures for arrival in failure.arrivals}
-    answer = processor.response()
-    again = [{"itemIdentifier": name} for name, arrival in messages.items() if arrival in failed]
-    return {"batchItemFailures": [*answer["batchItemFailures"], *again]}
+    response = processor.response()
+    retried = [{"itemIdentifier": name} for name, arrival in messages.items() if arrival in failed]
+    return {"batchItemFailures": [*response["batchItemFailures"], *retried]}
 
 
 def read(record: SQSRecord) -> ObjectCreated:
-    return Created.model_validate_json(record.body).arrival
+    return ObjectEvent.model_validate_json(record.body).object_created

@@ -41,12 +41,12 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
 def apply(presence: Presence) -> None:
     try:
         if agent_id := wiring.topics().agent_of(presence.clientId):
-            _note(agent_id, presence)
+            _record(agent_id, presence)
     except AgentUnknownError:
         logger.info("a client that is no agent", extra={"client_id": presence.clientId})
 
 
-def _note(agent_id: AgentId, presence: Presence) -> None:
+def _record(agent_id: AgentId, presence: Presence) -> None:
     at = datetime.fromtimestamp(presence.timestamp / 1000, UTC)
     if presence.eventType == "disconnected":
         wiring.agent_service().disconnected(agent_id, at, presence.versionNumber)

@@ -30,8 +30,8 @@ class AgentReport(Message):
 
 @entry
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
-    if said := read(event):
-        apply(said)
+    if message := read(event):
+        apply(message)
 
 
 def read(event: dict[str, Any]) -> AgentReport | None:
@@ -53,23 +53,23 @@ def _agent(thing: object) -> AgentId | None:
     return wiring.topics().agent_of(thing) if isinstance(thing, str) else None
 
 
-def apply(said: AgentReport) -> None:
+def apply(message: AgentReport) -> None:
     """An agent or a transfer that is gone has nobody who would want to know: logged, and not tried again."""
     try:
-        _apply(said)
+        _apply(message)
     except NotFoundError as error:
         logger.warning(
-            "report of what is gone", extra={"agent_id": said.agent_id, "problem": error.problem.message}
+            "report of what is gone", extra={"agent_id": message.agent_id, "problem": error.problem.message}
         )
 
 
-def _apply(said: AgentReport) -> None:
-    agent_id, report = said.agent_id, said.report
+def _apply(message: AgentReport) -> None:
+    agent_id, report = message.agent_id, message.report
     match report:
         case Hello():
             agent = wiring.agent_service().hello(agent_id, report)
             wiring.report_handler().reconcile(agent_id, report)
-            wiring.key_rotation().record_hello(agent, said.certificate)
+            wiring.key_rotation().record_hello(agent, message.certificate)
         case Heartbeat():
             obeys = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
             if wiring.agent_service().heartbeat(agent_id, report, obeys):

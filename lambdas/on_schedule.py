@@ -11,15 +11,15 @@ from lambdas.telemetry import count, entry, logger
 @entry
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
     """Silent agents first: hops are not offered to those again."""
-    tell_of_silent_agents()
+    publish_silent_agents()
     wiring.audit_sealer().seal()
     wiring.key_rotation().sweep(wiring.clock())
     wiring.lease_sweeper().sweep()
     wiring.update_stages().sweep(wiring.clock())  # last: no hop is to wait for IoT Jobs
 
 
-def tell_of_silent_agents() -> None:
-    for fact in wiring.agent_service().sweep(wiring.clock()):
-        logger.warning("agent went silent", extra={"agent_id": fact.agent_id})
+def publish_silent_agents() -> None:
+    for event in wiring.agent_service().sweep(wiring.clock()):
+        logger.warning("agent went silent", extra={"agent_id": event.agent_id})
         count("AgentsWentSilent")
-        wiring.event_bus().publish(fact)
+        wiring.event_bus().publish(event)

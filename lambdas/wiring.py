@@ -5,7 +5,7 @@ Imports stand inside the functions, so that each Lambda function loads only what
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lambdas.settings import Settings
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lambdas.agents.enrollment_slots import EnrollmentSlots
     from lambdas.agents.key_rotation import KeyRotation
     from lambdas.agents.removal import AgentRemoval
-    from lambdas.agents.rollouts import Rollouts
+    from lambdas.agents.rollouts import RolloutService
     from lambdas.agents.service import AgentService
     from lambdas.agents.signing_key_rollover import SigningKeyRollover
     from lambdas.agents.update_stages import UpdateStages
@@ -73,10 +73,18 @@ def settings() -> Settings:
 
 
 @cache
-def kms() -> "KMSClient":
+def client(service: str) -> Any:
+    """Return the AWS client of this service in the stage's region, with botocore's default timeouts."""
     import boto3
 
-    return boto3.client("kms", region_name=settings().region)
+    create: Any = boto3.client
+    return create(service, region_name=settings().region)
+
+
+def kms() -> "KMSClient":
+    """Return the client that signs commands and seals; tests replace it."""
+    kms_client: KMSClient = client("kms")
+    return kms_client
 
 
 @cache
@@ -89,13 +97,11 @@ def topics() -> "Topics":
 
 @cache
 def command_publisher() -> "CommandPublisher":
-    import boto3
-
     from lambdas.aws.command_publisher import CommandPublisher
 
     return CommandPublisher(
         kms=kms(),
-        broker=boto3.client("iot-data", region_name=settings().region),
+        broker=client("iot-data"),
         keys=(settings().signing_key_id, settings().next_signing_key_id),
         topics=topics(),
         clock=clock,
@@ -120,11 +126,9 @@ def low_latency_broker() -> "IoTDataPlaneClient":
 
 @cache
 def event_bus() -> "EventBus":
-    import boto3
-
     from lambdas.aws.event_bus import EventBus
 
-    return EventBus(boto3.client("events", region_name=settings().region), settings().bus_name)
+    return EventBus(client("events"), settings().bus_name)
 
 
 @cache
@@ -160,8 +164,8 @@ def transfer_service() -> "TransferService":
 def dispatcher() -> "Dispatcher":
     from lambdas.transfers.dispatcher import Dispatcher, S3Access
 
-    here = settings()
-    s3 = S3Access(here.region, here.s3_endpoint or None, here.relay_bucket or None)
+    config = settings()
+    s3 = S3Access(config.region, config.s3_endpoint or None, config.relay_bucket or None)
     return Dispatcher(transfer_writer(), agent_store(), command_publisher(), s3, clock)
 
 
@@ -207,13 +211,11 @@ def template_store() -> "TemplateStore":
 
 @cache
 def iot_registry() -> "IotRegistry":
-    import boto3
-
     from lambdas.aws.iot_registry import IotEndpoint, IotRegistry
 
-    here = settings()
-    broker = IotEndpoint(here.mqtt_host, here.mqtt_port, here.mqtt_ca or None)
-    return IotRegistry(boto3.client("iot", region_name=here.region), topics(), here.device_policy, broker)
+    config = settings()
+    broker = IotEndpoint(config.mqtt_host, config.mqtt_port, config.mqtt_ca or None)
+    return IotRegistry(client("iot"), topics(), config.device_policy, broker)
 
 
 @cache
@@ -266,20 +268,20 @@ def enrollment_service() -> "EnrollmentService":
     return EnrollmentService(
         agents=agent_store(),
         enrollments=enrollment_store(),
-        places=enrollment_slots(),
+        slots=enrollment_slots(),
         installers=installer_store(),
         registry=iot_registry(),
-        fleet=command_publisher(),
+        publisher=command_publisher(),
         stage=settings().stage,
         clock=clock,
     )
 
 
 @cache
-def rollout_service() -> "Rollouts":
-    from lambdas.agents.rollouts import Rollouts
+def rollout_service() -> "RolloutService":
+    from lambdas.agents.rollouts import RolloutService
 
-    return Rollouts(rollout_store(), installer_store(), clock)
+    return RolloutService(rollout_store(), installer_store(), clock)
 
 
 @cache
@@ -291,7 +293,7 @@ def agent_removal() -> "AgentRemoval":
         registry=iot_registry(),
         broker=command_publisher(),
         transfers=transfer_store(),
-        changing=transfer_writer(),
+        writer=transfer_writer(),
     )
 
 
@@ -299,13 +301,12 @@ def agent_removal() -> "AgentRemoval":
 def key_rotation() -> "KeyRotation":
     from lambdas.agents.key_rotation import KeyRotation
 
-    age = timedelta(days=settings().rotate_after_days)
     return KeyRotation(
         agents=agent_store(),
         registry=iot_registry(),
-        orders=command_publisher(),
-        recording=audit_recorder(),
-        age=age,
+        commands=command_publisher(),
+        recorder=audit_recorder(),
+        max_key_age=timedelta(days=settings().rotate_after_days),
         clock=clock,
     )
 
@@ -326,12 +327,10 @@ def update_store() -> "UpdateStore":
 
 @cache
 def iot_jobs() -> "IotJobs":
-    import boto3
-
     from lambdas.aws.iot_jobs import IotJobs
 
-    here = settings()
-    return IotJobs(boto3.client("iot", region_name=here.region), here.things, topics())
+    config = settings()
+    return IotJobs(client("iot"), config.things, topics())
 
 
 @cache
@@ -344,7 +343,7 @@ def update_service() -> "UpdateService":
         agents=agent_store(),
         installers=installer_store(),
         jobs=iot_jobs(),
-        orders=command_publisher(),
+        commands=command_publisher(),
         clock=clock,
     )
 
@@ -366,19 +365,17 @@ def directory_browser() -> "DirectoryBrowser":
 
 @cache
 def s3_credentials() -> "S3CredentialsService":
-    import boto3
-
     from lambdas.transfers.s3_credentials import S3CredentialsService
 
-    here = settings()
-    sts = boto3.client("sts", region_name=here.region)
+    config = settings()
+    sts = client("sts")
     return S3CredentialsService(
         transfers=transfer_service(),
         sts=sts,
-        role_arn=here.object_role_arn,
-        region=here.region,
-        endpoint=here.s3_endpoint or None,
-        relay_bucket=here.relay_bucket or None,
+        role_arn=config.object_role_arn,
+        region=config.region,
+        endpoint=config.s3_endpoint or None,
+        relay_bucket=config.relay_bucket or None,
     )
 
 
@@ -388,12 +385,12 @@ def s3() -> "S3Client":
     import boto3
     from botocore.config import Config
 
-    here = settings()
-    style = {"addressing_style": "path" if here.s3_endpoint else "virtual"}
+    config = settings()
+    style = {"addressing_style": "path" if config.s3_endpoint else "virtual"}
     return boto3.client(
         "s3",
-        region_name=here.region,
-        endpoint_url=here.s3_endpoint or None,
+        region_name=config.region,
+        endpoint_url=config.s3_endpoint or None,
         config=Config(
             signature_version="s3v4",
             s3=style,  # type: ignore[arg-type]
@@ -420,16 +417,14 @@ def manifest_service() -> "Manifests":
 
 @cache
 def live_urls() -> "LiveUrls":
-    import boto3
-
     from lambdas.aws.live_urls import LiveUrls
 
-    here = settings()
+    config = settings()
     return LiveUrls(
-        iot=boto3.client("iot", region_name=here.region),
-        sts=boto3.client("sts", region_name=here.region),
-        role_arn=here.live_role_arn,
-        region=here.region,
+        iot=client("iot"),
+        sts=client("sts"),
+        role_arn=config.live_role_arn,
+        region=config.region,
         topics=topics(),
         clock=clock,
     )
@@ -462,13 +457,9 @@ def policy_store() -> "PolicyStore":
 
 @cache
 def user_directory() -> "CognitoDirectory":
-    import boto3
-
     from lambdas.aws.user_directory import CognitoDirectory
 
-    return CognitoDirectory(
-        boto3.client("cognito-idp", region_name=settings().region), settings().user_pool_id
-    )
+    return CognitoDirectory(client("cognito-idp"), settings().user_pool_id)
 
 
 @cache
@@ -506,11 +497,9 @@ def policy_simulator() -> "PolicySimulator":
 
 @cache
 def idempotency() -> "Idempotency":
-    import boto3
-
     from lambdas.aws.idempotency import Idempotency
 
-    return Idempotency(settings().idempotency_table, boto3.client("dynamodb", region_name=settings().region))
+    return Idempotency(settings().idempotency_table, client("dynamodb"))
 
 
 @cache

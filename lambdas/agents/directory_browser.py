@@ -18,7 +18,7 @@ from lambdas.ports import AgentLookup, CommandSender
 
 ANSWER_TIMEOUT_S = 8.0
 """Seconds until the answer must be here."""
-_FIRST_LOOK, _LATER_LOOKS = 0.08, 0.25
+_INITIAL_POLL_INTERVAL_S, _MAX_POLL_INTERVAL_S = 0.08, 0.25
 """Seconds between two looks, at first and at most: an agent next door answers in some hundredths."""
 
 
@@ -28,7 +28,7 @@ class Replies(Protocol):
     def get(self, agent_id: AgentId, request_id: str) -> Browsed | None: ...
 
 
-def place_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | RemoteLocation:
+def location_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | RemoteLocation:
     """The directory that is to be listed."""
     if request.remote is None:
         return AgentLocation(agent_id=agent_id, path=request.path)
@@ -39,13 +39,13 @@ class DirectoryBrowser:
     def __init__(
         self,
         agents: AgentLookup,
-        orders: CommandSender,
+        commands: CommandSender,
         replies: Replies,
         wait: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._agents = agents
-        self._orders = orders
+        self._commands = commands
         self._replies = replies
         self._wait = wait
         self._timer = timer
@@ -62,8 +62,8 @@ class DirectoryBrowser:
         if request.remote is not None:
             _check_remote(agent, request)
         request_id = secrets.token_hex(8)
-        self._orders.send_command(agent_id, Browse(request_id=request_id, **request.model_dump()))
-        reply = self._answer(agent_id, request_id)
+        self._commands.send_command(agent_id, Browse(request_id=request_id, **request.model_dump()))
+        reply = self._await_reply(agent_id, request_id)
         if reply.problem:
             raise AgentDeclinedError(reply.problem)
         return ListingView(
@@ -74,8 +74,8 @@ class DirectoryBrowser:
             next=reply.next,
         )
 
-    def _answer(self, agent_id: AgentId, request_id: str) -> Browsed:
-        for _ in self._looks():
+    def _await_reply(self, agent_id: AgentId, request_id: str) -> Browsed:
+        for _ in self._polls():
             if reply := self._replies.get(agent_id, request_id):
                 return reply
         raise AgentSilentError(
@@ -84,17 +84,17 @@ class DirectoryBrowser:
             "may take longer: ask for a smaller page.",
         )
 
-    def _looks(self) -> Iterator[None]:
-        end, pause = self._timer() + ANSWER_TIMEOUT_S, _FIRST_LOOK
-        while self._timer() < end:
-            self._wait(pause)
+    def _polls(self) -> Iterator[None]:
+        deadline, interval = self._timer() + ANSWER_TIMEOUT_S, _INITIAL_POLL_INTERVAL_S
+        while self._timer() < deadline:
+            self._wait(interval)
             yield
-            pause = min(pause * 1.5, _LATER_LOOKS)
+            interval = min(interval * 1.5, _MAX_POLL_INTERVAL_S)
 
 
 def _check_remote(agent: Agent, request: BrowseRequest) -> None:
     """An agent that knows nothing of remotes would list its own directory of that path."""
-    check_offered(agent, place_of(agent.agent_id, request), writing=False)
+    check_offered(agent, location_of(agent.agent_id, request), writing=False)
     if not agent.capabilities.browses_remotes:
         raise AgentDeclinedError(_too_old(agent))
 

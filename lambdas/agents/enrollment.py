@@ -23,11 +23,11 @@ from lambdas.store.enrollments import Enrollment, EnrollmentStore
 from lambdas.store.installer import InstallerStore
 from lambdas.telemetry import logger
 
-Joining = Callable[[AgentId, str], Record]
+RegistrationRecorder = Callable[[AgentId, str], Record]
 """What is written with the joining of this agent, let in by that."""
 
 
-def unrecorded_join(_: AgentId, __: str) -> Record:
+def unrecorded_registration(_: AgentId, __: str) -> Record:
     """For what nobody keeps."""
     return unrecorded
 
@@ -38,26 +38,26 @@ class EnrollmentService:
         *,
         agents: AgentStore,
         enrollments: EnrollmentStore,
-        places: EnrollmentSlots,
+        slots: EnrollmentSlots,
         installers: InstallerStore,
         registry: IotRegistry,
-        fleet: CommandPublisher,
+        publisher: CommandPublisher,
         stage: str,
         clock: Clock,
     ) -> None:
         self._agents = agents
         self._enrollments = enrollments
-        self._places = places
+        self._slots = slots
         self._installers = installers
         self._registry = registry
-        self._fleet = fleet
+        self._publisher = publisher
         self._stage = stage
         self._clock = clock
 
     def enroll(self, request: EnrollmentRequest, api_url: str, record: Record = unrecorded) -> EnrollmentView:
         """A new token for this name, in place of any earlier one; raises AgentExistsError or
         ThingForeignError."""
-        self._must_be_free(request.agent_id)
+        self._require_unused(request.agent_id)
         token = f"{request.agent_id}.{new_secret()}"
         enrollment = Enrollment(
             agent_id=request.agent_id,
@@ -76,32 +76,35 @@ class EnrollmentService:
         )
 
     def register(
-        self, request: RegisterRequest, source_ip: str | None, joining: Joining = unrecorded_join
+        self,
+        request: RegisterRequest,
+        source_ip: str | None,
+        record_registration: RegistrationRecorder = unrecorded_registration,
     ) -> RegisteredView:
         """Make the host an agent, whole or not at all: when it fails, the token can be tried again.
 
         Raises what `Places.find` does, CertificateError, EndpointError, AgentExistsError, ThingForeignError,
         NameReservedError, or StaleError if the same token is being used for the same name at this moment.
         """
-        place = self._places.find(request)
+        slot = self._slots.find(request)
         csr = check_csr(request.csr)
         now = self._clock()
-        agent = _agent(request, place, source_ip, now)
-        self._must_be_free(agent.agent_id)
-        place.claim(now)
+        agent = _agent(request, slot, source_ip, now)
+        self._require_unused(agent.agent_id)
+        slot.claim(now)
         try:
-            return self._provision(agent, csr, place, now, joining(place.agent_id, place.why))
+            return self._provision(agent, csr, slot, now, record_registration(slot.agent_id, slot.why))
         except Exception:
-            self._undo(place, now)
+            self._undo(slot, now)
             raise
 
     def _provision(
-        self, agent: Agent, csr: str, place: EnrollmentSlot, now: datetime, record: Record
+        self, agent: Agent, csr: str, slot: EnrollmentSlot, now: datetime, record: Record
     ) -> RegisteredView:
         certificate = self._registry.provision(agent.agent_id, csr)
-        endpoint, keys, api_key = self._registry.endpoint(), self._fleet.verification_keys(), new_secret()
-        also = combined(place.used(now), record(None, agent))
-        self._agents.create(agent, hash_of(api_key), also)
+        endpoint, keys, api_key = self._registry.endpoint(), self._publisher.verification_keys(), new_secret()
+        writes = combined(slot.used(now), record(None, agent))
+        self._agents.create(agent, hash_of(api_key), writes)
         logger.info("agent registered", extra={"agent_id": agent.agent_id})
         return RegisteredView(
             agent_id=agent.agent_id,
@@ -115,16 +118,16 @@ class EnrollmentService:
             verification_keys=keys,
         )
 
-    def _undo(self, place: EnrollmentSlot, now: datetime) -> None:
+    def _undo(self, slot: EnrollmentSlot, now: datetime) -> None:
         """Leave no identity behind, if it still is ours to remove; then let the token be tried again."""
-        if not place.is_claimed(now):
+        if not slot.is_claimed(now):
             return
         try:
-            self._registry.deprovision(place.agent_id)
+            self._registry.deprovision(slot.agent_id)
         finally:
-            place.release(now)
+            slot.release(now)
 
-    def _must_be_free(self, agent_id: AgentId) -> None:
+    def _require_unused(self, agent_id: AgentId) -> None:
         try:
             self._agents.get(agent_id)
         except AgentUnknownError:
@@ -133,14 +136,14 @@ class EnrollmentService:
         raise AgentExistsError(agent_id)
 
 
-def _agent(request: RegisterRequest, place: EnrollmentSlot, source_ip: str | None, now: datetime) -> Agent:
+def _agent(request: RegisterRequest, slot: EnrollmentSlot, source_ip: str | None, now: datetime) -> Agent:
     """As the host describes itself; raises EndpointError or CertificateError."""
     check_endpoints(request.endpoints)
     return Agent(
-        agent_id=place.agent_id,
+        agent_id=slot.agent_id,
         hostname=request.hostname,
         ip_address=source_ip,
-        tags=place.tags,
+        tags=slot.tags,
         roots=request.roots,
         endpoints=request.endpoints,
         lane_certificate=check_lane_certificate(request.lane_certificate, now),

@@ -17,12 +17,12 @@ from lambdas.store.base import Writes
 from lambdas.store.enrollments import CLAIM_LIFETIME, Enrollment, EnrollmentStore
 from lambdas.store.rollouts import RolloutStore
 
-_SINGLE = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)\.[A-Za-z0-9_-]+")
+_ENROLLMENT_TOKEN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)\.[A-Za-z0-9_-]+")
 """The agent's name and the secret, so that a token finds its enrolment."""
-_MANY = re.compile(r"rollout:([0-9a-f]{12})\.[A-Za-z0-9_-]+")
+_ROLLOUT_TOKEN = re.compile(r"rollout:([0-9a-f]{12})\.[A-Za-z0-9_-]+")
 """No agent's name has a colon in it."""
 
-Allowed = Callable[[Rollout, AgentId], None]
+CheckMayEnroll = Callable[[Rollout, AgentId], None]
 """Raises ForbiddenError unless whoever started the roll-out may still enrol this one."""
 
 
@@ -40,13 +40,13 @@ class EnrollmentSlot(Protocol):
     def claim(self, now: datetime) -> None:
         """Keep others from it meanwhile; raises StaleError, NameReservedError or RolloutOverError."""
 
-    def is_claimed(self, then: datetime) -> bool:
+    def is_claimed(self, claimed_at: datetime) -> bool:
         """Is it still who claimed it then that may use it?"""
 
-    def release(self, then: datetime) -> None:
+    def release(self, claimed_at: datetime) -> None:
         """The registration that claimed it then has failed: it may be tried again."""
 
-    def used(self, then: datetime) -> Writes:
+    def used(self, claimed_at: datetime) -> Writes:
         """The write that uses it up, if it still is who claimed it then that writes."""
 
 
@@ -72,14 +72,14 @@ class SingleSlot:
     def claim(self, now: datetime) -> None:
         self.store.claim(self.enrollment, now)
 
-    def is_claimed(self, then: datetime) -> bool:
-        return self.store.is_claimed(self.enrollment, then)
+    def is_claimed(self, claimed_at: datetime) -> bool:
+        return self.store.is_claimed(self.enrollment, claimed_at)
 
-    def release(self, then: datetime) -> None:
-        self.store.release(self.enrollment, then)
+    def release(self, claimed_at: datetime) -> None:
+        self.store.release(self.enrollment, claimed_at)
 
-    def used(self, then: datetime) -> Writes:
-        return self.store.used(self.enrollment, then)
+    def used(self, claimed_at: datetime) -> Writes:
+        return self.store.used(self.enrollment, claimed_at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,31 +102,35 @@ class RolloutSlot(SingleSlot):
             self.store.forget(self.enrollment, now)
             raise
 
-    def release(self, then: datetime) -> None:
+    def release(self, claimed_at: datetime) -> None:
         self.rollouts.give_back(self.rollout)
-        self.store.forget(self.enrollment, then)
+        self.store.forget(self.enrollment, claimed_at)
 
 
 class EnrollmentSlots:
     """Finds what a token opens."""
 
     def __init__(
-        self, enrollments: EnrollmentStore, rollouts: RolloutStore, allowed: Allowed, clock: Clock
+        self,
+        enrollments: EnrollmentStore,
+        rollouts: RolloutStore,
+        check_may_enroll: CheckMayEnroll,
+        clock: Clock,
     ) -> None:
         self._enrollments = enrollments
         self._rollouts = rollouts
-        self._allowed = allowed
+        self._check_may_enroll = check_may_enroll
         self._clock = clock
 
     def find(self, request: RegisterRequest) -> EnrollmentSlot:
         """Raises TokenError, which says the same whatever is wrong; and, for whoever has the right token,
         RolloutOverError, AgentNameError or ForbiddenError."""
-        if many := _MANY.fullmatch(request.token):
-            return self._of_rollout(many[1], request)
+        if match := _ROLLOUT_TOKEN.fullmatch(request.token):
+            return self._of_rollout(match[1], request)
         return self._single(request)
 
     def _single(self, request: RegisterRequest) -> SingleSlot:
-        found = _SINGLE.fullmatch(request.token)
+        found = _ENROLLMENT_TOKEN.fullmatch(request.token)
         enrollment = self._enrollments.get(found[1]) if found else None
         if not is_secret(request.token, enrollment.token_hash if enrollment else None):
             raise TokenError
@@ -145,7 +149,7 @@ class EnrollmentSlots:
         now = self._clock()
         must_be_open(rollout, now)
         agent_id = name_for(rollout, request.hostname, request.agent_id)
-        self._allowed(rollout, agent_id)
+        self._check_may_enroll(rollout, agent_id)
         enrollment = Enrollment(
             agent_id=agent_id, token_hash=token_hash, tags=rollout.tags, expires_at=now + CLAIM_LIFETIME
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from events.requests import RootSpec
 from lambdas.store.installer import Installer
 
-_SAVED = "crosshaul-install.sh"
+_SCRIPT_FILE = "crosshaul-install.sh"
 
 
 TOKEN_FILE = "/root/crosshaul.token"  # noqa: S105 - where it is, not what
@@ -28,8 +28,8 @@ def install_command(
         options += ["--root", f"{root.path}:{root.access}"]
     return " && ".join(
         (
-            f"curl -fsSLo {_SAVED} {shlex.quote(installer.address)}",
-            f"echo '{installer.digest}  {_SAVED}' | sha256sum -c -",
-            f"sudo bash {_SAVED} {shlex.join(options)}",
+            f"curl -fsSLo {_SCRIPT_FILE} {shlex.quote(installer.address)}",
+            f"echo '{installer.digest}  {_SCRIPT_FILE}' | sha256sum -c -",
+            f"sudo bash {_SCRIPT_FILE} {shlex.join(options)}",
         )
     )

@@ -38,22 +38,22 @@ class KeyRotation:
         *,
         agents: AgentStore,
         registry: IotRegistry,
-        orders: CommandSender,
-        recording: AuditRecorder,
-        age: timedelta,
+        commands: CommandSender,
+        recorder: AuditRecorder,
+        max_key_age: timedelta,
         clock: Clock,
     ) -> None:
         """`age`: after so long keys are replaced without anybody asking."""
         self._agents = agents
         self._registry = registry
-        self._orders = orders
-        self._recording = recording
-        self._age = age
+        self._commands = commands
+        self._recorder = recorder
+        self._max_key_age = max_key_age
         self._clock = clock
 
     def request(self, agent_id: AgentId, record: Record) -> AgentView:
         """Raises AgentUnknownError. An agent that is away is told when it comes."""
-        agent = self._want(agent_id, record)
+        agent = self._request_rotation(agent_id, record)
         return agent_view(agent, self._clock())
 
     def renew(self, agent_id: AgentId, request: RenewalRequest, record: Record) -> RenewalView:
@@ -61,17 +61,17 @@ class KeyRotation:
         ThingForeignError."""
         csr, api_key = check_csr(request.csr), new_secret()
         kept = rotation.certificates(self._agents.get(agent_id)) | {request.certificate}
-        made = self._registry.renew(agent_id, csr, kept)
+        issued = self._registry.renew(agent_id, csr, kept)
 
         def step(agent: Agent) -> Agent:
-            return rotation.renewed(agent, made.certificate_id, self._clock())
+            return rotation.renewed(agent, issued.certificate_id, self._clock())
 
         def write(old: Agent, new: Agent) -> None:
             self._agents.renew(old, new, hash_of(api_key), record(old, new))
 
         self._change(agent_id, step, write)
-        logger.info("agent renewed", extra={"agent_id": agent_id, "certificate": made.certificate_id})
-        return RenewalView(certificate=made.pem, api_key=api_key)
+        logger.info("agent renewed", extra={"agent_id": agent_id, "certificate": issued.certificate_id})
+        return RenewalView(certificate=issued.pem, api_key=api_key)
 
     def record_hello(self, agent: Agent, certificate: str | None) -> None:
         """An agent has said Hello over this certificate, as the broker says: if it is a new one, every other
@@ -79,46 +79,46 @@ class KeyRotation:
         if certificate and rotation.is_news(agent, certificate):
             agent = self._confirm_key(agent.agent_id, certificate)
         if agent.rotation_wanted_at:
-            self._orders.send_command(agent.agent_id, Rotate())
+            self._commands.send_command(agent.agent_id, Rotate())
 
     def sweep(self, now: datetime) -> None:
         """Agents whose keys have become old, or were to be replaced an hour ago and are not."""
         for agent_id in self._agents.aging(now, BATCH_SIZE):
             try:
-                self._want(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
+                self._request_rotation(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
             except (AgentUnknownError, StaleError):
                 continue  # it was removed, or is heard this very moment: the next minute sees it
 
-    def _want(self, agent_id: AgentId, record: Record) -> Agent:
+    def _request_rotation(self, agent_id: AgentId, record: Record) -> Agent:
         def write(old: Agent, new: Agent) -> None:
             self._agents.replace(old, new, None if old.rotation_wanted_at else record(old, new))
 
         agent = self._change(agent_id, lambda agent: rotation.wanted(agent, self._clock()), write)
         if agent.presence == "online":
-            self._orders.send_command(agent_id, Rotate())
+            self._commands.send_command(agent_id, Rotate())
         return agent
 
     def _confirm_key(self, agent_id: AgentId, certificate: str) -> Agent:
         """Should anything break in between, the next Hello does it again."""
 
         def step(agent: Agent) -> Agent:
-            return rotation.proven(agent, certificate, self._clock(), self._age)
+            return rotation.proven(agent, certificate, self._clock(), self._max_key_age)
 
-        now = step(self._agents.get(agent_id))
-        self._registry.revoke_others(agent_id, rotation.certificates(now))
+        expected = step(self._agents.get(agent_id))
+        self._registry.revoke_others(agent_id, rotation.certificates(expected))
 
         def write(old: Agent, new: Agent) -> None:
-            first = old.certificate is None and old.next_certificate is None
-            record = unrecorded if first else self._record(by_agent(agent_id), "rotated", agent_id)
+            is_first = old.certificate is None and old.next_certificate is None
+            record = unrecorded if is_first else self._record(by_agent(agent_id), "rotated", agent_id)
             self._agents.confirm_key(old, new, record(old, new))
 
-        settled = self._change(agent_id, step, write)
+        confirmed = self._change(agent_id, step, write)
         logger.info("agent certified", extra={"agent_id": agent_id, "certificate": certificate})
-        return settled
+        return confirmed
 
-    def _record(self, who: Actor, what: str, agent_id: AgentId) -> Record:
-        deed = AuditEvent(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,))
-        return self._recording.record_change(Principal(who.id), deed)
+    def _record(self, actor: Actor, verb: str, agent_id: AgentId) -> Record:
+        event = AuditEvent(action=f"agent.{verb}", about=f"agent {agent_id}", agents=(agent_id,))
+        return self._recorder.record_change(Principal(actor.id), event)
 
     def _change(self, agent_id: AgentId, step: Step, write: Write) -> Agent:
         for _ in range(MAX_ATTEMPTS):

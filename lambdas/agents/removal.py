@@ -31,13 +31,13 @@ class AgentRemoval:
         registry: IotRegistry,
         broker: Broker,
         transfers: TransferStore,
-        changing: TransferWriter,
+        writer: TransferWriter,
     ) -> None:
         self._agents = agents
         self._registry = registry
         self._broker = broker
         self._transfers = transfers
-        self._changing = changing
+        self._writer = writer
 
     def remove(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
         """Raises AgentUnknownError, or ThingForeignError before anything is done. May be repeated until it
@@ -53,13 +53,13 @@ class AgentRemoval:
         self._end_hops(agent_id, by)
 
     def _end_hops(self, agent_id: AgentId, by: Actor) -> None:
-        done: set[str] = set()
-        while fresh := set(self._transfers.open_transfers(agent_id)) - done:
-            for transfer_id in fresh:
+        ended: set[str] = set()
+        while remaining := set(self._transfers.open_transfers(agent_id)) - ended:
+            for transfer_id in remaining:
                 for hop in self._transfers.get(transfer_id).hops:
                     if agent_id in hop.agents and not hop.ended:
                         self._end(transfer_id, hop.number, agent_id, by)
-            done |= fresh
+            ended |= remaining
 
     def _end(self, transfer_id: str, number: int, agent_id: AgentId, by: Actor) -> None:
         problem = Problem(
@@ -71,4 +71,4 @@ class AgentRemoval:
         def step(hop: Hop, now: datetime) -> Hop:
             return refused(hop, problem, now)
 
-        self._changing.change(transfer_id, one_hop(number, step, by))
+        self._writer.change(transfer_id, one_hop(number, step, by))

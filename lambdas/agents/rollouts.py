@@ -21,7 +21,7 @@ from lambdas.store.rollouts import MAX_ATTEMPTS, RolloutStore
 from lambdas.telemetry import logger
 
 
-class Rollouts:
+class RolloutService:
     def __init__(self, store: RolloutStore, installers: InstallerStore, clock: Clock) -> None:
         self._store = store
         self._installers = installers
@@ -50,12 +50,12 @@ class Rollouts:
         self._store.put(rollout, hash_of(token), record(None, rollout))
         logger.info("roll-out started", extra={"rollout_id": rollout_id, "count": request.count})
         command = install_command(self._installers.get(), api_url, request.roots, TOKEN_FILE)
-        return StartedRolloutView(**self._shown(rollout), token=token, command=command)
+        return StartedRolloutView(**self._view_fields(rollout), token=token, command=command)
 
     def page(self, limit: int, after: str | None) -> RolloutsView:
         """One page, its newest first; raises CursorError."""
-        found, following = self._store.page(limit, _id(after))
-        return RolloutsView(rollouts=self._views(found), next=following)
+        rollouts, following = self._store.page(limit, _id(after))
+        return RolloutsView(rollouts=self._views(rollouts), next=following)
 
     def get(self, rollout_id: RolloutId) -> Rollout:
         """Raises RolloutUnknownError."""
@@ -77,14 +77,14 @@ class Rollouts:
             return self._view(ended)
         raise StaleError(f"The roll-out {rollout_id}")
 
-    def _views(self, found: Iterable[Rollout]) -> tuple[RolloutView, ...]:
-        newest_first = sorted(found, key=lambda one: one.created_at, reverse=True)
-        return tuple(self._view(one) for one in newest_first)
+    def _views(self, rollouts: Iterable[Rollout]) -> tuple[RolloutView, ...]:
+        newest_first = sorted(rollouts, key=lambda rollout: rollout.created_at, reverse=True)
+        return tuple(self._view(rollout) for rollout in newest_first)
 
     def _view(self, rollout: Rollout) -> RolloutView:
-        return RolloutView(**self._shown(rollout))
+        return RolloutView(**self._view_fields(rollout))
 
-    def _shown(self, rollout: Rollout) -> dict[str, Any]:
+    def _view_fields(self, rollout: Rollout) -> dict[str, Any]:
         return {**asdict(rollout), "state": domain.state(rollout, self._clock())}
 
 

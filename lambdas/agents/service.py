@@ -41,17 +41,17 @@ class AgentService:
         return self._change(agent_id, lambda agent, now: domain.with_hello(agent, hello, now))
 
     def heartbeat(
-        self, agent_id: AgentId, heartbeat: Heartbeat, obeys: CommandKeyStatus | None = None
+        self, agent_id: AgentId, heartbeat: Heartbeat, key_status: CommandKeyStatus | None = None
     ) -> bool:
         """Was it thought to be away until now? Raises AgentUnknownError."""
-        before: list[domain.Presence] = []
+        presences: list[domain.Presence] = []
 
         def step(agent: Agent, now: datetime) -> Agent:
-            before.append(agent.presence)
-            return domain.with_heartbeat(agent, heartbeat, now, obeys)
+            presences.append(agent.presence)
+            return domain.with_heartbeat(agent, heartbeat, now, key_status)
 
         self._change(agent_id, step)
-        return before[-1] != "online"
+        return presences[-1] != "online"
 
     def browsed(self, agent_id: AgentId, reply: Browsed) -> None:
         """Keep an answer for who asked."""
@@ -67,8 +67,8 @@ class AgentService:
 
     def sweep(self, now: datetime) -> list[AgentWentSilent]:
         """Agents whose heartbeat has stopped since the last sweep, each told once."""
-        names = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
-        return [fact for name in names if (fact := self._silence(name, now))]
+        agent_ids = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
+        return [fact for name in agent_ids if (fact := self._silence(name, now))]
 
     def _silence(self, agent_id: AgentId, now: datetime) -> AgentWentSilent | None:
         try:
@@ -101,17 +101,17 @@ class AgentService:
     def check_key(self, agent_id: AgentId, key: str) -> None:
         """Raise AgentKeyError unless this is the agent's API key; unknown agents get the same. When a new
         one is used for the first time, the old one ends."""
-        known: str | None
+        current_hash: str | None
         try:
-            known, following = self._store.key_hashes(agent_id)
+            current_hash, next_hash = self._store.key_hashes(agent_id)
         except AgentUnknownError:
-            known = following = None
-        if is_secret(key, known):
+            current_hash = next_hash = None
+        if is_secret(key, current_hash):
             return
-        if following is None or not is_secret(key, following):
+        if next_hash is None or not is_secret(key, next_hash):
             raise AgentKeyError
         with suppress(StaleError):  # another of its requests was the first
-            self._store.rotate_key(agent_id, following)
+            self._store.rotate_key(agent_id, next_hash)
 
     def _change(self, agent_id: AgentId, step: Step, record: Record | None = None) -> Agent:
         for _ in range(MAX_ATTEMPTS):

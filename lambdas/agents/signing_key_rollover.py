@@ -7,24 +7,24 @@ from lambdas.aws.command_publisher import CommandPublisher
 from lambdas.domain.agent import command_key_status
 from lambdas.telemetry import logger
 
-Kids = tuple[KeyId, ...]
+KeyIds = tuple[KeyId, ...]
 
 
 class SigningKeyRollover:
-    def __init__(self, fleet: CommandPublisher) -> None:
-        self._fleet = fleet
+    def __init__(self, publisher: CommandPublisher) -> None:
+        self._publisher = publisher
 
     def record_hello(
-        self, agent_id: AgentId, trusts: Kids | None, pinned: Kids | None = None
+        self, agent_id: AgentId, trusted: KeyIds | None, pinned: KeyIds | None = None
     ) -> CommandKeyStatus | None:
         """An agent has said which keys it obeys, and which its host's updater does, or has not: if these are
         others than there are, it is told. One that does not obey the key that signs would not heed it."""
-        if trusts is None:
+        if trusted is None:
             return None
-        found = command_key_status(trusts, *self._fleet.keys)
-        if found == "none":
+        status = command_key_status(trusted, *self._publisher.keys)
+        if status == "none":
             logger.warning("agent obeys no key", extra={"agent_id": agent_id})
-        elif any(set(keys) != set(self._fleet.keys) for keys in (trusts, pinned) if keys is not None):
-            keys = tuple(PublicKey.model_validate(key) for key in self._fleet.verification_keys())
-            self._fleet.send_command(agent_id, Trust(keys=keys))
-        return found
+        elif any(set(keys) != set(self._publisher.keys) for keys in (trusted, pinned) if keys is not None):
+            keys = tuple(PublicKey.model_validate(key) for key in self._publisher.verification_keys())
+            self._publisher.send_command(agent_id, Trust(keys=keys))
+        return status

@@ -15,6 +15,6 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def is_secret(given: str, hashed: str | None) -> bool:
+def is_secret(secret: str, expected_hash: str | None) -> bool:
     """Is it the secret with this hash? Takes the same time whatever differs, or if there is none."""
-    return hmac.compare_digest(hash_of(given), hashed or hash_of("")) and hashed is not None
+    return hmac.compare_digest(hash_of(secret), expected_hash or hash_of("")) and expected_hash is not None

@@ -39,8 +39,8 @@ from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import logger
 
 MAX_ATTEMPTS = 5
-_PAGE = 100
-_LIFETIME = timedelta(minutes=10)
+_PAGE_SIZE = 100
+_COMMAND_LIFETIME = timedelta(minutes=10)
 """Of an order: the updater takes it up at once."""
 
 Step = Callable[[Update], Update]
@@ -54,14 +54,14 @@ class UpdateService:
         agents: AgentStore,
         installers: InstallerStore,
         jobs: StageJobs,
-        orders: CommandSender,
+        commands: CommandSender,
         clock: Clock,
     ) -> None:
         self._store = store
         self._agents = agents
         self._installers = installers
         self._jobs = jobs
-        self._orders = orders
+        self._commands = commands
         self._clock = clock
 
     def plan(self, request: UpdateRequest, update_id: UpdateId, by: Actor) -> tuple[Update, list[Agent]]:
@@ -71,7 +71,7 @@ class UpdateService:
         if installer is None or installer.version is None:
             raise VersionUnknownError(request.version)
         version = installer.version
-        agents = [agent for agent in self._wanted(request) if agent.version != version]
+        agents = [agent for agent in self._select_agents(request) if agent.version != version]
         if not agents:
             raise NothingToUpdateError(version)
         agents.sort(key=lambda agent: (agent.presence != "online", agent.agent_id))
@@ -95,7 +95,7 @@ class UpdateService:
 
     def start(self, update: Update, record: Record) -> None:
         """Raises AgentBusyUpdatingError, or StaleError if it was started before."""
-        self._must_be_free(update)
+        self._require_not_updating(update)
         first = domain.begun(update, 0)
         self._store.create(first, record(None, first))
         logger.info("update started", extra={"update_id": update.update_id, "version": update.version})
@@ -104,8 +104,10 @@ class UpdateService:
     def page(self, limit: int, after: str | None) -> UpdatesView:
         """One page, its newest first; raises CursorError."""
         found, following = self._store.page(limit, _id(after))
-        newest_first = sorted(found, key=lambda one: one.created_at, reverse=True)
-        return UpdatesView(updates=tuple(UpdateView(**_shown(one)) for one in newest_first), next=following)
+        newest_first = sorted(found, key=lambda update: update.created_at, reverse=True)
+        return UpdatesView(
+            updates=tuple(UpdateView(**_view_fields(update)) for update in newest_first), next=following
+        )
 
     def get(self, update_id: UpdateId) -> Update:
         """Raises UpdateUnknownError."""
@@ -113,7 +115,7 @@ class UpdateService:
 
     def view(self, update_id: UpdateId) -> UpdateDetails:
         """Raises UpdateUnknownError."""
-        return UpdateDetails.model_validate(_shown(self.get(update_id)))
+        return UpdateDetails.model_validate(_view_fields(self.get(update_id)))
 
     def cancel(self, update_id: UpdateId, by: Actor, record: Record) -> UpdateDetails:
         """Nobody begins any more; who is at it goes on. Raises UpdateUnknownError or UpdateOverError."""
@@ -125,19 +127,19 @@ class UpdateService:
         update = self._change(update_id, step, record)
         logger.info("update cancelled", extra={"update_id": update_id, "by": by.id})
         self._jobs.end(update)
-        return UpdateDetails.model_validate(_shown(update))
+        return UpdateDetails.model_validate(_view_fields(update))
 
     def order(self, agent_id: AgentId, update_id: UpdateId) -> UpdateOrderView:
         """What an agent gets that was told of an update; raises AgentUnknownError."""
-        heard = self._agents.get(agent_id).version
+        reported_version = self._agents.get(agent_id).version
         try:
             update = self.get(update_id)
         except UpdateUnknownError as error:
-            return UpdateOrderView(reported_version=heard, reason=error.problem.message)
+            return UpdateOrderView(reported_version=reported_version, reason=error.problem.message)
         if reason := domain.why_not(update, agent_id):
-            return UpdateOrderView(reported_version=heard, reason=reason)
-        if heard == update.version:
-            return UpdateOrderView(reported_version=heard)
+            return UpdateOrderView(reported_version=reported_version, reason=reason)
+        if reported_version == update.version:
+            return UpdateOrderView(reported_version=reported_version)
         command = UpdateCommand(
             update_id=update_id,
             version=update.version,
@@ -146,34 +148,36 @@ class UpdateService:
             healthy_within=update.healthy_within,
         )
         logger.info("update ordered", extra={"update_id": update_id, "agent_id": agent_id})
-        return UpdateOrderView(reported_version=heard, token=self._orders.sign(agent_id, command, _LIFETIME))
+        return UpdateOrderView(
+            reported_version=reported_version, token=self._commands.sign(agent_id, command, _COMMAND_LIFETIME)
+        )
 
-    def _wanted(self, request: UpdateRequest) -> list[Agent]:
+    def _select_agents(self, request: UpdateRequest) -> list[Agent]:
         """Raises AgentUnknownError or LimitError."""
         if request.agents:
             found = self._agents.get_many(request.agents)
             if missing := sorted(set(request.agents) - found.keys()):
                 raise AgentUnknownError(missing[0])
             return list(found.values())
-        agents = [agent for agent in self._everyone() if request.tags.items() <= agent.tags.items()]
+        agents = [agent for agent in self._all_agents() if request.tags.items() <= agent.tags.items()]
         if len(agents) > MAX_AGENTS:
             message = f"These are {len(agents)} agents; one update takes {MAX_AGENTS}."
             raise LimitError(message, "Choose fewer, by a tag.")
         return agents
 
-    def _everyone(self) -> Iterable[Agent]:
+    def _all_agents(self) -> Iterable[Agent]:
         after: AgentId | None = None
         while True:
-            agents, after = self._agents.page(_PAGE, after)
+            agents, after = self._agents.page(_PAGE_SIZE, after)
             yield from agents
             if after is None:
                 return
 
-    def _must_be_free(self, update: Update) -> None:
+    def _require_not_updating(self, update: Update) -> None:
         names = {member.agent_id for member in update.members}
         for other in self._store.running(BATCH_SIZE):
-            open_ones = {one.agent_id for one in other.members if one.state not in domain.ENDED}
-            if busy := sorted(names & open_ones):
+            unfinished = {member.agent_id for member in other.members if member.state not in domain.ENDED}
+            if busy := sorted(names & unfinished):
                 raise AgentBusyUpdatingError(busy[0], other.update_id)
 
     def _change(self, update_id: UpdateId, step: Step, record: Record) -> Update:
@@ -188,7 +192,7 @@ class UpdateService:
         raise StaleError(f"The update {update_id}")
 
 
-def _shown(update: Update) -> dict[str, Any]:
+def _view_fields(update: Update) -> dict[str, Any]:
     return {**asdict(update), "stages": update.stages, "counts": update.counts}
 
 

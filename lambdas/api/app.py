@@ -20,7 +20,7 @@ from lambdas.domain.authorization import READ
 description = Resource("system")
 
 
-@description.get("/openapi.json", may=READ)
+@description.get("/openapi.json", action=READ)
 @cache
 def describe() -> dict[str, Any]:
     """This description: OpenAPI 3.1."""
@@ -34,7 +34,7 @@ RESOURCES = (agents, rollouts, updates, buckets, transfers, templates, policies,
 ROUTES: tuple[Route, ...] = tuple(route for resource in RESOURCES for route in resource.routes)
 
 OPEN_ROUTES: frozenset[tuple[str, str]] = frozenset(
-    (route.method, route.path) for route in ROUTES if route.may is None
+    (route.method, route.path) for route in ROUTES if route.action is None
 )
 """(method, path) of those without a Cognito authoriser: nobody is asked, or the view asks for itself."""
 

@@ -9,7 +9,7 @@ from lambdas.domain.authorization import MANAGE_POLICY
 audit = Resource("audit")
 
 
-@audit.get("/audit", may=MANAGE_POLICY)
+@audit.get("/audit", action=MANAGE_POLICY)
 def list_audit(query: AuditListQuery) -> AuditView:
     """Newest first; without `since`, of the last 30 days."""
     return wiring.audit_query().page(
@@ -23,13 +23,13 @@ def list_audit(query: AuditListQuery) -> AuditView:
     )
 
 
-@audit.get("/audit/chain/{day}", may=MANAGE_POLICY)
+@audit.get("/audit/chain/{day}", action=MANAGE_POLICY)
 def show_audit_chain(day: Day, query: PageQuery) -> AuditChainView:
     """The chain of one day: the digests of all records, in order."""
     return wiring.audit_query().chain(day, query.limit, query.after)
 
 
-@audit.get("/audit/seals", may=MANAGE_POLICY)
+@audit.get("/audit/seals", action=MANAGE_POLICY)
 def list_audit_seals() -> AuditSealsView:
     """The signed seals of the days that are over."""
     return wiring.audit_query().seals()

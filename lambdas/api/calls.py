@@ -13,13 +13,13 @@ from events.base import Actor, Problem
 from lambdas import wiring
 from lambdas.api.auth import caller
 from lambdas.api.problems import RequestError, malformed, too_large, validation_problem
-from lambdas.audit.recorder import NOBODY
+from lambdas.audit.recorder import ANONYMOUS_ID
 from lambdas.domain.authorization import Principal
 from lambdas.domain.errors import NotSignedInError
 
 M = TypeVar("M", bound=BaseModel)
 
-MAX_KEY = 255
+MAX_IDEMPOTENCY_KEY_CHARS = 255
 """Characters of an Idempotency-Key."""
 
 
@@ -35,19 +35,19 @@ class Call:
         return caller(self._request.context, wiring.settings().user_pool_id)
 
     @property
-    def user_name(self) -> Actor:
+    def actor(self) -> Actor:
         return self.caller.actor
 
     @property
-    def principal_name(self) -> Principal:
+    def principal(self) -> Principal:
         """The signed-in person, or nobody, from where the request came."""
         try:
             return self.caller
         except NotSignedInError:
-            return Principal(NOBODY, address=self.source_ip)
+            return Principal(ANONYMOUS_ID, address=self.source_ip)
 
     @property
-    def what(self) -> str:
+    def operation(self) -> str:
         """`POST /transfers/{transfer_id}/cancel`."""
         context = self._request.context
         return f"{context['httpMethod']} {context['resourcePath']}"
@@ -55,8 +55,8 @@ class Call:
     @property
     def path(self) -> str:
         """As it was called."""
-        given: dict[str, str] = self._request.uri_params or {}
-        return str(self._request.context["resourcePath"]).format(**given)
+        parameters: dict[str, str] = self._request.uri_params or {}
+        return str(self._request.context["resourcePath"]).format(**parameters)
 
     @property
     def request_id(self) -> str:
@@ -83,9 +83,10 @@ class Call:
     def idempotency_key(self) -> str | None:
         """Raises RequestError if it is empty or too long."""
         key = self.header("Idempotency-Key")
-        if key is not None and not 0 < len(key) <= MAX_KEY:
+        if key is not None and not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_CHARS:
             raise malformed(
-                f"An Idempotency-Key has 1 to {MAX_KEY} characters.", "Send a new UUID with every new wish."
+                f"An Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
+                "Send a new UUID with every new wish.",
             )
         return key
 
@@ -97,22 +98,24 @@ class Call:
             return secrets.token_hex(6)
         return hashlib.sha256(f"{self.caller.id}\n{key}".encode()).hexdigest()[:12]
 
-    def once(self, what: str, body: BaseModel | None, act: Callable[[], object]) -> None:
+    def once(self, operation: str, body: BaseModel | None, action: Callable[[], object]) -> None:
         """Do it, unless this person did the same with the same Idempotency-Key before; then do nothing.
 
         Raises ReusedKeyError if the key came with another body, and whatever `act` raises.
         """
         if key := self.idempotency_key:
-            said = body.model_dump_json() if body else ""
-            wiring.idempotency()(f"{self.caller.id} {what} {key}", said, act, self._request.lambda_context)
+            content = body.model_dump_json() if body else ""
+            wiring.idempotency()(
+                f"{self.caller.id} {operation} {key}", content, action, self._request.lambda_context
+            )
         else:
-            act()
+            action()
 
     @property
     def query(self) -> dict[str, str]:
         """The last value of each parameter."""
-        given: Any = self._request.query_params or {}
-        return {name: given[name] for name in given}
+        parameters: Any = self._request.query_params or {}
+        return {name: parameters[name] for name in parameters}
 
     def body(self, limit: int) -> bytes:
         """The body's bytes, at most so many; raises RequestError."""
@@ -125,13 +128,13 @@ class Call:
         return raw if isinstance(raw, bytes) else raw.encode()
 
 
-def parse_body(kind: type[M], call: Call, limit: int) -> M:
+def parse_body(model: type[M], call: Call, limit: int) -> M:
     """400 if it is no JSON, 422 if it does not fit, 413 if it is too large."""
     raw = call.body(limit)
     if not raw.strip():
         raise malformed("A body is missing.", "Send JSON; GET /openapi.json says what.")
     try:
-        return kind.model_validate_json(raw)
+        return model.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
@@ -139,18 +142,18 @@ def parse_body(kind: type[M], call: Call, limit: int) -> M:
         raise validation_problem(error, "body", 422) from error
 
 
-def parse_query(kind: type[M], call: Call) -> M:
+def parse_query(model: type[M], call: Call) -> M:
     """400 if a parameter is unknown or does not fit."""
     try:
-        return kind.model_validate(call.query)
+        return model.model_validate(call.query)
     except ValidationError as error:
         raise validation_problem(error, "query", 400) from error
 
 
-def parse_path(kind: Any, name: str, value: str) -> Any:
+def parse_path(model: Any, name: str, value: str) -> Any:
     """404 if nothing could have such a name."""
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return TypeAdapter(model).validate_python(value)
     except ValidationError as error:
         message = f"{value!r} cannot be a {name}: there is nothing of that name."
         raise RequestError(

@@ -37,16 +37,16 @@ TITLES = {
     504: "No answer in time",
 }
 MEDIA_TYPE = "application/problem+json"
-ANYWHERE = {"Access-Control-Allow-Origin": "*"}
+CORS_HEADERS = {"Access-Control-Allow-Origin": "*"}
 """Any origin may read the answers: who calls proves it by a token that no browser sends by itself."""
 
 
 class RequestError(Exception):
     """The HTTP request itself is not right."""
 
-    def __init__(self, status: int, problem: Problem, places: tuple[dict[str, Any], ...] = ()) -> None:
+    def __init__(self, status: int, problem: Problem, locations: tuple[dict[str, Any], ...] = ()) -> None:
         super().__init__(problem.message)
-        self.status, self.problem, self.places = status, problem, places
+        self.status, self.problem, self.locations = status, problem, locations
 
 
 def malformed(message: str, advice: str) -> RequestError:
@@ -73,36 +73,39 @@ def no_such_method(method: str, path: str, allowed: tuple[str, ...]) -> RequestE
 
 def validation_problem(error: ValidationError, where: str, status: int) -> RequestError:
     """What does not fit the schema, every place of it."""
-    found = error.errors(include_url=False, include_input=False)
-    places = tuple({"at": field_path(one), "message": message(one)} for one in found)
-    first = places[0]
-    message = f"The {where} does not fit: {first['at'] or where}: {first['message']}"
+    failures = error.errors(include_url=False, include_input=False)
+    locations = tuple({"at": field_path(failure), "message": message(failure)} for failure in failures)
+    first = locations[0]
+    summary = f"The {where} is invalid: {first['at'] or where}: {first['message']}"
     advice = "See `errors` for every place, and GET /openapi.json for what fits."
-    return RequestError(status, Problem(code="misfit", message=message, advice=advice), places)
+    return RequestError(status, Problem(code="misfit", message=summary, advice=advice), locations)
 
 
 def details(error: Exception, request_id: str) -> ProblemDetails:
     """An error as its caller gets to see it; what was not foreseen says nothing about its inside."""
     if isinstance(error, RequestError):
-        return _details(error.status, error.problem, request_id, error.places)
+        return _details(error.status, error.problem, request_id, error.locations)
     if isinstance(error, errors.ForbiddenError):
-        refusal = _details(403, error.problem, request_id)
-        return refusal.model_copy(update={"policies": error.policies})
+        problem = _details(403, error.problem, request_id)
+        return problem.model_copy(update={"policies": error.policies})
     if isinstance(error, errors.CrosshaulError):
-        return _details(_status(error), error.problem, request_id, _flaws(error))
-    broken = Problem(
+        return _details(_status(error), error.problem, request_id, _syntax_errors(error))
+    internal = Problem(
         code="internal",
         message=f"Something is broken in the control plane. The request's id is {request_id}.",
         advice="Try again; if it stays so, show an administrator the id: the log has the rest.",
     )
-    return _details(500, broken, request_id)
+    return _details(500, internal, request_id)
 
 
-def _flaws(error: errors.CrosshaulError) -> tuple[dict[str, Any], ...]:
+def _syntax_errors(error: errors.CrosshaulError) -> tuple[dict[str, Any], ...]:
     """Places in a policy's text: `text:3:17` is its third line, seventeenth column."""
     if not isinstance(error, InvalidPolicyError):
         return ()
-    return tuple({"at": f"text:{flaw.line}:{flaw.column}", "message": flaw.message} for flaw in error.flaws)
+    return tuple(
+        {"at": f"text:{syntax_error.line}:{syntax_error.column}", "message": syntax_error.message}
+        for syntax_error in error.flaws
+    )
 
 
 def _status(error: errors.CrosshaulError) -> int:
@@ -110,7 +113,7 @@ def _status(error: errors.CrosshaulError) -> int:
 
 
 def _details(
-    status: int, problem: Problem, request_id: str, places: tuple[dict[str, Any], ...] = ()
+    status: int, problem: Problem, request_id: str, locations: tuple[dict[str, Any], ...] = ()
 ) -> ProblemDetails:
     return ProblemDetails(
         type=f"urn:crosshaul:problem:{problem.code}",
@@ -119,7 +122,7 @@ def _details(
         detail=problem.message,
         instance=f"urn:crosshaul:request:{request_id}",
         advice=problem.advice,
-        errors=places,
+        errors=locations,
     )
 
 
@@ -127,5 +130,5 @@ def response(problem: ProblemDetails) -> Response:
     return Response(
         body=problem.model_dump_json(),
         status_code=problem.status,
-        headers={"Content-Type": MEDIA_TYPE, **ANYWHERE},
+        headers={"Content-Type": MEDIA_TYPE, **CORS_HEADERS},
     )

@@ -10,20 +10,20 @@ from lambdas.domain.authorization import READ
 system = Resource("system")
 
 
-@system.get("/health", may=None)
+@system.get("/health", action=None)
 def health() -> Health:
     """Is it there, and where do people sign in?"""
-    here = wiring.settings()
+    settings = wiring.settings()
     sign_in = SignIn(
-        region=here.region,
-        user_pool_id=here.user_pool_id,
-        client_id=here.sign_in_client_id,
-        endpoint=here.sign_in_endpoint or None,
+        region=settings.region,
+        user_pool_id=settings.user_pool_id,
+        client_id=settings.sign_in_client_id,
+        endpoint=settings.sign_in_endpoint or None,
     )
-    return Health(status="ok", stage=here.stage, version=here.version, wire=WIRE, sign_in=sign_in)
+    return Health(status="ok", stage=settings.stage, version=settings.version, wire=WIRE, sign_in=sign_in)
 
 
-@system.get("/live", may=READ)
+@system.get("/live", action=READ)
 def live(query: LiveQuery) -> LiveView:
     """Where to listen for progress or news: an MQTT 5 WebSocket address, good for some minutes."""
     live = wiring.live_urls()

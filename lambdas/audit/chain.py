@@ -31,7 +31,9 @@ class AuditChain:
         for record in records:
             for agent_id in record.agents:
                 self._store.point(agent_id, record.record_id)
-        entries = tuple(AuditEntry(record_id=one.record_id, digest=digest_of(one)) for one in records)
+        entries = tuple(
+            AuditEntry(record_id=record.record_id, digest=digest_of(record)) for record in records
+        )
         for _ in range(MAX_ATTEMPTS):
             try:
                 return self._store.put_link(self._next(entries))
@@ -52,18 +54,18 @@ class AuditSealer:
         self._store = store
         self._key = SigningKey(kms, key_id)
         self._clock = clock
-        self._done: date | None = None
+        self._sealed_until: date | None = None
 
     def seal(self) -> None:
         """Every day that is over and has no seal yet. A warm function that has done it asks nobody."""
         yesterday = (self._clock().astimezone(UTC) - SEAL_DELAY).date() - timedelta(days=1)
-        if self._done == yesterday:
+        if self._sealed_until == yesterday:
             return
         last = self._store.last_seal()
         day = date.fromisoformat(last.day) + timedelta(days=1) if last else yesterday
         for _ in range(MAX_DAYS):
             if day > yesterday:
-                self._done = yesterday
+                self._sealed_until = yesterday
                 return
             last = self._seal(day, last)
             day += timedelta(days=1)
@@ -71,14 +73,14 @@ class AuditSealer:
     def keys(self) -> tuple[dict[str, Any], ...]:
         return (self._key.jwk(),)
 
-    def _seal(self, day: date, before: AuditSeal | None) -> AuditSeal:
+    def _seal(self, day: date, previous: AuditSeal | None) -> AuditSeal:
         link = self._store.last_link(day.isoformat())
         seal = AuditSeal(
             day=day.isoformat(),
             links=link.number if link else 0,
             last=link.digest if link else START,
-            previous=digest_of(before) if before else START,
-            at=_whole(self._clock()),
+            previous=digest_of(previous) if previous else START,
+            at=_to_milliseconds(self._clock()),
             kid=self._key.kid,
         )
         seal = seal.model_copy(update={"signature": self._key.sign(digest_of(seal).encode())})
@@ -87,6 +89,6 @@ class AuditSealer:
         return seal
 
 
-def _whole(moment: datetime) -> datetime:
+def _to_milliseconds(at: datetime) -> datetime:
     """As it is written: to the millisecond."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -15,9 +15,9 @@ MAX_WINDOW = timedelta(days=366)
 
 
 class AuditQuery:
-    def __init__(self, store: AuditStore, sealing: AuditSealer, clock: Clock) -> None:
+    def __init__(self, store: AuditStore, sealer: AuditSealer, clock: Clock) -> None:
         self._store = store
-        self._sealing = sealing
+        self._sealer = sealer
         self._clock = clock
 
     def page(
@@ -29,10 +29,10 @@ class AuditQuery:
         start = max(since or end - DEFAULT_WINDOW, end - MAX_WINDOW)
         if start >= end:
             return AuditView(records=(), next=None)
-        wanted = AuditFilter(
+        query = AuditFilter(
             since=start, until=end, who=who, agent_id=agent_id, transfer_id=transfer_id, limit=limit
         )
-        records, following = self._store.page(wanted, cursor)
+        records, following = self._store.page(query, cursor)
         return AuditView(records=tuple(records), next=following)
 
     def chain(self, day: str, limit: int, after: str | None) -> AuditChainView:
@@ -43,4 +43,4 @@ class AuditQuery:
         return AuditChainView(links=tuple(links), next=str(links[-1].number) if len(links) == limit else None)
 
     def seals(self) -> AuditSealsView:
-        return AuditSealsView(seals=tuple(self._store.seals()), keys=self._sealing.keys())
+        return AuditSealsView(seals=tuple(self._store.seals()), keys=self._sealer.keys())

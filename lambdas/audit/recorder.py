@@ -22,7 +22,7 @@ from lambdas.ports import Clock
 from lambdas.store.base import Writes, no_writes
 from lambdas.telemetry import logger
 
-NOBODY = "nobody"
+ANONYMOUS_ID = "nobody"
 Record = Callable[[Any, Any], Writes]
 """What is written with a change, from the thing as it was and as it is to be; None where there is none."""
 
@@ -54,42 +54,42 @@ class AuditRecorder:
         self._store = store
         self._clock = clock
 
-    def record_change(self, person: Principal, deed: AuditEvent, decision: Effect = "allowed") -> Record:
+    def record_change(self, principal: Principal, event: AuditEvent, decision: Effect = "allowed") -> Record:
         """To be called by whoever writes the change, in its transaction."""
 
         def recorded(before: Any, after: Any) -> Writes:
-            states = {"before": snapshot(before), "after": snapshot(after)}
-            return self._store.writes_for(self._record(person, deed, decision, **states))
+            snapshots = {"before": snapshot(before), "after": snapshot(after)}
+            return self._store.writes_for(self._record(principal, event, decision, **snapshots))
 
         return recorded
 
-    def record_credentials(self, person: Principal, deed: AuditEvent, what: dict[str, Any]) -> None:
+    def record_credentials(self, principal: Principal, event: AuditEvent, details: dict[str, Any]) -> None:
         """What changes nothing here, and reaches elsewhere: written by itself, before it is given away."""
-        self._store.add(self._record(person, deed, "allowed", after=what))
+        self._store.add(self._record(principal, event, "allowed", after=details))
 
-    def record_refusal(self, person: Principal, deed: AuditEvent, why: str) -> None:
+    def record_refusal(self, principal: Principal, event: AuditEvent, why: str) -> None:
         """A refusal stands whatever becomes of its record: should that fail, the log has it."""
         try:
-            self._store.add(self._record(person, deed, "refused", why=why))
+            self._store.add(self._record(principal, event, "refused", why=why))
         except Exception:
-            logger.exception("refusal not recorded", extra={"who": person.id, "action": deed.action})
+            logger.exception("refusal not recorded", extra={"who": principal.id, "action": event.action})
 
-    def _record(self, person: Principal, deed: AuditEvent, decision: Effect, **more: Any) -> AuditRecord:
+    def _record(self, principal: Principal, event: AuditEvent, decision: Effect, **more: Any) -> AuditRecord:
         now = self._clock()
         return AuditRecord.model_validate(
             {
-                **deed.__dict__,
+                **event.__dict__,
                 "record_id": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z-{secrets.token_hex(4)}",
                 "at": now,
-                "who": person.actor,
-                "address": person.address,
+                "who": principal.actor,
+                "address": principal.address,
                 "decision": decision,
                 **more,
             }
         )
 
 
-_SHOWN: dict[type, tuple[str, ...]] = {
+_AUDITED_FIELDS: dict[type, tuple[str, ...]] = {
     Transfer: ("state", "source", "destinations", "shape", "options", "template_id", "owner", "approval"),
     Template: ("trigger", "destinations", "shape", "options", "enabled", "owner", "changed_by", "version"),
     Agent: (
@@ -111,9 +111,11 @@ _SHOWN: dict[type, tuple[str, ...]] = {
 """What of a thing belongs into the audit: nothing secret, and nothing that grows."""
 
 
-def snapshot(thing: Any) -> dict[str, Any] | None:
+def snapshot(value: Any) -> dict[str, Any] | None:
     """A thing as JSON."""
-    if thing is None or isinstance(thing, dict):
-        return thing
-    shown: dict[str, Any] = to_jsonable_python({name: getattr(thing, name) for name in _SHOWN[type(thing)]})
+    if value is None or isinstance(value, dict):
+        return value
+    shown: dict[str, Any] = to_jsonable_python(
+        {name: getattr(value, name) for name in _AUDITED_FIELDS[type(value)]}
+    )
     return shown

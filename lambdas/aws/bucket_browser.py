@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 S3_TIMEOUT_S = 6.0
 """Seconds that are spent on looking for names; what was found by then is the page."""
-_MOST = 1000
+_MAX_KEYS_PER_CALL = 1000
 """Keys that S3 lists at once."""
-_UNNAMED = {"", ".", ".."}
+_INVALID_FILE_NAMES = {"", ".", ".."}
 """Names between slashes that keys may have, and no file system."""
-_DECLINED = {
+_PERMANENT_ERRORS = {
     "AccessDenied": "S3 does not let Crosshaul look into the bucket {}.",
     "NoSuchBucket": "There is no bucket {} any more.",
 }
 """What another try would meet again."""
 
-Named = tuple[str, DirectoryEntry | None]
+ListedName = tuple[str, DirectoryEntry | None]
 """A key's or common prefix's part below the prefix that was asked for, and what to show of it."""
 
 
@@ -46,7 +46,7 @@ class BucketBrowser:
     def all(self) -> BucketsView:
         return BucketsView(buckets=self._names)
 
-    def browse(self, bucket: str, asked: BucketBrowseRequest) -> BucketListingView:
+    def browse(self, bucket: str, request: BucketBrowseRequest) -> BucketListingView:
         """One page of what lies directly under the prefix.
 
         Raises BucketUnknownError, BucketDeclinedError, and BucketSilentError for what may pass.
@@ -54,60 +54,63 @@ class BucketBrowser:
         if bucket not in self._names:
             raise BucketUnknownError(bucket, self._names)
         entries: list[DirectoryEntry] = []
-        last, more = asked.after, False
-        end, sought = self._timer() + S3_TIMEOUT_S, alike(asked.find)
-        for found, truncated in self._pages(bucket, asked):
-            looked = 0
+        last, more = request.after, False
+        deadline, needle = self._timer() + S3_TIMEOUT_S, alike(request.find)
+        for found, truncated in self._pages(bucket, request):
+            examined = 0
             for name, entry in found:
-                if len(entries) == asked.limit:
+                if len(entries) == request.limit:
                     break
-                looked, last = looked + 1, name
-                if entry and sought in alike(entry.name):
+                examined, last = examined + 1, name
+                if entry and needle in alike(entry.name):
                     entries.append(entry)
-            more = truncated or looked < len(found)
-            if len(entries) == asked.limit or self._timer() >= end:
+            more = truncated or examined < len(found)
+            if len(entries) == request.limit or self._timer() >= deadline:
                 break
         return BucketListingView(
-            bucket=bucket, prefix=asked.prefix, entries=tuple(entries), next=last if more else None
+            bucket=bucket, prefix=request.prefix, entries=tuple(entries), next=last if more else None
         )
 
-    def _pages(self, bucket: str, asked: BucketBrowseRequest) -> Iterator[tuple[list[Named], bool]]:
+    def _pages(self, bucket: str, request: BucketBrowseRequest) -> Iterator[tuple[list[ListedName], bool]]:
         """Names in order, and whether more follow. S3 tells a directory once more after its own name."""
-        skip = len(asked.prefix)
-        where = {} if asked.after is None else {"StartAfter": asked.prefix + asked.after}
+        prefix_length = len(request.prefix)
+        position = {} if request.after is None else {"StartAfter": request.prefix + request.after}
         while True:
-            answer = self._listed(
+            answer = self._list(
                 bucket,
-                Prefix=asked.prefix,
+                Prefix=request.prefix,
                 Delimiter="/",
-                MaxKeys=_MOST if asked.find else asked.limit + 1,
-                **where,
+                MaxKeys=_MAX_KEYS_PER_CALL if request.find else request.limit + 1,
+                **position,
             )
-            found = [(key[skip:], entry) for key, entry in _entries(answer, skip)]
-            new = sorted((pair for pair in found if pair[0] != asked.after), key=lambda pair: pair[0])
+            found = [(key[prefix_length:], entry) for key, entry in _entries(answer, prefix_length)]
+            new = sorted((pair for pair in found if pair[0] != request.after), key=lambda pair: pair[0])
             yield new, bool(answer["IsTruncated"])
             if not answer["IsTruncated"]:
                 return
-            where = {"ContinuationToken": answer["NextContinuationToken"]}
+            position = {"ContinuationToken": answer["NextContinuationToken"]}
 
-    def _listed(self, bucket: str, **how: Any) -> Any:
+    def _list(self, bucket: str, **parameters: Any) -> Any:
         try:
-            return self._s3.list_objects_v2(Bucket=bucket, **how)
+            return self._s3.list_objects_v2(Bucket=bucket, **parameters)
         except (ClientError, BotoCoreError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             logger.warning("bucket not listed", extra={"bucket": bucket, "reason": str(error)})
-            if code in _DECLINED:
-                raise BucketDeclinedError(_DECLINED[code].format(bucket)) from error
+            if code in _PERMANENT_ERRORS:
+                raise BucketDeclinedError(_PERMANENT_ERRORS[code].format(bucket)) from error
             raise BucketSilentError(bucket) from error
 
 
-def _entries(answer: Any, skip: int) -> Iterator[Named]:
+def _entries(answer: Any, prefix_length: int) -> Iterator[ListedName]:
     """Every key and every common prefix. The object that stands for the directory itself is none in it."""
-    for one in answer.get("CommonPrefixes", ()):
-        name = one["Prefix"][skip:].removesuffix("/")
-        yield one["Prefix"], DirectoryEntry(name=name, type="other" if name in _UNNAMED else "directory")
-    for one in answer.get("Contents", ()):
-        name = one["Key"][skip:]
-        kind: Any = "other" if name in _UNNAMED else "file"
-        entry = DirectoryEntry(name=name, type=kind, size=one["Size"], modified=one["LastModified"])
-        yield one["Key"], entry if name else None
+    for item in answer.get("CommonPrefixes", ()):
+        name = item["Prefix"][prefix_length:].removesuffix("/")
+        yield (
+            item["Prefix"],
+            DirectoryEntry(name=name, type="other" if name in _INVALID_FILE_NAMES else "directory"),
+        )
+    for item in answer.get("Contents", ()):
+        name = item["Key"][prefix_length:]
+        kind: Any = "other" if name in _INVALID_FILE_NAMES else "file"
+        entry = DirectoryEntry(name=name, type=kind, size=item["Size"], modified=item["LastModified"])
+        yield item["Key"], entry if name else None

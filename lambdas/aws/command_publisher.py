@@ -33,7 +33,7 @@ class CommandPublisher:
     ) -> None:
         """`keys`: the ARNs of the KMS key that signs, and of the one that will be next."""
         self._broker = broker
-        self._now, self._following = (SigningKey(kms, arn) for arn in keys)
+        self._current, self._next = (SigningKey(kms, arn) for arn in keys)
         self._topics = topics
         self._clock = clock
 
@@ -53,9 +53,9 @@ class CommandPublisher:
             exp=int((now + lifetime).timestamp()),
             command=command,
         )
-        header = {"alg": "ES256", "typ": "JWT", "kid": self._now.kid}
+        header = {"alg": "ES256", "typ": "JWT", "kid": self._current.kid}
         signing_input = f"{encoded(json.dumps(header).encode())}.{encoded(_json(claims))}"
-        return f"{signing_input}.{self._now.sign(signing_input.encode())}"
+        return f"{signing_input}.{self._current.sign(signing_input.encode())}"
 
     def send(self, agent_id: AgentId, token: str) -> None:
         """Publish a token to its agent, QoS 1: a persistent session keeps it while the agent is away."""
@@ -77,12 +77,12 @@ class CommandPublisher:
 
     def verification_keys(self) -> tuple[dict[str, Any], ...]:
         """The JWKs (RFC 7517) with which agents verify what is signed here, now and next."""
-        return self._now.jwk(), self._following.jwk()
+        return self._current.jwk(), self._next.jwk()
 
     @property
     def keys(self) -> tuple[KeyId, KeyId]:
         """The `kid` of the key that signs, and of the one that will be next."""
-        return self._now.kid, self._following.kid
+        return self._current.kid, self._next.kid
 
 
 def _json(message: Message) -> bytes:

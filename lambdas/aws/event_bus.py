@@ -7,7 +7,7 @@ from events.facts import SOURCE, AgentWentSilent, TransferFinished, TransferRequ
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
-AnyFact = TransferRequested | TransferFinished | AgentWentSilent
+Fact = TransferRequested | TransferFinished | AgentWentSilent
 
 
 class BusError(Exception):
@@ -19,7 +19,7 @@ class EventBus:
         self._events = events
         self._bus_name = bus_name
 
-    def publish(self, fact: AnyFact) -> None:
+    def publish(self, fact: Fact) -> None:
         """Put one fact on the bus; raises BusError if it is not taken."""
         answer = self._events.put_events(
             Entries=[

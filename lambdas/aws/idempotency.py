@@ -26,7 +26,9 @@ class Idempotency:
     def __init__(self, table: str, client: Any) -> None:
         self._store = DynamoDBPersistenceLayer(table_name=table, boto3_client=client)
 
-    def __call__(self, who: str, wish: str, act: Callable[[], object], context: Any = None) -> None:
+    def __call__(
+        self, operation: str, payload: str, action: Callable[[], object], context: Any = None
+    ) -> None:
         """Do it, unless it was done before; a failure is not remembered. The function's context tells how
         long it may be under way: beyond that, it is taken to have died, and may be tried again.
 
@@ -34,15 +36,15 @@ class Idempotency:
         this very moment, and whatever `act` raises.
         """
 
-        def run(*, asked: dict[str, str]) -> None:  # noqa: ARG001  (Powertools reads it)
-            act()
+        def run(*, request: dict[str, str]) -> None:  # noqa: ARG001  (Powertools reads it)
+            action()
 
         guarded = idempotent_function(
-            run, data_keyword_argument="asked", persistence_store=self._store, config=_config(context),
+            run, data_keyword_argument="request", persistence_store=self._store, config=_config(context),
             key_prefix="once",
         )  # fmt: skip
         try:
-            guarded(asked={"who": who, "wish": hashlib.sha256(wish.encode()).hexdigest()})
+            guarded(request={"operation": operation, "payload": hashlib.sha256(payload.encode()).hexdigest()})
         except IdempotencyValidationError as error:
             raise ReusedKeyError(
                 "This Idempotency-Key was used for another request.", "Send a new key with a new request."
@@ -53,8 +55,8 @@ class Idempotency:
 
 def _config(context: Any) -> IdempotencyConfig:
     return IdempotencyConfig(
-        event_key_jmespath="who",
-        payload_validation_jmespath="wish",
+        event_key_jmespath="operation",
+        payload_validation_jmespath="payload",
         expires_after_seconds=RETENTION_S,
         hash_function="sha256",
         lambda_context=context,

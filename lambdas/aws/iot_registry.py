@@ -19,8 +19,8 @@ from lambdas.telemetry import logger
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
-_GONE, _TAKEN = "ResourceNotFoundException", "ResourceAlreadyExistsException"
-_NOT_YET = {"InvalidRequestException", "DeleteConflictException", "CertificateStateException"}
+_NOT_FOUND, _ALREADY_EXISTS = "ResourceNotFoundException", "ResourceAlreadyExistsException"
+_RETRYABLE = {"InvalidRequestException", "DeleteConflictException", "CertificateStateException"}
 """To detach takes IoT Core a moment, and until then nothing that is attached can be deleted."""
 _MAX_ATTEMPTS = 6
 _RETRY_DELAY_S = 0.4
@@ -83,38 +83,38 @@ class IotRegistry:
         self.deprovision(agent_id)
         thing = self.thing(agent_id)
         self._create(thing)
-        return self._make(thing, csr).pem
+        return self._issue(thing, csr).pem
 
-    def renew(self, agent_id: AgentId, csr: str, kept: Container[str]) -> IssuedCertificate:
+    def renew(self, agent_id: AgentId, csr: str, keep: Container[str]) -> IssuedCertificate:
         """One more certificate; what earlier tries have left, beside those to be kept, is removed first.
         Raises ThingForeignError."""
-        self.revoke_others(agent_id, kept)
-        return self._make(self.thing(agent_id), csr)
+        self.revoke_others(agent_id, keep)
+        return self._issue(self.thing(agent_id), csr)
 
-    def revoke_others(self, agent_id: AgentId, kept: Container[str]) -> None:
+    def revoke_others(self, agent_id: AgentId, keep: Container[str]) -> None:
         """Revoke and remove the agent's certificates but these, named by their ids. Raises
         ThingForeignError."""
         thing = self.thing(agent_id)
         for arn in self._certificates(thing) if self._exists(thing) else ():
-            if _id(arn) not in kept:
+            if _id(arn) not in keep:
                 self._revoke(thing, arn)
 
     def _create(self, thing: ThingName) -> None:
         """IoT Core refuses a name whose thing has other attributes: it may have come this very moment."""
-        mine = {STAGE_ATTRIBUTE: self._topics.stage}
+        attributes = {STAGE_ATTRIBUTE: self._topics.stage}
         try:
-            self._iot.create_thing(thingName=thing, attributePayload={"attributes": mine})
+            self._iot.create_thing(thingName=thing, attributePayload={"attributes": attributes})
         except ClientError as error:
-            if _code(error) != _TAKEN:
+            if _code(error) != _ALREADY_EXISTS:
                 raise
             raise ThingForeignError(thing, self._topics.stage) from error
 
-    def _make(self, thing: ThingName, csr: str) -> IssuedCertificate:
-        made = self._iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=False)
-        self._iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
-        self._iot.attach_policy(policyName=self._policy, target=made["certificateArn"])
-        self._iot.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
-        return IssuedCertificate(made["certificateId"], made["certificatePem"])
+    def _issue(self, thing: ThingName, csr: str) -> IssuedCertificate:
+        issued = self._iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=False)
+        self._iot.attach_thing_principal(thingName=thing, principal=issued["certificateArn"])
+        self._iot.attach_policy(policyName=self._policy, target=issued["certificateArn"])
+        self._iot.update_certificate(certificateId=issued["certificateId"], newStatus="ACTIVE")
+        return IssuedCertificate(issued["certificateId"], issued["certificatePem"])
 
     def deprovision(self, agent_id: AgentId) -> None:
         """Revoke and remove its certificates, then its thing; all is well if there are none.
@@ -133,7 +133,7 @@ class IotRegistry:
         try:
             found = self._iot.describe_thing(thingName=thing)
         except ClientError as error:
-            if _code(error) != _GONE:
+            if _code(error) != _NOT_FOUND:
                 raise
             return False
         if found.get("attributes", {}).get(STAGE_ATTRIBUTE) != self._topics.stage:
@@ -145,7 +145,7 @@ class IotRegistry:
         try:
             return [arn for page in pages for arn in page["principals"]]
         except ClientError as error:
-            if _code(error) != _GONE:
+            if _code(error) != _NOT_FOUND:
                 raise
             return []
 
@@ -167,20 +167,20 @@ class IotRegistry:
         pages = self._iot.get_paginator("list_principal_things").paginate(principal=arn)
         return any(name != thing for page in pages for name in page["things"])
 
-    def _undo(self, step: Callable[[], object], what: str) -> None:
+    def _undo(self, action: Callable[[], object], target: str) -> None:
         """Take a step back, unless it was taken already; again while IoT Core is not ready for it."""
         for _ in range(_MAX_ATTEMPTS):
             try:
-                step()
+                action()
             except ClientError as error:
-                if _code(error) == _GONE:
+                if _code(error) == _NOT_FOUND:
                     return
-                if _code(error) not in _NOT_YET:
+                if _code(error) not in _RETRYABLE:
                     raise
                 self._wait(_RETRY_DELAY_S)
             else:
                 return
-        logger.warning("left in IoT Core", extra={"what": what})
+        logger.warning("left in IoT Core", extra={"what": target})
 
 
 def _id(arn: str) -> str:

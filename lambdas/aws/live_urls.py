@@ -45,25 +45,25 @@ class LiveUrls:
 
     def progress(self, transfer_id: TransferId | None) -> LiveView:
         """Of one transfer, or of all."""
-        return self._address(
+        return self._live_view(
             self._topics.live_of_transfer(transfer_id) if transfer_id else self._topics.all_live
         )
 
     def changes(self) -> LiveView:
         """Which transfers have changed."""
-        return self._address(self._topics.all_changes)
+        return self._live_view(self._topics.all_changes)
 
-    def _address(self, topic: str) -> LiveView:
+    def _live_view(self, topic: str) -> LiveView:
         token = secrets.token_hex(10)
         client_id = self._topics.console(token)
-        lent = self._sts.assume_role(
+        credentials = self._sts.assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"live-{token}",
             Policy=json.dumps(self.session_policy(client_id, topic), separators=(",", ":")),
             DurationSeconds=SESSION_LIFETIME_S,
         )["Credentials"]
-        signed = self._signed(lent["AccessKeyId"], lent["SecretAccessKey"])
-        url = f"{signed}&X-Amz-Security-Token={quote(lent['SessionToken'], safe='')}"
+        signed_url = self._signed(credentials["AccessKeyId"], credentials["SecretAccessKey"])
+        url = f"{signed_url}&X-Amz-Security-Token={quote(credentials['SessionToken'], safe='')}"
         expires_at = self._clock() + timedelta(seconds=SIGNATURE_LIFETIME_S)
         return LiveView(url=url, client_id=client_id, topics=(topic,), expires_at=expires_at)
 
@@ -76,7 +76,10 @@ class LiveUrls:
             "iot:Subscribe": f"{iot}:topicfilter/{topic}",
             "iot:Receive": f"{iot}:topic/{topic.replace('+', '*')}",
         }
-        statements = [{"Effect": "Allow", "Action": act, "Resource": what} for act, what in allowed.items()]
+        statements = [
+            {"Effect": "Allow", "Action": action, "Resource": resource}
+            for action, resource in allowed.items()
+        ]
         return {"Version": "2012-10-17", "Statement": statements}
 
     def _signed(self, access_key: str, secret_key: str) -> str:

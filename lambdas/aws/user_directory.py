@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 CACHE_TTL_S = 60.0
 """Seconds for which an answer counts."""
-_PAGE = 60
+_MAX_GROUPS = 60
 """Groups: more than Cognito's limit for one person would be another page."""
-_ADDRESS = re.compile(r"(?=.{3,128}$)[^\s@]+@[^\s@]+")
+_EMAIL = re.compile(r"(?=.{3,128}$)[^\s@]+@[^\s@]+")
 """What Cognito takes for a user's name at all."""
 
 
@@ -36,14 +36,14 @@ class CognitoDirectory:
         self._cognito = cognito
         self._pool_id = pool_id
         self._timer = timer
-        self._known: dict[str, tuple[float, Principal]] = {}
+        self._cache: dict[str, tuple[float, Principal]] = {}
 
-    def find(self, who: Actor) -> Principal:
+    def find(self, actor: Actor) -> Principal:
         """With the groups of now; `gone` if there is nobody of this id any more, or they were disabled."""
-        at, person = self._known.get(who.id, (0.0, None))
+        at, person = self._cache.get(actor.id, (0.0, None))
         if person is None or self._timer() - at > CACHE_TTL_S:
-            person = self._person(who)
-            self._known[who.id] = self._timer(), person
+            person = self._load(actor)
+            self._cache[actor.id] = self._timer(), person
         return person
 
     def named(self, text: str) -> Principal:
@@ -54,18 +54,18 @@ class CognitoDirectory:
         """An id as it is, and that of an e-mail address; raises PersonUnknownError if nobody has it now."""
         if "@" not in text:
             return text
-        user = self._user(text) if _ADDRESS.fullmatch(text) else None
+        user = self._user(text) if _EMAIL.fullmatch(text) else None
         if user is None:
             raise PersonUnknownError(text)
         return _attributes(user)["sub"]
 
-    def _person(self, who: Actor) -> Principal:
+    def _load(self, actor: Actor) -> Principal:
         # Cognito takes an address here, too: who is known by one alone, from before, is nobody now.
-        user = self._user(who.id) if is_person_id(who.id) else None
-        if user is None or _attributes(user)["sub"] != who.id:
-            return Principal(who.id, name=who.name, gone=True)
+        user = self._user(actor.id) if is_person_id(actor.id) else None
+        if user is None or _attributes(user)["sub"] != actor.id:
+            return Principal(actor.id, name=actor.name, gone=True)
         name = shown_name(_attributes(user))
-        return Principal(who.id, self._groups(user), name=name, gone=not user["Enabled"])
+        return Principal(actor.id, self._groups(user), name=name, gone=not user["Enabled"])
 
     def _user(self, name: str) -> "AdminGetUserResponseTypeDef | None":
         """The one whom Cognito knows by this name: a `sub`, or an address."""
@@ -77,7 +77,7 @@ class CognitoDirectory:
     def _groups(self, user: "AdminGetUserResponseTypeDef") -> tuple[str, ...]:
         try:
             answer = self._cognito.admin_list_groups_for_user(
-                UserPoolId=self._pool_id, Username=user["Username"], Limit=_PAGE
+                UserPoolId=self._pool_id, Username=user["Username"], Limit=_MAX_GROUPS
             )
         except self._cognito.exceptions.UserNotFoundException:
             return ()
@@ -85,7 +85,7 @@ class CognitoDirectory:
 
 
 def _attributes(user: "AdminGetUserResponseTypeDef") -> dict[str, str]:
-    return {one["Name"]: one.get("Value", "") for one in user["UserAttributes"]}
+    return {attribute["Name"]: attribute.get("Value", "") for attribute in user["UserAttributes"]}
 
 
 def shown_name(attributes: Mapping[str, Any]) -> str:

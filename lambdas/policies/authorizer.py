@@ -16,10 +16,10 @@ from lambdas.domain.transfer import Transfer
 from lambdas.policies.decision_point import DecisionPoint
 from lambdas.ports import AgentReader, Authorization, AuthorizeTransfer, Clock, UserDirectory
 
-_OF_CROSSHAUL = {domain.READ, domain.MANAGE_POLICY}
+_SYSTEM_ACTIONS = {domain.READ, domain.MANAGE_POLICY}
 """Actions that are about nothing narrower: at the door, all is known that there is to know."""
 
-_WORDS = {
+_ACTION_PHRASES = {
     domain.TRANSFER: "move {}",
     domain.STOP: "stop {}",
     domain.BROWSE: "look into {}",
@@ -30,7 +30,7 @@ _WORDS = {
 }
 
 
-_IN_GENERAL = {
+_GENERAL_OBJECTS = {
     domain.TRANSFER: "files",
     domain.STOP: "transfers",
     domain.BROWSE: "agents and buckets",
@@ -42,17 +42,17 @@ _IN_GENERAL = {
 class Authorizer:
     def __init__(
         self,
-        deciding: DecisionPoint,
-        recording: AuditRecorder,
+        decision_point: DecisionPoint,
+        recorder: AuditRecorder,
         agents: AgentReader,
-        people: UserDirectory,
+        users: UserDirectory,
         zone: str,
         clock: Clock,
     ) -> None:
-        self._deciding = deciding
-        self._recording = recording
+        self._decision_point = decision_point
+        self._recorder = recorder
         self._agents = agents
-        self._people = people
+        self._users = users
         self._zone = zone
         self._clock = clock
 
@@ -60,23 +60,23 @@ class Authorizer:
     def now(self) -> RequestTime:
         return RequestTime(self._clock(), self._zone)
 
-    def precheck(self, person: Principal, action: str) -> None:
+    def precheck(self, principal: Principal, action: str) -> None:
         """At the door, before anything is read: raises ForbiddenError if nothing could permit it.
 
         What is about something narrower than Crosshaul itself is decided once that is known.
         """
-        if action in _OF_CROSSHAUL:
-            self.check(person, action, SYSTEM)
-        elif not self._deciding.may_at_all(person, action):
-            raise forbidden(AuthorizationRequest(person, action), Decision("refused"))
+        if action in _SYSTEM_ACTIONS:
+            self.check(principal, action, SYSTEM)
+        elif not self._decision_point.may_at_all(principal, action):
+            raise forbidden(AuthorizationRequest(principal, action), Decision("refused"))
 
-    def check(self, person: Principal, action: str, thing: Resource, **context: Any) -> Decision:
+    def check(self, principal: Principal, action: str, resource: Resource, **context: Any) -> Decision:
         """Raises ForbiddenError unless this is allowed."""
-        return self.authorize_request(domain.simple(person, action, thing, self.now, **context))
+        return self.authorize_request(domain.simple(principal, action, resource, self.now, **context))
 
-    def check_absent(self, who: Actor, action: str, thing: Resource) -> Decision:
+    def check_absent(self, actor: Actor, action: str, resource: Resource) -> Decision:
         """The same for somebody who is not here: with the groups of now."""
-        return self.check(self._people.find(who), action, thing)
+        return self.check(self._users.find(actor), action, resource)
 
     def agent(self, agent_id: AgentId) -> Resource:
         """As it is; one that is not there has no tags."""
@@ -84,7 +84,7 @@ class Authorizer:
         return domain.agent_resource(agent_id, tags.get(agent_id, {}))
 
     def check_transfer(
-        self, person: Principal, action: str, transfer: Transfer, size: int | None = None
+        self, principal: Principal, action: str, transfer: Transfer, size: int | None = None
     ) -> Decision:
         """Every movement of it, for this person; its size counts where it is known.
 
@@ -92,114 +92,116 @@ class Authorizer:
         """
         tags = domain.tags_of(self._agents.get_many(transfer.agents).values())
         size = transfer.progress.bytes_total if size is None else size
-        return self.decide_all(domain.movements(person, action, transfer, tags, self.now, size))
+        return self.decide_all(domain.movements(principal, action, transfer, tags, self.now, size))
 
     def authorize(
-        self, person: Principal, action: str, thing: Resource, deed: AuditEvent, **context: Any
+        self, principal: Principal, action: str, resource: Resource, event: AuditEvent, **context: Any
     ) -> Record:
         """What is to be written with the deed, if it is allowed; raises ForbiddenError."""
-        verdict = self.check(person, action, thing, **context)
-        return self._recording.record_change(person, replace(deed, policies=verdict.policies))
+        decision = self.check(principal, action, resource, **context)
+        return self._recorder.record_change(principal, replace(event, policies=decision.policies))
 
-    def authorize_transfer(self, person: Principal, action: str, deed: str) -> AuthorizeTransfer:
+    def authorize_transfer(self, principal: Principal, action: str, event: str) -> AuthorizeTransfer:
         """For whoever writes a transfer, to be asked in time."""
 
-        def asked(transfer: Transfer) -> Authorization:
-            verdict = self.check_transfer(person, action, transfer)
-            return self._authorization(person, deed, transfer, verdict, (person.actor,))
+        def authorize(transfer: Transfer) -> Authorization:
+            decision = self.check_transfer(principal, action, transfer)
+            return self._authorization(principal, event, transfer, decision, (principal.actor,))
 
-        return asked
+        return authorize
 
     def for_template(self, template: Template, size: int) -> AuthorizeTransfer:
         """A template acts as its owner, and goes no further than whoever wrote it last: each is asked about
         again at every firing, with the groups of now."""
-        acting = tuple({one.id: one for one in (template.owner, template.changed_by)}.values())
+        actors = tuple({actor.id: actor for actor in (template.owner, template.changed_by)}.values())
 
-        def asked(transfer: Transfer) -> Authorization:
-            people = [self._people.find(one) for one in acting]
-            verdicts = [self.check_transfer(one, domain.TRANSFER, transfer, size) for one in people]
-            acts = Principal(by_template(template.template_id).id)
-            return self._authorization(acts, "transfer.requested", transfer, worst(verdicts), acting)
+        def authorize(transfer: Transfer) -> Authorization:
+            users = [self._users.find(actor) for actor in actors]
+            decisions = [self.check_transfer(user, domain.TRANSFER, transfer, size) for user in users]
+            template_principal = Principal(by_template(template.template_id).id)
+            return self._authorization(
+                template_principal, "transfer.requested", transfer, worst(decisions), actors
+            )
 
-        return asked
+        return authorize
 
-    def for_approval(self, person: Principal) -> AuthorizeTransfer:
+    def for_approval(self, principal: Principal) -> AuthorizeTransfer:
         """Four eyes: another person than those who asked, who may move these files, too. And those who asked
         still must be allowed to."""
 
-        def asked(transfer: Transfer) -> Authorization:
+        def authorize(transfer: Transfer) -> Authorization:
             asked_for = transfer.approval.asked_for if transfer.approval else ()
-            if person.id in {one.id for one in asked_for}:
+            if principal.id in {actor.id for actor in asked_for}:
                 raise ForbiddenError(
-                    f"{person.name} asked for transfer {transfer.transfer_id}, and so may not approve it.",
+                    f"{principal.name} asked for transfer {transfer.transfer_id}, and so may not approve it.",
                     f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
                     transfer.approval.policies if transfer.approval else (),
                 )
-            for one in asked_for:
-                self.check_transfer(self._people.find(one), domain.TRANSFER, transfer)
-            verdict = self.check_transfer(person, domain.TRANSFER, transfer)
-            allowed = Decision("allowed", verdict.policies)
-            return self._authorization(person, "transfer.approved", transfer, allowed, asked_for)
+            for actor in asked_for:
+                self.check_transfer(self._users.find(actor), domain.TRANSFER, transfer)
+            decision = self.check_transfer(principal, domain.TRANSFER, transfer)
+            allowed = Decision("allowed", decision.policies)
+            return self._authorization(principal, "transfer.approved", transfer, allowed, asked_for)
 
-        return asked
+        return authorize
 
     def _authorization(
         self,
-        person: Principal,
+        principal: Principal,
         action: str,
         transfer: Transfer,
-        verdict: Decision,
+        decision: Decision,
         asked_for: tuple[Actor, ...],
     ) -> Authorization:
-        deed = AuditEvent(
+        event = AuditEvent(
             action=action,
             about=f"transfer {transfer.transfer_id}",
             transfer_id=transfer.transfer_id,
             agents=transfer.agents,
-            policies=verdict.policies,
+            policies=decision.policies,
         )
-        approval = verdict.policies if verdict.outcome == "approval" else ()
+        approval = decision.policies if decision.outcome == "approval" else ()
         return Authorization(
-            approval, asked_for, self._recording.record_change(person, deed, verdict.outcome)
+            approval, asked_for, self._recorder.record_change(principal, event, decision.outcome)
         )
 
-    def decide_all(self, questions: Iterable[AuthorizationRequest]) -> Decision:
-        return worst([self.authorize_request(question) for question in questions])
+    def decide_all(self, requests: Iterable[AuthorizationRequest]) -> Decision:
+        return worst([self.authorize_request(request) for request in requests])
 
-    def authorize_request(self, question: AuthorizationRequest) -> Decision:
+    def authorize_request(self, request: AuthorizationRequest) -> Decision:
         """The verdict, unless it is a refusal: that is raised as ForbiddenError."""
-        verdict = self._deciding.decide(question)
-        if verdict.outcome == "refused":
-            raise forbidden(question, verdict)
-        return verdict
+        decision = self._decision_point.decide(request)
+        if decision.outcome == "refused":
+            raise forbidden(request, decision)
+        return decision
 
 
-def forbidden(question: AuthorizationRequest, verdict: Decision) -> ForbiddenError:
-    what = _WORDS[question.action].format(_said(question))
-    if question.principal.gone:
+def forbidden(request: AuthorizationRequest, decision: Decision) -> ForbiddenError:
+    phrase = _ACTION_PHRASES[request.action].format(_describe_object(request))
+    if request.principal.gone:
         return ForbiddenError(
-            f"{question.principal.name} may not {what}: their account was deleted or disabled.",
+            f"{request.principal.name} may not {phrase}: their account was deleted or disabled.",
             "Let another person ask for it, or make the template or the roll-out again as their own.",
         )
-    if not verdict.policies:
+    if not decision.policies:
         return ForbiddenError(
-            f"{question.principal.name} may not {what}: no policy permits it.",
+            f"{request.principal.name} may not {phrase}: no policy permits it.",
             "Ask an administrator for a group or a policy that does.",
         )
-    names = ", ".join(verdict.policies)
-    forbid = "the policies {} forbid it" if len(verdict.policies) > 1 else "the policy {} forbids it"
+    names = ", ".join(decision.policies)
+    forbid = "the policies {} forbid it" if len(decision.policies) > 1 else "the policy {} forbids it"
     return ForbiddenError(
-        f"{question.principal.name} may not {what}: {forbid.format(names)}.",
+        f"{request.principal.name} may not {phrase}: {forbid.format(names)}.",
         "An administrator can tell why it is so.",
-        verdict.policies,
+        decision.policies,
     )
 
 
-def _said(question: AuthorizationRequest) -> str:
+def _describe_object(request: AuthorizationRequest) -> str:
     """What a question is about, in words."""
-    thing = question.resource
-    if thing is SYSTEM:
-        return _IN_GENERAL.get(question.action, "Crosshaul")
-    if "destination_path" in question.context:
-        return f"{question.source} to {question.destination}"
-    return f"the {thing.kind.lower()} {thing.name}"
+    resource = request.resource
+    if resource is SYSTEM:
+        return _GENERAL_OBJECTS.get(request.action, "Crosshaul")
+    if "destination_path" in request.context:
+        return f"{request.source} to {request.destination}"
+    return f"the {resource.kind.lower()} {resource.name}"

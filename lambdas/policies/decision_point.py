@@ -17,40 +17,40 @@ class DecisionPoint:
     def __init__(self, store: PolicyStore, timer: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._timer = timer
-        self._rules: PolicySet | None = None
+        self._policies: PolicySet | None = None
         self._version = -1
         self._checked = 0.0
 
-    def decide(self, question: AuthorizationRequest) -> Decision:
+    def decide(self, request: AuthorizationRequest) -> Decision:
         """A refusal is decided again if the policies have changed since: a new permit counts at once."""
-        verdict = self._current().decide(question)
-        if not verdict.allowed and self._has_changed():
-            verdict = self._current().decide(question)
-        return verdict
+        decision = self._current().decide(request)
+        if not decision.allowed and self._reload_if_changed():
+            decision = self._current().decide(request)
+        return decision
 
-    def may_at_all(self, person: Principal, action: str) -> bool:
+    def may_at_all(self, principal: Principal, action: str) -> bool:
         """False where no question of this person about this action can have a yes for its answer."""
-        if self._current().may_at_all(person, action):
+        if self._current().may_at_all(principal, action):
             return True
-        return self._has_changed() and self._current().may_at_all(person, action)
+        return self._reload_if_changed() and self._current().may_at_all(principal, action)
 
     def refresh(self) -> None:
         """Ask the table at the next question: it was just written."""
         self._checked = float("-inf")
 
     def _current(self) -> PolicySet:
-        if self._rules is None or self._timer() - self._checked > CACHE_TTL_S:
-            self._has_changed()
-        if self._rules is None:
+        if self._policies is None or self._timer() - self._checked > CACHE_TTL_S:
+            self._reload_if_changed()
+        if self._policies is None:
             raise RuntimeError("the policies were not read")
-        return self._rules
+        return self._policies
 
-    def _has_changed(self) -> bool:
+    def _reload_if_changed(self) -> bool:
         """Look, and read them anew if so."""
         self._checked = self._timer()
-        if self._rules is not None and self._store.version() == self._version:
+        if self._policies is not None and self._store.version() == self._version:
             return False
-        self._version, kept = self._store.all()
-        self._rules = policy_set(texts(in_force(kept)))
-        logger.info("policies read", extra={"version": self._version, "policies": len(self._rules.texts)})
+        self._version, stored = self._store.all()
+        self._policies = policy_set(texts(in_force(stored)))
+        logger.info("policies read", extra={"version": self._version, "policies": len(self._policies.texts)})
         return True

@@ -135,7 +135,7 @@ NAMES = {
     "policy_id": "mine",
     "bucket": "media-uploads",
 }
-BODIES = [route for route in ROUTES if "body" in route.takes]
+BODIES = [route for route in ROUTES if "body" in route.parameters]
 
 
 @settings(anyhow, max_examples=200)

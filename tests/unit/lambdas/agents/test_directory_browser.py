@@ -7,7 +7,7 @@ import pytest
 from events.commands import Browse
 from events.reports import Browsed, Capabilities, DirectoryEntry, RemoteState
 from events.requests import BrowseRequest
-from lambdas.agents.directory_browser import DirectoryBrowser, place_of
+from lambdas.agents.directory_browser import DirectoryBrowser, location_of
 from lambdas.domain.authorization import path_of
 from lambdas.domain.errors import AgentDeclinedError, RemoteUnknownError
 from tests.support.fakes import FakeAgents, an_agent
@@ -68,6 +68,6 @@ def test_an_agent_that_would_take_it_for_its_own_directory_is_not_asked(browsing
 
 
 def test_policies_see_a_remote_s_path_as_they_do_of_transfers() -> None:
-    assert path_of(place_of("b", BrowseRequest(path="/photos", remote="archive"))) == "archive:/photos/"
-    assert path_of(place_of("b", BrowseRequest(path="/", remote="archive"))) == "archive:/"
-    assert path_of(place_of("b", BrowseRequest(path="/photos"))) == "/photos/"
+    assert path_of(location_of("b", BrowseRequest(path="/photos", remote="archive"))) == "archive:/photos/"
+    assert path_of(location_of("b", BrowseRequest(path="/", remote="archive"))) == "archive:/"
+    assert path_of(location_of("b", BrowseRequest(path="/photos"))) == "/photos/"

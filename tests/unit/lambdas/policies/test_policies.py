@@ -192,7 +192,9 @@ class TestDeciding:
             "bucket": "media-uploads",
         }
         writing = [
-            one for one in ROUTES if one.method != "GET" and one.may and not one.path.startswith("/policies")
+            one
+            for one in ROUTES
+            if one.method != "GET" and one.action and not one.path.startswith("/policies")
         ]
         for route in writing:
             path = route.path.format(**names)
