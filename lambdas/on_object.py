@@ -1,4 +1,4 @@
-"""React: objects arrived in S3. EventBridge's events come in batches from a queue.
+"""Handle objects created in S3: EventBridge events, in batches from a queue.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
@@ -21,7 +21,7 @@ class Bucket(Message):
 
 
 class Object(Message):
-    """One of version and sequencer tells one write of a key from the next."""
+    """The object that was written; version or sequencer distinguishes two writes of one key."""
 
     key: str
     size: Bytes = 0
@@ -36,7 +36,7 @@ class Detail(Message):
 
 
 class ObjectEvent(Message):
-    """The event, as far as it is of use. Its key is not URL-encoded, unlike in S3's own notifications."""
+    """The fields used of an event. Its key is not URL-encoded, unlike in S3's own notifications."""
 
     id: str
     detail: Detail
@@ -50,7 +50,7 @@ class ObjectEvent(Message):
 
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Malformed messages fail one by one, and gatherings with all of their messages."""
+    """Start transfers; report each malformed message as failed, and all messages of a batch that failed."""
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     with processor(records=event["Records"], handler=read, lambda_context=context):
         outcomes = processor.process()

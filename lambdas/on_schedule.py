@@ -1,4 +1,4 @@
-"""React: a minute has passed."""
+"""Run the periodic tasks, once a minute."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from lambdas.telemetry import count, entry, logger
 
 @entry
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
-    """Silent agents first: hops are not offered to those again."""
+    """Mark silent agents first, so that no hop is offered to them."""
     publish_silent_agents()
     wiring.audit_sealer().seal()
     wiring.key_rotation().sweep(wiring.clock())
     wiring.lease_sweeper().sweep()
-    wiring.update_stages().sweep(wiring.clock())  # last: no hop is to wait for IoT Jobs
+    wiring.update_stages().sweep(wiring.clock())  # last: IoT Jobs must not delay hops
 
 
 def publish_silent_agents() -> None:

@@ -1,6 +1,6 @@
-"""The composition root: builds each thing once, when it is first asked for. Importing does nothing.
+"""The composition root: builds each object once, on first use. Importing it does nothing.
 
-Imports stand inside the functions, so that each Lambda function loads only what it uses.
+Imports are inside the functions, so that each Lambda function loads only what it uses.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 
 
 def clock() -> datetime:
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -89,7 +90,7 @@ def kms() -> "KMSClient":
 
 @cache
 def topics() -> "Topics":
-    """Every name of this stage in IoT Core."""
+    """Return the names of this stage in IoT Core."""
     from events.topics import Topics
 
     return Topics(settings().stage)
@@ -117,11 +118,12 @@ def change_notifier() -> "IotChangeNotifier":
 
 @cache
 def low_latency_broker() -> "IoTDataPlaneClient":
+    """Return a broker client with short timeouts and no retry, for messages that may be lost."""
     import boto3
     from botocore.config import Config
 
-    soon = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
-    return boto3.client("iot-data", region_name=settings().region, config=soon)
+    impatient = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+    return boto3.client("iot-data", region_name=settings().region, config=impatient)
 
 
 @cache
@@ -154,7 +156,7 @@ def transfer_writer() -> "TransferWriter":
 
 @cache
 def transfer_service() -> "TransferService":
-    """What people and templates ask."""
+    """Return the service for requests of people and templates."""
     from lambdas.transfers.service import TransferService
 
     return TransferService(transfer_store(), transfer_writer(), agent_store(), clock)
@@ -171,7 +173,7 @@ def dispatcher() -> "Dispatcher":
 
 @cache
 def stream_handler() -> "StreamHandler":
-    """What follows from a change in the table."""
+    """Return the handler of changes in the transfers table."""
     from lambdas.transfers.stream_handler import StreamHandler
 
     return StreamHandler(
@@ -181,7 +183,7 @@ def stream_handler() -> "StreamHandler":
 
 @cache
 def report_handler() -> "ReportHandler":
-    """What agents say about hops."""
+    """Return the handler of agents' reports about hops."""
     from lambdas.transfers.report_handler import ReportHandler
 
     return ReportHandler(transfer_store(), transfer_writer(), stream_handler(), command_publisher(), clock)
@@ -189,7 +191,7 @@ def report_handler() -> "ReportHandler":
 
 @cache
 def lease_sweeper() -> "LeaseSweeper":
-    """What the clock finds."""
+    """Return the sweeper of expired leases, run by the schedule."""
     from lambdas.transfers.lease_sweeper import LeaseSweeper
 
     return LeaseSweeper(transfer_store(), transfer_writer(), stream_handler(), clock)
@@ -220,7 +222,7 @@ def iot_registry() -> "IotRegistry":
 
 @cache
 def agent_service() -> "AgentService":
-    """What agents and the broker say of them, and what people see."""
+    """Return the service that records and shows agents."""
     from lambdas.agents.service import AgentService
 
     return AgentService(agent_store(), reply_store(), clock)
@@ -249,7 +251,7 @@ def installer_store() -> "InstallerStore":
 
 @cache
 def enrollment_slots() -> "EnrollmentSlots":
-    """What a token opens. A roll-out lets in whom the person who started it may enrol now."""
+    """Return the lookup of enrollment tokens; a roll-out admits what its starter may enroll now."""
     from events.base import AgentId
     from lambdas.agents.enrollment_slots import EnrollmentSlots
     from lambdas.domain.authorization import MANAGE_AGENT, agent_resource
@@ -335,7 +337,7 @@ def iot_jobs() -> "IotJobs":
 
 @cache
 def update_service() -> "UpdateService":
-    """What people ask of updates, and agents."""
+    """Return the service for update requests of people and agents."""
     from lambdas.agents.updates import UpdateService
 
     return UpdateService(
@@ -350,7 +352,7 @@ def update_service() -> "UpdateService":
 
 @cache
 def update_stages() -> "UpdateStages":
-    """How updates go on."""
+    """Return what advances updates through their stages, run by the schedule."""
     from lambdas.agents.update_stages import UpdateStages
 
     return UpdateStages(update_store(), agent_store(), iot_jobs(), audit_recorder())
@@ -381,7 +383,7 @@ def s3_credentials() -> "S3CredentialsService":
 
 @cache
 def s3() -> "S3Client":
-    """For a function's own calls while somebody waits, and for addresses that agents and people can reach."""
+    """Return the S3 client for calls within a request, with short timeouts, and for presigned URLs."""
     import boto3
     from botocore.config import Config
 
@@ -471,7 +473,7 @@ def decision_point() -> "DecisionPoint":
 
 @cache
 def authorizer() -> "Authorizer":
-    """Whether anyone may do anything."""
+    """Return the authorizer of all requests."""
     from lambdas.policies.authorizer import Authorizer
 
     return Authorizer(

@@ -1,4 +1,4 @@
-"""What a host may register with: a CSR for its device key, and its lane certificate."""
+"""Check what a host registers with: a CSR for its device key, and its lane certificate."""
 
 from datetime import datetime
 
@@ -11,14 +11,18 @@ from lambdas.domain.errors import CertificateError
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
-"""Bits. Beyond it, a signature's check costs more than whoever knocks here is worth."""
-_ADVICE = "Let `crosshaul agent register` make it."
+"""A larger key makes verification slow enough to be abused by an unauthenticated caller."""
+_ADVICE = "Create it with `crosshaul agent register`."
 _PARSE_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature)
 
 
 def check_csr(pem: str) -> str:
-    """The CSR alone, PEM; raises CertificateError unless it is signed by its own key: EC P-256, or RSA of
-    2,048 bits or more."""
+    """Return the CSR, re-encoded as PEM.
+
+    Raises:
+        CertificateError: It cannot be read, is not signed by its own key, or its key is neither EC P-256 nor
+            RSA of 2,048 to 8,192 bits.
+    """
     try:
         csr = x509.load_pem_x509_csr(pem.encode())
         key = csr.public_key()
@@ -32,7 +36,7 @@ def check_csr(pem: str) -> str:
 
 
 def check_lane_certificate(pem: str, now: datetime) -> str:
-    """The certificate alone, PEM; raises CertificateError if it cannot be used on the lane now."""
+    """Return the certificate, re-encoded as PEM; raises CertificateError if it is not usable now."""
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         _check_key(certificate.public_key(), "lane certificate")
@@ -40,10 +44,11 @@ def check_lane_certificate(pem: str, now: datetime) -> str:
     except _PARSE_ERRORS as error:
         raise CertificateError("The lane certificate cannot be read.", _ADVICE) from error
     if not_after <= now:
-        raise CertificateError(f"The lane certificate ended {not_after:%Y-%m-%d %H:%M} UTC.", _ADVICE)
+        raise CertificateError(f"The lane certificate expired at {not_after:%Y-%m-%d %H:%M} UTC.", _ADVICE)
     if (not_before - now).days >= 1:
         raise CertificateError(
-            f"The lane certificate begins {not_before:%Y-%m-%d %H:%M} UTC.", "Is the host's clock right?"
+            f"The lane certificate is not valid before {not_before:%Y-%m-%d %H:%M} UTC.",
+            "Check the clock of the host.",
         )
     return certificate.public_bytes(Encoding.PEM).decode()
 
@@ -53,6 +58,6 @@ def _check_key(key: object, owner: str) -> None:
     if strong or (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)):
         return
     raise CertificateError(
-        f"The {owner} has a key of another kind.",
+        f"The key of the {owner} is not supported.",
         f"Use EC P-256, or RSA of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits.",
     )

@@ -1,4 +1,4 @@
-"""Looking into an agent's directories: asked by a command, answered by a report (docs/adr/007)."""
+"""Browse an agent's directories: a command asks, a report answers (docs/adr/007)."""
 
 import secrets
 import time
@@ -17,19 +17,19 @@ from lambdas.domain.roots import check_offered
 from lambdas.ports import AgentLookup, CommandSender
 
 ANSWER_TIMEOUT_S = 8.0
-"""Seconds until the answer must be here."""
+"""How long to wait for the agent's answer."""
 _INITIAL_POLL_INTERVAL_S, _MAX_POLL_INTERVAL_S = 0.08, 0.25
-"""Seconds between two looks, at first and at most: an agent next door answers in some hundredths."""
+"""The interval grows from the first to the second: a near agent answers within some 0.05 s."""
 
 
 class Replies(Protocol):
-    """Where the agents' answers arrive."""
+    """Where the answers of agents arrive."""
 
     def get(self, agent_id: AgentId, request_id: str) -> Browsed | None: ...
 
 
 def location_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | RemoteLocation:
-    """The directory that is to be listed."""
+    """Return the location of the directory to list."""
     if request.remote is None:
         return AgentLocation(agent_id=agent_id, path=request.path)
     return RemoteLocation(agent_id=agent_id, remote=request.remote, path=request.path.lstrip("/"))
@@ -51,10 +51,14 @@ class DirectoryBrowser:
         self._timer = timer
 
     def browse(self, agent_id: AgentId, request: BrowseRequest) -> ListingView:
-        """One page of a directory, as the agent says.
+        """Return one page of a directory, as the agent lists it.
 
-        Raises AgentUnknownError, AgentOfflineError, RemoteUnknownError, AgentSilentError when no answer comes
-        in 8 s, and AgentDeclinedError with what the agent says against it.
+        Raises:
+            AgentUnknownError: There is no agent of this id.
+            AgentOfflineError: The agent is not connected.
+            RemoteUnknownError: The agent does not offer the remote.
+            AgentSilentError: The agent did not answer within 8 s.
+            AgentDeclinedError: The agent answered with a problem.
         """
         agent = self._agents.get(agent_id)
         if agent.presence == "offline":
@@ -80,8 +84,8 @@ class DirectoryBrowser:
                 return reply
         raise AgentSilentError(
             f"{agent_id} did not answer within {ANSWER_TIMEOUT_S:.0f} s.",
-            "Try again; the list of agents shows when it was last heard. A large directory on a slow disk "
-            "may take longer: ask for a smaller page.",
+            "Try again; the list of agents shows its last heartbeat. A large directory on a slow disk "
+            "may take longer: request a smaller page.",
         )
 
     def _polls(self) -> Iterator[None]:
@@ -93,7 +97,7 @@ class DirectoryBrowser:
 
 
 def _check_remote(agent: Agent, request: BrowseRequest) -> None:
-    """An agent that knows nothing of remotes would list its own directory of that path."""
+    """Require an agent that can list remotes; an older one would list its local directory instead."""
     check_offered(agent, location_of(agent.agent_id, request), writing=False)
     if not agent.capabilities.browses_remotes:
         raise AgentDeclinedError(_too_old(agent))
@@ -103,5 +107,5 @@ def _too_old(agent: Agent) -> Problem:
     return Problem(
         code="agent-too-old",
         message=f"{agent.agent_id} runs version {agent.version}, which cannot list a remote's directories.",
-        advice="Update it, or write the path by hand: transfers go there.",
+        advice="Update the agent, or enter the path by hand: transfers to it work.",
     )

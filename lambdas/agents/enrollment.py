@@ -1,4 +1,4 @@
-"""A host joins: an administrator lets it, by a token; the host brings the CSR of its key."""
+"""Enroll and register a host: an administrator creates a token, the host sends it with the CSR of its key."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -24,11 +24,11 @@ from lambdas.store.installer import InstallerStore
 from lambdas.telemetry import logger
 
 RegistrationRecorder = Callable[[AgentId, str], Record]
-"""What is written with the joining of this agent, let in by that."""
+"""Return what is audited with the registration, given the agent and what allowed it."""
 
 
 def unrecorded_registration(_: AgentId, __: str) -> Record:
-    """For what nobody keeps."""
+    """Record nothing."""
     return unrecorded
 
 
@@ -55,8 +55,12 @@ class EnrollmentService:
         self._clock = clock
 
     def enroll(self, request: EnrollmentRequest, api_url: str, record: Record = unrecorded) -> EnrollmentView:
-        """A new token for this name, in place of any earlier one; raises AgentExistsError or
-        ThingForeignError."""
+        """Create a token for this name, which replaces an earlier one.
+
+        Raises:
+            AgentExistsError: An agent of this name exists.
+            ThingForeignError: IoT Core has a thing of this name that is not of this stage.
+        """
         self._require_unused(request.agent_id)
         token = f"{request.agent_id}.{new_secret()}"
         enrollment = Enrollment(
@@ -81,10 +85,14 @@ class EnrollmentService:
         source_ip: str | None,
         record_registration: RegistrationRecorder = unrecorded_registration,
     ) -> RegisteredView:
-        """Make the host an agent, whole or not at all: when it fails, the token can be tried again.
+        """Register the host as an agent, completely or not at all. After a failure the token works again.
 
-        Raises what `Places.find` does, CertificateError, EndpointError, AgentExistsError, ThingForeignError,
-        NameReservedError, or StaleError if the same token is being used for the same name at this moment.
+        Raises:
+            TokenError, RolloutOverError, AgentNameError, ForbiddenError: See `EnrollmentSlots.find`.
+            CertificateError: The CSR or the lane certificate is not usable.
+            EndpointError: An endpoint is invalid.
+            AgentExistsError, ThingForeignError, NameReservedError: The name is taken.
+            StaleError: The token is being used for the same name at this moment.
         """
         slot = self._slots.find(request)
         csr = check_csr(request.csr)
@@ -119,7 +127,7 @@ class EnrollmentService:
         )
 
     def _undo(self, slot: EnrollmentSlot, now: datetime) -> None:
-        """Leave no identity behind, if it still is ours to remove; then let the token be tried again."""
+        """Remove the identity if this registration still holds the slot, then release the token."""
         if not slot.is_claimed(now):
             return
         try:
@@ -137,7 +145,7 @@ class EnrollmentService:
 
 
 def _agent(request: RegisterRequest, slot: EnrollmentSlot, source_ip: str | None, now: datetime) -> Agent:
-    """As the host describes itself; raises EndpointError or CertificateError."""
+    """Return the agent as the host describes itself; raises EndpointError or CertificateError."""
     check_endpoints(request.endpoints)
     return Agent(
         agent_id=slot.agent_id,

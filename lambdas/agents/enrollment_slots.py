@@ -1,4 +1,4 @@
-"""Room for one agent, that a token opens: a name of its own, or one of a roll-out's many."""
+"""Find the slot that a token opens: the name of an enrollment, or one of the many of a roll-out."""
 
 import re
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from lambdas.store.enrollments import CLAIM_LIFETIME, Enrollment, EnrollmentStor
 from lambdas.store.rollouts import RolloutStore
 
 _ENROLLMENT_TOKEN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)\.[A-Za-z0-9_-]+")
-"""The agent's name and the secret, so that a token finds its enrolment."""
+"""The agent's name and the secret, so that a token finds its enrollment."""
 _ROLLOUT_TOKEN = re.compile(r"rollout:([0-9a-f]{12})\.[A-Za-z0-9_-]+")
-"""No agent's name has a colon in it."""
+"""Distinct from the token of an enrollment, since an agent's name has no colon."""
 
 CheckMayEnroll = Callable[[Rollout, AgentId], None]
-"""Raises ForbiddenError unless whoever started the roll-out may still enrol this one."""
+"""Raises ForbiddenError unless the person who started the roll-out may still enroll this agent."""
 
 
 class EnrollmentSlot(Protocol):
-    """Held by one registration at a time, and used up when it ends well."""
+    """A slot for one agent: held by one registration at a time, and used up when that succeeds."""
 
     @property
     def agent_id(self) -> AgentId: ...
@@ -35,24 +35,24 @@ class EnrollmentSlot(Protocol):
     def tags(self) -> dict[str, str]: ...
     @property
     def why(self) -> str:
-        """For the audit: what let it in, if that is not the name's own enrolment."""
+        """For the audit: the roll-out that allowed it; empty for an enrollment."""
 
     def claim(self, now: datetime) -> None:
-        """Keep others from it meanwhile; raises StaleError, NameReservedError or RolloutOverError."""
+        """Reserve the slot; raises StaleError, NameReservedError or RolloutOverError."""
 
     def is_claimed(self, claimed_at: datetime) -> bool:
-        """Is it still who claimed it then that may use it?"""
+        """Return whether the claim made at this time still holds."""
 
     def release(self, claimed_at: datetime) -> None:
-        """The registration that claimed it then has failed: it may be tried again."""
+        """Give up the claim made at this time, after a failed registration."""
 
     def used(self, claimed_at: datetime) -> Writes:
-        """The write that uses it up, if it still is who claimed it then that writes."""
+        """Return the write that uses the slot up, conditional on the claim made at this time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SingleSlot:
-    """Under the name of its own enrolment."""
+    """The one slot of an enrollment."""
 
     enrollment: Enrollment
     store: EnrollmentStore
@@ -84,8 +84,11 @@ class SingleSlot:
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutSlot(SingleSlot):
-    """One of a roll-out's. It is counted before it is used: a registration that dies in the middle costs a
-    place, and none ever makes one too many."""
+    """One of the slots of a roll-out.
+
+    It is counted before it is used: a registration that is interrupted costs a slot, but the roll-out never
+    admits more hosts than its count.
+    """
 
     rollout: Rollout
     rollouts: RolloutStore
@@ -108,7 +111,7 @@ class RolloutSlot(SingleSlot):
 
 
 class EnrollmentSlots:
-    """Finds what a token opens."""
+    """Finds the slot that a token opens."""
 
     def __init__(
         self,
@@ -123,8 +126,14 @@ class EnrollmentSlots:
         self._clock = clock
 
     def find(self, request: RegisterRequest) -> EnrollmentSlot:
-        """Raises TokenError, which says the same whatever is wrong; and, for whoever has the right token,
-        RolloutOverError, AgentNameError or ForbiddenError."""
+        """Return the slot of the request's token.
+
+        Raises:
+            TokenError: The token is unknown, wrong or expired; the error does not tell which.
+            RolloutOverError: The token is right, but the roll-out has ended or is full.
+            AgentNameError: The token is right, but not for this name.
+            ForbiddenError: The person who started the roll-out may not enroll this agent.
+        """
         if match := _ROLLOUT_TOKEN.fullmatch(request.token):
             return self._of_rollout(match[1], request)
         return self._single(request)

@@ -1,7 +1,7 @@
-"""An agent's keys are replaced while it works: its device certificate, its API key, its lane certificate.
+"""Rotate an agent's device certificate, API key and lane certificate while it works.
 
-The agent makes the keys and asks for a certificate; what it had stays good until the broker has seen it with
-the new one. The lane certificate needs nobody's leave: it comes with the agent's Hello.
+The agent creates the keys and requests a certificate; the old ones stay valid until it has connected to the
+broker with the new certificate. The lane certificate needs no approval: it comes with the agent's Hello.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from lambdas.store.agents import AgentStore
 from lambdas.telemetry import logger
 
 BATCH_SIZE = 50
-"""Agents a minute whose age is looked at; a fleet that joined in one day does not rotate in one minute."""
+"""Agents checked a minute, so that a fleet that joined in one day does not rotate in one minute."""
 
 Step = Callable[[Agent], Agent]
 Write = Callable[[Agent, Agent], None]
@@ -43,7 +43,7 @@ class KeyRotation:
         max_key_age: timedelta,
         clock: Clock,
     ) -> None:
-        """`age`: after so long keys are replaced without anybody asking."""
+        """`max_key_age`: keys of this age are rotated without a request."""
         self._agents = agents
         self._registry = registry
         self._commands = commands
@@ -52,13 +52,18 @@ class KeyRotation:
         self._clock = clock
 
     def request(self, agent_id: AgentId, record: Record) -> AgentView:
-        """Raises AgentUnknownError. An agent that is away is told when it comes."""
+        """Request a rotation; an offline agent is told when it connects. Raises AgentUnknownError."""
         agent = self._request_rotation(agent_id, record)
         return agent_view(agent, self._clock())
 
     def renew(self, agent_id: AgentId, request: RenewalRequest, record: Record) -> RenewalView:
-        """A certificate and a key beside those in use; raises AgentUnknownError, CertificateError or
-        ThingForeignError."""
+        """Issue a certificate and an API key beside those in use.
+
+        Raises:
+            AgentUnknownError: There is no agent of this id.
+            CertificateError: The CSR is not usable.
+            ThingForeignError: The agent's thing is not of this stage.
+        """
         csr, api_key = check_csr(request.csr), new_secret()
         kept = rotation.certificates(self._agents.get(agent_id)) | {request.certificate}
         issued = self._registry.renew(agent_id, csr, kept)
@@ -74,20 +79,23 @@ class KeyRotation:
         return RenewalView(certificate=issued.pem, api_key=api_key)
 
     def record_hello(self, agent: Agent, certificate: str | None) -> None:
-        """An agent has said Hello over this certificate, as the broker says: if it is a new one, every other
-        is revoked. One whose keys are to be replaced is told so, lest it was away when that was said."""
+        """Record a Hello that arrived over this certificate, as the broker reports it.
+
+        A new certificate is confirmed, and all others of the agent are revoked. If a rotation is pending, the
+        agent is told again, since it may have been offline when it was requested.
+        """
         if certificate and rotation.is_news(agent, certificate):
             agent = self._confirm_key(agent.agent_id, certificate)
         if agent.rotation_wanted_at:
             self._commands.send_command(agent.agent_id, Rotate())
 
     def sweep(self, now: datetime) -> None:
-        """Agents whose keys have become old, or were to be replaced an hour ago and are not."""
+        """Request a rotation of old keys, and repeat a request that is pending for an hour."""
         for agent_id in self._agents.aging(now, BATCH_SIZE):
             try:
                 self._request_rotation(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
             except (AgentUnknownError, StaleError):
-                continue  # it was removed, or is heard this very moment: the next minute sees it
+                continue  # removed or changed at this moment: the next sweep handles it
 
     def _request_rotation(self, agent_id: AgentId, record: Record) -> Agent:
         def write(old: Agent, new: Agent) -> None:
@@ -99,7 +107,7 @@ class KeyRotation:
         return agent
 
     def _confirm_key(self, agent_id: AgentId, certificate: str) -> Agent:
-        """Should anything break in between, the next Hello does it again."""
+        """Confirm a new certificate and revoke the others; if it fails halfway, the next Hello repeats it."""
 
         def step(agent: Agent) -> Agent:
             return rotation.proven(agent, certificate, self._clock(), self._max_key_age)

@@ -1,4 +1,4 @@
-"""An agent is removed: it may no longer connect, and what it had to carry or to serve ends."""
+"""Remove an agent: revoke its identity, and fail the hops that it sends or receives."""
 
 from datetime import datetime
 from typing import Protocol
@@ -17,7 +17,7 @@ from lambdas.transfers.writer import TransferWriter, one_hop
 
 
 class Broker(CommandSender, Protocol):
-    """Sends commands, and ends connections."""
+    """Sends commands, and disconnects agents."""
 
     def cut(self, agent_id: AgentId) -> None:
         """End its live connection and its session."""
@@ -40,9 +40,15 @@ class AgentRemoval:
         self._writer = writer
 
     def remove(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
-        """Raises AgentUnknownError, or ThingForeignError before anything is done. May be repeated until it
-        ends well: the row goes when the keys have gone, and hops that are left are failed by whoever looks at
-        them next."""
+        """Remove the agent; safe to repeat after a failure.
+
+        The agent's row is deleted after its keys are revoked. Hops that remain open after an interruption
+        fail when they are next processed.
+
+        Raises:
+            AgentUnknownError: There is no agent of this id.
+            ThingForeignError: Its thing is not of this stage; nothing was changed.
+        """
         agent = self._agents.get(agent_id)
         self._registry.check_owner(agent_id)
         self._broker.send_command(agent_id, Retire())
@@ -65,7 +71,7 @@ class AgentRemoval:
         problem = Problem(
             code="agent-removed",
             message=f"The agent {agent_id} was removed by {by.name}.",
-            advice="Ask again with another agent; what had arrived whole stays.",
+            advice="Request the transfer again with another agent. Files that arrived completely are kept.",
         )
 
         def step(hop: Hop, now: datetime) -> Hop:

@@ -1,4 +1,4 @@
-"""Roll-outs: started, looked at, ended. How a host joins by one is in `places`."""
+"""Start, show and end roll-outs. How a host joins by one is in `enrollment_slots`."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
@@ -35,7 +35,7 @@ class RolloutService:
         api_url: str,
         record: Record = unrecorded,
     ) -> StartedRolloutView:
-        """A token for so many hosts; raises ReusedKeyError if it was started before, and used."""
+        """Create a token for `request.count` hosts; raises ReusedKeyError if a host has already joined."""
         token = f"rollout:{rollout_id}.{new_secret()}"
         now = self._clock().replace(microsecond=0)
         rollout = Rollout(
@@ -53,16 +53,16 @@ class RolloutService:
         return StartedRolloutView(**self._view_fields(rollout), token=token, command=command)
 
     def page(self, limit: int, after: str | None) -> RolloutsView:
-        """One page, its newest first; raises CursorError."""
+        """Return one page, sorted newest first; raises CursorError."""
         rollouts, following = self._store.page(limit, _id(after))
         return RolloutsView(rollouts=self._views(rollouts), next=following)
 
     def get(self, rollout_id: RolloutId) -> Rollout:
-        """Raises RolloutUnknownError."""
+        """Return a roll-out; raises RolloutUnknownError."""
         return self._store.get(rollout_id)
 
     def end(self, rollout_id: RolloutId, by: Actor, record: Record = unrecorded) -> RolloutView:
-        """Its token lets nobody in any more; who has joined stays. Raises RolloutUnknownError."""
+        """Invalidate the token; agents that have joined stay. Raises RolloutUnknownError."""
         for _ in range(MAX_ATTEMPTS):
             rollout = self._store.get(rollout_id)
             if rollout.ended_at is not None:

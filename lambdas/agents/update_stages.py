@@ -1,4 +1,4 @@
-"""Each minute: how the agents of running updates do, and what follows from it."""
+"""Advance running updates each minute, by the job status of their agents."""
 
 from datetime import datetime
 from typing import Protocol
@@ -15,11 +15,11 @@ from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import count, logger
 
 BATCH_SIZE = 20
-"""Updates a minute that are looked at."""
+"""Updates handled by one sweep."""
 
 
 class StageJobs(Protocol):
-    """IoT Jobs: one for each stage."""
+    """IoT Jobs, with one job for each stage."""
 
     def begin(self, update: Update, stage: int) -> None: ...
     def statuses(self, update: Update, stage: int) -> dict[AgentId, JobStatus] | None: ...
@@ -36,12 +36,12 @@ class UpdateStages:
         self._recorder = recorder
 
     def sweep(self, now: datetime) -> None:
-        """Look at every update that is not over."""
+        """Advance every update that is not complete."""
         for update_id in self._store.due(now, BATCH_SIZE):
             try:
                 self._advance(update_id, now)
             except (StaleError, UpdateUnknownError):
-                continue  # somebody has changed it this very moment: the next minute sees it
+                continue  # changed at this moment: the next sweep handles it
 
     def _advance(self, update_id: UpdateId, now: datetime) -> None:
         old, revision = self._store.get(update_id)
@@ -61,7 +61,7 @@ class UpdateStages:
         self._reconcile_jobs(new, has_job=statuses.get(new.stage) is not None)
 
     def _next_step(self, update: Update, offline: frozenset[AgentId], now: datetime) -> tuple[Update, str]:
-        """The update after what is now to be done, and what that is called."""
+        """Return the update after its next step, and the audit verb of that step."""
         if update.state != "running":
             return update, "heard"
         match domain.following(update, offline, now):
@@ -73,11 +73,11 @@ class UpdateStages:
             case "end":
                 return domain.ended(update, *domain.how_it_ended(update), None, now), "ended"
             case "expire":
-                return domain.ended(update, "failed", "Not every agent came in time.", None, now), "ended"
+                return domain.ended(update, "failed", "Not every agent reported in time.", None, now), "ended"
         return update, "heard"
 
     def _job_statuses(self, update: Update) -> dict[int, dict[AgentId, JobStatus] | None]:
-        """What IoT Jobs knows of each stage in which somebody has not ended; None: it was not told of it."""
+        """Return the job statuses of each stage with unfinished agents; None where the job does not exist."""
         return {
             stage: self._jobs.statuses(update, stage)
             for stage in range(update.stage + 1)
@@ -85,7 +85,7 @@ class UpdateStages:
         }
 
     def _reconcile_jobs(self, update: Update, *, has_job: bool) -> None:
-        """As the table has it, whatever was lost on the way. To tell again changes nothing."""
+        """Create or cancel the job of the current stage, as the table says; safe to repeat."""
         if update.state != "running":
             self._jobs.end(update)
         elif not has_job:

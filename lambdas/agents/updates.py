@@ -1,4 +1,4 @@
-"""Updates of agents: started, looked at, ended by hand. How they go from stage to stage is in `staging`."""
+"""Start, show and cancel agent updates. How they advance through stages is in `update_stages`."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -41,7 +41,7 @@ from lambdas.telemetry import logger
 MAX_ATTEMPTS = 5
 _PAGE_SIZE = 100
 _COMMAND_LIFETIME = timedelta(minutes=10)
-"""Of an order: the updater takes it up at once."""
+"""How long the signed order of an update is valid; the updater uses it at once."""
 
 Step = Callable[[Update], Update]
 
@@ -65,8 +65,14 @@ class UpdateService:
         self._clock = clock
 
     def plan(self, request: UpdateRequest, update_id: UpdateId, by: Actor) -> tuple[Update, list[Agent]]:
-        """What would be done, and to whom: those that have that version already are left out, and those that
-        are here go first. Raises VersionUnknownError, AgentUnknownError, LimitError, NothingToUpdateError."""
+        """Return the update and its agents; online agents come first, agents of that version are left out.
+
+        Raises:
+            VersionUnknownError: The version is not published.
+            AgentUnknownError: A named agent does not exist.
+            LimitError: More agents match than one update may have.
+            NothingToUpdateError: All agents have that version.
+        """
         installer = self._installers.get(request.version)
         if installer is None or installer.version is None:
             raise VersionUnknownError(request.version)
@@ -94,15 +100,20 @@ class UpdateService:
         return update, agents
 
     def start(self, update: Update, record: Record) -> None:
-        """Raises AgentBusyUpdatingError, or StaleError if it was started before."""
+        """Store the update and begin its first stage.
+
+        Raises:
+            AgentBusyUpdatingError: An agent is part of another running update.
+            StaleError: This update was started before.
+        """
         self._require_not_updating(update)
         first = domain.begun(update, 0)
         self._store.create(first, record(None, first))
         logger.info("update started", extra={"update_id": update.update_id, "version": update.version})
-        self._jobs.begin(first, 0)  # should this be lost, the next minute does it
+        self._jobs.begin(first, 0)  # if this fails, the next sweep of UpdateStages repeats it
 
     def page(self, limit: int, after: str | None) -> UpdatesView:
-        """One page, its newest first; raises CursorError."""
+        """Return one page, sorted newest first; raises CursorError."""
         found, following = self._store.page(limit, _id(after))
         newest_first = sorted(found, key=lambda update: update.created_at, reverse=True)
         return UpdatesView(
@@ -110,15 +121,15 @@ class UpdateService:
         )
 
     def get(self, update_id: UpdateId) -> Update:
-        """Raises UpdateUnknownError."""
+        """Return an update; raises UpdateUnknownError."""
         return self._store.get(update_id)[0]
 
     def view(self, update_id: UpdateId) -> UpdateDetails:
-        """Raises UpdateUnknownError."""
+        """Return an update as the API shows it; raises UpdateUnknownError."""
         return UpdateDetails.model_validate(_view_fields(self.get(update_id)))
 
     def cancel(self, update_id: UpdateId, by: Actor, record: Record) -> UpdateDetails:
-        """Nobody begins any more; who is at it goes on. Raises UpdateUnknownError or UpdateOverError."""
+        """Stop further agents from beginning; raises UpdateUnknownError or UpdateOverError."""
 
         def step(update: Update) -> Update:
             domain.must_run(update)
@@ -130,7 +141,7 @@ class UpdateService:
         return UpdateDetails.model_validate(_view_fields(update))
 
     def order(self, agent_id: AgentId, update_id: UpdateId) -> UpdateOrderView:
-        """What an agent gets that was told of an update; raises AgentUnknownError."""
+        """Return the signed order for an agent, or why there is none; raises AgentUnknownError."""
         reported_version = self._agents.get(agent_id).version
         try:
             update = self.get(update_id)
@@ -153,7 +164,7 @@ class UpdateService:
         )
 
     def _select_agents(self, request: UpdateRequest) -> list[Agent]:
-        """Raises AgentUnknownError or LimitError."""
+        """Return the agents that the request names or tags; raises AgentUnknownError or LimitError."""
         if request.agents:
             found = self._agents.get_many(request.agents)
             if missing := sorted(set(request.agents) - found.keys()):
@@ -161,8 +172,8 @@ class UpdateService:
             return list(found.values())
         agents = [agent for agent in self._all_agents() if request.tags.items() <= agent.tags.items()]
         if len(agents) > MAX_AGENTS:
-            message = f"These are {len(agents)} agents; one update takes {MAX_AGENTS}."
-            raise LimitError(message, "Choose fewer, by a tag.")
+            message = f"The tags match {len(agents)} agents; one update may have {MAX_AGENTS}."
+            raise LimitError(message, "Select fewer agents by another tag.")
         return agents
 
     def _all_agents(self) -> Iterable[Agent]:

@@ -1,6 +1,4 @@
-"""Agents: enrolling, registering, looking at them, looking into their directories, replacing their keys,
-removing them.
-"""
+"""Routes of agents: enroll, register, show, change, browse, rotate keys, remove."""
 
 from typing import Any
 
@@ -42,9 +40,9 @@ def _audit_event(verb: str, agent_id: AgentId, why: str = "") -> AuditEvent:
 
 @agents.post("/agents/enrollments", action=MANAGE_AGENT, status=201, idempotent=True)
 def enroll(call: Call, body: EnrollmentRequest) -> EnrollmentView:
-    """Let one host join under this name.
+    """Enroll one host under this name.
 
-    The answer's token works once. Asking again for a name replaces the token that was given out before.
+    The token in the answer works once. Enrolling the same name again replaces the earlier token.
     """
     event = _audit_event("enrolled", body.agent_id)
     record = wiring.authorizer().authorize(
@@ -56,7 +54,10 @@ def enroll(call: Call, body: EnrollmentRequest) -> EnrollmentView:
 
 @agents.post("/agents/register", action=None, status=201, max_body=64 * 1024)
 def register(call: Call, body: RegisterRequest) -> RegisteredView:
-    """Join, with the token of an enrolment or a roll-out and the CSR of a key that stays on the host."""
+    """Register a host as an agent, with an enrollment or roll-out token and the CSR of its device key.
+
+    The private key stays on the host.
+    """
 
     def record_registration(agent_id: AgentId, why: str) -> Record:
         principal = Principal(by_agent(agent_id).id, address=call.source_ip)
@@ -67,19 +68,19 @@ def register(call: Call, body: RegisterRequest) -> RegisteredView:
 
 @agents.get("/agents", action=READ)
 def list_agents(query: PageQuery) -> AgentsView:
-    """The agents, by name."""
+    """List agents, sorted by name."""
     return wiring.agent_service().page(query.limit, query.after)
 
 
 @agents.get("/agents/{agent_id}", action=READ)
 def show_agent(agent_id: AgentId) -> AgentView:
-    """One agent."""
+    """Show one agent."""
     return wiring.agent_service().view(agent_id)
 
 
 @agents.patch("/agents/{agent_id}", action=MANAGE_AGENT)
 def change_agent(call: Call, agent_id: AgentId, body: AgentChange) -> AgentView:
-    """Change its tags, or the addresses that others dial it at."""
+    """Change an agent's tags, or the addresses at which other agents dial it."""
     authorizer = wiring.authorizer()
     record = authorizer.authorize(
         call.caller, MANAGE_AGENT, authorizer.agent(agent_id), _audit_event("changed", agent_id)
@@ -91,7 +92,10 @@ def change_agent(call: Call, agent_id: AgentId, body: AgentChange) -> AgentView:
 
 @agents.delete("/agents/{agent_id}", action=MANAGE_AGENT, status=204)
 def remove_agent(call: Call, agent_id: AgentId) -> None:
-    """Revoke its certificate, end its transfers, forget it. The name may be enrolled again."""
+    """Remove an agent: revoke its certificate, fail its open hops and delete it.
+
+    The name may be enrolled again.
+    """
     authorizer = wiring.authorizer()
     record = authorizer.authorize(
         call.caller, MANAGE_AGENT, authorizer.agent(agent_id), _audit_event("removed", agent_id)
@@ -101,8 +105,10 @@ def remove_agent(call: Call, agent_id: AgentId) -> None:
 
 @agents.post("/agents/{agent_id}/rotate", action=MANAGE_AGENT, status=202)
 def rotate_agent(call: Call, agent_id: AgentId) -> AgentView:
-    """Let it replace its certificates and its API key. What it is doing goes on; what it has stays good
-    until the new has worked."""
+    """Rotate an agent's certificates and its API key.
+
+    Transfers continue. The old keys stay valid until the agent has connected with the new ones.
+    """
     authorizer = wiring.authorizer()
     record = authorizer.authorize(
         call.caller, MANAGE_AGENT, authorizer.agent(agent_id), _audit_event("rotation-wanted", agent_id)
@@ -112,8 +118,10 @@ def rotate_agent(call: Call, agent_id: AgentId) -> AgentView:
 
 @agents.post("/agents/{agent_id}/certificates", action=None, status=201, max_body=16 * 1024)
 def renew_certificate(call: Call, agent_id: AgentId, body: RenewalRequest) -> RenewalView:
-    """A new certificate for the CSR of a new key, and a new API key. The agent's key goes into
-    X-Agent-Key."""
+    """Issue a device certificate for the CSR of a new key, and a new API key.
+
+    The agent authenticates with its API key in X-Agent-Key.
+    """
     wiring.agent_service().check_key(agent_id, call.header("X-Agent-Key") or "")
     principal = Principal(by_agent(agent_id).id, address=call.source_ip)
     record = wiring.audit_recorder().record_change(principal, _audit_event("renewed", agent_id))
@@ -122,7 +130,10 @@ def renew_certificate(call: Call, agent_id: AgentId, body: RenewalRequest) -> Re
 
 @agents.post("/agents/{agent_id}/browse", action=BROWSE)
 def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView:
-    """List a directory on the agent or on a remote of its host, as the agent itself answers."""
+    """List a directory of an agent, or of a remote that is configured on its host.
+
+    The agent itself answers; the request fails with 504 if it does not answer in time.
+    """
     location = location_of(agent_id, body)
     wiring.authorizer().check(
         call.caller, BROWSE, wiring.authorizer().agent(agent_id), path=path_of(location)
@@ -132,7 +143,10 @@ def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView:
 
 @agents.post("/agents/{agent_id}/credentials", action=None, max_body=1024)
 def issue_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) -> CredentialsView:
-    """S3 credentials as wide as one hop of the agent's own. The agent's key goes into X-Agent-Key."""
+    """Issue S3 credentials that are limited to one hop of this agent.
+
+    The agent authenticates with its API key in X-Agent-Key.
+    """
     wiring.agent_service().check_key(agent_id, call.header("X-Agent-Key") or "")
     principal = Principal(by_agent(agent_id).id, address=call.source_ip)
 
@@ -150,6 +164,9 @@ def issue_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) -
 
 @agents.post("/agents/{agent_id}/manifests", action=None, max_body=1024)
 def request_manifest_upload(call: Call, agent_id: AgentId, body: ManifestRequest) -> ManifestPlaceView:
-    """Where to put the manifest of one hop of the agent's own. The agent's key goes into X-Agent-Key."""
+    """Return where to upload the manifest of one hop of this agent.
+
+    The agent authenticates with its API key in X-Agent-Key.
+    """
     wiring.agent_service().check_key(agent_id, call.header("X-Agent-Key") or "")
     return wiring.manifest_service().place(agent_id, body)

@@ -1,4 +1,4 @@
-"""Describe the API in OpenAPI 3.1, from the very models that parse and answer its requests."""
+"""Describe the API in OpenAPI 3.1, from the models that parse its requests and build its answers."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -21,7 +21,7 @@ SECURITY_SCHEMES = {
         "bearerFormat": "JWT",
         "description": "The id token of a Cognito sign-in.",
     },
-    "agent": {"type": "apiKey", "in": "header", "name": "X-Agent-Key", "description": "An agent's own key."},
+    "agent": {"type": "apiKey", "in": "header", "name": "X-Agent-Key", "description": "The agent's API key."},
 }
 _AGENT_KEY_PATHS = {
     f"/agents/{{agent_id}}/{path}" for path in ("certificates", "credentials", "manifests", "update")
@@ -30,7 +30,7 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The same key with the same body does it once; with another body it is refused.",
+    "description": "The same key with the same body runs once; with another body it is rejected.",
 }
 
 
@@ -38,7 +38,7 @@ _SUCCESS_DESCRIPTIONS = {200: "Done", 201: "Created", 202: "Accepted"}
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
-    """Return the description of these routes; needs no AWS."""
+    """Return the OpenAPI document of these routes; needs no AWS."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -108,7 +108,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """With definitions in place of references to them: a parameter has no place to define them in."""
+    """Replace references by their definitions: a parameter's schema cannot carry definitions."""
     if isinstance(schema, list):
         return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):
@@ -130,7 +130,7 @@ def _success(route: Route) -> dict[str, Any]:
 
 
 def _statuses(route: Route) -> list[int]:
-    """The problems that this route may answer with."""
+    """Return the HTTP statuses of the problems that this route may answer with."""
     parameters = route.parameters
     statuses = {500}
     statuses |= {401, 403} if route.action is not None else set()
@@ -162,7 +162,7 @@ def _is_model(model: Any) -> bool:
 
 
 def _schemas(routes: Sequence[Route]) -> dict[str, Any]:
-    """Requests as they may be sent (what has a default may be left out), answers as they come (all there)."""
+    """Return the schemas: requests with optional defaults, answers with every field required."""
     requests: dict[type[BaseModel], Mode] = {
         route.parameters["body"]: "validation" for route in routes if "body" in route.parameters
     }

@@ -1,13 +1,12 @@
-"""Routes, each told once: Chalice dispatches by them, API Gateway's resources and the OpenAPI description
-are made from them.
+"""Routes, each declared once: Chalice, API Gateway and the OpenAPI document are built from them.
 
-A view says by its annotations what it takes and gives:
+A view declares by its annotations what it takes and returns:
 
-    @agents.post("/agents/{agent_id}/browse", may=BROWSE)
+    @agents.post("/agents/{agent_id}/browse", action=BROWSE)
     def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView: ...
 
-`body` is parsed from the request's body, `query` from its query string, `call` is the request itself, and
-everything else comes from the path.
+`body` is parsed from the request's body and `query` from its query string, `call` is the request itself,
+and all other parameters come from the path.
 """
 
 from collections.abc import Callable
@@ -36,16 +35,17 @@ class Route:
     path: str
     view: Callable[..., Any]
     action: str | None
-    """The action of the policies' schema that it takes; None: the view asks nobody, or asks for itself."""
+    """The policy action that a caller needs; None: the route is public, or the view authorizes itself."""
     status: int
     tag: str
     idempotent: bool
-    """Does an Idempotency-Key make repeating it harmless?"""
+    """Whether the route honors an Idempotency-Key."""
     max_body: int
+    """Bytes."""
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The view's parameters and their types."""
+        """The parameters of the view and their types."""
         return {name: type_ for name, type_ in self.view.__annotations__.items() if name != "return"}
 
     @property
@@ -53,8 +53,10 @@ class Route:
         return self.view.__annotations__["return"]
 
     def run(self, call: Call, path: dict[str, str]) -> Answer:
-        """Check, parse, ask the view. What is about something narrower than Crosshaul, the view checks again
-        when it knows about what."""
+        """Precheck the caller, parse the request and call the view.
+
+        A view that acts on one resource authorizes the caller again, for that resource.
+        """
         if self.action is not None:
             wiring.authorizer().precheck(call.caller, self.action)
         parsers: dict[str, Callable[[Any], Any]] = {
@@ -71,7 +73,7 @@ class Route:
 
 
 class Resource:
-    """A Chalice blueprint whose views are parsed for, checked and answered in one place."""
+    """A Chalice blueprint; authorization, parsing and errors of its views are handled in one place."""
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
@@ -123,7 +125,7 @@ class Resource:
         return register
 
     def _handler(self, route: Route) -> Callable[..., Response]:
-        """What Chalice calls: it must not see an exception, since it would answer in its own words."""
+        """Return what Chalice calls. It raises nothing: Chalice would not answer in problem details."""
 
         def handle(**path: str) -> Response:
             call = Call(self.blueprint.current_request)
@@ -147,11 +149,11 @@ def _success(route: Route, answer: Answer) -> Response:
 
 
 _AUDITED_STATUSES = {401, 403, 422}
-"""Who may not, and what cannot be: paths outside a root, names that are tricks. Each is recorded."""
+"""Refusals that are audited: unauthorized callers, and requests such as a path outside every root."""
 
 
 def _record_refusal(call: Call, path: dict[str, str], problem: ProblemDetails) -> None:
-    """What was tried, and by whom."""
+    """Audit what was tried, and by whom."""
     event = AuditEvent(
         action=call.operation,
         about=f"{call.operation.partition(' ')[0]} {call.path}",

@@ -1,4 +1,4 @@
-"""The API about itself, and the way to what is told live."""
+"""Routes of the API itself: health, and the address of live updates."""
 
 from events.base import WIRE
 from events.views import Health, LiveView, SignIn
@@ -12,7 +12,7 @@ system = Resource("system")
 
 @system.get("/health", action=None)
 def health() -> Health:
-    """Is it there, and where do people sign in?"""
+    """Report that the API is up, its version, and where people sign in."""
     settings = wiring.settings()
     sign_in = SignIn(
         region=settings.region,
@@ -25,6 +25,6 @@ def health() -> Health:
 
 @system.get("/live", action=READ)
 def live(query: LiveQuery) -> LiveView:
-    """Where to listen for progress or news: an MQTT 5 WebSocket address, good for some minutes."""
+    """Return a signed MQTT 5 WebSocket URL for live progress or change notices, valid for 5 minutes."""
     live = wiring.live_urls()
     return live.changes() if query.what == "news" else live.progress(query.transfer_id)

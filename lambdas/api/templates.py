@@ -1,4 +1,4 @@
-"""Templates: standing orders for objects that arrive in S3."""
+"""Routes of templates, which start a transfer when objects arrive in S3."""
 
 from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
@@ -14,13 +14,13 @@ templates = Resource("templates")
 
 @templates.get("/templates", action=READ)
 def list_templates(query: PageQuery) -> TemplatesView:
-    """The templates, by name."""
+    """List templates, sorted by name."""
     return wiring.template_service().page(query.limit, query.after)
 
 
 @templates.post("/templates", action=MANAGE_TEMPLATE, status=201, idempotent=True)
 def create_template(call: Call, body: TemplateRequest) -> TemplateView:
-    """Give a standing order under a new name."""
+    """Create a template under a new name."""
     record = _allowed(call, "created", body.name)
     call.once("create template", body, lambda: wiring.template_service().create(body, call.actor, record))
     return wiring.template_service().view(body.name)
@@ -28,7 +28,7 @@ def create_template(call: Call, body: TemplateRequest) -> TemplateView:
 
 @templates.get("/templates/{template_id}", action=READ)
 def show_template(template_id: TemplateId) -> TemplateView:
-    """One template."""
+    """Show one template."""
     return wiring.template_service().view(template_id)
 
 
@@ -36,14 +36,14 @@ def show_template(template_id: TemplateId) -> TemplateView:
 def replace_template(
     call: Call, template_id: TemplateId, query: TemplateQuery, body: TemplateRequest
 ) -> TemplateView:
-    """Replace a template, or create it. Transfers that it has started go on as they are."""
+    """Replace a template, or create it. Transfers that it has started continue unchanged."""
     record = _allowed(call, "replaced", template_id)
     return wiring.template_service().replace(template_id, body, call.actor, query.version, record)
 
 
 @templates.delete("/templates/{template_id}", action=MANAGE_TEMPLATE, status=204)
 def remove_template(call: Call, template_id: TemplateId) -> None:
-    """Remove a template. Transfers that it has started go on."""
+    """Remove a template. Transfers that it has started continue."""
     wiring.template_service().remove(template_id, _allowed(call, "removed", template_id))
 
 

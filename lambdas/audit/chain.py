@@ -1,4 +1,4 @@
-"""Records are chained after they are written, by one who reads the table's stream; and days are sealed."""
+"""Chain audit records from the table's stream, which has one reader, and seal each day's chain."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 20
 SEAL_DELAY = timedelta(minutes=10)
-"""After midnight, until whoever began to write a link before it has ended."""
+"""How long after midnight a day is sealed, so that a link begun before midnight is written."""
 MAX_DAYS = 31
-"""Sealed at once, after a long silence."""
+"""Days sealed by one call, after a long pause."""
 
 
 class AuditChain:
@@ -27,7 +27,7 @@ class AuditChain:
         self._clock = clock
 
     def chain(self, records: Sequence[AuditRecord]) -> None:
-        """Add a link with these records; the day is that of now. To add a record again is harmless."""
+        """Add a link with these records to today's chain; adding a record twice is harmless."""
         for record in records:
             for agent_id in record.agents:
                 self._store.point(agent_id, record.record_id)
@@ -57,7 +57,7 @@ class AuditSealer:
         self._sealed_until: date | None = None
 
     def seal(self) -> None:
-        """Every day that is over and has no seal yet. A warm function that has done it asks nobody."""
+        """Seal every completed day that has no seal; a warm function that has done so reads nothing."""
         yesterday = (self._clock().astimezone(UTC) - SEAL_DELAY).date() - timedelta(days=1)
         if self._sealed_until == yesterday:
             return
@@ -71,6 +71,7 @@ class AuditSealer:
             day += timedelta(days=1)
 
     def keys(self) -> tuple[dict[str, Any], ...]:
+        """Return the JWKs that verify the seals."""
         return (self._key.jwk(),)
 
     def _seal(self, day: date, previous: AuditSeal | None) -> AuditSeal:
@@ -90,5 +91,5 @@ class AuditSealer:
 
 
 def _to_milliseconds(at: datetime) -> datetime:
-    """As it is written: to the millisecond."""
+    """Truncate a time to milliseconds, as it is stored."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)

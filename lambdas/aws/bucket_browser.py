@@ -1,6 +1,6 @@
-"""Looking into the buckets that transfers may read and write: what lies under a prefix, a page at a time.
+"""List the buckets that transfers may use, one page of a prefix at a time.
 
-S3 has no directories. What keys have in common up to the next slash is shown as one, as rclone has it.
+S3 has no directories: a common prefix of keys up to the next slash is shown as one, as rclone does.
 """
 
 import time
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 S3_TIMEOUT_S = 6.0
-"""Seconds that are spent on looking for names; what was found by then is the page."""
+"""How long a page may search for matching names; it then ends with what was found."""
 _MAX_KEYS_PER_CALL = 1000
-"""Keys that S3 lists at once."""
+"""The maximum that S3 returns for one ListObjectsV2."""
 _INVALID_FILE_NAMES = {"", ".", ".."}
-"""Names between slashes that keys may have, and no file system."""
+"""Parts of a key that no file system accepts as a name."""
 _PERMANENT_ERRORS = {
-    "AccessDenied": "S3 does not let Crosshaul look into the bucket {}.",
-    "NoSuchBucket": "There is no bucket {} any more.",
+    "AccessDenied": "S3 denies Crosshaul access to the bucket {}.",
+    "NoSuchBucket": "The bucket {} no longer exists.",
 }
-"""What another try would meet again."""
+"""S3 error codes that a retry would meet again, with their messages."""
 
 ListedName = tuple[str, DirectoryEntry | None]
-"""A key's or common prefix's part below the prefix that was asked for, and what to show of it."""
+"""The part of a key or common prefix below the requested prefix, and its entry; None: not shown."""
 
 
 class BucketBrowser:
@@ -44,12 +44,16 @@ class BucketBrowser:
         self._timer = timer
 
     def all(self) -> BucketsView:
+        """Return all buckets that transfers may use."""
         return BucketsView(buckets=self._names)
 
     def browse(self, bucket: str, request: BucketBrowseRequest) -> BucketListingView:
-        """One page of what lies directly under the prefix.
+        """Return one page of what is directly under the prefix.
 
-        Raises BucketUnknownError, BucketDeclinedError, and BucketSilentError for what may pass.
+        Raises:
+            BucketUnknownError: Transfers may not use the bucket.
+            BucketDeclinedError: S3 rejects the request permanently.
+            BucketSilentError: S3 failed in a way that a retry may solve.
         """
         if bucket not in self._names:
             raise BucketUnknownError(bucket, self._names)
@@ -72,7 +76,7 @@ class BucketBrowser:
         )
 
     def _pages(self, bucket: str, request: BucketBrowseRequest) -> Iterator[tuple[list[ListedName], bool]]:
-        """Names in order, and whether more follow. S3 tells a directory once more after its own name."""
+        """Yield sorted names and whether more follow; a directory that S3 repeats is dropped."""
         prefix_length = len(request.prefix)
         position = {} if request.after is None else {"StartAfter": request.prefix + request.after}
         while True:
@@ -102,7 +106,7 @@ class BucketBrowser:
 
 
 def _entries(answer: Any, prefix_length: int) -> Iterator[ListedName]:
-    """Every key and every common prefix. The object that stands for the directory itself is none in it."""
+    """Yield every key and common prefix. The marker object of the directory itself has no entry."""
     for item in answer.get("CommonPrefixes", ()):
         name = item["Prefix"][prefix_length:].removesuffix("/")
         yield (

@@ -1,4 +1,4 @@
-"""Tells whoever has a console open that something has changed: they ask the API for what, and not before."""
+"""Notify open consoles over MQTT that a transfer has changed; they then read it from the API."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 class IotChangeNotifier:
     def __init__(self, broker: Callable[[], "IoTDataPlaneClient"], topics: Topics) -> None:
-        """`broker` is asked for when there is something to tell: it gives up soon, and does not try again."""
+        """`broker` returns a client with short timeouts and no retry; it is created on first use."""
         self._broker = broker
         self._topics = topics
 
     def announce(self, transfer_id: TransferId) -> None:
-        """QoS 0: consoles ask by themselves after a while, so nothing fails by it, nor waits for long."""
+        """Publish at QoS 0 and only log a failure: consoles also poll, so a lost notice costs little."""
         payload = ChangeNotice(transfer_id=transfer_id).model_dump_json().encode()
         try:
             self._broker().publish(topic=self._topics.changes(transfer_id), qos=0, payload=payload)

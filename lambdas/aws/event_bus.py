@@ -1,4 +1,4 @@
-"""Facts to anyone who cares to know, on the EventBridge bus."""
+"""Publish events of transfers and agents on the EventBridge bus."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ Fact = TransferRequested | TransferFinished | AgentWentSilent
 
 
 class BusError(Exception):
-    """The bus did not take a fact; whoever told it tries again."""
+    """EventBridge rejected an event; the caller retries."""
 
 
 class EventBus:
@@ -20,7 +20,7 @@ class EventBus:
         self._bus_name = bus_name
 
     def publish(self, fact: Fact) -> None:
-        """Put one fact on the bus; raises BusError if it is not taken."""
+        """Publish one event; raises BusError if EventBridge rejects it."""
         answer = self._events.put_events(
             Entries=[
                 {

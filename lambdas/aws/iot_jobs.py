@@ -1,4 +1,4 @@
-"""IoT Jobs: one job for each stage of an update. It tells agents, some at a time, and hears how they do."""
+"""IoT Jobs: one job for each stage of an update, which notifies its agents and collects their status."""
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,23 +22,23 @@ _NOT_FOUND, _ALREADY_EXISTS, _INVALID_REQUEST = (
     "InvalidRequestException",
 )
 _INSTALL_TIMEOUT_MIN = 45
-"""Minutes that an agent may take to install a version, before its time to report healthy begins."""
+"""How long an agent may take to install a version, before its time to report healthy begins."""
 _INITIAL_AGENTS_PER_MINUTE, _SUCCESSES_TO_DOUBLE_RATE = 20, 20
-"""Agents told in the first minute of a stage; twice as many in the next once so many have succeeded."""
+"""Agents notified in the first minute of a stage, and how many successes double that rate."""
 _STATUSES_WITH_REASON = ("FAILED", "REJECTED", "CANCELED")
-"""Statuses for which an agent gave a reason."""
+"""Statuses for which an agent gives a reason."""
 
 
 @dataclass(frozen=True)
 class IotJobs:
-    """`things` is how the ARNs of things begin, up to the name."""
+    """Creates, reads and cancels jobs. `thing_arn_prefix` is the ARN of a thing up to its name."""
 
     iot: "IoTClient"
     thing_arn_prefix: str
     topics: Topics
 
     def begin(self, update: Update, stage: int) -> None:
-        """Tell the agents of a stage; nothing, if that has been done."""
+        """Create the job of a stage; do nothing if it exists."""
         members = update.of_stage(stage)
         document = JobDocument(update_id=update.update_id, version=update.version)
         try:
@@ -61,7 +61,7 @@ class IotJobs:
                 raise
 
     def statuses(self, update: Update, stage: int) -> dict[AgentId, JobStatus] | None:
-        """How the agents of a stage do, and why not, where that is news; None if they have not been told."""
+        """Return the status of each agent of a stage, with reasons of new failures; None without a job."""
         known_ended = {member.agent_id for member in update.of_stage(stage) if member.state in ENDED}
         try:
             return dict(self._job_statuses(self.topics.job(update.update_id, stage), known_ended))
@@ -71,7 +71,7 @@ class IotJobs:
             return None
 
     def end(self, update: Update) -> None:
-        """Tell no more agents; who is at it goes on."""
+        """Cancel the jobs of all stages; agents that have begun continue."""
         for stage in range(update.stage + 1):
             self._end(self.topics.job(update.update_id, stage), update.reason or update.state)
 
@@ -116,8 +116,10 @@ _ROLLOUT: dict[str, Any] = {
 
 
 def _abort(abort_above: int, size: int) -> Any:
-    """IoT Jobs ends a job by itself, within the minute in which nobody looks: once so many have failed that
-    the stage cannot but be aborted."""
+    """Return the abort rule of a stage of this many agents.
+
+    IoT Jobs applies it between two sweeps, once enough agents have failed that the update must be aborted.
+    """
     enough = size * abort_above // 100 + 1
     criterion = {
         "failureType": "ALL",

@@ -1,7 +1,7 @@
-"""Agents in IoT Core: a thing for each, with one certificate that has the device policy.
+"""Agents in IoT Core: each is a thing with one certificate that has the device policy.
 
-Things belong to the whole account. Only those with this stage's attribute are the stage's: any other is never
-changed, even under a name that is this stage's to give.
+Things are shared by the whole account. Only those with the attribute of this stage are ever changed, whatever
+their name is.
 """
 
 import time
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 
 _NOT_FOUND, _ALREADY_EXISTS = "ResourceNotFoundException", "ResourceAlreadyExistsException"
 _RETRYABLE = {"InvalidRequestException", "DeleteConflictException", "CertificateStateException"}
-"""To detach takes IoT Core a moment, and until then nothing that is attached can be deleted."""
+"""Errors of a deletion while IoT Core is still detaching, which takes it a moment."""
 _MAX_ATTEMPTS = 6
 _RETRY_DELAY_S = 0.4
-"""Seconds."""
 
 
 @dataclass(frozen=True)
 class IotEndpoint:
-    """Where agents find the broker."""
+    """The broker that agents connect to."""
 
     host: str
     port: int
@@ -38,7 +37,7 @@ class IotEndpoint:
 
 @dataclass(frozen=True)
 class IssuedCertificate:
-    """A certificate that was made."""
+    """A certificate that IoT Core has issued."""
 
     certificate_id: str
     """Its fingerprint."""
@@ -46,7 +45,7 @@ class IssuedCertificate:
 
 
 class IotRegistry:
-    """Gives agents their identity, and takes it back."""
+    """Provisions the identities of agents, and revokes them."""
 
     def __init__(
         self,
@@ -63,6 +62,7 @@ class IotRegistry:
         self._wait = wait
 
     def endpoint(self) -> IotEndpoint:
+        """Return the broker's endpoint; if none is configured, the one that IoT Core names."""
         known = self._endpoint
         host = known.host or self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
         return IotEndpoint(host, known.port, known.ca)
@@ -76,9 +76,9 @@ class IotRegistry:
         self._exists(self.thing(agent_id))
 
     def provision(self, agent_id: AgentId, csr: str) -> str:
-        """The agent's certificate, PEM. Whatever an earlier try has left is removed first.
+        """Create the agent's thing and return its certificate, PEM; remains of an earlier try are removed.
 
-        It becomes active last: one that is half made opens nothing. Raises ThingForeignError.
+        The certificate is activated last, so that an incomplete one is useless. Raises ThingForeignError.
         """
         self.deprovision(agent_id)
         thing = self.thing(agent_id)
@@ -86,21 +86,25 @@ class IotRegistry:
         return self._issue(thing, csr).pem
 
     def renew(self, agent_id: AgentId, csr: str, keep: Container[str]) -> IssuedCertificate:
-        """One more certificate; what earlier tries have left, beside those to be kept, is removed first.
-        Raises ThingForeignError."""
+        """Issue another certificate, after removing all certificates that are not in `keep`.
+
+        Raises ThingForeignError.
+        """
         self.revoke_others(agent_id, keep)
         return self._issue(self.thing(agent_id), csr)
 
     def revoke_others(self, agent_id: AgentId, keep: Container[str]) -> None:
-        """Revoke and remove the agent's certificates but these, named by their ids. Raises
-        ThingForeignError."""
+        """Revoke and delete the agent's certificates, except those with ids in `keep`.
+
+        Raises ThingForeignError.
+        """
         thing = self.thing(agent_id)
         for arn in self._certificates(thing) if self._exists(thing) else ():
             if _id(arn) not in keep:
                 self._revoke(thing, arn)
 
     def _create(self, thing: ThingName) -> None:
-        """IoT Core refuses a name whose thing has other attributes: it may have come this very moment."""
+        """Create the thing; raises ThingForeignError if one with other attributes appeared concurrently."""
         attributes = {STAGE_ATTRIBUTE: self._topics.stage}
         try:
             self._iot.create_thing(thingName=thing, attributePayload={"attributes": attributes})
@@ -117,9 +121,9 @@ class IotRegistry:
         return IssuedCertificate(issued["certificateId"], issued["certificatePem"])
 
     def deprovision(self, agent_id: AgentId) -> None:
-        """Revoke and remove its certificates, then its thing; all is well if there are none.
+        """Revoke and delete the agent's certificates, then its thing; do nothing if there are none.
 
-        What IoT Core will not delete yet is left: revoked, it opens nothing. Raises ThingForeignError.
+        What IoT Core cannot delete yet is left, revoked. Raises ThingForeignError.
         """
         thing = self.thing(agent_id)
         if not self._exists(thing):
@@ -129,7 +133,7 @@ class IotRegistry:
         self._undo(lambda: self._iot.delete_thing(thingName=thing), thing)
 
     def _exists(self, thing: ThingName) -> bool:
-        """Raises ThingForeignError if it is there without this stage's attribute."""
+        """Return whether the thing exists; raises ThingForeignError if it is not of this stage."""
         try:
             found = self._iot.describe_thing(thingName=thing)
         except ClientError as error:
@@ -150,7 +154,7 @@ class IotRegistry:
             return []
 
     def _revoke(self, thing: ThingName, arn: str) -> None:
-        """A certificate that another thing uses as well only loses this thing and the device policy."""
+        """Revoke and delete a certificate; one that another thing shares is only detached."""
         certificate_id, is_shared = _id(arn), self._is_shared(thing, arn)
         if not is_shared:
             self._iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
@@ -168,7 +172,7 @@ class IotRegistry:
         return any(name != thing for page in pages for name in page["things"])
 
     def _undo(self, action: Callable[[], object], target: str) -> None:
-        """Take a step back, unless it was taken already; again while IoT Core is not ready for it."""
+        """Run an action of a deletion, and retry while IoT Core is not ready; done already counts as done."""
         for _ in range(_MAX_ATTEMPTS):
             try:
                 action()

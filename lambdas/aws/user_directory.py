@@ -1,8 +1,7 @@
-"""People who are not here to show a token: the owner of a template that acts. Cognito knows who has left
-since, or lost a group.
+"""Look up users in Cognito who are not signed in, such as the owner of a template.
 
-A person is known by the pool's `sub`. An e-mail address is only ever looked up for somebody who writes one:
-whoever has it later is another person.
+A user is identified by the pool's `sub`. An e-mail address is resolved only where a person enters one, since
+it may later belong to another user.
 """
 
 import re
@@ -19,11 +18,11 @@ if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.type_defs import AdminGetUserResponseTypeDef
 
 CACHE_TTL_S = 60.0
-"""Seconds for which an answer counts."""
+"""How long an answer of Cognito is reused."""
 _MAX_GROUPS = 60
-"""Groups: more than Cognito's limit for one person would be another page."""
+"""Groups read for one user: the page limit of Cognito."""
 _EMAIL = re.compile(r"(?=.{3,128}$)[^\s@]+@[^\s@]+")
-"""What Cognito takes for a user's name at all."""
+"""What Cognito accepts as a user name."""
 
 
 class CognitoDirectory:
@@ -39,7 +38,7 @@ class CognitoDirectory:
         self._cache: dict[str, tuple[float, Principal]] = {}
 
     def find(self, actor: Actor) -> Principal:
-        """With the groups of now; `gone` if there is nobody of this id any more, or they were disabled."""
+        """Return the user with their current groups; `gone` if the account was deleted or disabled."""
         at, person = self._cache.get(actor.id, (0.0, None))
         if person is None or self._timer() - at > CACHE_TTL_S:
             person = self._load(actor)
@@ -47,11 +46,11 @@ class CognitoDirectory:
         return person
 
     def named(self, text: str) -> Principal:
-        """The one of this id, or who has this e-mail address now; raises PersonUnknownError if nobody has."""
+        """Return the user of this id or current e-mail address; raises PersonUnknownError."""
         return self.find(Actor(id=self.id_of(text), name=text))
 
     def id_of(self, text: str) -> str:
-        """An id as it is, and that of an e-mail address; raises PersonUnknownError if nobody has it now."""
+        """Return the id of a current e-mail address, and an id unchanged; raises PersonUnknownError."""
         if "@" not in text:
             return text
         user = self._user(text) if _EMAIL.fullmatch(text) else None
@@ -60,7 +59,7 @@ class CognitoDirectory:
         return _attributes(user)["sub"]
 
     def _load(self, actor: Actor) -> Principal:
-        # Cognito takes an address here, too: who is known by one alone, from before, is nobody now.
+        # Cognito also finds a user by e-mail address; an old record that has only an address matches none.
         user = self._user(actor.id) if is_person_id(actor.id) else None
         if user is None or _attributes(user)["sub"] != actor.id:
             return Principal(actor.id, name=actor.name, gone=True)
@@ -68,7 +67,7 @@ class CognitoDirectory:
         return Principal(actor.id, self._groups(user), name=name, gone=not user["Enabled"])
 
     def _user(self, name: str) -> "AdminGetUserResponseTypeDef | None":
-        """The one whom Cognito knows by this name: a `sub`, or an address."""
+        """Return the Cognito user of this name, a `sub` or an e-mail address; None if there is none."""
         try:
             return self._cognito.admin_get_user(UserPoolId=self._pool_id, Username=name)
         except self._cognito.exceptions.UserNotFoundException:
@@ -89,6 +88,6 @@ def _attributes(user: "AdminGetUserResponseTypeDef") -> dict[str, str]:
 
 
 def shown_name(attributes: Mapping[str, Any]) -> str:
-    """What a person is shown as: the e-mail address, if it is known to be theirs; else the id."""
+    """Return the name to show for a user: the e-mail address if it is verified, otherwise the id."""
     verified = str(attributes.get("email_verified", "")).lower() == "true"
     return str((verified and attributes.get("email")) or attributes["sub"])

@@ -1,4 +1,4 @@
-"""Asks for every wish whether it may be, and says no with the policy that says so."""
+"""Authorize every request, and name the policy that forbids it."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,15 +17,15 @@ from lambdas.policies.decision_point import DecisionPoint
 from lambdas.ports import AgentReader, Authorization, AuthorizeTransfer, Clock, UserDirectory
 
 _SYSTEM_ACTIONS = {domain.READ, domain.MANAGE_POLICY}
-"""Actions that are about nothing narrower: at the door, all is known that there is to know."""
+"""Actions on Crosshaul as a whole; the precheck can decide them completely."""
 
 _ACTION_PHRASES = {
     domain.TRANSFER: "move {}",
     domain.STOP: "stop {}",
-    domain.BROWSE: "look into {}",
-    domain.READ: "look at {}",
-    domain.MANAGE_AGENT: "enrol, change or remove {}",
-    domain.MANAGE_TEMPLATE: "write or remove {}",
+    domain.BROWSE: "browse {}",
+    domain.READ: "view {}",
+    domain.MANAGE_AGENT: "enroll, change or remove {}",
+    domain.MANAGE_TEMPLATE: "create, change or remove {}",
     domain.MANAGE_POLICY: "change the policies of {}",
 }
 
@@ -61,9 +61,9 @@ class Authorizer:
         return RequestTime(self._clock(), self._zone)
 
     def precheck(self, principal: Principal, action: str) -> None:
-        """At the door, before anything is read: raises ForbiddenError if nothing could permit it.
+        """Reject, before anything is read, what no policy could permit; raises ForbiddenError.
 
-        What is about something narrower than Crosshaul itself is decided once that is known.
+        An action on one resource is decided once that resource is known.
         """
         if action in _SYSTEM_ACTIONS:
             self.check(principal, action, SYSTEM)
@@ -71,24 +71,28 @@ class Authorizer:
             raise forbidden(AuthorizationRequest(principal, action), Decision("refused"))
 
     def check(self, principal: Principal, action: str, resource: Resource, **context: Any) -> Decision:
-        """Raises ForbiddenError unless this is allowed."""
+        """Return the decision; raises ForbiddenError unless the action is allowed."""
         return self.authorize_request(domain.simple(principal, action, resource, self.now, **context))
 
     def check_absent(self, actor: Actor, action: str, resource: Resource) -> Decision:
-        """The same for somebody who is not here: with the groups of now."""
+        """Check an action of a user who is not signed in, by the groups they have now.
+
+        Raises ForbiddenError unless it is allowed.
+        """
         return self.check(self._users.find(actor), action, resource)
 
     def agent(self, agent_id: AgentId) -> Resource:
-        """As it is; one that is not there has no tags."""
+        """Return the agent as a resource with its current tags; an unknown agent has none."""
         tags = domain.tags_of(self._agents.get_many((agent_id,)).values())
         return domain.agent_resource(agent_id, tags.get(agent_id, {}))
 
     def check_transfer(
         self, principal: Principal, action: str, transfer: Transfer, size: int | None = None
     ) -> Decision:
-        """Every movement of it, for this person; its size counts where it is known.
+        """Check every movement of a transfer; if one needs approval, the whole transfer does.
 
-        Raises ForbiddenError at the first that is not allowed. An approval that one of them takes, all take.
+        `size` is in bytes, and defaults to the transfer's total where that is known. Raises ForbiddenError at
+        the first movement that is not allowed.
         """
         tags = domain.tags_of(self._agents.get_many(transfer.agents).values())
         size = transfer.progress.bytes_total if size is None else size
@@ -97,12 +101,12 @@ class Authorizer:
     def authorize(
         self, principal: Principal, action: str, resource: Resource, event: AuditEvent, **context: Any
     ) -> Record:
-        """What is to be written with the deed, if it is allowed; raises ForbiddenError."""
+        """Return what is audited with an allowed change; raises ForbiddenError unless it is allowed."""
         decision = self.check(principal, action, resource, **context)
         return self._recorder.record_change(principal, replace(event, policies=decision.policies))
 
     def authorize_transfer(self, principal: Principal, action: str, event: str) -> AuthorizeTransfer:
-        """For whoever writes a transfer, to be asked in time."""
+        """Return the check that is called before a transfer is written."""
 
         def authorize(transfer: Transfer) -> Authorization:
             decision = self.check_transfer(principal, action, transfer)
@@ -111,8 +115,10 @@ class Authorizer:
         return authorize
 
     def for_template(self, template: Template, size: int) -> AuthorizeTransfer:
-        """A template acts as its owner, and goes no further than whoever wrote it last: each is asked about
-        again at every firing, with the groups of now."""
+        """Return the check of a transfer that a template creates.
+
+        Both the owner and the last author of the template must be allowed, by the groups they have now.
+        """
         actors = tuple({actor.id: actor for actor in (template.owner, template.changed_by)}.values())
 
         def authorize(transfer: Transfer) -> Authorization:
@@ -126,14 +132,16 @@ class Authorizer:
         return authorize
 
     def for_approval(self, principal: Principal) -> AuthorizeTransfer:
-        """Four eyes: another person than those who asked, who may move these files, too. And those who asked
-        still must be allowed to."""
+        """Return the check of an approval.
+
+        The approver must not be a requester. Approver and requesters must be allowed to make the transfer.
+        """
 
         def authorize(transfer: Transfer) -> Authorization:
             asked_for = transfer.approval.asked_for if transfer.approval else ()
             if principal.id in {actor.id for actor in asked_for}:
                 raise ForbiddenError(
-                    f"{principal.name} asked for transfer {transfer.transfer_id}, and so may not approve it.",
+                    f"{principal.name} requested transfer {transfer.transfer_id} and cannot approve it.",
                     f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
                     transfer.approval.policies if transfer.approval else (),
                 )
@@ -166,10 +174,11 @@ class Authorizer:
         )
 
     def decide_all(self, requests: Iterable[AuthorizationRequest]) -> Decision:
+        """Return the strictest of the decisions; raises ForbiddenError at the first refusal."""
         return worst([self.authorize_request(request) for request in requests])
 
     def authorize_request(self, request: AuthorizationRequest) -> Decision:
-        """The verdict, unless it is a refusal: that is raised as ForbiddenError."""
+        """Return the decision; raises ForbiddenError if it is a refusal."""
         decision = self._decision_point.decide(request)
         if decision.outcome == "refused":
             raise forbidden(request, decision)
@@ -177,28 +186,29 @@ class Authorizer:
 
 
 def forbidden(request: AuthorizationRequest, decision: Decision) -> ForbiddenError:
+    """Return the error of a refused request, with the policies that forbid it."""
     phrase = _ACTION_PHRASES[request.action].format(_describe_object(request))
     if request.principal.gone:
         return ForbiddenError(
             f"{request.principal.name} may not {phrase}: their account was deleted or disabled.",
-            "Let another person ask for it, or make the template or the roll-out again as their own.",
+            "Let another person request it, or create the template or the roll-out again as their own.",
         )
     if not decision.policies:
         return ForbiddenError(
             f"{request.principal.name} may not {phrase}: no policy permits it.",
-            "Ask an administrator for a group or a policy that does.",
+            "Ask an administrator for a group or a policy that permits it.",
         )
     names = ", ".join(decision.policies)
     forbid = "the policies {} forbid it" if len(decision.policies) > 1 else "the policy {} forbids it"
     return ForbiddenError(
         f"{request.principal.name} may not {phrase}: {forbid.format(names)}.",
-        "An administrator can tell why it is so.",
+        "Ask an administrator why.",
         decision.policies,
     )
 
 
 def _describe_object(request: AuthorizationRequest) -> str:
-    """What a question is about, in words."""
+    """Describe what a request acts on, for a message."""
     resource = request.resource
     if resource is SYSTEM:
         return _GENERAL_OBJECTS.get(request.action, "Crosshaul")

@@ -1,4 +1,4 @@
-"""Every decision is made here. Policies are parsed once and kept on the warm function (docs/adr/015)."""
+"""Decide authorization requests. Policies are parsed once and cached on the warm function (docs/adr/015)."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from lambdas.store.policies import PolicyStore
 from lambdas.telemetry import logger
 
 CACHE_TTL_S = 10.0
-"""Seconds for which nobody asks the table whether a policy has changed: so late a new forbid may come."""
+"""How long policies are used without checking for changes: a new forbid takes effect this late."""
 
 
 class DecisionPoint:
@@ -22,20 +22,20 @@ class DecisionPoint:
         self._checked = 0.0
 
     def decide(self, request: AuthorizationRequest) -> Decision:
-        """A refusal is decided again if the policies have changed since: a new permit counts at once."""
+        """Decide a request; a refusal is decided again if the policies have changed since they were read."""
         decision = self._current().decide(request)
         if not decision.allowed and self._reload_if_changed():
             decision = self._current().decide(request)
         return decision
 
     def may_at_all(self, principal: Principal, action: str) -> bool:
-        """False where no question of this person about this action can have a yes for its answer."""
+        """Return False if no policy could allow this principal this action on any resource."""
         if self._current().may_at_all(principal, action):
             return True
         return self._reload_if_changed() and self._current().may_at_all(principal, action)
 
     def refresh(self) -> None:
-        """Ask the table at the next question: it was just written."""
+        """Check the table for changes at the next decision, after a write."""
         self._checked = float("-inf")
 
     def _current(self) -> PolicySet:
@@ -46,7 +46,7 @@ class DecisionPoint:
         return self._policies
 
     def _reload_if_changed(self) -> bool:
-        """Look, and read them anew if so."""
+        """Reload the policies if the table has a new version; return whether it had."""
         self._checked = self._timer()
         if self._policies is not None and self._store.version() == self._version:
             return False

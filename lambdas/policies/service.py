@@ -1,4 +1,4 @@
-"""Policies as people keep them: checked before they count, in versions, with who and why."""
+"""Manage policies: validated before they take effect, in versions with author and reason."""
 
 from dataclasses import asdict
 
@@ -23,7 +23,7 @@ from lambdas.telemetry import logger
 
 MAX_POLICIES = 500
 MAX_SHOWN_VERSIONS = 20
-"""Versions of before."""
+"""Latest versions that a policy's details include."""
 
 
 class PolicyService:
@@ -37,11 +37,12 @@ class PolicyService:
         self._clock = clock
 
     def list_all(self) -> PoliciesView:
+        """Return the policies in force."""
         version, stored = self._store.all()
         return PoliciesView(version=version, policies=tuple(map(_view, in_force(stored).values())))
 
     def show(self, policy_id: str) -> PolicyDetails:
-        """Raises PolicyUnknownError."""
+        """Return a policy with its latest versions; raises PolicyUnknownError."""
         past = tuple(map(_view, self._store.past(policy_id, MAX_SHOWN_VERSIONS)))
         _, stored = self._store.all()
         policy = in_force(stored).get(policy_id)
@@ -57,10 +58,14 @@ class PolicyService:
         expected_version: int | None,
         record: Record = unrecorded,
     ) -> PolicyDetails:
-        """A new version, or a new policy; with `over`, only in place of that version.
+        """Create a policy or a new version; with `expected_version`, only in place of that version.
 
-        Raises PolicyError, with places; LimitError; LockoutError if its author could not take it back;
-        PolicyExistsError if it was to be new, and is not; StaleError if another version stands there.
+        Raises:
+            InvalidPolicyError: The text is not valid; the error has line and column.
+            LimitError: There would be too many policies.
+            LockoutError: The author could no longer change policies.
+            PolicyExistsError: `expected_version` says that the policy is new, but it exists.
+            StaleError: The current version is not `expected_version`.
         """
         text = with_user_ids(request.text, self._users)
         statements(text)
@@ -68,7 +73,7 @@ class PolicyService:
         return self.show(policy_id)
 
     def remove(self, policy_id: str, why: str, by: Principal, record: Record = unrecorded) -> None:
-        """Out of force; its versions stay. Raises PolicyUnknownError or LockoutError."""
+        """Remove a policy and keep its versions; raises PolicyUnknownError or LockoutError."""
         self._change(policy_id, None, why, by, None, record)
 
     def _change(
@@ -109,14 +114,16 @@ class PolicyService:
         request = simple(by, MANAGE_POLICY, SYSTEM, RequestTime(self._clock(), self._zone))
         if not policy_set(texts(resulting)).decide(request).allowed:
             raise LockoutError(
-                f"With this change, {by.name} could not change policies any more, nor take it back.",
-                "Keep a policy that permits you manage_policy, or let somebody do it who is not shut out.",
+                f"With this change, {by.name} could no longer change policies, nor undo it.",
+                "Keep a policy that permits you manage_policy, or let another administrator make the change.",
             )
 
 
 def with_user_ids(text: str, users: UserDirectory) -> str:
-    """A policy's text with people by their ids, whom its author may name by e-mail address; raises
-    PolicyError."""
+    """Return a policy's text with the e-mail addresses of users replaced by their ids.
+
+    Raises InvalidPolicyError.
+    """
 
     def id_of(address: str) -> str | None:
         try:

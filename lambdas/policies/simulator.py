@@ -1,4 +1,4 @@
-"""Policies, tried: one wish of one person, and a changed policy on the transfers of the last days."""
+"""Simulate policies: test one transfer, or dry-run a changed policy on the transfers of recent days."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,12 +32,12 @@ from lambdas.ports import AgentReader, Clock, UserDirectory
 from lambdas.store.policies import PolicyStore
 
 MAX_TRANSFERS = 500
-"""Transfers that one dry run decides; each takes two decisions of every movement of it."""
+"""Transfers that one dry run decides; each movement is decided twice."""
 
 
 class TransferHistory(Protocol):
     def created(self, since: datetime, until: datetime, limit: int) -> list[Transfer]:
-        """The newest first."""
+        """Return transfers created in this time, newest first."""
 
 
 class PolicySimulator:
@@ -58,7 +58,7 @@ class PolicySimulator:
         self._clock = clock
 
     def test(self, request: PolicyTest, by: Principal) -> PolicyTestView:
-        """Raises RefusedError if the transfer could never be."""
+        """Decide a transfer without starting it; raises RefusedError if no such transfer is possible."""
         principal = self._principal(request, by)
         spec = TransferSpec.of(request.transfer, request.template_id)
         now = RequestTime(request.at or self._clock(), self._zone)
@@ -77,10 +77,13 @@ class PolicySimulator:
         )
 
     def dry_run(self, policy_id: str, request: DryRunRequest) -> DryRunView:
-        """Raises PolicyUnknownError if what is to be removed is not there, and PolicyError.
+        """List recent transfers that would be decided differently with the changed policy.
 
-        People count with the groups they have now, agents with their tags of now: what is asked is what
-        would become of the same wishes today, at the hour they came.
+        Users have their current groups and agents their current tags; the time is that of the transfer.
+
+        Raises:
+            PolicyUnknownError: The policy to remove does not exist.
+            InvalidPolicyError: The text is not valid.
         """
         before = texts(in_force(self._store.all()[1]))
         if request.text is None and policy_id not in before:

@@ -123,7 +123,7 @@ def test_a_bucket_that_transfers_may_not_use_is_not_looked_into(fill: Any) -> No
 def test_a_bucket_that_is_gone_is_said(s3: Any) -> None:
     with pytest.raises(BucketDeclinedError) as caught:
         BucketBrowser(s3, ("gone-bucket",)).browse("gone-bucket", BucketBrowseRequest())
-    assert str(caught.value) == "There is no bucket gone-bucket any more."
+    assert str(caught.value) == "The bucket gone-bucket no longer exists."
 
 
 @pytest.mark.parametrize(
