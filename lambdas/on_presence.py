@@ -35,7 +35,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
     try:
         apply(Presence.model_validate(event))
     except ValidationError:
-        logger.info("a client that is no agent", extra={"client_id": event.get("clientId")})
+        logger.info("client is not an agent of this stage", extra={"client_id": event.get("clientId")})
 
 
 def apply(presence: Presence) -> None:
@@ -43,7 +43,7 @@ def apply(presence: Presence) -> None:
         if agent_id := wiring.topics().agent_of(presence.clientId):
             _record(agent_id, presence)
     except AgentUnknownError:
-        logger.info("a client that is no agent", extra={"client_id": presence.clientId})
+        logger.info("client is not an agent of this stage", extra={"client_id": presence.clientId})
 
 
 def _record(agent_id: AgentId, presence: Presence) -> None:

@@ -72,8 +72,8 @@ def _apply(message: AgentReport) -> None:
             wiring.report_handler().reconcile(agent_id, report)
             wiring.key_rotation().record_hello(agent, message.certificate)
         case Heartbeat():
-            obeys = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
-            if wiring.agent_service().heartbeat(agent_id, report, obeys):
+            key_status = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
+            if wiring.agent_service().heartbeat(agent_id, report, key_status):
                 wiring.stream_handler().agent_online(agent_id)
         case Browsed():
             wiring.agent_service().browsed(agent_id, report)

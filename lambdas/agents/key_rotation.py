@@ -12,7 +12,8 @@ from events.commands import Rotate
 from events.requests import RenewalRequest
 from events.views import AgentView, RenewalView
 from lambdas.agents.certificates import check_csr
-from lambdas.agents.service import MAX_ATTEMPTS, agent_view
+from lambdas.agents.optimistic_write import retry_stale
+from lambdas.agents.service import agent_view
 from lambdas.agents.tokens import hash_of, new_secret
 from lambdas.audit.recorder import AuditEvent, AuditRecorder, Record, unrecorded
 from lambdas.aws.iot_registry import IotRegistry
@@ -129,12 +130,10 @@ class KeyRotation:
         return self._recorder.record_change(Principal(actor.id), event)
 
     def _change(self, agent_id: AgentId, step: Step, write: Write) -> Agent:
-        for _ in range(MAX_ATTEMPTS):
+        def attempt() -> Agent:
             agent = self._agents.get(agent_id)
             new = step(agent)
-            try:
-                write(agent, new)
-            except StaleError:
-                continue
+            write(agent, new)
             return new
-        raise StaleError(f"Agent {agent_id}")
+
+        return retry_stale(attempt, f"Agent {agent_id}")

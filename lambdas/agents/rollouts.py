@@ -5,19 +5,18 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from events.base import Actor
 from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
+from lambdas.agents.cursors import parse_cursor
 from lambdas.agents.install_command import TOKEN_FILE, install_command
+from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.tokens import hash_of, new_secret
 from lambdas.audit.recorder import Record, unrecorded
 from lambdas.domain import rollout as domain
-from lambdas.domain.errors import CursorError, StaleError
 from lambdas.domain.rollout import Rollout
 from lambdas.ports import Clock
 from lambdas.store.installer import InstallerStore
-from lambdas.store.rollouts import MAX_ATTEMPTS, RolloutStore
+from lambdas.store.rollouts import RolloutStore
 from lambdas.telemetry import logger
 
 
@@ -54,7 +53,7 @@ class RolloutService:
 
     def page(self, limit: int, after: str | None) -> RolloutsView:
         """Return one page, sorted newest first; raises CursorError."""
-        rollouts, following = self._store.page(limit, _id(after))
+        rollouts, following = self._store.page(limit, parse_cursor(RolloutId, after))
         return RolloutsView(rollouts=self._views(rollouts), next=following)
 
     def get(self, rollout_id: RolloutId) -> Rollout:
@@ -63,19 +62,18 @@ class RolloutService:
 
     def end(self, rollout_id: RolloutId, by: Actor, record: Record = unrecorded) -> RolloutView:
         """Invalidate the token; agents that have joined stay. Raises RolloutUnknownError."""
-        for _ in range(MAX_ATTEMPTS):
+
+        def attempt() -> Rollout:
             rollout = self._store.get(rollout_id)
             if rollout.ended_at is not None:
-                return self._view(rollout)
+                return rollout
             now = self._clock()
             ended = replace(rollout, ended_at=now, ended_by=by)
-            try:
-                self._store.end(rollout_id, now, by, record(rollout, ended))
-            except StaleError:
-                continue
+            self._store.end(rollout_id, now, by, record(rollout, ended))
             logger.info("roll-out ended", extra={"rollout_id": rollout_id, "by": by.id})
-            return self._view(ended)
-        raise StaleError(f"The roll-out {rollout_id}")
+            return ended
+
+        return self._view(retry_stale(attempt, f"The roll-out {rollout_id}"))
 
     def _views(self, rollouts: Iterable[Rollout]) -> tuple[RolloutView, ...]:
         newest_first = sorted(rollouts, key=lambda rollout: rollout.created_at, reverse=True)
@@ -86,10 +84,3 @@ class RolloutService:
 
     def _view_fields(self, rollout: Rollout) -> dict[str, Any]:
         return {**asdict(rollout), "state": domain.state(rollout, self._clock())}
-
-
-def _id(after: str | None) -> RolloutId | None:
-    try:
-        return None if after is None else TypeAdapter(RolloutId).validate_python(after)
-    except ValidationError:
-        raise CursorError from None

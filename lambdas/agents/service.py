@@ -5,25 +5,24 @@ from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 
-from pydantic import TypeAdapter, ValidationError
-
 from events.base import AgentId
 from events.facts import AgentWentSilent
 from events.reports import Browsed, Heartbeat, Hello
 from events.requests import AgentChange
 from events.states import CommandKeyStatus
 from events.views import AgentsView, AgentView
+from lambdas.agents.cursors import parse_cursor
+from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.tokens import is_secret
 from lambdas.audit.recorder import Record
 from lambdas.domain import agent as domain
 from lambdas.domain.agent import SILENT_AFTER, Agent
 from lambdas.domain.endpoint import check_endpoints
-from lambdas.domain.errors import AgentKeyError, AgentUnknownError, CursorError, StaleError
+from lambdas.domain.errors import AgentKeyError, AgentUnknownError, StaleError
 from lambdas.ports import Clock
 from lambdas.store.agents import AgentStore
 from lambdas.store.replies import ReplyStore
 
-MAX_ATTEMPTS = 5
 MAX_SILENT_PER_RUN = 200
 """Agents handled by one sweep; the rest is handled by the next."""
 
@@ -88,7 +87,7 @@ class AgentService:
 
     def page(self, limit: int, after: str | None) -> AgentsView:
         """Return one page, sorted by name; raises CursorError."""
-        agents, following = self._store.page(limit, _name(after))
+        agents, following = self._store.page(limit, parse_cursor(AgentId, after))
         now = self._clock()
         return AgentsView(agents=tuple(agent_view(agent, now) for agent in agents), next=following)
 
@@ -117,24 +116,15 @@ class AgentService:
             self._store.rotate_key(agent_id, next_hash)
 
     def _change(self, agent_id: AgentId, step: Step, record: Record | None = None) -> Agent:
-        for _ in range(MAX_ATTEMPTS):
+        def attempt() -> Agent:
             agent = self._store.get(agent_id)
             new = step(agent, self._clock())
-            try:
-                self._store.replace(agent, new, record(agent, new) if record else None)
-            except StaleError:
-                continue
+            self._store.replace(agent, new, record(agent, new) if record else None)
             return new
-        raise StaleError(f"Agent {agent_id}")
+
+        return retry_stale(attempt, f"Agent {agent_id}")
 
 
 def agent_view(agent: Agent, now: datetime) -> AgentView:
     shared = {field.name: getattr(agent, field.name) for field in fields(agent)}
     return AgentView.model_validate({**shared, "status": domain.status(agent, now)})
-
-
-def _name(after: str | None) -> AgentId | None:
-    try:
-        return None if after is None else TypeAdapter(AgentId).validate_python(after)
-    except ValidationError:
-        raise CursorError from None

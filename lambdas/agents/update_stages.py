@@ -63,7 +63,7 @@ class UpdateStages:
     def _next_step(self, update: Update, offline: frozenset[AgentId], now: datetime) -> tuple[Update, str]:
         """Return the update after its next step, and the audit verb of that step."""
         if update.state != "running":
-            return update, "heard"
+            return update, "progressed"
         match domain.following(update, offline, now):
             case "stage":
                 return domain.begun(update, update.stage + 1), "stage-begun"
@@ -74,7 +74,7 @@ class UpdateStages:
                 return domain.ended(update, *domain.how_it_ended(update), None, now), "ended"
             case "expire":
                 return domain.ended(update, "failed", "Not every agent reported in time.", None, now), "ended"
-        return update, "heard"
+        return update, "progressed"
 
     def _job_statuses(self, update: Update) -> dict[int, dict[AgentId, JobStatus] | None]:
         """Return the job statuses of each stage with unfinished agents; None where the job does not exist."""

@@ -5,8 +5,6 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from events.base import Actor, AgentId, UpdateId
 from events.commands import Update as UpdateCommand
 from events.updates import (
@@ -17,6 +15,8 @@ from events.updates import (
     UpdatesView,
     UpdateView,
 )
+from lambdas.agents.cursors import parse_cursor
+from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.update_stages import BATCH_SIZE, StageJobs
 from lambdas.audit.recorder import Record
 from lambdas.domain import update as domain
@@ -24,10 +24,8 @@ from lambdas.domain.agent import Agent
 from lambdas.domain.errors import (
     AgentBusyUpdatingError,
     AgentUnknownError,
-    CursorError,
     LimitError,
     NothingToUpdateError,
-    StaleError,
     UpdateUnknownError,
     VersionUnknownError,
 )
@@ -38,7 +36,6 @@ from lambdas.store.installer import InstallerStore
 from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import logger
 
-MAX_ATTEMPTS = 5
 _PAGE_SIZE = 100
 _COMMAND_LIFETIME = timedelta(minutes=10)
 """How long the signed order of an update is valid; the updater uses it at once."""
@@ -114,7 +111,7 @@ class UpdateService:
 
     def page(self, limit: int, after: str | None) -> UpdatesView:
         """Return one page, sorted newest first; raises CursorError."""
-        found, following = self._store.page(limit, _id(after))
+        found, following = self._store.page(limit, parse_cursor(UpdateId, after))
         newest_first = sorted(found, key=lambda update: update.created_at, reverse=True)
         return UpdatesView(
             updates=tuple(UpdateView(**_view_fields(update)) for update in newest_first), next=following
@@ -192,23 +189,14 @@ class UpdateService:
                 raise AgentBusyUpdatingError(busy[0], other.update_id)
 
     def _change(self, update_id: UpdateId, step: Step, record: Record) -> Update:
-        for _ in range(MAX_ATTEMPTS):
+        def attempt() -> Update:
             old, revision = self._store.get(update_id)
             new = step(old)
-            try:
-                self._store.replace(new, revision, self._clock(), record(old, new))
-            except StaleError:
-                continue
+            self._store.replace(new, revision, self._clock(), record(old, new))
             return new
-        raise StaleError(f"The update {update_id}")
+
+        return retry_stale(attempt, f"The update {update_id}")
 
 
 def _view_fields(update: Update) -> dict[str, Any]:
     return {**asdict(update), "stages": update.stages, "counts": update.counts}
-
-
-def _id(after: str | None) -> UpdateId | None:
-    try:
-        return None if after is None else TypeAdapter(UpdateId).validate_python(after)
-    except ValidationError:
-        raise CursorError from None

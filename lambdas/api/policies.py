@@ -47,7 +47,10 @@ def put_policy(call: Call, policy_id: PolicyId, query: PolicyQuery, body: Policy
 
 @policies.delete("/policies/{policy_id}", action=MANAGE_POLICY, status=204)
 def remove_policy(call: Call, policy_id: PolicyId, query: PolicyRemoval) -> None:
-    """Remove a policy. Its versions are kept."""
+    """Remove a policy.
+
+    Its versions are kept.
+    """
     record = _allowed(call, "removed", policy_id, query.why)
     wiring.policy_service().remove(policy_id, query.why, call.caller, record)
 

@@ -40,7 +40,10 @@ def list_rollouts(query: PageQuery) -> RolloutsView:
 
 @rollouts.post("/rollouts/{rollout_id}/end", action=MANAGE_AGENT)
 def end_rollout(call: Call, rollout_id: RolloutId) -> RolloutView:
-    """End a roll-out: its token is no longer valid. Agents that have joined stay."""
+    """End a roll-out, so that its token is no longer valid.
+
+    Agents that have joined stay.
+    """
     rollout = wiring.rollout_service().get(rollout_id)
     resource = agent_resource(rollout.name, rollout.tags)
     record = wiring.authorizer().authorize(

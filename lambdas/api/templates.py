@@ -36,14 +36,20 @@ def show_template(template_id: TemplateId) -> TemplateView:
 def replace_template(
     call: Call, template_id: TemplateId, query: TemplateQuery, body: TemplateRequest
 ) -> TemplateView:
-    """Replace a template, or create it. Transfers that it has started continue unchanged."""
+    """Replace a template, or create it.
+
+    Transfers that it has started continue unchanged.
+    """
     record = _allowed(call, "replaced", template_id)
     return wiring.template_service().replace(template_id, body, call.actor, query.version, record)
 
 
 @templates.delete("/templates/{template_id}", action=MANAGE_TEMPLATE, status=204)
 def remove_template(call: Call, template_id: TemplateId) -> None:
-    """Remove a template. Transfers that it has started continue."""
+    """Remove a template.
+
+    Transfers that it has started continue.
+    """
     wiring.template_service().remove(template_id, _allowed(call, "removed", template_id))
 
 

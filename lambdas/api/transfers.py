@@ -74,19 +74,28 @@ def show_transfer(transfer_id: TransferId) -> TransferView:
 
 @transfers.get("/transfers/{transfer_id}/manifest", action=READ)
 def show_manifest(transfer_id: TransferId) -> ManifestView:
-    """Return URLs of a transfer's manifests: the outcome of every file. The URLs expire in minutes."""
+    """Return URLs of a transfer's manifests, which list the outcome of every file.
+
+    The URLs expire after a few minutes.
+    """
     return wiring.manifest_service().of(transfer_id)
 
 
 @transfers.post("/transfers/{transfer_id}/cancel", action=STOP, status=202, idempotent=True)
 def cancel(call: Call, transfer_id: TransferId) -> TransferView:
-    """Cancel a transfer. Files that have arrived completely are kept."""
+    """Cancel a transfer.
+
+    Files that have arrived completely are kept.
+    """
     return _run_action(call, transfer_id, STOP, wiring.transfer_service().cancel)
 
 
 @transfers.post("/transfers/{transfer_id}/pause", action=STOP, status=202, idempotent=True)
 def pause(call: Call, transfer_id: TransferId) -> TransferView:
-    """Pause a transfer until it is resumed. Data that has arrived is not sent again."""
+    """Pause a transfer until it is resumed.
+
+    Data that has arrived is not sent again.
+    """
     return _run_action(call, transfer_id, STOP, wiring.transfer_service().pause)
 
 

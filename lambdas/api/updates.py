@@ -76,7 +76,7 @@ def _authorize_cancel(call: Call, update_id: UpdateId) -> Record:
 
 
 @updates.post("/agents/{agent_id}/update", action=None, max_body=1024)
-def order_update(call: Call, agent_id: AgentId, body: UpdateOrderRequest) -> UpdateOrderView:
+def get_update_order(call: Call, agent_id: AgentId, body: UpdateOrderRequest) -> UpdateOrderView:
     """Return the signed order of an update, once the agent's stage has begun.
 
     The agent authenticates with its API key in X-Agent-Key.

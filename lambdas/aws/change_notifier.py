@@ -27,4 +27,4 @@ class IotChangeNotifier:
             self._broker().publish(topic=self._topics.changes(transfer_id), qos=0, payload=payload)
         except (ClientError, BotoCoreError) as error:
             about = {"transfer_id": transfer_id, "reason": str(error)}
-            logger.warning("consoles not told of a change", extra=about)
+            logger.warning("consoles not notified of a change", extra=about)

@@ -72,7 +72,7 @@ class IotRegistry:
         return self._topics.thing(agent_id)
 
     def check_owner(self, agent_id: AgentId) -> None:
-        """Raise ThingForeignError if a thing has the agent's name that this stage did not make."""
+        """Raise ThingForeignError if a thing with the name of the agent is not of this stage."""
         self._exists(self.thing(agent_id))
 
     def provision(self, agent_id: AgentId, csr: str) -> str:
