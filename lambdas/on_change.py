@@ -17,6 +17,7 @@ processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Handle a batch; rows that fail are reported, so that only those are retried."""
     return process_partial_response(
         event=event, record_handler=handle_record, processor=processor, context=context
     )

@@ -17,6 +17,8 @@ from lambdas.telemetry import entry
 
 
 class Bucket(Message):
+    """The bucket of an event."""
+
     name: str
 
 
@@ -31,6 +33,8 @@ class Object(Message):
 
 
 class Detail(Message):
+    """The bucket and the object of an event."""
+
     bucket: Bucket
     object: Object
 
@@ -43,6 +47,7 @@ class ObjectEvent(Message):
 
     @property
     def object_created(self) -> ObjectCreated:
+        """The write of an object, with the key that recognizes a repeated event."""
         written = self.detail.object
         dedupe_key = written.version_id or written.sequencer or self.id
         return ObjectCreated(self.detail.bucket.name, written.key, dedupe_key, written.size)
@@ -64,4 +69,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 
 
 def read(record: SQSRecord) -> ObjectCreated:
+    """Parse a message of the queue; raises ValidationError."""
     return ObjectEvent.model_validate_json(record.body).object_created

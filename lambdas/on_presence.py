@@ -32,6 +32,7 @@ class Presence(Message):
 
 @entry
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
+    """Handle one event; that of another client is only logged."""
     try:
         apply(Presence.model_validate(event))
     except ValidationError:
@@ -39,6 +40,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> None:
 
 
 def apply(presence: Presence) -> None:
+    """Record the presence of an agent of this stage."""
     try:
         if agent_id := wiring.topics().agent_of(presence.clientId):
             _record(agent_id, presence)

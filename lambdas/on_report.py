@@ -30,6 +30,7 @@ class AgentReport(Message):
 
 @entry
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
+    """Handle one report; a malformed one is dropped."""
     if message := read(event):
         apply(message)
 

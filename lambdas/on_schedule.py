@@ -19,6 +19,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
 
 
 def publish_silent_agents() -> None:
+    """Publish an event for each agent that has gone silent."""
     for event in wiring.agent_service().sweep(wiring.clock()):
         logger.warning("agent went silent", extra={"agent_id": event.agent_id})
         count("AgentsWentSilent")

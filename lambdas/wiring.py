@@ -265,13 +265,14 @@ def enrollment_slots() -> "EnrollmentSlots":
 
 @cache
 def enrollment_service() -> "EnrollmentService":
-    from lambdas.agents.enrollment import EnrollmentService
+    from lambdas.agents.enrollment import EnrollmentService, EnrollmentStores
 
+    stores = EnrollmentStores(
+        agents=agent_store(), enrollments=enrollment_store(), installers=installer_store()
+    )
     return EnrollmentService(
-        agents=agent_store(),
-        enrollments=enrollment_store(),
+        stores=stores,
         slots=enrollment_slots(),
-        installers=installer_store(),
         registry=iot_registry(),
         publisher=command_publisher(),
         stage=settings().stage,

@@ -36,6 +36,8 @@ def location_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | Re
 
 
 class DirectoryBrowser:
+    """Lists directories of agents by a signed command, and waits for the report that answers."""
+
     def __init__(
         self,
         agents: AgentLookup,

@@ -1,6 +1,7 @@
 """Enroll and register a host: an administrator creates a token, the host sends it with the CSR of its key."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from events.base import AgentId
@@ -32,23 +33,30 @@ def unrecorded_registration(_: AgentId, __: str) -> Record:
     return unrecorded
 
 
+@dataclass(frozen=True, kw_only=True)
+class EnrollmentStores:
+    """The tables that an enrollment reads and writes."""
+
+    agents: AgentStore
+    enrollments: EnrollmentStore
+    installers: InstallerStore
+
+
 class EnrollmentService:
+    """Creates enrollment tokens, and registers hosts that present one."""
+
     def __init__(
         self,
         *,
-        agents: AgentStore,
-        enrollments: EnrollmentStore,
+        stores: EnrollmentStores,
         slots: EnrollmentSlots,
-        installers: InstallerStore,
         registry: IotRegistry,
         publisher: CommandPublisher,
         stage: str,
         clock: Clock,
     ) -> None:
-        self._agents = agents
-        self._enrollments = enrollments
+        self._stores = stores
         self._slots = slots
-        self._installers = installers
         self._registry = registry
         self._publisher = publisher
         self._stage = stage
@@ -70,13 +78,13 @@ class EnrollmentService:
             expires_at=self._clock().replace(microsecond=0) + timedelta(seconds=request.expires_in),
         )
         shown = {"tags": enrollment.tags, "expires_at": enrollment.expires_at.isoformat()}
-        self._enrollments.put(enrollment, record(None, shown))
+        self._stores.enrollments.put(enrollment, record(None, shown))
         logger.info("agent enrolled", extra={"agent_id": request.agent_id})
         return EnrollmentView(
             agent_id=request.agent_id,
             token=token,
             expires_at=enrollment.expires_at,
-            command=install_command(self._installers.get(), api_url, request.roots),
+            command=install_command(self._stores.installers.get(), api_url, request.roots),
         )
 
     def register(
@@ -112,7 +120,7 @@ class EnrollmentService:
         certificate = self._registry.provision(agent.agent_id, csr)
         endpoint, keys, api_key = self._registry.endpoint(), self._publisher.verification_keys(), new_secret()
         writes = combined(slot.used(now), record(None, agent))
-        self._agents.create(agent, hash_of(api_key), writes)
+        self._stores.agents.create(agent, hash_of(api_key), writes)
         logger.info("agent registered", extra={"agent_id": agent.agent_id})
         return RegisteredView(
             agent_id=agent.agent_id,
@@ -137,7 +145,7 @@ class EnrollmentService:
 
     def _require_unused(self, agent_id: AgentId) -> None:
         try:
-            self._agents.get(agent_id)
+            self._stores.agents.get(agent_id)
         except AgentUnknownError:
             self._registry.check_owner(agent_id)
             return

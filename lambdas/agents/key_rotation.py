@@ -34,6 +34,8 @@ Write = Callable[[Agent, Agent], None]
 
 
 class KeyRotation:
+    """Requests, issues and confirms new keys of agents."""
+
     def __init__(
         self,
         *,

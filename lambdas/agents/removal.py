@@ -24,6 +24,8 @@ class Broker(CommandSender, Protocol):
 
 
 class AgentRemoval:
+    """Removes agents with their identity and their open hops."""
+
     def __init__(
         self,
         *,

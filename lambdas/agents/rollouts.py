@@ -21,6 +21,8 @@ from lambdas.telemetry import logger
 
 
 class RolloutService:
+    """Starts, lists and ends roll-outs."""
+
     def __init__(self, store: RolloutStore, installers: InstallerStore, clock: Clock) -> None:
         self._store = store
         self._installers = installers

@@ -30,6 +30,8 @@ Step = Callable[[Agent, datetime], Agent]
 
 
 class AgentService:
+    """Records presence and descriptions of agents, shows them, and checks their API keys."""
+
     def __init__(self, store: AgentStore, replies: ReplyStore, clock: Clock) -> None:
         self._store = store
         self._replies = replies
@@ -126,5 +128,6 @@ class AgentService:
 
 
 def agent_view(agent: Agent, now: datetime) -> AgentView:
+    """Return an agent as the API shows it, with its status at this time."""
     shared = {field.name: getattr(agent, field.name) for field in fields(agent)}
     return AgentView.model_validate({**shared, "status": domain.status(agent, now)})

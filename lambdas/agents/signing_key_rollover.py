@@ -11,6 +11,8 @@ KeyIds = tuple[KeyId, ...]
 
 
 class SigningKeyRollover:
+    """Keeps the keys that agents trust up to date with the keys that sign."""
+
     def __init__(self, publisher: CommandPublisher) -> None:
         self._publisher = publisher
 

@@ -27,6 +27,8 @@ class StageJobs(Protocol):
 
 
 class UpdateStages:
+    """Advances running updates from stage to stage, and aborts or ends them."""
+
     def __init__(
         self, store: UpdateStore, agents: AgentStore, jobs: StageJobs, recorder: AuditRecorder
     ) -> None:

@@ -44,6 +44,8 @@ Step = Callable[[Update], Update]
 
 
 class UpdateService:
+    """Starts, lists and cancels updates, and issues their signed orders."""
+
     def __init__(
         self,
         *,

@@ -20,6 +20,7 @@ _ABSENT: dict[str, Any] = {
 
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request of API Gateway."""
     answer: dict[str, Any] = _refusal(event) or app({**_ABSENT, **event}, context)
     logger.info("answered", extra=_facts(event, answer))
     return answer

@@ -50,15 +50,18 @@ class RequestError(Exception):
 
 
 def malformed(message: str, advice: str) -> RequestError:
+    """Return the error of a request that cannot be parsed."""
     return RequestError(400, Problem(code="malformed", message=message, advice=advice))
 
 
 def too_large(limit: int) -> RequestError:
+    """Return the error of a body of more than `limit` bytes."""
     message = f"The body is larger than {limit} bytes."
     return RequestError(413, Problem(code="too-large", message=message, advice="Send less in one request."))
 
 
 def no_such_route(method: str, path: str) -> RequestError:
+    """Return the error of an unknown path."""
     message = f"There is no route {method} {path}."
     return RequestError(
         404, Problem(code="no-such-route", message=message, advice="See GET /openapi.json for all of them.")
@@ -66,6 +69,7 @@ def no_such_route(method: str, path: str) -> RequestError:
 
 
 def no_such_method(method: str, path: str, allowed: tuple[str, ...]) -> RequestError:
+    """Return the error of a path that does not take the method."""
     message = f"{path} does not take {method}."
     advice = f"It takes {', '.join(sorted(allowed))}."
     return RequestError(405, Problem(code="no-such-method", message=message, advice=advice))
@@ -127,6 +131,7 @@ def _details(
 
 
 def response(problem: ProblemDetails) -> Response:
+    """Return the HTTP response of a problem."""
     return Response(
         body=problem.model_dump_json(),
         status_code=problem.status,

@@ -50,6 +50,7 @@ class Route:
 
     @property
     def return_type(self) -> Any:
+        """The type that the view returns."""
         return self.view.__annotations__["return"]
 
     def run(self, call: Call, path: dict[str, str]) -> Answer:

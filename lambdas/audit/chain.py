@@ -22,6 +22,8 @@ MAX_DAYS = 31
 
 
 class AuditChain:
+    """Appends links to the hash chain of the current day."""
+
     def __init__(self, store: AuditStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
@@ -50,6 +52,8 @@ class AuditChain:
 
 
 class AuditSealer:
+    """Signs the last link of each completed day."""
+
     def __init__(self, store: AuditStore, kms: "KMSClient", key_id: str, clock: Clock) -> None:
         self._store = store
         self._key = SigningKey(kms, key_id)

@@ -15,6 +15,8 @@ MAX_WINDOW = timedelta(days=366)
 
 
 class AuditQuery:
+    """Reads records, chains and seals for the API."""
+
     def __init__(self, store: AuditStore, sealer: AuditSealer, clock: Clock) -> None:
         self._store = store
         self._sealer = sealer

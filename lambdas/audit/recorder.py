@@ -53,6 +53,8 @@ class AuditEvent:
 
 
 class AuditRecorder:
+    """Creates audit records of changes, refusals and issued credentials."""
+
     def __init__(self, store: RecordStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock

@@ -36,6 +36,8 @@ ListedName = tuple[str, DirectoryEntry | None]
 
 
 class BucketBrowser:
+    """Lists the contents of the buckets that transfers may use."""
+
     def __init__(
         self, s3: "S3Client", names: tuple[str, ...], timer: Callable[[], float] = time.monotonic
     ) -> None:

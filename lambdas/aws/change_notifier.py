@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 class IotChangeNotifier:
+    """Publishes change notices over IoT Core."""
+
     def __init__(self, broker: Callable[[], "IoTDataPlaneClient"], topics: Topics) -> None:
         """`broker` returns a client with short timeouts and no retry; it is created on first use."""
         self._broker = broker

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 class CommandPublisher:
+    """Signs commands with KMS and publishes them over IoT Core."""
+
     def __init__(
         self,
         *,

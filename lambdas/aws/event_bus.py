@@ -15,6 +15,8 @@ class BusError(Exception):
 
 
 class EventBus:
+    """Publishes events on EventBridge."""
+
     def __init__(self, events: "EventBridgeClient", bus_name: str) -> None:
         self._events = events
         self._bus_name = bus_name

@@ -25,6 +25,8 @@ SESSION_LIFETIME_S = 3600
 
 
 class LiveUrls:
+    """Creates presigned WebSocket URLs of IoT Core."""
+
     def __init__(
         self,
         *,

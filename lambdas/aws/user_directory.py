@@ -26,6 +26,8 @@ _EMAIL = re.compile(r"(?=.{3,128}$)[^\s@]+@[^\s@]+")
 
 
 class CognitoDirectory:
+    """Users of a Cognito user pool, cached for `CACHE_TTL_S`."""
+
     def __init__(
         self,
         cognito: "CognitoIdentityProviderClient",

@@ -40,6 +40,8 @@ _GENERAL_OBJECTS = {
 
 
 class Authorizer:
+    """Enforces the decisions of policies and prepares the audit records of allowed changes."""
+
     def __init__(
         self,
         decision_point: DecisionPoint,
@@ -58,6 +60,7 @@ class Authorizer:
 
     @property
     def now(self) -> RequestTime:
+        """The current time, in the time zone of the policies."""
         return RequestTime(self._clock(), self._zone)
 
     def precheck(self, principal: Principal, action: str) -> None:

@@ -14,6 +14,8 @@ CACHE_TTL_S = 10.0
 
 
 class DecisionPoint:
+    """Decides authorization requests by the policies in force, which it caches."""
+
     def __init__(self, store: PolicyStore, timer: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._timer = timer

@@ -27,6 +27,8 @@ MAX_SHOWN_VERSIONS = 20
 
 
 class PolicyService:
+    """Lists, shows, writes and removes policies."""
+
     def __init__(
         self, store: PolicyStore, decision_point: DecisionPoint, users: UserDirectory, zone: str, clock: Clock
     ) -> None:

@@ -36,11 +36,15 @@ MAX_TRANSFERS = 500
 
 
 class TransferHistory(Protocol):
+    """Finds transfers of the past."""
+
     def created(self, since: datetime, until: datetime, limit: int) -> list[Transfer]:
         """Return transfers created in this time, newest first."""
 
 
 class PolicySimulator:
+    """Decides transfers without starting them."""
+
     def __init__(
         self,
         store: PolicyStore,

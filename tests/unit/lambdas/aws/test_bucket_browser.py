@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 from pydantic import ValidationError
@@ -155,6 +155,7 @@ def test_what_may_pass_is_worth_another_try_and_tells_nothing_of_the_inside(erro
 NAMES = st.text("ab/0 ë\U0010ffff", min_size=1, max_size=6).filter(lambda key: not key.startswith("/"))
 
 
+@settings(deadline=None)
 @given(st.sets(NAMES, min_size=1, max_size=12), st.integers(1, 4), st.sampled_from(["", "a", "Ë"]))
 def test_any_keys_are_listed_once_each(s3: Any, keys: set[str], limit: int, find: str) -> None:
     put(s3, keys)
