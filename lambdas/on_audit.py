@@ -1,4 +1,4 @@
-"""React: the stream of the `audit` table. One reads it, in order, so the chain has one writer."""
+"""Handle the stream of the `audit` table: chain new records. One reader, in order, writes the chain."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from lambdas.telemetry import count, entry, logger
 
 @entry
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
-    """What was changed or deleted is not chained again: it shows at the next verification, and here."""
+    """Chain inserted records; a changed or deleted one is logged and counted as tampering."""
     added = []
     for record in DynamoDBStreamEvent(event).records:
         change = record.dynamodb

@@ -1,4 +1,4 @@
-"""React: the stream of the `transfers` table, which is the outbox."""
+"""Handle the stream of the `transfers` table, which is the outbox."""
 
 from typing import Any
 
@@ -17,12 +17,13 @@ processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Handle a batch; rows that fail are reported, so that only those are retried."""
     return process_partial_response(
         event=event, record_handler=handle_record, processor=processor, context=context
     )
 
 
 def handle_record(record: DynamoDBRecord) -> None:
-    """One row. Only new ones matter: a line of a timeline is written once and never changed."""
+    """Handle one row. Only inserts matter: a timeline row is written once and never changed."""
     if record.event_name == DynamoDBRecordEventName.INSERT and record.dynamodb:
         wiring.stream_handler().handle(record.dynamodb.new_image or {})

@@ -1,4 +1,4 @@
-"""React: objects arrived in S3. EventBridge's events come in batches from a queue.
+"""Handle objects created in S3: EventBridge events, in batches from a queue.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
@@ -17,11 +17,13 @@ from lambdas.telemetry import entry
 
 
 class Bucket(Message):
+    """The bucket of an event."""
+
     name: str
 
 
 class Object(Message):
-    """One of version and sequencer tells one write of a key from the next."""
+    """The object that was written; version or sequencer distinguishes two writes of one key."""
 
     key: str
     size: Bytes = 0
@@ -31,37 +33,41 @@ class Object(Message):
 
 
 class Detail(Message):
+    """The bucket and the object of an event."""
+
     bucket: Bucket
     object: Object
 
 
-class Created(Message):
-    """The event, as far as it is of use. Its key is not URL-encoded, unlike in S3's own notifications."""
+class ObjectEvent(Message):
+    """The fields used of an event. Its key is not URL-encoded, unlike in S3's own notifications."""
 
     id: str
     detail: Detail
 
     @property
-    def arrival(self) -> ObjectCreated:
-        thing = self.detail.object
-        mark = thing.version_id or thing.sequencer or self.id
-        return ObjectCreated(self.detail.bucket.name, thing.key, mark, thing.size)
+    def object_created(self) -> ObjectCreated:
+        """The write of an object, with the key that recognizes a repeated event."""
+        written = self.detail.object
+        dedupe_key = written.version_id or written.sequencer or self.id
+        return ObjectCreated(self.detail.bucket.name, written.key, dedupe_key, written.size)
 
 
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Malformed messages fail one by one, and gatherings with all of their messages."""
+    """Start transfers; report each malformed message as failed, and all messages of a batch that failed."""
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     with processor(records=event["Records"], handler=read, lambda_context=context):
         outcomes = processor.process()
-    arrived = zip(event["Records"], outcomes, strict=True)
-    messages = {record["messageId"]: found for record, (status, found, _) in arrived if status == "success"}
+    pairs = zip(event["Records"], outcomes, strict=True)
+    messages = {record["messageId"]: found for record, (status, found, _) in pairs if status == "success"}
     failures = wiring.object_events().handle(list(dict.fromkeys(messages.values())))
     failed = {arrival for failure in failures for arrival in failure.arrivals}
-    answer = processor.response()
-    again = [{"itemIdentifier": name} for name, arrival in messages.items() if arrival in failed]
-    return {"batchItemFailures": [*answer["batchItemFailures"], *again]}
+    response = processor.response()
+    retried = [{"itemIdentifier": name} for name, arrival in messages.items() if arrival in failed]
+    return {"batchItemFailures": [*response["batchItemFailures"], *retried]}
 
 
 def read(record: SQSRecord) -> ObjectCreated:
-    return Created.model_validate_json(record.body).arrival
+    """Parse a message of the queue; raises ValidationError."""
+    return ObjectEvent.model_validate_json(record.body).object_created

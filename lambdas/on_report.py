@@ -1,4 +1,4 @@
-"""React: a report of an agent, from the topic rule."""
+"""Handle a report of an agent, which the IoT topic rule forwards."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 class AgentReport(Message):
-    """What the rule's SQL gives: the letter, and the agent whose topic it came on."""
+    """The message that the rule's SQL selects: the report, and the agent whose topic it came on."""
 
     agent_id: AgentId
     report: Report
@@ -24,18 +24,19 @@ class AgentReport(Message):
 
     @property
     def certificate(self) -> str | None:
-        """The fingerprint of the certificate that it was said over."""
+        """The fingerprint of the certificate of the connection, if the principal is one."""
         return self.principal if self.principal and _FINGERPRINT.fullmatch(self.principal) else None
 
 
 @entry
 def handler(event: dict[str, Any], _: LambdaContext) -> None:
-    if said := read(event):
-        apply(said)
+    """Handle one report; a malformed one is dropped."""
+    if message := read(event):
+        apply(message)
 
 
 def read(event: dict[str, Any]) -> AgentReport | None:
-    """A malformed letter stays malformed: it is logged and counted, and not tried again."""
+    """Parse an event; a malformed one is logged and counted, not retried, and gives None."""
     try:
         return AgentReport.model_validate({**event, "agent_id": _agent(event.get("thing"))})
     except ValidationError as failure:
@@ -49,30 +50,31 @@ def read(event: dict[str, Any]) -> AgentReport | None:
 
 
 def _agent(thing: object) -> AgentId | None:
-    """None if it is not one of this stage."""
+    """Return the agent of a thing; None if the thing is not of this stage."""
     return wiring.topics().agent_of(thing) if isinstance(thing, str) else None
 
 
-def apply(said: AgentReport) -> None:
-    """An agent or a transfer that is gone has nobody who would want to know: logged, and not tried again."""
+def apply(message: AgentReport) -> None:
+    """Apply a report; one of a deleted agent or transfer is logged and not retried."""
     try:
-        _apply(said)
+        _apply(message)
     except NotFoundError as error:
         logger.warning(
-            "report of what is gone", extra={"agent_id": said.agent_id, "problem": error.problem.message}
+            "report of an unknown agent or transfer",
+            extra={"agent_id": message.agent_id, "problem": error.problem.message},
         )
 
 
-def _apply(said: AgentReport) -> None:
-    agent_id, report = said.agent_id, said.report
+def _apply(message: AgentReport) -> None:
+    agent_id, report = message.agent_id, message.report
     match report:
         case Hello():
             agent = wiring.agent_service().hello(agent_id, report)
             wiring.report_handler().reconcile(agent_id, report)
-            wiring.key_rotation().record_hello(agent, said.certificate)
+            wiring.key_rotation().record_hello(agent, message.certificate)
         case Heartbeat():
-            obeys = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
-            if wiring.agent_service().heartbeat(agent_id, report, obeys):
+            key_status = wiring.signing_key_rollover().record_hello(agent_id, report.trusts, report.pinned)
+            if wiring.agent_service().heartbeat(agent_id, report, key_status):
                 wiring.stream_handler().agent_online(agent_id)
         case Browsed():
             wiring.agent_service().browsed(agent_id, report)

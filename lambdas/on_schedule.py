@@ -1,4 +1,4 @@
-"""React: a minute has passed."""
+"""Run the periodic tasks, once a minute."""
 
 from typing import Any
 
@@ -10,16 +10,17 @@ from lambdas.telemetry import count, entry, logger
 
 @entry
 def handler(_event: dict[str, Any], _context: LambdaContext) -> None:
-    """Silent agents first: hops are not offered to those again."""
-    tell_of_silent_agents()
+    """Mark silent agents first, so that no hop is offered to them."""
+    publish_silent_agents()
     wiring.audit_sealer().seal()
     wiring.key_rotation().sweep(wiring.clock())
     wiring.lease_sweeper().sweep()
-    wiring.update_stages().sweep(wiring.clock())  # last: no hop is to wait for IoT Jobs
+    wiring.update_stages().sweep(wiring.clock())  # last: IoT Jobs must not delay hops
 
 
-def tell_of_silent_agents() -> None:
-    for fact in wiring.agent_service().sweep(wiring.clock()):
-        logger.warning("agent went silent", extra={"agent_id": fact.agent_id})
+def publish_silent_agents() -> None:
+    """Publish an event for each agent that has gone silent."""
+    for event in wiring.agent_service().sweep(wiring.clock()):
+        logger.warning("agent went silent", extra={"agent_id": event.agent_id})
         count("AgentsWentSilent")
-        wiring.event_bus().publish(fact)
+        wiring.event_bus().publish(event)

@@ -1,4 +1,4 @@
-"""What the use cases need of the world outside; each has a fake in the tests."""
+"""Protocols of what use cases need from outside; each has a fake in the tests."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,8 +16,7 @@ from lambdas.store.base import Writes, no_writes
 Clock = Callable[[], datetime]
 
 COMMAND_LIFETIME = timedelta(minutes=10)
-"""How long a command is good for. A lost one costs time, never a transfer, so it may be short; and long
-enough for an agent that is slow to answer."""
+"""How long a command is valid. A lost command delays a transfer but never loses it, so it may be short."""
 
 
 def _nothing(_: object, __: object) -> Writes:
@@ -26,50 +25,50 @@ def _nothing(_: object, __: object) -> Writes:
 
 @dataclass(frozen=True)
 class Authorization:
-    """Leave that was given, and what comes with it."""
+    """The result of an authorization that succeeded."""
 
     approval: tuple[str, ...] = ()
-    """The policies that want a second person to agree first."""
+    """The policies that require the approval of a second person; empty: none."""
     asked_for: tuple[Actor, ...] = ()
-    """Who cannot be that person."""
+    """The requesters, who cannot approve."""
     record: Callable[[Transfer | None, Transfer], Writes] = _nothing
-    """What is written in the transaction of the change, from before and after it."""
+    """Return the writes for the transaction of the change, given the transfer before and after it."""
 
 
 AuthorizeTransfer = Callable[[Transfer], Authorization]
-"""Asked before a transfer is written: raises ForbiddenError if it may not be."""
+"""Called before a transfer is written; raises ForbiddenError if it is not allowed."""
 
 
 def allow_all(_: Transfer) -> Authorization:
-    """For what no person and no template asks."""
+    """Allow what neither a person nor a template requests."""
     return Authorization()
 
 
 class AgentLookup(Protocol):
-    """Knows the agents."""
+    """Finds one agent."""
 
     def get(self, agent_id: AgentId) -> Agent:
-        """Raises AgentUnknownError."""
+        """Return an agent; raises AgentUnknownError."""
 
 
 class AgentReader(Protocol):
-    """Knows many at once."""
+    """Finds many agents in one call."""
 
     def get_many(self, agent_ids: Iterable[AgentId]) -> dict[AgentId, Agent]:
-        """Those that there are."""
+        """Return the agents that exist."""
 
 
 class UserDirectory(Protocol):
-    """Knows the people who sign in."""
+    """Finds the users who can sign in."""
 
-    def find(self, who: Actor) -> Principal:
-        """With the groups of now; `gone` if there is nobody of this id any more, or they were disabled."""
+    def find(self, actor: Actor) -> Principal:
+        """Return the user with their current groups; `gone` if the account was deleted or disabled."""
 
     def named(self, text: str) -> Principal:
-        """The one of this id, or who has this e-mail address now; raises PersonUnknownError if nobody has."""
+        """Return the user of this id or current e-mail address; raises PersonUnknownError."""
 
     def id_of(self, text: str) -> str:
-        """An id as it is, and that of an e-mail address; raises PersonUnknownError if nobody has it now."""
+        """Return the id of a current e-mail address, and an id unchanged; raises PersonUnknownError."""
 
 
 class CommandSender(Protocol):
@@ -81,19 +80,21 @@ class CommandSender(Protocol):
         """Sign a command and send it."""
 
     def sign(self, agent_id: AgentId, command: Command, lifetime: timedelta = COMMAND_LIFETIME) -> str:
-        """The command's token."""
+        """Return the signed token of a command."""
 
     def send(self, agent_id: AgentId, token: str) -> None:
         """Send a token to its agent."""
 
 
 class ChangeNotifier(Protocol):
-    """Tells whoever looks at a transfer that it has changed."""
+    """Notifies open consoles."""
 
-    def announce(self, transfer_id: TransferId) -> None: ...
+    def announce(self, transfer_id: TransferId) -> None:
+        """Notify consoles that a transfer has changed."""
 
 
 class EventPublisher(Protocol):
-    """Tells the world what has happened."""
+    """Publishes events for other systems."""
 
-    def publish(self, fact: TransferRequested | TransferFinished | AgentWentSilent) -> None: ...
+    def publish(self, fact: TransferRequested | TransferFinished | AgentWentSilent) -> None:
+        """Publish one event."""

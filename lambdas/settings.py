@@ -1,4 +1,4 @@
-"""The names of every setting of the control plane, once: functions read them, infra writes them."""
+"""All settings of the control plane, each declared once: infra writes them, functions read them."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _NUMBERS = ("mqtt_port", "rotate_after_days")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a function knows of where it runs. An empty string means: not set."""
+    """The environment of a function. An empty string means that a setting is not set."""
 
     stage: str
     region: str
@@ -27,27 +27,27 @@ class Settings:
     signing_key_id: str = ""
     """The ARN of the KMS key (ECC_NIST_P256) that signs commands."""
     next_signing_key_id: str = ""
-    """The ARN of the one that will sign next: agents know it already."""
+    """The ARN of the KMS key that signs commands after a rollover; agents trust it already."""
     audit_key_id: str = ""
-    """The ARN of the KMS key that seals the audit's days."""
+    """The ARN of the KMS key that seals each day of the audit log."""
     device_policy: str = ""
-    """The name of the IoT policy every agent's certificate gets."""
+    """The name of the IoT policy that is attached to every agent's certificate."""
     things: str = ""
-    """How the ARNs of this account's things begin, up to the name."""
+    """The ARN of a thing in this account, up to its name."""
     manifests_bucket: str = ""
-    """Where agents put what their hops did, file by file."""
+    """The bucket to which agents upload manifests: the outcome of every file."""
     buckets: str = ""
-    """Names, with a comma between two: those that transfers may read and write."""
+    """The buckets that transfers may read and write, separated by commas."""
     object_role_arn: str = ""
     """Assumed, narrowed by a session policy, for one hop's S3 credentials."""
     relay_bucket: str = ""
-    """Through which agents that cannot reach each other may go. Empty: there is none."""
+    """The bucket that relays data between agents that cannot reach each other. Empty: no relay."""
     live_role_arn: str = ""
     """Assumed, narrowed by a session policy, for a viewer of live progress."""
     zone: str = "UTC"
-    """The time zone that policies speak of: `Europe/Zurich`."""
+    """The time zone of times in policies, for example `Europe/Zurich`."""
     user_pool_id: str = ""
-    """Where people sign in, and the groups of a template's owner are looked up."""
+    """The Cognito user pool in which people sign in and have groups."""
     sign_in_client_id: str = ""
     sign_in_endpoint: str = ""
     """Empty: Cognito in AWS."""
@@ -55,11 +55,11 @@ class Settings:
     """Empty: ask IoT for its data endpoint."""
     mqtt_port: int = 8883
     rotate_after_days: int = 90
-    """The age at which an agent's keys are replaced."""
+    """The age in days at which an agent's keys are rotated."""
     mqtt_ca: str = ""
-    """PEM. Empty: the agent's system knows the authority."""
+    """The broker's certificate authority, PEM. Empty: the agent uses its system's authorities."""
     s3_endpoint: str = ""
-    """What agents are told. Empty: S3 in AWS."""
+    """The S3 endpoint that agents use. Empty: S3 in AWS."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -73,5 +73,5 @@ class Settings:
         return cls(**given)
 
     def as_env(self) -> dict[str, str]:
-        """The same as environment variables; what is not set is left out."""
+        """Return the settings as environment variables, without those that are not set."""
         return {PREFIX + name.upper(): str(value) for name, value in asdict(self).items() if value != ""}

@@ -15,8 +15,10 @@ Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 
 def entry(handler: Handler) -> Handler:
-    """Wrap an entry point: the request's keys in every log line, metrics flushed at its end if there are
-    any (Powertools' own wrapper warns each time there are none)."""
+    """Wrap an entry point: add the request's keys to every log line, and flush metrics at its end.
+
+    Metrics are flushed only if there are any; Powertools' own wrapper warns each time there are none.
+    """
     logged: Handler = logger.inject_lambda_context(handler, clear_state=True)
 
     @wraps(handler)

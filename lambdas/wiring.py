@@ -1,11 +1,11 @@
-"""The composition root: builds each thing once, when it is first asked for. Importing does nothing.
+"""The composition root: builds each object once, on first use. Importing it does nothing.
 
-Imports stand inside the functions, so that each Lambda function loads only what it uses.
+Imports are inside the functions, so that each Lambda function loads only what it uses.
 """
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lambdas.settings import Settings
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lambdas.agents.enrollment_slots import EnrollmentSlots
     from lambdas.agents.key_rotation import KeyRotation
     from lambdas.agents.removal import AgentRemoval
-    from lambdas.agents.rollouts import Rollouts
+    from lambdas.agents.rollouts import RolloutService
     from lambdas.agents.service import AgentService
     from lambdas.agents.signing_key_rollover import SigningKeyRollover
     from lambdas.agents.update_stages import UpdateStages
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 
 
 def clock() -> datetime:
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -73,15 +74,23 @@ def settings() -> Settings:
 
 
 @cache
-def kms() -> "KMSClient":
+def client(service: str) -> Any:
+    """Return the AWS client of this service in the stage's region, with botocore's default timeouts."""
     import boto3
 
-    return boto3.client("kms", region_name=settings().region)
+    create: Any = boto3.client
+    return create(service, region_name=settings().region)
+
+
+def kms() -> "KMSClient":
+    """Return the client that signs commands and seals; tests replace it."""
+    kms_client: KMSClient = client("kms")
+    return kms_client
 
 
 @cache
 def topics() -> "Topics":
-    """Every name of this stage in IoT Core."""
+    """Return the names of this stage in IoT Core."""
     from events.topics import Topics
 
     return Topics(settings().stage)
@@ -89,13 +98,11 @@ def topics() -> "Topics":
 
 @cache
 def command_publisher() -> "CommandPublisher":
-    import boto3
-
     from lambdas.aws.command_publisher import CommandPublisher
 
     return CommandPublisher(
         kms=kms(),
-        broker=boto3.client("iot-data", region_name=settings().region),
+        broker=client("iot-data"),
         keys=(settings().signing_key_id, settings().next_signing_key_id),
         topics=topics(),
         clock=clock,
@@ -111,20 +118,19 @@ def change_notifier() -> "IotChangeNotifier":
 
 @cache
 def low_latency_broker() -> "IoTDataPlaneClient":
+    """Return a broker client with short timeouts and no retry, for messages that may be lost."""
     import boto3
     from botocore.config import Config
 
-    soon = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
-    return boto3.client("iot-data", region_name=settings().region, config=soon)
+    impatient = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
+    return boto3.client("iot-data", region_name=settings().region, config=impatient)
 
 
 @cache
 def event_bus() -> "EventBus":
-    import boto3
-
     from lambdas.aws.event_bus import EventBus
 
-    return EventBus(boto3.client("events", region_name=settings().region), settings().bus_name)
+    return EventBus(client("events"), settings().bus_name)
 
 
 @cache
@@ -150,7 +156,7 @@ def transfer_writer() -> "TransferWriter":
 
 @cache
 def transfer_service() -> "TransferService":
-    """What people and templates ask."""
+    """Return the service for requests of people and templates."""
     from lambdas.transfers.service import TransferService
 
     return TransferService(transfer_store(), transfer_writer(), agent_store(), clock)
@@ -160,14 +166,14 @@ def transfer_service() -> "TransferService":
 def dispatcher() -> "Dispatcher":
     from lambdas.transfers.dispatcher import Dispatcher, S3Access
 
-    here = settings()
-    s3 = S3Access(here.region, here.s3_endpoint or None, here.relay_bucket or None)
+    config = settings()
+    s3 = S3Access(config.region, config.s3_endpoint or None, config.relay_bucket or None)
     return Dispatcher(transfer_writer(), agent_store(), command_publisher(), s3, clock)
 
 
 @cache
 def stream_handler() -> "StreamHandler":
-    """What follows from a change in the table."""
+    """Return the handler of changes in the transfers table."""
     from lambdas.transfers.stream_handler import StreamHandler
 
     return StreamHandler(
@@ -177,7 +183,7 @@ def stream_handler() -> "StreamHandler":
 
 @cache
 def report_handler() -> "ReportHandler":
-    """What agents say about hops."""
+    """Return the handler of agents' reports about hops."""
     from lambdas.transfers.report_handler import ReportHandler
 
     return ReportHandler(transfer_store(), transfer_writer(), stream_handler(), command_publisher(), clock)
@@ -185,7 +191,7 @@ def report_handler() -> "ReportHandler":
 
 @cache
 def lease_sweeper() -> "LeaseSweeper":
-    """What the clock finds."""
+    """Return the sweeper of expired leases, run by the schedule."""
     from lambdas.transfers.lease_sweeper import LeaseSweeper
 
     return LeaseSweeper(transfer_store(), transfer_writer(), stream_handler(), clock)
@@ -207,18 +213,16 @@ def template_store() -> "TemplateStore":
 
 @cache
 def iot_registry() -> "IotRegistry":
-    import boto3
-
     from lambdas.aws.iot_registry import IotEndpoint, IotRegistry
 
-    here = settings()
-    broker = IotEndpoint(here.mqtt_host, here.mqtt_port, here.mqtt_ca or None)
-    return IotRegistry(boto3.client("iot", region_name=here.region), topics(), here.device_policy, broker)
+    config = settings()
+    broker = IotEndpoint(config.mqtt_host, config.mqtt_port, config.mqtt_ca or None)
+    return IotRegistry(client("iot"), topics(), config.device_policy, broker)
 
 
 @cache
 def agent_service() -> "AgentService":
-    """What agents and the broker say of them, and what people see."""
+    """Return the service that records and shows agents."""
     from lambdas.agents.service import AgentService
 
     return AgentService(agent_store(), reply_store(), clock)
@@ -247,7 +251,7 @@ def installer_store() -> "InstallerStore":
 
 @cache
 def enrollment_slots() -> "EnrollmentSlots":
-    """What a token opens. A roll-out lets in whom the person who started it may enrol now."""
+    """Return the lookup of enrollment tokens; a roll-out admits what its starter may enroll now."""
     from events.base import AgentId
     from lambdas.agents.enrollment_slots import EnrollmentSlots
     from lambdas.domain.authorization import MANAGE_AGENT, agent_resource
@@ -261,25 +265,26 @@ def enrollment_slots() -> "EnrollmentSlots":
 
 @cache
 def enrollment_service() -> "EnrollmentService":
-    from lambdas.agents.enrollment import EnrollmentService
+    from lambdas.agents.enrollment import EnrollmentService, EnrollmentStores
 
+    stores = EnrollmentStores(
+        agents=agent_store(), enrollments=enrollment_store(), installers=installer_store()
+    )
     return EnrollmentService(
-        agents=agent_store(),
-        enrollments=enrollment_store(),
-        places=enrollment_slots(),
-        installers=installer_store(),
+        stores=stores,
+        slots=enrollment_slots(),
         registry=iot_registry(),
-        fleet=command_publisher(),
+        publisher=command_publisher(),
         stage=settings().stage,
         clock=clock,
     )
 
 
 @cache
-def rollout_service() -> "Rollouts":
-    from lambdas.agents.rollouts import Rollouts
+def rollout_service() -> "RolloutService":
+    from lambdas.agents.rollouts import RolloutService
 
-    return Rollouts(rollout_store(), installer_store(), clock)
+    return RolloutService(rollout_store(), installer_store(), clock)
 
 
 @cache
@@ -291,7 +296,7 @@ def agent_removal() -> "AgentRemoval":
         registry=iot_registry(),
         broker=command_publisher(),
         transfers=transfer_store(),
-        changing=transfer_writer(),
+        writer=transfer_writer(),
     )
 
 
@@ -299,13 +304,12 @@ def agent_removal() -> "AgentRemoval":
 def key_rotation() -> "KeyRotation":
     from lambdas.agents.key_rotation import KeyRotation
 
-    age = timedelta(days=settings().rotate_after_days)
     return KeyRotation(
         agents=agent_store(),
         registry=iot_registry(),
-        orders=command_publisher(),
-        recording=audit_recorder(),
-        age=age,
+        commands=command_publisher(),
+        recorder=audit_recorder(),
+        max_key_age=timedelta(days=settings().rotate_after_days),
         clock=clock,
     )
 
@@ -326,17 +330,15 @@ def update_store() -> "UpdateStore":
 
 @cache
 def iot_jobs() -> "IotJobs":
-    import boto3
-
     from lambdas.aws.iot_jobs import IotJobs
 
-    here = settings()
-    return IotJobs(boto3.client("iot", region_name=here.region), here.things, topics())
+    config = settings()
+    return IotJobs(client("iot"), config.things, topics())
 
 
 @cache
 def update_service() -> "UpdateService":
-    """What people ask of updates, and agents."""
+    """Return the service for update requests of people and agents."""
     from lambdas.agents.updates import UpdateService
 
     return UpdateService(
@@ -344,14 +346,14 @@ def update_service() -> "UpdateService":
         agents=agent_store(),
         installers=installer_store(),
         jobs=iot_jobs(),
-        orders=command_publisher(),
+        commands=command_publisher(),
         clock=clock,
     )
 
 
 @cache
 def update_stages() -> "UpdateStages":
-    """How updates go on."""
+    """Return what advances updates through their stages, run by the schedule."""
     from lambdas.agents.update_stages import UpdateStages
 
     return UpdateStages(update_store(), agent_store(), iot_jobs(), audit_recorder())
@@ -366,34 +368,32 @@ def directory_browser() -> "DirectoryBrowser":
 
 @cache
 def s3_credentials() -> "S3CredentialsService":
-    import boto3
-
     from lambdas.transfers.s3_credentials import S3CredentialsService
 
-    here = settings()
-    sts = boto3.client("sts", region_name=here.region)
+    config = settings()
+    sts = client("sts")
     return S3CredentialsService(
         transfers=transfer_service(),
         sts=sts,
-        role_arn=here.object_role_arn,
-        region=here.region,
-        endpoint=here.s3_endpoint or None,
-        relay_bucket=here.relay_bucket or None,
+        role_arn=config.object_role_arn,
+        region=config.region,
+        endpoint=config.s3_endpoint or None,
+        relay_bucket=config.relay_bucket or None,
     )
 
 
 @cache
 def s3() -> "S3Client":
-    """For a function's own calls while somebody waits, and for addresses that agents and people can reach."""
+    """Return the S3 client for calls within a request, with short timeouts, and for presigned URLs."""
     import boto3
     from botocore.config import Config
 
-    here = settings()
-    style = {"addressing_style": "path" if here.s3_endpoint else "virtual"}
+    config = settings()
+    style = {"addressing_style": "path" if config.s3_endpoint else "virtual"}
     return boto3.client(
         "s3",
-        region_name=here.region,
-        endpoint_url=here.s3_endpoint or None,
+        region_name=config.region,
+        endpoint_url=config.s3_endpoint or None,
         config=Config(
             signature_version="s3v4",
             s3=style,  # type: ignore[arg-type]
@@ -420,16 +420,14 @@ def manifest_service() -> "Manifests":
 
 @cache
 def live_urls() -> "LiveUrls":
-    import boto3
-
     from lambdas.aws.live_urls import LiveUrls
 
-    here = settings()
+    config = settings()
     return LiveUrls(
-        iot=boto3.client("iot", region_name=here.region),
-        sts=boto3.client("sts", region_name=here.region),
-        role_arn=here.live_role_arn,
-        region=here.region,
+        iot=client("iot"),
+        sts=client("sts"),
+        role_arn=config.live_role_arn,
+        region=config.region,
         topics=topics(),
         clock=clock,
     )
@@ -462,13 +460,9 @@ def policy_store() -> "PolicyStore":
 
 @cache
 def user_directory() -> "CognitoDirectory":
-    import boto3
-
     from lambdas.aws.user_directory import CognitoDirectory
 
-    return CognitoDirectory(
-        boto3.client("cognito-idp", region_name=settings().region), settings().user_pool_id
-    )
+    return CognitoDirectory(client("cognito-idp"), settings().user_pool_id)
 
 
 @cache
@@ -480,7 +474,7 @@ def decision_point() -> "DecisionPoint":
 
 @cache
 def authorizer() -> "Authorizer":
-    """Whether anyone may do anything."""
+    """Return the authorizer of all requests."""
     from lambdas.policies.authorizer import Authorizer
 
     return Authorizer(
@@ -506,11 +500,9 @@ def policy_simulator() -> "PolicySimulator":
 
 @cache
 def idempotency() -> "Idempotency":
-    import boto3
-
     from lambdas.aws.idempotency import Idempotency
 
-    return Idempotency(settings().idempotency_table, boto3.client("dynamodb", region_name=settings().region))
+    return Idempotency(settings().idempotency_table, client("dynamodb"))
 
 
 @cache

@@ -1,3 +1,1 @@
-"""The use cases of agents: hosts join (`enrolling`) and leave (`leaving`), agents are heard and looked at
-(`book`), people look into their directories (`browsing`).
-"""
+"""The life of an agent: enrollment, presence, key rotation, updates, browsing and removal."""

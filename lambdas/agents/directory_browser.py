@@ -1,4 +1,4 @@
-"""Looking into an agent's directories: asked by a command, answered by a report (docs/adr/007)."""
+"""Browse an agent's directories: a command asks, a report answers (docs/adr/007)."""
 
 import secrets
 import time
@@ -17,44 +17,50 @@ from lambdas.domain.roots import check_offered
 from lambdas.ports import AgentLookup, CommandSender
 
 ANSWER_TIMEOUT_S = 8.0
-"""Seconds until the answer must be here."""
-_FIRST_LOOK, _LATER_LOOKS = 0.08, 0.25
-"""Seconds between two looks, at first and at most: an agent next door answers in some hundredths."""
+"""How long to wait for the agent's answer."""
+_INITIAL_POLL_INTERVAL_S, _MAX_POLL_INTERVAL_S = 0.08, 0.25
+"""The interval grows from the first to the second: a near agent answers within some 0.05 s."""
 
 
 class Replies(Protocol):
-    """Where the agents' answers arrive."""
+    """Where the answers of agents arrive."""
 
     def get(self, agent_id: AgentId, request_id: str) -> Browsed | None: ...
 
 
-def place_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | RemoteLocation:
-    """The directory that is to be listed."""
+def location_of(agent_id: AgentId, request: BrowseRequest) -> AgentLocation | RemoteLocation:
+    """Return the location of the directory to list."""
     if request.remote is None:
         return AgentLocation(agent_id=agent_id, path=request.path)
     return RemoteLocation(agent_id=agent_id, remote=request.remote, path=request.path.lstrip("/"))
 
 
 class DirectoryBrowser:
+    """Lists directories of agents by a signed command, and waits for the report that answers."""
+
     def __init__(
         self,
         agents: AgentLookup,
-        orders: CommandSender,
+        commands: CommandSender,
         replies: Replies,
         wait: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._agents = agents
-        self._orders = orders
+        self._commands = commands
         self._replies = replies
         self._wait = wait
         self._timer = timer
 
     def browse(self, agent_id: AgentId, request: BrowseRequest) -> ListingView:
-        """One page of a directory, as the agent says.
+        """Return one page of a directory, as the agent lists it.
 
-        Raises AgentUnknownError, AgentOfflineError, RemoteUnknownError, AgentSilentError when no answer comes
-        in 8 s, and AgentDeclinedError with what the agent says against it.
+        Raises:
+            AgentUnknownError: There is no agent of this id.
+            AgentOfflineError: The agent is not connected.
+            RemoteUnknownError: The agent does not offer the remote.
+            AgentSilentError: The agent did not answer within 8 s.
+            AgentDeclinedError: The agent answered with a problem.
         """
         agent = self._agents.get(agent_id)
         if agent.presence == "offline":
@@ -62,8 +68,8 @@ class DirectoryBrowser:
         if request.remote is not None:
             _check_remote(agent, request)
         request_id = secrets.token_hex(8)
-        self._orders.send_command(agent_id, Browse(request_id=request_id, **request.model_dump()))
-        reply = self._answer(agent_id, request_id)
+        self._commands.send_command(agent_id, Browse(request_id=request_id, **request.model_dump()))
+        reply = self._await_reply(agent_id, request_id)
         if reply.problem:
             raise AgentDeclinedError(reply.problem)
         return ListingView(
@@ -74,27 +80,27 @@ class DirectoryBrowser:
             next=reply.next,
         )
 
-    def _answer(self, agent_id: AgentId, request_id: str) -> Browsed:
-        for _ in self._looks():
+    def _await_reply(self, agent_id: AgentId, request_id: str) -> Browsed:
+        for _ in self._polls():
             if reply := self._replies.get(agent_id, request_id):
                 return reply
         raise AgentSilentError(
             f"{agent_id} did not answer within {ANSWER_TIMEOUT_S:.0f} s.",
-            "Try again; the list of agents shows when it was last heard. A large directory on a slow disk "
-            "may take longer: ask for a smaller page.",
+            "Try again; the list of agents shows its last heartbeat. A large directory on a slow disk "
+            "may take longer: request a smaller page.",
         )
 
-    def _looks(self) -> Iterator[None]:
-        end, pause = self._timer() + ANSWER_TIMEOUT_S, _FIRST_LOOK
-        while self._timer() < end:
-            self._wait(pause)
+    def _polls(self) -> Iterator[None]:
+        deadline, interval = self._timer() + ANSWER_TIMEOUT_S, _INITIAL_POLL_INTERVAL_S
+        while self._timer() < deadline:
+            self._wait(interval)
             yield
-            pause = min(pause * 1.5, _LATER_LOOKS)
+            interval = min(interval * 1.5, _MAX_POLL_INTERVAL_S)
 
 
 def _check_remote(agent: Agent, request: BrowseRequest) -> None:
-    """An agent that knows nothing of remotes would list its own directory of that path."""
-    check_offered(agent, place_of(agent.agent_id, request), writing=False)
+    """Require an agent that can list remotes; an older one would list its local directory instead."""
+    check_offered(agent, location_of(agent.agent_id, request), writing=False)
     if not agent.capabilities.browses_remotes:
         raise AgentDeclinedError(_too_old(agent))
 
@@ -103,5 +109,5 @@ def _too_old(agent: Agent) -> Problem:
     return Problem(
         code="agent-too-old",
         message=f"{agent.agent_id} runs version {agent.version}, which cannot list a remote's directories.",
-        advice="Update it, or write the path by hand: transfers go there.",
+        advice="Update the agent, or enter the path by hand: transfers to it work.",
     )

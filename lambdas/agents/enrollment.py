@@ -1,6 +1,7 @@
-"""A host joins: an administrator lets it, by a token; the host brings the CSR of its key."""
+"""Enroll and register a host: an administrator creates a token, the host sends it with the CSR of its key."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from events.base import AgentId
@@ -23,41 +24,52 @@ from lambdas.store.enrollments import Enrollment, EnrollmentStore
 from lambdas.store.installer import InstallerStore
 from lambdas.telemetry import logger
 
-Joining = Callable[[AgentId, str], Record]
-"""What is written with the joining of this agent, let in by that."""
+RegistrationRecorder = Callable[[AgentId, str], Record]
+"""Return what is audited with the registration, given the agent and what allowed it."""
 
 
-def unrecorded_join(_: AgentId, __: str) -> Record:
-    """For what nobody keeps."""
+def unrecorded_registration(_: AgentId, __: str) -> Record:
+    """Record nothing."""
     return unrecorded
 
 
+@dataclass(frozen=True, kw_only=True)
+class EnrollmentStores:
+    """The tables that an enrollment reads and writes."""
+
+    agents: AgentStore
+    enrollments: EnrollmentStore
+    installers: InstallerStore
+
+
 class EnrollmentService:
+    """Creates enrollment tokens, and registers hosts that present one."""
+
     def __init__(
         self,
         *,
-        agents: AgentStore,
-        enrollments: EnrollmentStore,
-        places: EnrollmentSlots,
-        installers: InstallerStore,
+        stores: EnrollmentStores,
+        slots: EnrollmentSlots,
         registry: IotRegistry,
-        fleet: CommandPublisher,
+        publisher: CommandPublisher,
         stage: str,
         clock: Clock,
     ) -> None:
-        self._agents = agents
-        self._enrollments = enrollments
-        self._places = places
-        self._installers = installers
+        self._stores = stores
+        self._slots = slots
         self._registry = registry
-        self._fleet = fleet
+        self._publisher = publisher
         self._stage = stage
         self._clock = clock
 
     def enroll(self, request: EnrollmentRequest, api_url: str, record: Record = unrecorded) -> EnrollmentView:
-        """A new token for this name, in place of any earlier one; raises AgentExistsError or
-        ThingForeignError."""
-        self._must_be_free(request.agent_id)
+        """Create a token for this name, which replaces an earlier one.
+
+        Raises:
+            AgentExistsError: An agent of this name exists.
+            ThingForeignError: IoT Core has a thing of this name that is not of this stage.
+        """
+        self._require_unused(request.agent_id)
         token = f"{request.agent_id}.{new_secret()}"
         enrollment = Enrollment(
             agent_id=request.agent_id,
@@ -66,42 +78,49 @@ class EnrollmentService:
             expires_at=self._clock().replace(microsecond=0) + timedelta(seconds=request.expires_in),
         )
         shown = {"tags": enrollment.tags, "expires_at": enrollment.expires_at.isoformat()}
-        self._enrollments.put(enrollment, record(None, shown))
+        self._stores.enrollments.put(enrollment, record(None, shown))
         logger.info("agent enrolled", extra={"agent_id": request.agent_id})
         return EnrollmentView(
             agent_id=request.agent_id,
             token=token,
             expires_at=enrollment.expires_at,
-            command=install_command(self._installers.get(), api_url, request.roots),
+            command=install_command(self._stores.installers.get(), api_url, request.roots),
         )
 
     def register(
-        self, request: RegisterRequest, source_ip: str | None, joining: Joining = unrecorded_join
+        self,
+        request: RegisterRequest,
+        source_ip: str | None,
+        record_registration: RegistrationRecorder = unrecorded_registration,
     ) -> RegisteredView:
-        """Make the host an agent, whole or not at all: when it fails, the token can be tried again.
+        """Register the host as an agent, completely or not at all. After a failure the token works again.
 
-        Raises what `Places.find` does, CertificateError, EndpointError, AgentExistsError, ThingForeignError,
-        NameReservedError, or StaleError if the same token is being used for the same name at this moment.
+        Raises:
+            TokenError, RolloutOverError, AgentNameError, ForbiddenError: See `EnrollmentSlots.find`.
+            CertificateError: The CSR or the lane certificate is not usable.
+            EndpointError: An endpoint is invalid.
+            AgentExistsError, ThingForeignError, NameReservedError: The name is taken.
+            StaleError: The token is being used for the same name at this moment.
         """
-        place = self._places.find(request)
+        slot = self._slots.find(request)
         csr = check_csr(request.csr)
         now = self._clock()
-        agent = _agent(request, place, source_ip, now)
-        self._must_be_free(agent.agent_id)
-        place.claim(now)
+        agent = _agent(request, slot, source_ip, now)
+        self._require_unused(agent.agent_id)
+        slot.claim(now)
         try:
-            return self._provision(agent, csr, place, now, joining(place.agent_id, place.why))
+            return self._provision(agent, csr, slot, now, record_registration(slot.agent_id, slot.why))
         except Exception:
-            self._undo(place, now)
+            self._undo(slot, now)
             raise
 
     def _provision(
-        self, agent: Agent, csr: str, place: EnrollmentSlot, now: datetime, record: Record
+        self, agent: Agent, csr: str, slot: EnrollmentSlot, now: datetime, record: Record
     ) -> RegisteredView:
         certificate = self._registry.provision(agent.agent_id, csr)
-        endpoint, keys, api_key = self._registry.endpoint(), self._fleet.verification_keys(), new_secret()
-        also = combined(place.used(now), record(None, agent))
-        self._agents.create(agent, hash_of(api_key), also)
+        endpoint, keys, api_key = self._registry.endpoint(), self._publisher.verification_keys(), new_secret()
+        writes = combined(slot.used(now), record(None, agent))
+        self._stores.agents.create(agent, hash_of(api_key), writes)
         logger.info("agent registered", extra={"agent_id": agent.agent_id})
         return RegisteredView(
             agent_id=agent.agent_id,
@@ -115,32 +134,32 @@ class EnrollmentService:
             verification_keys=keys,
         )
 
-    def _undo(self, place: EnrollmentSlot, now: datetime) -> None:
-        """Leave no identity behind, if it still is ours to remove; then let the token be tried again."""
-        if not place.is_claimed(now):
+    def _undo(self, slot: EnrollmentSlot, now: datetime) -> None:
+        """Remove the identity if this registration still holds the slot, then release the token."""
+        if not slot.is_claimed(now):
             return
         try:
-            self._registry.deprovision(place.agent_id)
+            self._registry.deprovision(slot.agent_id)
         finally:
-            place.release(now)
+            slot.release(now)
 
-    def _must_be_free(self, agent_id: AgentId) -> None:
+    def _require_unused(self, agent_id: AgentId) -> None:
         try:
-            self._agents.get(agent_id)
+            self._stores.agents.get(agent_id)
         except AgentUnknownError:
             self._registry.check_owner(agent_id)
             return
         raise AgentExistsError(agent_id)
 
 
-def _agent(request: RegisterRequest, place: EnrollmentSlot, source_ip: str | None, now: datetime) -> Agent:
-    """As the host describes itself; raises EndpointError or CertificateError."""
+def _agent(request: RegisterRequest, slot: EnrollmentSlot, source_ip: str | None, now: datetime) -> Agent:
+    """Return the agent as the host describes itself; raises EndpointError or CertificateError."""
     check_endpoints(request.endpoints)
     return Agent(
-        agent_id=place.agent_id,
+        agent_id=slot.agent_id,
         hostname=request.hostname,
         ip_address=source_ip,
-        tags=place.tags,
+        tags=slot.tags,
         roots=request.roots,
         endpoints=request.endpoints,
         lane_certificate=check_lane_certificate(request.lane_certificate, now),

@@ -1,4 +1,4 @@
-"""Room for one agent, that a token opens: a name of its own, or one of a roll-out's many."""
+"""Find the slot that a token opens: the name of an enrollment, or one of the many of a roll-out."""
 
 import re
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from lambdas.store.base import Writes
 from lambdas.store.enrollments import CLAIM_LIFETIME, Enrollment, EnrollmentStore
 from lambdas.store.rollouts import RolloutStore
 
-_SINGLE = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)\.[A-Za-z0-9_-]+")
-"""The agent's name and the secret, so that a token finds its enrolment."""
-_MANY = re.compile(r"rollout:([0-9a-f]{12})\.[A-Za-z0-9_-]+")
-"""No agent's name has a colon in it."""
+_ENROLLMENT_TOKEN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)\.[A-Za-z0-9_-]+")
+"""The agent's name and the secret, so that a token finds its enrollment."""
+_ROLLOUT_TOKEN = re.compile(r"rollout:([0-9a-f]{12})\.[A-Za-z0-9_-]+")
+"""Distinct from the token of an enrollment, since an agent's name has no colon."""
 
-Allowed = Callable[[Rollout, AgentId], None]
-"""Raises ForbiddenError unless whoever started the roll-out may still enrol this one."""
+CheckMayEnroll = Callable[[Rollout, AgentId], None]
+"""Raises ForbiddenError unless the person who started the roll-out may still enroll this agent."""
 
 
 class EnrollmentSlot(Protocol):
-    """Held by one registration at a time, and used up when it ends well."""
+    """A slot for one agent: held by one registration at a time, and used up when that succeeds."""
 
     @property
     def agent_id(self) -> AgentId: ...
@@ -35,24 +35,24 @@ class EnrollmentSlot(Protocol):
     def tags(self) -> dict[str, str]: ...
     @property
     def why(self) -> str:
-        """For the audit: what let it in, if that is not the name's own enrolment."""
+        """For the audit: the roll-out that allowed it; empty for an enrollment."""
 
     def claim(self, now: datetime) -> None:
-        """Keep others from it meanwhile; raises StaleError, NameReservedError or RolloutOverError."""
+        """Reserve the slot; raises StaleError, NameReservedError or RolloutOverError."""
 
-    def is_claimed(self, then: datetime) -> bool:
-        """Is it still who claimed it then that may use it?"""
+    def is_claimed(self, claimed_at: datetime) -> bool:
+        """Return whether the claim made at this time still holds."""
 
-    def release(self, then: datetime) -> None:
-        """The registration that claimed it then has failed: it may be tried again."""
+    def release(self, claimed_at: datetime) -> None:
+        """Give up the claim made at this time, after a failed registration."""
 
-    def used(self, then: datetime) -> Writes:
-        """The write that uses it up, if it still is who claimed it then that writes."""
+    def used(self, claimed_at: datetime) -> Writes:
+        """Return the write that uses the slot up, conditional on the claim made at this time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SingleSlot:
-    """Under the name of its own enrolment."""
+    """The one slot of an enrollment."""
 
     enrollment: Enrollment
     store: EnrollmentStore
@@ -72,20 +72,23 @@ class SingleSlot:
     def claim(self, now: datetime) -> None:
         self.store.claim(self.enrollment, now)
 
-    def is_claimed(self, then: datetime) -> bool:
-        return self.store.is_claimed(self.enrollment, then)
+    def is_claimed(self, claimed_at: datetime) -> bool:
+        return self.store.is_claimed(self.enrollment, claimed_at)
 
-    def release(self, then: datetime) -> None:
-        self.store.release(self.enrollment, then)
+    def release(self, claimed_at: datetime) -> None:
+        self.store.release(self.enrollment, claimed_at)
 
-    def used(self, then: datetime) -> Writes:
-        return self.store.used(self.enrollment, then)
+    def used(self, claimed_at: datetime) -> Writes:
+        return self.store.used(self.enrollment, claimed_at)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RolloutSlot(SingleSlot):
-    """One of a roll-out's. It is counted before it is used: a registration that dies in the middle costs a
-    place, and none ever makes one too many."""
+    """One of the slots of a roll-out.
+
+    It is counted before it is used: a registration that is interrupted costs a slot, but the roll-out never
+    admits more hosts than its count.
+    """
 
     rollout: Rollout
     rollouts: RolloutStore
@@ -102,31 +105,41 @@ class RolloutSlot(SingleSlot):
             self.store.forget(self.enrollment, now)
             raise
 
-    def release(self, then: datetime) -> None:
+    def release(self, claimed_at: datetime) -> None:
         self.rollouts.give_back(self.rollout)
-        self.store.forget(self.enrollment, then)
+        self.store.forget(self.enrollment, claimed_at)
 
 
 class EnrollmentSlots:
-    """Finds what a token opens."""
+    """Finds the slot that a token opens."""
 
     def __init__(
-        self, enrollments: EnrollmentStore, rollouts: RolloutStore, allowed: Allowed, clock: Clock
+        self,
+        enrollments: EnrollmentStore,
+        rollouts: RolloutStore,
+        check_may_enroll: CheckMayEnroll,
+        clock: Clock,
     ) -> None:
         self._enrollments = enrollments
         self._rollouts = rollouts
-        self._allowed = allowed
+        self._check_may_enroll = check_may_enroll
         self._clock = clock
 
     def find(self, request: RegisterRequest) -> EnrollmentSlot:
-        """Raises TokenError, which says the same whatever is wrong; and, for whoever has the right token,
-        RolloutOverError, AgentNameError or ForbiddenError."""
-        if many := _MANY.fullmatch(request.token):
-            return self._of_rollout(many[1], request)
+        """Return the slot of the request's token.
+
+        Raises:
+            TokenError: The token is unknown, wrong or expired; the error does not tell which.
+            RolloutOverError: The token is right, but the roll-out has ended or is full.
+            AgentNameError: The token is right, but not for this name.
+            ForbiddenError: The person who started the roll-out may not enroll this agent.
+        """
+        if match := _ROLLOUT_TOKEN.fullmatch(request.token):
+            return self._of_rollout(match[1], request)
         return self._single(request)
 
     def _single(self, request: RegisterRequest) -> SingleSlot:
-        found = _SINGLE.fullmatch(request.token)
+        found = _ENROLLMENT_TOKEN.fullmatch(request.token)
         enrollment = self._enrollments.get(found[1]) if found else None
         if not is_secret(request.token, enrollment.token_hash if enrollment else None):
             raise TokenError
@@ -145,7 +158,7 @@ class EnrollmentSlots:
         now = self._clock()
         must_be_open(rollout, now)
         agent_id = name_for(rollout, request.hostname, request.agent_id)
-        self._allowed(rollout, agent_id)
+        self._check_may_enroll(rollout, agent_id)
         enrollment = Enrollment(
             agent_id=agent_id, token_hash=token_hash, tags=rollout.tags, expires_at=now + CLAIM_LIFETIME
         )

@@ -1,4 +1,4 @@
-"""The one line that makes a host an agent, for its administrator to run there."""
+"""The command line that installs an agent on a host, for its administrator to run there."""
 
 import shlex
 from collections.abc import Iterable
@@ -6,20 +6,20 @@ from collections.abc import Iterable
 from events.requests import RootSpec
 from lambdas.store.installer import Installer
 
-_SAVED = "crosshaul-install.sh"
+_SCRIPT_FILE = "crosshaul-install.sh"
 
 
-TOKEN_FILE = "/root/crosshaul.token"  # noqa: S105 - where it is, not what
-"""Where the line of a roll-out finds the token: nobody is there to be asked."""
+TOKEN_FILE = "/root/crosshaul.token"  # noqa: S105 - a path, not a token
+"""Where the install command of a roll-out reads the token, since it runs unattended."""
 
 
 def install_command(
     installer: Installer | None, api_url: str, roots: Iterable[RootSpec], token_file: str | None = None
 ) -> str:
-    """Fetch the script, check it by its digest, run it. The token is no part of it: the script asks for it,
-    or reads it from a file, since a line is seen by everyone on the host.
+    """Return a command that fetches the install script, verifies its digest and runs it.
 
-    Where no script is published, what an installed agent registers with.
+    The token is not part of it, since every user of the host sees a command line: the script asks for it, or
+    reads it from a file. If no script is published, return the command that registers an installed agent.
     """
     options = ["--api", api_url, *(["--token-file", token_file] if token_file else [])]
     if installer is None:
@@ -28,8 +28,8 @@ def install_command(
         options += ["--root", f"{root.path}:{root.access}"]
     return " && ".join(
         (
-            f"curl -fsSLo {_SAVED} {shlex.quote(installer.address)}",
-            f"echo '{installer.digest}  {_SAVED}' | sha256sum -c -",
-            f"sudo bash {_SAVED} {shlex.join(options)}",
+            f"curl -fsSLo {_SCRIPT_FILE} {shlex.quote(installer.address)}",
+            f"echo '{installer.digest}  {_SCRIPT_FILE}' | sha256sum -c -",
+            f"sudo bash {_SCRIPT_FILE} {shlex.join(options)}",
         )
     )

@@ -1,7 +1,7 @@
-"""An agent's keys are replaced while it works: its device certificate, its API key, its lane certificate.
+"""Rotate an agent's device certificate, API key and lane certificate while it works.
 
-The agent makes the keys and asks for a certificate; what it had stays good until the broker has seen it with
-the new one. The lane certificate needs nobody's leave: it comes with the agent's Hello.
+The agent creates the keys and requests a certificate; the old ones stay valid until it has connected to the
+broker with the new certificate. The lane certificate needs no approval: it comes with the agent's Hello.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from events.commands import Rotate
 from events.requests import RenewalRequest
 from events.views import AgentView, RenewalView
 from lambdas.agents.certificates import check_csr
-from lambdas.agents.service import MAX_ATTEMPTS, agent_view
+from lambdas.agents.optimistic_write import retry_stale
+from lambdas.agents.service import agent_view
 from lambdas.agents.tokens import hash_of, new_secret
 from lambdas.audit.recorder import AuditEvent, AuditRecorder, Record, unrecorded
 from lambdas.aws.iot_registry import IotRegistry
@@ -26,107 +27,115 @@ from lambdas.store.agents import AgentStore
 from lambdas.telemetry import logger
 
 BATCH_SIZE = 50
-"""Agents a minute whose age is looked at; a fleet that joined in one day does not rotate in one minute."""
+"""Agents checked a minute, so that a fleet that joined in one day does not rotate in one minute."""
 
 Step = Callable[[Agent], Agent]
 Write = Callable[[Agent, Agent], None]
 
 
 class KeyRotation:
+    """Requests, issues and confirms new keys of agents."""
+
     def __init__(
         self,
         *,
         agents: AgentStore,
         registry: IotRegistry,
-        orders: CommandSender,
-        recording: AuditRecorder,
-        age: timedelta,
+        commands: CommandSender,
+        recorder: AuditRecorder,
+        max_key_age: timedelta,
         clock: Clock,
     ) -> None:
-        """`age`: after so long keys are replaced without anybody asking."""
+        """`max_key_age`: keys of this age are rotated without a request."""
         self._agents = agents
         self._registry = registry
-        self._orders = orders
-        self._recording = recording
-        self._age = age
+        self._commands = commands
+        self._recorder = recorder
+        self._max_key_age = max_key_age
         self._clock = clock
 
     def request(self, agent_id: AgentId, record: Record) -> AgentView:
-        """Raises AgentUnknownError. An agent that is away is told when it comes."""
-        agent = self._want(agent_id, record)
+        """Request a rotation; an offline agent is told when it connects. Raises AgentUnknownError."""
+        agent = self._request_rotation(agent_id, record)
         return agent_view(agent, self._clock())
 
     def renew(self, agent_id: AgentId, request: RenewalRequest, record: Record) -> RenewalView:
-        """A certificate and a key beside those in use; raises AgentUnknownError, CertificateError or
-        ThingForeignError."""
+        """Issue a certificate and an API key beside those in use.
+
+        Raises:
+            AgentUnknownError: There is no agent of this id.
+            CertificateError: The CSR is not usable.
+            ThingForeignError: The agent's thing is not of this stage.
+        """
         csr, api_key = check_csr(request.csr), new_secret()
         kept = rotation.certificates(self._agents.get(agent_id)) | {request.certificate}
-        made = self._registry.renew(agent_id, csr, kept)
+        issued = self._registry.renew(agent_id, csr, kept)
 
         def step(agent: Agent) -> Agent:
-            return rotation.renewed(agent, made.certificate_id, self._clock())
+            return rotation.renewed(agent, issued.certificate_id, self._clock())
 
         def write(old: Agent, new: Agent) -> None:
             self._agents.renew(old, new, hash_of(api_key), record(old, new))
 
         self._change(agent_id, step, write)
-        logger.info("agent renewed", extra={"agent_id": agent_id, "certificate": made.certificate_id})
-        return RenewalView(certificate=made.pem, api_key=api_key)
+        logger.info("agent renewed", extra={"agent_id": agent_id, "certificate": issued.certificate_id})
+        return RenewalView(certificate=issued.pem, api_key=api_key)
 
     def record_hello(self, agent: Agent, certificate: str | None) -> None:
-        """An agent has said Hello over this certificate, as the broker says: if it is a new one, every other
-        is revoked. One whose keys are to be replaced is told so, lest it was away when that was said."""
+        """Record a Hello that arrived over this certificate, as the broker reports it.
+
+        A new certificate is confirmed, and all others of the agent are revoked. If a rotation is pending, the
+        agent is told again, since it may have been offline when it was requested.
+        """
         if certificate and rotation.is_news(agent, certificate):
             agent = self._confirm_key(agent.agent_id, certificate)
         if agent.rotation_wanted_at:
-            self._orders.send_command(agent.agent_id, Rotate())
+            self._commands.send_command(agent.agent_id, Rotate())
 
     def sweep(self, now: datetime) -> None:
-        """Agents whose keys have become old, or were to be replaced an hour ago and are not."""
+        """Request a rotation of old keys, and repeat a request that is pending for an hour."""
         for agent_id in self._agents.aging(now, BATCH_SIZE):
             try:
-                self._want(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
+                self._request_rotation(agent_id, self._record(CROSSHAUL, "rotation-wanted", agent_id))
             except (AgentUnknownError, StaleError):
-                continue  # it was removed, or is heard this very moment: the next minute sees it
+                continue  # removed or changed at this moment: the next sweep handles it
 
-    def _want(self, agent_id: AgentId, record: Record) -> Agent:
+    def _request_rotation(self, agent_id: AgentId, record: Record) -> Agent:
         def write(old: Agent, new: Agent) -> None:
             self._agents.replace(old, new, None if old.rotation_wanted_at else record(old, new))
 
         agent = self._change(agent_id, lambda agent: rotation.wanted(agent, self._clock()), write)
         if agent.presence == "online":
-            self._orders.send_command(agent_id, Rotate())
+            self._commands.send_command(agent_id, Rotate())
         return agent
 
     def _confirm_key(self, agent_id: AgentId, certificate: str) -> Agent:
-        """Should anything break in between, the next Hello does it again."""
+        """Confirm a new certificate and revoke the others; if it fails halfway, the next Hello repeats it."""
 
         def step(agent: Agent) -> Agent:
-            return rotation.proven(agent, certificate, self._clock(), self._age)
+            return rotation.proven(agent, certificate, self._clock(), self._max_key_age)
 
-        now = step(self._agents.get(agent_id))
-        self._registry.revoke_others(agent_id, rotation.certificates(now))
+        expected = step(self._agents.get(agent_id))
+        self._registry.revoke_others(agent_id, rotation.certificates(expected))
 
         def write(old: Agent, new: Agent) -> None:
-            first = old.certificate is None and old.next_certificate is None
-            record = unrecorded if first else self._record(by_agent(agent_id), "rotated", agent_id)
+            is_first = old.certificate is None and old.next_certificate is None
+            record = unrecorded if is_first else self._record(by_agent(agent_id), "rotated", agent_id)
             self._agents.confirm_key(old, new, record(old, new))
 
-        settled = self._change(agent_id, step, write)
+        confirmed = self._change(agent_id, step, write)
         logger.info("agent certified", extra={"agent_id": agent_id, "certificate": certificate})
-        return settled
+        return confirmed
 
-    def _record(self, who: Actor, what: str, agent_id: AgentId) -> Record:
-        deed = AuditEvent(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,))
-        return self._recording.record_change(Principal(who.id), deed)
+    def _record(self, actor: Actor, verb: str, agent_id: AgentId) -> Record:
+        event = AuditEvent(action=f"agent.{verb}", about=f"agent {agent_id}", agents=(agent_id,))
+        return self._recorder.record_change(Principal(actor.id), event)
 
     def _change(self, agent_id: AgentId, step: Step, write: Write) -> Agent:
-        for _ in range(MAX_ATTEMPTS):
+        def attempt() -> Agent:
             agent = self._agents.get(agent_id)
             new = step(agent)
-            try:
-                write(agent, new)
-            except StaleError:
-                continue
+            write(agent, new)
             return new
-        raise StaleError(f"Agent {agent_id}")
+
+        return retry_stale(attempt, f"Agent {agent_id}")

@@ -1,4 +1,4 @@
-"""An agent is removed: it may no longer connect, and what it had to carry or to serve ends."""
+"""Remove an agent: revoke its identity, and fail the hops that it sends or receives."""
 
 from datetime import datetime
 from typing import Protocol
@@ -17,13 +17,15 @@ from lambdas.transfers.writer import TransferWriter, one_hop
 
 
 class Broker(CommandSender, Protocol):
-    """Sends commands, and ends connections."""
+    """Sends commands, and disconnects agents."""
 
     def cut(self, agent_id: AgentId) -> None:
         """End its live connection and its session."""
 
 
 class AgentRemoval:
+    """Removes agents with their identity and their open hops."""
+
     def __init__(
         self,
         *,
@@ -31,18 +33,24 @@ class AgentRemoval:
         registry: IotRegistry,
         broker: Broker,
         transfers: TransferStore,
-        changing: TransferWriter,
+        writer: TransferWriter,
     ) -> None:
         self._agents = agents
         self._registry = registry
         self._broker = broker
         self._transfers = transfers
-        self._changing = changing
+        self._writer = writer
 
     def remove(self, agent_id: AgentId, by: Actor, record: Record = unrecorded) -> None:
-        """Raises AgentUnknownError, or ThingForeignError before anything is done. May be repeated until it
-        ends well: the row goes when the keys have gone, and hops that are left are failed by whoever looks at
-        them next."""
+        """Remove the agent; safe to repeat after a failure.
+
+        The agent's row is deleted after its keys are revoked. Hops that remain open after an interruption
+        fail when they are next processed.
+
+        Raises:
+            AgentUnknownError: There is no agent of this id.
+            ThingForeignError: Its thing is not of this stage; nothing was changed.
+        """
         agent = self._agents.get(agent_id)
         self._registry.check_owner(agent_id)
         self._broker.send_command(agent_id, Retire())
@@ -53,22 +61,22 @@ class AgentRemoval:
         self._end_hops(agent_id, by)
 
     def _end_hops(self, agent_id: AgentId, by: Actor) -> None:
-        done: set[str] = set()
-        while fresh := set(self._transfers.open_transfers(agent_id)) - done:
-            for transfer_id in fresh:
+        ended: set[str] = set()
+        while remaining := set(self._transfers.open_transfers(agent_id)) - ended:
+            for transfer_id in remaining:
                 for hop in self._transfers.get(transfer_id).hops:
                     if agent_id in hop.agents and not hop.ended:
                         self._end(transfer_id, hop.number, agent_id, by)
-            done |= fresh
+            ended |= remaining
 
     def _end(self, transfer_id: str, number: int, agent_id: AgentId, by: Actor) -> None:
         problem = Problem(
             code="agent-removed",
             message=f"The agent {agent_id} was removed by {by.name}.",
-            advice="Ask again with another agent; what had arrived whole stays.",
+            advice="Request the transfer again with another agent. Files that arrived completely are kept.",
         )
 
         def step(hop: Hop, now: datetime) -> Hop:
             return refused(hop, problem, now)
 
-        self._changing.change(transfer_id, one_hop(number, step, by))
+        self._writer.change(transfer_id, one_hop(number, step, by))

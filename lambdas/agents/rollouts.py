@@ -1,27 +1,28 @@
-"""Roll-outs: started, looked at, ended. How a host joins by one is in `places`."""
+"""Start, show and end roll-outs. How a host joins by one is in `enrollment_slots`."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from events.base import Actor
 from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
+from lambdas.agents.cursors import parse_cursor
 from lambdas.agents.install_command import TOKEN_FILE, install_command
+from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.tokens import hash_of, new_secret
 from lambdas.audit.recorder import Record, unrecorded
 from lambdas.domain import rollout as domain
-from lambdas.domain.errors import CursorError, StaleError
 from lambdas.domain.rollout import Rollout
 from lambdas.ports import Clock
 from lambdas.store.installer import InstallerStore
-from lambdas.store.rollouts import MAX_ATTEMPTS, RolloutStore
+from lambdas.store.rollouts import RolloutStore
 from lambdas.telemetry import logger
 
 
-class Rollouts:
+class RolloutService:
+    """Starts, lists and ends roll-outs."""
+
     def __init__(self, store: RolloutStore, installers: InstallerStore, clock: Clock) -> None:
         self._store = store
         self._installers = installers
@@ -35,7 +36,7 @@ class Rollouts:
         api_url: str,
         record: Record = unrecorded,
     ) -> StartedRolloutView:
-        """A token for so many hosts; raises ReusedKeyError if it was started before, and used."""
+        """Create a token for `request.count` hosts; raises ReusedKeyError if a host has already joined."""
         token = f"rollout:{rollout_id}.{new_secret()}"
         now = self._clock().replace(microsecond=0)
         rollout = Rollout(
@@ -50,46 +51,38 @@ class Rollouts:
         self._store.put(rollout, hash_of(token), record(None, rollout))
         logger.info("roll-out started", extra={"rollout_id": rollout_id, "count": request.count})
         command = install_command(self._installers.get(), api_url, request.roots, TOKEN_FILE)
-        return StartedRolloutView(**self._shown(rollout), token=token, command=command)
+        return StartedRolloutView(**self._view_fields(rollout), token=token, command=command)
 
     def page(self, limit: int, after: str | None) -> RolloutsView:
-        """One page, its newest first; raises CursorError."""
-        found, following = self._store.page(limit, _id(after))
-        return RolloutsView(rollouts=self._views(found), next=following)
+        """Return one page, sorted newest first; raises CursorError."""
+        rollouts, following = self._store.page(limit, parse_cursor(RolloutId, after))
+        return RolloutsView(rollouts=self._views(rollouts), next=following)
 
     def get(self, rollout_id: RolloutId) -> Rollout:
-        """Raises RolloutUnknownError."""
+        """Return a roll-out; raises RolloutUnknownError."""
         return self._store.get(rollout_id)
 
     def end(self, rollout_id: RolloutId, by: Actor, record: Record = unrecorded) -> RolloutView:
-        """Its token lets nobody in any more; who has joined stays. Raises RolloutUnknownError."""
-        for _ in range(MAX_ATTEMPTS):
+        """Invalidate the token; agents that have joined stay. Raises RolloutUnknownError."""
+
+        def attempt() -> Rollout:
             rollout = self._store.get(rollout_id)
             if rollout.ended_at is not None:
-                return self._view(rollout)
+                return rollout
             now = self._clock()
             ended = replace(rollout, ended_at=now, ended_by=by)
-            try:
-                self._store.end(rollout_id, now, by, record(rollout, ended))
-            except StaleError:
-                continue
+            self._store.end(rollout_id, now, by, record(rollout, ended))
             logger.info("roll-out ended", extra={"rollout_id": rollout_id, "by": by.id})
-            return self._view(ended)
-        raise StaleError(f"The roll-out {rollout_id}")
+            return ended
 
-    def _views(self, found: Iterable[Rollout]) -> tuple[RolloutView, ...]:
-        newest_first = sorted(found, key=lambda one: one.created_at, reverse=True)
-        return tuple(self._view(one) for one in newest_first)
+        return self._view(retry_stale(attempt, f"The roll-out {rollout_id}"))
+
+    def _views(self, rollouts: Iterable[Rollout]) -> tuple[RolloutView, ...]:
+        newest_first = sorted(rollouts, key=lambda rollout: rollout.created_at, reverse=True)
+        return tuple(self._view(rollout) for rollout in newest_first)
 
     def _view(self, rollout: Rollout) -> RolloutView:
-        return RolloutView(**self._shown(rollout))
+        return RolloutView(**self._view_fields(rollout))
 
-    def _shown(self, rollout: Rollout) -> dict[str, Any]:
+    def _view_fields(self, rollout: Rollout) -> dict[str, Any]:
         return {**asdict(rollout), "state": domain.state(rollout, self._clock())}
-
-
-def _id(after: str | None) -> RolloutId | None:
-    try:
-        return None if after is None else TypeAdapter(RolloutId).validate_python(after)
-    except ValidationError:
-        raise CursorError from None

@@ -1,11 +1,9 @@
-"""The book of agents: what they and the broker say of them, and what people get to see."""
+"""Agents: record what they and the broker report, and show it to people."""
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
-
-from pydantic import TypeAdapter, ValidationError
 
 from events.base import AgentId
 from events.facts import AgentWentSilent
@@ -13,62 +11,65 @@ from events.reports import Browsed, Heartbeat, Hello
 from events.requests import AgentChange
 from events.states import CommandKeyStatus
 from events.views import AgentsView, AgentView
+from lambdas.agents.cursors import parse_cursor
+from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.tokens import is_secret
 from lambdas.audit.recorder import Record
 from lambdas.domain import agent as domain
 from lambdas.domain.agent import SILENT_AFTER, Agent
 from lambdas.domain.endpoint import check_endpoints
-from lambdas.domain.errors import AgentKeyError, AgentUnknownError, CursorError, StaleError
+from lambdas.domain.errors import AgentKeyError, AgentUnknownError, StaleError
 from lambdas.ports import Clock
 from lambdas.store.agents import AgentStore
 from lambdas.store.replies import ReplyStore
 
-MAX_ATTEMPTS = 5
 MAX_SILENT_PER_RUN = 200
-"""Agents that one sweep looks after; the rest has its turn in the next."""
+"""Agents handled by one sweep; the rest is handled by the next."""
 
 Step = Callable[[Agent, datetime], Agent]
 
 
 class AgentService:
+    """Records presence and descriptions of agents, shows them, and checks their API keys."""
+
     def __init__(self, store: AgentStore, replies: ReplyStore, clock: Clock) -> None:
         self._store = store
         self._replies = replies
         self._clock = clock
 
     def hello(self, agent_id: AgentId, hello: Hello) -> Agent:
-        """An agent has connected and says who it is; raises AgentUnknownError."""
+        """Record an agent's Hello, its description of itself; raises AgentUnknownError."""
         return self._change(agent_id, lambda agent, now: domain.with_hello(agent, hello, now))
 
     def heartbeat(
-        self, agent_id: AgentId, heartbeat: Heartbeat, obeys: CommandKeyStatus | None = None
+        self, agent_id: AgentId, heartbeat: Heartbeat, key_status: CommandKeyStatus | None = None
     ) -> bool:
-        """Was it thought to be away until now? Raises AgentUnknownError."""
-        before: list[domain.Presence] = []
+        """Record a heartbeat and return whether the agent was not online before; raises AgentUnknownError."""
+        presences: list[domain.Presence] = []
 
         def step(agent: Agent, now: datetime) -> Agent:
-            before.append(agent.presence)
-            return domain.with_heartbeat(agent, heartbeat, now, obeys)
+            presences.append(agent.presence)
+            return domain.with_heartbeat(agent, heartbeat, now, key_status)
 
         self._change(agent_id, step)
-        return before[-1] != "online"
+        return presences[-1] != "online"
 
     def browsed(self, agent_id: AgentId, reply: Browsed) -> None:
-        """Keep an answer for who asked."""
+        """Store an answer to a browse command."""
         self._replies.put(agent_id, reply, self._clock())
 
     def connected(self, agent_id: AgentId, at: datetime, session: int) -> None:
-        """The broker says so; raises AgentUnknownError."""
+        """Record a connection that the broker reports; raises AgentUnknownError."""
         self._change(agent_id, lambda agent, now: domain.connected(agent, at, session, now))
 
     def disconnected(self, agent_id: AgentId, at: datetime, session: int) -> None:
-        """The broker says so; raises AgentUnknownError."""
+        """Record a disconnection that the broker reports; raises AgentUnknownError."""
         self._change(agent_id, lambda agent, _: domain.disconnected(agent, at, session))
 
     def sweep(self, now: datetime) -> list[AgentWentSilent]:
-        """Agents whose heartbeat has stopped since the last sweep, each told once."""
-        names = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
-        return [fact for name in names if (fact := self._silence(name, now))]
+        """Mark agents offline whose heartbeat has stopped, and return one event for each."""
+        agent_ids = self._store.silent(now - SILENT_AFTER, MAX_SILENT_PER_RUN)
+        return [fact for name in agent_ids if (fact := self._silence(name, now))]
 
     def _silence(self, agent_id: AgentId, now: datetime) -> AgentWentSilent | None:
         try:
@@ -76,62 +77,57 @@ class AgentService:
             silenced = domain.silenced(agent, now)
             self._store.replace(agent, silenced)
         except (StaleError, AgentUnknownError):
-            return None  # it was heard this very moment, or removed
+            return None  # it reported at this moment, or was removed
         if silenced is agent:
             return None
         heard_at = agent.heard_at or agent.registered_at
         return AgentWentSilent(agent_id=agent_id, at=now, last_heartbeat=agent.last_heartbeat or heard_at)
 
     def view(self, agent_id: AgentId) -> AgentView:
-        """Raises AgentUnknownError."""
+        """Return an agent as the API shows it; raises AgentUnknownError."""
         return agent_view(self._store.get(agent_id), self._clock())
 
     def page(self, limit: int, after: str | None) -> AgentsView:
-        """One page, by name; raises CursorError."""
-        agents, following = self._store.page(limit, _name(after))
+        """Return one page, sorted by name; raises CursorError."""
+        agents, following = self._store.page(limit, parse_cursor(AgentId, after))
         now = self._clock()
         return AgentsView(agents=tuple(agent_view(agent, now) for agent in agents), next=following)
 
     def change(self, agent_id: AgentId, change: AgentChange, record: Record | None = None) -> AgentView:
-        """Raises AgentUnknownError or EndpointError."""
+        """Change tags or endpoints; raises AgentUnknownError or EndpointError."""
         check_endpoints(change.endpoints or ())
         agent = self._change(agent_id, lambda agent, _: domain.changed(agent, change), record)
         return agent_view(agent, self._clock())
 
     def check_key(self, agent_id: AgentId, key: str) -> None:
-        """Raise AgentKeyError unless this is the agent's API key; unknown agents get the same. When a new
-        one is used for the first time, the old one ends."""
-        known: str | None
+        """Check an agent's API key. The first use of a new key invalidates the old one.
+
+        Raises:
+            AgentKeyError: The key is wrong, or the agent is unknown; the error does not tell which.
+        """
+        current_hash: str | None
         try:
-            known, following = self._store.key_hashes(agent_id)
+            current_hash, next_hash = self._store.key_hashes(agent_id)
         except AgentUnknownError:
-            known = following = None
-        if is_secret(key, known):
+            current_hash = next_hash = None
+        if is_secret(key, current_hash):
             return
-        if following is None or not is_secret(key, following):
+        if next_hash is None or not is_secret(key, next_hash):
             raise AgentKeyError
-        with suppress(StaleError):  # another of its requests was the first
-            self._store.rotate_key(agent_id, following)
+        with suppress(StaleError):  # a concurrent request has rotated the key
+            self._store.rotate_key(agent_id, next_hash)
 
     def _change(self, agent_id: AgentId, step: Step, record: Record | None = None) -> Agent:
-        for _ in range(MAX_ATTEMPTS):
+        def attempt() -> Agent:
             agent = self._store.get(agent_id)
             new = step(agent, self._clock())
-            try:
-                self._store.replace(agent, new, record(agent, new) if record else None)
-            except StaleError:
-                continue
+            self._store.replace(agent, new, record(agent, new) if record else None)
             return new
-        raise StaleError(f"Agent {agent_id}")
+
+        return retry_stale(attempt, f"Agent {agent_id}")
 
 
 def agent_view(agent: Agent, now: datetime) -> AgentView:
+    """Return an agent as the API shows it, with its status at this time."""
     shared = {field.name: getattr(agent, field.name) for field in fields(agent)}
     return AgentView.model_validate({**shared, "status": domain.status(agent, now)})
-
-
-def _name(after: str | None) -> AgentId | None:
-    try:
-        return None if after is None else TypeAdapter(AgentId).validate_python(after)
-    except ValidationError:
-        raise CursorError from None

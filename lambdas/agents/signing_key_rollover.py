@@ -1,4 +1,4 @@
-"""The key that signs commands is replaced: agents hear of the one that comes next long before it signs."""
+"""Roll over the key that signs commands: agents learn the next key long before it signs."""
 
 from events.base import AgentId, KeyId
 from events.commands import PublicKey, Trust
@@ -7,24 +7,31 @@ from lambdas.aws.command_publisher import CommandPublisher
 from lambdas.domain.agent import command_key_status
 from lambdas.telemetry import logger
 
-Kids = tuple[KeyId, ...]
+KeyIds = tuple[KeyId, ...]
 
 
 class SigningKeyRollover:
-    def __init__(self, fleet: CommandPublisher) -> None:
-        self._fleet = fleet
+    """Keeps the keys that agents trust up to date with the keys that sign."""
+
+    def __init__(self, publisher: CommandPublisher) -> None:
+        self._publisher = publisher
 
     def record_hello(
-        self, agent_id: AgentId, trusts: Kids | None, pinned: Kids | None = None
+        self, agent_id: AgentId, trusted: KeyIds | None, pinned: KeyIds | None = None
     ) -> CommandKeyStatus | None:
-        """An agent has said which keys it obeys, and which its host's updater does, or has not: if these are
-        others than there are, it is told. One that does not obey the key that signs would not heed it."""
-        if trusts is None:
+        """Record which keys an agent and its host's updater trust; send the current keys if they differ.
+
+        An agent that trusts neither key is only logged, since it would reject the command. Returns None if
+        the agent has not reported its keys.
+        """
+        if trusted is None:
             return None
-        found = command_key_status(trusts, *self._fleet.keys)
-        if found == "none":
-            logger.warning("agent obeys no key", extra={"agent_id": agent_id})
-        elif any(set(keys) != set(self._fleet.keys) for keys in (trusts, pinned) if keys is not None):
-            keys = tuple(PublicKey.model_validate(key) for key in self._fleet.verification_keys())
-            self._fleet.send_command(agent_id, Trust(keys=keys))
-        return found
+        status = command_key_status(trusted, *self._publisher.keys)
+        if status == "none":
+            logger.warning(
+                "agent rejects all commands: it trusts no signing key", extra={"agent_id": agent_id}
+            )
+        elif any(set(keys) != set(self._publisher.keys) for keys in (trusted, pinned) if keys is not None):
+            keys = tuple(PublicKey.model_validate(key) for key in self._publisher.verification_keys())
+            self._publisher.send_command(agent_id, Trust(keys=keys))
+        return status

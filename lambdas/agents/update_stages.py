@@ -1,4 +1,4 @@
-"""Each minute: how the agents of running updates do, and what follows from it."""
+"""Advance running updates each minute, by the job status of their agents."""
 
 from datetime import datetime
 from typing import Protocol
@@ -15,11 +15,11 @@ from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import count, logger
 
 BATCH_SIZE = 20
-"""Updates a minute that are looked at."""
+"""Updates handled by one sweep."""
 
 
 class StageJobs(Protocol):
-    """IoT Jobs: one for each stage."""
+    """IoT Jobs, with one job for each stage."""
 
     def begin(self, update: Update, stage: int) -> None: ...
     def statuses(self, update: Update, stage: int) -> dict[AgentId, JobStatus] | None: ...
@@ -27,44 +27,46 @@ class StageJobs(Protocol):
 
 
 class UpdateStages:
+    """Advances running updates from stage to stage, and aborts or ends them."""
+
     def __init__(
-        self, store: UpdateStore, agents: AgentStore, jobs: StageJobs, recording: AuditRecorder
+        self, store: UpdateStore, agents: AgentStore, jobs: StageJobs, recorder: AuditRecorder
     ) -> None:
         self._store = store
         self._agents = agents
         self._jobs = jobs
-        self._recording = recording
+        self._recorder = recorder
 
     def sweep(self, now: datetime) -> None:
-        """Look at every update that is not over."""
+        """Advance every update that is not complete."""
         for update_id in self._store.due(now, BATCH_SIZE):
             try:
-                self._look(update_id, now)
+                self._advance(update_id, now)
             except (StaleError, UpdateUnknownError):
-                continue  # somebody has changed it this very moment: the next minute sees it
+                continue  # changed at this moment: the next sweep handles it
 
-    def _look(self, update_id: UpdateId, now: datetime) -> None:
+    def _advance(self, update_id: UpdateId, now: datetime) -> None:
         old, revision = self._store.get(update_id)
         agents = self._agents.get_many(member.agent_id for member in old.members)
         versions = {name: agent.version for name, agent in agents.items()}
-        told = self._told(old)
-        words = {name: word for of_stage in told.values() for name, word in (of_stage or {}).items()}
-        seen = domain.with_statuses(old, words, versions)
-        away = frozenset(name for name, agent in agents.items() if agent.presence != "online")
-        new, deed = self._moved(seen, away, now)
+        statuses = self._job_statuses(old)
+        known = {name: status for of_stage in statuses.values() for name, status in (of_stage or {}).items()}
+        updated = domain.with_statuses(old, known, versions)
+        offline = frozenset(name for name, agent in agents.items() if agent.presence != "online")
+        new, event = self._next_step(updated, offline, now)
         if new == old:
             self._store.look_again(old, revision, now)
         else:
-            record = self._recording.record_change(Principal(CROSSHAUL.id), _deed(deed, new))
+            record = self._recorder.record_change(Principal(CROSSHAUL.id), _audit_event(event, new))
             self._store.replace(new, revision, now, record(old, new))
-            logger.info("update moved", extra={"update_id": update_id, "what": deed, "stage": new.stage})
-        self._see_to_jobs(new, is_told=told.get(new.stage) is not None)
+            logger.info("update moved", extra={"update_id": update_id, "what": event, "stage": new.stage})
+        self._reconcile_jobs(new, has_job=statuses.get(new.stage) is not None)
 
-    def _moved(self, update: Update, away: frozenset[AgentId], now: datetime) -> tuple[Update, str]:
-        """The update after what is now to be done, and what that is called."""
+    def _next_step(self, update: Update, offline: frozenset[AgentId], now: datetime) -> tuple[Update, str]:
+        """Return the update after its next step, and the audit verb of that step."""
         if update.state != "running":
-            return update, "heard"
-        match domain.following(update, away, now):
+            return update, "progressed"
+        match domain.following(update, offline, now):
             case "stage":
                 return domain.begun(update, update.stage + 1), "stage-begun"
             case "abort":
@@ -73,24 +75,24 @@ class UpdateStages:
             case "end":
                 return domain.ended(update, *domain.how_it_ended(update), None, now), "ended"
             case "expire":
-                return domain.ended(update, "failed", "Not every agent came in time.", None, now), "ended"
-        return update, "heard"
+                return domain.ended(update, "failed", "Not every agent reported in time.", None, now), "ended"
+        return update, "progressed"
 
-    def _told(self, update: Update) -> dict[int, dict[AgentId, JobStatus] | None]:
-        """What IoT Jobs knows of each stage in which somebody has not ended; None: it was not told of it."""
+    def _job_statuses(self, update: Update) -> dict[int, dict[AgentId, JobStatus] | None]:
+        """Return the job statuses of each stage with unfinished agents; None where the job does not exist."""
         return {
             stage: self._jobs.statuses(update, stage)
             for stage in range(update.stage + 1)
             if any(member.state not in domain.ENDED for member in update.of_stage(stage))
         }
 
-    def _see_to_jobs(self, update: Update, *, is_told: bool) -> None:
-        """As the table has it, whatever was lost on the way. To tell again changes nothing."""
+    def _reconcile_jobs(self, update: Update, *, has_job: bool) -> None:
+        """Create or cancel the job of the current stage, as the table says; safe to repeat."""
         if update.state != "running":
             self._jobs.end(update)
-        elif not is_told:
+        elif not has_job:
             self._jobs.begin(update, update.stage)
 
 
-def _deed(what: str, update: Update) -> AuditEvent:
-    return AuditEvent(action=f"update.{what}", about=f"update {update.update_id}")
+def _audit_event(verb: str, update: Update) -> AuditEvent:
+    return AuditEvent(action=f"update.{verb}", about=f"update {update.update_id}")

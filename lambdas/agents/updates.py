@@ -1,11 +1,9 @@
-"""Updates of agents: started, looked at, ended by hand. How they go from stage to stage is in `staging`."""
+"""Start, show and cancel agent updates. How they advance through stages is in `update_stages`."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from events.base import Actor, AgentId, UpdateId
 from events.commands import Update as UpdateCommand
@@ -17,6 +15,8 @@ from events.updates import (
     UpdatesView,
     UpdateView,
 )
+from lambdas.agents.cursors import parse_cursor
+from lambdas.agents.optimistic_write import retry_stale
 from lambdas.agents.update_stages import BATCH_SIZE, StageJobs
 from lambdas.audit.recorder import Record
 from lambdas.domain import update as domain
@@ -24,10 +24,8 @@ from lambdas.domain.agent import Agent
 from lambdas.domain.errors import (
     AgentBusyUpdatingError,
     AgentUnknownError,
-    CursorError,
     LimitError,
     NothingToUpdateError,
-    StaleError,
     UpdateUnknownError,
     VersionUnknownError,
 )
@@ -38,15 +36,16 @@ from lambdas.store.installer import InstallerStore
 from lambdas.store.updates import UpdateStore
 from lambdas.telemetry import logger
 
-MAX_ATTEMPTS = 5
-_PAGE = 100
-_LIFETIME = timedelta(minutes=10)
-"""Of an order: the updater takes it up at once."""
+_PAGE_SIZE = 100
+_COMMAND_LIFETIME = timedelta(minutes=10)
+"""How long the signed order of an update is valid; the updater uses it at once."""
 
 Step = Callable[[Update], Update]
 
 
 class UpdateService:
+    """Starts, lists and cancels updates, and issues their signed orders."""
+
     def __init__(
         self,
         *,
@@ -54,24 +53,30 @@ class UpdateService:
         agents: AgentStore,
         installers: InstallerStore,
         jobs: StageJobs,
-        orders: CommandSender,
+        commands: CommandSender,
         clock: Clock,
     ) -> None:
         self._store = store
         self._agents = agents
         self._installers = installers
         self._jobs = jobs
-        self._orders = orders
+        self._commands = commands
         self._clock = clock
 
     def plan(self, request: UpdateRequest, update_id: UpdateId, by: Actor) -> tuple[Update, list[Agent]]:
-        """What would be done, and to whom: those that have that version already are left out, and those that
-        are here go first. Raises VersionUnknownError, AgentUnknownError, LimitError, NothingToUpdateError."""
+        """Return the update and its agents; online agents come first, agents of that version are left out.
+
+        Raises:
+            VersionUnknownError: The version is not published.
+            AgentUnknownError: A named agent does not exist.
+            LimitError: More agents match than one update may have.
+            NothingToUpdateError: All agents have that version.
+        """
         installer = self._installers.get(request.version)
         if installer is None or installer.version is None:
             raise VersionUnknownError(request.version)
         version = installer.version
-        agents = [agent for agent in self._wanted(request) if agent.version != version]
+        agents = [agent for agent in self._select_agents(request) if agent.version != version]
         if not agents:
             raise NothingToUpdateError(version)
         agents.sort(key=lambda agent: (agent.presence != "online", agent.agent_id))
@@ -94,29 +99,36 @@ class UpdateService:
         return update, agents
 
     def start(self, update: Update, record: Record) -> None:
-        """Raises AgentBusyUpdatingError, or StaleError if it was started before."""
-        self._must_be_free(update)
+        """Store the update and begin its first stage.
+
+        Raises:
+            AgentBusyUpdatingError: An agent is part of another running update.
+            StaleError: This update was started before.
+        """
+        self._require_not_updating(update)
         first = domain.begun(update, 0)
         self._store.create(first, record(None, first))
         logger.info("update started", extra={"update_id": update.update_id, "version": update.version})
-        self._jobs.begin(first, 0)  # should this be lost, the next minute does it
+        self._jobs.begin(first, 0)  # if this fails, the next sweep of UpdateStages repeats it
 
     def page(self, limit: int, after: str | None) -> UpdatesView:
-        """One page, its newest first; raises CursorError."""
-        found, following = self._store.page(limit, _id(after))
-        newest_first = sorted(found, key=lambda one: one.created_at, reverse=True)
-        return UpdatesView(updates=tuple(UpdateView(**_shown(one)) for one in newest_first), next=following)
+        """Return one page, sorted newest first; raises CursorError."""
+        found, following = self._store.page(limit, parse_cursor(UpdateId, after))
+        newest_first = sorted(found, key=lambda update: update.created_at, reverse=True)
+        return UpdatesView(
+            updates=tuple(UpdateView(**_view_fields(update)) for update in newest_first), next=following
+        )
 
     def get(self, update_id: UpdateId) -> Update:
-        """Raises UpdateUnknownError."""
+        """Return an update; raises UpdateUnknownError."""
         return self._store.get(update_id)[0]
 
     def view(self, update_id: UpdateId) -> UpdateDetails:
-        """Raises UpdateUnknownError."""
-        return UpdateDetails.model_validate(_shown(self.get(update_id)))
+        """Return an update as the API shows it; raises UpdateUnknownError."""
+        return UpdateDetails.model_validate(_view_fields(self.get(update_id)))
 
     def cancel(self, update_id: UpdateId, by: Actor, record: Record) -> UpdateDetails:
-        """Nobody begins any more; who is at it goes on. Raises UpdateUnknownError or UpdateOverError."""
+        """Stop further agents from beginning; raises UpdateUnknownError or UpdateOverError."""
 
         def step(update: Update) -> Update:
             domain.must_run(update)
@@ -125,19 +137,19 @@ class UpdateService:
         update = self._change(update_id, step, record)
         logger.info("update cancelled", extra={"update_id": update_id, "by": by.id})
         self._jobs.end(update)
-        return UpdateDetails.model_validate(_shown(update))
+        return UpdateDetails.model_validate(_view_fields(update))
 
     def order(self, agent_id: AgentId, update_id: UpdateId) -> UpdateOrderView:
-        """What an agent gets that was told of an update; raises AgentUnknownError."""
-        heard = self._agents.get(agent_id).version
+        """Return the signed order for an agent, or why there is none; raises AgentUnknownError."""
+        reported_version = self._agents.get(agent_id).version
         try:
             update = self.get(update_id)
         except UpdateUnknownError as error:
-            return UpdateOrderView(reported_version=heard, reason=error.problem.message)
+            return UpdateOrderView(reported_version=reported_version, reason=error.problem.message)
         if reason := domain.why_not(update, agent_id):
-            return UpdateOrderView(reported_version=heard, reason=reason)
-        if heard == update.version:
-            return UpdateOrderView(reported_version=heard)
+            return UpdateOrderView(reported_version=reported_version, reason=reason)
+        if reported_version == update.version:
+            return UpdateOrderView(reported_version=reported_version)
         command = UpdateCommand(
             update_id=update_id,
             version=update.version,
@@ -146,54 +158,47 @@ class UpdateService:
             healthy_within=update.healthy_within,
         )
         logger.info("update ordered", extra={"update_id": update_id, "agent_id": agent_id})
-        return UpdateOrderView(reported_version=heard, token=self._orders.sign(agent_id, command, _LIFETIME))
+        return UpdateOrderView(
+            reported_version=reported_version, token=self._commands.sign(agent_id, command, _COMMAND_LIFETIME)
+        )
 
-    def _wanted(self, request: UpdateRequest) -> list[Agent]:
-        """Raises AgentUnknownError or LimitError."""
+    def _select_agents(self, request: UpdateRequest) -> list[Agent]:
+        """Return the agents that the request names or tags; raises AgentUnknownError or LimitError."""
         if request.agents:
             found = self._agents.get_many(request.agents)
             if missing := sorted(set(request.agents) - found.keys()):
                 raise AgentUnknownError(missing[0])
             return list(found.values())
-        agents = [agent for agent in self._everyone() if request.tags.items() <= agent.tags.items()]
+        agents = [agent for agent in self._all_agents() if request.tags.items() <= agent.tags.items()]
         if len(agents) > MAX_AGENTS:
-            message = f"These are {len(agents)} agents; one update takes {MAX_AGENTS}."
-            raise LimitError(message, "Choose fewer, by a tag.")
+            message = f"The tags match {len(agents)} agents; one update may have {MAX_AGENTS}."
+            raise LimitError(message, "Select fewer agents by another tag.")
         return agents
 
-    def _everyone(self) -> Iterable[Agent]:
+    def _all_agents(self) -> Iterable[Agent]:
         after: AgentId | None = None
         while True:
-            agents, after = self._agents.page(_PAGE, after)
+            agents, after = self._agents.page(_PAGE_SIZE, after)
             yield from agents
             if after is None:
                 return
 
-    def _must_be_free(self, update: Update) -> None:
+    def _require_not_updating(self, update: Update) -> None:
         names = {member.agent_id for member in update.members}
         for other in self._store.running(BATCH_SIZE):
-            open_ones = {one.agent_id for one in other.members if one.state not in domain.ENDED}
-            if busy := sorted(names & open_ones):
+            unfinished = {member.agent_id for member in other.members if member.state not in domain.ENDED}
+            if busy := sorted(names & unfinished):
                 raise AgentBusyUpdatingError(busy[0], other.update_id)
 
     def _change(self, update_id: UpdateId, step: Step, record: Record) -> Update:
-        for _ in range(MAX_ATTEMPTS):
+        def attempt() -> Update:
             old, revision = self._store.get(update_id)
             new = step(old)
-            try:
-                self._store.replace(new, revision, self._clock(), record(old, new))
-            except StaleError:
-                continue
+            self._store.replace(new, revision, self._clock(), record(old, new))
             return new
-        raise StaleError(f"The update {update_id}")
+
+        return retry_stale(attempt, f"The update {update_id}")
 
 
-def _shown(update: Update) -> dict[str, Any]:
+def _view_fields(update: Update) -> dict[str, Any]:
     return {**asdict(update), "stages": update.stages, "counts": update.counts}
-
-
-def _id(after: str | None) -> UpdateId | None:
-    try:
-        return None if after is None else TypeAdapter(UpdateId).validate_python(after)
-    except ValidationError:
-        raise CursorError from None

@@ -1,4 +1,4 @@
-"""Print the API's description: python -m lambdas.api"""
+"""Print the OpenAPI document of the API: `python -m lambdas.api`."""
 
 import json
 import sys

@@ -1,6 +1,4 @@
-"""Agents: enrolling, registering, looking at them, looking into their directories, replacing their keys,
-removing them.
-"""
+"""Routes of agents: enroll, register, show, change, browse, rotate keys, remove."""
 
 from typing import Any
 
@@ -25,7 +23,7 @@ from events.views import (
     RenewalView,
 )
 from lambdas import wiring
-from lambdas.agents.directory_browser import place_of
+from lambdas.agents.directory_browser import location_of
 from lambdas.api.calls import Call
 from lambdas.api.queries import PageQuery
 from lambdas.api.routing import Resource
@@ -36,114 +34,139 @@ from lambdas.domain.timeline import by_agent
 agents = Resource("agents")
 
 
-def _deed(what: str, agent_id: AgentId, why: str = "") -> AuditEvent:
-    return AuditEvent(action=f"agent.{what}", about=f"agent {agent_id}", agents=(agent_id,), why=why)
+def _audit_event(verb: str, agent_id: AgentId, why: str = "") -> AuditEvent:
+    return AuditEvent(action=f"agent.{verb}", about=f"agent {agent_id}", agents=(agent_id,), why=why)
 
 
-@agents.post("/agents/enrollments", may=MANAGE_AGENT, status=201, keyed=True)
+@agents.post("/agents/enrollments", action=MANAGE_AGENT, status=201, idempotent=True)
 def enroll(call: Call, body: EnrollmentRequest) -> EnrollmentView:
-    """Let one host join under this name.
+    """Enroll one host under this name.
 
-    The answer's token works once. Asking again for a name replaces the token that was given out before.
+    The token in the answer works once. Enrolling the same name again replaces the earlier token.
     """
-    deed = _deed("enrolled", body.agent_id)
+    event = _audit_event("enrolled", body.agent_id)
     record = wiring.authorizer().authorize(
-        call.caller, MANAGE_AGENT, agent_resource(body.agent_id, body.tags), deed
+        call.caller, MANAGE_AGENT, agent_resource(body.agent_id, body.tags), event
     )
     call.once("enroll", body, lambda: None)
     return wiring.enrollment_service().enroll(body, call.address, record)
 
 
-@agents.post("/agents/register", may=None, status=201, max_body=64 * 1024)
+@agents.post("/agents/register", action=None, status=201, max_body=64 * 1024)
 def register(call: Call, body: RegisterRequest) -> RegisteredView:
-    """Join, with the token of an enrolment or a roll-out and the CSR of a key that stays on the host."""
+    """Register a host as an agent, with an enrollment or roll-out token and the CSR of its device key.
 
-    def joining(agent_id: AgentId, why: str) -> Record:
-        host = Principal(by_agent(agent_id).id, address=call.source_ip)
-        return wiring.audit_recorder().record_change(host, _deed("registered", agent_id, why))
+    The private key stays on the host.
+    """
 
-    return wiring.enrollment_service().register(body, call.source_ip, joining)
+    def record_registration(agent_id: AgentId, why: str) -> Record:
+        principal = Principal(by_agent(agent_id).id, address=call.source_ip)
+        return wiring.audit_recorder().record_change(principal, _audit_event("registered", agent_id, why))
+
+    return wiring.enrollment_service().register(body, call.source_ip, record_registration)
 
 
-@agents.get("/agents", may=READ)
+@agents.get("/agents", action=READ)
 def list_agents(query: PageQuery) -> AgentsView:
-    """The agents, by name."""
+    """List agents, sorted by name."""
     return wiring.agent_service().page(query.limit, query.after)
 
 
-@agents.get("/agents/{agent_id}", may=READ)
+@agents.get("/agents/{agent_id}", action=READ)
 def show_agent(agent_id: AgentId) -> AgentView:
-    """One agent."""
+    """Show one agent."""
     return wiring.agent_service().view(agent_id)
 
 
-@agents.patch("/agents/{agent_id}", may=MANAGE_AGENT)
+@agents.patch("/agents/{agent_id}", action=MANAGE_AGENT)
 def change_agent(call: Call, agent_id: AgentId, body: AgentChange) -> AgentView:
-    """Change its tags, or the addresses that others dial it at."""
-    gate = wiring.authorizer()
-    record = gate.authorize(call.caller, MANAGE_AGENT, gate.agent(agent_id), _deed("changed", agent_id))
+    """Change an agent's tags, or the addresses at which other agents dial it."""
+    authorizer = wiring.authorizer()
+    record = authorizer.authorize(
+        call.caller, MANAGE_AGENT, authorizer.agent(agent_id), _audit_event("changed", agent_id)
+    )
     if body.tags is not None:
-        gate.check(call.caller, MANAGE_AGENT, agent_resource(agent_id, body.tags))
+        authorizer.check(call.caller, MANAGE_AGENT, agent_resource(agent_id, body.tags))
     return wiring.agent_service().change(agent_id, body, record)
 
 
-@agents.delete("/agents/{agent_id}", may=MANAGE_AGENT, status=204)
+@agents.delete("/agents/{agent_id}", action=MANAGE_AGENT, status=204)
 def remove_agent(call: Call, agent_id: AgentId) -> None:
-    """Revoke its certificate, end its transfers, forget it. The name may be enrolled again."""
-    gate = wiring.authorizer()
-    record = gate.authorize(call.caller, MANAGE_AGENT, gate.agent(agent_id), _deed("removed", agent_id))
-    wiring.agent_removal().remove(agent_id, call.user_name, record)
+    """Remove an agent: revoke its certificate, fail its open hops and delete it.
+
+    The name may be enrolled again.
+    """
+    authorizer = wiring.authorizer()
+    record = authorizer.authorize(
+        call.caller, MANAGE_AGENT, authorizer.agent(agent_id), _audit_event("removed", agent_id)
+    )
+    wiring.agent_removal().remove(agent_id, call.actor, record)
 
 
-@agents.post("/agents/{agent_id}/rotate", may=MANAGE_AGENT, status=202)
+@agents.post("/agents/{agent_id}/rotate", action=MANAGE_AGENT, status=202)
 def rotate_agent(call: Call, agent_id: AgentId) -> AgentView:
-    """Let it replace its certificates and its API key. What it is doing goes on; what it has stays good
-    until the new has worked."""
-    gate = wiring.authorizer()
-    record = gate.authorize(
-        call.caller, MANAGE_AGENT, gate.agent(agent_id), _deed("rotation-wanted", agent_id)
+    """Rotate an agent's certificates and its API key.
+
+    Transfers continue. The old keys stay valid until the agent has connected with the new ones.
+    """
+    authorizer = wiring.authorizer()
+    record = authorizer.authorize(
+        call.caller, MANAGE_AGENT, authorizer.agent(agent_id), _audit_event("rotation-wanted", agent_id)
     )
     return wiring.key_rotation().request(agent_id, record)
 
 
-@agents.post("/agents/{agent_id}/certificates", may=None, status=201, max_body=16 * 1024)
+@agents.post("/agents/{agent_id}/certificates", action=None, status=201, max_body=16 * 1024)
 def renew_certificate(call: Call, agent_id: AgentId, body: RenewalRequest) -> RenewalView:
-    """A new certificate for the CSR of a new key, and a new API key. The agent's key goes into
-    X-Agent-Key."""
+    """Issue a device certificate for the CSR of a new key, and a new API key.
+
+    The agent authenticates with its API key in X-Agent-Key.
+    """
     wiring.agent_service().check_key(agent_id, call.header("X-Agent-Key") or "")
-    renewing = Principal(by_agent(agent_id).id, address=call.source_ip)
-    record = wiring.audit_recorder().record_change(renewing, _deed("renewed", agent_id))
+    principal = Principal(by_agent(agent_id).id, address=call.source_ip)
+    record = wiring.audit_recorder().record_change(principal, _audit_event("renewed", agent_id))
     return wiring.key_rotation().renew(agent_id, body, record)
 
 
-@agents.post("/agents/{agent_id}/browse", may=BROWSE)
+@agents.post("/agents/{agent_id}/browse", action=BROWSE)
 def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView:
-    """List a directory on the agent or on a remote of its host, as the agent itself answers."""
-    place = place_of(agent_id, body)
-    wiring.authorizer().check(call.caller, BROWSE, wiring.authorizer().agent(agent_id), path=path_of(place))
+    """List a directory of an agent, or of a remote that is configured on its host.
+
+    The agent itself answers; the request fails with 504 if it does not answer in time.
+    """
+    location = location_of(agent_id, body)
+    wiring.authorizer().check(
+        call.caller, BROWSE, wiring.authorizer().agent(agent_id), path=path_of(location)
+    )
     return wiring.directory_browser().browse(agent_id, body)
 
 
-@agents.post("/agents/{agent_id}/credentials", may=None, max_body=1024)
-def lend_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) -> CredentialsView:
-    """S3 credentials as wide as one hop of the agent's own. The agent's key goes into X-Agent-Key."""
-    wiring.agent_service().check_key(agent_id, call.header("X-Agent-Key") or "")
-    borrower = Principal(by_agent(agent_id).id, address=call.source_ip)
+@agents.post("/agents/{agent_id}/credentials", action=None, max_body=1024)
+def issue_credentials(call: Call, agent_id: AgentId, body: CredentialsRequest) -> CredentialsView:
+    """Issue S3 credentials that are limited to one hop of this agent.
 
-    def record(transfer_id: TransferId, what: dict[str, Any]) -> None:
-        deed = AuditEvent(
+    The agent authenticates with its API key in X-Agent-Key.
+    """
+    wiring.agent_service().check_key(agent_id, call.header("X-Agent-Key") or "")
+    principal = Principal(by_agent(agent_id).id, address=call.source_ip)
+
+    def record(transfer_id: TransferId, details: dict[str, Any]) -> None:
+        event = AuditEvent(
             action="credentials.lent",
             about=f"transfer {transfer_id}",
             transfer_id=transfer_id,
             agents=(agent_id,),
         )
-        wiring.audit_recorder().record_credentials(borrower, deed, what)
+        wiring.audit_recorder().record_credentials(principal, event, details)
 
     return wiring.s3_credentials().issue(agent_id, body.hop_id, record)
 
 
-@agents.post("/agents/{agent_id}/manifests", may=None, max_body=1024)
-def place_manifest(call: Call, agent_id: AgentId, body: ManifestRequest) -> ManifestPlaceView:
-    """Where to put the manifest of one hop of the agent's own. The agent's key goes into X-Agent-Key."""
+@agents.post("/agents/{agent_id}/manifests", action=None, max_body=1024)
+def request_manifest_upload(call: Call, agent_id: AgentId, body: ManifestRequest) -> ManifestPlaceView:
+    """Return where to upload the manifest of one hop of this agent.
+
+    The agent authenticates with its API key in X-Agent-Key.
+    """
     wiring.agent_service().check_key(agent_id, call.header("X-Agent-Key") or "")
     return wiring.manifest_service().place(agent_id, body)

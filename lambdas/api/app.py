@@ -1,4 +1,4 @@
-"""The Chalice app: all routes, and nothing that needs AWS to be imported. Infra builds the API from it."""
+"""The Chalice app with all routes. Importing it needs no AWS, so infra builds API Gateway from it."""
 
 from functools import cache
 from typing import Any
@@ -20,11 +20,11 @@ from lambdas.domain.authorization import READ
 description = Resource("system")
 
 
-@description.get("/openapi.json", may=READ)
+@description.get("/openapi.json", action=READ)
 @cache
 def describe() -> dict[str, Any]:
-    """This description: OpenAPI 3.1."""
-    from lambdas.api.openapi import document  # only few ask, and its schemas take a while
+    """Return the OpenAPI 3.1 document of this API."""
+    from lambdas.api.openapi import document  # imported on demand: building the schemas is slow
 
     return document(ROUTES)
 
@@ -34,9 +34,9 @@ RESOURCES = (agents, rollouts, updates, buckets, transfers, templates, policies,
 ROUTES: tuple[Route, ...] = tuple(route for resource in RESOURCES for route in resource.routes)
 
 OPEN_ROUTES: frozenset[tuple[str, str]] = frozenset(
-    (route.method, route.path) for route in ROUTES if route.may is None
+    (route.method, route.path) for route in ROUTES if route.action is None
 )
-"""(method, path) of those without a Cognito authoriser: nobody is asked, or the view asks for itself."""
+"""(method, path) of routes without a Cognito authorizer: public, or checked by the view itself."""
 
 app = Chalice("crosshaul", configure_logs=False, env={})
 

@@ -1,4 +1,4 @@
-"""The audit: who did what, which policy decided, and the proof that nothing is missing."""
+"""Routes of the audit log: records, the hash chain and the signed seals."""
 
 from events.audit import AuditChainView, AuditSealsView, AuditView, Day
 from lambdas import wiring
@@ -9,9 +9,9 @@ from lambdas.domain.authorization import MANAGE_POLICY
 audit = Resource("audit")
 
 
-@audit.get("/audit", may=MANAGE_POLICY)
+@audit.get("/audit", action=MANAGE_POLICY)
 def list_audit(query: AuditListQuery) -> AuditView:
-    """Newest first; without `since`, of the last 30 days."""
+    """List audit records, newest first; without `since`, those of the last 30 days."""
     return wiring.audit_query().page(
         query.limit,
         query.after,
@@ -23,13 +23,13 @@ def list_audit(query: AuditListQuery) -> AuditView:
     )
 
 
-@audit.get("/audit/chain/{day}", may=MANAGE_POLICY)
+@audit.get("/audit/chain/{day}", action=MANAGE_POLICY)
 def show_audit_chain(day: Day, query: PageQuery) -> AuditChainView:
-    """The chain of one day: the digests of all records, in order."""
+    """List the links of one day's hash chain: the digests of all records, in order."""
     return wiring.audit_query().chain(day, query.limit, query.after)
 
 
-@audit.get("/audit/seals", may=MANAGE_POLICY)
+@audit.get("/audit/seals", action=MANAGE_POLICY)
 def list_audit_seals() -> AuditSealsView:
-    """The signed seals of the days that are over."""
+    """List the signed seals, one for each completed day."""
     return wiring.audit_query().seals()

@@ -1,4 +1,4 @@
-"""Who calls. API Gateway's Cognito authoriser has checked the token; policies say what they may do."""
+"""The caller of a request. API Gateway's Cognito authorizer has already verified the token."""
 
 import re
 from collections.abc import Mapping
@@ -10,10 +10,11 @@ from lambdas.domain.errors import NotSignedInError
 
 
 def caller(context: Mapping[str, Any], pool_id: str) -> Principal:
-    """The person of API Gateway's request context, known by the `sub` of this pool.
+    """Return the signed-in user of API Gateway's request context, identified by the `sub` of this pool.
 
-    Raises NotSignedInError if there is none: without claims, by an access token, or from another pool, where
-    the same `sub` would be somebody else.
+    Raises:
+        NotSignedInError: There are no claims, the token is not an id token, or it is from another pool,
+            in which the same `sub` may be another user.
     """
     claims = (context.get("authorizer") or {}).get("claims") or {}
     issuer = str(claims.get("iss", "")).rpartition("/")[2]
@@ -25,6 +26,6 @@ def caller(context: Mapping[str, Any], pool_id: str) -> Principal:
 
 
 def _groups(names: Any) -> tuple[str, ...]:
-    """API Gateway hands a token's list over as text: `admin,operator`."""
+    """Return the groups of a claim, which API Gateway passes as text: `admin,operator`."""
     given = names if isinstance(names, list) else re.split(r"[\s,\[\]]+", str(names or ""))
     return tuple(dict.fromkeys(name for name in given if name))

@@ -1,4 +1,4 @@
-"""Buckets: which there are, and looking into them."""
+"""Routes of buckets: list them, and browse one."""
 
 from events.locations import BucketName, S3Location
 from events.requests import BucketBrowseRequest
@@ -11,15 +11,15 @@ from lambdas.domain.authorization import BROWSE, READ, bucket_resource, path_of
 buckets = Resource("buckets")
 
 
-@buckets.get("/buckets", may=READ)
+@buckets.get("/buckets", action=READ)
 def list_buckets() -> BucketsView:
-    """The buckets that transfers may read and write, by name."""
+    """List the buckets that transfers may read and write, sorted by name."""
     return wiring.bucket_browser().all()
 
 
-@buckets.post("/buckets/{bucket}/browse", may=BROWSE)
+@buckets.post("/buckets/{bucket}/browse", action=BROWSE)
 def browse_bucket(call: Call, bucket: BucketName, body: BucketBrowseRequest) -> BucketListingView:
-    """List what lies directly under a prefix: objects, and what they have in common up to the next slash."""
-    place = S3Location(bucket=bucket, prefix=body.prefix)
-    wiring.authorizer().check(call.caller, BROWSE, bucket_resource(bucket), path=path_of(place))
+    """List the objects and common prefixes directly under a prefix of a bucket."""
+    location = S3Location(bucket=bucket, prefix=body.prefix)
+    wiring.authorizer().check(call.caller, BROWSE, bucket_resource(bucket), path=path_of(location))
     return wiring.bucket_browser().browse(bucket, body)

@@ -1,4 +1,4 @@
-"""One request: who calls, and its parts parsed into what the view takes."""
+"""One API request: its caller, and its body, query and path parsed into the models of the view."""
 
 import hashlib
 import secrets
@@ -13,50 +13,51 @@ from events.base import Actor, Problem
 from lambdas import wiring
 from lambdas.api.auth import caller
 from lambdas.api.problems import RequestError, malformed, too_large, validation_problem
-from lambdas.audit.recorder import NOBODY
+from lambdas.audit.recorder import ANONYMOUS_ID
 from lambdas.domain.authorization import Principal
 from lambdas.domain.errors import NotSignedInError
 
 M = TypeVar("M", bound=BaseModel)
 
-MAX_KEY = 255
-"""Characters of an Idempotency-Key."""
+MAX_IDEMPOTENCY_KEY_CHARS = 255
+"""Maximum length of an Idempotency-Key, in characters."""
 
 
 class Call:
-    """What a view may want to know of the request, besides body, query and path."""
+    """What a view may read of the request, besides body, query and path."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
 
     @cached_property
     def caller(self) -> Principal:
-        """The signed-in person; raises NotSignedInError."""
+        """The signed-in user; raises NotSignedInError."""
         return caller(self._request.context, wiring.settings().user_pool_id)
 
     @property
-    def user_name(self) -> Actor:
+    def actor(self) -> Actor:
+        """The signed-in user as records name them; raises NotSignedInError."""
         return self.caller.actor
 
     @property
-    def principal_name(self) -> Principal:
-        """The signed-in person, or nobody, from where the request came."""
+    def principal(self) -> Principal:
+        """The signed-in user, or an anonymous principal with the address of the request."""
         try:
             return self.caller
         except NotSignedInError:
-            return Principal(NOBODY, address=self.source_ip)
+            return Principal(ANONYMOUS_ID, address=self.source_ip)
 
     @property
-    def what(self) -> str:
-        """`POST /transfers/{transfer_id}/cancel`."""
+    def operation(self) -> str:
+        """Method and route, for example `POST /transfers/{transfer_id}/cancel`."""
         context = self._request.context
         return f"{context['httpMethod']} {context['resourcePath']}"
 
     @property
     def path(self) -> str:
-        """As it was called."""
-        given: dict[str, str] = self._request.uri_params or {}
-        return str(self._request.context["resourcePath"]).format(**given)
+        """The path of the request, with its parameters filled in."""
+        parameters: dict[str, str] = self._request.uri_params or {}
+        return str(self._request.context["resourcePath"]).format(**parameters)
 
     @property
     def request_id(self) -> str:
@@ -68,7 +69,7 @@ class Call:
 
     @property
     def address(self) -> str:
-        """The API's own address. The embedded cloud, which names no domain, has it under .localhost."""
+        """The base URL of this API. The embedded cloud has no domain name and serves under `.localhost`."""
         context = self._request.context
         if domain := context.get("domainName"):
             return f"https://{domain}/{context['stage']}"
@@ -81,57 +82,73 @@ class Call:
 
     @property
     def idempotency_key(self) -> str | None:
-        """Raises RequestError if it is empty or too long."""
+        """The Idempotency-Key header; raises RequestError if it is empty or too long."""
         key = self.header("Idempotency-Key")
-        if key is not None and not 0 < len(key) <= MAX_KEY:
+        if key is not None and not 0 < len(key) <= MAX_IDEMPOTENCY_KEY_CHARS:
             raise malformed(
-                f"An Idempotency-Key has 1 to {MAX_KEY} characters.", "Send a new UUID with every new wish."
+                f"An Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
+                "Send a new UUID with each new request.",
             )
         return key
 
     def new_id(self) -> str:
-        """Of what this call makes, 12 hex digits. The same wish of the same person, told by its
-        Idempotency-Key, has the same id, so that repeating it makes no second one."""
+        """Return an id for what this call creates, 12 hex digits.
+
+        With an Idempotency-Key the id is derived from caller and key, so repeating a request creates nothing
+        twice.
+        """
         key = self.idempotency_key
         if key is None:
             return secrets.token_hex(6)
         return hashlib.sha256(f"{self.caller.id}\n{key}".encode()).hexdigest()[:12]
 
-    def once(self, what: str, body: BaseModel | None, act: Callable[[], object]) -> None:
-        """Do it, unless this person did the same with the same Idempotency-Key before; then do nothing.
+    def once(self, operation: str, body: BaseModel | None, action: Callable[[], object]) -> None:
+        """Run the action, unless this user ran the same operation with the same Idempotency-Key before.
 
-        Raises ReusedKeyError if the key came with another body, and whatever `act` raises.
+        Raises:
+            ReusedKeyError: The key was used with another body.
+            StaleError: A request with the same key is still running.
+            Exception: Whatever `action` raises.
         """
         if key := self.idempotency_key:
-            said = body.model_dump_json() if body else ""
-            wiring.idempotency()(f"{self.caller.id} {what} {key}", said, act, self._request.lambda_context)
+            content = body.model_dump_json() if body else ""
+            wiring.idempotency()(
+                f"{self.caller.id} {operation} {key}", content, action, self._request.lambda_context
+            )
         else:
-            act()
+            action()
 
     @property
     def query(self) -> dict[str, str]:
-        """The last value of each parameter."""
-        given: Any = self._request.query_params or {}
-        return {name: given[name] for name in given}
+        """The query parameters; of a repeated one, the last value."""
+        parameters: Any = self._request.query_params or {}
+        return {name: parameters[name] for name in parameters}
 
     def body(self, limit: int) -> bytes:
-        """The body's bytes, at most so many; raises RequestError."""
+        """Return the body; raises RequestError if it exceeds `limit` bytes or is wrongly encoded."""
         try:
             raw = self._request.raw_body or b""
         except ValueError as error:
-            raise malformed("The body is not what its encoding says.", "Send JSON, as UTF-8.") from error
+            raise malformed(
+                "The body does not match its content encoding.", "Send JSON, as UTF-8."
+            ) from error
         if len(raw) > limit:
             raise too_large(limit)
         return raw if isinstance(raw, bytes) else raw.encode()
 
 
-def parse_body(kind: type[M], call: Call, limit: int) -> M:
-    """400 if it is no JSON, 422 if it does not fit, 413 if it is too large."""
+def parse_body(model: type[M], call: Call, limit: int) -> M:
+    """Parse the body.
+
+    Raises:
+        RequestError: 400 if it is missing or not JSON, 413 if it is larger than `limit` bytes, 422 if it does
+            not match the model.
+    """
     raw = call.body(limit)
     if not raw.strip():
-        raise malformed("A body is missing.", "Send JSON; GET /openapi.json says what.")
+        raise malformed("The body is missing.", "Send JSON; GET /openapi.json describes it.")
     try:
-        return kind.model_validate_json(raw)
+        return model.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":
@@ -139,20 +156,20 @@ def parse_body(kind: type[M], call: Call, limit: int) -> M:
         raise validation_problem(error, "body", 422) from error
 
 
-def parse_query(kind: type[M], call: Call) -> M:
-    """400 if a parameter is unknown or does not fit."""
+def parse_query(model: type[M], call: Call) -> M:
+    """Parse the query; raises RequestError (400) if a parameter is unknown or invalid."""
     try:
-        return kind.model_validate(call.query)
+        return model.model_validate(call.query)
     except ValidationError as error:
         raise validation_problem(error, "query", 400) from error
 
 
-def parse_path(kind: Any, name: str, value: str) -> Any:
-    """404 if nothing could have such a name."""
+def parse_path(model: Any, name: str, value: str) -> Any:
+    """Parse one path parameter; raises RequestError (404) if it cannot be the name of anything."""
     try:
-        return TypeAdapter(kind).validate_python(value)
+        return TypeAdapter(model).validate_python(value)
     except ValidationError as error:
-        message = f"{value!r} cannot be a {name}: there is nothing of that name."
+        message = f"{value!r} is not a valid {name}."
         raise RequestError(
-            404, Problem(code="not-found", message=message, advice="Check how it is written.")
+            404, Problem(code="not-found", message=message, advice="Check the spelling.")
         ) from error

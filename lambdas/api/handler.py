@@ -1,4 +1,4 @@
-"""The API's function: hands API Gateway's event to Chalice, whose routing it guards."""
+"""Entry point of the API: pass API Gateway's event to Chalice, and answer for unknown routes itself."""
 
 from typing import Any
 
@@ -15,18 +15,19 @@ _ABSENT: dict[str, Any] = {
     "stageVariables": None,
     "body": None,
 }
-"""What Chalice reads without asking whether it is there."""
+"""Keys of the event that Chalice reads without checking that they exist."""
 
 
 @entry
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request of API Gateway."""
     answer: dict[str, Any] = _refusal(event) or app({**_ABSENT, **event}, context)
     logger.info("answered", extra=_facts(event, answer))
     return answer
 
 
 def _refusal(event: dict[str, Any]) -> dict[str, Any] | None:
-    """Chalice's own words for these would be no problem details."""
+    """Answer unknown routes, unknown methods and preflights; Chalice would not answer in problem details."""
     context = event["requestContext"]
     method, path = context["httpMethod"], context["resourcePath"]
     methods = app.routes.get(path, {})
@@ -42,7 +43,7 @@ def _refusal(event: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def preflight(methods: Any) -> dict[str, str]:
-    """What a browser wants to know before it sends a token; API Gateway answers most of these itself."""
+    """Return the CORS headers of a preflight; API Gateway answers most preflights itself."""
     return {
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": ", ".join(sorted(methods)),

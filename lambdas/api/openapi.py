@@ -1,4 +1,4 @@
-"""Describe the API in OpenAPI 3.1, from the very models that parse and answer its requests."""
+"""Describe the API in OpenAPI 3.1, from the models that parse its requests and build its answers."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -14,31 +14,31 @@ from lambdas.api.routing import Route
 Mode = Literal["validation", "serialization"]
 _REF = "#/components/schemas/{model}"
 
-SCHEMES = {
+SECURITY_SCHEMES = {
     "person": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "The id token of a Cognito sign-in.",
     },
-    "agent": {"type": "apiKey", "in": "header", "name": "X-Agent-Key", "description": "An agent's own key."},
+    "agent": {"type": "apiKey", "in": "header", "name": "X-Agent-Key", "description": "The agent's API key."},
 }
-_AGENTS_OWN = {
-    f"/agents/{{agent_id}}/{what}" for what in ("certificates", "credentials", "manifests", "update")
+_AGENT_KEY_PATHS = {
+    f"/agents/{{agent_id}}/{path}" for path in ("certificates", "credentials", "manifests", "update")
 }
-_KEY = {
+_IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The same key with the same body does it once; with another body it is refused.",
+    "description": "The same key with the same body runs once; with another body it is rejected.",
 }
 
 
-_SAID = {200: "Done", 201: "Created", 202: "Accepted"}
+_SUCCESS_DESCRIPTIONS = {200: "Done", 201: "Created", 202: "Accepted"}
 
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
-    """Return the description of these routes; needs no AWS."""
+    """Return the OpenAPI document of these routes; needs no AWS."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -51,62 +51,66 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": _schemas(routes), "securitySchemes": SCHEMES},
+        "components": {"schemas": _schemas(routes), "securitySchemes": SECURITY_SCHEMES},
     }
 
 
 def _operation(route: Route) -> dict[str, Any]:
     summary, _, rest = (route.view.__doc__ or "").partition("\n")
     description = {"description": " ".join(rest.split())} if rest.strip() else {}
-    body = route.takes.get("body")
-    asked = {"requestBody": {"required": True, **_json(body)}} if body else {}
+    body = route.parameters.get("body")
+    request_body = {"requestBody": {"required": True, **_json_content(body)}} if body else {}
     return {
         "operationId": route.view.__name__,
         "summary": summary.rstrip("."),
         **description,
         "tags": [route.tag],
         "security": _security(route),
-        "parameters": [*_in_path(route), *_in_query(route), *([_KEY] if route.keyed else [])],
-        **asked,
+        "parameters": [
+            *_path_parameters(route),
+            *_query_parameters(route),
+            *([_IDEMPOTENCY_KEY] if route.idempotent else []),
+        ],
+        **request_body,
         "responses": {**_success(route), **{str(status): _problem(status) for status in _statuses(route)}},
     }
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    if route.may is not None:
+    if route.action is not None:
         return [{"person": []}]
-    return [{"agent": []}] if route.path in _AGENTS_OWN else []
+    return [{"agent": []}] if route.path in _AGENT_KEY_PATHS else []
 
 
-def _in_path(route: Route) -> list[dict[str, Any]]:
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": TypeAdapter(kind).json_schema()}
-        for name, kind in route.takes.items()
+        {"name": name, "in": "path", "required": True, "schema": TypeAdapter(type_).json_schema()}
+        for name, type_ in route.parameters.items()
         if "{" + name + "}" in route.path
     ]
 
 
-def _in_query(route: Route) -> list[dict[str, Any]]:
-    kind = route.takes.get("query")
-    if kind is None:
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    model = route.parameters.get("query")
+    if model is None:
         return []
-    schema = kind.model_json_schema()
+    schema = model.model_json_schema()
     definitions = schema.get("$defs", {})
     return [
         {
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "schema": _inlined(one, definitions),
+            "schema": _inlined(property_, definitions),
         }
-        for name, one in schema["properties"].items()
+        for name, property_ in schema["properties"].items()
     ]
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """With definitions in place of references to them: a parameter has no place to define them in."""
+    """Replace references by their definitions: a parameter's schema cannot carry definitions."""
     if isinstance(schema, list):
-        return [_inlined(one, definitions) for one in schema]
+        return [_inlined(item, definitions) for item in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
@@ -115,25 +119,31 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _success(route: Route) -> dict[str, Any]:
-    if route.gives is None:
+    if route.return_type is None:
         return {"204": {"description": "Done"}}
-    answer = _json(route.gives) if _is_model(route.gives) else {"content": {"application/json": {}}}
-    return {str(route.status): {"description": _SAID[route.status], **answer}}
+    answer = (
+        _json_content(route.return_type)
+        if _is_model(route.return_type)
+        else {"content": {"application/json": {}}}
+    )
+    return {str(route.status): {"description": _SUCCESS_DESCRIPTIONS[route.status], **answer}}
 
 
 def _statuses(route: Route) -> list[int]:
-    """The problems that this route may answer with."""
-    takes = route.takes
-    found = {500}
-    found |= {401, 403} if route.may is not None else set()
-    found |= {401} if route.path in {*_AGENTS_OWN, "/agents/register"} else set()
-    found |= {400, 413, 422} if "body" in takes else set()
-    found |= {400} if "query" in takes else set()
-    found |= {404} if _in_path(route) or route.path.startswith(("/transfers", "/updates")) else set()
-    found |= {409} if route.method in {"POST", "PUT", "PATCH"} else set()
-    found |= {400, 422} if route.keyed else set()
-    found |= {504} if route.path.endswith("/browse") else set()
-    return sorted(found)
+    """Return the HTTP statuses of the problems that this route may answer with."""
+    parameters = route.parameters
+    statuses = {500}
+    statuses |= {401, 403} if route.action is not None else set()
+    statuses |= {401} if route.path in {*_AGENT_KEY_PATHS, "/agents/register"} else set()
+    statuses |= {400, 413, 422} if "body" in parameters else set()
+    statuses |= {400} if "query" in parameters else set()
+    statuses |= (
+        {404} if _path_parameters(route) or route.path.startswith(("/transfers", "/updates")) else set()
+    )
+    statuses |= {409} if route.method in {"POST", "PUT", "PATCH"} else set()
+    statuses |= {400, 422} if route.idempotent else set()
+    statuses |= {504} if route.path.endswith("/browse") else set()
+    return sorted(statuses)
 
 
 def _problem(status: int) -> dict[str, Any]:
@@ -143,25 +153,25 @@ def _problem(status: int) -> dict[str, Any]:
     }
 
 
-def _json(model: type[BaseModel]) -> dict[str, Any]:
+def _json_content(model: type[BaseModel]) -> dict[str, Any]:
     return {"content": {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}}}}
 
 
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _is_model(model: Any) -> bool:
+    return isinstance(model, type) and issubclass(model, BaseModel)
 
 
 def _schemas(routes: Sequence[Route]) -> dict[str, Any]:
-    """Requests as they may be sent (what has a default may be left out), answers as they come (all there)."""
-    asked: dict[type[BaseModel], Mode] = {
-        route.takes["body"]: "validation" for route in routes if "body" in route.takes
+    """Return the schemas: requests with optional defaults, answers with every field required."""
+    requests: dict[type[BaseModel], Mode] = {
+        route.parameters["body"]: "validation" for route in routes if "body" in route.parameters
     }
-    said: dict[type[BaseModel], Mode] = {
-        route.gives: "serialization" for route in routes if _is_model(route.gives)
+    answers: dict[type[BaseModel], Mode] = {
+        route.return_type: "serialization" for route in routes if _is_model(route.return_type)
     }
     models: list[tuple[type[BaseModel], Mode]] = [
-        *asked.items(),
-        *said.items(),
+        *requests.items(),
+        *answers.items(),
         (ProblemDetails, "serialization"),
     ]
     _, schema = models_json_schema(models, ref_template=_REF)

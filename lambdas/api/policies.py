@@ -1,4 +1,4 @@
-"""Policies: who may move what, from where, to where, when; and trying them before they count."""
+"""Routes of policies: show, write, remove, test and dry-run them."""
 
 from events.policies import (
     DryRunRequest,
@@ -20,48 +20,58 @@ from lambdas.domain.authorization import MANAGE_POLICY, READ, SYSTEM
 policies = Resource("policies")
 
 
-@policies.get("/policies", may=READ)
+@policies.get("/policies", action=READ)
 def list_policies() -> PoliciesView:
-    """Every policy in force, by name. What none of them permits is refused."""
-    return wiring.policy_service().everything()
+    """List the policies in force, sorted by name.
+
+    What no policy permits is forbidden.
+    """
+    return wiring.policy_service().list_all()
 
 
-@policies.get("/policies/{policy_id}", may=READ)
+@policies.get("/policies/{policy_id}", action=READ)
 def show_policy(policy_id: PolicyId) -> PolicyDetails:
-    """One policy and its latest versions: who wrote each, and why."""
+    """Show one policy and its latest versions: who wrote each, and why."""
     return wiring.policy_service().show(policy_id)
 
 
-@policies.put("/policies/{policy_id}", may=MANAGE_POLICY, max_body=64 * 1024)
+@policies.put("/policies/{policy_id}", action=MANAGE_POLICY, max_body=64 * 1024)
 def put_policy(call: Call, policy_id: PolicyId, query: PolicyQuery, body: PolicyRequest) -> PolicyDetails:
-    """Write a policy, or a new version of it. It is checked first, and counts within ten seconds."""
+    """Create a policy, or write a new version of it.
+
+    The text is validated first, and takes effect within 10 seconds.
+    """
     record = _allowed(call, "put", policy_id, body.why)
     return wiring.policy_service().put(policy_id, body, call.caller, query.version, record)
 
 
-@policies.delete("/policies/{policy_id}", may=MANAGE_POLICY, status=204)
+@policies.delete("/policies/{policy_id}", action=MANAGE_POLICY, status=204)
 def remove_policy(call: Call, policy_id: PolicyId, query: PolicyRemoval) -> None:
-    """Take a policy out of force. Its versions stay."""
+    """Remove a policy.
+
+    Its versions are kept.
+    """
     record = _allowed(call, "removed", policy_id, query.why)
     wiring.policy_service().remove(policy_id, query.why, call.caller, record)
 
 
-@policies.post("/policies/test", may=READ, max_body=64 * 1024)
+@policies.post("/policies/test", action=READ, max_body=64 * 1024)
 def test_policies(call: Call, body: PolicyTest) -> PolicyTestView:
-    """Would this transfer be allowed, and which policies say so? About others, and about what would be if you
-    were in other groups, only who manages policies may ask.
+    """Test whether a transfer would be allowed, and which policies decide.
+
+    Testing for another person, or with other groups, requires the right to manage policies.
     """
     if body.groups is not None or body.person not in {None, call.caller.id, call.caller.name}:
         wiring.authorizer().check(call.caller, MANAGE_POLICY, SYSTEM)
     return wiring.policy_simulator().test(body, call.caller)
 
 
-@policies.post("/policies/{policy_id}/dry-run", may=MANAGE_POLICY, max_body=64 * 1024)
+@policies.post("/policies/{policy_id}/dry-run", action=MANAGE_POLICY, max_body=64 * 1024)
 def dry_run_policy(policy_id: PolicyId, body: DryRunRequest) -> DryRunView:
-    """Which transfers of the last days would be decided differently, were this the policy's text?"""
+    """List the recent transfers that would be decided differently with this text of the policy."""
     return wiring.policy_simulator().dry_run(policy_id, body)
 
 
-def _allowed(call: Call, what: str, policy_id: PolicyId, why: str) -> Record:
-    deed = AuditEvent(action=f"policy.{what}", about=f"policy {policy_id}", why=why)
-    return wiring.authorizer().authorize(call.caller, MANAGE_POLICY, SYSTEM, deed)
+def _allowed(call: Call, verb: str, policy_id: PolicyId, why: str) -> Record:
+    event = AuditEvent(action=f"policy.{verb}", about=f"policy {policy_id}", why=why)
+    return wiring.authorizer().authorize(call.caller, MANAGE_POLICY, SYSTEM, event)

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): the one table from an error to its HTTP status."""
+"""Errors as problem details (RFC 9457), and the one table from an error to its HTTP status."""
 
 from typing import Any
 
@@ -22,43 +22,46 @@ STATUS: dict[type[Exception], int] = {
     errors.AgentSilentError: 504,
     errors.BucketSilentError: 504,
 }
-"""The nearest of an error's classes decides."""
+"""The first class in an error's method resolution order that is listed here decides."""
 
 TITLES = {
     400: "Malformed request",
     401: "Not signed in",
     403: "Not allowed",
     404: "Not found",
-    405: "No such method here",
-    409: "Not as things stand",
+    405: "Method not allowed",
+    409: "Conflict",
     413: "Too large",
-    422: "Cannot be done as asked",
-    500: "Broken",
-    504: "No answer in time",
+    422: "Unprocessable request",
+    500: "Internal error",
+    504: "Timed out",
 }
 MEDIA_TYPE = "application/problem+json"
-ANYWHERE = {"Access-Control-Allow-Origin": "*"}
-"""Any origin may read the answers: who calls proves it by a token that no browser sends by itself."""
+CORS_HEADERS = {"Access-Control-Allow-Origin": "*"}
+"""Any origin may read the answers: callers authenticate by a token that no browser sends by itself."""
 
 
 class RequestError(Exception):
-    """The HTTP request itself is not right."""
+    """The HTTP request itself is invalid."""
 
-    def __init__(self, status: int, problem: Problem, places: tuple[dict[str, Any], ...] = ()) -> None:
+    def __init__(self, status: int, problem: Problem, locations: tuple[dict[str, Any], ...] = ()) -> None:
         super().__init__(problem.message)
-        self.status, self.problem, self.places = status, problem, places
+        self.status, self.problem, self.locations = status, problem, locations
 
 
 def malformed(message: str, advice: str) -> RequestError:
+    """Return the error of a request that cannot be parsed."""
     return RequestError(400, Problem(code="malformed", message=message, advice=advice))
 
 
 def too_large(limit: int) -> RequestError:
+    """Return the error of a body of more than `limit` bytes."""
     message = f"The body is larger than {limit} bytes."
-    return RequestError(413, Problem(code="too-large", message=message, advice="Send less at once."))
+    return RequestError(413, Problem(code="too-large", message=message, advice="Send less in one request."))
 
 
 def no_such_route(method: str, path: str) -> RequestError:
+    """Return the error of an unknown path."""
     message = f"There is no route {method} {path}."
     return RequestError(
         404, Problem(code="no-such-route", message=message, advice="See GET /openapi.json for all of them.")
@@ -66,43 +69,47 @@ def no_such_route(method: str, path: str) -> RequestError:
 
 
 def no_such_method(method: str, path: str, allowed: tuple[str, ...]) -> RequestError:
+    """Return the error of a path that does not take the method."""
     message = f"{path} does not take {method}."
     advice = f"It takes {', '.join(sorted(allowed))}."
     return RequestError(405, Problem(code="no-such-method", message=message, advice=advice))
 
 
 def validation_problem(error: ValidationError, where: str, status: int) -> RequestError:
-    """What does not fit the schema, every place of it."""
-    found = error.errors(include_url=False, include_input=False)
-    places = tuple({"at": field_path(one), "message": message(one)} for one in found)
-    first = places[0]
-    message = f"The {where} does not fit: {first['at'] or where}: {first['message']}"
-    advice = "See `errors` for every place, and GET /openapi.json for what fits."
-    return RequestError(status, Problem(code="misfit", message=message, advice=advice), places)
+    """Return the error for a request that does not match its model, with every invalid field."""
+    failures = error.errors(include_url=False, include_input=False)
+    locations = tuple({"at": field_path(failure), "message": message(failure)} for failure in failures)
+    first = locations[0]
+    summary = f"The {where} is invalid: {first['at'] or where}: {first['message']}"
+    advice = "See `errors` for every invalid field, and GET /openapi.json for the schema."
+    return RequestError(status, Problem(code="misfit", message=summary, advice=advice), locations)
 
 
 def details(error: Exception, request_id: str) -> ProblemDetails:
-    """An error as its caller gets to see it; what was not foreseen says nothing about its inside."""
+    """Return an error as the caller sees it; an unexpected one reveals nothing of its cause."""
     if isinstance(error, RequestError):
-        return _details(error.status, error.problem, request_id, error.places)
+        return _details(error.status, error.problem, request_id, error.locations)
     if isinstance(error, errors.ForbiddenError):
-        refusal = _details(403, error.problem, request_id)
-        return refusal.model_copy(update={"policies": error.policies})
+        problem = _details(403, error.problem, request_id)
+        return problem.model_copy(update={"policies": error.policies})
     if isinstance(error, errors.CrosshaulError):
-        return _details(_status(error), error.problem, request_id, _flaws(error))
-    broken = Problem(
+        return _details(_status(error), error.problem, request_id, _syntax_errors(error))
+    internal = Problem(
         code="internal",
-        message=f"Something is broken in the control plane. The request's id is {request_id}.",
-        advice="Try again; if it stays so, show an administrator the id: the log has the rest.",
+        message=f"Internal error in the control plane. The request id is {request_id}.",
+        advice="Try again; if it fails again, give an administrator the request id: the log has the cause.",
     )
-    return _details(500, broken, request_id)
+    return _details(500, internal, request_id)
 
 
-def _flaws(error: errors.CrosshaulError) -> tuple[dict[str, Any], ...]:
-    """Places in a policy's text: `text:3:17` is its third line, seventeenth column."""
+def _syntax_errors(error: errors.CrosshaulError) -> tuple[dict[str, Any], ...]:
+    """Return where a policy's text is invalid: `text:3:17` is line 3, column 17."""
     if not isinstance(error, InvalidPolicyError):
         return ()
-    return tuple({"at": f"text:{flaw.line}:{flaw.column}", "message": flaw.message} for flaw in error.flaws)
+    return tuple(
+        {"at": f"text:{syntax_error.line}:{syntax_error.column}", "message": syntax_error.message}
+        for syntax_error in error.flaws
+    )
 
 
 def _status(error: errors.CrosshaulError) -> int:
@@ -110,7 +117,7 @@ def _status(error: errors.CrosshaulError) -> int:
 
 
 def _details(
-    status: int, problem: Problem, request_id: str, places: tuple[dict[str, Any], ...] = ()
+    status: int, problem: Problem, request_id: str, locations: tuple[dict[str, Any], ...] = ()
 ) -> ProblemDetails:
     return ProblemDetails(
         type=f"urn:crosshaul:problem:{problem.code}",
@@ -119,13 +126,14 @@ def _details(
         detail=problem.message,
         instance=f"urn:crosshaul:request:{request_id}",
         advice=problem.advice,
-        errors=places,
+        errors=locations,
     )
 
 
 def response(problem: ProblemDetails) -> Response:
+    """Return the HTTP response of a problem."""
     return Response(
         body=problem.model_dump_json(),
         status_code=problem.status,
-        headers={"Content-Type": MEDIA_TYPE, **ANYWHERE},
+        headers={"Content-Type": MEDIA_TYPE, **CORS_HEADERS},
     )

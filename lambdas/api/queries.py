@@ -1,4 +1,4 @@
-"""Query strings, as models."""
+"""Models of query strings."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
@@ -12,9 +12,9 @@ from events.states import TransferState
 
 MAX_PAGE = 200
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-"""Nothing is older than this."""
+"""No stored record is older than this."""
 ClampedInstant = Annotated[Instant, AfterValidator(lambda at: max(at, FIRST_DAY))]
-"""An end of the time that is looked at: it need not reach back further than there can be anything."""
+"""An end of a time range, moved to FIRST_DAY where it is earlier."""
 
 
 class PageQuery(Request):
@@ -27,27 +27,29 @@ class PageQuery(Request):
             validation_alias=AliasChoices("after", "cursor"),
             min_length=1,
             max_length=4096,
-            description="`next` of the page before. `cursor` means the same.",
+            description="`next` of the previous page. `cursor` is an alias.",
         ),
     ] = None
 
 
 class TransferQuery(PageQuery):
-    """Which transfers; times are those of creation."""
+    """Which transfers to list, by status, agent, template and time of creation."""
 
     status: TransferState | None = None
     agent: AgentId | None = None
-    template: Annotated[TemplateId | None, Field(description="Only those that it has made.")] = None
-    dry_run: Annotated[bool | None, Field(description="Dry runs only, or none of them.")] = None
+    template: Annotated[
+        TemplateId | None, Field(description="Only transfers that this template created.")
+    ] = None
+    dry_run: Annotated[bool | None, Field(description="true: dry runs only; false: no dry runs.")] = None
     since: ClampedInstant | None = None
     until: ClampedInstant | None = None
 
 
 class OverviewQuery(Request):
-    """Where today begins."""
+    """When the caller's day begins."""
 
     midnight: Annotated[
-        Instant | None, Field(description="When the caller's day began; left out: midnight in UTC.")
+        Instant | None, Field(description="When the caller's day began. Default: midnight in UTC.")
     ] = None
 
 
@@ -57,7 +59,9 @@ class TemplateQuery(Request):
     version: Annotated[
         int | None,
         Field(
-            ge=1, le=MAX_INTEGER, description="Replace this version only; 409 if another stands there by now."
+            ge=1,
+            le=MAX_INTEGER,
+            description="Replace only this version; 409 if the current version is another.",
         ),
     ] = None
 
@@ -70,19 +74,19 @@ class PolicyQuery(Request):
         Field(
             ge=0,
             le=MAX_INTEGER,
-            description="Replace this version only, or none (0); 409 if another stands there by now.",
+            description="Replace only this version, 0: create only; 409 if the current version is another.",
         ),
     ] = None
 
 
 class PolicyRemoval(Request):
-    """Why a policy goes."""
+    """Why a policy is removed."""
 
     why: Why
 
 
 class AuditListQuery(PageQuery):
-    """Which records; one of person, agent and transfer, or none of them."""
+    """Which audit records to list; at most one of person, agent and transfer."""
 
     person: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     agent: AgentId | None = None
@@ -93,21 +97,21 @@ class AuditListQuery(PageQuery):
     @model_validator(mode="after")
     def _one_of_them(self) -> "AuditListQuery":
         if sum(given is not None for given in (self.person, self.agent, self.transfer_id)) > 1:
-            raise ValueError("ask by person, by agent or by transfer_id, not by two of them")
+            raise ValueError("give only one of person, agent and transfer_id")
         return self
 
 
 class LiveQuery(Request):
-    """What to listen to."""
+    """Which live topic to subscribe to."""
 
     what: Annotated[
         Literal["progress", "news"],
-        Field(description="Of hops, as their agents tell it; or which transfers have changed."),
+        Field(description="Progress of hops as agents report it, or notices of changed transfers."),
     ] = "progress"
-    transfer_id: Annotated[TransferId | None, Field(description="Left out: every transfer.")] = None
+    transfer_id: Annotated[TransferId | None, Field(description="Default: every transfer.")] = None
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:
         if self.what == "news" and self.transfer_id is not None:
-            raise ValueError("news are of every transfer: leave transfer_id out")
+            raise ValueError("news covers every transfer: leave transfer_id out")
         return self

@@ -1,4 +1,4 @@
-"""Roll-outs: many hosts join by one token."""
+"""Routes of roll-outs, by which many hosts join with one token."""
 
 from events.rollouts import RolloutId, RolloutRequest, RolloutsView, RolloutView, StartedRolloutView
 from lambdas import wiring
@@ -11,35 +11,42 @@ from lambdas.domain.authorization import MANAGE_AGENT, READ, agent_resource
 rollouts = Resource("agents")
 
 
-def _deed(what: str, rollout_id: RolloutId) -> AuditEvent:
-    return AuditEvent(action=f"rollout.{what}", about=f"rollout {rollout_id}")
+def _audit_event(verb: str, rollout_id: RolloutId) -> AuditEvent:
+    return AuditEvent(action=f"rollout.{verb}", about=f"rollout {rollout_id}")
 
 
-@rollouts.post("/rollouts", may=MANAGE_AGENT, status=201, keyed=True)
+@rollouts.post("/rollouts", action=MANAGE_AGENT, status=201, idempotent=True)
 def start_rollout(call: Call, body: RolloutRequest) -> StartedRolloutView:
-    """Let many hosts join by one token.
+    """Start a roll-out: many hosts join with one token.
 
-    Each is named by the pattern, with its own host name in it. A joining is allowed if whoever started the
-    roll-out may enrol that agent at that moment. The same Idempotency-Key gives the same roll-out with a new
-    token, as long as nobody has joined by it.
+    Each agent is named by the pattern, with its host name in it. A host may join if the person who started
+    the roll-out may enroll that agent at that moment. The same Idempotency-Key returns the same roll-out with
+    a new token, until the first host has joined.
     """
     rollout_id = call.new_id()
-    thing = agent_resource(body.name, body.tags)
-    record = wiring.authorizer().authorize(call.caller, MANAGE_AGENT, thing, _deed("started", rollout_id))
+    resource = agent_resource(body.name, body.tags)
+    record = wiring.authorizer().authorize(
+        call.caller, MANAGE_AGENT, resource, _audit_event("started", rollout_id)
+    )
     call.once("rollout", body, lambda: None)
-    return wiring.rollout_service().start(body, rollout_id, call.user_name, call.address, record)
+    return wiring.rollout_service().start(body, rollout_id, call.actor, call.address, record)
 
 
-@rollouts.get("/rollouts", may=READ)
+@rollouts.get("/rollouts", action=READ)
 def list_rollouts(query: PageQuery) -> RolloutsView:
-    """Roll-outs, and how many hosts have joined by each; for 30 days after their end."""
+    """List roll-outs and how many hosts have joined by each, until 30 days after their end."""
     return wiring.rollout_service().page(query.limit, query.after)
 
 
-@rollouts.post("/rollouts/{rollout_id}/end", may=MANAGE_AGENT)
+@rollouts.post("/rollouts/{rollout_id}/end", action=MANAGE_AGENT)
 def end_rollout(call: Call, rollout_id: RolloutId) -> RolloutView:
-    """Let nobody in any more by its token. Agents that have joined stay."""
+    """End a roll-out, so that its token is no longer valid.
+
+    Agents that have joined stay.
+    """
     rollout = wiring.rollout_service().get(rollout_id)
-    thing = agent_resource(rollout.name, rollout.tags)
-    record = wiring.authorizer().authorize(call.caller, MANAGE_AGENT, thing, _deed("ended", rollout_id))
-    return wiring.rollout_service().end(rollout_id, call.user_name, record)
+    resource = agent_resource(rollout.name, rollout.tags)
+    record = wiring.authorizer().authorize(
+        call.caller, MANAGE_AGENT, resource, _audit_event("ended", rollout_id)
+    )
+    return wiring.rollout_service().end(rollout_id, call.actor, record)

@@ -1,13 +1,12 @@
-"""Routes, each told once: Chalice dispatches by them, API Gateway's resources and the OpenAPI description
-are made from them.
+"""Routes, each declared once: Chalice, API Gateway and the OpenAPI document are built from them.
 
-A view says by its annotations what it takes and gives:
+A view declares by its annotations what it takes and returns:
 
-    @agents.post("/agents/{agent_id}/browse", may=BROWSE)
+    @agents.post("/agents/{agent_id}/browse", action=BROWSE)
     def browse(call: Call, agent_id: AgentId, body: BrowseRequest) -> ListingView: ...
 
-`body` is parsed from the request's body, `query` from its query string, `call` is the request itself, and
-everything else comes from the path.
+`body` is parsed from the request's body and `query` from its query string, `call` is the request itself,
+and all other parameters come from the path.
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from pydantic import BaseModel
 from events.views import ProblemDetails
 from lambdas import wiring
 from lambdas.api.calls import Call, parse_body, parse_path, parse_query
-from lambdas.api.problems import ANYWHERE, details, response
+from lambdas.api.problems import CORS_HEADERS, details, response
 from lambdas.audit.recorder import AuditEvent
 from lambdas.telemetry import logger
 
@@ -35,125 +34,135 @@ class Route:
     method: str
     path: str
     view: Callable[..., Any]
-    may: str | None
-    """The action of the policies' schema that it takes; None: the view asks nobody, or asks for itself."""
+    action: str | None
+    """The policy action that a caller needs; None: the route is public, or the view authorizes itself."""
     status: int
     tag: str
-    keyed: bool
-    """Does an Idempotency-Key make repeating it harmless?"""
+    idempotent: bool
+    """Whether the route honors an Idempotency-Key."""
     max_body: int
+    """Bytes."""
 
     @property
-    def takes(self) -> dict[str, Any]:
-        """The view's parameters and their types."""
-        return {name: kind for name, kind in self.view.__annotations__.items() if name != "return"}
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the view and their types."""
+        return {name: type_ for name, type_ in self.view.__annotations__.items() if name != "return"}
 
     @property
-    def gives(self) -> Any:
+    def return_type(self) -> Any:
+        """The type that the view returns."""
         return self.view.__annotations__["return"]
 
     def run(self, call: Call, path: dict[str, str]) -> Answer:
-        """Check, parse, ask the view. What is about something narrower than Crosshaul, the view checks again
-        when it knows about what."""
-        if self.may is not None:
-            wiring.authorizer().precheck(call.caller, self.may)
-        readers: dict[str, Callable[[Any], Any]] = {
+        """Precheck the caller, parse the request and call the view.
+
+        A view that acts on one resource authorizes the caller again, for that resource.
+        """
+        if self.action is not None:
+            wiring.authorizer().precheck(call.caller, self.action)
+        parsers: dict[str, Callable[[Any], Any]] = {
             "call": lambda _: call,
-            "body": lambda kind: parse_body(kind, call, self.max_body),
-            "query": lambda kind: parse_query(kind, call),
+            "body": lambda type_: parse_body(type_, call, self.max_body),
+            "query": lambda type_: parse_query(type_, call),
         }
-        taken = {
-            name: readers[name](kind) if name in readers else parse_path(kind, name, path[name])
-            for name, kind in self.takes.items()
+        arguments = {
+            name: parsers[name](type_) if name in parsers else parse_path(type_, name, path[name])
+            for name, type_ in self.parameters.items()
         }
-        answer: Answer = self.view(**taken)
+        answer: Answer = self.view(**arguments)
         return answer
 
 
 class Resource:
-    """A Chalice blueprint whose views are parsed for, checked and answered in one place."""
+    """A Chalice blueprint; authorization, parsing and errors of its views are handled in one place."""
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
         self.routes: list[Route] = []
         self.blueprint = Blueprint(__name__)
 
-    def get(self, path: str, **how: Any) -> Callable[[View], View]:
-        return self._add("GET", path, **how)
+    def get(self, path: str, **options: Any) -> Callable[[View], View]:
+        return self._route("GET", path, **options)
 
-    def post(self, path: str, **how: Any) -> Callable[[View], View]:
-        return self._add("POST", path, **how)
+    def post(self, path: str, **options: Any) -> Callable[[View], View]:
+        return self._route("POST", path, **options)
 
-    def put(self, path: str, **how: Any) -> Callable[[View], View]:
-        return self._add("PUT", path, **how)
+    def put(self, path: str, **options: Any) -> Callable[[View], View]:
+        return self._route("PUT", path, **options)
 
-    def patch(self, path: str, **how: Any) -> Callable[[View], View]:
-        return self._add("PATCH", path, **how)
+    def patch(self, path: str, **options: Any) -> Callable[[View], View]:
+        return self._route("PATCH", path, **options)
 
-    def delete(self, path: str, **how: Any) -> Callable[[View], View]:
-        return self._add("DELETE", path, **how)
+    def delete(self, path: str, **options: Any) -> Callable[[View], View]:
+        return self._route("DELETE", path, **options)
 
-    def _add(
+    def _route(
         self,
         method: str,
         path: str,
         *,
-        may: str | None,
+        action: str | None,
         status: int = 200,
-        keyed: bool = False,
+        idempotent: bool = False,
         max_body: int = 512 * 1024,
     ) -> Callable[[View], View]:
         def register(view: View) -> View:
             route = Route(
-                method=method, path=path, view=view, may=may, status=status, tag=self.tag, keyed=keyed,
+                method=method,
+                path=path,
+                view=view,
+                action=action,
+                status=status,
+                tag=self.tag,
+                idempotent=idempotent,
                 max_body=max_body,
-            )  # fmt: skip
+            )
             self.routes.append(route)
             self.blueprint.route(path, methods=[method], content_types=[], name=view.__name__)(
-                self._served(route)
+                self._handler(route)
             )
             return view
 
         return register
 
-    def _served(self, route: Route) -> Callable[..., Response]:
-        """What Chalice calls: it must not see an exception, since it would answer in its own words."""
+    def _handler(self, route: Route) -> Callable[..., Response]:
+        """Return what Chalice calls. It raises nothing: Chalice would not answer in problem details."""
 
-        def serve(**path: str) -> Response:
+        def handle(**path: str) -> Response:
             call = Call(self.blueprint.current_request)
             try:
                 return _success(route, route.run(call, path))
             except Exception as error:
                 problem = details(error, call.request_id)
-                if problem.status in _REFUSALS:
-                    _record(call, path, problem)
+                if problem.status in _AUDITED_STATUSES:
+                    _record_refusal(call, path, problem)
                 return _failure(error, problem)
 
-        return serve
+        return handle
 
 
 def _success(route: Route, answer: Answer) -> Response:
-    headers: dict[str, str | list[str]] = {"Content-Type": "application/json", **ANYWHERE}
+    headers: dict[str, str | list[str]] = {"Content-Type": "application/json", **CORS_HEADERS}
     if answer is None:
         return Response(body="", status_code=204, headers=headers)
     body = answer.model_dump_json() if isinstance(answer, BaseModel) else answer
     return Response(body=body, status_code=route.status, headers=headers)
 
 
-_REFUSALS = {401, 403, 422}
-"""Who may not, and what cannot be: paths outside a root, names that are tricks. Each is recorded."""
+_AUDITED_STATUSES = {401, 403, 422}
+"""Refusals that are audited: unauthorized callers, and requests such as a path outside every root."""
 
 
-def _record(call: Call, path: dict[str, str], problem: ProblemDetails) -> None:
-    """What was tried, and by whom."""
-    deed = AuditEvent(
-        action=call.what,
-        about=f"{call.what.partition(' ')[0]} {call.path}",
+def _record_refusal(call: Call, path: dict[str, str], problem: ProblemDetails) -> None:
+    """Audit what was tried, and by whom."""
+    event = AuditEvent(
+        action=call.operation,
+        about=f"{call.operation.partition(' ')[0]} {call.path}",
         policies=problem.policies,
         agents=(path["agent_id"],) if "agent_id" in path else (),
         transfer_id=path.get("transfer_id"),
     )
-    wiring.audit_recorder().record_refusal(call.principal_name, deed, problem.detail)
+    wiring.audit_recorder().record_refusal(call.principal, event, problem.detail)
 
 
 def _failure(error: Exception, problem: ProblemDetails) -> Response:

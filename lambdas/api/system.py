@@ -1,4 +1,4 @@
-"""The API about itself, and the way to what is told live."""
+"""Routes of the API itself: health, and the address of live updates."""
 
 from events.base import WIRE
 from events.views import Health, LiveView, SignIn
@@ -10,21 +10,21 @@ from lambdas.domain.authorization import READ
 system = Resource("system")
 
 
-@system.get("/health", may=None)
+@system.get("/health", action=None)
 def health() -> Health:
-    """Is it there, and where do people sign in?"""
-    here = wiring.settings()
+    """Report that the API is up, its version, and where people sign in."""
+    settings = wiring.settings()
     sign_in = SignIn(
-        region=here.region,
-        user_pool_id=here.user_pool_id,
-        client_id=here.sign_in_client_id,
-        endpoint=here.sign_in_endpoint or None,
+        region=settings.region,
+        user_pool_id=settings.user_pool_id,
+        client_id=settings.sign_in_client_id,
+        endpoint=settings.sign_in_endpoint or None,
     )
-    return Health(status="ok", stage=here.stage, version=here.version, wire=WIRE, sign_in=sign_in)
+    return Health(status="ok", stage=settings.stage, version=settings.version, wire=WIRE, sign_in=sign_in)
 
 
-@system.get("/live", may=READ)
+@system.get("/live", action=READ)
 def live(query: LiveQuery) -> LiveView:
-    """Where to listen for progress or news: an MQTT 5 WebSocket address, good for some minutes."""
+    """Return a signed MQTT 5 WebSocket URL for live progress or change notices, valid for 5 minutes."""
     live = wiring.live_urls()
     return live.changes() if query.what == "news" else live.progress(query.transfer_id)

@@ -1,4 +1,4 @@
-"""Templates: standing orders for objects that arrive in S3."""
+"""Routes of templates, which start a transfer when objects arrive in S3."""
 
 from events.requests import TemplateId, TemplateRequest
 from events.views import TemplatesView, TemplateView
@@ -12,41 +12,47 @@ from lambdas.domain.authorization import MANAGE_TEMPLATE, READ, template_resourc
 templates = Resource("templates")
 
 
-@templates.get("/templates", may=READ)
+@templates.get("/templates", action=READ)
 def list_templates(query: PageQuery) -> TemplatesView:
-    """The templates, by name."""
+    """List templates, sorted by name."""
     return wiring.template_service().page(query.limit, query.after)
 
 
-@templates.post("/templates", may=MANAGE_TEMPLATE, status=201, keyed=True)
+@templates.post("/templates", action=MANAGE_TEMPLATE, status=201, idempotent=True)
 def create_template(call: Call, body: TemplateRequest) -> TemplateView:
-    """Give a standing order under a new name."""
+    """Create a template under a new name."""
     record = _allowed(call, "created", body.name)
-    call.once("create template", body, lambda: wiring.template_service().create(body, call.user_name, record))
+    call.once("create template", body, lambda: wiring.template_service().create(body, call.actor, record))
     return wiring.template_service().view(body.name)
 
 
-@templates.get("/templates/{template_id}", may=READ)
+@templates.get("/templates/{template_id}", action=READ)
 def show_template(template_id: TemplateId) -> TemplateView:
-    """One template."""
+    """Show one template."""
     return wiring.template_service().view(template_id)
 
 
-@templates.put("/templates/{template_id}", may=MANAGE_TEMPLATE)
+@templates.put("/templates/{template_id}", action=MANAGE_TEMPLATE)
 def replace_template(
     call: Call, template_id: TemplateId, query: TemplateQuery, body: TemplateRequest
 ) -> TemplateView:
-    """Replace a template, or create it. Transfers that it has started go on as they are."""
+    """Replace a template, or create it.
+
+    Transfers that it has started continue unchanged.
+    """
     record = _allowed(call, "replaced", template_id)
-    return wiring.template_service().replace(template_id, body, call.user_name, query.version, record)
+    return wiring.template_service().replace(template_id, body, call.actor, query.version, record)
 
 
-@templates.delete("/templates/{template_id}", may=MANAGE_TEMPLATE, status=204)
+@templates.delete("/templates/{template_id}", action=MANAGE_TEMPLATE, status=204)
 def remove_template(call: Call, template_id: TemplateId) -> None:
-    """Remove a template. Transfers that it has started go on."""
+    """Remove a template.
+
+    Transfers that it has started continue.
+    """
     wiring.template_service().remove(template_id, _allowed(call, "removed", template_id))
 
 
-def _allowed(call: Call, what: str, template_id: TemplateId) -> Record:
-    deed = AuditEvent(action=f"template.{what}", about=f"template {template_id}")
-    return wiring.authorizer().authorize(call.caller, MANAGE_TEMPLATE, template_resource(template_id), deed)
+def _allowed(call: Call, verb: str, template_id: TemplateId) -> Record:
+    event = AuditEvent(action=f"template.{verb}", about=f"template {template_id}")
+    return wiring.authorizer().authorize(call.caller, MANAGE_TEMPLATE, template_resource(template_id), event)

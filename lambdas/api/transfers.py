@@ -1,4 +1,4 @@
-"""Transfers: asking for them, following them, steering them."""
+"""Routes of transfers: request, show, cancel, pause, resume, retry and approve them."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,30 +15,30 @@ from lambdas.ports import AuthorizeTransfer
 
 transfers = Resource("transfers")
 
-Steer = Callable[[str, Actor, AuthorizeTransfer], TransferView]
+TransferAction = Callable[[str, Actor, AuthorizeTransfer], TransferView]
 
 
-@transfers.post("/transfers", may=TRANSFER, status=202, keyed=True)
+@transfers.post("/transfers", action=TRANSFER, status=202, idempotent=True)
 def request(call: Call, body: TransferRequest) -> TransferView:
-    """Move files from one place to one or more others."""
-    permit = wiring.authorizer().authorize_transfer(call.caller, TRANSFER, "transfer.requested")
-    return wiring.transfer_service().request(call.user_name, body, call.idempotency_key, permit)
+    """Request a transfer from one location to one or more others."""
+    authorize = wiring.authorizer().authorize_transfer(call.caller, TRANSFER, "transfer.requested")
+    return wiring.transfer_service().request(call.actor, body, call.idempotency_key, authorize)
 
 
-@transfers.post("/transfers/distributed", may=TRANSFER, status=202, keyed=True)
+@transfers.post("/transfers/distributed", action=TRANSFER, status=202, idempotent=True)
 def request_distributed(call: Call, body: DistributedRequest) -> TransferView:
-    """Move files from one agent to one other."""
-    wish = TransferRequest(source=body.source, destinations=(body.destination,), options=body.options)
-    permit = wiring.authorizer().authorize_transfer(call.caller, TRANSFER, "transfer.requested")
-    return wiring.transfer_service().request(call.user_name, wish, call.idempotency_key, permit)
+    """Request a transfer from one agent to one other."""
+    spec = TransferRequest(source=body.source, destinations=(body.destination,), options=body.options)
+    authorize = wiring.authorizer().authorize_transfer(call.caller, TRANSFER, "transfer.requested")
+    return wiring.transfer_service().request(call.actor, spec, call.idempotency_key, authorize)
 
 
-@transfers.get("/transfers", may=READ)
+@transfers.get("/transfers", action=READ)
 def list_transfers(query: TransferQuery) -> TransfersView:
-    """Newest first; without `since`, of the last 90 days."""
+    """List transfers, newest first; without `since`, those of the last 90 days."""
     from lambdas.transfers.service import Query
 
-    until = _not_to_come(query.until)
+    until = _not_in_future(query.until)
     if query.since and query.since >= until:
         return TransfersView(transfers=())
     return wiring.transfer_service().page(
@@ -55,69 +55,85 @@ def list_transfers(query: TransferQuery) -> TransfersView:
     )
 
 
-def _not_to_come(until: datetime | None) -> datetime:
-    end = wiring.clock() + timedelta(minutes=1)
-    return min(until, end) if until else end
+def _not_in_future(until: datetime | None) -> datetime:
+    latest = wiring.clock() + timedelta(minutes=1)
+    return min(until, latest) if until else latest
 
 
-@transfers.get("/overview", may=READ)
+@transfers.get("/overview", action=READ)
 def overview(query: OverviewQuery) -> OverviewView:
-    """How much was moved today and in the last 30 days, and how much of it went well."""
+    """Summarize bytes moved and success rates of today and of the last 30 days."""
     return wiring.transfer_service().overview(query.midnight)
 
 
-@transfers.get("/transfers/{transfer_id}", may=READ)
+@transfers.get("/transfers/{transfer_id}", action=READ)
 def show_transfer(transfer_id: TransferId) -> TransferView:
-    """One transfer with its hops, their progress, and its timeline."""
+    """Show one transfer with its hops, their progress and its timeline."""
     return wiring.transfer_service().get(transfer_id)
 
 
-@transfers.get("/transfers/{transfer_id}/manifest", may=READ)
+@transfers.get("/transfers/{transfer_id}/manifest", action=READ)
 def show_manifest(transfer_id: TransferId) -> ManifestView:
-    """What its hops did, file by file: where to get it, for a few minutes."""
+    """Return URLs of a transfer's manifests, which list the outcome of every file.
+
+    The URLs expire after a few minutes.
+    """
     return wiring.manifest_service().of(transfer_id)
 
 
-@transfers.post("/transfers/{transfer_id}/cancel", may=STOP, status=202, keyed=True)
+@transfers.post("/transfers/{transfer_id}/cancel", action=STOP, status=202, idempotent=True)
 def cancel(call: Call, transfer_id: TransferId) -> TransferView:
-    """Stop for good; what has arrived whole stays."""
-    return _steered(call, transfer_id, STOP, wiring.transfer_service().cancel)
+    """Cancel a transfer.
+
+    Files that have arrived completely are kept.
+    """
+    return _run_action(call, transfer_id, STOP, wiring.transfer_service().cancel)
 
 
-@transfers.post("/transfers/{transfer_id}/pause", may=STOP, status=202, keyed=True)
+@transfers.post("/transfers/{transfer_id}/pause", action=STOP, status=202, idempotent=True)
 def pause(call: Call, transfer_id: TransferId) -> TransferView:
-    """Stop until it is resumed; what has arrived does not travel again."""
-    return _steered(call, transfer_id, STOP, wiring.transfer_service().pause)
+    """Pause a transfer until it is resumed.
+
+    Data that has arrived is not sent again.
+    """
+    return _run_action(call, transfer_id, STOP, wiring.transfer_service().pause)
 
 
-@transfers.post("/transfers/{transfer_id}/resume", may=TRANSFER, status=202, keyed=True)
+@transfers.post("/transfers/{transfer_id}/resume", action=TRANSFER, status=202, idempotent=True)
 def resume(call: Call, transfer_id: TransferId) -> TransferView:
-    """Go on after a pause."""
-    return _steered(call, transfer_id, TRANSFER, wiring.transfer_service().resume)
+    """Resume a paused transfer."""
+    return _run_action(call, transfer_id, TRANSFER, wiring.transfer_service().resume)
 
 
-@transfers.post("/transfers/{transfer_id}/retry", may=TRANSFER, status=202, keyed=True)
+@transfers.post("/transfers/{transfer_id}/retry", action=TRANSFER, status=202, idempotent=True)
 def retry(call: Call, transfer_id: TransferId) -> TransferView:
-    """Give what failed or was cancelled another chance."""
-    return _steered(call, transfer_id, TRANSFER, wiring.transfer_service().retry)
+    """Retry the failed or cancelled hops of a transfer."""
+    return _run_action(call, transfer_id, TRANSFER, wiring.transfer_service().retry)
 
 
-@transfers.post("/transfers/{transfer_id}/approval", may=TRANSFER, status=202, keyed=True)
+@transfers.post("/transfers/{transfer_id}/approval", action=TRANSFER, status=202, idempotent=True)
 def approve(call: Call, transfer_id: TransferId) -> TransferView:
-    """Agree, as a second person, to what a policy wants two for. Whoever asked for it cannot."""
+    """Approve, as a second person, a transfer for which a policy requires approval.
+
+    The person who requested the transfer cannot approve it.
+    """
     view: list[TransferView] = []
-    permit = wiring.authorizer().for_approval(call.caller)
+    authorize = wiring.authorizer().for_approval(call.caller)
     call.once(
         f"approve {transfer_id}",
         None,
-        lambda: view.append(wiring.transfer_service().approve(transfer_id, call.user_name, permit)),
+        lambda: view.append(wiring.transfer_service().approve(transfer_id, call.actor, authorize)),
     )
     return view[0] if view else wiring.transfer_service().get(transfer_id)
 
 
-def _steered(call: Call, transfer_id: TransferId, action: str, steer: Steer) -> TransferView:
+def _run_action(
+    call: Call, transfer_id: TransferId, action: str, action_method: TransferAction
+) -> TransferView:
     view: list[TransferView] = []
-    permit = wiring.authorizer().authorize_transfer(call.caller, action, f"transfer.{steer.__name__}")
-    what = f"{steer.__name__} {transfer_id}"
-    call.once(what, None, lambda: view.append(steer(transfer_id, call.user_name, permit)))
+    authorize = wiring.authorizer().authorize_transfer(
+        call.caller, action, f"transfer.{action_method.__name__}"
+    )
+    operation = f"{action_method.__name__} {transfer_id}"
+    call.once(operation, None, lambda: view.append(action_method(transfer_id, call.actor, authorize)))
     return view[0] if view else wiring.transfer_service().get(transfer_id)

@@ -1,3 +1,1 @@
-"""The audit: what is recorded (`recording`), how it is chained and sealed (`chaining`), how it is read
-(`reading`); docs/adr/016.
-"""
+"""The audit log: record changes, chain and seal the records, and query them (docs/adr/016)."""

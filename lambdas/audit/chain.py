@@ -1,4 +1,4 @@
-"""Records are chained after they are written, by one who reads the table's stream; and days are sealed."""
+"""Chain audit records from the table's stream, which has one reader, and seal each day's chain."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -16,22 +16,26 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 20
 SEAL_DELAY = timedelta(minutes=10)
-"""After midnight, until whoever began to write a link before it has ended."""
+"""How long after midnight a day is sealed, so that a link begun before midnight is written."""
 MAX_DAYS = 31
-"""Sealed at once, after a long silence."""
+"""Days sealed by one call, after a long pause."""
 
 
 class AuditChain:
+    """Appends links to the hash chain of the current day."""
+
     def __init__(self, store: AuditStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
     def chain(self, records: Sequence[AuditRecord]) -> None:
-        """Add a link with these records; the day is that of now. To add a record again is harmless."""
+        """Add a link with these records to today's chain; adding a record twice is harmless."""
         for record in records:
             for agent_id in record.agents:
                 self._store.point(agent_id, record.record_id)
-        entries = tuple(AuditEntry(record_id=one.record_id, digest=digest_of(one)) for one in records)
+        entries = tuple(
+            AuditEntry(record_id=record.record_id, digest=digest_of(record)) for record in records
+        )
         for _ in range(MAX_ATTEMPTS):
             try:
                 return self._store.put_link(self._next(entries))
@@ -48,37 +52,40 @@ class AuditChain:
 
 
 class AuditSealer:
+    """Signs the last link of each completed day."""
+
     def __init__(self, store: AuditStore, kms: "KMSClient", key_id: str, clock: Clock) -> None:
         self._store = store
         self._key = SigningKey(kms, key_id)
         self._clock = clock
-        self._done: date | None = None
+        self._sealed_until: date | None = None
 
     def seal(self) -> None:
-        """Every day that is over and has no seal yet. A warm function that has done it asks nobody."""
+        """Seal every completed day that has no seal; a warm function that has done so reads nothing."""
         yesterday = (self._clock().astimezone(UTC) - SEAL_DELAY).date() - timedelta(days=1)
-        if self._done == yesterday:
+        if self._sealed_until == yesterday:
             return
         last = self._store.last_seal()
         day = date.fromisoformat(last.day) + timedelta(days=1) if last else yesterday
         for _ in range(MAX_DAYS):
             if day > yesterday:
-                self._done = yesterday
+                self._sealed_until = yesterday
                 return
             last = self._seal(day, last)
             day += timedelta(days=1)
 
     def keys(self) -> tuple[dict[str, Any], ...]:
+        """Return the JWKs that verify the seals."""
         return (self._key.jwk(),)
 
-    def _seal(self, day: date, before: AuditSeal | None) -> AuditSeal:
+    def _seal(self, day: date, previous: AuditSeal | None) -> AuditSeal:
         link = self._store.last_link(day.isoformat())
         seal = AuditSeal(
             day=day.isoformat(),
             links=link.number if link else 0,
             last=link.digest if link else START,
-            previous=digest_of(before) if before else START,
-            at=_whole(self._clock()),
+            previous=digest_of(previous) if previous else START,
+            at=_to_milliseconds(self._clock()),
             kid=self._key.kid,
         )
         seal = seal.model_copy(update={"signature": self._key.sign(digest_of(seal).encode())})
@@ -87,6 +94,6 @@ class AuditSealer:
         return seal
 
 
-def _whole(moment: datetime) -> datetime:
-    """As it is written: to the millisecond."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+def _to_milliseconds(at: datetime) -> datetime:
+    """Truncate a time to milliseconds, as it is stored."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

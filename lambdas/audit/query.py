@@ -1,4 +1,4 @@
-"""The audit, as it is read: by person, agent, transfer and time; and what is needed to verify it."""
+"""Query the audit log by person, agent, transfer and time, and return what verifies it."""
 
 from datetime import datetime, timedelta
 
@@ -9,38 +9,41 @@ from lambdas.ports import Clock
 from lambdas.store.audit import AuditFilter, AuditStore
 
 DEFAULT_WINDOW = timedelta(days=30)
-"""How far back it goes when nothing else is asked for."""
+"""How far back a query goes without `since`."""
 MAX_WINDOW = timedelta(days=366)
-"""Each day is a query of its own, where no person, agent or transfer is named."""
+"""The longest time range: without person, agent or transfer, each day is a query of the table."""
 
 
 class AuditQuery:
-    def __init__(self, store: AuditStore, sealing: AuditSealer, clock: Clock) -> None:
+    """Reads records, chains and seals for the API."""
+
+    def __init__(self, store: AuditStore, sealer: AuditSealer, clock: Clock) -> None:
         self._store = store
-        self._sealing = sealing
+        self._sealer = sealer
         self._clock = clock
 
     def page(
         self, limit: int, cursor: str | None, since: datetime | None, until: datetime | None,
         *, who: str | None = None, agent_id: str | None = None, transfer_id: str | None = None,
     ) -> AuditView:  # fmt: skip
-        """One page; raises CursorError. One of person, agent and transfer, or none, but not two."""
+        """Return one page, filtered by at most one of person, agent and transfer; raises CursorError."""
         end = min(until or self._clock(), self._clock()) + timedelta(minutes=1)
         start = max(since or end - DEFAULT_WINDOW, end - MAX_WINDOW)
         if start >= end:
             return AuditView(records=(), next=None)
-        wanted = AuditFilter(
+        query = AuditFilter(
             since=start, until=end, who=who, agent_id=agent_id, transfer_id=transfer_id, limit=limit
         )
-        records, following = self._store.page(wanted, cursor)
+        records, following = self._store.page(query, cursor)
         return AuditView(records=tuple(records), next=following)
 
     def chain(self, day: str, limit: int, after: str | None) -> AuditChainView:
-        """A day's links; raises CursorError."""
+        """Return a page of one day's links; raises CursorError."""
         if after is not None and not after.isdecimal():
             raise CursorError
         links = self._store.links(day, int(after or 0), limit)
         return AuditChainView(links=tuple(links), next=str(links[-1].number) if len(links) == limit else None)
 
     def seals(self) -> AuditSealsView:
-        return AuditSealsView(seals=tuple(self._store.seals()), keys=self._sealing.keys())
+        """Return all seals and the public keys that verify them."""
+        return AuditSealsView(seals=tuple(self._store.seals()), keys=self._sealer.keys())

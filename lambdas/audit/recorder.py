@@ -1,4 +1,4 @@
-"""What is written down of a change, together with the change itself; and of a refusal, by itself."""
+"""Record changes in the transaction that makes them, and refusals by themselves."""
 
 import secrets
 from collections.abc import Callable
@@ -22,24 +22,27 @@ from lambdas.ports import Clock
 from lambdas.store.base import Writes, no_writes
 from lambdas.telemetry import logger
 
-NOBODY = "nobody"
+ANONYMOUS_ID = "nobody"
+"""The id under which a caller who is not signed in is recorded."""
 Record = Callable[[Any, Any], Writes]
-"""What is written with a change, from the thing as it was and as it is to be; None where there is none."""
+"""Return the audit writes of a change, given the object before and after it; None where there is none."""
 
 
 def unrecorded(_: Any, __: Any) -> Writes:
-    """For what nobody asked for."""
+    """Record nothing: no person requested the change."""
     return no_writes
 
 
 class RecordStore(Protocol):
+    """Stores audit records, by themselves or in the transaction of a change."""
+
     def writes_for(self, record: AuditRecord) -> Writes: ...
     def add(self, record: AuditRecord) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEvent:
-    """What is done, as far as it is known before it is done."""
+    """An audited action, as far as it is known before it happens."""
 
     action: str
     about: str
@@ -50,46 +53,48 @@ class AuditEvent:
 
 
 class AuditRecorder:
+    """Creates audit records of changes, refusals and issued credentials."""
+
     def __init__(self, store: RecordStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
-    def record_change(self, person: Principal, deed: AuditEvent, decision: Effect = "allowed") -> Record:
-        """To be called by whoever writes the change, in its transaction."""
+    def record_change(self, principal: Principal, event: AuditEvent, decision: Effect = "allowed") -> Record:
+        """Return the function that gives the writes of this event, for the transaction of the change."""
 
         def recorded(before: Any, after: Any) -> Writes:
-            states = {"before": snapshot(before), "after": snapshot(after)}
-            return self._store.writes_for(self._record(person, deed, decision, **states))
+            snapshots = {"before": snapshot(before), "after": snapshot(after)}
+            return self._store.writes_for(self._record(principal, event, decision, **snapshots))
 
         return recorded
 
-    def record_credentials(self, person: Principal, deed: AuditEvent, what: dict[str, Any]) -> None:
-        """What changes nothing here, and reaches elsewhere: written by itself, before it is given away."""
-        self._store.add(self._record(person, deed, "allowed", after=what))
+    def record_credentials(self, principal: Principal, event: AuditEvent, details: dict[str, Any]) -> None:
+        """Record issued credentials; called before they are handed out, since no change is written."""
+        self._store.add(self._record(principal, event, "allowed", after=details))
 
-    def record_refusal(self, person: Principal, deed: AuditEvent, why: str) -> None:
-        """A refusal stands whatever becomes of its record: should that fail, the log has it."""
+    def record_refusal(self, principal: Principal, event: AuditEvent, why: str) -> None:
+        """Record a refusal; if that fails, log it, since the refusal holds in any case."""
         try:
-            self._store.add(self._record(person, deed, "refused", why=why))
+            self._store.add(self._record(principal, event, "refused", why=why))
         except Exception:
-            logger.exception("refusal not recorded", extra={"who": person.id, "action": deed.action})
+            logger.exception("refusal not recorded", extra={"who": principal.id, "action": event.action})
 
-    def _record(self, person: Principal, deed: AuditEvent, decision: Effect, **more: Any) -> AuditRecord:
+    def _record(self, principal: Principal, event: AuditEvent, decision: Effect, **more: Any) -> AuditRecord:
         now = self._clock()
         return AuditRecord.model_validate(
             {
-                **deed.__dict__,
+                **event.__dict__,
                 "record_id": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z-{secrets.token_hex(4)}",
                 "at": now,
-                "who": person.actor,
-                "address": person.address,
+                "who": principal.actor,
+                "address": principal.address,
                 "decision": decision,
                 **more,
             }
         )
 
 
-_SHOWN: dict[type, tuple[str, ...]] = {
+_AUDITED_FIELDS: dict[type, tuple[str, ...]] = {
     Transfer: ("state", "source", "destinations", "shape", "options", "template_id", "owner", "approval"),
     Template: ("trigger", "destinations", "shape", "options", "enabled", "owner", "changed_by", "version"),
     Agent: (
@@ -108,12 +113,14 @@ _SHOWN: dict[type, tuple[str, ...]] = {
     Update: ("version", "digest", "state", "reason", "stage", "counts", "ended_by"),
     Rollout: ("name", "count", "used", "tags", "expires_at", "ended_at", "ended_by"),
 }
-"""What of a thing belongs into the audit: nothing secret, and nothing that grows."""
+"""Fields of each type that are audited: none that is secret, and none that grows."""
 
 
-def snapshot(thing: Any) -> dict[str, Any] | None:
-    """A thing as JSON."""
-    if thing is None or isinstance(thing, dict):
-        return thing
-    shown: dict[str, Any] = to_jsonable_python({name: getattr(thing, name) for name in _SHOWN[type(thing)]})
+def snapshot(value: Any) -> dict[str, Any] | None:
+    """Return the audited fields of an object as JSON values."""
+    if value is None or isinstance(value, dict):
+        return value
+    shown: dict[str, Any] = to_jsonable_python(
+        {name: getattr(value, name) for name in _AUDITED_FIELDS[type(value)]}
+    )
     return shown

@@ -1,6 +1,6 @@
-"""Looking into the buckets that transfers may read and write: what lies under a prefix, a page at a time.
+"""List the buckets that transfers may use, one page of a prefix at a time.
 
-S3 has no directories. What keys have in common up to the next slash is shown as one, as rclone has it.
+S3 has no directories: a common prefix of keys up to the next slash is shown as one, as rclone does.
 """
 
 import time
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 S3_TIMEOUT_S = 6.0
-"""Seconds that are spent on looking for names; what was found by then is the page."""
-_MOST = 1000
-"""Keys that S3 lists at once."""
-_UNNAMED = {"", ".", ".."}
-"""Names between slashes that keys may have, and no file system."""
-_DECLINED = {
-    "AccessDenied": "S3 does not let Crosshaul look into the bucket {}.",
-    "NoSuchBucket": "There is no bucket {} any more.",
+"""How long a page may search for matching names; it then ends with what was found."""
+_MAX_KEYS_PER_CALL = 1000
+"""The maximum that S3 returns for one ListObjectsV2."""
+_INVALID_FILE_NAMES = {"", ".", ".."}
+"""Parts of a key that no file system accepts as a name."""
+_PERMANENT_ERRORS = {
+    "AccessDenied": "S3 denies Crosshaul access to the bucket {}.",
+    "NoSuchBucket": "The bucket {} no longer exists.",
 }
-"""What another try would meet again."""
+"""S3 error codes that a retry would meet again, with their messages."""
 
-Named = tuple[str, DirectoryEntry | None]
-"""A key's or common prefix's part below the prefix that was asked for, and what to show of it."""
+ListedName = tuple[str, DirectoryEntry | None]
+"""The part of a key or common prefix below the requested prefix, and its entry; None: not shown."""
 
 
 class BucketBrowser:
+    """Lists the contents of the buckets that transfers may use."""
+
     def __init__(
         self, s3: "S3Client", names: tuple[str, ...], timer: Callable[[], float] = time.monotonic
     ) -> None:
@@ -44,70 +46,77 @@ class BucketBrowser:
         self._timer = timer
 
     def all(self) -> BucketsView:
+        """Return all buckets that transfers may use."""
         return BucketsView(buckets=self._names)
 
-    def browse(self, bucket: str, asked: BucketBrowseRequest) -> BucketListingView:
-        """One page of what lies directly under the prefix.
+    def browse(self, bucket: str, request: BucketBrowseRequest) -> BucketListingView:
+        """Return one page of what is directly under the prefix.
 
-        Raises BucketUnknownError, BucketDeclinedError, and BucketSilentError for what may pass.
+        Raises:
+            BucketUnknownError: Transfers may not use the bucket.
+            BucketDeclinedError: S3 rejects the request permanently.
+            BucketSilentError: S3 failed in a way that a retry may solve.
         """
         if bucket not in self._names:
             raise BucketUnknownError(bucket, self._names)
         entries: list[DirectoryEntry] = []
-        last, more = asked.after, False
-        end, sought = self._timer() + S3_TIMEOUT_S, alike(asked.find)
-        for found, truncated in self._pages(bucket, asked):
-            looked = 0
+        last, more = request.after, False
+        deadline, needle = self._timer() + S3_TIMEOUT_S, alike(request.find)
+        for found, truncated in self._pages(bucket, request):
+            examined = 0
             for name, entry in found:
-                if len(entries) == asked.limit:
+                if len(entries) == request.limit:
                     break
-                looked, last = looked + 1, name
-                if entry and sought in alike(entry.name):
+                examined, last = examined + 1, name
+                if entry and needle in alike(entry.name):
                     entries.append(entry)
-            more = truncated or looked < len(found)
-            if len(entries) == asked.limit or self._timer() >= end:
+            more = truncated or examined < len(found)
+            if len(entries) == request.limit or self._timer() >= deadline:
                 break
         return BucketListingView(
-            bucket=bucket, prefix=asked.prefix, entries=tuple(entries), next=last if more else None
+            bucket=bucket, prefix=request.prefix, entries=tuple(entries), next=last if more else None
         )
 
-    def _pages(self, bucket: str, asked: BucketBrowseRequest) -> Iterator[tuple[list[Named], bool]]:
-        """Names in order, and whether more follow. S3 tells a directory once more after its own name."""
-        skip = len(asked.prefix)
-        where = {} if asked.after is None else {"StartAfter": asked.prefix + asked.after}
+    def _pages(self, bucket: str, request: BucketBrowseRequest) -> Iterator[tuple[list[ListedName], bool]]:
+        """Yield sorted names and whether more follow; a directory that S3 repeats is dropped."""
+        prefix_length = len(request.prefix)
+        position = {} if request.after is None else {"StartAfter": request.prefix + request.after}
         while True:
-            answer = self._listed(
+            answer = self._list(
                 bucket,
-                Prefix=asked.prefix,
+                Prefix=request.prefix,
                 Delimiter="/",
-                MaxKeys=_MOST if asked.find else asked.limit + 1,
-                **where,
+                MaxKeys=_MAX_KEYS_PER_CALL if request.find else request.limit + 1,
+                **position,
             )
-            found = [(key[skip:], entry) for key, entry in _entries(answer, skip)]
-            new = sorted((pair for pair in found if pair[0] != asked.after), key=lambda pair: pair[0])
+            found = [(key[prefix_length:], entry) for key, entry in _entries(answer, prefix_length)]
+            new = sorted((pair for pair in found if pair[0] != request.after), key=lambda pair: pair[0])
             yield new, bool(answer["IsTruncated"])
             if not answer["IsTruncated"]:
                 return
-            where = {"ContinuationToken": answer["NextContinuationToken"]}
+            position = {"ContinuationToken": answer["NextContinuationToken"]}
 
-    def _listed(self, bucket: str, **how: Any) -> Any:
+    def _list(self, bucket: str, **parameters: Any) -> Any:
         try:
-            return self._s3.list_objects_v2(Bucket=bucket, **how)
+            return self._s3.list_objects_v2(Bucket=bucket, **parameters)
         except (ClientError, BotoCoreError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             logger.warning("bucket not listed", extra={"bucket": bucket, "reason": str(error)})
-            if code in _DECLINED:
-                raise BucketDeclinedError(_DECLINED[code].format(bucket)) from error
+            if code in _PERMANENT_ERRORS:
+                raise BucketDeclinedError(_PERMANENT_ERRORS[code].format(bucket)) from error
             raise BucketSilentError(bucket) from error
 
 
-def _entries(answer: Any, skip: int) -> Iterator[Named]:
-    """Every key and every common prefix. The object that stands for the directory itself is none in it."""
-    for one in answer.get("CommonPrefixes", ()):
-        name = one["Prefix"][skip:].removesuffix("/")
-        yield one["Prefix"], DirectoryEntry(name=name, type="other" if name in _UNNAMED else "directory")
-    for one in answer.get("Contents", ()):
-        name = one["Key"][skip:]
-        kind: Any = "other" if name in _UNNAMED else "file"
-        entry = DirectoryEntry(name=name, type=kind, size=one["Size"], modified=one["LastModified"])
-        yield one["Key"], entry if name else None
+def _entries(answer: Any, prefix_length: int) -> Iterator[ListedName]:
+    """Yield every key and common prefix. The marker object of the directory itself has no entry."""
+    for item in answer.get("CommonPrefixes", ()):
+        name = item["Prefix"][prefix_length:].removesuffix("/")
+        yield (
+            item["Prefix"],
+            DirectoryEntry(name=name, type="other" if name in _INVALID_FILE_NAMES else "directory"),
+        )
+    for item in answer.get("Contents", ()):
+        name = item["Key"][prefix_length:]
+        kind: Any = "other" if name in _INVALID_FILE_NAMES else "file"
+        entry = DirectoryEntry(name=name, type=kind, size=item["Size"], modified=item["LastModified"])
+        yield item["Key"], entry if name else None

@@ -1,4 +1,4 @@
-"""Tells whoever has a console open that something has changed: they ask the API for what, and not before."""
+"""Notify open consoles over MQTT that a transfer has changed; they then read it from the API."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 
 class IotChangeNotifier:
+    """Publishes change notices over IoT Core."""
+
     def __init__(self, broker: Callable[[], "IoTDataPlaneClient"], topics: Topics) -> None:
-        """`broker` is asked for when there is something to tell: it gives up soon, and does not try again."""
+        """`broker` returns a client with short timeouts and no retry; it is created on first use."""
         self._broker = broker
         self._topics = topics
 
     def announce(self, transfer_id: TransferId) -> None:
-        """QoS 0: consoles ask by themselves after a while, so nothing fails by it, nor waits for long."""
+        """Publish at QoS 0 and only log a failure: consoles also poll, so a lost notice costs little."""
         payload = ChangeNotice(transfer_id=transfer_id).model_dump_json().encode()
         try:
             self._broker().publish(topic=self._topics.changes(transfer_id), qos=0, payload=payload)
         except (ClientError, BotoCoreError) as error:
             about = {"transfer_id": transfer_id, "reason": str(error)}
-            logger.warning("consoles not told of a change", extra=about)
+            logger.warning("consoles not notified of a change", extra=about)

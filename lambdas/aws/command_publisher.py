@@ -1,5 +1,6 @@
-"""Orders to agents: each command signed in KMS as a JWT (ES256, RFC 7515 and 7518) and published to its
-agent alone. The only place that signs commands, and the only one that speaks to agents.
+"""Sign commands in KMS as JWTs (ES256, RFC 7515 and 7518) and publish each to its agent.
+
+This is the only place that signs commands, and the only one that sends to agents.
 """
 
 import json
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 
 class CommandPublisher:
+    """Signs commands with KMS and publishes them over IoT Core."""
+
     def __init__(
         self,
         *,
@@ -31,9 +34,9 @@ class CommandPublisher:
         topics: Topics,
         clock: Clock,
     ) -> None:
-        """`keys`: the ARNs of the KMS key that signs, and of the one that will be next."""
+        """`keys`: the ARNs of the KMS key that signs, and of the next one."""
         self._broker = broker
-        self._now, self._following = (SigningKey(kms, arn) for arn in keys)
+        self._current, self._next = (SigningKey(kms, arn) for arn in keys)
         self._topics = topics
         self._clock = clock
 
@@ -44,7 +47,7 @@ class CommandPublisher:
         self.send(agent_id, self.sign(agent_id, command, lifetime))
 
     def sign(self, agent_id: AgentId, command: Command, lifetime: timedelta = COMMAND_LIFETIME) -> str:
-        """The command's token: good for this agent, from now on, for so long."""
+        """Return the command's signed token, valid for this agent from now for `lifetime`."""
         now = self._clock()
         claims = Claims(
             aud=agent_id,
@@ -53,9 +56,9 @@ class CommandPublisher:
             exp=int((now + lifetime).timestamp()),
             command=command,
         )
-        header = {"alg": "ES256", "typ": "JWT", "kid": self._now.kid}
+        header = {"alg": "ES256", "typ": "JWT", "kid": self._current.kid}
         signing_input = f"{encoded(json.dumps(header).encode())}.{encoded(_json(claims))}"
-        return f"{signing_input}.{self._now.sign(signing_input.encode())}"
+        return f"{signing_input}.{self._current.sign(signing_input.encode())}"
 
     def send(self, agent_id: AgentId, token: str) -> None:
         """Publish a token to its agent, QoS 1: a persistent session keeps it while the agent is away."""
@@ -63,10 +66,10 @@ class CommandPublisher:
         self._broker.publish(topic=topic, qos=1, payload=_json(CommandEnvelope(token=token)))
 
     def cut(self, agent_id: AgentId) -> None:
-        """End its live connection and the session that the broker keeps for it.
+        """Close the agent's connection and delete its session at the broker.
 
-        To be called when its certificate is revoked: IoT Core alone would take minutes to notice. A broker
-        that will not is logged, since the certificate opens nothing any more, and IoT Core does notice.
+        Call it after revoking the certificate, which IoT Core alone enforces only after minutes. A failure is
+        only logged, since the certificate is revoked already.
         https://docs.aws.amazon.com/iot/latest/apireference/API_iotdata_DeleteConnection.html
         """
         try:
@@ -76,13 +79,13 @@ class CommandPublisher:
                 logger.warning("connection not cut", extra={"agent_id": agent_id, "reason": str(error)})
 
     def verification_keys(self) -> tuple[dict[str, Any], ...]:
-        """The JWKs (RFC 7517) with which agents verify what is signed here, now and next."""
-        return self._now.jwk(), self._following.jwk()
+        """Return the JWKs (RFC 7517) with which agents verify commands: the current key and the next."""
+        return self._current.jwk(), self._next.jwk()
 
     @property
     def keys(self) -> tuple[KeyId, KeyId]:
-        """The `kid` of the key that signs, and of the one that will be next."""
-        return self._now.kid, self._following.kid
+        """The `kid` of the current signing key and of the next."""
+        return self._current.kid, self._next.kid
 
 
 def _json(message: Message) -> bytes:

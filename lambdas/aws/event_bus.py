@@ -1,4 +1,4 @@
-"""Facts to anyone who cares to know, on the EventBridge bus."""
+"""Publish events of transfers and agents on the EventBridge bus."""
 
 from typing import TYPE_CHECKING
 
@@ -7,20 +7,22 @@ from events.facts import SOURCE, AgentWentSilent, TransferFinished, TransferRequ
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
-AnyFact = TransferRequested | TransferFinished | AgentWentSilent
+Fact = TransferRequested | TransferFinished | AgentWentSilent
 
 
 class BusError(Exception):
-    """The bus did not take a fact; whoever told it tries again."""
+    """EventBridge rejected an event; the caller retries."""
 
 
 class EventBus:
+    """Publishes events on EventBridge."""
+
     def __init__(self, events: "EventBridgeClient", bus_name: str) -> None:
         self._events = events
         self._bus_name = bus_name
 
-    def publish(self, fact: AnyFact) -> None:
-        """Put one fact on the bus; raises BusError if it is not taken."""
+    def publish(self, fact: Fact) -> None:
+        """Publish one event; raises BusError if EventBridge rejects it."""
         answer = self._events.put_events(
             Entries=[
                 {

@@ -1,4 +1,4 @@
-"""Doing a thing once for an Idempotency-Key, where the thing itself has no natural identity."""
+"""Run an action once per Idempotency-Key, where what it creates has no natural id."""
 
 import hashlib
 from collections.abc import Callable
@@ -17,44 +17,50 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 from lambdas.domain.errors import ReusedKeyError, StaleError
 
 RETENTION_S = 24 * 3600
-"""Seconds for which a key is remembered."""
+"""How long a key is remembered."""
 
 
 class Idempotency:
-    """Powertools' idempotency, with nothing kept but digests: answers may have secrets in them."""
+    """Powertools' idempotency; it stores digests only, since answers may contain secrets."""
 
     def __init__(self, table: str, client: Any) -> None:
         self._store = DynamoDBPersistenceLayer(table_name=table, boto3_client=client)
 
-    def __call__(self, who: str, wish: str, act: Callable[[], object], context: Any = None) -> None:
-        """Do it, unless it was done before; a failure is not remembered. The function's context tells how
-        long it may be under way: beyond that, it is taken to have died, and may be tried again.
+    def __call__(
+        self, operation: str, payload: str, action: Callable[[], object], context: Any = None
+    ) -> None:
+        """Run the action, unless it was run before; a failure is not remembered.
 
-        Raises ReusedKeyError if the same was asked for with another wish, StaleError if it is being done at
-        this very moment, and whatever `act` raises.
+        `context` is that of the Lambda function: an action that runs longer than its remaining time is
+        considered interrupted, and may be retried.
+
+        Raises:
+            ReusedKeyError: The operation was run with another payload.
+            StaleError: The operation is running at this moment.
+            Exception: Whatever `action` raises.
         """
 
-        def run(*, asked: dict[str, str]) -> None:  # noqa: ARG001  (Powertools reads it)
-            act()
+        def run(*, request: dict[str, str]) -> None:  # noqa: ARG001  (Powertools reads it)
+            action()
 
         guarded = idempotent_function(
-            run, data_keyword_argument="asked", persistence_store=self._store, config=_config(context),
+            run, data_keyword_argument="request", persistence_store=self._store, config=_config(context),
             key_prefix="once",
         )  # fmt: skip
         try:
-            guarded(asked={"who": who, "wish": hashlib.sha256(wish.encode()).hexdigest()})
+            guarded(request={"operation": operation, "payload": hashlib.sha256(payload.encode()).hexdigest()})
         except IdempotencyValidationError as error:
             raise ReusedKeyError(
                 "This Idempotency-Key was used for another request.", "Send a new key with a new request."
             ) from error
         except IdempotencyAlreadyInProgressError as error:
-            raise StaleError("What this Idempotency-Key stands for") from error
+            raise StaleError("The request of this Idempotency-Key") from error
 
 
 def _config(context: Any) -> IdempotencyConfig:
     return IdempotencyConfig(
-        event_key_jmespath="who",
-        payload_validation_jmespath="wish",
+        event_key_jmespath="operation",
+        payload_validation_jmespath="payload",
         expires_after_seconds=RETENTION_S,
         hash_function="sha256",
         lambda_context=context,

@@ -1,4 +1,4 @@
-"""IoT Jobs: one job for each stage of an update. It tells agents, some at a time, and hears how they do."""
+"""IoT Jobs: one job for each stage of an update, which notifies its agents and collects their status."""
 
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,58 +16,62 @@ from lambdas.telemetry import logger
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
-_GONE, _THERE, _OVER = (
+_NOT_FOUND, _ALREADY_EXISTS, _INVALID_REQUEST = (
     "ResourceNotFoundException",
     "ResourceAlreadyExistsException",
     "InvalidRequestException",
 )
-_INSTALLING = 45
-"""Minutes that an agent may take to install a version, before its time to report healthy begins."""
-_AT_ONCE, _DOUBLES_AFTER = 20, 20
-"""Agents told in the first minute of a stage; twice as many in the next once so many have succeeded."""
-_SHOWN_WORDS = ("FAILED", "REJECTED", "CANCELED")
-"""Statuses for which an agent gave a reason."""
+_INSTALL_TIMEOUT_MIN = 45
+"""How long an agent may take to install a version, before its time to report healthy begins."""
+_INITIAL_AGENTS_PER_MINUTE, _SUCCESSES_TO_DOUBLE_RATE = 20, 20
+"""Agents notified in the first minute of a stage, and how many successes double that rate."""
+_STATUSES_WITH_REASON = ("FAILED", "REJECTED", "CANCELED")
+"""Statuses for which an agent gives a reason."""
 
 
 @dataclass(frozen=True)
 class IotJobs:
-    """`things` is how the ARNs of things begin, up to the name."""
+    """Creates, reads and cancels jobs. `thing_arn_prefix` is the ARN of a thing up to its name."""
 
     iot: "IoTClient"
-    things: str
+    thing_arn_prefix: str
     topics: Topics
 
     def begin(self, update: Update, stage: int) -> None:
-        """Tell the agents of a stage; nothing, if that has been done."""
+        """Create the job of a stage; do nothing if it exists."""
         members = update.of_stage(stage)
         document = JobDocument(update_id=update.update_id, version=update.version)
         try:
             self.iot.create_job(
                 jobId=self.topics.job(update.update_id, stage),
-                targets=[f"{self.things}{self.topics.thing(member.agent_id)}" for member in members],
+                targets=[
+                    f"{self.thing_arn_prefix}{self.topics.thing(member.agent_id)}" for member in members
+                ],
                 targetSelection="SNAPSHOT",
                 document=document.model_dump_json(),
                 description=f"Crosshaul {update.version}, stage {stage}",
                 jobExecutionsRolloutConfig=_ROLLOUT,  # type: ignore[arg-type]
                 abortConfig=_abort(update.abort_above, len(members)),
-                timeoutConfig={"inProgressTimeoutInMinutes": _INSTALLING + ceil(update.healthy_within / 60)},
+                timeoutConfig={
+                    "inProgressTimeoutInMinutes": _INSTALL_TIMEOUT_MIN + ceil(update.healthy_within / 60)
+                },
             )
         except ClientError as error:
-            if _code(error) != _THERE:
+            if _code(error) != _ALREADY_EXISTS:
                 raise
 
     def statuses(self, update: Update, stage: int) -> dict[AgentId, JobStatus] | None:
-        """How the agents of a stage do, and why not, where that is news; None if they have not been told."""
-        known = {member.agent_id for member in update.of_stage(stage) if member.state in ENDED}
+        """Return the status of each agent of a stage, with reasons of new failures; None without a job."""
+        known_ended = {member.agent_id for member in update.of_stage(stage) if member.state in ENDED}
         try:
-            return dict(self._words(self.topics.job(update.update_id, stage), known))
+            return dict(self._job_statuses(self.topics.job(update.update_id, stage), known_ended))
         except ClientError as error:
-            if _code(error) != _GONE:
+            if _code(error) != _NOT_FOUND:
                 raise
             return None
 
     def end(self, update: Update) -> None:
-        """Tell no more agents; who is at it goes on."""
+        """Cancel the jobs of all stages; agents that have begun continue."""
         for stage in range(update.stage + 1):
             self._end(self.topics.job(update.update_id, stage), update.reason or update.state)
 
@@ -75,22 +79,25 @@ class IotJobs:
         try:
             self.iot.cancel_job(jobId=job, comment=why)
         except ClientError as error:
-            if _code(error) not in {_GONE, _OVER}:
+            if _code(error) not in {_NOT_FOUND, _INVALID_REQUEST}:
                 raise
 
-    def _words(self, job: str, known: Container[AgentId]) -> Iterator[tuple[AgentId, JobStatus]]:
+    def _job_statuses(self, job: str, known_ended: Container[AgentId]) -> Iterator[tuple[AgentId, JobStatus]]:
         pages = self.iot.get_paginator("list_job_executions_for_job").paginate(jobId=job)
-        for one in (one for page in pages for one in page["executionSummaries"]):
-            thing = one["thingArn"].rpartition("/")[2]
+        for summary in (summary for page in pages for summary in page["executionSummaries"]):
+            thing = summary["thingArn"].rpartition("/")[2]
             agent_id = self.topics.agent_of(thing)
             if agent_id is None:
                 logger.warning("not an agent of this stage", extra={"job": job, "thing": thing})
                 continue
-            status = one["jobExecutionSummary"]["status"]
-            yield agent_id, JobStatus(status) if agent_id in known else self._word(job, agent_id, status)
+            status = summary["jobExecutionSummary"]["status"]
+            yield (
+                agent_id,
+                JobStatus(status) if agent_id in known_ended else self._job_status(job, agent_id, status),
+            )
 
-    def _word(self, job: str, agent_id: AgentId, status: str) -> JobStatus:
-        if status not in _SHOWN_WORDS:
+    def _job_status(self, job: str, agent_id: AgentId, status: str) -> JobStatus:
+        if status not in _STATUSES_WITH_REASON:
             return JobStatus(status)
         thing = self.topics.thing(agent_id)
         execution = self.iot.describe_job_execution(jobId=job, thingName=thing)["execution"]
@@ -101,21 +108,23 @@ class IotJobs:
 _ROLLOUT: dict[str, Any] = {
     "maximumPerMinute": 100,
     "exponentialRate": {
-        "baseRatePerMinute": _AT_ONCE,
+        "baseRatePerMinute": _INITIAL_AGENTS_PER_MINUTE,
         "incrementFactor": 2,
-        "rateIncreaseCriteria": {"numberOfSucceededThings": _DOUBLES_AFTER},
+        "rateIncreaseCriteria": {"numberOfSucceededThings": _SUCCESSES_TO_DOUBLE_RATE},
     },
 }
 
 
-def _abort(above: int, size: int) -> Any:
-    """IoT Jobs ends a job by itself, within the minute in which nobody looks: once so many have failed that
-    the stage cannot but be aborted."""
-    enough = size * above // 100 + 1
+def _abort(abort_above: int, size: int) -> Any:
+    """Return the abort rule of a stage of this many agents.
+
+    IoT Jobs applies it between two sweeps, once enough agents have failed that the update must be aborted.
+    """
+    enough = size * abort_above // 100 + 1
     criterion = {
         "failureType": "ALL",
         "action": "CANCEL",
-        "thresholdPercentage": float(above or 1),
+        "thresholdPercentage": float(abort_above or 1),
         "minNumberOfExecutedThings": enough,
     }
     return {"criteriaList": [criterion]}

@@ -1,7 +1,7 @@
-"""Agents in IoT Core: a thing for each, with one certificate that has the device policy.
+"""Agents in IoT Core: each is a thing with one certificate that has the device policy.
 
-Things belong to the whole account. Only those with this stage's attribute are the stage's: any other is never
-changed, even under a name that is this stage's to give.
+Things are shared by the whole account. Only those with the attribute of this stage are ever changed, whatever
+their name is.
 """
 
 import time
@@ -19,17 +19,16 @@ from lambdas.telemetry import logger
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
-_GONE, _TAKEN = "ResourceNotFoundException", "ResourceAlreadyExistsException"
-_NOT_YET = {"InvalidRequestException", "DeleteConflictException", "CertificateStateException"}
-"""To detach takes IoT Core a moment, and until then nothing that is attached can be deleted."""
+_NOT_FOUND, _ALREADY_EXISTS = "ResourceNotFoundException", "ResourceAlreadyExistsException"
+_RETRYABLE = {"InvalidRequestException", "DeleteConflictException", "CertificateStateException"}
+"""Errors of a deletion while IoT Core is still detaching, which takes it a moment."""
 _MAX_ATTEMPTS = 6
 _RETRY_DELAY_S = 0.4
-"""Seconds."""
 
 
 @dataclass(frozen=True)
 class IotEndpoint:
-    """Where agents find the broker."""
+    """The broker that agents connect to."""
 
     host: str
     port: int
@@ -38,7 +37,7 @@ class IotEndpoint:
 
 @dataclass(frozen=True)
 class IssuedCertificate:
-    """A certificate that was made."""
+    """A certificate that IoT Core has issued."""
 
     certificate_id: str
     """Its fingerprint."""
@@ -46,7 +45,7 @@ class IssuedCertificate:
 
 
 class IotRegistry:
-    """Gives agents their identity, and takes it back."""
+    """Provisions the identities of agents, and revokes them."""
 
     def __init__(
         self,
@@ -63,6 +62,7 @@ class IotRegistry:
         self._wait = wait
 
     def endpoint(self) -> IotEndpoint:
+        """Return the broker's endpoint; if none is configured, the one that IoT Core names."""
         known = self._endpoint
         host = known.host or self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
         return IotEndpoint(host, known.port, known.ca)
@@ -72,54 +72,58 @@ class IotRegistry:
         return self._topics.thing(agent_id)
 
     def check_owner(self, agent_id: AgentId) -> None:
-        """Raise ThingForeignError if a thing has the agent's name that this stage did not make."""
+        """Raise ThingForeignError if a thing with the name of the agent is not of this stage."""
         self._exists(self.thing(agent_id))
 
     def provision(self, agent_id: AgentId, csr: str) -> str:
-        """The agent's certificate, PEM. Whatever an earlier try has left is removed first.
+        """Create the agent's thing and return its certificate, PEM; remains of an earlier try are removed.
 
-        It becomes active last: one that is half made opens nothing. Raises ThingForeignError.
+        The certificate is activated last, so that an incomplete one is useless. Raises ThingForeignError.
         """
         self.deprovision(agent_id)
         thing = self.thing(agent_id)
         self._create(thing)
-        return self._make(thing, csr).pem
+        return self._issue(thing, csr).pem
 
-    def renew(self, agent_id: AgentId, csr: str, kept: Container[str]) -> IssuedCertificate:
-        """One more certificate; what earlier tries have left, beside those to be kept, is removed first.
-        Raises ThingForeignError."""
-        self.revoke_others(agent_id, kept)
-        return self._make(self.thing(agent_id), csr)
+    def renew(self, agent_id: AgentId, csr: str, keep: Container[str]) -> IssuedCertificate:
+        """Issue another certificate, after removing all certificates that are not in `keep`.
 
-    def revoke_others(self, agent_id: AgentId, kept: Container[str]) -> None:
-        """Revoke and remove the agent's certificates but these, named by their ids. Raises
-        ThingForeignError."""
+        Raises ThingForeignError.
+        """
+        self.revoke_others(agent_id, keep)
+        return self._issue(self.thing(agent_id), csr)
+
+    def revoke_others(self, agent_id: AgentId, keep: Container[str]) -> None:
+        """Revoke and delete the agent's certificates, except those with ids in `keep`.
+
+        Raises ThingForeignError.
+        """
         thing = self.thing(agent_id)
         for arn in self._certificates(thing) if self._exists(thing) else ():
-            if _id(arn) not in kept:
+            if _id(arn) not in keep:
                 self._revoke(thing, arn)
 
     def _create(self, thing: ThingName) -> None:
-        """IoT Core refuses a name whose thing has other attributes: it may have come this very moment."""
-        mine = {STAGE_ATTRIBUTE: self._topics.stage}
+        """Create the thing; raises ThingForeignError if one with other attributes appeared concurrently."""
+        attributes = {STAGE_ATTRIBUTE: self._topics.stage}
         try:
-            self._iot.create_thing(thingName=thing, attributePayload={"attributes": mine})
+            self._iot.create_thing(thingName=thing, attributePayload={"attributes": attributes})
         except ClientError as error:
-            if _code(error) != _TAKEN:
+            if _code(error) != _ALREADY_EXISTS:
                 raise
             raise ThingForeignError(thing, self._topics.stage) from error
 
-    def _make(self, thing: ThingName, csr: str) -> IssuedCertificate:
-        made = self._iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=False)
-        self._iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
-        self._iot.attach_policy(policyName=self._policy, target=made["certificateArn"])
-        self._iot.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
-        return IssuedCertificate(made["certificateId"], made["certificatePem"])
+    def _issue(self, thing: ThingName, csr: str) -> IssuedCertificate:
+        issued = self._iot.create_certificate_from_csr(certificateSigningRequest=csr, setAsActive=False)
+        self._iot.attach_thing_principal(thingName=thing, principal=issued["certificateArn"])
+        self._iot.attach_policy(policyName=self._policy, target=issued["certificateArn"])
+        self._iot.update_certificate(certificateId=issued["certificateId"], newStatus="ACTIVE")
+        return IssuedCertificate(issued["certificateId"], issued["certificatePem"])
 
     def deprovision(self, agent_id: AgentId) -> None:
-        """Revoke and remove its certificates, then its thing; all is well if there are none.
+        """Revoke and delete the agent's certificates, then its thing; do nothing if there are none.
 
-        What IoT Core will not delete yet is left: revoked, it opens nothing. Raises ThingForeignError.
+        What IoT Core cannot delete yet is left, revoked. Raises ThingForeignError.
         """
         thing = self.thing(agent_id)
         if not self._exists(thing):
@@ -129,11 +133,11 @@ class IotRegistry:
         self._undo(lambda: self._iot.delete_thing(thingName=thing), thing)
 
     def _exists(self, thing: ThingName) -> bool:
-        """Raises ThingForeignError if it is there without this stage's attribute."""
+        """Return whether the thing exists; raises ThingForeignError if it is not of this stage."""
         try:
             found = self._iot.describe_thing(thingName=thing)
         except ClientError as error:
-            if _code(error) != _GONE:
+            if _code(error) != _NOT_FOUND:
                 raise
             return False
         if found.get("attributes", {}).get(STAGE_ATTRIBUTE) != self._topics.stage:
@@ -145,12 +149,12 @@ class IotRegistry:
         try:
             return [arn for page in pages for arn in page["principals"]]
         except ClientError as error:
-            if _code(error) != _GONE:
+            if _code(error) != _NOT_FOUND:
                 raise
             return []
 
     def _revoke(self, thing: ThingName, arn: str) -> None:
-        """A certificate that another thing uses as well only loses this thing and the device policy."""
+        """Revoke and delete a certificate; one that another thing shares is only detached."""
         certificate_id, is_shared = _id(arn), self._is_shared(thing, arn)
         if not is_shared:
             self._iot.update_certificate(certificateId=certificate_id, newStatus="REVOKED")
@@ -167,20 +171,20 @@ class IotRegistry:
         pages = self._iot.get_paginator("list_principal_things").paginate(principal=arn)
         return any(name != thing for page in pages for name in page["things"])
 
-    def _undo(self, step: Callable[[], object], what: str) -> None:
-        """Take a step back, unless it was taken already; again while IoT Core is not ready for it."""
+    def _undo(self, action: Callable[[], object], target: str) -> None:
+        """Run an action of a deletion, and retry while IoT Core is not ready; done already counts as done."""
         for _ in range(_MAX_ATTEMPTS):
             try:
-                step()
+                action()
             except ClientError as error:
-                if _code(error) == _GONE:
+                if _code(error) == _NOT_FOUND:
                     return
-                if _code(error) not in _NOT_YET:
+                if _code(error) not in _RETRYABLE:
                     raise
                 self._wait(_RETRY_DELAY_S)
             else:
                 return
-        logger.warning("left in IoT Core", extra={"what": what})
+        logger.warning("left in IoT Core", extra={"what": target})
 
 
 def _id(arn: str) -> str:

@@ -1,4 +1,4 @@
-"""The way to progress and news: an MQTT-over-WebSocket address, signed with credentials for listening only.
+"""Create signed MQTT-over-WebSocket URLs for live progress and change notices, with receive-only rights.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html#mqtt-ws
 """
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 SIGNATURE_LIFETIME_S = 300
-"""Seconds in which the address may be used to connect."""
+"""How long the URL may be used to connect."""
 SESSION_LIFETIME_S = 3600
-"""Seconds that the credentials behind it last."""
+"""How long the credentials in the URL are valid."""
 
 
 class LiveUrls:
+    """Creates presigned WebSocket URLs of IoT Core."""
+
     def __init__(
         self,
         *,
@@ -44,31 +46,31 @@ class LiveUrls:
         self._host = ""
 
     def progress(self, transfer_id: TransferId | None) -> LiveView:
-        """Of one transfer, or of all."""
-        return self._address(
+        """Return a URL for the progress of one transfer, or of all."""
+        return self._live_view(
             self._topics.live_of_transfer(transfer_id) if transfer_id else self._topics.all_live
         )
 
     def changes(self) -> LiveView:
-        """Which transfers have changed."""
-        return self._address(self._topics.all_changes)
+        """Return a URL for notices of changed transfers."""
+        return self._live_view(self._topics.all_changes)
 
-    def _address(self, topic: str) -> LiveView:
+    def _live_view(self, topic: str) -> LiveView:
         token = secrets.token_hex(10)
         client_id = self._topics.console(token)
-        lent = self._sts.assume_role(
+        credentials = self._sts.assume_role(
             RoleArn=self._role_arn,
             RoleSessionName=f"live-{token}",
             Policy=json.dumps(self.session_policy(client_id, topic), separators=(",", ":")),
             DurationSeconds=SESSION_LIFETIME_S,
         )["Credentials"]
-        signed = self._signed(lent["AccessKeyId"], lent["SecretAccessKey"])
-        url = f"{signed}&X-Amz-Security-Token={quote(lent['SessionToken'], safe='')}"
+        signed_url = self._signed(credentials["AccessKeyId"], credentials["SecretAccessKey"])
+        url = f"{signed_url}&X-Amz-Security-Token={quote(credentials['SessionToken'], safe='')}"
         expires_at = self._clock() + timedelta(seconds=SIGNATURE_LIFETIME_S)
         return LiveView(url=url, client_id=client_id, topics=(topic,), expires_at=expires_at)
 
     def session_policy(self, client_id: str, topic: str) -> dict[str, Any]:
-        """Connect under this name, and hear this; `+` is for subscribing, policies have `*`."""
+        """Return the IAM policy to connect as `client_id` and receive `topic`; IAM writes `+` as `*`."""
         _, partition, _, _, account, _ = self._role_arn.split(":", 5)
         iot = f"arn:{partition}:iot:{self._region}:{account}"
         allowed = {
@@ -76,11 +78,14 @@ class LiveUrls:
             "iot:Subscribe": f"{iot}:topicfilter/{topic}",
             "iot:Receive": f"{iot}:topic/{topic.replace('+', '*')}",
         }
-        statements = [{"Effect": "Allow", "Action": act, "Resource": what} for act, what in allowed.items()]
+        statements = [
+            {"Effect": "Allow", "Action": action, "Resource": resource}
+            for action, resource in allowed.items()
+        ]
         return {"Version": "2012-10-17", "Statement": statements}
 
     def _signed(self, access_key: str, secret_key: str) -> str:
-        """Without the session token: IoT Core wants it appended, and not signed."""
+        """Return the presigned URL; IoT Core requires that the session token is appended unsigned."""
         from botocore.auth import SigV4QueryAuth
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
@@ -93,6 +98,6 @@ class LiveUrls:
         return str(request.url)
 
     def _endpoint(self) -> str:
-        """IoT Core's is on 443 with TLS and names no port; one that names a port is the embedded cloud's."""
+        """Return the broker's URL: `wss` for IoT Core, `ws` for the embedded cloud, whose host has a port."""
         self._host = self._host or self._iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
         return f"ws://{self._host}" if ":" in self._host else f"wss://{self._host}"

@@ -1,4 +1,4 @@
-"""Sign with keys that never leave KMS: ES256 (RFC 7518), as commands and the audit's seals have it."""
+"""Sign commands and audit seals with keys that never leave KMS: ES256 (RFC 7518)."""
 
 import base64
 import hashlib
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
 _COORDINATE = 32
-"""Bytes of one number on P-256."""
+"""Bytes of one coordinate on P-256."""
 
 
 class SigningKey:
-    """One key of KMS (`ECC_NIST_P256`). Nothing else of the control plane calls KMS."""
+    """One KMS key (`ECC_NIST_P256`). Only this class calls KMS."""
 
     def __init__(self, kms: "KMSClient", arn: str) -> None:
         self._kms = kms
@@ -22,13 +22,13 @@ class SigningKey:
 
     @property
     def kid(self) -> KeyId:
-        """The name by which whoever verifies knows the key."""
+        """The key's id in JWT headers, by which verifiers select it."""
         return self._arn.rpartition("/")[2]
 
     def sign(self, message: bytes) -> str:
         """Return the signature of a message of any length: r and s, base64url.
 
-        KMS gets the message's SHA-256 digest: of a message itself it takes 4,096 bytes at most, and most
+        KMS signs the message's SHA-256 digest, since it accepts at most 4,096 bytes of a message and most
         commands are longer. https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
         """
         answer = self._kms.sign(
@@ -45,7 +45,7 @@ class SigningKey:
 
 
 def jwk(public_key: bytes, kid: str) -> dict[str, Any]:
-    """A key of P-256 as KMS gives it (DER, the point at its end) as a JWK."""
+    """Convert a P-256 public key from KMS (DER, which ends with the point) to a JWK."""
     point = public_key[-2 * _COORDINATE :]
     return {
         "kty": "EC",
@@ -59,7 +59,7 @@ def jwk(public_key: bytes, kid: str) -> dict[str, Any]:
 
 
 def raw_signature(der: bytes) -> bytes:
-    """KMS's signature (DER: a sequence of two integers) as JOSE has it: r and s, 32 bytes each.
+    """Convert a signature from KMS (DER, two integers) to the JOSE form: r and s, 32 bytes each.
 
     On P-256 every length fits into one byte (RFC 3279, section 2.2.3).
     """
@@ -69,5 +69,5 @@ def raw_signature(der: bytes) -> bytes:
 
 
 def encoded(data: bytes) -> str:
-    """Return base64url without padding, as JOSE has it."""
+    """Return base64url without padding, as JOSE requires."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

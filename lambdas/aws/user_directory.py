@@ -1,8 +1,7 @@
-"""People who are not here to show a token: the owner of a template that acts. Cognito knows who has left
-since, or lost a group.
+"""Look up users in Cognito who are not signed in, such as the owner of a template.
 
-A person is known by the pool's `sub`. An e-mail address is only ever looked up for somebody who writes one:
-whoever has it later is another person.
+A user is identified by the pool's `sub`. An e-mail address is resolved only where a person enters one, since
+it may later belong to another user.
 """
 
 import re
@@ -19,14 +18,16 @@ if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.type_defs import AdminGetUserResponseTypeDef
 
 CACHE_TTL_S = 60.0
-"""Seconds for which an answer counts."""
-_PAGE = 60
-"""Groups: more than Cognito's limit for one person would be another page."""
-_ADDRESS = re.compile(r"(?=.{3,128}$)[^\s@]+@[^\s@]+")
-"""What Cognito takes for a user's name at all."""
+"""How long an answer of Cognito is reused."""
+_MAX_GROUPS = 60
+"""Groups read for one user: the page limit of Cognito."""
+_EMAIL = re.compile(r"(?=.{3,128}$)[^\s@]+@[^\s@]+")
+"""What Cognito accepts as a user name."""
 
 
 class CognitoDirectory:
+    """Users of a Cognito user pool, cached for `CACHE_TTL_S`."""
+
     def __init__(
         self,
         cognito: "CognitoIdentityProviderClient",
@@ -36,39 +37,39 @@ class CognitoDirectory:
         self._cognito = cognito
         self._pool_id = pool_id
         self._timer = timer
-        self._known: dict[str, tuple[float, Principal]] = {}
+        self._cache: dict[str, tuple[float, Principal]] = {}
 
-    def find(self, who: Actor) -> Principal:
-        """With the groups of now; `gone` if there is nobody of this id any more, or they were disabled."""
-        at, person = self._known.get(who.id, (0.0, None))
+    def find(self, actor: Actor) -> Principal:
+        """Return the user with their current groups; `gone` if the account was deleted or disabled."""
+        at, person = self._cache.get(actor.id, (0.0, None))
         if person is None or self._timer() - at > CACHE_TTL_S:
-            person = self._person(who)
-            self._known[who.id] = self._timer(), person
+            person = self._load(actor)
+            self._cache[actor.id] = self._timer(), person
         return person
 
     def named(self, text: str) -> Principal:
-        """The one of this id, or who has this e-mail address now; raises PersonUnknownError if nobody has."""
+        """Return the user of this id or current e-mail address; raises PersonUnknownError."""
         return self.find(Actor(id=self.id_of(text), name=text))
 
     def id_of(self, text: str) -> str:
-        """An id as it is, and that of an e-mail address; raises PersonUnknownError if nobody has it now."""
+        """Return the id of a current e-mail address, and an id unchanged; raises PersonUnknownError."""
         if "@" not in text:
             return text
-        user = self._user(text) if _ADDRESS.fullmatch(text) else None
+        user = self._user(text) if _EMAIL.fullmatch(text) else None
         if user is None:
             raise PersonUnknownError(text)
         return _attributes(user)["sub"]
 
-    def _person(self, who: Actor) -> Principal:
-        # Cognito takes an address here, too: who is known by one alone, from before, is nobody now.
-        user = self._user(who.id) if is_person_id(who.id) else None
-        if user is None or _attributes(user)["sub"] != who.id:
-            return Principal(who.id, name=who.name, gone=True)
+    def _load(self, actor: Actor) -> Principal:
+        # Cognito also finds a user by e-mail address; an old record that has only an address matches none.
+        user = self._user(actor.id) if is_person_id(actor.id) else None
+        if user is None or _attributes(user)["sub"] != actor.id:
+            return Principal(actor.id, name=actor.name, gone=True)
         name = shown_name(_attributes(user))
-        return Principal(who.id, self._groups(user), name=name, gone=not user["Enabled"])
+        return Principal(actor.id, self._groups(user), name=name, gone=not user["Enabled"])
 
     def _user(self, name: str) -> "AdminGetUserResponseTypeDef | None":
-        """The one whom Cognito knows by this name: a `sub`, or an address."""
+        """Return the Cognito user of this name, a `sub` or an e-mail address; None if there is none."""
         try:
             return self._cognito.admin_get_user(UserPoolId=self._pool_id, Username=name)
         except self._cognito.exceptions.UserNotFoundException:
@@ -77,7 +78,7 @@ class CognitoDirectory:
     def _groups(self, user: "AdminGetUserResponseTypeDef") -> tuple[str, ...]:
         try:
             answer = self._cognito.admin_list_groups_for_user(
-                UserPoolId=self._pool_id, Username=user["Username"], Limit=_PAGE
+                UserPoolId=self._pool_id, Username=user["Username"], Limit=_MAX_GROUPS
             )
         except self._cognito.exceptions.UserNotFoundException:
             return ()
@@ -85,10 +86,10 @@ class CognitoDirectory:
 
 
 def _attributes(user: "AdminGetUserResponseTypeDef") -> dict[str, str]:
-    return {one["Name"]: one.get("Value", "") for one in user["UserAttributes"]}
+    return {attribute["Name"]: attribute.get("Value", "") for attribute in user["UserAttributes"]}
 
 
 def shown_name(attributes: Mapping[str, Any]) -> str:
-    """What a person is shown as: the e-mail address, if it is known to be theirs; else the id."""
+    """Return the name to show for a user: the e-mail address if it is verified, otherwise the id."""
     verified = str(attributes.get("email_verified", "")).lower() == "true"
     return str((verified and attributes.get("email")) or attributes["sub"])

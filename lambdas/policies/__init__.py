@@ -1,3 +1,1 @@
-"""Policies: one place decides (`deciding`), one asks it (`gate`), people keep them (`keeping`) and try them
-(`trying`).
-"""
+"""Authorization: decide requests, enforce decisions, and manage and test policies."""

@@ -1,4 +1,4 @@
-"""Asks for every wish whether it may be, and says no with the policy that says so."""
+"""Authorize every request, and name the policy that forbids it."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,21 +16,21 @@ from lambdas.domain.transfer import Transfer
 from lambdas.policies.decision_point import DecisionPoint
 from lambdas.ports import AgentReader, Authorization, AuthorizeTransfer, Clock, UserDirectory
 
-_OF_CROSSHAUL = {domain.READ, domain.MANAGE_POLICY}
-"""Actions that are about nothing narrower: at the door, all is known that there is to know."""
+_SYSTEM_ACTIONS = {domain.READ, domain.MANAGE_POLICY}
+"""Actions on Crosshaul as a whole; the precheck can decide them completely."""
 
-_WORDS = {
+_ACTION_PHRASES = {
     domain.TRANSFER: "move {}",
     domain.STOP: "stop {}",
-    domain.BROWSE: "look into {}",
-    domain.READ: "look at {}",
-    domain.MANAGE_AGENT: "enrol, change or remove {}",
-    domain.MANAGE_TEMPLATE: "write or remove {}",
+    domain.BROWSE: "browse {}",
+    domain.READ: "view {}",
+    domain.MANAGE_AGENT: "enroll, change or remove {}",
+    domain.MANAGE_TEMPLATE: "create, change or remove {}",
     domain.MANAGE_POLICY: "change the policies of {}",
 }
 
 
-_IN_GENERAL = {
+_GENERAL_OBJECTS = {
     domain.TRANSFER: "files",
     domain.STOP: "transfers",
     domain.BROWSE: "agents and buckets",
@@ -40,166 +40,181 @@ _IN_GENERAL = {
 
 
 class Authorizer:
+    """Enforces the decisions of policies and prepares the audit records of allowed changes."""
+
     def __init__(
         self,
-        deciding: DecisionPoint,
-        recording: AuditRecorder,
+        decision_point: DecisionPoint,
+        recorder: AuditRecorder,
         agents: AgentReader,
-        people: UserDirectory,
+        users: UserDirectory,
         zone: str,
         clock: Clock,
     ) -> None:
-        self._deciding = deciding
-        self._recording = recording
+        self._decision_point = decision_point
+        self._recorder = recorder
         self._agents = agents
-        self._people = people
+        self._users = users
         self._zone = zone
         self._clock = clock
 
     @property
     def now(self) -> RequestTime:
+        """The current time, in the time zone of the policies."""
         return RequestTime(self._clock(), self._zone)
 
-    def precheck(self, person: Principal, action: str) -> None:
-        """At the door, before anything is read: raises ForbiddenError if nothing could permit it.
+    def precheck(self, principal: Principal, action: str) -> None:
+        """Reject, before anything is read, what no policy could permit; raises ForbiddenError.
 
-        What is about something narrower than Crosshaul itself is decided once that is known.
+        An action on one resource is decided once that resource is known.
         """
-        if action in _OF_CROSSHAUL:
-            self.check(person, action, SYSTEM)
-        elif not self._deciding.may_at_all(person, action):
-            raise forbidden(AuthorizationRequest(person, action), Decision("refused"))
+        if action in _SYSTEM_ACTIONS:
+            self.check(principal, action, SYSTEM)
+        elif not self._decision_point.may_at_all(principal, action):
+            raise forbidden(AuthorizationRequest(principal, action), Decision("refused"))
 
-    def check(self, person: Principal, action: str, thing: Resource, **context: Any) -> Decision:
-        """Raises ForbiddenError unless this is allowed."""
-        return self.authorize_request(domain.simple(person, action, thing, self.now, **context))
+    def check(self, principal: Principal, action: str, resource: Resource, **context: Any) -> Decision:
+        """Return the decision; raises ForbiddenError unless the action is allowed."""
+        return self.authorize_request(domain.simple(principal, action, resource, self.now, **context))
 
-    def check_absent(self, who: Actor, action: str, thing: Resource) -> Decision:
-        """The same for somebody who is not here: with the groups of now."""
-        return self.check(self._people.find(who), action, thing)
+    def check_absent(self, actor: Actor, action: str, resource: Resource) -> Decision:
+        """Check an action of a user who is not signed in, by the groups they have now.
+
+        Raises ForbiddenError unless it is allowed.
+        """
+        return self.check(self._users.find(actor), action, resource)
 
     def agent(self, agent_id: AgentId) -> Resource:
-        """As it is; one that is not there has no tags."""
+        """Return the agent as a resource with its current tags; an unknown agent has none."""
         tags = domain.tags_of(self._agents.get_many((agent_id,)).values())
         return domain.agent_resource(agent_id, tags.get(agent_id, {}))
 
     def check_transfer(
-        self, person: Principal, action: str, transfer: Transfer, size: int | None = None
+        self, principal: Principal, action: str, transfer: Transfer, size: int | None = None
     ) -> Decision:
-        """Every movement of it, for this person; its size counts where it is known.
+        """Check every movement of a transfer; if one needs approval, the whole transfer does.
 
-        Raises ForbiddenError at the first that is not allowed. An approval that one of them takes, all take.
+        `size` is in bytes, and defaults to the transfer's total where that is known. Raises ForbiddenError at
+        the first movement that is not allowed.
         """
         tags = domain.tags_of(self._agents.get_many(transfer.agents).values())
         size = transfer.progress.bytes_total if size is None else size
-        return self.decide_all(domain.movements(person, action, transfer, tags, self.now, size))
+        return self.decide_all(domain.movements(principal, action, transfer, tags, self.now, size))
 
     def authorize(
-        self, person: Principal, action: str, thing: Resource, deed: AuditEvent, **context: Any
+        self, principal: Principal, action: str, resource: Resource, event: AuditEvent, **context: Any
     ) -> Record:
-        """What is to be written with the deed, if it is allowed; raises ForbiddenError."""
-        verdict = self.check(person, action, thing, **context)
-        return self._recording.record_change(person, replace(deed, policies=verdict.policies))
+        """Return what is audited with an allowed change; raises ForbiddenError unless it is allowed."""
+        decision = self.check(principal, action, resource, **context)
+        return self._recorder.record_change(principal, replace(event, policies=decision.policies))
 
-    def authorize_transfer(self, person: Principal, action: str, deed: str) -> AuthorizeTransfer:
-        """For whoever writes a transfer, to be asked in time."""
+    def authorize_transfer(self, principal: Principal, action: str, event: str) -> AuthorizeTransfer:
+        """Return the check that is called before a transfer is written."""
 
-        def asked(transfer: Transfer) -> Authorization:
-            verdict = self.check_transfer(person, action, transfer)
-            return self._authorization(person, deed, transfer, verdict, (person.actor,))
+        def authorize(transfer: Transfer) -> Authorization:
+            decision = self.check_transfer(principal, action, transfer)
+            return self._authorization(principal, event, transfer, decision, (principal.actor,))
 
-        return asked
+        return authorize
 
     def for_template(self, template: Template, size: int) -> AuthorizeTransfer:
-        """A template acts as its owner, and goes no further than whoever wrote it last: each is asked about
-        again at every firing, with the groups of now."""
-        acting = tuple({one.id: one for one in (template.owner, template.changed_by)}.values())
+        """Return the check of a transfer that a template creates.
 
-        def asked(transfer: Transfer) -> Authorization:
-            people = [self._people.find(one) for one in acting]
-            verdicts = [self.check_transfer(one, domain.TRANSFER, transfer, size) for one in people]
-            acts = Principal(by_template(template.template_id).id)
-            return self._authorization(acts, "transfer.requested", transfer, worst(verdicts), acting)
+        Both the owner and the last author of the template must be allowed, by the groups they have now.
+        """
+        actors = tuple({actor.id: actor for actor in (template.owner, template.changed_by)}.values())
 
-        return asked
+        def authorize(transfer: Transfer) -> Authorization:
+            users = [self._users.find(actor) for actor in actors]
+            decisions = [self.check_transfer(user, domain.TRANSFER, transfer, size) for user in users]
+            template_principal = Principal(by_template(template.template_id).id)
+            return self._authorization(
+                template_principal, "transfer.requested", transfer, worst(decisions), actors
+            )
 
-    def for_approval(self, person: Principal) -> AuthorizeTransfer:
-        """Four eyes: another person than those who asked, who may move these files, too. And those who asked
-        still must be allowed to."""
+        return authorize
 
-        def asked(transfer: Transfer) -> Authorization:
+    def for_approval(self, principal: Principal) -> AuthorizeTransfer:
+        """Return the check of an approval.
+
+        The approver must not be a requester. Approver and requesters must be allowed to make the transfer.
+        """
+
+        def authorize(transfer: Transfer) -> Authorization:
             asked_for = transfer.approval.asked_for if transfer.approval else ()
-            if person.id in {one.id for one in asked_for}:
+            if principal.id in {actor.id for actor in asked_for}:
                 raise ForbiddenError(
-                    f"{person.name} asked for transfer {transfer.transfer_id}, and so may not approve it.",
+                    f"{principal.name} requested transfer {transfer.transfer_id} and cannot approve it.",
                     f"Ask another person who may move these files: crosshaul approve {transfer.transfer_id}",
                     transfer.approval.policies if transfer.approval else (),
                 )
-            for one in asked_for:
-                self.check_transfer(self._people.find(one), domain.TRANSFER, transfer)
-            verdict = self.check_transfer(person, domain.TRANSFER, transfer)
-            allowed = Decision("allowed", verdict.policies)
-            return self._authorization(person, "transfer.approved", transfer, allowed, asked_for)
+            for actor in asked_for:
+                self.check_transfer(self._users.find(actor), domain.TRANSFER, transfer)
+            decision = self.check_transfer(principal, domain.TRANSFER, transfer)
+            allowed = Decision("allowed", decision.policies)
+            return self._authorization(principal, "transfer.approved", transfer, allowed, asked_for)
 
-        return asked
+        return authorize
 
     def _authorization(
         self,
-        person: Principal,
+        principal: Principal,
         action: str,
         transfer: Transfer,
-        verdict: Decision,
+        decision: Decision,
         asked_for: tuple[Actor, ...],
     ) -> Authorization:
-        deed = AuditEvent(
+        event = AuditEvent(
             action=action,
             about=f"transfer {transfer.transfer_id}",
             transfer_id=transfer.transfer_id,
             agents=transfer.agents,
-            policies=verdict.policies,
+            policies=decision.policies,
         )
-        approval = verdict.policies if verdict.outcome == "approval" else ()
+        approval = decision.policies if decision.outcome == "approval" else ()
         return Authorization(
-            approval, asked_for, self._recording.record_change(person, deed, verdict.outcome)
+            approval, asked_for, self._recorder.record_change(principal, event, decision.outcome)
         )
 
-    def decide_all(self, questions: Iterable[AuthorizationRequest]) -> Decision:
-        return worst([self.authorize_request(question) for question in questions])
+    def decide_all(self, requests: Iterable[AuthorizationRequest]) -> Decision:
+        """Return the strictest of the decisions; raises ForbiddenError at the first refusal."""
+        return worst([self.authorize_request(request) for request in requests])
 
-    def authorize_request(self, question: AuthorizationRequest) -> Decision:
-        """The verdict, unless it is a refusal: that is raised as ForbiddenError."""
-        verdict = self._deciding.decide(question)
-        if verdict.outcome == "refused":
-            raise forbidden(question, verdict)
-        return verdict
+    def authorize_request(self, request: AuthorizationRequest) -> Decision:
+        """Return the decision; raises ForbiddenError if it is a refusal."""
+        decision = self._decision_point.decide(request)
+        if decision.outcome == "refused":
+            raise forbidden(request, decision)
+        return decision
 
 
-def forbidden(question: AuthorizationRequest, verdict: Decision) -> ForbiddenError:
-    what = _WORDS[question.action].format(_said(question))
-    if question.principal.gone:
+def forbidden(request: AuthorizationRequest, decision: Decision) -> ForbiddenError:
+    """Return the error of a refused request, with the policies that forbid it."""
+    phrase = _ACTION_PHRASES[request.action].format(_describe_object(request))
+    if request.principal.gone:
         return ForbiddenError(
-            f"{question.principal.name} may not {what}: their account was deleted or disabled.",
-            "Let another person ask for it, or make the template or the roll-out again as their own.",
+            f"{request.principal.name} may not {phrase}: their account was deleted or disabled.",
+            "Let another person request it, or create the template or the roll-out again as their own.",
         )
-    if not verdict.policies:
+    if not decision.policies:
         return ForbiddenError(
-            f"{question.principal.name} may not {what}: no policy permits it.",
-            "Ask an administrator for a group or a policy that does.",
+            f"{request.principal.name} may not {phrase}: no policy permits it.",
+            "Ask an administrator for a group or a policy that permits it.",
         )
-    names = ", ".join(verdict.policies)
-    forbid = "the policies {} forbid it" if len(verdict.policies) > 1 else "the policy {} forbids it"
+    names = ", ".join(decision.policies)
+    forbid = "the policies {} forbid it" if len(decision.policies) > 1 else "the policy {} forbids it"
     return ForbiddenError(
-        f"{question.principal.name} may not {what}: {forbid.format(names)}.",
-        "An administrator can tell why it is so.",
-        verdict.policies,
+        f"{request.principal.name} may not {phrase}: {forbid.format(names)}.",
+        "Ask an administrator why.",
+        decision.policies,
     )
 
 
-def _said(question: AuthorizationRequest) -> str:
-    """What a question is about, in words."""
-    thing = question.resource
-    if thing is SYSTEM:
-        return _IN_GENERAL.get(question.action, "Crosshaul")
-    if "destination_path" in question.context:
-        return f"{question.source} to {question.destination}"
-    return f"the {thing.kind.lower()} {thing.name}"
+def _describe_object(request: AuthorizationRequest) -> str:
+    """Describe what a request acts on, for a message."""
+    resource = request.resource
+    if resource is SYSTEM:
+        return _GENERAL_OBJECTS.get(request.action, "Crosshaul")
+    if "destination_path" in request.context:
+        return f"{request.source} to {request.destination}"
+    return f"the {resource.kind.lower()} {resource.name}"

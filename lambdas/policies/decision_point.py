@@ -1,4 +1,4 @@
-"""Every decision is made here. Policies are parsed once and kept on the warm function (docs/adr/015)."""
+"""Decide authorization requests. Policies are parsed once and cached on the warm function (docs/adr/015)."""
 
 import time
 from collections.abc import Callable
@@ -10,47 +10,49 @@ from lambdas.store.policies import PolicyStore
 from lambdas.telemetry import logger
 
 CACHE_TTL_S = 10.0
-"""Seconds for which nobody asks the table whether a policy has changed: so late a new forbid may come."""
+"""How long policies are used without checking for changes: a new forbid takes effect this late."""
 
 
 class DecisionPoint:
+    """Decides authorization requests by the policies in force, which it caches."""
+
     def __init__(self, store: PolicyStore, timer: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._timer = timer
-        self._rules: PolicySet | None = None
+        self._policies: PolicySet | None = None
         self._version = -1
         self._checked = 0.0
 
-    def decide(self, question: AuthorizationRequest) -> Decision:
-        """A refusal is decided again if the policies have changed since: a new permit counts at once."""
-        verdict = self._current().decide(question)
-        if not verdict.allowed and self._has_changed():
-            verdict = self._current().decide(question)
-        return verdict
+    def decide(self, request: AuthorizationRequest) -> Decision:
+        """Decide a request; a refusal is decided again if the policies have changed since they were read."""
+        decision = self._current().decide(request)
+        if not decision.allowed and self._reload_if_changed():
+            decision = self._current().decide(request)
+        return decision
 
-    def may_at_all(self, person: Principal, action: str) -> bool:
-        """False where no question of this person about this action can have a yes for its answer."""
-        if self._current().may_at_all(person, action):
+    def may_at_all(self, principal: Principal, action: str) -> bool:
+        """Return False if no policy could allow this principal this action on any resource."""
+        if self._current().may_at_all(principal, action):
             return True
-        return self._has_changed() and self._current().may_at_all(person, action)
+        return self._reload_if_changed() and self._current().may_at_all(principal, action)
 
     def refresh(self) -> None:
-        """Ask the table at the next question: it was just written."""
+        """Check the table for changes at the next decision, after a write."""
         self._checked = float("-inf")
 
     def _current(self) -> PolicySet:
-        if self._rules is None or self._timer() - self._checked > CACHE_TTL_S:
-            self._has_changed()
-        if self._rules is None:
+        if self._policies is None or self._timer() - self._checked > CACHE_TTL_S:
+            self._reload_if_changed()
+        if self._policies is None:
             raise RuntimeError("the policies were not read")
-        return self._rules
+        return self._policies
 
-    def _has_changed(self) -> bool:
-        """Look, and read them anew if so."""
+    def _reload_if_changed(self) -> bool:
+        """Reload the policies if the table has a new version; return whether it had."""
         self._checked = self._timer()
-        if self._rules is not None and self._store.version() == self._version:
+        if self._policies is not None and self._store.version() == self._version:
             return False
-        self._version, kept = self._store.all()
-        self._rules = policy_set(texts(in_force(kept)))
-        logger.info("policies read", extra={"version": self._version, "policies": len(self._rules.texts)})
+        self._version, stored = self._store.all()
+        self._policies = policy_set(texts(in_force(stored)))
+        logger.info("policies read", extra={"version": self._version, "policies": len(self._policies.texts)})
         return True

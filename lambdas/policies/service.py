@@ -1,4 +1,4 @@
-"""Policies as people keep them: checked before they count, in versions, with who and why."""
+"""Manage policies: validated before they take effect, in versions with author and reason."""
 
 from dataclasses import asdict
 
@@ -23,28 +23,31 @@ from lambdas.telemetry import logger
 
 MAX_POLICIES = 500
 MAX_SHOWN_VERSIONS = 20
-"""Versions of before."""
+"""Latest versions that a policy's details include."""
 
 
 class PolicyService:
+    """Lists, shows, writes and removes policies."""
+
     def __init__(
-        self, store: PolicyStore, deciding: DecisionPoint, people: UserDirectory, zone: str, clock: Clock
+        self, store: PolicyStore, decision_point: DecisionPoint, users: UserDirectory, zone: str, clock: Clock
     ) -> None:
         self._store = store
-        self._deciding = deciding
-        self._people = people
+        self._decision_point = decision_point
+        self._users = users
         self._zone = zone
         self._clock = clock
 
-    def everything(self) -> PoliciesView:
-        version, kept = self._store.all()
-        return PoliciesView(version=version, policies=tuple(map(_view, in_force(kept).values())))
+    def list_all(self) -> PoliciesView:
+        """Return the policies in force."""
+        version, stored = self._store.all()
+        return PoliciesView(version=version, policies=tuple(map(_view, in_force(stored).values())))
 
     def show(self, policy_id: str) -> PolicyDetails:
-        """Raises PolicyUnknownError."""
+        """Return a policy with its latest versions; raises PolicyUnknownError."""
         past = tuple(map(_view, self._store.past(policy_id, MAX_SHOWN_VERSIONS)))
-        _, kept = self._store.all()
-        policy = in_force(kept).get(policy_id)
+        _, stored = self._store.all()
+        policy = in_force(stored).get(policy_id)
         if policy is None:
             raise PolicyUnknownError(policy_id)
         return PolicyDetails(**_view(policy).model_dump(), past=past)
@@ -54,77 +57,89 @@ class PolicyService:
         policy_id: str,
         request: PolicyRequest,
         by: Principal,
-        over: int | None,
+        expected_version: int | None,
         record: Record = unrecorded,
     ) -> PolicyDetails:
-        """A new version, or a new policy; with `over`, only in place of that version.
+        """Create a policy or a new version; with `expected_version`, only in place of that version.
 
-        Raises PolicyError, with places; LimitError; LockoutError if its author could not take it back;
-        PolicyExistsError if it was to be new, and is not; StaleError if another version stands there.
+        Raises:
+            InvalidPolicyError: The text is not valid; the error has line and column.
+            LimitError: There would be too many policies.
+            LockoutError: The author could no longer change policies.
+            PolicyExistsError: `expected_version` says that the policy is new, but it exists.
+            StaleError: The current version is not `expected_version`.
         """
-        text = naming(request.text, self._people)
+        text = with_user_ids(request.text, self._users)
         statements(text)
-        self._change(policy_id, text, request.why, by, over, record)
+        self._change(policy_id, text, request.why, by, expected_version, record)
         return self.show(policy_id)
 
     def remove(self, policy_id: str, why: str, by: Principal, record: Record = unrecorded) -> None:
-        """Out of force; its versions stay. Raises PolicyUnknownError or LockoutError."""
+        """Remove a policy and keep its versions; raises PolicyUnknownError or LockoutError."""
         self._change(policy_id, None, why, by, None, record)
 
     def _change(
-        self, policy_id: str, text: str | None, why: str, by: Principal, over: int | None, record: Record
+        self,
+        policy_id: str,
+        text: str | None,
+        why: str,
+        by: Principal,
+        expected_version: int | None,
+        record: Record,
     ) -> None:
-        version, kept = self._store.all()
-        old = in_force(kept).get(policy_id)
+        version, stored = self._store.all()
+        old = in_force(stored).get(policy_id)
         if text is None and old is None:
             raise PolicyUnknownError(policy_id)
-        _check_over(old, over)
-        before = self._store.past(policy_id, 1) or ([old] if old else [])
+        _check_expected_version(old, expected_version)
+        previous = self._store.past(policy_id, 1) or ([old] if old else [])
         new = Policy(
             policy_id=policy_id,
             text=text,
-            version=before[0].version + 1 if before else FIRST_VERSION,
+            version=previous[0].version + 1 if previous else FIRST_VERSION,
             by=by.actor,
             at=self._clock(),
             why=why,
         )
-        self._check_change(new, kept, by)
+        self._check_change(new, stored, by)
         keep = text is not None or shipped(policy_id) is not None
         self._store.write(version, new, keep, record(old, new))
-        self._deciding.refresh()
+        self._decision_point.refresh()
         keys = {"policy_id": policy_id, "version": new.version, "by": by.id}
         logger.info("policy changed" if text else "policy removed", extra=keys)
 
-    def _check_change(self, new: Policy, kept: list[Policy], by: Principal) -> None:
-        others = [policy for policy in kept if policy.policy_id != new.policy_id]
-        then = in_force([*others, new])
-        if len(then) > MAX_POLICIES:
-            raise LimitError(f"There would be {len(then)} policies.", f"Keep {MAX_POLICIES} at most.")
-        question = simple(by, MANAGE_POLICY, SYSTEM, RequestTime(self._clock(), self._zone))
-        if not policy_set(texts(then)).decide(question).allowed:
+    def _check_change(self, new: Policy, stored: list[Policy], by: Principal) -> None:
+        others = [policy for policy in stored if policy.policy_id != new.policy_id]
+        resulting = in_force([*others, new])
+        if len(resulting) > MAX_POLICIES:
+            raise LimitError(f"There would be {len(resulting)} policies.", f"Keep {MAX_POLICIES} at most.")
+        request = simple(by, MANAGE_POLICY, SYSTEM, RequestTime(self._clock(), self._zone))
+        if not policy_set(texts(resulting)).decide(request).allowed:
             raise LockoutError(
-                f"With this change, {by.name} could not change policies any more, nor take it back.",
-                "Keep a policy that permits you manage_policy, or let somebody do it who is not shut out.",
+                f"With this change, {by.name} could no longer change policies, nor undo it.",
+                "Keep a policy that permits you manage_policy, or let another administrator make the change.",
             )
 
 
-def naming(text: str, people: UserDirectory) -> str:
-    """A policy's text with people by their ids, whom its author may name by e-mail address; raises
-    PolicyError."""
+def with_user_ids(text: str, users: UserDirectory) -> str:
+    """Return a policy's text with the e-mail addresses of users replaced by their ids.
+
+    Raises InvalidPolicyError.
+    """
 
     def id_of(address: str) -> str | None:
         try:
-            return people.id_of(address)
+            return users.id_of(address)
         except PersonUnknownError:
             return None
 
     return with_ids(text, id_of)
 
 
-def _check_over(old: Policy | None, over: int | None) -> None:
-    if over is None or over == (old.version if old else ABSENT_VERSION):
+def _check_expected_version(old: Policy | None, expected_version: int | None) -> None:
+    if expected_version is None or expected_version == (old.version if old else ABSENT_VERSION):
         return
-    if old and over == ABSENT_VERSION:
+    if old and expected_version == ABSENT_VERSION:
         raise PolicyExistsError(old.policy_id, ships=old.by == SHIPPED_BY)
     raise StaleError("The policy")
 

@@ -1,4 +1,4 @@
-"""Policies, tried: one wish of one person, and a changed policy on the transfers of the last days."""
+"""Simulate policies: test one transfer, or dry-run a changed policy on the transfers of recent days."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,111 +27,119 @@ from lambdas.domain.policy import in_force, texts
 from lambdas.domain.policy_set import Decision, PolicySet, policy_set, worst
 from lambdas.domain.policy_text import statements
 from lambdas.domain.transfer import Transfer
-from lambdas.policies.service import naming
+from lambdas.policies.service import with_user_ids
 from lambdas.ports import AgentReader, Clock, UserDirectory
 from lambdas.store.policies import PolicyStore
 
 MAX_TRANSFERS = 500
-"""Transfers that one dry run decides; each takes two decisions of every movement of it."""
+"""Transfers that one dry run decides; each movement is decided twice."""
 
 
 class TransferHistory(Protocol):
+    """Finds transfers of the past."""
+
     def created(self, since: datetime, until: datetime, limit: int) -> list[Transfer]:
-        """The newest first."""
+        """Return transfers created in this time, newest first."""
 
 
 class PolicySimulator:
+    """Decides transfers without starting them."""
+
     def __init__(
         self,
         store: PolicyStore,
         agents: AgentReader,
-        people: UserDirectory,
-        past: TransferHistory,
+        users: UserDirectory,
+        history: TransferHistory,
         zone: str,
         clock: Clock,
     ) -> None:
         self._store = store
         self._agents = agents
-        self._people = people
-        self._past = past
+        self._users = users
+        self._history = history
         self._zone = zone
         self._clock = clock
 
-    def test(self, asked: PolicyTest, by: Principal) -> PolicyTestView:
-        """Raises RefusedError if the transfer could never be."""
-        person = self._person(asked, by)
-        wish = TransferSpec.of(asked.transfer, asked.template_id)
-        now = RequestTime(asked.at or self._clock(), self._zone)
-        transfer = plan(new_transfer_id(), wish, person.actor, now.at)
+    def test(self, request: PolicyTest, by: Principal) -> PolicyTestView:
+        """Decide a transfer without starting it; raises RefusedError if no such transfer is possible."""
+        principal = self._principal(request, by)
+        spec = TransferSpec.of(request.transfer, request.template_id)
+        now = RequestTime(request.at or self._clock(), self._zone)
+        transfer = plan(new_transfer_id(), spec, principal.actor, now.at)
         tags = tags_of(self._agents.get_many(transfer.agents).values())
-        questions = movements(person, TRANSFER, transfer, tags, now, asked.size)
-        here = policy_set(texts(in_force(self._store.all()[1])))
-        verdicts = [here.decide(question) for question in questions]
-        whole = worst(verdicts)
+        movement_requests = movements(principal, TRANSFER, transfer, tags, now, request.size)
+        policies = policy_set(texts(in_force(self._store.all()[1])))
+        decisions = [policies.decide(movement) for movement in movement_requests]
+        overall = worst(decisions)
         return PolicyTestView(
-            person=person.actor,
-            groups=person.groups,
-            outcome=whole.outcome,
-            policies=whole.policies,
-            movements=tuple(map(_movement, questions, verdicts)),
+            person=principal.actor,
+            groups=principal.groups,
+            outcome=overall.outcome,
+            policies=overall.policies,
+            movements=tuple(map(_movement, movement_requests, decisions)),
         )
 
-    def dry_run(self, policy_id: str, asked: DryRunRequest) -> DryRunView:
-        """Raises PolicyUnknownError if what is to be removed is not there, and PolicyError.
+    def dry_run(self, policy_id: str, request: DryRunRequest) -> DryRunView:
+        """List recent transfers that would be decided differently with the changed policy.
 
-        People count with the groups they have now, agents with their tags of now: what is asked is what
-        would become of the same wishes today, at the hour they came.
+        Users have their current groups and agents their current tags; the time is that of the transfer.
+
+        Raises:
+            PolicyUnknownError: The policy to remove does not exist.
+            InvalidPolicyError: The text is not valid.
         """
         before = texts(in_force(self._store.all()[1]))
-        if asked.text is None and policy_id not in before:
+        if request.text is None and policy_id not in before:
             raise PolicyUnknownError(policy_id)
         after = {name: text for name, text in before.items() if name != policy_id}
-        if asked.text is not None:
-            text = naming(asked.text, self._people)
+        if request.text is not None:
+            text = with_user_ids(request.text, self._users)
             statements(text)
             after[policy_id] = text
         now = self._clock()
-        found = self._past.created(now - timedelta(days=asked.days), now, MAX_TRANSFERS + 1)
-        changed = self._changed(policy_set(before), policy_set(after), found[:MAX_TRANSFERS])
-        checked = min(len(found), MAX_TRANSFERS)
-        return DryRunView(checked=checked, changed=tuple(changed), complete=len(found) <= MAX_TRANSFERS)
+        transfers = self._history.created(now - timedelta(days=request.days), now, MAX_TRANSFERS + 1)
+        changed = self._changed(policy_set(before), policy_set(after), transfers[:MAX_TRANSFERS])
+        checked = min(len(transfers), MAX_TRANSFERS)
+        return DryRunView(checked=checked, changed=tuple(changed), complete=len(transfers) <= MAX_TRANSFERS)
 
     def _changed(
-        self, before: PolicySet, after: PolicySet, found: list[Transfer]
+        self, before: PolicySet, after: PolicySet, transfers: list[Transfer]
     ) -> Iterator[ChangedDecision]:
-        agents = self._agents.get_many(tuple({name for one in found for name in one.agents}))
+        agents = self._agents.get_many(tuple({name for transfer in transfers for name in transfer.agents}))
         tags = tags_of(agents.values())
-        for transfer in found:
+        for transfer in transfers:
             now = RequestTime(transfer.created_at, self._zone)
-            person = self._people.find(transfer.acting)
+            principal = self._users.find(transfer.acting)
             size = transfer.progress.bytes_total
-            questions = movements(person, TRANSFER, transfer, tags, now, size)
-            then, new = _all(before, questions), _all(after, questions)
-            if then.outcome != new.outcome:
+            requests = movements(principal, TRANSFER, transfer, tags, now, size)
+            decision_before = _decide_all(before, requests)
+            decision_after = _decide_all(after, requests)
+            if decision_before.outcome != decision_after.outcome:
                 yield ChangedDecision(
                     transfer_id=transfer.transfer_id,
                     created_by=transfer.created_by,
                     created_at=transfer.created_at,
                     agents=transfer.agents,
-                    before=then.outcome,
-                    after=new.outcome,
-                    policies=new.policies,
+                    before=decision_before.outcome,
+                    after=decision_after.outcome,
+                    policies=decision_after.policies,
                 )
 
-    def _person(self, asked: PolicyTest, by: Principal) -> Principal:
-        himself = asked.person in {None, by.id, by.name}
-        person = by if himself else self._people.named(asked.person or "")
-        return person if asked.groups is None else replace(person, groups=asked.groups)
+    def _principal(self, request: PolicyTest, by: Principal) -> Principal:
+        is_self = request.person in {None, by.id, by.name}
+        principal = by if is_self else self._users.named(request.person or "")
+        return principal if request.groups is None else replace(principal, groups=request.groups)
 
 
-def _all(policies: PolicySet, questions: list[AuthorizationRequest]) -> Decision:
-    return worst([policies.decide(question) for question in questions])
+def _decide_all(policies: PolicySet, requests: list[AuthorizationRequest]) -> Decision:
+    return worst([policies.decide(request) for request in requests])
 
 
-def _movement(question: AuthorizationRequest, verdict: Decision) -> MovementDecision:
+def _movement(request: AuthorizationRequest, decision: Decision) -> MovementDecision:
     return MovementDecision(
-        source=question.source,
-        destination=question.destination,
-        outcome=verdict.outcome,
-        policies=verdict.policies,
+        source=request.source,
+        destination=request.destination,
+        outcome=decision.outcome,
+        policies=decision.policies,
     )

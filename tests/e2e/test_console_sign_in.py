@@ -41,7 +41,7 @@ def test_who_was_invited_chooses_a_password_and_the_first_one_is_never_sent(door
     chosen.fill(LASTING)
     door.keyboard.press("Enter")
 
-    in_no_group_yet = "nina@crosshaul.test may not look at Crosshaul"
+    in_no_group_yet = "nina@crosshaul.test may not view Crosshaul"
     expect(door.get_by_text(in_no_group_yet)).to_be_visible()
     assert any("PASSWORD_CLAIM_SIGNATURE" in body for body in sent)
     assert not any(FOR_ONCE in body for body in sent)

@@ -1,4 +1,4 @@
-"""What the tests of the control plane begin with."""
+"""Fixtures of the control plane's tests."""
 
 from datetime import UTC, datetime
 
@@ -11,14 +11,14 @@ from tests.support.world import a_world
 
 @pytest.fixture
 def here(monkeypatch):
-    """The API on fresh tables; nobody has joined."""
+    """Yield the API on fresh tables, without agents."""
     with control_plane(monkeypatch) as plane:
         yield plane
 
 
 @pytest.fixture
 def world(monkeypatch):
-    """Transfers and four agents without the API; see `tests.support.world`."""
+    """Yield transfers and four agents without the API; see `tests.support.world`."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     with a_world() as made:
@@ -27,7 +27,7 @@ def world(monkeypatch):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Moves only when told to; wired before anything else is."""
+    """Return a clock that a test moves; wired before anything else."""
 
     class Clock:
         now = datetime.now(UTC)

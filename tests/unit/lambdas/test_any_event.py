@@ -1,4 +1,4 @@
-"""Whatever others put into an event, no function falls over it: it is understood, or put aside."""
+"""No event, however malformed, crashes a function: it is handled or rejected."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ PRESENCES = [one for one in samples("aws") if "clientId" in one]
 
 @st.composite
 def altered(draw: st.DrawFn, known: list[dict[str, Any]]) -> dict[str, Any]:
-    """One that is known, with anything in the place of one of its fields, or beside it."""
+    """Return a sample with an arbitrary value in place of a field, or in an extra one."""
     sample = draw(st.sampled_from(known))
     return {**sample, draw(st.sampled_from(sorted(sample)) | st.text(max_size=5)): draw(values)}
 
@@ -70,14 +70,14 @@ def spies(monkeypatch: pytest.MonkeyPatch) -> dict[str, Spy]:
 @given(st.dictionaries(st.sampled_from(["thing", "report", "wire"]) | st.text(), values))
 @example({"thing": THING, "report": None})
 @example({"thing": [THING], "report": None})
-def test_no_report_of_any_shape_brings_on_report_down(spies, said):
-    on_report.handler(said, Context())
+def test_no_report_of_any_shape_brings_on_report_down(spies, event):
+    on_report.handler(event, Context())
 
 
 @anyhow
 @given(altered(REPORTS))
-def test_no_altered_report_brings_on_report_down(spies, said):
-    on_report.handler({"thing": THING, "report": said}, Context())
+def test_no_altered_report_brings_on_report_down(spies, event):
+    on_report.handler({"thing": THING, "report": event}, Context())
 
 
 @anyhow
@@ -91,8 +91,8 @@ def test_no_altered_report_brings_on_report_down(spies, said):
         "versionNumber": 1,
     }
 )
-def test_no_presence_of_any_shape_brings_on_presence_down(spies, said):
-    on_presence.handler(said, Context())
+def test_no_presence_of_any_shape_brings_on_presence_down(spies, event):
+    on_presence.handler(event, Context())
 
 
 @anyhow
@@ -100,7 +100,7 @@ def test_no_presence_of_any_shape_brings_on_presence_down(spies, said):
 @example(DEEP)
 @example("")
 def test_a_message_of_any_shape_is_given_back_and_the_others_are_not(monkeypatch, body):
-    arrivals = Spy(answers={"arrived": []})
+    arrivals = Spy(answers={"handle": []})
     monkeypatch.setattr(wiring, "object_events", lambda: arrivals)
     good = next(one for one in samples("aws") if "Records" in one)["Records"][0]
     bad = {**good, "messageId": "bad", "body": body}
@@ -135,7 +135,7 @@ NAMES = {
     "policy_id": "mine",
     "bucket": "media-uploads",
 }
-BODIES = [route for route in ROUTES if "body" in route.takes]
+BODIES = [route for route in ROUTES if "body" in route.parameters]
 
 
 @settings(anyhow, max_examples=200)
@@ -161,7 +161,7 @@ def refused_or_done(here: ControlPlane, route: Route, body: str) -> None:
 
 
 @pytest.mark.parametrize("claims", [{}, {"email": ""}, {"email": "a@b", "cognito:groups": "[admin\x00]"}])
-def test_odd_claims_let_nobody_in(here, claims):
+def test_malformed_claims_are_rejected(here, claims):
     from lambdas.api.handler import handler
 
     event = {

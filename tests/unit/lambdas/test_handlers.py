@@ -1,4 +1,4 @@
-"""The entry points: what comes from outside is parsed, what is malformed is counted and not tried again."""
+"""Entry points parse events; a malformed one is counted and not retried."""
 
 import json
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ SAMPLES = Path("events/samples/aws")
 
 @dataclass
 class Context:
-    """As much of the Lambda context as Powertools reads."""
+    """The fields of the Lambda context that Powertools reads."""
 
     function_name: str = "reactor"
     memory_limit_in_mb: int = 256
@@ -28,7 +28,7 @@ class Context:
 
 @dataclass
 class Spy:
-    """Any use case: notes what it was called with, and raises what it is told to."""
+    """Any use case: records its calls, and returns or raises what a test sets."""
 
     calls: list[tuple[str, tuple]] = field(default_factory=list)
     answers: dict[str, object] = field(default_factory=dict)
@@ -67,7 +67,7 @@ def sample(name: str) -> dict:
     return json.loads((SAMPLES / f"{name}.json").read_text())
 
 
-def letter(kind: str) -> dict:
+def rule_event(kind: str) -> dict:
     report = json.loads(Path(f"events/samples/reports/{kind}.json").read_text())
     return {"wire": 1, "report": report, "thing": "crosshaul:prod:server-c"}
 
@@ -91,8 +91,8 @@ def test_a_report_reaches_its_use_case(spies):
         ("Succeeded", {"report_handler": ["apply"]}),
     ],
 )
-def test_each_kind_of_report_has_its_ear(spies, kind, expected):
-    on_report.handler(letter(kind), Context())
+def test_each_kind_of_report_reaches_its_handler(spies, kind, expected):
+    on_report.handler(rule_event(kind), Context())
     called = {name: [call for call, _ in spy.calls] for name, spy in spies.items() if spy.calls}
     assert called == expected
 
@@ -101,15 +101,15 @@ def test_each_kind_of_report_has_its_ear(spies, kind, expected):
     ("principal", "certificate"), [("9f" * 32, "9f" * 32), ("123456789012", None), (None, None)]
 )
 def test_a_hello_tells_which_certificate_it_came_over(spies, principal, certificate):
-    """As the broker says; who connected without one has said nothing about that."""
-    on_report.handler(letter("Hello") | {"principal": principal}, Context())
-    ((_, (_, told)),) = spies["key_rotation"].calls
-    assert told == certificate
+    """The certificate is that of the broker's principal; without one it is None."""
+    on_report.handler(rule_event("Hello") | {"principal": principal}, Context())
+    ((_, (_, fingerprint)),) = spies["key_rotation"].calls
+    assert fingerprint == certificate
 
 
-def test_an_agent_that_is_heard_again_gets_what_waited_for_it(spies):
+def test_an_agent_that_is_online_again_gets_its_waiting_hops(spies):
     spies["agent_service"].answers["heartbeat"] = True
-    on_report.handler(letter("Heartbeat"), Context())
+    on_report.handler(rule_event("Heartbeat"), Context())
     assert spies["stream_handler"].calls == [("agent_online", ("server-c",))]
 
 
@@ -119,10 +119,10 @@ def test_an_agent_that_is_heard_again_gets_what_waited_for_it(spies):
         {},
         {"thing": "crosshaul:prod:server-c"},
         {"thing": "crosshaul:prod:server-c", "report": {"kind": "gossip"}},
-        {"thing": "crosshaul:prod:Not A Name", "report": letter("Heartbeat")["report"]},
-        {"thing": "crosshaul:test:server-c", "report": letter("Heartbeat")["report"]},
-        {"thing": "server-c", "report": letter("Heartbeat")["report"]},
-        {"agent_id": "server-c", "report": letter("Heartbeat")["report"]},
+        {"thing": "crosshaul:prod:Not A Name", "report": rule_event("Heartbeat")["report"]},
+        {"thing": "crosshaul:test:server-c", "report": rule_event("Heartbeat")["report"]},
+        {"thing": "server-c", "report": rule_event("Heartbeat")["report"]},
+        {"agent_id": "server-c", "report": rule_event("Heartbeat")["report"]},
         {"thing": "crosshaul:prod:server-c", "report": {"kind": "heartbeat", "at": "now"}},
     ],
 )
@@ -134,14 +134,14 @@ def test_a_malformed_report_is_counted_and_not_tried_again(spies, capsys, event)
 
 def test_a_report_of_a_removed_agent_is_not_tried_again(spies):
     spies["agent_service"].answers["hello"] = AgentUnknownError("server-c")
-    on_report.handler(letter("Hello"), Context())
+    on_report.handler(rule_event("Hello"), Context())
     assert spies["report_handler"].calls == []
 
 
 def test_a_report_that_met_another_is_tried_again(spies):
     spies["report_handler"].answers["apply"] = StaleError("Hop 0")
     with pytest.raises(StaleError):
-        on_report.handler(letter("Succeeded"), Context())
+        on_report.handler(rule_event("Succeeded"), Context())
 
 
 def test_presence_is_noted_and_nothing_is_sent_before_the_hello(spies):
@@ -174,7 +174,7 @@ def test_absence_dispatches_nothing(spies):
 )
 @pytest.mark.parametrize("event", ["connected", "disconnected"])
 def test_clients_that_are_not_agents_of_this_stage_change_nothing(spies, client, event):
-    """The broker tells every stage of every client of the account."""
+    """The broker sends events of every client of the account to every stage."""
     on_presence.handler(sample(f"presence_{event}") | {"clientId": client}, Context())
     assert not any(spy.calls for spy in spies.values())
 

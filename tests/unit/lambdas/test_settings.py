@@ -1,4 +1,4 @@
-"""The names of the settings are the same for who writes and who reads them; the parts find each other."""
+"""Settings round-trip through environment variables, and wiring builds the use cases from them."""
 
 import subprocess
 import sys
@@ -49,11 +49,11 @@ def test_importing_a_function_does_nothing_and_loads_no_sdk(module):
 
 
 def test_the_use_cases_find_what_they_need():
-    """In a process of its own: what wiring has built, it keeps."""
+    """Run in a process of its own, since wiring caches what it has built."""
     program = (
         "from lambdas import wiring;"
-        "wiring.transfers(), wiring.reactions(), wiring.hearing(), wiring.sweeping(), wiring.agents();"
-        "assert wiring.reactions() is wiring.reactions()"
+        "wiring.transfer_service(), wiring.report_handler(), wiring.lease_sweeper(), wiring.agent_service();"
+        "assert wiring.stream_handler() is wiring.stream_handler()"
     )
     env = {**SETTINGS.as_env(), "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     subprocess.run([sys.executable, "-c", program], env=env, check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""A host joins, and leaves again."""
+"""A host registers as an agent, and is removed again."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,8 +25,8 @@ def certificates(here):
     return {one["certificateId"]: one["status"] for one in here.iot().list_certificates()["certificates"]}
 
 
-def place(token):
-    """What a registration claims."""
+def slot_of(token):
+    """Return the slot that a registration with this token claims."""
     return wiring.enrollment_slots().find(RegisterRequest.model_validate(host(token)))
 
 
@@ -136,8 +136,8 @@ def test_a_name_that_is_taken_cannot_be_enrolled(here):
         ({"csr": csr(rsa.generate_private_key(public_exponent=65537, key_size=1024))}, "2048"),
         ({"csr": csr(ec.generate_private_key(ec.SECP384R1()))}, "P-256"),
         ({"lane_certificate": "nothing of the kind"}, "read"),
-        ({"lane_certificate": lane_certificate(datetime(2020, 1, 1, tzinfo=UTC))}, "ended"),
-        ({"lane_certificate": lane_certificate(datetime.now(UTC) + timedelta(days=3))}, "begins"),
+        ({"lane_certificate": lane_certificate(datetime(2020, 1, 1, tzinfo=UTC))}, "expired"),
+        ({"lane_certificate": lane_certificate(datetime.now(UTC) + timedelta(days=3))}, "not valid before"),
         ({"endpoints": ["10.0.0.2"]}, "host:port"),
         ({"endpoints": ["10.0.0.2:99999"]}, "host:port"),
         ({"endpoints": ["a b:1"]}, "host:port"),
@@ -159,7 +159,7 @@ def test_an_rsa_key_of_2048_bits_and_an_address_of_ipv6_will_do(here):
 
 
 def test_a_csr_of_another_s_key_is_refused(here):
-    """Its signature is not the key's own."""
+    """Return a CSR whose signature is not by its own key."""
     first, second = csr().splitlines(), csr().splitlines()
     mixed = "\n".join([*first[:-3], *second[-3:]])
     assert here.post("/agents/register", host(here.token("b"), csr=mixed), role=None).status == 422
@@ -189,7 +189,7 @@ def test_a_registration_that_breaks_half_way_leaves_nothing_and_can_be_repeated(
 
 def test_a_registration_that_died_half_way_is_taken_over_after_a_while(here, clock):
     token = here.token("server-b")
-    place(token).claim(clock())
+    slot_of(token).claim(clock())
     wiring.iot_registry().provision("server-b", csr())
     assert here.post("/agents/register", host(token), role=None).status == 409
     clock.now += timedelta(seconds=60)
@@ -198,7 +198,7 @@ def test_a_registration_that_died_half_way_is_taken_over_after_a_while(here, clo
 
 
 def test_a_registration_that_was_overtaken_does_not_undo_the_other(here, clock):
-    claimed = place(here.token("server-b"))
+    claimed = slot_of(here.token("server-b"))
     claimed.claim(clock())
     here.join("server-b", online=False)
     wiring.enrollment_service()._undo(claimed, clock())
@@ -254,11 +254,11 @@ def test_what_a_removed_agent_had_to_do_ends_with_a_reason(here):
 
 
 def test_iot_core_takes_its_time_to_detach():
-    """Deleting is tried again until nothing is attached any more; then what is left is left, revoked."""
+    """A deletion is retried until IoT Core has detached everything; after that, the rest is left, revoked."""
 
     class Iot:
-        def __init__(self, patience):
-            self.asked, self.patience = [], patience
+        def __init__(self, attempts_needed):
+            self.asked, self.attempts_needed = [], attempts_needed
 
         def get_paginator(self, _):
             return self
@@ -274,21 +274,23 @@ def test_iot_core_takes_its_time_to_detach():
         def __getattr__(self, verb):
             def ask(**_):
                 self.asked.append(verb)
-                if verb == "delete_thing" and self.asked.count(verb) < self.patience:
+                if verb == "delete_thing" and self.asked.count(verb) < self.attempts_needed:
                     raise ClientError({"Error": {"Code": "InvalidRequestException"}}, verb)
 
             return ask
 
     waits = []
-    slow = Iot(patience=4)
+    slow = Iot(attempts_needed=4)
     IotRegistry(slow, TOPICS, POLICY, IotEndpoint("", 8883, None), waits.append).deprovision("b")
     assert slow.asked[0] == "update_certificate"
     assert slow.asked.count("delete_thing") == 4
     assert len(waits) == 3
-    IotRegistry(Iot(patience=99), TOPICS, POLICY, IotEndpoint("", 8883, None), waits.append).deprovision("b")
+    IotRegistry(
+        Iot(attempts_needed=99), TOPICS, POLICY, IotEndpoint("", 8883, None), waits.append
+    ).deprovision("b")
 
 
-def test_unknown_agents_are_told_from_known_ones(here):
+def test_an_unknown_agent_is_not_found(here):
     assert here.get("/agents/server-x").status == 404
     with pytest.raises(AgentUnknownError):
         wiring.agent_service().view("server-x")

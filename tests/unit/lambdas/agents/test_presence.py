@@ -1,4 +1,4 @@
-"""Is an agent there? What the broker says of its connections, in whatever order, and what it says itself."""
+"""Presence of an agent: life-cycle events in any order, and its own heartbeats."""
 
 import itertools
 from dataclasses import replace
@@ -39,8 +39,8 @@ def test_it_comes_and_goes(away):
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_a_takeover_told_in_any_order_leaves_it_there(away, order):
-    """The old connection's end may be told last, and even be a little later than the new one's begin."""
+def test_a_takeover_reported_in_any_order_leaves_the_agent_online(away, order):
+    """The end of the old connection may be reported last, and even have a later time than the new one."""
     first = connected(away, at(0), 1, at(0))
     story = [
         lambda agent: disconnected(agent, at(60.2), 1),
@@ -54,21 +54,21 @@ def test_a_takeover_told_in_any_order_leaves_it_there(away, order):
     assert agent.session == 2
 
 
-def test_the_broker_may_begin_to_count_anew(away):
+def test_the_broker_may_restart_its_session_count(away):
     agent = connected(away, at(0), 7, at(0))
     agent = connected(agent, at(0) + TAKEOVER + timedelta(seconds=1), 0, at(11))
     assert (agent.session, agent.presence) == (0, "online")
     assert disconnected(agent, at(100), 0).presence == "offline"
 
 
-def test_who_said_that_it_came_though_it_had_begun_anew_may_go(away):
-    """Its coming was taken for an old story, its going is not."""
+def test_a_connection_after_a_restart_may_end(away):
+    """The connection was ignored as outdated; the disconnection must not be."""
     agent = connected(away, at(0), 7, at(0))
     agent = connected(agent, at(5), 0, at(5))
     assert disconnected(agent, at(60), 0).presence == "offline"
 
 
-def test_who_says_nothing_is_late_and_then_silent(away):
+def test_an_agent_without_heartbeats_is_late_and_then_silent(away):
     agent = connected(away, at(0), 1, at(0))
     assert status(agent, at(0) + SILENT_AFTER) == AgentStatus.LATE
     assert silenced(agent, at(10)) is agent

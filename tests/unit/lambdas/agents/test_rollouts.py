@@ -1,4 +1,4 @@
-"""Many hosts join by one token: no more than were asked for, under no other names, as long as it lasts."""
+"""Many hosts join with one token: at most its count, only under its names, until it expires."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -74,7 +74,7 @@ def test_each_has_a_certificate_and_a_key_of_its_own(here):
 
 
 def test_hosts_that_come_at_once_are_counted_one_by_one(here):
-    """The table counts, not the function."""
+    """The count is kept in the table, not in the function."""
     rollout = started(here)
     known = wiring.rollout_store().get(rollout["rollout_id"])
 
@@ -152,7 +152,7 @@ def test_a_name_outside_the_pattern_is_refused_and_costs_nothing(here, hostname,
     assert shown(here, rollout)["used"] == 0
 
 
-def test_a_wished_name_fits_both_ends_of_the_pattern(here):
+def test_a_requested_name_matches_both_ends_of_the_pattern(here):
     token = started(here, name="a-{hostname}-z")["token"]
     assert come(here, token, agent_id="a-1-z").status == 201
     for wrong in ("a-z", "a-1", "1-z"):
@@ -203,7 +203,7 @@ def test_two_hosts_of_one_name_do_not_meet(here, clock):
     place(rollout["token"]).claim(clock())
     assert come(here, rollout["token"], "n1").status == 409
     assert shown(here, rollout)["used"] == 1
-    clock.now += timedelta(seconds=60)  # the other has died meanwhile
+    clock.now += timedelta(seconds=60)  # the other registration was interrupted
     assert come(here, rollout["token"], "n1").status == 201
     assert shown(here, rollout)["used"] == 2
 
@@ -226,7 +226,7 @@ def test_a_joining_that_breaks_half_way_leaves_nothing_and_its_place_is_free(her
     assert come(here, rollout["token"]).status == 201
 
 
-def test_whoever_guesses_a_rollout_s_token_learns_nothing(here):
+def test_guessing_a_rollouts_token_reveals_nothing(here):
     rollout = started(here)
     of_this = f"rollout:{rollout['rollout_id']}." + "A" * 43
     of_none = "rollout:000000000000." + "A" * 43
@@ -244,7 +244,7 @@ def test_a_single_token_gives_no_other_name(here):
     assert come(here, here.token("server-b"), agent_id="server-b").status == 201
 
 
-def test_the_same_wish_starts_one_rollout_until_somebody_has_joined(here):
+def test_the_same_request_starts_one_rollout_until_a_host_has_joined(here):
     key = {"Idempotency-Key": "k1"}
     first = here.post("/rollouts", ASKED, headers=key).body
     second = here.post("/rollouts", ASKED, headers=key).body

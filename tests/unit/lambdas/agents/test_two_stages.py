@@ -1,5 +1,6 @@
-"""Two stages in one account, with an agent of the same name in each: nothing that one does touches the
-other's. Nor does any stage touch a thing in IoT Core that it did not make.
+"""Two stages in one account with an agent of the same name: neither touches the other's.
+
+No stage touches a thing in IoT Core that it did not create.
 """
 
 import json
@@ -34,7 +35,7 @@ class Account:
         self.fleets = {}
 
     def use(self, stage):
-        """From now on its functions are those that run; returns its API."""
+        """Switch to the functions of this stage and return its API."""
         values = {setting: f"{stage}-{setting}".replace("_", "-") for setting in TABLES}
         values |= {"stage": stage, "device_policy": f"crosshaul-{stage}-device"}
         for setting, value in values.items():
@@ -53,14 +54,18 @@ class Account:
         self.here.iot().create_policy(policyName=values["device_policy"], policyDocument=document)
         self.fleets[stage] = Fleet()
 
-    def seen(self, stage):
-        """Everything that the account and the stage know of its server-b, and what it was told."""
+    def snapshot(self, stage):
+        """Return all state of this stage's server-b, and the commands that it was sent."""
         answer = self.use(stage).get(f"/agents/{NAME}")
-        return answer.text, thing(self.here.iot(), Topics(stage).thing(NAME)), list(self.fleets[stage].sent)
+        return (
+            answer.text,
+            thing_state(self.here.iot(), Topics(stage).thing(NAME)),
+            list(self.fleets[stage].sent),
+        )
 
 
-def thing(iot, name):
-    """A thing with all that hangs on it."""
+def thing_state(iot, name):
+    """Return a thing with its attributes and certificates."""
     found = iot.describe_thing(thingName=name)
     arns = iot.list_thing_principals(thingName=name)["principals"]
     certificates = {
@@ -75,12 +80,12 @@ def thing(iot, name):
     return found["thingArn"], found["attributes"], found["version"], certificates
 
 
-def others_thing(iot, name, attributes):
-    """A device of somebody else in this account, with a certificate in use."""
+def foreign_thing(iot, name, attributes):
+    """Create a device of another team in this account, with an active certificate."""
     made = iot.create_keys_and_certificate(setAsActive=True)
     iot.create_thing(thingName=name, attributePayload={"attributes": attributes})
     iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
-    return thing(iot, name)
+    return thing_state(iot, name)
 
 
 @pytest.fixture
@@ -91,8 +96,8 @@ def account(here, monkeypatch):
     return made
 
 
-def fails_to_register(api):
-    """Half-way: what was made is taken back."""
+def fail_to_register(api):
+    """Fail halfway through a registration, which undoes it."""
     token = api.token(NAME)
     really = BaseClient._make_api_call
 
@@ -106,44 +111,44 @@ def fails_to_register(api):
         assert api.post("/agents/register", host(token), role=None).status == 500
 
 
-def removes(api):
+def remove(api):
     assert api.call("DELETE", f"/agents/{NAME}").status == 204
 
 
-def replaces_keys(api):
-    """To the end: the old certificate is revoked when the new one was seen."""
+def rotate_keys(api):
+    """Rotate keys until the old certificate is revoked."""
     assert api.post(f"/agents/{NAME}/rotate").status == 202
-    certificate = wiring.iot_registry().renew(NAME, csr(), kept=()).certificate_id
+    certificate = wiring.iot_registry().renew(NAME, csr(), keep=()).certificate_id
     on_report.apply(on_report.AgentReport(agent_id=NAME, report=hello(), principal=certificate))
 
 
-def enrolls_again(api):
-    removes(api)
-    fails_to_register(api)
+def enroll_again(api):
+    remove(api)
+    fail_to_register(api)
     api.join(NAME)
 
 
-@pytest.mark.parametrize("deed", [removes, replaces_keys, enrolls_again])
+@pytest.mark.parametrize("operation", [remove, rotate_keys, enroll_again])
 @pytest.mark.parametrize(("acting", "other"), [(PROD, EU), (EU, PROD)])
-def test_what_one_stage_does_the_other_does_not_notice(account, deed, acting, other):
-    before = account.seen(other)
-    deed(account.use(acting))
-    assert account.seen(other) == before
+def test_what_one_stage_does_the_other_does_not_notice(account, operation, acting, other):
+    before = account.snapshot(other)
+    operation(account.use(acting))
+    assert account.snapshot(other) == before
     [(status, policies)] = before[1][-1].values()
     assert (status, policies) == ("ACTIVE", [f"crosshaul-{other}-device"])
 
 
 @pytest.mark.parametrize("event", ["connected", "disconnected"])
 def test_a_stage_does_not_take_another_s_agent_for_its_own(account, event):
-    """IoT Core tells both rules of every client; whatever reaches the function is looked at again."""
-    before = account.seen(PROD)
+    """IoT Core sends events of all clients to both rules; the function checks the stage again."""
+    before = account.snapshot(PROD)
     for client in (Topics(EU).thing(NAME), NAME, f"crosshaul:{PROD}:{NAME}:x"):
-        said = {"clientId": client, "timestamp": 2**42, "eventType": event, "versionNumber": 9}
-        on_presence.handler(said, Context())
-    assert account.seen(PROD) == before
+        message = {"clientId": client, "timestamp": 2**42, "eventType": event, "versionNumber": 9}
+        on_presence.handler(message, Context())
+    assert account.snapshot(PROD) == before
     own = {"clientId": Topics(PROD).thing(NAME), "timestamp": 2**42, "eventType": event, "versionNumber": 9}
     on_presence.handler(own, Context())
-    assert account.seen(PROD) != before
+    assert account.snapshot(PROD) != before
 
 
 FOREIGN = pytest.mark.parametrize(
@@ -153,21 +158,21 @@ FOREIGN = pytest.mark.parametrize(
 
 @FOREIGN
 def test_a_name_whose_thing_is_not_ours_cannot_be_enrolled(here, attributes):
-    before = others_thing(here.iot(), "crosshaul:test:server-b", attributes)
+    before = foreign_thing(here.iot(), "crosshaul:test:server-b", attributes)
     answer = here.post("/agents/enrollments", {"agent_id": NAME})
     assert (answer.status, answer.body["type"]) == (409, PROBLEM)
     assert "crosshaul:test:server-b" in answer.body["detail"]
     assert "choose another name" in answer.body["advice"]
-    assert thing(here.iot(), "crosshaul:test:server-b") == before
+    assert thing_state(here.iot(), "crosshaul:test:server-b") == before
 
 
 @FOREIGN
 def test_a_thing_that_came_after_the_token_is_not_touched_and_the_token_stays_good(here, attributes):
     token = here.token(NAME)
-    before = others_thing(here.iot(), "crosshaul:test:server-b", attributes)
+    before = foreign_thing(here.iot(), "crosshaul:test:server-b", attributes)
     answer = here.post("/agents/register", host(token), role=None)
     assert (answer.status, answer.body["type"]) == (409, PROBLEM)
-    assert thing(here.iot(), "crosshaul:test:server-b") == before
+    assert thing_state(here.iot(), "crosshaul:test:server-b") == before
     [arn] = before[-1]
     here.iot().detach_thing_principal(thingName="crosshaul:test:server-b", principal=arn)
     here.iot().delete_thing(thingName="crosshaul:test:server-b")
@@ -176,15 +181,15 @@ def test_a_thing_that_came_after_the_token_is_not_touched_and_the_token_stays_go
 
 def test_a_host_of_a_roll_out_takes_no_thing_that_is_not_ours(here):
     token = started(here, count=1)["token"]
-    before = others_thing(here.iot(), "crosshaul:test:render-n1", {})
+    before = foreign_thing(here.iot(), "crosshaul:test:render-n1", {})
     answer = here.post("/agents/register", host(token, hostname="n1"), role=None)
     assert (answer.status, answer.body["type"]) == (409, PROBLEM)
-    assert thing(here.iot(), "crosshaul:test:render-n1") == before
+    assert thing_state(here.iot(), "crosshaul:test:render-n1") == before
     assert here.post("/agents/register", host(token, hostname="n2"), role=None).status == 201
 
 
 def test_a_thing_that_comes_at_the_very_moment_is_not_taken_over(here, monkeypatch):
-    """IoT Core refuses to make one beside it; nothing is attached to it then, and nothing revoked."""
+    """IoT Core refuses a second thing; nothing is attached to the other's thing, and nothing revoked."""
     token, attached = here.token(NAME), []
     really = BaseClient._make_api_call
 
@@ -202,12 +207,12 @@ def test_a_thing_that_comes_at_the_very_moment_is_not_taken_over(here, monkeypat
 
 
 def test_an_agent_whose_thing_was_replaced_is_neither_removed_nor_renewed(here):
-    """Whoever put another thing in its place may have devices that use it."""
+    """The team that replaced the thing may have devices that use it."""
     key = here.join(NAME)["api_key"]
     here.iot().update_thing(
         thingName="crosshaul:test:server-b", attributePayload={"attributes": {"team": "lighting"}}
     )
-    before = thing(here.iot(), "crosshaul:test:server-b")
+    before = thing_state(here.iot(), "crosshaul:test:server-b")
     body, headers = {"csr": csr(), "certificate": "9f" * 32}, {"X-Agent-Key": key}
     for answer in (
         here.call("DELETE", f"/agents/{NAME}"),
@@ -216,7 +221,7 @@ def test_an_agent_whose_thing_was_replaced_is_neither_removed_nor_renewed(here):
         assert (answer.status, answer.body["type"]) == (409, PROBLEM)
     with pytest.raises(ThingForeignError):
         wiring.iot_registry().revoke_others(NAME, ())
-    assert thing(here.iot(), "crosshaul:test:server-b") == before
+    assert thing_state(here.iot(), "crosshaul:test:server-b") == before
     assert here.get(f"/agents/{NAME}").status == 200
     assert here.fleet.sent == []
     assert here.fleet.cut_off == []
@@ -225,11 +230,11 @@ def test_an_agent_whose_thing_was_replaced_is_neither_removed_nor_renewed(here):
 def test_a_certificate_that_another_thing_uses_too_is_only_detached(here):
     """Another team attached its own certificate to our thing, beside its own."""
     here.join(NAME)
-    arn, *_ = others_thing(here.iot(), "lamp", {})[-1]
+    arn, *_ = foreign_thing(here.iot(), "lamp", {})[-1]
     here.iot().attach_thing_principal(thingName="crosshaul:test:server-b", principal=arn)
-    lamp = thing(here.iot(), "lamp")
+    lamp = thing_state(here.iot(), "lamp")
     assert here.call("DELETE", f"/agents/{NAME}").status == 204
-    assert thing(here.iot(), "lamp") == lamp
+    assert thing_state(here.iot(), "lamp") == lamp
     assert here.iot().list_principal_things(principal=arn)["things"] == ["lamp"]
     assert [one["thingName"] for one in here.iot().list_things()["things"]] == ["lamp"]
 
@@ -260,17 +265,17 @@ def test_names_of_two_agents_are_never_one_and_are_read_back(one, other):
 
 
 def test_the_longest_names_fit_into_what_iot_core_takes():
-    """https://docs.aws.amazon.com/general/latest/gr/iot-core.html"""
+    """See https://docs.aws.amazon.com/general/latest/gr/iot-core.html."""
     topics, transfer = Topics("s" * 32), "t" * 20
-    thing = topics.thing("a" * 63)
-    said = topics.reports(thing).partition(f"{topics.reports_rule}/")[2]  # Basic Ingest's own part is free
-    assert len(thing) <= 128
+    name = topics.thing("a" * 63)
+    _, _, reports = topics.reports(name).partition(f"{topics.reports_rule}/")  # IoT does not count the rule
+    assert len(name) <= 128
     assert len(topics.console("c" * 20)) <= 128
     assert len(topics.job("0" * 12, 99)) <= 64
     assert max(len(topics.reports_rule), len(topics.presence_rule)) <= 128
-    for topic in (topics.commands(thing), said, topics.live(thing, transfer, f"{transfer}-999")):
+    for topic in (topics.commands(name), reports, topics.live(name, transfer, f"{transfer}-999")):
         assert len(topic) <= 256
         assert topic.count("/") <= 7
     job = topics.job("0" * 12, 99)
-    for topic in (topics.job_result(thing, job), topics.jobs_response(thing)):
+    for topic in (topics.job_result(name, job), topics.jobs_response(name)):
         assert len(topic) <= 256

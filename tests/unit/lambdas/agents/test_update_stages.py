@@ -1,4 +1,4 @@
-"""Stages of an update: who is in which, and that no stage begins before those before it are healthy."""
+"""Stages of an update: which agents each has, and that none begins before earlier ones are healthy."""
 
 from datetime import timedelta
 
@@ -69,7 +69,7 @@ def test_stages_are_as_an_administrator_would_count_them():
 
 
 def step(update, statuses, away, now):
-    """One minute, as the sweep has it."""
+    """Run one sweep."""
     known = [member for member in update.members if member.state != "waiting"]
     words = {member.agent_id: JobStatus(statuses(member)) for member in known}
     versions = {
@@ -145,7 +145,7 @@ def test_a_removed_agent_keeps_nobody_waiting():
     assert update.member("a").state == "cancelled"
 
 
-def test_who_is_away_is_waited_for_by_nobody_but_the_canaries_must_be_heard():
+def test_offline_agents_are_not_waited_for_but_canaries_must_report():
     update = an_update(["a", "b", "c"], 1, (50,))
     away = frozenset("ab")
     assert following(update, away, MORNING) == "wait"
@@ -155,7 +155,7 @@ def test_who_is_away_is_waited_for_by_nobody_but_the_canaries_must_be_heard():
     assert following(second, NOBODY, MORNING) == "wait"
 
 
-def test_an_agent_gets_an_order_only_in_its_stage_and_while_the_update_runs():
+def test_an_agent_gets_an_update_order_only_in_its_stage_and_while_the_update_runs():
     update = an_update(["a", "b"])
     assert why_not(update, "a") == ""
     assert "not to be updated" in why_not(update, "b")

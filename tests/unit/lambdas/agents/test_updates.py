@@ -1,4 +1,4 @@
-"""Updates as an administrator, an agent and the minute see them; IoT Jobs is moto's, or a list."""
+"""Updates through the API, an agent and the sweep; IoT Jobs is moto's or a fake."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,31 +17,32 @@ NAMES = ("server-b", "server-c", "server-d")
 
 @dataclass
 class FakeJobs:
-    """Knows which stages were told; a test says how each agent does."""
+    """IoT Jobs in memory; a test sets the status of each agent."""
 
-    told: list[int] = field(default_factory=list)
+    created_stages: list[int] = field(default_factory=list)
     ended: set[int] = field(default_factory=set)
-    fates: dict[str, JobStatus] = field(default_factory=dict)
-    lose: bool = False
+    status_by_agent: dict[str, JobStatus] = field(default_factory=dict)
+    fails: bool = False
 
     def begin(self, update, stage):
-        if self.lose:
+        if self.fails:
             raise ConnectionError("IoT is away")
-        if stage not in self.told:
-            self.told.append(stage)
+        if stage not in self.created_stages:
+            self.created_stages.append(stage)
 
-    def words(self, update, stage):
-        if stage not in self.told:
+    def statuses(self, update, stage):
+        if stage not in self.created_stages:
             return None
         return {
-            one.agent_id: self.fates.get(one.agent_id, JobStatus("QUEUED")) for one in update.of_stage(stage)
+            member.agent_id: self.status_by_agent.get(member.agent_id, JobStatus("QUEUED"))
+            for member in update.of_stage(stage)
         }
 
     def end(self, update):
         self.ended |= set(range(update.stage + 1))
 
 
-class Story:
+class UpdateScenario:
     def __init__(self, here, clock, jobs):
         self.here, self.clock, self.jobs = here, clock, jobs
         self.keys = {name: here.join(name)["api_key"] for name in NAMES}
@@ -49,14 +50,14 @@ class Story:
     def start(self, **body):
         return self.here.post("/updates", {"everyone": True, **body})
 
-    def minute(self):
+    def run_sweep(self):
         self.clock.now += timedelta(minutes=1)
         wiring.update_stages().sweep(self.clock())
 
-    def has(self, name, version="0.2.0"):
-        """It says Hello with a version, and IoT Jobs that it has succeeded."""
+    def report_healthy(self, name, version="0.2.0"):
+        """Report the version by a Hello, and success by IoT Jobs."""
         wiring.agent_service().hello(name, hello(version=version))
-        self.jobs.fates[name] = JobStatus("SUCCEEDED")
+        self.jobs.status_by_agent[name] = JobStatus("SUCCEEDED")
 
     def view(self, update_id):
         return self.here.get(f"/updates/{update_id}").body
@@ -66,123 +67,128 @@ class Story:
         return self.here.post(f"/agents/{name}/update", {"update_id": update_id}, role=None, headers=headers)
 
     def states(self, update_id):
-        return {one["agent_id"]: one["state"] for one in self.view(update_id)["members"]}
+        return {member["agent_id"]: member["state"] for member in self.view(update_id)["members"]}
 
     def audited(self):
-        return [one["action"] for one in self.here.get("/audit").body["records"]]
+        return [member["action"] for member in self.here.get("/audit").body["records"]]
 
 
 @pytest.fixture
 def jobs(clock, here, monkeypatch):
-    made = FakeJobs()
-    monkeypatch.setattr("lambdas.aws.iot_jobs.IotJobs", lambda *_: made)
-    return made
+    fake = FakeJobs()
+    monkeypatch.setattr("lambdas.aws.iot_jobs.IotJobs", lambda *_: fake)
+    return fake
 
 
 @pytest.fixture
-def story(here, clock, jobs):
+def scenario(here, clock, jobs):
     publish("0.1.0")
     publish("0.2.0")
-    return Story(here, clock, jobs)
+    return UpdateScenario(here, clock, jobs)
 
 
-def test_the_canary_first_and_the_others_once_it_has_reported_healthy(story):
-    begun = story.start(percents=[50])
+def test_the_canary_first_and_the_others_once_it_has_reported_healthy(scenario):
+    begun = scenario.start(percents=[50])
     assert begun.status == 201
     update_id = begun.body["update_id"]
     assert (begun.body["version"], begun.body["stages"]) == ("0.2.0", 3)
-    assert story.jobs.told == [0]
-    story.minute()
-    assert story.states(update_id) == {"server-b": "queued", "server-c": "waiting", "server-d": "waiting"}
-    story.jobs.fates["server-b"] = JobStatus("SUCCEEDED")
-    story.minute()
-    assert story.jobs.told == [0], "it says so, but has not been heard with that version"
-    story.has("server-b")
-    story.minute()
-    assert story.jobs.told == [0, 1]
-    story.has("server-c")
-    story.minute()
-    story.has("server-d")
-    story.minute()
-    view = story.view(update_id)
+    assert scenario.jobs.created_stages == [0]
+    scenario.run_sweep()
+    assert scenario.states(update_id) == {"server-b": "queued", "server-c": "waiting", "server-d": "waiting"}
+    scenario.jobs.status_by_agent["server-b"] = JobStatus("SUCCEEDED")
+    scenario.run_sweep()
+    assert scenario.jobs.created_stages == [0], (
+        "IoT Jobs says so, but the agent has not reported that version"
+    )
+    scenario.report_healthy("server-b")
+    scenario.run_sweep()
+    assert scenario.jobs.created_stages == [0, 1]
+    scenario.report_healthy("server-c")
+    scenario.run_sweep()
+    scenario.report_healthy("server-d")
+    scenario.run_sweep()
+    view = scenario.view(update_id)
     assert (view["state"], view["counts"]) == ("succeeded", {"succeeded": 3})
-    assert story.audited().count("update.stage-begun") == 2
-    assert {"update.started", "update.ended"} <= set(story.audited())
-    story.jobs.told.clear()
-    story.minute()
-    assert story.jobs.told == [], "what is over is not looked at again"
+    assert scenario.audited().count("update.stage-begun") == 2
+    assert {"update.started", "update.ended"} <= set(scenario.audited())
+    scenario.jobs.created_stages.clear()
+    scenario.run_sweep()
+    assert scenario.jobs.created_stages == [], "a completed update is not processed again"
 
 
-def test_a_minute_costs_one_write_for_each_update_that_runs_and_none_for_those_that_are_over(story):
-    update_id = story.start().body["update_id"]
+def test_a_minute_costs_one_write_for_each_update_that_runs_and_none_for_those_that_are_over(scenario):
+    update_id = scenario.start().body["update_id"]
     with items_written() as written:
-        story.minute()
-    assert written == [1], "only when it is looked at next"
-    story.has("server-b")
+        scenario.run_sweep()
+    assert written == [1], "only the time of the next sweep"
+    scenario.report_healthy("server-b")
     with items_written() as written:
-        story.minute()
+        scenario.run_sweep()
     assert written == [2], "the update and its record, whatever the number of agents"
-    story.here.post(f"/updates/{update_id}/cancel")
+    scenario.here.post(f"/updates/{update_id}/cancel")
     with items_written() as written:
-        story.minute()
+        scenario.run_sweep()
     assert written == []
 
 
-def test_too_many_failures_and_no_further_agent_is_touched(story):
-    update_id = story.start().body["update_id"]
-    story.jobs.fates["server-b"] = JobStatus("FAILED", "0.2.0 did not report healthy within 300 s", True)
-    story.minute()
-    view = story.view(update_id)
+def test_too_many_failures_and_no_further_agent_is_touched(scenario):
+    update_id = scenario.start().body["update_id"]
+    scenario.jobs.status_by_agent["server-b"] = JobStatus(
+        "FAILED", "0.2.0 did not report healthy within 300 s", True
+    )
+    scenario.run_sweep()
+    view = scenario.view(update_id)
     assert view["state"] == "aborted"
     assert "server-b: 0.2.0 did not report healthy" in view["reason"]
-    assert story.states(update_id) == {
+    assert scenario.states(update_id) == {
         "server-b": "returned",
         "server-c": "cancelled",
         "server-d": "cancelled",
     }
-    assert (story.jobs.told, story.jobs.ended) == ([0], {0})
-    assert "update.aborted" in story.audited()
+    assert (scenario.jobs.created_stages, scenario.jobs.ended) == ([0], {0})
+    assert "update.aborted" in scenario.audited()
 
 
-def test_a_job_that_was_lost_on_the_way_is_made_the_next_minute(story):
-    story.jobs.lose = True
-    assert story.start().status == 500
-    story.jobs.lose = False
-    story.minute()
-    assert story.jobs.told == [0]
+def test_a_job_that_was_lost_on_the_way_is_made_the_next_minute(scenario):
+    scenario.jobs.fails = True
+    assert scenario.start().status == 500
+    scenario.jobs.fails = False
+    scenario.run_sweep()
+    assert scenario.jobs.created_stages == [0]
 
 
-def test_an_agent_gets_a_signed_order_with_its_own_key_in_its_stage(story):
-    update_id = story.start().body["update_id"]
-    assert story.order("server-b", update_id, key="wrong").status == 401
-    assert story.order("server-b", update_id, key=story.keys["server-c"]).status == 401
-    got = story.order("server-b", update_id).body
-    addressee, command = story.here.fleet.signed[got["token"]]
+def test_an_agent_gets_a_signed_order_with_its_own_key_in_its_stage(scenario):
+    update_id = scenario.start().body["update_id"]
+    assert scenario.order("server-b", update_id, key="wrong").status == 401
+    assert scenario.order("server-b", update_id, key=scenario.keys["server-c"]).status == 401
+    got = scenario.order("server-b", update_id).body
+    addressee, command = scenario.here.fleet.signed[got["token"]]
     assert addressee == "server-b"
     assert isinstance(command, Update)
     assert (command.version, command.digest, command.update_id) == ("0.2.0", DIGEST, update_id)
-    waiting = story.order("server-c", update_id).body
+    waiting = scenario.order("server-c", update_id).body
     assert (waiting["token"], "not to be updated" in waiting["reason"]) == (None, True)
-    assert story.order("server-b", "ffffffffffff").body["token"] is None
-    story.has("server-b")
-    there = story.order("server-b", update_id).body
+    assert scenario.order("server-b", "ffffffffffff").body["token"] is None
+    scenario.report_healthy("server-b")
+    there = scenario.order("server-b", update_id).body
     assert (there["reported_version"], there["token"]) == ("0.2.0", None)
 
 
-def test_one_is_cancelled_once_and_nobody_gets_an_order_of_it_any_more(story):
-    update_id = story.start().body["update_id"]
-    assert story.here.post(f"/updates/{update_id}/cancel").body["state"] == "cancelled"
-    assert "was cancelled" in story.order("server-b", update_id).body["reason"]
-    again = story.here.post(f"/updates/{update_id}/cancel")
+def test_an_update_is_cancelled_once_and_gives_no_more_orders(scenario):
+    update_id = scenario.start().body["update_id"]
+    assert scenario.here.post(f"/updates/{update_id}/cancel").body["state"] == "cancelled"
+    assert "was cancelled" in scenario.order("server-b", update_id).body["reason"]
+    again = scenario.here.post(f"/updates/{update_id}/cancel")
     assert (again.status, again.body["type"]) == (409, "urn:crosshaul:problem:update-over")
-    assert story.jobs.ended == {0}
-    assert story.start().status == 201, "its agents are free"
+    assert scenario.jobs.ended == {0}
+    assert scenario.start().status == 201, "its agents are free"
 
 
-def test_who_is_meant_is_said_in_one_way(story):
-    story.here.call("PATCH", "/agents/server-c", {"tags": {"site": "berlin"}})
+def test_agents_are_selected_in_exactly_one_way(scenario):
+    scenario.here.call("PATCH", "/agents/server-c", {"tags": {"site": "berlin"}})
     assert [
-        one["agent_id"] for one in story.start(everyone=False, tags={"site": "berlin"}).body["members"]
+        member["agent_id"]
+        for member in scenario.start(everyone=False, tags={"site": "berlin"}).body["members"]
     ] == ["server-c"]
     for wrong in (
         {"everyone": False},
@@ -190,36 +196,37 @@ def test_who_is_meant_is_said_in_one_way(story):
         {"tags": {"a": "b"}},
         {"percents": [50, 10]},
     ):
-        assert story.start(**wrong).status == 422, wrong
-    unknown = story.start(everyone=False, agents=["server-x"])
+        assert scenario.start(**wrong).status == 422, wrong
+    unknown = scenario.start(everyone=False, agents=["server-x"])
     assert unknown.body["type"].endswith("agent-unknown")
-    busy = story.start()
+    busy = scenario.start()
     assert (busy.status, busy.body["type"]) == (409, "urn:crosshaul:problem:agent-busy-updating")
 
 
-def test_what_was_never_published_or_is_there_already_is_refused(story):
-    assert story.start(version="9.9.9").status == 404
-    assert story.start(version="0.1.0").body["type"].endswith("nothing-to-update")
+def test_what_was_never_published_or_is_there_already_is_refused(scenario):
+    assert scenario.start(version="9.9.9").status == 404
+    assert scenario.start(version="0.1.0").body["type"].endswith("nothing-to-update")
 
 
-def test_the_same_wish_starts_no_second_one(story):
+def test_the_same_request_starts_one_update(scenario):
     first, second = (
-        story.here.post("/updates", {"everyone": True}, headers={"Idempotency-Key": "k1"}) for _ in range(2)
+        scenario.here.post("/updates", {"everyone": True}, headers={"Idempotency-Key": "k1"})
+        for _ in range(2)
     )
     assert first.body["update_id"] == second.body["update_id"]
-    assert len(story.here.get("/updates").body["updates"]) == 1
+    assert len(scenario.here.get("/updates").body["updates"]) == 1
 
 
-def test_only_who_may_manage_every_one_of_them_updates_agents(story):
-    assert story.here.post("/updates", {"everyone": True}, role="operator", who="otto@x").status == 403
-    assert story.jobs.told == []
+def test_only_who_may_manage_every_one_of_them_updates_agents(scenario):
+    assert scenario.here.post("/updates", {"everyone": True}, role="operator", who="otto@x").status == 403
+    assert scenario.jobs.created_stages == []
 
 
 def test_iot_jobs_is_asked_for_one_job_a_stage_and_told_when_to_end_it(here, clock):
     """With moto's IoT instead of a list."""
     publish("0.2.0")
-    story = Story(here, clock, None)
-    update_id = story.start().body["update_id"]
+    scenario = UpdateScenario(here, clock, None)
+    update_id = scenario.start().body["update_id"]
     [job] = here.iot().list_jobs()["jobs"]
     described = here.iot().describe_job(jobId=job["jobId"])["job"]
     assert job["jobId"] == f"crosshaul_test_{update_id}_0"
@@ -227,7 +234,7 @@ def test_iot_jobs_is_asked_for_one_job_a_stage_and_told_when_to_end_it(here, clo
     document = here.iot().get_job_document(jobId=job["jobId"])["document"]
     assert "token" not in document
     assert update_id in document
-    story.minute()
-    assert story.states(update_id)["server-b"] == "queued"
+    scenario.run_sweep()
+    assert scenario.states(update_id)["server-b"] == "queued"
     here.post(f"/updates/{update_id}/cancel")
     assert here.iot().describe_job(jobId=job["jobId"])["job"]["status"] == "CANCELED"

@@ -1,4 +1,4 @@
-"""The API's description of itself: valid, complete, and what the API really does."""
+"""The OpenAPI document is valid, complete and matches the routes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Every change and every refusal is written down with it, chained, and what is missing shows."""
+"""Every change and refusal is recorded and chained, and a missing record is detected."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +35,7 @@ def stored():
 
 
 def stream(here=None, name="INSERT"):
-    """What the table's stream shows of all records there are."""
+    """Return stream events of all records in the table."""
     rows = sorted((row for row in stored() if "record" in row), key=lambda row: row["part"]["S"])
     events = [
         {
@@ -148,7 +148,7 @@ class TestRecording:
         assert refusal["action"].startswith(method)
         assert refusal["why"]
 
-    def test_a_refusal_stands_even_if_it_cannot_be_recorded(self, fleet, monkeypatch):
+    def test_a_refusal_holds_even_if_it_cannot_be_recorded(self, fleet, monkeypatch):
         def broken(_):
             raise ConnectionError("no table")
 
@@ -209,15 +209,15 @@ def everything(here):
 
 
 def flaws(here, later=timedelta(hours=1)):
-    """A little later; should that be tomorrow already, today's seal is not missed."""
+    """Return what verification finds after `later`, without today's missing seal if that is past midnight."""
     now = datetime.now(UTC)
     found = verified(everything(here), now + later).flaws
     is_over, today = (now + later).date() > now.date(), f"{now:%Y-%m-%d}"
     return [one for one in found if not (is_over and one.startswith(today) and "seal is missing" in one)]
 
 
-def seal_what_is_over():
-    """Yesterday too, also in the first minutes of a day."""
+def seal_completed_days():
+    """Seal all completed days, including yesterday in the first minutes of a day."""
     now = datetime.now(UTC)
     clock = max(now, now.replace(hour=0, minute=30))
     wiring.audit_sealer()._clock = lambda: clock
@@ -229,7 +229,7 @@ class TestProof:
     def chained(self, fleet):
         fleet.post("/transfers", RAW)
         stream()
-        seal_what_is_over()
+        seal_completed_days()
         return fleet
 
     def edit(self, part, change):
@@ -238,7 +238,7 @@ class TestProof:
             TableName=TABLE, Item={**row, "record": {"S": change(row["record"]["S"])}}
         )
 
-    def test_what_nobody_touched_is_as_it_was_written(self, chained):
+    def test_untouched_records_verify(self, chained):
         assert flaws(chained) == []
         assert len(everything(chained).links[f"{datetime.now(UTC):%Y-%m-%d}"]) == 1
 
@@ -259,7 +259,7 @@ class TestProof:
         assert flaws(chained, timedelta(0)) == [], "it may still be on its way"
         assert [flaw.partition(":")[0] for flaw in flaws(chained)] == [target[:13]]
 
-    def test_a_link_that_is_made_anew_shows(self, chained):
+    def test_a_link_with_a_forged_digest_is_detected(self, chained):
         chained.post("/transfers", RAW)
         stream()
         row = next(one for one in stored() if "link" in one and one["part"]["S"] == "00000001")
@@ -268,7 +268,7 @@ class TestProof:
         assert any("link 1 was changed" in flaw for flaw in flaws(chained))
 
     def test_a_chain_that_differs_from_its_signed_seal_shows(self, chained):
-        """A whole day, written anew with digests that fit, still needs the key's signature."""
+        """A rewritten day with matching digests still lacks the key's signature."""
         tomorrow = datetime.now(UTC) + timedelta(days=1, hours=1)
         key = wiring.settings().audit_key_id
         kms = wiring.kms()
@@ -305,7 +305,7 @@ class TestProof:
         stream()
         assert flaws(chained) == []
 
-    def test_a_day_is_sealed_once_and_a_warm_function_asks_nobody(self, chained, monkeypatch):
+    def test_a_day_is_sealed_once_and_a_warm_function_reads_nothing(self, chained, monkeypatch):
         monkeypatch.setattr(wiring.audit_store(), "last_seal", lambda: pytest.fail("asked"))
         wiring.audit_sealer().seal()
 

@@ -1,4 +1,4 @@
-"""Looking into buckets: what lies under a prefix, page by page, whatever the keys are."""
+"""Browse buckets: list a prefix page by page, whatever the keys are."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 from pydantic import ValidationError
@@ -29,7 +29,7 @@ def s3() -> Iterator[Any]:
 
 @pytest.fixture
 def fill(s3: Any) -> Any:
-    """A bucket with exactly these keys."""
+    """Create a bucket with exactly these keys."""
 
     def filled(*keys: str) -> BucketBrowser:
         put(s3, keys)
@@ -46,20 +46,20 @@ def put(s3: Any, keys: Iterable[str]) -> None:
         s3.put_object(Bucket=BUCKET, Key=key, Body=b"12345")
 
 
-def look(buckets: BucketBrowser, prefix: str = "", **asked: Any) -> list[str]:
-    """Every name in all pages; directories end in a slash."""
+def list_names(buckets: BucketBrowser, prefix: str = "", **request: Any) -> list[str]:
+    """Return every name of all pages; directories end in a slash."""
     names: list[str] = []
     while True:
-        page = buckets.browse(BUCKET, BucketBrowseRequest(prefix=prefix, **asked))
+        page = buckets.browse(BUCKET, BucketBrowseRequest(prefix=prefix, **request))
         names += [one.name + ("/" if one.type == "directory" else "") for one in page.entries]
         if page.next is None:
             return names
-        asked["after"] = page.next
+        request["after"] = page.next
 
 
 def test_a_prefix_is_listed_as_a_directory_is(fill: Any) -> None:
     buckets = fill("raw/", "raw/a.mov", "raw/Zoë's/take 2.mov", "raw/Zoë's/x/y.mov", "rawer.mov", "other/b")
-    assert look(buckets) == ["other/", "raw/", "rawer.mov"]
+    assert list_names(buckets) == ["other/", "raw/", "rawer.mov"]
     page = buckets.browse(BUCKET, BucketBrowseRequest(prefix="raw"))
     assert (page.bucket, page.prefix, page.next) == (BUCKET, "raw/", None)
     directory, file = sorted(page.entries, key=lambda one: one.type)
@@ -68,30 +68,36 @@ def test_a_prefix_is_listed_as_a_directory_is(fill: Any) -> None:
     )  # fmt: skip
     assert (file.name, file.type, file.size) == ("a.mov", "file", 5)
     assert file.modified is not None
-    assert look(buckets, "nothing/here/") == []
+    assert list_names(buckets, "nothing/here/") == []
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 500])
 @pytest.mark.parametrize("prefix", ["", "raw/"])
 def test_pages_neither_repeat_nor_leave_out(fill: Any, limit: int, prefix: str) -> None:
-    """The directory itself is an object of its own in many buckets; a name may be both."""
+    """Many buckets have a marker object for a directory; a name may be both."""
     keys = ["", "a/1", "a/2", "a", "a-b", "a.mov", "ab/1", "b/1", "b/2", "b/\U0010ffffx", "b0", "c", "d/"]
     buckets = fill(*(prefix + key for key in keys if prefix + key))
     names = ["a", "a-b", "a.mov", "a/", "ab/", "b/", "b0", "c", "d/"]
-    assert look(buckets, prefix, limit=limit) == names
+    assert list_names(buckets, prefix, limit=limit) == names
 
 
 def test_the_longest_names_are_gone_on_after(fill: Any) -> None:
     long = "ü" * 500
-    assert look(fill(f"{long}/{'x' * 23}", f"{long}1/x", "z"), limit=1) == ["z", f"{long}/", f"{long}1/"]
+    assert list_names(fill(f"{long}/{'x' * 23}", f"{long}1/x", "z"), limit=1) == [
+        "z",
+        f"{long}/",
+        f"{long}1/",
+    ]
 
 
 def test_names_are_found_however_they_are_written(fill: Any) -> None:
     buckets = fill(
         *(f"shot {number:04}.mov" for number in range(1200)), "Zoë.mov", "zoë 2/x", "ZOE\u0308 3.mov"
     )
-    assert sorted(look(buckets, find="zoë", limit=2)) == sorted(["Zoë.mov", "zoë 2/", "ZOE\u0308 3.mov"])
-    assert look(buckets, find="shot 119") == [f"shot {number}.mov" for number in range(1190, 1200)]
+    assert sorted(list_names(buckets, find="zoë", limit=2)) == sorted(
+        ["Zoë.mov", "zoë 2/", "ZOE\u0308 3.mov"]
+    )
+    assert list_names(buckets, find="shot 119") == [f"shot {number}.mov" for number in range(1190, 1200)]
 
 
 def test_looking_for_a_name_ends_in_time_and_says_where_to_go_on(s3: Any, fill: Any) -> None:
@@ -100,7 +106,7 @@ def test_looking_for_a_name_ends_in_time_and_says_where_to_go_on(s3: Any, fill: 
     hurried = BucketBrowser(s3, (BUCKET,), timer=lambda: next(moments))
     page = hurried.browse(BUCKET, BucketBrowseRequest(find="zoë"))
     assert (page.entries, page.next) == ((), "shot 0999.mov")
-    assert look(BucketBrowser(s3, (BUCKET,)), find="zoë", after=page.next) == ["zoë.mov"]
+    assert list_names(BucketBrowser(s3, (BUCKET,)), find="zoë", after=page.next) == ["zoë.mov"]
 
 
 @pytest.mark.parametrize("prefix", ["a//", "a//b", "./", "a/./b/", "a/../b/"])
@@ -120,10 +126,10 @@ def test_a_bucket_that_transfers_may_not_use_is_not_looked_into(fill: Any) -> No
     assert BUCKET in caught.value.problem.advice
 
 
-def test_a_bucket_that_is_gone_is_said(s3: Any) -> None:
+def test_a_deleted_bucket_is_reported(s3: Any) -> None:
     with pytest.raises(BucketDeclinedError) as caught:
         BucketBrowser(s3, ("gone-bucket",)).browse("gone-bucket", BucketBrowseRequest())
-    assert str(caught.value) == "There is no bucket gone-bucket any more."
+    assert str(caught.value) == "The bucket gone-bucket no longer exists."
 
 
 @pytest.mark.parametrize(
@@ -149,13 +155,14 @@ def test_what_may_pass_is_worth_another_try_and_tells_nothing_of_the_inside(erro
 NAMES = st.text("ab/0 ë\U0010ffff", min_size=1, max_size=6).filter(lambda key: not key.startswith("/"))
 
 
+@settings(deadline=None)
 @given(st.sets(NAMES, min_size=1, max_size=12), st.integers(1, 4), st.sampled_from(["", "a", "Ë"]))
 def test_any_keys_are_listed_once_each(s3: Any, keys: set[str], limit: int, find: str) -> None:
     put(s3, keys)
     entries, after = [], None
     while True:
-        asked = BucketBrowseRequest(limit=limit, find=find, after=after)
-        page = BucketBrowser(s3, (BUCKET,)).browse(BUCKET, asked)
+        request = BucketBrowseRequest(limit=limit, find=find, after=after)
+        page = BucketBrowser(s3, (BUCKET,)).browse(BUCKET, request)
         entries += [one.name for one in page.entries]
         after = page.next
         if after is None:

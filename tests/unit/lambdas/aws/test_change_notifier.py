@@ -1,4 +1,4 @@
-"""Whoever has a console open is told which transfers have changed, and hears nothing else by that."""
+"""Open consoles are notified of changed transfers, and can receive nothing else."""
 
 import json
 import socket
@@ -42,7 +42,7 @@ def test_every_line_of_a_timeline_is_announced(world: ControlPlaneFixture):
     assert set(world.announced.announced) == {one}
 
 
-def test_what_is_told_is_its_name_and_no_more():
+def test_a_change_notice_has_the_transfer_id_and_no_more():
     broker = Broker()
     IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
     (message,) = broker.published
@@ -51,7 +51,7 @@ def test_what_is_told_is_its_name_and_no_more():
     assert json.loads(message["payload"]) == {"transfer_id": TRANSFER}
 
 
-def test_nothing_fails_when_nobody_can_be_told():
+def test_nothing_fails_when_consoles_cannot_be_notified():
     broker = Broker()
     broker.away = True
     IotChangeNotifier(lambda: broker, TOPICS).announce(TRANSFER)
@@ -67,13 +67,13 @@ def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "none")
         monkeypatch.setattr(wiring, "settings", lambda: SimpleNamespace(region=REGION))
         IotChangeNotifier(wiring.low_latency_broker.__wrapped__, TOPICS).announce(TRANSFER)
-    assert "consoles not told of a change" in caplog.text
+    assert "consoles not notified of a change" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("ask", "topic", "heard"),
+    ("request_url", "topic", "receive_topic"),
     [
-        (lambda live: live.news(), "crosshaul/prod/news/+", "crosshaul/prod/news/*"),
+        (lambda live: live.changes(), "crosshaul/prod/news/+", "crosshaul/prod/news/*"),
         (
             lambda live: live.progress(None),
             "crosshaul/prod/agents/+/live/+/+",
@@ -86,26 +86,26 @@ def test_a_broker_that_takes_the_word_and_never_answers_holds_nothing_up(
         ),
     ],
 )
-def test_an_address_lets_its_holder_hear_what_it_is_for_and_say_nothing(ask, topic, heard):
-    class Lender:
-        def assume_role(self, **asked: Any) -> Any:
-            self.policy = json.loads(asked["Policy"])
+def test_an_address_lets_its_holder_hear_what_it_is_for_and_say_nothing(request_url, topic, receive_topic):
+    class FakeSts:
+        def assume_role(self, **arguments: Any) -> Any:
+            self.policy = json.loads(arguments["Policy"])
             key = {"AccessKeyId": "AKIA", "SecretAccessKey": "s", "SessionToken": "t"}
             return {"Credentials": key}
 
-    lender = Lender()
+    sts = FakeSts()
     iot = boto3.client("iot", REGION, aws_access_key_id="x", aws_secret_access_key="x")
     role = "arn:aws:iam::123456789012:role/live"
-    live = LiveUrls(iot=iot, sts=lender, role_arn=role, region=REGION, topics=TOPICS, clock=FakeClock())
+    live = LiveUrls(iot=iot, sts=sts, role_arn=role, region=REGION, topics=TOPICS, clock=FakeClock())
     live._host = "iot.example.com"
 
-    view = ask(live)
+    view = request_url(live)
 
     assert view.topics == (topic,)
     arn = f"arn:aws:iot:{REGION}:123456789012"
-    allowed = {one["Action"]: one["Resource"] for one in lender.policy["Statement"]}
+    allowed = {one["Action"]: one["Resource"] for one in sts.policy["Statement"]}
     assert allowed == {
         "iot:Connect": f"{arn}:client/{view.client_id}",
         "iot:Subscribe": f"{arn}:topicfilter/{topic}",
-        "iot:Receive": f"{arn}:topic/{heard}",
+        "iot:Receive": f"{arn}:topic/{receive_topic}",
     }

@@ -1,4 +1,4 @@
-"""Commands as agents get them: signed in KMS, verifiable with the published key, for one agent only."""
+"""Commands are signed in KMS, verify with the published key, and are valid for one agent."""
 
 import json
 from datetime import timedelta
@@ -28,7 +28,7 @@ def kms():
 
 
 @pytest.fixture
-def fleet(broker, kms):
+def publisher(broker, kms):
     return a_fleet(kms, broker)
 
 
@@ -42,46 +42,46 @@ def a_fleet(kms: FakeKms, broker: FakeBroker) -> CommandPublisher:
     )  # type: ignore[arg-type]
 
 
-def opened(fleet: CommandPublisher, token: str, audience: str) -> Claims:
-    key, following = fleet.verification_keys()
-    assert (key["kid"], following["kid"]) == fleet.keys
+def opened(publisher: CommandPublisher, token: str, audience: str) -> Claims:
+    key, following = publisher.verification_keys()
+    assert (key["kid"], following["kid"]) == publisher.keys
     assert jwt.get_unverified_header(token)["kid"] == key["kid"] != following["kid"]
     options = {"verify_exp": False, "verify_iat": False}
     claims = jwt.decode(token, jwt.PyJWK(key), ["ES256"], audience=audience, options=options)
     return Claims.model_validate(claims)
 
 
-def test_an_order_is_published_to_its_agent_alone(fleet, broker):
-    fleet.order("server-b", PAUSE)
+def test_a_command_is_published_to_its_agent_alone(publisher, broker):
+    publisher.send_command("server-b", PAUSE)
     (message,) = broker.published
     assert (message["topic"], message["qos"]) == ("crosshaul/test/agents/crosshaul:test:server-b/commands", 1)
-    claims = opened(fleet, CommandEnvelope.model_validate_json(message["payload"]).token, "server-b")
+    claims = opened(publisher, CommandEnvelope.model_validate_json(message["payload"]).token, "server-b")
     assert claims.command == PAUSE
     assert claims.exp - claims.iat == 600
 
 
-def test_it_verifies_whatever_the_length_of_its_numbers(fleet):
+def test_it_verifies_whatever_the_length_of_its_numbers(publisher):
     """About one signature in 128 has an r or an s that is shorter than 32 bytes."""
-    tokens = [fleet.sign("server-b", PAUSE, timedelta(hours=24)) for _ in range(300)]
-    assert len({opened(fleet, token, "server-b").jti for token in tokens}) == 300
+    tokens = [publisher.sign("server-b", PAUSE, timedelta(hours=24)) for _ in range(300)]
+    assert len({opened(publisher, token, "server-b").jti for token in tokens}) == 300
 
 
-def test_nobody_else_obeys_it(fleet):
+def test_a_command_is_rejected_by_another_agent(publisher):
     with pytest.raises(jwt.InvalidAudienceError):
-        opened(fleet, fleet.sign("server-b", PAUSE), "server-c")
+        opened(publisher, publisher.sign("server-b", PAUSE), "server-c")
 
 
-def test_a_changed_command_does_not_verify(fleet):
-    header, _, signature = fleet.sign("server-b", PAUSE).split(".")
+def test_a_changed_command_does_not_verify(publisher):
+    header, _, signature = publisher.sign("server-b", PAUSE).split(".")
     forged = jwt.utils.base64url_encode(json.dumps({"aud": "server-b"}).encode()).decode()
     with pytest.raises(jwt.InvalidSignatureError):
-        opened(fleet, f"{header}.{forged}.{signature}", "server-b")
+        opened(publisher, f"{header}.{forged}.{signature}", "server-b")
 
 
-def test_kms_signs_digests_since_it_takes_no_long_messages(fleet, kms):
-    """Most commands are longer than the 4,096 bytes that KMS takes of a message itself."""
+def test_kms_signs_digests_since_it_takes_no_long_messages(publisher, kms):
+    """Most commands exceed the 4,096 bytes that KMS accepts of an undigested message."""
     look = Browse(request_id="1", path="/" + "ü" * 2000)
-    assert opened(fleet, fleet.sign("server-b", look), "server-b").command == look
+    assert opened(publisher, publisher.sign("server-b", look), "server-b").command == look
     assert kms.signed == [32]
 
 
@@ -99,15 +99,15 @@ def test_short_numbers_are_filled_up_and_signs_are_dropped():
     assert raw_signature(der) == b"\xff" * 32 + b"\x07".rjust(32, b"\0")
 
 
-def test_a_connection_is_cut_with_what_the_broker_kept_for_it(fleet, broker):
-    fleet.cut("server-b")
+def test_a_connection_is_cut_with_what_the_broker_kept_for_it(publisher, broker):
+    publisher.cut("server-b")
     assert broker.cut == [{"clientId": "crosshaul:test:server-b", "cleanSession": True}]
 
 
 @pytest.mark.parametrize(
     ("refusal", "logged"), [("ResourceNotFoundException", False), ("ThrottlingException", True)]
 )
-def test_only_a_broker_that_will_not_is_logged(fleet, broker, caplog, refusal, logged):
+def test_only_a_broker_that_will_not_is_logged(publisher, broker, caplog, refusal, logged):
     broker.refuses = refusal
-    fleet.cut("server-b")
+    publisher.cut("server-b")
     assert ("connection not cut" in caplog.text) is logged

@@ -1,4 +1,4 @@
-"""Facts on the bus: under their own name, and never lost in silence."""
+"""Events on the bus have their own type, and a rejected one raises."""
 
 import json
 

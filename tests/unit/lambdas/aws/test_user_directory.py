@@ -1,4 +1,4 @@
-"""The owner of a template that acts: Cognito knows who is still there, and in which groups."""
+"""Look up the owner of a template in Cognito: whether the account exists, and its groups."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ REGION, BO = "eu-central-1", "bo@example.org"
 
 
 class Pool:
-    """A user pool as a company keeps it."""
+    """A user pool as a company configures it."""
 
     def __init__(self) -> None:
         self.cognito = boto3.client("cognito-idp", REGION)
@@ -25,7 +25,7 @@ class Pool:
         self.cognito.create_group(UserPoolId=self.id, GroupName="operator")
 
     def person(self, address):
-        """Somebody new, who may move files; how they are known."""
+        """Create a user in the operator group and return their `sub`."""
         verified = [{"Name": "email_verified", "Value": "true"}]
         user = {"UserPoolId": self.id, "Username": address}
         self.cognito.admin_create_user(**user, UserAttributes=verified)
@@ -55,8 +55,8 @@ COMMAND = re.compile(r"^aws cognito-idp ([a-z-]+) (.*)$", re.MULTILINE)
 """In the guide."""
 
 
-def test_the_guides_commands_let_somebody_in(pool):
-    """A person who is shown by an address that is known to be theirs, and may do what the group may."""
+def test_the_guides_commands_create_a_user_who_can_sign_in(pool):
+    """The guide's commands create a user with a verified address and a group."""
     pool.cognito.create_group(UserPoolId=pool.id, GroupName="admin")
     for verb, options in COMMAND.findall(Path("docs/guides/deploy.md").read_text()):
         getattr(pool.cognito, verb.replace("-", "_"))(**arguments(options.replace("POOL", pool.id)))
@@ -66,7 +66,7 @@ def test_the_guides_commands_let_somebody_in(pool):
 
 
 def arguments(options):
-    """As the AWS CLI reads them, of the kinds that the guide has."""
+    """Parse options as the AWS CLI does, as far as the guide uses them."""
     given = {}
     for part in re.split(r"(?:^| )--", options)[1:]:
         name, *values = shlex.split(part)
@@ -113,8 +113,8 @@ def test_a_person_is_the_same_under_a_new_address(pool):
 
 
 @pytest.mark.parametrize("name", [BO, "operator", "agent:server-b"])
-def test_nobody_is_found_by_what_is_no_id(pool, name):
-    """Cognito would find a person by address, too: whoever has it now."""
+def test_no_user_is_found_by_an_invalid_id(pool, name):
+    """Cognito also finds a user by e-mail address: the one that has it now."""
     pool.person(BO)
     assert CognitoDirectory(pool.cognito, pool.id).find(Actor.called(name)).gone
 

@@ -1,4 +1,4 @@
-"""Four eyes: what a policy wants a second person for waits for one, and nothing goes round it."""
+"""Approval: a transfer that needs a second person waits for one, and cannot bypass that."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_it_waits_and_says_for_what(vault):
     [listed] = vault.get("/transfers", status="awaiting_approval").body["transfers"]
     assert listed["transfer_id"] == transfer
     wiring.stream_handler().advance(wiring.transfer_store().get(transfer))
-    assert vault.fleet.sent == [], "no agent hears of it"
+    assert vault.fleet.sent == [], "no agent is told"
 
 
 def test_another_person_approves_and_it_goes_on(vault):
@@ -114,7 +114,7 @@ def test_a_new_policy_counts_when_it_is_tried_again(vault):
 
 
 class TestTemplates:
-    """They act as their owner, and no further than whoever changed them last."""
+    """Templates act as their owner, within the rights of their last author."""
 
     @pytest.fixture
     def arrived(self, vault):
@@ -130,7 +130,7 @@ class TestTemplates:
         vault.post("/templates", {**VIDEOS, "destinations": ["server-c:/primary/"]}, role="operator", who=BO)
         return arrive
 
-    def test_a_firing_waits_like_a_persons_wish(self, vault, arrived):
+    def test_a_firing_waits_like_a_persons_request(self, vault, arrived):
         assert arrived() == []
         [transfer] = vault.get("/transfers").body["transfers"]
         assert transfer["state"] == "awaiting_approval"

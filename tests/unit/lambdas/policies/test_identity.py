@@ -1,5 +1,6 @@
-"""Who somebody is: the `sub` of the user pool. The address can change, be taken over, or be claimed; nothing
-that is allowed, forbidden, owned or recorded goes by it.
+"""A user is identified by the `sub` of the user pool.
+
+An e-mail address can change, be reassigned or be forged, so nothing is allowed, owned or recorded by it.
 """
 
 import secrets
@@ -39,7 +40,7 @@ def fleet(here):
 
 
 def eve(address, role="operator", **differently):
-    """Eve's token once she has another address; her `sub` is hers."""
+    """Return Eve's token with another e-mail address and the same `sub`."""
     return {**claims_of(EVE, role), "email": address, **differently}
 
 
@@ -53,10 +54,10 @@ class TestSomebodyRenamesThemselves:
     def test_and_gains_nothing_and_leaves_a_true_audit(self, fleet, address, verified):
         token = eve(address, email_verified=verified)
         assert fleet.call("DELETE", "/agents/server-b", claims=token).status == 403
-        asked = fleet.post("/transfers", RAW, claims=token)
+        answer = fleet.post("/transfers", RAW, claims=token)
         shown = address if verified == "true" else id_of(EVE)
-        assert asked.body["created_by"] == {"id": id_of(EVE), "name": shown}
-        assert asked.body["timeline"][0]["by"]["id"] == id_of(EVE)
+        assert answer.body["created_by"] == {"id": id_of(EVE), "name": shown}
+        assert answer.body["timeline"][0]["by"]["id"] == id_of(EVE)
         assert {one["who"]["id"] for one in records(fleet)[:2]} == {id_of(EVE)}
         assert id_of(EVE) not in {one["who"]["id"] for one in records(fleet, person=ANA)}
         assert len(records(fleet, person=id_of(EVE))) == 2
@@ -79,7 +80,7 @@ class TestSomebodyRenamesThemselves:
             answer = fleet.post("/transfers", RAW, claims=eve(address))
             assert (answer.status, answer.body["policies"]) == (403, ["not-eve"])
 
-    def test_and_whoever_has_the_address_next_is_not_forbidden_for_it(self, fleet):
+    def test_and_the_next_owner_of_the_address_is_not_forbidden(self, fleet):
         put(fleet, "not-eve", FORBID)
         newcomer = claims_of(EVE, "operator", sub=id_of("another eve"))
         assert fleet.post("/transfers", RAW, claims=newcomer).status == 202
@@ -91,12 +92,12 @@ class TestSomebodyRenamesThemselves:
         again = fleet.post("/transfers", RAW, headers=key, claims=eve("eve.two@example.org"))
         assert anas != eves == again.body["transfer_id"], "the same person by another address"
 
-    def test_and_asks_about_nobody_else_by_it(self, fleet):
-        """Who may not manage policies asks about themselves only, whatever they are called."""
-        asked = {"transfer": RAW, "person": ANA}
-        said = fleet.post("/policies/test", asked, claims=eve(ANA)).body
-        assert (said["person"]["id"], said["groups"]) == (id_of(EVE), ["operator"])
-        assert fleet.post("/policies/test", {**asked, "person": id_of(ANA)}, claims=eve(ANA)).status == 403
+    def test_and_cannot_test_policies_for_another_person(self, fleet):
+        """A user without manage_policy can test only for themselves, whatever their name is."""
+        body = {"transfer": RAW, "person": ANA}
+        answer = fleet.post("/policies/test", body, claims=eve(ANA)).body
+        assert (answer["person"]["id"], answer["groups"]) == (id_of(EVE), ["operator"])
+        assert fleet.post("/policies/test", {**body, "person": id_of(ANA)}, claims=eve(ANA)).status == 403
 
 
 class TestPoliciesNamePeople:
@@ -134,7 +135,7 @@ class TestPoliciesNamePeople:
             (r"eve\u{40}example.org", "'eve@example.org' is nobody's id"),
         ],
     )
-    def test_who_is_nobody_is_told_with_its_place(self, fleet, name, why):
+    def test_an_unknown_user_is_reported_with_its_place_in_the_text(self, fleet, name, why):
         text = f'forbid (principal, action, resource)\nwhen {{ principal == User::"{name}" }};'
         for method, path in (("PUT", "/policies/x"), ("POST", "/policies/x/dry-run")):
             answer = fleet.call(
@@ -149,7 +150,7 @@ class TestPoliciesNamePeople:
         text = 'forbid (principal, action, resource) when { principal.email like "eve@*" };'
         assert fleet.call("PUT", "/policies/x", {"text": text, "why": "for a test"}).status == 422
 
-    def test_who_was_never_there_is_told_of(self, fleet):
+    def test_an_unknown_user_is_reported(self, fleet):
         answer = fleet.post("/policies/test", {"transfer": RAW, "person": "nobody@example.org"})
         assert (answer.status, answer.body["type"]) == (404, "urn:crosshaul:problem:person-unknown")
         assert fleet.get("/audit", person="nobody@example.org").status == 404
@@ -206,7 +207,7 @@ class TestTokens:
         assert fleet.get("/agents", claims=claims_of(ANA, "admin", **differently)).status == 401
 
     def test_no_agent_or_template_is_taken_for_a_person(self, fleet):
-        """A host may be called as a person is known: it is another kind of thing."""
+        """An agent may have a user's id as its name; it is still an agent."""
         fleet.join(id_of(ANA))
         assert fleet.get("/audit", person=id_of(ANA)).body["records"][0]["who"] == as_shown(ANA)
         assert not any(is_person_id(name) for name in ("crosshaul", "nobody", f"agent:{id_of(ANA)}"))
@@ -223,7 +224,7 @@ class TestTokens:
 
 
 class TestWhoLeaves:
-    """With people in a user pool: what acts for somebody ends with them, whoever has their address next."""
+    """With a user pool: what acts for a user ends with the account, even if the address is reassigned."""
 
     @pytest.fixture
     def pool(self, here):
@@ -236,7 +237,7 @@ class TestWhoLeaves:
 
     @staticmethod
     def fire(here):
-        """An object arrives; how many transfers there are then."""
+        """Create an object and return how many transfers exist then."""
         key = f"new-videos/{secrets.token_hex(4)}.mov"
         assert wiring.object_events().handle([ObjectCreated("media", key, "1", 5)]) == []
         return len(here.get("/transfers").body["transfers"])
@@ -253,7 +254,7 @@ class TestWhoLeaves:
         refusal = here.get("/audit", person="template:new-videos").body["records"][0]
         assert (refusal["decision"], BO in refusal["why"]) == ("refused", True)
         here.call("PUT", "/templates/new-videos", VIDEOS, claims=claims_of(BO, "operator", sub=successor.id))
-        assert self.fire(here) == 1, "nor does it help to write it anew under their name"
+        assert self.fire(here) == 1, "nor does it help to write it again under their name"
 
     @pytest.mark.parametrize("how", ["admin_disable_user", "admin_delete_user"])
     def test_they_move_nothing_though_a_policy_permits_it_to_everybody(self, here, pool, how):
@@ -278,7 +279,7 @@ class TestWhoLeaves:
         put(here, "not-him", 'forbid (principal == User::"bo.two@example.org", action, resource);')
         assert self.fire(here) == 1
 
-    def test_a_template_from_when_people_were_known_by_address_acts_for_nobody(self, here, pool):
+    def test_a_template_of_an_owner_recorded_by_address_is_refused(self, here, pool):
         pool.person(BO)
         here.post("/templates", VIDEOS, claims=claims_of(BO, "operator", sub=pool.sub(BO)))
         boto3.client("dynamodb", REGION).update_item(

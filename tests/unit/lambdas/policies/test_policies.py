@@ -1,4 +1,4 @@
-"""Policies: kept with care, and what they forbid is refused by name, in one place for every route."""
+"""Policies: managed in versions, and enforced on every route with the name of the policy."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def put(here, name, text, **how):
 
 @pytest.fixture
 def fleet(here):
-    """b is in production, c in the laboratory, d in neither."""
+    """Agents: b is in production, c in the laboratory, d in neither."""
     for name, tags in (("server-b", {"env": "production"}), ("server-c", {"env": "lab"}), ("server-d", {})):
         here.join(name)
         here.call("PATCH", f"/agents/{name}", {"tags": tags})
@@ -66,7 +66,7 @@ class TestKeeping:
         assert put(here, "viewer", text, version="0").body["version"] == 3
         assert here.get("/agents", role="viewer").status == 200
 
-    def test_two_who_write_at_once_are_told(self, here):
+    def test_writing_over_another_version_is_a_conflict(self, here):
         put(here, "no-lab", NO_LAB)
         assert put(here, "no-lab", NO_LAB, version="0").status == 409
         assert put(here, "no-lab", NO_LAB, version="1").status == 200
@@ -79,7 +79,7 @@ class TestKeeping:
         assert answer.body["advice"]
         assert here.get("/policies/operator").body == theirs
 
-    def test_one_that_came_along_is_changed_by_whoever_has_seen_it(self, here):
+    def test_a_shipped_policy_is_changed_only_over_the_version_that_was_seen(self, here):
         seen = here.get("/policies/operator").body
         changed = put(here, "operator", seen["text"] + " // ours", version=str(seen["version"]))
         assert (changed.status, changed.body["version"]) == (200, seen["version"] + 1)
@@ -111,7 +111,7 @@ class TestKeeping:
         assert answer.body["errors"][0]["at"].startswith("text:")
         assert here.get("/policies/wrong").status == 404
 
-    def test_one_mistake_is_said_once_for_all_actions_that_it_is_one_for(self, here):
+    def test_one_mistake_is_reported_once_for_all_its_actions(self, here):
         text = "\n".join(f"permit (principal, action, resource) when {{ context.{name} }};" for name in "ab")
         errors = put(here, "wrong", text).body["errors"]
         assert [error["at"] for error in errors] == ["text:1:53", "text:2:53"]
@@ -163,7 +163,7 @@ class TestDeciding:
         assert fleet.post("/transfers", chain).status == 403
 
     def test_every_route_that_changes_anything_asks_again_for_what_it_is_about(self, fleet):
-        """A permit at the door is not enough: whoever adds a route finds it here."""
+        """The precheck is not enough: a new route must authorize its resource, too."""
         transfer = fleet.post("/transfers", {**RAW, "destinations": ["server-d:/primary/"]}).body[
             "transfer_id"
         ]
@@ -192,7 +192,9 @@ class TestDeciding:
             "bucket": "media-uploads",
         }
         writing = [
-            one for one in ROUTES if one.method != "GET" and one.may and not one.path.startswith("/policies")
+            one
+            for one in ROUTES
+            if one.method != "GET" and one.action and not one.path.startswith("/policies")
         ]
         for route in writing:
             path = route.path.format(**names)
@@ -273,7 +275,7 @@ TEMPLATE = {
 
 
 class TestOnAWarmFunction:
-    """docs/adr/015: no policy is read while it is fresh, and then only one number."""
+    """Policies are not read while the cache is fresh, and then only their version (docs/adr/015)."""
 
     @pytest.fixture
     def timed(self, here):
@@ -282,8 +284,8 @@ class TestOnAWarmFunction:
         counted = _Counting(store, self.asked)
         return DecisionPoint(counted, timer=lambda: self.now)  # type: ignore[arg-type]
 
-    def decide(self, deciding, group="operator"):
-        return deciding.may_at_all(Principal("bo", (group,)), "transfer")
+    def decide(self, decision_point, group="operator"):
+        return decision_point.may_at_all(Principal("bo", (group,)), "transfer")
 
     def test_nothing_is_read_while_they_are_fresh_and_one_number_after(self, timed):
         assert self.decide(timed)
@@ -324,15 +326,19 @@ class TestTrying:
         put(fleet, "no-production-in-lab", NO_LAB)
         fleet.people.groups["bo@example.org"] = ()
         asked = {"person": "bo@example.org", "groups": ["operator"], "transfer": RAW}
-        said = fleet.post("/policies/test", asked).body
-        assert (said["outcome"], said["policies"]) == ("refused", ["no-production-in-lab"])
-        assert [one["destination"] for one in said["movements"]] == ["server-c:/primary/"]
-        said = fleet.post("/policies/test", {**asked, "groups": ["viewer"]}).body
-        assert (said["outcome"], said["policies"]) == ("refused", ["no-production-in-lab"])
+        answer = fleet.post("/policies/test", asked).body
+        assert (answer["outcome"], answer["policies"]) == ("refused", ["no-production-in-lab"])
+        assert [one["destination"] for one in answer["movements"]] == ["server-c:/primary/"]
+        answer = fleet.post("/policies/test", {**asked, "groups": ["viewer"]}).body
+        assert (answer["outcome"], answer["policies"]) == ("refused", ["no-production-in-lab"])
         fleet.people.groups["bo@example.org"] = ("operator",)
         elsewhere = {**RAW, "destinations": ["server-d:/primary/"]}
-        said = fleet.post("/policies/test", {"person": "bo@example.org", "transfer": elsewhere}).body
-        assert (said["outcome"], said["policies"], said["groups"]) == ("allowed", ["operator"], ["operator"])
+        answer = fleet.post("/policies/test", {"person": "bo@example.org", "transfer": elsewhere}).body
+        assert (answer["outcome"], answer["policies"], answer["groups"]) == (
+            "allowed",
+            ["operator"],
+            ["operator"],
+        )
 
     def test_everyone_may_ask_about_themselves(self, fleet):
         assert fleet.post("/policies/test", {"transfer": RAW}, role="viewer").body["outcome"] == "refused"
@@ -357,12 +363,12 @@ class TestTrying:
     def test_a_dry_run_shows_what_would_now_be_refused_and_changes_nothing(self, fleet):
         to_lab = fleet.post("/transfers", RAW).body["transfer_id"]
         fleet.post("/transfers", {**RAW, "destinations": ["server-d:/primary/"]})
-        said = fleet.post("/policies/no-lab/dry-run", {"text": NO_LAB}).body
-        assert (said["checked"], said["complete"]) == (2, True)
-        assert [(one["transfer_id"], one["before"], one["after"]) for one in said["changed"]] == [
+        answer = fleet.post("/policies/no-lab/dry-run", {"text": NO_LAB}).body
+        assert (answer["checked"], answer["complete"]) == (2, True)
+        assert [(one["transfer_id"], one["before"], one["after"]) for one in answer["changed"]] == [
             (to_lab, "allowed", "refused")
         ]
-        assert said["changed"][0]["policies"] == ["no-lab"]
+        assert answer["changed"][0]["policies"] == ["no-lab"]
         assert fleet.get("/policies/no-lab").status == 404
         without_admins = fleet.post("/policies/admin/dry-run", {}).body
         assert len(without_admins["changed"]) == 2

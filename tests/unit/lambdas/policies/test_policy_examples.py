@@ -1,4 +1,4 @@
-"""The examples of docs/guides/policies.md do what is said there, and no more."""
+"""The examples of docs/guides/policies.md do what the guide says, and no more."""
 
 import re
 from datetime import UTC, datetime
@@ -78,13 +78,13 @@ def place(text):
 @pytest.mark.parametrize(("name", "source", "destination", "how", "outcome"), CASES)
 def test_an_example_does_what_the_guide_says(name, source, destination, how, outcome):
     here = policy_set(defaults() | {name: EXAMPLES[name]})
-    wish = TransferSpec(
+    spec = TransferSpec(
         source=place(source),
         destinations=(place(destination),),
         options=how.get("options", Options()),
         template_id=how.get("template"),
     )
-    transfer = plan(new_transfer_id(), wish, BO.actor, NOON)
+    transfer = plan(new_transfer_id(), spec, BO.actor, NOON)
     now = RequestTime(how.get("at", NOON))
     person = how.get("who", BO)
     verdicts = [
