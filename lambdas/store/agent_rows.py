@@ -97,7 +97,7 @@ class AgentRow(Model):
     rotate_at = UTCDateTimeAttribute(null=True)
     skew = NumberAttribute(null=True)
     reached: JsonOf[tuple[PeerReachability, ...]] = JsonOf(tuple[PeerReachability, ...], default=())
-    obeys = UnicodeAttribute(null=True)
+    command_key_status = UnicodeAttribute(null=True)
     problems: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...], default=())
     key_hash = UnicodeAttribute()
     next_key_hash = UnicodeAttribute(null=True)

@@ -174,7 +174,7 @@ class HopRow(Model):
     state = UnicodeAttribute()
     attempt = NumberAttribute()
     seq = NumberAttribute()
-    held = BooleanAttribute()
+    paused_by_user = BooleanAttribute()
     changed_at = UTCDateTimeAttribute()
     due = UnicodeAttribute(null=True)
     due_at = UTCDateTimeAttribute(null=True)

@@ -146,7 +146,7 @@ class TransferStore:
 
 def _unchanged(hop: Hop) -> Condition:
     """Nobody else has changed the hop since it was read."""
-    where: Condition = (HopRow.state == str(hop.state)) & (HopRow.held == hop.paused_by_user)
+    where: Condition = (HopRow.state == str(hop.state)) & (HopRow.paused_by_user == hop.paused_by_user)
     when: Condition = (HopRow.attempt == hop.attempt) & (HopRow.seq == hop.seq)
     unchanged: Condition = where & when
     return unchanged
