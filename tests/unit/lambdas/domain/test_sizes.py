@@ -31,7 +31,7 @@ class SizedFleet:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def order(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(0)) -> None:
+    def send_command(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(0)) -> None:
         self.send(agent_id, self.sign(agent_id, command, lifetime))
 
     def sign(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(0)) -> str:
