@@ -134,7 +134,7 @@ class BucketUnknownError(NotFoundError):
 
     def __init__(self, bucket: str, known: tuple[str, ...]) -> None:
         super().__init__(
-            f"Bucket {bucket} is not configured for transfers.",
+            f"Transfers cannot use the bucket {bucket}: it is not configured for them.",
             f"Configured buckets: {', '.join(sorted(known))}. An administrator can add others: "
             "cdk deploy -c buckets=…",
         )
@@ -270,7 +270,7 @@ class ThingForeignError(ConflictError):
         super().__init__(
             f"IoT Core already has a thing {thing} that stage {stage} did not create. It was not changed.",
             "Find out who owns the thing. If it is unused, delete it in AWS and try again; "
-            "otherwise choose another agent name.",
+            "otherwise choose another name for the agent.",
         )
 
 
@@ -288,7 +288,7 @@ class PolicyExistsError(ConflictError):
 
     def __init__(self, policy_id: str, *, ships: bool) -> None:
         super().__init__(
-            f"Policy {policy_id} already exists{' and ships with Crosshaul' if ships else ''}.",
+            f"Policy {policy_id} already exists{': it comes with Crosshaul' if ships else ''}.",
             "Choose another name, or edit the existing policy.",
         )
 
@@ -398,4 +398,4 @@ class BucketSilentError(CrosshaulError):
     retryable = True
 
     def __init__(self, bucket: str) -> None:
-        super().__init__(f"S3 did not answer for bucket {bucket}.", "Try again in a moment.")
+        super().__init__(f"S3 did not answer for the bucket {bucket}.", "Try again in a moment.")

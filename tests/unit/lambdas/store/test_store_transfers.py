@@ -176,9 +176,9 @@ def test_a_line_of_the_timeline_tells_what_it_is_for(store):
     rows = table.query(
         KeyConditionExpression="transfer_id = :t", ExpressionAttributeValues={":t": transfer.transfer_id}
     )["Items"]
-    lines = [line for row in rows if (line := store.timeline_row(row))]
-    assert [line.fact for line in lines] == ["requested", "finished"]
-    assert [line.moment for line in lines] == list(store.timeline(transfer.transfer_id))
+    timeline = [found for row in rows if (found := store.timeline_row(row))]
+    assert [row.fact for row in timeline] == ["requested", "finished"]
+    assert [row.entry for row in timeline] == list(store.timeline(transfer.transfer_id))
 
 
 def window(**more) -> TransferFilter:
