@@ -102,7 +102,7 @@ def template_resource(template_id: str) -> Resource:
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """One question for the policies: may this principal do this to that resource?"""
+    """One request for authorization: this principal wants to do this to that resource."""
 
     principal: Principal
     action: str
