@@ -43,28 +43,28 @@ class ObjectBatch:
     """The objects of one transfer, and the template that starts it."""
 
     template: Template
-    arrivals: tuple[ObjectCreated, ...]
+    objects: tuple[ObjectCreated, ...]
 
     @property
     def selection(self) -> tuple[str, ...]:
         """Return each key once, relative to the template's source."""
-        keys = (self.template.relative(arrival.key) for arrival in self.arrivals)
+        keys = (self.template.relative(created.key) for created in self.objects)
         return tuple(dict.fromkeys(keys))
 
     @property
     def size(self) -> int:
         """Return the total size of the objects in bytes."""
-        return sum(arrival.size for arrival in self.arrivals)
+        return sum(created.size for created in self.objects)
 
     @property
     def dedupe_keys(self) -> tuple[str, ...]:
         """Return the sorted deduplication keys of the objects."""
-        return tuple(sorted({dedupe_key(self.template, arrival) for arrival in self.arrivals}))
+        return tuple(sorted({dedupe_key(self.template, created) for created in self.objects}))
 
 
-def dedupe_key(template: Template, arrival: ObjectCreated) -> str:
+def dedupe_key(template: Template, created: ObjectCreated) -> str:
     """Return the key that identifies one event for one template, so that it is handled once."""
-    return f"{template.template_id}\n{arrival.bucket}\n{arrival.key}\n{arrival.mark}"
+    return f"{template.template_id}\n{created.bucket}\n{created.key}\n{created.mark}"
 
 
 def can_be_a_file(relative: str) -> bool:
@@ -74,17 +74,17 @@ def can_be_a_file(relative: str) -> bool:
     return "\0" not in relative and not too_long and not {"", ".", ".."}.intersection(parts)
 
 
-def batch(template: Template, arrivals: Iterable[ObjectCreated]) -> Iterator[ObjectBatch]:
+def batch(template: Template, objects: Iterable[ObjectCreated]) -> Iterator[ObjectBatch]:
     """Yield one batch, or several if the objects do not fit into one transfer."""
     most = min(MAX_SELECTED, MAX_TRANSACTION_ITEMS - _OTHER_WRITES - len(template.destinations))
     batch: list[ObjectCreated] = []
     size = 0
-    for arrival in arrivals:
-        more = json_bytes(template.relative(arrival.key))
+    for created in objects:
+        more = json_bytes(template.relative(created.key))
         if batch and (len(batch) >= most or size + more > MAX_SELECTED_BYTES):
             yield ObjectBatch(template, tuple(batch))
             batch, size = [], 0
-        batch.append(arrival)
+        batch.append(created)
         size += more
     if batch:
         yield ObjectBatch(template, tuple(batch))

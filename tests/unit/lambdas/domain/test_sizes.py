@@ -48,9 +48,9 @@ class SizedFleet:
 def sized(world: ControlPlaneFixture) -> SizedFleet:
     fleet = SizedFleet()
     changing, clock = world.changing, world.clock
-    s3 = world.reactions._dispatch._s3
-    world.reactions._dispatch = Dispatcher(changing, world.agents, fleet, s3, clock)
-    world.reactions._orders = fleet
+    s3 = world.reactions._dispatcher._s3
+    world.reactions._dispatcher = Dispatcher(changing, world.agents, fleet, s3, clock)
+    world.reactions._commands = fleet
     return fleet
 
 
