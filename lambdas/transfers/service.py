@@ -22,7 +22,7 @@ from lambdas.domain.transfer import Transfer
 from lambdas.ports import AgentLookup, Authorization, AuthorizeTransfer, Clock, allow_all
 from lambdas.store.base import Writes, combined
 from lambdas.store.transfer_list import TransferFilter, list_transfers
-from lambdas.store.transfer_tally import totals
+from lambdas.store.transfer_totals import totals
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import operations
 from lambdas.transfers.operations import Operation, agreed, wanting
