@@ -391,7 +391,7 @@ class GlobAutomaton:
         self._directory: tuple[str, _State] = ("", self._start)
 
     def matching(self, path: str) -> int:
-        """Return a bit for each group of which a pattern matches the whole path: 1, 2, 4 …"""
+        """Return the groups of which a pattern matches the whole path, as bits: 1, 2, 4 and so on."""
         groups = 0
         for group, ends, starts, paths, parts in self._plain:
             if path.endswith(ends) or path.startswith(starts) or (paths and path in paths):
