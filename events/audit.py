@@ -1,7 +1,7 @@
-"""The audit: who did what, from where, and which policy let them or not.
+"""The audit: who did what, from where, and which policies allowed or refused it.
 
-Records are chained by digests, so that it shows when one is taken out or changed. The rules for digests stand
-here, since both sides keep them.
+Records are chained by digests, so that a removed or changed record is detected. Cloud and CLI compute the
+digests by the same rules, which are here.
 """
 
 import hashlib
@@ -14,34 +14,34 @@ from events.base import Actor, AgentId, Count, Instant, Message, TransferId
 from events.policies import Effect
 
 Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-"""In UTC."""
+"""A day in UTC."""
 RecordId = Annotated[
     str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z-[0-9a-f]{8}$")
 ]
-"""When, to the microsecond, and something that keeps two of the same moment apart: ids sort by time."""
+"""Time to the microsecond, and random text that keeps simultaneous records apart: ids sort by time."""
 
 START = "0" * 64
-"""What comes before the first link of a day, and before the first seal."""
+"""Stands for the digest before the first link of a day, and before the first seal."""
 
 
 class AuditRecord(Message):
-    """One change, or one refusal. Written once, never changed."""
+    """One change or one refusal. Written once, never changed."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")  # what a newer one says counts in its digest
+    model_config = ConfigDict(frozen=True, extra="allow")  # fields of newer versions count in the digest
 
     record_id: RecordId
     at: Instant
     who: Actor
     address: str | None = None
     action: str
-    """`transfer.requested`, `policy.put`; of a refusal, what was tried: `POST /transfers`."""
+    """What was done: `transfer.requested`, `policy.put`; for a refusal, the request: `POST /transfers`."""
     about: str
-    """`transfer k3v9…`, `policy night-only`."""
+    """What it was done to: `transfer k3v9…`, `policy night-only`."""
     decision: Effect
     policies: tuple[str, ...] = ()
-    """Those that decided."""
+    """Policies that decided."""
     why: str = ""
-    """What the person gave as a reason, or the refusal's words."""
+    """Reason that the person gave, or message of the refusal."""
     transfer_id: TransferId | None = None
     agents: tuple[AgentId, ...] = ()
     before: dict[str, Any] | None = None
@@ -53,7 +53,7 @@ class AuditRecord(Message):
 
 
 class AuditView(Message):
-    """Records, the newest first."""
+    """A page of records, newest first."""
 
     records: tuple[AuditRecord, ...]
     next: str | None = None
@@ -67,7 +67,7 @@ class AuditEntry(Message):
 
 
 class AuditLink(Message):
-    """Some records, in the order in which the table took them; `previous` is the link before's digest."""
+    """Some records in the order of their writes; `previous` is the digest of the previous link."""
 
     day: Day
     number: Annotated[int, Field(ge=1)]
@@ -77,14 +77,14 @@ class AuditLink(Message):
 
 
 class AuditChainView(Message):
-    """The links of one day, in order."""
+    """A page of the links of one day, in order."""
 
     links: tuple[AuditLink, ...]
     next: str | None = None
 
 
 class AuditSeal(Message):
-    """A day that is over, signed: how many links it had, its last one's digest, the seal before."""
+    """The signed end of a day: number of links, digest of the last link, digest of the previous seal."""
 
     day: Day
     links: Count
@@ -92,24 +92,23 @@ class AuditSeal(Message):
     previous: str
     at: Instant
     kid: str
-    """The signing key's."""
+    """Id of the signing key."""
     signature: str = ""
-    """ES256 over the digest's text (JOSE: r and s, base64url)."""
+    """ES256 signature of the digest's text (JOSE: r and s, base64url)."""
 
 
 class AuditSealsView(Message):
-    """Every seal, oldest first, and the public keys (JWK) of their signatures."""
+    """Every seal, oldest first, and the public keys (JWK) that verify them."""
 
     seals: tuple[AuditSeal, ...]
     keys: tuple[dict[str, Any], ...]
 
 
 def digest_of(message: Message) -> str:
-    """SHA-256 of the message as JSON: sorted, without spaces, without its own digest and signature.
+    """Return the SHA-256 of the message as JSON: sorted, without spaces, without its digest and signature.
 
-    What is as it is by default is left out, so that a field which is added tomorrow leaves the digests of
-    today as they are.
+    Default values are left out, so that fields added later do not change the digests of older records.
     """
-    said = message.model_dump(mode="json", exclude_defaults=True, exclude={"digest", "signature"})
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    fields = message.model_dump(mode="json", exclude_defaults=True, exclude={"digest", "signature"})
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

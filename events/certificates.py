@@ -1,9 +1,9 @@
-"""A certificate's name that both sides can tell from its bytes."""
+"""Fingerprints of certificates."""
 
 import hashlib
 import ssl
 
 
 def fingerprint(pem: str) -> str:
-    """SHA-256 of the certificate, hex: what IoT Core calls a certificate's id. ValueError if it is no PEM."""
+    """Return the certificate's SHA-256, hex, which is its id in IoT Core; ValueError if it is not PEM."""
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()

@@ -1,4 +1,4 @@
-"""Cloud → agent. A command travels as a JWT (ES256, KMS) inside an `Order`; its claims are `Claims`."""
+"""Cloud → agent. A command travels as a JWT (ES256, KMS) in a `CommandEnvelope`; its claims are `Claims`."""
 
 from typing import Annotated, Literal
 
@@ -25,39 +25,39 @@ class Peer(Message):
 
     agent_id: AgentId
     certificate: str
-    """The peer's lane certificate, PEM. Exactly this one is accepted, whoever else may have signed it."""
+    """The peer's lane certificate, PEM. Only this certificate is accepted, regardless of its issuer."""
 
 
 class Relay(Message):
-    """Where a direct hop's bytes may go when neither side can dial the other: the stage's relay bucket."""
+    """The relay bucket that carries a direct hop's bytes if neither side can dial the other."""
 
     bucket: BucketName
     prefix: ObjectPrefix
-    """Of this hop alone, with a slash at its end. It reveals nothing of the hop."""
+    """Prefix of this hop alone, with a final slash. It reveals nothing about the hop."""
     region: str
     endpoint: str | None = None
     """None for AWS itself."""
 
 
 class DirectRoute(Message):
-    """From agent to agent over the lane; either side dials, the destination asks for what it lacks."""
+    """From agent to agent over the lane; either side dials, the destination pulls the files it needs."""
 
     kind: Literal["direct"] = "direct"
     source: Peer
     endpoints: tuple[str, ...]
-    """The source's lane addresses, `host:port`, in the order of its preference."""
+    """The source's lane addresses, `host:port`, its preferred one first."""
     own_endpoints: tuple[str, ...] = ()
-    """The destination's own, which the source was told to dial; none, if it was not."""
+    """The destination's own lane addresses, which the source dials; empty if it does not dial."""
     hop_token: str
-    """The source's own `Serve` command for this hop and attempt: shown on every connection, whoever dials."""
+    """The source's `Serve` command for this hop and attempt, presented on every connection."""
     own_certificate: Fingerprint | None = None
-    """Of the destination's own lane certificate, which the source was told to expect. None: its newest."""
+    """Fingerprint of the destination's own lane certificate that the source expects. None: the newest."""
     relay: Relay | None = None
-    """None: not allowed."""
+    """None: the relay is not allowed."""
 
 
 class S3Route(Message):
-    """Between S3 and one agent, by rclone, with credentials the agent asks for."""
+    """Between S3 and one agent, by rclone, with credentials that the agent requests."""
 
     kind: Literal["s3"] = "s3"
     region: str
@@ -72,7 +72,7 @@ class LocalRoute(Message):
 
 
 class RemoteRoute(Message):
-    """Between an agent and a remote of its own host, by that host's rclone and its configuration."""
+    """Between an agent and a remote of its own host, by that host's rclone and configuration."""
 
     kind: Literal["remote"] = "remote"
 
@@ -81,30 +81,31 @@ Route = Annotated[DirectRoute | S3Route | LocalRoute | RemoteRoute, Field(discri
 
 
 class HopCommand(Message):
+    """A command about one hop."""
+
     transfer_id: TransferId
     hop_id: HopId
     attempt: Annotated[int, Field(ge=1)]
 
 
 class Move(HopCommand):
-    """Carry out one hop: to the destination's agent, or to the only agent when the other end is S3 or
-    a remote.
+    """Carry out one hop. Sent to the destination's agent, or to the only agent if one end is S3 or a remote.
 
-    A repeated Move with a higher attempt goes on where the journal says the last one ended.
+    A repeated Move with a higher attempt resumes where the journal says the last one ended.
     """
 
     kind: Literal["move"] = "move"
     source: Location
     destination: Location
-    """Where the source itself arrives (see `locations.landing`): a name to give it, or, with a trailing
-    slash, the directory to put its contents into."""
+    """Where the source itself arrives (see `locations.destination_of`): its new name or, with a final slash,
+    the directory for its contents."""
     selection: tuple[str, ...] | None = None
     """Only these paths, relative to the source's prefix or directory; None for everything."""
     route: Route
     options: OrderedOptions = Options()
     follows: HopId | None = None
-    """The hop that is still bringing the source there: each file is moved on once it stands. None: all is
-    there."""
+    """The upstream hop that is still delivering the source: each file is moved once it is complete. None: the
+    source is complete."""
 
 
 class Serve(HopCommand):
@@ -114,74 +115,74 @@ class Serve(HopCommand):
     path: AbsolutePath
     peer: Peer
     endpoints: tuple[str, ...] = ()
-    """The peer's lane addresses, which the source dials while the peer dials it; none: it only listens."""
+    """The peer's lane addresses, which the source dials while the peer dials it; empty: it only listens."""
     until: Instant
     removing: bool = False
-    """May it also remove what it has read? Only where the host lets the agent write."""
+    """Whether the peer may also delete what it has read; only where the agent may write."""
     priority: Priority = "normal"
-    """Of the transfer: how the source's line is shared."""
+    """Priority of the transfer, by which the source's bandwidth is shared."""
     own_certificate: Fingerprint | None = None
-    """Of the source's own lane certificate, which the peer was told to expect. None: its newest."""
+    """Fingerprint of the source's own lane certificate that the peer expects. None: the newest."""
     relay: Relay | None = None
-    """Where it also listens to the peer, when that does not come directly; None: nowhere."""
+    """Where the source also accepts the peer if it cannot connect directly; None: nowhere."""
     follows: HopId | None = None
-    """The hop by which what is served still arrives here: the peer hears of each file once it stands, and of
-    the end when that hop has succeeded."""
+    """The upstream hop that still delivers what is served: the peer is told of each file once it is complete,
+    and of the end when that hop has succeeded."""
 
 
 class Release(HopCommand):
-    """The hop is over, or paused: stop serving it."""
+    """Stop serving a hop, which has ended or is paused."""
 
     kind: Literal["release"] = "release"
 
 
 class Pause(HopCommand):
-    """Stop moving, keep what has arrived and the journal."""
+    """Stop a hop; keep what has arrived and the journal."""
 
     kind: Literal["pause"] = "pause"
 
 
 class Cancel(HopCommand):
-    """Stop moving and remove what is half-done; files that have arrived whole stay."""
+    """Stop a hop and delete partial files; complete files stay."""
 
     kind: Literal["cancel"] = "cancel"
 
 
 class Browse(Message):
-    """List one directory; the answer is a `Browsed` report."""
+    """List one directory; the reply is a `Browsed` report."""
 
     kind: Literal["browse"] = "browse"
     request_id: str
     path: AbsolutePath
     remote: RemoteName | None = None
-    """Of the agent's host, whose path it is; `/` is the top of what is offered. None: the agent's own."""
+    """Remote to which the path belongs, `/` being its top. None: a path of the agent."""
     after: str | None = None
-    """Names after this one, in code-point order: the next page."""
+    """Only names after this one, in code-point order: the next page."""
     limit: Annotated[int, Field(ge=1, le=500)] = 200
     find: Find = ""
 
 
 class Rotate(Message):
-    """Make new keys, have the new certificate signed, go over to them; what runs is not interrupted."""
+    """Create new keys, get the new certificate signed and switch to them, without interrupting hops."""
 
     kind: Literal["rotate"] = "rotate"
 
 
 class Update(Message):
-    """Become this version, on trial: it is for the host's own updater, which verifies it once more.
+    """Update to this version on trial. For the host's own updater, which verifies the command once more.
 
-    It comes on no topic: the agent asks for it when an IoT Job has told it that there is an update.
+    It is not published: the agent requests it after an IoT Job has announced an update.
     """
 
     kind: Literal["update"] = "update"
     update_id: UpdateId
     version: Version
     script: Annotated[str, Field(max_length=2000)]
-    """The address of the installing script of that version."""
+    """URL of that version's install script."""
     digest: Fingerprint
-    """The script's SHA-256; the script knows those of all that it fetches."""
+    """SHA-256 of the script, which has the digests of everything that it downloads."""
     healthy_within: Annotated[int, Field(ge=10, le=3600, description="seconds")] = 300
-    """How long the new version has to report healthy before the old one returns."""
+    """How long the new version has to report healthy before the host returns to the old one."""
 
 
 class PublicKey(Message):
@@ -195,14 +196,14 @@ class PublicKey(Message):
 
 
 class Trust(Message):
-    """These keys sign commands from now on, and no others: one of them signs now, the other will be next."""
+    """Trust only these keys for commands from now on: the one that signs now, and the next one."""
 
     kind: Literal["trust"] = "trust"
     keys: Annotated[tuple[PublicKey, ...], Field(min_length=1, max_length=4)]
 
 
 class Retire(Message):
-    """The agent was removed: end everything and do not connect again."""
+    """Stop everything and do not connect again: the agent was removed."""
 
     kind: Literal["retire"] = "retire"
 
@@ -214,11 +215,11 @@ Command = Annotated[
 
 
 EpochSeconds = Annotated[int, Field(ge=0, le=253_402_300_799)]
-"""Since 1970, to the end of the calendar."""
+"""Seconds since 1970, up to the year 9999."""
 
 
 class Claims(Message):
-    """A command token's claims; times are seconds since 1970, as RFC 7519 has them."""
+    """Claims of a command token (RFC 7519); times are seconds since 1970."""
 
     iss: Literal["crosshaul"] = "crosshaul"
     aud: AgentId
@@ -229,7 +230,7 @@ class Claims(Message):
 
 
 class CommandEnvelope(Message):
-    """What the commands topic carries."""
+    """A message on the commands topic."""
 
     wire: int = WIRE
     token: str

@@ -1,4 +1,4 @@
-"""Cloud → anyone: what has happened, in the past tense, on the EventBridge bus.
+"""Cloud → EventBridge bus: events for other systems, named in the past tense.
 
 The event's detail-type is the class's name.
 """
@@ -14,6 +14,8 @@ SOURCE = "crosshaul"
 
 
 class TransferRequested(Message):
+    """A transfer was created."""
+
     kind: Literal["TransferRequested"] = "TransferRequested"
     transfer_id: TransferId
     at: Instant
@@ -24,7 +26,7 @@ class TransferRequested(Message):
 
 
 class TransferFinished(Message):
-    """A transfer reached an end: succeeded, failed, partially_failed or cancelled."""
+    """A transfer has ended: succeeded, failed, partially_failed or cancelled."""
 
     kind: Literal["TransferFinished"] = "TransferFinished"
     transfer_id: TransferId
@@ -36,7 +38,7 @@ class TransferFinished(Message):
 
 
 class AgentWentSilent(Message):
-    """No heartbeat for 90 s though nothing was said of leaving."""
+    """A connected agent has sent no heartbeat for 90 s."""
 
     kind: Literal["AgentWentSilent"] = "AgentWentSilent"
     agent_id: AgentId

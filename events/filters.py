@@ -1,14 +1,13 @@
-"""Which files of a source are meant: rclone's glob patterns, https://rclone.org/filtering/.
+"""Select files of a source by rclone's glob patterns, https://rclone.org/filtering/.
 
-    *.mov          any file of that kind, wherever it lies
+    *.mov          any file of that kind, in any directory
     /raw/*.mov     only directly in raw, directly below the source
     proxies/       everything in any directory of that name
     /2026/**       everything below 2026, directly below the source
     *.{mov,mxf}    either kind
 
-`*` and `?` stand for anything but a slash, `**` for anything, `[a-z]` for one of these, `{a,b}` for either,
-and `\\` takes the next character as it is. A file is meant if it matches an include (or there are none) and
-no exclude.
+`*` and `?` match anything but a slash, `**` anything, `[a-z]` one of these, `{a,b}` either, and `\\` the next
+character literally. A file is selected if it matches an include (or there are none) and no exclude.
 """
 
 from collections.abc import Iterable
@@ -19,15 +18,15 @@ from pydantic import AfterValidator, Field, StringConstraints
 from events.globs import MAX_PATTERN_LENGTH, GlobAutomaton, GlobError, parse
 
 MAX_PATTERNS = 100
-"""In each of the two lists."""
+"""Maximum number of patterns in each of the two lists."""
 MAX_FILTER_LENGTH = 8192
-"""Characters of all patterns of one transfer."""
+"""Maximum number of characters in all patterns of one transfer."""
 _WILDCARDS = frozenset("*?[{\\")
 _INCLUDED = 1
 
 
 def _clean_glob(pattern: str) -> str:
-    """As it is, if it means something; ValueError says what is wrong with it."""
+    """Return the pattern if it is valid; raise ValueError otherwise."""
     parse(pattern)
     return pattern
 
@@ -39,10 +38,10 @@ Globs = Annotated[tuple[Glob, ...], Field(max_length=MAX_PATTERNS)]
 
 
 class Filters:
-    """Include and exclude patterns, put to use."""
+    """Compiled include and exclude patterns."""
 
     def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
-        """Raises GlobError for a pattern that means nothing, and for patterns that cost too much."""
+        """Compile the patterns; raise GlobError for an invalid one, or if they are too complex."""
         self.include = tuple(include)
         self.exclude = tuple(exclude)
         _check_limits(self.include, self.exclude)
@@ -52,16 +51,16 @@ class Filters:
         self._whole = GlobAutomaton(whole) if whole else None
 
     def __bool__(self) -> bool:
-        """Is anything left out?"""
+        """Return whether there are any patterns."""
         return bool(self.include or self.exclude)
 
     def takes(self, path: str) -> bool:
-        """Is this file meant? `path` is relative to the source."""
+        """Return whether a file is selected; `path` is relative to the source."""
         matching = self._files.matching(path)
         return matching == _INCLUDED if self.include else not matching
 
     def enters(self, path: str) -> bool:
-        """May there be anything in this directory that is meant?"""
+        """Return whether a directory may contain selected files; `path` is relative to the source."""
         if self._whole and self._whole.matching(path):
             return False
         names = path.split("/")
@@ -81,7 +80,7 @@ def _check_limits(include: tuple[str, ...], exclude: tuple[str, ...]) -> None:
 
 
 def _folder(pattern: str) -> str | None:
-    """The directories of which a pattern leaves out everything, as a pattern; None if there are none."""
+    """Return the pattern of directories that an exclude pattern covers completely, or None."""
     body = pattern + "**" if pattern.endswith("/") else pattern
     head = body.removesuffix("/**")
     is_escaped = (len(head) - len(head.rstrip("\\"))) % 2 == 1
@@ -89,7 +88,7 @@ def _folder(pattern: str) -> str | None:
 
 
 def _lead(pattern: str) -> list[str]:
-    """The directories that a pattern names in so many words, from the top down."""
+    """Return the leading directories that a pattern names without wildcards, from the top down."""
     if not pattern.startswith("/"):
         return []
     names = pattern[1:].split("/")[:-1]

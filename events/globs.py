@@ -1,9 +1,9 @@
-"""Match paths against rclone's glob patterns in time that grows only with the path's length.
+"""Match paths against rclone's glob patterns in time linear in the path's length.
 
-Strangers choose these patterns and these names, so nothing here backtracks. Each pattern becomes a row of
-positions. All positions that a path can have reached are the bits of one integer, and one character moves
-them all by a few operations on that integer. The sets of positions that were met are kept as the states of
-an automaton, which is built while it is used (as RE2 does): then a character costs one dictionary look-up.
+Patterns and file names are untrusted, so nothing here backtracks. Each pattern becomes a sequence of
+positions of an NFA. All positions that a path can have reached are the bits of one integer, and one
+character advances them all by a few operations on it. The sets of positions that occur are cached as states
+of a DFA that is built lazily (as RE2 does): a cached character costs one dictionary look-up.
 """
 
 from bisect import bisect_right
@@ -15,27 +15,27 @@ from operator import xor
 from typing import Any, NamedTuple
 
 MAX_PATTERN_LENGTH = 1024
-"""Characters of one pattern."""
+"""Maximum number of characters in one pattern."""
 MAX_STARS = 32
-"""Stars in one pattern; `**` counts as one."""
+"""Maximum number of stars in one pattern; `**` counts as one."""
 MAX_VARIANTS = 256
-"""What the braces of one pattern may stand for: `{a,b}{c,d}` stands for four."""
+"""Maximum number of expansions of the braces in one pattern: `{a,b}{c,d}` has four."""
 MAX_PATTERN_POSITIONS = 2048
-"""Characters and wildcards of one pattern, counted in each of its variants."""
+"""Maximum number of characters and wildcards in all expansions of one pattern."""
 MAX_POSITIONS = 8192
-"""The same of all patterns that are matched together."""
+"""Maximum number of characters and wildcards in all expansions of all patterns of one automaton."""
 MAX_CACHED_TRANSITIONS = 16_384
-"""Transitions that one automaton keeps; then it forgets them all and goes on."""
+"""Maximum number of transitions that one automaton caches before it clears the cache."""
 
 MAX_BUILT_PER_PATH = 256
-"""Transitions that one path may add: no ordinary name needs more, and a hostile one gains nothing by it."""
+"""Maximum number of transitions that one path adds: enough for ordinary names, too few for an attack."""
 
 _LAST = 0x10FFFF
 _SLASH = ord("/")
 
 
 class GlobError(ValueError):
-    """A pattern means nothing, or costs too much; the text says which one, why, and what to write."""
+    """A pattern is invalid or too complex; the text says which one, why, and what to write instead."""
 
 
 class _Wildcard(NamedTuple):
@@ -71,7 +71,7 @@ def parse(pattern: str) -> Glob:
     """Return what a whole path has to match. A pattern that ends in a slash means everything below.
 
     Raises:
-        GlobError: the pattern means nothing, or is beyond a limit.
+        GlobError: the pattern is invalid, or exceeds a limit.
     """
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise GlobError(f"{_short(pattern)} is longer than {MAX_PATTERN_LENGTH:,} characters")
@@ -79,7 +79,7 @@ def parse(pattern: str) -> Glob:
         raise GlobError(f"{_short(pattern)} has a NUL character in it")
     anchored, body = pattern.startswith("/"), pattern.removeprefix("/")
     if not body.strip("/"):
-        raise GlobError(f"{_short(pattern)} names nothing: write ** for everything")
+        raise GlobError(f"{_short(pattern)} matches nothing: write ** for everything")
     parts = _Parser(pattern, body + "**" if body.endswith("/") else body).parts()
     return Glob(anchored, tuple(_expanded(pattern, parts)))
 
@@ -128,9 +128,9 @@ class _Parser:
                 self._at += 2
                 return _one(self._body[self._at - 1])
             case "{" if inside:
-                raise self._error("has a { in a {")
+                raise self._error("has nested braces, which are not supported")
             case "[" | "]" | "{" | "}" | "\\":
-                raise self._error(f"has a {letter} that stands alone: write \\{letter}")
+                raise self._error(f"has an unmatched {letter}: write \\{letter}")
         self._at += 1
         return _one(letter)
 
@@ -199,7 +199,7 @@ def _complement(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...
 
 
 def _without_slash(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """No set matches a slash, whatever its ranges span."""
+    """Return the ranges without the slash, which no set matches."""
     split = [
         part
         for first, last in ranges
@@ -209,7 +209,7 @@ def _without_slash(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], 
 
 
 def _expanded(pattern: str, parts: Sequence[Sequence[Sequence[_Token]]]) -> Iterable[tuple[_Token, ...]]:
-    """Yield what the pattern stands for without braces."""
+    """Yield the pattern's expansions, without braces."""
     variants = prod(len(alternatives) for alternatives in parts)
     if variants > MAX_VARIANTS:
         raise GlobError(
@@ -229,7 +229,7 @@ def _expanded(pattern: str, parts: Sequence[Sequence[Sequence[_Token]]]) -> Iter
 
 
 def _simplified(tokens: Iterable[_Token]) -> tuple[_Token, ...]:
-    """Make wildcards that touch one, which matches the same."""
+    """Return the tokens with adjacent wildcards merged into an equivalent one."""
     simple: list[_Token] = []
     for token in tokens:
         if simple and isinstance(token, _Wildcard) and isinstance(simple[-1], _Wildcard):
@@ -244,7 +244,7 @@ def _short(pattern: str) -> str:
 
 
 def _tail(variant: Sequence[_Token]) -> str:
-    """The text that whatever matches ends in."""
+    """Return the literal text with which every matching path ends."""
     tail = ""
     while len(tail) < len(variant) and (letter := _literal(variant[-len(tail) - 1 :][:1])) is not None:
         tail = letter + tail
@@ -252,7 +252,7 @@ def _tail(variant: Sequence[_Token]) -> str:
 
 
 class _Facts(NamedTuple):
-    """What is known of a state of the automaton."""
+    """The positions of a state of the automaton, and what matches there."""
 
     positions: int
     groups: int
@@ -260,8 +260,8 @@ class _Facts(NamedTuple):
 
 
 _State = dict[str, Any]
-"""The states that follow, by character; under `_FACTS` its own facts. A plain dictionary, since looking up a
-character in one takes half as long as in a class of our own."""
+"""Next states by character, and the state's own facts under `_FACTS`. A plain dictionary: looking up a
+character takes half as long as in a class of our own."""
 _FACTS = ""
 
 
@@ -275,7 +275,7 @@ class _Plain:
         self.parts: tuple[str, ...] = ()
 
     def takes(self, variant: tuple[_Token, ...], *, anchored: bool) -> bool:
-        """Is it so plain? Then it is matched here from now on."""
+        """Add a pattern if it is plain; return whether it was."""
         if not variant:  # no path is empty
             return True
         if variant == (_DOUBLE_STAR,):
@@ -306,7 +306,7 @@ class _Plain:
 
 
 def _literal(tokens: Iterable[_Token]) -> str | None:
-    """The text that the tokens stand for, if there is only one."""
+    """Return the only text that the tokens match, None if they match several."""
     letters = []
     for token in tokens:
         if isinstance(token, _Wildcard) or len(token.ranges) != 1 or len(set(token.ranges[0])) != 1:
@@ -319,7 +319,7 @@ class GlobAutomaton:
     """Several groups of patterns, matched together. Any number of threads may use it."""
 
     def __init__(self, *groups: Iterable[str]) -> None:
-        """Raises GlobError."""
+        """Compile the groups of patterns; raise GlobError for an invalid one, or if they are too complex."""
         self.positions = 0
         globs = [(group, self._counted(parse(one))) for group, some in enumerate(groups) for one in some]
         plain = [_Plain() for _ in groups]
@@ -330,7 +330,7 @@ class GlobAutomaton:
             if not plain[group].takes(variant, anchored=glob.anchored)
         ]
         self.steps = 0
-        """Computed so far: at most one for each character of each path."""
+        """Transitions computed so far: at most one for each character of each path."""
         self._begin = self._begin_again = self._stars = self._double_stars = 0
         self._finals = [0] * len(groups)
         self._plain = [(1 << group, *found.kinds) for group, found in enumerate(plain) if any(found.kinds)]
@@ -391,7 +391,7 @@ class GlobAutomaton:
         self._directory: tuple[str, _State] = ("", self._start)
 
     def matching(self, path: str) -> int:
-        """Return a bit for each group of which a pattern matches the whole path: 1, 2, 4 …"""
+        """Return the groups of which a pattern matches the whole path, as bits: 1, 2, 4 and so on."""
         groups = 0
         for group, ends, starts, paths, parts in self._plain:
             if path.endswith(ends) or path.startswith(starts) or (paths and path in paths):
@@ -461,7 +461,7 @@ class GlobAutomaton:
             self._forget()
 
     def _closed(self, positions: int) -> int:
-        """With the positions behind wildcards, which may match nothing; no two wildcards touch."""
+        """Return the positions and those behind wildcards, which may match nothing; none are adjacent."""
         return positions | (positions & self._stars) << 1
 
     def _state(self, positions: int) -> _State:

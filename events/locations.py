@@ -1,12 +1,12 @@
-"""Where files are: one end of a movement, and the text people write for it.
+"""Locations of files, and the text that people write for them.
 
     server-b:/data/videos/raw/     a directory's contents, on an agent
     server-b:/data/videos/raw      the file or directory itself
     s3://bucket/prefix/            every object under a prefix
-    server-b:archive:photos/2026/  what an agent reaches as the remote `archive` of its host's rclone
+    server-b:archive:photos/2026/  a path on the remote `archive` of the agent's rclone
 
-The trailing slash means what it means to rsync: a source that ends in one stands for its contents, a
-destination that ends in one is a directory to put the source into. See `landing`.
+The trailing slash has the meaning of rsync: a source that ends in one stands for its contents, a destination
+that ends in one is a directory to put the source into. See `destination_of`.
 """
 
 import posixpath
@@ -24,7 +24,7 @@ _S3 = re.compile(r"^s3://(?P<bucket>[^/]+)(?:/(?P<prefix>.*))?$", re.DOTALL)
 
 
 def clean_path(path: str) -> str:
-    """Normalise an absolute path, keeping a trailing slash; ValueError if it could leave where it points."""
+    """Normalize an absolute path, keeping a trailing slash; raise ValueError if it is not safe."""
     if not path.startswith("/"):
         raise ValueError("the path must be absolute: start it with /")
     if "\0" in path:
@@ -39,6 +39,7 @@ def clean_path(path: str) -> str:
 
 
 def clean_key(key: str) -> str:
+    """Normalize an object key or prefix; raise ValueError if it is too long or not safe."""
     if len(key.encode("utf-8", "surrogateescape")) > 1024:
         raise ValueError("an S3 key has at most 1,024 bytes")
     if ".." in key.split("/"):
@@ -47,17 +48,17 @@ def clean_key(key: str) -> str:
 
 
 def clean_remote_path(path: str) -> str:
-    """Normalise a path on a remote: it begins at what the host offers of it, with or without a slash."""
+    """Normalize a path on a remote, relative to the remote's top, with or without a leading slash."""
     return clean_path(f"/{path}").removeprefix("/")
 
 
 AbsolutePath = Annotated[str, AfterValidator(clean_path)]
 Find = Annotated[str, StringConstraints(max_length=255)]
-"""Only names that have this in them, in capital or small letters; empty: all of them."""
+"""Only names that contain this text, ignoring case; empty: all names."""
 
 
 def alike(name: str) -> str:
-    """As `find` compares: capitals and small letters are one, and so are the two ways to write an ü."""
+    """Return a name as `find` compares it: case-folded, and in Unicode's composed form (NFC)."""
     return normalize("NFC", name.casefold())
 
 
@@ -65,7 +66,7 @@ BUCKET = r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 BucketName = Annotated[str, StringConstraints(pattern=BUCKET)]
 ObjectPrefix = Annotated[str, AfterValidator(clean_key)]
 RemoteName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.+@-]{0,63}$")]
-"""As a host offers it: of the names that rclone allows, those without spaces."""
+"""Name of a remote as the host configures it; rclone's names without spaces."""
 RemotePath = Annotated[str, AfterValidator(clean_remote_path)]
 
 
@@ -92,7 +93,7 @@ class S3Location(Message):
 
 
 class RemoteLocation(Message):
-    """A path on a remote that one agent's host offers, out of rclone's many kinds."""
+    """A path on a remote of one agent's host, of any kind that rclone supports."""
 
     kind: Literal["remote"] = "remote"
     agent_id: AgentId
@@ -104,8 +105,13 @@ class RemoteLocation(Message):
 
 
 def from_text(value: Any) -> Any:
-    """Turn `server-b:/data`, `server-b:remote:path` or `s3://bucket/prefix` into a location's fields; leave
-    anything else alone."""
+    """Return a location's fields for `server-b:/data`, `server-b:remote:path` or `s3://bucket/prefix`.
+
+    Anything but text is returned unchanged.
+
+    Raises:
+        ValueError: the text is not a location.
+    """
     if not isinstance(value, str):
         return value
     if value.startswith("s3://"):
@@ -115,8 +121,8 @@ def from_text(value: Any) -> Any:
     if match := _AGENT.match(value):
         return {"kind": "agent", "agent_id": match["agent"], "path": match["path"]}
     if match := _REMOTE.match(value):
-        words = {"agent_id": match["agent"], "remote": match["remote"], "path": match["path"]}
-        return {"kind": "remote", **words}
+        fields = {"agent_id": match["agent"], "remote": match["remote"], "path": match["path"]}
+        return {"kind": "remote", **fields}
     raise ValueError("write a location as agent:/absolute/path, agent:remote:path or s3://bucket/prefix")
 
 
@@ -144,34 +150,35 @@ LocationText = Annotated[
         }
     ),
 ]
-"""A location as people may send it: its text, or its fields."""
+"""A location in a request: as text, or as fields."""
 
 AgentLocationText = Annotated[AgentLocation, BeforeValidator(from_text), _or_text(AgentLocation)]
 
 
 def agent_of(location: Location) -> AgentId | None:
-    """Whose host it is on, or is reached from; None for S3."""
+    """Return the agent of a location, None for S3."""
     return None if isinstance(location, S3Location) else location.agent_id
 
 
 def inner_path(location: Location) -> str:
-    """The path, or the prefix."""
+    """Return the path or prefix of a location."""
     return location.prefix if isinstance(location, S3Location) else location.path
 
 
 def base_name(location: Location) -> str:
-    """The last name in a location: '' for a bucket's, a remote's or a file system's top."""
+    """Return the last name of a location; '' for the top of a bucket, a remote or a file system."""
     path = inner_path(location)
     return path.rstrip("/").rpartition("/")[2]
 
 
 def stands_for_contents(location: Location) -> bool:
+    """Return whether a location stands for what it contains: it ends in a slash, or is a top."""
     path = inner_path(location)
     return path.endswith("/") or path == ""
 
 
 def destination_of(source: Location, destination: Location) -> Location:
-    """The exact path at which `source` arrives: rsync's rule, decided from the text alone.
+    """Return the exact location at which `source` arrives: rsync's rule, decided from the text alone.
 
     `/a/b/` → `/x` or `/x/`: the contents of b, in /x/.
     `/a/b`  → `/x/`:         b itself, as /x/b.

@@ -1,4 +1,4 @@
-"""How a transfer is to be carried out: the same options on API, command and template."""
+"""Options of a transfer, shared by API, commands and templates."""
 
 from datetime import time
 from typing import Annotated, Any, Literal, Self
@@ -22,19 +22,19 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is no time zone: write one as in Europe/Berlin") from error
+        raise ValueError(f"{name!r} is not a time zone: write one like Europe/Berlin") from error
     return name
 
 
 def _of_day(clock: time) -> time:
     if clock.tzinfo is not None:
-        raise ValueError("write the hour alone, as in 08:00, and its time zone as `zone`")
+        raise ValueError("write the time alone, like 08:00, and its time zone in `zone`")
     return clock
 
 
 HourOfDay = Annotated[time, AfterValidator(_of_day)]
 MAX_RATE = 2**53 - 1
-"""The largest number that every reader of JSON has exactly."""
+"""Largest integer that every JSON reader represents exactly."""
 
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Rate = Annotated[int, Field(ge=1024, le=MAX_RATE, description="bytes per second")]
@@ -43,63 +43,66 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class BandwidthWindow(Request):
-    """Hours of a day; a window that ends before it begins goes on past midnight, from its days into the
-    next ones."""
+    """Hours of a day with their own bandwidth limit.
+
+    A window that ends before it begins continues past midnight into the next day.
+    """
 
     days: Annotated[tuple[Day, ...], Field(max_length=7)] = ()
     """Empty means every day."""
     start: HourOfDay
     end: HourOfDay
     zone: ZoneName = "UTC"
-    """As in `Europe/Berlin`."""
+    """IANA time zone: `Europe/Berlin`."""
     limit: Rate | None = None
-    """None means no limit."""
+    """Bytes per second. None: no limit."""
 
 
 class Options(Request):
-    """Every field has a default that loses nothing."""
+    """Options of a transfer. By default nothing is deleted."""
 
     include: Globs = ()
-    """Only files that match one of these, see `events.filters`; empty means all."""
+    """Only files that match one of these patterns, see `events.filters`; empty: all files."""
     exclude: Globs = ()
-    """No file that matches one of these. What is left out is not touched at the destination either."""
+    """No files that match one of these patterns. Excluded files are not changed at the destination either."""
     overwrite: Literal["always", "newer", "never", "fail"] = "always"
-    """What to do with a destination file that differs: replace it, replace it only by a newer one, leave
-    it, or end the hop with an error. What is the same is never sent again."""
+    """What to do with a destination file that differs: replace it, replace it only by a newer one, keep it,
+    or end the hop with an error. Identical files are never sent again."""
     compare: Literal["time", "checksum"] = "time"
-    """What is the same: files of one size and mtime, or of one size and digest, whatever their times are."""
+    """Which files are identical: those of equal size and mtime, or of equal size and digest."""
     delete_extra: bool = False
-    """Make the destination a mirror: remove there what the source does not have, once everything has arrived.
-    What the filters leave out stays. Nothing is removed for an empty source, or one that could not be read
-    to its end."""
+    """Mirror: delete at the destination what the source does not have, after everything has arrived. Filtered
+    files stay. Nothing is deleted if the source is empty or could not be read completely."""
     move: bool = False
-    """Remove each file at the source once it stands at the destination, on its disk."""
+    """Delete each file at the source once it is on disk at the destination."""
     dry_run: bool = False
-    """Write nothing: tell what would be sent, replaced and removed, and what would not arrive."""
+    """Write nothing: report what would be sent, replaced and deleted, and what would fail."""
     verify: Literal["transfer", "reread"] = "transfer"
-    """`transfer`: every range and pack is checked against its digest as it arrives. `reread`: what was
-    written is read back from the disk as well."""
+    """`transfer`: every range and pack is checked against its digest as it arrives. `reread`: written data is
+    also read back from the disk."""
     symlinks: Literal["keep", "skip", "follow"] = "keep"
+    """Copy symbolic links as links, leave them out, or copy their targets."""
     owner: Literal["agent", "names", "ids"] = "agent"
-    """Whom things belong to at the destination: its agent's user, as whatever it writes; or user and group as
-    at the source, by name where both hosts know it and else by number, or by number only. For that the
-    destination's agent has to run as root, or with CAP_CHOWN."""
+    """Owner of files at the destination: the agent's user (`agent`), or user and group of the source, by name
+    if both hosts have it and else by number (`names`), or by number only (`ids`). The last two need an agent
+    that runs as root or with CAP_CHOWN."""
     streams: Annotated[int, Field(ge=1, le=16)] | None = None
-    """Parallel connections; left out, there are more of them as long as more bring more."""
+    """Parallel connections; by default their number grows as long as throughput does."""
     bandwidth_limit: Rate | None = None
+    """Bytes per second. None: no limit."""
     bandwidth_windows: Annotated[tuple[BandwidthWindow, ...], Field(max_length=20)] = ()
-    """At these hours another limit holds; the first window that fits counts."""
+    """Times with a different limit; the first matching window counts."""
     priority: Priority = "normal"
-    """Whose turn comes first on a busy agent, and how its line is shared: 1 to 2 to 4."""
+    """Order on a busy agent, and share of its bandwidth: 1 to 2 to 4."""
     relay: Literal["never", "allowed"] = "never"
-    """When neither of two agents can reach the other: give up, or go through the stage's relay bucket. The
-    bytes are sealed from agent to agent there, too."""
+    """What to do if neither of two agents can reach the other: fail, or use the stage's relay bucket. The
+    data is encrypted from agent to agent there, too."""
     chain: Literal["stream", "whole"] = "stream"
-    """In a chain: move each file on as soon as the hop before has it in place, or only when that hop has all.
-    Whole it is, too, with `move`, `delete_extra`, `dry_run`, `verify: reread` and any `overwrite` but
-    `always`."""
+    """In a chain, forward each file as soon as the previous hop has completed it (`stream`), or only after
+    that hop has ended (`whole`). Always `whole` with `move`, `delete_extra`, `dry_run`, `verify: reread`, or
+    an `overwrite` other than `always`."""
     if_offline: Literal["queue", "refuse"] = "queue"
-    """When an agent is away: wait for it, or refuse the transfer."""
+    """What to do if an agent is offline: wait for it, or refuse the transfer."""
 
     @model_validator(mode="after")
     def _filters_within_limits(self) -> Self:
@@ -108,20 +111,22 @@ class Options(Request):
 
     @property
     def streams_chain(self) -> bool:
-        """In a chain, may a file be moved on before the whole hop has ended? Not one that may yet be found
-        wrong, nor where a second version would not replace the first."""
+        """Return whether a chain may forward a file before the whole hop has ended.
+
+        Not a file that may still fail verification, nor if a second version would not replace the first.
+        """
         waits = self.move or self.delete_extra or self.dry_run
         settled = self.verify == "transfer" and self.overwrite == "always"
         return self.chain == "stream" and settled and not waits
 
     @property
     def clears_source(self) -> bool:
-        """Is anything removed there?"""
+        """Return whether files are deleted at the source."""
         return self.move and not self.dry_run
 
 
 def unknown_options(found: object) -> tuple[str, ...]:
-    """Names of a newer writer's, in what is to become `Options`."""
+    """Return the names of fields that `Options` does not have, as a newer version may write."""
     if not isinstance(found, dict):
         return ()
     windows = found.get("bandwidth_windows")
@@ -171,6 +176,6 @@ def _readable_rate(found: object) -> object:
 
 
 OrderedOptions = Annotated[Options, WrapValidator(_readable)]
-"""As commands, journals and tables carry them, written by any version. What is not known is left out. What an
-older version took is still read: filters that cannot be used end the hop, once it begins, with the reason; an
-hour with a zone in it is one of the window's zone. What people write is refused instead."""
+"""Options in commands, journals and tables, written by any version. Unknown fields are ignored. Values that
+an older version accepted are still read: invalid filters fail the hop when it starts, with the reason; a time
+with a zone counts as one in the window's zone. In requests, both are refused instead."""

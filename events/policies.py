@@ -1,4 +1,4 @@
-"""Policies, console and CLI ↔ cloud: who may move what, from where, to where, when."""
+"""Policies: requests and answers of console and CLI."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -22,57 +22,59 @@ PolicyText = Annotated[str, StringConstraints(min_length=1, max_length=16 * 1024
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 PersonName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Effect = Literal["allowed", "approval", "refused"]
-"""approval: once a second person has agreed."""
+"""`approval`: allowed once a second person has agreed."""
 
 
 def _that_policies_can_read(moment: datetime) -> datetime:
     if not 1970 <= moment.year < 9999:
-        raise ValueError("policies are tried for times between the years 1970 and 9998")
+        raise ValueError("policies can be tested for times between the years 1970 and 9998")
     return moment
 
 
 SimulatedTime = Annotated[Instant, AfterValidator(_that_policies_can_read)]
 
 MAX_DRY_RUN_DAYS = 30
-"""Days."""
+"""Maximum number of days that a dry run of a policy looks back."""
 
 
 class PolicyRequest(Request):
-    """A policy, in Cedar, and why it is to be so."""
+    """A policy text in Cedar, and the reason for the change."""
 
     text: PolicyText
     why: Why
 
 
 class PolicyTest(Request):
-    """Would this person's transfer be allowed?"""
+    """Simulate whether a person's transfer would be allowed."""
 
     person: PersonName | None = None
-    """By id or by e-mail address. Left out: the one who asks."""
+    """User id or e-mail address. Default: the caller."""
     groups: Annotated[tuple[PersonName, ...], Field(max_length=100)] | None = None
-    """Left out: those that the person is in now."""
+    """Default: the groups that the person is in now."""
     transfer: TransferRequest
     template_id: TemplateId | None = None
-    """As if this template asked for it."""
+    """As if this template started the transfer."""
     size: Bytes | None = None
     at: SimulatedTime | None = None
-    """Left out: now."""
+    """Default: now."""
 
 
 class DryRunRequest(Request):
-    """What would another text of this policy have meant for the transfers of the last days?"""
+    """Evaluate the transfers of the last days against a different text of this policy."""
 
     text: PolicyText | None = None
-    """None: what if the policy were removed?"""
+    """None: as if the policy were removed."""
     days: Annotated[int, Field(ge=1, le=MAX_DRY_RUN_DAYS)] = MAX_DRY_RUN_DAYS
 
 
 class PolicyView(Message):
+    """One version of a policy."""
+
     policy_id: str
     text: str | None
-    """None for a version that removed it."""
+    """None if this version removed the policy."""
     version: Count
-    """From 1, and one more with each change. By `crosshaul`: it comes along and was never changed."""
+    """From 1, incremented by each change. Author `crosshaul`: ships with Crosshaul and was never changed."""
     by: Actor
     at: Instant | None
     why: str
@@ -82,37 +84,39 @@ class PoliciesView(Message):
     """Every policy in force, by name."""
 
     version: Count
-    """Of all of them together: it grows with each change."""
+    """Version of all policies together, which grows with each change."""
     policies: tuple[PolicyView, ...]
 
 
 class PolicyDetails(PolicyView):
-    """The policy as it is now, and its latest versions, the newest first."""
+    """The current policy and its latest versions, newest first."""
 
     past: tuple[PolicyView, ...]
 
 
 class MovementDecision(Message):
-    """What is decided about one movement of a transfer."""
+    """The decision about one movement of a transfer."""
 
     source: str
     destination: str
     outcome: Effect
     policies: tuple[str, ...]
-    """Those that decided; none where nothing permits it."""
+    """Policies that decided; empty if no policy permits it."""
 
 
 class PolicyTestView(Message):
+    """The simulated decision about a transfer."""
+
     person: Actor
     groups: tuple[str, ...]
     outcome: Effect
-    """Of the transfer as a whole: the worst of its movements'."""
+    """Decision about the whole transfer: the strictest of its movements'."""
     policies: tuple[str, ...]
     movements: tuple[MovementDecision, ...]
 
 
 class ChangedDecision(Message):
-    """A transfer that would be decided differently."""
+    """A transfer whose decision would change."""
 
     transfer_id: TransferId
     created_by: Actor
@@ -121,12 +125,14 @@ class ChangedDecision(Message):
     before: Effect
     after: Effect
     policies: tuple[str, ...]
-    """Those that would decide."""
+    """Policies that would decide."""
 
 
 class DryRunView(Message):
+    """Transfers whose decision would change."""
+
     checked: Count
-    """Transfers that were decided twice: with the policies as they are, and with the change."""
+    """Number of transfers that were evaluated with the current policies and with the change."""
     changed: tuple[ChangedDecision, ...]
     complete: bool
-    """False: there were more transfers than one call looks at; ask for fewer days."""
+    """False: there were more transfers than one call evaluates; use fewer days."""

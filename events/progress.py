@@ -1,4 +1,4 @@
-"""How far a hop is and which way its bytes go: the same in reports, on the live topic and in HTTP answers."""
+"""Progress and connection of a hop, shared by reports, the live topic and HTTP answers."""
 
 from typing import Literal
 
@@ -6,44 +6,46 @@ from events.base import AgentId, Bytes, Count, DisplayText, HopId, Instant, Mess
 
 
 class Connection(Message):
-    """The way that a hop's bytes really go, once it stands. `relay`: through the stage's relay bucket."""
+    """The established path of a hop's bytes. `relay`: through the stage's relay bucket."""
 
     kind: Literal["direct", "relay", "s3", "local", "remote"]
     dialled_by: AgentId | None = None
-    """On a direct way: the agent that got through to the other."""
+    """Agent that dialed a direct connection."""
     address: DisplayText | None = None
-    """What it dialled: `10.0.0.2:4460`."""
+    """Address that it dialed: `10.0.0.2:4460`."""
 
     def __str__(self) -> str:
-        """For people."""
+        """Return the connection in words, for people."""
         return f"{self.kind}, {self.dialled_by} dialled {self.address}" if self.address else self.kind
 
 
 class PeerReachability(Message):
-    """How an agent and another have reached each other the last time, whichever of them asked for files."""
+    """How an agent and a peer last connected, whichever of them pulled files."""
 
     agent_id: AgentId
-    """The other."""
+    """The peer."""
     dialled: bool
-    """Did the agent that says so dial, and not the other?"""
+    """Whether the reporting agent dialed, rather than the peer."""
     address: DisplayText | None = None
-    """What it dialled."""
+    """Address that was dialed."""
     relayed: bool = False
-    """Neither got through: they met by the relay bucket."""
+    """No direct connection was possible: they used the relay bucket."""
 
 
 class SpaceShortage(Message):
-    """There seems to be too little room at the destination. No reason to stop: a file system that compresses
-    may hold it all the same, and on a disk that is really full a hop pauses."""
+    """Warning that the destination may have too little free space.
+
+    The hop continues, since a file system may compress; if the disk does fill up, the hop pauses.
+    """
 
     wanted: Bytes
-    """What is to be written, as far as it is known, less what it replaces and what is half there."""
+    """Bytes to be written as far as known, minus files that are replaced and partial files."""
     free: Bytes
-    """When that began."""
+    """Free bytes when the hop began."""
 
 
 class Progress(Message):
-    """Totals are None while the source is still being listed, and are never guessed."""
+    """Progress of a hop or transfer. Totals are None while the source is still being listed."""
 
     bytes_done: Bytes = 0
     """Bytes that stand safely at the destination, whether they travelled now or in an earlier attempt."""
@@ -51,25 +53,25 @@ class Progress(Message):
     files_done: Count = 0
     files_total: Count | None = None
     bytes_unchanged: Bytes = 0
-    """Of `bytes_done`: were there already, the same, and did not travel."""
+    """Part of `bytes_done` that existed at the destination already and was not sent."""
     files_unchanged: Count = 0
     files_removed: Count = 0
-    """At the destination, since the source does not have them."""
+    """Files deleted at the destination, since the source does not have them."""
     bytes_per_second: Bytes = 0
     space_shortage: SpaceShortage | None = None
-    """Of room. None: there seems to be enough. Older agents do not look."""
+    """None: free space seems sufficient. Older agents do not check it."""
     current: DisplayText | None = None
-    """A path that is moving now, relative to the source."""
+    """A path that is being transferred now, relative to the source."""
 
 
 class ChangeNotice(Message):
-    """A line was added to this transfer's timeline: whoever shows it asks anew. May be lost."""
+    """This transfer's timeline has a new entry: pages that show it should reload. May be lost."""
 
     transfer_id: TransferId
 
 
 class Live(Message):
-    """What the live topic carries: may be lost, is never stored."""
+    """A message on the live topic: may be lost, is never stored."""
 
     transfer_id: TransferId
     hop_id: HopId

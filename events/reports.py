@@ -1,5 +1,4 @@
-"""Agent → cloud. State changes must arrive and wait on the agent's disk until they have; progress may be
-lost.
+"""Agent → cloud. Changes of state wait on the agent's disk until they have arrived; progress may be lost.
 
 Within one attempt `seq` only grows, so that a late, repeated or reordered report changes nothing.
 """
@@ -26,18 +25,20 @@ from events.locations import AbsolutePath, RemoteName
 from events.progress import Connection, PeerReachability, Progress, SpaceShortage
 
 MAX_FAILURES = 50
-"""How many single files a report names; the count says how many there were."""
+"""Maximum number of failed files that a report lists; the total is counted."""
 
 
 SOURCE_UNREACHABLE, DESTINATION_UNREACHABLE = "source-unreachable", "destination-unreachable"
-"""What either side of a direct hop says that got through to the other nowhere; people read the two as one."""
+"""Problem codes of the two sides of a direct hop that could not dial each other; shown to people as one."""
 
 
 PREVIOUS_HOP_RESTS = "previous-hop-rests"
-"""Why a hop that follows another cannot go on for now: the other one is not at work at its source."""
+"""Problem code of a streaming hop whose upstream hop is not at work."""
 
 
 class HopReport(Message):
+    """A report about one hop."""
+
     transfer_id: TransferId
     hop_id: HopId
     attempt: Annotated[int, Field(ge=1)]
@@ -46,31 +47,31 @@ class HopReport(Message):
 
 
 class Started(HopReport):
-    """The agent has begun the attempt, or goes on after a pause of its own."""
+    """The agent has started the attempt, or resumed it after a pause of its own."""
 
     kind: Literal["started"] = "started"
     via: DisplayText
     """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460` or `s3`."""
     connection: Connection | None = None
-    """The same for programs; said again when it changes. Older agents do not say it."""
+    """How the bytes travel, for programs; reported again when it changes. Older agents do not report it."""
 
 
 class Checkpoint(HopReport):
-    """Still at it: renews the lease and stores progress; every 10 s at most."""
+    """The attempt is running: renews the lease and stores progress; at most every 10 s."""
 
     kind: Literal["checkpoint"] = "checkpoint"
     progress: Progress
 
 
 class Verifying(HopReport):
-    """Every byte has arrived; what was written is being read back."""
+    """Every byte has arrived; written data is being read back."""
 
     kind: Literal["verifying"] = "verifying"
     progress: Progress
 
 
 class Paused(HopReport):
-    """The agent paused by itself (a full disk, say), or did as it was told."""
+    """The agent paused the hop, by itself (a full disk, for example) or by command."""
 
     kind: Literal["paused"] = "paused"
     progress: Progress
@@ -78,76 +79,82 @@ class Paused(HopReport):
 
 
 class Amount(Message):
+    """Number and total size of files."""
+
     files: Count = 0
     bytes: Bytes = 0
 
 
 MAX_EXAMPLES = 100
-"""How many files a preview names of each kind."""
+"""Maximum number of files of each kind that a preview lists."""
 
 
 class DryRunResult(Message):
-    """What a hop would do, found out by a dry run."""
+    """Result of a dry run: what a hop would do."""
 
     sent: Amount = Amount()
-    """New at the destination."""
+    """Files that are new at the destination."""
     replaced: Amount = Amount()
+    """Files that would replace a different one."""
     removed: Amount = Amount()
+    """Files that would be deleted at the destination."""
     kept: Amount = Amount()
-    """Differ, and are left as they are."""
+    """Files that differ and would be kept as they are."""
     unchanged: Amount = Amount()
+    """Files that are identical."""
     failed: Amount = Amount()
-    """Would not arrive: unreadable, or not for this destination. Older agents do not count them."""
+    """Files that would fail: unreadable, or not possible at this destination. Older agents do not count
+    them."""
     examples: dict[str, tuple[DisplayText, ...]] = {}
-    """The first paths of each kind that would change anything: `sent`, `replaced`, `removed`, `kept`; of
-    `failed` why, each with its path."""
+    """First paths of each kind: `sent`, `replaced`, `removed`, `kept`; for `failed` the reasons, each with
+    its path."""
     space_shortage: SpaceShortage | None = None
-    """There would be too little room. Older agents do not look."""
+    """Free space would be too small. Older agents do not check it."""
 
 
 class Succeeded(HopReport):
-    """Every file stands at the destination with the digest it left with."""
+    """Every file is complete at the destination, with the digest it had at the source."""
 
     kind: Literal["succeeded"] = "succeeded"
     progress: Progress
     digest: str
-    """xxh3-128, hex, over all that the hop moved: two hops that move the same have the same. What stood there
-    already, unchanged, is not in it; 0 if that was everything."""
+    """xxh3-128, hex, over everything that the hop sent: equal for hops that sent the same. Unchanged files
+    are not included; 0 if nothing was sent."""
     seconds: Annotated[float, Field(ge=0)]
     preview: DryRunResult | None = None
-    """Of a dry run."""
+    """Result of a dry run."""
 
 
 class Failed(HopReport):
-    """The attempt ended early. A retryable problem is tried again, from the journal on."""
+    """The attempt failed. After a retryable problem, the next attempt resumes from the journal."""
 
     kind: Literal["failed"] = "failed"
     progress: Progress
     problem: Problem
     failures: Annotated[tuple[Problem, ...], Field(max_length=MAX_FAILURES)] = ()
-    """Single files that did not arrive, each with its path."""
+    """Files that failed, each with its path."""
     failures_total: Count = 0
 
 
 class Cancelled(HopReport):
-    """Stopped as told; nothing half-done is left."""
+    """The agent stopped the hop by command; no partial files are left."""
 
     kind: Literal["cancelled"] = "cancelled"
     progress: Progress
 
 
 class RootState(Message):
-    """A root as the host has it: `path` is the name that locations use."""
+    """A root of the host; `path` is the name that locations use."""
 
     path: AbsolutePath
     access: Literal["ro", "rw"]
     free: Bytes | None = None
     size: Bytes | None = None
-    """Bytes free and in all on its file system; None when the directory is not there."""
+    """`free` and `size` are the bytes of its file system; None if the directory does not exist."""
 
 
 class AgentHop(Message):
-    """A hop that the agent's journal holds."""
+    """A hop in the agent's journal."""
 
     transfer_id: TransferId
     hop_id: HopId
@@ -156,38 +163,38 @@ class AgentHop(Message):
 
 
 class RemoteState(Message):
-    """A remote that the host offers: one of its own rclone.conf, by the name that locations use."""
+    """A remote of the host's rclone.conf that the agent may use, by the name that locations use."""
 
     name: RemoteName
     access: Literal["ro", "rw"]
     type: DisplayText | None = None
-    """What rclone calls its kind: `s3`, `sftp`, `drive`. None where it is not known."""
+    """rclone's backend type: `s3`, `sftp`, `drive`. None if unknown."""
 
 
 class Capabilities(Message):
-    """What this agent can do; a newer agent may name more."""
+    """What this agent supports; a newer agent may report more."""
 
     movers: tuple[str, ...] = ("lane", "rclone", "local")
     rclone: DisplayText | None = None
     """rclone's version."""
     remotes: tuple[RemoteState, ...] = ()
-    """Older agents know of none."""
+    """Remotes that the agent may use; older agents report none."""
     follows: bool = False
-    """Does it serve and move what is still arriving at the source?"""
+    """Whether the agent can serve and forward files that are still arriving at the source."""
     browses_remotes: bool = False
-    """Does it list the directories of its remotes?"""
+    """Whether the agent can list directories of its remotes."""
     previews_uploads: bool = False
-    """Does it make dry runs to S3 and to remotes? Older agents would upload."""
+    """Whether the agent can make dry runs to S3 and remotes. Older agents would upload."""
 
 
 MAX_PROBLEMS = 16
-"""How many of its own problems an agent tells of."""
+"""Maximum number of its own problems that an agent reports."""
 MAX_REACHED = 100
-"""How many others an agent tells of."""
+"""Maximum number of peers that an agent reports."""
 
 
 class Hello(Message):
-    """Said at every connect: who I am, what I hold. The cloud answers where the table differs."""
+    """Sent at every connect: what the agent is, and which hops it has. The cloud corrects differences."""
 
     kind: Literal["hello"] = "hello"
     at: Instant
@@ -200,55 +207,57 @@ class Hello(Message):
     roots: tuple[RootState, ...]
     hops: tuple[AgentHop, ...] = ()
     hops_omitted: Count = 0
-    """Hops that it holds, too, and that had no room in this message: of a hop that is not named nothing is
-    known then."""
+    """Number of hops that did not fit into this message; if not 0, the agent may have hops that are not
+    listed."""
     reached: Annotated[tuple[PeerReachability, ...], Field(max_length=MAX_REACHED)] = ()
-    """Other agents that it has met, the latest last."""
+    """Peers that the agent has connected with, the latest last."""
     problems: Annotated[tuple[Problem, ...], Field(max_length=MAX_PROBLEMS)] = ()
-    """What is wrong with the agent itself, though it works: a helper that fails again and again, files of its
-    state that it had to set aside."""
+    """Problems of the agent itself, though it works: a helper process that keeps failing, damaged state files
+    that it moved aside."""
     omitted: dict[str, Count] = {}
-    """How many entries of other lists had no room in this message, by the list's name."""
+    """Number of entries of other lists that did not fit into this message, by the list's name."""
 
 
 class Heartbeat(Message):
-    """Every 30 s while connected."""
+    """Sent every 30 s while connected."""
 
     kind: Literal["heartbeat"] = "heartbeat"
     at: Instant
     roots: tuple[RootState, ...]
     remotes: tuple[RemoteState, ...] | None = None
-    """None: as before. Older agents do not say."""
+    """None: unchanged, or an older agent, which does not report them."""
     running: Count = 0
-    """Hops running now."""
+    """Number of running hops."""
     load: float | None = None
     """The host's 1-minute load average."""
     reached: Annotated[tuple[PeerReachability, ...], Field(max_length=MAX_REACHED)] | None = None
-    """As in Hello; None while nothing has changed since it was said last."""
+    """Peers that the agent has connected with, the latest last; None: unchanged since the last report."""
     trusts: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None
-    """The keys whose commands it obeys; None while nothing has changed, but once an hour. Older agents do
-    not say."""
+    """Keys whose commands the agent accepts, reported hourly and on changes; None: unchanged, or an older
+    agent, which does not report them."""
     pinned: Annotated[tuple[KeyId, ...], Field(max_length=8)] | None = None
-    """Those with which its host's updater verifies orders; None with `trusts`, and where there is none."""
+    """Keys with which the host's updater verifies orders; None together with `trusts`, or without an
+    updater."""
     problems: Annotated[tuple[Problem, ...], Field(max_length=MAX_PROBLEMS)] = ()
-    """As in Hello."""
+    """Problems of the agent itself, though it works."""
     omitted: dict[str, Count] = {}
-    """As in Hello."""
+    """Number of entries that did not fit into this message, by the list's name."""
 
 
 class DirectoryEntry(Message):
-    """One name in a directory."""
+    """One entry of a directory listing."""
 
     name: DisplayText
     utf8: bool = True
-    """Otherwise bytes stand in it as `\\xff`, and no location names it: it is copied with its directory."""
+    """False: the name has bytes written as `\\xff` and cannot be used in a location, only copied with its
+    directory."""
     type: Literal["file", "directory", "symlink", "other"]
     size: Bytes | None = None
     modified: Instant | None = None
 
 
 class Browsed(Message):
-    """The answer to `Browse`."""
+    """The reply to `Browse`."""
 
     kind: Literal["browsed"] = "browsed"
     request_id: str
@@ -259,7 +268,7 @@ class Browsed(Message):
 
 
 class Refused(Message):
-    """A command the agent did not obey, and why: a wrong signature, an expired token, a replay."""
+    """A command that the agent rejected, and why: a wrong signature, an expired token, a replay."""
 
     kind: Literal["refused"] = "refused"
     at: Instant
@@ -286,7 +295,7 @@ Report = Annotated[
 
 
 class ReportEnvelope(Message):
-    """What the reports topic carries."""
+    """A message on the reports topic."""
 
     wire: int = WIRE
     report: Report

@@ -1,4 +1,4 @@
-"""Console, CLI and agents → cloud: HTTP bodies. The OpenAPI description is made from these."""
+"""Console, CLI and agents → cloud: HTTP request bodies. The OpenAPI document is generated from these."""
 
 from typing import Annotated, Literal
 
@@ -36,40 +36,40 @@ Tags = Annotated[
     Field(max_length=20),
 ]
 Shape = Literal["fan_out", "chain"]
-"""fan_out: every destination is served from the source. chain: each from the one before it."""
+"""`fan_out`: every destination gets files from the source. `chain`: each from the previous one."""
 
 MAX_DESTINATIONS = 50
 
 
 def _typed(path: str) -> str:
     if not path.isprintable() or '"' in path or "\\" in path:
-        raise ValueError("write a root with quotes or control characters into agent.toml, by hand")
+        raise ValueError("roots with quotes or control characters must be added to agent.toml by hand")
     return path
 
 
 class RootSpec(Request):
-    """A root as it stands in the line to run; the host's administrator decides by running it."""
+    """A root in the install command; the host's administrator grants it by running the command."""
 
     path: Annotated[AbsolutePath, AfterValidator(_typed)]
     access: Literal["ro", "rw"]
 
 
 class EnrollmentRequest(Request):
-    """Ask for a one-time token that lets one host join under this name."""
+    """Request a one-time token with which one host can register under this name."""
 
     agent_id: AgentId
     tags: Tags = {}
     roots: Annotated[tuple[RootSpec, ...], Field(max_length=64)] = ()
-    """Only written into the line to run."""
+    """Roots for the install command; not stored."""
     expires_in: Annotated[int, Field(ge=60, le=7 * 86400, description="seconds")] = 3600
 
 
 class RegisterRequest(Request):
-    """What the host sends, once: the token it was given and the CSR of a key that never leaves it."""
+    """Register a host, once: the token that it was given and the CSR of a key that never leaves the host."""
 
     token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
     agent_id: AgentId | None = None
-    """The name that it wishes for, where the token leaves a choice."""
+    """Requested name, if the token allows a choice."""
     csr: Annotated[str, StringConstraints(max_length=8192)]
     """PEM."""
     hostname: Annotated[str, StringConstraints(min_length=1, max_length=253)]
@@ -81,66 +81,72 @@ class RegisterRequest(Request):
 
 
 class RenewalRequest(Request):
-    """An agent asks for a new device certificate, and gets a new API key with it."""
+    """Request a new device certificate and API key for an agent."""
 
     csr: Annotated[str, StringConstraints(max_length=8192)]
-    """PEM, of a new key that stays on the host."""
+    """CSR of a new key that stays on the host, PEM."""
     certificate: Fingerprint
-    """Of the device certificate that it uses now: this one stays until the new one has worked."""
+    """Fingerprint of the current device certificate, which stays valid until the new one was used."""
 
 
 class AgentChange(Request):
-    """Fields left out stay as they are."""
+    """Change an agent; fields that are left out keep their values."""
 
     tags: Tags | None = None
     endpoints: LaneAddresses | None = None
 
 
 class BrowseRequest(Request):
+    """List a directory of an agent or of one of its remotes."""
+
     path: AbsolutePath
     remote: RemoteName | None = None
-    """Whose path it is; `/` is the top of what the agent's host offers. None: the agent's own."""
+    """Remote to which the path belongs, `/` being its top. None: a path of the agent."""
     after: Annotated[str, StringConstraints(max_length=MAX_PATH_BYTES)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 200
     find: Find = ""
 
 
 def _directory(prefix: str) -> str:
-    """Without names that no path can have: policies know prefixes by their paths."""
+    """Return the prefix with a final slash; refuse names that a path cannot have."""
     names = prefix.removesuffix("/").split("/") if prefix else []
     if "" in names or "." in names:
-        raise ValueError("the prefix has a name in it that no path can have: an empty one, or '.'")
+        raise ValueError("the prefix has an empty name or '.' in it, which a path cannot have")
     return "".join(f"{name}/" for name in names)
 
 
 class BucketBrowseRequest(Request):
+    """List the objects and common prefixes below a prefix of a bucket."""
+
     prefix: Annotated[ObjectPrefix, AfterValidator(_directory)] = ""
-    """Up to a slash, which is added where it is missing."""
+    """Prefix up to a slash, which is added if missing."""
     after: Annotated[str, StringConstraints(max_length=1024)] | None = None
-    """`next` of the page before."""
+    """`next` of the previous page."""
     limit: Annotated[int, Field(ge=1, le=500)] = 200
     find: Find = ""
 
 
 class CredentialsRequest(Request):
-    """An agent asks for S3 credentials for a hop it is carrying out."""
+    """Request S3 credentials for a hop that the agent is carrying."""
 
     hop_id: HopId
 
 
 MAX_MANIFEST = 2 * 1024**3
-"""Bytes, gzipped: some twenty million files."""
+"""Maximum size of a gzipped manifest in bytes: about twenty million files."""
 
 
 class ManifestRequest(Request):
-    """An agent asks where to put the manifest of a hop that was its own."""
+    """Request a URL to upload the manifest of a hop that the agent carried."""
 
     hop_id: HopId
     size: Annotated[Bytes, Field(le=MAX_MANIFEST)]
-    """Gzipped; so many are taken, and no more."""
+    """Exact size of the gzipped manifest in bytes."""
 
 
 class TransferRequest(Request):
+    """Start a transfer from one source to one or more destinations."""
+
     source: LocationText
     destinations: Annotated[tuple[LocationText, ...], Field(min_length=1, max_length=MAX_DESTINATIONS)]
     shape: Shape = "fan_out"
@@ -148,7 +154,7 @@ class TransferRequest(Request):
 
 
 class DistributedRequest(Request):
-    """From one agent to one other."""
+    """Start a transfer from one agent to one other."""
 
     source: AgentLocationText
     destination: AgentLocationText
@@ -156,7 +162,7 @@ class DistributedRequest(Request):
 
 
 class ObjectTrigger(Request):
-    """Objects that arrive in this bucket under this prefix."""
+    """Objects that are created in this bucket, with this prefix and suffix."""
 
     bucket: BucketName
     prefix: ObjectPrefix = ""
@@ -164,10 +170,10 @@ class ObjectTrigger(Request):
 
 
 class TemplateRequest(Request):
-    """A standing order. What lies under the trigger's prefix arrives under each destination."""
+    """A template, which transfers each object created under the trigger's prefix to each destination."""
 
     name: TemplateId
-    """Also its id."""
+    """Name of the template, which is also its id."""
     description: Annotated[str, StringConstraints(max_length=1000)] = ""
     trigger: ObjectTrigger
     destinations: Annotated[tuple[LocationText, ...], Field(min_length=1, max_length=MAX_DESTINATIONS)]
@@ -177,7 +183,7 @@ class TemplateRequest(Request):
 
     @model_validator(mode="after")
     def _every_destination_is_a_directory(self) -> "TemplateRequest":
-        for place in self.destinations:
-            if not str(place).endswith("/"):
-                raise ValueError(f"{place}: a template's destination is a directory: end it with /")
+        for destination in self.destinations:
+            if not str(destination).endswith("/"):
+                raise ValueError(f"{destination}: a template's destination is a directory: end it with /")
         return self

@@ -1,4 +1,4 @@
-"""Roll-outs: many hosts join by one token. HTTP bodies and answers; OpenAPI is made from these."""
+"""Rollouts, in which many hosts register with one token: HTTP bodies and answers."""
 
 from typing import Annotated, Literal
 
@@ -24,27 +24,29 @@ MAX_COUNT = 10_000
 
 
 class RolloutRequest(Request):
-    """Ask for a token that lets so many hosts join, under names that follow from their own."""
+    """Request a token with which `count` hosts can register, under names derived from their hostnames."""
 
     name: NamePattern
     count: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     tags: Tags = {}
     roots: Annotated[tuple[RootSpec, ...], Field(max_length=64)] = ()
-    """Only written into the line to run."""
+    """Roots for the install command; not stored."""
     expires_in: Annotated[int, Field(ge=60, le=30 * 86400, description="seconds")] = 86400
 
 
 class RolloutView(Message):
+    """A rollout, and how many hosts have joined."""
+
     rollout_id: RolloutId
     name: str
     state: RolloutState
     count: Count
-    """Hosts that may join, all in all."""
+    """Total number of hosts that may join."""
     used: Count
-    """Hosts that have joined, or are just joining."""
+    """Number of hosts that have joined or are joining now."""
     tags: dict[str, str]
     created_by: Actor
-    """It lets in whom this person may enrol, at the moment of each joining."""
+    """Hosts may join only if this person may enroll them at that time."""
     created_at: Instant
     expires_at: Instant
     ended_at: Instant | None = None
@@ -52,10 +54,12 @@ class RolloutView(Message):
 
 
 class StartedRolloutView(RolloutView):
+    """A new rollout, with its token."""
+
     token: str
-    """Shown once; only its hash is kept."""
+    """Shown once; only its hash is stored."""
     command: str
-    """The line to run on every host."""
+    """Install command to run on every host."""
 
 
 class RolloutsView(Message):

@@ -1,6 +1,6 @@
-"""The schema of what browsers hear from the broker; the API describes everything else that they read.
+"""JSON schemas of the messages that browsers receive from the broker; the API describes everything else.
 
-python -m events.schema    prints it, as an OpenAPI document's `components.schemas`
+python -m events.schema    prints them like an OpenAPI document's `components.schemas`
 """
 
 import json
@@ -13,7 +13,7 @@ from events.progress import ChangeNotice, Live
 
 
 def schemas() -> dict[str, Any]:
-    """JSON schemas by name, as the models are written to JSON."""
+    """Return the JSON schemas of the models by name, in serialization mode."""
     _, described = models_json_schema(
         [(Live, "serialization"), (ChangeNotice, "serialization")],
         ref_template="#/components/schemas/{model}",

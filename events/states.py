@@ -1,18 +1,20 @@
-"""The names of the states, for everyone who shows or guards them. What may follow what: lambdas/domain."""
+"""The states of hops, transfers and agents. For the allowed transitions see lambdas/domain/hop.py."""
 
 from enum import StrEnum
 from typing import Literal
 
 
 class HopState(StrEnum):
+    """State of a hop."""
+
     AWAITING_APPROVAL = "awaiting_approval"
-    """For a second person to agree."""
+    """Waits for a second person's approval."""
     WAITING = "waiting"
-    """For another hop to end (a chain)."""
+    """Waits for its upstream hop in a chain."""
     QUEUED = "queued"
-    """For its agents to be there, or for a retry's time to come."""
+    """Waits for its agents to be online, or for the time of a retry."""
     OFFERED = "offered"
-    """Its command is out, the agent has not begun."""
+    """The command was sent, the agent has not started."""
     RUNNING = "running"
     PAUSED = "paused"
     VERIFYING = "verifying"
@@ -22,6 +24,8 @@ class HopState(StrEnum):
 
 
 class TransferState(StrEnum):
+    """State of a transfer, derived from its hops."""
+
     AWAITING_APPROVAL = "awaiting_approval"
     QUEUED = "queued"
     RUNNING = "running"
@@ -33,10 +37,12 @@ class TransferState(StrEnum):
 
 
 CommandKeyStatus = Literal["both", "present", "none"]
-"""Which keys an agent obeys: the one that signs commands and the one that will be next, the former, none."""
+"""Which command keys an agent trusts: the current and the next one, only the current one, or none of them."""
 
 
 class AgentStatus(StrEnum):
+    """Whether an agent is connected."""
+
     ONLINE = "online"
     LATE = "late"
     """Connected, but its last heartbeat is older than 90 s."""

@@ -1,8 +1,8 @@
-"""Every name in IoT Core, built and matched here only: MQTT topics, things, client ids, rules and jobs.
+"""All names in IoT Core, built and matched only here: MQTT topics, things, client ids, rules and jobs.
 
-All of these are shared by an account and a region, so each has the stage in it. An agent may use only topics
-below its thing's name, so the device policy is one line with that name in it. Reports go by Basic Ingest:
-straight to the topic rule, past the broker's fan-out.
+An account and region share one namespace, so each name contains the stage. An agent may use only topics below
+its thing's name, so one statement in the device policy covers all agents. Reports use Basic Ingest: they go
+directly to the topic rule, without the broker's fan-out.
 """
 
 import re
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from events.base import AgentId, HopId, ThingName, TransferId, UpdateId
 
 PRESENCE = "$aws/events/presence/+/+"
-"""IoT Core's life-cycle events of the whole account: connected or disconnected, then the client id."""
+"""IoT Core's lifecycle events of the whole account: connected or disconnected, then the client id."""
 STAGE_ATTRIBUTE = "crosshaul-stage"
-"""The attribute that a stage's things have, with the stage's name: nothing else is the stage's."""
+"""Thing attribute with the stage's name; things without it do not belong to the stage."""
 _AGENT = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -24,8 +24,10 @@ class Topics:
     stage: str
 
     def thing(self, agent_id: AgentId) -> ThingName:
-        """Return the name of an agent's thing, which is its MQTT client id. No stage's or agent's name has a
-        colon in it, so no name of another stage begins with this stage's prefix."""
+        """Return the name of an agent's thing, which is also its MQTT client id.
+
+        Names of stages and agents have no colon, so names of another stage do not begin with this prefix.
+        """
         return f"{self._things}{agent_id}"
 
     def agent_of(self, thing: str) -> AgentId | None:
@@ -38,17 +40,19 @@ class Topics:
         return f"crosshaul:{self.stage}:"
 
     def console(self, token: str) -> str:
-        """Return the client id of one console that listens."""
+        """Return the client id of one console."""
         return f"crosshaul-console:{self.stage}:{token}"
 
     def job(self, update_id: UpdateId, number: int | str) -> str:
-        """Return the id of the job that IoT Jobs has for one stage of an update. It may not have a colon, and
-        no stage's name has an underscore."""
+        """Return the id of the IoT job for one stage of an update.
+
+        Job ids may not have a colon; names of stages have no underscore.
+        """
         return f"crosshaul_{self.stage}_{update_id}_{number}"
 
     @property
     def reports_rule(self) -> str:
-        """The topic rule's name; IoT allows letters, digits and underscores there."""
+        """Return the name of the reports rule; IoT allows letters, digits and underscores."""
         return f"crosshaul_{self.stage.replace('-', '_')}_reports"
 
     @property
@@ -59,35 +63,35 @@ class Topics:
         return f"crosshaul/{self.stage}/agents/{thing}"
 
     def commands(self, thing: ThingName) -> str:
-        """Cloud → agent, QoS 1."""
+        """Return the topic of commands: cloud → agent, QoS 1."""
         return f"{self._agent(thing)}/commands"
 
     def reports(self, thing: ThingName) -> str:
-        """Agent → cloud, QoS 1, Basic Ingest."""
+        """Return the topic of reports: agent → cloud, QoS 1, Basic Ingest."""
         return f"$aws/rules/{self.reports_rule}/{self._agent(thing)}/reports"
 
     def job_notifications(self, thing: ThingName) -> str:
-        """IoT Jobs → agent: another job is the next one for it, or none."""
+        """Return the topic on which IoT Jobs announces that the agent's next job has changed."""
         return f"{_jobs(thing)}/notify-next"
 
     def jobs_request(self, thing: ThingName) -> str:
-        """Agent → IoT Jobs: which job is to be done?"""
+        """Return the topic on which an agent requests its next job."""
         return f"{_jobs(thing)}/start-next"
 
     def jobs_response(self, thing: ThingName) -> str:
-        """IoT Jobs → agent: this one; it counts as begun."""
+        """Return the topic on which IoT Jobs answers with the next job, which then counts as started."""
         return f"{_jobs(thing)}/start-next/accepted"
 
     def job_result(self, thing: ThingName, job_id: str) -> str:
-        """Agent → IoT Jobs: how that job has ended here."""
+        """Return the topic on which an agent reports the result of a job."""
         return f"{_jobs(thing)}/{job_id}/update"
 
     def live(self, thing: ThingName, transfer_id: TransferId, hop_id: HopId) -> str:
-        """Agent → whoever watches, QoS 0, at most once a second per hop."""
+        """Return the topic of a hop's live progress: agent → consoles, QoS 0, at most once a second."""
         return f"{self._agent(thing)}/live/{transfer_id}/{hop_id}"
 
     def live_of_transfer(self, transfer_id: TransferId) -> str:
-        """The filter for one transfer's progress, from whichever agents carry it."""
+        """Return the topic filter for one transfer's live progress, from all of its agents."""
         return f"crosshaul/{self.stage}/agents/+/live/{transfer_id}/+"
 
     @property
@@ -95,7 +99,7 @@ class Topics:
         return f"crosshaul/{self.stage}/agents/+/live/+/+"
 
     def changes(self, transfer_id: TransferId) -> str:
-        """Cloud → whoever has a console open, QoS 0: this transfer has changed."""
+        """Return the topic on which consoles are told that a transfer has changed: QoS 0."""
         return f"crosshaul/{self.stage}/news/{transfer_id}"
 
     @property
@@ -104,14 +108,17 @@ class Topics:
 
     @property
     def reports_sql(self) -> str:
-        """The reports rule's SQL; the thing's name comes from the topic, which the device policy guards, and
-        the certificate it connected with from the broker: nothing in the letter can stand in their place."""
-        said = "wire, report, topic(4) AS thing, principal() AS principal"
-        return f"SELECT {said} FROM 'crosshaul/{self.stage}/agents/+/reports'"
+        """Return the SQL of the reports rule.
+
+        The thing's name comes from the topic, which the device policy restricts, and the certificate from the
+        broker: the message cannot forge them.
+        """
+        columns = "wire, report, topic(4) AS thing, principal() AS principal"
+        return f"SELECT {columns} FROM 'crosshaul/{self.stage}/agents/+/reports'"
 
     @property
     def presence_sql(self) -> str:
-        """The presence rule's SQL: of all clients of the account, those called as this stage's agents."""
+        """Return the SQL of the presence rule, which selects the clients of this stage's agents."""
         return f"SELECT * FROM '{PRESENCE}' WHERE regexp_matches(clientId, '^{self._things}')"
 
 

@@ -1,4 +1,4 @@
-"""Updates of agents, in stages: HTTP bodies and answers, and what IoT Jobs carries."""
+"""Staged updates of agents: HTTP bodies and answers, and the documents of IoT Jobs."""
 
 from typing import Annotated, Literal, Self
 
@@ -8,42 +8,45 @@ from events.base import Actor, AgentId, Count, Instant, Message, Request, Update
 from events.requests import Tags
 
 MAX_AGENTS = 1000
-"""In one update."""
+"""Maximum number of agents in one update."""
 
 Percent = Annotated[int, Field(ge=1, le=100, description="percent")]
 
 MemberState = Literal[
     "waiting", "queued", "in_progress", "succeeded", "failed", "returned", "timed_out", "cancelled"
 ]
-"""Of one agent in an update. `returned`: the new version did not report healthy, the old one is back."""
+"""State of one agent in an update. `returned`: the new version did not report healthy, the old one runs
+again."""
 
 FAILED: frozenset[MemberState] = frozenset({"failed", "returned", "timed_out"})
 
 UpdateState = Literal["running", "succeeded", "failed", "aborted", "cancelled"]
-"""`failed`: it went to its end, and not every agent has the new version. `aborted`: too many had failed."""
+"""`failed`: it ran to its end, but not every agent has the new version. `aborted`: too many agents failed."""
 
 
 class UpdateRequest(Request):
-    """Bring agents to a version, a few first; the others follow once those have reported healthy."""
+    """Update agents to a version in stages; each stage starts once the previous one has reported healthy."""
 
     version: Version | None = None
-    """None: the one that was published last."""
+    """None: the version that was published last."""
     agents: Annotated[tuple[AgentId, ...], Field(max_length=MAX_AGENTS)] = ()
     tags: Tags = {}
-    """Every agent with all of these."""
+    """Every agent that has all of these tags."""
     everyone: bool = False
+    """Every agent."""
     canaries: Annotated[int, Field(ge=1, le=100)] = 1
-    """How many begin."""
+    """Number of agents in the first stage."""
     percents: Annotated[tuple[Percent, ...], Field(max_length=10)] = (10,)
-    """How far each stage after the canaries goes, of all agents; the last one takes the rest."""
+    """Cumulative percentage of all agents after each further stage; the last stage takes the rest."""
     abort_above: Annotated[int, Field(ge=0, le=99, description="percent")] = 20
-    """More failures than that in one stage, and no further agent is touched."""
+    """Percentage of failures in one stage above which the update is aborted."""
     healthy_within: Annotated[int, Field(ge=10, le=3600, description="seconds")] = 300
+    """How long a new version has to report healthy before the host returns to the old one."""
 
     @model_validator(mode="after")
     def _says_whom(self) -> Self:
         if sum((bool(self.agents), bool(self.tags), self.everyone)) != 1:
-            raise ValueError("say whom: by agents, by tags, or everyone")
+            raise ValueError("choose the agents in one way: agents, tags, or everyone")
         if any(later <= earlier for earlier, later in zip(self.percents, self.percents[1:], strict=False)):
             raise ValueError("percents must grow from stage to stage")
         return self
@@ -54,24 +57,27 @@ class MemberView(Message):
 
     agent_id: AgentId
     stage: Count
-    """0: the canaries."""
+    """Number of the stage; 0 has the canaries."""
     state: MemberState
     before: str
-    """The version it had."""
+    """Version before the update."""
     reason: str = ""
-    """Why it has not the new one."""
+    """Why the agent does not have the new version."""
 
 
 class UpdateView(Message):
+    """An update and its progress."""
+
     update_id: UpdateId
     version: Version
     state: UpdateState
     reason: str = ""
     stage: Count
-    """The one that has begun last."""
+    """The latest stage that has started."""
     stages: Count
+    """Number of stages."""
     counts: dict[MemberState, int]
-    """Agents by state."""
+    """Number of agents by state."""
     abort_above: Count
     healthy_within: Count
     created_by: Actor
@@ -90,36 +96,38 @@ class UpdatesView(Message):
 
 
 class UpdateOrderRequest(Request):
-    """An agent asks for the signed order of an update that it was told of."""
+    """Request the signed order of an update that was announced to the agent."""
 
     update_id: UpdateId
 
 
 class UpdateOrderView(Message):
+    """The signed order of an update, if the agent is due."""
+
     reported_version: str
-    """The version that the agent last said Hello with."""
+    """Version in the agent's last Hello."""
     token: str | None = None
-    """A signed `Update`, good for minutes; None if the agent has that version, or is not to have it now."""
+    """Signed `Update` command, valid for minutes; None if the agent has that version or is not due."""
     reason: str = ""
-    """Why there is none."""
+    """Why there is no token."""
 
 
 class JobDocument(Message):
-    """What an IoT Job tells: that there is an update. Nothing is done for its word alone."""
+    """Document of an IoT job, which only announces an update: the agent acts on the signed order alone."""
 
     update_id: UpdateId
     version: Version
 
 
 class JobExecution(Message):
-    """One job, as its agent is told of it."""
+    """One job execution, as its agent receives it."""
 
     jobId: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # noqa: N815
     jobDocument: JobDocument  # noqa: N815
 
 
 class JobAnswer(Message):
-    """What IoT Jobs says to `start-next`.
+    """Answer of IoT Jobs to `start-next`.
 
     https://docs.aws.amazon.com/iot/latest/developerguide/jobs-mqtt-api.html
     """
@@ -128,7 +136,7 @@ class JobAnswer(Message):
 
 
 class UpdateResult(Message):
-    """What an agent tells IoT Jobs."""
+    """Result of a job that an agent reports to IoT Jobs."""
 
     status: Literal["SUCCEEDED", "FAILED", "REJECTED"]
     statusDetails: dict[str, str] = {}  # noqa: N815

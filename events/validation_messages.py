@@ -1,4 +1,4 @@
-"""What does not fit a model, in words that people read: Pydantic's own speak of tuples and validation."""
+"""Validation errors in words for people; Pydantic's own messages speak of tuples and validation."""
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -6,7 +6,7 @@ from pydantic_core import ErrorDetails
 from events.base import LABEL
 from events.locations import BUCKET
 
-_WORDS = {
+_TEXTS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
     "string_too_short": "has less than {min_length} characters",
@@ -17,36 +17,38 @@ _WORDS = {
     "greater_than": "is not more than {gt}",
     "less_than_equal": "is more than {le}",
     "less_than": "is not less than {lt}",
-    "literal_error": "is none of {expected}",
-    "enum": "is none of {expected}",
+    "literal_error": "is not one of {expected}",
+    "enum": "is not one of {expected}",
     "string_pattern_mismatch": "is not of the form {pattern}",
     "timezone_aware": "is a time without a zone",
 }
 _FORMS = {
-    LABEL: "is no name: small letters, digits and hyphens, 63 at most",
-    BUCKET: "is no bucket's name",
+    LABEL: "is not a valid name: use lower-case letters, digits and hyphens, at most 63",
+    BUCKET: "is not a valid bucket name",
 }
 
 
 def innermost_errors(error: ValidationError) -> list[ErrorDetails]:
-    """What is wrong, without what follows from it: `roots` has too few if its only one does not fit."""
+    """Return the errors without those that follow from others: an invalid root makes `roots` too short."""
     found = error.errors(include_url=False)
     return [one for one in found if not any(_contains(one["loc"], other["loc"]) for other in found)]
 
 
-def _contains(place: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
-    return len(other) > len(place) and other[: len(place)] == place
+def _contains(location: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(other) > len(location) and other[: len(location)] == location
 
 
 def field_path(one: ErrorDetails) -> str:
-    """Where it is: `options.include.0`; empty for the whole."""
+    """Return where an error is: `options.include.0`; empty for the whole."""
     return ".".join(map(str, one["loc"]))
 
 
 def message(one: ErrorDetails) -> str:
-    """What is wrong with what is there, one of a ValidationError's `errors()`. Rare kinds, and what a model's
-    own checks say, stay as they are."""
-    about = one.get("ctx", {})
-    if words := _FORMS.get(about.get("pattern", "")) or _WORDS.get(one["type"]):
-        return words.format(**about)
+    """Return the message of one of a ValidationError's `errors()`.
+
+    Rare kinds keep Pydantic's message, and a model's own checks theirs.
+    """
+    context = one.get("ctx", {})
+    if text := _FORMS.get(context.get("pattern", "")) or _TEXTS.get(one["type"]):
+        return text.format(**context)
     return one["msg"].removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""Cloud → console, CLI and agents: HTTP answers. The OpenAPI description is made from these."""
+"""Cloud → console, CLI and agents: HTTP answers. The OpenAPI document is generated from these."""
 
 from typing import Annotated, Any
 
@@ -25,7 +25,7 @@ from events.states import AgentStatus, CommandKeyStatus, HopState, TransferState
 
 
 class SignIn(Message):
-    """Where people sign in: a Cognito user pool's public client."""
+    """Where users sign in: the public client of a Cognito user pool."""
 
     region: str
     user_pool_id: str
@@ -35,6 +35,8 @@ class SignIn(Message):
 
 
 class Health(Message):
+    """Status and version of the control plane."""
+
     status: str
     stage: str
     version: str
@@ -43,57 +45,61 @@ class Health(Message):
 
 
 class ProblemDetails(Message):
-    """An error, as RFC 9457 has it (application/problem+json); `advice` and `errors` are ours."""
+    """An error (RFC 9457, application/problem+json); `advice`, `errors` and `policies` are extensions."""
 
     type: str
-    """A URI that names the kind of problem: `urn:crosshaul:problem:agent-unknown`."""
+    """URI of the kind of problem: `urn:crosshaul:problem:agent-unknown`."""
     title: str
     status: int
     detail: str
     instance: str | None = None
     advice: str = ""
     errors: tuple[dict[str, Any], ...] = ()
-    """Where the request does not fit the schema: `{"at": "destinations.0", "message": …}`."""
+    """Where the request does not match the schema: `{"at": "destinations.0", "message": …}`."""
     policies: tuple[str, ...] = ()
-    """Those that forbid it, by name."""
+    """Names of the policies that forbid it."""
 
 
 class EnrollmentView(Message):
+    """A new enrollment, with its token."""
+
     agent_id: AgentId
     token: str
-    """Shown once; only its hash is kept."""
+    """Shown once; only its hash is stored."""
     expires_at: Instant
     command: str
-    """The line to run on the host."""
+    """Install command to run on the host."""
 
 
 class RegisteredView(Message):
-    """Everything a new agent needs; `api_key` and `certificate` are given this once."""
+    """Everything a new agent needs; `api_key` and `certificate` are returned only once."""
 
     agent_id: AgentId
     thing: ThingName
-    """Its name in IoT Core: the MQTT client id it must connect with, and a part of its topics."""
+    """The agent's thing in IoT Core, its MQTT client id, and part of its topics."""
     stage: str
     certificate: str
-    """The device certificate, PEM."""
+    """Device certificate, PEM."""
     mqtt_host: str
     mqtt_port: int
     mqtt_ca: str | None
-    """PEM; None means the system's own trust store."""
+    """PEM. None: the system's trust store."""
     api_key: str
     verification_keys: tuple[dict[str, Any], ...]
-    """JWKs (RFC 7517), EC P-256, that commands may be signed with."""
+    """Public keys (JWK, RFC 7517, EC P-256) that verify commands."""
 
 
 class RenewalView(Message):
-    """Good beside what the agent has, which ends when the agent has connected with this."""
+    """New credentials, valid beside the old ones until the agent has connected with them."""
 
     certificate: str
-    """The new device certificate, PEM."""
+    """New device certificate, PEM."""
     api_key: str
 
 
 class AgentView(Message):
+    """An agent, as it last reported."""
+
     agent_id: AgentId
     hostname: str
     ip_address: str | None
@@ -109,27 +115,31 @@ class AgentView(Message):
     running: Count
     load: float | None = None
     certified_at: Instant | None = None
-    """Since when it has used its device certificate."""
+    """When the agent began to use its device certificate."""
     rotation_wanted_at: Instant | None = None
-    """Since when its certificates and its key are to be replaced; None: they are not."""
+    """When the rotation of certificates and API key was requested; None: no rotation is pending."""
     skew: float | None = None
-    """Seconds by which its clock is ahead of the control plane's, or behind it if negative; what its last
-    word took to arrive is in it."""
+    """Seconds by which the agent's clock is ahead of the control plane's, negative if behind; includes the
+    delay of its last message."""
     reached: tuple[PeerReachability, ...] = ()
-    """Other agents, and how they met the last time; the latest last."""
+    """Peers, and how the agent last connected with them; the latest last."""
     command_key_status: CommandKeyStatus | None = None
-    """Whose commands: of the key that signs them and the one that will be next, both; only the present one;
-    or none, and it has to be registered again. None: an older agent does not say."""
+    """Command keys that the agent trusts: the current and the next one, only the current one, or neither, in
+    which case it must be registered again. None: an older agent does not report it."""
     problems: tuple[Problem, ...] = ()
-    """What is wrong with the agent itself, though it works."""
+    """Problems of the agent itself, though it works."""
 
 
 class AgentsView(Message):
+    """A page of agents."""
+
     agents: tuple[AgentView, ...]
     next: str | None = None
 
 
 class ListingView(Message):
+    """A page of a directory listing."""
+
     agent_id: AgentId
     path: str
     remote: RemoteName | None = None
@@ -138,19 +148,24 @@ class ListingView(Message):
 
 
 class BucketsView(Message):
+    """Buckets that transfers may read or write."""
+
     buckets: tuple[str, ...]
 
 
 class BucketListingView(Message):
+    """A page of the objects and common prefixes below a prefix."""
+
     bucket: str
     prefix: str
     entries: tuple[DirectoryEntry, ...]
     next: str | None
-    """Pass it as `after` to go on; None at the end. A page may be short or empty, and not the last."""
+    """Pass it as `after` for the next page; None at the end. A page may be short or empty without being
+    last."""
 
 
 class CredentialsView(Message):
-    """As wide as the hop and no wider; ask again before `expires_at`."""
+    """S3 credentials restricted to one hop; request new ones before `expires_at`."""
 
     access_key_id: str
     secret_access_key: str
@@ -161,7 +176,7 @@ class CredentialsView(Message):
 
 
 class ManifestPlaceView(Message):
-    """Where a hop's manifest goes: PUT it there, as long as it was said to be, with these headers."""
+    """Where to PUT a hop's manifest, with exactly the announced size and these headers."""
 
     url: str
     headers: dict[str, str]
@@ -169,61 +184,64 @@ class ManifestPlaceView(Message):
 
 
 class HopManifest(Message):
-    """What a hop did, file by file: JSON lines, gzipped."""
+    """A hop's manifest: what it did, file by file, as gzipped JSON lines."""
 
     hop_id: HopId
     url: str
-    """To GET without further ado, until `expires_at`."""
+    """Presigned URL to GET, valid until `expires_at`."""
     size: Bytes
-    """Gzipped."""
+    """Gzipped size in bytes."""
     written_at: Instant
 
 
 class ManifestView(Message):
-    """The manifests of a transfer's hops, as far as they have come in."""
+    """The manifests of a transfer's hops that have been uploaded."""
 
     transfer_id: TransferId
     hops: tuple[HopManifest, ...]
     missing: tuple[HopId, ...]
-    """Hops that have not ended, were dry runs, or whose agent has not been able to send it yet."""
+    """Hops without a manifest: not ended, dry runs, or not uploaded by the agent yet."""
     expires_at: Instant
 
 
 class HopView(Message):
+    """A hop of a transfer."""
+
     hop_id: HopId
     source: Location
     destination: Location
     state: HopState
     attempt: Count
     after: HopId | None
-    """The hop this one waits for."""
+    """Upstream hop for which this one waits."""
     agents: tuple[AgentId, ...]
+    """Agents at both ends, the source's first."""
     route: str
-    """direct, s3 or local."""
+    """direct, s3, local or remote."""
     via: str | None = None
     """How the bytes travel, for people: `direct, server-c dialled 10.0.0.2:4460`."""
     connection: Connection | None = None
-    """The same for programs."""
+    """How the bytes travel, for programs."""
     progress: Progress
     seconds_since_report: Annotated[float, Field(ge=0)] | None = None
-    """Seconds since its agent said anything of it, as of this answer. None while it is not at work."""
+    """Seconds between the agent's last report and this answer. None while the hop is not at work."""
     problem: Problem | None = None
     failures: tuple[Problem, ...] = ()
     failures_total: Count = 0
     digest: str | None = None
     preview: DryRunResult | None = None
-    """Of a dry run: what would be done."""
+    """Result of a dry run."""
     retry_at: Instant | None = None
     started_at: Instant | None = None
     ended_at: Instant | None = None
 
 
 class TimelineEntry(Message):
-    """One line of a transfer's timeline."""
+    """One entry of a transfer's timeline."""
 
     at: Instant
     what: str
-    """What happened, in words: `hop 0 started (direct, server-c dialled 10.0.0.2:4460)`."""
+    """What happened, in words: `hop 1 started (direct, server-c dialled 10.0.0.2:4460)`."""
     by: Actor
     hop_id: HopId | None = None
     state: HopState | None = None
@@ -239,30 +257,33 @@ class TransferSummary(Message):
     destinations: tuple[Location, ...]
     shape: Shape
     dry_run: bool = False
-    """Nothing is written by it: it only finds out what would be."""
+    """The transfer writes nothing and only reports what it would do."""
     selection_count: Count | None = None
-    """How many single objects a template gathered; None when everything under the source was asked for."""
+    """Number of objects that a template selected; None: everything below the source."""
     template_id: TemplateId | None = None
     created_by: Actor
     created_at: Instant
     ended_at: Instant | None = None
     progress: Progress
-    """Summed over its hops."""
+    """Sum of its hops' progress."""
     problem: Problem | None = None
 
 
 class Approval(Message):
-    """A second person's: wanted by policies, given or not yet."""
+    """Approval by a second person, which policies require."""
 
     policies: tuple[str, ...]
-    """Those that want it."""
+    """Policies that require it."""
     asked_for: tuple[Actor, ...]
-    """Who asked for the transfer, and so cannot approve it."""
+    """People who requested the transfer and therefore cannot approve it."""
     by: Actor | None = None
+    """Who approved it; None: not yet."""
     at: Instant | None = None
 
 
 class TransferView(TransferSummary):
+    """A transfer with its options, hops and timeline."""
+
     options: OrderedOptions
     approval: Approval | None = None
     hops: tuple[HopView, ...]
@@ -270,33 +291,40 @@ class TransferView(TransferSummary):
 
 
 class TransfersView(Message):
+    """A page of transfers, newest first."""
+
     transfers: tuple[TransferSummary, ...]
     next: str | None = None
 
 
 class TransferTotals(Message):
-    """What became of the transfers that were asked for since a moment; dry runs are none."""
+    """Totals of the transfers created since a time; dry runs are not counted."""
 
     since: Instant
     transfers: Count
     succeeded: Count
     failed: Count
-    """Partly or altogether. What goes on and what was cancelled is in neither number."""
+    """Failed partly or completely. Running and cancelled transfers are in neither number."""
     bytes_moved: Bytes
-    """What travelled, over all hops; not what stood there already."""
+    """Bytes sent by all hops, without unchanged files."""
     files_moved: Count
+    """Files sent by all hops, without unchanged files."""
     complete: bool
-    """False: there were more transfers than are looked at, and only the newest are counted."""
+    """False: there were more transfers than are counted; only the newest are included."""
 
 
 class OverviewView(Message):
+    """Totals for the overview page."""
+
     today: TransferTotals
-    """Since the midnight that was asked for; in UTC, if none was."""
+    """Since the requested midnight, by default in UTC."""
     month: TransferTotals
     """The last 30 days."""
 
 
 class TemplateView(Message):
+    """A template."""
+
     template_id: TemplateId
     description: str
     trigger: ObjectTrigger
@@ -309,16 +337,18 @@ class TemplateView(Message):
     updated_at: Instant
     version: Annotated[int, Field(ge=1)]
     warnings: tuple[str, ...] = ()
-    """What looks wrong though it is allowed: an agent that is not known yet, say."""
+    """What may be a mistake although it is allowed, such as an agent that does not exist yet."""
 
 
 class TemplatesView(Message):
+    """A page of templates."""
+
     templates: tuple[TemplateView, ...]
     next: str | None = None
 
 
 class LiveView(Message):
-    """Where to listen for progress or news: an MQTT 5 WebSocket address that allows only `topics`."""
+    """Where to subscribe to progress or changes: an MQTT 5 WebSocket URL that allows only `topics`."""
 
     url: str
     client_id: str

@@ -1,6 +1,6 @@
-"""An agent as the control plane knows it: what it said of itself, and whether it is there.
+"""An agent as the control plane knows it: what it last reported, and whether it is connected.
 
-Time is the cloud's clock, but for `presence_at`, which is the broker's.
+Times are the control plane's clock, except `presence_at`, which is the broker's.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,20 +17,21 @@ from events.states import AgentStatus, CommandKeyStatus
 from lambdas.domain.errors import AgentDeclinedError
 
 Presence = Literal["online", "silent", "offline"]
-"""`silent`: it did not say that it leaves, but its heartbeat has stopped."""
+"""`silent`: the agent is connected as far as the broker knows, but sends no heartbeats."""
 
 SILENT_AFTER = timedelta(seconds=90)
 TAKEOVER = timedelta(seconds=10)
-"""When an agent connects again, the broker ends its old connection at once: so much later at the most.
+"""Time within which the broker reports the end of an old connection after the agent has reconnected.
 
-IoT Core counts an agent's connections, but begins anew when it likes: a lower number is an old story only as
-long as this. https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html
+IoT Core numbers an agent's connections, but may restart the count: within this time a lower number belongs to
+an older connection, after it to a new one.
+https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agent:
-    """One server's agent."""
+    """One registered agent: identity, last reported state and connection."""
 
     agent_id: AgentId
     hostname: str
@@ -38,9 +39,9 @@ class Agent:
     tags: dict[str, str] = field(default_factory=dict)
     roots: tuple[RootState, ...] = ()
     endpoints: tuple[str, ...] = ()
-    """Lane addresses, `host:port`, in the order of its preference."""
+    """Lane addresses, `host:port`, the agent's preferred one first."""
     endpoints_fixed: bool = False
-    """An administrator set the addresses: what the agent says of them does not count."""
+    """An administrator set the addresses: those that the agent reports are ignored."""
     lane_certificate: str
     """PEM."""
     capabilities: Capabilities
@@ -49,42 +50,43 @@ class Agent:
     connected_at: datetime | None = None
     last_heartbeat: datetime | None = None
     heard_at: datetime | None = None
-    """When anything of it was last heard."""
+    """When the last message from the agent arrived."""
     presence: Presence = "offline"
     presence_at: datetime | None = None
-    """Of the broker's last word on its connection that counted."""
+    """Broker time of the last connect or disconnect event that was applied."""
     session: int = -1
-    """The number of that connection."""
+    """The broker's number of that connection."""
     running: int = 0
     """Hops running, as of the last heartbeat."""
     load: float | None = None
     certificate: str | None = None
-    """The fingerprint of the device certificate that it used when it last said Hello."""
+    """Fingerprint of the device certificate with which the agent sent its last Hello."""
     certified_at: datetime | None = None
-    """Since when it has used that one."""
+    """When the agent began to use that certificate."""
     next_certificate: str | None = None
-    """One that was made for it and that it has not used yet."""
+    """Fingerprint of a certificate that was issued and is not used yet."""
     rotation_wanted_at: datetime | None = None
-    """Since when its keys are to be replaced."""
+    """When the rotation of the agent's keys was requested."""
     rotate_at: datetime | None = None
-    """When the clock looks whether they are old, or wanted and still not replaced."""
+    """When to check next whether the keys are too old, or a requested rotation is still missing."""
     skew: float | None = None
-    """Seconds by which its clock is ahead, as of what it said last."""
+    """Seconds by which the agent's clock is ahead, as of its last message."""
     reached: tuple[PeerReachability, ...] = ()
     command_key_status: CommandKeyStatus | None = None
-    """Of the keys that signed commands, and would next, when it said so last. None: an older one does not."""
+    """Which command keys the agent trusts, as last reported. None: an older agent does not report it."""
     problems: tuple[Problem, ...] = ()
-    """What is wrong with the agent itself, as of what it said last."""
+    """Problems of the agent itself, as last reported."""
 
 
-def command_key_status(trusts: tuple[KeyId, ...], now: KeyId, following: KeyId) -> CommandKeyStatus:
-    """Of the key that signs now, and the one that will be next."""
-    if now not in trusts:
+def command_key_status(trusts: tuple[KeyId, ...], current: KeyId, following: KeyId) -> CommandKeyStatus:
+    """Return which of the current and the next signing key the agent trusts."""
+    if current not in trusts:
         return "none"
     return "both" if following in trusts else "present"
 
 
 def status(agent: Agent, now: datetime) -> AgentStatus:
+    """Return the agent's status as people see it."""
     if agent.presence == "offline":
         return AgentStatus.OFFLINE
     fresh = agent.heard_at is not None and now - agent.heard_at < SILENT_AFTER
@@ -92,30 +94,30 @@ def status(agent: Agent, now: datetime) -> AgentStatus:
 
 
 def connected(agent: Agent, at: datetime, session: int, now: datetime) -> Agent:
-    """The agent after the broker said that it has connected; the very same if that is an old story."""
-    told = session == agent.session and agent.presence_at is not None and at <= agent.presence_at
-    if told or _of_an_earlier_session(agent, at, session):
+    """Return the agent after the broker's connect event; the same object if the event is outdated."""
+    is_known = session == agent.session and agent.presence_at is not None and at <= agent.presence_at
+    if is_known or _of_an_earlier_session(agent, at, session):
         return agent
     return replace(agent, presence="online", presence_at=at, session=session, connected_at=at, heard_at=now)
 
 
 def disconnected(agent: Agent, at: datetime, session: int) -> Agent:
-    """The agent after the broker said that it has disconnected; the very same if that is an old story."""
-    told = session == agent.session and agent.presence_at is not None and at < agent.presence_at
-    if told or _of_an_earlier_session(agent, at, session):
+    """Return the agent after the broker's disconnect event; the same object if the event is outdated."""
+    is_known = session == agent.session and agent.presence_at is not None and at < agent.presence_at
+    if is_known or _of_an_earlier_session(agent, at, session):
         return agent
     return replace(agent, presence="offline", presence_at=at, session=session, running=0)
 
 
 def _of_an_earlier_session(agent: Agent, at: datetime, session: int) -> bool:
-    """When an agent reconnects, the end of its old connection may be told after the begin of the new."""
+    """Return whether an event belongs to an older connection: after a reconnect, events may be reordered."""
     if agent.presence_at is None or session >= agent.session:
         return False
     return at < agent.presence_at + TAKEOVER
 
 
 def with_hello(agent: Agent, hello: Hello, now: datetime) -> Agent:
-    """The agent as it says it is; it is there, whatever the broker has told so far."""
+    """Return the agent with what its Hello reports; it is online, whatever the broker reported so far."""
     return replace(
         agent,
         hostname=hello.hostname,
@@ -135,9 +137,9 @@ def with_hello(agent: Agent, hello: Hello, now: datetime) -> Agent:
 
 
 def with_heartbeat(
-    agent: Agent, heartbeat: Heartbeat, now: datetime, obeys: CommandKeyStatus | None = None
+    agent: Agent, heartbeat: Heartbeat, now: datetime, key_status: CommandKeyStatus | None = None
 ) -> Agent:
-    """The agent after a heartbeat: one that was thought to be away is there. `obeys`, if it has said so."""
+    """Return the agent after a heartbeat, online; `key_status` is None if the agent did not report it."""
     remotes = agent.capabilities.remotes if heartbeat.remotes is None else heartbeat.remotes
     return replace(
         agent,
@@ -146,7 +148,7 @@ def with_heartbeat(
         running=heartbeat.running,
         load=heartbeat.load,
         reached=agent.reached if heartbeat.reached is None else heartbeat.reached,
-        command_key_status=obeys or agent.command_key_status,
+        command_key_status=key_status or agent.command_key_status,
         problems=heartbeat.problems,
         skew=_skew(heartbeat.at, now),
         presence="online",
@@ -155,18 +157,18 @@ def with_heartbeat(
     )
 
 
-def _skew(said: datetime, now: datetime) -> float:
-    return round((said - now).total_seconds(), 1)
+def _skew(reported: datetime, now: datetime) -> float:
+    return round((reported - now).total_seconds(), 1)
 
 
 def silenced(agent: Agent, now: datetime) -> Agent:
-    """The agent after nothing was heard of it for too long."""
-    quiet = agent.heard_at is None or now - agent.heard_at >= SILENT_AFTER
-    return replace(agent, presence="silent") if agent.presence == "online" and quiet else agent
+    """Return the agent, marked as silent if its last message is too long ago."""
+    is_silent = agent.heard_at is None or now - agent.heard_at >= SILENT_AFTER
+    return replace(agent, presence="silent") if agent.presence == "online" and is_silent else agent
 
 
 def changed(agent: Agent, change: AgentChange) -> Agent:
-    """The agent as an administrator wants it; no addresses at all: those that it says itself count again."""
+    """Return the agent with an administrator's changes; empty addresses restore those that it reports."""
     tags = agent.tags if change.tags is None else change.tags
     if change.endpoints is None:
         return replace(agent, tags=tags)
@@ -175,13 +177,14 @@ def changed(agent: Agent, change: AgentChange) -> Agent:
 
 
 def check_able(agent: Agent, destination: Location, options: Options) -> None:
-    """`agent` is to carry files to there. Raise AgentDeclinedError if it would upload instead of looking."""
+    """Raise AgentDeclinedError if the agent is too old for a dry run and would upload instead."""
     if isinstance(destination, AgentLocation) or not options.dry_run or agent.capabilities.previews_uploads:
         return
     raise AgentDeclinedError(
         Problem(
             code="agent-too-old",
-            message=f"{agent.agent_id} runs version {agent.version}: it makes no dry run to {destination}.",
-            advice="Update the agent, or leave the dry run out.",
+            message=f"Agent {agent.agent_id} runs version {agent.version}, which cannot make dry runs to "
+            f"{destination}.",
+            advice="Update the agent, or start the transfer without a dry run.",
         )
     )

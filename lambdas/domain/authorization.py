@@ -1,7 +1,7 @@
-"""Who asks what of whom: the questions that policies answer, in the words of rules/schema.cedarschema.
+"""Authorization requests: principal, action, resource and context, as rules/schema.cedarschema defines them.
 
-A movement is asked about once for each hop, and once more for each destination with the transfer's own
-source: what goes from A by B to C needs leave to go from A to C.
+A transfer is authorized once for each hop, and once more for each destination with the transfer's own
+source: a chain from A through B to C also needs permission from A to C.
 """
 
 import json
@@ -30,51 +30,51 @@ _PERSON_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def is_person_id(text: str) -> bool:
-    """Return whether this has the form of a `sub`. No id of an agent, a template or Crosshaul has."""
+    """Return whether this has the form of a `sub`, which no id of an agent or a template has."""
     return _PERSON_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody signed in, or the owner of a template that acts."""
+    """A signed-in user, or the owner of a template that starts a transfer."""
 
     id: str
-    """The `sub` in the user pool: given out once, to be changed by nobody."""
+    """The `sub` in the user pool: unique and immutable."""
     groups: tuple[str, ...] = ()
     address: str | None = None
-    """Where the request came from."""
+    """IP address of the request."""
     name: str = ""
-    """The e-mail address, to be shown and for nothing else; left out: the id."""
+    """E-mail address, for display only; the id if left out."""
     gone: bool = False
-    """Deleted or disabled: nothing is done for them any more, whatever policies permit."""
+    """Deleted or disabled: every request is refused, whatever policies permit."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.id)
 
     @property
     def actor(self) -> Actor:
-        """As it is written down of what this person does."""
+        """Return the actor that audit records and timelines name."""
         return Actor(id=self.id, name=self.name)
 
 
 @dataclass(frozen=True)
 class Resource:
-    """An entity: what may be asked about."""
+    """A Cedar entity: a resource, a principal or a group of them."""
 
     kind: str
     name: str
     parents: tuple["Resource", ...] = ()
     named: bool = True
-    """Has it an attribute with its name?"""
+    """Whether the entity has its name as an attribute."""
 
     @property
     def uid(self) -> dict[str, str]:
         return {"type": self.kind, "id": _text(self.name)}
 
     def written(self) -> Iterator[dict[str, Any]]:
-        """It and its parents, as Cedar reads entities."""
+        """Yield the entity and its parents in Cedar's JSON form."""
         attributes = {"name": _text(self.name)} if self.named else {}
-        yield {"uid": self.uid, "attrs": attributes, "parents": [one.uid for one in self.parents]}
+        yield {"uid": self.uid, "attrs": attributes, "parents": [parent.uid for parent in self.parents]}
         for parent in self.parents:
             yield from parent.written()
 
@@ -88,8 +88,8 @@ def principal_resource(person: Principal) -> Resource:
 
 
 def agent_resource(agent_id: AgentId, tags: Mapping[str, str]) -> Resource:
-    marks = tuple(Resource("Tag", f"{key}={value}", named=False) for key, value in tags.items())
-    return Resource("Agent", agent_id, marks)
+    groups = tuple(Resource("Tag", f"{key}={value}", named=False) for key, value in tags.items())
+    return Resource("Agent", agent_id, groups)
 
 
 def bucket_resource(bucket: str) -> Resource:
@@ -102,25 +102,25 @@ def template_resource(template_id: str) -> Resource:
 
 @dataclass(frozen=True)
 class AuthorizationRequest:
-    """May this person do this to that?"""
+    """One request for authorization: this principal wants to do this to that resource."""
 
     principal: Principal
     action: str
     resource: Resource = SYSTEM
     context: Mapping[str, Any] = field(default_factory=dict)
     about: tuple[Resource, ...] = ()
-    """Other things that the context names."""
+    """Further entities that the context refers to."""
 
     @property
     def source(self) -> str:
-        """Where a movement starts, in words."""
+        """Return the source of a movement, as people write locations."""
         end = self.context.get("source_agent") or self.context["source_bucket"]
-        return _words(end["__entity"]["type"], end["__entity"]["id"], self.context["source_path"])
+        return _location_text(end["__entity"]["type"], end["__entity"]["id"], self.context["source_path"])
 
     @property
     def destination(self) -> str:
-        """Where a movement ends, in words."""
-        return _words(self.resource.kind, self.resource.name, self.context["destination_path"])
+        """Return the destination of a movement, as people write locations."""
+        return _location_text(self.resource.kind, self.resource.name, self.context["destination_path"])
 
     @property
     def request(self) -> dict[str, Any]:
@@ -134,19 +134,19 @@ class AuthorizationRequest:
     @property
     def entities_text(self) -> str:
         found = {}
-        for thing in (principal_resource(self.principal), self.resource, *self.about):
-            for one in thing.written():
-                found[one["uid"]["type"], one["uid"]["id"]] = one
+        for resource in (principal_resource(self.principal), self.resource, *self.about):
+            for entity in resource.written():
+                found[entity["uid"]["type"], entity["uid"]["id"]] = entity
         return json.dumps(list(found.values()))
 
 
-def _words(kind: str, name: str, path: str) -> str:
+def _location_text(kind: str, name: str, path: str) -> str:
     return f"{name}:{path}" if kind == "Agent" else f"s3://{name}{path}"
 
 
 @dataclass(frozen=True)
 class RequestTime:
-    """A moment, as policies speak of time: in one named zone."""
+    """The time of a request, in the time zone in which policies see it."""
 
     at: datetime
     zone: str = "UTC"
@@ -168,18 +168,21 @@ class RequestTime:
 def simple(
     person: Principal, action: str, resource: Resource, now: RequestTime, **context: Any
 ) -> AuthorizationRequest:
-    """A question about one thing."""
+    """Return the request about one resource."""
     return AuthorizationRequest(person, action, resource, {**context, "time": now.context})
 
 
 def movements(
     person: Principal, action: str, transfer: Transfer, tags: Tags, now: RequestTime, size: int | None = None
 ) -> list[AuthorizationRequest]:
-    """Every question that a transfer raises, none twice. `tags` of every agent that takes part."""
-    ways = [(hop.source, hop.destination) for hop in transfer.hops]
-    ways += [(transfer.source, hop.destination) for hop in transfer.hops]
+    """Return one request for each distinct movement of a transfer.
+
+    `tags` has the tags of every agent that takes part, `size` is in bytes.
+    """
+    ends = [(hop.source, hop.destination) for hop in transfer.hops]
+    ends += [(transfer.source, hop.destination) for hop in transfer.hops]
     shared = _shared(transfer, now, size)
-    return [_movement(person, action, *way, tags, shared, transfer) for way in dict.fromkeys(ways)]
+    return [_movement(person, action, *pair, tags, shared, transfer) for pair in dict.fromkeys(ends)]
 
 
 def _movement(
@@ -199,7 +202,7 @@ def _movement(
 
 
 def _shared(transfer: Transfer, now: RequestTime, size: int | None) -> dict[str, Any]:
-    """What is the same for all of a transfer's movements."""
+    """Return the context that all of a transfer's movements share."""
     options = transfer.options
     given = {
         "size": size,
@@ -226,8 +229,11 @@ def _end(location: Location, tags: Tags) -> Resource:
 
 
 def path_of(location: Location) -> str:
-    """With a slash at both ends, so that a pattern for what lies below a directory fits it, too. A remote's
-    begins with its name, as no path on the agent itself does: `archive:/photos/`."""
+    """Return the path that policies match, with a slash at both ends.
+
+    Thus a pattern for everything below a directory also matches the directory. The path on a remote begins
+    with the remote's name, as no path of the agent itself does: `archive:/photos/`.
+    """
     inner = inner_path(location).strip("/")
     top = f"{location.remote}:" if isinstance(location, RemoteLocation) else ""
     return _text(f"{top}/{inner}/" if inner else f"{top}/")
@@ -245,7 +251,7 @@ def _ending(path: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Cedar reads UTF-8: a byte of a name that is none becomes the sign for what cannot be read."""
+    """Return the text as valid UTF-8, which Cedar requires; other bytes become the replacement character."""
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 

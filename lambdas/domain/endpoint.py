@@ -16,9 +16,9 @@ class EndpointError(RefusedError):
 
 
 def check_endpoints(endpoints: Iterable[str]) -> None:
-    """Raise EndpointError for what is no `host:port`."""
+    """Raise EndpointError for an address that is not `host:port`."""
     for endpoint in endpoints:
         if not _ENDPOINT.fullmatch(endpoint) or not 0 < int(endpoint.rpartition(":")[2]) <= _LAST_PORT:
             raise EndpointError(
-                f"{endpoint!r} is no address to dial.", "Write host:port, or [address]:port for IPv6."
+                f"{endpoint!r} is not a valid address.", "Write host:port, or [address]:port for IPv6."
             )

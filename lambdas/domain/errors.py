@@ -1,53 +1,54 @@
-"""What can be wrong with a wish, in one tree. Every error carries the `Problem` that people get to read.
+"""The errors of the control plane, in one tree. Each carries the `Problem` that the caller gets to read.
 
 CrosshaulError
-├── NotFoundError           nothing of that name
-│   ├── PersonUnknownError      nobody has that e-mail address now
+├── NotFoundError           no resource of that name
+│   ├── PersonUnknownError      no user has that e-mail address
 │   ├── AgentUnknownError
 │   ├── TransferUnknownError
 │   ├── TemplateUnknownError
 │   ├── PolicyUnknownError
 │   ├── RolloutUnknownError
 │   ├── UpdateUnknownError
-│   ├── BucketUnknownError      transfers may not read or write it
-│   └── VersionUnknownError     no such version was published
-├── RefusedError            cannot be done as asked, now or ever
-│   ├── RouteError              no mover carries bytes between these ends
-│   ├── OptionsError            options that do not go together, or not with these ends
-│   ├── OverlapError            source and destination are the same, or one lies in the other
+│   ├── BucketUnknownError      the bucket is not configured for transfers
+│   └── VersionUnknownError     that agent version was not published
+├── RefusedError            the request can never be carried out as it is
+│   ├── RouteError              no mover carries bytes between these locations
+│   ├── OptionsError            options that exclude one another, or do not fit these locations
+│   ├── OverlapError            source and destination are the same, or one contains the other
 │   ├── DuplicateDestinationError
-│   ├── OutsideRootsError       the host does not offer this path
-│   ├── RemoteUnknownError      the host offers no remote of that name
-│   ├── ReadOnlyError           the host does not let anyone write there
-│   ├── LimitError              more than fits
-│   ├── CursorError             `next` is not what was given out
-│   ├── CertificateError        a CSR or a certificate that will not do
-│   ├── AgentNameError          a name that the token is not for
-│   ├── LoopError               a template that would start itself
-│   ├── PolicyError             a policy's text that will not do (domain/policy_text)
-│   ├── LockoutError            a change after which its author could not take it back
-│   ├── AgentDeclinedError      the agent itself says no
-│   └── BucketDeclinedError     S3 says no
-├── ConflictError           cannot be done as things stand
+│   ├── OutsideRootsError       the path is outside the agent's roots
+│   ├── RemoteUnknownError      the agent has no remote of that name
+│   ├── ReadOnlyError           the root or the remote is read-only
+│   ├── LimitError              larger than a limit
+│   ├── CursorError             `next` is not a cursor of this list
+│   ├── CertificateError        an invalid CSR or certificate
+│   ├── AgentNameError          a name that the token does not allow
+│   ├── EndpointError           an invalid address (domain/endpoint)
+│   ├── LoopError               a template that would trigger itself
+│   ├── InvalidPolicyError      an invalid policy text (domain/policy_text)
+│   ├── LockoutError            a policy change that would lock its author out
+│   ├── AgentDeclinedError      the agent itself refused
+│   └── BucketDeclinedError     S3 refused
+├── ConflictError           the request cannot be carried out in the current state
 │   ├── AgentOfflineError
 │   ├── AgentExistsError
-│   ├── NameReservedError       somebody else has a token for it
-│   ├── ThingForeignError       IoT Core has a thing of that name that is not this stage's
+│   ├── NameReservedError       an unused enrollment token exists for the name
+│   ├── ThingForeignError       IoT Core has a thing of that name that another owner made
 │   ├── TemplateExistsError
 │   ├── PolicyExistsError
-│   ├── NothingToUpdateError    all of them have that version
-│   ├── AgentBusyUpdatingError  another update is at it
+│   ├── NothingToUpdateError    every agent has that version already
+│   ├── AgentBusyUpdatingError  the agent is part of another update
 │   ├── UpdateOverError         the update has ended
-│   ├── StateError              the transfer is not in a state for this
-│   ├── ReusedKeyError          the same Idempotency-Key for another wish
-│   └── StaleError              someone else was faster, again and again
-├── NotSignedInError        nobody we know
-│   ├── TokenError              no enrolment token that may be used
-│   ├── RolloutOverError        a roll-out's token that lets nobody in any more
-│   └── AgentKeyError           not the agent's own key
-├── ForbiddenError          somebody we know who may not do this
-├── AgentSilentError        an agent that should have answered
-└── BucketSilentError       S3, which should have
+│   ├── StateError              the transfer's state does not allow this
+│   ├── ReusedKeyError          the Idempotency-Key belongs to a different request
+│   └── StaleError              concurrent changes won every retry
+├── NotSignedInError        the caller is not authenticated
+│   ├── TokenError              an unusable enrollment token
+│   ├── RolloutOverError        the token of a rollout that accepts no more hosts
+│   └── AgentKeyError           not the agent's own API key
+├── ForbiddenError          the caller is authenticated, but not authorized
+├── AgentSilentError        the agent did not answer in time
+└── BucketSilentError       S3 did not answer
 """
 
 from typing import ClassVar
@@ -56,7 +57,7 @@ from events.base import Problem
 
 
 class CrosshaulError(Exception):
-    """The root: `code` is stable, `advice` says what to do."""
+    """Root of the tree: `code` is stable, `advice` says what to do, `retryable` whether to try again."""
 
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
@@ -77,9 +78,9 @@ class PersonUnknownError(NotFoundError):
 
     def __init__(self, address: str) -> None:
         super().__init__(
-            f"Nobody has the e-mail address {address} now.",
-            "Check how it is written; of somebody who has left or has another address now, give the id, as"
-            " the audit has it.",
+            f"No user has the e-mail address {address}.",
+            "Check the spelling. For a user who has left or has a new address, give the user's id instead: "
+            "the audit shows it.",
         )
 
 
@@ -88,8 +89,8 @@ class AgentUnknownError(NotFoundError):
 
     def __init__(self, agent_id: str) -> None:
         super().__init__(
-            f"There is no agent {agent_id}.",
-            "See the agents' names, or enrol the host under this one.",
+            f"Agent {agent_id} does not exist.",
+            "List the agents (crosshaul agents list), or enroll a host under this name.",
         )
 
 
@@ -97,35 +98,35 @@ class TransferUnknownError(NotFoundError):
     code = "transfer-unknown"
 
     def __init__(self, transfer_id: str) -> None:
-        super().__init__(f"There is no transfer {transfer_id}.", "See the list of transfers.")
+        super().__init__(f"Transfer {transfer_id} does not exist.", "List the transfers to find its id.")
 
 
 class TemplateUnknownError(NotFoundError):
     code = "template-unknown"
 
     def __init__(self, template_id: str) -> None:
-        super().__init__(f"There is no template {template_id}.", "See the list of templates.")
+        super().__init__(f"Template {template_id} does not exist.", "List the templates to find its name.")
 
 
 class PolicyUnknownError(NotFoundError):
     code = "policy-unknown"
 
     def __init__(self, policy_id: str) -> None:
-        super().__init__(f"There is no policy {policy_id}.", "See the list of policies.")
+        super().__init__(f"Policy {policy_id} does not exist.", "List the policies to find its name.")
 
 
 class RolloutUnknownError(NotFoundError):
     code = "rollout-unknown"
 
     def __init__(self, rollout_id: str) -> None:
-        super().__init__(f"There is no roll-out {rollout_id}.", "See the list of roll-outs.")
+        super().__init__(f"Rollout {rollout_id} does not exist.", "List the rollouts to find its id.")
 
 
 class UpdateUnknownError(NotFoundError):
     code = "update-unknown"
 
     def __init__(self, update_id: str) -> None:
-        super().__init__(f"There is no update {update_id}.", "See the list of updates.")
+        super().__init__(f"Update {update_id} does not exist.", "List the updates to find its id.")
 
 
 class BucketUnknownError(NotFoundError):
@@ -133,8 +134,9 @@ class BucketUnknownError(NotFoundError):
 
     def __init__(self, bucket: str, known: tuple[str, ...]) -> None:
         super().__init__(
-            f"Transfers may not read or write the bucket {bucket}.",
-            f"They may: {', '.join(sorted(known))}. An administrator names others: cdk deploy -c buckets=…",
+            f"Transfers cannot use the bucket {bucket}: it is not configured for them.",
+            f"Configured buckets: {', '.join(sorted(known))}. An administrator can add others: "
+            "cdk deploy -c buckets=…",
         )
 
 
@@ -142,10 +144,8 @@ class VersionUnknownError(NotFoundError):
     code = "version-unknown"
 
     def __init__(self, version: str | None) -> None:
-        what = f"version {version}" if version else "version"
-        super().__init__(
-            f"No {what} was published for agents.", "Publish it: python -m infra.publish STAGE (docs/guides)."
-        )
+        what = f"Agent version {version} was not published." if version else "No agent version was published."
+        super().__init__(what, "Publish it: python -m infra.publish STAGE (docs/guides).")
 
 
 class RefusedError(CrosshaulError):
@@ -188,7 +188,7 @@ class CursorError(RefusedError):
     code = "cursor"
 
     def __init__(self) -> None:
-        super().__init__("`next` is not what this list gave out.", "Begin again without it.")
+        super().__init__("Invalid cursor in `next`.", "Start again from the first page, without `next`.")
 
 
 class CertificateError(RefusedError):
@@ -208,7 +208,7 @@ class LockoutError(RefusedError):
 
 
 class AgentDeclinedError(RefusedError):
-    """Carries the agent's own problem."""
+    """The agent itself refused; carries the agent's own problem."""
 
     code = "agent-declined"
 
@@ -222,7 +222,8 @@ class BucketDeclinedError(RefusedError):
 
     def __init__(self, message: str) -> None:
         super().__init__(
-            message, "See that it exists and that its own policy lets Crosshaul's account list it."
+            message,
+            "Check that the bucket exists and that its bucket policy lets Crosshaul's account list it.",
         )
 
 
@@ -237,9 +238,9 @@ class AgentOfflineError(ConflictError):
     def __init__(
         self,
         agent_id: str,
-        advice: str = "Start it, or ask with if_offline=queue: the transfer then waits for it.",
+        advice: str = "Start the agent, or use if_offline=queue: the transfer then waits for it.",
     ) -> None:
-        super().__init__(f"The agent {agent_id} is offline.", advice)
+        super().__init__(f"Agent {agent_id} is offline.", advice)
 
 
 class AgentExistsError(ConflictError):
@@ -247,8 +248,8 @@ class AgentExistsError(ConflictError):
 
     def __init__(self, agent_id: str) -> None:
         super().__init__(
-            f"An agent {agent_id} is registered already.",
-            f"Choose another name, or remove the old one first: crosshaul agents remove {agent_id}.",
+            f"Agent {agent_id} is already registered.",
+            f"Choose another name, or remove the existing agent first: crosshaul agents remove {agent_id}.",
         )
 
 
@@ -257,8 +258,8 @@ class NameReservedError(ConflictError):
 
     def __init__(self, agent_id: str) -> None:
         super().__init__(
-            f"The name {agent_id} is enrolled already, for a token of its own or for a host that joins now.",
-            "Use that token, wait until it has expired, or choose another name: --name NAME.",
+            f"The name {agent_id} is reserved: it has an enrollment token, or a host is joining with it.",
+            "Use that token, wait until it expires, or choose another name: --name NAME.",
         )
 
 
@@ -267,8 +268,8 @@ class ThingForeignError(ConflictError):
 
     def __init__(self, thing: str, stage: str) -> None:
         super().__init__(
-            f"IoT Core has a thing {thing} that the stage {stage} did not make. It was not touched.",
-            "Find out whose it is. If nobody uses it, delete it in AWS and try again; "
+            f"IoT Core already has a thing {thing} that stage {stage} did not create. It was not changed.",
+            "Find out who owns the thing. If it is unused, delete it in AWS and try again; "
             "otherwise choose another name for the agent.",
         )
 
@@ -278,7 +279,7 @@ class TemplateExistsError(ConflictError):
 
     def __init__(self, template_id: str) -> None:
         super().__init__(
-            f"There is a template {template_id} already.", "Choose another name, or replace it with PUT."
+            f"Template {template_id} already exists.", "Choose another name, or replace it with PUT."
         )
 
 
@@ -287,8 +288,8 @@ class PolicyExistsError(ConflictError):
 
     def __init__(self, policy_id: str, *, ships: bool) -> None:
         super().__init__(
-            f"There is a policy {policy_id} already{': it comes with Crosshaul' if ships else ''}.",
-            "Choose another name, or open that policy and change it there.",
+            f"Policy {policy_id} already exists{': it comes with Crosshaul' if ships else ''}.",
+            "Choose another name, or edit the existing policy.",
         )
 
 
@@ -296,7 +297,7 @@ class NothingToUpdateError(ConflictError):
     code = "nothing-to-update"
 
     def __init__(self, version: str) -> None:
-        super().__init__(f"There is no agent among these that has not {version} already.", "Nothing to do.")
+        super().__init__(f"Every selected agent already has version {version}.", "There is nothing to do.")
 
 
 class AgentBusyUpdatingError(ConflictError):
@@ -304,8 +305,8 @@ class AgentBusyUpdatingError(ConflictError):
 
     def __init__(self, agent_id: str, update_id: str) -> None:
         super().__init__(
-            f"Agent {agent_id} is part of the update {update_id}, which is not over.",
-            f"Wait for its end, or cancel it: crosshaul agents updates cancel {update_id}",
+            f"Agent {agent_id} is part of update {update_id}, which is still running.",
+            f"Wait until it ends, or cancel it: crosshaul agents updates cancel {update_id}",
         )
 
 
@@ -314,8 +315,8 @@ class UpdateOverError(ConflictError):
 
     def __init__(self, update_id: str, state: str) -> None:
         super().__init__(
-            f"The update {update_id} has ended already: {state}.",
-            f"See how: crosshaul agents updates show {update_id}",
+            f"Update {update_id} has already ended: {state}.",
+            f"For details: crosshaul agents updates show {update_id}",
         )
 
 
@@ -332,7 +333,7 @@ class StaleError(ConflictError):
     retryable = True
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} was changed by someone else at the same moment.", "Try again.")
+        super().__init__(f"{what} was changed by another request at the same time.", "Try again.")
 
 
 class NotSignedInError(CrosshaulError):
@@ -345,25 +346,25 @@ class NotSignedInError(CrosshaulError):
 
 
 class TokenError(NotSignedInError):
-    """Says the same whatever is wrong with the token: whoever guesses learns nothing."""
+    """One message for every fault of a token, so that guessing reveals nothing."""
 
     code = "enrollment-token"
 
     def __init__(self) -> None:
         super().__init__(
-            "This enrolment token is not known, was used already, or has expired.",
+            "The enrollment token is unknown, was already used, or has expired.",
             "Ask an administrator for a new one: crosshaul agents enroll NAME.",
         )
 
 
 class RolloutOverError(NotSignedInError):
-    """Only for whoever has the right token, so it may say why."""
+    """Raised only for callers with the right token, so it may say why."""
 
     code = "rollout-over"
 
     def __init__(self, rollout_id: str, why: str) -> None:
         super().__init__(
-            f"The roll-out {rollout_id} lets nobody in any more: it {why}.",
+            f"Rollout {rollout_id} accepts no more hosts: it {why}.",
             "Ask an administrator for a new one: crosshaul agents rollout --name PATTERN --count N.",
         )
 
@@ -373,12 +374,12 @@ class AgentKeyError(NotSignedInError):
 
     def __init__(self) -> None:
         super().__init__(
-            "There is no agent of this name with this key.", "Send the agent's own key in X-Agent-Key."
+            "No agent of this name has this API key.", "Send the agent's own API key in X-Agent-Key."
         )
 
 
 class ForbiddenError(CrosshaulError):
-    """Names the policies that forbid it; none where nothing permits it."""
+    """Names the policies that forbid the request; none if no policy permits it."""
 
     code = "forbidden"
 
@@ -397,4 +398,4 @@ class BucketSilentError(CrosshaulError):
     retryable = True
 
     def __init__(self, bucket: str) -> None:
-        super().__init__(f"S3 does not answer for the bucket {bucket} just now.", "Try again in a moment.")
+        super().__init__(f"S3 did not answer for the bucket {bucket}.", "Try again in a moment.")

@@ -1,8 +1,8 @@
-"""The life of a hop: what it is, what may follow what, and the one way to change its state.
+"""The life cycle of a hop: its fields, the table of allowed transitions, and the one way to change its state.
 
-`hop_reports` has what agents say about it, `hop_changes` what the cloud and people do with it: pure
-functions from a hop to a hop. "Nothing changes" is the very same object, so callers write only what
-differs. Time is the cloud's clock throughout; an agent's clock is compared only with itself.
+`hop_reports` applies what agents report, `hop_changes` what the control plane and people do: pure functions
+from a hop to a hop. They return the very same object if nothing changes, so callers write only differences.
+Times are the control plane's clock; an agent's clock is compared only with itself.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ FLOW: dict[HopState, frozenset[HopState]] = {
     S.VERIFYING: frozenset({S.WAITING, S.QUEUED, S.RUNNING, S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
     S.SUCCEEDED: frozenset(),
     S.FAILED:    frozenset({S.WAITING, S.QUEUED}),  # when a person asks for a retry, and only then
-    S.CANCELLED: frozenset({S.WAITING, S.QUEUED}),  # likewise
+    S.CANCELLED: frozenset({S.WAITING, S.QUEUED}),  # when a person asks for a retry, and only then
 }  # fmt: skip
-"""What may follow what. That a state may follow itself (progress, a lease) goes without saying."""
+"""Allowed transitions. A state may always follow itself (progress, a renewed lease)."""
 
 ENDED = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
 AT_WORK = frozenset({S.RUNNING, S.VERIFYING})
@@ -42,9 +42,9 @@ FIRST_CHECK_DELAY = timedelta(seconds=60)
 MAX_CHECK_DELAY = timedelta(minutes=10)
 MAX_BACKOFF = timedelta(minutes=10)
 CONFIRM_WINDOW = timedelta(seconds=15)
-"""An agent says every 10 s how far it is: after this, the speed that it said last is no longer one."""
+"""Time for which a reported speed is shown. Agents report their progress every 10 s."""
 MAX_ATTEMPTS = 8
-"""Attempts that may fail, one after the other, without any progress."""
+"""Failed attempts in a row, without any progress, after which a hop has failed."""
 
 Route = Literal["direct", "s3", "local", "remote"]
 NOTHING_YET = Progress()
@@ -53,37 +53,37 @@ NO_REPORT = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Hop:
-    """One movement, from one location to one other."""
+    """One movement of a transfer, from one location to one other."""
 
     transfer_id: str
     number: int
     source: Location
     destination: Location
-    """Where the source arrives, exactly."""
+    """The exact location at which the source arrives."""
     after: int | None = None
-    """The number of the hop this one waits for."""
+    """Number of the upstream hop in a chain, for which this one waits."""
     created_at: datetime
 
     state: HopState = S.QUEUED
     attempt: int = 1
-    """Grows with every return to the queue, so no report of an earlier offer is mistaken for a later's."""
+    """Grows with every return to the queue, so that reports of an earlier offer are recognized as late."""
     seq: int = NO_REPORT
-    """Of the last report of this attempt that changed anything."""
+    """Sequence number of the last report of this attempt that changed anything."""
     paused_by_user: bool = False
-    """A person paused it: nothing but a person lets it go on."""
+    """A person paused the hop: only a person resumes it."""
     changed_at: datetime
     due_at: datetime | None = None
-    """When the sweeper is to look at it: the lease's end, a retry's time, the next look at a queued hop."""
+    """When the sweeper must check it: end of a lease, time of a retry, next check of a queued hop."""
     retry_at: datetime | None = None
     offered_at: datetime | None = None
     tries: int = 0
-    """Attempts that failed since the last progress."""
+    """Failed attempts since the last progress."""
     unanswered: int = 0
-    """Offers in a row that no agent took up."""
+    """Offers in a row that the agent did not start."""
     high_water: int = 0
-    """The most bytes and files that ever stood at the destination: beyond it is progress."""
+    """Highest sum of bytes and files ever reported at the destination: only more than this is progress."""
     reported_at: datetime | None = None
-    """The agent's clock in its last report."""
+    """Time of the last report, by the agent's clock."""
 
     via: str | None = None
     connection: Connection | None = None
@@ -93,7 +93,7 @@ class Hop:
     failures_total: int = 0
     digest: str | None = None
     preview: DryRunResult | None = None
-    """Of a dry run."""
+    """Result of a dry run."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -103,7 +103,7 @@ class Hop:
 
     @property
     def called(self) -> str:
-        """As people count: the first is hop 1."""
+        """Return the hop's name for people, who count from 1: `hop 1`."""
         return f"hop {self.number + 1}"
 
     @property
@@ -112,7 +112,7 @@ class Hop:
 
     @property
     def carrier(self) -> AgentId:
-        """The agent that moves the bytes and reports: the destination's, or the only one."""
+        """Return the agent that moves the bytes and reports: the destination's, or the only one."""
         agent_id = agent_of(self.destination) or agent_of(self.source)
         if agent_id is None:
             raise TypeError(f"{self.hop_id} has no agent at either end")
@@ -120,7 +120,7 @@ class Hop:
 
     @property
     def agents(self) -> tuple[AgentId, ...]:
-        """The source's first."""
+        """Return the agents at both ends, the source's first."""
         return tuple(dict.fromkeys(agent for agent in (self.source_agent, self.carrier) if agent))
 
     @property
@@ -132,20 +132,21 @@ class Hop:
         return self.state in ENDED
 
     def seconds_since_report(self, now: datetime) -> float | None:
-        """Seconds since its agent said anything of it: its lease began then. None while it is not at work."""
+        """Return the seconds since the agent's last report, which began the lease; None if not at work."""
         if self.state not in AT_WORK or self.due_at is None:
             return None
         return max((now - (self.due_at - WORK_LEASE)).total_seconds(), 0.0)
 
     def progress_at(self, now: datetime) -> Progress:
-        """How far it is, for people: without a speed that nobody has confirmed lately."""
-        quiet = self.seconds_since_report(now)
-        if quiet is not None and quiet <= CONFIRM_WINDOW.total_seconds():
+        """Return the progress to show, without a speed if the last report is older than `CONFIRM_WINDOW`."""
+        age = self.seconds_since_report(now)
+        if age is not None and age <= CONFIRM_WINDOW.total_seconds():
             return self.progress
         return self.progress.model_copy(update={"bytes_per_second": 0})
 
 
 def route_of(source: Location, destination: Location) -> Route:
+    """Return how the bytes travel between two locations."""
     if isinstance(source, S3Location) or isinstance(destination, S3Location):
         return "s3"
     if isinstance(source, RemoteLocation) or isinstance(destination, RemoteLocation):
@@ -154,7 +155,7 @@ def route_of(source: Location, destination: Location) -> Route:
 
 
 def relay_prefix(hop_id: str) -> str:
-    """Where a hop may be relayed in the relay bucket: tells whoever sees it nothing, not even which hop."""
+    """Return the hop's prefix in the relay bucket; a hash, which reveals nothing, not even the hop's id."""
     return f"{hashlib.sha256(f'relay/{hop_id}'.encode()).hexdigest()[:32]}/"
 
 
@@ -163,32 +164,33 @@ def hop_number(hop_id: str) -> int:
 
 
 def backoff(tries: int) -> timedelta:
-    """10 s, 20 s, 40 s … 10 min."""
+    """Return the wait before the next attempt: 10 s, 20 s, 40 s … 10 min."""
     return min(timedelta(seconds=10 * 2 ** min(tries, 10)), MAX_BACKOFF)
 
 
 def tried_again(hop: Hop, now: datetime) -> Hop:
-    """Back to the queue after an attempt that failed, or the end when that was one too many."""
+    """Return the hop after a failed attempt: queued with a backoff, or failed after `MAX_ATTEMPTS`."""
     if hop.tries + 1 >= MAX_ATTEMPTS:
         return moved(hop, S.FAILED, now)
     return queued(replace(hop, tries=hop.tries + 1), now, now + backoff(hop.tries))
 
 
 def set_back(hop: Hop, now: datetime) -> Hop:
-    """Waiting, after what this hop follows has come to rest: no attempt that failed."""
+    """Return the hop waiting again because its upstream hop has stopped; this is not a failed attempt."""
     return moved(replace(hop, attempt=hop.attempt + 1, seq=NO_REPORT), S.WAITING, now)
 
 
 def queued(hop: Hop, now: datetime, retry_at: datetime | None) -> Hop:
-    """Back in the queue, under a new attempt."""
-    anew = replace(hop, attempt=hop.attempt + 1, seq=NO_REPORT, retry_at=retry_at)
-    return moved(anew, S.QUEUED, now)
+    """Return the hop back in the queue, under a new attempt."""
+    new = replace(hop, attempt=hop.attempt + 1, seq=NO_REPORT, retry_at=retry_at)
+    return moved(new, S.QUEUED, now)
 
 
 def moved(hop: Hop, state: HopState, now: datetime) -> Hop:
-    """The hop in this state, with what belongs to it: lease or waiting time, and the end's.
+    """Return the hop in this state, with the lease, waiting time or end time that belong to it.
 
-    ValueError if `FLOW` does not allow it, which is a bug of the caller.
+    Raises:
+        ValueError: `FLOW` does not allow the transition, which is a bug of the caller.
     """
     if state != hop.state and state not in FLOW[hop.state]:
         raise ValueError(f"{hop.hop_id}: {state} may not follow {hop.state}")

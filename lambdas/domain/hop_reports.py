@@ -1,4 +1,4 @@
-"""What a hop becomes by what its agent says, or does not say."""
+"""Apply an agent's reports to a hop: pure functions that return the changed copy."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -25,23 +25,23 @@ from lambdas.domain.hop import AT_WORK, Hop, moved, set_back, tried_again
 
 S = HopState
 
-_NOT_OUT = {S.AWAITING_APPROVAL, S.WAITING, S.QUEUED}
-"""This attempt was offered to nobody yet."""
+_NOT_OFFERED = {S.AWAITING_APPROVAL, S.WAITING, S.QUEUED}
+"""States in which the current attempt was not offered to an agent yet."""
 
 
 def apply_report(hop: Hop, report: AboutHop, by: AgentId, now: datetime) -> Hop:
-    """The hop after a report; the same hop when the report is late, repeated, reordered or not its own."""
+    """Return the hop after a report; the same object if it is late, repeated, reordered or foreign."""
     if hop.ended or hop.offered_at is None or by != hop.carrier or report.hop_id != hop.hop_id:
         return hop
     if isinstance(report, Succeeded) and _is_old_success(hop, report):
         return _succeeded(hop, report, now)
-    if report.attempt != hop.attempt or report.seq <= hop.seq or hop.state in _NOT_OUT:
+    if report.attempt != hop.attempt or report.seq <= hop.seq or hop.state in _NOT_OFFERED:
         return hop
-    return _taken(_noted(hop, report), report, now)
+    return _after(_recorded(hop, report), report, now)
 
 
-def _taken(hop: Hop, report: AboutHop, now: datetime) -> Hop:
-    """The hop after a report that counts."""
+def _after(hop: Hop, report: AboutHop, now: datetime) -> Hop:
+    """Return the hop after a report of the current attempt."""
     match report:
         case Started():
             return _at_work(replace(hop, via=report.via, connection=report.connection), S.RUNNING, now)
@@ -60,18 +60,18 @@ def _taken(hop: Hop, report: AboutHop, now: datetime) -> Hop:
 
 
 def _is_old_success(hop: Hop, report: Succeeded) -> bool:
-    """Did an earlier attempt succeed after all?
+    """Return whether an earlier attempt has succeeded after all.
 
-    The control plane was away, the lease lapsed, the hop was queued anew; then the agent's disk delivers
-    the success. Every attempt of a hop is the same order to the same agent, so what it says is true
-    whichever attempt did it: each file stood at its destination with its digest. To carry it out again
-    would only prove it. Should the agent be at a newer attempt after all, it loses its source now and
-    is told to stop at its next Hello. Other late reports say nothing of use: the newer attempt decides.
+    The control plane was unreachable, the lease expired and the hop was queued again; then the agent delivers
+    the success from its disk. Every attempt of a hop is the same command to the same agent, so the success
+    holds whichever attempt it came from: each file was at its destination with its digest. Running the hop
+    again would only confirm that. If the agent already runs a newer attempt, it loses its source now and is
+    told to stop at its next Hello. Other late reports are useless: the newer attempt decides.
     """
     return report.attempt < hop.attempt
 
 
-def _noted(hop: Hop, report: AboutHop) -> Hop:
+def _recorded(hop: Hop, report: AboutHop) -> Hop:
     known = replace(hop, seq=report.seq, reported_at=report.at, unanswered=0)
     return known if isinstance(report, Started) else _with_progress(known, report.progress)
 
@@ -84,11 +84,11 @@ def _with_progress(hop: Hop, progress: Progress) -> Hop:
 
 
 def _at_work(hop: Hop, state: HopState, now: datetime) -> Hop:
-    """A sign of life. One from before the agent heard of a person's pause does not end the pause."""
+    """Return the hop at work; a report from before the agent received a person's pause does not end it."""
     if hop.paused_by_user:
         return hop
-    begun = replace(hop, problem=None, started_at=hop.started_at or now)
-    return moved(begun, state, now)
+    started = replace(hop, problem=None, started_at=hop.started_at or now)
+    return moved(started, state, now)
 
 
 def _succeeded(hop: Hop, report: Succeeded, now: datetime) -> Hop:
@@ -97,24 +97,24 @@ def _succeeded(hop: Hop, report: Succeeded, now: datetime) -> Hop:
 
 
 def _failed(hop: Hop, report: Failed, now: datetime) -> Hop:
-    told = replace(
+    failed = replace(
         hop,
         problem=_of_both_sides(report.problem, hop.problem),
         failures=report.failures,
         failures_total=report.failures_total,
     )
     if hop.after is not None and report.problem.code == PREVIOUS_HOP_RESTS and not hop.paused_by_user:
-        return set_back(told, now)
+        return set_back(failed, now)
     if not report.problem.retryable:
-        return moved(told, S.FAILED, now)
-    return told if hop.paused_by_user else tried_again(told, now)
+        return moved(failed, S.FAILED, now)
+    return failed if hop.paused_by_user else tried_again(failed, now)
 
 
 def declined(hop: Hop, problem: Problem, by: AgentId) -> Hop:
-    """The hop after one of its agents did not obey a command for it (its clock is wrong, say).
+    """Return the hop after one of its agents rejected a command for it (its clock is wrong, for example).
 
-    It is offered again when its lease runs out; until then, people can read why nothing happens. That the
-    source could not dial is of use after the destination has said the same, too.
+    The hop is offered again when its lease expires; until then, people can read why nothing happens. If the
+    destination could not dial, the source's failure to dial is added to its problem.
     """
     if by not in hop.agents:
         return hop
@@ -126,7 +126,7 @@ def declined(hop: Hop, problem: Problem, by: AgentId) -> Hop:
 
 
 def _of_both_sides(problem: Problem, other: Problem | None) -> Problem:
-    """The destination's problem, with what the source met when neither could dial the other."""
+    """Return the destination's problem, with the source's added if neither could dial the other."""
     codes = (problem.code, other.code if other else None)
     if other is None or codes != (SOURCE_UNREACHABLE, DESTINATION_UNREACHABLE):
         return problem
@@ -136,31 +136,31 @@ def _of_both_sides(problem: Problem, other: Problem | None) -> Problem:
 
 
 def lost(hop: Hop, hello_at: datetime, now: datetime) -> Hop:
-    """The hop after its agent said Hello without it, though the table has it at work.
+    """Return the hop after a Hello of its agent did not list it, though the table has it at work.
 
-    A Hello older than the agent's last report of the hop, by the agent's own clock, says nothing.
+    A Hello older than the agent's last report of the hop, by the agent's own clock, proves nothing.
     """
-    waits_by_itself = hop.state == S.PAUSED and not hop.paused_by_user
-    if not (hop.state in AT_WORK or waits_by_itself) or (hop.reported_at and hop.reported_at > hello_at):
+    paused_by_agent = hop.state == S.PAUSED and not hop.paused_by_user
+    if not (hop.state in AT_WORK or paused_by_agent) or (hop.reported_at and hop.reported_at > hello_at):
         return hop
-    return tried_again(replace(hop, problem=_forgotten(hop)), now)
+    return tried_again(replace(hop, problem=_agent_restarted(hop)), now)
 
 
-def correction(hop: Hop | None, held: AgentHop) -> Literal["cancel", "pause"] | None:
-    """The command for a hop that an agent holds and the table sees otherwise.
+def correction(hop: Hop | None, agent_hop: AgentHop) -> Literal["cancel", "pause"] | None:
+    """Return the command that brings an agent's hop in line with the table, or None.
 
-    A hop that has ended, or that nobody knows, is not to be held. Queued hops get their Move anyway.
+    A hop that has ended or is unknown must be cancelled. Queued hops get their Move anyway.
     """
     if hop is None or hop.ended:
         return "cancel"
     stopped = hop.paused_by_user or hop.state == S.AWAITING_APPROVAL
-    return "pause" if stopped and held.state == "running" else None
+    return "pause" if stopped and agent_hop.state == "running" else None
 
 
-def _forgotten(hop: Hop) -> Problem:
+def _agent_restarted(hop: Hop) -> Problem:
     return Problem(
         code="agent-restarted",
-        message=f"{hop.carrier} came back without {hop.called}, which it had begun.",
-        advice="It is sent again by itself. If this repeats, look into the agent's log.",
+        message=f"Agent {hop.carrier} reconnected without {hop.called}, which it had started.",
+        advice="The hop is sent again automatically. If this repeats, check the agent's log.",
         retryable=True,
     )

@@ -1,4 +1,4 @@
-"""Objects that arrived in S3, gathered into as few transfers as their templates' limits allow."""
+"""Objects created in S3, batched into as few transfers as the limits allow."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,81 +8,83 @@ from lambdas.domain.sizes import json_bytes
 from lambdas.domain.template import Template
 
 MAX_TRANSACTION_ITEMS = 100
-"""Writes in one transaction, as DynamoDB has it."""
+"""Maximum number of writes in one DynamoDB transaction."""
 _OTHER_WRITES = 3
-"""Header, timeline and audit."""
+"""Writes for header, timeline and audit."""
 PARTIAL = (".crosshaul-", ".rclone")
-"""How the last part of a key begins or ends while it is only half there."""
+"""Prefixes of the base names of partial uploads."""
 
 
 @dataclass(frozen=True)
 class ObjectCreated:
-    """One object, in one version."""
+    """One version of an object that was written to a bucket."""
 
     bucket: str
     key: str
-    """As it is: EventBridge does not encode it, as S3's own notifications do."""
+    """Unencoded: EventBridge does not percent-encode keys, unlike S3's own notifications."""
     mark: str
-    """The version's id, or the sequencer of the write: another one is another arrival."""
+    """Version id of the object, or sequencer of the write; each value is a new event."""
     size: int
+    """Bytes."""
 
     @property
     def is_folder_marker(self) -> bool:
-        """Consoles make these: they stand for an empty directory."""
+        """Return whether this is the empty object that consoles create for a folder."""
         return self.key.endswith("/") and self.size == 0
 
     @property
     def is_ours(self) -> bool:
-        """Half-made, by an agent or by rclone."""
+        """Return whether this is a partial upload by an agent or by rclone."""
         return self.key.rpartition("/")[2].startswith(PARTIAL)
 
 
 @dataclass(frozen=True)
 class ObjectBatch:
-    """The objects of one transfer."""
+    """The objects of one transfer, and the template that starts it."""
 
     template: Template
-    arrivals: tuple[ObjectCreated, ...]
+    objects: tuple[ObjectCreated, ...]
 
     @property
     def selection(self) -> tuple[str, ...]:
-        """Each key once, relative to the template's source."""
-        keys = (self.template.relative(arrival.key) for arrival in self.arrivals)
+        """Return each key once, relative to the template's source."""
+        keys = (self.template.relative(created.key) for created in self.objects)
         return tuple(dict.fromkeys(keys))
 
     @property
     def size(self) -> int:
-        """Bytes, of all of them."""
-        return sum(arrival.size for arrival in self.arrivals)
+        """Return the total size of the objects in bytes."""
+        return sum(created.size for created in self.objects)
 
     @property
     def dedupe_keys(self) -> tuple[str, ...]:
-        """What makes each arrival one of its own, for this template."""
-        return tuple(sorted({dedupe_key(self.template, arrival) for arrival in self.arrivals}))
+        """Return the sorted deduplication keys of the objects."""
+        return tuple(sorted({dedupe_key(self.template, created) for created in self.objects}))
 
 
-def dedupe_key(template: Template, arrival: ObjectCreated) -> str:
-    return f"{template.template_id}\n{arrival.bucket}\n{arrival.key}\n{arrival.mark}"
+def dedupe_key(template: Template, created: ObjectCreated) -> str:
+    """Return the key that identifies one event for one template, so that it is handled once."""
+    return f"{template.template_id}\n{created.bucket}\n{created.key}\n{created.mark}"
 
 
 def can_be_a_file(relative: str) -> bool:
-    """May this be a path below a directory? S3 allows keys that no file system does, or that leave it."""
+    """Return whether a key can be a path below a directory: S3 allows keys that file systems do not."""
     parts = relative.split("/")
     too_long = any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in parts)
     return "\0" not in relative and not too_long and not {"", ".", ".."}.intersection(parts)
 
 
-def batch(template: Template, arrivals: Iterable[ObjectCreated]) -> Iterator[ObjectBatch]:
-    """One transfer, or several if there is more than fits into one."""
+def batch(template: Template, objects: Iterable[ObjectCreated]) -> Iterator[ObjectBatch]:
+    """Yield one batch, or several if the objects do not fit into one transfer."""
     most = min(MAX_SELECTED, MAX_TRANSACTION_ITEMS - _OTHER_WRITES - len(template.destinations))
     batch: list[ObjectCreated] = []
     size = 0
-    for arrival in arrivals:
-        more = json_bytes(template.relative(arrival.key))
+    for created in objects:
+        more = json_bytes(template.relative(created.key))
         if batch and (len(batch) >= most or size + more > MAX_SELECTED_BYTES):
             yield ObjectBatch(template, tuple(batch))
             batch, size = [], 0
-        batch.append(arrival)
+        batch.append(created)
         size += more
     if batch:
         yield ObjectBatch(template, tuple(batch))

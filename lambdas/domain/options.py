@@ -1,4 +1,4 @@
-"""Which options go with which transfers: what cannot be kept is refused before anything begins."""
+"""Check which options fit which transfers, so that an impossible one is refused before it starts."""
 
 from events.locations import AgentLocation, Location
 from events.options import Options
@@ -8,17 +8,17 @@ from lambdas.domain.errors import OptionsError
 def check_options(
     options: Options, source: Location, destinations: tuple[Location, ...], *, gathered: bool
 ) -> None:
-    """`gathered`: single objects of the source, by a template. Raises OptionsError."""
-    on_agents = all(isinstance(place, AgentLocation) for place in (source, *destinations))
+    """Raise OptionsError if the options do not fit; `gathered`: a template selected single objects."""
+    on_agents = all(isinstance(location, AgentLocation) for location in (source, *destinations))
     if options.compare == "checksum" and not on_agents:
         raise OptionsError(
-            "compare=checksum needs an agent's path at both ends: S3 and remotes keep no such digest.",
-            "Leave it out: they are compared by size and time.",
+            "compare=checksum needs an agent path at both ends: S3 and remotes store no such checksum.",
+            "Leave compare out: files are then compared by size and time.",
         )
     if options.owner != "agent" and not on_agents:
         raise OptionsError(
-            "owner needs an agent's path at both ends: S3 and remotes know no users of a host.",
-            "Leave it out.",
+            "owner needs an agent path at both ends: S3 and remotes have no users of a host.",
+            "Leave owner out.",
         )
     if options.delete_extra:
         _check_mirror(options, destinations, gathered=gathered)
@@ -29,32 +29,33 @@ def check_options(
 def _check_mirror(options: Options, destinations: tuple[Location, ...], *, gathered: bool) -> None:
     if options.move:
         raise OptionsError(
-            "move and delete_extra do not go together: what has left the source would be removed from the "
-            "destination next.",
-            "Choose one of them.",
+            "move and delete_extra exclude each other: files moved from the source would be deleted at the "
+            "destination by the next run.",
+            "Use only one of them.",
         )
     if gathered:
         raise OptionsError(
-            "delete_extra does not go with a template: it moves single objects, and would remove all others.",
-            "Leave it out, or mirror the whole prefix by a transfer of its own.",
+            "delete_extra cannot be used in a template: it sends single objects, and all others would "
+            "be deleted.",
+            "Leave delete_extra out, or mirror the whole prefix by a separate transfer.",
         )
-    if not all(isinstance(place, AgentLocation) for place in destinations):
+    if not all(isinstance(location, AgentLocation) for location in destinations):
         raise OptionsError(
-            "delete_extra needs an agent's path at the destination.",
-            "Let a life cycle rule of the bucket, or the remote's own tools, remove it.",
+            "delete_extra needs an agent path at every destination.",
+            "Use a lifecycle rule of the bucket, or the remote's own tools, to delete files there.",
         )
 
 
 def _check_move(source: Location, destinations: tuple[Location, ...], *, gathered: bool) -> None:
     if gathered or not isinstance(source, AgentLocation):
         raise OptionsError(
-            "move takes files from an agent's path; from S3 and from remotes nothing is removed.",
-            "Leave it out, and let a life cycle rule of the bucket, or the remote's own tools, remove them.",
+            "move needs an agent path as the source: nothing is deleted in S3 or on remotes.",
+            "Leave move out, and delete the source by a lifecycle rule or the remote's own tools.",
         )
     if len(destinations) > 1:
         raise OptionsError(
-            f"move goes to one destination, and {len(destinations)} were named.",
-            "Copy to all of them, and remove the source when every one has it.",
+            f"move allows only one destination, not {len(destinations)}.",
+            "Copy to all destinations, and delete the source when every copy is complete.",
         )
     if not isinstance(destinations[0], AgentLocation):
-        raise OptionsError("move needs an agent's path at the destination.", "Copy, then remove the source.")
+        raise OptionsError("move needs an agent path as the destination.", "Copy, then delete the source.")

@@ -1,4 +1,4 @@
-"""From a wish to a transfer and its hops: what arrives where, by which route, and what cannot be done."""
+"""Plan a transfer: turn a `TransferSpec` into hops with exact destinations, or refuse what is impossible."""
 
 import hashlib
 import secrets
@@ -22,12 +22,12 @@ _ID_LENGTH = 20
 
 MAX_SELECTED = 80
 MAX_SELECTED_BYTES = 16 * 1024
-"""What a template gathers into one transfer at most, as JSON: it travels in one command."""
+"""Maximum size of a transfer's selection as JSON: it is sent in one command."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferSpec:
-    """What a person or a template wants to have moved."""
+    """What a person or a template asks to be transferred."""
 
     source: Location
     destinations: tuple[Location, ...]
@@ -36,7 +36,7 @@ class TransferSpec:
     selection: tuple[str, ...] | None = None
     template_id: str | None = None
     owner: Actor | None = None
-    """Of the template: for whom it is done."""
+    """Owner of the template, on whose behalf the transfer runs; None without a template."""
 
     @classmethod
     def of(cls, request: TransferRequest, template_id: str | None = None) -> "TransferSpec":
@@ -50,9 +50,9 @@ class TransferSpec:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same wish."""
-        words = [str(self.source), *map(str, self.destinations), self.shape, self.options.model_dump_json()]
-        text = "\0".join([*words, *(self.selection or ())])
+        """Return a hash that is equal for equal specs."""
+        parts = [str(self.source), *map(str, self.destinations), self.shape, self.options.model_dump_json()]
+        text = "\0".join([*parts, *(self.selection or ())])
         return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
@@ -60,10 +60,10 @@ def new_transfer_id() -> str:
     return "".join(secrets.choice(_DIGITS) for _ in range(_ID_LENGTH))
 
 
-def same_transfer_id(*sameness: str) -> str:
-    """The id that the same words always give: to wish the same again is harmless."""
-    words = "".join(f"{len(word)}:{word}" for word in sameness)
-    number = int.from_bytes(hashlib.sha256(words.encode("utf-8", "surrogateescape")).digest())
+def same_transfer_id(*key_parts: str) -> str:
+    """Return an id derived from these parts, so that repeating a request is harmless."""
+    text = "".join(f"{len(part)}:{part}" for part in key_parts)
+    number = int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
     digits = ""
     while len(digits) < _ID_LENGTH:
         number, digit = divmod(number, len(_DIGITS))
@@ -71,49 +71,53 @@ def same_transfer_id(*sameness: str) -> str:
     return digits
 
 
-def plan(transfer_id: str, wish: TransferSpec, by: Actor, now: datetime) -> Transfer:
-    """The transfer, with its hops queued or waiting.
+def plan(transfer_id: str, spec: TransferSpec, by: Actor, now: datetime) -> Transfer:
+    """Return the transfer with its hops queued or waiting.
 
-    Raises LimitError, OptionsError, RouteError, OverlapError or DuplicateDestinationError, each with its
-    advice.
+    Raises:
+        LimitError: too many destinations or selected paths, or the commands would be too large.
+        OptionsError: the options exclude one another or do not fit the locations.
+        RouteError: no agent can carry bytes between two of the locations.
+        OverlapError: a source and a destination are the same or contain one another.
+        DuplicateDestinationError: two destinations are the same.
     """
-    _within_limits(wish)
-    gathered = wish.selection is not None or wish.template_id is not None
-    check_options(wish.options, wish.source, wish.destinations, gathered=gathered)
-    ways = _ways(wish)
-    _no_two_the_same([destination for _, destination in ways])
-    for source, destination in ways:
-        _can_travel(source, destination)
-        _apart(source, destination)
-        _apart(wish.source, destination)
+    _check_limits(spec)
+    gathered = spec.selection is not None or spec.template_id is not None
+    check_options(spec.options, spec.source, spec.destinations, gathered=gathered)
+    ends = _hop_ends(spec)
+    _check_distinct([destination for _, destination in ends])
+    for source, destination in ends:
+        _check_route(source, destination)
+        _check_apart(source, destination)
+        _check_apart(spec.source, destination)
     transfer = Transfer(
         transfer_id=transfer_id,
-        source=wish.source,
-        destinations=wish.destinations,
-        shape=wish.shape,
-        options=wish.options,
-        selection=wish.selection,
-        template_id=wish.template_id,
-        owner=wish.owner,
+        source=spec.source,
+        destinations=spec.destinations,
+        shape=spec.shape,
+        options=spec.options,
+        selection=spec.selection,
+        template_id=spec.template_id,
+        owner=spec.owner,
         created_by=by,
         created_at=now,
-        fingerprint=wish.fingerprint,
-        hops=tuple(_hop(transfer_id, number, *way, wish.shape, now) for number, way in enumerate(ways)),
+        fingerprint=spec.fingerprint,
+        hops=tuple(_hop(transfer_id, number, *pair, spec.shape, now) for number, pair in enumerate(ends)),
     )
     check_sizes(transfer, {})
     return transfer
 
 
-def _ways(wish: TransferSpec) -> list[tuple[Location, Location]]:
-    """Every hop's source and the place where it arrives."""
-    ways = []
-    source = wish.source
-    for destination in wish.destinations:
+def _hop_ends(spec: TransferSpec) -> list[tuple[Location, Location]]:
+    """Return every hop's source and exact destination."""
+    ends = []
+    source = spec.source
+    for destination in spec.destinations:
         arrival = destination_of(source, destination)
-        ways.append((source, arrival))
-        if wish.shape == "chain":
+        ends.append((source, arrival))
+        if spec.shape == "chain":
             source = arrival
-    return ways
+    return ends
 
 
 def _hop(
@@ -133,31 +137,32 @@ def _hop(
     )
 
 
-def _within_limits(wish: TransferSpec) -> None:
-    if not 1 <= len(wish.destinations) <= MAX_DESTINATIONS:
+def _check_limits(spec: TransferSpec) -> None:
+    if not 1 <= len(spec.destinations) <= MAX_DESTINATIONS:
         raise LimitError(
-            f"{len(wish.destinations)} destinations were named.",
-            f"Name between 1 and {MAX_DESTINATIONS}; for more, ask for several transfers.",
+            f"The transfer has {len(spec.destinations)} destinations.",
+            f"Name between 1 and {MAX_DESTINATIONS} destinations; for more, start several transfers.",
         )
-    selected = wish.selection or ()
+    selected = spec.selection or ()
     if len(selected) > MAX_SELECTED or sum(map(json_bytes, selected)) > MAX_SELECTED_BYTES:
         raise LimitError(
-            f"{len(selected)} paths were selected.",
-            f"Select at most {MAX_SELECTED} paths, of {MAX_SELECTED_BYTES // 1024} KiB together.",
+            f"The transfer selects {len(selected)} paths.",
+            f"Select at most {MAX_SELECTED} paths with at most {MAX_SELECTED_BYTES // 1024} KiB in total.",
         )
 
 
-def _can_travel(source: Location, destination: Location) -> None:
+def _check_route(source: Location, destination: Location) -> None:
     if isinstance(source, S3Location) and isinstance(destination, S3Location):
         raise RouteError(
-            f"{source} → {destination}: no agent takes part in this.",
-            "Let S3 copy within itself (replication, or `aws s3 cp`), or name an agent as the destination.",
+            f"{source} → {destination}: no agent is involved.",
+            "Copy within S3 (replication, or `aws s3 cp`), or choose an agent as the destination.",
         )
-    for place, other in ((source, destination), (destination, source)):
-        if isinstance(place, RemoteLocation) and not _on_its_agent(place, other):
+    for location, other in ((source, destination), (destination, source)):
+        if isinstance(location, RemoteLocation) and not _on_its_agent(location, other):
+            agent_id = location.agent_id
             raise RouteError(
-                f"{source} → {destination}: {place} can be reached only from a path on {place.agent_id}.",
-                f"Go by a path there: the chain {source} → {place.agent_id}:/… → {destination}.",
+                f"{source} → {destination}: {location} can be reached only from a path on agent {agent_id}.",
+                f"Use a chain through a path on that agent: {source} → {agent_id}:/… → {destination}.",
             )
 
 
@@ -165,32 +170,32 @@ def _on_its_agent(remote: RemoteLocation, other: Location) -> bool:
     return isinstance(other, AgentLocation) and other.agent_id == remote.agent_id
 
 
-def _apart(source: Location, destination: Location) -> None:
-    inner, outer = _place(destination), _place(source)
+def _check_apart(source: Location, destination: Location) -> None:
+    inner, outer = _key(destination), _key(source)
     if inner == outer:
         raise OverlapError(
-            f"{source} would arrive at {destination}, where it is.", "Name another place to arrive at."
+            f"Source {source} and destination {destination} are the same.", "Choose another destination."
         )
     if _within(inner, outer) or _within(outer, inner):
         raise OverlapError(
-            f"{source} and {destination}, where it would arrive, lie one inside the other.",
-            "Name a place outside the source, and a source outside of it.",
+            f"Source {source} and destination {destination} overlap: one contains the other.",
+            "Choose a destination that neither contains the source nor lies inside it.",
         )
 
 
-def _no_two_the_same(arrivals: Sequence[Location]) -> None:
+def _check_distinct(destinations: Sequence[Location]) -> None:
     seen: set[tuple[str, ...]] = set()
-    for arrival in arrivals:
-        place = _place(arrival)
-        if place in seen:
+    for destination in destinations:
+        key = _key(destination)
+        if key in seen:
             raise DuplicateDestinationError(
-                f"{arrival} is named more than once as a place to arrive at.", "Name each destination once."
+                f"The destination {destination} occurs more than once.", "Name each destination once."
             )
-        seen.add(place)
+        seen.add(key)
 
 
-def _place(location: Location) -> tuple[str, ...]:
-    """The names from the top down, the slash at the end left out: what is the same place compares equal."""
+def _key(location: Location) -> tuple[str, ...]:
+    """Return the location's names from the top down, so that equal locations compare equal."""
     if isinstance(location, AgentLocation):
         return ("agent", location.agent_id, *_names(location.path))
     if isinstance(location, RemoteLocation):

@@ -1,4 +1,4 @@
-"""Policies as people keep them: a text under a name, in versions, each with who wrote it and why."""
+"""Versioned policies: a text under a name, with who wrote each version and why."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,22 +10,25 @@ from lambdas.domain.policy_set import SHIPPED, defaults
 SHIPPED_BY = Actor.called("crosshaul")
 FIRST_VERSION = 1
 ABSENT_VERSION = 0
-"""The version of a policy that is not there: to write over it is to write a new one."""
+"""Version of a policy that does not exist: replacing this version creates the policy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
+    """One version of a policy."""
+
     policy_id: str
     text: str | None
-    """None: one of those that come with Crosshaul, taken out of force; or a version that was removed."""
+    """Cedar text. None: the policy was removed, or ships with Crosshaul and was disabled."""
     version: int
-    """From 1; what comes with Crosshaul and was never changed is its first."""
+    """From 1; a policy that ships with Crosshaul and was never changed has version 1."""
     by: Actor
     at: datetime | None = None
     why: str = ""
 
 
 def shipped(policy_id: str) -> Policy | None:
+    """Return the policy of this name that ships with Crosshaul, or None."""
     text = defaults().get(policy_id)
     why = "Comes with Crosshaul"
     return (
@@ -36,7 +39,7 @@ def shipped(policy_id: str) -> Policy | None:
 
 
 def in_force(kept: Iterable[Policy]) -> dict[str, Policy]:
-    """Those that count, by name: what is kept, before what comes with Crosshaul."""
+    """Return the policies in force by name: stored ones, else those that ship with Crosshaul."""
     own = {policy.policy_id: policy for policy in kept}
     first = {name: policy for name in SHIPPED if name not in own and (policy := shipped(name))}
     found = first | {name: policy for name, policy in own.items() if policy.text is not None}
@@ -44,4 +47,5 @@ def in_force(kept: Iterable[Policy]) -> dict[str, Policy]:
 
 
 def texts(policies: Mapping[str, Policy]) -> dict[str, str]:
+    """Return the Cedar text of each policy by name."""
     return {name: policy.text for name, policy in policies.items() if policy.text is not None}

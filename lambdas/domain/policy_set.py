@@ -1,5 +1,6 @@
-"""All policies together, parsed once, and the decisions they make. Deny is the default, and the answer to
-everything that goes wrong: a policy that cannot be evaluated refuses.
+"""Evaluate all policies together; each is parsed once.
+
+Deny is the default, and also the answer to every failure: a policy that cannot be evaluated denies.
 """
 
 import json
@@ -27,7 +28,7 @@ _DEFAULTS = {name: (Path(__file__).parent / f"rules/{name}.cedar").read_text() f
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision, and the names of the policies that made it; none when nothing permits."""
+    """A decision, and the names of the policies that made it; none if no policy permits."""
 
     outcome: Effect
     policies: tuple[str, ...] = ()
@@ -40,10 +41,11 @@ class Decision:
 _WORST: tuple[Effect, ...] = ("refused", "approval", "allowed")
 
 
-def worst(verdicts: Sequence[Decision]) -> Decision:
-    """Of several the one that counts for all of them, with every policy that makes it so."""
-    outcome = next((one for one in _WORST if any(verdict.outcome == one for verdict in verdicts)), _WORST[-1])
-    names = {name for verdict in verdicts if verdict.outcome == outcome for name in verdict.policies}
+def worst(decisions: Sequence[Decision]) -> Decision:
+    """Return the strictest of several decisions, with every policy that made one of that kind."""
+    found = {decision.outcome for decision in decisions}
+    outcome = next((effect for effect in _WORST if effect in found), _WORST[-1])
+    names = {name for decision in decisions if decision.outcome == outcome for name in decision.policies}
     return Decision(outcome, tuple(sorted(names)))
 
 
@@ -52,38 +54,41 @@ MAX_CACHED_SLICES = 512
 
 
 class Statements:
-    """Parsed statements by their ids. A question is put only to those whose heads fit it, which decides the
-    same and is quick however many there are; the sets for recurring heads are kept."""
+    """Parsed policy statements by id.
+
+    A request is evaluated only against statements whose scope can match it: the decision is equal, and fast
+    however many policies exist. The sets for recurring scopes are cached.
+    """
 
     def __init__(self, statements: Mapping[str, Any]) -> None:
         self._statements = statements
         self._slices: dict[tuple[str, Uids, Uids], Any] = {}
 
     def slice_for(self, question: AuthorizationRequest) -> Any:
-        """Cedar's set of those that could say anything about it."""
+        """Return Cedar's policy set of the statements whose scope can match the request."""
         who, what = _uids(principal_resource(question.principal)), _uids(question.resource)
         key = (question.action, who, what)
         if key not in self._slices:
             if len(self._slices) >= MAX_CACHED_SLICES:
                 self._slices.clear()
             acts = frozenset({("Action", question.action)})
-            heads = (("principal", who), ("action", acts), ("resource", what))
-            fitting = {
-                name: one
-                for name, one in self._statements.items()
-                if all(_fits(one[part], uids) for part, uids in heads)
+            scopes = (("principal", who), ("action", acts), ("resource", what))
+            matching = {
+                name: statement
+                for name, statement in self._statements.items()
+                if all(_fits(statement[part], uids) for part, uids in scopes)
             }
-            self._slices[key] = _set(fitting)
+            self._slices[key] = _set(matching)
         return self._slices[key]
 
 
-def _uids(thing: Resource) -> Uids:
-    """Its own and those of what it is in."""
-    return frozenset((one["uid"]["type"], one["uid"]["id"]) for one in thing.written())
+def _uids(resource: Resource) -> Uids:
+    """Return the ids of the entity and of its parents."""
+    return frozenset((entity["uid"]["type"], entity["uid"]["id"]) for entity in resource.written())
 
 
 def _fits(scope: Mapping[str, Any], uids: Uids) -> bool:
-    """False only where the head of a statement rules it out."""
+    """Return False only if a statement's scope excludes these entities."""
     named = scope.get("entities") or ([scope["entity"]] if "entity" in scope else [])
     if scope["op"] not in {"==", "in"} or not all("type" in one for one in named):
         return True
@@ -92,38 +97,41 @@ def _fits(scope: Mapping[str, Any], uids: Uids) -> bool:
 
 @dataclass(frozen=True)
 class PolicySet:
-    """The policies of one moment, by name."""
+    """All policies in force at one time."""
 
     texts: Mapping[str, str]
+    """Cedar texts by policy name."""
     plain: Statements
-    """What permits and what forbids, without those that only ask for approval."""
+    """Permits and forbids, without those that only require approval."""
     approvals: Statements | None
-    """Those; None if there are none."""
-    door: Statements
-    """What permits, without conditions on anything but who and what for."""
+    """Statements that require approval; None if there are none."""
+    precheck_statements: Statements
+    """Permits without conditions and resources: only principal and action count."""
 
     def decide(self, question: AuthorizationRequest) -> Decision:
-        """Every forbid that holds, else a permit that does; then whether a second person must agree."""
+        """Return the decision: a matching forbid wins over a permit; then approval may be required."""
         if question.principal.gone:
             return Decision("refused")
         request, entities = question.request, question.entities_text
         found = _ask(self.plain.slice_for(question), request, entities)
         if not found.allowed or self.approvals is None or question.action != TRANSFER:
             return Decision("allowed" if found.allowed else "refused", found.policies)
-        demand = _ask(self.approvals.slice_for(question), request, entities)
-        if demand.allowed:
+        approval = _ask(self.approvals.slice_for(question), request, entities)
+        if approval.allowed:
             return Decision("allowed", found.policies)
-        return Decision("refused" if demand.broken else "approval", demand.policies)
+        return Decision("refused" if approval.broken else "approval", approval.policies)
 
     def may_at_all(self, person: Principal, action: str) -> bool:
-        """Is there anything that could permit this person this action? If not, no question need be asked.
+        """Return False if no policy could permit this principal this action on any resource.
 
-        Forbids and conditions do not count here, so a yes means nothing by itself.
+        Forbids and conditions are ignored, so True alone permits nothing.
         """
         question = AuthorizationRequest(person, action)
         return (
             not person.gone
-            and _ask(self.door.slice_for(question), question.request, question.entities_text).allowed
+            and _ask(
+                self.precheck_statements.slice_for(question), question.request, question.entities_text
+            ).allowed
         )
 
 
@@ -132,7 +140,7 @@ class _Answer:
     allowed: bool
     policies: tuple[str, ...]
     broken: bool
-    """Could a policy not be evaluated? Then those are named, and nothing is allowed."""
+    """A policy could not be evaluated: `policies` has the broken ones, and nothing is allowed."""
 
 
 def _ask(policies: Any, request: dict[str, Any], entities: str) -> _Answer:
@@ -149,21 +157,21 @@ _POLICY = re.compile(r"policy `([^`]+)`")
 
 
 def _names(ids: Iterable[str]) -> tuple[str, ...]:
-    """Statements go by their policy's name and a number."""
+    """Return the policies' names; a statement's id is its policy's name and a number."""
     return tuple(sorted({one.partition(".")[0] for one in ids}))
 
 
 def defaults() -> dict[str, str]:
-    """What is in force where nobody has said otherwise."""
+    """Return the policies that ship with Crosshaul: texts by name."""
     return dict(_DEFAULTS)
 
 
 def policy_set(texts: Mapping[str, str]) -> PolicySet:
-    """Parse them; each was checked before."""
+    """Return the parsed set of these texts, each of which was validated when it was saved."""
     named = {
-        name if number == 0 else f"{name}.{number}": one
+        name if number == 0 else f"{name}.{number}": statement
         for name, text in texts.items()
-        for number, one in enumerate(_read(text))
+        for number, statement in enumerate(_read(text))
     }
     asks = {name for name, one in named.items() if one.get("annotations", {}).get("requires") == APPROVAL}
     plain = {name: one for name, one in named.items() if name not in asks}
@@ -174,7 +182,7 @@ def policy_set(texts: Mapping[str, str]) -> PolicySet:
 
 @cache
 def _read(text: str) -> tuple[dict[str, Any], ...]:
-    """A changed policy leaves the others as they are: they are not read again."""
+    """Return a text's statements; cached, so that a changed policy does not reparse the others."""
     return kept(text)
 
 

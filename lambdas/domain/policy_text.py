@@ -1,7 +1,7 @@
-"""A policy's text: read, checked against the schema, and what is wrong with it said with its place.
+"""Parse a policy text, validate it against the schema, and locate its errors.
 
-Cedar's own errors name no place in the text, so it is found here: the shortest beginning of the text that
-Cedar takes for wrong rather than for unfinished ends where the mistake is.
+Cedar's own errors have no position, so it is found here: the shortest prefix of the text that Cedar calls
+invalid, rather than incomplete, ends where the mistake is.
 """
 
 import json
@@ -18,16 +18,16 @@ from lambdas.domain.errors import RefusedError
 
 SCHEMA = (Path(__file__).parent / "rules/schema.cedarschema").read_text()
 MAX_TEXT = 16 * 1024
-"""Bytes."""
+"""Maximum size of a policy text in bytes."""
 MAX_STATEMENTS = 20
 
 APPROVAL = "approval"
-"""`@requires("approval")` on a forbid: not before a second person has agreed."""
+"""Value of the annotation `@requires("approval")` on a forbid: it holds until a second person has agreed."""
 
 _TOKEN = re.compile(
     r"//[^\n]*|\s+|\"(?:\\.|[^\"\\])*+(?:\"|\\?\Z)|[A-Za-z_]\w*|\d+|::|&&|\|\||[=!<>]=|.", re.DOTALL
 )
-"""Each alternative takes what it begins with, a string without an end as well: the whole is linear."""
+"""Tokens of Cedar. Each alternative consumes what it begins with, even an unterminated string: linear."""
 _UNFINISHED = "unexpected end of input"
 _OF_ACTION = re.compile(r"^(.* in context) for Action::\"(\w+)\"(.*)$", re.DOTALL)
 _NAMED = re.compile(r"`(?:[A-Za-z_]+::)?\"?([^`\"]+)\"?`|: @?(\w+)$")
@@ -35,7 +35,7 @@ _NAMED = re.compile(r"`(?:[A-Za-z_]+::)?\"?([^`\"]+)\"?`|: @?(\w+)$")
 
 @dataclass(frozen=True)
 class PolicySyntaxError:
-    """One thing that is wrong: where, counted from 1, and why."""
+    """One error in a policy text; line and column count from 1."""
 
     line: int
     column: int
@@ -46,28 +46,32 @@ class PolicySyntaxError:
 
 
 class InvalidPolicyError(RefusedError):
-    """A policy's text that will not do; `flaws` has every place."""
+    """An invalid policy text; `flaws` has every error with its position."""
 
     code = "policy-invalid"
 
     def __init__(self, flaws: tuple[PolicySyntaxError, ...], advice: str) -> None:
-        super().__init__("The policy is not right: " + "; ".join(map(str, flaws)) + ".", advice)
+        super().__init__("The policy is not valid: " + "; ".join(map(str, flaws)) + ".", advice)
         self.flaws = flaws
 
 
 @cache
 def schema() -> Any:
-    """Cedar's own, parsed once."""
+    """Return Cedar's parsed schema; cached."""
     import cedarpy
 
     return cedarpy.Schema.from_str(SCHEMA)
 
 
 def statements(text: str) -> tuple[dict[str, Any], ...]:
-    """The text's statements as Cedar has them in JSON; raises PolicyError, with places and advice."""
+    """Return the text's statements in Cedar's JSON form.
+
+    Raises:
+        InvalidPolicyError: the text is not valid; has every error with its position.
+    """
     if len(text.encode("utf-8", "replace")) > MAX_TEXT:
         flaw = PolicySyntaxError(1, 1, f"the text is longer than {MAX_TEXT // 1024} KiB")
-        raise InvalidPolicyError((flaw,), "Make several policies of it.")
+        raise InvalidPolicyError((flaw,), "Split it into several policies.")
     _check_syntax(text)
     found, templates = _parsed(text)
     _check_kind(text, found, templates)
@@ -77,20 +81,22 @@ def statements(text: str) -> tuple[dict[str, Any], ...]:
 
 
 def with_ids(text: str, id_of: Callable[[str], str | None]) -> str:
-    """The text with people by their ids where it has them by e-mail addresses, `User::"ana@example.org"`; and
-    at its end a line for each that says who it is.
+    """Return the text with each e-mail address, `User::"ana@example.org"`, replaced by the user's id.
 
-    Raises PolicyError, with places, if `id_of` knows nobody of an address.
+    A comment at the end of the text says who each id is.
+
+    Raises:
+        InvalidPolicyError: `id_of` finds no user with an address.
     """
     named = [(found, found[0][1:-1]) for found in _people(text) if "@" in found[0]]
     ids = {address: id_of(address) for address in dict.fromkeys(address for _, address in named)}
     flaws = tuple(
-        _flaw(text, found.start(), f"nobody has the e-mail address {address} now")
+        _flaw(text, found.start(), f"no user has the e-mail address {address}")
         for found, address in named
         if ids[address] is None
     )
     if flaws:
-        raise InvalidPolicyError(flaws, "Check how it is written, or name the person by their id.")
+        raise InvalidPolicyError(flaws, "Check the spelling, or name the user by id.")
     for found, address in reversed(named):
         text = f'{text[: found.start()]}"{ids[address]}"{text[found.end() :]}'
     lines = [f'// User::"{person_id}" is {address}' for address, person_id in ids.items()]
@@ -99,7 +105,7 @@ def with_ids(text: str, id_of: Callable[[str], str | None]) -> str:
 
 
 def _people(text: str) -> Iterator[re.Match[str]]:
-    """The name of every `User::"…"` of the text, with its quotes."""
+    """Yield the quoted name of every `User::"…"` in the text."""
     before = ("", "")
     for found in _TOKEN.finditer(text):
         if _is_space(found[0]):
@@ -110,7 +116,7 @@ def _people(text: str) -> Iterator[re.Match[str]]:
 
 
 def kept(text: str) -> tuple[dict[str, Any], ...]:
-    """The statements of a text that was checked when it was saved; twenty times as quick."""
+    """Return the statements of a text that was validated when it was saved; 20 times faster."""
     return _parsed(text)[0]
 
 
@@ -124,15 +130,16 @@ def _parsed(text: str) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
 def _check_syntax(text: str) -> None:
     if _complaint(text) is None:
         return
-    wrong = ((at, one) for at, one in _parts(text) if _complaint(one) is not None)
+    wrong = ((at, part) for at, part in _parts(text) if _complaint(part) is not None)
     start, part = next(wrong, (0, text))
     complaint = str(_complaint(part))
-    at = start + _place(part, complaint)
-    advice = "Write permit (…) or forbid (…), perhaps with when { … }, and a semicolon at the end of each."
+    at = start + _error_offset(part, complaint)
+    advice = "Write permit (…) or forbid (…), optionally with when { … }, each with a semicolon at the end."
     raise InvalidPolicyError((_flaw(text, at, complaint),), advice)
 
 
 def _complaint(text: str) -> str | None:
+    """Return Cedar's syntax error for the text, None if it is valid."""
     import cedarpy
 
     try:
@@ -142,10 +149,10 @@ def _complaint(text: str) -> str | None:
     return None
 
 
-def _place(part: str, complaint: str) -> int:
-    """Where in a statement the mistake is: at a word that the complaint names, else where sense ends."""
+def _error_offset(part: str, complaint: str) -> int:
+    """Return the offset of a mistake: the word that Cedar names, else where the text becomes invalid."""
     ends = [found.end() for found in _TOKEN.finditer(part) if not _is_space(found[0])]
-    # What has become wrong stays wrong, however it goes on.
+    # An invalid prefix stays invalid however it continues, so bisection works.
     first = bisect_left(ends, True, key=lambda end: _complaint(part[:end]) not in (None, _UNFINISHED))
     end = ends[first] if first < len(ends) else len(part)
     start = max((found.start() for found in _TOKEN.finditer(part) if found.start() < end), default=0)
@@ -156,26 +163,29 @@ def _place(part: str, complaint: str) -> int:
 
 
 def _named(message: str) -> str | None:
-    """The word of the text that a complaint is about. What stands in backticks last is what is closest."""
+    """Return the word of the text that Cedar's error is about, or None."""
     found = [first or second for first, second in _NAMED.findall(message)]
     words = [word for word in found if not re.fullmatch(r"policy\d+", word)]
     return words[0] if words else None
 
 
 def _check_kind(text: str, found: tuple[dict[str, Any], ...], templates: dict[str, Any]) -> None:
-    """What Cedar would take, and we do not."""
+    """Refuse what Cedar accepts and Crosshaul does not: templates, other annotations, many statements."""
     starts = [at for at, _ in _parts(text)]
     if templates:
         at = next(found.start() for found in _TOKEN.finditer(text) if found[0] == "?")
-        raise InvalidPolicyError((_flaw(text, at, "a slot stands where a name belongs"),), "Name it.")
+        flaw = _flaw(text, at, "a template slot is not allowed here")
+        raise InvalidPolicyError((flaw,), "Write the name of a principal or resource instead.")
     if not 1 <= len(found) <= MAX_STATEMENTS:
-        flaw = PolicySyntaxError(1, 1, f"there are {len(found)} statements in it")
-        raise InvalidPolicyError((flaw,), f"Write between 1 and {MAX_STATEMENTS} in one policy.")
+        flaw = PolicySyntaxError(1, 1, f"the policy has {len(found)} statements")
+        raise InvalidPolicyError((flaw,), f"Write between 1 and {MAX_STATEMENTS} statements in one policy.")
     for at, statement in zip(starts, found, strict=True):
-        demand = statement.get("annotations", {}).get("requires")
-        if demand is not None and (demand != APPROVAL or statement["effect"] != "forbid"):
-            advice = f'Write @requires("{APPROVAL}") before a forbid, or nothing.'
-            raise InvalidPolicyError((_flaw(text, at, f"@requires({demand!r}) means nothing here"),), advice)
+        required = statement.get("annotations", {}).get("requires")
+        if required is not None and (required != APPROVAL or statement["effect"] != "forbid"):
+            advice = f'Only @requires("{APPROVAL}") before a forbid is allowed.'
+            raise InvalidPolicyError(
+                (_flaw(text, at, f"@requires({required!r}) means nothing here"),), advice
+            )
 
 
 def _check_types(text: str) -> None:
@@ -187,36 +197,34 @@ def _check_types(text: str) -> None:
     parts = list(_parts(text))
     flaws = _together(_type_flaw(text, parts, error) for error in result.errors)
     raise InvalidPolicyError(
-        flaws, "See docs/guides/policies.md for what policies may speak of, and correct it."
+        flaws, "See docs/guides/policies.md for the entities and attributes that policies can use."
     )
 
 
 def _check_people(text: str, found: tuple[dict[str, Any], ...]) -> None:
-    """An address can come to be somebody else's, who would shed or inherit what is said of its owner."""
+    """Refuse users that are not named by id: an address can pass to another user, and the policy with it."""
     starts = [at for at, _ in _parts(text)]
     flaws = [
-        _flaw(text, max(text.find(f'"{name}"', at), at), f"{name!r} is nobody's id")
+        _flaw(text, max(text.find(f'"{name}"', at), at), f"{name!r} is not a user's id")
         for at, statement in zip(starts, found, strict=True)
         for name in _users(statement)
         if not is_person_id(name)
     ]
     if flaws:
-        advice = (
-            "Name people by e-mail address, which is replaced by their id when it is saved, or by that id."
-        )
+        advice = "Name users by e-mail address, which is replaced by the user's id on saving, or by that id."
         raise InvalidPolicyError(tuple(flaws), advice)
 
 
 def _users(part: Any) -> Iterator[str]:
-    """Every `User` in a statement as Cedar has it in JSON."""
+    """Yield the id of every `User` in a statement in Cedar's JSON form."""
     if isinstance(part, list):
-        for one in part:
-            yield from _users(one)
+        for item in part:
+            yield from _users(item)
     elif isinstance(part, dict):
         if part.get("type") == "User" and "id" in part:
             yield part["id"]
-        for one in part.values():
-            yield from _users(one)
+        for value in part.values():
+            yield from _users(value)
 
 
 def _type_flaw(text: str, parts: list[tuple[int, str]], error: Any) -> PolicySyntaxError:
@@ -229,14 +237,14 @@ def _type_flaw(text: str, parts: list[tuple[int, str]], error: Any) -> PolicySyn
 
 
 def _together(flaws: Iterable[PolicySyntaxError]) -> tuple[PolicySyntaxError, ...]:
-    """In the text's order; what Cedar says anew for each action is said once, of all of them."""
+    """Return the errors in the text's order, with those that Cedar repeats for each action merged."""
     actions: dict[PolicySyntaxError, set[str]] = {}
     for flaw in flaws:
         found = _OF_ACTION.match(flaw.message)
         known = replace(flaw, message=f"{found[1]}{found[3]}") if found else flaw
         actions.setdefault(known, set()).update([found[2]] if found else [])
-    said = [_of_actions(flaw, sorted(names)) for flaw, names in actions.items()]
-    return tuple(sorted(said, key=lambda flaw: (flaw.line, flaw.column, flaw.message)))
+    merged = [_of_actions(flaw, sorted(names)) for flaw, names in actions.items()]
+    return tuple(sorted(merged, key=lambda flaw: (flaw.line, flaw.column, flaw.message)))
 
 
 def _of_actions(flaw: PolicySyntaxError, actions: list[str]) -> PolicySyntaxError:
@@ -244,7 +252,7 @@ def _of_actions(flaw: PolicySyntaxError, actions: list[str]) -> PolicySyntaxErro
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
-    """Where each statement begins, and its text up to the semicolon; what follows the last one, too."""
+    """Yield the offset and text of each statement up to its semicolon, and of what follows the last one."""
     start: int | None = None
     for found in _TOKEN.finditer(text):
         if start is None and not _is_space(found[0]):

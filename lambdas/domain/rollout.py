@@ -1,4 +1,4 @@
-"""A roll-out: many hosts join by one token, under names that follow from their own."""
+"""A rollout: many hosts register with one token, under names derived from their hostnames."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,19 +9,21 @@ from events.rollouts import HOSTNAME, NamePattern, RolloutId, RolloutState
 from lambdas.domain.errors import AgentNameError, RolloutOverError
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_NOBODYS = {"localhost", "unnamed"}
-"""What a host is called that nobody has named."""
+_DEFAULT_HOSTNAMES = {"localhost", "unnamed"}
+"""Hostnames of hosts that were never given one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
+    """One rollout: its name pattern, how many hosts may join, and how many have."""
+
     rollout_id: RolloutId
     name: NamePattern
     count: int
     used: int = 0
     tags: dict[str, str] = field(default_factory=dict)
     created_by: Actor
-    """It lets in whom this person may enrol."""
+    """Hosts may join only under names that this person may enroll."""
     created_at: datetime
     expires_at: datetime
     ended_at: datetime | None = None
@@ -29,6 +31,7 @@ class Rollout:
 
 
 def state(rollout: Rollout, now: datetime) -> RolloutState:
+    """Return whether hosts may still join, and if not, why."""
     if rollout.ended_at is not None:
         return "ended"
     if rollout.expires_at <= now:
@@ -37,40 +40,41 @@ def state(rollout: Rollout, now: datetime) -> RolloutState:
 
 
 def must_be_open(rollout: Rollout, now: datetime) -> None:
-    """Raises RolloutOverError, which says why."""
-    ended_by = rollout.ended_by.name if rollout.ended_by else "somebody"
+    """Raise RolloutOverError, with the reason, if no more hosts may join."""
+    ended_by = rollout.ended_by.name if rollout.ended_by else "an administrator"
     why = {
         "ended": f"was ended by {ended_by}",
-        "expired": f"ended {rollout.expires_at:%Y-%m-%d %H:%M} UTC",
-        "used_up": f"was for {rollout.count} hosts, and so many have joined",
+        "expired": f"expired on {rollout.expires_at:%Y-%m-%d %H:%M} UTC",
+        "used_up": f"was for {rollout.count} hosts, which have all joined",
     }
     if (reason := why.get(state(rollout, now))) is not None:
         raise RolloutOverError(rollout.rollout_id, reason)
 
 
-def name_for(rollout: Rollout, hostname: str, wished: AgentId | None) -> AgentId:
-    """What the host is to be called: as it wishes, within the pattern, or as its own name gives it.
+def name_for(rollout: Rollout, hostname: str, requested: AgentId | None) -> AgentId:
+    """Return the agent's name: the requested one if it fits the pattern, or one derived from the hostname.
 
-    Raises AgentNameError.
+    Raises:
+        AgentNameError: the requested name does not fit, or the hostname gives no valid name.
     """
-    if wished is not None:
-        return _within(rollout.name, wished)
+    if requested is not None:
+        return _within(rollout.name, requested)
     label = hostname.partition(".")[0].lower()
     name = rollout.name.replace(HOSTNAME, label)
-    if label in _NOBODYS or not _LABEL.fullmatch(label) or not _LABEL.fullmatch(name):
+    if label in _DEFAULT_HOSTNAMES or not _LABEL.fullmatch(label) or not _LABEL.fullmatch(name):
         raise AgentNameError(
-            f"A host called {hostname!r} cannot be named {rollout.name}.",
-            "Give the host a name of letters, digits and dashes, or the agent one: --name NAME.",
+            f"The hostname {hostname!r} does not give a valid agent name for {rollout.name}.",
+            "Set a hostname of letters, digits and hyphens, or choose the agent's name: --name NAME.",
         )
     return name
 
 
-def _within(pattern: NamePattern, wished: AgentId) -> AgentId:
+def _within(pattern: NamePattern, requested: AgentId) -> AgentId:
     before, _, after = pattern.partition(HOSTNAME)
-    inner = wished.removeprefix(before).removesuffix(after)
-    if not inner or pattern.replace(HOSTNAME, inner) != wished:
+    inner = requested.removeprefix(before).removesuffix(after)
+    if not inner or pattern.replace(HOSTNAME, inner) != requested:
         raise AgentNameError(
-            f"This token is for agents called {pattern}: {wished} is none.",
-            "Choose a name that fits, or leave --name out.",
+            f"The token allows only agent names like {pattern}, not {requested}.",
+            "Choose a name that fits the pattern, or leave --name out.",
         )
-    return wished
+    return requested

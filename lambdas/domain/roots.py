@@ -1,4 +1,7 @@
-"""Does the host offer this place? The agent enforces that itself; this says no sooner and with advice."""
+"""Check locations against an agent's roots and remotes.
+
+The agent enforces them itself; this check answers earlier, and with advice.
+"""
 
 from events.locations import AgentLocation, Location, RemoteLocation
 from events.reports import RemoteState, RootState
@@ -7,8 +10,13 @@ from lambdas.domain.errors import OutsideRootsError, ReadOnlyError, RemoteUnknow
 
 
 def check_offered(agent: Agent, location: Location, *, writing: bool) -> None:
-    """Raise OutsideRootsError, RemoteUnknownError or ReadOnlyError if the agent would refuse this location of
-    its own by its text alone."""
+    """Check one of the agent's locations by its text alone.
+
+    Raises:
+        OutsideRootsError: the path is not below a root.
+        RemoteUnknownError: the agent has no remote of that name.
+        ReadOnlyError: the root or remote is read-only, and `writing` is set.
+    """
     match location:
         case AgentLocation():
             check_roots(agent, location, writing=writing)
@@ -18,40 +26,46 @@ def check_offered(agent: Agent, location: Location, *, writing: bool) -> None:
 
 def _check_remote(agent: Agent, location: RemoteLocation, *, writing: bool) -> None:
     remotes = agent.capabilities.remotes
-    found = next((one for one in remotes if one.name == location.remote), None)
+    found = next((remote for remote in remotes if remote.name == location.remote), None)
     if found is None:
         raise RemoteUnknownError(
-            f"{agent.agent_id} offers no remote called {location.remote}.",
-            f"Choose of {_named(remotes)}, or let the host's administrator list it in agent.toml.",
+            f"Agent {agent.agent_id} has no remote {location.remote}.",
+            f"Use one of: {_named(remotes)}. Or let the host's administrator add it to agent.toml.",
         )
     if writing and found.access != "rw":
-        writable = tuple(one for one in remotes if one.access == "rw")
+        writable = tuple(remote for remote in remotes if remote.access == "rw")
         raise ReadOnlyError(
-            f"{location} is read-only: {agent.agent_id} lets nobody write to {found.name}.",
-            f"Choose of {_named(writable)}, or let the host's administrator change it.",
+            f"{location} is read-only: remote {found.name} of agent {agent.agent_id} is not writable.",
+            f"Use one of: {_named(writable)}. Or let the host's administrator allow writing in agent.toml.",
             path=location.path,
         )
 
 
 def _named(remotes: tuple[RemoteState, ...]) -> str:
-    return ", ".join(remote.name for remote in remotes) or "its remotes (there is none)"
+    return ", ".join(remote.name for remote in remotes) or "none"
 
 
 def check_roots(agent: Agent, location: AgentLocation, *, writing: bool) -> None:
-    """Raise OutsideRootsError or ReadOnlyError if the agent would refuse this path by its text alone."""
+    """Check a path against the agent's roots by its text alone.
+
+    Raises:
+        OutsideRootsError: the path is not below a root.
+        ReadOnlyError: the root is read-only, and `writing` is set.
+    """
     holding = [root for root in agent.roots if _holds(root, location.path)]
     if not holding:
         raise OutsideRootsError(
-            f"{location} is outside of what {agent.agent_id} offers.",
-            f"Choose a path below {_listed(agent.roots)}, or let the host's administrator add a root.",
+            f"{location} is outside the roots of agent {agent.agent_id}.",
+            f"Choose a path below one of: {_listed(agent.roots)}. Or ask for a root there.",
             path=location.path,
         )
     innermost = max(holding, key=lambda root: len(root.path))
     if writing and innermost.access != "rw":
         writable = tuple(root for root in agent.roots if root.access == "rw")
         raise ReadOnlyError(
-            f"{location} is read-only: the root {innermost.path} of {agent.agent_id} lets nobody write.",
-            f"Choose a destination below {_listed(writable)}, or let the host's administrator change it.",
+            f"{location} is read-only: root {innermost.path} of agent {agent.agent_id} is not writable.",
+            f"Choose a destination below one of: {_listed(writable)}. Or let the host's administrator allow "
+            "writing in agent.toml.",
             path=location.path,
         )
 
@@ -62,4 +76,4 @@ def _holds(root: RootState, path: str) -> bool:
 
 
 def _listed(roots: tuple[RootState, ...]) -> str:
-    return ", ".join(root.path for root in roots) or "a root (there is none)"
+    return ", ".join(root.path for root in roots) or "none"

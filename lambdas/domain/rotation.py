@@ -1,7 +1,8 @@
-"""When an agent's keys are replaced, and how far that is.
+"""Rotation of an agent's keys: certificate and API key.
 
-Wanted, by a person or by age; then renewed: a new certificate and a new API key are good beside the old ones;
-then proven: the agent has connected with the new certificate, and the old one goes.
+1. wanted: a person requested it, or the keys are too old.
+2. renewed: a new certificate and a new API key are valid beside the old ones.
+3. proven: the agent has connected with the new certificate, and the old ones are revoked.
 """
 
 from dataclasses import replace
@@ -10,27 +11,29 @@ from datetime import datetime, timedelta
 from lambdas.domain.agent import Agent
 
 RETRY_INTERVAL = timedelta(hours=1)
-"""When an agent that was told to rotate and has not done so is told again."""
+"""Interval at which an agent that has not rotated its keys is told again."""
 
 
 def wanted(agent: Agent, now: datetime) -> Agent:
-    """The agent after somebody, or the clock, wants new keys for it."""
+    """Return the agent after a rotation was requested, by a person or because of the keys' age."""
     return replace(agent, rotation_wanted_at=agent.rotation_wanted_at or now, rotate_at=now + RETRY_INTERVAL)
 
 
 def renewed(agent: Agent, certificate: str, now: datetime) -> Agent:
-    """The agent after a new certificate was made for it, which it has not used yet."""
+    """Return the agent after a new certificate was issued, which it has not used yet."""
     return replace(wanted(agent, now), next_certificate=certificate)
 
 
 def is_news(agent: Agent, certificate: str) -> bool:
-    """Does the agent use another certificate than was known?"""
+    """Return whether the agent uses a different certificate than the one on record."""
     return certificate != agent.certificate
 
 
 def proven(agent: Agent, certificate: str, now: datetime, age: timedelta) -> Agent:
-    """The agent after it has connected with another certificate than was known; the first is as old as its
-    registration."""
+    """Return the agent after it has connected with a different certificate than the one on record.
+
+    The first certificate is as old as the registration; `age` is how old keys may become.
+    """
     since = now if agent.certificate else agent.registered_at
     if agent.next_certificate not in {None, certificate}:
         return replace(agent, certificate=certificate, certified_at=since)
@@ -46,5 +49,5 @@ def proven(agent: Agent, certificate: str, now: datetime, age: timedelta) -> Age
 
 
 def certificates(agent: Agent) -> set[str]:
-    """Those that may still be used."""
-    return {one for one in (agent.certificate, agent.next_certificate) if one}
+    """Return the fingerprints of the certificates that are still valid."""
+    return {certificate for certificate in (agent.certificate, agent.next_certificate) if certificate}

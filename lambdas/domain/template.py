@@ -1,4 +1,4 @@
-"""Templates: standing orders for objects that arrive in S3, and the loops that they must not make."""
+"""Templates: transfers started by objects that are created in S3, and the loops that they must not form."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ from lambdas.domain.plan import TransferSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
+    """A stored template: trigger, destinations and options."""
+
     template_id: TemplateId
     description: str
     trigger: ObjectTrigger
@@ -22,36 +24,37 @@ class Template:
     options: Options
     enabled: bool
     owner: Actor
-    """It acts as this person."""
+    """The template's transfers run on behalf of this person."""
     changed_by: Actor
-    """Whoever wrote it last: it does nothing that this person may not, either."""
+    """Last editor; the template's transfers must be permitted for this person, too."""
     created_at: datetime
     updated_at: datetime
     version: int = 1
 
     @property
     def source(self) -> S3Location:
-        """What the selected keys are relative to: the trigger's prefix, up to its last slash."""
+        """Return the base of selected keys: the trigger's prefix, up to its last slash."""
         folder, slash, _ = self.trigger.prefix.rpartition("/")
         return S3Location(bucket=self.trigger.bucket, prefix=folder + slash)
 
     @property
     def agents(self) -> tuple[AgentId, ...]:
-        found = [agent_of(place) for place in self.destinations]
+        """Return the agents of the destinations, each once."""
+        found = [agent_of(destination) for destination in self.destinations]
         return tuple(dict.fromkeys(agent_id for agent_id in found if agent_id))
 
     def matches(self, bucket: str, key: str) -> bool:
-        """Does an object of this name start it?"""
+        """Return whether the creation of this object starts the template."""
         trigger = self.trigger
         fits = key.startswith(trigger.prefix) and key.endswith(trigger.suffix)
         return self.enabled and bucket == trigger.bucket and fits
 
     def relative(self, key: str) -> str:
-        """A key as the part of it that is kept below every destination."""
+        """Return the part of a key that is kept below every destination."""
         return key.removeprefix(self.source.prefix)
 
     def spec(self, selection: tuple[str, ...] | None) -> TransferSpec:
-        """The transfer it stands for, of these keys, relative to its source."""
+        """Return the spec of a transfer of these keys, which are relative to `source`."""
         return TransferSpec(
             source=self.source,
             destinations=self.destinations,
@@ -64,7 +67,7 @@ class Template:
 
 
 def written(request: TemplateRequest, by: Actor, now: datetime, old: Template | None = None) -> Template:
-    """The template that a request makes, in the place of an old one if there is one."""
+    """Return the template that a request describes, as the next version of the old one if there is one."""
     return Template(
         template_id=request.name,
         description=request.description,
@@ -82,42 +85,42 @@ def written(request: TemplateRequest, by: Actor, now: datetime, old: Template | 
 
 
 def check_loops(new: Template, others: Iterable[Template]) -> None:
-    """Raise LoopError if what this template writes would, sooner or later, start it again."""
+    """Raise LoopError if objects that this template writes would start it again, directly or not."""
     known = [other for other in others if other.template_id != new.template_id]
-    path = _way_back(new, new, [one for one in (new, *known) if one.enabled], frozenset())
+    path = _path_back(new, new, [template for template in (new, *known) if template.enabled], frozenset())
     if not new.enabled or path is None:
         return
-    way = " → ".join(one.template_id for one in path)
+    loop = " → ".join(template.template_id for template in path)
     raise LoopError(
-        f"What {new.template_id} writes to S3 would start it again: {way} → {new.template_id}.",
-        "Write to a prefix or a bucket that starts no template of this circle.",
+        f"Objects that {new.template_id} writes to S3 would start it again: {loop} → {new.template_id}.",
+        "Write to a prefix or bucket that starts no template of this loop.",
     )
 
 
-def _way_back(
-    start: Template, at: Template, all_of_them: list[Template], seen: frozenset[str]
+def _path_back(
+    start: Template, at: Template, templates: list[Template], seen: frozenset[str]
 ) -> list[Template] | None:
-    """The templates from here back to the start, each started by the one before; None if none leads there."""
-    for following in (one for one in all_of_them if _starts(at, one)):
+    """Return the templates from `at` back to `start`, each started by the one before, or None."""
+    for following in (template for template in templates if _starts(at, template)):
         if following.template_id == start.template_id:
             return [at]
         if following.template_id in seen:
             continue
-        further = _way_back(start, following, all_of_them, seen | {following.template_id})
+        further = _path_back(start, following, templates, seen | {following.template_id})
         if further:
             return [at, *further]
     return None
 
 
 def _starts(one: Template, other: Template) -> bool:
-    """May something that one template writes start the other?"""
-    places = [place for place in one.destinations if isinstance(place, S3Location)]
-    return any(_may_meet(place, one.trigger.suffix, other.trigger) for place in places)
+    """Return whether an object that one template writes may start the other."""
+    written_to = [location for location in one.destinations if isinstance(location, S3Location)]
+    return any(_may_match(location, one.trigger.suffix, other.trigger) for location in written_to)
 
 
-def _may_meet(place: S3Location, suffix: str, trigger: ObjectTrigger) -> bool:
-    """Keys below the place, with this suffix, and keys that the trigger takes: may they be the same?"""
-    if place.bucket != trigger.bucket:
+def _may_match(location: S3Location, suffix: str, trigger: ObjectTrigger) -> bool:
+    """Return whether a key below the location, with this suffix, may match the trigger."""
+    if location.bucket != trigger.bucket:
         return False
-    prefixes = place.prefix.startswith(trigger.prefix) or trigger.prefix.startswith(place.prefix)
+    prefixes = location.prefix.startswith(trigger.prefix) or trigger.prefix.startswith(location.prefix)
     return prefixes and (suffix.endswith(trigger.suffix) or trigger.suffix.endswith(suffix))

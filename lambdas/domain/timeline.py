@@ -1,4 +1,4 @@
-"""A transfer's timeline, in words."""
+"""Entries of a transfer's timeline."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from lambdas.domain.hop import Hop
 
 CROSSHAUL = Actor.called("crosshaul")
 
-_WORDS = {
+_TEXTS = {
     HopState.AWAITING_APPROVAL: "waits for approval",
     HopState.WAITING: "waits for the hop before it",
     HopState.QUEUED: "queued",
@@ -24,25 +24,27 @@ _WORDS = {
 
 
 def by_agent(agent_id: str) -> Actor:
+    """Return the actor of what an agent does."""
     return Actor.called(f"agent:{agent_id}")
 
 
 def by_template(template_id: str) -> Actor:
+    """Return the actor of what a template starts."""
     return Actor.called(f"template:{template_id}")
 
 
 def asked(what: str, by: Actor, now: datetime) -> TimelineEntry:
-    """A line about the whole transfer."""
+    """Return an entry about the whole transfer."""
     return TimelineEntry(at=now, what=what, by=by)
 
 
 def became(hop: Hop, by: Actor, now: datetime) -> TimelineEntry:
-    """A line about one hop, as it is now."""
-    words = _WORDS[hop.state].format(carrier=hop.carrier, via=hop.via or hop.route)
+    """Return an entry about one hop's current state."""
+    text = _TEXTS[hop.state].format(carrier=hop.carrier, via=hop.via or hop.route)
     again = f" again, attempt {hop.attempt}" if hop.state == HopState.QUEUED and hop.attempt > 1 else ""
     return TimelineEntry(
         at=now,
-        what=f"{hop.called} {words}{again}",
+        what=f"{hop.called} {text}{again}",
         by=by,
         hop_id=hop.hop_id,
         state=hop.state,

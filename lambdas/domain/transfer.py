@@ -1,4 +1,4 @@
-"""A transfer: what was asked for, its hops, and the state that follows from theirs."""
+"""A transfer: the request, its hops, and the state derived from theirs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ _STATE_GROUPS = {
     HopState.OFFERED: HopState.QUEUED,
     HopState.VERIFYING: HopState.RUNNING,
 }
-"""States that are the same to the transfer: a change within the family changes nothing in its header."""
+"""Hop states that count as another in the transfer's state: a change between them leaves the header as is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +33,16 @@ class Transfer:
     """Only these paths, relative to the source; None for everything."""
     template_id: str | None = None
     owner: Actor | None = None
-    """The template's: it acts as this person. None: whoever created the transfer."""
+    """Owner of the template, on whose behalf the transfer runs; None without a template."""
     created_by: Actor
     created_at: datetime
     ended_at: datetime | None = None
     fingerprint: str
-    """Of the wish itself: the same Idempotency-Key must not come with another."""
+    """Hash of the `TransferSpec`: an Idempotency-Key must not be reused for a different request."""
     revision: int = 1
-    """Of the header: two who change different hops at once must not both count the old ones."""
+    """Revision of the header, so that concurrent changes of different hops do not derive it from old ones."""
     approval: Approval | None = None
-    """What a policy wants of a second person, and what that person said."""
+    """The approval that policies require, and whether it was given."""
     hops: tuple[Hop, ...]
 
     @property
@@ -57,10 +57,10 @@ class Transfer:
 
     @property
     def problem(self) -> Problem | None:
-        """The first that is to blame: of a failed hop rather than of one that waits to try again."""
-        troubled = [hop for hop in self.hops if hop.problem]
-        troubled.sort(key=lambda hop: (hop.state != HopState.FAILED, hop.number))
-        return troubled[0].problem if troubled else None
+        """Return the first hop's problem, preferring a failed hop to one that waits for a retry."""
+        affected = [hop for hop in self.hops if hop.problem]
+        affected.sort(key=lambda hop: (hop.state != HopState.FAILED, hop.number))
+        return affected[0].problem if affected else None
 
     @property
     def progress(self) -> Progress:
@@ -72,63 +72,59 @@ class Transfer:
 
     @property
     def acting(self) -> Actor:
-        """The person for whom it is done: a template's transfer is its owner's."""
+        """Return the person on whose behalf the transfer runs: a template's owner, else its creator."""
         return self.owner or self.created_by
 
     def ready(self, hop: Hop) -> bool:
-        """Has what this hop waits for succeeded?"""
+        """Return whether the hop's upstream hop has succeeded; True if it has none."""
         return hop.after is None or self.hops[hop.after].state == HopState.SUCCEEDED
 
     def can_begin(self, hop: Hop) -> bool:
-        """The same, or is that at work, and this one may take on what it brings?"""
+        """Return whether the hop is ready, or may stream files from an upstream hop that is at work."""
         return self.ready(hop) or (self.streams(hop) and self.hops[hop.after or 0].state in AT_WORK)
 
     def streams(self, hop: Hop) -> bool:
-        """Does this hop take on each file as soon as the one before it has brought it?"""
+        """Return whether this hop forwards each file as soon as its upstream hop has delivered it."""
         return hop.after is not None and hop.route == "direct" and self.options.streams_chain
 
-    @property
-    def approved_by(self) -> Actor | None:
-        return self.approval.by if self.approval else None
-
     def lacks(self, policies: Iterable[str]) -> tuple[str, ...]:
-        """Those of the policies that want an approval which was not given yet."""
+        """Return those of the policies whose required approval was not given yet."""
         given = self.approval.policies if self.approval and self.approval.by else ()
         return tuple(name for name in policies if name not in given)
 
     def with_hops(self, changed: Iterable[Hop], now: datetime) -> "Transfer":
-        """The transfer with these hops in place of theirs of before."""
-        news = {hop.number: hop for hop in changed}
-        after = replace(self, hops=tuple(news.get(hop.number, hop) for hop in self.hops))
+        """Return the transfer with these hops in place of their old versions."""
+        new = {hop.number: hop for hop in changed}
+        after = replace(self, hops=tuple(new.get(hop.number, hop) for hop in self.hops))
         return replace(after, ended_at=(self.ended_at or now) if after.ended else None)
 
 
 def group_state(state: HopState) -> HopState:
-    """What the state counts as in the transfer's."""
+    """Return the state that a hop's state counts as in the transfer's state."""
     return _STATE_GROUPS.get(state, state)
 
 
 def _some_arrived(hop: Hop) -> bool:
-    """Did it fail for some files only? A hop that goes to its end names them."""
+    """Return whether the hop failed for some files only; a hop that runs to its end lists them."""
     return hop.failures_total > 0 and hop.progress.files_done > 0
 
 
 def derived_state(states: Iterable[HopState], *, some_arrived: bool = False) -> TransferState:
-    """A transfer's state from its hops', in any order. `some_arrived`: of a hop that failed for others.
+    """Return a transfer's state, derived from its hops' states in any order.
 
-    Paused means: nothing goes on until a person says so. A transfer of which some hops have ended and
-    others are still queued is running.
+    Paused means that nothing continues until a person resumes it. A transfer of which some hops have ended
+    and others are still queued is running. `some_arrived`: a failed hop delivered some of its files.
     """
     seen = {group_state(state) for state in states}
-    going_on = seen - ENDED
-    if not going_on:
+    active = seen - ENDED
+    if not active:
         return _end(seen, some_arrived=some_arrived)
-    if HopState.AWAITING_APPROVAL in going_on:
+    if HopState.AWAITING_APPROVAL in active:
         return TransferState.AWAITING_APPROVAL
-    if HopState.PAUSED in going_on and going_on <= {HopState.PAUSED, HopState.WAITING}:
+    if HopState.PAUSED in active and active <= {HopState.PAUSED, HopState.WAITING}:
         return TransferState.PAUSED
-    begun = HopState.RUNNING in going_on or bool(seen & ENDED)
-    return TransferState.RUNNING if begun else TransferState.QUEUED
+    started = HopState.RUNNING in active or bool(seen & ENDED)
+    return TransferState.RUNNING if started else TransferState.QUEUED
 
 
 def _end(seen: set[HopState], *, some_arrived: bool) -> TransferState:
@@ -141,7 +137,7 @@ def _end(seen: set[HopState], *, some_arrived: bool) -> TransferState:
 
 
 def summed(parts: Iterable[Progress]) -> Progress:
-    """The progress of several hops as one; a total is known when each one's is."""
+    """Return the sum of several hops' progress; a total is None if one of theirs is."""
     each = tuple(parts)
     return Progress(
         bytes_done=sum(part.bytes_done for part in each),

@@ -1,7 +1,7 @@
-"""An update of agents in stages: who is in which, and what follows from how they have done.
+"""A staged update of agents: who is in which stage, and what follows from their results.
 
-Each stage is one IoT Job. What IoT Jobs cannot do is here: to let the next stage begin only when those before
-have reported healthy, and to end all of it when too many have not.
+Each stage is one IoT Job. This module does what IoT Jobs cannot: start the next stage only when the previous
+ones have reported healthy, and abort the update when too many have failed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,48 +15,51 @@ from events.updates import FAILED, MemberState, UpdateState
 from lambdas.domain.errors import UpdateOverError
 
 MAX_STAGE_SIZE = 100
-"""IoT Jobs takes so many targets for one job."""
+"""Maximum number of targets that IoT Jobs accepts for one job."""
 CHECK_INTERVAL = timedelta(seconds=50)
-"""When a running update is looked at again: at the next minute."""
+"""Time after which a running update is due for its next check, by the sweep of the next minute."""
 MAX_DURATION = timedelta(days=7)
-"""How long agents that are away are waited for."""
+"""How long an update waits for agents that are offline."""
 ENDED: frozenset[MemberState] = frozenset({"succeeded", "failed", "returned", "timed_out", "cancelled"})
 
 MAX_REASON_CHARS = 200
-"""Letters of a reason."""
+"""Characters of a member's reason that are stored."""
 
 Next = Literal["wait", "stage", "abort", "end", "expire"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One agent's part."""
+    """One agent in an update."""
 
     agent_id: AgentId
     stage: int
+    """From 0, which has the canaries."""
     before: str
-    """The version it had."""
+    """The version before the update."""
     state: MemberState = "waiting"
     reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
+    """One update: target version, members by stage, and when to abort."""
+
     update_id: str
     version: str
     script: str
     digest: str
     members: tuple[Member, ...]
     abort_above: int
-    """Percent of a stage."""
+    """Percentage of failed members of a stage above which the update is aborted."""
     healthy_within: int
-    """Seconds."""
+    """Seconds that a new version has to report healthy."""
     created_by: Actor
     created_at: datetime
     state: UpdateState = "running"
     reason: str = ""
     stage: int = 0
-    """The one that has begun last."""
+    """The latest stage that has started."""
     ended_at: datetime | None = None
     ended_by: Actor | None = None
 
@@ -66,12 +69,12 @@ class Update:
 
     @property
     def is_over(self) -> bool:
-        """Nothing of it can change any more; one that was stopped may still have agents at it."""
+        """Return whether nothing can change any more; agents may still be busy with a stopped update."""
         return self.state != "running" and all(member.state in ENDED for member in self.members)
 
     @property
     def counts(self) -> dict[MemberState, int]:
-        """Agents by state."""
+        """Return the number of agents by state."""
         states = [member.state for member in self.members]
         return {state: states.count(state) for state in dict.fromkeys(states)}
 
@@ -79,21 +82,24 @@ class Update:
         return tuple(member for member in self.members if member.stage == stage)
 
     def member(self, agent_id: AgentId) -> Member | None:
-        return next((one for one in self.members if one.agent_id == agent_id), None)
+        return next((member for member in self.members if member.agent_id == agent_id), None)
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What IoT Jobs knows of one agent's execution."""
+    """The status of one agent's job execution in IoT Jobs."""
 
     status: str
     reason: str = ""
     returned: bool = False
+    """The agent is back at its previous version."""
 
 
 def staged(agents: Sequence[AgentId], canaries: int, percents: Iterable[int]) -> dict[AgentId, int]:
-    """Each one's stage, those first in line first: canaries, then so many percent of all, then the rest; a
-    stage that would be too large for one job is several."""
+    """Return each agent's stage: canaries, then growing percentages of all agents, then the rest.
+
+    The order of `agents` is kept. A stage that is too large for one job is split into several.
+    """
     total = len(agents)
     ends = [canaries, *(max(canaries, ceil(total * percent / 100)) for percent in percents), total]
     stages: list[Sequence[AgentId]] = []
@@ -105,7 +111,7 @@ def staged(agents: Sequence[AgentId], canaries: int, percents: Iterable[int]) ->
 
 
 def begun(update: Update, stage: int) -> Update:
-    """The update after a stage was let begin."""
+    """Return the update after a stage has started."""
     members = tuple(
         replace(member, state="queued") if member.stage == stage and member.state == "waiting" else member
         for member in update.members
@@ -114,29 +120,31 @@ def begun(update: Update, stage: int) -> Update:
 
 
 def with_statuses(
-    update: Update, words: Mapping[AgentId, JobStatus], versions: Mapping[AgentId, str]
+    update: Update, statuses: Mapping[AgentId, JobStatus], versions: Mapping[AgentId, str]
 ) -> Update:
-    """The update after a look at IoT Jobs and at what agents said in their last Hello; only members of stages
-    that have begun change, and none that has ended."""
+    """Return the update with the current job statuses and the versions of the agents' last Hellos.
+
+    Only members of stages that have started change, and none that has ended.
+    """
     return replace(
         update,
         members=tuple(
             member
             if member.stage > update.stage or member.state in ENDED
             else _with_status(
-                member, words.get(member.agent_id), versions.get(member.agent_id), update.version
+                member, statuses.get(member.agent_id), versions.get(member.agent_id), update.version
             )
             for member in update.members
         ),
     )
 
 
-def _with_status(member: Member, word: JobStatus | None, version: str | None, wanted: str) -> Member:
+def _with_status(member: Member, job: JobStatus | None, version: str | None, wanted: str) -> Member:
     if version is None:
         return replace(member, state="cancelled", reason="The agent was removed.")
-    if word is None:
+    if job is None:
         return member
-    match word.status:
+    match job.status:
         case "QUEUED":
             return replace(member, state="queued")
         case "SUCCEEDED" if version == wanted:
@@ -144,20 +152,23 @@ def _with_status(member: Member, word: JobStatus | None, version: str | None, wa
         case "SUCCEEDED" | "IN_PROGRESS":
             return replace(member, state="in_progress")
         case "TIMED_OUT":
-            return replace(member, state="timed_out", reason="Nothing was heard of it in time.")
+            return replace(member, state="timed_out", reason="The agent did not report in time.")
         case "FAILED" | "REJECTED":
-            return replace(member, state="returned" if word.returned else "failed", reason=_short(word))
-    return replace(member, state="cancelled", reason=_short(word))
+            return replace(member, state="returned" if job.returned else "failed", reason=_short(job))
+    return replace(member, state="cancelled", reason=_short(job))
 
 
-def _short(word: JobStatus) -> str:
-    """All members are one row, which has its limit; IoT Jobs has the whole."""
-    return word.reason if len(word.reason) <= MAX_REASON_CHARS else f"{word.reason[: MAX_REASON_CHARS - 1]}…"
+def _short(job: JobStatus) -> str:
+    """Return the reason, shortened, since all members share one row; IoT Jobs keeps the full text."""
+    return job.reason if len(job.reason) <= MAX_REASON_CHARS else f"{job.reason[: MAX_REASON_CHARS - 1]}…"
 
 
 def following(update: Update, away: frozenset[AgentId], now: datetime) -> Next:
-    """What is to be done, as things stand. An agent that is away keeps nobody waiting, but is waited for;
-    canaries, all of them, must have been heard."""
+    """Return the next step of a running update.
+
+    An offline agent does not delay later stages, but the update does not end without it. Every canary must
+    have ended before the next stage starts.
+    """
     members = update.of_stage(update.stage)
     failed = sum(member.state in FAILED for member in members)
     if failed * 100 > update.abort_above * len(members):
@@ -167,18 +178,18 @@ def following(update: Update, away: frozenset[AgentId], now: datetime) -> Next:
     if now - update.created_at > MAX_DURATION:
         return "expire"
     open_ones = {member.agent_id for member in members if member.state not in ENDED}
-    waits = open_ones if update.stage == 0 else open_ones - _left_alone(members, away)
+    waits = open_ones if update.stage == 0 else open_ones - _queued_offline(members, away)
     if waits or update.stage + 1 == update.stages:
         return "wait"
     return "stage"
 
 
-def _left_alone(members: Iterable[Member], away: frozenset[AgentId]) -> set[AgentId]:
+def _queued_offline(members: Iterable[Member], away: frozenset[AgentId]) -> set[AgentId]:
     return {member.agent_id for member in members if member.state == "queued" and member.agent_id in away}
 
 
 def ended(update: Update, state: UpdateState, reason: str, by: Actor | None, now: datetime) -> Update:
-    """The update after its end: who had not begun does not begin."""
+    """Return the ended update; members that had not started are cancelled."""
     members = tuple(
         replace(member, state="cancelled", reason=reason) if member.state in {"waiting", "queued"} else member
         for member in update.members
@@ -187,34 +198,35 @@ def ended(update: Update, state: UpdateState, reason: str, by: Actor | None, now
 
 
 def how_it_ended(update: Update) -> tuple[UpdateState, str]:
-    """Of an update whose members have all ended."""
+    """Return the final state and reason of an update whose members have all ended."""
     missing = sum(member.state != "succeeded" for member in update.members)
     if not missing:
         return "succeeded", ""
-    return "failed", f"{missing} of {len(update.members)} agents have not the new version."
+    return "failed", f"{missing} of {len(update.members)} agents do not have the new version."
 
 
 def why_aborted(update: Update) -> str:
+    """Return the reason for aborting: how many of the current stage failed, and why the first did."""
     members = update.of_stage(update.stage)
     failed = [member for member in members if member.state in FAILED]
     first = failed[0]
     return (
-        f"{len(failed)} of {len(members)} agents of stage {update.stage + 1} have failed;"
+        f"{len(failed)} of {len(members)} agents of stage {update.stage + 1} failed;"
         f" {first.agent_id}: {first.reason}"
     )
 
 
 def why_not(update: Update, agent_id: AgentId) -> str:
-    """Why this agent gets no order of it now; "" if it does."""
+    """Return why this agent gets no signed order of the update now; empty if it does."""
     member = update.member(agent_id)
     if member is None or member.stage > update.stage:
-        return f"{agent_id} is not to be updated by {update.update_id} now."
+        return f"Agent {agent_id} is not due in update {update.update_id} now."
     if update.state != "running":
-        return f"The update {update.update_id} was {update.state}. {update.reason}".strip()
+        return f"Update {update.update_id} was {update.state}. {update.reason}".strip()
     return ""
 
 
 def must_run(update: Update) -> None:
-    """Raises UpdateOverError."""
+    """Raise UpdateOverError if the update is not running."""
     if update.state != "running":
         raise UpdateOverError(update.update_id, update.state)

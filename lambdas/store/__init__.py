@@ -1,4 +1,4 @@
-"""State in DynamoDB; the only place that knows pynamodb. Infra reads keys, indexes and TTLs from here."""
+"""State in DynamoDB: the only package that uses pynamodb. Infra reads keys, indexes and TTLs from here."""
 
 from pynamodb.models import Model
 
@@ -19,4 +19,4 @@ TABLES: dict[str, type[Model]] = {
     "dedupe_table": DedupeRow,
     "idempotency_table": OnceRow,
 }
-"""The setting that names a table → the row class with all of its keys and indexes."""
+"""Maps the setting with a table's name to the row class that has all of the table's keys and indexes."""

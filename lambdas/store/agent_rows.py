@@ -1,5 +1,4 @@
-"""The rows of the `agents` table: agents, enrolments waiting for their host, answers waiting for who asked,
-and where hosts install themselves from.
+"""Rows of the `agents` table: agents, unused enrollments, replies of agents, and published install scripts.
 
 They share one table: an agent's name has no `#` in it, the keys of the others do.
 """
@@ -30,7 +29,7 @@ AGING = "rotation"
 
 
 class ByAgentName(GlobalSecondaryIndex["AgentRow"]):
-    """Every agent, by name."""
+    """Index of all agents, by name."""
 
     class Meta:
         index_name = "fleet"
@@ -41,7 +40,7 @@ class ByAgentName(GlobalSecondaryIndex["AgentRow"]):
 
 
 class BySilence(GlobalSecondaryIndex["AgentRow"]):
-    """Agents that should be heard of, by when they last were; sparse."""
+    """Sparse index of connected agents, by the time of their last message."""
 
     class Meta:
         index_name = "silent"
@@ -52,7 +51,7 @@ class BySilence(GlobalSecondaryIndex["AgentRow"]):
 
 
 class ByKeyAge(GlobalSecondaryIndex["AgentRow"]):
-    """Agents by when their keys are to be looked at."""
+    """Sparse index of agents, by the next check of their keys' age."""
 
     class Meta:
         index_name = "aging"
@@ -63,7 +62,7 @@ class ByKeyAge(GlobalSecondaryIndex["AgentRow"]):
 
 
 class AgentRow(Model):
-    """Its attributes have the names of the agent's fields."""
+    """An agent; the attributes have the names of the domain's fields."""
 
     class Meta:
         table_name = ""
@@ -97,13 +96,13 @@ class AgentRow(Model):
     rotate_at = UTCDateTimeAttribute(null=True)
     skew = NumberAttribute(null=True)
     reached: JsonOf[tuple[PeerReachability, ...]] = JsonOf(tuple[PeerReachability, ...], default=())
-    obeys = UnicodeAttribute(null=True)
+    command_key_status = UnicodeAttribute(null=True)
     problems: JsonOf[tuple[Problem, ...]] = JsonOf(tuple[Problem, ...], default=())
     key_hash = UnicodeAttribute()
     next_key_hash = UnicodeAttribute(null=True)
-    """Of an API key that was given out and has not been used yet."""
+    """Hash of an API key that was issued and is not used yet."""
     expires_at = TTLAttribute(null=True)
-    """Of the other rows in this table; an agent's never expires."""
+    """Expiry of the other rows in this table; agents never expire."""
 
     fleet = ByAgentName()
     silent = BySilence()
@@ -111,7 +110,7 @@ class AgentRow(Model):
 
 
 class EnrollmentRow(Model):
-    """A token that was given out for a name; its hash, rather."""
+    """An enrollment: the hash of the token that was issued for a name."""
 
     class Meta:
         table_name = ""
@@ -124,7 +123,7 @@ class EnrollmentRow(Model):
 
 
 class ReplyRow(Model):
-    """An agent's answer to a Browse."""
+    """An agent's reply to a Browse."""
 
     class Meta:
         table_name = ""
@@ -135,7 +134,7 @@ class ReplyRow(Model):
 
 
 class InstallerRow(Model):
-    """Where the installing script is."""
+    """The address and digest of a published install script."""
 
     class Meta:
         table_name = ""
@@ -153,7 +152,7 @@ FIELDS = tuple(name for name in AgentRow.get_attributes() if name not in _ROW_ON
 
 
 def values(agent: Agent) -> dict[str, Any]:
-    """Every attribute of an agent's row that may change."""
+    """Return every attribute of an agent's row that may change."""
     awaited = AWAITED if agent.presence == "online" and agent.heard_at else None
     aging = AGING if agent.rotate_at else None
     return {**{name: getattr(agent, name) for name in FIELDS}, "awaited": awaited, "aging": aging}
@@ -168,7 +167,7 @@ def agent_of(row: AgentRow) -> Agent:
 
 
 def actions(old: Agent, new: Agent) -> list[Action]:
-    """What to write so that the old agent's row becomes the new one's."""
+    """Return the update actions that turn the old agent's row into the new one's."""
     before, after = values(old), values(new)
     attributes: dict[str, Attribute[Any]] = AgentRow.get_attributes()
     return [

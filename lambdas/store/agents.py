@@ -1,4 +1,4 @@
-"""Agents in DynamoDB. No Scan: lists go by the index `fleet`, the sweeper's by the sparse index `silent`."""
+"""Agents in DynamoDB. No Scan: lists use the index `fleet`, the sweeper uses the sparse index `silent`."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,32 +14,36 @@ from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
 
 
 class AgentStore:
-    """The only one who reads and writes agents."""
+    """The only reader and writer of agents."""
 
     def __init__(self, table: str, region: str) -> None:
         self._region = region
         bind(rows.ROWS, table, region)
 
     def get(self, agent_id: AgentId) -> Agent:
-        """Raises AgentUnknownError."""
+        """Return an agent; raise AgentUnknownError if it does not exist."""
         return agent_of(self._row(agent_id))
 
     def get_many(self, agent_ids: Iterable[AgentId]) -> dict[AgentId, Agent]:
-        """Those that there are, by name."""
+        """Return the agents that exist, by name."""
         return {row.agent_id: agent_of(row) for row in AgentRow.batch_get(sorted(set(agent_ids)))}
 
     def key_hashes(self, agent_id: AgentId) -> tuple[str, str | None]:
-        """Of its API key, and of one that it was given and has not used yet; raises AgentUnknownError."""
+        """Return the hashes of the agent's API key and of a new one that is not used yet.
+
+        Raises:
+            AgentUnknownError: the agent does not exist.
+        """
         row = self._row(agent_id)
         return row.key_hash, row.next_key_hash
 
     def rotate_key(self, agent_id: AgentId, key_hash: str) -> None:
-        """The agent has used its new key: the old one ends. StaleError if that is not its new key."""
+        """Replace the API key by the new one, which the agent has used; raise StaleError if it differs."""
         with refusal_is(StaleError(f"Agent {agent_id}")):
-            AgentRow(agent_id).update(_turn(key_hash), condition=AgentRow.next_key_hash == key_hash)
+            AgentRow(agent_id).update(_replace_key(key_hash), condition=AgentRow.next_key_hash == key_hash)
 
     def page(self, limit: int, after: AgentId | None) -> tuple[list[Agent], AgentId | None]:
-        """Agents by name, those after `after`, and the last one's name if there may be more."""
+        """Return the agents after `after`, by name, and the last one's name if there may be more."""
         beyond = AgentRow.agent_id > after if after else None
         names = [row.agent_id for row in AgentRow.fleet.query(FLEET, beyond, limit=limit)]
         found = self.get_many(names)
@@ -47,30 +51,31 @@ class AgentStore:
         return agents, names[-1] if len(names) == limit else None
 
     def create(self, agent: Agent, key_hash: str, also: Writes) -> None:
-        """Write a new agent, and `also` what belongs to it; raises StaleError if either is refused."""
+        """Write a new agent and `also` in one transaction; raise StaleError if it is refused."""
         refusal = StaleError(f"Agent {agent.agent_id}")
         with refusal_is(refusal), transaction(self._region) as writes:
             writes.save(rows.agent_row(agent, key_hash), condition=AgentRow.agent_id.does_not_exist())
             also(writes)
 
     def replace(self, old: Agent, new: Agent, also: Writes | None = None) -> None:
-        """Write what differs; raises StaleError if the agent's presence is no longer the old one's, or if
-        the agent is gone."""
+        """Write what differs; raise StaleError if the presence has changed or the agent was removed."""
         if actions := rows.actions(old, new):
             self._update(old, actions, also)
 
     def renew(self, old: Agent, new: Agent, key_hash: str, also: Writes) -> None:
-        """The same, and a second API key, good beside the first."""
+        """Write what differs, and a second API key that is valid beside the first; see `replace`."""
         self._update(old, [*rows.actions(old, new), AgentRow.next_key_hash.set(key_hash)], also)
 
     def confirm_key(self, old: Agent, new: Agent, also: Writes) -> None:
-        """The same, and the second API key, if there is one, in place of the first."""
+        """Write what differs, and replace the first API key by the second, if there is one; see `replace`."""
         unused = self._row(old.agent_id).next_key_hash
-        self._update(old, [*rows.actions(old, new), *(_turn(unused) if unused else ())], also)
+        self._update(old, [*rows.actions(old, new), *(_replace_key(unused) if unused else ())], also)
 
     def _update(self, old: Agent, actions: list[Action], also: Writes | None) -> None:
-        told = AgentRow.presence_at == old.presence_at if old.presence_at else ~AgentRow.presence_at.exists()
-        guard = (AgentRow.presence == old.presence) & (AgentRow.session == old.session) & told
+        same_event = (
+            AgentRow.presence_at == old.presence_at if old.presence_at else ~AgentRow.presence_at.exists()
+        )
+        guard = (AgentRow.presence == old.presence) & (AgentRow.session == old.session) & same_event
         row, condition = AgentRow(old.agent_id), AgentRow.agent_id.exists() & guard
         with refusal_is(StaleError(f"Agent {old.agent_id}")):
             if also is None:
@@ -81,16 +86,17 @@ class AgentStore:
                 also(writes)
 
     def silent(self, since: datetime, limit: int) -> list[AgentId]:
-        """Agents that should have been heard of and were not, since then."""
+        """Return connected agents whose last message is not newer than `since`."""
         found = AgentRow.silent.query(rows.AWAITED, AgentRow.heard_at <= since, limit=limit)
         return [row.agent_id for row in found]
 
     def aging(self, now: datetime, limit: int) -> list[AgentId]:
-        """Agents whose keys are to be looked at now."""
+        """Return agents whose keys are due for a check."""
         found = AgentRow.by_age.query(rows.AGING, AgentRow.rotate_at <= now, limit=limit)
         return [row.agent_id for row in found]
 
     def remove(self, agent_id: AgentId, also: Writes = no_writes) -> None:
+        """Delete an agent, and write `also` in the same transaction."""
         with transaction(self._region) as writes:
             writes.delete(AgentRow(agent_id))
             also(writes)
@@ -102,5 +108,5 @@ class AgentStore:
             raise AgentUnknownError(agent_id) from None
 
 
-def _turn(key_hash: str) -> list[Action]:
+def _replace_key(key_hash: str) -> list[Action]:
     return [AgentRow.key_hash.set(key_hash), AgentRow.next_key_hash.remove()]

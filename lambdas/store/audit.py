@@ -1,7 +1,7 @@
-"""The audit in DynamoDB. Everything here is written once: no update, no delete, and roles may only put.
+"""The audit in DynamoDB. Everything is written once: no update, no delete, and roles may only put.
 
-A day's records share a partition, so the table's stream brings them in the order in which they were taken.
-Besides them: `agent#<name>`, which points at an agent's records; `chain#<day>` and `seal`.
+A day's records share a partition, so the table's stream has them in the order of their writes. Further
+partitions: `agent#<name>`, which points to an agent's records; `chain#<day>` and `seal`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -58,7 +58,7 @@ class AuditRow(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class AuditFilter:
-    """Which records: in [since, until), of one person, or one agent, or one transfer."""
+    """Filter for records: in [since, until), of one person, one agent or one transfer."""
 
     since: datetime
     until: datetime
@@ -73,11 +73,13 @@ Part = tuple[list[AuditRecord], Cursor | None]
 
 
 class AuditStore:
+    """The only reader and writer of the audit."""
+
     def __init__(self, table: str, region: str) -> None:
         bind((AuditRow,), table, region)
 
     def writes_for(self, record: AuditRecord) -> Writes:
-        """The record, in the transaction of what it tells of."""
+        """Return the write of a record, for the transaction of the change that it describes."""
 
         def write(writes: TransactWrite) -> None:
             writes.save(_row(record), condition=AuditRow.part.does_not_exist())
@@ -85,15 +87,15 @@ class AuditStore:
         return write
 
     def add(self, record: AuditRecord) -> None:
-        """By itself: a refusal changes nothing else."""
+        """Write a record by itself: a refusal changes nothing else."""
         _row(record).save(condition=AuditRow.part.does_not_exist())
 
     def point(self, agent_id: str, record_id: str) -> None:
-        """So that the agent's records can be found. To do it again is harmless."""
+        """Add a record to an agent's records; repeating this is harmless."""
         AuditRow(f"{AGENT}{agent_id}", record_id).save()
 
     def page(self, wanted: AuditFilter, cursor: str | None) -> Page:
-        """The newest first; raises CursorError."""
+        """Return one page, newest first; raise CursorError for an invalid cursor."""
         with taken(cursor):
             records, following = self._page(wanted, read(cursor))
         return records, written(following)
@@ -119,7 +121,7 @@ class AuditStore:
         return next((row.link for row in rows), None)
 
     def put_link(self, link: AuditLink) -> None:
-        """Raises StaleError if another has this number."""
+        """Write a link; raise StaleError if its number is taken."""
         row = AuditRow(f"{CHAIN}{link.day}", f"{link.number:08d}", link=link)
         with refusal_is(StaleError("The audit's chain")):
             row.save(condition=AuditRow.part.does_not_exist())
@@ -138,12 +140,12 @@ class AuditStore:
         return next((row.seal for row in rows), None)
 
     def put_seal(self, seal: AuditSeal) -> None:
-        """Raises StaleError if the day is sealed."""
+        """Write a seal; raise StaleError if the day is sealed already."""
         with refusal_is(StaleError("The audit's seal")):
             AuditRow(SEAL, seal.day, seal=seal).save(condition=AuditRow.part.does_not_exist())
 
     def record(self, image: Mapping[str, Any]) -> AuditRecord | None:
-        """What a row that the stream shows as new says, if it is a record."""
+        """Return the record in a row that the stream shows as new, None if it is not a record."""
         return AuditRecord.model_validate_json(image["record"]) if "record" in image else None
 
 

@@ -1,4 +1,4 @@
-"""What all rows share: binding to a table at run time, attributes that hold the wire's models, refusals."""
+"""What all stores share: binding rows to a table at run time, JSON attributes, transactions, refusals."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,14 +18,16 @@ from events.base import Actor
 T = TypeVar("T")
 
 Writes = Callable[[TransactWrite], None]
-"""Writes that belong into someone else's transaction, from one store to another; opaque to all others."""
+"""Writes that one store adds to another's transaction; opaque to all other code."""
 
 
 def no_writes(_: object) -> None:
-    """Nothing else belongs into the transaction."""
+    """Add nothing to the transaction."""
 
 
 def combined(first: Writes, second: Writes) -> Writes:
+    """Return the writes of both."""
+
     def write(writes: TransactWrite) -> None:
         first(writes)
         second(writes)
@@ -34,7 +36,7 @@ def combined(first: Writes, second: Writes) -> Writes:
 
 
 TRANSACTION_LIMIT = 100
-"""Writes in one transaction, as DynamoDB has it."""
+"""Maximum number of writes in one DynamoDB transaction."""
 
 _REFUSALS = {
     "ConditionalCheckFailedException",
@@ -45,7 +47,7 @@ _REFUSALS = {
 
 
 class JsonOf(Attribute[T], Generic[T]):
-    """A model of the wire (or any type pydantic knows) as JSON text."""
+    """An attribute that holds a wire model, or any type that Pydantic knows, as JSON text."""
 
     attr_type = STRING
 
@@ -61,7 +63,7 @@ class JsonOf(Attribute[T], Generic[T]):
 
 
 class ActorAttribute(JsonOf[Actor]):
-    """Who did something. Rows from before people were known by their `sub` have a name alone."""
+    """An attribute that holds an actor; old rows, from before users had ids, have only a name."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(Actor, **options)
@@ -72,14 +74,14 @@ class ActorAttribute(JsonOf[Actor]):
 
 @cache
 def connection(region: str) -> Connection:
-    """One client for all tables: making one takes 50 ms and more, which each cold start would pay again."""
+    """Return the one client for all tables; creating one takes 50 ms or more at each cold start."""
     return Connection(region=region)
 
 
 def bind(rows: Sequence[type[Model]], table: str, region: str) -> None:
-    """Say which table these rows live in; called when a store is built, never at import.
+    """Bind rows to their table; called when a store is built, never at import.
 
-    The first is the one with all of the table's indexes.
+    The first row class is the one with all of the table's indexes.
     """
     for row in rows:
         meta: Any = row.Meta
@@ -87,7 +89,7 @@ def bind(rows: Sequence[type[Model]], table: str, region: str) -> None:
         meta.region = region
     rows[0]._connection = None
     own = rows[0]._get_connection()
-    with suppress(ValueError):  # is bound already
+    with suppress(ValueError):  # already bound
         connection(region).add_meta_table(own.get_meta_table())
     own.connection = connection(region)
     for row in rows[1:]:
@@ -96,14 +98,14 @@ def bind(rows: Sequence[type[Model]], table: str, region: str) -> None:
 
 @contextmanager
 def transaction(region: str) -> Iterator[TransactWrite]:
-    """All of the writes or none of them."""
+    """Collect writes and commit them together: all of them or none."""
     with TransactWrite(connection=connection(region)) as writes:
         yield writes
 
 
 @contextmanager
 def refusal_is(error: Exception) -> Iterator[None]:
-    """Raise this error when the table refuses a condition, or when two transactions met."""
+    """Raise this error if a condition does not hold, or if transactions conflict."""
     try:
         yield
     except PynamoDBException as failure:
@@ -113,12 +115,12 @@ def refusal_is(error: Exception) -> Iterator[None]:
 
 
 def refused(failure: PynamoDBException) -> bool:
-    """Was this a condition that did not hold, rather than a fault?"""
+    """Return whether this was an unmet condition or a conflict, rather than a fault."""
     return bool(_REFUSALS & {failure.cause_response_code, *reasons(failure)})
 
 
 def reasons(failure: PynamoDBException) -> list[str]:
-    """Why a transaction was cancelled: one code for each of its writes, "" where the write was not why."""
+    """Return why a transaction was cancelled: one code for each write, empty if it was not the reason."""
     if not isinstance(failure, TransactWriteError):
         return []
     return [reason.code if reason else "" for reason in failure.cancellation_reasons]

@@ -1,4 +1,4 @@
-"""Where the next page of a list begins, as people carry it: the `next` of an answer."""
+"""Cursors: where the next page of a list begins, as opaque text in the `next` of an answer."""
 
 import base64
 import json
@@ -14,21 +14,21 @@ from lambdas.domain.errors import CursorError
 
 @dataclass(frozen=True)
 class Cursor:
-    """A part of the list (a month, a day), where it has parts, and DynamoDB's key in it."""
+    """The part of the list (a month, a day), if it has parts, and DynamoDB's key in it."""
 
     part: str | None = None
     key: dict[str, dict[str, Any]] | None = None
 
 
 def written(cursor: Cursor | None) -> str | None:
-    """None at the end."""
+    """Return the cursor as text, None at the end of the list."""
     if cursor is None:
         return None
     return base64.urlsafe_b64encode(json.dumps([cursor.part, cursor.key]).encode()).decode()
 
 
 def read(text: str | None) -> Cursor:
-    """Raises CursorError."""
+    """Return the cursor that a text holds; raise CursorError if it is invalid."""
     if text is None:
         return Cursor()
     try:
@@ -42,7 +42,7 @@ def read(text: str | None) -> Cursor:
 
 @contextmanager
 def taken(text: str | None) -> Iterator[None]:
-    """A key that DynamoDB does not take is a cursor that was made up: CursorError."""
+    """Raise CursorError if DynamoDB rejects the key of the cursor, which was then made up."""
     try:
         yield
     except QueryError as failure:

@@ -1,4 +1,4 @@
-"""What was handled already, so that an event that comes twice does nothing the second time."""
+"""Keys of handled events in DynamoDB, so that a repeated event does nothing."""
 
 import hashlib
 from collections.abc import Iterable
@@ -23,11 +23,13 @@ class DedupeRow(Model):
 
 
 class DedupeStore:
+    """Marks events as handled."""
+
     def __init__(self, table: str, region: str) -> None:
         bind((DedupeRow,), table, region)
 
     def writes_for(self, marks: Iterable[str], now: datetime) -> Writes:
-        """The writes that mark these as handled; refused if one of them is marked already."""
+        """Return the writes that mark these keys as handled; refused if one is marked already."""
         rows = [DedupeRow(_digest(mark), expires_at=now + RETENTION) for mark in marks]
 
         def write(writes: TransactWrite) -> None:
@@ -37,7 +39,7 @@ class DedupeStore:
         return write
 
     def seen(self, marks: Iterable[str]) -> set[str]:
-        """Those of them that were handled already."""
+        """Return those of the keys that were handled already."""
         digests = {_digest(mark): mark for mark in marks}
         found = DedupeRow.batch_get(list(digests), consistent_read=True)
         return {digests[row.mark] for row in found}

@@ -1,4 +1,4 @@
-"""Enrolments in DynamoDB, in the table of agents: one for a name at most, each good for one registration."""
+"""Enrollments in DynamoDB, in the agents table: at most one per name, each valid for one registration."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,11 +12,13 @@ from lambdas.store.agent_rows import ROWS, EnrollmentRow
 from lambdas.store.base import Writes, bind, no_writes, refusal_is, transaction
 
 CLAIM_LIFETIME = timedelta(seconds=40)
-"""How long a registration may take: beyond it, the one that claimed the token is taken for dead."""
+"""How long a registration may take; after that, its claim of the token expires."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Enrollment:
+    """A permission to register one agent with a token."""
+
     agent_id: AgentId
     token_hash: str
     tags: dict[str, str]
@@ -24,14 +26,14 @@ class Enrollment:
 
 
 class EnrollmentStore:
-    """Knows who may join."""
+    """The only reader and writer of enrollments."""
 
     def __init__(self, table: str, region: str) -> None:
         self._region = region
         bind(ROWS, table, region)
 
     def put(self, enrollment: Enrollment, also: Writes = no_writes) -> None:
-        """Replaces an earlier one for the same name."""
+        """Write an enrollment; replaces an earlier one of that name."""
         row = EnrollmentRow(
             _key(enrollment.agent_id),
             token_hash=enrollment.token_hash,
@@ -52,14 +54,14 @@ class EnrollmentStore:
         )
 
     def claim(self, enrollment: Enrollment, now: datetime) -> None:
-        """Keep others from registering with the same token meanwhile; raises StaleError if one does."""
+        """Claim the token for one registration; raise StaleError if another holds the claim."""
         free = ~EnrollmentRow.claimed_at.exists() | (EnrollmentRow.claimed_at < now - CLAIM_LIFETIME)
         guard = (EnrollmentRow.token_hash == enrollment.token_hash) & free
-        with refusal_is(StaleError(f"The enrolment of {enrollment.agent_id}")):
+        with refusal_is(StaleError(f"The enrollment of {enrollment.agent_id}")):
             EnrollmentRow(_key(enrollment.agent_id)).update([EnrollmentRow.claimed_at.set(now)], guard)
 
     def is_claimed(self, enrollment: Enrollment, then: datetime) -> bool:
-        """Is it still who claimed it then that may use it?"""
+        """Return whether the claim made at `then` still holds."""
         try:
             row = EnrollmentRow.get(_key(enrollment.agent_id), consistent_read=True)
         except EnrollmentRow.DoesNotExist:
@@ -67,9 +69,10 @@ class EnrollmentStore:
         return row.token_hash == enrollment.token_hash and row.claimed_at == then
 
     def reserve(self, enrollment: Enrollment, now: datetime) -> None:
-        """Keep others from this name while a host of a roll-out takes it: a claim that needed no enrolment.
+        """Reserve a name for a host of a rollout: a claim without an earlier enrollment.
 
-        Raises NameReservedError if somebody has a token for it, or claims it.
+        Raises:
+            NameReservedError: a token exists for the name, or another host claims it.
         """
         row = EnrollmentRow(
             _key(enrollment.agent_id),
@@ -82,18 +85,18 @@ class EnrollmentStore:
             row.save(EnrollmentRow.agent_id.does_not_exist() | (EnrollmentRow.expires_at <= now))
 
     def forget(self, enrollment: Enrollment, now: datetime) -> None:
-        """The host that reserved it then has failed: the name is free again."""
-        with refusal_is(StaleError(f"The enrolment of {enrollment.agent_id}")):
+        """Free a reserved name whose host failed to register; raise StaleError if the claim has changed."""
+        with refusal_is(StaleError(f"The enrollment of {enrollment.agent_id}")):
             EnrollmentRow(_key(enrollment.agent_id)).delete(_mine(enrollment, now))
 
     def release(self, enrollment: Enrollment, now: datetime) -> None:
-        """The registration that claimed it then has failed: the token may be tried again."""
+        """Release the claim of a failed registration, so that the token can be used again."""
         row = EnrollmentRow(_key(enrollment.agent_id))
-        with refusal_is(StaleError(f"The enrolment of {enrollment.agent_id}")):
+        with refusal_is(StaleError(f"The enrollment of {enrollment.agent_id}")):
             row.update([EnrollmentRow.claimed_at.remove()], _mine(enrollment, now))
 
     def used(self, enrollment: Enrollment, now: datetime) -> Writes:
-        """The write that uses it up, if it still is who claimed it then that writes."""
+        """Return the write that consumes the enrollment, on condition that the claim still holds."""
 
         def delete(writes: TransactWrite) -> None:
             writes.delete(EnrollmentRow(_key(enrollment.agent_id)), condition=_mine(enrollment, now))

@@ -1,4 +1,4 @@
-"""The table that Powertools' idempotency writes: here only for infra to read its key and its TTL."""
+"""The table of Powertools' idempotency; defined only so that infra can read its key and its TTL."""
 
 from pynamodb.attributes import TTLAttribute, UnicodeAttribute
 from pynamodb.models import Model

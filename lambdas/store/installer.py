@@ -1,6 +1,7 @@
-"""Where the installing script is published, and its digest: a row in the table of agents for each version and
-one for the newest, written by who publishes. The digest stands elsewhere than the script, so that who can
-change the one cannot change both.
+"""Address and digest of published install scripts, in the agents table: of each version, and of the newest.
+
+The publisher writes them. The digest is stored apart from the script, so that a person who can change one
+cannot change both.
 """
 
 from dataclasses import dataclass
@@ -13,21 +14,23 @@ KEY = "installer#"
 
 @dataclass(frozen=True)
 class Installer:
-    """The published script."""
+    """A published install script."""
 
     address: str
     digest: str
     """SHA-256, hex."""
     version: str | None = None
-    """None where an older publisher did not say."""
+    """None if an older publisher did not record it."""
 
 
 class InstallerStore:
+    """Reads where install scripts are published."""
+
     def __init__(self, table: str, region: str) -> None:
         bind(ROWS, table, region)
 
     def get(self, version: str | None = None) -> Installer | None:
-        """That of a version, or the newest; None where none was published."""
+        """Return the script of a version, or the newest; None if none was published."""
         try:
             row = InstallerRow.get(f"{KEY}{version or ''}", consistent_read=True)
         except InstallerRow.DoesNotExist:
@@ -36,7 +39,7 @@ class InstallerStore:
 
 
 def items(address: str, digest: str, version: str) -> list[dict[str, dict[str, str]]]:
-    """The rows as DynamoDB's own API takes them, the newest's last."""
+    """Return the rows for DynamoDB's own API, the one for the newest version last."""
     rows = (
         InstallerRow(key, address=address, digest=digest, version=version) for key in (KEY + version, KEY)
     )

@@ -1,6 +1,7 @@
-"""Policies in DynamoDB, all in one partition: those that are kept now, their versions of before, and the
-head, whose number grows with each change. One read of the head says whether anything has changed; one query
-brings all of them, and never those of a moment ago, as an index might.
+"""Policies in DynamoDB, all in one partition: current policies, earlier versions, and the head.
+
+The head's number grows with each change, so one read shows whether anything has changed. One consistent query
+returns all policies, which an index could not.
 """
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
@@ -17,7 +18,7 @@ BEFORE = "past#"
 
 
 class PolicyRow(Model):
-    """A policy has the attributes of the domain's; the head has only `version`."""
+    """A policy, with the attributes of the domain's; the head has only `version`."""
 
     class Meta:
         table_name = ""
@@ -33,32 +34,38 @@ class PolicyRow(Model):
 
 
 class PolicyStore:
+    """The only reader and writer of policies."""
+
     def __init__(self, table: str, region: str) -> None:
         self._region = region
         bind((PolicyRow,), table, region)
 
     def version(self) -> int:
-        """Of all policies together; 0 if none was ever kept."""
+        """Return the version of all policies together; 0 if none was ever written."""
         try:
             return int(PolicyRow.get(BOOK, HEAD, consistent_read=True).version)
         except PolicyRow.DoesNotExist:
             return 0
 
     def all(self) -> tuple[int, list[Policy]]:
-        """Every policy that is kept, and the version of all, which is never newer than they are."""
+        """Return the version of all policies and every stored policy; the version is never the newer one."""
         version = self.version()
         found = PolicyRow.query(BOOK, PolicyRow.part.startswith(NOW), consistent_read=True)
         return version, [_policy(row) for row in found]
 
     def past(self, policy_id: str, limit: int) -> list[Policy]:
-        """Its versions, the newest first."""
+        """Return the policy's versions, newest first."""
         begin = PolicyRow.part.startswith(f"{BEFORE}{policy_id}#")
         found = PolicyRow.query(BOOK, begin, scan_index_forward=False, limit=limit, consistent_read=True)
         return [_policy(row) for row in found]
 
     def write(self, over: int, policy: Policy, keep: bool, also: Writes) -> None:
-        """Make this the policy's newest version, over that version of all; without `keep`, the policy goes
-        and only its versions stay. Raises StaleError if anything has changed meanwhile.
+        """Write the policy's newest version, on condition that the version of all policies is `over`.
+
+        Without `keep`, the policy is removed and only its versions remain.
+
+        Raises:
+            StaleError: any policy has changed since `over` was read.
         """
         head, unchanged = PolicyRow(BOOK, HEAD), PolicyRow.version == over
         guard = unchanged if over else ~PolicyRow.part.exists()

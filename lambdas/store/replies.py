@@ -1,4 +1,4 @@
-"""Agents' answers on their way to who asked, in the table of agents; they live for some minutes."""
+"""Agents' replies to API requests that wait for them, in the agents table; they expire after minutes."""
 
 from datetime import datetime, timedelta
 
@@ -11,6 +11,8 @@ RETENTION = timedelta(minutes=5)
 
 
 class ReplyStore:
+    """Passes agents' replies to the request that waits for them."""
+
     def __init__(self, table: str, region: str) -> None:
         bind(ROWS, table, region)
 
@@ -18,7 +20,7 @@ class ReplyStore:
         ReplyRow(_key(agent_id, reply.request_id), reply=reply, expires_at=now + RETENTION).save()
 
     def get(self, agent_id: AgentId, request_id: str) -> Browsed | None:
-        """None as long as the agent has not answered."""
+        """Return the agent's reply, None as long as there is none."""
         try:
             return ReplyRow.get(_key(agent_id, request_id), consistent_read=True).reply
         except ReplyRow.DoesNotExist:
@@ -26,5 +28,5 @@ class ReplyStore:
 
 
 def _key(agent_id: AgentId, request_id: str) -> str:
-    """The agent's name is in it: nobody answers for another."""
+    """Return the row's key; it has the agent's name, so that no agent can answer for another."""
     return f"reply#{agent_id}#{request_id}"

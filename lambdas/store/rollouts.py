@@ -1,4 +1,4 @@
-"""Roll-outs in DynamoDB, in the table of agents. Lists go by the index `fleet`."""
+"""Rollouts in DynamoDB, in the agents table. Lists use the index `fleet`."""
 
 from dataclasses import fields
 from datetime import datetime, timedelta
@@ -16,13 +16,16 @@ from lambdas.store.base import ActorAttribute, JsonOf, Writes, bind, refusal_is,
 
 KIND = "rollout"
 RETENTION = timedelta(days=30)
-"""How long one can be looked at after its end."""
+"""How long a rollout can be read after it has expired."""
 MAX_ATTEMPTS = 5
+"""Maximum number of attempts to count one host."""
 
 
 class RolloutRow(Model):
-    """Its attributes have the names of the roll-out's fields; but for `places`, its count, and `expires_at`,
-    which is when the row itself goes."""
+    """A rollout; the attributes have the names of the domain's fields.
+
+    Exceptions: `places` is the field `count`, `ends_at` is `expires_at`, `expires_at` the row's TTL.
+    """
 
     class Meta:
         table_name = ""
@@ -43,15 +46,18 @@ class RolloutRow(Model):
 
 
 class RolloutStore:
-    """Knows how many may join, and counts them."""
+    """The only reader and writer of rollouts; counts the hosts that join."""
 
     def __init__(self, table: str, region: str) -> None:
         self._region = region
         bind((*ROWS, RolloutRow), table, region)
 
     def put(self, rollout: Rollout, token_hash: str, also: Writes) -> None:
-        """Write a new one. The same again, whose token nobody has used, gets this token in its place;
-        raises ReusedKeyError if somebody has."""
+        """Write a new rollout; a repetition replaces the token of one that no host has used.
+
+        Raises:
+            ReusedKeyError: hosts have used the token, or the rollout has ended.
+        """
         untouched = (RolloutRow.used == 0) & ~RolloutRow.ended_at.exists()
         guard = RolloutRow.agent_id.does_not_exist() | untouched
         with refusal_is(ReusedKeyError(_USED)), transaction(self._region) as writes:
@@ -59,11 +65,11 @@ class RolloutStore:
             also(writes)
 
     def get(self, rollout_id: RolloutId) -> Rollout:
-        """Raises RolloutUnknownError."""
+        """Return a rollout; raise RolloutUnknownError if it does not exist."""
         return _rollout(self._row(rollout_id))
 
     def hashed(self, rollout_id: RolloutId) -> tuple[Rollout | None, str | None]:
-        """With its token's hash; None and None if there is no such roll-out."""
+        """Return a rollout and its token's hash; None and None if it does not exist."""
         try:
             row = self._row(rollout_id)
         except RolloutUnknownError:
@@ -71,40 +77,44 @@ class RolloutStore:
         return _rollout(row), row.token_hash
 
     def page(self, limit: int, after: RolloutId | None) -> tuple[list[Rollout], RolloutId | None]:
-        """Those with an id after `after`, and the last one's if there may be more."""
+        """Return the rollouts with ids after `after`, and the last id if there may be more."""
         beyond = AgentRow.agent_id > _key(after or "")
         keys = [row.agent_id for row in AgentRow.fleet.query(KIND, beyond, limit=limit)]
         found = [_rollout(row) for row in RolloutRow.batch_get(keys)]
         return found, _id(keys[-1]) if len(keys) == limit else None
 
     def take(self, rollout: Rollout, now: datetime) -> None:
-        """Count one host more, never beyond how many there may be, whoever else counts at this moment.
+        """Count one more host, never beyond the limit, even if many join at once.
 
-        Raises RolloutOverError. Not in a transaction: two hundred of them would refuse one another.
+        This is not a transaction: two hundred of them would conflict with one another.
+
+        Raises:
+            RolloutOverError: the rollout accepts no more hosts.
+            StaleError: concurrent changes won every retry.
         """
         room = RolloutRow.used < rollout.count
         guard = room & ~RolloutRow.ended_at.exists() & (RolloutRow.ends_at > now)
         for _ in range(MAX_ATTEMPTS):
             try:
-                with refusal_is(StaleError(f"The roll-out {rollout.rollout_id}")):
+                with refusal_is(StaleError(f"Rollout {rollout.rollout_id}")):
                     RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(1)], guard)
             except StaleError:
                 must_be_open(self.get(rollout.rollout_id), now)
             else:
                 return
-        raise StaleError(f"The roll-out {rollout.rollout_id}")
+        raise StaleError(f"Rollout {rollout.rollout_id}")
 
     def give_back(self, rollout: Rollout) -> None:
-        """A host that was counted has not joined."""
-        with refusal_is(StaleError(f"The roll-out {rollout.rollout_id}")):
+        """Subtract a host that was counted and has not joined."""
+        with refusal_is(StaleError(f"Rollout {rollout.rollout_id}")):
             RolloutRow(_key(rollout.rollout_id)).update([RolloutRow.used.add(-1)], RolloutRow.used > 0)
 
     def end(self, rollout_id: RolloutId, at: datetime, by: Actor, also: Writes) -> None:
-        """Raises StaleError if somebody has ended it meanwhile, or a host is just being counted."""
+        """End a rollout; raise StaleError if it has ended, or a host is being counted at this moment."""
         row = RolloutRow(_key(rollout_id))
         actions: list[Action] = [RolloutRow.ended_at.set(at), RolloutRow.ended_by.set(by)]
         going = RolloutRow.agent_id.exists() & ~RolloutRow.ended_at.exists()
-        with refusal_is(StaleError(f"The roll-out {rollout_id}")), transaction(self._region) as writes:
+        with refusal_is(StaleError(f"Rollout {rollout_id}")), transaction(self._region) as writes:
             writes.update(row, actions, condition=going)
             also(writes)
 
@@ -115,7 +125,7 @@ class RolloutStore:
             raise RolloutUnknownError(rollout_id) from None
 
 
-_USED = "This roll-out was started before, and hosts have joined by it or somebody has ended it."
+_USED = "A rollout with this Idempotency-Key already exists, and hosts have joined or it has ended."
 _OWN = {"rollout_id", "expires_at", "count", "used"}
 _SAME = tuple(one.name for one in fields(Rollout) if one.name not in _OWN)
 

@@ -1,4 +1,4 @@
-"""Templates in DynamoDB: lists by the index `every`, those that a bucket may start by `by_bucket`."""
+"""Templates in DynamoDB. Lists use the index `every`; `by_bucket` finds those that a bucket may start."""
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UTCDateTimeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
@@ -33,7 +33,7 @@ class ByBucket(GlobalSecondaryIndex["TemplateRow"]):
 
 
 class TemplateRow(Model):
-    """Its attributes have the names of the template's fields."""
+    """A template; the attributes have the names of the domain's fields."""
 
     class Meta:
         table_name = ""
@@ -61,19 +61,21 @@ _FIELDS = tuple(name for name in TemplateRow.get_attributes() if name not in {"k
 
 
 class TemplateStore:
+    """The only reader and writer of templates."""
+
     def __init__(self, table: str, region: str) -> None:
         self._region = region
         bind((TemplateRow,), table, region)
 
     def get(self, template_id: TemplateId) -> Template:
-        """Raises TemplateUnknownError."""
+        """Return a template; raise TemplateUnknownError if it does not exist."""
         try:
             return _template(TemplateRow.get(template_id, consistent_read=True))
         except TemplateRow.DoesNotExist:
             raise TemplateUnknownError(template_id) from None
 
     def page(self, limit: int, after: TemplateId | None) -> tuple[list[Template], TemplateId | None]:
-        """Templates by name, those after `after`, and the last one's name if there may be more."""
+        """Return the templates after `after`, by name, and the last name if there may be more."""
         beyond = TemplateRow.template_id > after if after else None
         found = [_template(row) for row in TemplateRow.every.query(EVERY, beyond, limit=limit)]
         return found, found[-1].template_id if len(found) == limit else None
@@ -82,23 +84,23 @@ class TemplateStore:
         return [_template(row) for row in TemplateRow.every.query(EVERY)]
 
     def of_bucket(self, bucket: str) -> list[Template]:
-        """Those that objects in this bucket may start, as of a moment ago."""
+        """Return the templates that objects in this bucket may start; the index may lag."""
         return [_template(row) for row in TemplateRow.by_bucket.query(bucket)]
 
     def create(self, template: Template, also: Writes = no_writes) -> None:
-        """Raises TemplateExistsError."""
+        """Write a new template; raise TemplateExistsError if the name is taken."""
         with refusal_is(TemplateExistsError(template.template_id)), transaction(self._region) as writes:
             writes.save(_row(template), condition=TemplateRow.template_id.does_not_exist())
             also(writes)
 
     def replace(self, old: Template, new: Template, also: Writes = no_writes) -> None:
-        """Raises StaleError if the old one no longer stands there."""
+        """Replace a template; raise StaleError if the stored version is not the old one."""
         with refusal_is(StaleError(f"Template {old.template_id}")), transaction(self._region) as writes:
             writes.save(_row(new), condition=TemplateRow.version == old.version)
             also(writes)
 
     def remove(self, old: Template, also: Writes = no_writes) -> None:
-        """Raises StaleError if it no longer stands there."""
+        """Delete a template; raise StaleError if the stored version is not this one."""
         with refusal_is(StaleError(f"Template {old.template_id}")), transaction(self._region) as writes:
             row = TemplateRow(old.template_id)
             writes.delete(row, condition=TemplateRow.version == old.version)

@@ -1,7 +1,7 @@
-"""Lists of transfers, newest first: of all, of one state, agent or template; read by index, page by page.
+"""Lists of transfers, newest first, by state, agent or template, read from indexes page by page.
 
-The indexes hold keys only. Headers are then read in one batch, and for transfers that are still going on
-their hops as well, since a header's progress is as old as the last change of its state.
+The indexes hold only keys. Headers are then read in one batch, and the hops of transfers that have not ended,
+since a header's progress is as old as its last change of state.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,13 +26,12 @@ _ENDED = {
 
 
 MAX_READS = 5
-"""So often an index is asked for one page of a list that is filtered."""
+"""Maximum number of index queries for one page of a filtered list."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransferFilter:
-    """Which transfers: created in [since, until), of this state, with this agent, by this template, dry runs
-    or not."""
+    """Filter for transfers created in [since, until): by state, agent, template, dry runs or not."""
 
     since: datetime
     until: datetime
@@ -42,10 +41,10 @@ class TransferFilter:
     dry_run: bool | None = None
     limit: int = 50
     now: datetime | None = None
-    """For who looks at speeds: what was said too long before is none."""
+    """Current time, to leave out outdated speeds; None: speeds as reported."""
 
     def has(self, summary: TransferSummary) -> bool:
-        """What no index knows."""
+        """Return whether a transfer matches what the indexes do not filter."""
         return (
             (self.status is None or summary.state == self.status)
             and (self.template_id is None or summary.template_id == self.template_id)
@@ -56,10 +55,13 @@ class TransferFilter:
 def list_transfers(
     wanted: TransferFilter, cursor: str | None
 ) -> tuple[tuple[TransferSummary, ...], str | None]:
-    """One page and where the next begins, None at the end; raises CursorError.
+    """Return one page and the cursor of the next, None at the end.
 
-    What no index knows is filtered after reading, a few times over until the page is full: where little of
-    much is wanted, pages may be short.
+    What the indexes do not filter is filtered after reading, in at most `MAX_READS` queries: pages may be
+    short if few of many transfers match.
+
+    Raises:
+        CursorError: the cursor is invalid.
     """
     with taken(cursor):
         found, following = _filled(wanted, read(cursor))
@@ -79,7 +81,7 @@ def _filled(
 
 
 def created_ids(since: datetime, until: datetime, limit: int) -> list[str]:
-    """Ids of the transfers created in [since, until), the newest first."""
+    """Return the ids of transfers created in [since, until), newest first."""
     wanted = TransferFilter(since=since, until=until, limit=limit)
     found, following = _by_month(wanted, Cursor())
     while following and len(found) < limit:
@@ -124,7 +126,7 @@ def _by_month(wanted: TransferFilter, cursor: Cursor) -> tuple[list[str], Cursor
 
 
 def _months(wanted: TransferFilter, first: str | None) -> Iterator[str]:
-    """From the window's last month, or the cursor's, back to its first."""
+    """Yield months from the period's last, or the cursor's, back to its first."""
     day = wanted.until.astimezone(UTC).replace(day=1)
     last = f"{wanted.since.astimezone(UTC):%Y-%m}"
     while (month := f"{day:%Y-%m}") >= last:
@@ -134,7 +136,7 @@ def _months(wanted: TransferFilter, first: str | None) -> Iterator[str]:
 
 
 def _after(month: str, wanted: TransferFilter) -> Cursor | None:
-    """The page ended where the month did: go on with the one before, if the window has it."""
+    """Return the cursor of the month before, if the page ended with this month and the period has one."""
     earlier = [other for other in _months(wanted, month) if other != month]
     return Cursor(earlier[0], None) if earlier else None
 

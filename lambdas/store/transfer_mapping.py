@@ -1,4 +1,4 @@
-"""From the rows of the `transfers` table to the domain and back: whole, or only what has changed."""
+"""Convert between rows of the `transfers` table and the domain: whole, or only what has changed."""
 
 import secrets
 from typing import Any
@@ -26,7 +26,7 @@ def hop_part(number: int) -> str:
 
 
 def hop_values(hop: Hop) -> dict[str, Any]:
-    """Every attribute of a hop's row but its sort key and `agent_id`, which never change."""
+    """Return every attribute of a hop's row except its sort key and `agent_id`, which never change."""
     open_source = hop.source_agent if hop.source_agent != hop.carrier else None
     return {
         **{name: getattr(hop, name) for name in HOP_FIELDS},
@@ -47,7 +47,7 @@ def hop_of(row: HopRow) -> Hop:
 
 
 def hop_actions(old: Hop, new: Hop) -> list[Action]:
-    """What to write so that the old hop's row becomes the new one's."""
+    """Return the update actions that turn the old hop's row into the new one's."""
     before, after = hop_values(old), hop_values(new)
     attributes: dict[str, Attribute[Any]] = HopRow.get_attributes()
     return [
@@ -72,7 +72,7 @@ def header_row(transfer: Transfer) -> HeaderRow:
 
 
 def header_actions(new: Transfer) -> list[Action]:
-    """What a header derives from its hops, and the revision."""
+    """Return the update actions for what a header derives from its hops, and for its revision."""
     return [
         HeaderRow.status.set(str(new.state)),
         HeaderRow.progress.set(new.progress),
@@ -89,6 +89,6 @@ def transfer_of(row: HeaderRow, hops: list[Hop]) -> Transfer:
 
 
 def timeline_entry_row(transfer_id: str, moment: TimelineEntry, fact: str | None) -> TimelineEntryRow:
-    """The end of the key keeps two lines of the same microsecond apart."""
+    """Return a timeline row; its key ends in random text, so that entries of one microsecond differ."""
     part = f"{TIMELINE}{moment.at:%Y-%m-%dT%H:%M:%S.%f}#{secrets.token_hex(3)}"
     return TimelineEntryRow(transfer_id, part, moment=moment, fact=fact)

@@ -1,6 +1,6 @@
-"""The rows of the `transfers` table and what they are in the domain.
+"""Rows of the `transfers` table.
 
-One partition is one transfer: `transfer` (the header), `hop#0000` …, and the timeline `at#<when>#<any>`,
+One partition is one transfer: `transfer` (the header), `hop#0000` …, and the timeline `at#<time>#<random>`,
 whose inserts are the outbox. The index `by_agent` finds a transfer by the header for its source's agent and
 by one hop for each other agent, so that a transfer of fifty hops still fits into one transaction.
 """
@@ -29,7 +29,7 @@ DUE = "hop"
 
 
 class _Index(GlobalSecondaryIndex["TransferRow"]):
-    """Keys only: what is found is then read from the table itself."""
+    """An index of keys only: what is found is then read from the table itself."""
 
 
 class ByTime(_Index):
@@ -60,7 +60,7 @@ class ByAgent(_Index):
 
 
 class ByTemplate(_Index):
-    """Headers of what templates have made; sparse."""
+    """Sparse index of the headers of transfers that templates created."""
 
     class Meta:
         index_name = "by_template"
@@ -71,7 +71,7 @@ class ByTemplate(_Index):
 
 
 class Due(_Index):
-    """Hops that someone must look at, by when; sparse."""
+    """Sparse index of hops that the sweeper must check, by when."""
 
     class Meta:
         index_name = "due"
@@ -82,7 +82,7 @@ class Due(_Index):
 
 
 class Carrying(_Index):
-    """Hops that have not ended, by the agent that carries them; sparse."""
+    """Sparse index of hops that have not ended, by the agent that carries them."""
 
     class Meta:
         index_name = "carrying"
@@ -93,7 +93,7 @@ class Carrying(_Index):
 
 
 class Serving(_Index):
-    """Hops that have not ended, by the agent they come from, if it is another; sparse."""
+    """Sparse index of hops that have not ended, by the source's agent, if it is not the carrier."""
 
     class Meta:
         index_name = "serving"
@@ -104,7 +104,7 @@ class Serving(_Index):
 
 
 class TransferRow(Model):
-    """Any row, as far as keys and indexes go."""
+    """Any row, with only its keys and the attributes of the indexes."""
 
     class Meta:
         table_name = ""
@@ -158,7 +158,7 @@ class HeaderRow(Model):
 
 
 class HopRow(Model):
-    """Its attributes have the names of the hop's fields."""
+    """A hop; the attributes have the names of the domain's fields."""
 
     class Meta:
         table_name = ""
@@ -174,7 +174,7 @@ class HopRow(Model):
     state = UnicodeAttribute()
     attempt = NumberAttribute()
     seq = NumberAttribute()
-    held = BooleanAttribute()
+    paused_by_user = BooleanAttribute()
     changed_at = UTCDateTimeAttribute()
     due = UnicodeAttribute(null=True)
     due_at = UTCDateTimeAttribute(null=True)
@@ -199,7 +199,7 @@ class HopRow(Model):
 
 
 class TimelineEntryRow(Model):
-    """A line of the timeline; `fact` says what the world outside is to be told because of it."""
+    """An entry of the timeline; `fact` names the event to publish because of it."""
 
     class Meta:
         table_name = ""

@@ -1,7 +1,7 @@
-"""Transfers, hops and timelines in DynamoDB: reads, guarded writes, and the lists that the sweeper needs.
+"""Transfers, hops and timelines in DynamoDB: reads, conditional writes, and the sweeper's lists.
 
-No Scan. A change of state is one transaction: the hops, each guarded by state, attempt and seq; a line of
-the timeline; and the header, guarded by its revision, when its own state may change by it.
+No Scan. A change of state is one transaction: the hops, each conditional on state, attempt and seq; a
+timeline entry; and the header, conditional on its revision, if the change may affect its state.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from lambdas.store.transfer_rows import HEADER, HeaderRow, HopRow, TimelineEntry
 
 @dataclass(frozen=True)
 class TimelineRow:
-    """A new line of some transfer's timeline, as the stream tells it."""
+    """A new timeline entry, as the table's stream shows it."""
 
     transfer_id: str
     entry: TimelineEntry
@@ -35,21 +35,24 @@ class TimelineRow:
 OPEN_PAGE_SIZE = 100
 
 HopKey = tuple[str, int]
-"""A transfer's id and a hop's number."""
+"""Id of a transfer and number of a hop."""
 
 
 class TransferStore:
-    """The only one who reads and writes the `transfers` table."""
+    """The only reader and writer of the `transfers` table."""
 
     def __init__(self, table: str, region: str) -> None:
         self._region = region
         bind(rows.ROWS, table, region)
 
     def get(self, transfer_id: str) -> Transfer:
-        """The transfer with all its hops; raises TransferUnknownError.
+        """Return the transfer with all its hops.
 
-        The header is read first: should hops change in between, its revision is the older one, and a write
-        that was decided upon this mixture is refused.
+        The header is read first: if hops change in between, its revision is the older one, and a write based
+        on this mixture is refused.
+
+        Raises:
+            TransferUnknownError: the transfer does not exist.
         """
         try:
             header = HeaderRow.get(transfer_id, HEADER, consistent_read=True)
@@ -59,7 +62,7 @@ class TransferStore:
         return mapping.transfer_of(header, [mapping.hop_of(row) for row in found])
 
     def created(self, since: datetime, until: datetime, limit: int) -> list[Transfer]:
-        """Transfers created in this time, the newest first."""
+        """Return transfers created in [since, until), newest first."""
         ids = created_ids(since, until, limit)
         return [self.get(transfer_id) for transfer_id in ids]
 
@@ -70,44 +73,47 @@ class TransferStore:
             return None
 
     def timeline(self, transfer_id: str) -> tuple[TimelineEntry, ...]:
-        """Oldest first."""
+        """Return the timeline, oldest entry first."""
         found = TimelineEntryRow.query(
             transfer_id, TimelineEntryRow.part.startswith(rows.TIMELINE), consistent_read=True
         )
         return tuple(row.moment for row in found)
 
     def create(self, transfer: Transfer, moment: TimelineEntry, also: Writes = no_writes) -> None:
-        """Write a new transfer, and `also` what belongs to it; raises StaleError if either is there already.
+        """Write a new transfer and `also` in one transaction.
 
-        Takes two writes and one for each hop of the `TRANSACTION_LIMIT`.
+        This needs two writes, and one for each hop, of the `TRANSACTION_LIMIT`.
+
+        Raises:
+            StaleError: the transfer, or something of `also`, exists already.
         """
         named = {transfer.hops[0].source_agent}
         with refusal_is(StaleError(f"Transfer {transfer.transfer_id}")), transaction(self._region) as writes:
             writes.save(mapping.header_row(transfer), condition=HeaderRow.transfer_id.does_not_exist())
             for hop in transfer.hops:
-                news = [agent for agent in hop.agents if agent not in named][:1]
-                named.update(news)
-                writes.save(mapping.hop_row(hop, next(iter(news), None)))
+                new_agents = [agent for agent in hop.agents if agent not in named][:1]
+                named.update(new_agents)
+                writes.save(mapping.hop_row(hop, next(iter(new_agents), None)))
             writes.save(mapping.timeline_entry_row(transfer.transfer_id, moment, "requested"))
             also(writes)
 
     def write(
         self, old: Transfer, new: Transfer, moment: TimelineEntry, also: Writes = no_writes
     ) -> Transfer:
-        """Replace the old transfer by the new one, say so, and write `also` what belongs to it; raises
-        StaleError if it is not the old one.
+        """Replace the old transfer, with a timeline entry and `also`; return the new one with its revision.
 
-        Returns the new one with its revision.
+        Raises:
+            StaleError: the stored transfer is not the old one.
         """
         changed = [(a, b) for a, b in zip(old.hops, new.hops, strict=True) if a != b]
-        felt = any(group_state(a.state) != group_state(b.state) for a, b in changed)
-        new = replace(new, revision=old.revision + 1) if felt else new
+        affects_header = any(group_state(a.state) != group_state(b.state) for a, b in changed)
+        new = replace(new, revision=old.revision + 1) if affects_header else new
         finished = "finished" if new.ended and not old.ended else None
         with refusal_is(StaleError(f"Transfer {old.transfer_id}")), transaction(self._region) as writes:
             for before, after in changed:
                 row = HopRow(before.transfer_id, hop_part(before.number))
                 writes.update(row, mapping.hop_actions(before, after), condition=_unchanged(before))
-            if felt:
+            if affects_header:
                 header = HeaderRow(old.transfer_id, HEADER)
                 guard = HeaderRow.revision == old.revision
                 writes.update(header, mapping.header_actions(new), condition=guard)
@@ -116,25 +122,27 @@ class TransferStore:
         return new
 
     def update_hop(self, old: Hop, new: Hop) -> None:
-        """Write what is no change of state (progress, a lease): one write, which wakes nobody."""
+        """Write what does not change the state (progress, a lease): one write, without a timeline entry."""
         row = HopRow(old.transfer_id, hop_part(old.number))
         with refusal_is(StaleError(f"Hop {old.hop_id}")):
             row.update(mapping.hop_actions(old, new), condition=_unchanged(old))
 
     def due(self, now: datetime, limit: int) -> list[HopKey]:
-        """The hops that someone must look at, the longest overdue first."""
+        """Return the hops that are due for a check, the longest overdue first."""
         found = TransferRow.by_due.query(rows.DUE, TransferRow.due_at <= now, limit=limit)
         return [_key(row) for row in found]
 
     def open_transfers(self, agent_id: str, limit: int = OPEN_PAGE_SIZE) -> list[str]:
-        """Transfers with hops that have not ended and that this agent carries or serves; of each kind the
-        oldest, up to the limit. What is beyond, the leases and the sweeper find."""
+        """Return the transfers with hops that have not ended and that this agent carries or serves.
+
+        Up to `limit` of each kind, oldest first; the sweeper finds the rest.
+        """
         carried = TransferRow.carrying.query(agent_id, limit=limit)
         served = TransferRow.serving.query(agent_id, limit=limit)
         return list(dict.fromkeys(row.transfer_id for found in (carried, served) for row in found))
 
     def timeline_row(self, image: Mapping[str, Any]) -> TimelineRow | None:
-        """What a row that the stream shows as new says, or None if it is no line of a timeline."""
+        """Return the timeline entry in a row that the stream shows as new, None if it is another row."""
         if not str(image.get("part", "")).startswith(rows.TIMELINE):
             return None
         return TimelineRow(
@@ -145,10 +153,10 @@ class TransferStore:
 
 
 def _unchanged(hop: Hop) -> Condition:
-    """Nobody else has changed the hop since it was read."""
-    where: Condition = (HopRow.state == str(hop.state)) & (HopRow.held == hop.paused_by_user)
-    when: Condition = (HopRow.attempt == hop.attempt) & (HopRow.seq == hop.seq)
-    unchanged: Condition = where & when
+    """Return the condition that the hop has not changed since it was read."""
+    same_state: Condition = (HopRow.state == str(hop.state)) & (HopRow.paused_by_user == hop.paused_by_user)
+    same_report: Condition = (HopRow.attempt == hop.attempt) & (HopRow.seq == hop.seq)
+    unchanged: Condition = same_state & same_report
     return unchanged
 
 

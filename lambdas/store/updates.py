@@ -1,5 +1,6 @@
-"""Updates in DynamoDB, in the table of agents. Lists go by the index `fleet`, those that are to be looked at
-by the index `aging`, in which only running ones are.
+"""Updates in DynamoDB, in the agents table.
+
+Lists use the index `fleet`; the index `aging`, which has only running updates, those due for a check.
 """
 
 from datetime import datetime, timedelta
@@ -15,11 +16,11 @@ from lambdas.store.base import JsonOf, Writes, bind, refusal_is, transaction
 
 KIND = "update"
 RETENTION = timedelta(days=90)
-"""How long one can be looked at after its end."""
+"""How long an update can be read after its end."""
 
 
 class UpdateRow(Model):
-    """`revision` grows by every write: nobody writes over what they have not read."""
+    """An update; `revision` grows with every change, and each write is conditional on the one read."""
 
     class Meta:
         table_name = ""
@@ -34,17 +35,19 @@ class UpdateRow(Model):
 
 
 class UpdateStore:
+    """The only reader and writer of updates."""
+
     def __init__(self, table: str, region: str) -> None:
         self._region = region
         bind((*ROWS, UpdateRow), table, region)
 
     def create(self, update: Update, also: Writes) -> None:
-        """Raises StaleError if there is one of that id."""
+        """Write a new update; raise StaleError if the id is taken."""
         row = _row(update, 0, update.created_at)
         self._save(row, UpdateRow.agent_id.does_not_exist(), update, also)
 
     def get(self, update_id: UpdateId) -> tuple[Update, int]:
-        """With its revision; raises UpdateUnknownError."""
+        """Return an update and its revision; raise UpdateUnknownError if it does not exist."""
         try:
             row = UpdateRow.get(_key(update_id), consistent_read=True)
         except UpdateRow.DoesNotExist:
@@ -52,34 +55,34 @@ class UpdateStore:
         return row.update, int(row.revision)
 
     def replace(self, update: Update, revision: int, now: datetime, also: Writes) -> None:
-        """Write it; StaleError if somebody else has since that revision was read."""
+        """Replace an update; raise StaleError if it has changed since that revision was read."""
         self._save(_row(update, revision + 1, now), UpdateRow.revision == revision, update, also)
 
     def look_again(self, update: Update, revision: int, now: datetime) -> None:
-        """Nothing has changed: only when it is looked at next. StaleError if something has."""
-        again = _row(update, revision, now)
-        with refusal_is(StaleError(f"The update {update.update_id}")):
-            again.save(condition=UpdateRow.revision == revision)
+        """Schedule the next check of an unchanged update; raise StaleError if it has changed."""
+        row = _row(update, revision, now)
+        with refusal_is(StaleError(f"Update {update.update_id}")):
+            row.save(condition=UpdateRow.revision == revision)
 
     def page(self, limit: int, after: UpdateId | None) -> tuple[list[Update], UpdateId | None]:
-        """Those with an id after `after`, and the last one's if there may be more."""
+        """Return the updates with ids after `after`, and the last id if there may be more."""
         beyond = AgentRow.agent_id > _key(after or "")
         keys = [row.agent_id for row in AgentRow.fleet.query(KIND, beyond, limit=limit)]
         found = [row.update for row in UpdateRow.batch_get(keys)]
         return found, _id(keys[-1]) if len(keys) == limit else None
 
     def due(self, now: datetime, limit: int) -> list[UpdateId]:
-        """Those that are not over and have not been looked at for a while."""
+        """Return the ids of running updates that are due for a check."""
         found = AgentRow.by_age.query(KIND, AgentRow.rotate_at <= now, limit=limit)
         return [_id(row.agent_id) for row in found]
 
     def running(self, limit: int) -> list[Update]:
-        """Those that are not over."""
+        """Return running updates."""
         keys = [row.agent_id for row in AgentRow.by_age.query(KIND, limit=limit)]
         return [row.update for row in UpdateRow.batch_get(keys)]
 
     def _save(self, row: UpdateRow, guard: object, update: Update, also: Writes) -> None:
-        refusal = StaleError(f"The update {update.update_id}")
+        refusal = StaleError(f"Update {update.update_id}")
         with refusal_is(refusal), transaction(self._region) as writes:
             writes.save(row, condition=guard)  # type: ignore[arg-type]
             also(writes)

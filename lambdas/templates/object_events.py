@@ -1,4 +1,4 @@
-"""Objects arrive in S3, and templates start: one transfer per template from a batch (docs/adr/009)."""
+"""Start templates for objects created in S3: one transfer per template and batch (docs/adr/009)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,119 +19,130 @@ from lambdas.telemetry import count, logger
 
 
 class TransferCreator(Protocol):
-    """Where transfers are asked for."""
+    """Creates transfers."""
 
     def create_from_template(
-        self, wish: TransferSpec, template_id: str, sameness: str, also: Writes, permit: AuthorizeTransfer
+        self,
+        spec: TransferSpec,
+        template_id: str,
+        idempotency_key: str,
+        also: Writes,
+        permit: AuthorizeTransfer,
     ) -> str:
-        """Raises StaleError, RefusedError, ForbiddenError."""
+        """Create a transfer and return its id; raise StaleError, RefusedError or ForbiddenError."""
 
 
 class TemplateAuthorizer(Protocol):
-    """Whether a template may, as its owner."""
+    """Authorizes a template's transfers on behalf of its owner."""
 
     def for_template(self, template: Template, size: int) -> AuthorizeTransfer: ...
 
 
 class RefusalRecorder(Protocol):
-    """Where they are recorded."""
+    """Records refusals in the audit."""
 
-    def record_refusal(self, person: Principal, deed: AuditEvent, why: str) -> None: ...
+    def record_refusal(self, person: Principal, event: AuditEvent, why: str, /) -> None: ...
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A gathering that could not be handled now, and why."""
+    """Objects that could not be handled now, and why."""
 
     arrivals: tuple[ObjectCreated, ...]
     error: Exception
 
 
 class ObjectEventHandler:
+    """Starts the templates that match created objects."""
+
     def __init__(
         self,
         templates: TemplateStore,
         dedupe: DedupeStore,
-        desk: TransferCreator,
-        leave: TemplateAuthorizer,
+        transfers: TransferCreator,
+        authorizer: TemplateAuthorizer,
         refusals: RefusalRecorder,
         clock: Clock,
     ) -> None:
         self._templates = templates
         self._dedupe = dedupe
-        self._desk = desk
-        self._leave = leave
+        self._transfers = transfers
+        self._authorizer = authorizer
         self._refusals = refusals
         self._clock = clock
 
-    def handle(self, arrivals: Sequence[ObjectCreated]) -> list[Failure]:
-        """Start what is to be started; returns what failed and should be tried again.
+    def handle(self, objects: Sequence[ObjectCreated]) -> list[Failure]:
+        """Start the templates that match these objects; return what failed and should be retried.
 
-        To handle an arrival again is harmless: it is marked in the transaction that writes its transfer.
+        Handling an object again is harmless: the transaction that writes its transfer marks it.
         """
         failures: list[Failure] = []
-        for gathering in self._gatherings(arrivals):
+        for object_batch in self._batches(objects):
             try:
-                self._handle(gathering)
+                self._handle(object_batch)
             except Exception as error:
-                logger.exception("objects not handled", extra={"template_id": gathering.template.template_id})
-                failures.append(Failure(gathering.arrivals, error))
+                logger.exception(
+                    "objects not handled", extra={"template_id": object_batch.template.template_id}
+                )
+                failures.append(Failure(object_batch.objects, error))
         return failures
 
-    def _gatherings(self, arrivals: Sequence[ObjectCreated]) -> Iterable[ObjectBatch]:
-        wanted = [one for one in arrivals if not (one.is_folder_marker or one.is_ours)]
+    def _batches(self, objects: Sequence[ObjectCreated]) -> Iterable[ObjectBatch]:
+        wanted = [one for one in objects if not (one.is_folder_marker or one.is_ours)]
         for bucket in dict.fromkeys(one.bucket for one in wanted):
             for template in self._templates.of_bucket(bucket):
                 matching = [one for one in wanted if template.matches(one.bucket, one.key)]
-                yield from batch(template, _carriable(template, matching))
+                yield from batch(template, _valid_keys(template, matching))
 
-    def _handle(self, gathering: ObjectBatch) -> None:
-        template = self._as_it_is(gathering)
+    def _handle(self, object_batch: ObjectBatch) -> None:
+        template = self._current_template(object_batch)
         if template is None:
             return
         try:
-            self._begin(gathering)
+            self._begin(object_batch)
         except StaleError:
-            rest = self._not_yet_handled(gathering)
-            if len(rest.arrivals) == len(gathering.arrivals):
+            rest = self._unhandled(object_batch)
+            if len(rest.objects) == len(object_batch.objects):
                 raise
-            if rest.arrivals:
+            if rest.objects:
                 self._begin(rest)
         except (RefusedError, ForbiddenError) as error:
-            # It will not be better later: say so where people look for it, and go on.
+            # A retry would not help: record the refusal in the audit, and continue.
             keys = {"template_id": template.template_id, "problem": error.problem.message}
             logger.error("template cannot be carried out", extra=keys)
             self._refusals.record_refusal(
-                Principal(by_template(template.template_id).id), _deed(template, error), error.problem.message
+                Principal(by_template(template.template_id).id),
+                _audit_event(template, error),
+                error.problem.message,
             )
             count("TemplatesRefused")
 
-    def _as_it_is(self, gathering: ObjectBatch) -> Template | None:
-        """The template read again, since the index may lag; None if it has changed or gone meanwhile."""
+    def _current_template(self, object_batch: ObjectBatch) -> Template | None:
+        """Return the template read from the table, since the index may lag; None if it has changed."""
         try:
-            template = self._templates.get(gathering.template.template_id)
+            template = self._templates.get(object_batch.template.template_id)
         except TemplateUnknownError:
             return None
-        return template if template == gathering.template else None
+        return template if template == object_batch.template else None
 
-    def _begin(self, gathering: ObjectBatch) -> None:
-        template, marks = gathering.template, gathering.dedupe_keys
+    def _begin(self, object_batch: ObjectBatch) -> None:
+        template, marks = object_batch.template, object_batch.dedupe_keys
         marking = self._dedupe.writes_for(marks, self._clock())
-        permit = self._leave.for_template(template, gathering.size)
-        transfer_id = self._desk.create_from_template(
-            template.spec(gathering.selection), template.template_id, "\n\n".join(marks), marking, permit
+        permit = self._authorizer.for_template(template, object_batch.size)
+        transfer_id = self._transfers.create_from_template(
+            template.spec(object_batch.selection), template.template_id, "\n\n".join(marks), marking, permit
         )
         keys = {"template_id": template.template_id, "objects": len(marks), "transfer_id": transfer_id}
         logger.info("template started", extra=keys)
         count("ObjectsGathered", len(marks))
 
-    def _not_yet_handled(self, gathering: ObjectBatch) -> ObjectBatch:
-        marked = self._dedupe.seen(gathering.dedupe_keys)
-        fresh = [one for one in gathering.arrivals if dedupe_key(gathering.template, one) not in marked]
-        return ObjectBatch(gathering.template, tuple(fresh))
+    def _unhandled(self, object_batch: ObjectBatch) -> ObjectBatch:
+        marked = self._dedupe.seen(object_batch.dedupe_keys)
+        fresh = [one for one in object_batch.objects if dedupe_key(object_batch.template, one) not in marked]
+        return ObjectBatch(object_batch.template, tuple(fresh))
 
 
-def _deed(template: Template, error: RefusedError | ForbiddenError) -> AuditEvent:
+def _audit_event(template: Template, error: RefusedError | ForbiddenError) -> AuditEvent:
     policies = error.policies if isinstance(error, ForbiddenError) else ()
     return AuditEvent(
         action="transfer.requested",
@@ -141,14 +152,14 @@ def _deed(template: Template, error: RefusedError | ForbiddenError) -> AuditEven
     )
 
 
-def _carriable(template: Template, arrivals: Iterable[ObjectCreated]) -> list[ObjectCreated]:
-    """Without those whose keys no file could have."""
-    good = []
-    for arrival in arrivals:
-        if can_be_a_file(template.relative(arrival.key)):
-            good.append(arrival)
+def _valid_keys(template: Template, objects: Iterable[ObjectCreated]) -> list[ObjectCreated]:
+    """Return the objects whose keys can be file paths; log the others."""
+    valid = []
+    for created in objects:
+        if can_be_a_file(template.relative(created.key)):
+            valid.append(created)
         else:
-            keys = {"bucket": arrival.bucket, "key": arrival.key}
+            keys = {"bucket": created.bucket, "key": created.key}
             logger.warning("key cannot be a file's name", extra=keys)
             count("ObjectsRefused")
-    return good
+    return valid

@@ -1,4 +1,4 @@
-"""Templates as people keep them."""
+"""Create, read, replace and remove templates."""
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,8 +13,8 @@ from lambdas.ports import AgentReader, Clock
 from lambdas.store.templates import TemplateStore
 from lambdas.telemetry import logger
 
-_MOST_SELECTED = ("x" * (MAX_SELECTED_BYTES - len('""')),)
-"""With as much as one transfer of a template may be about."""
+_MAX_SELECTION = ("x" * (MAX_SELECTED_BYTES - len('""')),)
+"""The largest selection that one transfer of a template can have."""
 
 
 class MisnamedError(RefusedError):
@@ -28,16 +28,21 @@ class TemplateService:
         self._clock = clock
 
     def view(self, template_id: TemplateId) -> TemplateView:
-        """Raises TemplateUnknownError."""
+        """Return one template; raise TemplateUnknownError if it does not exist."""
         return self._view(self._store.get(template_id))
 
     def page(self, limit: int, after: str | None) -> TemplatesView:
-        """One page, by name; raises CursorError."""
+        """Return one page of templates, by name; raise CursorError for an invalid cursor."""
         templates, following = self._store.page(limit, _name(after))
         return TemplatesView(templates=tuple(map(self._view, templates)), next=following)
 
     def create(self, request: TemplateRequest, by: Actor, record: Record = unrecorded) -> None:
-        """Raises TemplateExistsError, or RefusedError if it could never be carried out."""
+        """Create a template.
+
+        Raises:
+            TemplateExistsError: a template of this name exists.
+            RefusedError: its transfers could never be carried out.
+        """
         template = written(request, by, self._clock())
         self._check(template)
         self._store.create(template, record(None, template))
@@ -47,14 +52,16 @@ class TemplateService:
         self, template_id: TemplateId, request: TemplateRequest, by: Actor, version: int | None,
         record: Record = unrecorded,
     ) -> TemplateView:  # fmt: skip
-        """Replace it, or create it where there is none; with `version`, only that one is replaced.
+        """Replace a template, or create it if it does not exist; with `version`, only replace that version.
 
-        Raises RefusedError if it could never be carried out, and StaleError if another version stands there.
+        Raises:
+            RefusedError: its transfers could never be carried out, or the names differ.
+            StaleError: the stored version is not `version`.
         """
         if request.name != template_id:
-            message = f"The body names the template {request.name}, the address {template_id}."
+            message = f"The body names the template {request.name}, the URL {template_id}."
             raise MisnamedError(
-                message, "Use one name in both; to rename, create the new and remove the old."
+                message, "Use the same name in both. To rename, create a new template and remove the old one."
             )
         old = self._known(template_id)
         if version is not None and (old is None or old.version != version):
@@ -69,7 +76,7 @@ class TemplateService:
         return self._view(template)
 
     def remove(self, template_id: TemplateId, record: Record = unrecorded) -> None:
-        """Raises TemplateUnknownError."""
+        """Remove a template; raise TemplateUnknownError if it does not exist."""
         old = self._store.get(template_id)
         self._store.remove(old, record(old, None))
 
@@ -80,9 +87,9 @@ class TemplateService:
             return None
 
     def _check(self, template: Template) -> None:
-        """Loops first: what is wrong with them is worse than what is wrong with a route."""
+        """Refuse a template that loops or could never be carried out; a loop is reported first."""
         check_loops(template, self._store.all())
-        plan(new_transfer_id(), template.spec(_MOST_SELECTED), template.owner, self._clock())
+        plan(new_transfer_id(), template.spec(_MAX_SELECTION), template.owner, self._clock())
 
     def _view(self, template: Template) -> TemplateView:
         known = self._agents.get_many(template.agents)

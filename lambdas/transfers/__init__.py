@@ -1,3 +1,6 @@
-"""The use cases of transfers: people ask (`desk`), the table's stream leads on (`reactions`), agents report
-(`hearing`), and the clock looks after what got stuck (`sweeping`).
+"""The use cases of transfers.
+
+People create and steer them (`service`, `operations`), the table's stream triggers what follows
+(`stream_handler`, `dispatcher`), agents report (`report_handler`), and the sweeper retries what got stuck
+(`lease_sweeper`). Every change goes through one `writer`.
 """

@@ -1,6 +1,6 @@
 """Offer queued hops to their agents: first in the table, then by signed commands.
 
-Should anything break in between, or a message be lost, the offer's lease runs out and it is made again.
+If anything fails in between, or a message is lost, the offer's lease expires and the hop is offered again.
 """
 
 from collections.abc import Callable
@@ -25,12 +25,12 @@ from lambdas.telemetry import logger
 from lambdas.transfers.writer import TransferWriter, one_hop
 
 SERVE_LIFETIME = timedelta(hours=24)
-"""How long a source may serve one attempt; a hop that takes longer is offered again and goes on."""
+"""How long a source may serve one attempt; a hop that takes longer is offered again and resumes."""
 
 
 @dataclass(frozen=True)
 class S3Access:
-    """What agents are told about S3."""
+    """S3 settings that agents get with a command."""
 
     region: str
     endpoint: str | None
@@ -38,17 +38,19 @@ class S3Access:
 
 
 class Dispatcher:
+    """Offers hops to agents and sends their commands."""
+
     def __init__(
-        self, changing: TransferWriter, agents: AgentLookup, orders: CommandSender, s3: S3Access, clock: Clock
+        self, writer: TransferWriter, agents: AgentLookup, commands: CommandSender, s3: S3Access, clock: Clock
     ) -> None:
-        self._changing = changing
+        self._writer = writer
         self._agents = agents
-        self._orders = orders
+        self._commands = commands
         self._s3 = s3
         self._clock = clock
 
     def offer_ready(self, transfer: Transfer) -> None:
-        """Offer every hop whose time has come and whose agents are there."""
+        """Offer every hop whose time has come and whose agents are online."""
         find = cache(self._agents.get)
         for hop in transfer.hops:
             if offered(hop, self._clock()) is not hop:
@@ -63,19 +65,19 @@ class Dispatcher:
             return self._refuse(transfer, hop, error.problem)
         if any(agent.presence != "online" for agent in agents.values()):
             return transfer
-        if not transfer.ready(hop) and not _may_follow(transfer, hop, agents):
+        if not transfer.ready(hop) and not _can_stream(transfer, hop, agents):
             return transfer
         step = one_hop(hop.number, offered, CROSSHAUL)
-        outcome = self._changing.change(transfer.transfer_id, step, transfer)
-        if outcome.changed:
-            self._publish(outcome.transfer, outcome.transfer.hops[hop.number], agents)
-        return outcome.transfer
+        result = self._writer.change(transfer.transfer_id, step, transfer)
+        if result.changed:
+            self._publish(result.transfer, result.transfer.hops[hop.number], agents)
+        return result.transfer
 
     def _refuse(self, transfer: Transfer, hop: Hop, problem: Problem) -> Transfer:
         def step(old: Hop, now: datetime) -> Hop:
             return refused(old, problem, now)
 
-        return self._changing.change(
+        return self._writer.change(
             transfer.transfer_id, one_hop(hop.number, step, CROSSHAUL), transfer
         ).transfer
 
@@ -89,9 +91,9 @@ class Dispatcher:
             selection=transfer.selection,
             route=self._route(transfer, hop, agents),
             options=transfer.options,
-            follows=_followed(transfer, hop),
+            follows=_streaming_upstream(transfer, hop),
         )
-        self._orders.send_command(hop.carrier, move)
+        self._commands.send_command(hop.carrier, move)
         logger.info("hop offered", extra={"hop_id": hop.hop_id, "attempt": hop.attempt, "to": hop.carrier})
 
     def _route(self, transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> Route:
@@ -118,14 +120,16 @@ class Dispatcher:
         prefix = relay_prefix(hop.hop_id)
         return Relay(bucket=bucket, prefix=prefix, region=self._s3.region, endpoint=self._s3.endpoint)
 
-    def _serve(self, transfer: Transfer, hop: Hop, source: Agent, place: AgentLocation, peer: Agent) -> str:
-        """Tell the source's agent to serve the hop; the same token lets the destination in."""
+    def _serve(
+        self, transfer: Transfer, hop: Hop, source: Agent, location: AgentLocation, peer: Agent
+    ) -> str:
+        """Command the source's agent to serve the hop; return the token, which admits the destination."""
         options = transfer.options
         serve = Serve(
             transfer_id=hop.transfer_id,
             hop_id=hop.hop_id,
             attempt=hop.attempt,
-            path=place.path,
+            path=location.path,
             peer=_peer(peer),
             endpoints=peer.endpoints,
             until=self._clock() + SERVE_LIFETIME,
@@ -133,20 +137,20 @@ class Dispatcher:
             priority=options.priority,
             own_certificate=_own(source),
             relay=self._relay(hop, options),
-            follows=_followed(transfer, hop),
+            follows=_streaming_upstream(transfer, hop),
         )
-        token = self._orders.sign(source.agent_id, serve, SERVE_LIFETIME)
-        self._orders.send(source.agent_id, token)
+        token = self._commands.sign(source.agent_id, serve, SERVE_LIFETIME)
+        self._commands.send(source.agent_id, token)
         return token
 
 
-def _may_follow(transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> bool:
-    """Can what the hop before it brings be taken on already? Older agents wait for all of it."""
+def _can_stream(transfer: Transfer, hop: Hop, agents: dict[AgentId, Agent]) -> bool:
+    """Return whether files of the upstream hop can be forwarded already; older agents cannot do this."""
     return transfer.can_begin(hop) and all(agent.capabilities.follows for agent in agents.values())
 
 
-def _followed(transfer: Transfer, hop: Hop) -> str | None:
-    """The hop before it, if that has not brought everything yet."""
+def _streaming_upstream(transfer: Transfer, hop: Hop) -> str | None:
+    """Return the id of the upstream hop if it is still delivering files."""
     return None if hop.after is None or transfer.ready(hop) else transfer.hops[hop.after].hop_id
 
 
@@ -155,7 +159,7 @@ def _peer(agent: Agent) -> Peer:
 
 
 def _own(agent: Agent) -> str | None:
-    """Which of its lane certificates the agent is to show: the one that its peer is told to expect."""
+    """Return the fingerprint of the lane certificate that the agent must show, which its peer expects."""
     try:
         return fingerprint(agent.lane_certificate)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Once a minute: leases that ran out, retries whose time has come, hops that nobody looked at for long.
+"""Once a minute, handle expired leases, due retries, and hops that were not checked for long.
 
-Found by the sparse index `due`, so an idle table costs one query that answers nothing.
+They are found by the sparse index `due`, so an idle table costs one empty query.
 """
 
 from datetime import timedelta
@@ -15,23 +15,28 @@ from lambdas.transfers.stream_handler import StreamHandler
 from lambdas.transfers.writer import TransferWriter, one_hop
 
 BATCH_SIZE = 500
-"""Hops a minute; the rest has its turn in the next one, the longest overdue first."""
+"""Hops per sweep, the longest overdue first; the rest is handled by the next sweep."""
 MAX_RUN_TIME = timedelta(seconds=40)
-"""Then the rest waits as well: the next minute's sweep is due."""
+"""Duration after which a sweep stops, since the next one is due soon."""
 
 
 class LeaseSweeper:
+    """Handles overdue hops."""
+
     def __init__(
-        self, store: TransferStore, changing: TransferWriter, reactions: StreamHandler, clock: Clock
+        self, store: TransferStore, writer: TransferWriter, stream_handler: StreamHandler, clock: Clock
     ) -> None:
         self._store = store
-        self._changing = changing
-        self._reactions = reactions
+        self._writer = writer
+        self._stream_handler = stream_handler
         self._clock = clock
 
     def sweep(self) -> int:
-        """Look after every overdue hop; returns how many. One that fails does not keep the others waiting:
-        what went wrong is raised at the end, all together."""
+        """Handle every overdue hop and return how many; failures do not stop the others.
+
+        Raises:
+            ExceptionGroup: the failures of single hops, raised at the end.
+        """
         start = self._clock()
         done, failures = 0, []
         for key in self._store.due(start, BATCH_SIZE):
@@ -47,21 +52,21 @@ class LeaseSweeper:
 
     def _try(self, key: HopKey) -> Exception | None:
         try:
-            self._look_after(*key)
+            self._handle(*key)
         except (StaleError, TransferUnknownError):
-            # Someone else is at it, or it is gone and the index has not noticed.
+            # Another request is changing it, or it was deleted and the index lags.
             return None
         except Exception as failure:
             logger.exception("hop not swept", extra={"transfer_id": key[0], "hop": key[1]})
             return failure
         return None
 
-    def _look_after(self, transfer_id: str, number: int) -> None:
-        outcome = self._changing.change(transfer_id, one_hop(number, lease_expired, CROSSHAUL))
-        if outcome.changed:
+    def _handle(self, transfer_id: str, number: int) -> None:
+        result = self._writer.change(transfer_id, one_hop(number, lease_expired, CROSSHAUL))
+        if result.changed:
             logger.info("lease ran out", extra={"transfer_id": transfer_id, "hop": number})
             return
-        self._reactions.advance(outcome.transfer)
+        self._stream_handler.advance(result.transfer)
         hop = self._store.hop(transfer_id, number)
         new = rescheduled(hop, self._clock()) if hop else None
         if hop and new and new != hop:

@@ -1,4 +1,4 @@
-"""The four asks of people, as data: what each makes of a hop, and when it is too late for it."""
+"""Cancel, pause, resume and retry as data: what each does to a hop, and when it is too late for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,25 +18,31 @@ from lambdas.transfers.writer import Change, ChangeFunction
 
 @dataclass(frozen=True)
 class Operation:
+    """One operation of people on a transfer."""
+
     what: str
-    """Its word in the timeline."""
+    """Past participle for the timeline: `cancelled`."""
     step: Callable[[Transfer, Hop, datetime], Hop]
+    """Returns the changed hop, or the same object if there is nothing to do."""
     too_late: Callable[[Transfer], bool]
-    """Asked when there is nothing to do: is that an error, or was it done already?"""
+    """Called if no hop changes: whether that is an error rather than a repetition."""
     advice: str
+    """Advice of the error if it is too late."""
 
     def decision(self, by: Actor, permit: AuthorizeTransfer = allow_all) -> ChangeFunction:
-        """All hops at once, in one line; raises StateError when it is too late, ForbiddenError if it may not
-        be."""
+        """Return the change of all hops, with one timeline entry.
+
+        The returned function raises StateError if it is too late, ForbiddenError if it is not permitted.
+        """
 
         def decide(transfer: Transfer, now: datetime) -> Change | None:
-            ruling = permit(transfer)
-            lacking = transfer.lacks(ruling.approval)
+            authorization = permit(transfer)
+            lacking = transfer.lacks(authorization.approval)
             steps = tuple(self._step(transfer, hop, now, bool(lacking)) for hop in transfer.hops)
             changed = tuple(new for old, new in zip(transfer.hops, steps, strict=True) if new is not old)
             if changed:
-                record = ruling.record(transfer, transfer.with_hops(changed, now))
-                wanted = wanting(ruling) if lacking else None
+                record = authorization.record(transfer, transfer.with_hops(changed, now))
+                wanted = wanting(authorization) if lacking else None
                 return Change(changed, asked(self.what, by, now), record, wanted)
             if self.too_late(transfer):
                 message = f"Transfer {transfer.transfer_id} cannot be {self.what}: it is {transfer.state}."
@@ -46,28 +52,32 @@ class Operation:
         return decide
 
     def _step(self, transfer: Transfer, hop: Hop, now: datetime, lacking: bool) -> Hop:
-        """What would go on is withheld if an approval is lacking."""
+        """Return the changed hop, held for approval if one is missing."""
         new = self.step(transfer, hop, now)
         return held_for_approval(new, now) if lacking and new is not hop else new
 
 
-def wanting(ruling: Authorization) -> Approval:
-    return Approval(policies=ruling.approval, asked_for=ruling.asked_for)
+def wanting(authorization: Authorization) -> Approval:
+    """Return the approval that the policies require, not given yet."""
+    return Approval(policies=authorization.approval, asked_for=authorization.asked_for)
 
 
 def agreed(by: Actor, permit: AuthorizeTransfer) -> ChangeFunction:
-    """A second person's agreement; raises StateError if none is awaited, ForbiddenError if it is not theirs
-    to give."""
+    """Return the change for a second person's approval.
+
+    The returned function raises StateError if no approval is awaited, ForbiddenError if this person may not
+    approve.
+    """
 
     def decide(transfer: Transfer, now: datetime) -> Change | None:
-        ruling = permit(transfer)
+        authorization = permit(transfer)
         if transfer.state != TransferState.AWAITING_APPROVAL or transfer.approval is None:
-            message = f"Transfer {transfer.transfer_id} does not wait for approval: it is {transfer.state}."
+            message = f"Transfer {transfer.transfer_id} is not awaiting approval: it is {transfer.state}."
             raise StateError(message, "There is nothing to approve.")
         changed = tuple(new for hop in transfer.hops if (new := approved(hop, now)) is not hop)
         given = transfer.approval.model_copy(update={"by": by, "at": now})
         after = replace(transfer.with_hops(changed, now), approval=given)
-        return Change(changed, asked("approved", by, now), ruling.record(transfer, after), given)
+        return Change(changed, asked("approved", by, now), authorization.record(transfer, after), given)
 
     return decide
 
@@ -76,7 +86,7 @@ CANCEL = Operation(
     "cancelled",
     lambda _, hop, now: cancelled(hop, now),
     lambda transfer: transfer.state != TransferState.CANCELLED,
-    "What has arrived stays where it is; delete it there if it is not wanted.",
+    "Files that have arrived remain at the destination; delete them there if you do not need them.",
 )
 PAUSE = Operation(
     "paused",
@@ -88,11 +98,11 @@ RESUME = Operation(
     "resumed",
     lambda transfer, hop, now: resumed(hop, transfer.ready(hop), now),
     lambda transfer: transfer.ended,
-    "A failed or cancelled transfer can be retried instead.",
+    "Retry a failed or cancelled transfer instead.",
 )
 RETRY = Operation(
     "retried",
     lambda transfer, hop, now: retried(hop, transfer.ready(hop), now),
     lambda _: True,
-    "Only hops that failed or were cancelled can be retried; a paused transfer can be resumed.",
+    "Only failed or cancelled hops can be retried. To continue a paused transfer, resume it.",
 )

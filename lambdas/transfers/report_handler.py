@@ -1,6 +1,6 @@
-"""What agents say about hops: single reports, and the account that each Hello gives.
+"""Apply agents' reports about hops, and reconcile the table with the hops that a Hello lists.
 
-Two ears, one hand: a report and a Hello end in the same functions of the domain and the same write.
+Both end in the same functions of the domain and the same write.
 """
 
 from collections.abc import Mapping
@@ -25,23 +25,31 @@ _COMMANDS: Mapping[str, type[Cancel | Pause]] = {"cancel": Cancel, "pause": Paus
 
 
 class ReportHandler:
+    """Applies agents' reports to the table."""
+
     def __init__(
         self,
         store: TransferStore,
-        changing: TransferWriter,
-        reactions: StreamHandler,
-        orders: CommandSender,
+        writer: TransferWriter,
+        stream_handler: StreamHandler,
+        commands: CommandSender,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._changing = changing
-        self._reactions = reactions
-        self._orders = orders
+        self._writer = writer
+        self._stream_handler = stream_handler
+        self._commands = commands
         self._clock = clock
 
     def apply(self, agent_id: AgentId, report: AboutHop) -> None:
-        """Apply a report to its hop. One write if only progress changes, a transaction if the state does;
-        none if the report is late, repeated, reordered, or about a hop that is not the agent's."""
+        """Apply a report to its hop.
+
+        One write if only progress changes, a transaction if the state does; none if the report is late,
+        repeated, reordered, or about another agent's hop.
+
+        Raises:
+            StaleError: concurrent changes won every retry.
+        """
         number = hop_number(report.hop_id)
         for _ in range(MAX_ATTEMPTS):
             hop = self._store.hop(report.transfer_id, number)
@@ -60,7 +68,7 @@ class ReportHandler:
         def step(hop: Hop, now: datetime) -> Hop:
             return apply_report(hop, report, agent_id, now)
 
-        self._changing.change(report.transfer_id, one_hop(number, step, by_agent(agent_id)))
+        self._writer.change(report.transfer_id, one_hop(number, step, by_agent(agent_id)))
 
     def _ignored(self, agent_id: AgentId, report: AboutHop) -> None:
         keys = {"agent_id": agent_id, "hop_id": report.hop_id, "attempt": report.attempt, "seq": report.seq}
@@ -68,7 +76,7 @@ class ReportHandler:
         count("ReportsIgnored")
 
     def record_refusal(self, agent_id: AgentId, report: Refused) -> None:
-        """An agent did not obey: keep its reason where people look for it."""
+        """Record on the hop why an agent rejected a command."""
         keys = {"agent_id": agent_id, "hop_id": report.hop_id, "code": report.problem.code}
         logger.warning("command refused", extra=keys)
         count("CommandsRefused")
@@ -80,34 +88,36 @@ class ReportHandler:
             self._store.update_hop(hop, new)
 
     def reconcile(self, agent_id: AgentId, hello: Hello) -> None:
-        """Compare what the agent holds with the table, and say where they differ; then send what waited."""
-        for held in hello.hops:
-            self._correct(agent_id, held)
-        holding = {held.hop_id for held in hello.hops}
-        is_complete = not hello.hops_omitted  # otherwise a hop that is not named may be held all the same
+        """Correct the agent's hops that differ from the table; then offer hops that waited for it."""
+        for agent_hop in hello.hops:
+            self._correct(agent_id, agent_hop)
+        listed = {agent_hop.hop_id for agent_hop in hello.hops}
+        is_complete = not hello.hops_omitted  # otherwise the agent may hold a hop that is not listed
         for transfer_id in self._store.open_transfers(agent_id):
             transfer = self._store.get(transfer_id)
-            missed = [hop for hop in transfer.hops if agent_id in hop.agents and hop.hop_id not in holding]
-            for hop in missed if is_complete else ():
-                transfer = self._missed(agent_id, transfer, hop, hello.at)
-            self._reactions.advance(transfer)
+            missing = [hop for hop in transfer.hops if agent_id in hop.agents and hop.hop_id not in listed]
+            for hop in missing if is_complete else ():
+                transfer = self._on_missing(agent_id, transfer, hop, hello.at)
+            self._stream_handler.advance(transfer)
 
-    def _correct(self, agent_id: AgentId, held: AgentHop) -> None:
-        hop = self._store.hop(held.transfer_id, hop_number(held.hop_id))
-        wanted = correction(hop, held)
-        if wanted is None:
+    def _correct(self, agent_id: AgentId, agent_hop: AgentHop) -> None:
+        hop = self._store.hop(agent_hop.transfer_id, hop_number(agent_hop.hop_id))
+        kind = correction(hop, agent_hop)
+        if kind is None:
             return
-        attempt = max(held.attempt, hop.attempt if hop else 1)
-        command = _COMMANDS[wanted](transfer_id=held.transfer_id, hop_id=held.hop_id, attempt=attempt)
-        self._orders.send_command(agent_id, command)
+        attempt = max(agent_hop.attempt, hop.attempt if hop else 1)
+        command = _COMMANDS[kind](transfer_id=agent_hop.transfer_id, hop_id=agent_hop.hop_id, attempt=attempt)
+        self._commands.send_command(agent_id, command)
 
-    def _missed(self, agent_id: AgentId, transfer: Transfer, hop: Hop, hello_at: datetime) -> Transfer:
-        """The agent does not hold this hop. If the table has it offered, the agent may not have heard of it;
-        if it has it at work there, the agent has lost it."""
+    def _on_missing(self, agent_id: AgentId, transfer: Transfer, hop: Hop, hello_at: datetime) -> Transfer:
+        """Requeue a hop that the agent does not list.
+
+        If it is offered, the command may not have arrived; if it is at work, the agent has lost it.
+        """
 
         def step(old: Hop, now: datetime) -> Hop:
             found = requeued(old, now)
             return lost(found, hello_at, now) if old.carrier == agent_id else found
 
         decision = one_hop(hop.number, step, by_agent(agent_id))
-        return self._changing.change(transfer.transfer_id, decision, transfer).transfer
+        return self._writer.change(transfer.transfer_id, decision, transfer).transfer

@@ -1,5 +1,7 @@
-"""S3 credentials for one hop: the object role, narrowed to the hop's bucket, prefix and direction; or, for
-both agents of a hop that may be relayed, to its place in the relay bucket.
+"""Issue S3 credentials for one hop.
+
+They are for the object role, restricted to the hop's bucket, prefix and direction; or, for both agents of a
+hop that may be relayed, to its prefix in the relay bucket.
 """
 
 import json
@@ -21,13 +23,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 LIFETIME_S = 3600
-"""Seconds; the most there can be, since a function's role assumes the object role."""
+"""Lifetime in seconds: the maximum for role chaining, since a function's role assumes the object role."""
 
 _UNDER_WAY = {HopState.OFFERED, HopState.RUNNING, HopState.VERIFYING}
 _READ = ("s3:GetObject", "s3:GetObjectVersion")
 _WRITE = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:GetObject")
 _RELAY = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
-"""To look at an object (HEAD) takes the right to get it: whoever pushes compares what is there already."""
+"""HEAD needs s3:GetObject: an upload compares existing objects first."""
 
 
 class HopNotUnderWayError(ConflictError):
@@ -35,11 +37,15 @@ class HopNotUnderWayError(ConflictError):
 
 
 class TransferLoader(Protocol):
+    """Loads transfers."""
+
     def load(self, transfer_id: str) -> Transfer:
-        """Raises TransferUnknownError."""
+        """Return a transfer; raise TransferUnknownError if it does not exist."""
 
 
 class S3CredentialsService:
+    """Issues S3 credentials to the agents of a hop."""
+
     def __init__(
         self,
         *,
@@ -60,10 +66,11 @@ class S3CredentialsService:
     def issue(
         self, agent_id: AgentId, hop_id: HopId, record: Callable[[str, dict[str, Any]], None]
     ) -> CredentialsView:
-        """Raises HopNotUnderWayError unless this very agent is carrying this hop, to or from S3, now; or is
-        at one of its ends, and it may be relayed.
+        """Issue credentials for a hop; `record` is called before, with the transfer id and what they open.
 
-        `record` is told of the transfer, and of what is lent, before it is.
+        Raises:
+            HopNotUnderWayError: the agent is not carrying this hop to or from S3 now, nor is it at an end of
+                a hop that may be relayed.
         """
         hop = self._hop(agent_id, hop_id)
         policy = self._policy(hop)
@@ -91,15 +98,15 @@ class S3CredentialsService:
         return session_policy(hop, partition)
 
     def _hop(self, agent_id: AgentId, hop_id: HopId) -> Hop:
-        """Of another agent's hop it says no more than of one that there is not."""
+        """Return the agent's own hop; for others, the error does not reveal whether they exist."""
         found = None
         with suppress(TransferUnknownError):
             found = self._transfers.load(hop_id.rpartition("-")[0])
         mine = [hop for hop in found.hops if hop.number == hop_number(hop_id)] if found else []
         if not found or not mine or not self._is_theirs(mine[0], agent_id, found.options):
             raise HopNotUnderWayError(
-                f"{agent_id} is not carrying a hop {hop_id} to or from S3.",
-                "Wait for the hop's command; the hop may be paused, over, or another agent's.",
+                f"Agent {agent_id} is not carrying hop {hop_id} to or from S3.",
+                "Wait for the hop's command. The hop may be paused or ended, or belong to another agent.",
             )
         return mine[0]
 
@@ -112,12 +119,12 @@ class S3CredentialsService:
 
 
 def relay_policy(hop: Hop, bucket: str, partition: str = "aws") -> dict[str, Any]:
-    """The hop's own place in the relay bucket, for both of its agents, and nothing else."""
+    """Return the session policy for both agents of a relayed hop: only its prefix in the relay bucket."""
     return _policy(S3Location(bucket=bucket, prefix=relay_prefix(hop.hop_id)), _RELAY, partition)
 
 
 def reach(hop: Hop, relay_bucket: str | None) -> dict[str, Any]:
-    """What the hop's credentials open, in words."""
+    """Return what the hop's credentials open, for the audit."""
     if hop.route == "direct" and relay_bucket:
         return {"hop_id": hop.hop_id, "relays": f"s3://{relay_bucket}/{relay_prefix(hop.hop_id)}"}
     if isinstance(hop.source, S3Location):
@@ -126,7 +133,7 @@ def reach(hop: Hop, relay_bucket: str | None) -> dict[str, Any]:
 
 
 def session_policy(hop: Hop, partition: str = "aws") -> dict[str, Any]:
-    """Reading from the hop's source, or writing to its destination, and nothing else."""
+    """Return the session policy of a hop: only reading from its source, or writing to its destination."""
     if isinstance(hop.source, S3Location):
         return _policy(hop.source, _READ, partition)
     if isinstance(hop.destination, S3Location):
@@ -134,9 +141,9 @@ def session_policy(hop: Hop, partition: str = "aws") -> dict[str, Any]:
     raise TypeError(f"{hop.hop_id} has no end in S3")
 
 
-def _policy(place: S3Location, actions: tuple[str, ...], partition: str) -> dict[str, Any]:
-    bucket = f"arn:{partition}:s3:::{place.bucket}"
-    patterns = _patterns(place.prefix)
+def _policy(location: S3Location, actions: tuple[str, ...], partition: str) -> dict[str, Any]:
+    bucket = f"arn:{partition}:s3:::{location.bucket}"
+    patterns = _patterns(location.prefix)
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -156,9 +163,9 @@ def _policy(place: S3Location, actions: tuple[str, ...], partition: str) -> dict
 
 
 def _patterns(prefix: str) -> list[str]:
-    """What is under a prefix: with a slash at its end, everything beneath; without, also the one object.
+    """Return the key patterns of a prefix: without a final slash, the object itself and everything below it.
 
-    `videos` is not meant to let anyone at `videos-of-others/`.
+    `videos` does not open `videos-of-others/`.
     """
     literal = re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", prefix)
     if prefix == "" or prefix.endswith("/"):

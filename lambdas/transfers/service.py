@@ -1,5 +1,6 @@
-"""What people and templates ask of transfers. State is written here, and nothing is sent: agents hear of it
-by what follows from the table's stream.
+"""Create, read and steer transfers, for people and templates.
+
+This writes state and sends nothing: agents are informed by what follows from the table's stream.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from lambdas.domain.transfer import Transfer
 from lambdas.ports import AgentLookup, Authorization, AuthorizeTransfer, Clock, allow_all
 from lambdas.store.base import Writes, combined
 from lambdas.store.transfer_list import TransferFilter, list_transfers
-from lambdas.store.transfer_tally import totals
+from lambdas.store.transfer_totals import totals
 from lambdas.store.transfers import TransferStore
 from lambdas.transfers import operations
 from lambdas.transfers.operations import Operation, agreed, wanting
@@ -29,13 +30,13 @@ from lambdas.transfers.views import transfer_view
 from lambdas.transfers.writer import TransferWriter
 
 LIST_WINDOW = timedelta(days=90)
-"""How far back a list goes when nothing else is asked for."""
+"""Default period of a list."""
 MONTH = timedelta(days=30)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """Which transfers to list. Times are the creation's; without them, the last 90 days."""
+    """Filter for a list of transfers. Times are those of creation; by default the last 90 days."""
 
     status: TransferState | None = None
     agent_id: AgentId | None = None
@@ -48,11 +49,13 @@ class Query:
 
 
 class TransferService:
+    """The use cases of people and templates."""
+
     def __init__(
-        self, store: TransferStore, changing: TransferWriter, agents: AgentLookup, clock: Clock
+        self, store: TransferStore, writer: TransferWriter, agents: AgentLookup, clock: Clock
     ) -> None:
         self._store = store
-        self._changing = changing
+        self._writer = writer
         self._agents = agents
         self._clock = clock
 
@@ -63,55 +66,65 @@ class TransferService:
         idempotency_key: str | None = None,
         permit: AuthorizeTransfer = allow_all,
     ) -> TransferView:
-        """Write a new transfer; with the key of an earlier request, return the transfer that one made.
+        """Create a transfer; with the key of an earlier request, return the transfer that it created.
 
-        Raises ForbiddenError, ReusedKeyError, RefusedError, AgentUnknownError or AgentOfflineError, and has
-        then written nothing.
+        Nothing is written if an error is raised.
+
+        Raises:
+            ForbiddenError: policies do not permit it.
+            ReusedKeyError: the key was used for a different request.
+            RefusedError: it can never be carried out.
+            AgentUnknownError: an agent does not exist.
+            AgentOfflineError: an agent is offline, and `if_offline` is `refuse`.
         """
-        wish = TransferSpec.of(request)
+        spec = TransferSpec.of(request)
         if idempotency_key is None:
-            return self._begin(new_transfer_id(), wish, by, permit)
+            return self._create(new_transfer_id(), spec, by, permit)
         transfer_id = same_transfer_id("request", by.id, idempotency_key)
         try:
-            return self._same(transfer_id, wish)
+            return self._existing(transfer_id, spec)
         except TransferUnknownError:
-            return self._begin(transfer_id, wish, by, permit)
+            return self._create(transfer_id, spec, by, permit)
 
     def create_from_template(
         self,
-        wish: TransferSpec,
+        spec: TransferSpec,
         template_id: str,
-        sameness: str,
+        idempotency_key: str,
         also: Writes,
         permit: AuthorizeTransfer = allow_all,
     ) -> str:
-        """Write a template's transfer, and `also` what belongs to it, in one transaction; returns its id.
+        """Write a template's transfer and `also` in one transaction; return the transfer's id.
 
-        Nothing is asked of the agents: nobody is there to be told. An agent that is away is waited for, one
-        that is unknown fails its hop, where people see it. Raises StaleError if the transfer, or something
-        of `also`, is there already, RefusedError if it cannot be carried out, ForbiddenError if it may not.
+        Agents are not checked, since no caller waits for the answer: the transfer waits for an offline agent,
+        and an unknown one fails its hop, where people see it.
+
+        Raises:
+            StaleError: the transfer, or something of `also`, exists already.
+            RefusedError: it can never be carried out.
+            ForbiddenError: policies do not permit it.
         """
         now = self._clock()
         by = by_template(template_id)
-        transfer_id = same_transfer_id("gathered", template_id, sameness)
-        transfer = plan(transfer_id, replace(wish, template_id=template_id), by, now)
-        ruling = permit(transfer)
-        transfer = _withheld(transfer, ruling)
+        transfer_id = same_transfer_id("gathered", template_id, idempotency_key)
+        transfer = plan(transfer_id, replace(spec, template_id=template_id), by, now)
+        authorization = permit(transfer)
+        transfer = _held_for_approval(transfer, authorization)
         self._store.create(
-            transfer, asked("requested", by, now), combined(also, ruling.record(None, transfer))
+            transfer, asked("requested", by, now), combined(also, authorization.record(None, transfer))
         )
         return transfer_id
 
     def get(self, transfer_id: str) -> TransferView:
-        """Raises TransferUnknownError."""
+        """Return a transfer for people; raise TransferUnknownError if it does not exist."""
         return self._view(self._store.get(transfer_id))
 
     def load(self, transfer_id: str) -> Transfer:
-        """The transfer as the domain has it; raises TransferUnknownError."""
+        """Return the domain's transfer; raise TransferUnknownError if it does not exist."""
         return self._store.get(transfer_id)
 
     def page(self, query: Query) -> TransfersView:
-        """One page, newest first; raises CursorError."""
+        """Return one page, newest first; raise CursorError for an invalid cursor."""
         until = query.until or self._clock() + timedelta(minutes=1)
         wanted = TransferFilter(
             since=query.since or until - LIST_WINDOW,
@@ -127,7 +140,10 @@ class TransferService:
         return TransfersView(transfers=transfers, next=following)
 
     def overview(self, midnight: datetime | None = None) -> OverviewView:
-        """What was moved since midnight and in the last 30 days; a midnight to come or too old is not one."""
+        """Return the totals since midnight and of the last 30 days.
+
+        A `midnight` in the future counts as now, one more than 30 days ago as 30 days ago.
+        """
         now = self._clock()
         monthly = now - MONTH
         daily = midnight or now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -135,71 +151,73 @@ class TransferService:
         return OverviewView(today=today, month=month)
 
     def cancel(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
-        """Whatever has not ended is cancelled; raises StateError if all has ended otherwise."""
-        return self._ask(transfer_id, operations.CANCEL, by, permit)
+        """Cancel every hop that has not ended; raise StateError if all have ended otherwise."""
+        return self._operate(transfer_id, operations.CANCEL, by, permit)
 
     def pause(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
-        """Whatever has not ended is paused; raises StateError if all has ended."""
-        return self._ask(transfer_id, operations.PAUSE, by, permit)
+        """Pause every hop that has not ended; raise StateError if all have ended."""
+        return self._operate(transfer_id, operations.PAUSE, by, permit)
 
     def resume(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
-        """What is paused goes on; raises StateError if all has ended."""
-        return self._ask(transfer_id, operations.RESUME, by, permit)
+        """Resume every paused hop; raise StateError if all have ended."""
+        return self._operate(transfer_id, operations.RESUME, by, permit)
 
     def retry(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer = allow_all) -> TransferView:
-        """What failed or was cancelled gets another chance; raises StateError if there is none of that."""
-        return self._ask(transfer_id, operations.RETRY, by, permit)
+        """Queue failed and cancelled hops again; raise StateError if there are none."""
+        return self._operate(transfer_id, operations.RETRY, by, permit)
 
     def approve(self, transfer_id: str, by: Actor, permit: AuthorizeTransfer) -> TransferView:
-        """What waits for a second person goes on; raises StateError if nothing does."""
-        return self._view(self._changing.change(transfer_id, agreed(by, permit)).transfer)
+        """Approve a transfer that awaits a second person; raise StateError if it does not."""
+        return self._view(self._writer.change(transfer_id, agreed(by, permit)).transfer)
 
-    def _ask(self, transfer_id: str, ask: Operation, by: Actor, permit: AuthorizeTransfer) -> TransferView:
-        return self._view(self._changing.change(transfer_id, ask.decision(by, permit)).transfer)
+    def _operate(
+        self, transfer_id: str, operation: Operation, by: Actor, permit: AuthorizeTransfer
+    ) -> TransferView:
+        return self._view(self._writer.change(transfer_id, operation.decision(by, permit)).transfer)
 
-    def _begin(
-        self, transfer_id: str, wish: TransferSpec, by: Actor, permit: AuthorizeTransfer
+    def _create(
+        self, transfer_id: str, spec: TransferSpec, by: Actor, permit: AuthorizeTransfer
     ) -> TransferView:
         now = self._clock()
-        transfer = plan(transfer_id, wish, by, now)
-        ruling = self._check(transfer, permit)
-        transfer = _withheld(transfer, ruling)
+        transfer = plan(transfer_id, spec, by, now)
+        authorization = self._check(transfer, permit)
+        transfer = _held_for_approval(transfer, authorization)
         try:
-            self._store.create(transfer, asked("requested", by, now), ruling.record(None, transfer))
+            self._store.create(transfer, asked("requested", by, now), authorization.record(None, transfer))
         except StaleError:
-            return self._same(transfer_id, wish)
+            return self._existing(transfer_id, spec)
         return self._view(transfer)
 
-    def _same(self, transfer_id: str, wish: TransferSpec) -> TransferView:
+    def _existing(self, transfer_id: str, spec: TransferSpec) -> TransferView:
         known = self._store.get(transfer_id)
-        if known.fingerprint != wish.fingerprint:
+        if known.fingerprint != spec.fingerprint:
             raise ReusedKeyError(
-                f"This Idempotency-Key was used for another request, which made transfer {transfer_id}.",
-                "Send a new key with a new request.",
+                f"This Idempotency-Key was used for a different request: it created transfer {transfer_id}.",
+                "Send a new key with each new request.",
             )
         return self._view(known)
 
     def _check(self, transfer: Transfer, permit: AuthorizeTransfer) -> Authorization:
-        """Whether it may be, before whether it can: who may not learns nothing about roots."""
+        """Check permission first, so that a caller without it learns nothing about roots."""
         agents = {agent_id: self._agents.get(agent_id) for agent_id in transfer.agents}
-        ruling = permit(transfer)
+        authorization = permit(transfer)
         _check_paths(transfer, agents)
         check_sizes(transfer, agents)
         away = [agent_id for agent_id, agent in agents.items() if agent.presence != "online"]
         if away and transfer.options.if_offline == "refuse":
             raise AgentOfflineError(away[0])
-        return ruling
+        return authorization
 
     def _view(self, transfer: Transfer) -> TransferView:
         return transfer_view(transfer, self._store.timeline(transfer.transfer_id), self._clock())
 
 
-def _withheld(transfer: Transfer, ruling: Authorization) -> Transfer:
-    """Until a second person has agreed, if a policy wants that."""
-    if not ruling.approval:
+def _held_for_approval(transfer: Transfer, authorization: Authorization) -> Transfer:
+    """Return the transfer, awaiting approval if a policy requires a second person."""
+    if not authorization.approval:
         return transfer
     hops = tuple(held_for_approval(hop, transfer.created_at) for hop in transfer.hops)
-    return replace(transfer, hops=hops, approval=wanting(ruling))
+    return replace(transfer, hops=hops, approval=wanting(authorization))
 
 
 def _check_paths(transfer: Transfer, agents: dict[AgentId, Agent]) -> None:

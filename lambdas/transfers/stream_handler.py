@@ -1,6 +1,6 @@
-"""What follows from a new line in a timeline: nudges to agents, the next hops, facts for the world outside.
+"""Handle a new timeline entry: send commands to agents, advance the next hops, publish events.
 
-All of it is decided from the table as it is now, not from the line: to react twice, or late, is harmless.
+Everything is decided from the current table, not from the entry: handling it twice, or late, is harmless.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,96 +26,98 @@ AddressedCommand = tuple[AgentId, Pause | Cancel | Release]
 
 
 class StreamHandler:
+    """Handles the inserts that the stream of the transfers table shows."""
+
     def __init__(
         self,
         store: TransferStore,
-        changing: TransferWriter,
-        dispatch: Dispatcher,
-        orders: CommandSender,
-        facts: EventPublisher,
-        news: ChangeNotifier,
+        writer: TransferWriter,
+        dispatcher: Dispatcher,
+        commands: CommandSender,
+        events: EventPublisher,
+        notifier: ChangeNotifier,
     ) -> None:
         self._store = store
-        self._changing = changing
-        self._dispatch = dispatch
-        self._orders = orders
-        self._facts = facts
-        self._news = news
+        self._writer = writer
+        self._dispatcher = dispatcher
+        self._commands = commands
+        self._events = events
+        self._notifier = notifier
 
     def handle(self, image: Mapping[str, Any]) -> None:
-        """React to a row that the stream shows as new; rows that are no line of a timeline say nothing."""
-        line = self._store.timeline_row(image)
-        if line is None:
+        """Handle a row that the stream shows as new; only timeline entries matter."""
+        row = self._store.timeline_row(image)
+        if row is None:
             return
         try:
-            transfer = self._store.get(line.transfer_id)
+            transfer = self._store.get(row.transfer_id)
         except TransferUnknownError:
-            logger.warning("line of a transfer that is gone", extra={"transfer_id": line.transfer_id})
+            logger.warning("timeline entry of a deleted transfer", extra={"transfer_id": row.transfer_id})
             return
-        self._news.announce(transfer.transfer_id)
-        for agent_id, command in commands_for(transfer, line):
-            self._orders.send_command(agent_id, command)
+        self._notifier.announce(transfer.transfer_id)
+        for agent_id, command in commands_for(transfer, row):
+            self._commands.send_command(agent_id, command)
         self.advance(transfer)
-        self._tell(transfer, line)
+        self._publish(transfer, row)
 
     def advance(self, transfer: Transfer) -> None:
-        """Whatever can go on with this transfer goes on."""
-        outcome = self._changing.change(transfer.transfer_id, _next_step, transfer)
-        while outcome.changed:
-            outcome = self._changing.change(transfer.transfer_id, _next_step, outcome.transfer)
-        self._dispatch.offer_ready(outcome.transfer)
+        """Release or fail the hops whose upstream hop has ended, then offer those that are ready."""
+        result = self._writer.change(transfer.transfer_id, _next_step, transfer)
+        while result.changed:
+            result = self._writer.change(transfer.transfer_id, _next_step, result.transfer)
+        self._dispatcher.offer_ready(result.transfer)
 
     def agent_online(self, agent_id: AgentId) -> None:
-        """An agent is there: dispatch what waited for it."""
+        """Advance the open transfers of an agent that has come online."""
         for transfer_id in self._store.open_transfers(agent_id):
             self.advance(self._store.get(transfer_id))
 
-    def _tell(self, transfer: Transfer, line: TimelineRow) -> None:
-        if line.fact == "requested":
+    def _publish(self, transfer: Transfer, row: TimelineRow) -> None:
+        if row.fact == "requested":
             logger.info("transfer requested", extra={"transfer_id": transfer.transfer_id})
-            self._facts.publish(_requested(transfer))
-        if line.fact == "finished" and transfer.ended_at:
+            self._events.publish(_requested(transfer))
+        if row.fact == "finished" and transfer.ended_at:
             logger.info(
                 "transfer finished", extra={"transfer_id": transfer.transfer_id, "state": transfer.state}
             )
-            self._facts.publish(_finished(transfer, transfer.ended_at))
+            self._events.publish(_finished(transfer, transfer.ended_at))
 
 
-def commands_for(transfer: Transfer, line: TimelineRow) -> Iterator[AddressedCommand]:
-    """The commands that follow from a line, for the hops that still are as it says."""
-    if line.entry.hop_id is None:
+def commands_for(transfer: Transfer, row: TimelineRow) -> Iterator[AddressedCommand]:
+    """Yield the commands that follow from an entry, for the hops that are still in the state it names."""
+    if row.entry.hop_id is None:
         for hop in transfer.hops:
             if hop.paused_by_user or hop.state == HopState.CANCELLED:
-                yield from _nudges(hop)
+                yield from _stop_commands(hop)
         return
-    hop = transfer.hops[hop_number(line.entry.hop_id)]
-    if hop.state == line.entry.state:
-        yield from _nudges(hop)
+    hop = transfer.hops[hop_number(row.entry.hop_id)]
+    if hop.state == row.entry.state:
+        yield from _stop_commands(hop)
 
 
-def _nudges(hop: Hop) -> Iterator[AddressedCommand]:
-    """Its carrier should stop, its source need not serve it any longer; neither if it was never offered.
+def _stop_commands(hop: Hop) -> Iterator[AddressedCommand]:
+    """Yield commands to stop a hop: to its carrier, and to the source that serves it; none if never offered.
 
-    A hop that its agent paused by itself is served on: the agent goes on by itself, too.
+    A hop that its agent paused by itself is still served, since the agent resumes by itself, too.
     """
     if hop.offered_at is None or not (hop.ended or hop.paused_by_user):
         return
     about = {"transfer_id": hop.transfer_id, "hop_id": hop.hop_id, "attempt": hop.attempt}
     if hop.paused_by_user:
         yield hop.carrier, Pause.model_validate(about)
-    if hop.state == HopState.CANCELLED or _is_taken_along(hop):
+    if hop.state == HopState.CANCELLED or _failed_by_upstream(hop):
         yield hop.carrier, Cancel.model_validate(about)
     if hop.route == "direct" and hop.source_agent:
         yield hop.source_agent, Release.model_validate(about)
 
 
-def _is_taken_along(hop: Hop) -> bool:
-    """Was it under way when the hop that it follows failed? Its carrier does not know that yet."""
+def _failed_by_upstream(hop: Hop) -> bool:
+    """Return whether the hop ended with its upstream hop, which its carrier does not know yet."""
     return bool(hop.problem and hop.problem.code == PREVIOUS_HOP_ENDED)
 
 
 def _next_step(transfer: Transfer, now: datetime) -> Change | None:
-    """The first hop that another sets free, or takes with it."""
+    """Return the change of the first hop that its upstream hop releases or fails."""
     for hop in transfer.hops:
         if hop.after is None:
             continue

@@ -1,4 +1,4 @@
-"""A transfer as people get to see it."""
+"""Convert transfers and hops to the views of the API."""
 
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from lambdas.domain.transfer import Transfer, summed
 
 
 def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: datetime) -> TransferView:
+    """Return the view of a transfer with its hops and timeline."""
     hops = tuple(hop_view(hop, now) for hop in transfer.hops)
     return TransferView(
         transfer_id=transfer.transfer_id,
@@ -31,11 +32,12 @@ def transfer_view(transfer: Transfer, timeline: tuple[TimelineEntry, ...], now: 
 
 
 def hop_view(hop: Hop, now: datetime) -> HopView:
+    """Return the view of a hop."""
     after = None if hop.after is None else f"{hop.transfer_id}-{hop.after}"
-    same = {name: getattr(hop, name) for name in _THE_SAME}
+    same = {name: getattr(hop, name) for name in _SAME_FIELDS}
     return HopView(
         after=after, progress=hop.progress_at(now), seconds_since_report=hop.seconds_since_report(now), **same
     )
 
 
-_THE_SAME = tuple(HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"})
+_SAME_FIELDS = tuple(HopView.model_fields.keys() - {"after", "progress", "seconds_since_report"})

@@ -1,4 +1,4 @@
-"""Read, decide, write, and begin again when someone else was faster."""
+"""Change transfers optimistically: read, decide, write, and retry after a concurrent change."""
 
 import random
 import time
@@ -17,36 +17,38 @@ from lambdas.store.base import Writes, no_writes
 from lambdas.store.transfers import TransferStore
 
 MAX_ATTEMPTS = 12
-"""How often one change is tried: a transfer's fifty hops may all end in the same second."""
+"""Maximum number of attempts for one change: a transfer's fifty hops may all end in the same second."""
 _MAX_RETRY_DELAY_S = 0.4
-"""Seconds."""
+"""Maximum of the random delay before the last attempt; it grows linearly to this."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """Hops as they shall be, and the line that says so."""
+    """Changed hops, and the timeline entry about them."""
 
     hops: tuple[Hop, ...]
     moment: TimelineEntry
     also: Writes = no_writes
-    """What is written with it."""
+    """Writes that belong into the same transaction."""
     approval: Approval | None = None
-    """None: as it was."""
+    """The new approval. None: unchanged."""
 
 
 @dataclass(frozen=True)
 class WriteResult:
+    """The transfer after a change."""
+
     transfer: Transfer
-    """As the table has it now."""
+    """The transfer as the table has it now."""
     changed: bool
-    """Was it this call that changed it?"""
+    """Whether this call changed it."""
 
 
 ChangeFunction = Callable[[Transfer, datetime], Change | None]
 
 
 class TransferWriter:
-    """The one hand that writes transfers."""
+    """The only writer of transfers."""
 
     def __init__(
         self, store: TransferStore, clock: Clock, wait: Callable[[float], None] = time.sleep
@@ -56,13 +58,16 @@ class TransferWriter:
         self._wait = wait
 
     def change(self, transfer_id: str, decide: ChangeFunction, known: Transfer | None = None) -> WriteResult:
-        """Do what `decide` says of the transfer as it is; it is asked again if that was no longer so.
+        """Apply the change that `decide` returns for the current transfer; retry after a concurrent change.
 
-        `known` saves the first reading. Raises TransferUnknownError, and StaleError when all patience is
-        lost.
+        `known` saves the first read.
+
+        Raises:
+            TransferUnknownError: the transfer does not exist.
+            StaleError: concurrent changes won every retry.
         """
-        for tried in range(MAX_ATTEMPTS):
-            transfer = known if known and not tried else self._store.get(transfer_id)
+        for attempt in range(MAX_ATTEMPTS):
+            transfer = known if known and not attempt else self._store.get(transfer_id)
             now = self._clock()
             change = decide(transfer, now)
             if change is None:
@@ -72,12 +77,12 @@ class TransferWriter:
                 new = replace(new, approval=change.approval or transfer.approval)
                 return WriteResult(self._store.write(transfer, new, change.moment, change.also), changed=True)
             except StaleError:
-                self._wait(random.uniform(0, _MAX_RETRY_DELAY_S * (tried + 1) / MAX_ATTEMPTS))  # noqa: S311
+                self._wait(random.uniform(0, _MAX_RETRY_DELAY_S * (attempt + 1) / MAX_ATTEMPTS))  # noqa: S311
         raise StaleError(f"Transfer {transfer_id}")
 
 
 def one_hop(number: int, step: Callable[[Hop, datetime], Hop], by: Actor) -> ChangeFunction:
-    """The decision that takes one step with one hop, if it is a step at all."""
+    """Return the change that applies `step` to one hop; None if the hop stays as it is."""
 
     def decide(transfer: Transfer, now: datetime) -> Change | None:
         old = transfer.hops[number]

@@ -51,7 +51,7 @@ def test_three_hosts_join_by_one_line_and_the_fourth_is_refused(fleet: Fleet, ho
     assert rollout["token"] not in rollout["command"]
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda one: join(fleet, rollout, one, "--name", one.name), hosts[:3]))
-    with pytest.raises(RuntimeError, match="for 3 hosts, and so many have joined"):
+    with pytest.raises(RuntimeError, match="for 3 hosts, which have all joined"):
         join(fleet, rollout, hosts[3], "--name", hosts[3].name)
     assert (shown(fleet, rollout)["used"], shown(fleet, rollout)["state"]) == (3, "used_up")
 

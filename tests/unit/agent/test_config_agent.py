@@ -47,7 +47,7 @@ ROOT = '[[roots]]\npath = "/data"\naccess = "ro"\n'
         ("", "roots: is missing"),
         ("roots = []", "roots: "),
         (ROOT.replace("ro", "r"), "is not known here"),
-        (ROOT.replace('"ro"', '"all"'), "roots[1].access: is none of 'ro' or 'rw'"),
+        (ROOT.replace('"ro"', '"all"'), "roots[1].access: is not one of 'ro' or 'rw'"),
         (ROOT.replace("/data", "data"), "roots[1].path: the path must be absolute"),
         (ROOT + ROOT, "a root is listed twice: /data"),
         (ROOT + 'directory = "mnt"', "roots[1].directory: the directory must be absolute"),

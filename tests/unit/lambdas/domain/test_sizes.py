@@ -31,7 +31,7 @@ class SizedFleet:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def order(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(0)) -> None:
+    def send_command(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(0)) -> None:
         self.send(agent_id, self.sign(agent_id, command, lifetime))
 
     def sign(self, agent_id: str, command: Command, lifetime: timedelta = timedelta(0)) -> str:
@@ -48,9 +48,9 @@ class SizedFleet:
 def sized(world: ControlPlaneFixture) -> SizedFleet:
     fleet = SizedFleet()
     changing, clock = world.changing, world.clock
-    s3 = world.reactions._dispatch._s3
-    world.reactions._dispatch = Dispatcher(changing, world.agents, fleet, s3, clock)
-    world.reactions._orders = fleet
+    s3 = world.reactions._dispatcher._s3
+    world.reactions._dispatcher = Dispatcher(changing, world.agents, fleet, s3, clock)
+    world.reactions._commands = fleet
     return fleet
 
 

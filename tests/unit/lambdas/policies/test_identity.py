@@ -130,9 +130,9 @@ class TestPoliciesNamePeople:
     @pytest.mark.parametrize(
         ("name", "why"),
         [
-            ("nobody@example.org", "nobody has the e-mail address nobody@example.org now"),
-            ("eve", "'eve' is nobody's id"),
-            (r"eve\u{40}example.org", "'eve@example.org' is nobody's id"),
+            ("nobody@example.org", "no user has the e-mail address nobody@example.org"),
+            ("eve", "'eve' is not a user's id"),
+            (r"eve\u{40}example.org", "'eve@example.org' is not a user's id"),
         ],
     )
     def test_an_unknown_user_is_reported_with_its_place_in_the_text(self, fleet, name, why):

@@ -108,7 +108,7 @@ def test_a_change_from_what_is_no_longer_so_is_refused(store):
         with pytest.raises(StaleError):
             step(store, transfer, late)
     with pytest.raises(StaleError):
-        store.note(hop, replace(hop, due_at=LATER))
+        store.update_hop(hop, replace(hop, due_at=LATER))
     assert len(store.timeline(transfer.transfer_id)) == 2
 
 
@@ -144,7 +144,7 @@ def test_a_hop_costs_few_writes(store, calls):
     offer = step(store, transfer, offered(transfer.hops[0], LATER))
     assert offer.revision == 1, "the header does not change with an offer"
     calls.clear()
-    store.note(offer.hops[0], replace(offer.hops[0], progress=Progress(bytes_done=1), seq=2))
+    store.update_hop(offer.hops[0], replace(offer.hops[0], progress=Progress(bytes_done=1), seq=2))
     assert calls == {"UpdateItem": 1}
 
 
@@ -176,9 +176,9 @@ def test_a_line_of_the_timeline_tells_what_it_is_for(store):
     rows = table.query(
         KeyConditionExpression="transfer_id = :t", ExpressionAttributeValues={":t": transfer.transfer_id}
     )["Items"]
-    lines = [line for row in rows if (line := store.line(row))]
-    assert [line.fact for line in lines] == ["requested", "finished"]
-    assert [line.moment for line in lines] == list(store.timeline(transfer.transfer_id))
+    timeline = [found for row in rows if (found := store.timeline_row(row))]
+    assert [row.fact for row in timeline] == ["requested", "finished"]
+    assert [row.entry for row in timeline] == list(store.timeline(transfer.transfer_id))
 
 
 def window(**more) -> TransferFilter:
@@ -246,7 +246,7 @@ def test_lists_with_and_without_dry_runs_fill_their_pages(store):
 def test_a_list_shows_the_progress_of_now(store):
     transfer = put(store, "b", "c")
     hop = transfer.hops[1]
-    store.note(hop, replace(hop, progress=Progress(bytes_done=5)))
+    store.update_hop(hop, replace(hop, progress=Progress(bytes_done=5)))
     (summary,), _ = list_transfers(window(), None)
     assert summary.progress.bytes_done == 5
 

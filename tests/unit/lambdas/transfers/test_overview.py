@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from botocore.client import BaseClient
 
-from lambdas.store import transfer_tally
+from lambdas.store import transfer_totals
 
 RAW = {"source": "server-b:/data/raw/", "destinations": ["server-c:/primary/"]}
 
@@ -58,7 +58,7 @@ def test_today_begins_where_the_caller_s_day_begins(fleet):
 
 
 def test_only_the_newest_are_looked_at_and_that_is_said(fleet, monkeypatch):
-    monkeypatch.setattr(transfer_tally, "MAX_COUNTED", 2)
+    monkeypatch.setattr(transfer_totals, "MAX_COUNTED", 2)
     for _ in range(3):
         asked(fleet)
     month = fleet.get("/overview").body["month"]

@@ -243,7 +243,7 @@ def test_a_speed_that_no_word_has_confirmed_lately_is_shown_to_nobody(world):
         view = world.desk.get(hop.transfer_id)
         [listed] = world.desk.page(Query()).transfers
         assert view.progress == view.hops[0].progress == listed.progress
-        return view.progress.bytes_done, view.progress.bytes_per_second, view.hops[0].quiet
+        return view.progress.bytes_done, view.progress.bytes_per_second, view.hops[0].seconds_since_report
 
     assert seen() == (5, 3, 0)
     world.clock.forward(seconds=10)

@@ -1,6 +1,6 @@
-"""What has been moved lately: the newest transfers of a window, added up from their headers.
+"""Totals of recent transfers, summed over the headers of the newest ones.
 
-One query a month and one batch read a hundred transfers, of `NEWEST` at the most, however many there are.
+At most `MAX_COUNTED` transfers are read, with one query per month and one batch per hundred.
 """
 
 from datetime import datetime
@@ -10,19 +10,18 @@ from events.views import TransferSummary, TransferTotals
 from lambdas.store.transfer_list import TransferFilter, list_transfers
 
 MAX_COUNTED = 500
-"""How many transfers are looked at. A header is some kilobyte: this costs about as much as one long list."""
+"""Maximum number of transfers that are summed. A header is about 1 KB: this costs about one long list."""
 _FAILED = {TransferState.FAILED, TransferState.PARTIALLY_FAILED}
 
 
 def totals(starts: tuple[datetime, ...], until: datetime) -> tuple[TransferTotals, ...]:
-    """For each start, what was asked for since then; `complete` says whether everything could be counted.
-    Dry runs move nothing, and are not counted."""
+    """Return the totals of the transfers created since each start; dry runs are not counted."""
     found, more = list_transfers(TransferFilter(since=min(starts), until=until, limit=MAX_COUNTED), None)
     oldest = found[-1].created_at if found and more else None
-    return tuple(_tally(found, start, complete=oldest is None or oldest < start) for start in starts)
+    return tuple(_totals_since(found, start, complete=oldest is None or oldest < start) for start in starts)
 
 
-def _tally(found: tuple[TransferSummary, ...], start: datetime, *, complete: bool) -> TransferTotals:
+def _totals_since(found: tuple[TransferSummary, ...], start: datetime, *, complete: bool) -> TransferTotals:
     inside = [one for one in found if one.created_at >= start and not one.dry_run]
     return TransferTotals(
         since=start,
