@@ -24,24 +24,24 @@ class _DirectoryTraits(NamedTuple):
     """What a directory is like; looked at once for all the files that come into it."""
 
     path: str | None
-    names_quickly: bool
-    lends_modes: bool
+    prefers_tmpfile: bool
+    has_default_acl: bool
 
 
 class TmpfileWriter:
     """For one thread."""
 
-    def __init__(self, tree: Tree, beside: Callable[[str], str]) -> None:
+    def __init__(self, tree: Tree, partial_name: Callable[[str], str]) -> None:
         """`beside`: what a file is called for a moment that is to replace another."""
         self._tree = tree
-        self._beside = beside
-        self._ground = _DirectoryTraits(None, names_quickly=False, lends_modes=True)
+        self._partial_name = partial_name
+        self._traits = _DirectoryTraits(None, prefers_tmpfile=False, has_default_acl=True)
         self._is_forbidden = False
 
-    def put(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> bool:
+    def write(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> bool:
         """Was it put in place, where `Tree.room` says? Not where that is slow, or cannot be had. OSError if
         it cannot stand there."""
-        if self._is_forbidden or not self._known(entry.path, folder).names_quickly:
+        if self._is_forbidden or not self._traits_of(entry.path, folder).prefers_tmpfile:
             return False
         descriptor = disk.open_tmpfile(folder, entry.mode & KEPT_MODE_BITS)
         if descriptor is None:
@@ -49,40 +49,42 @@ class TmpfileWriter:
         try:
             write(descriptor, data, 0)
             apply_metadata(descriptor, entry, has_mode=self.keeps_mode(entry, folder))
-            called = self._called(descriptor, entry.path, name, folder)
+            linked_name = self._link(descriptor, entry.path, name, folder)
         finally:
             os.close(descriptor)
-        if called is None:
+        if linked_name is None:
             self._is_forbidden = True
             return False
-        if called == name:
+        if linked_name == name:
             disk.notify_close_write(name, folder)
         else:
-            self._tree.rename_over(called, entry.path)
+            self._tree.rename_over(linked_name, entry.path)
         return True
 
     def keeps_mode(self, entry: FileEntry, folder: int) -> bool:
         """Has a file that is made there with its mode that mode?"""
-        return not (entry.mode & KEPT_MODE_BITS & _UMASK or self._known(entry.path, folder).lends_modes)
+        return not (
+            entry.mode & KEPT_MODE_BITS & _UMASK or self._traits_of(entry.path, folder).has_default_acl
+        )
 
-    def _known(self, path: str, folder: int) -> _DirectoryTraits:
+    def _traits_of(self, path: str, folder: int) -> _DirectoryTraits:
         parent = path.rpartition("/")[0]
-        if parent != self._ground.path:
-            self._ground = _DirectoryTraits(
+        if parent != self._traits.path:
+            self._traits = _DirectoryTraits(
                 parent, disk.prefers_tmpfile(folder), disk.has_default_acl(folder)
             )
-        return self._ground
+        return self._traits
 
-    def _called(self, descriptor: int, path: str, name: str, folder: int) -> str | None:
+    def _link(self, descriptor: int, path: str, name: str, folder: int) -> str | None:
         """Its name, or one beside it where that is taken. None if it gets none: security modules may forbid
         it, and whoever is to write beside finds out if it is something else."""
         try:
             if disk.link_tmpfile(descriptor, name, folder):
                 return name
-            beside = self._beside(path)
+            partial_name = self._partial_name(path)
             with suppress(FileNotFoundError):  # left by an earlier attempt
-                os.unlink(beside, dir_fd=folder)
-            return beside if disk.link_tmpfile(descriptor, beside, folder) else None
+                os.unlink(partial_name, dir_fd=folder)
+            return partial_name if disk.link_tmpfile(descriptor, partial_name, folder) else None
         except OSError:
             return None
 

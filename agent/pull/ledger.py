@@ -50,10 +50,10 @@ CREATE TABLE IF NOT EXISTS marks (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL, cleared INTEGER);
 """
-_IN_ORDER = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
+_CREATE_ARRIVAL_INDEX = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
 """Made when somebody first asks what has arrived: other hops need not keep it."""
 _TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates", "packs")
-_LATER = {
+_ADDED_COLUMNS = {
     "files": ("at REAL", "run INTEGER"),
     "ranges": ("length INTEGER",),
     "unchanged": ("at REAL", "kind TEXT"),
@@ -92,7 +92,7 @@ ARRIVALS_BATCH_SIZE = 1000
 
 Outcome = Literal["left", "removed", "failed"]
 
-_INT64 = 2**63 - 1
+_MAX_INT64 = 2**63 - 1
 """The largest number that SQLite holds."""
 _OTHER = "other"
 """How a ledger calls the kind of what cannot be moved (`!` in a listing), as a manifest does."""
@@ -142,25 +142,25 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
-        self._bring_up_to_date()
-        self._run = self._next_run()
+        self._migrate()
+        self._run = self._count_run()
         self._has_files, self._has_ranges = (
-            self._one(f"SELECT 1 FROM {table} LIMIT 1") is not None for table in ("files", "ranges")
+            self._fetch_one(f"SELECT 1 FROM {table} LIMIT 1") is not None for table in ("files", "ranges")
         )
         """Was there ever one? Where all stands already, or all is small, nobody looks for each."""
         self._resume_packs()
         self.had_files = self._has_files
         """The same, before what is brought now."""
-        self._is_in_order = False
+        self._has_arrival_index = False
 
-    def _bring_up_to_date(self) -> None:
-        for table, columns in _LATER.items():
+    def _migrate(self) -> None:
+        for table, columns in _ADDED_COLUMNS.items():
             known = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
             for column in columns:
                 if column.partition(" ")[0] not in known:
                     self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
-    def _next_run(self) -> int:
+    def _count_run(self) -> int:
         """Number the times the ledger was opened: before this one there may have been a power cut."""
         run = int(self._db.execute("PRAGMA user_version").fetchone()[0]) + 1
         self._db.execute(f"PRAGMA user_version = {run}")
@@ -200,35 +200,35 @@ class Ledger:
     @property
     def destination(self) -> str | None:
         """None for a hop that never began."""
-        row = self._one("SELECT destination FROM hop")
+        row = self._fetch_one("SELECT destination FROM hop")
         return str(row[0]) if row else None
 
-    def clearing_ends(self) -> None:
+    def mark_source_deleted(self) -> None:
         """All has arrived, and nothing is left at the source but, perhaps, the place itself."""
         with self._lock:
             self._db.execute("UPDATE hop SET cleared = 1")
 
     @property
-    def is_cleared(self) -> bool:
+    def is_source_deleted(self) -> bool:
         """Would it be no wonder if the source were not there?"""
-        row = self._one("SELECT cleared FROM hop")
+        row = self._fetch_one("SELECT cleared FROM hop")
         return bool(row and row[0])
 
-    def marks_begun(self, places: Iterable[str], name: str) -> None:
+    def add_marks(self, places: Iterable[str], name: str) -> None:
         """These directories may have a mark of this name from now on."""
         rows = [(os.fsencode(place), name) for place in places]
-        self._many("INSERT OR REPLACE INTO marks (path, name) VALUES (?, ?)", rows)
+        self._execute_many("INSERT OR REPLACE INTO marks (path, name) VALUES (?, ?)", rows)
 
-    def marks_made(self, made: Iterable[tuple[str, tuple[int, int]]]) -> None:
+    def set_mark_times(self, made: Iterable[tuple[str, tuple[int, int]]]) -> None:
         """The time of each directory before it had its mark, and after."""
         rows = [(os.fsencode(place), *times) for place, times in made]
-        self._many("UPDATE marks SET before = ?2, after = ?3 WHERE path = ?1", rows)
+        self._execute_many("UPDATE marks SET before = ?2, after = ?3 WHERE path = ?1", rows)
 
     def marks(self) -> Iterator[tuple[str, str, int | None, int | None]]:
         for path, name, before, after in self.paged("SELECT * FROM marks WHERE path > ?"):
             yield os.fsdecode(path), name, before, after
 
-    def marks_gone(self) -> None:
+    def remove_marks(self) -> None:
         with self._lock:
             self._db.execute("DELETE FROM marks")
 
@@ -236,22 +236,22 @@ class Ledger:
         """Half-done files may stand for these from now on. Ranges of another version are forgotten."""
         rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns) for entry in entries]
         if self._has_ranges:
-            self._many(
+            self._execute_many(
                 "DELETE FROM ranges WHERE path = ?1 AND NOT EXISTS"
                 " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND digest IS NULL)",
                 rows,
             )
         self._has_files = True
-        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL, NULL)", rows)
+        self._execute_many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL, NULL)", rows)
 
     @contextmanager
     def pack(self, entries: Sequence[FileEntry]) -> Iterator[None]:
         """The same of small files, until each that stands is `all_done`. Those still among `entries` at the
         end are begun one by one; most packs come whole, and to note each of their files twice would take a
         tenth of all their time."""
-        noted = json.dumps([(entry.path, entry.size, entry.mtime_ns) for entry in entries])
+        recorded = json.dumps([(entry.path, entry.size, entry.mtime_ns) for entry in entries])
         with self._lock:
-            number = self._db.execute("INSERT INTO packs (files) VALUES (?)", (noted,)).lastrowid
+            number = self._db.execute("INSERT INTO packs (files) VALUES (?)", (recorded,)).lastrowid
         try:
             yield
         finally:
@@ -262,26 +262,26 @@ class Ledger:
 
     def _resume_packs(self) -> None:
         """Whoever was killed did not say which of these stand: that is looked up."""
-        for (noted,) in self._db.execute("SELECT files FROM packs").fetchall():
+        for (recorded,) in self._db.execute("SELECT files FROM packs").fetchall():
             self.begin_files(
-                FileEntry("f", path, size, mtime_ns) for path, size, mtime_ns in json.loads(noted)
+                FileEntry("f", path, size, mtime_ns) for path, size, mtime_ns in json.loads(recorded)
             )
         self._db.execute("DELETE FROM packs")
 
     def complete(self, entry: FileEntry, digest: bytes) -> None:
         self.complete_all([(entry, digest)])
 
-    def complete_all(self, whole: Iterable[tuple[FileEntry, bytes]]) -> None:
+    def complete_all(self, files: Iterable[tuple[FileEntry, bytes]]) -> None:
         """These stand under their names."""
         forget = "DELETE FROM ranges WHERE path = ?1" if self._has_ranges else None
         with self._lock:  # so that what comes later has a later time
             now = time.time()
             rows = [
                 (os.fsencode(one.path), one.size, one.mtime_ns, digest, now, self._run)
-                for one, digest in whole
+                for one, digest in files
             ]
             self._has_files = True
-            self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)", rows, forget)
+            self._execute_many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)", rows, forget)
 
     def arrived_since(self, after: ArrivalCursor) -> list[Arrival]:
         """Files that stand, in the order in which they came, some at a time."""
@@ -290,17 +290,17 @@ class Ledger:
             f" ORDER BY at, path LIMIT {ARRIVALS_BATCH_SIZE}"
         )
         with self._lock:
-            if not self._is_in_order:
-                self._db.execute(_IN_ORDER)
-                self._is_in_order = True
+            if not self._has_arrival_index:
+                self._db.execute(_CREATE_ARRIVAL_INDEX)
+                self._has_arrival_index = True
             return [((at, path), os.fsdecode(path)) for at, path in self._db.execute(sql, after)]
 
     def drop(self, path: str) -> None:
         """Nothing of this file is here any more."""
         row = [(os.fsencode(path),)]
-        self._many("DELETE FROM files WHERE path = ?1", row, "DELETE FROM ranges WHERE path = ?1")
+        self._execute_many("DELETE FROM files WHERE path = ?1", row, "DELETE FROM ranges WHERE path = ?1")
 
-    def disown(self, path: str) -> None:
+    def invalidate(self, path: str) -> None:
         """Whatever this is, this hop has not brought it."""
         with self._lock:
             for table in ("files", "ranges", "links", "folders"):
@@ -311,30 +311,30 @@ class Ledger:
         if not self._has_files:
             return None
         sql = "SELECT digest FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
-        row = self._one(sql, (os.fsencode(entry.path), entry.size, entry.mtime_ns))
+        row = self._fetch_one(sql, (os.fsencode(entry.path), entry.size, entry.mtime_ns))
         return None if row is None else "begun" if row[0] is None else "done"
 
-    def known_before(self, entry: FileEntry) -> Literal["begun", "done"] | None:
+    def earlier_state(self, entry: FileEntry) -> Literal["begun", "done"] | None:
         """The same, for whoever looks at each file once: how far it had come when `look_anew` was called."""
         return self.known(entry) if self.had_files else None
 
-    def is_of_this_run(self, path: str) -> bool:
+    def completed_this_run(self, path: str) -> bool:
         """Was the file seen whole since the ledger was opened?"""
-        row = self._one("SELECT run FROM files WHERE path = ?", (os.fsencode(path),))
+        row = self._fetch_one("SELECT run FROM files WHERE path = ?", (os.fsencode(path),))
         return row is not None and row[0] == self._run
 
-    def is_there(self, path: str) -> bool:
+    def is_present(self, path: str) -> bool:
         """Is the file among those that `there` yields?"""
         sql = (
             "SELECT 1 FROM files WHERE path = ?1 AND digest IS NOT NULL"
             " UNION ALL SELECT 1 FROM unchanged WHERE path = ?1"
         )
-        return self._one(sql, (os.fsencode(path),)) is not None
+        return self._fetch_one(sql, (os.fsencode(path),)) is not None
 
     def add_piece(self, path: str, start: int, piece: Piece) -> None:
         self._has_ranges = True
         row = [(os.fsencode(path), start, piece.digest, piece.length)]
-        self._many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?)", row)
+        self._execute_many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?)", row)
 
     def pieces(self, path: str) -> dict[int, Piece]:
         """Start → each piece that an earlier attempt brought."""
@@ -345,12 +345,12 @@ class Ledger:
 
     def add_link(self, path: str, target: str) -> None:
         row = [(os.fsencode(path), os.fsencode(target))]
-        self._many("INSERT OR REPLACE INTO links VALUES (?, ?)", row)
+        self._execute_many("INSERT OR REPLACE INTO links VALUES (?, ?)", row)
 
     def add_name(self, entry: FileEntry) -> None:
         """A file that is to become another name of one that comes, or stands already."""
         row = (os.fsencode(entry.path), entry.size, entry.mtime_ns, entry.mode, os.fsencode(entry.target))
-        self._many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", [row])
+        self._execute_many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", [row])
 
     def names(self) -> Iterator[FileEntry]:
         for path, size, mtime_ns, mode, target in self.paged("SELECT * FROM names WHERE path > ?"):
@@ -358,14 +358,14 @@ class Ledger:
 
     def digest(self, path: str) -> bytes | None:
         """Of a file that this hop has brought, whole."""
-        row = self._one("SELECT digest FROM files WHERE path = ?", (os.fsencode(path),))
+        row = self._fetch_one("SELECT digest FROM files WHERE path = ?", (os.fsencode(path),))
         return None if row is None or not isinstance(row[0], bytes) else row[0]
 
     def add_directory(self, entry: FileEntry, *, made: bool) -> None:
         """A directory whose times are to be set when everything is in it."""
         owner = json.dumps(entry.owner) if entry.owner else None
         row = [(os.fsencode(entry.path), entry.mtime_ns, entry.mode, made, owner)]
-        self._many(
+        self._execute_many(
             "INSERT INTO folders VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (path) DO UPDATE"
             " SET mtime_ns = ?2, mode = ?3, made = max(made, ?4), owner = ?5",
             row,
@@ -375,7 +375,7 @@ class Ledger:
         """These stood at the destination before, the same."""
         now = time.time()
         rows = [(os.fsencode(one.path), one.size, one.mtime_ns, now, one.kind) for one in entries]
-        self._many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?)", rows)
+        self._execute_many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?)", rows)
 
     def outcome(self, entries: Iterable[FileEntry], outcome: Outcome, reason: str | None = None) -> None:
         """What became of these instead of arriving."""
@@ -384,7 +384,7 @@ class Ledger:
             (_key(one.path), _OTHER if one.kind == "!" else one.kind, one.size, outcome, reason, now)
             for one in entries
         ]
-        self._many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._execute_many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def start_pass(self) -> None:
         """What the source has, and what of it stood here, is about to be found out once more."""
@@ -396,10 +396,10 @@ class Ledger:
 
     def add_listed(self, paths: Iterable[str]) -> None:
         """The source has these."""
-        self._many("INSERT OR IGNORE INTO listed VALUES (?)", [(_key(path),) for path in paths])
+        self._execute_many("INSERT OR IGNORE INTO listed VALUES (?)", [(_key(path),) for path in paths])
 
     def is_listed(self, path: str) -> bool:
-        return self._one("SELECT 1 FROM listed WHERE path = ?", (_key(path),)) is not None
+        return self._fetch_one("SELECT 1 FROM listed WHERE path = ?", (_key(path),)) is not None
 
     def partial_files(self) -> Iterator[FileEntry]:
         """Files that were begun and do not stand yet."""
@@ -425,8 +425,8 @@ class Ledger:
 
     def directories(self) -> Iterator[tuple[FileEntry, bool]]:
         """Each directory, and whether this hop has made it."""
-        for path, mtime_ns, mode, made, told in self.paged("SELECT * FROM folders WHERE path > ?"):
-            owner = Owner(*json.loads(told)) if told else None
+        for path, mtime_ns, mode, made, owner_json in self.paged("SELECT * FROM folders WHERE path > ?"):
+            owner = Owner(*json.loads(owner_json)) if owner_json else None
             yield FileEntry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode, owner=owner), bool(made)
 
     def paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
@@ -441,19 +441,19 @@ class Ledger:
         with self._lock:
             return self._db.execute(sql, (after,)).fetchall()
 
-    def _one(self, sql: str, values: tuple[object, ...] = ()) -> tuple[object, ...] | None:
+    def _fetch_one(self, sql: str, values: tuple[object, ...] = ()) -> tuple[object, ...] | None:
         with self._lock:
             try:
                 found: tuple[object, ...] | None = self._db.execute(sql, values).fetchone()
             except OverflowError:
-                found = self._db.execute(sql, _clamped(values)).fetchone()
+                found = self._db.execute(sql, _clamp_to_int64(values)).fetchone()
             return found
 
-    def _many(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None = None) -> None:
+    def _execute_many(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None = None) -> None:
         try:
             self._write(sql, rows, then)
         except OverflowError:  # a size or a time beyond what SQLite holds: rare, so no row pays for it
-            self._write(sql, [_clamped(row) for row in rows], then)
+            self._write(sql, [_clamp_to_int64(row) for row in rows], then)
 
     def _write(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None) -> None:
         with self._lock:
@@ -477,5 +477,7 @@ def _key(path: str) -> bytes:
         return display_text(path).encode()
 
 
-def _clamped(values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(max(-_INT64 - 1, min(one, _INT64)) if isinstance(one, int) else one for one in values)
+def _clamp_to_int64(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(
+        max(-_MAX_INT64 - 1, min(one, _MAX_INT64)) if isinstance(one, int) else one for one in values
+    )

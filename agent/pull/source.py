@@ -54,17 +54,17 @@ class Reader(Protocol):
         """Give the bytes to `sink`, piece by piece, and where there are none say so to `hole`, if that can be
         told; the digest as in `Packed`. LostError, FileError."""
 
-    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
+    def pack(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Each of them, in this order. LostError."""
 
-    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
+    def digests(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
         """Each of them, without its bytes. LostError."""
 
-    def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+    def clear(self, entries_to_delete: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
         """Remove each from the source, if it is still as it was and is not what stands at the destination;
         why not, or None. `mark` is in each directory there, `name` is what the place is called. LostError."""
 
-    def shows(self, mark: str, folders: Sequence[str]) -> bool:
+    def shows(self, mark: str, directories: Sequence[str]) -> bool:
         """Is the mark in one of these directories of the source, as far as can be told? LostError."""
 
     def interrupt(self) -> None:
@@ -86,7 +86,7 @@ class Source(Protocol):
     def connect(self) -> Connection:
         """Make sure that it is there; which way. LostError, HopError."""
 
-    def entries(self, meant: Selection) -> Iterator[FileEntry]:
+    def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """What there is. HopError if there is nothing to begin with; LostError before its end."""
 
     def reader(self) -> Reader:
@@ -105,14 +105,14 @@ def changed(path: str) -> FileError:
     )
 
 
-def packed(wanted: Sequence[FileEntry], read: Callable[[FileEntry], PackedFile]) -> Iterator[PackedFile]:
+def packed(requested: Sequence[FileEntry], read: Callable[[FileEntry], PackedFile]) -> Iterator[PackedFile]:
     """Each of them, read by itself."""
-    for entry in wanted:
+    for entry in requested:
         try:
-            one = read(entry)
+            packed_file = read(entry)
         except FileError as error:
-            one = PackedFile(entry, problem=error.problem)
-        yield one
+            packed_file = PackedFile(entry, problem=error.problem)
+        yield packed_file
 
 
 def read_all(reader: Reader, entry: FileEntry) -> memoryview:
@@ -137,9 +137,9 @@ class LocalSource:
         self._tree().close()
         return Connection(kind="local")
 
-    def entries(self, meant: Selection) -> Iterator[FileEntry]:
+    def entries(self, selection: Selection) -> Iterator[FileEntry]:
         with self._tree() as tree:
-            yield from entries(tree, meant)
+            yield from entries(tree, selection)
 
     def reader(self) -> "LocalReader":
         return LocalReader(self._tree())
@@ -166,7 +166,7 @@ class LocalReader:
                     hole(begin - start)
                 self._read(descriptor, entry, begin, size, sink)
                 start = begin + size
-            self._must_be(descriptor, entry)
+            self._require_unchanged(descriptor, entry)
         except OSError as error:
             raise FileError(problem_of(error, self._tree.name(entry.path))) from error
         finally:
@@ -184,24 +184,24 @@ class LocalReader:
             sink(buffer[:count])
             start += count
 
-    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        return packed(wanted, lambda entry: PackedFile(entry, read_all(self, entry)))
+    def pack(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        return packed(requested, lambda entry: PackedFile(entry, read_all(self, entry)))
 
-    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        return packed(wanted, lambda entry: PackedFile(entry, digest=self._digest(entry)))
+    def digests(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        return packed(requested, lambda entry: PackedFile(entry, digest=self._digest(entry)))
 
-    def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
-        clearer = SourceDeleter(self._tree, mark, name)
-        for entry in gone:
+    def clear(self, entries_to_delete: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+        deleter = SourceDeleter(self._tree, mark, name)
+        for entry in entries_to_delete:
             if self._interrupted:
                 raise SourceConnectionError("interrupted")
             try:
-                yield kept(self._tree, entry, clearer.clear(entry))
+                yield kept(self._tree, entry, deleter.clear(entry))
             except OSError as error:
                 yield problem_of(error, self._tree.name(entry.path))
 
-    def shows(self, mark: str, folders: Sequence[str]) -> bool:
-        return any(shows_mark(self._tree, folder, mark) for folder in folders)
+    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+        return any(shows_mark(self._tree, folder, mark) for folder in directories)
 
     def interrupt(self) -> None:
         self._interrupted = True
@@ -216,7 +216,7 @@ class LocalReader:
                 if self._interrupted:
                     raise SourceConnectionError("interrupted")
                 digests.append(range_digest(descriptor, start, length))
-            self._must_be(descriptor, entry)
+            self._require_unchanged(descriptor, entry)
         except OSError as error:
             raise FileError(problem_of(error, self._tree.name(entry.path))) from error
         finally:
@@ -229,12 +229,12 @@ class LocalReader:
         except OSError as error:
             raise FileError(problem_of(error, self._tree.name(entry.path))) from error
         try:
-            self._must_be(descriptor, entry)
+            self._require_unchanged(descriptor, entry)
         except FileError:
             os.close(descriptor)
             raise
         return descriptor
 
-    def _must_be(self, descriptor: int, entry: FileEntry) -> None:
+    def _require_unchanged(self, descriptor: int, entry: FileEntry) -> None:
         if not entry.is_still(os.fstat(descriptor)):
             raise changed(self._tree.name(entry.path))

@@ -13,7 +13,7 @@ from events.progress import Connection
 class IncrementalSource(Source, Protocol):
     """A source that can be listed while it comes into being."""
 
-    def incremental(self, meant: Selection) -> Iterator[FileEntry]:
+    def incremental(self, selection: Selection) -> Iterator[FileEntry]:
         """Files as they come to stand there, until all do. HopError if nothing more comes for now;
         LostError before the end."""
 
@@ -32,13 +32,13 @@ class StreamingSource:
     def connect(self) -> Connection:
         return self._source.connect()
 
-    def entries(self, meant: Selection) -> Iterator[FileEntry]:
+    def entries(self, selection: Selection) -> Iterator[FileEntry]:
         """Each file once: one that the other hop brings anew may be under way here just now. Nor is one
         looked up that has changed meanwhile."""
         if self._is_listed:
             return
         self._is_listed = True
-        for entry in self._source.incremental(meant):
+        for entry in self._source.incremental(selection):
             if entry.kind == "d":
                 yield entry
             elif not self._ledger.is_listed(entry.path):

@@ -284,7 +284,7 @@ class TestOnItsWay:
         assert set(told(waiting)) == {"first", "second"}
 
     def test_the_disk_is_not_filled_with_them(self, tmp_path):
-        few = ManifestOutbox(tmp_path / "manifests", most=200_000)
+        few = ManifestOutbox(tmp_path / "manifests", max_waiting_bytes=200_000)
         for number in range(9):
             aside(few, tmp_path, f"{TRANSFER}-{number}", *map(str, range(100)))
         kept = [manifest_outbox.hop_of(path) for path in few.waiting()]

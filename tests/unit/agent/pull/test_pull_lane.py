@@ -277,12 +277,12 @@ class TestAPause:
         await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE_BYTES)
         [book] = (hosts.state / "hops").glob("*.db")
 
-        pull.discard_abandoned(hosts.roots, hosts.state, held=set())
+        pull.discard_abandoned(hosts.roots, hosts.state, open_hops=set())
         assert half_done(hosts.archive)
         os.utime(book, (0, 0))
         pull.discard_abandoned(hosts.roots, hosts.state, held={order.hop_id})
         assert half_done(hosts.archive)
-        pull.discard_abandoned(hosts.roots, hosts.state, held=set())
+        pull.discard_abandoned(hosts.roots, hosts.state, open_hops=set())
 
         assert half_done(hosts.archive) == []
         assert list((hosts.state / "hops").iterdir()) == []
@@ -336,7 +336,7 @@ class TestAFileThatCannotBeHad:
 
 def meanwhile(monkeypatch, act) -> None:
     """Do something to the source between its listing and the first bytes."""
-    really, done = worker_context.WorkerConnection.connection, []
+    really, done = worker_context.WorkerConnection.reader, []
     lock = threading.Lock()
 
     def connected(self):
@@ -345,7 +345,7 @@ def meanwhile(monkeypatch, act) -> None:
                 done.append(act())
         return really(self)
 
-    monkeypatch.setattr(worker_context.WorkerConnection, "connection", connected)
+    monkeypatch.setattr(worker_context.WorkerConnection, "reader", connected)
 
 
 class TestDamage:
@@ -395,14 +395,14 @@ def test_a_file_that_has_to_come_again_is_waited_for():
     """Whoever asks for work while the last range is looked at is not told that all is done."""
     work = JobQueue(10)
     work.add(FileEntry("f", "a", MIB), tries=1)
-    work.planned()
+    work.planning_done()
     last = work.take()
     assert isinstance(last, RangeJob)
-    assert work.fetched(last)
+    assert work.range_done(last)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(work.take)
-        work.add(last.file.entry, tries=2, waits=False)
-        work.finished(brought=True)
+        work.add(last.file.entry, tries=2, block=False)
+        work.job_done(progressed=True)
         again = asked.result(timeout=60)
     assert isinstance(again, RangeJob)
     assert again.file.tries == 2

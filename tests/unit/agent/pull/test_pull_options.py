@@ -235,8 +235,8 @@ class TestMove:
 
     async def test_what_changed_meanwhile_stays_and_is_named(self, hosts, monkeypatch):
         fill(hosts.data, a="a", b="b")
-        settle = "agent.pull.destination.Landing.settle"
-        monkeypatch.setattr(settle, lambda landing: fill(hosts.data, a="newer"))
+        finalize = "agent.pull.destination.Destination.finalize"
+        monkeypatch.setattr(finalize, lambda destination: fill(hosts.data, a="newer"))
         error = await hosts.fails(hosts.order("/data/", "/archive/", move=True))
         assert [one.code for one in error.failures] == ["source-kept"]
         assert tree(hosts.data) == {"a": b"newer"}
@@ -347,10 +347,10 @@ class TestFullDisk:
 
 
 def test_a_million_big_files_are_not_remembered_after_their_end():
-    work = JobQueue(512)
-    work.add(FileEntry("f", "big", BIG))
-    work.planned()
-    job = work.take()
+    jobs = JobQueue(512)
+    jobs.add(FileEntry("f", "big", BIG))
+    jobs.planning_done()
+    job = jobs.take()
     assert job is not None
-    assert work.fetched(job)
-    assert not work._begun
+    assert jobs.range_done(job)
+    assert not jobs._begun

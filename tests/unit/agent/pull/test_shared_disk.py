@@ -148,7 +148,9 @@ class TestMarks:
                 raise asyncio.CancelledError
 
             killed.setattr("agent.pull.marks.Marks.clear", kill)
-            killed.setattr("agent.pull.pull_attempt.Hauling._sweep", lambda hauling, ledger: None)
+            killed.setattr(
+                "agent.pull.pull_attempt.PullAttempt._clear_old_marks", lambda attempt, ledger: None
+            )
             with pytest.raises(asyncio.CancelledError):
                 await hosts.move(order)
         assert marks(hosts.archive)
@@ -255,13 +257,13 @@ class TestTwins:
         fill(hosts.data, a="a", b="b", c="c")
         (hosts.data / "link").symlink_to("a")
 
-        def settle(landing):
+        def finalize(destination):
             (hosts.archive / "a").write_text("another")
             (hosts.archive / "b").unlink()
             (hosts.archive / "link").unlink()
             (hosts.archive / "link").symlink_to("elsewhere")
 
-        monkeypatch.setattr("agent.pull.destination.Destination.finalize", settle)
+        monkeypatch.setattr("agent.pull.destination.Destination.finalize", finalize)
         error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True))
         assert [one.code for one in error.failures] == ["source-kept"] * 3
         assert tree(hosts.data) == {"a": b"a", "b": b"b", "link": b"a"}
@@ -271,11 +273,11 @@ class TestTwins:
         fill(hosts.data, a="a")
         (hosts.data / "link").symlink_to("a")
 
-        def settle(landing):
+        def finalize(destination):
             (hosts.data / "link").unlink()
             (hosts.data / "link").symlink_to("b")
 
-        monkeypatch.setattr("agent.pull.destination.Destination.finalize", settle)
+        monkeypatch.setattr("agent.pull.destination.Destination.finalize", finalize)
         error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True))
         assert [one.code for one in error.failures] == ["source-kept"]
         assert (hosts.data / "link").readlink() == Path("b")
@@ -314,7 +316,7 @@ class TestAgain:
             def kill(host, ledger, order, *, goes_on=False):
                 raise asyncio.CancelledError
 
-            killed.setattr("agent.pull.mover.Host.file_outcomes", kill)
+            killed.setattr("agent.pull.mover.HostResources.account", kill)
             with pytest.raises(asyncio.CancelledError):
                 await hosts.move(order)
         assert not (hosts.data / place).exists()
@@ -332,10 +334,10 @@ class TestAgain:
         order = getattr(hosts, way)("/data/", "/archive/", move=True)
         with monkeypatch.context() as cut:
 
-            def settle(landing):
+            def finalize(destination):
                 raise asyncio.CancelledError
 
-            cut.setattr("agent.pull.destination.Destination.finalize", settle)
+            cut.setattr("agent.pull.destination.Destination.finalize", finalize)
             with pytest.raises(asyncio.CancelledError):
                 await hosts.move(order)
         found = (hosts.archive / "a").stat()

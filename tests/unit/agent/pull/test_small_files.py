@@ -193,13 +193,13 @@ async def test_a_kill_after_a_file_got_a_mode_that_forbids_to_write_it(hosts, si
         with closing(Ledger(ledger_path(hosts.state, order.hop_id))) as ledger:
             ledger.begin_files([entry])
             ledger.start_pass()
-            with closing(Destination(tree, order.hop_id, order.options, ledger)) as landing:
+            with closing(Destination(tree, order.hop_id, order.options, ledger)) as destination:
                 if size == 100:
-                    landing.write_small(entry, memoryview(bytes(size)))
+                    destination.write_small(entry, memoryview(bytes(size)))
                 else:
                     file = BigFile(entry)
-                    landing.open(file)
-                    landing.complete(file, b"")
+                    destination.open(file)
+                    destination.complete(file, b"")
                     file.close()
 
     with ThreadPoolExecutor(1) as thread:

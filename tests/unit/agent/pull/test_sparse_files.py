@@ -52,7 +52,7 @@ async def test_a_gib_with_a_mib_in_it_costs_a_mib(hosts, way):
     assert hosts.line.passed < 1.2 * MIB
     assert held(hosts.archive / "disk.img") < 1.2 * MIB
     assert hosts.progress.bytes_done == hosts.progress.bytes_total == GIB
-    assert hosts.tally.moved_now < 1.2 * MIB
+    assert hosts.tally.bytes_moved < 1.2 * MIB
 
 
 async def test_a_file_that_is_one_hole_arrives(hosts):
@@ -108,13 +108,13 @@ async def test_damage_is_repaired_in_the_middle_of_holes_too(hosts, monkeypatch)
 
 async def test_a_source_that_knows_of_no_holes_sends_the_zeros(hosts, monkeypatch):
     sparse(hosts.data / "img", RANGE_BYTES, (MIB, MIB))
-    really = request_handler.asked.piece
+    really = request_handler.requests.piece
 
     def older(body):
         body.pop("holes")
         return really(body)
 
-    monkeypatch.setattr(request_handler.asked, "piece", older)
+    monkeypatch.setattr(request_handler.requests, "piece", older)
     await hosts.move(hosts.order("/data/img", "/archive/img"))
     assert hosts.line.passed > RANGE_BYTES
     assert same(hosts.data / "img", hosts.archive / "img")
