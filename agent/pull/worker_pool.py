@@ -17,7 +17,7 @@ SCALE_INTERVAL_S = 1.0
 MIN_SPEEDUP = 1.1
 """Factor by which new workers must increase the throughput to stay."""
 MIN_SAMPLES = 2
-"""Samples per measurement, of which the last one counts: workers start during the first."""
+"""Samples per measurement; only the last counts, since workers start during the first."""
 
 Fetch = Callable[[Callable[[], bool]], None]
 """Runs jobs until none is left, or until its argument, called between two jobs, returns True."""

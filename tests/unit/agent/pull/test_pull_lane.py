@@ -280,7 +280,7 @@ class TestAPause:
         pull.discard_abandoned(hosts.roots, hosts.state, open_hops=set())
         assert half_done(hosts.archive)
         os.utime(book, (0, 0))
-        pull.discard_abandoned(hosts.roots, hosts.state, held={order.hop_id})
+        pull.discard_abandoned(hosts.roots, hosts.state, open_hops={order.hop_id})
         assert half_done(hosts.archive)
         pull.discard_abandoned(hosts.roots, hosts.state, open_hops=set())
 

@@ -353,4 +353,4 @@ def test_a_million_big_files_are_not_remembered_after_their_end():
     job = jobs.take()
     assert job is not None
     assert jobs.range_done(job)
-    assert not jobs._begun
+    assert not jobs._started
