@@ -1,8 +1,7 @@
-"""Bandwidth: what one hop may take, and how the hops of an agent share its line.
+"""Bandwidth limits: of one hop, and of the agent, whose bandwidth its hops share.
 
-Both limits may be others at other hours. Hops that wait for the line get it in turn, each as much as its
-priority weighs (weighted fair queueing: https://doi.org/10.1145/75247.75248); what one does not use is for
-the others.
+Both limits may depend on the time of day. Hops share the agent's bandwidth by the weight of their priority
+(weighted fair queueing: https://doi.org/10.1145/75247.75248); what one hop does not use goes to the others.
 """
 
 import threading
@@ -15,14 +14,16 @@ from agent.files.digests import CHUNK_BYTES
 from events.options import BandwidthWindow, Options, Priority
 
 MIN_CHUNK_BYTES = 1024
+"""Smallest read of a bandwidth-limited hop, in bytes."""
 BURST_S = 0.25
-"""Seconds' worth of bytes that may go at once."""
+"""Seconds of the limit's bytes that may be sent at once."""
 LIMIT_TTL_S = 1.0
-"""Seconds for which a limit is believed to be what it was."""
+"""Seconds for which the current limit is cached."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 WEIGHTS: dict[Priority, int] = {"low": 1, "normal": 2, "high": 4}
+"""Share of the agent's bandwidth, relative to other hops, by priority."""
 
 
 class BandwidthSchedule:
@@ -36,12 +37,12 @@ class BandwidthSchedule:
 
     @property
     def is_any(self) -> bool:
-        """May there ever be a limit?"""
+        """Whether there is a limit at any time of day."""
         return self._limit is not None or bool(self._windows)
 
     @property
     def lowest(self) -> int | None:
-        """The strictest limit of the day."""
+        """The lowest limit of the day, in bytes per second."""
         limits = [self._limit, *(window.limit for window, _ in self._windows)]
         return min((limit for limit in limits if limit), default=None)
 
@@ -71,14 +72,14 @@ def _is_day(window: BandwidthWindow, time_of_day: datetime) -> bool:
 
 
 class SharedBandwidth:
-    """What all hops of an agent share."""
+    """The bandwidth that all hops of an agent share. Thread-safe."""
 
     def __init__(self, schedule: BandwidthSchedule) -> None:
         self._schedule = schedule
         self._turn = threading.Condition()
         self._waiting: list[tuple[float, int]] = []
         self._served = 0.0
-        """The share up to which everyone who waited has been served."""
+        """Position up to which all waiting hops have been served: bytes by weight, since the start."""
         self._paid_until = 0.0
 
     @property
@@ -86,8 +87,11 @@ class SharedBandwidth:
         return self._schedule.is_any
 
     def take(self, size: int, share: float, stopped: threading.Event) -> float:
-        """Return when these bytes may be on their way, or at once when everything has been stopped. `share`
-        is up to where the hop has been served; the answer is the same, less what it left to others."""
+        """Wait until `size` bytes may be sent, or until `stopped`, and return the hop's new position.
+
+        `share` is the position up to which the hop has been served. A hop that was idle is moved forward, so
+        that it cannot claim what it left to others.
+        """
         with self._turn:
             position = (
                 max(share, self._served - BURST_S * (self._schedule.now() or 0)),
@@ -105,7 +109,7 @@ class SharedBandwidth:
         return position[0]
 
     def _wait(self, position: tuple[float, int]) -> float:
-        """Seconds until it may be its turn; 0 if it is."""
+        """Return the seconds until the position may be served; 0 if it is now."""
         if min(self._waiting) != position:
             return LIMIT_TTL_S
         if self._schedule.now() is None:
@@ -118,7 +122,7 @@ class SharedBandwidth:
 
 
 class RateLimiter:
-    """One hop's: its own limit, and its part of the line. For several threads."""
+    """Limits a hop by its own limit and its share of the agent's bandwidth. Thread-safe."""
 
     def __init__(
         self, schedule: BandwidthSchedule, shared: SharedBandwidth, weight: int, stopped: threading.Event
@@ -133,11 +137,11 @@ class RateLimiter:
 
     @property
     def is_stopped(self) -> bool:
-        """Then it holds nobody back any more."""
+        """Whether the hop was stopped, so that `take` no longer waits."""
         return self._stopped.is_set()
 
     def take(self, size: int) -> None:
-        """Return when these bytes may be on their way, or at once when everything has been stopped."""
+        """Wait until `size` bytes may be sent, or until the hop is stopped."""
         if self._shared.is_limited:
             self._take_turn(size)
         if self._schedule.is_any and (rate := self._schedule.now()):
@@ -147,7 +151,7 @@ class RateLimiter:
         with self._lock:
             share, self._share = self._share, self._share + size / self._weight
         served = self._shared.take(size, share, self._stopped)
-        with self._lock:  # whoever was away does not catch up on what it left to others
+        with self._lock:  # an idle hop does not catch up
             self._share = max(self._share, served + size / self._weight)
 
     def _wait(self, size: int, rate: int) -> None:
@@ -160,7 +164,7 @@ class RateLimiter:
 
 
 def limiter_for(options: Options, shared: SharedBandwidth, stopped: threading.Event) -> RateLimiter:
-    """Of a hop with these options."""
+    """Return the limiter of a hop with these options."""
     return RateLimiter(schedule_of(options), shared, WEIGHTS[options.priority], stopped)
 
 
@@ -169,6 +173,6 @@ def schedule_of(options: Options) -> BandwidthSchedule:
 
 
 def chunk_size_for(options: Options) -> int:
-    """Bytes that are well taken at once: with a limit a quarter of a second's worth, so that it flows."""
+    """Return the bytes per read: a quarter of a second of the lowest limit, so that the flow is steady."""
     rate = schedule_of(options).lowest
     return CHUNK_BYTES if rate is None else min(CHUNK_BYTES, max(MIN_CHUNK_BYTES, rate // 4))

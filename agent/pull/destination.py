@@ -1,8 +1,8 @@
-"""How things come to stand at the destination: beside their place first, under their name once whole.
+"""Write files at the destination: to a temporary file first, then an atomic rename.
 
-A half-done file is called `.crosshaul-HOP-…` and lies in the directory of what it becomes, so that the
-rename at the end is atomic and can be found again after a kill. A small one has no name at all before it is
-whole, where the file system has such files: a kill leaves nothing of it.
+A partial file is named `.crosshaul-HOP-…` and is in the directory of the final file, so that the rename is
+atomic and the next attempt finds it after a kill. A small file is written to an unnamed temporary file
+(`O_TMPFILE`) where the file system supports it: a kill leaves nothing of it.
 """
 
 import errno
@@ -30,19 +30,26 @@ PARTIAL_PREFIX = ".crosshaul-"
 _NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 _NS_PER_S = 10**9
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
-"""The file system knows of no second name, or of no more."""
+"""Errors of a file system that does not support hard links, or no more of them."""
 
 MAX_REMEMBERED_DIRECTORIES = 10_000
-"""Directories that are remembered to be new."""
+"""New directories to remember."""
 
 
 Comparison = Literal["identical", "already_sent", "skip", "needs_checksum", "missing", "different"]
-"""What stands there: the very same; the same, brought by this hop; something to be left; something that only
-its digest can tell; nothing; something to be replaced."""
+"""How an entry of the source compares with the destination, and so what to do with it:
+
+- `identical`: the destination has it already.
+- `already_sent`: this hop has written it in an earlier pass or attempt.
+- `skip`: the destination has another file, which the `overwrite` option keeps.
+- `needs_checksum`: only the digest can tell.
+- `missing`: the destination does not have it.
+- `different`: the destination has another file, which is replaced.
+"""
 
 
 class Destination:
-    """One hop's destination, for one thread."""
+    """The destination of a hop, for one thread."""
 
     def __init__(self, tree: Tree, hop_id: str, options: Options, ledger: Ledger) -> None:
         self._tree = tree
@@ -50,7 +57,7 @@ class Destination:
         self._options = options
         self._ledger = ledger
         self._new_directories: set[str] = set()
-        """Directories made just now: nothing stands in them, which need not be looked up."""
+        """Directories that were just created: they are empty, so their files need no lookup."""
         self._tmpfile_writer = TmpfileWriter(tree, self._partial_name)
 
     def close(self) -> None:
@@ -60,7 +67,7 @@ class Destination:
         return self._tree.name(path)
 
     def compare(self, entry: FileEntry) -> Comparison:
-        """What is to become of a file or link. FileError, OSError if it cannot stand there."""
+        """Compare a file or link with the destination. Raises FileError, OSError if it cannot be written."""
         if entry.path.rpartition("/")[0] in self._new_directories and self._options.overwrite in {
             "always",
             "newer",
@@ -81,12 +88,14 @@ class Destination:
         return self._resolve_overwrite(entry, found)
 
     def free_bytes(self) -> int:
-        """Bytes that may still be written here, before anything was. OSError."""
+        """Return the free bytes of the destination's file system. Raises OSError."""
         return disk.free_bytes(self._tree.nearest_existing())
 
     def bytes_needed(self, entry: FileEntry, comparison: Comparison) -> int:
-        """Bytes that a file takes here, less what it replaces and what is half there. A sparse one may need
-        hardly any."""
+        """Return the bytes that a file needs, less those of the file it replaces and of its partial file.
+
+        A sparse file counts as 0, since it may need hardly any.
+        """
         size = 0 if entry.sparse else entry.size
         if comparison == "different":
             size -= self._allocated_bytes(lambda: self._tree.stat(entry.path))
@@ -98,7 +107,7 @@ class Destination:
 
     @staticmethod
     def _allocated_bytes(stat_file: Callable[[], os.stat_result]) -> int:
-        """By a thing that goes when it has no other name."""
+        """Return the bytes that removing a file frees: 0 if it is missing or has another hard link."""
         try:
             found = stat_file()
         except OSError:
@@ -106,11 +115,11 @@ class Destination:
         return disk.allocated_bytes(found) if found.st_nlink == 1 else 0
 
     def resolve_conflict(self, entry: FileEntry) -> Comparison:
-        """What is to become of a file whose digest is another. FileError, OSError."""
+        """Return what to do with a file whose digest differs, by `overwrite`. Raises FileError, OSError."""
         return self._resolve_overwrite(entry, self._tree.stat(entry.path))
 
     def digest(self, entry: FileEntry) -> bytes:
-        """Of what stands there. OSError."""
+        """Return the digest of the file at the destination. Raises OSError."""
         descriptor = self._tree.open(entry.path, READ_FLAGS)
         try:
             return read_digest(descriptor, entry.size)
@@ -118,7 +127,7 @@ class Destination:
             os.close(descriptor)
 
     def apply_metadata(self, entry: FileEntry) -> None:
-        """Times and mode, of a file whose bytes are right. OSError."""
+        """Set times, mode and owner of a file whose bytes are identical. Raises OSError."""
         descriptor = self._tree.open(entry.path, READ_FLAGS)
         try:
             self._apply_metadata(descriptor, entry)
@@ -126,7 +135,7 @@ class Destination:
             os.close(descriptor)
 
     def apply_owner(self, entry: FileEntry) -> None:
-        """Give what stands there to whom it is to belong, if that was asked for. OSError."""
+        """Set the owner of a file at the destination, if the options ask for it. Raises OSError."""
         if owner := self._owner(entry):
             self._tree.change_owner(entry.path, *owner)
 
@@ -136,18 +145,18 @@ class Destination:
         return local_ids(entry.owner, by_name=self._options.owner == "names")
 
     def _apply_metadata(self, descriptor: int, entry: FileEntry, *, has_mode: bool = False) -> None:
-        """Times and mode, then whom it is to belong to: what is given away may be touched no more."""
+        """Set times and mode, then the owner, after which the agent may no longer change the file."""
         apply_metadata(descriptor, entry, has_mode=has_mode)
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
 
     def check_directory(self, entry: FileEntry) -> None:
-        """Nothing is done. OSError if there cannot be such a directory."""
+        """Raise OSError if such a directory cannot be created; create nothing."""
         with suppress(FileNotFoundError):
             self._tree.open_directory(entry.path)
 
     def make_directory(self, entry: FileEntry) -> None:
-        """The directory; its times come when everything is in it."""
+        """Create the directory; `finalize` sets its times after all files are written."""
         try:
             self._tree.open_directory(entry.path)
             made = False
@@ -169,7 +178,7 @@ class Destination:
         self._ledger.add_link(entry.path, entry.target)
 
     def hard_link(self, entry: FileEntry) -> None:
-        """For a file that stands. FileError if it does not, OSError."""
+        """Create a hard link to a file at the destination. Raises FileError if that is missing, OSError."""
         self._tree.open_parent(entry.path)
         if not self._may_hard_link(entry):
             raise FileError(_link_target_missing(self.name(entry.path), self.name(entry.target)))
@@ -186,20 +195,20 @@ class Destination:
             self._ledger.complete(entry, digest)
 
     def _may_hard_link(self, entry: FileEntry) -> bool:
-        """Does the file that `entry` is another name of stand here? For `move` size and time are no proof."""
+        """Return whether the link's target is present; for `move`, size and time alone do not prove it."""
         if self._options.move and not self._ledger.is_present(entry.target):
             return False
         return self.is_present(entry._replace(path=entry.target))
 
     def is_present(self, entry: FileEntry) -> bool:
-        """Is there a file of that size and time? OSError."""
+        """Return whether the destination has a file of that size and time. Raises OSError."""
         try:
             return self._is_identical(entry, self._tree.stat(entry.path))
         except (FileNotFoundError, NotADirectoryError):
             return False
 
     def _copy(self, entry: FileEntry) -> None:
-        """Where a file has one name only."""
+        """Copy the target, on a file system without hard links."""
         partial = self._partial_name(entry.path)
         source = self._tree.open(entry.target, os.O_RDONLY)
         try:
@@ -213,8 +222,12 @@ class Destination:
         self._tree.rename_new(partial, entry.path)
 
     def write_small(self, entry: FileEntry, data: memoryview) -> None:
-        """A whole file at once. What an earlier attempt may have left beside has to become it, or it would
-        stay; and of a file that may not be opened once more nobody heard that it is whole."""
+        """Write a whole file and rename it.
+
+        An unnamed temporary file is not used in two cases: an earlier attempt may have left a partial file,
+        which would stay behind; and a file that the agent cannot open again for writing would cause no
+        close event for programs that watch the directory.
+        """
         folder, name = self._tree.open_parent(entry.path)
         is_free = not self._ledger.had_files and entry.mode & stat.S_IWUSR and entry.owner is None
         if not (is_free and self._tmpfile_writer.write(entry, data, folder, name)):
@@ -232,7 +245,7 @@ class Destination:
             self._tree.rename_over(partial, entry.path)
 
     def _create_partial(self, entry: FileEntry, folder: int, partial: str) -> tuple[int, bool]:
-        """A new file, and whether it has its mode already: a system call less for each of many."""
+        """Create a partial file; return it, and whether it has its final mode, which saves a system call."""
         flags = _NEW_FILE_FLAGS | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(partial, flags, entry.mode & KEPT_MODE_BITS, dir_fd=folder)
@@ -241,7 +254,7 @@ class Destination:
         return descriptor, self._tmpfile_writer.keeps_mode(entry, folder)
 
     def open(self, file: BigFile) -> None:
-        """Its half-done file: that of an earlier attempt if there is one, else a new one with room enough."""
+        """Open the partial file of an earlier attempt, or a new one, and preallocate its full size."""
         entry = file.entry
         self._tree.open_parent(entry.path)
         partial = self._partial_name(entry.path)
@@ -257,7 +270,7 @@ class Destination:
             disk.preallocate(file.descriptor, entry.size)
 
     def _open_partial(self, path: str, partial: str, flags: int) -> int:
-        """A half-done file, which may have its mode already: then a kill came just before it was whole."""
+        """Open a partial file; make it writable if a kill came after it had got its final mode."""
         try:
             return self._tree.open_beside(path, partial, flags, 0o600)
         except PermissionError:
@@ -267,28 +280,28 @@ class Destination:
             raise
 
     def write(self, file: BigFile, data: memoryview, start: int) -> None:
-        """Holes stay holes where nothing was written before."""
+        """Write bytes of a big file; zeros of a sparse file stay holes if its partial file is new."""
         if file.entry.sparse and file.is_new and not data.tobytes().strip(b"\0"):
             return
         write(file.descriptor, data, start)
 
     def punch_hole(self, file: BigFile, start: int, length: int) -> None:
-        """Zeros come next: nothing to do where nothing was written before. OSError."""
+        """Make a range read as zeros; a new partial file has a hole there already. Raises OSError."""
         if not file.is_new:
             disk.punch_hole(file.descriptor, start, length)
 
     def complete(self, file: BigFile, digest: bytes) -> None:
-        """All its bytes are there: on the disk first, then under its name."""
+        """Sync a fully written file to the disk, then rename it to its final name."""
         self._apply_metadata(file.descriptor, file.entry)
         os.fsync(file.descriptor)
         self._tree.rename_new(self._partial_name(file.entry.path), file.entry.path)
         self._ledger.complete(file.entry, digest)
 
     def drop(self, path: str) -> None:
-        """Whatever is half-done of a file goes."""
+        """Remove the partial file and the ledger's record of a file."""
         try:
             self._tree.unlink_beside(path, self._partial_name(path))
-        except (SameNameError, PlaceError):  # then there never was, or it is somewhere else
+        except (SameNameError, PlaceError):  # then it was never written, or not in this directory
             pass
         except OSError as error:
             if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
@@ -296,23 +309,23 @@ class Destination:
         self._ledger.drop(path)
 
     def invalidate(self, entry: FileEntry) -> None:
-        """What an earlier attempt brought of this does not count: it cannot stand here now."""
+        """Forget what an earlier attempt wrote of a file that now cannot be written."""
         if self._ledger.had_files:
             with suppress(OSError):
                 self.drop(entry.path)
         self._ledger.invalidate(entry.path)
 
     def drop_all(self) -> None:
-        """Whatever is half-done of the hop."""
+        """Remove all partial files of the hop."""
         for entry in list(self._ledger.partial_files()):
             self.drop(entry.path)
 
     def link_target(self, path: str) -> str:
-        """The target of a link that stands there. OSError."""
+        """Return the target of a symbolic link at the destination. Raises OSError."""
         return self._tree.readlink(path)
 
     def read_back(self, path: str, size: int) -> bytes | None:
-        """The digest of what stands there, read from the disk; None when it is not there, or not as long."""
+        """Return the digest of a file as the disk has it; None if it is missing or of another size."""
         try:
             descriptor = self._tree.open(path, READ_FLAGS)
         except OSError:
@@ -326,13 +339,13 @@ class Destination:
             os.close(descriptor)
 
     def remove(self, path: str) -> None:
-        """A file that turned out not to be what was sent."""
-        with suppress(FileNotFoundError, NotADirectoryError, PlaceError):  # then it is somewhere else
+        """Remove a file whose content is not what was sent."""
+        with suppress(FileNotFoundError, NotADirectoryError, PlaceError):  # then it is not in this directory
             self._tree.unlink(path)
         self._ledger.drop(path)
 
     def finalize(self) -> None:
-        """Times and modes of directories; then everything is made to survive a power cut."""
+        """Set times and modes of directories, then sync the file system."""
         try:
             for entry, _ in self._ledger.directories():
                 self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & KEPT_MODE_BITS)
@@ -351,13 +364,13 @@ class Destination:
                 os.close(descriptor)
 
     def _partial_name(self, path: str) -> str:
-        """The name of a half-done file, in the directory of the whole one."""
+        """Return the name of a file's partial file, which is in the same directory."""
         name_digest = digest_of(os.fsencode(path.rpartition("/")[2]))[:8].hex()
         return f"{PARTIAL_PREFIX}{self._hop_id}-{name_digest}"
 
     @staticmethod
     def _is_identical(entry: FileEntry, found: os.stat_result) -> bool:
-        """Size and time are the same; some file systems keep whole seconds only."""
+        """Return whether size and time are equal, to the second on a file system that keeps no more."""
         if not _same_size(entry, found):
             return False
         matches_coarsely = (
@@ -398,8 +411,8 @@ def _same_size(entry: FileEntry, found: os.stat_result) -> bool:
 def _link_target_missing(path: str, first: str) -> Problem:
     return Problem(
         code="link-without-file",
-        message=f"{display_path(path)} is another name of {display_path(first)}, which is not there.",
-        advice="See what is wrong with that one, then retry.",
+        message=f"{display_path(path)} is a hard link to {display_path(first)}, which is missing.",
+        advice="Fix the cause for that file, then retry.",
         path=display_path(path),
     )
 
@@ -407,7 +420,7 @@ def _link_target_missing(path: str, first: str) -> Problem:
 def _destination_exists(path: str) -> Problem:
     return Problem(
         code="destination-exists",
-        message=f"{display_path(path)} is there already and differs from what was to be written.",
+        message=f"{display_path(path)} exists already and differs from the source's file.",
         advice="Move it away, or choose another --overwrite.",
         path=display_path(path),
     )

@@ -1,4 +1,4 @@
-"""Big files, range by range."""
+"""Fetch bytes from the source: ranges of big files, packs of small files, and digests to compare."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class _WriteError(Exception):
-    """The destination's OSError, on its way through the source's code."""
+    """An OSError of the destination, wrapped while it passes through the source's code."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -26,12 +26,17 @@ class _WriteError(Exception):
 
 
 class RangeFetcher:
+    """Fetches and writes ranges of big files."""
+
     def __init__(self, connection: WorkerConnection) -> None:
         self._connection = connection
         self._context = connection.context
 
     def fetch(self, job: RangeJob) -> None:
-        """LostError, HopError or StoppedError end the pass."""
+        """Fetch and write a range; a problem of its file is recorded there.
+
+        Raises SourceConnectionError, HopError or PullStoppedError, each of which ends the pass.
+        """
         file = job.file
         if file.problem:
             return
@@ -49,7 +54,7 @@ class RangeFetcher:
                 self._connection.destination.open(file)
 
     def _fetch_range(self, job: RangeJob) -> bytes:
-        """Its digest, once it is there; on a line that is slow or breaks often in several pieces."""
+        """Fetch a range, in several pieces on a slow or unstable connection, and return its digest."""
         path, end = job.file.entry.path, job.start + job.length
         pieces = self._verified_pieces(job)
         start = job.start + sum(piece.length for piece in pieces)
@@ -69,7 +74,7 @@ class RangeFetcher:
         return pieces[0].digest if is_single else range_digest(job.file.descriptor, job.start, job.length)
 
     def _verified_pieces(self, job: RangeJob) -> list[Piece]:
-        """What an earlier attempt brought of it, from its beginning, as far as it is as it was noted."""
+        """Return the leading pieces of a range that an earlier attempt wrote and that match the ledger."""
         pieces, start, left = list[Piece](), job.start, job.length
         while left and (recorded := job.file.recorded.get(start)):
             piece = recorded._replace(length=min(recorded.length, left))
@@ -81,7 +86,10 @@ class RangeFetcher:
         return pieces
 
     def _fetch_piece(self, piece: RangeJob) -> bytes:
-        """LostError; FileError if it arrives damaged again and again."""
+        """Fetch a piece and return its digest, with retries if it arrives damaged.
+
+        Raises SourceConnectionError; FileError if it is still damaged after the last attempt.
+        """
         for _ in range(MAX_ATTEMPTS):
             digest, expected = self._request(piece)
             if expected in {None, digest}:
@@ -93,8 +101,10 @@ class RangeFetcher:
         raise FileError(damaged(self._connection.destination.name(piece.file.entry.path)))
 
     def _request(self, piece: RangeJob) -> tuple[bytes, bytes | None]:
-        """The digest of what arrived, and what the source says it should be. What arrived of a range that
-        broke off does not count."""
+        """Fetch and write a piece once; return the digest of what arrived and the one that the source sent.
+
+        If the request breaks off, the bytes of the piece are subtracted from the progress.
+        """
         state, position = xxhash.xxh3_128(), piece.start
 
         def sink(data: memoryview) -> None:
@@ -133,7 +143,7 @@ class RangeFetcher:
         return state.digest(), expected
 
     def end(self, file: BigFile) -> None:
-        """Its last range is there, or it cannot be had."""
+        """Complete a file whose last range is done, or requeue it if it has a problem."""
         try:
             if file.problem is None:
                 self._complete(file)
@@ -157,17 +167,22 @@ class RangeFetcher:
 
 
 class ChecksumFetcher:
+    """Compares files by their digests."""
+
     def __init__(self, connection: WorkerConnection) -> None:
         self._connection = connection
         self._context = connection.context
 
     def fetch(self, entries: Sequence[FileEntry]) -> None:
-        """LostError, HopError or StoppedError end the pass."""
+        """Compare files by digest and apply the results.
+
+        Raises SourceConnectionError, HopError or PullStoppedError, each of which ends the pass.
+        """
         waiting = list(entries)
         self._connection.with_retry(lambda: self._compare(waiting))
 
     def _compare(self, waiting: list[FileEntry]) -> None:
-        """Each by the source's digest and that of what stands here; take it from `waiting`."""
+        """Compare each file with the source's digest, and remove it from `waiting`."""
         for checked in self._connection.reader().digests(waiting.copy()):
             self._connection.check_stopped()
             waiting.remove(checked.entry)
@@ -189,13 +204,18 @@ class ChecksumFetcher:
 
 
 class PackFetcher:
+    """Fetches and writes packs of small files."""
+
     def __init__(self, connection: WorkerConnection) -> None:
         self._connection = connection
         self._context = connection.context
         self._arrived = 0
 
     def fetch(self, entries: Sequence[FileEntry]) -> bool:
-        """Did any of them arrive? LostError, HopError or StoppedError end the pass."""
+        """Fetch a pack; return whether any file of it was written.
+
+        Raises SourceConnectionError, HopError or PullStoppedError, each of which ends the pass.
+        """
         waiting = list(entries)
         self._arrived = 0
         with self._context.ledger.pack(waiting):
@@ -204,7 +224,7 @@ class PackFetcher:
         return bool(self._arrived)
 
     def _unpack(self, waiting: list[FileEntry]) -> None:
-        """Put each in place once they are here, and take it from `waiting`."""
+        """Fetch as many files as one request may ask for, write each and remove it from `waiting`."""
         arrived = list(self._connection.reader().pack(self._context.request_size.limit(waiting.copy())))
         self._context.limiter.take(sum(packed.entry.size for packed in arrived))
         completed: list[tuple[FileEntry, bytes]] = []
@@ -221,7 +241,7 @@ class PackFetcher:
             self._arrived += len(completed)
 
     def _write(self, packed: PackedFile) -> bytes | None:
-        """The digest of a file that stands now; None for one that does not."""
+        """Write a file and return its digest; None if it failed or is queued again."""
         entry, problem = packed.entry, packed.problem
         digest = digest_of(packed.data)
         if problem is None and packed.digest not in {None, digest}:

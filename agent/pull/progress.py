@@ -39,22 +39,22 @@ class ProgressCounter:
 
     @property
     def bytes_moved(self) -> int:
-        """Bytes that came over the line since this began, those included that had to come again."""
+        """Bytes received since the hop was started or resumed, repeated ones included."""
         with self._lock:
             return self._bytes_moved
 
     def add_existing(self, size: int) -> None:
-        """Bytes that this hop itself had brought before."""
+        """Count bytes that an earlier attempt of this hop wrote."""
         with self._lock:
             self._bytes_done += size
 
     def subtract(self, size: int) -> None:
-        """Bytes that were counted have to come again."""
+        """Subtract counted bytes that must be transferred again."""
         with self._lock:
             self._bytes_done -= size
 
     def finish_file(self, path: str) -> None:
-        """A file stands at the destination."""
+        """Count a file that is complete at the destination."""
         with self._lock:
             self._files_done += 1
             self._current = path

@@ -1,7 +1,7 @@
-"""Entries on their way from whoever lists the source to whoever plans the work.
+"""The queue of entries between the thread that lists the source and the planner.
 
-The listing may run far ahead, so that totals are known early and no source waits for a slow line. What runs
-ahead lies on disk: a million files do not fill the memory.
+The listing may run far ahead, so that totals are known early and no source waits for a slow connection. Most
+of the queue is on disk: a million files do not fill the memory.
 """
 
 import marshal
@@ -17,17 +17,17 @@ from agent.files.owners import Owner
 from events.base import Problem
 
 MAX_IN_MEMORY = 4096
-"""Entries that are kept in memory before they go to disk."""
+"""Entries in memory before they are written to disk."""
 
 BATCH_SIZE = 128
 BATCH_LINGER_S = 0.005
-"""Entries that are taken at once, and seconds in which they may come together: two threads that wake each
-other for every one of them would do little else."""
+"""Entries that the reader takes at once, and seconds it waits for them: two threads that wake each other for
+every entry would do little else."""
 WAKE_AT = {0, 1, BATCH_SIZE}
 
 
 class Spool:
-    """One writer, one reader, each on its own thread."""
+    """A queue with one writer and one reader, each on its own thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -47,7 +47,7 @@ class Spool:
                 self._changed.notify()
 
     def end(self, error: BaseException | None = None) -> None:
-        """No more will come; `error` is raised by the reader, once it has had everything before."""
+        """End the queue; the reader raises `error`, if any, after it has read all entries."""
         with self._changed:
             self._ended, self._error = True, self._error or error
             self._changed.notify()
@@ -64,7 +64,7 @@ class Spool:
                 self._file.close()
 
     def _take(self) -> list[FileEntry]:
-        """What is there; waits until something is. Nothing at the end."""
+        """Wait for entries and return them; none at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._frames or self._pending or self._ended)
             self._changed.wait_for(self._is_enough, BATCH_LINGER_S)
@@ -95,7 +95,7 @@ class Spool:
 
 
 _PLAIN = (None, None)
-"""What nearly all have of problem and owner."""
+"""Problem and owner of nearly all entries."""
 
 
 def _to_plain(entry: FileEntry) -> tuple[object, ...]:

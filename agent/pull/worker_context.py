@@ -22,7 +22,7 @@ from events.base import Problem
 MAX_ATTEMPTS = 3
 """Attempts at a request that breaks off or arrives damaged, and at a file that keeps changing."""
 INITIAL_RETRY_DELAY_S = 0.2
-"""Seconds before the first retry of a broken request; each further retry waits as long again."""
+"""Seconds before the first retry of a broken request; the n-th retry waits n times as long."""
 
 
 class PullStoppedError(Exception):

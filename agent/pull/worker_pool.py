@@ -17,7 +17,7 @@ SCALE_INTERVAL_S = 1.0
 MIN_SPEEDUP = 1.1
 """Factor by which new workers must increase the throughput to stay."""
 MIN_SAMPLES = 2
-"""Samples per measurement; only the last counts, since workers start during the first."""
+"""Samples per measurement, of which only the last counts: workers start during the first."""
 
 Fetch = Callable[[Callable[[], bool]], None]
 """Runs jobs until none is left, or until its argument, called between two jobs, returns True."""
@@ -27,7 +27,7 @@ class WorkerPool:
     """Threads that run jobs. Call `start`, then `join`."""
 
     def __init__(self, fetch: Fetch, bytes_moved: Callable[[], int], initial: int, max_workers: int) -> None:
-        """Run between `initial` and `max_workers` workers; `bytes_moved` returns the bytes received so far."""
+        """Run `initial` to `max_workers` workers; `bytes_moved` returns the bytes received so far."""
         self._fetch = fetch
         self._bytes_moved = bytes_moved
         self._initial = initial
