@@ -30,14 +30,14 @@ class Failures:
             if len(self._examples) < MAX_FAILURES:
                 self._examples.append(problem)
 
-    def summed(self, arrived: int) -> HopError:
-        """Return the error that ends the hop: the only problem, or a summary; `arrived` is a count."""
+    def summed(self, completed: int) -> HopError:
+        """Return the error that ends the hop: the only problem, or a summary; `completed` is a count."""
         first = self._examples[0]
-        if self.total == 1 and not arrived:
+        if self.total == 1 and not completed:
             return HopError(first, self._examples, 1)
         problem = Problem(
             code="files-failed",
-            message=f"{self.total} files failed, {arrived} were transferred. First failure: {first.message}",
+            message=f"{self.total} of {self.total + completed} files failed. First failure: {first.message}",
             advice=first.advice
             or "Fix the cause of each failure, then retry: only these files are sent again.",
             path=first.path,

@@ -36,6 +36,7 @@ class Finalizer:
         stopped: Event,
     ) -> None:
         """Open the destination; add the failures of this stage to `failures`, those of the pass."""
+        self._context = context
         self._command = context.command
         self._roots = context.roots
         self._progress = context.progress
@@ -70,13 +71,7 @@ class Finalizer:
             )
         if options.move:
             deletion = SourceDeletion(
-                self._command,
-                self._source,
-                self._roots,
-                self._tree,
-                self._destination,
-                self._ledger,
-                self._failures,
+                self._context, self._source, self._tree, self._destination, self._ledger, self._failures
             )
             deletion.run(self._check_stopped)
         if self._failures.total:

@@ -216,14 +216,14 @@ class Ledger:
         row = self._fetch_one("SELECT cleared FROM hop")
         return bool(row and row[0])
 
-    def add_marks(self, places: Iterable[str], name: str) -> None:
+    def add_marks(self, directories: Iterable[str], name: str) -> None:
         """Record directories that may have a marker file of this name from now on."""
-        rows = [(os.fsencode(place), name) for place in places]
+        rows = [(os.fsencode(directory), name) for directory in directories]
         self._execute_many("INSERT OR REPLACE INTO marks (path, name) VALUES (?, ?)", rows)
 
     def set_mark_times(self, made: Iterable[tuple[str, tuple[int, int]]]) -> None:
         """Record the modification time in ns of each directory before and after it was marked."""
-        rows = [(os.fsencode(place), *times) for place, times in made]
+        rows = [(os.fsencode(directory), *times) for directory, times in made]
         self._execute_many("UPDATE marks SET before = ?2, after = ?3 WHERE path = ?1", rows)
 
     def marks(self) -> Iterator[tuple[str, str, int | None, int | None]]:

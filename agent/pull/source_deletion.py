@@ -14,13 +14,14 @@ from itertools import chain
 from agent.errors import HopError, problem_of
 from agent.files import disk
 from agent.files.listing import FileEntry
-from agent.files.roots import Roots, Tree, is_below
+from agent.files.roots import Tree, is_below
 from agent.files.same_place import unproven
 from agent.pull.destination import Destination
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.marks import Marks
 from agent.pull.mover import batches
+from agent.pull.pull_context import PullContext
 from agent.pull.source import Reader, Source, SourceConnectionError
 from events.base import Problem
 from events.commands import Move
@@ -33,22 +34,21 @@ class SourceDeletion:
 
     def __init__(
         self,
-        command: Move,
+        context: PullContext,
         source: Source,
-        roots: Roots,
         tree: Tree,
         destination: Destination,
         ledger: Ledger,
         failures: Failures,
     ) -> None:
         """Use `tree` and `destination` for the destination; neither is closed."""
-        self._command = command
+        self._command = context.command
         self._source = source
         self._tree = tree
         self._destination = destination
         self._ledger = ledger
         self._failures = failures
-        self._marks = Marks(roots, tree, ledger, sync_disks=True)
+        self._marks = Marks(context.roots, tree, ledger, sync_disks=True)
         self._mount_points = self._find_mount_points()
         self._source_root: FileEntry | None = None
         """The entry of the source path itself, if that is deleted, too."""
