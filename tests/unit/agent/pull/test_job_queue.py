@@ -12,7 +12,7 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def patient(monkeypatch):
+def endless_linger(monkeypatch):
     """Nobody would be waited for by the clock alone."""
     monkeypatch.setattr("agent.pull.job_queue.BATCH_LINGER_S", HOUR)
 
@@ -21,16 +21,16 @@ def small(number: int) -> FileEntry:
     return FileEntry("f", f"file-{number}", 10, 1)
 
 
-def taking(jobs: JobQueue) -> tuple[threading.Thread, list[object]]:
+def take_in_thread(jobs: JobQueue) -> tuple[threading.Thread, list[object]]:
     taken: list[object] = []
     thread = threading.Thread(target=lambda: taken.append(jobs.take()), daemon=True)
     thread.start()
     return thread, taken
 
 
-def test_what_comes_together_is_taken_together(patient):
+def test_files_added_together_are_one_pack(endless_linger):
     jobs = JobQueue(pack_files=3)
-    thread, taken = taking(jobs)
+    thread, taken = take_in_thread(jobs)
     for number in range(3):
         assert taken == []
         jobs.add(small(number))
@@ -38,31 +38,31 @@ def test_what_comes_together_is_taken_together(patient):
     assert taken == [PackJob((small(0), small(1), small(2)))]
 
 
-def test_at_the_end_of_the_plan_nobody_is_waited_for(patient):
+def test_end_of_planning_releases_an_open_batch(endless_linger):
     jobs = JobQueue(pack_files=3)
-    threads = [taking(jobs) for _ in range(3)]
+    threads = [take_in_thread(jobs) for _ in range(3)]
     jobs.add(small(0))
     jobs.planning_done()
-    work_left = [taken for _, taken in threads]
-    while not any(work_left):
+    results = [taken for _, taken in threads]
+    while not any(results):
         time.sleep(0.001)
     jobs.job_done(progressed=True)
     for thread, _ in threads:
         thread.join(10)
-    assert sorted(map(str, (taken[0] for taken in work_left))) == sorted(
+    assert sorted(map(str, (taken[0] for taken in results))) == sorted(
         map(str, (PackJob((small(0),)), None, None))
     )
 
 
-def test_one_by_itself_is_taken_after_a_moment_with_no_further_word():
+def test_single_file_is_taken_after_the_linger():
     jobs = JobQueue(pack_files=3)
-    begun = time.monotonic()
+    started = time.monotonic()
     jobs.add(small(0))
     assert jobs.take() == PackJob((small(0),))
-    assert time.monotonic() - begun >= BATCH_LINGER_S
+    assert time.monotonic() - started >= BATCH_LINGER_S
 
 
-def test_a_file_that_comes_again_after_the_plan_is_taken_at_once(patient):
+def test_file_queued_again_after_planning_is_taken_at_once(endless_linger):
     jobs = JobQueue(pack_files=3)
     jobs.planning_done()
     jobs.add(small(0), block=False)

@@ -23,7 +23,7 @@ def partial_paths(ledger):
     return {entry.path for entry in ledger.partial_files()}
 
 
-def test_a_pack_that_came_whole_leaves_nothing_half_done(ledger):
+def test_complete_pack_leaves_no_partial_files(ledger):
     waiting = [ONE, TWO]
     with ledger.pack(waiting):
         waiting.clear()
@@ -32,7 +32,7 @@ def test_a_pack_that_came_whole_leaves_nothing_half_done(ledger):
     assert ledger.known(ONE) == ledger.known(TWO) == "done"
 
 
-def test_what_did_not_come_of_a_pack_that_broke_off_is_half_done(ledger):
+def test_rest_of_an_interrupted_pack_is_partial(ledger):
     waiting = [ONE, TWO, ODD]
 
     def complete_one():
@@ -47,7 +47,7 @@ def test_what_did_not_come_of_a_pack_that_broke_off_is_half_done(ledger):
     assert partial_paths(ledger) == {TWO.path, ODD.path}
 
 
-def test_after_a_kill_in_the_middle_of_a_pack_each_of_its_files_is_looked_at(ledger, tmp_path):
+def test_pack_interrupted_by_a_kill_is_partial(ledger, tmp_path):
     with ledger.pack([ONE, ODD]):
         ledger.complete_all([(ONE, DIGEST)])
         killed_state = shutil.copytree(tmp_path, tmp_path / "killed", ignore=shutil.ignore_patterns("*-shm"))

@@ -68,11 +68,11 @@ async def failures(hosts: Hosts, order) -> dict[str, str]:
     return {one.path.removeprefix("/archive/t/"): one.code for one in error.failures}
 
 
-class TestALinkInADirectoryPlace:
+class TestLinkInPlaceOfADirectory:
     @ways
     @options
     @pytest.mark.parametrize("size", [b"small", BIG], ids=["small", "big"])
-    async def test_nothing_is_done_through_it(self, hosts, way, options, size):
+    async def test_nothing_is_written_through_it(self, hosts, way, options, size):
         """As deployments have it: `current` is a link to one version. Both versions of a file have the same
         length, so that the wrong one is not told by its size."""
         hosts.open_source()
@@ -94,7 +94,7 @@ class TestALinkInADirectoryPlace:
 
     @ways
     @pytest.mark.parametrize("target", ["../beside", "gone", "here", "."])
-    async def test_wherever_it_leads(self, hosts, way, target):
+    async def test_any_target_is_refused(self, hosts, way, target):
         """Beside the destination, to nothing, to a file, to the directory it is in."""
         fill(hosts.data, t__a__deep__x="new", t__b="b")
         fill(hosts.archive, t__here="file", beside__deep__x="keep")
@@ -109,7 +109,7 @@ class TestALinkInADirectoryPlace:
 
     @ways
     @pytest.mark.parametrize("compare", ["time", "checksum"])
-    async def test_what_it_leads_to_is_not_taken_for_unchanged(self, hosts, way, compare):
+    async def test_its_target_does_not_count_as_unchanged(self, hosts, way, compare):
         """With `move` the only copy would go."""
         hosts.open_source()
         fill(hosts.data, t__a__x="same")
@@ -124,7 +124,7 @@ class TestALinkInADirectoryPlace:
 
     @ways
     @pytest.mark.parametrize("kind", ["link", "file"])
-    async def test_a_dry_run_foretells_it(self, hosts, way, kind):
+    async def test_dry_run_predicts_the_failure(self, hosts, way, kind):
         fill(hosts.data, t__a__x="x", t__a__empty__y="y", t__b="b")
         fill(hosts.archive, beside__x="x", t__mine="m")
         if kind == "link":
@@ -140,7 +140,7 @@ class TestALinkInADirectoryPlace:
         assert outcome.preview.failed.files == len(failed) == 4
         assert outcome.preview.sent.files == 1
 
-    async def test_hard_links_are_not_made_through_it(self, hosts):
+    async def test_no_hard_links_through_it(self, hosts):
         fill(hosts.data, t__0="one", t__a__x="two")
         (hosts.data / "t/a/second").hardlink_to(hosts.data / "t/0")
         (hosts.data / "t/b").hardlink_to(hosts.data / "t/a/x")
@@ -151,7 +151,7 @@ class TestALinkInADirectoryPlace:
         assert set(failed) == {"a", "a/x", "a/second"}
         assert contents(hosts.archive) == {"beside/x": b"twx", "t/0": b"one", "t/b": b"two"}
 
-    async def test_a_selection_without_its_directories_is_no_way_around(self, hosts):
+    async def test_selection_without_directories_is_no_bypass(self, hosts):
         fill(hosts.data, t__a__x="new", t__b__x="new")
         fill(hosts.archive, beside__x="old")
         (hosts.archive / "t").mkdir()
@@ -160,7 +160,7 @@ class TestALinkInADirectoryPlace:
         assert await failures(hosts, order) == {"a/x": "link-in-the-way"}
         assert contents(hosts.archive) == {"beside/x": b"old", "t/b/x": b"new"}
 
-    async def test_it_is_said_which_link_it_is_and_what_to_do(self, hosts):
+    async def test_error_names_the_link_and_what_to_do(self, hosts):
         fill(hosts.data, t__a__deep__x="new")
         fill(hosts.archive, t__a__x="x", beside__x="old")
         (hosts.archive / "t/a/deep").symlink_to("../../beside")
@@ -170,7 +170,7 @@ class TestALinkInADirectoryPlace:
         assert "/archive/t/a/deep is a symbolic link" in of_file.message
         assert "the destination" in of_file.advice
 
-    async def test_once_it_is_gone_a_retry_brings_what_was_missing(self, hosts):
+    async def test_retry_without_the_link_writes_the_rest(self, hosts):
         fill(hosts.data, t__a__x="new")
         fill(hosts.archive, beside__x="old")
         (hosts.archive / "t").mkdir()
@@ -182,9 +182,9 @@ class TestALinkInADirectoryPlace:
         assert contents(hosts.archive) == {"beside/x": b"old", "t/a/x": b"new"}
 
 
-class TestTheWayToThePlace:
+class TestPathToTheDestination:
     @ways
-    async def test_may_lead_through_links_as_the_administrator_made_them(self, hosts, way):
+    async def test_may_contain_links_of_the_administrator(self, hosts, way):
         fill(hosts.data, t__a__x="new")
         fill(hosts.archive, disk1__keep="k")
         (hosts.archive / "way").symlink_to("disk1")
@@ -197,7 +197,7 @@ class TestTheWayToThePlace:
 
 class TestMirror:
     @ways
-    async def test_a_link_that_is_extra_goes_and_what_it_leads_to_stays(self, hosts, way):
+    async def test_extra_link_is_removed_and_its_target_kept(self, hosts, way):
         fill(hosts.data, t__a__x="x")
         fill(hosts.archive, t__a__x="x", beside__x="keep")
         (hosts.archive / "t/extra").symlink_to("../beside")
@@ -207,12 +207,12 @@ class TestMirror:
         assert not (hosts.archive / "t/extra").is_symlink()
 
 
-class TestGoingOn:
+class TestResume:
     """An older agent followed such links, and somebody may put one between two attempts."""
 
     @pytest.mark.parametrize("options", [{"move": True}, {"verify": "reread"}, {}], ids=str)
     @pytest.mark.parametrize("size", [b"small", BIG], ids=["small", "big"])
-    async def test_what_came_before_the_link_did_is_not_taken_for_here(self, hosts, options, size):
+    async def test_files_written_before_the_link_do_not_count(self, hosts, options, size):
         hosts.open_source()
         fill(hosts.data, t__a__x=size, t__z=b"z" * 16 * MIB)
         order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=4 * MIB, streams=1, **options)
@@ -228,7 +228,7 @@ class TestGoingOn:
         assert contents(hosts.archive / "beside") == {"x": b"old"}
         assert (hosts.data / "t/a/x").read_bytes() == size
 
-    async def test_a_half_done_file_is_not_looked_for_behind_it(self, hosts):
+    async def test_no_partial_file_is_opened_behind_it(self, hosts):
         fill(hosts.data, t__a__x=b"z" * 8 * MIB)
         order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=MIB, streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done)
@@ -278,7 +278,7 @@ def make(folder: Path, made: dict[str, str], content: bytes) -> None:
     ),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_whatever_links_stand_there_nothing_is_lost(tmp_path_factory, sent, there, options):
+async def test_no_combination_of_links_loses_a_file(tmp_path_factory, sent, there, options):
     """Nothing beside the place changes; each file stands under its name, in directories all the way, or is
     named and still at the source."""
     hosts = Hosts(tmp_path_factory.mktemp("links"))

@@ -60,7 +60,7 @@ CODES = {"one_file": "source-kept"}
 
 @pytest.mark.parametrize("way", ["order", "local"])
 @pytest.mark.parametrize("story", STORIES)
-def test_what_is_mounted_in_two_places_is_kept(tmp_path, story, way):
+def test_files_mounted_in_two_places_are_kept(tmp_path, story, way):
     told = subprocess.run(
         [*APART, sys.executable, "-m", "tests.unit.agent.pull.test_mounted", str(tmp_path), story, way],
         cwd=REPOSITORY,

@@ -31,7 +31,7 @@ def hosts(tmp_path, monkeypatch) -> Iterator[Hosts]:
     hosts.close()
 
 
-def grown(folder: Path, dice: random.Random) -> None:
+def random_tree(folder: Path, dice: random.Random) -> None:
     """A tree of a few MiB: big files, sparse ones, small ones, links, further names."""
     folder.mkdir(parents=True)
     for number in range(dice.randrange(1, 3)):
@@ -51,8 +51,8 @@ def grown(folder: Path, dice: random.Random) -> None:
 
 async def one(hosts: Hosts, seed: int) -> None:
     dice = random.Random(seed)
-    grown(hosts.data / str(seed), dice)
-    size = sum(path.stat().st_size for path in (hosts.data / str(seed)).rglob("*") if is_plain(path))
+    random_tree(hosts.data / str(seed), dice)
+    size = sum(path.stat().st_size for path in (hosts.data / str(seed)).rglob("*") if is_final_file(path))
     order = hosts.order(f"/data/{seed}/", f"/archive/{seed}/", streams=dice.choice([1, 2, 4]))
     for _ in range(dice.randrange(1, 4)):
         hosts.line.cut_after = hosts.line.passed + dice.randrange(3 * MIB)
@@ -66,7 +66,7 @@ async def one(hosts: Hosts, seed: int) -> None:
     hosts.release(order)
 
 
-def is_plain(path: Path) -> bool:
+def is_final_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
@@ -99,14 +99,14 @@ async def test_killed_at_random(hosts, tmp_path):
         (hosts.data / f"t/big{number}").write_bytes(dice.randbytes(40 * MIB))
     order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=40 * MIB)
     for kill in range(KILLS):
-        process = await begun(tmp_path, order.model_copy(update={"attempt": kill + 1}))
+        process = await start_process(tmp_path, order.model_copy(update={"attempt": kill + 1}))
         passed, more = hosts.line.passed, dice.randrange(1, 30 * MIB)
         await until(lambda: process.returncode is not None or hosts.line.passed >= passed + more)  # noqa: B023
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGKILL)
         assert await process.wait() == -signal.SIGKILL
     free = order.options.model_copy(update={"bandwidth_limit": None})
-    process = await begun(tmp_path, order.model_copy(update={"attempt": KILLS + 1, "options": free}))
+    process = await start_process(tmp_path, order.model_copy(update={"attempt": KILLS + 1, "options": free}))
     assert await process.wait() == 0
     assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
     assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
@@ -114,7 +114,7 @@ async def test_killed_at_random(hosts, tmp_path):
     assert hosts.line.passed < 123 * MIB + (KILLS + 1) * 3 * 33 * MIB
 
 
-async def begun(folder: Path, order) -> asyncio.subprocess.Process:
+async def start_process(folder: Path, order) -> asyncio.subprocess.Process:
     command = sys.executable, "-m", "tests.support.mover_process", str(folder)
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)

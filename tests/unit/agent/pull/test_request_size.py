@@ -6,16 +6,16 @@ from agent.pull.request_size import INITIAL_BYTES, MAX_REQUEST_S, MIN_BYTES, Req
 FAST = MAX_REQUEST_S / 100
 
 
-def test_a_good_line_soon_carries_whole_ranges():
+def test_grows_to_whole_ranges():
     request_size = RequestSize()
-    asked = []
+    sizes = []
     while request_size.size < RANGE_BYTES:
-        asked.append(request_size.size)
+        sizes.append(request_size.size)
         request_size.on_success(FAST)
-    assert asked == [INITIAL_BYTES, 2 * INITIAL_BYTES, 4 * INITIAL_BYTES]
+    assert sizes == [INITIAL_BYTES, 2 * INITIAL_BYTES, 4 * INITIAL_BYTES]
 
 
-def test_a_slow_line_is_asked_for_as_much_as_it_brings_in_seconds():
+def test_slow_connection_gets_requests_of_seconds():
     request_size = RequestSize()
     rate = INITIAL_BYTES / (4 * MAX_REQUEST_S)
     for _ in range(20):
@@ -24,14 +24,14 @@ def test_a_slow_line_is_asked_for_as_much_as_it_brings_in_seconds():
     assert request_size.size / rate > MAX_REQUEST_S / 4
 
 
-def test_a_very_slow_one_is_asked_for_little():
+def test_very_slow_connection_gets_minimum_requests():
     request_size = RequestSize()
     for _ in range(5):
         request_size.on_success(1000 * MAX_REQUEST_S)
     assert request_size.size == MIN_BYTES
 
 
-def test_what_broke_is_not_asked_for_again_at_once():
+def test_size_after_a_failure_grows_slowly():
     request_size = RequestSize()
     for _ in range(3):
         request_size.on_success(FAST)

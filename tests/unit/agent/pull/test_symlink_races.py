@@ -55,7 +55,7 @@ def everything_in(folder: Path) -> bytes:
 
 @pytest.mark.parametrize("size", [len(SECRET), MIB + len(SECRET)])
 @pytest.mark.parametrize("symlinks", ["keep", "follow"])
-async def test_a_source_s_file_swapped_for_a_link_tells_nothing(hosts, tmp_path, size, symlinks):
+async def test_swapped_source_file_leaks_nothing(hosts, tmp_path, size, symlinks):
     """Of the same size and the same time, so that nothing else gives it away."""
     file, secret = hosts.data / "t/file", tmp_path / "outside"
     write_random(file, size)
@@ -69,7 +69,7 @@ async def test_a_source_s_file_swapped_for_a_link_tells_nothing(hosts, tmp_path,
     assert SECRET not in everything_in(hosts.archive)
 
 
-async def test_a_source_s_directory_swapped_for_a_link_tells_nothing(hosts, tmp_path):
+async def test_swapped_source_directory_leaks_nothing(hosts, tmp_path):
     write_random(hosts.data / "t/d/file", len(SECRET))
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/file").write_bytes(SECRET)
@@ -84,9 +84,7 @@ async def test_a_source_s_directory_swapped_for_a_link_tells_nothing(hosts, tmp_
 
 @pytest.mark.parametrize("size", [1000, MIB + 1])
 @pytest.mark.parametrize("outside", ["outside", "archive/beside"])
-async def test_a_destination_s_directory_swapped_for_a_link_gets_nothing_there(
-    hosts, tmp_path, size, outside
-):
+async def test_swapped_destination_directory_writes_nothing_outside(hosts, tmp_path, size, outside):
     """Neither out of the root nor beside the destination."""
     write_random(hosts.data / "t/d/file", size)
     (tmp_path / outside).mkdir()
