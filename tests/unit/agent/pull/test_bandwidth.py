@@ -1,4 +1,4 @@
-"""Limits by the hour, a line that hops share by their priority, turns, a crew that grows while it pays."""
+"""Bandwidth limits by time of day, sharing by priority, the semaphore, and the worker pool."""
 
 import asyncio
 import threading
@@ -100,9 +100,9 @@ async def test_semaphore_prefers_the_highest_priority() -> None:
 
 
 class FakeNetwork:
-    """Gives each connection so much, and all together no more than `most`, in bytes per second of its time.
+    """A network with `each` bytes per second and connection, and `most` in total, with a clock of its own.
 
-    A second passes with each look at it, so no load of the machine bends what is measured.
+    A second passes with each reading of the clock, so the load of the machine does not affect the result.
     """
 
     def __init__(self, each: int, most: int) -> None:
@@ -124,7 +124,7 @@ class FakeNetwork:
             self.changed.notify_all()
 
     def moved(self) -> int:
-        """Whoever was hired is at work by now."""
+        """Return the bytes moved, once all started workers are running."""
         with self.changed:
             assert self.changed.wait_for(lambda: self.over.is_set() or self.working >= running_workers(), 60)
             self.bytes += min(self.each * self.working, self.most)

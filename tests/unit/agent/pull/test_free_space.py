@@ -1,4 +1,4 @@
-"""A destination with little room or none: real disks, each in a mount namespace of its own."""
+"""A destination with little or no free space: real file systems, each in a mount namespace of its own."""
 
 import ctypes
 import errno
@@ -18,7 +18,7 @@ from tests.support.hosts import Hosts
 from tests.support.small_disk import STORIES
 
 IN_NAMESPACES = ("unshare", "-rm")
-"""In namespaces of its own, of users and of mounts."""
+"""Command prefix: run in a user and a mount namespace of its own."""
 
 
 def is_allowed() -> bool:
@@ -62,7 +62,7 @@ def test_shortage_is_reported_at_once_and_withdrawn():
 
 
 async def test_space_is_reserved_before_the_first_byte(tmp_path, monkeypatch):
-    """Its room is reserved; that of a sparse one, which may need none, is not."""
+    """Space is reserved for a dense file, not for a sparse one, which may need none."""
     hosts = Hosts(tmp_path)
     reserved = []
 
@@ -107,7 +107,7 @@ def test_preallocate_reserves_blocks(tmp_path):
 
 @pytest.mark.parametrize(("free", "fits"), [(MIB, True), (MIB - 1, False)])
 def test_preallocate_fallback_counts_existing_bytes(tmp_path, monkeypatch, free, fits):
-    """A long file goes on arriving though its whole length would not fit a second time."""
+    """A partial file can be completed although its whole length would not fit a second time."""
 
     def unsupported(*_: object) -> int:
         ctypes.set_errno(errno.EOPNOTSUPP)

@@ -1,4 +1,4 @@
-"""Patterns and names that are made to cost: nothing that a stranger writes holds an agent up."""
+"""Patterns and names made to be expensive: no input of a stranger can stall an agent."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from lambdas.domain.policy_text import _TOKEN
 
 
 def hostile_pairs() -> Iterator[tuple[str, str]]:
-    """200 patterns and names on which a matcher that backtracks takes minutes, or years."""
+    """Yield 200 patterns and names on which a backtracking matcher takes minutes or years."""
     random = Random(21)
     for stars in (2, 5, 10, 20, 31):
         for star in ("*", "**"):
@@ -126,7 +126,7 @@ def test_too_many_patterns_are_rejected_when_used(patterns: list[str], order: Mo
 
 @pytest.mark.parametrize("pattern", ["{a,{b}}", "a***", "*a" * 33, "\0", "", "x" * 4000])
 def test_command_with_invalid_filter_is_stored_and_its_hop_fails(order: Move, pattern: str) -> None:
-    """An older version took some of these: they are in journals and tables, which must stay readable."""
+    """Older versions accepted some of these: journals and tables that contain them must stay readable."""
     kept = Move.model_validate_json(with_filters(order, include=[pattern]).model_dump_json())
     assert kept.options.include == (pattern,)
     with pytest.raises(HopError) as failed:
@@ -144,7 +144,7 @@ def test_request_without_patterns_is_rejected() -> None:
 
 @pytest.mark.parametrize("piece", ["a?", "a?b", "://", "://a", "'?", "=?="])
 def test_long_names_and_texts_are_read_once(piece: str) -> None:
-    """Of four million characters, whatever reads them again from each place would not be done in a day."""
+    """A text of four million characters would take a day if it were read again from each position."""
     told = json.dumps({"level": "error", "msg": piece * (4_000_000 // len(piece))})
     assert len(list(error_lines([told.encode()]))) == 1
     assert len(list(_TOKEN.finditer('"\\' * 2_000_000))) == 1

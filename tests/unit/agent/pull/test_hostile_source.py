@@ -1,5 +1,4 @@
-"""A source that means ill, or is broken: whatever it says, the destination ends soon, with words, little
-memory, and nothing in place that is not right."""
+"""A malicious or broken source: the hop fails soon, in little memory, and writes no wrong file."""
 
 import asyncio
 import itertools
@@ -22,13 +21,13 @@ from infra.local.demo_files import MIB
 from tests.support.hosts import Hosts, until
 
 Respond = Callable[[ssl.SSLSocket, str, dict], None]
-"""The answer to a verb with a body."""
+"""Responds to a request: connection, verb, body."""
 HUGE = 2**62
 MEMORY = 64 * MIB
 
 
 class HostileSource:
-    """Has the source's key, so that it is let in; what it says is each test's own."""
+    """A server with the source's key, so that it is accepted, and with responses that each test defines."""
 
     def __init__(self, hosts: Hosts, respond: Respond) -> None:
         self._say = respond
@@ -102,7 +101,7 @@ def hostile(hosts) -> Iterator[Callable[[Respond], None]]:
 
 
 async def ends(hosts: Hosts, *, patience: float = 0.5) -> str:
-    """The code with which the hop fails; it is dear neither in memory nor in what is written."""
+    """Return the code with which the hop fails; check that it used little memory and disk space."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"), patience)
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MEMORY
@@ -111,7 +110,7 @@ async def ends(hosts: Hosts, *, patience: float = 0.5) -> str:
 
 
 def final_files(hosts: Hosts) -> list[Path]:
-    """What stands in its place; an attempt that may go on has half-done files beside."""
+    """Return the files at the destination, without the partial files of an attempt that may be resumed."""
     return [path for path in hosts.archive.rglob("*") if path.is_file() and not is_partial(path)]
 
 
@@ -153,7 +152,7 @@ async def test_endless_error_body_is_cut_off(hosts, hostile):
 
 @pytest.mark.parametrize("sparse", [True, False])
 async def test_absurd_file_size_fills_no_disk(hosts, hostile, sparse):
-    """The largest number there is, as a hole: no disk has it. Where it is no hole there is no room."""
+    """The largest possible size: as a hole no file system supports it, otherwise the disk is too small."""
 
     def respond(connection: ssl.SSLSocket, verb: str, _: dict) -> None:
         connection.sendall(listing(PLACE, file("long", 2**63 - 1, sparse=sparse)))
@@ -289,8 +288,10 @@ async def test_malformed_listing_lines_end_the_hop(hosts, hostile, body):
 @pytest.mark.parametrize("target", ["{}/outside", "../beside", ".."], ids=["outside", "beside", "above"])
 @pytest.mark.parametrize("entries", ["file", "directory", "hard link"])
 async def test_file_behind_a_link_stays_inside_the_destination(hosts, hostile, tmp_path, target, entries):
-    """The oldest trick of archives: a link to elsewhere, then a file in it. Nor does it lead to what lies
-    beside the hop's destination, in the same root."""
+    """The oldest trick of archives: a link to elsewhere, then a file in it.
+
+    It must not lead to files beside the hop's destination in the same root either.
+    """
     (tmp_path / "outside").mkdir()
     (hosts.archive / "beside").mkdir()
     (hosts.archive / "beside/x").write_text("precious")
@@ -319,7 +320,7 @@ async def test_file_behind_a_link_stays_inside_the_destination(hosts, hostile, t
 
 
 async def test_slow_source_does_not_delay_a_pause(hosts, hostile):
-    """However slow it is: a person who pauses the hop does not wait for it."""
+    """A source that sends single bytes must not keep a person waiting who pauses the hop."""
     drips, gone = threading.Event(), threading.Event()
 
     def drip(connection: ssl.SSLSocket, verb: str, _: dict) -> None:

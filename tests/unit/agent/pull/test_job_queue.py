@@ -1,4 +1,4 @@
-"""Who takes small files waits a moment for others, and no longer than that."""
+"""Small files wait briefly for others to share their request, and no longer."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ HOUR = 3600.0
 
 @pytest.fixture
 def endless_linger(monkeypatch):
-    """Nobody would be waited for by the clock alone."""
+    """Make the linger so long that no batch is ever ready by time alone."""
     monkeypatch.setattr("agent.pull.job_queue.BATCH_LINGER_S", HOUR)
 
 

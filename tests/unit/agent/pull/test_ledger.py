@@ -1,4 +1,4 @@
-"""What a hop remembers of small files, whoever ends it and when."""
+"""What the ledger records of small files, however and whenever the hop ends."""
 
 import shutil
 from contextlib import closing

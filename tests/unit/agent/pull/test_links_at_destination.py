@@ -1,6 +1,8 @@
-"""A symbolic link stands at the destination where a directory of the tree belongs: nothing is compared,
-written, dressed or removed through it, whatever the options. What could not arrive is named, the rest
-arrives."""
+"""A symbolic link at the destination in place of a directory of the tree.
+
+Nothing is compared, written, changed or removed through it, whatever the options. The files that cannot be
+written are reported, the others are transferred.
+"""
 
 import os
 from pathlib import Path
@@ -18,7 +20,7 @@ OLD = 1_600_000_000 * 10**9
 BIG = b"b" * (MIB + 1)
 
 ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Over the lane, and on one host."""
+"""Routes: over the lane, and on one host."""
 options = pytest.mark.parametrize(
     "options",
     [
@@ -45,7 +47,7 @@ def fill(folder: Path, **files: bytes | str) -> None:
 
 
 def tree(folder: Path) -> dict[str, object]:
-    """Everything there, and to where each link leads; links are not followed."""
+    """Return everything in a directory, with the targets of links, which are not followed."""
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         about = path.lstat()
@@ -63,7 +65,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 async def failures(hosts: Hosts, order) -> dict[str, str]:
-    """Which paths fail, and with which code."""
+    """Return the failed paths with their problem codes."""
     error = await hosts.fails(order)
     return {one.path.removeprefix("/archive/t/"): one.code for one in error.failures}
 
@@ -73,8 +75,10 @@ class TestLinkInPlaceOfADirectory:
     @options
     @pytest.mark.parametrize("size", [b"small", BIG], ids=["small", "big"])
     async def test_nothing_is_written_through_it(self, hosts, way, options, size):
-        """As deployments have it: `current` is a link to one version. Both versions of a file have the same
-        length, so that the wrong one is not told by its size."""
+        """As in deployments, `current` is a link to one version.
+
+        Both versions of a file have the same length, so that size does not reveal the wrong one.
+        """
         hosts.open_source()
         fill(hosts.data, t__current__app=size, t__v1__app=size.upper(), t__other="o")
         fill(hosts.archive, t__v1__app="older", t__v1__mine="precious")
@@ -95,7 +99,7 @@ class TestLinkInPlaceOfADirectory:
     @ways
     @pytest.mark.parametrize("target", ["../beside", "gone", "here", "."])
     async def test_any_target_is_refused(self, hosts, way, target):
-        """Beside the destination, to nothing, to a file, to the directory it is in."""
+        """Targets: beside the destination, missing, a file, the directory that contains the link."""
         fill(hosts.data, t__a__deep__x="new", t__b="b")
         fill(hosts.archive, t__here="file", beside__deep__x="keep")
         (hosts.archive / "t/a").symlink_to(target)
@@ -110,7 +114,7 @@ class TestLinkInPlaceOfADirectory:
     @ways
     @pytest.mark.parametrize("compare", ["time", "checksum"])
     async def test_its_target_does_not_count_as_unchanged(self, hosts, way, compare):
-        """With `move` the only copy would go."""
+        """With `move`, the only copy would be deleted."""
         hosts.open_source()
         fill(hosts.data, t__a__x="same")
         fill(hosts.archive, beside__x="same")
@@ -208,7 +212,7 @@ class TestMirror:
 
 
 class TestResume:
-    """An older agent followed such links, and somebody may put one between two attempts."""
+    """Older agents followed such links, and a link may appear between two attempts."""
 
     @pytest.mark.parametrize("options", [{"move": True}, {"verify": "reread"}, {}], ids=str)
     @pytest.mark.parametrize("size", [b"small", BIG], ids=["small", "big"])
@@ -279,8 +283,10 @@ def make(folder: Path, made: dict[str, str], content: bytes) -> None:
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_combination_of_links_loses_a_file(tmp_path_factory, sent, there, options):
-    """Nothing beside the place changes; each file stands under its name, in directories all the way, or is
-    named and still at the source."""
+    """Nothing outside the destination changes.
+
+    Each file is at its path, below directories only, or is reported and still at the source.
+    """
     hosts = Hosts(tmp_path_factory.mktemp("links"))
     try:
         hosts.open_source()

@@ -1,4 +1,4 @@
-"""Names as long as a disk takes them, and longer."""
+"""File names of the maximum length and beyond."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from infra.local.demo_files import MIB, differences, listing, write_random
 
 
 async def test_longest_possible_names(hosts):
-    """255 bytes, in letters of one, two and four bytes, small and big files, directories and links."""
+    """255 bytes in characters of one, two and four bytes, for files, directories and links."""
     for name in ("n" * 255, "ü" * 127 + "n", "🎬" * 63 + "abc"):
         assert len(name.encode()) == 255
         (hosts.data / "t" / name).mkdir(parents=True)
@@ -31,7 +31,7 @@ def only_short_names(naming):
 
 
 async def test_too_long_name_fails_and_the_rest_is_transferred(hosts, monkeypatch):
-    """As on a disk that encrypts names, where 143 bytes are the most."""
+    """As on a file system that encrypts names, where 143 bytes are the maximum."""
     for name in ("n" * 200, "short"):
         write_random(hosts.data / "t" / name, 100)
     for naming in ("link_tmpfile", "rename_new"):

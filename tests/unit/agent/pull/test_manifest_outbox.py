@@ -1,4 +1,4 @@
-"""What a hop did, file by file: the truth about real trees, and it reaches the control plane in the end."""
+"""Manifests: correct for real trees, and uploaded to the control plane in the end."""
 
 import asyncio
 import gzip
@@ -34,7 +34,7 @@ def hosts(tmp_path: Path):
 
 
 def manifest_lines(of: ManifestOutbox) -> dict[str, ManifestLine]:
-    """The one manifest that waits, by path."""
+    """Return the lines of the only waiting manifest, by path."""
     [waiting] = of.waiting()
     with (waiting.parent / "read").open("w+b") as file:
         manifest_outbox.write(waiting, file)
@@ -218,7 +218,7 @@ class TestContent:
 
 
 class Cloud:
-    """Takes manifests, when it is there."""
+    """A control plane that accepts manifests while it is available."""
 
     def __init__(self) -> None:
         self.away = self.refuses = False
@@ -292,7 +292,7 @@ class TestUpload:
         assert kept[-1] == f"{TRANSFER}-8"
 
     def test_large_manifest_is_not_held_in_memory(self, waiting, tmp_path):
-        """As far as ten thousand can show it: it is read a page at a time."""
+        """Ten thousand files show that the ledger is read in pages."""
         add_ledger(waiting, tmp_path, HOP, *map(str, range(10_000)))
         [path] = waiting.waiting()
         book = ledger.Ledger(path)
@@ -306,7 +306,7 @@ class TestUpload:
 
 
 class TestManifestApi:
-    """What it says over HTTP."""
+    """The HTTP requests of an upload."""
 
     def post(self, answer, manifest: Path) -> None:
         transport = httpx.MockTransport(answer)

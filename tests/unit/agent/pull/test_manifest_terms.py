@@ -1,4 +1,4 @@
-"""What a ledger can hold is what a manifest can say, whatever a source tells of its things."""
+"""Whatever a ledger can hold, a manifest can express, for any listing of a source."""
 
 import os
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_every_ledger_entry_has_a_manifest_line(moved, odd, reason, ended):
 
 
 def _has_bytes(entry: FileEntry) -> bool:
-    """Can a file system have these names?"""
+    """Return whether a file system can have these names."""
     try:
         return bool(os.fsencode(entry.path) and os.fsencode(entry.target))
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""A hundred thousand files, more than are ever held in memory."""
+"""A hundred thousand files, more than are held in memory at any time."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from tests.support.many_files import IN_ONE
 
 COUNT = 100_000
 MAX_MEMORY_BYTES = 150 * MIB
-"""Of memory, both ends together."""
+"""Bytes of memory of both ends together."""
 
 
 def test_hundred_thousand_files_in_bounded_memory(tmp_path):

@@ -1,5 +1,4 @@
-"""One directory or file in two places by real mounts, in a namespace of the tests' own: what is removed is
-never the only copy."""
+"""One directory or file mounted in two places, in a namespace of its own: the only copy is never removed."""
 
 import asyncio
 import subprocess
@@ -19,7 +18,7 @@ async def whole(hosts, way, bind, fill):
 
 
 async def one_directory(hosts, way, bind, fill):
-    """Only a directory below is one; what is beside it moves."""
+    """Only a subdirectory is shared; other files are moved."""
     fill(hosts.data, a="a", sub__b="b")
     (hosts.archive / "sub").mkdir()
     bind(hosts.data / "sub", hosts.archive / "sub")
@@ -27,7 +26,7 @@ async def one_directory(hosts, way, bind, fill):
 
 
 async def one_file(hosts, way, bind, fill):
-    """As a container is given a single file."""
+    """Mount a single file, as into a container."""
     fill(hosts.data, a="a", b="b")
     fill(hosts.archive, b="")
     bind(hosts.data / "b", hosts.archive / "b")
@@ -35,14 +34,14 @@ async def one_file(hosts, way, bind, fill):
 
 
 async def mirrored_around(hosts, way, bind, fill):
-    """As a container is given a directory of the disk that another one has whole."""
+    """Mount a subdirectory of what is mounted completely elsewhere, as in two containers."""
     fill(hosts.archive, sub__b="b", sub__deep__c="c", extra="x")
     bind(hosts.archive / "sub", hosts.data)
     return await hosts.fails(way("/data/", "/archive/", delete_extra=True))
 
 
 async def moved_inside(hosts, way, bind, fill):
-    """Found when the listing comes to it: until then things arrive."""
+    """Move into the source itself: detected only when the listing reaches it."""
     fill(hosts.data, a="a", sub__b="b")
     bind(hosts.data / "sub", hosts.archive)
     return await hosts.fails(way("/data/", "/archive/", move=True))

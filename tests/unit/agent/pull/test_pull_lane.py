@@ -1,4 +1,4 @@
-"""What a hop over the lane does to files: all of it with two real ends, real TLS and real disks."""
+"""Pulls over the lane, with two real agents, real TLS and real disks."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ from tests.support.hosts import Hosts, until
 
 @pytest.fixture(params=["destination", "source"])
 def hosts(tmp_path, request):
-    """Whoever dials, all of this holds."""
+    """Run each test with either agent dialing."""
     hosts = Hosts(tmp_path, dials=request.param)
     yield hosts
     hosts.close()
@@ -40,7 +40,7 @@ def partial_files(folder: Path) -> list[Path]:
 
 
 def odd_tree(folder: Path) -> None:
-    """Everything that a directory may hold."""
+    """Create a tree with everything that a directory may contain."""
     write_random(folder / "big.bin", 2 * RANGE_BYTES + 12345)
     write_random(folder / "just over.bin", MIB + 1)
     write_random(folder / "just small.bin", MIB)
@@ -335,7 +335,7 @@ class TestUnavailableFile:
 
 
 def before_first_read(monkeypatch, act) -> None:
-    """Do something to the source between its listing and the first bytes."""
+    """Change the source between its listing and the first request."""
     really, done = worker_context.WorkerConnection.reader, []
     lock = threading.Lock()
 
@@ -392,7 +392,7 @@ class TestDamage:
 
 
 def test_workers_wait_for_a_requeued_file():
-    """Whoever asks for work while the last range is looked at is not told that all is done."""
+    """A worker that waits for a job during the last range is not told that all jobs are done."""
     jobs = JobQueue(10)
     jobs.add(FileEntry("f", "a", MIB), tries=1)
     jobs.planning_done()
@@ -409,7 +409,7 @@ def test_workers_wait_for_a_requeued_file():
 
 
 def lying(monkeypatch, times: int) -> None:
-    """The source says another digest than its bytes have, so many times."""
+    """Make the source send wrong digests, `times` times."""
     from agent.lane import request_handler
 
     really_send, really_digest = request_handler._send, request_handler.digest_of
@@ -530,7 +530,7 @@ def test_any_tree_is_transferred(hosts, tree):
 
 
 def create(place: Path, size: int | None) -> None:
-    """A file of so many bytes, or a directory."""
+    """Create a file of `size` bytes, or a directory."""
     if size is None:
         place.mkdir(parents=True)
     else:

@@ -1,4 +1,4 @@
-"""What a hop's options do to two real trees: filters, mirrors, moves, checksums, dry runs, a full disk."""
+"""The options of a hop on real trees: filters, mirror, move, checksum, dry run, and a full disk."""
 
 import asyncio
 import errno
@@ -38,7 +38,7 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 
 ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Over the lane, and on one host."""
+"""Routes: over the lane, and on one host."""
 
 
 class TestFilters:

@@ -1,4 +1,4 @@
-"""Killed, cut and paused at random, a hop ends with every bit right; a hundred seeds, more by `SEEDS`."""
+"""A hop that is killed, cut and paused at random ends with the right content; `SEEDS` sets how many runs."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from tests.support.hosts import Hosts, until
 
 SEEDS = int(os.environ.get("SEEDS", "100"))
 AT_ONCE = 10
-"""Seeds of one test, so that a failure names few."""
+"""Seeds per test, so that a failure names few."""
 KILLS = 4
 
 
@@ -32,7 +32,7 @@ def hosts(tmp_path, monkeypatch) -> Iterator[Hosts]:
 
 
 def random_tree(folder: Path, dice: random.Random) -> None:
-    """A tree of a few MiB: big files, sparse ones, small ones, links, further names."""
+    """Create a tree of a few MiB: big, sparse and small files, links and hard links."""
     folder.mkdir(parents=True)
     for number in range(dice.randrange(1, 3)):
         (folder / f"big{number}").write_bytes(dice.randbytes(dice.randrange(MIB, 3 * MIB)))
@@ -71,7 +71,7 @@ def is_final_file(path: Path) -> bool:
 
 
 async def paused(hosts: Hosts, order, at: int) -> None:
-    """Once so many bytes stand, or at its end if that comes first."""
+    """Pause the hop once `at` bytes are written, or return at its end if that comes first."""
     moving = hosts.begin(order)
     await until(lambda: moving.done() or hosts.progress.bytes_done >= at)
     moving.cancel()
@@ -90,7 +90,7 @@ async def test_cut_and_paused_at_random(hosts, first):
 
 
 async def test_killed_at_random(hosts, tmp_path):
-    """SIGKILL of the destination, again and again: what it knows then is what lies on its disk."""
+    """Kill the destination repeatedly with SIGKILL, so that it knows only what is on its disk."""
     dice = random.Random(SEEDS)
     for number in range(60):
         (hosts.data / f"t/d{number % 5}").mkdir(parents=True, exist_ok=True)

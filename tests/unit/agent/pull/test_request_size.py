@@ -1,4 +1,4 @@
-"""How much is asked for at once, on lines of every kind."""
+"""The size of requests on fast, slow and unstable connections."""
 
 from agent.files.digests import RANGE_BYTES
 from agent.pull.request_size import INITIAL_BYTES, MAX_REQUEST_S, MIN_BYTES, RequestSize

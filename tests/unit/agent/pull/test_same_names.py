@@ -1,5 +1,4 @@
-"""Two names that the destination takes for one: the second is told by name, nothing is lost, the rest goes
-on."""
+"""Two names that the destination's file system treats as one: the second fails, nothing is lost."""
 
 import os
 from pathlib import Path
@@ -21,7 +20,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 async def lost_names(hosts: Hosts, **options: str) -> list[str]:
-    """Which files the hop reports, each with what to do about it."""
+    """Return the failures of the hop, each with its advice."""
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/", **options))
     assert error.problem.code == "files-failed"
     assert {one.code for one in error.failures} == {"name-collision"}
@@ -120,7 +119,7 @@ async def test_unicode_forms_are_checked(hosts, monkeypatch):
 
 
 async def test_replaced_file_keeps_its_name(hosts, monkeypatch):
-    """A disk that folds is as good as any where no two names meet."""
+    """On a case-insensitive file system, names that do not collide work as on any other."""
     write_random(hosts.data / "t/Deep/File", 100)
     fold(monkeypatch, hosts.archive)
     for size in (100, 200, 200):

@@ -1,4 +1,4 @@
-"""Source and destination that are one thing under two names: nothing is removed that is the only copy."""
+"""Source and destination are one directory under two names: the only copy is never removed."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from tests.unit.agent.pull.test_pull_options import BIG, OLD, fill, tree, ways
 
 
 def share(hosts: Hosts, archive: Path) -> None:
-    """server-c's /archive is this directory, which server-b has, too; both agents may write."""
+    """Make this directory, which server-b has too, the /archive of server-c; both agents may write."""
     hosts.open_source()
     hosts.roots.reload([RootConfig(path="/archive", access="rw", directory=archive)])
 
@@ -30,7 +30,7 @@ def marks(folder: Path) -> list[Path]:
 
 
 class TestOnePlace:
-    """Two agents, or two roots of one, share a directory."""
+    """Two agents, or two roots of one agent, share a directory."""
 
     @ways
     @pytest.mark.parametrize("compare", ["time", "checksum"])
@@ -95,7 +95,7 @@ class TestOnePlace:
 
 
 class TestSharedSubdirectory:
-    """Only some directory below the two places is one."""
+    """Only a subdirectory of source and destination is shared."""
 
     @ways
     async def test_shared_files_stay_and_are_reported(self, hosts, way):
@@ -208,7 +208,7 @@ class TestMarks:
 
 
 class TestEqualSizeAndTime:
-    """A file that stands at the destination with the same size and time."""
+    """The destination has another file with the same size and time."""
 
     @pytest.fixture(autouse=True)
     def _may_write_at_the_source(self, hosts):
@@ -286,7 +286,7 @@ class TestEqualSizeAndTime:
 class TestMirror:
     @ways
     async def test_files_of_the_source_are_not_extra(self, hosts, way):
-        """The source is mounted inside the destination, where nothing tells of the directory above it."""
+        """The source is mounted inside the destination, with no hint in the directory above it."""
         share(hosts, hosts.archive)
         fill(hosts.archive, sub__a="a", extra="x")
         (hosts.data / "in").symlink_to(hosts.archive / "sub")

@@ -1,4 +1,4 @@
-"""How a small file comes to stand: without a name before it is whole, where that is quick and may be."""
+"""Small files are written to unnamed temporary files where that is fast and allowed."""
 
 import asyncio
 import ctypes
@@ -24,14 +24,14 @@ MADE, CLOSED_AFTER_WRITING, MOVED_HERE = 0x100, 0x8, 0x80
 EVENT = struct.Struct("iIII")
 USER, GROUP, OTHERS = 0x1, 0x4, 0x20
 ONLY_MINE = struct.pack("<I" + 3 * "HHI", 2, USER, 7, 2**32 - 1, GROUP, 0, 2**32 - 1, OTHERS, 0, 2**32 - 1)
-"""What is made in a directory with this list is nobody's business: acl(5), as Linux keeps it."""
+"""A default ACL that gives new files no access for others: acl(5), in the format of Linux."""
 OVERRIDE, SEARCH = 1 << 1, 1 << 2
-"""Of capabilities(7): to read and write whatever a mode forbids."""
+"""Bits of capabilities(7) that permit reading and writing against file modes."""
 
 
 @contextmanager
 def watched(folder):
-    """Told of each name: what was heard of it, by inotify(7)."""
+    """Yield the inotify(7) events by file name."""
     events: dict[str, list[int]] = {}
     watch = LIBC.inotify_init1(os.O_NONBLOCK)
     LIBC.inotify_add_watch(watch, os.fsencode(folder), MADE | CLOSED_AFTER_WRITING | MOVED_HERE)
@@ -48,7 +48,7 @@ def watched(folder):
 
 
 def partial_name(order, name):
-    """What is half-done of this file, in the same directory."""
+    """Return the name of the partial file of this file."""
     return f"{PARTIAL_PREFIX}{order.hop_id}-{digest_of(os.fsencode(name))[:8].hex()}"
 
 
@@ -57,7 +57,7 @@ def modes(folder):
 
 
 def drop_capabilities():
-    """From now on for this thread, although it may be root's."""
+    """Make this thread obey file modes, even if it runs as root."""
     header, sets = struct.pack("Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
     assert LIBC.capget(header, sets) == 0
     effective, *others = struct.unpack("6I", sets.raw)
@@ -65,7 +65,7 @@ def drop_capabilities():
 
 
 class Libc:
-    """With another answer to who gives a file without a name its name."""
+    """libc whose `linkat` fails with a given errno."""
 
     def __init__(self, number):
         self._number = number
@@ -167,7 +167,7 @@ class TestUnnamedTemporaryFile:
 
 
 async def test_partial_file_of_a_file_that_became_small_is_removed(hosts):
-    """Killed in the middle of a long log, which was begun anew meanwhile."""
+    """The agent was killed in the middle of a long log, which was rotated since."""
     write_random(hosts.data / "in/log", 100)
     order = hosts.order("/data/in/", "/archive/in/")
     write_random(hosts.archive / "in" / partial_name(order, "log"), MIB)

@@ -1,4 +1,4 @@
-"""Holes of sparse files do not travel: counted on the wire, and bit by bit at the other end."""
+"""Holes of sparse files are not transferred: counted on the wire and compared at the destination."""
 
 import ctypes
 import errno
@@ -21,7 +21,7 @@ GIB = 1024 * MIB
 
 
 def sparse(path: Path, size: int, *islands: tuple[int, int]) -> None:
-    """A file of so many bytes in which only these places, of so many bytes, are written."""
+    """Create a sparse file of `size` bytes with data only in the given parts (start, length)."""
     with path.open("wb") as file:
         file.truncate(size)
         for start, length in islands:
@@ -30,7 +30,7 @@ def sparse(path: Path, size: int, *islands: tuple[int, int]) -> None:
 
 
 def same(one: Path, other: Path) -> bool:
-    """By the digests of their ranges, since a GiB is long to compare."""
+    """Compare by the digests of ranges, since comparing a GiB takes long."""
     with one.open("rb") as a, other.open("rb") as b:
         size = one.stat().st_size
         ends = [range_digest(file.fileno(), 0, size) for file in (a, b)]
