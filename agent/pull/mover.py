@@ -62,7 +62,9 @@ class HostResources:
     state: Path
     """The agent's state directory, for ledgers and spools."""
     line: SharedBandwidth = field(default_factory=lambda: SharedBandwidth(BandwidthSchedule(None)))
+    """The agent's bandwidth, which its hops share."""
     remotes: Remotes = field(default_factory=Remotes)
+    """The rclone remotes that this agent may use."""
     manifests: ManifestOutbox | None = None
     """Takes the ledgers of ended hops, to upload their manifests. None: ledgers are deleted."""
     arrivals: ActivePulls = field(default_factory=ActivePulls)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 APART = ("unshare", "-rm")
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 
 
 async def whole(hosts, way, bind, fill):
@@ -60,7 +60,7 @@ CODES = {"one_file": "source-kept"}
 @pytest.mark.parametrize("way", ["order", "local"])
 @pytest.mark.parametrize("story", STORIES)
 def test_files_mounted_in_two_places_are_kept(tmp_path, story, way):
-    told = subprocess.run(
+    process = subprocess.run(
         [*APART, sys.executable, "-m", "tests.unit.agent.pull.test_mounted", str(tmp_path), story, way],
         cwd=REPOSITORY,
         capture_output=True,
@@ -68,10 +68,10 @@ def test_files_mounted_in_two_places_are_kept(tmp_path, story, way):
         timeout=120,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
+    assert process.returncode == 0, process.stderr
 
 
-async def tell(folder: Path, story: str, way: str) -> None:
+async def run_story(folder: Path, story: str, way: str) -> None:
     from agent.config import RootConfig
     from tests.support.hosts import Hosts
     from tests.unit.agent.pull.test_pull_options import fill, tree
@@ -99,4 +99,4 @@ async def tell(folder: Path, story: str, way: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(tell(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    asyncio.run(run_story(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
