@@ -1,5 +1,7 @@
 """Plan what to do with each entry of the source, by comparing it with the destination."""
 
+from dataclasses import dataclass
+
 from agent.errors import HopError, display_path, is_fatal, problem_of
 from agent.files.listing import FileEntry
 from agent.pull.destination import Comparison, Destination
@@ -16,27 +18,30 @@ LEDGER_BATCH_SIZE = 500
 """Entries per ledger transaction."""
 
 
+@dataclass(frozen=True)
+class PlannerContext:
+    """What the planners of a pass share."""
+
+    ledger: Ledger
+    jobs: JobQueue
+    progress: ProgressCounter
+    failures: Failures
+    space: SpaceCheck
+    dry_run: DryRunReport | None = None
+    """If given, planners only report what would be done."""
+
+
 class Planner:
     """Creates directories and links, and adds files to the job queue. For one thread; then `close`."""
 
-    def __init__(
-        self,
-        destination: Destination,
-        ledger: Ledger,
-        jobs: JobQueue,
-        progress: ProgressCounter,
-        failures: Failures,
-        space: SpaceCheck,
-        dry_run: DryRunReport | None = None,
-    ) -> None:
-        """With `dry_run`, only report what would be done."""
+    def __init__(self, context: PlannerContext, destination: Destination) -> None:
         self._destination = destination
-        self._ledger = ledger
-        self._jobs = jobs
-        self._progress = progress
-        self._failures = failures
-        self._space = space
-        self._dry_run = dry_run
+        self._ledger = context.ledger
+        self._jobs = context.jobs
+        self._progress = context.progress
+        self._failures = context.failures
+        self._space = context.space
+        self._dry_run = context.dry_run
         self._unchanged: list[FileEntry] = []
         self._skipped: list[FileEntry] = []
 

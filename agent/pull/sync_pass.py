@@ -20,7 +20,7 @@ from agent.pull.job_queue import JobQueue
 from agent.pull.ledger import Ledger
 from agent.pull.marks import Marks
 from agent.pull.mover import batches, selection_of
-from agent.pull.planner import Planner
+from agent.pull.planner import Planner, PlannerContext
 from agent.pull.pull_context import PullContext
 from agent.pull.request_size import RequestSize
 from agent.pull.source import Reader, Source, SourceConnectionError
@@ -187,9 +187,10 @@ class SyncPass:
         self._jobs.planning_done()
 
     def _make_planner(self, destination: Destination) -> Planner:
-        return Planner(
-            destination, self._ledger, self._jobs, self._progress, self.failures, self._space, self.dry_run
+        context = PlannerContext(
+            self._ledger, self._jobs, self._progress, self.failures, self._space, self.dry_run
         )
+        return Planner(context, destination)
 
     # --- fetching ---
 
