@@ -1,6 +1,4 @@
-"""What is arriving on this host just now, for whoever takes it on to the next: the ledgers of hops at work,
-and which hops have ended well.
-"""
+"""The pulls that run on this host, for the next hop of a chain, which sends on what they have written."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,32 +8,32 @@ from agent.pull.ledger import Arrival, ArrivalCursor, Ledger
 
 
 class ActivePulls:
-    """Used by any thread."""
+    """The ledgers of running pulls by hop id. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._at_work: dict[str, Ledger] = {}
-        self.has_succeeded: Callable[[str], bool] = _none
-        """By hop id, from any thread; the journal knows."""
+        self._active: dict[str, Ledger] = {}
+        self.has_succeeded: Callable[[str], bool] = _never_succeeded
+        """Return whether the hop of this id has succeeded, by the journal. Thread-safe."""
 
     @contextmanager
     def register(self, hop_id: str, ledger: Ledger) -> Iterator[None]:
-        """The hop brings something, and notes it there; nobody reads it when this is over."""
+        """Make the ledger of a running hop readable until the context ends."""
         with self._lock:
-            self._at_work[hop_id] = ledger
+            self._active[hop_id] = ledger
         try:
             yield
         finally:
             with self._lock:
-                del self._at_work[hop_id]
+                del self._active[hop_id]
 
     def arrived_since(self, hop_id: str, after: ArrivalCursor) -> list[Arrival] | None:
-        """Some of what the hop has brought since, if anything; None if it is not at work."""
+        """Return some of the files that the hop completed after the cursor; None if it does not run."""
         with self._lock:
-            ledger = self._at_work.get(hop_id)
+            ledger = self._active.get(hop_id)
             return None if ledger is None else ledger.arrived_since(after)
 
 
-def _none(_hop_id: str) -> bool:
-    """Until somebody knows."""
+def _never_succeeded(_hop_id: str) -> bool:
+    """Return False, until the journal is connected."""
     return False

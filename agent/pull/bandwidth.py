@@ -1,8 +1,7 @@
-"""Bandwidth: what one hop may take, and how the hops of an agent share its line.
+"""Bandwidth limits: of one hop, and of the agent, whose bandwidth its hops share.
 
-Both limits may be others at other hours. Hops that wait for the line get it in turn, each as much as its
-priority weighs (weighted fair queueing: https://doi.org/10.1145/75247.75248); what one does not use is for
-the others.
+Both limits may depend on the time of day. Hops share the agent's bandwidth by the weight of their priority
+(weighted fair queueing: https://doi.org/10.1145/75247.75248); what one hop does not use goes to the others.
 """
 
 import threading
@@ -15,14 +14,16 @@ from agent.files.digests import CHUNK_BYTES
 from events.options import BandwidthWindow, Options, Priority
 
 MIN_CHUNK_BYTES = 1024
+"""Smallest read of a bandwidth-limited hop, in bytes."""
 BURST_S = 0.25
-"""Seconds' worth of bytes that may go at once."""
+"""Seconds of the limit's bytes that may be sent at once."""
 LIMIT_TTL_S = 1.0
-"""Seconds for which a limit is believed to be what it was."""
+"""Seconds for which the current limit is cached."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 WEIGHTS: dict[Priority, int] = {"low": 1, "normal": 2, "high": 4}
+"""Share of the agent's bandwidth, relative to other hops, by priority."""
 
 
 class BandwidthSchedule:
@@ -31,97 +32,103 @@ class BandwidthSchedule:
     def __init__(self, limit: int | None, windows: Iterable[BandwidthWindow] = ()) -> None:
         self._limit = limit
         self._windows = [(window, ZoneInfo(window.zone)) for window in windows]
-        self._known_until = 0.0
-        self._known: int | None = limit
+        self._cached_until = 0.0
+        self._cached: int | None = limit
 
     @property
     def is_any(self) -> bool:
-        """May there ever be a limit?"""
+        """Whether there is a limit at any time of day."""
         return self._limit is not None or bool(self._windows)
 
     @property
     def lowest(self) -> int | None:
-        """The strictest limit of the day."""
+        """The lowest limit of the day, in bytes per second."""
         limits = [self._limit, *(window.limit for window, _ in self._windows)]
         return min((limit for limit in limits if limit), default=None)
 
     def now(self) -> int | None:
-        if self._windows and time.monotonic() >= self._known_until:
-            self._known = self.at(datetime.now(UTC))
-            self._known_until = time.monotonic() + LIMIT_TTL_S
-        return self._known
+        if self._windows and time.monotonic() >= self._cached_until:
+            self._cached = self.at(datetime.now(UTC))
+            self._cached_until = time.monotonic() + LIMIT_TTL_S
+        return self._cached
 
-    def at(self, moment: datetime) -> int | None:
-        fitting = (window for window, zone in self._windows if _is_in(window, moment.astimezone(zone)))
-        window = next(fitting, None)
+    def at(self, time_of_day: datetime) -> int | None:
+        matching = (window for window, zone in self._windows if _is_in(window, time_of_day.astimezone(zone)))
+        window = next(matching, None)
         return window.limit if window else self._limit
 
 
-def _is_in(window: BandwidthWindow, moment: datetime) -> bool:
-    clock = moment.time()
+def _is_in(window: BandwidthWindow, time_of_day: datetime) -> bool:
+    clock = time_of_day.time()
     if window.start < window.end:
-        return window.start <= clock < window.end and _is_day(window, moment)
+        return window.start <= clock < window.end and _is_day(window, time_of_day)
     if clock >= window.start:
-        return _is_day(window, moment)
-    return clock < window.end and _is_day(window, moment - timedelta(days=1))
+        return _is_day(window, time_of_day)
+    return clock < window.end and _is_day(window, time_of_day - timedelta(days=1))
 
 
-def _is_day(window: BandwidthWindow, moment: datetime) -> bool:
-    return not window.days or _DAYS[moment.weekday()] in window.days
+def _is_day(window: BandwidthWindow, time_of_day: datetime) -> bool:
+    return not window.days or _DAYS[time_of_day.weekday()] in window.days
 
 
 class SharedBandwidth:
-    """What all hops of an agent share."""
+    """The bandwidth that all hops of an agent share. Thread-safe."""
 
-    def __init__(self, hours: BandwidthSchedule) -> None:
-        self._hours = hours
+    def __init__(self, schedule: BandwidthSchedule) -> None:
+        self._schedule = schedule
         self._turn = threading.Condition()
         self._waiting: list[tuple[float, int]] = []
         self._served = 0.0
-        """The share up to which everyone who waited has been served."""
+        """Position up to which all waiting hops have been served: bytes by weight, since the start."""
         self._paid_until = 0.0
 
     @property
     def is_limited(self) -> bool:
-        return self._hours.is_any
+        return self._schedule.is_any
 
     def take(self, size: int, share: float, stopped: threading.Event) -> float:
-        """Return when these bytes may be on their way, or at once when everything has been stopped. `share`
-        is up to where the hop has been served; the answer is the same, less what it left to others."""
+        """Wait until `size` bytes may be sent, or until `stopped`, and return the hop's new position.
+
+        `share` is the position up to which the hop has been served. A hop that was idle is moved forward, so
+        that it cannot claim what it left to others.
+        """
         with self._turn:
-            place = (max(share, self._served - BURST_S * (self._hours.now() or 0)), threading.get_ident())
-            self._waiting.append(place)
+            position = (
+                max(share, self._served - BURST_S * (self._schedule.now() or 0)),
+                threading.get_ident(),
+            )
+            self._waiting.append(position)
             try:
-                while not stopped.is_set() and (wait := self._wait(place)):
+                while not stopped.is_set() and (wait := self._wait(position)):
                     self._turn.wait(wait)
-                self._served = max(self._served, place[0])
+                self._served = max(self._served, position[0])
                 self._pay(size)
             finally:
-                self._waiting.remove(place)
+                self._waiting.remove(position)
                 self._turn.notify_all()
-        return place[0]
+        return position[0]
 
-    def _wait(self, place: tuple[float, int]) -> float:
-        """Seconds until it may be its turn; 0 if it is."""
-        if min(self._waiting) != place:
+    def _wait(self, position: tuple[float, int]) -> float:
+        """Return the seconds until the position may be served; 0 if it is now."""
+        if min(self._waiting) != position:
             return LIMIT_TTL_S
-        if self._hours.now() is None:
+        if self._schedule.now() is None:
             return 0
         return max(0, self._paid_until - time.monotonic())
 
     def _pay(self, size: int) -> None:
-        if rate := self._hours.now():
+        if rate := self._schedule.now():
             self._paid_until = max(self._paid_until, time.monotonic() - BURST_S) + size / rate
 
 
 class RateLimiter:
-    """One hop's: its own limit, and its part of the line. For several threads."""
+    """Limits a hop by its own limit and its share of the agent's bandwidth. Thread-safe."""
 
     def __init__(
-        self, hours: BandwidthSchedule, line: SharedBandwidth, weight: int, stopped: threading.Event
+        self, schedule: BandwidthSchedule, shared: SharedBandwidth, weight: int, stopped: threading.Event
     ) -> None:
-        self._hours = hours
-        self._line = line
+        self._schedule = schedule
+        self._shared = shared
         self._weight = weight
         self._stopped = stopped
         self._lock = threading.Lock()
@@ -130,21 +137,21 @@ class RateLimiter:
 
     @property
     def is_stopped(self) -> bool:
-        """Then it holds nobody back any more."""
+        """Whether the hop was stopped, so that `take` no longer waits."""
         return self._stopped.is_set()
 
     def take(self, size: int) -> None:
-        """Return when these bytes may be on their way, or at once when everything has been stopped."""
-        if self._line.is_limited:
+        """Wait until `size` bytes may be sent, or until the hop is stopped."""
+        if self._shared.is_limited:
             self._take_turn(size)
-        if self._hours.is_any and (rate := self._hours.now()):
+        if self._schedule.is_any and (rate := self._schedule.now()):
             self._wait(size, rate)
 
     def _take_turn(self, size: int) -> None:
         with self._lock:
             share, self._share = self._share, self._share + size / self._weight
-        served = self._line.take(size, share, self._stopped)
-        with self._lock:  # whoever was away does not catch up on what it left to others
+        served = self._shared.take(size, share, self._stopped)
+        with self._lock:  # an idle hop does not catch up
             self._share = max(self._share, served + size / self._weight)
 
     def _wait(self, size: int, rate: int) -> None:
@@ -156,9 +163,9 @@ class RateLimiter:
             self._stopped.wait(wait)
 
 
-def limiter_for(options: Options, line: SharedBandwidth, stopped: threading.Event) -> RateLimiter:
-    """Of a hop with these options."""
-    return RateLimiter(schedule_of(options), line, WEIGHTS[options.priority], stopped)
+def limiter_for(options: Options, shared: SharedBandwidth, stopped: threading.Event) -> RateLimiter:
+    """Return the limiter of a hop with these options."""
+    return RateLimiter(schedule_of(options), shared, WEIGHTS[options.priority], stopped)
 
 
 def schedule_of(options: Options) -> BandwidthSchedule:
@@ -166,6 +173,6 @@ def schedule_of(options: Options) -> BandwidthSchedule:
 
 
 def chunk_size_for(options: Options) -> int:
-    """Bytes that are well taken at once: with a limit a quarter of a second's worth, so that it flows."""
+    """Return the bytes per read: a quarter of a second of the lowest limit, so that the flow is steady."""
     rate = schedule_of(options).lowest
     return CHUNK_BYTES if rate is None else min(CHUNK_BYTES, max(MIN_CHUNK_BYTES, rate // 4))

@@ -1,8 +1,8 @@
-"""How things come to stand at the destination: beside their place first, under their name once whole.
+"""Write files at the destination: to a temporary file first, then an atomic rename.
 
-A half-done file is called `.crosshaul-HOP-…` and lies in the directory of what it becomes, so that the
-rename at the end is atomic and can be found again after a kill. A small one has no name at all before it is
-whole, where the file system has such files: a kill leaves nothing of it.
+A partial file is named `.crosshaul-HOP-…` and is in the directory of the final file, so that the rename is
+atomic and the next attempt finds it after a kill. A small file is written to an unnamed temporary file
+(`O_TMPFILE`) where the file system supports it: a kill leaves nothing of it.
 """
 
 import errno
@@ -27,31 +27,38 @@ from events.base import Problem
 from events.options import Options
 
 PARTIAL_PREFIX = ".crosshaul-"
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-_SECOND = 10**9
+_NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+_NS_PER_S = 10**9
 _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS}
-"""The file system knows of no second name, or of no more."""
+"""Errors of a file system that does not support hard links, or no more of them."""
 
 MAX_REMEMBERED_DIRECTORIES = 10_000
-"""Directories that are remembered to be new."""
+"""New directories to remember."""
 
 
-Comparison = Literal["same", "ours", "kept", "unsure", "new", "differs"]
-"""What stands there: the very same; the same, brought by this hop; something to be left; something that only
-its digest can tell; nothing; something to be replaced."""
+Comparison = Literal["identical", "already_sent", "skip", "needs_checksum", "missing", "different"]
+"""How an entry of the source compares with the destination, and so what to do with it:
+
+- `identical`: the destination has it already.
+- `already_sent`: this hop has written it in an earlier pass or attempt.
+- `skip`: the destination has another file, which the `overwrite` option keeps.
+- `needs_checksum`: only the digest can tell.
+- `missing`: the destination does not have it.
+- `different`: the destination has another file, which is replaced.
+"""
 
 
 class Destination:
-    """One hop's destination, for one thread."""
+    """The destination of a hop, for one thread."""
 
     def __init__(self, tree: Tree, hop_id: str, options: Options, ledger: Ledger) -> None:
         self._tree = tree
         self._hop_id = hop_id
         self._options = options
         self._ledger = ledger
-        self._made: set[str] = set()
-        """Directories made just now: nothing stands in them, which need not be looked up."""
-        self._unnamed = TmpfileWriter(tree, self._part)
+        self._new_directories: set[str] = set()
+        """Directories that were just created: they are empty, so their files need no lookup."""
+        self._tmpfile_writer = TmpfileWriter(tree, self._partial_name)
 
     def close(self) -> None:
         self._tree.close()
@@ -60,52 +67,59 @@ class Destination:
         return self._tree.name(path)
 
     def compare(self, entry: FileEntry) -> Comparison:
-        """What is to become of a file or link. FileError, OSError if it cannot stand there."""
-        if entry.path.rpartition("/")[0] in self._made and self._options.overwrite in {"always", "newer"}:
-            return "new"
+        """Compare a file or link with the destination. Raises FileError, OSError if it cannot be written."""
+        if entry.path.rpartition("/")[0] in self._new_directories and self._options.overwrite in {
+            "always",
+            "newer",
+        }:
+            return "missing"
         try:
-            there = self._tree.stat_exact(entry.path)
+            found = self._tree.stat_exact(entry.path)
         except FileNotFoundError:
-            return "new"
+            return "missing"
         except NotADirectoryError as error:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
-        if stat.S_ISDIR(there.st_mode):
+        if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if self._is_same(entry, there):
-            return self._whose(entry)
-        if self._options.compare == "checksum" and _may_be_same(entry, there):
-            return "unsure"
-        return self._overwritten(entry, there)
+        if self._is_identical(entry, found):
+            return self._compare_identical(entry)
+        if self._options.compare == "checksum" and _same_size(entry, found):
+            return "needs_checksum"
+        return self._resolve_overwrite(entry, found)
 
     def free_bytes(self) -> int:
-        """Bytes that may still be written here, before anything was. OSError."""
+        """Return the free bytes of the destination's file system. Raises OSError."""
         return disk.free_bytes(self._tree.nearest_existing())
 
-    def bytes_needed(self, entry: FileEntry, verdict: Comparison) -> int:
-        """Bytes that a file takes here, less what it replaces and what is half there. A sparse one may need
-        hardly any."""
+    def bytes_needed(self, entry: FileEntry, comparison: Comparison) -> int:
+        """Return the bytes that a file needs, less those of the file it replaces and of its partial file.
+
+        A sparse file counts as 0, since it may need hardly any.
+        """
         size = 0 if entry.sparse else entry.size
-        if verdict == "differs":
-            size -= self._held(lambda: self._tree.stat(entry.path))
+        if comparison == "different":
+            size -= self._allocated_bytes(lambda: self._tree.stat(entry.path))
         if entry.size > MAX_PACKED_FILE_BYTES:
-            size -= self._held(lambda: self._tree.stat_beside(entry.path, self._part(entry.path)))
+            size -= self._allocated_bytes(
+                lambda: self._tree.stat_beside(entry.path, self._partial_name(entry.path))
+            )
         return size
 
     @staticmethod
-    def _held(look: Callable[[], os.stat_result]) -> int:
-        """By a thing that goes when it has no other name."""
+    def _allocated_bytes(stat_file: Callable[[], os.stat_result]) -> int:
+        """Return the bytes that removing a file frees: 0 if it is missing or has another hard link."""
         try:
-            found = look()
+            found = stat_file()
         except OSError:
             return 0
         return disk.allocated_bytes(found) if found.st_nlink == 1 else 0
 
     def resolve_conflict(self, entry: FileEntry) -> Comparison:
-        """What is to become of a file whose digest is another. FileError, OSError."""
-        return self._overwritten(entry, self._tree.stat(entry.path))
+        """Return what to do with a file whose digest differs, by `overwrite`. Raises FileError, OSError."""
+        return self._resolve_overwrite(entry, self._tree.stat(entry.path))
 
     def digest(self, entry: FileEntry) -> bytes:
-        """Of what stands there. OSError."""
+        """Return the digest of the file at the destination. Raises OSError."""
         descriptor = self._tree.open(entry.path, READ_FLAGS)
         try:
             return read_digest(descriptor, entry.size)
@@ -113,7 +127,7 @@ class Destination:
             os.close(descriptor)
 
     def apply_metadata(self, entry: FileEntry) -> None:
-        """Times and mode, of a file whose bytes are right. OSError."""
+        """Set times, mode and owner of a file whose bytes are identical. Raises OSError."""
         descriptor = self._tree.open(entry.path, READ_FLAGS)
         try:
             self._apply_metadata(descriptor, entry)
@@ -121,7 +135,7 @@ class Destination:
             os.close(descriptor)
 
     def apply_owner(self, entry: FileEntry) -> None:
-        """Give what stands there to whom it is to belong, if that was asked for. OSError."""
+        """Set the owner of a file at the destination, if the options ask for it. Raises OSError."""
         if owner := self._owner(entry):
             self._tree.change_owner(entry.path, *owner)
 
@@ -131,31 +145,31 @@ class Destination:
         return local_ids(entry.owner, by_name=self._options.owner == "names")
 
     def _apply_metadata(self, descriptor: int, entry: FileEntry, *, has_mode: bool = False) -> None:
-        """Times and mode, then whom it is to belong to: what is given away may be touched no more."""
+        """Set times and mode, then the owner, after which the agent may no longer change the file."""
         apply_metadata(descriptor, entry, has_mode=has_mode)
         if owner := self._owner(entry):
             os.fchown(descriptor, *owner)
 
-    def may_be_folder(self, entry: FileEntry) -> None:
-        """Nothing is done. OSError if there cannot be such a directory."""
+    def check_directory(self, entry: FileEntry) -> None:
+        """Raise OSError if such a directory cannot be created; create nothing."""
         with suppress(FileNotFoundError):
             self._tree.open_directory(entry.path)
 
     def make_directory(self, entry: FileEntry) -> None:
-        """The directory; its times come when everything is in it."""
+        """Create the directory; `finalize` sets its times after all files are written."""
         try:
             self._tree.open_directory(entry.path)
             made = False
         except FileNotFoundError:
             self._tree.make_directory(entry.path)
             made = True
-            self._remember_made(entry.path)
+            self._remember_new(entry.path)
         self._ledger.add_directory(entry, made=made)
 
-    def _remember_made(self, path: str) -> None:
-        if len(self._made) >= MAX_REMEMBERED_DIRECTORIES:
-            self._made.clear()
-        self._made.add(path)
+    def _remember_new(self, path: str) -> None:
+        if len(self._new_directories) >= MAX_REMEMBERED_DIRECTORIES:
+            self._new_directories.clear()
+        self._new_directories.add(path)
 
     def link(self, entry: FileEntry) -> None:
         self._tree.open_parent(entry.path)
@@ -164,10 +178,10 @@ class Destination:
         self._ledger.add_link(entry.path, entry.target)
 
     def hard_link(self, entry: FileEntry) -> None:
-        """For a file that stands. FileError if it does not, OSError."""
+        """Create a hard link to a file at the destination. Raises FileError if that is missing, OSError."""
         self._tree.open_parent(entry.path)
-        if not self._may_be_named(entry):
-            raise FileError(_no_first(self.name(entry.path), self.name(entry.target)))
+        if not self._may_hard_link(entry):
+            raise FileError(_link_target_missing(self.name(entry.path), self.name(entry.target)))
         try:
             self._tree.hard_link(entry.path, entry.target)
         except OSError as error:
@@ -180,134 +194,138 @@ class Destination:
         else:
             self._ledger.complete(entry, digest)
 
-    def _may_be_named(self, entry: FileEntry) -> bool:
-        """Does the file that `entry` is another name of stand here? For `move` size and time are no proof."""
-        if self._options.move and not self._ledger.is_there(entry.target):
+    def _may_hard_link(self, entry: FileEntry) -> bool:
+        """Return whether the link's target is present; for `move`, size and time alone do not prove it."""
+        if self._options.move and not self._ledger.is_present(entry.target):
             return False
-        return self.stands(entry._replace(path=entry.target))
+        return self.is_present(entry._replace(path=entry.target))
 
-    def stands(self, entry: FileEntry) -> bool:
-        """Is there a file of that size and time? OSError."""
+    def is_present(self, entry: FileEntry) -> bool:
+        """Return whether the destination has a file of that size and time. Raises OSError."""
         try:
-            return self._is_same(entry, self._tree.stat(entry.path))
+            return self._is_identical(entry, self._tree.stat(entry.path))
         except (FileNotFoundError, NotADirectoryError):
             return False
 
     def _copy(self, entry: FileEntry) -> None:
-        """Where a file has one name only."""
-        part = self._part(entry.path)
+        """Copy the target, on a file system without hard links."""
+        partial = self._partial_name(entry.path)
         source = self._tree.open(entry.target, os.O_RDONLY)
         try:
-            descriptor = self._opened(entry.path, part, _NEW)
+            descriptor = self._open_partial(entry.path, partial, _NEW_FILE_FLAGS)
             with os.fdopen(os.dup(source), "rb") as reader, os.fdopen(descriptor, "wb") as writer:
                 shutil.copyfileobj(reader, writer, CHUNK_BYTES)
                 writer.flush()
                 self._apply_metadata(descriptor, entry)
         finally:
             os.close(source)
-        self._tree.rename_new(part, entry.path)
+        self._tree.rename_new(partial, entry.path)
 
     def write_small(self, entry: FileEntry, data: memoryview) -> None:
-        """A whole file at once. What an earlier attempt may have left beside has to become it, or it would
-        stay; and of a file that may not be opened once more nobody heard that it is whole."""
+        """Write a whole file and rename it.
+
+        An unnamed temporary file is not used in two cases: an earlier attempt may have left a partial file,
+        which would stay behind; and a file that the agent cannot open again for writing would cause no
+        close event for programs that watch the directory.
+        """
         folder, name = self._tree.open_parent(entry.path)
         is_free = not self._ledger.had_files and entry.mode & stat.S_IWUSR and entry.owner is None
-        if not (is_free and self._unnamed.put(entry, data, folder, name)):
-            self._small_beside(entry, data, folder, name)
+        if not (is_free and self._tmpfile_writer.write(entry, data, folder, name)):
+            self._write_partial(entry, data, folder, name)
 
-    def _small_beside(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> None:
-        part = self._part(entry.path)
-        descriptor, has_mode = self._begin_small(entry, folder, part)
+    def _write_partial(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> None:
+        partial = self._partial_name(entry.path)
+        descriptor, has_mode = self._create_partial(entry, folder, partial)
         try:
             write(descriptor, data, 0)
             self._apply_metadata(descriptor, entry, has_mode=has_mode)
         finally:
             os.close(descriptor)
-        if not disk.rename_new(part, folder, name, folder):
-            self._tree.rename_over(part, entry.path)
+        if not disk.rename_new(partial, folder, name, folder):
+            self._tree.rename_over(partial, entry.path)
 
-    def _begin_small(self, entry: FileEntry, folder: int, part: str) -> tuple[int, bool]:
-        """A new file, and whether it has its mode already: a system call less for each of many."""
-        flags = _NEW | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    def _create_partial(self, entry: FileEntry, folder: int, partial: str) -> tuple[int, bool]:
+        """Create a partial file; return it, and whether it has its final mode, which saves a system call."""
+        flags = _NEW_FILE_FLAGS | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(part, flags, entry.mode & KEPT_MODE_BITS, dir_fd=folder)
+            descriptor = os.open(partial, flags, entry.mode & KEPT_MODE_BITS, dir_fd=folder)
         except FileExistsError:  # left by an earlier attempt
-            return self._opened(entry.path, part, _NEW), False
-        return descriptor, self._unnamed.keeps_mode(entry, folder)
+            return self._open_partial(entry.path, partial, _NEW_FILE_FLAGS), False
+        return descriptor, self._tmpfile_writer.keeps_mode(entry, folder)
 
     def open(self, file: BigFile) -> None:
-        """Its half-done file: that of an earlier attempt if there is one, else a new one with room enough."""
+        """Open the partial file of an earlier attempt, or a new one, and preallocate its full size."""
         entry = file.entry
         self._tree.open_parent(entry.path)
-        part = self._part(entry.path)
+        partial = self._partial_name(entry.path)
         self._ledger.begin_files([entry])
         try:
-            file.descriptor = self._opened(entry.path, part, os.O_RDWR)
-            file.fresh, file.recorded = False, self._ledger.pieces(entry.path)
+            file.descriptor = self._open_partial(entry.path, partial, os.O_RDWR)
+            file.is_new, file.recorded = False, self._ledger.pieces(entry.path)
         except FileNotFoundError:
-            file.descriptor = self._opened(entry.path, part, os.O_RDWR | os.O_CREAT)
+            file.descriptor = self._open_partial(entry.path, partial, os.O_RDWR | os.O_CREAT)
         if entry.sparse:
             os.ftruncate(file.descriptor, entry.size)
         else:
             disk.preallocate(file.descriptor, entry.size)
 
-    def _opened(self, path: str, part: str, flags: int) -> int:
-        """A half-done file, which may have its mode already: then a kill came just before it was whole."""
+    def _open_partial(self, path: str, partial: str, flags: int) -> int:
+        """Open a partial file; make it writable if a kill came after it had got its final mode."""
         try:
-            return self._tree.open_beside(path, part, flags, 0o600)
+            return self._tree.open_beside(path, partial, flags, 0o600)
         except PermissionError:
             with suppress(OSError):
-                self._tree.make_writable(path, part)
-                return self._tree.open_beside(path, part, flags, 0o600)
+                self._tree.make_writable(path, partial)
+                return self._tree.open_beside(path, partial, flags, 0o600)
             raise
 
     def write(self, file: BigFile, data: memoryview, start: int) -> None:
-        """Holes stay holes where nothing was written before."""
-        if file.entry.sparse and file.fresh and not data.tobytes().strip(b"\0"):
+        """Write bytes of a big file; zeros of a sparse file stay holes if its partial file is new."""
+        if file.entry.sparse and file.is_new and not data.tobytes().strip(b"\0"):
             return
         write(file.descriptor, data, start)
 
     def punch_hole(self, file: BigFile, start: int, length: int) -> None:
-        """Zeros come next: nothing to do where nothing was written before. OSError."""
-        if not file.fresh:
+        """Make a range read as zeros; a new partial file has a hole there already. Raises OSError."""
+        if not file.is_new:
             disk.punch_hole(file.descriptor, start, length)
 
     def complete(self, file: BigFile, digest: bytes) -> None:
-        """All its bytes are there: on the disk first, then under its name."""
+        """Sync a fully written file to the disk, then rename it to its final name."""
         self._apply_metadata(file.descriptor, file.entry)
         os.fsync(file.descriptor)
-        self._tree.rename_new(self._part(file.entry.path), file.entry.path)
+        self._tree.rename_new(self._partial_name(file.entry.path), file.entry.path)
         self._ledger.complete(file.entry, digest)
 
     def drop(self, path: str) -> None:
-        """Whatever is half-done of a file goes."""
+        """Remove the partial file and the ledger's record of a file."""
         try:
-            self._tree.unlink_beside(path, self._part(path))
-        except (SameNameError, PlaceError):  # then there never was, or it is somewhere else
+            self._tree.unlink_beside(path, self._partial_name(path))
+        except (SameNameError, PlaceError):  # then it was never written, or not in this directory
             pass
         except OSError as error:
             if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
                 raise
         self._ledger.drop(path)
 
-    def disown(self, entry: FileEntry) -> None:
-        """What an earlier attempt brought of this does not count: it cannot stand here now."""
+    def invalidate(self, entry: FileEntry) -> None:
+        """Forget what an earlier attempt wrote of a file that now cannot be written."""
         if self._ledger.had_files:
             with suppress(OSError):
                 self.drop(entry.path)
-        self._ledger.disown(entry.path)
+        self._ledger.invalidate(entry.path)
 
     def drop_all(self) -> None:
-        """Whatever is half-done of the hop."""
-        for half_done in list(self._ledger.partial_files()):
-            self.drop(half_done.path)
+        """Remove all partial files of the hop."""
+        for entry in list(self._ledger.partial_files()):
+            self.drop(entry.path)
 
-    def leads_to(self, path: str) -> str:
-        """The target of a link that stands there. OSError."""
+    def link_target(self, path: str) -> str:
+        """Return the target of a symbolic link at the destination. Raises OSError."""
         return self._tree.readlink(path)
 
     def read_back(self, path: str, size: int) -> bytes | None:
-        """The digest of what stands there, read from the disk; None when it is not there, or not as long."""
+        """Return the digest of a file as the disk has it; None if it is missing or of another size."""
         try:
             descriptor = self._tree.open(path, READ_FLAGS)
         except OSError:
@@ -315,19 +333,19 @@ class Destination:
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
             found = os.fstat(descriptor)
-            is_as_long = stat.S_ISREG(found.st_mode) and found.st_size == size
-            return read_digest(descriptor, size) if is_as_long else None
+            has_size = stat.S_ISREG(found.st_mode) and found.st_size == size
+            return read_digest(descriptor, size) if has_size else None
         finally:
             os.close(descriptor)
 
     def remove(self, path: str) -> None:
-        """A file that turned out not to be what was sent."""
-        with suppress(FileNotFoundError, NotADirectoryError, PlaceError):  # then it is somewhere else
+        """Remove a file whose content is not what was sent."""
+        with suppress(FileNotFoundError, NotADirectoryError, PlaceError):  # then it is not in this directory
             self._tree.unlink(path)
         self._ledger.drop(path)
 
     def finalize(self) -> None:
-        """Times and modes of directories; then everything is made to survive a power cut."""
+        """Set times and modes of directories, then sync the file system."""
         try:
             for entry, _ in self._ledger.directories():
                 self._tree.set_times(entry.path, entry.mtime_ns, entry.mode & KEPT_MODE_BITS)
@@ -345,61 +363,64 @@ class Destination:
             finally:
                 os.close(descriptor)
 
-    def _part(self, path: str) -> str:
-        """The name of a half-done file, in the directory of the whole one."""
-        mark = digest_of(os.fsencode(path.rpartition("/")[2]))[:8].hex()
-        return f"{PARTIAL_PREFIX}{self._hop_id}-{mark}"
+    def _partial_name(self, path: str) -> str:
+        """Return the name of a file's partial file, which is in the same directory."""
+        name_digest = digest_of(os.fsencode(path.rpartition("/")[2]))[:8].hex()
+        return f"{PARTIAL_PREFIX}{self._hop_id}-{name_digest}"
 
     @staticmethod
-    def _is_same(entry: FileEntry, there: os.stat_result) -> bool:
-        """Size and time are the same; some file systems keep whole seconds only."""
-        if not _may_be_same(entry, there):
+    def _is_identical(entry: FileEntry, found: os.stat_result) -> bool:
+        """Return whether size and time are equal, to the second on a file system that keeps no more."""
+        if not _same_size(entry, found):
             return False
-        coarse = there.st_mtime_ns % _SECOND == 0 and there.st_mtime_ns == entry.mtime_ns // _SECOND * _SECOND
-        return coarse or there.st_mtime_ns == entry.mtime_ns
+        matches_coarsely = (
+            found.st_mtime_ns % _NS_PER_S == 0
+            and found.st_mtime_ns == entry.mtime_ns // _NS_PER_S * _NS_PER_S
+        )
+        return matches_coarsely or found.st_mtime_ns == entry.mtime_ns
 
-    def _whose(self, entry: FileEntry) -> Comparison:
-        known = self._ledger.known_before(entry)
+    def _compare_identical(self, entry: FileEntry) -> Comparison:
+        known = self._ledger.earlier_state(entry)
         if known is None and (self._options.compare == "checksum" or self._options.move):
-            return "unsure"
-        if known == "done" and self._options.move and not self._ledger.is_of_this_run(entry.path):
-            return "unsure"
+            return "needs_checksum"
+        if known == "done" and self._options.move and not self._ledger.completed_this_run(entry.path):
+            return "needs_checksum"
         if known == "begun":  # killed between the rename and the ledger
             digest = self.read_back(entry.path, entry.size)
             if digest is None:
-                return "differs"
+                return "different"
             self._ledger.complete(entry, digest)
-        return "ours" if known else "same"
+        return "already_sent" if known else "identical"
 
-    def _overwritten(self, entry: FileEntry, there: os.stat_result) -> Comparison:
+    def _resolve_overwrite(self, entry: FileEntry, found: os.stat_result) -> Comparison:
         match self._options.overwrite:
             case "always":
-                return "differs"
+                return "different"
             case "newer":
-                return "differs" if entry.mtime_ns > there.st_mtime_ns else "kept"
+                return "different" if entry.mtime_ns > found.st_mtime_ns else "skip"
             case "never":
-                return "kept"
+                return "skip"
             case "fail":
-                raise FileError(_obstructed(self.name(entry.path)))
+                raise FileError(_destination_exists(self.name(entry.path)))
 
 
-def _may_be_same(entry: FileEntry, there: os.stat_result) -> bool:
-    return entry.kind == "f" and stat.S_ISREG(there.st_mode) and there.st_size == entry.size
+def _same_size(entry: FileEntry, found: os.stat_result) -> bool:
+    return entry.kind == "f" and stat.S_ISREG(found.st_mode) and found.st_size == entry.size
 
 
-def _no_first(path: str, first: str) -> Problem:
+def _link_target_missing(path: str, first: str) -> Problem:
     return Problem(
         code="link-without-file",
-        message=f"{display_path(path)} is another name of {display_path(first)}, which is not there.",
-        advice="See what is wrong with that one, then retry.",
+        message=f"{display_path(path)} is a hard link to {display_path(first)}, which is missing.",
+        advice="Fix the cause for that file, then retry.",
         path=display_path(path),
     )
 
 
-def _obstructed(path: str) -> Problem:
+def _destination_exists(path: str) -> Problem:
     return Problem(
         code="destination-exists",
-        message=f"{display_path(path)} is there already and differs from what was to be written.",
+        message=f"{display_path(path)} exists already and differs from the source's file.",
         advice="Move it away, or choose another --overwrite.",
         path=display_path(path),
     )

@@ -1,4 +1,4 @@
-"""A dry run: what a hop would do, counted instead of done."""
+"""The report of a dry run: what a hop would do."""
 
 import threading
 from collections import Counter, defaultdict
@@ -11,52 +11,65 @@ from events.progress import SpaceShortage
 from events.reports import MAX_EXAMPLES, Amount, DryRunResult
 
 MAX_EXAMPLE_BYTES = 8 * 1024
-"""Bytes of examples of each kind, as JSON: the whole has to fit into one report."""
-_KINDS = {"new": "sent", "differs": "replaced", "kept": "kept", "same": "unchanged", "ours": "unchanged"}
-"""By the verdict on a file."""
+"""Bytes of examples per kind, as JSON: the whole result must fit into one report."""
+_KINDS = {
+    "missing": "sent",
+    "different": "replaced",
+    "skip": "kept",
+    "identical": "unchanged",
+    "already_sent": "unchanged",
+    "new": "sent",
+    "differs": "replaced",
+    "kept": "kept",
+    "same": "unchanged",
+}
+"""The kind of amount in a `DryRunResult`, by the comparison of a file: a `Comparison` of
+`agent.pull.destination` or a `Prediction` of `agent.rclone.copy_rules`."""
 
 
 class DryRunReport:
-    """Told from any thread."""
+    """Counts files and bytes by what would become of them. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._files: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._examples: defaultdict[str, list[str]] = defaultdict(list)
-        self._room: Counter[str] = Counter()
+        self._example_bytes: Counter[str] = Counter()
 
-    def note(self, entry: FileEntry, verdict: str) -> None:
-        """A verdict of `Landing`'s, or one of `store_compare`'s."""
-        self._add(_KINDS[verdict], entry)
+    def note(self, entry: FileEntry, comparison: str) -> None:
+        """Count a file by its comparison with the destination, a key of `_KINDS`."""
+        self._add(_KINDS[comparison], entry)
 
     def removed(self, entry: FileEntry) -> None:
         self._add("removed", entry)
 
     def failed(self, entry: FileEntry, problem: Problem) -> None:
-        """This would not arrive, and why."""
+        """Count a file that would fail, and keep the problem as an example."""
         self._add("failed", entry, problem.message)
 
-    def preview(self, short: SpaceShortage | None = None) -> DryRunResult:
-        """`short` of room, if it would be."""
+    def preview(self, space_shortage: SpaceShortage | None = None) -> DryRunResult:
+        """Return the result so far, with the space that the destination lacks, if any."""
         with self._lock:
             amounts = {
                 kind: Amount(files=files, bytes=self._bytes[kind]) for kind, files in self._files.items()
             }
             examples = {kind: tuple(names) for kind, names in self._examples.items()}
-            return DryRunResult.model_validate(amounts | {"examples": examples, "space_shortage": short})
+            return DryRunResult.model_validate(
+                amounts | {"examples": examples, "space_shortage": space_shortage}
+            )
 
-    def _add(self, kind: str, entry: FileEntry, words: str | None = None) -> None:
+    def _add(self, kind: str, entry: FileEntry, text: str | None = None) -> None:
         with self._lock:
             self._files[kind] += 1
             self._bytes[kind] += entry.size
-            name = words or display_path(entry.path)
+            name = text or display_path(entry.path)
             if kind != "unchanged" and name:  # a source that is one file has no path within itself
-                self._name(kind, name)
+                self._add_example(kind, name)
 
-    def _name(self, kind: str, words: str) -> None:
-        if len(self._examples[kind]) >= MAX_EXAMPLES or self._room[kind] >= MAX_EXAMPLE_BYTES:
+    def _add_example(self, kind: str, text: str) -> None:
+        if len(self._examples[kind]) >= MAX_EXAMPLES or self._example_bytes[kind] >= MAX_EXAMPLE_BYTES:
             return
-        self._room[kind] += json_size(words)
-        if self._room[kind] < MAX_EXAMPLE_BYTES:
-            self._examples[kind].append(words)
+        self._example_bytes[kind] += json_size(text)
+        if self._example_bytes[kind] < MAX_EXAMPLE_BYTES:
+            self._examples[kind].append(text)

@@ -1,4 +1,4 @@
-"""What did not arrive of a hop, file by file."""
+"""The failures of single files of a hop."""
 
 import threading
 
@@ -11,35 +11,36 @@ from events.reports import MAX_FAILURES
 
 
 class Failures:
-    """Single files that failed; added to from any thread."""
+    """Files that failed: how many, and the first problems. Thread-safe."""
 
-    def __init__(self, ledger: Ledger, rehearsal: DryRunReport | None = None) -> None:
-        """All of them go into the ledger, and into a dry run's findings."""
+    def __init__(self, ledger: Ledger, dry_run: DryRunReport | None = None) -> None:
+        """Record every failure in the ledger too, and in the report of a dry run."""
         self._ledger = ledger
-        self._rehearsal = rehearsal
+        self._dry_run = dry_run
         self._lock = threading.Lock()
         self.total = 0
-        self._first: list[Problem] = []
+        self._examples: list[Problem] = []
 
     def add(self, problem: Problem, entry: FileEntry) -> None:
         self._ledger.outcome([entry], "failed", problem.message)
-        if self._rehearsal:
-            self._rehearsal.failed(entry, problem)
+        if self._dry_run:
+            self._dry_run.failed(entry, problem)
         with self._lock:
             self.total += 1
-            if len(self._first) < MAX_FAILURES:
-                self._first.append(problem)
+            if len(self._examples) < MAX_FAILURES:
+                self._examples.append(problem)
 
-    def summed(self, arrived: int) -> HopError:
-        """The hop's end: the one problem there was, or how many there were. `arrived`: files that did."""
-        first = self._first[0]
-        if self.total == 1 and not arrived:
-            return HopError(first, self._first, 1)
+    def summed(self, completed: int) -> HopError:
+        """Return the error that ends the hop: the only problem, or a summary; `completed` is a count."""
+        first = self._examples[0]
+        if self.total == 1 and not completed:
+            return HopError(first, self._examples, 1)
         problem = Problem(
             code="files-failed",
-            message=f"{self.total} did not arrive, {arrived} did. The first: {first.message}",
-            advice=first.advice or "See what is wrong with each, then retry: only these are sent again.",
+            message=f"{self.total} of {self.total + completed} files failed. First failure: {first.message}",
+            advice=first.advice
+            or "Fix the cause of each failure, then retry: only these files are sent again.",
             path=first.path,
-            retryable=any(one.retryable for one in self._first),
+            retryable=any(problem.retryable for problem in self._examples),
         )
-        return HopError(problem, self._first, self.total)
+        return HopError(problem, self._examples, self.total)

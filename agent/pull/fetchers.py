@@ -1,4 +1,4 @@
-"""Big files, range by range."""
+"""Fetch bytes from the source: ranges of big files, packs of small files, and digests to compare."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class _WriteError(Exception):
-    """The destination's OSError, on its way through the source's code."""
+    """An OSError of the destination, wrapped while it passes through the source's code."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -26,117 +26,129 @@ class _WriteError(Exception):
 
 
 class RangeFetcher:
-    def __init__(self, hand: WorkerConnection) -> None:
-        self._hand = hand
-        self._bench = hand.bench
+    """Fetches and writes ranges of big files."""
+
+    def __init__(self, connection: WorkerConnection) -> None:
+        self._connection = connection
+        self._context = connection.context
 
     def fetch(self, job: RangeJob) -> None:
-        """LostError, HopError or StoppedError end the pass."""
+        """Fetch and write a range; a problem of its file is recorded there.
+
+        Raises SourceConnectionError, HopError or PullStoppedError, each of which ends the pass.
+        """
         file = job.file
         if file.problem:
             return
         try:
             self._open(file)
-            file.digests[job.start] = self._brought(job)
+            file.digests[job.start] = self._fetch_range(job)
         except FileError as error:
             file.problem = error.problem
         except OSError as error:
-            file.problem = self._hand.comparing.problem(file.entry, error)
+            file.problem = self._connection.planner.write_problem(file.entry, error)
 
     def _open(self, file: BigFile) -> None:
         with file.lock:
             if file.descriptor < 0:
-                self._hand.landing.open(file)
+                self._connection.destination.open(file)
 
-    def _brought(self, job: RangeJob) -> bytes:
-        """Its digest, once it is there; on a line that is slow or breaks often in several pieces."""
+    def _fetch_range(self, job: RangeJob) -> bytes:
+        """Fetch a range, in several pieces on a slow or unstable connection, and return its digest."""
         path, end = job.file.entry.path, job.start + job.length
-        pieces = self._standing(job)
+        pieces = self._verified_pieces(job)
         start = job.start + sum(piece.length for piece in pieces)
 
-        def ask() -> None:
+        def fetch_next() -> None:
             nonlocal start
-            asked = RangeJob(job.file, start, min(self._bench.stride.size, end - start))
-            piece = Piece(self._piece(asked), asked.length)
-            self._bench.ledger.add_piece(path, start, piece)
+            request = RangeJob(job.file, start, min(self._context.request_size.size, end - start))
+            piece = Piece(self._fetch_piece(request), request.length)
+            self._context.ledger.add_piece(path, start, piece)
             pieces.append(piece)
-            start += asked.length
+            start += request.length
 
         while start < end or not pieces:
-            self._bench.tally.set_current(path)
-            self._hand.with_retry(ask)
-        one = len(pieces) == 1
-        return pieces[0].digest if one else range_digest(job.file.descriptor, job.start, job.length)
+            self._context.progress.set_current(path)
+            self._connection.with_retry(fetch_next)
+        is_single = len(pieces) == 1
+        return pieces[0].digest if is_single else range_digest(job.file.descriptor, job.start, job.length)
 
-    def _standing(self, job: RangeJob) -> list[Piece]:
-        """What an earlier attempt brought of it, from its beginning, as far as it is as it was noted."""
+    def _verified_pieces(self, job: RangeJob) -> list[Piece]:
+        """Return the leading pieces of a range that an earlier attempt wrote and that match the ledger."""
         pieces, start, left = list[Piece](), job.start, job.length
-        while left and (noted := job.file.recorded.get(start)):
-            piece = noted._replace(length=min(noted.length, left))
+        while left and (recorded := job.file.recorded.get(start)):
+            piece = recorded._replace(length=min(recorded.length, left))
             if range_digest(job.file.descriptor, start, piece.length) != piece.digest:
                 break
             pieces.append(piece)
             start, left = start + piece.length, left - piece.length
-        self._bench.tally.add_existing(job.length - left)
+        self._context.progress.add_existing(job.length - left)
         return pieces
 
-    def _piece(self, piece: RangeJob) -> bytes:
-        """LostError; FileError if it arrives damaged again and again."""
-        for _ in range(MAX_ATTEMPTS):
-            digest, told = self._asked(piece)
-            if told in {None, digest}:
-                return digest
-            self._bench.tally.subtract(piece.length)
-            piece.file.fresh = False
-            about = {"path": piece.file.entry.path, "start": piece.start}
-            log.warning("range arrived damaged", extra=about)
-        raise FileError(damaged(self._hand.landing.name(piece.file.entry.path)))
+    def _fetch_piece(self, piece: RangeJob) -> bytes:
+        """Fetch a piece and return its digest, with retries if it arrives damaged.
 
-    def _asked(self, piece: RangeJob) -> tuple[bytes, bytes | None]:
-        """The digest of what arrived, and what the source says it should be. What arrived of a range that
-        broke off does not count."""
+        Raises SourceConnectionError; FileError if it is still damaged after the last attempt.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            digest, expected = self._request(piece)
+            if expected in {None, digest}:
+                return digest
+            self._context.progress.subtract(piece.length)
+            piece.file.is_new = False
+            location = {"path": piece.file.entry.path, "start": piece.start}
+            log.warning("range arrived damaged", extra=location)
+        raise FileError(damaged(self._connection.destination.name(piece.file.entry.path)))
+
+    def _request(self, piece: RangeJob) -> tuple[bytes, bytes | None]:
+        """Fetch and write a piece once; return the digest of what arrived and the one that the source sent.
+
+        If the request breaks off, the bytes of the piece are subtracted from the progress.
+        """
         state, position = xxhash.xxh3_128(), piece.start
 
         def sink(data: memoryview) -> None:
             nonlocal position
-            self._bench.limiter.take(len(data))
-            self._hand.check_stopped()
+            self._context.limiter.take(len(data))
+            self._connection.check_stopped()
             try:
-                self._hand.landing.write(piece.file, data, position)
+                self._connection.destination.write(piece.file, data, position)
             except OSError as error:
                 raise _WriteError(error) from error
             state.update(data)
             position += len(data)
-            self._bench.tally.add_bytes(len(data))
+            self._context.progress.add_bytes(len(data))
 
         def hole(length: int) -> None:
             nonlocal position
-            self._hand.check_stopped()
+            self._connection.check_stopped()
             try:
-                self._hand.landing.punch_hole(piece.file, position, length)
+                self._connection.destination.punch_hole(piece.file, position, length)
             except OSError as error:
                 raise _WriteError(error) from error
             update_by_zeros(state, length)
             position += length
-            self._bench.tally.add_existing(length)
+            self._context.progress.add_existing(length)
 
         try:
-            told = self._hand.connection().range(piece.file.entry, piece.start, piece.length, sink, hole)
+            expected = self._connection.reader().range(
+                piece.file.entry, piece.start, piece.length, sink, hole
+            )
         except BaseException as error:
-            self._bench.tally.subtract(position - piece.start)
+            self._context.progress.subtract(position - piece.start)
             if isinstance(error, _WriteError):
                 raise error.cause from None
             raise
         disk.start_writeback(piece.file.descriptor, piece.start, piece.length)
-        return state.digest(), told
+        return state.digest(), expected
 
     def end(self, file: BigFile) -> None:
-        """Its last range is there, or it cannot be had."""
+        """Complete a file whose last range is done, or requeue it if it has a problem."""
         try:
             if file.problem is None:
                 self._complete(file)
         except OSError as error:
-            file.problem = self._hand.comparing.problem(file.entry, error)
+            file.problem = self._connection.planner.write_problem(file.entry, error)
         finally:
             file.close()
         if file.problem:
@@ -144,96 +156,106 @@ class RangeFetcher:
 
     def _complete(self, file: BigFile) -> None:
         digest = file_digest(file.digests[start] for start in sorted(file.digests))
-        self._hand.landing.complete(file, digest)
-        self._bench.tally.finish_file(file.entry.path)
+        self._connection.destination.complete(file, digest)
+        self._context.progress.finish_file(file.entry.path)
 
     def _abandon(self, file: BigFile, problem: Problem) -> None:
         done = sum(range_length(file.entry.size, start) for start in file.digests)
-        self._bench.tally.subtract(done)
-        self._hand.landing.drop(file.entry.path)
-        self._hand.requeue(file.entry, file.tries, problem)
+        self._context.progress.subtract(done)
+        self._connection.destination.drop(file.entry.path)
+        self._connection.requeue(file.entry, file.tries, problem)
 
 
 class ChecksumFetcher:
-    def __init__(self, hand: WorkerConnection) -> None:
-        self._hand = hand
-        self._bench = hand.bench
+    """Compares files by their digests."""
+
+    def __init__(self, connection: WorkerConnection) -> None:
+        self._connection = connection
+        self._context = connection.context
 
     def fetch(self, entries: Sequence[FileEntry]) -> None:
-        """LostError, HopError or StoppedError end the pass."""
+        """Compare files by digest and apply the results.
+
+        Raises SourceConnectionError, HopError or PullStoppedError, each of which ends the pass.
+        """
         waiting = list(entries)
-        self._hand.with_retry(lambda: self._compare(waiting))
+        self._connection.with_retry(lambda: self._compare(waiting))
 
     def _compare(self, waiting: list[FileEntry]) -> None:
-        """Each by the source's digest and that of what stands here; take it from `waiting`."""
-        for checked in self._hand.connection().digests(waiting.copy()):
-            self._hand.check_stopped()
+        """Compare each file with the source's digest, and remove it from `waiting`."""
+        for checked in self._connection.reader().digests(waiting.copy()):
+            self._connection.check_stopped()
             waiting.remove(checked.entry)
-            self._bench.tally.set_current(checked.entry.path)
+            self._context.progress.set_current(checked.entry.path)
             if checked.problem:
-                self._hand.requeue(checked.entry, 0, checked.problem)
+                self._connection.requeue(checked.entry, 0, checked.problem)
             else:
-                self._decide(checked)
+                self._apply(checked)
 
-    def _decide(self, checked: PackedFile) -> None:
+    def _apply(self, checked: PackedFile) -> None:
         entry, digest = checked.entry, checked.digest
         try:
-            is_same = self._hand.landing.digest(entry) == digest
-            self._hand.comparing.checked(entry, digest or b"", is_same=is_same)
+            is_same = self._connection.destination.digest(entry) == digest
+            self._connection.planner.apply_checksum(entry, digest or b"", is_same=is_same)
         except FileError as error:
-            self._bench.failures.add(error.problem, entry)
+            self._context.failures.add(error.problem, entry)
         except OSError as error:
-            self._bench.failures.add(self._hand.comparing.problem(entry, error), entry)
+            self._context.failures.add(self._connection.planner.write_problem(entry, error), entry)
 
 
 class PackFetcher:
-    def __init__(self, hand: WorkerConnection) -> None:
-        self._hand = hand
-        self._bench = hand.bench
+    """Fetches and writes packs of small files."""
+
+    def __init__(self, connection: WorkerConnection) -> None:
+        self._connection = connection
+        self._context = connection.context
         self._arrived = 0
 
     def fetch(self, entries: Sequence[FileEntry]) -> bool:
-        """Did any of them arrive? LostError, HopError or StoppedError end the pass."""
+        """Fetch a pack; return whether any file of it was written.
+
+        Raises SourceConnectionError, HopError or PullStoppedError, each of which ends the pass.
+        """
         waiting = list(entries)
         self._arrived = 0
-        with self._bench.ledger.pack(waiting):
+        with self._context.ledger.pack(waiting):
             while waiting:
-                self._hand.with_retry(lambda: self._unpack(waiting))
+                self._connection.with_retry(lambda: self._unpack(waiting))
         return bool(self._arrived)
 
     def _unpack(self, waiting: list[FileEntry]) -> None:
-        """Put each in place once they are here, and take it from `waiting`."""
-        arrived = list(self._hand.connection().pack(self._bench.stride.limit(waiting.copy())))
-        self._bench.limiter.take(sum(packed.entry.size for packed in arrived))
-        whole: list[tuple[FileEntry, bytes]] = []
+        """Fetch as many files as one request may ask for, write each and remove it from `waiting`."""
+        arrived = list(self._connection.reader().pack(self._context.request_size.limit(waiting.copy())))
+        self._context.limiter.take(sum(packed.entry.size for packed in arrived))
+        completed: list[tuple[FileEntry, bytes]] = []
         try:
-            with self._bench.one_lands:
+            with self._context.write_lock:
                 for packed in arrived:
-                    self._hand.check_stopped()
+                    self._connection.check_stopped()
                     waiting.remove(packed.entry)
-                    digest = self._land(packed)
+                    digest = self._write(packed)
                     if digest is not None:
-                        whole.append((packed.entry, digest))
+                        completed.append((packed.entry, digest))
         finally:
-            self._bench.ledger.complete_all(whole)
-            self._arrived += len(whole)
+            self._context.ledger.complete_all(completed)
+            self._arrived += len(completed)
 
-    def _land(self, packed: PackedFile) -> bytes | None:
-        """The digest of a file that stands now; None for one that does not."""
+    def _write(self, packed: PackedFile) -> bytes | None:
+        """Write a file and return its digest; None if it failed or is queued again."""
         entry, problem = packed.entry, packed.problem
         digest = digest_of(packed.data)
         if problem is None and packed.digest not in {None, digest}:
-            problem = damaged(self._hand.landing.name(entry.path))
+            problem = damaged(self._connection.destination.name(entry.path))
         if problem:
-            self._hand.landing.drop(entry.path)
-            self._hand.requeue(entry, 0, problem)
+            self._connection.destination.drop(entry.path)
+            self._connection.requeue(entry, 0, problem)
             return None
         try:
-            self._hand.landing.write_small(entry, packed.data)
+            self._connection.destination.write_small(entry, packed.data)
         except OSError as error:
-            problem = self._hand.comparing.problem(entry, error)
-            self._hand.landing.drop(entry.path)
-            self._bench.failures.add(problem, entry)
+            problem = self._connection.planner.write_problem(entry, error)
+            self._connection.destination.drop(entry.path)
+            self._context.failures.add(problem, entry)
             return None
-        self._bench.tally.add_file(entry.path, entry.size)
+        self._context.progress.add_file(entry.path, entry.size)
         return digest

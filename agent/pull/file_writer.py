@@ -1,5 +1,7 @@
-"""Small files that have no name before they are whole: a kill leaves nothing of them, and ext4 has a quarter
-less to do than for one that is renamed (docs/benchmarks)."""
+"""Write small files through unnamed temporary files (`O_TMPFILE`).
+
+A kill leaves nothing of them, and ext4 does a quarter less work than for a rename (docs/benchmarks).
+"""
 
 import os
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from agent.files.roots import Tree
 
 
 def _umask() -> int:
-    """By the kernel's word: `os.umask` would change it for a moment, for every thread."""
+    """Return the umask from procfs: `os.umask` would change it for a moment, for every thread."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as status:  # noqa: PTH123
         return next((int(line.split()[1], 8) for line in status if line.startswith("Umask:")), 0o777)
 
@@ -21,27 +23,29 @@ _UMASK = _umask()
 
 
 class _DirectoryTraits(NamedTuple):
-    """What a directory is like; looked at once for all the files that come into it."""
+    """What decides how files are created in a directory; looked up once per directory."""
 
     path: str | None
-    names_quickly: bool
-    lends_modes: bool
+    prefers_tmpfile: bool
+    has_default_acl: bool
 
 
 class TmpfileWriter:
-    """For one thread."""
+    """Writes small files to unnamed temporary files. For one thread."""
 
-    def __init__(self, tree: Tree, beside: Callable[[str], str]) -> None:
-        """`beside`: what a file is called for a moment that is to replace another."""
+    def __init__(self, tree: Tree, partial_name: Callable[[str], str]) -> None:
+        """Use `partial_name` to name a file shortly before it replaces another."""
         self._tree = tree
-        self._beside = beside
-        self._ground = _DirectoryTraits(None, names_quickly=False, lends_modes=True)
+        self._partial_name = partial_name
+        self._traits = _DirectoryTraits(None, prefers_tmpfile=False, has_default_acl=True)
         self._is_forbidden = False
 
-    def put(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> bool:
-        """Was it put in place, where `Tree.room` says? Not where that is slow, or cannot be had. OSError if
-        it cannot stand there."""
-        if self._is_forbidden or not self._known(entry.path, folder).names_quickly:
+    def write(self, entry: FileEntry, data: memoryview, folder: int, name: str) -> bool:
+        """Write a file as `name` in `folder`, as `Tree.open_parent` returned them.
+
+        Return False if unnamed temporary files are slow or not available there. Raises OSError.
+        """
+        if self._is_forbidden or not self._traits_of(entry.path, folder).prefers_tmpfile:
             return False
         descriptor = disk.open_tmpfile(folder, entry.mode & KEPT_MODE_BITS)
         if descriptor is None:
@@ -49,49 +53,54 @@ class TmpfileWriter:
         try:
             write(descriptor, data, 0)
             apply_metadata(descriptor, entry, has_mode=self.keeps_mode(entry, folder))
-            called = self._called(descriptor, entry.path, name, folder)
+            linked_name = self._link(descriptor, entry.path, name, folder)
         finally:
             os.close(descriptor)
-        if called is None:
+        if linked_name is None:
             self._is_forbidden = True
             return False
-        if called == name:
+        if linked_name == name:
             disk.notify_close_write(name, folder)
         else:
-            self._tree.rename_over(called, entry.path)
+            self._tree.rename_over(linked_name, entry.path)
         return True
 
     def keeps_mode(self, entry: FileEntry, folder: int) -> bool:
-        """Has a file that is made there with its mode that mode?"""
-        return not (entry.mode & KEPT_MODE_BITS & _UMASK or self._known(entry.path, folder).lends_modes)
+        """Return whether a file that is created with its mode gets that mode unchanged."""
+        return not (
+            entry.mode & KEPT_MODE_BITS & _UMASK or self._traits_of(entry.path, folder).has_default_acl
+        )
 
-    def _known(self, path: str, folder: int) -> _DirectoryTraits:
+    def _traits_of(self, path: str, folder: int) -> _DirectoryTraits:
         parent = path.rpartition("/")[0]
-        if parent != self._ground.path:
-            self._ground = _DirectoryTraits(
+        if parent != self._traits.path:
+            self._traits = _DirectoryTraits(
                 parent, disk.prefers_tmpfile(folder), disk.has_default_acl(folder)
             )
-        return self._ground
+        return self._traits
 
-    def _called(self, descriptor: int, path: str, name: str, folder: int) -> str | None:
-        """Its name, or one beside it where that is taken. None if it gets none: security modules may forbid
-        it, and whoever is to write beside finds out if it is something else."""
+    def _link(self, descriptor: int, path: str, name: str, folder: int) -> str | None:
+        """Link the file to `name`, or to its partial name if that is taken; return the name.
+
+        Return None if it cannot be linked: a security module may forbid it. If there is another cause, the
+        caller meets it when it writes a partial file instead.
+        """
         try:
             if disk.link_tmpfile(descriptor, name, folder):
                 return name
-            beside = self._beside(path)
+            partial_name = self._partial_name(path)
             with suppress(FileNotFoundError):  # left by an earlier attempt
-                os.unlink(beside, dir_fd=folder)
-            return beside if disk.link_tmpfile(descriptor, beside, folder) else None
+                os.unlink(partial_name, dir_fd=folder)
+            return partial_name if disk.link_tmpfile(descriptor, partial_name, folder) else None
         except OSError:
             return None
 
 
 KEPT_MODE_BITS = 0o1777
-"""Permission bits that are kept. Not setuid and setgid: the owner is another one here."""
+"""Permission bits that are kept. Not setuid and setgid, since the owner here is another one."""
 WRITE_CHUNK_BYTES = 64 * 1024
-"""Bytes written at once. With more, the file system takes its memory in larger pieces: those that a virtual
-machine has given back to its host, and gets again slowly (docs/benchmarks)."""
+"""Bytes per write. With more, the file system allocates memory in larger pieces, which a virtual machine may
+have returned to its host and gets back slowly (docs/benchmarks)."""
 
 
 def write(descriptor: int, data: memoryview, start: int) -> None:
@@ -101,7 +110,7 @@ def write(descriptor: int, data: memoryview, start: int) -> None:
 
 
 def apply_metadata(descriptor: int, entry: FileEntry, *, has_mode: bool = False) -> None:
-    """Times and mode, unless it has that already."""
+    """Set the times, and the mode unless the file has it already."""
     if not has_mode:
         os.fchmod(descriptor, entry.mode & KEPT_MODE_BITS)
     os.utime(descriptor, ns=(entry.mtime_ns, entry.mtime_ns))

@@ -1,4 +1,4 @@
-"""What is done once every file has arrived: made to last, read back, mirrored, removed from the source."""
+"""Finish a hop after its last byte: hard links, sync, verification, mirroring, deletion at the source."""
 
 from contextlib import closing
 from itertools import chain
@@ -7,7 +7,6 @@ from threading import Event
 from agent.errors import HopError, display_path, problem_of
 from agent.files.digests import MAX_PACK_FILES, HopDigest, digest_of
 from agent.files.listing import FileEntry
-from agent.files.roots import Roots, Tree
 from agent.files.same_place import not_extra
 from agent.pull.destination import Destination
 from agent.pull.dry_run import DryRunReport
@@ -15,8 +14,8 @@ from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.marks import Marks
 from agent.pull.mirror import Mirror
-from agent.pull.mover import AttemptObserver, HopResult, batches, selection_of
-from agent.pull.progress import ProgressCounter
+from agent.pull.mover import HopResult, batches, selection_of
+from agent.pull.pull_context import PullContext
 from agent.pull.source import FileError, Source, SourceConnectionError
 from agent.pull.source_deletion import SourceDeletion
 from agent.pull.worker_context import PullStoppedError
@@ -25,62 +24,58 @@ from events.commands import Move
 
 
 class Finalizer:
-    """`run` once."""
+    """The last stage of a pull. Call `run` or `verify_after_deletion` once, then `close`."""
 
     def __init__(
         self,
-        order: Move,
+        context: PullContext,
         source: Source,
         ledger: Ledger,
-        tree: Tree,
-        tally: ProgressCounter,
-        watcher: AttemptObserver,
         failures: Failures,
-        rehearsal: DryRunReport | None,
+        dry_run: DryRunReport | None,
         stopped: Event,
-        roots: Roots,
     ) -> None:
-        """`tree` is the destination; `close` closes it. `failures` are the pass's, and get those of here."""
-        self._order = order
+        """Open the destination; add the failures of this stage to `failures`, those of the pass."""
+        self._context = context
+        self._command = context.command
+        self._roots = context.roots
+        self._progress = context.progress
+        self._observer = context.observer
         self._source = source
         self._ledger = ledger
-        self._tree = tree
-        self._landing = Destination(tree, order.hop_id, order.options, ledger)
-        self._tally = tally
-        self._watcher = watcher
+        self._tree = context.open_tree()
+        self._destination = Destination(self._tree, context.command.hop_id, context.command.options, ledger)
         self._failures = failures
-        self._rehearsal = rehearsal
+        self._dry_run = dry_run
         self._stopped = stopped
-        self._roots = roots
 
     def close(self) -> None:
-        self._landing.close()
+        self._destination.close()
 
     def run(self) -> HopResult:
-        """HopError if anything failed; StoppedError."""
-        options = self._order.options
-        if not self._rehearsal:
+        """Finish the hop and return its result.
+
+        Raises:
+            HopError: at least one file failed, here or in the pass.
+            PullStoppedError: the hop was paused or canceled.
+        """
+        options = self._command.options
+        if not self._dry_run:
             self._link_names()
             self._finalize()
-        if options.delete_extra and self._order.selection is None and not self._failures.total:
-            self._mirror()  # what was not selected is not extra, whatever the order says
-        if self._rehearsal:
+        if options.delete_extra and self._command.selection is None and not self._failures.total:
+            self._mirror()  # with a selection, files that were not selected are not extra
+        if self._dry_run:
             return HopResult(
-                HopDigest().hex(), self._rehearsal.preview(self._tally.progress().space_shortage)
+                HopDigest().hex(), self._dry_run.preview(self._progress.progress().space_shortage)
             )
         if options.move:
-            cleaner = SourceDeletion(
-                self._order,
-                self._source,
-                self._roots,
-                self._tree,
-                self._landing,
-                self._ledger,
-                self._failures,
+            deletion = SourceDeletion(
+                self._context, self._source, self._tree, self._destination, self._ledger, self._failures
             )
-            cleaner.run(self._check_stopped)
+            deletion.run(self._check_stopped)
         if self._failures.total:
-            raise self._failures.summed(self._tally.progress().files_done)
+            raise self._failures.summed(self._progress.progress().files_done)
         return HopResult(_digest(self._ledger))
 
     def _check_stopped(self) -> None:
@@ -90,88 +85,99 @@ class Finalizer:
     # --- at the destination ---
 
     def _link_names(self) -> None:
-        """Hard links, now that what they lead to is there."""
+        """Create the hard links: the files they refer to are written by now."""
         for entry in self._ledger.names():
             self._check_stopped()
             try:
-                self._landing.hard_link(entry)
+                self._destination.hard_link(entry)
             except FileError as error:
                 self._failures.add(error.problem, entry)
             except OSError as error:
-                self._failures.add(problem_of(error, self._landing.name(entry.path)), entry)
+                self._failures.add(problem_of(error, self._destination.name(entry.path)), entry)
             else:
-                self._tally.add_existing(entry.size)
-                self._tally.finish_file(entry.path)
+                self._progress.add_existing(entry.size)
+                self._progress.finish_file(entry.path)
 
     def _finalize(self) -> None:
         try:
-            self._landing.finalize()
+            self._destination.finalize()
         except OSError as error:
-            self._failures.add(problem_of(error, self._landing.name("")), FileEntry("d", ""))
-        if self._order.options.verify == "reread":
+            self._failures.add(problem_of(error, self._destination.name("")), FileEntry("d", ""))
+        if self._command.options.verify == "reread":
             self._read_back()
 
     def _read_back(self) -> None:
-        """What reads back as something else is removed, and comes anew with the next attempt."""
-        self._watcher.on_verify()
-        wrong = []
-        for one in self._ledger.completed():
+        """Read every written file back from the disk and remove those whose digest differs.
+
+        Raises HopError if any differs; the next attempt fetches them again.
+        """
+        self._observer.on_verify()
+        mismatched = []
+        for completed in self._ledger.completed():
             self._check_stopped()
-            if self._landing.read_back(one.path, one.size) != one.digest:
-                wrong.append(one.path)
-        for path in wrong:
-            self._landing.remove(path)
-        if wrong:
-            raise HopError(_reads_otherwise(self._landing.name(wrong[0]), len(wrong)))
+            if self._destination.read_back(completed.path, completed.size) != completed.digest:
+                mismatched.append(completed.path)
+        for path in mismatched:
+            self._destination.remove(path)
+        if mismatched:
+            raise HopError(_read_back_differs(self._destination.name(mismatched[0]), len(mismatched)))
 
     def _mirror(self) -> None:
-        meant = selection_of(self._order)
-        mirror = Mirror(self._tree, meant, self._ledger, self._tally, self._failures, self._rehearsal)
-        if not self._rehearsal and (places := mirror.places(self._check_stopped)):
-            self._must_not_be_source(places)
+        selection = selection_of(self._command)
+        mirror = Mirror(self._tree, selection, self._ledger, self._progress, self._failures, self._dry_run)
+        if not self._dry_run and (directories := mirror.changed_directories(self._check_stopped)):
+            self._require_not_source(directories)
         mirror.remove_extra(self._check_stopped)
 
-    def _must_not_be_source(self, places: set[str]) -> None:
-        """HopError if one of these directories, in which something is extra, is one of the source's."""
+    def _require_not_source(self, directories: set[str]) -> None:
+        """Raise HopError if one of `directories`, where files would be removed, belongs to the source.
+
+        The destination's directories get a marker file and the source looks for it in its own.
+        """
         marks = Marks(self._roots, self._tree, self._ledger)
-        folders = chain([""], (entry.path for entry, _ in self._ledger.directories() if entry.path))
+        listed_directories = chain(
+            [""], (entry.path for entry, _ in self._ledger.directories() if entry.path)
+        )
         try:
-            marks.make(self._tree.name(place) for place in places)
+            marks.make(self._tree.name(directory) for directory in directories)
             with closing(self._source.reader()) as reader:
-                for batch in batches(folders, MAX_PACK_FILES):
+                for batch in batches(listed_directories, MAX_PACK_FILES):
                     self._check_stopped()
                     if reader.shows(marks.name, batch):
-                        raise not_extra(self._order.destination)
-        except SourceConnectionError as lost:
-            raise HopError(_extra_is_kept(self._order, lost)) from lost
+                        raise not_extra(self._command.destination)
+        except SourceConnectionError as error:
+            raise HopError(_source_unreachable(self._command, error)) from error
         finally:
             marks.clear()
-        for place, why in marks.missing.items():
-            raise HopError(_may_be_source(place, why))
+        for directory, reason in marks.missing.items():
+            raise HopError(_may_be_source(directory, reason))
 
-    def conclude(self) -> HopResult:
-        """After an attempt that was killed when it had cleared the source: see that all is here. HopError."""
+    def verify_after_deletion(self) -> HopResult:
+        """Return the result of a hop that was killed after it had deleted the source.
+
+        Raises HopError if a file is missing at the destination.
+        """
         for entry in self._ledger.present():
             self._check_stopped()
             try:
-                stands = self._landing.stands(entry)
+                is_present = self._destination.is_present(entry)
             except OSError as error:
-                self._failures.add(problem_of(error, self._landing.name(entry.path)), entry)
+                self._failures.add(problem_of(error, self._destination.name(entry.path)), entry)
                 continue
-            if stands:
-                self._tally.add_existing(entry.size)
-                self._tally.finish_file(entry.path)
+            if is_present:
+                self._progress.add_existing(entry.size)
+                self._progress.finish_file(entry.path)
             else:
-                self._failures.add(_went_away(self._landing.name(entry.path)), entry)
+                self._failures.add(_missing_after_move(self._destination.name(entry.path)), entry)
         if self._failures.total:
-            raise self._failures.summed(self._tally.progress().files_done)
+            raise self._failures.summed(self._progress.progress().files_done)
         return HopResult(_digest(self._ledger))
 
 
 def _digest(ledger: Ledger) -> str:
     total = HopDigest()
-    for one in ledger.completed():
-        total.add("f", one.path, one.size, one.digest)
+    for completed in ledger.completed():
+        total.add("f", completed.path, completed.size, completed.digest)
     for path, target in ledger.links():
         total.add("l", path, 0, digest_of(target))
     for entry, made in ledger.directories():
@@ -180,42 +186,42 @@ def _digest(ledger: Ledger) -> str:
     return total.hex()
 
 
-def _extra_is_kept(order: Move, lost: SourceConnectionError) -> Problem:
+def _source_unreachable(command: Move, error: SourceConnectionError) -> Problem:
     return Problem(
         code="source-unreachable",
-        message=f"Everything has arrived, but nothing was removed at {order.destination}, since "
-        f"{order.source} could not be asked whether it is the source's own: {lost}.",
-        advice="It goes on by itself when the source can be reached.",
+        message=f"All files were transferred, but no extra file was removed at {command.destination}: "
+        f"the agent could not check with {command.source} that none of them belongs to the source: {error}.",
+        advice="The transfer resumes by itself when the source can be reached.",
         retryable=True,
     )
 
 
-def _may_be_source(place: str, why: str) -> Problem:
+def _may_be_source(directory: str, reason: str) -> Problem:
     return Problem(
         code="permission-denied",
-        message=f"Everything has arrived, but nothing was removed: {place} holds what the source does not, "
-        f"and whether it is one of the source's own directories cannot be shown. {why}",
-        advice="Let the destination's agent write there, or leave the directory out by a filter.",
-        path=place,
+        message=f"All files were transferred, but no extra file was removed: {directory} has files that the "
+        f"source does not have, and the agent cannot rule out that it belongs to the source. {reason}",
+        advice="Give the destination's agent write permission there, or exclude the directory with a filter.",
+        path=directory,
     )
 
 
-def _went_away(path: str) -> Problem:
+def _missing_after_move(path: str) -> Problem:
     return Problem(
         code="destination-changed",
-        message=f"{display_path(path)} had arrived, and was removed from the source; "
-        "it is not here any more.",
-        advice="Ask who works at the destination where it went.",
+        message=f"{display_path(path)} was transferred and deleted at the source, "
+        "and is now missing at the destination.",
+        advice="Find out which person or program at the destination has moved or removed it.",
         path=display_path(path),
     )
 
 
-def _reads_otherwise(path: str, count: int) -> Problem:
+def _read_back_differs(path: str, count: int) -> Problem:
     more = f" and {count - 1} more" if count > 1 else ""
     return Problem(
         code="written-wrong",
-        message=f"{display_path(path)}{more} read back from the disk as something else than was written.",
-        advice="They come once more. If this repeats, have that host's disk and memory checked.",
+        message=f"{display_path(path)}{more} had another content than was written when read back from disk.",
+        advice="The next attempt sends them again. If this repeats, check that host's disk and memory.",
         path=display_path(path),
         retryable=True,
     )

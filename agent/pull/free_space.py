@@ -1,7 +1,8 @@
-"""Is there room at the destination for what is still to come? Told early, and never a reason to refuse.
+"""Compare the bytes still to be written with the destination's free space, to warn early.
 
-A file system that compresses or shares blocks may hold more than it seems to have room for; and what others
-write or remove meanwhile nobody knows. So a hop goes on until the disk is really full, and then pauses.
+A shortage is a warning and never refuses a hop: a file system that compresses or shares blocks may hold more
+than its free space suggests, and other programs write and remove files. A hop runs until the disk is full and
+then waits.
 """
 
 import threading
@@ -11,25 +12,28 @@ from agent.files.digests import MIB
 from events.progress import SpaceShortage
 
 SLACK_BYTES = 16 * MIB
-"""Bytes that may be lacking before it is worth a word: files' sizes and disks' blocks never quite agree."""
+"""Missing bytes below which no shortage is reported: file sizes and allocated blocks differ a little."""
 
 
 class SpaceCheck:
-    """One pass's; asked from any thread."""
+    """The space that one pass needs. Thread-safe."""
 
-    def __init__(self, free: int, tell: Callable[[SpaceShortage | None], None]) -> None:
-        """`free` bytes before anything of this pass was written."""
+    def __init__(self, free: int, on_change: Callable[[SpaceShortage | None], None]) -> None:
+        """Start with `free` bytes, measured before this pass has written any.
+
+        `on_change` is called with the shortage, or None once there is none.
+        """
         self._free = free
-        self._tell = tell
+        self._on_change = on_change
         self._lock = threading.Lock()
-        self._wanted = 0
-        tell(None)
+        self._reserved = 0
+        on_change(None)
 
     def reserve(self, size: int) -> None:
-        """A file is to come; so many bytes more than it replaces, or fewer if negative."""
+        """Count the bytes that a file needs more than what it replaces; negative if it needs fewer."""
         with self._lock:
-            self._wanted += size
-            if self._wanted > self._free + SLACK_BYTES:
-                self._tell(SpaceShortage(wanted=self._wanted, free=self._free))
-            elif self._wanted - size > self._free + SLACK_BYTES:
-                self._tell(None)
+            self._reserved += size
+            if self._reserved > self._free + SLACK_BYTES:
+                self._on_change(SpaceShortage(wanted=self._reserved, free=self._free))
+            elif self._reserved - size > self._free + SLACK_BYTES:
+                self._on_change(None)

@@ -1,6 +1,6 @@
-"""What is still to be fetched: ranges of big files and packs of small ones, side by side.
+"""The queue of fetch jobs: ranges of big files, packs of small files, and files to compare by digest.
 
-Neither kind waits for the other: whoever takes work is given the two in turn.
+Workers get ranges and packs alternately, so that neither kind waits for the other.
 """
 
 import os
@@ -17,40 +17,40 @@ from events.base import Problem
 
 MAX_QUEUED_BIG_FILES = 1000
 MAX_QUEUED_PACKS = 8
-"""How much may be planned and not yet taken."""
+"""Limits of what may be planned and not yet taken."""
 MAX_CHECKSUM_FILES = 64
 MAX_CHECKSUM_BYTES = 256 * MIB
-"""What one thread compares before it looks for other work; a larger file is compared by itself."""
+"""Files and bytes per checksum job; a larger file is a job of its own."""
 BATCH_LINGER_S = 0.02
-"""Seconds in which others may join a small file: to fetch one by itself costs a question of its own."""
+"""Seconds a small file waits for others to share its request."""
 
 
 @dataclass(eq=False)
 class BigFile:
-    """A file that travels in ranges."""
+    """A file that is fetched in ranges."""
 
     entry: FileEntry
     tries: int = 0
-    """How often it has changed under our hands."""
+    """How often the file has changed while it was read."""
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """For those who fetch its ranges: what follows is theirs."""
+    """Guards the fields below, which the workers of its ranges share."""
     descriptor: int = -1
-    fresh: bool = True
-    """Was its half-done file made by this very pass, with nothing but holes in it?"""
+    is_new: bool = True
+    """Whether this pass created the partial file, so that unwritten parts are holes."""
     recorded: dict[int, Piece] = field(default_factory=dict)
-    """Start → what an earlier attempt brought."""
+    """Start → piece that an earlier attempt wrote."""
     digests: dict[int, bytes] = field(default_factory=dict)
     problem: Problem | None = None
 
     def __post_init__(self) -> None:
-        self._todo: Iterator[tuple[int, int]] = ranges_of(self.entry.size)
-        self._next = next(self._todo, None)
+        self._ranges: Iterator[tuple[int, int]] = ranges_of(self.entry.size)
+        self._next_job = next(self._ranges, None)
         self.under_way = 0
 
     @property
     def exhausted(self) -> bool:
-        """Nothing of it is left to be taken."""
-        return self._next is None or self.problem is not None
+        """Whether no range is left to be taken."""
+        return self._next_job is None or self.problem is not None
 
     def close(self) -> None:
         if self.descriptor >= 0:
@@ -58,16 +58,18 @@ class BigFile:
             self.descriptor = -1
 
     def take(self) -> "RangeJob":
-        if self._next is None:
+        if self._next_job is None:
             raise ValueError("every range has been taken")
-        start, length = self._next
-        self._next = next(self._todo, None)
+        start, length = self._next_job
+        self._next_job = next(self._ranges, None)
         self.under_way += 1
         return RangeJob(self, start, length)
 
 
 @dataclass(frozen=True)
 class RangeJob:
+    """One range of a big file, in bytes."""
+
     file: BigFile
     start: int
     length: int
@@ -75,12 +77,14 @@ class RangeJob:
 
 @dataclass(frozen=True)
 class PackJob:
+    """Small files that one request fetches."""
+
     entries: tuple[FileEntry, ...]
 
 
 @dataclass(frozen=True)
 class ChecksumJob:
-    """Files to be compared by their digests."""
+    """Files to compare by digest."""
 
     entries: tuple[FileEntry, ...]
 
@@ -89,159 +93,161 @@ Job = RangeJob | PackJob | ChecksumJob
 
 
 class Batcher:
-    """Files that are taken several at once: when they are many, or large together, or no more join them."""
+    """Collects files into batches: a batch is ready when it has enough files or bytes, or after a delay."""
 
     def __init__(self, files: int, size: int) -> None:
-        """So many, or so many bytes, are enough."""
+        """Close a batch at `files` files or `size` bytes."""
         self._files = files
         self._size = size
         self._ready: deque[tuple[FileEntry, ...]] = deque()
-        self._begun: list[FileEntry] = []
-        self._begun_bytes = 0
-        self._ripe_at = 0.0
+        self._started: list[FileEntry] = []
+        self._open_bytes = 0
+        self._ready_at = 0.0
         self.complete = False
-        """No more will come: nobody is waited for."""
+        """Whether no more files will come, so that batches are ready without delay."""
 
     @property
     def ready_in(self) -> float | None:
-        """Seconds until there is something to take; None if there is nothing."""
+        """Seconds until a batch is ready; None if there is no file."""
         if self._ready:
             return 0.0
-        if not self._begun:
+        if not self._started:
             return None
-        return 0.0 if self.complete else max(0.0, self._ripe_at - time.monotonic())
+        return 0.0 if self.complete else max(0.0, self._ready_at - time.monotonic())
 
     def __bool__(self) -> bool:
-        """Is there something to take?"""
+        """Whether a batch is ready."""
         return self.ready_in == 0.0
 
     @property
-    def is_high(self) -> bool:
+    def is_full(self) -> bool:
         return len(self._ready) >= MAX_QUEUED_PACKS
 
     def add(self, entry: FileEntry) -> bool:
-        """Is that news to who waits? Something can be taken now, or there is a time from which it can."""
-        is_first = not self._begun
+        """Add a file; return whether waiting workers must look again."""
+        is_first = not self._started
         if is_first:
-            self._ripe_at = time.monotonic() + BATCH_LINGER_S
-        self._begun.append(entry)
-        self._begun_bytes += entry.size
-        is_enough = len(self._begun) >= self._files or self._begun_bytes >= self._size
+            self._ready_at = time.monotonic() + BATCH_LINGER_S
+        self._started.append(entry)
+        self._open_bytes += entry.size
+        is_enough = len(self._started) >= self._files or self._open_bytes >= self._size
         if is_enough:
-            self._ready.append(self._closed())
+            self._ready.append(self._close_batch())
         return is_first or is_enough
 
     def take(self) -> tuple[FileEntry, ...]:
-        return self._ready.popleft() if self._ready else self._closed()
+        return self._ready.popleft() if self._ready else self._close_batch()
 
-    def _closed(self) -> tuple[FileEntry, ...]:
-        entries = tuple(self._begun)
-        self._begun, self._begun_bytes = [], 0
+    def _close_batch(self) -> tuple[FileEntry, ...]:
+        entries = tuple(self._started)
+        self._started, self._open_bytes = [], 0
         return entries
 
 
 class JobQueue:
-    """Planned by one thread, carried out by several."""
+    """Jobs, added by the planner and taken by the workers. Thread-safe."""
 
     def __init__(self, pack_files: int) -> None:
         self._changed = threading.Condition()
-        self._big: deque[BigFile] = deque()
-        self._small = Batcher(pack_files, MAX_PACK_BYTES)
-        self._unsure = Batcher(MAX_CHECKSUM_FILES, MAX_CHECKSUM_BYTES)
-        self._taken = 0
-        self._planned = self._aborted = False
+        self._big_files: deque[BigFile] = deque()
+        self._packs = Batcher(pack_files, MAX_PACK_BYTES)
+        self._to_check = Batcher(MAX_CHECKSUM_FILES, MAX_CHECKSUM_BYTES)
+        self._running = 0
+        self._planning_done = self._aborted = False
         self._range_next = False
-        self._begun: set[BigFile] = set()
-        self.carried_out = 0
-        """Jobs that brought something."""
+        self._started: set[BigFile] = set()
+        self.jobs_done = 0
+        """Number of finished jobs that transferred something."""
 
-    def add(self, entry: FileEntry, tries: int = 0, *, waits: bool = True) -> None:
-        """Plan a file; `waits`, as a fetching thread must not: only when there is need of more."""
+    def add(self, entry: FileEntry, tries: int = 0, *, block: bool = True) -> None:
+        """Add a file to fetch. With `block`, wait while the queue is full; workers must not."""
         with self._changed:
-            self._wait_for_need(waits=waits)
+            self._wait_until_not_full(block=block)
             if entry.size > MAX_PACKED_FILE_BYTES or tries:
-                self._big.append(BigFile(entry, tries))
+                self._big_files.append(BigFile(entry, tries))
                 self._changed.notify()
-            elif self._small.add(entry):
+            elif self._packs.add(entry):
                 self._changed.notify()
 
-    def check(self, entry: FileEntry, *, waits: bool = True) -> None:
-        """Plan to compare a file, likewise."""
+    def add_check(self, entry: FileEntry, *, block: bool = True) -> None:
+        """Add a file to compare by digest. With `block`, wait while the queue is full; workers must not."""
         with self._changed:
-            self._wait_for_need(waits=waits)
-            if self._unsure.add(entry):
+            self._wait_until_not_full(block=block)
+            if self._to_check.add(entry):
                 self._changed.notify()
 
-    def _wait_for_need(self, *, waits: bool) -> None:
-        while waits and self._is_full() and not self._aborted:
+    def _wait_until_not_full(self, *, block: bool) -> None:
+        while block and self.is_full() and not self._aborted:
             self._changed.wait()
 
-    def planned(self) -> None:
-        """The plan is complete."""
+    def planning_done(self) -> None:
+        """Record that the planner adds no more files."""
         with self._changed:
-            self._planned = self._small.complete = self._unsure.complete = True
+            self._planning_done = self._packs.complete = self._to_check.complete = True
             self._changed.notify_all()
 
     def abort(self) -> None:
-        """Nobody is given anything any more."""
+        """Give out no more jobs."""
         with self._changed:
             self._aborted = True
             self._changed.notify_all()
 
     def take(self) -> Job | None:
-        """Something to do; waits for it. None when all is done, or nothing is to be done any more."""
+        """Wait for a job and return it; None when all jobs are done or after `abort`."""
         with self._changed:
-            while not self._is_decided():
+            while not self._can_take():
                 self._changed.wait(self._ready_in())
-            if self._aborted or not self._is_waiting():
+            if self._aborted or not self._has_job():
                 return None
-            job = self._next()
-            self._taken += 1
+            job = self._next_job()
+            self._running += 1
             if isinstance(job, RangeJob):
-                self._begun.add(job.file)
+                self._started.add(job.file)
             self._changed.notify_all()
             return job
 
-    def finished(self, *, brought: bool) -> None:
-        """Say so of each job, once nothing more follows from it: until then nobody is told that all is done,
-        since a file may have to come again."""
+    def job_done(self, *, progressed: bool) -> None:
+        """Record that a job is done, after it has added any file that must be fetched again.
+
+        Until then other workers wait, since more jobs may follow.
+        """
         with self._changed:
-            self._taken -= 1
-            self.carried_out += brought
+            self._running -= 1
+            self.jobs_done += progressed
             self._changed.notify_all()
 
-    def fetched(self, job: RangeJob) -> bool:
-        """Say so for each range, before that. True for the last one of a file: nobody is at it."""
+    def range_done(self, job: RangeJob) -> bool:
+        """Record that a range is done, before `job_done`; return whether it was the last one of its file."""
         with self._changed:
             job.file.under_way -= 1
             if not job.file.exhausted or job.file.under_way:
                 return False
-            self._begun.discard(job.file)
+            self._started.discard(job.file)
             return True
 
     def close(self) -> None:
-        """Once no thread is at it any more: files that were left in the middle are closed."""
-        for file in self._begun:
+        """Close the files of unfinished ranges, after all workers have ended."""
+        for file in self._started:
             file.close()
 
-    def _is_full(self) -> bool:
-        return len(self._big) >= MAX_QUEUED_BIG_FILES or self._small.is_high or self._unsure.is_high
+    def is_full(self) -> bool:
+        return len(self._big_files) >= MAX_QUEUED_BIG_FILES or self._packs.is_full or self._to_check.is_full
 
-    def _is_waiting(self) -> bool:
-        while self._big and self._big[0].exhausted:
-            self._big.popleft()
-        return bool(self._big or self._small or self._unsure)
+    def _has_job(self) -> bool:
+        while self._big_files and self._big_files[0].exhausted:
+            self._big_files.popleft()
+        return bool(self._big_files or self._packs or self._to_check)
 
     def _ready_in(self) -> float | None:
-        """Seconds until somebody need not wait any longer; None: until there is news."""
-        times = (self._small.ready_in, self._unsure.ready_in)
-        return min((one for one in times if one is not None), default=None)
+        """Return the seconds until a batch is ready; None if none is being collected."""
+        times = (self._packs.ready_in, self._to_check.ready_in)
+        return min((each for each in times if each is not None), default=None)
 
-    def _is_decided(self) -> bool:
-        return self._aborted or self._is_waiting() or (self._planned and not self._taken)
+    def _can_take(self) -> bool:
+        return self._aborted or self._has_job() or (self._planning_done and not self._running)
 
-    def _next(self) -> Job:
+    def _next_job(self) -> Job:
         self._range_next = not self._range_next
-        if self._big and (self._range_next or not self._small):
-            return self._big[0].take()
-        return PackJob(self._small.take()) if self._small else ChecksumJob(self._unsure.take())
+        if self._big_files and (self._range_next or not self._packs):
+            return self._big_files[0].take()
+        return PackJob(self._packs.take()) if self._packs else ChecksumJob(self._to_check.take())

@@ -1,8 +1,8 @@
-"""The memory of one hop (SQLite): what stands at the destination already, and what is half-done there.
+"""The ledger of one hop (SQLite): which files are complete at the destination, and which are partial.
 
-A file per hop, gone when the hop is over. It survives a kill as it is. After a power cut its last lines may
-be missing, or tell of bytes that never reached the disk: so whoever goes on reads ranges again before
-trusting them.
+Each hop has a file of its own, which is removed when the hop is over. It survives a kill unchanged. After a
+power cut its last rows may be missing, or refer to bytes that never reached the disk: so a resumed hop reads
+partial ranges again and compares their digests.
 """
 
 import json
@@ -50,17 +50,17 @@ CREATE TABLE IF NOT EXISTS marks (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hop (destination TEXT NOT NULL, cleared INTEGER);
 """
-_IN_ORDER = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
-"""Made when somebody first asks what has arrived: other hops need not keep it."""
+_CREATE_ARRIVAL_INDEX = "CREATE INDEX IF NOT EXISTS arrivals ON files (at, path) WHERE digest IS NOT NULL"
+"""Created at the first call of `arrived_since`: most hops do not need it."""
 _TABLES = ("hop", "files", "links", "ranges", "folders", "names", "unchanged", "listed", "fates", "packs")
-_LATER = {
+_ADDED_COLUMNS = {
     "files": ("at REAL", "run INTEGER"),
     "ranges": ("length INTEGER",),
     "unchanged": ("at REAL", "kind TEXT"),
     "folders": ("owner TEXT",),
     "hop": ("cleared INTEGER",),
 }
-"""Columns that a ledger of an older agent has not."""
+"""Columns by table that ledgers of older agents lack."""
 
 
 def ledger_path(state: Path, hop_id: str) -> Path:
@@ -68,7 +68,7 @@ def ledger_path(state: Path, hop_id: str) -> Path:
 
 
 class CompletedFile(NamedTuple):
-    """A file that this hop has brought, whole."""
+    """A file that this hop has completely written."""
 
     path: str
     size: int
@@ -76,35 +76,37 @@ class CompletedFile(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Of a big file: a whole range, or what of it was asked for at once."""
+    """A part of a big file: a whole range, or the part of it that one request fetched."""
 
     digest: bytes
     length: int
 
 
 ArrivalCursor = tuple[float, bytes]
-"""Up to where somebody knows what has arrived: when, and which of those that came in the same moment."""
+"""Position in the list of arrivals: seconds since 1970, and the path, for arrivals at the same time."""
 FIRST_ARRIVAL: ArrivalCursor = (0.0, b"")
 Arrival = tuple[ArrivalCursor, str]
-"""A file's path, and the mark behind it."""
+"""The cursor after a completed file, and the file's path."""
 ARRIVALS_BATCH_SIZE = 1000
-"""Arrivals that are told at once."""
+"""Maximum number of arrivals per call."""
 
 Outcome = Literal["left", "removed", "failed"]
 
-_INT64 = 2**63 - 1
-"""The largest number that SQLite holds."""
+_MAX_INT64 = 2**63 - 1
+"""The largest integer that SQLite stores."""
 _OTHER = "other"
-"""How a ledger calls the kind of what cannot be moved (`!` in a listing), as a manifest does."""
+"""Kind of an entry that cannot be moved (`!` in a listing), as in a manifest."""
 
 
 class DamagedLedgerError(Exception):
-    """What is there is not a ledger, or not one of a version that this agent knows."""
+    """The file is not a ledger, or has a format that this agent does not know."""
 
 
 def open_ledger(state: Path, hop_id: str) -> "Ledger":
-    """Open a hop's ledger, or begin it. One that cannot be used is set aside: the hop then compares with what
-    is at its destination, as a new hop does."""
+    """Open a hop's ledger, or create it.
+
+    A damaged ledger goes to the quarantine; the hop then compares with its destination, as a new hop does.
+    """
     path = ledger_path(state, hop_id)
     try:
         return Ledger(path)
@@ -120,10 +122,10 @@ def _is_damaged(error: BaseException) -> bool:
 
 
 class Ledger:
-    """Safe from any thread; every method but `pack` is one transaction."""
+    """The ledger of one hop. Thread-safe; every method but `pack` is one transaction."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, or begin it. Raises DamagedLedgerError."""
+        """Open the ledger, or create it. Raises DamagedLedgerError."""
         self._path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = threading.RLock()
@@ -142,26 +144,26 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
-        self._bring_up_to_date()
-        self._run = self._next_run()
+        self._migrate()
+        self._run = self._count_run()
         self._has_files, self._has_ranges = (
-            self._one(f"SELECT 1 FROM {table} LIMIT 1") is not None for table in ("files", "ranges")
+            self._fetch_one(f"SELECT 1 FROM {table} LIMIT 1") is not None for table in ("files", "ranges")
         )
-        """Was there ever one? Where all stands already, or all is small, nobody looks for each."""
+        """Whether the table ever had a row; while it is empty, lookups are skipped."""
         self._resume_packs()
         self.had_files = self._has_files
-        """The same, before what is brought now."""
-        self._is_in_order = False
+        """Whether an earlier pass or attempt recorded files."""
+        self._has_arrival_index = False
 
-    def _bring_up_to_date(self) -> None:
-        for table, columns in _LATER.items():
+    def _migrate(self) -> None:
+        for table, columns in _ADDED_COLUMNS.items():
             known = {row[1] for row in self._db.execute(f"PRAGMA table_info({table})")}
             for column in columns:
                 if column.partition(" ")[0] not in known:
                     self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
-    def _next_run(self) -> int:
-        """Number the times the ledger was opened: before this one there may have been a power cut."""
+    def _count_run(self) -> int:
+        """Count how often the ledger was opened: a power cut may have happened before each time."""
         run = int(self._db.execute("PRAGMA user_version").fetchone()[0]) + 1
         self._db.execute(f"PRAGMA user_version = {run}")
         return run
@@ -170,26 +172,26 @@ class Ledger:
         self._db.close()
 
     def move(self, path: Path) -> None:
-        """The hop is over: close, and be from now on where somebody else reads it."""
+        """Close the ledger of an ended hop and move its file to `path`."""
         self.close()
         self._path.with_name(self._path.name + "-shm").unlink(missing_ok=True)
-        for suffix in ("-wal", ""):  # the database itself last: it is whole when it is there
+        for suffix in ("-wal", ""):  # the database last: once it is there, it is complete
             with suppress(FileNotFoundError):
                 self._path.with_name(self._path.name + suffix).rename(path.with_name(path.name + suffix))
 
     def copy(self, path: Path) -> None:
-        """The hop has come to an end, and may go on: what it is now, for somebody else to read."""
+        """Copy the ledger as it is now to `path`, for a hop that may be resumed."""
         with self._lock, closing(sqlite3.connect(path)) as other:
             self._db.backup(other)
 
     def forget(self) -> None:
-        """The hop is over: close and remove."""
+        """Close the ledger and remove its files."""
         self.close()
         for suffix in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
     def begin(self, destination: str, *, anew: bool = False) -> None:
-        """Where the hop arrives. What was noted for another place is forgotten, `anew` everything."""
+        """Record the destination; clear the ledger if it was another one, or if `anew`."""
         if self.destination == destination and not anew:
             return
         with self._lock:
@@ -199,59 +201,62 @@ class Ledger:
 
     @property
     def destination(self) -> str | None:
-        """None for a hop that never began."""
-        row = self._one("SELECT destination FROM hop")
+        """The recorded destination; None for a hop that never began."""
+        row = self._fetch_one("SELECT destination FROM hop")
         return str(row[0]) if row else None
 
-    def clearing_ends(self) -> None:
-        """All has arrived, and nothing is left at the source but, perhaps, the place itself."""
+    def mark_source_deleted(self) -> None:
+        """Record that all files were moved and the source path itself is about to be deleted."""
         with self._lock:
             self._db.execute("UPDATE hop SET cleared = 1")
 
     @property
-    def is_cleared(self) -> bool:
-        """Would it be no wonder if the source were not there?"""
-        row = self._one("SELECT cleared FROM hop")
+    def is_source_deleted(self) -> bool:
+        """Whether a missing source is expected, since this hop deleted it."""
+        row = self._fetch_one("SELECT cleared FROM hop")
         return bool(row and row[0])
 
-    def marks_begun(self, places: Iterable[str], name: str) -> None:
-        """These directories may have a mark of this name from now on."""
-        rows = [(os.fsencode(place), name) for place in places]
-        self._many("INSERT OR REPLACE INTO marks (path, name) VALUES (?, ?)", rows)
+    def add_marks(self, directories: Iterable[str], name: str) -> None:
+        """Record directories that may have a marker file of this name from now on."""
+        rows = [(os.fsencode(directory), name) for directory in directories]
+        self._execute_many("INSERT OR REPLACE INTO marks (path, name) VALUES (?, ?)", rows)
 
-    def marks_made(self, made: Iterable[tuple[str, tuple[int, int]]]) -> None:
-        """The time of each directory before it had its mark, and after."""
-        rows = [(os.fsencode(place), *times) for place, times in made]
-        self._many("UPDATE marks SET before = ?2, after = ?3 WHERE path = ?1", rows)
+    def set_mark_times(self, made: Iterable[tuple[str, tuple[int, int]]]) -> None:
+        """Record the modification time in ns of each directory before and after it was marked."""
+        rows = [(os.fsencode(directory), *times) for directory, times in made]
+        self._execute_many("UPDATE marks SET before = ?2, after = ?3 WHERE path = ?1", rows)
 
     def marks(self) -> Iterator[tuple[str, str, int | None, int | None]]:
         for path, name, before, after in self.paged("SELECT * FROM marks WHERE path > ?"):
             yield os.fsdecode(path), name, before, after
 
-    def marks_gone(self) -> None:
+    def remove_marks(self) -> None:
         with self._lock:
             self._db.execute("DELETE FROM marks")
 
     def begin_files(self, entries: Iterable[FileEntry]) -> None:
-        """Half-done files may stand for these from now on. Ranges of another version are forgotten."""
+        """Record files that may have partial files from now on; forget ranges of other versions of them."""
         rows = [(os.fsencode(entry.path), entry.size, entry.mtime_ns) for entry in entries]
         if self._has_ranges:
-            self._many(
+            self._execute_many(
                 "DELETE FROM ranges WHERE path = ?1 AND NOT EXISTS"
                 " (SELECT 1 FROM files WHERE path = ?1 AND size = ?2 AND mtime_ns = ?3 AND digest IS NULL)",
                 rows,
             )
         self._has_files = True
-        self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL, NULL)", rows)
+        self._execute_many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, NULL, NULL, NULL)", rows)
 
     @contextmanager
     def pack(self, entries: Sequence[FileEntry]) -> Iterator[None]:
-        """The same of small files, until each that stands is `all_done`. Those still among `entries` at the
-        end are begun one by one; most packs come whole, and to note each of their files twice would take a
-        tenth of all their time."""
-        noted = json.dumps([(entry.path, entry.size, entry.mtime_ns) for entry in entries])
+        """Record a pack of small files as begun while the context runs.
+
+        The caller removes completed files from `entries` and passes them to `complete_all`; those left at the
+        end are recorded one by one, as by `begin_files`. Most packs complete, and recording each file twice
+        would take a tenth of the time.
+        """
+        recorded = json.dumps([(entry.path, entry.size, entry.mtime_ns) for entry in entries])
         with self._lock:
-            number = self._db.execute("INSERT INTO packs (files) VALUES (?)", (noted,)).lastrowid
+            number = self._db.execute("INSERT INTO packs (files) VALUES (?)", (recorded,)).lastrowid
         try:
             yield
         finally:
@@ -261,83 +266,83 @@ class Ledger:
                 self._db.execute("DELETE FROM packs WHERE number = ?", (number,))
 
     def _resume_packs(self) -> None:
-        """Whoever was killed did not say which of these stand: that is looked up."""
-        for (noted,) in self._db.execute("SELECT files FROM packs").fetchall():
+        """Record the files of packs that were interrupted by a kill as begun; some may be complete."""
+        for (recorded,) in self._db.execute("SELECT files FROM packs").fetchall():
             self.begin_files(
-                FileEntry("f", path, size, mtime_ns) for path, size, mtime_ns in json.loads(noted)
+                FileEntry("f", path, size, mtime_ns) for path, size, mtime_ns in json.loads(recorded)
             )
         self._db.execute("DELETE FROM packs")
 
     def complete(self, entry: FileEntry, digest: bytes) -> None:
         self.complete_all([(entry, digest)])
 
-    def complete_all(self, whole: Iterable[tuple[FileEntry, bytes]]) -> None:
-        """These stand under their names."""
+    def complete_all(self, files: Iterable[tuple[FileEntry, bytes]]) -> None:
+        """Record files that are complete, under their final names, with their digests."""
         forget = "DELETE FROM ranges WHERE path = ?1" if self._has_ranges else None
         with self._lock:  # so that what comes later has a later time
             now = time.time()
             rows = [
                 (os.fsencode(one.path), one.size, one.mtime_ns, digest, now, self._run)
-                for one, digest in whole
+                for one, digest in files
             ]
             self._has_files = True
-            self._many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)", rows, forget)
+            self._execute_many("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6)", rows, forget)
 
     def arrived_since(self, after: ArrivalCursor) -> list[Arrival]:
-        """Files that stand, in the order in which they came, some at a time."""
+        """Return the next completed files after the cursor, in the order of completion."""
         sql = (
             "SELECT at, path FROM files WHERE digest IS NOT NULL AND (at, path) > (?, ?)"
             f" ORDER BY at, path LIMIT {ARRIVALS_BATCH_SIZE}"
         )
         with self._lock:
-            if not self._is_in_order:
-                self._db.execute(_IN_ORDER)
-                self._is_in_order = True
+            if not self._has_arrival_index:
+                self._db.execute(_CREATE_ARRIVAL_INDEX)
+                self._has_arrival_index = True
             return [((at, path), os.fsdecode(path)) for at, path in self._db.execute(sql, after)]
 
     def drop(self, path: str) -> None:
-        """Nothing of this file is here any more."""
+        """Forget a file of which nothing is left at the destination."""
         row = [(os.fsencode(path),)]
-        self._many("DELETE FROM files WHERE path = ?1", row, "DELETE FROM ranges WHERE path = ?1")
+        self._execute_many("DELETE FROM files WHERE path = ?1", row, "DELETE FROM ranges WHERE path = ?1")
 
-    def disown(self, path: str) -> None:
-        """Whatever this is, this hop has not brought it."""
+    def invalidate(self, path: str) -> None:
+        """Forget that this hop has written anything to this path."""
         with self._lock:
             for table in ("files", "ranges", "links", "folders"):
                 self._db.execute(f"DELETE FROM {table} WHERE path = ?", (os.fsencode(path),))
 
     def known(self, entry: FileEntry) -> Literal["begun", "done"] | None:
-        """How far this hop itself has come with this very version."""
+        """Return how far this hop has come with this version of a file."""
         if not self._has_files:
             return None
         sql = "SELECT digest FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
-        row = self._one(sql, (os.fsencode(entry.path), entry.size, entry.mtime_ns))
+        row = self._fetch_one(sql, (os.fsencode(entry.path), entry.size, entry.mtime_ns))
         return None if row is None else "begun" if row[0] is None else "done"
 
-    def known_before(self, entry: FileEntry) -> Literal["begun", "done"] | None:
-        """The same, for whoever looks at each file once: how far it had come when `look_anew` was called."""
+    def earlier_state(self, entry: FileEntry) -> Literal["begun", "done"] | None:
+        """Return how far the hop had come with a file before this pass; cheaper than `known` for new hops."""
         return self.known(entry) if self.had_files else None
 
-    def is_of_this_run(self, path: str) -> bool:
-        """Was the file seen whole since the ledger was opened?"""
-        row = self._one("SELECT run FROM files WHERE path = ?", (os.fsencode(path),))
+    def completed_this_run(self, path: str) -> bool:
+        """Return whether the file was completed or verified since the ledger was opened."""
+        row = self._fetch_one("SELECT run FROM files WHERE path = ?", (os.fsencode(path),))
         return row is not None and row[0] == self._run
 
-    def is_there(self, path: str) -> bool:
-        """Is the file among those that `there` yields?"""
+    def is_present(self, path: str) -> bool:
+        """Return whether the file is one of those that `present` yields."""
         sql = (
             "SELECT 1 FROM files WHERE path = ?1 AND digest IS NOT NULL"
             " UNION ALL SELECT 1 FROM unchanged WHERE path = ?1"
         )
-        return self._one(sql, (os.fsencode(path),)) is not None
+        return self._fetch_one(sql, (os.fsencode(path),)) is not None
 
     def add_piece(self, path: str, start: int, piece: Piece) -> None:
         self._has_ranges = True
         row = [(os.fsencode(path), start, piece.digest, piece.length)]
-        self._many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?)", row)
+        self._execute_many("INSERT OR REPLACE INTO ranges VALUES (?, ?, ?, ?)", row)
 
     def pieces(self, path: str) -> dict[int, Piece]:
-        """Start → each piece that an earlier attempt brought."""
+        """Return start → piece that an earlier attempt wrote."""
         sql = "SELECT start, digest, length FROM ranges WHERE path = ?"
         with self._lock:
             rows = self._db.execute(sql, (os.fsencode(path),)).fetchall()
@@ -345,49 +350,49 @@ class Ledger:
 
     def add_link(self, path: str, target: str) -> None:
         row = [(os.fsencode(path), os.fsencode(target))]
-        self._many("INSERT OR REPLACE INTO links VALUES (?, ?)", row)
+        self._execute_many("INSERT OR REPLACE INTO links VALUES (?, ?)", row)
 
     def add_name(self, entry: FileEntry) -> None:
-        """A file that is to become another name of one that comes, or stands already."""
+        """Record a file that will be a hard link to another file of the hop."""
         row = (os.fsencode(entry.path), entry.size, entry.mtime_ns, entry.mode, os.fsencode(entry.target))
-        self._many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", [row])
+        self._execute_many("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?, ?)", [row])
 
     def names(self) -> Iterator[FileEntry]:
         for path, size, mtime_ns, mode, target in self.paged("SELECT * FROM names WHERE path > ?"):
             yield FileEntry("f", os.fsdecode(path), size, mtime_ns, mode, False, os.fsdecode(target))
 
     def digest(self, path: str) -> bytes | None:
-        """Of a file that this hop has brought, whole."""
-        row = self._one("SELECT digest FROM files WHERE path = ?", (os.fsencode(path),))
+        """Return the digest of a file that this hop completed; None for any other."""
+        row = self._fetch_one("SELECT digest FROM files WHERE path = ?", (os.fsencode(path),))
         return None if row is None or not isinstance(row[0], bytes) else row[0]
 
     def add_directory(self, entry: FileEntry, *, made: bool) -> None:
-        """A directory whose times are to be set when everything is in it."""
+        """Record a directory whose times are set after all files are written."""
         owner = json.dumps(entry.owner) if entry.owner else None
         row = [(os.fsencode(entry.path), entry.mtime_ns, entry.mode, made, owner)]
-        self._many(
+        self._execute_many(
             "INSERT INTO folders VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (path) DO UPDATE"
             " SET mtime_ns = ?2, mode = ?3, made = max(made, ?4), owner = ?5",
             row,
         )
 
     def add_unchanged(self, entries: Iterable[FileEntry]) -> None:
-        """These stood at the destination before, the same."""
+        """Record entries that the destination had already, identical."""
         now = time.time()
         rows = [(os.fsencode(one.path), one.size, one.mtime_ns, now, one.kind) for one in entries]
-        self._many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?)", rows)
+        self._execute_many("INSERT OR REPLACE INTO unchanged VALUES (?, ?, ?, ?, ?)", rows)
 
     def outcome(self, entries: Iterable[FileEntry], outcome: Outcome, reason: str | None = None) -> None:
-        """What became of these instead of arriving."""
+        """Record entries that were not transferred, and why."""
         now = time.time()
         rows = [
             (_key(one.path), _OTHER if one.kind == "!" else one.kind, one.size, outcome, reason, now)
             for one in entries
         ]
-        self._many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._execute_many("INSERT OR REPLACE INTO fates VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def start_pass(self) -> None:
-        """What the source has, and what of it stood here, is about to be found out once more."""
+        """Forget what the last pass found out: the listing, unchanged files, hard links and failures."""
         with self._lock:
             for table in ("listed", "unchanged", "names"):
                 self._db.execute(f"DELETE FROM {table}")
@@ -395,14 +400,14 @@ class Ledger:
             self.had_files = self._has_files
 
     def add_listed(self, paths: Iterable[str]) -> None:
-        """The source has these."""
-        self._many("INSERT OR IGNORE INTO listed VALUES (?)", [(_key(path),) for path in paths])
+        """Record paths that the source has."""
+        self._execute_many("INSERT OR IGNORE INTO listed VALUES (?)", [(_key(path),) for path in paths])
 
     def is_listed(self, path: str) -> bool:
-        return self._one("SELECT 1 FROM listed WHERE path = ?", (_key(path),)) is not None
+        return self._fetch_one("SELECT 1 FROM listed WHERE path = ?", (_key(path),)) is not None
 
     def partial_files(self) -> Iterator[FileEntry]:
-        """Files that were begun and do not stand yet."""
+        """Yield files that were begun and are not complete."""
         sql = "SELECT path, size, mtime_ns FROM files WHERE digest IS NULL AND path > ?"
         for path, size, mtime_ns in self.paged(sql):
             yield FileEntry("f", os.fsdecode(path), size, mtime_ns)
@@ -413,7 +418,7 @@ class Ledger:
             yield CompletedFile(os.fsdecode(path), size, digest)
 
     def present(self) -> Iterator[FileEntry]:
-        """Every file that stands at the destination as the source has it, whoever brought it."""
+        """Yield every file that the destination has as the source has it, written by this hop or before."""
         for table in ("files WHERE digest IS NOT NULL AND", "unchanged WHERE"):
             sql = f"SELECT path, size, mtime_ns FROM {table} path > ?"
             for path, size, mtime_ns in self.paged(sql):
@@ -424,13 +429,13 @@ class Ledger:
             yield os.fsdecode(path), target
 
     def directories(self) -> Iterator[tuple[FileEntry, bool]]:
-        """Each directory, and whether this hop has made it."""
-        for path, mtime_ns, mode, made, told in self.paged("SELECT * FROM folders WHERE path > ?"):
-            owner = Owner(*json.loads(told)) if told else None
+        """Yield each directory, and whether this hop created it."""
+        for path, mtime_ns, mode, made, owner_json in self.paged("SELECT * FROM folders WHERE path > ?"):
+            owner = Owner(*json.loads(owner_json)) if owner_json else None
             yield FileEntry("d", os.fsdecode(path), mtime_ns=mtime_ns, mode=mode, owner=owner), bool(made)
 
     def paged(self, sql: str) -> Iterator[tuple[Any, ...]]:
-        """All rows by their path, some at a time, so that neither memory nor the lock is held for long."""
+        """Yield all rows by path, in pages, so that the lock is held only briefly and memory stays small."""
         after, page = b"", self._page(f"{sql.replace('path > ?', 'path >= ?')} ORDER BY path LIMIT 1000", b"")
         while page:
             yield from page
@@ -441,19 +446,19 @@ class Ledger:
         with self._lock:
             return self._db.execute(sql, (after,)).fetchall()
 
-    def _one(self, sql: str, values: tuple[object, ...] = ()) -> tuple[object, ...] | None:
+    def _fetch_one(self, sql: str, values: tuple[object, ...] = ()) -> tuple[object, ...] | None:
         with self._lock:
             try:
                 found: tuple[object, ...] | None = self._db.execute(sql, values).fetchone()
             except OverflowError:
-                found = self._db.execute(sql, _clamped(values)).fetchone()
+                found = self._db.execute(sql, _clamp_to_int64(values)).fetchone()
             return found
 
-    def _many(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None = None) -> None:
+    def _execute_many(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None = None) -> None:
         try:
             self._write(sql, rows, then)
         except OverflowError:  # a size or a time beyond what SQLite holds: rare, so no row pays for it
-            self._write(sql, [_clamped(row) for row in rows], then)
+            self._write(sql, [_clamp_to_int64(row) for row in rows], then)
 
     def _write(self, sql: str, rows: Sequence[tuple[Any, ...]], then: str | None) -> None:
         with self._lock:
@@ -470,12 +475,14 @@ class Ledger:
 
 
 def _key(path: str) -> bytes:
-    """Return the path as the ledger has it; what no file system could have is spelled out."""
+    """Return the path as the ledger stores it; surrogates that are no bytes are spelled out."""
     try:
         return os.fsencode(path)
     except UnicodeEncodeError:  # surrogates that stand for no byte
         return display_text(path).encode()
 
 
-def _clamped(values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(max(-_INT64 - 1, min(one, _INT64)) if isinstance(one, int) else one for one in values)
+def _clamp_to_int64(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(
+        max(-_MAX_INT64 - 1, min(one, _MAX_INT64)) if isinstance(one, int) else one for one in values
+    )

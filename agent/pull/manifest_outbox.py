@@ -1,7 +1,7 @@
-"""Ledgers of hops that have come to their end, waiting on the disk until the control plane has what they say.
+"""The outbox of manifests: ledgers of ended hops wait on disk until the control plane has their manifests.
 
-A hop does not wait for its manifest: its ledger is only put aside, which is one rename, and the manifest is
-made from it when it is sent. What is put aside survives a kill as the ledger did.
+A hop does not wait for its manifest: its ledger is only moved to the outbox, which is one rename, and the
+manifest is written from it at the upload. The outbox survives a kill.
 """
 
 import asyncio
@@ -31,44 +31,44 @@ from events.manifest import ManifestLine
 log = logging.getLogger(__name__)
 
 MAX_WAITING_BYTES = 1024**3
-"""Bytes that may wait; beyond, the oldest go."""
+"""Bytes that may wait; beyond them, the oldest ledgers are dropped."""
 MAX_AGE_S = 14 * 86400.0
-"""Seconds after which a manifest is not taken any more."""
+"""Seconds after which the control plane no longer accepts a manifest."""
 INITIAL_RETRY_DELAY_S, MAX_RETRY_DELAY_S = 5.0, 300.0
-"""Seconds before what could not be sent is tried again; then twice that."""
+"""Seconds before a failed upload is retried; the delay doubles up to the maximum."""
 _GZIP_LEVEL = 3
-"""gzip's level: digests do not become shorter by trying harder."""
+"""gzip's level: higher ones do not make digests shorter."""
 
 Send = Callable[[str, IO[bytes]], None]
-"""A hop's id and its manifest. Raises RefusedError, or OSError to be tried again."""
+"""Uploads a hop's manifest, by hop id. Raises RefusedError, or OSError if a retry may help."""
 
 
 class RefusedError(Exception):
-    """The control plane does not want it, and never will."""
+    """The control plane rejects the manifest; a retry does not help."""
 
 
 class ManifestOutbox:
-    """What waits. Safe from any thread."""
+    """The ledgers that wait for upload. Thread-safe."""
 
-    def __init__(self, folder: Path, most: int = MAX_WAITING_BYTES) -> None:
+    def __init__(self, folder: Path, max_waiting_bytes: int = MAX_WAITING_BYTES) -> None:
         self._folder = folder
-        self._most = most
+        self._max_waiting_bytes = max_waiting_bytes
         self._quarantine = Quarantine(folder.parent)
         self._stuck: set[Path] = set()
         self.news: Callable[[], None] = lambda: None
-        """Called from any thread when there is one more."""
+        """Called when a ledger was added, on any thread."""
 
     def keep(self, ledger: Ledger, hop_id: str, *, goes_on: bool) -> None:
-        """Put a ledger aside; of one whose hop `goes_on`, a copy. A hop does not fail for this."""
-        aside = self._folder / f"{hop_id}.{time.time_ns()}.db"
+        """Move a ledger to the outbox; if the hop `goes_on`, a copy. Errors are logged, not raised."""
+        kept_path = self._folder / f"{hop_id}.{time.time_ns()}.db"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if goes_on:
-                part = aside.with_suffix(".part")
-                ledger.copy(part)
-                part.rename(aside)
+                partial = kept_path.with_suffix(".part")
+                ledger.copy(partial)
+                partial.rename(kept_path)
             else:
-                ledger.move(aside)
+                ledger.move(kept_path)
         except (OSError, SqliteError) as error:
             log.warning("no manifest", extra={"hop_id": hop_id, "reason": str(error)})
             if not goes_on:
@@ -76,18 +76,18 @@ class ManifestOutbox:
         self.news()
 
     def waiting(self) -> list[Path]:
-        """The oldest first, each hop once: only what it came to last is of interest."""
+        """Return the waiting ledgers, the oldest first; of each hop only the latest."""
         latest: dict[str, Path] = {}
-        for path in sorted(self._named(), key=_made):
+        for path in sorted(self._named(), key=_kept_at):
             if before := latest.pop(hop_of(path), None):
                 drop(before)
             latest[hop_of(path)] = path
-        found = list(latest.values())
-        self._drop_old(found)
-        return found
+        waiting_paths = list(latest.values())
+        self._drop_old(waiting_paths)
+        return waiting_paths
 
     def _named(self) -> Iterator[Path]:
-        """What has a name that `keep` gives; anything else is set aside."""
+        """Yield ledgers that `keep` has named; quarantine any other file."""
         for path in self._folder.glob("*.db"):
             if _NAME.fullmatch(path.name) and path.is_file():
                 yield path
@@ -95,24 +95,26 @@ class ManifestOutbox:
                 self.set_aside(path, "it is not a file that is named after a hop and a time")
 
     def set_aside(self, path: Path, reason: str) -> None:
-        """Take one that cannot be used out of the queue."""
+        """Move a file that cannot be used to the quarantine."""
         if not self._quarantine.move(path, reason):
             self._stuck.add(path)
 
     def is_stuck(self, path: Path) -> bool:
-        """Could it not be used, and not be set aside either?"""
+        """Return whether the file cannot be used and could not be quarantined either."""
         return path in self._stuck
 
     def tidy(self) -> None:
-        """After a start: what a kill has left half-done."""
+        """Remove partial copies that a kill has left."""
         for path in [*self._folder.glob("*.part"), *self._folder.glob("*.part-*")]:
             path.unlink(missing_ok=True)
 
-    def _drop_old(self, found: list[Path]) -> None:
-        sizes = {path: _size(path) for path in found}
+    def _drop_old(self, waiting_paths: list[Path]) -> None:
+        sizes = {path: _size(path) for path in waiting_paths}
         size = sum(sizes.values())
-        while found and (size > self._most or time.time_ns() - _made(found[0]) > MAX_AGE_S * 1e9):
-            oldest = found.pop(0)
+        while waiting_paths and (
+            size > self._max_waiting_bytes or time.time_ns() - _kept_at(waiting_paths[0]) > MAX_AGE_S * 1e9
+        ):
+            oldest = waiting_paths.pop(0)
             size -= sizes[oldest]
             log.warning("manifest given up: it has waited too long", extra={"hop_id": hop_of(oldest)})
             drop(oldest)
@@ -132,12 +134,12 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _made(path: Path) -> int:
+def _kept_at(path: Path) -> int:
     return int(path.suffixes[0][1:])
 
 
 def drop(path: Path) -> bool:
-    """Forget one that is through, or has waited too long. Return whether it is gone."""
+    """Remove a ledger that was uploaded or has waited too long; return whether it is gone."""
     try:
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -148,7 +150,7 @@ def drop(path: Path) -> bool:
 
 
 class ManifestUploader:
-    """Sends what waits, one at a time, for ever."""
+    """Uploads waiting manifests, one at a time, until it is canceled."""
 
     def __init__(self, manifests: ManifestOutbox, send: Send, pause: float = INITIAL_RETRY_DELAY_S) -> None:
         self._manifests = manifests
@@ -158,56 +160,58 @@ class ManifestUploader:
     async def run(self) -> None:
         loop, news = asyncio.get_running_loop(), asyncio.Event()
 
-        def heard() -> None:
-            with suppress(RuntimeError):  # the loop has ended, and so has the agent
+        def wake() -> None:
+            with suppress(RuntimeError):  # the event loop has ended, with the agent
                 loop.call_soon_threadsafe(news.set)
 
-        self._manifests.news = heard
+        self._manifests.news = wake
         await asyncio.to_thread(self._manifests.tidy)
         pause = self._pause
         while True:
             news.clear()
-            done = await asyncio.to_thread(self._round)
+            done = await asyncio.to_thread(self._upload_all)
             pause = self._pause if done else min(2 * pause, MAX_RETRY_DELAY_S)
             with suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), None if done else pause)
 
-    def _round(self) -> bool:
-        """Was everything sent? One that cannot be does not keep back the others."""
+    def _upload_all(self) -> bool:
+        """Upload all waiting manifests; return whether all succeeded. A failed one does not stop the rest."""
         waiting = [path for path in self._manifests.waiting() if not self._manifests.is_stuck(path)]
-        sent = [self._deliver(path) for path in waiting]
+        sent = [self._upload(path) for path in waiting]
         return all(sent)
 
-    def _deliver(self, path: Path) -> bool:
-        """Is it through? One of which no manifest can be made is set aside; what goes wrong while it is sent
-        is not the ledger's fault, and tried again."""
-        about = {"hop_id": hop_of(path)}
+    def _upload(self, path: Path) -> bool:
+        """Upload one manifest; return whether the ledger has left the outbox.
+
+        A ledger that cannot be read is quarantined; an upload that fails is retried later.
+        """
+        log_context = {"hop_id": hop_of(path)}
         try:
-            with tempfile.TemporaryFile(dir=path.parent) as made:
-                if not self._written(path, made):
+            with tempfile.TemporaryFile(dir=path.parent) as manifest:
+                if not self._write_manifest(path, manifest):
                     return True
-                made.seek(0)
-                self._send(hop_of(path), made)
+                manifest.seek(0)
+                self._send(hop_of(path), manifest)
         except RefusedError as refusal:
-            log.warning("manifest refused", extra=about | {"reason": str(refusal)})
+            log.warning("manifest refused", extra=log_context | {"reason": str(refusal)})
         except OSError as error:
-            log.warning("manifest waits", extra=about | {"reason": str(error)})
+            log.warning("manifest waits", extra=log_context | {"reason": str(error)})
             return False
         except Exception:
-            log.exception("manifest waits", extra=about)
+            log.exception("manifest waits", extra=log_context)
             return False
         else:
-            log.info("manifest sent", extra=about)
+            log.info("manifest sent", extra=log_context)
         return drop(path)
 
-    def _written(self, path: Path, to: IO[bytes]) -> bool:
-        """Raises OSError."""
+    def _write_manifest(self, path: Path, to: IO[bytes]) -> bool:
+        """Write a manifest; if the ledger cannot be read, quarantine it and return False. Raises OSError."""
         try:
             write(path, to)
         except OSError:
             raise
         except SqliteError as error:
-            if not is_damage(error):  # its disk is full, say
+            if not is_damage(error):  # for example a full disk
                 raise OSError(str(error)) from error
             self._manifests.set_aside(path, str(error))
             return False
@@ -219,25 +223,25 @@ class ManifestUploader:
 
 
 def write(ledger: Path, to: IO[bytes]) -> None:
-    """The manifest of a hop, gzipped JSON lines, as it is read: never all of it at once."""
-    hop_id, made = hop_of(ledger), _made(ledger) / 1e9
-    with closing(Ledger(ledger)) as book, gzip.GzipFile("", "wb", _GZIP_LEVEL, to, mtime=0) as zipped:
-        for line in lines(book, hop_id, made):
+    """Write the manifest of a hop as gzipped JSON lines, without holding all of it in memory."""
+    hop_id, ended = hop_of(ledger), _kept_at(ledger) / 1e9
+    with closing(Ledger(ledger)) as opened, gzip.GzipFile("", "wb", _GZIP_LEVEL, to, mtime=0) as zipped:
+        for line in lines(opened, hop_id, ended):
             zipped.write(line.model_dump_json().encode() + b"\n")
 
 
 def lines(ledger: Ledger, hop_id: str, ended: float) -> Iterator[ManifestLine]:
-    """`ended`: when, in seconds since 1970, for what has no time of its own."""
-    for one in file_outcomes(ledger):
-        name = os.fsencode(one.path)
+    """Yield the lines of a manifest; `ended`, in seconds since 1970, is the time of lines without one."""
+    for file in file_outcomes(ledger):
+        name = os.fsencode(file.path)
         where = {
             "hop_id": hop_id,
-            "path": display_path(one.path),
+            "path": display_path(file.path),
             "raw": None if _is_text(name) else b64encode(name).decode(),
-            "at": _moment(one.at, ended),
+            "at": _time_or_end(file.at, ended),
         }
         try:
-            yield ManifestLine.model_validate(where | _found(one))
+            yield ManifestLine.model_validate(where | _outcome_fields(file))
         except (ValidationError, TypeError, AttributeError):
             yield ManifestLine.model_validate(where | _UNREADABLE)
 
@@ -251,20 +255,22 @@ _UNREADABLE = {
 }
 
 
-def _found(one: FileOutcome) -> dict[str, object]:
-    """Return what the ledger says, in the manifest's terms. Ledgers of older agents call a kind `!`; a size
-    that is not known is below 0."""
+def _outcome_fields(file: FileOutcome) -> dict[str, object]:
+    """Return the fields of a manifest line.
+
+    Ledgers of older agents have the kind `!`; an unknown size is negative.
+    """
     return {
-        "kind": one.kind if one.kind in _KINDS else "other",
-        "size": max(one.size, 0),
-        "digest": _digest(one),
-        "outcome": one.outcome,
-        "reason": one.reason,
+        "kind": file.kind if file.kind in _KINDS else "other",
+        "size": max(file.size, 0),
+        "digest": _digest(file),
+        "outcome": file.outcome,
+        "reason": file.reason,
     }
 
 
-def _moment(at: object, ended: float) -> datetime:
-    """Return when it was; the hop's end where that is not known or is beyond the calendar."""
+def _time_or_end(at: object, ended: float) -> datetime:
+    """Return the time; the end of the hop if it is unknown or out of range."""
     for seconds in (at, ended):
         with suppress(ValueError, OverflowError, OSError):
             if isinstance(seconds, int | float) and seconds:
@@ -272,10 +278,10 @@ def _moment(at: object, ended: float) -> datetime:
     return datetime.fromtimestamp(0, UTC)
 
 
-def _digest(one: FileOutcome) -> str | None:
-    if one.digest is None:
+def _digest(file: FileOutcome) -> str | None:
+    if file.digest is None:
         return None
-    return (digest_of(one.digest) if one.kind == "l" else one.digest).hex()
+    return (digest_of(file.digest) if file.kind == "l" else file.digest).hex()
 
 
 def _is_text(name: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Marks in the destination's directories, for the source to look for: see `agent.files.same_place`."""
+"""Marker files in the destination's directories, for which the source looks: see `agent.files.same_place`."""
 
 import os
 import stat
@@ -16,93 +16,100 @@ from agent.pull.mover import batches
 from events.base import Problem
 
 BATCH_SIZE = 30
-"""Directories that go into the ledger together; a tree keeps as many open."""
+"""Directories per ledger transaction; a `Tree` keeps that many open."""
 
 
 class Marks:
-    """One new mark, in as many directories as are named. The ledger knows them until they are gone again."""
+    """Marker files of one new name in any number of directories, recorded in the ledger until removed."""
 
-    def __init__(self, roots: Roots, tree: Tree, ledger: Ledger, *, syncs: bool = False) -> None:
-        """`tree` is the destination, and stays the caller's. With `syncs`, everything on the disks of the
-        marked directories is there to stay; that of the place itself is so already."""
+    def __init__(self, roots: Roots, tree: Tree, ledger: Ledger, *, sync_disks: bool = False) -> None:
+        """Use `tree`, the destination, without closing it.
+
+        With `sync_disks`, sync each file system on which a directory is marked, except the one of the
+        destination itself, which is synced already.
+        """
         self._roots = roots
         self._tree = tree
         self._ledger = ledger
         self.name = new_mark()
         self.missing: dict[str, str] = {}
-        """Directories that could not be marked, by their location, and why."""
-        self._syncs = syncs
+        """Path of each directory that could not be marked → the reason."""
+        self._sync_disks = sync_disks
         self._devices: set[int] = set()
-        """Of disks that are in no need of it."""
+        """Device numbers of the file systems that need no sync."""
         with suppress(OSError):
             self._devices.add(os.fstat(tree.open_directory("")).st_dev)
 
-    def make(self, places: Iterable[str]) -> None:
-        """`places`: directories as locations call them, each once. HopError if two are one."""
-        for batch in batches(places, BATCH_SIZE):
-            self._ledger.marks_begun(batch, self.name)
-            made = [(place, times) for place in batch if (times := self._made(place))]
-            self._ledger.marks_made(made)
+    def make(self, directories: Iterable[str]) -> None:
+        """Create the marker file in each of `directories`, absolute paths without duplicates.
 
-    def _made(self, place: str) -> tuple[int, int] | None:
-        """The directory's time before and after."""
+        Raises HopError if two of them are the same directory.
+        """
+        for batch in batches(directories, BATCH_SIZE):
+            self._ledger.add_marks(batch, self.name)
+            times_of_made = [(directory, times) for directory in batch if (times := self._make_in(directory))]
+            self._ledger.set_mark_times(times_of_made)
+
+    def _make_in(self, directory: str) -> tuple[int, int] | None:
+        """Return the modification time in ns before and after; None if the directory cannot be marked."""
         try:
-            with self._opened(place) as folder:
-                before = os.fstat(folder)
-                os.mknod(self.name, stat.S_IFREG | 0o600, dir_fd=folder)
-                if self._syncs:
-                    self._sync(folder, before.st_dev)
-                return before.st_mtime_ns, os.fstat(folder).st_mtime_ns
+            with self._open_directory(directory) as descriptor:
+                before = os.fstat(descriptor)
+                os.mknod(self.name, stat.S_IFREG | 0o600, dir_fd=descriptor)
+                if self._sync_disks:
+                    self._sync(descriptor, before.st_dev)
+                return before.st_mtime_ns, os.fstat(descriptor).st_mtime_ns
         except FileExistsError as error:
-            raise HopError(_one_directory(place)) from error
+            raise HopError(_one_directory(directory)) from error
         except OSError as error:
-            self.missing[place] = problem_of(error, place).message
+            self.missing[directory] = problem_of(error, directory).message
         except HopError as error:
-            self.missing[place] = error.problem.message
+            self.missing[directory] = error.problem.message
         return None
 
-    def _sync(self, folder: int, device: int) -> None:
+    def _sync(self, descriptor: int, device: int) -> None:
         if device not in self._devices:
             self._devices.add(device)
-            disk.sync_file_system(folder)
+            disk.sync_file_system(descriptor)
 
     def clear(self) -> None:
-        """Remove all, those too that an agent which was killed has left. What the directories' times were
-        they are again."""
-        for place, name, before, after in self._ledger.marks():
-            with suppress(OSError, HopError), self._opened(place) as folder:
-                is_as_marked = os.fstat(folder).st_mtime_ns == after
+        """Remove all recorded marker files, also those of a killed agent, and restore directory times."""
+        for directory, name, before, after in self._ledger.marks():
+            with suppress(OSError, HopError), self._open_directory(directory) as descriptor:
+                is_as_marked = os.fstat(descriptor).st_mtime_ns == after
                 with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=folder)
+                    os.unlink(name, dir_fd=descriptor)
                 if is_as_marked and before is not None:
-                    os.utime(folder, ns=(os.fstat(folder).st_atime_ns, before))
-        self._ledger.marks_gone()
+                    os.utime(descriptor, ns=(os.fstat(descriptor).st_atime_ns, before))
+        self._ledger.remove_marks()
 
     @contextmanager
-    def _opened(self, place: str) -> Iterator[int]:
-        if is_below(place, self._tree.path):
-            yield self._tree.open_directory(place[len(self._tree.path.rstrip("/")) :].strip("/"))
+    def _open_directory(self, directory: str) -> Iterator[int]:
+        if is_below(directory, self._tree.path):
+            yield self._tree.open_directory(directory[len(self._tree.path.rstrip("/")) :].strip("/"))
             return
-        with self._roots.tree(place, writing=True) as tree:
+        with self._roots.tree(directory, writing=True) as tree:
             yield tree.open_directory("")
 
-    def for_listing(self, meant: Selection) -> Selection:
-        """The same, with a mark where what is listed is to arrive, or in the first directory above that is
-        there. One in which nothing can be written is not marked: what is removed later is asked about by
-        itself. Nor is one that may not be written: that is said elsewhere."""
+    def for_listing(self, selection: Selection) -> Selection:
+        """Return `selection` with a marker at the destination or its nearest existing parent directory.
+
+        Return it unchanged if that directory cannot be marked: deletions are checked again later, and a
+        directory without write permission is reported by the pass.
+        """
         try:
-            place, above, below = self._tree.nearest_place()
+            directory, above, below = self._tree.nearest_place()
         except OSError:
-            return meant
-        self.make([place])
-        return meant if self.missing else replace(meant, arrives=MarkedPlace(self.name, above, below))
+            return selection
+        self.make([directory])
+        return selection if self.missing else replace(selection, arrives=MarkedPlace(self.name, above, below))
 
 
-def _one_directory(place: str) -> Problem:
+def _one_directory(directory: str) -> Problem:
     return Problem(
         code="same-place",
-        message=f"{place} and another directory of the destination are one under two names, so of two files "
-        "one may have replaced the other. Nothing was removed.",
-        advice="See which links or mounts lead from one to the other, and move to a place without them.",
-        path=place,
+        message=f"{directory} and another directory of the destination are the same directory "
+        "under two names, so one file may have replaced another. Nothing was removed.",
+        advice="Find the link or mount that connects the two, and move to a destination without it.",
+        path=directory,
     )

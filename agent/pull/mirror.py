@@ -1,4 +1,4 @@
-"""`delete_extra`: what the destination has and the source does not is removed."""
+"""The `delete_extra` option: remove what the destination has and the source does not."""
 
 import errno
 from collections.abc import Callable
@@ -12,80 +12,82 @@ from agent.pull.ledger import Ledger
 from agent.pull.progress import ProgressCounter
 from events.base import Problem
 
-SPECIAL = "special-file"
+_SPECIAL_FILE_CODE = "special-file"
 _NOT_EMPTY = {errno.ENOTEMPTY, errno.ENOENT}
 
 
 class Mirror:
-    """Once everything has arrived. The ledger knows what the source has."""
+    """Removes extra files, after all files are written; the ledger has the source's listing."""
 
     def __init__(
         self,
         tree: Tree,
-        meant: Selection,
+        selection: Selection,
         ledger: Ledger,
-        tally: ProgressCounter,
+        progress: ProgressCounter,
         failures: Failures,
-        rehearsal: DryRunReport | None,
+        dry_run: DryRunReport | None,
     ) -> None:
         self._tree = tree
-        self._meant = Selection("skip" if meant.symlinks == "skip" else "keep", None, meant.filters)
+        self._selection = Selection(
+            "skip" if selection.symlinks == "skip" else "keep", None, selection.filters
+        )
         self._ledger = ledger
-        self._tally = tally
+        self._progress = progress
         self._failures = failures
-        self._rehearsal = rehearsal
+        self._dry_run = dry_run
 
-    def places(self, go_on: Callable[[], None]) -> set[str]:
-        """The directories from which something is to be removed, and those they are in."""
+    def changed_directories(self, check_stopped: Callable[[], None]) -> set[str]:
+        """Return the directories with extra files, and their parents."""
         found = set[str]()
-        for entry in entries(self._tree, self._meant):
-            go_on()
+        for entry in entries(self._tree, self._selection):
+            check_stopped()
             if entry.kind in "!d" or self._ledger.is_listed(entry.path):
                 continue
-            folder = entry.path.rpartition("/")[0]
-            while folder not in found:
-                found.add(folder)
-                folder = folder.rpartition("/")[0]
+            directory = entry.path.rpartition("/")[0]
+            while directory not in found:
+                found.add(directory)
+                directory = directory.rpartition("/")[0]
         return found
 
-    def remove_extra(self, go_on: Callable[[], None]) -> None:
-        """`go_on` is called before each removal, and may raise."""
-        folders = []
+    def remove_extra(self, check_stopped: Callable[[], None]) -> None:
+        """Remove extra files, then empty extra directories; `check_stopped` may raise before each."""
+        directories = []
         try:
-            for entry in entries(self._tree, self._meant):
+            for entry in entries(self._tree, self._selection):
                 if self._ledger.is_listed(entry.path):
                     continue
-                go_on()
+                check_stopped()
                 if entry.kind == "d":
-                    folders.append(entry)
+                    directories.append(entry)
                 else:
                     self._remove(entry)
-        except FileNotFoundError:  # a dry run, before anything arrived
+        except FileNotFoundError:  # a dry run to a destination that does not exist yet
             return
-        for entry in reversed(folders):
-            go_on()
-            self._remove_folder(entry)
+        for entry in reversed(directories):
+            check_stopped()
+            self._remove_directory(entry)
 
     def _remove(self, entry: FileEntry) -> None:
         if entry.problem:
-            if entry.problem.code != SPECIAL:
+            if entry.problem.code != _SPECIAL_FILE_CODE:
                 self._failures.add(entry.problem, entry)
             return None
         try:
-            if not self._rehearsal:
+            if not self._dry_run:
                 self._tree.unlink(entry.path)
         except FileNotFoundError:
             return None
         except OSError as error:
             return self._failures.add(problem_of(error, self._tree.name(entry.path)), entry)
-        if self._rehearsal:
-            return self._rehearsal.removed(entry)
+        if self._dry_run:
+            return self._dry_run.removed(entry)
         self._ledger.outcome([entry], "removed")
-        return self._tally.add_removed(entry.path)
+        return self._progress.add_removed(entry.path)
 
-    def _remove_folder(self, entry: FileEntry) -> None:
-        """If nothing is left in it: what the filters leave out stays, and so does where it is."""
-        if self._rehearsal:
+    def _remove_directory(self, entry: FileEntry) -> None:
+        """Remove the directory if it is empty: files that the filters exclude stay, with their directory."""
+        if self._dry_run:
             return
         try:
             self._tree.remove_directory(entry.path)

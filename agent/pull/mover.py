@@ -1,4 +1,4 @@
-"""What a mover is: the door between the agent's service and whatever carries the bytes."""
+"""The `Mover` protocol between the agent's service and the code that moves bytes, and what movers share."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -25,15 +25,15 @@ from events.globs import GlobError
 from events.progress import Connection
 from events.reports import DryRunResult
 
-Answer = TypeVar("Answer")
-Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
-async def in_thread(work: Callable[[], Answer], stop: Callable[[], None]) -> Answer:
-    """What `work` answers, on a thread of its own: hops last long, and the loop's few are for what does not.
+async def in_thread(work: Callable[[], Result], stop: Callable[[], None]) -> Result:
+    """Run `work` on a thread of its own and return its result.
 
-    When this is cancelled, `stop` has to bring it to its end, which is waited for: nothing is written any
-    more when the cancelling returns.
+    Hops take long, and would block the few threads of the event loop's executor. When this is canceled, it
+    calls `stop`, which must make `work` return, and waits for that: nothing is written afterwards.
     """
     executor = ThreadPoolExecutor(1, "hop")
     running = asyncio.get_running_loop().run_in_executor(executor, work)
@@ -47,75 +47,84 @@ async def in_thread(work: Callable[[], Answer], stop: Callable[[], None]) -> Ans
         raise
 
 
-def batches(found: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
-    """So many at once."""
-    source = iter(found)
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield the items in lists of `size`; the last one may be shorter."""
+    source = iter(items)
     while batch := list(islice(source, size)):
         yield batch
 
 
 @dataclass(frozen=True)
 class HostResources:
-    """What an agent's host has for every hop."""
+    """What an agent's host offers to every hop."""
 
     roots: Roots
     state: Path
-    """For ledgers, and for what a listing is ahead."""
+    """The agent's state directory, for ledgers and spools."""
     line: SharedBandwidth = field(default_factory=lambda: SharedBandwidth(BandwidthSchedule(None)))
+    """The agent's bandwidth, which its hops share."""
     remotes: Remotes = field(default_factory=Remotes)
+    """The rclone remotes that this agent may use."""
     manifests: ManifestOutbox | None = None
-    """Where ledgers go whose hop has come to its end. None: they are forgotten."""
+    """Takes the ledgers of ended hops, to upload their manifests. None: ledgers are deleted."""
     arrivals: ActivePulls = field(default_factory=ActivePulls)
-    """For hops that take on what these bring."""
+    """The pulls that run here, for hops that send on what these write."""
 
-    def account(self, ledger: Ledger, order: Move, *, goes_on: bool = False) -> None:
-        """The hop has come to its end; if it `goes_on`, perhaps to one of several. A dry run has done
-        nothing to account for."""
-        if self.manifests and not order.options.dry_run:
-            self.manifests.keep(ledger, order.hop_id, goes_on=goes_on)
+    def account(self, ledger: Ledger, command: Move, *, goes_on: bool = False) -> None:
+        """Hand the ledger of an ended attempt to the manifest outbox, or delete it.
+
+        With `goes_on`, the hop may be resumed, so its ledger is kept. A dry run has no manifest.
+        """
+        if self.manifests and not command.options.dry_run:
+            self.manifests.keep(ledger, command.hop_id, goes_on=goes_on)
         elif not goes_on:
             ledger.forget()
 
 
-def selection_of(order: Move) -> Selection:
-    """Which of the source's things the hop is to move. Raises HopError for filters that cannot be used."""
-    options = order.options
+def selection_of(command: Move) -> Selection:
+    """Return which of the source's files the hop moves. Raises HopError for an invalid filter."""
+    options = command.options
     try:
         filters = Filters(options.include, options.exclude)
     except GlobError as error:
         raise HopError(filter_refused(error)) from error
-    return Selection(options.symlinks, order.selection, filters, options.owner != "agent")
+    return Selection(options.symlinks, command.selection, filters, options.owner != "agent")
 
 
 class AttemptObserver(Protocol):
-    """Is told what becomes of the attempt; on any thread."""
+    """Receives the events of an attempt, on any thread."""
 
-    def on_start(self, way: Connection) -> None:
-        """The way stands."""
+    def on_start(self, connection: Connection) -> None:
+        """Handle that the source is connected and a pass starts."""
 
     def on_wait(self, problem: Problem) -> None:
-        """Nothing moves until the destination has room again; then the way stands anew."""
+        """Handle that the hop waits for disk space at the destination; `on_start` follows later."""
 
     def on_verify(self) -> None:
-        """Every byte has arrived; what was written is being read back."""
+        """Handle that all files are written and are now read back for verification."""
 
 
 @dataclass(frozen=True)
 class HopResult:
-    """How a hop ended well."""
+    """The result of a hop that succeeded."""
 
     digest: str
-    """Of all that was moved, see `agent.files.digests`."""
+    """Digest of all moved files in hex, see `agent.files.digests`."""
     preview: DryRunResult | None = None
-    """Of a dry run."""
+    """The report of a dry run."""
 
 
 class Mover(Protocol):
-    """Carries out one hop."""
+    """Moves the files of a hop."""
 
-    async def move(self, order: Move, tally: ProgressCounter, watcher: AttemptObserver) -> HopResult:
-        """Carry it out, or go on with it. HopError ends the attempt; being cancelled pauses it: what has
-        arrived stays, and so does the memory of it."""
+    async def move(self, command: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
+        """Start or resume the hop and return its result.
 
-    async def discard(self, order: Move) -> None:
-        """After a cancel: remove what is half-done."""
+        Canceling this pauses the hop: written files and the ledger stay.
+
+        Raises:
+            HopError: the attempt failed.
+        """
+
+    async def discard(self, command: Move) -> None:
+        """Remove the partial files and the ledger of a canceled hop."""

@@ -1,4 +1,6 @@
-"""What is to become of each thing that the source has, seen against what stands at the destination."""
+"""Plan what to do with each entry of the source, by comparing it with the destination."""
+
+from dataclasses import dataclass
 
 from agent.errors import HopError, display_path, is_fatal, problem_of
 from agent.files.listing import FileEntry
@@ -13,111 +15,119 @@ from agent.pull.source import FileError
 from events.base import Problem
 
 LEDGER_BATCH_SIZE = 500
-"""Entries that go into the ledger together."""
+"""Entries per ledger transaction."""
+
+
+@dataclass(frozen=True)
+class PlannerContext:
+    """What the planners of a pass share."""
+
+    ledger: Ledger
+    jobs: JobQueue
+    progress: ProgressCounter
+    failures: Failures
+    space: SpaceCheck
+    dry_run: DryRunReport | None = None
+    """If given, planners only report what would be done."""
 
 
 class Planner:
-    """Directories and links are put in place at once, files are planned. For one thread; then `close`."""
+    """Creates directories and links, and adds files to the job queue. For one thread; then `close`."""
 
-    def __init__(
-        self,
-        landing: Destination,
-        ledger: Ledger,
-        work: JobQueue,
-        tally: ProgressCounter,
-        failures: Failures,
-        room: SpaceCheck,
-        rehearsal: DryRunReport | None = None,
-    ) -> None:
-        """With a `rehearsal`, it is told what would be done, and nothing is."""
-        self._landing = landing
-        self._ledger = ledger
-        self._work = work
-        self._tally = tally
-        self._failures = failures
-        self._room = room
-        self._rehearsal = rehearsal
+    def __init__(self, context: PlannerContext, destination: Destination) -> None:
+        self._destination = destination
+        self._ledger = context.ledger
+        self._jobs = context.jobs
+        self._progress = context.progress
+        self._failures = context.failures
+        self._space = context.space
+        self._dry_run = context.dry_run
         self._unchanged: list[FileEntry] = []
-        self._left: list[FileEntry] = []
+        self._skipped: list[FileEntry] = []
 
     def close(self) -> None:
         self._ledger.add_unchanged(self._unchanged)
-        self._ledger.outcome(self._left, "left")
-        self._unchanged, self._left = [], []
+        self._ledger.outcome(self._skipped, "left")
+        self._unchanged, self._skipped = [], []
 
     def plan(self, entry: FileEntry, tries: int = 0) -> None:
-        """`tries`: how often the file has changed while it was read. HopError if nothing more can arrive."""
+        """Plan one entry; `tries` is how often the file has changed while it was read.
+
+        Raises HopError if the destination accepts no more files.
+        """
         try:
             match entry.kind:
                 case "!":
-                    self._failures.add(entry.problem or self._unnamed(entry), entry)
+                    self._failures.add(entry.problem or self._unreadable(entry), entry)
                 case "d":
-                    self._folder(entry)
+                    self._plan_directory(entry)
                 case "l" | "f":
-                    self.apply(entry, self._landing.compare(entry), tries, waits=not tries)
+                    self.apply(entry, self._destination.compare(entry), tries, block=not tries)
         except FileError as error:
             self._failures.add(error.problem, entry)
-            self._landing.disown(entry)
+            self._destination.invalidate(entry)
         except OSError as error:
-            self._failures.add(self.problem(entry, error), entry)
-            self._landing.disown(entry)
+            self._failures.add(self.write_problem(entry, error), entry)
+            self._destination.invalidate(entry)
 
-    def checked(self, entry: FileEntry, digest: bytes, *, is_same: bool) -> None:
-        """A file of the same size was compared by its digest, the source's. FileError, OSError."""
-        is_ours = self._ledger.known(entry) == "done"
-        if is_ours and not is_same:
+    def apply_checksum(self, entry: FileEntry, digest: bytes, *, is_same: bool) -> None:
+        """Apply the result of a checksum job; `digest` is the source's. Raises FileError, OSError."""
+        is_own = self._ledger.known(entry) == "done"
+        if is_own and not is_same:
             self._ledger.drop(entry.path)
-        if self._rehearsal or not is_same:
-            self.apply(entry, "same" if is_same else self._landing.resolve_conflict(entry), waits=False)
+        if self._dry_run or not is_same:
+            self.apply(
+                entry, "identical" if is_same else self._destination.resolve_conflict(entry), block=False
+            )
             return
-        self._landing.apply_metadata(entry)
-        if is_ours:
+        self._destination.apply_metadata(entry)
+        if is_own:
             self._ledger.complete(entry, digest)
-        self.apply(entry, "ours" if is_ours else "same", waits=False)
+        self.apply(entry, "already_sent" if is_own else "identical", block=False)
 
-    def apply(self, entry: FileEntry, verdict: Comparison, tries: int = 0, *, waits: bool = True) -> None:
-        """Do what follows from the verdict on a file or link. `waits`: until there is need of more work."""
-        if verdict == "unsure":
-            self._work.check(entry, waits=waits)
+    def apply(self, entry: FileEntry, comparison: Comparison, tries: int = 0, *, block: bool = True) -> None:
+        """Do what follows from the comparison of a file or link. `block`: wait while the queue is full."""
+        if comparison == "needs_checksum":
+            self._jobs.add_check(entry, block=block)
             return
-        if verdict in {"new", "differs"} and entry.kind == "f" and not (entry.target or tries):
-            self._room.reserve(self._landing.bytes_needed(entry, verdict))
-        if self._rehearsal:
-            self._rehearsal.note(entry, verdict)
-        elif verdict == "ours":
-            self._tally.add_existing(entry.size)
-            self._tally.finish_file(entry.path)
-        elif verdict in {"same", "kept"}:
-            if verdict == "same":
-                self._landing.apply_owner(entry)
-            self._stays(entry, verdict)
+        if comparison in {"missing", "different"} and entry.kind == "f" and not (entry.target or tries):
+            self._space.reserve(self._destination.bytes_needed(entry, comparison))
+        if self._dry_run:
+            self._dry_run.note(entry, comparison)
+        elif comparison == "already_sent":
+            self._progress.add_existing(entry.size)
+            self._progress.finish_file(entry.path)
+        elif comparison in {"identical", "skip"}:
+            if comparison == "identical":
+                self._destination.apply_owner(entry)
+            self._keep(entry, comparison)
         elif entry.kind == "l":
-            self._landing.link(entry)
-            self._tally.finish_file(entry.path)
-        elif entry.target:  # its bytes come under the other name
+            self._destination.link(entry)
+            self._progress.finish_file(entry.path)
+        elif entry.target:  # a hard link: its bytes are fetched under the other name
             self._ledger.add_name(entry)
         else:
-            self._work.add(entry, tries, waits=waits)
+            self._jobs.add(entry, tries, block=block)
 
-    def problem(self, entry: FileEntry, error: OSError) -> Problem:
-        """Why this could not be written; HopError if nothing else could be either."""
-        problem = problem_of(error, self._landing.name(entry.path))
+    def write_problem(self, entry: FileEntry, error: OSError) -> Problem:
+        """Return the problem of a failed write; raise HopError if it affects every other file, too."""
+        problem = problem_of(error, self._destination.name(entry.path))
         if is_fatal(error):
             raise HopError(problem) from error
         return problem
 
-    def _folder(self, entry: FileEntry) -> None:
-        if self._rehearsal:
-            self._landing.may_be_folder(entry)
+    def _plan_directory(self, entry: FileEntry) -> None:
+        if self._dry_run:
+            self._destination.check_directory(entry)
         else:
-            self._landing.make_directory(entry)
+            self._destination.make_directory(entry)
 
-    def _stays(self, entry: FileEntry, verdict: Comparison) -> None:
-        self._tally.add_unchanged(entry.size)
-        (self._unchanged if verdict == "same" else self._left).append(entry)
-        if len(self._unchanged) + len(self._left) >= LEDGER_BATCH_SIZE:
+    def _keep(self, entry: FileEntry, comparison: Comparison) -> None:
+        self._progress.add_unchanged(entry.size)
+        (self._unchanged if comparison == "identical" else self._skipped).append(entry)
+        if len(self._unchanged) + len(self._skipped) >= LEDGER_BATCH_SIZE:
             self.close()
 
-    def _unnamed(self, entry: FileEntry) -> Problem:
-        name = display_path(self._landing.name(entry.path))
+    def _unreadable(self, entry: FileEntry) -> Problem:
+        name = display_path(self._destination.name(entry.path))
         return Problem(code="unreadable", message=f"{name} cannot be moved.", path=name)

@@ -1,4 +1,4 @@
-"""."""
+"""The progress of a hop: counters and the current rate."""
 
 import threading
 import time
@@ -8,11 +8,11 @@ from agent.errors import display_path
 from events.progress import Progress, SpaceShortage
 
 RATE_WINDOW_S = 5.0
-"""Seconds over which the rate is taken."""
+"""Seconds over which the rate is averaged."""
 
 
 class ProgressCounter:
-    """How far a hop is; counted from any thread, read from any other."""
+    """Counts the bytes and files of a hop. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,54 +21,54 @@ class ProgressCounter:
         self._bytes_total: int | None = None
         self._files_total: int | None = None
         self._current: str | None = None
-        self._short: SpaceShortage | None = None
-        self._moved = 0
+        self._space_shortage: SpaceShortage | None = None
+        self._bytes_moved = 0
         self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=64)
 
     def reset(self) -> None:
-        """Count anew: the source is gone through from its beginning once more."""
+        """Restart the counters of a pass: the source is listed again from its beginning."""
         with self._lock:
             self._bytes_done = self._files_done = 0
             self._bytes_unchanged = self._files_unchanged = 0
 
     def add_bytes(self, size: int) -> None:
-        """Bytes came over the line just now."""
+        """Count bytes that were just received."""
         with self._lock:
             self._bytes_done += size
-            self._moved += size
+            self._bytes_moved += size
 
     @property
     def bytes_moved(self) -> int:
-        """Bytes that came over the line since this began, those included that had to come again."""
+        """Bytes received since the hop was started or resumed, repeated ones included."""
         with self._lock:
-            return self._moved
+            return self._bytes_moved
 
     def add_existing(self, size: int) -> None:
-        """Bytes that this hop itself had brought before."""
+        """Count bytes that an earlier attempt of this hop wrote."""
         with self._lock:
             self._bytes_done += size
 
     def subtract(self, size: int) -> None:
-        """Bytes that were counted have to come again."""
+        """Subtract counted bytes that must be transferred again."""
         with self._lock:
             self._bytes_done -= size
 
     def finish_file(self, path: str) -> None:
-        """A file stands at the destination."""
+        """Count a file that is complete at the destination."""
         with self._lock:
             self._files_done += 1
             self._current = path
 
     def add_file(self, path: str, size: int) -> None:
-        """Both at once, of a small file."""
+        """Count a small file that was received whole: its bytes and the file."""
         with self._lock:
             self._bytes_done += size
-            self._moved += size
+            self._bytes_moved += size
             self._files_done += 1
             self._current = path
 
     def add_unchanged(self, size: int) -> None:
-        """A file was there already, and the same."""
+        """Count a file that the destination had already, identical."""
         with self._lock:
             self._bytes_done += size
             self._files_done += 1
@@ -76,7 +76,7 @@ class ProgressCounter:
             self._files_unchanged += 1
 
     def add_removed(self, path: str) -> None:
-        """At the destination, since the source does not have it."""
+        """Count an extra file that was removed at the destination."""
         with self._lock:
             self._files_removed += 1
             self._current = path
@@ -86,18 +86,18 @@ class ProgressCounter:
             self._current = path
 
     def adjust_total(self, size: int) -> None:
-        """A file has become larger by so much, or smaller, since it was listed."""
+        """Add to the total the bytes by which a file has grown since it was listed; negative if it shrank."""
         with self._lock:
             if self._bytes_total is not None:
                 self._bytes_total += size
 
-    def set_space_shortage(self, of_room: SpaceShortage | None) -> None:
-        """Too little room for what is known to come, or enough after all."""
+    def set_space_shortage(self, shortage: SpaceShortage | None) -> None:
+        """Set the space that the destination lacks for all known files; None if it suffices."""
         with self._lock:
-            self._short = of_room
+            self._space_shortage = shortage
 
     def total(self, size: int, files: int) -> None:
-        """The source has been listed to its end."""
+        """Set the totals in bytes and files, once the source is completely listed."""
         with self._lock:
             self._bytes_total, self._files_total = size, files
 
@@ -112,15 +112,15 @@ class ProgressCounter:
                 files_unchanged=self._files_unchanged,
                 files_removed=self._files_removed,
                 bytes_per_second=self._rate(),
-                space_shortage=self._short,
+                space_shortage=self._space_shortage,
                 current=None if self._current is None else display_path(self._current),
             )
 
     def _rate(self) -> int:
         now = time.monotonic()
         if now - self._samples[-1][0] >= 0.1:
-            self._samples.append((now, self._moved))
+            self._samples.append((now, self._bytes_moved))
         while len(self._samples) > 2 and self._samples[1][0] < now - RATE_WINDOW_S:
             self._samples.popleft()
         (_, before), elapsed = self._samples[0], now - self._samples[0][0]
-        return int((self._moved - before) / elapsed) if elapsed > 0.1 else 0
+        return int((self._bytes_moved - before) / elapsed) if elapsed > 0.1 else 0

@@ -1,7 +1,10 @@
-"""The mover of every hop that arrives at this agent, wherever from: list, compare, fetch, put in place.
+"""The mover of every hop whose destination is this agent: list the source, compare, fetch, write, finalize.
 
-One thread lists the source, one compares with what stands here and plans, and several fetch. When the way to
-the source breaks, everything is gone through once more: what has arrived is in the ledger, and stays.
+    Source ── lister ──> Spool ── planner ──> JobQueue ── workers ──> Destination ──> Finalizer
+
+One thread lists the source, one compares each entry with the destination and plans, several workers fetch and
+write. When the connection to the source breaks, a new pass lists everything again; what is already written is
+recorded in the ledger and is not fetched twice.
 """
 
 import logging
@@ -18,77 +21,72 @@ from agent.pull.marks import Marks
 from agent.pull.mover import AttemptObserver, HopResult, HostResources, in_thread
 from agent.pull.progress import ProgressCounter
 from agent.pull.pull_attempt import PullAttempt
+from agent.pull.pull_context import NO_PROGRESS_TIMEOUT_S, PullContext
 from agent.pull.source import Source
 from agent.quarantine import Quarantine
 from events.commands import Move
-from events.locations import AgentLocation
 from events.options import Options
 
 log = logging.getLogger(__name__)
 
-NO_PROGRESS_TIMEOUT_S = 60.0
-"""Seconds without any progress after which a broken way to the source ends the attempt."""
 ABANDONED_AFTER_S = 14 * 86400.0
-"""Seconds after which what is half-done of a hop that failed is given up."""
+"""Seconds after the last write to its ledger at which a hop that is not open counts as abandoned."""
 
 
 class Pull:
-    """Brings a hop's files here from a `source`."""
+    """Moves the files of a hop from its source to this host."""
 
     def __init__(
-        self, host: HostResources, source: Callable[[], Source], patience: float = NO_PROGRESS_TIMEOUT_S
+        self, host: HostResources, make_source: Callable[[], Source], patience: float = NO_PROGRESS_TIMEOUT_S
     ) -> None:
-        """`source` is asked for when the hop begins. HopError if it cannot be had at all."""
+        """Open the source with `make_source` at each attempt; it may raise HopError."""
         self._host = host
-        self._source = source
+        self._make_source = make_source
         self._patience = patience
 
-    async def move(self, order: Move, tally: ProgressCounter, watcher: AttemptObserver) -> HopResult:
-        hauling = PullAttempt(
-            self._host, self._source, order, destination_path(order), tally, watcher, self._patience
-        )
-        return await in_thread(hauling.run, hauling.stop)
+    async def move(self, command: Move, progress: ProgressCounter, observer: AttemptObserver) -> HopResult:
+        context = PullContext(self._host, self._make_source, command, progress, observer, self._patience)
+        attempt = PullAttempt(context)
+        return await in_thread(attempt.run, attempt.stop)
 
-    async def discard(self, order: Move) -> None:
-        def over(ledger: Ledger) -> None:
-            self._host.account(ledger, order)
+    async def discard(self, command: Move) -> None:
+        def keep_manifest(ledger: Ledger) -> None:
+            self._host.account(ledger, command)
 
         host = self._host
-        await in_thread(lambda: discard(host.roots, host.state, order.hop_id, over), lambda: None)
+        await in_thread(lambda: discard(host.roots, host.state, command.hop_id, keep_manifest), lambda: None)
 
 
-def discard(roots: Roots, state: Path, hop_id: str, over: Callable[[Ledger], None] = Ledger.forget) -> None:
-    """Remove whatever is half-done of a hop, and the memory of it: `over` has it last."""
+def discard(
+    roots: Roots, state: Path, hop_id: str, dispose: Callable[[Ledger], None] = Ledger.forget
+) -> None:
+    """Remove the partial files of a hop; then `dispose` of its ledger.
+
+    Raises HopError, OSError. The ledger is disposed of even then.
+    """
     path = ledger_path(state, hop_id)
     if not path.exists():
         return
     ledger = open_ledger(state, hop_id)
     try:
-        if ledger.destination is not None:  # otherwise the hop has begun nothing
+        if ledger.destination is not None:  # otherwise the hop never began
             tree = roots.destination(ledger.destination)
-            with closing(Destination(tree, hop_id, Options(), ledger)) as landing:
-                landing.drop_all()
+            with closing(Destination(tree, hop_id, Options(), ledger)) as destination:
+                destination.drop_all()
                 Marks(roots, tree, ledger).clear()
     finally:
-        over(ledger)
+        dispose(ledger)
 
 
-def discard_abandoned(roots: Roots, state: Path, held: Collection[str]) -> None:
-    """The same for hops that nobody has gone on with for long; `held`: those that the journal holds open."""
+def discard_abandoned(roots: Roots, state: Path, open_hops: Collection[str]) -> None:
+    """Discard every hop that is not in `open_hops`, by the journal, and was not resumed for long."""
     for path in (state / "hops").glob("*.db"):
         try:
-            if path.stem not in held and time.time() - path.lstat().st_mtime > ABANDONED_AFTER_S:
+            if path.stem not in open_hops and time.time() - path.lstat().st_mtime > ABANDONED_AFTER_S:
                 log.info("abandoned hop discarded", extra={"hop_id": path.stem})
                 discard(roots, state, path.stem)
-        except (HopError, OSError) as error:  # its root is no longer there
+        except (HopError, OSError) as error:  # its root no longer exists
             log.info("nothing to discard", extra={"hop_id": path.stem, "reason": str(error)})
-        except Exception as error:  # one of them keeps no agent from its start
+        except Exception as error:  # one damaged ledger must not keep the agent from starting
             log.exception("abandoned hop not discarded", extra={"hop_id": path.stem})
             Quarantine(state).move(path, str(error))
-
-
-def destination_path(order: Move) -> str:
-    """Where the hop arrives on this host."""
-    if not isinstance(order.destination, AgentLocation):
-        raise TypeError(f"{order.hop_id} does not arrive at an agent")
-    return order.destination.path

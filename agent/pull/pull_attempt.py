@@ -1,4 +1,4 @@
-"""One attempt at a pull: passes over the source until one of them comes to its end, then the finish."""
+"""One attempt at a pull: passes over the source until one of them completes, then the finalizer."""
 
 import logging
 import sqlite3
@@ -9,13 +9,12 @@ from contextlib import closing
 
 from agent.errors import HopError
 from agent.files import disk, owners
-from agent.pull.destination import Destination
 from agent.pull.finalizer import Finalizer
 from agent.pull.ledger import Ledger, ledger_path, open_ledger
 from agent.pull.marks import Marks
 from agent.pull.mirror import empty_source
-from agent.pull.mover import AttemptObserver, HopResult, HostResources
-from agent.pull.progress import ProgressCounter
+from agent.pull.mover import HopResult
+from agent.pull.pull_context import PullContext
 from agent.pull.request_size import RequestSize
 from agent.pull.source import Source, SourceConnectionError
 from agent.pull.streaming_source import IncrementalSource, StreamingSource
@@ -28,194 +27,167 @@ from events.commands import Move
 log = logging.getLogger(__name__)
 
 RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0)
-"""Seconds before the way is tried again; the last one for ever."""
+"""Seconds before the next pass after a broken connection, by the number of failures; the last one repeats."""
 POLL_INTERVAL_S = 2.0
-"""Seconds between two looks at a full disk."""
+"""Seconds between two checks of a full disk."""
 FREED_ENOUGH_BYTES = 16 * 1024 * 1024
-"""Bytes that have become free: worth another try."""
+"""Bytes that must have become free on a full disk before the next pass."""
 FULL_DISK_RETRY_S = 60.0
-"""Seconds after which it is tried though nothing has become free that can be seen: a quota cannot."""
+"""Seconds after which a pass starts even if no space has become free: a raised quota is not visible."""
 DESTINATION_FULL = "destination-full"
 SOURCE_MISSING = "source-missing"
 
 
 class PullAttempt:
-    def __init__(
-        self,
-        host: HostResources,
-        source: Callable[[], Source],
-        order: Move,
-        arrival: str,
-        tally: ProgressCounter,
-        watcher: AttemptObserver,
-        patience: float,
-    ) -> None:
-        """`arrival` is where the hop arrives on this host."""
-        self._host = host
-        self._roots = host.roots
-        self._make_source = source
-        self._order = order
-        self._arrival = arrival
-        self._tally = tally
-        self._watcher = watcher
-        self._patience = patience
-        self._stride = RequestSize()
+    """One attempt at a pull. Call `run` once."""
+
+    def __init__(self, context: PullContext) -> None:
+        self._context = context
+        self._command = context.command
+        self._request_size = RequestSize()
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._pass: SyncPass | None = None
 
     def stop(self) -> None:
-        """From any thread: `run` ends soon."""
+        """Make `run` end soon. Thread-safe."""
         with self._lock:
             self._stopped.set()
             if self._pass:
                 self._pass.stop(PullStoppedError())
 
     def run(self) -> HopResult:
-        """HopError, or StoppedError after `stop`."""
-        self._roots.destination(self._arrival).close()
-        if self._order.options.owner != "agent":
-            owners.require_chown(str(self._order.destination))
-        ledger = open_ledger(self._host.state, self._order.hop_id)
+        """Carry out the hop and return its result.
+
+        Raises:
+            HopError: the attempt failed.
+            PullStoppedError: `stop` was called.
+        """
+        context, host = self._context, self._context.host
+        context.open_tree().close()
+        if self._command.options.owner != "agent":
+            owners.require_chown(str(self._command.destination))
+        ledger = open_ledger(host.state, self._command.hop_id)
         try:
-            ledger.begin(self._arrival)
-            at_work = self._host.arrivals.register(self._order.hop_id, ledger)
-            self._sweep(ledger)
-            with closing(self._make_source()) as source, at_work:
-                outcome = self._carried_out(source, ledger)
+            ledger.begin(context.destination_path)
+            active = host.arrivals.register(self._command.hop_id, ledger)
+            self._clear_old_marks(ledger)
+            with closing(context.make_source()) as source, active:
+                result = self._run_and_finalize(source, ledger)
         except HopError as error:
             if not error.problem.retryable:
-                self._give_up(ledger)
-            self._host.account(ledger, self._order, goes_on=True)
+                self._discard_partial_files(ledger)
+            host.account(ledger, self._command, goes_on=True)
             raise
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
             ledger.close()
-            path = ledger_path(self._host.state, self._order.hop_id)
-            Quarantine(self._host.state).move(path, str(error))
+            path = ledger_path(host.state, self._command.hop_id)
+            Quarantine(host.state).move(path, str(error))
             raise HopError(_ledger_damaged(str(path), error)) from error
         else:
-            self._host.account(ledger, self._order)
-            return outcome
+            host.account(ledger, self._command)
+            return result
         finally:
             ledger.close()
 
-    def _sweep(self, ledger: Ledger) -> None:
-        """Marks that a killed attempt has left."""
-        with self._roots.tree(self._arrival, writing=True) as tree:
-            Marks(self._roots, tree, ledger).clear()
+    def _clear_old_marks(self, ledger: Ledger) -> None:
+        """Remove the marker files that a killed attempt has left."""
+        with self._context.roots.tree(self._context.destination_path, writing=True) as tree:
+            Marks(self._context.roots, tree, ledger).clear()
 
-    def _carried_out(self, source: Source, ledger: Ledger) -> HopResult:
+    def _run_and_finalize(self, source: Source, ledger: Ledger) -> HopResult:
         try:
-            one = self._to_the_end(source, ledger)
+            sync_pass = self._run_passes(source, ledger)
         except HopError as error:
-            if not (ledger.is_cleared and error.problem.code == SOURCE_MISSING and self._pass):
+            if not (ledger.is_source_deleted and error.problem.code == SOURCE_MISSING and self._pass):
                 raise
-            with closing(self._finishing(source, ledger, self._pass)) as finishing:
-                return finishing.conclude()
-        return self._finish(source, ledger, one)
+            with closing(self._finalizer(source, ledger, self._pass)) as finalizer:
+                return finalizer.verify_after_deletion()
+        return self._finalize(source, ledger, sync_pass)
 
-    def _landing(self, ledger: Ledger) -> Destination:
-        tree = self._roots.destination(self._arrival)
-        return Destination(tree, self._order.hop_id, self._order.options, ledger)
+    def _run_passes(self, source: Source, ledger: Ledger) -> SyncPass:
+        """Run passes over the whole source, after one that streams if the source is still being written."""
+        if self._command.follows and isinstance(source, IncrementalSource):
+            self._pass_until_complete(lambda: StreamingSource(source, ledger), ledger)
+        return self._pass_until_complete(lambda: source, ledger)
 
-    def _to_the_end(self, source: Source, ledger: Ledger) -> SyncPass:
-        """What follows another hop has a head start before it goes over everything."""
-        if self._order.follows and isinstance(source, IncrementalSource):
-            self._passes(lambda: StreamingSource(source, ledger), ledger)
-        return self._passes(lambda: source, ledger)
+    def _pass_until_complete(self, source: Callable[[], Source], ledger: Ledger) -> SyncPass:
+        """Run passes until one completes, and return it.
 
-    def _passes(self, source: Callable[[], Source], ledger: Ledger) -> SyncPass:
-        """Pass after pass while each brings something or the patience lasts; a full disk is waited for."""
-        lost_at, vain = 0.0, 0
+        After a broken connection the next pass follows, unless no pass made progress for the timeout. A full
+        disk is waited for without limit. Raises HopError, PullStoppedError.
+        """
+        failing_since, failed_passes = 0.0, 0
         while True:
-            one = self._begin(source(), ledger)
+            sync_pass = self._start_pass(source(), ledger)
             try:
-                one.run()
-            except SourceConnectionError as lost:
-                if one.brought or not vain:
-                    lost_at, vain = time.monotonic(), 0
-                if time.monotonic() - lost_at > self._patience:
-                    raise HopError(_unreachable(self._order, lost)) from lost
-                log.info("way to the source lost", extra=self._about() | {"reason": str(lost)})
-                self._wait(RETRY_DELAYS_S[min(vain, len(RETRY_DELAYS_S) - 1)])
-                vain += 1
+                sync_pass.run()
+            except SourceConnectionError as error:
+                if sync_pass.jobs_done or not failed_passes:
+                    failing_since, failed_passes = time.monotonic(), 0
+                if time.monotonic() - failing_since > self._context.no_progress_timeout_s:
+                    raise HopError(_unreachable(self._command, error)) from error
+                log.info(
+                    "connection to source lost", extra=self._context.log_fields() | {"reason": str(error)}
+                )
+                self._wait(RETRY_DELAYS_S[min(failed_passes, len(RETRY_DELAYS_S) - 1)])
+                failed_passes += 1
             except HopError as error:
                 if error.problem.code != DESTINATION_FULL:
                     raise
-                self._wait_for_room(error.problem)
+                self._wait_for_space(error.problem)
             else:
-                return one
-
-    def _about(self) -> dict[str, object]:
-        return {"hop_id": self._order.hop_id, "attempt": self._order.attempt}
+                return sync_pass
 
     def _wait(self, seconds: float) -> None:
         if self._stopped.wait(seconds):
             raise PullStoppedError
 
-    def _wait_for_room(self, problem: Problem) -> None:
-        log.warning("waiting for room", extra=self._about() | {"reason": problem.message})
-        self._watcher.on_wait(problem)
-        before, give_it_a_try = self._free(), time.monotonic() + FULL_DISK_RETRY_S
-        while time.monotonic() < give_it_a_try and self._free() < before + FREED_ENOUGH_BYTES:
+    def _wait_for_space(self, problem: Problem) -> None:
+        log.warning("waiting for disk space", extra=self._context.log_fields() | {"reason": problem.message})
+        self._context.observer.on_wait(problem)
+        free_before, retry_at = self._free_bytes(), time.monotonic() + FULL_DISK_RETRY_S
+        while time.monotonic() < retry_at and self._free_bytes() < free_before + FREED_ENOUGH_BYTES:
             self._wait(POLL_INTERVAL_S)
 
-    def _free(self) -> int:
-        with self._roots.destination(self._arrival) as tree:
+    def _free_bytes(self) -> int:
+        with self._context.open_tree() as tree:
             return disk.free_bytes(tree.nearest_existing())
 
-    def _begin(self, source: Source, ledger: Ledger) -> SyncPass:
+    def _start_pass(self, source: Source, ledger: Ledger) -> SyncPass:
         with self._lock:
             if self._stopped.is_set():
                 raise PullStoppedError
-            self._pass = SyncPass(
-                self._order,
-                source,
-                lambda: self._landing(ledger),
-                ledger,
-                self._tally,
-                self._watcher,
-                self._host,
-                self._stride,
-            )
+            self._pass = SyncPass(self._context, source, ledger, self._request_size)
             return self._pass
 
-    def _finish(self, source: Source, ledger: Ledger, one: SyncPass) -> HopResult:
-        if self._order.options.delete_extra and not one.files:
-            raise empty_source(self._order.source)
-        with closing(self._finishing(source, ledger, one)) as finishing:
-            return finishing.run()
+    def _finalize(self, source: Source, ledger: Ledger, sync_pass: SyncPass) -> HopResult:
+        if self._command.options.delete_extra and not sync_pass.files:
+            raise empty_source(self._command.source)
+        with closing(self._finalizer(source, ledger, sync_pass)) as finalizer:
+            return finalizer.run()
 
-    def _finishing(self, source: Source, ledger: Ledger, one: SyncPass) -> Finalizer:
-        return Finalizer(
-            self._order,
-            source,
-            ledger,
-            self._roots.destination(self._arrival),
-            self._tally,
-            self._watcher,
-            one.failures,
-            one.rehearsal,
-            self._stopped,
-            self._roots,
-        )
+    def _finalizer(self, source: Source, ledger: Ledger, sync_pass: SyncPass) -> Finalizer:
+        return Finalizer(self._context, source, ledger, sync_pass.failures, sync_pass.dry_run, self._stopped)
 
-    def _give_up(self, ledger: Ledger) -> None:
-        """Nothing half-done stays behind when the hop will not be tried again by itself."""
+    def _discard_partial_files(self, ledger: Ledger) -> None:
+        """Remove the partial files of a hop that is not retried by itself."""
         try:
-            with closing(self._landing(ledger)) as landing:
-                landing.drop_all()
+            with closing(self._context.open_destination(ledger)) as destination:
+                destination.drop_all()
         except (HopError, OSError) as error:
-            log.warning("half-done files may be left", extra=self._about() | {"reason": str(error)})
+            log.warning(
+                "partial files may be left", extra=self._context.log_fields() | {"reason": str(error)}
+            )
 
 
-def _unreachable(order: Move, lost: SourceConnectionError) -> Problem:
+def _unreachable(command: Move, error: SourceConnectionError) -> Problem:
     return Problem(
         code="source-unreachable",
-        message=f"{order.source} cannot be reached: {lost}.",
-        advice="See that the source's agent runs, and that its lane port is open from here "
+        message=f"{command.source} cannot be reached: {error}.",
+        advice="Check that the source's agent runs, and that its lane port is open from here "
         "(`crosshaul agent doctor` on both hosts).",
         retryable=True,
     )
@@ -224,7 +196,7 @@ def _unreachable(order: Move, lost: SourceConnectionError) -> Problem:
 def _ledger_damaged(path: str, error: sqlite3.Error) -> Problem:
     return Problem(
         code="ledger-damaged",
-        message=f"{path}, in which the agent notes what has arrived, cannot be read any more: {error}.",
+        message=f"{path}, in which the agent records what is transferred, can no longer be read: {error}.",
         advice="The next attempt compares with what is at the destination. Have that host's disk checked.",
         retryable=True,
     )

@@ -1,9 +1,8 @@
-"""How much is asked for at once: less on a line that is slow or breaks often, so that less comes twice after
-a pause, a kill or a break.
+"""How many bytes one request asks for: fewer on a slow or unstable connection, so that little is sent twice.
 
-It begins with a little, twice as much after whatever came whole, until a line has once broken. Half as much
-after every break, and then an eighth more: what has just broken a request is not asked for again at once, and
-a line that has healed soon carries whole ranges.
+The size starts small and doubles after each success until the first failure. It is halved by each failure and
+grows by an eighth after each later success: the size that has just failed is not repeated at once, and a
+connection that has recovered soon carries whole ranges.
 """
 
 import threading
@@ -15,11 +14,11 @@ from agent.files.listing import FileEntry
 INITIAL_BYTES = 4 * MIB
 MIN_BYTES = MIB // 4
 MAX_REQUEST_S = 5.0
-"""Seconds that a request may well take: what is under way when a hop is paused comes once more."""
+"""Target duration of a request in seconds: what is in flight when a hop is paused is sent again."""
 
 
 class RequestSize:
-    """Shared by all threads of a hop."""
+    """The adaptive request size of a hop. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,13 +27,13 @@ class RequestSize:
         """Bytes."""
 
     def on_failure(self) -> None:
-        """What was asked for broke off."""
+        """Halve the size after a request that failed."""
         with self._lock:
             self._has_broken = True
             self.size = max(MIN_BYTES, self.size // 2)
 
     def on_success(self, seconds: float) -> None:
-        """It came whole, in so many."""
+        """Adapt the size after a request that succeeded in so many seconds."""
         with self._lock:
             if seconds > MAX_REQUEST_S:
                 self.size = max(MIN_BYTES, int(self.size * MAX_REQUEST_S / seconds))
@@ -42,11 +41,11 @@ class RequestSize:
                 self.size = min(RANGE_BYTES, self.size + self.size // (8 if self._has_broken else 1))
 
     def limit(self, entries: Sequence[FileEntry]) -> Sequence[FileEntry]:
-        """As many files as are well asked for at once; one at least."""
-        room, count = self.size, 0
+        """Return the leading entries that fit into one request, at least one."""
+        remaining, count = self.size, 0
         for entry in entries:
-            room -= entry.size
-            if room < 0:
+            remaining -= entry.size
+            if remaining < 0:
                 break
             count += 1
         return entries[: max(1, count)]

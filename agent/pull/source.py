@@ -1,4 +1,4 @@
-"""Where a pull gets its bytes from: the door between the pipeline and a lane, a disk, or S3."""
+"""The protocols `Source` and `Reader`, from which a pull gets its bytes, and the source on this host."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,18 +14,18 @@ from events.base import Problem
 from events.progress import Connection
 
 Sink = Callable[[memoryview], None]
-"""Takes the next bytes; raises no OSError, which would be taken for the source's."""
+"""Receives the next bytes. Must not raise OSError, which would count as an error of the source."""
 
 Hole = Callable[[int], None]
-"""Told instead that so many zeros come next, which did not travel."""
+"""Receives the length in bytes of zeros that come next and were not transferred."""
 
 
 class SourceConnectionError(Exception):
-    """The way to the source broke, or does not stand yet; what was asked for can be asked for again."""
+    """The connection to the source broke or cannot be made yet; the request can be retried."""
 
 
 class FileError(Exception):
-    """This one file cannot be had; the rest can."""
+    """One file cannot be transferred; the others can."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.message)
@@ -36,64 +36,79 @@ _NO_BYTES = memoryview(b"")
 
 
 class PackedFile(NamedTuple):
-    """A small file, whole; without bytes if it cannot be had."""
+    """A small file with all its bytes, or with the problem that prevented it."""
 
     entry: FileEntry
     data: memoryview = _NO_BYTES
     digest: bytes | None = None
-    """As the source computed it; None where nothing lies between the source's disk and us."""
+    """The digest that the source computed; None if there is no network between its disk and this host."""
     problem: Problem | None = None
 
 
 class Reader(Protocol):
-    """One connection; for one thread at a time."""
+    """One connection to the source. For one thread at a time."""
 
     def range(
         self, entry: FileEntry, start: int, length: int, sink: Sink, hole: Hole | None = None
     ) -> bytes | None:
-        """Give the bytes to `sink`, piece by piece, and where there are none say so to `hole`, if that can be
-        told; the digest as in `Packed`. LostError, FileError."""
+        """Read bytes `start` to `start + length` and return the digest, as `PackedFile.digest`.
 
-    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        """Each of them, in this order. LostError."""
+        `sink` gets the bytes in pieces; `hole`, if given, gets the lengths of holes, where the source knows
+        them.
 
-    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        """Each of them, without its bytes. LostError."""
+        Raises:
+            SourceConnectionError: the connection broke.
+            FileError: the file cannot be read or has changed.
+        """
 
-    def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
-        """Remove each from the source, if it is still as it was and is not what stands at the destination;
-        why not, or None. `mark` is in each directory there, `name` is what the place is called. LostError."""
+    def pack(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        """Yield each file with its bytes, in this order. Raises SourceConnectionError."""
 
-    def shows(self, mark: str, folders: Sequence[str]) -> bool:
-        """Is the mark in one of these directories of the source, as far as can be told? LostError."""
+    def digests(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        """Yield each file with its digest, without its bytes. Raises SourceConnectionError."""
+
+    def clear(self, entries_to_delete: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+        """Delete each entry at the source; yield the problem for one that is kept, otherwise None.
+
+        An entry is kept if it has changed or is the file at the destination, whose directories all have a
+        marker file named `mark`; `name` is the last component of the destination's path.
+
+        Raises SourceConnectionError.
+        """
+
+    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+        """Return whether one of these directories of the source has the marker file.
+
+        False if the source cannot tell. Raises SourceConnectionError.
+        """
 
     def interrupt(self) -> None:
-        """From any thread: whoever is reading gets LostError."""
+        """Make a running read raise SourceConnectionError. Thread-safe."""
 
     def close(self) -> None: ...
 
 
 class Source(Protocol):
-    """One hop's source."""
+    """The source of a hop."""
 
     streams: int
-    """Connections to begin with."""
+    """Initial number of connections."""
     most_streams: int
-    """As many as there may be, as long as more bring more."""
+    """Maximum number of connections, if more connections increase the throughput."""
     pack_files: int
-    """How many small files are well asked for at once."""
+    """Number of small files per request."""
 
     def connect(self) -> Connection:
-        """Make sure that it is there; which way. LostError, HopError."""
+        """Connect, and return how. Raises SourceConnectionError, HopError."""
 
-    def entries(self, meant: Selection) -> Iterator[FileEntry]:
-        """What there is. HopError if there is nothing to begin with; LostError before its end."""
+    def entries(self, selection: Selection) -> Iterator[FileEntry]:
+        """List the entries. Raises HopError if the path does not exist; SourceConnectionError on a break."""
 
     def reader(self) -> Reader:
-        """Another connection. LostError."""
+        """Open another connection. Raises SourceConnectionError."""
 
     def interrupt(self) -> None:
-        """From any thread: whoever lists gets LostError."""
+        """Make a running listing raise SourceConnectionError. Thread-safe."""
 
     def close(self) -> None: ...
 
@@ -105,31 +120,33 @@ def changed(path: str) -> FileError:
     )
 
 
-def packed(wanted: Sequence[FileEntry], read: Callable[[FileEntry], PackedFile]) -> Iterator[PackedFile]:
-    """Each of them, read by itself."""
-    for entry in wanted:
+def packed(requested: Sequence[FileEntry], read: Callable[[FileEntry], PackedFile]) -> Iterator[PackedFile]:
+    """Yield each entry as `read` returns it; a FileError becomes its problem."""
+    for entry in requested:
         try:
-            one = read(entry)
+            packed_file = read(entry)
         except FileError as error:
-            one = PackedFile(entry, problem=error.problem)
-        yield one
+            packed_file = PackedFile(entry, problem=error.problem)
+        yield packed_file
 
 
 def read_all(reader: Reader, entry: FileEntry) -> memoryview:
-    """A file's bytes as one range. LostError, FileError."""
+    """Read a file's bytes as one range. Raises SourceConnectionError, FileError."""
     pieces = bytearray()
     reader.range(entry, 0, entry.size, pieces.extend)
     return memoryview(pieces)
 
 
 class LocalSource:
-    """A place on this very host."""
+    """A source on this host."""
 
     pack_files = MAX_PACK_FILES
 
     def __init__(self, tree: Callable[[], Tree]) -> None:
-        """`tree` makes one for each thread; HopError if the path is outside the roots, or is to be removed
-        from one where nothing may be written."""
+        """Open one tree per thread with `tree`.
+
+        It raises HopError if the path is outside the roots, or if a move needs a writable root.
+        """
         self._tree = tree
         self.streams = self.most_streams = min(4, os.cpu_count() or 1)
 
@@ -137,20 +154,22 @@ class LocalSource:
         self._tree().close()
         return Connection(kind="local")
 
-    def entries(self, meant: Selection) -> Iterator[FileEntry]:
+    def entries(self, selection: Selection) -> Iterator[FileEntry]:
         with self._tree() as tree:
-            yield from entries(tree, meant)
+            yield from entries(tree, selection)
 
     def reader(self) -> "LocalReader":
         return LocalReader(self._tree())
 
     def interrupt(self) -> None:
-        """Nothing here waits for anyone."""
+        """Do nothing: a local listing does not wait."""
 
     def close(self) -> None: ...
 
 
 class LocalReader:
+    """Reads files on this host."""
+
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._interrupted = False
@@ -166,7 +185,7 @@ class LocalReader:
                     hole(begin - start)
                 self._read(descriptor, entry, begin, size, sink)
                 start = begin + size
-            self._must_be(descriptor, entry)
+            self._require_unchanged(descriptor, entry)
         except OSError as error:
             raise FileError(problem_of(error, self._tree.name(entry.path))) from error
         finally:
@@ -184,24 +203,24 @@ class LocalReader:
             sink(buffer[:count])
             start += count
 
-    def pack(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        return packed(wanted, lambda entry: PackedFile(entry, read_all(self, entry)))
+    def pack(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        return packed(requested, lambda entry: PackedFile(entry, read_all(self, entry)))
 
-    def digests(self, wanted: Sequence[FileEntry]) -> Iterator[PackedFile]:
-        return packed(wanted, lambda entry: PackedFile(entry, digest=self._digest(entry)))
+    def digests(self, requested: Sequence[FileEntry]) -> Iterator[PackedFile]:
+        return packed(requested, lambda entry: PackedFile(entry, digest=self._digest(entry)))
 
-    def clear(self, gone: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
-        clearer = SourceDeleter(self._tree, mark, name)
-        for entry in gone:
+    def clear(self, entries_to_delete: Sequence[FileEntry], mark: str, name: str) -> Iterator[Problem | None]:
+        deleter = SourceDeleter(self._tree, mark, name)
+        for entry in entries_to_delete:
             if self._interrupted:
                 raise SourceConnectionError("interrupted")
             try:
-                yield kept(self._tree, entry, clearer.clear(entry))
+                yield kept(self._tree, entry, deleter.clear(entry))
             except OSError as error:
                 yield problem_of(error, self._tree.name(entry.path))
 
-    def shows(self, mark: str, folders: Sequence[str]) -> bool:
-        return any(shows_mark(self._tree, folder, mark) for folder in folders)
+    def shows(self, mark: str, directories: Sequence[str]) -> bool:
+        return any(shows_mark(self._tree, folder, mark) for folder in directories)
 
     def interrupt(self) -> None:
         self._interrupted = True
@@ -216,7 +235,7 @@ class LocalReader:
                 if self._interrupted:
                     raise SourceConnectionError("interrupted")
                 digests.append(range_digest(descriptor, start, length))
-            self._must_be(descriptor, entry)
+            self._require_unchanged(descriptor, entry)
         except OSError as error:
             raise FileError(problem_of(error, self._tree.name(entry.path))) from error
         finally:
@@ -229,12 +248,12 @@ class LocalReader:
         except OSError as error:
             raise FileError(problem_of(error, self._tree.name(entry.path))) from error
         try:
-            self._must_be(descriptor, entry)
+            self._require_unchanged(descriptor, entry)
         except FileError:
             os.close(descriptor)
             raise
         return descriptor
 
-    def _must_be(self, descriptor: int, entry: FileEntry) -> None:
+    def _require_unchanged(self, descriptor: int, entry: FileEntry) -> None:
         if not entry.is_still(os.fstat(descriptor)):
             raise changed(self._tree.name(entry.path))

@@ -1,8 +1,9 @@
-"""`move`: what has arrived is removed at the source, each thing only when two proofs have been given.
+"""The `move` option: delete transferred files at the source, each only after two checks.
 
-The destination's: it stands as it arrived, with bytes whose digest is the source's (`Landing.judge` sees to
-that: nothing counts as unchanged by size and time alone). And that of both: the source's directory is none of
-the destination's, so what is removed is another entry than what stands.
+1. The file at the destination is as it was written, with the source's digest (`Destination.compare` ensures
+   that no file counts as unchanged by size and time alone).
+2. The source's directory is not one of the destination's directories, so the file that is deleted is not
+   the one that was just written.
 """
 
 import os
@@ -13,13 +14,14 @@ from itertools import chain
 from agent.errors import HopError, problem_of
 from agent.files import disk
 from agent.files.listing import FileEntry
-from agent.files.roots import Roots, Tree, is_below
+from agent.files.roots import Tree, is_below
 from agent.files.same_place import unproven
 from agent.pull.destination import Destination
 from agent.pull.failures import Failures
 from agent.pull.ledger import Ledger
 from agent.pull.marks import Marks
 from agent.pull.mover import batches
+from agent.pull.pull_context import PullContext
 from agent.pull.source import Reader, Source, SourceConnectionError
 from events.base import Problem
 from events.commands import Move
@@ -28,88 +30,95 @@ BATCH_SIZE = 256
 
 
 class SourceDeletion:
-    """`run` once."""
+    """The deletion of a hop's files at the source. Call `run` once."""
 
     def __init__(
         self,
-        order: Move,
+        context: PullContext,
         source: Source,
-        roots: Roots,
         tree: Tree,
-        landing: Destination,
+        destination: Destination,
         ledger: Ledger,
         failures: Failures,
     ) -> None:
-        """`tree` and `landing` are the destination."""
-        self._order = order
+        """Use `tree` and `destination` for the destination; neither is closed."""
+        self._command = context.command
         self._source = source
         self._tree = tree
-        self._landing = landing
+        self._destination = destination
         self._ledger = ledger
         self._failures = failures
-        self._marks = Marks(roots, tree, ledger, syncs=True)
-        self._mounted = self._mounts()
-        self._place: FileEntry | None = None
-        """What stands for the source itself, if that goes, too."""
+        self._marks = Marks(context.roots, tree, ledger, sync_disks=True)
+        self._mount_points = self._find_mount_points()
+        self._source_root: FileEntry | None = None
+        """The entry of the source path itself, if that is deleted, too."""
 
-    def run(self, go_on: Callable[[], None]) -> None:
-        """`go_on` is called before each question, and may raise. HopError, to be tried again if the way
-        breaks: what has been removed is not missed."""
+    def run(self, check_stopped: Callable[[], None]) -> None:
+        """Delete what was transferred; failures of single files go to `failures`.
+
+        `check_stopped` is called before each request and may raise.
+
+        Raises:
+            HopError: the connection to the source broke; retryable, since files that are deleted already
+                do not count as missing.
+        """
         try:
-            self._marks.make(self._places(go_on))
+            self._marks.make(self._directories(check_stopped))
             with closing(self._source.reader()) as reader:
-                for batch in batches(self._below(), BATCH_SIZE):
-                    go_on()
-                    self._clear(reader, batch)
-                go_on()
-                self._clear_place(reader)
-        except SourceConnectionError as lost:
-            raise HopError(_not_cleared(self._order, lost)) from lost
+                for batch in batches(self._inside_source(), BATCH_SIZE):
+                    check_stopped()
+                    self._delete(reader, batch)
+                check_stopped()
+                self._delete_source_root(reader)
+        except SourceConnectionError as error:
+            raise HopError(_deletion_interrupted(self._command, error)) from error
         finally:
             self._marks.clear()
 
-    # --- what has arrived ---
+    # --- what was transferred ---
 
-    def _moved(self) -> Iterator[FileEntry]:
-        """Files and links first, then the directories they were in, the deepest first."""
+    def _arrived(self) -> Iterator[FileEntry]:
+        """Return files and links, then the directories they were in, the deepest first."""
         links = (FileEntry("l", path, target=os.fsdecode(target)) for path, target in self._ledger.links())
-        folders = [entry for entry, _ in self._ledger.directories()]
-        return chain(self._ledger.present(), links, reversed(folders))
+        directories = [entry for entry, _ in self._ledger.directories()]
+        return chain(self._ledger.present(), links, reversed(directories))
 
-    def _below(self) -> Iterator[FileEntry]:
-        for entry in self._moved():
+    def _inside_source(self) -> Iterator[FileEntry]:
+        for entry in self._arrived():
             if entry.path:
                 yield entry
             else:
-                self._place = entry
+                self._source_root = entry
 
-    def _places(self, go_on: Callable[[], None]) -> Iterator[str]:
-        """Each directory in which something has arrived."""
+    def _directories(self, check_stopped: Callable[[], None]) -> Iterator[str]:
+        """Yield the absolute path of each directory to which something was written, each once."""
         seen = set[str]()
-        for entry in self._moved():
-            place = self._place_of(entry)
-            if place not in seen:
-                seen.add(place)
-                go_on()
-                yield place
+        for entry in self._arrived():
+            directory = self._directory_of(entry)
+            if directory not in seen:
+                seen.add(directory)
+                check_stopped()
+                yield directory
 
-    def _place_of(self, entry: FileEntry) -> str:
+    def _directory_of(self, entry: FileEntry) -> str:
         name = self._tree.name(entry.path)
         return name if entry.kind == "d" else name.rpartition("/")[0] or "/"
 
     # --- at the source ---
 
-    def _clear_place(self, reader: Reader) -> None:
-        """The place itself, last: if it is not there the next time, that is why. A source that stands for
-        what is in it stays."""
-        place = self._place
-        if place is None or (place.kind == "d" and str(self._order.source).endswith("/")):
+    def _delete_source_root(self, reader: Reader) -> None:
+        """Delete the source path itself, last, and record that its absence is expected from now on.
+
+        A source directory that was given with a trailing slash is kept.
+        """
+        directory = self._source_root
+        if directory is None or (directory.kind == "d" and str(self._command.source).endswith("/")):
             return
         if not self._failures.total:
-            self._ledger.clearing_ends()
-        self._clear(reader, [place])
+            self._ledger.mark_source_deleted()
+        self._delete(reader, [directory])
 
-    def _clear(self, reader: Reader, batch: Iterable[FileEntry]) -> None:
+    def _delete(self, reader: Reader, batch: Iterable[FileEntry]) -> None:
         proven = [entry for entry in batch if self._is_proven(entry)]
         name = self._tree.path.rpartition("/")[2]
         for entry, problem in zip(proven, reader.clear(proven, self._marks.name, name), strict=False):
@@ -117,47 +126,52 @@ class SourceDeletion:
                 self._failures.add(problem, entry)
 
     def _is_proven(self, entry: FileEntry) -> bool:
-        if problem := self._doubt(entry):
+        if problem := self._reason_to_keep(entry):
             self._failures.add(problem, entry)
         return problem is None
 
-    def _doubt(self, entry: FileEntry) -> Problem | None:
-        """Why what stands at the destination may not be what it should; None if it is."""
-        if why := self._marks.missing.get(self._place_of(entry)):
-            return unproven(entry.path or self._tree.path, f"that it is another thing cannot be shown: {why}")
+    def _reason_to_keep(self, entry: FileEntry) -> Problem | None:
+        """Return why the file must stay at the source; None if both checks passed."""
+        if reason := self._marks.missing.get(self._directory_of(entry)):
+            return unproven(
+                entry.path or self._tree.path, f"the agent cannot prove that it is a separate file: {reason}"
+            )
         try:
-            if not self._stands(entry):
-                words = "it no longer stands at the destination as it arrived"
-                return unproven(entry.path or self._tree.path, words)
+            if not self._is_present(entry):
+                reason = "the file at the destination has changed since it was written"
+                return unproven(entry.path or self._tree.path, reason)
         except OSError as error:
-            return problem_of(error, self._landing.name(entry.path))
+            return problem_of(error, self._destination.name(entry.path))
         return None
 
-    def _stands(self, entry: FileEntry) -> bool:
-        """As a thing of its own: a file that is only mounted there goes with the one it is. OSError."""
+    def _is_present(self, entry: FileEntry) -> bool:
+        """Return whether the destination has this entry, as a file of its own and not a mounted one.
+
+        Raises OSError.
+        """
         match entry.kind:
             case "f":
-                return self._landing.stands(entry) and not self._is_mounted(entry)
+                return self._destination.is_present(entry) and not self._is_mounted(entry)
             case "l":
-                return self._landing.leads_to(entry.path) == entry.target
+                return self._destination.link_target(entry.path) == entry.target
         return True
 
     def _is_mounted(self, entry: FileEntry) -> bool:
-        return bool(self._mounted) and self._tree.real_path(entry.path) in self._mounted
+        return bool(self._mount_points) and self._tree.real_path(entry.path) in self._mount_points
 
-    def _mounts(self) -> set[str]:
-        """What is mounted at or below the place."""
+    def _find_mount_points(self) -> set[str]:
+        """Return the mount points at or below the destination."""
         try:
-            place = self._tree.real_path()
+            directory = self._tree.real_path()
         except OSError:
             return set()
-        return {point for point in disk.mount_points() if is_below(point, place)}
+        return {point for point in disk.mount_points() if is_below(point, directory)}
 
 
-def _not_cleared(order: Move, lost: SourceConnectionError) -> Problem:
+def _deletion_interrupted(command: Move, error: SourceConnectionError) -> Problem:
     return Problem(
         code="source-kept",
-        message=f"Everything has arrived, but not all of it could be removed from {order.source}: {lost}.",
-        advice="It goes on by itself when the source can be reached.",
+        message=f"All files were transferred, but not all of them were deleted at {command.source}: {error}.",
+        advice="The transfer resumes by itself when the source can be reached.",
         retryable=True,
     )

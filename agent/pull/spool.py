@@ -1,7 +1,7 @@
-"""Entries on their way from whoever lists the source to whoever plans the work.
+"""The queue of entries between the thread that lists the source and the planner.
 
-The listing may run far ahead, so that totals are known early and no source waits for a slow line. What runs
-ahead lies on disk: a million files do not fill the memory.
+The listing may run far ahead, so that totals are known early and no source waits for a slow connection. Most
+of the queue is on disk: a million files do not fill the memory.
 """
 
 import marshal
@@ -17,22 +17,22 @@ from agent.files.owners import Owner
 from events.base import Problem
 
 MAX_IN_MEMORY = 4096
-"""Entries that are kept in memory before they go to disk."""
+"""Entries in memory before they are written to disk."""
 
 BATCH_SIZE = 128
 BATCH_LINGER_S = 0.005
-"""Entries that are taken at once, and seconds in which they may come together: two threads that wake each
-other for every one of them would do little else."""
+"""Entries that the reader takes at once, and seconds it waits for them: two threads that wake each other for
+every entry would do little else."""
 WAKE_AT = {0, 1, BATCH_SIZE}
 
 
 class Spool:
-    """One writer, one reader, each on its own thread."""
+    """A queue with one writer and one reader, each on its own thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._changed = threading.Condition()
-        self._fresh: list[FileEntry] = []
+        self._pending: list[FileEntry] = []
         self._frames: deque[tuple[int, int]] = deque()
         self._file: IO[bytes] | None = None
         self._ended = False
@@ -40,14 +40,14 @@ class Spool:
 
     def put(self, entry: FileEntry) -> None:
         with self._changed:
-            self._fresh.append(entry)
-            if len(self._fresh) >= MAX_IN_MEMORY:
+            self._pending.append(entry)
+            if len(self._pending) >= MAX_IN_MEMORY:
                 self._to_disk()
-            if len(self._fresh) in WAKE_AT:
+            if len(self._pending) in WAKE_AT:
                 self._changed.notify()
 
     def end(self, error: BaseException | None = None) -> None:
-        """No more will come; `error` is raised by the reader, once it has had everything before."""
+        """End the queue; the reader raises `error`, if any, after it has read all entries."""
         with self._changed:
             self._ended, self._error = True, self._error or error
             self._changed.notify()
@@ -64,30 +64,30 @@ class Spool:
                 self._file.close()
 
     def _take(self) -> list[FileEntry]:
-        """What is there; waits until something is. Nothing at the end."""
+        """Wait for entries and return them; none at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._frames or self._fresh or self._ended)
+            self._changed.wait_for(lambda: self._frames or self._pending or self._ended)
             self._changed.wait_for(self._is_enough, BATCH_LINGER_S)
             if self._frames and self._file:
                 return self._from_disk(self._file)
-            batch, self._fresh = self._fresh, []
+            batch, self._pending = self._pending, []
             return batch
 
     def _is_enough(self) -> bool:
-        return bool(self._frames or self._ended or len(self._fresh) >= BATCH_SIZE)
+        return bool(self._frames or self._ended or len(self._pending) >= BATCH_SIZE)
 
     def _to_disk(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by close()
-        frame = marshal.dumps([_plain(entry) for entry in self._fresh])
+        frame = marshal.dumps([_to_plain(entry) for entry in self._pending])
         self._frames.append((self._file.seek(0, 2), len(frame)))
         self._file.write(frame)
-        self._fresh = []
+        self._pending = []
 
     def _from_disk(self, file: IO[bytes]) -> list[FileEntry]:
         offset, length = self._frames.popleft()
         file.seek(offset)
-        batch = [_entry(plain) for plain in marshal.loads(file.read(length))]  # noqa: S302 - our own, just now
+        batch = [_from_plain(fields) for fields in marshal.loads(file.read(length))]  # noqa: S302 - our own, just now
         if not self._frames:
             file.seek(0)
             file.truncate()
@@ -95,18 +95,20 @@ class Spool:
 
 
 _PLAIN = (None, None)
-"""What nearly all have of problem and owner."""
+"""Problem and owner of nearly all entries."""
 
 
-def _plain(entry: FileEntry) -> tuple[object, ...]:
+def _to_plain(entry: FileEntry) -> tuple[object, ...]:
     if entry[-2:] == _PLAIN:
         return tuple(entry)
     *fields, problem, owner = entry
     return (*fields, problem and problem.model_dump(), owner and tuple(owner))
 
 
-def _entry(plain: tuple[Any, ...]) -> FileEntry:
-    if plain[-2:] == _PLAIN:
-        return FileEntry._make(plain)
-    *fields, told, owned = plain
-    return FileEntry._make((*fields, told and Problem.model_validate(told), owned and Owner(*owned)))
+def _from_plain(fields: tuple[Any, ...]) -> FileEntry:
+    if fields[-2:] == _PLAIN:
+        return FileEntry._make(fields)
+    *plain_fields, problem, owner = fields
+    return FileEntry._make(
+        (*plain_fields, problem and Problem.model_validate(problem), owner and Owner(*owner))
+    )

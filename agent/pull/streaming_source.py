@@ -1,4 +1,4 @@
-"""A hop's source while another hop is still bringing it there: what has arrived so far."""
+"""The source of a hop while the preceding hop of the chain still writes it."""
 
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
@@ -11,15 +11,19 @@ from events.progress import Connection
 
 @runtime_checkable
 class IncrementalSource(Source, Protocol):
-    """A source that can be listed while it comes into being."""
+    """A source that can be listed while another hop writes it."""
 
-    def incremental(self, meant: Selection) -> Iterator[FileEntry]:
-        """Files as they come to stand there, until all do. HopError if nothing more comes for now;
-        LostError before the end."""
+    def incremental(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield files as the preceding hop completes them, until that hop succeeds.
+
+        Raises:
+            HopError: the preceding hop does not run and has not succeeded.
+            SourceConnectionError: the connection broke.
+        """
 
 
 class StreamingSource:
-    """For one pass. Whatever it leaves out, the next pass over all of the source finds."""
+    """The files completed so far, for one pass; the next pass, over the whole source, finds the rest."""
 
     def __init__(self, source: IncrementalSource, ledger: Ledger) -> None:
         self._source = source
@@ -32,13 +36,16 @@ class StreamingSource:
     def connect(self) -> Connection:
         return self._source.connect()
 
-    def entries(self, meant: Selection) -> Iterator[FileEntry]:
-        """Each file once: one that the other hop brings anew may be under way here just now. Nor is one
-        looked up that has changed meanwhile."""
+    def entries(self, selection: Selection) -> Iterator[FileEntry]:
+        """Yield each file once, and nothing at a second call.
+
+        A file that the preceding hop writes again may be in transfer here at that moment, and one that has
+        changed since is left to the next pass.
+        """
         if self._is_listed:
             return
         self._is_listed = True
-        for entry in self._source.incremental(meant):
+        for entry in self._source.incremental(selection):
             if entry.kind == "d":
                 yield entry
             elif not self._ledger.is_listed(entry.path):
@@ -52,4 +59,4 @@ class StreamingSource:
         self._source.interrupt()
 
     def close(self) -> None:
-        """The source itself goes on to the next pass."""
+        """Do nothing: the next pass uses the source."""

@@ -1,7 +1,6 @@
-"""One pass over the source, from its listing to its last byte: a thread that lists, one that compares with
-what stands here and plans, and several that fetch.
+"""One pass over the source: a thread lists it, one compares and plans, several workers fetch and write.
 
-They end together: the first to fail stops the others, and its error is the pass's.
+The threads end together: the first to fail stops the others, and its error is the error of the pass.
 """
 
 import sys
@@ -20,145 +19,142 @@ from agent.pull.free_space import SpaceCheck
 from agent.pull.job_queue import JobQueue
 from agent.pull.ledger import Ledger
 from agent.pull.marks import Marks
-from agent.pull.mover import AttemptObserver, HostResources, batches, selection_of
-from agent.pull.planner import Planner
-from agent.pull.progress import ProgressCounter
+from agent.pull.mover import batches, selection_of
+from agent.pull.planner import Planner, PlannerContext
+from agent.pull.pull_context import PullContext
 from agent.pull.request_size import RequestSize
 from agent.pull.source import Reader, Source, SourceConnectionError
 from agent.pull.spool import Spool
 from agent.pull.worker import Worker
 from agent.pull.worker_context import PullStoppedError, WorkerContext
 from agent.pull.worker_pool import WorkerPool
-from events.commands import Move
-from events.locations import AgentLocation
 
 LISTING_BATCH_SIZE = 1000
-"""Entries that go into the ledger together."""
+"""Listed entries per ledger transaction."""
 
 
 class SyncPass:
-    """`run` once."""
+    """One pass over a source. Call `run` once."""
 
     def __init__(
-        self,
-        order: Move,
-        source: Source,
-        landing: Callable[[], Destination],
-        ledger: Ledger,
-        tally: ProgressCounter,
-        watcher: AttemptObserver,
-        host: HostResources,
-        stride: RequestSize,
+        self, context: PullContext, source: Source, ledger: Ledger, request_size: RequestSize
     ) -> None:
-        """`landing` makes one for each thread."""
-        self._order = order
-        self._meant = selection_of(order)
+        """Share `ledger` and `request_size` with the other passes of the attempt."""
+        self._context = context
+        self._command = context.command
+        self._progress = context.progress
         self._source = source
-        self._landing = landing
         self._ledger = ledger
-        self.rehearsal = DryRunReport() if order.options.dry_run else None
-        """Of a dry run, which writes nothing: what this pass has found. The next one begins anew."""
-        self._tally = tally
-        self._host = host
-        self._watcher = watcher
-        self._spool = Spool(host.state)
-        self._work = JobQueue(source.pack_files)
-        self.failures = Failures(ledger, self.rehearsal)
+        self._selection = selection_of(context.command)
+        self._spool = Spool(context.host.state)
+        self._jobs = JobQueue(source.pack_files)
+        self.dry_run = DryRunReport() if context.command.options.dry_run else None
+        """The findings of this pass if the hop is a dry run, which writes nothing."""
+        self.failures = Failures(ledger, self.dry_run)
+        self._space: SpaceCheck
+        self.files = 0
+        """Number of files and links that the source has, once it is completely listed."""
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._error: BaseException | None = None
-        self._room: SpaceCheck
-        self.files = 0
-        """That the source has, once it is known."""
         self._readers: set[Reader] = set()
-        self._bench = WorkerContext(
+        self._worker_context = WorkerContext(
             source=source,
-            meant=self._meant,
+            selection=self._selection,
             ledger=ledger,
-            tally=tally,
-            work=self._work,
+            progress=context.progress,
+            jobs=self._jobs,
             failures=self.failures,
-            comparing=self._comparing,
-            stride=stride,
-            limiter=limiter_for(order.options, host.line, self._stopped),
-            one_lands=threading.Lock(),
+            make_planner=self._make_planner,
+            request_size=request_size,
+            limiter=limiter_for(context.command.options, context.host.line, self._stopped),
+            write_lock=threading.Lock(),
             stopped=self._stopped,
-            opened=self._opened,
-            closed=self._closed,
+            open_reader=self._open_reader,
+            close_reader=self._close_reader,
         )
 
     @property
-    def brought(self) -> int:
-        """Ranges and packs that have arrived."""
-        return self._work.carried_out
+    def jobs_done(self) -> int:
+        """Number of completed jobs that transferred something."""
+        return self._jobs.jobs_done
 
     def stop(self, error: BaseException) -> None:
-        """From any thread: end early, with this error if it is the first."""
+        """End the pass early, with this error if it is the first. Thread-safe."""
         with self._lock:
             self._error = self._error or error
             self._stopped.set()
             readers = list(self._readers)
-        self._work.abort()
+        self._jobs.abort()
         self._spool.end(error)
         self._source.interrupt()
         for reader in readers:
             reader.interrupt()
 
     def run(self) -> None:
-        """Single files that failed are in `failures`. HopError, LostError or StoppedError if the pass did
-        not end."""
-        self._tally.reset()
+        """Run the pass to its end; single files that failed are in `failures`.
+
+        Raises:
+            HopError: the source or the destination cannot be used.
+            SourceConnectionError: the connection to the source broke; another pass may succeed.
+            PullStoppedError: the hop was paused or canceled.
+        """
+        self._progress.reset()
         self._ledger.start_pass()
-        self._watcher.on_start(self._source.connect())
-        self._room = SpaceCheck(self._free(), self._tally.set_space_shortage)
-        with self._marked() as meant:
-            listing = threading.Thread(target=self._guarded, args=[lambda: self._list(meant)], name="list")
-            listing.start()
-            crew = self._crew()
-            crew.start()
-            self._guarded(self._plan)
-            crew.join()
-            listing.join()
+        self._context.observer.on_start(self._source.connect())
+        self._space = SpaceCheck(self._free_bytes(), self._progress.set_space_shortage)
+        with self._marked_selection() as selection:
+            lister = threading.Thread(
+                target=self._stop_on_error, args=[lambda: self._list(selection)], name="list"
+            )
+            lister.start()
+            pool = self._worker_pool()
+            pool.start()
+            self._stop_on_error(self._plan)
+            pool.join()
+            lister.join()
         self._spool.close()
-        self._work.close()
+        self._jobs.close()
         if self._error:
             raise self._error
 
     @contextmanager
-    def _marked(self) -> Iterator[Selection]:
-        """What is to be listed, and how the source finds out that it is to arrive where it is. A dry run
-        writes nothing."""
-        if self.rehearsal or not isinstance(self._order.destination, AgentLocation):
-            yield self._meant
+    def _marked_selection(self) -> Iterator[Selection]:
+        """Yield what to list, with a marker by which the source detects that it is also the destination.
+
+        A dry run writes no marker.
+        """
+        if self.dry_run:
+            yield self._selection
             return
-        with self._host.roots.tree(self._order.destination.path, writing=True) as tree:
-            marks = Marks(self._host.roots, tree, self._ledger)
+        with self._context.roots.tree(self._context.destination_path, writing=True) as tree:
+            marks = Marks(self._context.roots, tree, self._ledger)
             try:
-                yield marks.for_listing(self._meant)
+                yield marks.for_listing(self._selection)
             finally:
                 marks.clear()
 
-    def _free(self) -> int:
-        """Where it cannot be told, whoever is to write there hears why."""
-        with suppress(OSError), closing(self._landing()) as landing:
-            return landing.free_bytes()
+    def _free_bytes(self) -> int:
+        """Return the free bytes at the destination; unlimited if unknown, since writing reports the cause."""
+        with suppress(OSError), closing(self._context.open_destination(self._ledger)) as destination:
+            return destination.free_bytes()
         return sys.maxsize
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _stop_on_error(self, run: Callable[[], None]) -> None:
         try:
-            work()
-        except OSError as error:  # of the destination: every file would fail alike
-            self.stop(HopError(problem_of(error, str(self._order.destination))))
+            run()
+        except OSError as error:  # of the destination: every other file would fail, too
+            self.stop(HopError(problem_of(error, str(self._command.destination))))
         except BaseException as error:  # raised again by `run`
             self.stop(error)
 
     # --- listing ---
 
-    def _list(self, meant: Selection) -> None:
+    def _list(self, selection: Selection) -> None:
         size = files = 0
         try:
-            for batch in batches(self._entries(meant), LISTING_BATCH_SIZE):
-                if self._order.options.delete_extra:
+            for batch in batches(self._entries(selection), LISTING_BATCH_SIZE):
+                if self._command.options.delete_extra:
                     self._ledger.add_listed(entry.path for entry in batch)
                 for entry in batch:
                     size, files = size + entry.size, files + (entry.kind in "fl")
@@ -166,49 +162,56 @@ class SyncPass:
             self._spool.end(error)
             raise
         self.files = files
-        self._tally.total(size, files)
+        self._progress.total(size, files)
         self._spool.end()
 
-    def _entries(self, meant: Selection) -> Iterator[FileEntry]:
-        for entry in self._source.entries(meant):
+    def _entries(self, selection: Selection) -> Iterator[FileEntry]:
+        for entry in self._source.entries(selection):
             if self._stopped.is_set():
                 raise PullStoppedError
-            if self._meant.owners and entry.owner is None and entry.kind != "!":
-                raise HopError(ownerless_problem(str(self._order.source)))
-            if self._meant.matches(entry):  # an older agent knows of no filters, and S3 of none of ours
+            if self._selection.owners and entry.owner is None and entry.kind != "!":
+                raise HopError(ownerless_problem(str(self._command.source)))
+            if self._selection.matches(entry):  # older agents do not filter, and S3 cannot
                 self._spool.put(entry)
                 yield entry
 
     # --- planning ---
 
     def _plan(self) -> None:
-        with closing(self._landing()) as landing, closing(self._comparing(landing)) as comparing:
+        with (
+            closing(self._context.open_destination(self._ledger)) as destination,
+            closing(self._make_planner(destination)) as planner,
+        ):
             for entry in self._spool:
-                comparing.plan(entry)
-        self._work.planned()
+                planner.plan(entry)
+        self._jobs.planning_done()
 
-    def _comparing(self, landing: Destination) -> Planner:
-        return Planner(
-            landing, self._ledger, self._work, self._tally, self.failures, self._room, self.rehearsal
+    def _make_planner(self, destination: Destination) -> Planner:
+        context = PlannerContext(
+            self._ledger, self._jobs, self._progress, self.failures, self._space, self.dry_run
         )
+        return Planner(context, destination)
 
     # --- fetching ---
 
-    def _crew(self) -> WorkerPool:
-        asked, source = self._order.options.streams, self._source
+    def _worker_pool(self) -> WorkerPool:
+        requested, source = self._command.options.streams, self._source
         return WorkerPool(
-            lambda leaves: self._guarded(lambda: self._fetch(leaves)),
-            lambda: self._tally.bytes_moved,
-            asked or source.streams,
-            asked or source.most_streams,
+            lambda should_exit: self._stop_on_error(lambda: self._fetch(should_exit)),
+            lambda: self._progress.bytes_moved,
+            requested or source.streams,
+            requested or source.most_streams,
         )
 
-    def _fetch(self, leaves: Callable[[], bool]) -> None:
-        with closing(self._landing()) as landing, closing(Worker(self._bench, landing)) as fetching:
-            while not leaves() and (job := self._work.take()):
-                fetching.run(job)
+    def _fetch(self, should_exit: Callable[[], bool]) -> None:
+        with (
+            closing(self._context.open_destination(self._ledger)) as destination,
+            closing(Worker(self._worker_context, destination)) as worker,
+        ):
+            while not should_exit() and (job := self._jobs.take()):
+                worker.run(job)
 
-    def _opened(self) -> Reader:
+    def _open_reader(self) -> Reader:
         reader = self._source.reader()
         with self._lock:
             if not self._stopped.is_set():
@@ -217,7 +220,7 @@ class SyncPass:
         reader.close()
         raise SourceConnectionError("stopped")
 
-    def _closed(self, reader: Reader) -> None:
+    def _close_reader(self, reader: Reader) -> None:
         with self._lock:
             self._readers.discard(reader)
         reader.close()

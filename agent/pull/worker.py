@@ -1,4 +1,4 @@
-"""One of the threads that fetch: takes work, asks the source, and has it put in place."""
+"""A worker: one of the threads that take jobs, request bytes from the source, and write them."""
 
 from agent.pull.destination import Destination
 from agent.pull.fetchers import ChecksumFetcher, PackFetcher, RangeFetcher
@@ -7,27 +7,32 @@ from agent.pull.worker_context import WorkerConnection, WorkerContext
 
 
 class Worker:
-    def __init__(self, bench: WorkerContext, landing: Destination) -> None:
-        self._hand = WorkerConnection(bench, landing)
-        self._work = bench.work
-        self._ranges = RangeFetcher(self._hand)
-        self._packs = PackFetcher(self._hand)
-        self._checks = ChecksumFetcher(self._hand)
+    """One thread's fetchers, which share a connection to the source."""
+
+    def __init__(self, context: WorkerContext, destination: Destination) -> None:
+        self._connection = WorkerConnection(context, destination)
+        self._jobs = context.jobs
+        self._ranges = RangeFetcher(self._connection)
+        self._packs = PackFetcher(self._connection)
+        self._checksums = ChecksumFetcher(self._connection)
 
     def close(self) -> None:
-        self._hand.close()
+        self._connection.close()
 
     def run(self, job: Job) -> None:
-        """LostError, HopError or StoppedError end the pass."""
-        brought = True
+        """Run one job.
+
+        Raises SourceConnectionError, HopError or PullStoppedError, each of which ends the pass.
+        """
+        progressed = True
         match job:
             case PackJob():
-                brought = self._packs.fetch(job.entries)
+                progressed = self._packs.fetch(job.entries)
             case ChecksumJob():
-                self._checks.fetch(job.entries)
+                self._checksums.fetch(job.entries)
             case RangeJob():
                 self._ranges.fetch(job)
-                brought = job.file.problem is None
-                if self._work.fetched(job):
+                progressed = job.file.problem is None
+                if self._jobs.range_done(job):
                     self._ranges.end(job.file)
-        self._work.finished(brought=brought)
+        self._jobs.job_done(progressed=progressed)

@@ -1,4 +1,4 @@
-"""What each thread that fetches has in its hands: a connection to the source, and the destination."""
+"""What the workers of a pass share, and the per-worker state: one source connection and the destination."""
 
 import time
 from collections.abc import Callable
@@ -20,103 +20,105 @@ from agent.pull.source import Reader, Source, SourceConnectionError
 from events.base import Problem
 
 MAX_ATTEMPTS = 3
-"""How often something is asked for whose digest is wrong or whose connection broke, and a file that changes
-while it is read."""
+"""Attempts at a request that breaks off or arrives damaged, and at a file that keeps changing."""
 INITIAL_RETRY_DELAY_S = 0.2
-"""Seconds after a break before it is tried again; then twice that."""
+"""Seconds before the first retry of a broken request; the n-th retry waits n times as long."""
 
 
 class PullStoppedError(Exception):
-    """The hop was paused or cancelled."""
+    """The hop was paused or canceled."""
 
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """What the threads of a pass share."""
+    """What the workers of a pass share."""
 
     source: Source
-    meant: Selection
+    selection: Selection
     ledger: Ledger
-    tally: ProgressCounter
-    work: JobQueue
+    progress: ProgressCounter
+    jobs: JobQueue
     failures: Failures
     limiter: RateLimiter
-    stride: RequestSize
-    comparing: Callable[[Destination], Planner]
-    """One for each thread."""
-    one_lands: Lock
-    """Whoever puts small files in place has it: two at once would only take the interpreter from each other,
-    and from those who receive."""
+    request_size: RequestSize
+    make_planner: Callable[[Destination], Planner]
+    """Creates the planner of one worker."""
+    write_lock: Lock
+    """Held while small files are written: two writers would only compete for the interpreter lock."""
     stopped: Event
-    opened: Callable[[], Reader]
-    """Another connection that a stop will interrupt; LostError."""
-    closed: Callable[[Reader], None]
+    open_reader: Callable[[], Reader]
+    """Opens a connection that `SyncPass.stop` interrupts. Raises SourceConnectionError."""
+    close_reader: Callable[[Reader], None]
 
 
 class WorkerConnection:
-    """One thread's."""
+    """The state of one worker: its source connection, its destination and its planner."""
 
-    def __init__(self, bench: WorkerContext, landing: Destination) -> None:
-        self.bench = bench
-        self.landing = landing
-        self.comparing = bench.comparing(landing)
+    def __init__(self, context: WorkerContext, destination: Destination) -> None:
+        self.context = context
+        self.destination = destination
+        self.planner = context.make_planner(destination)
         self._reader: Reader | None = None
 
     def close(self) -> None:
-        self.comparing.close()
+        self.planner.close()
         self._disconnect()
 
-    def connection(self) -> Reader:
+    def reader(self) -> Reader:
         if self._reader is None:
-            self._reader = self.bench.opened()
+            self._reader = self.context.open_reader()
         return self._reader
 
     def check_stopped(self) -> None:
-        """StoppedError if it is over."""
-        if self.bench.stopped.is_set():
+        """Raise PullStoppedError if the pass was stopped."""
+        if self.context.stopped.is_set():
             raise PullStoppedError
 
-    def with_retry(self, ask: Callable[[], None]) -> None:
-        """Ask over another connection if this one breaks, and for less at once. LostError."""
-        for failed in range(1, MAX_ATTEMPTS + 1):
-            began = time.monotonic()
+    def with_retry(self, request: Callable[[], None]) -> None:
+        """Send a request; if the connection breaks, retry over a new one and with a smaller request size.
+
+        Raises SourceConnectionError after the last attempt.
+        """
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            started = time.monotonic()
             try:
-                ask()
+                request()
             except SourceConnectionError:
-                self.bench.stride.on_failure()
+                self.context.request_size.on_failure()
                 self._disconnect()
-                if failed == MAX_ATTEMPTS or self.bench.stopped.wait(INITIAL_RETRY_DELAY_S * failed):
+                if attempt == MAX_ATTEMPTS or self.context.stopped.wait(INITIAL_RETRY_DELAY_S * attempt):
                     raise
             else:
-                return self.bench.stride.on_success(time.monotonic() - began)
+                return self.context.request_size.on_success(time.monotonic() - started)
         return None
 
     def requeue(self, entry: FileEntry, tries: int, problem: Problem) -> None:
-        """A file that changed, or came damaged, is looked up anew; then it has failed."""
-        if problem.code not in {"source-changed", _DAMAGED} or tries + 1 >= MAX_ATTEMPTS:
-            self.bench.failures.add(problem, entry)
+        """List and plan a file again that changed or arrived damaged; after too many tries, let it fail."""
+        if problem.code not in {"source-changed", _DAMAGED_CODE} or tries + 1 >= MAX_ATTEMPTS:
+            self.context.failures.add(problem, entry)
             return
-        again = replace(self.bench.meant, selection=(entry.path,) if entry.path else None)
-        for fresh in self.bench.source.entries(again):
-            if fresh.path == entry.path:
-                self.bench.tally.adjust_total(fresh.size - entry.size)
-            if not entry.path or is_below(fresh.path, entry.path):  # it may have become a directory
-                self.comparing.plan(fresh, tries + 1)
+        selection = replace(self.context.selection, selection=(entry.path,) if entry.path else None)
+        for updated in self.context.source.entries(selection):
+            if updated.path == entry.path:
+                self.context.progress.adjust_total(updated.size - entry.size)
+            if not entry.path or is_below(updated.path, entry.path):  # it may have become a directory
+                self.planner.plan(updated, tries + 1)
 
     def _disconnect(self) -> None:
         if self._reader:
-            self.bench.closed(self._reader)
+            self.context.close_reader(self._reader)
             self._reader = None
 
 
-_DAMAGED = "arrived-damaged"
+_DAMAGED_CODE = "arrived-damaged"
 
 
 def damaged(path: str) -> Problem:
     return Problem(
-        code=_DAMAGED,
-        message=f"{display_path(path)} arrived with another digest than it left with, {MAX_ATTEMPTS} times.",
-        advice="Nothing of it was kept. Have the memory of both hosts checked.",
+        code=_DAMAGED_CODE,
+        message=f"{display_path(path)} arrived damaged {MAX_ATTEMPTS} times: "
+        "its digest differs from the source's.",
+        advice="Nothing of it was kept. Check the memory of both hosts.",
         path=display_path(path),
         retryable=True,
     )

@@ -1,7 +1,7 @@
-"""The threads that fetch: more of them as long as more bring more.
+"""The pool of workers, which grows as long as more workers increase the throughput.
 
-One line may give each connection only so much (its window divided by the round trip), one disk may do best
-with few. So it is tried: some more join, and leave again if the whole has not become faster by it.
+A network may limit each connection (its window divided by the round trip), and a disk may do best with few
+readers. So the pool measures: it adds some workers, and removes them again if the throughput has not grown.
 """
 
 import logging
@@ -13,43 +13,42 @@ log = logging.getLogger(__name__)
 
 MAX_WORKERS = 16
 SCALE_INTERVAL_S = 1.0
-"""Seconds between two looks at how much has come."""
+"""Seconds per sample of the throughput."""
 MIN_SPEEDUP = 1.1
-"""How much faster the whole has to be with the new ones."""
+"""Factor by which new workers must increase the throughput to stay."""
 MIN_SAMPLES = 2
-"""So many are needed before anything is concluded: the first may have been a start."""
+"""Samples per measurement, of which only the last counts: workers start during the first."""
 
 Fetch = Callable[[Callable[[], bool]], None]
-"""Work until there is none left, or until the answer to its question, asked between two jobs, is that one
-fewer is wanted."""
+"""Runs jobs until none is left, or until its argument, called between two jobs, returns True."""
 
 
 class WorkerPool:
-    """`start`, then `join`."""
+    """Threads that run jobs. Call `start`, then `join`."""
 
-    def __init__(self, fetch: Fetch, moved: Callable[[], int], first: int, most: int) -> None:
-        """`moved`: bytes that came over the line so far. From `first` to `most` work at once."""
+    def __init__(self, fetch: Fetch, bytes_moved: Callable[[], int], initial: int, max_workers: int) -> None:
+        """Run `initial` to `max_workers` workers; `bytes_moved` returns the bytes received so far."""
         self._fetch = fetch
-        self._moved = moved
-        self._first = first
-        self._most = max(first, most)
+        self._bytes_moved = bytes_moved
+        self._initial = initial
+        self._max = max(initial, max_workers)
         self._lock = threading.Lock()
-        self._working = 0
-        self._wanted = first
-        self._over = threading.Event()
+        self._running = 0
+        self._wanted = initial
+        self._finished = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._scaler = threading.Thread(target=self._watch, name="crew")
+        self._scaler = threading.Thread(target=self._scale, name="scale")
 
     def start(self) -> None:
-        self._spawn(self._first)
-        if self._most > self._first:
+        self._spawn(self._initial)
+        if self._max > self._initial:
             self._scaler.start()
 
     def join(self) -> None:
-        """Until there is no work left."""
-        for thread in self._threads[: self._first]:
+        """Wait until no job is left."""
+        for thread in self._threads[: self._initial]:
             thread.join()
-        self._over.set()
+        self._finished.set()
         if self._scaler.ident:
             self._scaler.join()
         for thread in self._threads:
@@ -57,34 +56,34 @@ class WorkerPool:
 
     def _spawn(self, count: int) -> None:
         for _ in range(count):
-            thread = threading.Thread(target=self._work, name="fetch")
+            thread = threading.Thread(target=self._run_worker, name="fetch")
             with self._lock:
-                self._working += 1
+                self._running += 1
             try:
                 thread.start()
             except RuntimeError:  # the host has no more threads
                 with self._lock:
-                    self._working -= 1
+                    self._running -= 1
                 raise
             self._threads.append(thread)
 
-    def _work(self) -> None:
+    def _run_worker(self) -> None:
         self._fetch(self._should_exit)
-        self._over.set()
+        self._finished.set()
 
     def _should_exit(self) -> bool:
-        """Is whoever asks one too many?"""
+        """Return whether the calling worker is surplus; then it counts as gone."""
         with self._lock:
-            if self._working <= self._wanted:
+            if self._running <= self._wanted:
                 return False
-            self._working -= 1
+            self._running -= 1
             return True
 
-    def _watch(self) -> None:
+    def _scale(self) -> None:
         best = self._rate(MIN_SAMPLES)
-        while best and self._wanted < self._most and not self._over.is_set():
+        while best and self._wanted < self._max and not self._finished.is_set():
             before = self._wanted
-            self._wanted = min(self._most, before + max(1, before // 2))
+            self._wanted = min(self._max, before + max(1, before // 2))
             try:
                 self._spawn(self._wanted - before)
             except RuntimeError as error:
@@ -96,12 +95,12 @@ class WorkerPool:
                 return
             best = now
 
-    def _rate(self, looks: int) -> float:
-        """Bytes per second in the last of so many looks; 0 when the work is over."""
+    def _rate(self, samples: int) -> float:
+        """Return bytes per second in the last of so many samples; 0 when no job is left."""
         rate = 0.0
-        for _ in range(looks):
-            before, began = self._moved(), time.monotonic()
-            if self._over.wait(SCALE_INTERVAL_S):
+        for _ in range(samples):
+            before, began = self._bytes_moved(), time.monotonic()
+            if self._finished.wait(SCALE_INTERVAL_S):
                 return 0
-            rate = (self._moved() - before) / (time.monotonic() - began)
+            rate = (self._bytes_moved() - before) / (time.monotonic() - began)
         return rate

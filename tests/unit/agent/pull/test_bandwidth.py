@@ -1,4 +1,4 @@
-"""Limits by the hour, a line that hops share by their priority, turns, a crew that grows while it pays."""
+"""Bandwidth limits by time of day, sharing by priority, the semaphore, and the worker pool."""
 
 import asyncio
 import threading
@@ -33,21 +33,21 @@ NIGHT = {"days": ["fri"], "start": "22:00", "end": "06:00", "zone": "UTC", "limi
         ("2026-07-06T06:30+00:00", 5 * KIB),  # in summer Berlin is two hours ahead
     ],
 )
-def test_each_hour_has_its_limit(when: str, limit: int | None) -> None:
-    hours = BandwidthSchedule(9 * KIB, [BandwidthWindow.model_validate(one) for one in (OFFICE, NIGHT)])
-    assert hours.at(datetime.fromisoformat(when)) == limit
+def test_limit_by_time_of_day(when: str, limit: int | None) -> None:
+    schedule = BandwidthSchedule(9 * KIB, [BandwidthWindow.model_validate(one) for one in (OFFICE, NIGHT)])
+    assert schedule.at(datetime.fromisoformat(when)) == limit
 
 
-def test_pieces_suit_the_strictest_limit_of_the_day() -> None:
+def test_chunk_size_follows_the_lowest_limit_of_the_day() -> None:
     options = Options.model_validate({"bandwidth_limit": 100 * KIB, "bandwidth_windows": [OFFICE]})
     assert chunk_size_for(options) == 5 * KIB // 4
 
 
-def test_hops_share_a_line_by_their_priority() -> None:
-    line, stopped, came = SharedBandwidth(BandwidthSchedule(400 * KIB)), threading.Event(), Counter[str]()
+def test_hops_share_bandwidth_by_priority() -> None:
+    shared, stopped, came = SharedBandwidth(BandwidthSchedule(400 * KIB)), threading.Event(), Counter[str]()
 
     def hop(priority: str) -> None:
-        limiter = RateLimiter(BandwidthSchedule(None), line, WEIGHTS[priority], stopped)
+        limiter = RateLimiter(BandwidthSchedule(None), shared, WEIGHTS[priority], stopped)
         while not stopped.is_set():
             limiter.take(KIB)
             came[priority] += not stopped.is_set()
@@ -67,10 +67,10 @@ def test_hops_share_a_line_by_their_priority() -> None:
     assert came["high"] > 1.5 * came["normal"] > 1.5 * came["low"] > 0
 
 
-def test_what_one_hop_leaves_is_for_the_others() -> None:
-    line, stopped = SharedBandwidth(BandwidthSchedule(1000 * KIB)), threading.Event()
-    idle = RateLimiter(BandwidthSchedule(None), line, WEIGHTS["high"], stopped)
-    busy = RateLimiter(BandwidthSchedule(None), line, WEIGHTS["low"], stopped)
+def test_unused_bandwidth_goes_to_other_hops() -> None:
+    shared, stopped = SharedBandwidth(BandwidthSchedule(1000 * KIB)), threading.Event()
+    idle = RateLimiter(BandwidthSchedule(None), shared, WEIGHTS["high"], stopped)
+    busy = RateLimiter(BandwidthSchedule(None), shared, WEIGHTS["low"], stopped)
     idle.take(KIB)
     began = time.monotonic()
     for _ in range(500):
@@ -81,7 +81,7 @@ def test_what_one_hop_leaves_is_for_the_others() -> None:
 QUEUE = {"l": "low", "n1": "normal", "h": "high", "n2": "normal", "gone": "high"}
 
 
-async def test_the_most_urgent_hop_has_the_next_turn() -> None:
+async def test_semaphore_prefers_the_highest_priority() -> None:
     turns, came = PrioritySemaphore(1), []
 
     async def hop(priority: str, name: str) -> None:
@@ -99,10 +99,10 @@ async def test_the_most_urgent_hop_has_the_next_turn() -> None:
         pass
 
 
-class Pipe:
-    """Gives each connection so much, and all together no more than `most`, in bytes per second of its time.
+class FakeNetwork:
+    """A network with `each` bytes per second and connection, and `most` in total, with a clock of its own.
 
-    A second passes with each look at it, so no load of the machine bends what is measured.
+    A second passes with each reading of the clock, so the load of the machine does not affect the result.
     """
 
     def __init__(self, each: int, most: int) -> None:
@@ -111,9 +111,9 @@ class Pipe:
         self.changed = threading.Condition()
         self.working = self.peak = self.bytes = self.seconds = 0
 
-    def fetch(self, leaves) -> None:
+    def fetch(self, should_exit) -> None:
         self._now(+1)
-        while not leaves() and not self.over.wait(0.01):
+        while not should_exit() and not self.over.wait(0.01):
             pass
         self._now(-1)
 
@@ -124,9 +124,9 @@ class Pipe:
             self.changed.notify_all()
 
     def moved(self) -> int:
-        """Whoever was hired is at work by now."""
+        """Return the bytes moved, once all started workers are running."""
         with self.changed:
-            assert self.changed.wait_for(lambda: self.over.is_set() or self.working >= fetching(), 60)
+            assert self.changed.wait_for(lambda: self.over.is_set() or self.working >= running_workers(), 60)
             self.bytes += min(self.each * self.working, self.most)
         return self.bytes
 
@@ -135,13 +135,13 @@ class Pipe:
         return self.seconds
 
 
-def fetching() -> int:
+def running_workers() -> int:
     return sum(thread.name == "fetch" for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize(("most", "settles"), [(10**9, worker_pool.MAX_WORKERS), (2_000_000, 2)])
-def test_more_connections_join_only_while_more_bring_more(monkeypatch, most: int, settles: int) -> None:
-    pipe = Pipe(1_000_000, most)
+def test_pool_grows_only_while_throughput_grows(monkeypatch, most: int, settles: int) -> None:
+    pipe = FakeNetwork(1_000_000, most)
     monkeypatch.setattr(worker_pool, "SCALE_INTERVAL_S", 0.01)
     monkeypatch.setattr(worker_pool, "time", pipe)
     crowd = WorkerPool(pipe.fetch, pipe.moved, 2, worker_pool.MAX_WORKERS)

@@ -1,4 +1,4 @@
-"""A destination with little room or none: real disks, each in a mount namespace of its own."""
+"""A destination with little or no free space: real file systems, each in a mount namespace of its own."""
 
 import ctypes
 import errno
@@ -17,13 +17,16 @@ from infra.local.demo_files import MIB, write_random
 from tests.support.hosts import Hosts
 from tests.support.small_disk import STORIES
 
-APART = ("unshare", "-rm")
-"""In namespaces of its own, of users and of mounts."""
+IN_NAMESPACES = ("unshare", "-rm")
+"""Command prefix: run in a user and a mount namespace of its own."""
 
 
 def is_allowed() -> bool:
     try:
-        return subprocess.run([*APART, "mount", "-t", "tmpfs", "none", "/mnt"], check=False).returncode == 0
+        return (
+            subprocess.run([*IN_NAMESPACES, "mount", "-t", "tmpfs", "none", "/mnt"], check=False).returncode
+            == 0
+        )
     except FileNotFoundError:
         return False
 
@@ -35,9 +38,9 @@ def kind(request):
 
 @pytest.mark.parametrize("story", STORIES)
 def test_on_a_small_disk(tmp_path, story, kind):
-    apart = APART if kind == "mounted" else ()
+    prefix = IN_NAMESPACES if kind == "mounted" else ()
     told = subprocess.run(
-        [*apart, sys.executable, "-m", "tests.support.small_disk", story, kind, tmp_path],
+        [*prefix, sys.executable, "-m", "tests.support.small_disk", story, kind, tmp_path],
         capture_output=True,
         text=True,
         timeout=120,
@@ -46,20 +49,20 @@ def test_on_a_small_disk(tmp_path, story, kind):
     assert told.returncode == 0, told.stderr
 
 
-def test_is_told_as_soon_as_it_is_known_and_taken_back_when_it_is_not_so():
+def test_shortage_is_reported_at_once_and_withdrawn():
     told: list[SpaceShortage | None] = []
-    room = SpaceCheck(100, told.append)
-    room.reserve(90)
-    room.reserve(10 + SLACK_BYTES)
+    space = SpaceCheck(100, told.append)
+    space.reserve(90)
+    space.reserve(10 + SLACK_BYTES)
     assert told == [None]
-    room.reserve(1)
+    space.reserve(1)
     assert told[-1] == SpaceShortage(wanted=101 + SLACK_BYTES, free=100)
-    room.reserve(-50)
+    space.reserve(-50)
     assert told[-1] is None
 
 
-async def test_a_file_that_does_not_fit_is_found_out_before_its_first_byte(tmp_path, monkeypatch):
-    """Its room is reserved; that of a sparse one, which may need none, is not."""
+async def test_space_is_reserved_before_the_first_byte(tmp_path, monkeypatch):
+    """Space is reserved for a dense file, not for a sparse one, which may need none."""
     hosts = Hosts(tmp_path)
     reserved = []
 
@@ -82,7 +85,7 @@ async def test_a_file_that_does_not_fit_is_found_out_before_its_first_byte(tmp_p
         hosts.close()
 
 
-def test_to_begin_with_writing_changes_nothing_and_is_nothing_to_fail_for(tmp_path):
+def test_start_writeback_changes_nothing_and_never_fails(tmp_path):
     with (tmp_path / "film.mov").open("w+b") as film:
         film.write(b"x" * MIB)
         film.flush()
@@ -95,7 +98,7 @@ def test_to_begin_with_writing_changes_nothing_and_is_nothing_to_fail_for(tmp_pa
         os.close(descriptor)
 
 
-def test_reserved_room_is_there_without_being_written(tmp_path):
+def test_preallocate_reserves_blocks(tmp_path):
     with (tmp_path / "file").open("wb") as file:
         disk.preallocate(file.fileno(), 8 * MIB)
         found = os.fstat(file.fileno())
@@ -103,8 +106,8 @@ def test_reserved_room_is_there_without_being_written(tmp_path):
 
 
 @pytest.mark.parametrize(("free", "fits"), [(MIB, True), (MIB - 1, False)])
-def test_where_no_room_can_be_promised_what_is_there_already_counts(tmp_path, monkeypatch, free, fits):
-    """A long file goes on arriving though its whole length would not fit a second time."""
+def test_preallocate_fallback_counts_existing_bytes(tmp_path, monkeypatch, free, fits):
+    """A partial file can be completed although its whole length would not fit a second time."""
 
     def unsupported(*_: object) -> int:
         ctypes.set_errno(errno.EOPNOTSUPP)

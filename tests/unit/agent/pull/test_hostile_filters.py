@@ -1,4 +1,4 @@
-"""Patterns and names that are made to cost: nothing that a stranger writes holds an agent up."""
+"""Patterns and names made to be expensive: no input of a stranger can stall an agent."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from lambdas.domain.policy_text import _TOKEN
 
 
 def hostile_pairs() -> Iterator[tuple[str, str]]:
-    """200 patterns and names on which a matcher that backtracks takes minutes, or years."""
+    """Yield 200 patterns and names on which a backtracking matcher takes minutes or years."""
     random = Random(21)
     for stars in (2, 5, 10, 20, 31):
         for star in ("*", "**"):
@@ -45,7 +45,7 @@ PAIRS = [pair for pair, _ in zip(hostile_pairs(), range(200), strict=False)]
 
 
 @pytest.mark.parametrize("pattern", dict(PAIRS))
-def test_a_hostile_pattern_costs_one_step_a_character(pattern: str) -> None:
+def test_hostile_pattern_takes_linear_time(pattern: str) -> None:
     """Each step is a few operations on one integer, of at most `MAX_POSITIONS` bits."""
     name = dict(PAIRS)[pattern]
     automaton = GlobAutomaton([pattern])
@@ -56,7 +56,7 @@ def test_a_hostile_pattern_costs_one_step_a_character(pattern: str) -> None:
     assert automaton.steps <= 2 * len(name)
 
 
-def test_what_is_remembered_of_many_names_has_an_end() -> None:
+def test_matcher_cache_is_bounded() -> None:
     """A counter of twenty characters has a million states."""
     random = Random(7)
     automaton = GlobAutomaton(["*a" + "?" * 20, "**b" + "?" * 30])
@@ -75,7 +75,7 @@ def test_what_is_remembered_of_many_names_has_an_end() -> None:
     some=st.lists(st.text("ab*?[]{},!/\\.é-", min_size=1, max_size=12), min_size=1, max_size=4),
     names=st.lists(st.text("ab/.é\udcff", min_size=1, max_size=20), max_size=20),
 )
-def test_patterns_together_match_what_each_one_matches(some: list[str], names: list[str]) -> None:
+def test_combined_patterns_match_like_single_ones(some: list[str], names: list[str]) -> None:
     patterns = []
     for one in some:
         try:
@@ -102,7 +102,7 @@ def test_patterns_together_match_what_each_one_matches(some: list[str], names: l
         ("{" + ",".join("ab" * 150) + "}", "stands for 300 patterns"),
     ],
 )
-def test_a_pattern_beyond_a_limit_is_refused_with_the_limit(pattern: str, why: str) -> None:
+def test_pattern_beyond_a_limit_is_rejected_with_the_limit(pattern: str, why: str) -> None:
     with pytest.raises(GlobError, match=why):
         parse(pattern)
 
@@ -112,26 +112,22 @@ def test_a_pattern_beyond_a_limit_is_refused_with_the_limit(pattern: str, why: s
     [["x" * 900] * 10, ["a"] * (MAX_PATTERNS + 1), ["{a,b}" * 7] * 9],
     ids=["long", "many", "variants"],
 )
-def test_patterns_that_are_too_many_together_are_refused_by_whoever_is_to_use_them(
-    patterns: list[str], order: Move
-) -> None:
+def test_too_many_patterns_are_rejected_when_used(patterns: list[str], order: Move) -> None:
     with pytest.raises(GlobError):
         Filters(exclude=patterns)
     with pytest.raises(requests.LaneRequestError) as refused:
         requests.parse_selection({"symlinks": "keep", "exclude": patterns})
     assert (refused.value.status, refused.value.problem.code) == (400, "filter-refused")
     with pytest.raises(HopError) as failed:
-        selection_of(ordered(order, exclude=patterns))
+        selection_of(with_filters(order, exclude=patterns))
     assert failed.value.problem.code == "filter-refused"
     assert failed.value.problem.advice
 
 
 @pytest.mark.parametrize("pattern", ["{a,{b}}", "a***", "*a" * 33, "\0", "", "x" * 4000])
-def test_an_order_with_a_filter_that_means_nothing_is_kept_and_its_hop_fails(
-    order: Move, pattern: str
-) -> None:
-    """An older version took some of these: they are in journals and tables, which must stay readable."""
-    kept = Move.model_validate_json(ordered(order, include=[pattern]).model_dump_json())
+def test_command_with_invalid_filter_is_stored_and_its_hop_fails(order: Move, pattern: str) -> None:
+    """Older versions accepted some of these: journals and tables that contain them must stay readable."""
+    kept = Move.model_validate_json(with_filters(order, include=[pattern]).model_dump_json())
     assert kept.options.include == (pattern,)
     with pytest.raises(HopError) as failed:
         selection_of(kept)
@@ -139,7 +135,7 @@ def test_an_order_with_a_filter_that_means_nothing_is_kept_and_its_hop_fails(
     assert not failed.value.problem.retryable
 
 
-def test_a_peer_that_sends_no_patterns_at_all_is_told_so() -> None:
+def test_request_without_patterns_is_rejected() -> None:
     for wrong in ("*.mov", [1], [["a"]], {"a": 1}, 5):
         with pytest.raises(requests.LaneRequestError) as refused:
             requests.parse_selection({"symlinks": "keep", "include": wrong})
@@ -147,14 +143,14 @@ def test_a_peer_that_sends_no_patterns_at_all_is_told_so() -> None:
 
 
 @pytest.mark.parametrize("piece", ["a?", "a?b", "://", "://a", "'?", "=?="])
-def test_names_and_texts_of_any_length_are_read_once(piece: str) -> None:
-    """Of four million characters, whatever reads them again from each place would not be done in a day."""
+def test_long_names_and_texts_are_read_once(piece: str) -> None:
+    """A text of four million characters would take a day if it were read again from each position."""
     told = json.dumps({"level": "error", "msg": piece * (4_000_000 // len(piece))})
     assert len(list(error_lines([told.encode()]))) == 1
     assert len(list(_TOKEN.finditer('"\\' * 2_000_000))) == 1
 
 
-def ordered(order: Move, **filters: list[str]) -> Move:
+def with_filters(order: Move, **filters: list[str]) -> Move:
     fields = json.loads(order.model_dump_json())
     fields["options"] |= filters
     return Move.model_validate(fields)

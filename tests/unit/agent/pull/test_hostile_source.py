@@ -1,5 +1,4 @@
-"""A source that means ill, or is broken: whatever it says, the destination ends soon, with words, little
-memory, and nothing in place that is not right."""
+"""A malicious or broken source: the hop fails soon, in little memory, and writes no wrong file."""
 
 import asyncio
 import itertools
@@ -21,17 +20,17 @@ from agent.pull.destination import PARTIAL_PREFIX
 from infra.local.demo_files import MIB
 from tests.support.hosts import Hosts, until
 
-Say = Callable[[ssl.SSLSocket, str, dict], None]
-"""The answer to a verb with a body."""
+Respond = Callable[[ssl.SSLSocket, str, dict], None]
+"""Responds to a request: connection, verb, body."""
 HUGE = 2**62
 MEMORY = 64 * MIB
 
 
-class Hostile:
-    """Has the source's key, so that it is let in; what it says is each test's own."""
+class HostileSource:
+    """A server with the source's key, so that it is accepted, and with responses that each test defines."""
 
-    def __init__(self, hosts: Hosts, say: Say) -> None:
-        self._say = say
+    def __init__(self, hosts: Hosts, respond: Respond) -> None:
+        self._say = respond
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(hosts.b.certificate, hosts.b.key)
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -94,28 +93,28 @@ def hosts(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def hostile(hosts) -> Iterator[Callable[[Say], None]]:
-    made: list[Hostile] = []
-    yield lambda say: made.append(Hostile(hosts, say))
+def hostile(hosts) -> Iterator[Callable[[Respond], None]]:
+    made: list[HostileSource] = []
+    yield lambda respond: made.append(HostileSource(hosts, respond))
     for one in made:
         one.close()
 
 
 async def ends(hosts: Hosts, *, patience: float = 0.5) -> str:
-    """The code with which the hop fails; it is dear neither in memory nor in what is written."""
+    """Return the code with which the hop fails; check that it used little memory and disk space."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"), patience)
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MEMORY
-    assert written(hosts) == []
+    assert final_files(hosts) == []
     return error.failures[0].code if error.failures else error.problem.code
 
 
-def written(hosts: Hosts) -> list[Path]:
-    """What stands in its place; an attempt that may go on has half-done files beside."""
-    return [path for path in hosts.archive.rglob("*") if path.is_file() and not is_half_done(path)]
+def final_files(hosts: Hosts) -> list[Path]:
+    """Return the files at the destination, without the partial files of an attempt that may be resumed."""
+    return [path for path in hosts.archive.rglob("*") if path.is_file() and not is_partial(path)]
 
 
-def is_half_done(path: Path) -> bool:
+def is_partial(path: Path) -> bool:
     return path.name.startswith(PARTIAL_PREFIX)
 
 
@@ -135,30 +134,30 @@ def endless(connection: ssl.SSLSocket, begin: bytes, piece: bytes) -> None:
     ],
     ids=["headers", "header", "status", "noise"],
 )
-async def test_an_endless_header_is_not_listened_to(hosts, hostile, begin, piece):
+async def test_endless_header_is_cut_off(hosts, hostile, begin, piece):
     hostile(lambda connection, *_: endless(connection, begin, piece))
     assert await ends(hosts) == "source-unreachable"
 
 
-async def test_a_line_of_a_listing_that_does_not_end_is_none(hosts, hostile):
+async def test_endless_listing_line_is_rejected(hosts, hostile):
     hostile(lambda connection, *_: endless(connection, head(HUGE), b"[" * MIB))
     assert await ends(hosts) == "source-misbehaved"
 
 
-async def test_a_refusal_as_long_as_a_life_is_not_read_to_its_end(hosts, hostile):
+async def test_endless_error_body_is_cut_off(hosts, hostile):
     refused = head(HUGE, "403 Forbidden")
     hostile(lambda connection, *_: endless(connection, refused, b" " * MIB))
     assert await ends(hosts) == "source-misbehaved"
 
 
 @pytest.mark.parametrize("sparse", [True, False])
-async def test_a_file_absurdly_long_is_named_or_waited_for_and_fills_nothing(hosts, hostile, sparse):
-    """The largest number there is, as a hole: no disk has it. Where it is no hole there is no room."""
+async def test_absurd_file_size_fills_no_disk(hosts, hostile, sparse):
+    """The largest possible size: as a hole no file system supports it, otherwise the disk is too small."""
 
-    def say(connection: ssl.SSLSocket, verb: str, _: dict) -> None:
+    def respond(connection: ssl.SSLSocket, verb: str, _: dict) -> None:
         connection.sendall(listing(PLACE, file("long", 2**63 - 1, sparse=sparse)))
 
-    hostile(say)
+    hostile(respond)
     order = hosts.order("/data/t/", "/archive/t/")
     if sparse:
         code = await ends(hosts)  # a file system in memory may have it
@@ -174,14 +173,14 @@ async def test_a_file_absurdly_long_is_named_or_waited_for_and_fills_nothing(hos
     assert sum(path.stat().st_blocks for path in hosts.archive.rglob("*") if path.is_file()) == 0
 
 
-def serving(size: int, answer: Callable[[dict], bytes], *, sparse: bool = False) -> Say:
-    def say(connection: ssl.SSLSocket, verb: str, body: dict) -> None:
+def serving(size: int, answer: Callable[[dict], bytes], *, sparse: bool = False) -> Respond:
+    def respond(connection: ssl.SSLSocket, verb: str, body: dict) -> None:
         if verb == "manifest":
             connection.sendall(listing(PLACE, file("x", size, sparse=sparse)))
         else:
             connection.sendall(answer(body))
 
-    return say
+    return respond
 
 
 def of_range(body: dict) -> bytes:
@@ -200,13 +199,13 @@ def of_range(body: dict) -> bytes:
     ],
     ids=["more", "less", "little", "chunks", "negative", "no digest"],
 )
-async def test_a_range_of_another_length_is_no_range(hosts, hostile, answer, monkeypatch):
+async def test_range_of_wrong_length_is_rejected(hosts, hostile, answer, monkeypatch):
     monkeypatch.setattr(client, "READ_TIMEOUT_S", 0.5)
     hostile(serving(2 * MIB, answer))
     assert await ends(hosts) == "source-unreachable"
 
 
-async def test_bytes_with_another_digest_are_not_kept(hosts, hostile):
+async def test_bytes_with_wrong_digest_are_discarded(hosts, hostile):
     hostile(serving(2 * MIB, lambda body: head(body["length"] + DIGEST_BYTES) + of_range(body) + bytes(16)))
     assert await ends(hosts) == "arrived-damaged"
 
@@ -220,7 +219,7 @@ async def test_bytes_with_another_digest_are_not_kept(hosts, hostile):
         sparse_ranges.encode([(3 * MIB, 1)]),
     ],
 )
-async def test_parts_that_cannot_be_are_not_put_in_place(hosts, hostile, told):
+async def test_impossible_parts_are_rejected(hosts, hostile, told):
     def answer(body: dict) -> bytes:
         assert body["holes"]
         return head(len(told) + MIB, kind=sparse_ranges.MEDIA_TYPE) + told + bytes(MIB)
@@ -229,19 +228,19 @@ async def test_parts_that_cannot_be_are_not_put_in_place(hosts, hostile, told):
     assert await ends(hosts) == "source-misbehaved"
 
 
-async def test_a_pack_that_goes_on_and_on_is_read_as_far_as_it_was_asked_for(hosts, hostile):
+async def test_endless_pack_is_read_only_as_far_as_requested(hosts, hostile):
     small = b"hello"
     good = b"\0" + digest_of(small) + small
 
-    def say(connection: ssl.SSLSocket, verb: str, body: dict) -> None:
+    def respond(connection: ssl.SSLSocket, verb: str, body: dict) -> None:
         if verb == "manifest":
             connection.sendall(listing(PLACE, file("x", len(small))))
         else:
             endless(connection, head(HUGE) + good, bytes(MIB))
 
-    hostile(say)
+    hostile(respond)
     await hosts.move(hosts.order("/data/t/", "/archive/t/"))
-    assert [path.read_bytes() for path in written(hosts)] == [small]
+    assert [path.read_bytes() for path in final_files(hosts)] == [small]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +261,7 @@ async def test_a_pack_that_goes_on_and_on_is_read_as_far_as_it_was_asked_for(hos
         ["d", "x", -1, 0, 0o755, False, ""],
     ],
 )
-async def test_a_listing_that_leads_elsewhere_ends_the_hop(hosts, hostile, line):
+async def test_listing_with_path_outside_ends_the_hop(hosts, hostile, line):
     hostile(lambda connection, *_: connection.sendall(listing(PLACE, line)))
     assert await ends(hosts) == "source-misbehaved"
 
@@ -281,16 +280,18 @@ async def test_a_listing_that_leads_elsewhere_ends_the_hop(hosts, hostile, line)
     ],
     ids=["torn", "two in one", "two ends", "blank", "more", "object", "bracket", "bytes"],
 )
-async def test_lines_that_are_none_by_themselves_end_the_hop(hosts, hostile, body):
+async def test_malformed_listing_lines_end_the_hop(hosts, hostile, body):
     hostile(lambda connection, *_: connection.sendall(head(len(body)) + body))
     assert await ends(hosts) == "source-misbehaved"
 
 
 @pytest.mark.parametrize("target", ["{}/outside", "../beside", ".."], ids=["outside", "beside", "above"])
 @pytest.mark.parametrize("entries", ["file", "directory", "hard link"])
-async def test_a_link_and_a_file_behind_it_do_not_lead_out(hosts, hostile, tmp_path, target, entries):
-    """The oldest trick of archives: a link to elsewhere, then a file in it. Nor does it lead to what lies
-    beside the hop's destination, in the same root."""
+async def test_file_behind_a_link_stays_inside_the_destination(hosts, hostile, tmp_path, target, entries):
+    """The oldest trick of archives: a link to elsewhere, then a file in it.
+
+    It must not lead to files beside the hop's destination in the same root either.
+    """
     (tmp_path / "outside").mkdir()
     (hosts.archive / "beside").mkdir()
     (hosts.archive / "beside/x").write_text("precious")
@@ -302,13 +303,13 @@ async def test_a_link_and_a_file_behind_it_do_not_lead_out(hosts, hostile, tmp_p
         "hard link": [file("y", 5), ["f", "way/x", 5, 10**18, 0o644, False, "y"]],
     }[entries]
 
-    def say(connection: ssl.SSLSocket, verb: str, body: dict) -> None:
+    def respond(connection: ssl.SSLSocket, verb: str, body: dict) -> None:
         if verb == "manifest":
             connection.sendall(listing(PLACE, link, *behind))
         else:
             connection.sendall(head(22) + b"\0" + digest_of(b"hello") + b"hello")
 
-    hostile(say)
+    hostile(respond)
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"), 0.5)
     assert {one.code for one in error.failures} == {"link-in-the-way"}
     assert list((tmp_path / "outside").iterdir()) == []
@@ -318,8 +319,8 @@ async def test_a_link_and_a_file_behind_it_do_not_lead_out(hosts, hostile, tmp_p
     assert not (hosts.archive / "x").exists()
 
 
-async def test_who_sends_a_byte_now_and_then_is_no_reason_not_to_stop(hosts, hostile):
-    """However slow it is: a person who pauses the hop does not wait for it."""
+async def test_slow_source_does_not_delay_a_pause(hosts, hostile):
+    """A source that sends single bytes must not keep a person waiting who pauses the hop."""
     drips, gone = threading.Event(), threading.Event()
 
     def drip(connection: ssl.SSLSocket, verb: str, _: dict) -> None:

@@ -1,4 +1,4 @@
-"""Who takes small files waits a moment for others, and no longer than that."""
+"""Small files wait briefly for others to share their request, and no longer."""
 
 import threading
 import time
@@ -12,8 +12,8 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def patient(monkeypatch):
-    """Nobody would be waited for by the clock alone."""
+def endless_linger(monkeypatch):
+    """Make the linger so long that no batch is ever ready by time alone."""
     monkeypatch.setattr("agent.pull.job_queue.BATCH_LINGER_S", HOUR)
 
 
@@ -21,49 +21,49 @@ def small(number: int) -> FileEntry:
     return FileEntry("f", f"file-{number}", 10, 1)
 
 
-def taking(work: JobQueue) -> tuple[threading.Thread, list[object]]:
+def take_in_thread(jobs: JobQueue) -> tuple[threading.Thread, list[object]]:
     taken: list[object] = []
-    thread = threading.Thread(target=lambda: taken.append(work.take()), daemon=True)
+    thread = threading.Thread(target=lambda: taken.append(jobs.take()), daemon=True)
     thread.start()
     return thread, taken
 
 
-def test_what_comes_together_is_taken_together(patient):
-    work = JobQueue(pack_files=3)
-    thread, taken = taking(work)
+def test_files_added_together_are_one_pack(endless_linger):
+    jobs = JobQueue(pack_files=3)
+    thread, taken = take_in_thread(jobs)
     for number in range(3):
         assert taken == []
-        work.add(small(number))
+        jobs.add(small(number))
     thread.join(10)
     assert taken == [PackJob((small(0), small(1), small(2)))]
 
 
-def test_at_the_end_of_the_plan_nobody_is_waited_for(patient):
-    work = JobQueue(pack_files=3)
-    threads = [taking(work) for _ in range(3)]
-    work.add(small(0))
-    work.planned()
-    work_left = [taken for _, taken in threads]
-    while not any(work_left):
+def test_end_of_planning_releases_an_open_batch(endless_linger):
+    jobs = JobQueue(pack_files=3)
+    threads = [take_in_thread(jobs) for _ in range(3)]
+    jobs.add(small(0))
+    jobs.planning_done()
+    results = [taken for _, taken in threads]
+    while not any(results):
         time.sleep(0.001)
-    work.finished(brought=True)
+    jobs.job_done(progressed=True)
     for thread, _ in threads:
         thread.join(10)
-    assert sorted(map(str, (taken[0] for taken in work_left))) == sorted(
+    assert sorted(map(str, (taken[0] for taken in results))) == sorted(
         map(str, (PackJob((small(0),)), None, None))
     )
 
 
-def test_one_by_itself_is_taken_after_a_moment_with_no_further_word():
-    work = JobQueue(pack_files=3)
-    begun = time.monotonic()
-    work.add(small(0))
-    assert work.take() == PackJob((small(0),))
-    assert time.monotonic() - begun >= BATCH_LINGER_S
+def test_single_file_is_taken_after_the_linger():
+    jobs = JobQueue(pack_files=3)
+    started = time.monotonic()
+    jobs.add(small(0))
+    assert jobs.take() == PackJob((small(0),))
+    assert time.monotonic() - started >= BATCH_LINGER_S
 
 
-def test_a_file_that_comes_again_after_the_plan_is_taken_at_once(patient):
-    work = JobQueue(pack_files=3)
-    work.planned()
-    work.add(small(0), waits=False)
-    assert work.take() == PackJob((small(0),))
+def test_file_queued_again_after_planning_is_taken_at_once(endless_linger):
+    jobs = JobQueue(pack_files=3)
+    jobs.planning_done()
+    jobs.add(small(0), block=False)
+    assert jobs.take() == PackJob((small(0),))

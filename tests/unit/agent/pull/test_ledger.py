@@ -1,4 +1,4 @@
-"""What a hop remembers of small files, whoever ends it and when."""
+"""What the ledger records of small files, however and whenever the hop ends."""
 
 import shutil
 from contextlib import closing
@@ -19,40 +19,40 @@ def ledger(tmp_path):
     ledger.close()
 
 
-def half_done(ledger):
-    return {entry.path for entry in ledger.half_done()}
+def partial_paths(ledger):
+    return {entry.path for entry in ledger.partial_files()}
 
 
-def test_a_pack_that_came_whole_leaves_nothing_half_done(ledger):
+def test_complete_pack_leaves_no_partial_files(ledger):
     waiting = [ONE, TWO]
     with ledger.pack(waiting):
         waiting.clear()
-        ledger.all_done([(ONE, DIGEST), (TWO, DIGEST)])
-    assert half_done(ledger) == set()
+        ledger.complete_all([(ONE, DIGEST), (TWO, DIGEST)])
+    assert partial_paths(ledger) == set()
     assert ledger.known(ONE) == ledger.known(TWO) == "done"
 
 
-def test_what_did_not_come_of_a_pack_that_broke_off_is_half_done(ledger):
+def test_rest_of_an_interrupted_pack_is_partial(ledger):
     waiting = [ONE, TWO, ODD]
 
-    def land_one():
+    def complete_one():
         with ledger.pack(waiting):
             waiting.remove(ONE)
-            ledger.all_done([(ONE, DIGEST)])
+            ledger.complete_all([(ONE, DIGEST)])
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        land_one()
+        complete_one()
     assert ledger.known(ONE) == "done"
-    assert half_done(ledger) == {TWO.path, ODD.path}
+    assert partial_paths(ledger) == {TWO.path, ODD.path}
 
 
-def test_after_a_kill_in_the_middle_of_a_pack_each_of_its_files_is_looked_at(ledger, tmp_path):
+def test_pack_interrupted_by_a_kill_is_partial(ledger, tmp_path):
     with ledger.pack([ONE, ODD]):
-        ledger.all_done([(ONE, DIGEST)])
-        as_it_is = shutil.copytree(tmp_path, tmp_path / "killed", ignore=shutil.ignore_patterns("*-shm"))
+        ledger.complete_all([(ONE, DIGEST)])
+        killed_state = shutil.copytree(tmp_path, tmp_path / "killed", ignore=shutil.ignore_patterns("*-shm"))
     for _ in range(2):  # killed once more before anything was looked at
-        with closing(Ledger(as_it_is / "hop.db")) as again:
-            assert half_done(again) == {ONE.path, ODD.path}
-            assert again.known_before(ONE) == again.known_before(ODD) == "begun"
+        with closing(Ledger(killed_state / "hop.db")) as again:
+            assert partial_paths(again) == {ONE.path, ODD.path}
+            assert again.earlier_state(ONE) == again.earlier_state(ODD) == "begun"
             assert again.known(TWO) is None

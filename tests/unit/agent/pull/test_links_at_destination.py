@@ -1,6 +1,8 @@
-"""A symbolic link stands at the destination where a directory of the tree belongs: nothing is compared,
-written, dressed or removed through it, whatever the options. What could not arrive is named, the rest
-arrives."""
+"""A symbolic link at the destination in place of a directory of the tree.
+
+Nothing is compared, written, changed or removed through it, whatever the options. The files that cannot be
+written are reported, the others are transferred.
+"""
 
 import os
 from pathlib import Path
@@ -18,7 +20,7 @@ OLD = 1_600_000_000 * 10**9
 BIG = b"b" * (MIB + 1)
 
 ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Over the lane, and on one host."""
+"""Routes: over the lane, and on one host."""
 options = pytest.mark.parametrize(
     "options",
     [
@@ -45,7 +47,7 @@ def fill(folder: Path, **files: bytes | str) -> None:
 
 
 def tree(folder: Path) -> dict[str, object]:
-    """Everything there, and to where each link leads; links are not followed."""
+    """Return everything in a directory, with the targets of links, which are not followed."""
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         about = path.lstat()
@@ -63,18 +65,20 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 async def failures(hosts: Hosts, order) -> dict[str, str]:
-    """Which paths fail, and with which code."""
+    """Return the failed paths with their problem codes."""
     error = await hosts.fails(order)
     return {one.path.removeprefix("/archive/t/"): one.code for one in error.failures}
 
 
-class TestALinkInADirectoryPlace:
+class TestLinkInPlaceOfADirectory:
     @ways
     @options
     @pytest.mark.parametrize("size", [b"small", BIG], ids=["small", "big"])
-    async def test_nothing_is_done_through_it(self, hosts, way, options, size):
-        """As deployments have it: `current` is a link to one version. Both versions of a file have the same
-        length, so that the wrong one is not told by its size."""
+    async def test_nothing_is_written_through_it(self, hosts, way, options, size):
+        """As in deployments, `current` is a link to one version.
+
+        Both versions of a file have the same length, so that size does not reveal the wrong one.
+        """
         hosts.open_source()
         fill(hosts.data, t__current__app=size, t__v1__app=size.upper(), t__other="o")
         fill(hosts.archive, t__v1__app="older", t__v1__mine="precious")
@@ -94,8 +98,8 @@ class TestALinkInADirectoryPlace:
 
     @ways
     @pytest.mark.parametrize("target", ["../beside", "gone", "here", "."])
-    async def test_wherever_it_leads(self, hosts, way, target):
-        """Beside the destination, to nothing, to a file, to the directory it is in."""
+    async def test_any_target_is_refused(self, hosts, way, target):
+        """Targets: beside the destination, missing, a file, the directory that contains the link."""
         fill(hosts.data, t__a__deep__x="new", t__b="b")
         fill(hosts.archive, t__here="file", beside__deep__x="keep")
         (hosts.archive / "t/a").symlink_to(target)
@@ -109,8 +113,8 @@ class TestALinkInADirectoryPlace:
 
     @ways
     @pytest.mark.parametrize("compare", ["time", "checksum"])
-    async def test_what_it_leads_to_is_not_taken_for_unchanged(self, hosts, way, compare):
-        """With `move` the only copy would go."""
+    async def test_its_target_does_not_count_as_unchanged(self, hosts, way, compare):
+        """With `move`, the only copy would be deleted."""
         hosts.open_source()
         fill(hosts.data, t__a__x="same")
         fill(hosts.archive, beside__x="same")
@@ -124,7 +128,7 @@ class TestALinkInADirectoryPlace:
 
     @ways
     @pytest.mark.parametrize("kind", ["link", "file"])
-    async def test_a_dry_run_foretells_it(self, hosts, way, kind):
+    async def test_dry_run_predicts_the_failure(self, hosts, way, kind):
         fill(hosts.data, t__a__x="x", t__a__empty__y="y", t__b="b")
         fill(hosts.archive, beside__x="x", t__mine="m")
         if kind == "link":
@@ -140,7 +144,7 @@ class TestALinkInADirectoryPlace:
         assert outcome.preview.failed.files == len(failed) == 4
         assert outcome.preview.sent.files == 1
 
-    async def test_hard_links_are_not_made_through_it(self, hosts):
+    async def test_no_hard_links_through_it(self, hosts):
         fill(hosts.data, t__0="one", t__a__x="two")
         (hosts.data / "t/a/second").hardlink_to(hosts.data / "t/0")
         (hosts.data / "t/b").hardlink_to(hosts.data / "t/a/x")
@@ -151,7 +155,7 @@ class TestALinkInADirectoryPlace:
         assert set(failed) == {"a", "a/x", "a/second"}
         assert contents(hosts.archive) == {"beside/x": b"twx", "t/0": b"one", "t/b": b"two"}
 
-    async def test_a_selection_without_its_directories_is_no_way_around(self, hosts):
+    async def test_selection_without_directories_is_no_bypass(self, hosts):
         fill(hosts.data, t__a__x="new", t__b__x="new")
         fill(hosts.archive, beside__x="old")
         (hosts.archive / "t").mkdir()
@@ -160,7 +164,7 @@ class TestALinkInADirectoryPlace:
         assert await failures(hosts, order) == {"a/x": "link-in-the-way"}
         assert contents(hosts.archive) == {"beside/x": b"old", "t/b/x": b"new"}
 
-    async def test_it_is_said_which_link_it_is_and_what_to_do(self, hosts):
+    async def test_error_names_the_link_and_what_to_do(self, hosts):
         fill(hosts.data, t__a__deep__x="new")
         fill(hosts.archive, t__a__x="x", beside__x="old")
         (hosts.archive / "t/a/deep").symlink_to("../../beside")
@@ -170,7 +174,7 @@ class TestALinkInADirectoryPlace:
         assert "/archive/t/a/deep is a symbolic link" in of_file.message
         assert "the destination" in of_file.advice
 
-    async def test_once_it_is_gone_a_retry_brings_what_was_missing(self, hosts):
+    async def test_retry_without_the_link_writes_the_rest(self, hosts):
         fill(hosts.data, t__a__x="new")
         fill(hosts.archive, beside__x="old")
         (hosts.archive / "t").mkdir()
@@ -182,9 +186,9 @@ class TestALinkInADirectoryPlace:
         assert contents(hosts.archive) == {"beside/x": b"old", "t/a/x": b"new"}
 
 
-class TestTheWayToThePlace:
+class TestPathToTheDestination:
     @ways
-    async def test_may_lead_through_links_as_the_administrator_made_them(self, hosts, way):
+    async def test_may_contain_links_of_the_administrator(self, hosts, way):
         fill(hosts.data, t__a__x="new")
         fill(hosts.archive, disk1__keep="k")
         (hosts.archive / "way").symlink_to("disk1")
@@ -197,7 +201,7 @@ class TestTheWayToThePlace:
 
 class TestMirror:
     @ways
-    async def test_a_link_that_is_extra_goes_and_what_it_leads_to_stays(self, hosts, way):
+    async def test_extra_link_is_removed_and_its_target_kept(self, hosts, way):
         fill(hosts.data, t__a__x="x")
         fill(hosts.archive, t__a__x="x", beside__x="keep")
         (hosts.archive / "t/extra").symlink_to("../beside")
@@ -207,12 +211,12 @@ class TestMirror:
         assert not (hosts.archive / "t/extra").is_symlink()
 
 
-class TestGoingOn:
-    """An older agent followed such links, and somebody may put one between two attempts."""
+class TestResume:
+    """Older agents followed such links, and a link may appear between two attempts."""
 
     @pytest.mark.parametrize("options", [{"move": True}, {"verify": "reread"}, {}], ids=str)
     @pytest.mark.parametrize("size", [b"small", BIG], ids=["small", "big"])
-    async def test_what_came_before_the_link_did_is_not_taken_for_here(self, hosts, options, size):
+    async def test_files_written_before_the_link_do_not_count(self, hosts, options, size):
         hosts.open_source()
         fill(hosts.data, t__a__x=size, t__z=b"z" * 16 * MIB)
         order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=4 * MIB, streams=1, **options)
@@ -228,7 +232,7 @@ class TestGoingOn:
         assert contents(hosts.archive / "beside") == {"x": b"old"}
         assert (hosts.data / "t/a/x").read_bytes() == size
 
-    async def test_a_half_done_file_is_not_looked_for_behind_it(self, hosts):
+    async def test_no_partial_file_is_opened_behind_it(self, hosts):
         fill(hosts.data, t__a__x=b"z" * 8 * MIB)
         order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=MIB, streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done)
@@ -278,9 +282,11 @@ def make(folder: Path, made: dict[str, str], content: bytes) -> None:
     ),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_whatever_links_stand_there_nothing_is_lost(tmp_path_factory, sent, there, options):
-    """Nothing beside the place changes; each file stands under its name, in directories all the way, or is
-    named and still at the source."""
+async def test_no_combination_of_links_loses_a_file(tmp_path_factory, sent, there, options):
+    """Nothing outside the destination changes.
+
+    Each file is at its path, below directories only, or is reported and still at the source.
+    """
     hosts = Hosts(tmp_path_factory.mktemp("links"))
     try:
         hosts.open_source()

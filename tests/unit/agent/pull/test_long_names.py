@@ -1,4 +1,4 @@
-"""Names as long as a disk takes them, and longer."""
+"""File names of the maximum length and beyond."""
 
 import errno
 import os
@@ -7,8 +7,8 @@ from agent.files import disk
 from infra.local.demo_files import MIB, differences, listing, write_random
 
 
-async def test_names_as_long_as_they_can_be(hosts):
-    """255 bytes, in letters of one, two and four bytes, small and big files, directories and links."""
+async def test_longest_possible_names(hosts):
+    """255 bytes in characters of one, two and four bytes, for files, directories and links."""
     for name in ("n" * 255, "ü" * 127 + "n", "🎬" * 63 + "abc"):
         assert len(name.encode()) == 255
         (hosts.data / "t" / name).mkdir(parents=True)
@@ -30,11 +30,11 @@ def only_short_names(naming):
     return named
 
 
-async def test_a_name_too_long_for_the_destination_is_named_and_the_rest_arrives(hosts, monkeypatch):
-    """As on a disk that encrypts names, where 143 bytes are the most."""
+async def test_too_long_name_fails_and_the_rest_is_transferred(hosts, monkeypatch):
+    """As on a file system that encrypts names, where 143 bytes are the maximum."""
     for name in ("n" * 200, "short"):
         write_random(hosts.data / "t" / name, 100)
-    for naming in ("name_new", "rename_new"):
+    for naming in ("link_tmpfile", "rename_new"):
         monkeypatch.setattr(disk, naming, only_short_names(getattr(disk, naming)))
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
     assert [(one.code, one.path) for one in error.failures] == [("name-too-long", f"/archive/t/{'n' * 200}")]

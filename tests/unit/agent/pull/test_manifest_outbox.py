@@ -1,4 +1,4 @@
-"""What a hop did, file by file: the truth about real trees, and it reaches the control plane in the end."""
+"""Manifests: correct for real trees, and uploaded to the control plane in the end."""
 
 import asyncio
 import gzip
@@ -33,8 +33,8 @@ def hosts(tmp_path: Path):
     hosts.close()
 
 
-def told(of: ManifestOutbox) -> dict[str, ManifestLine]:
-    """The one manifest that waits, by path."""
+def manifest_lines(of: ManifestOutbox) -> dict[str, ManifestLine]:
+    """Return the lines of the only waiting manifest, by path."""
     [waiting] = of.waiting()
     with (waiting.parent / "read").open("w+b") as file:
         manifest_outbox.write(waiting, file)
@@ -55,11 +55,11 @@ def digest(path: Path) -> str:
 
 
 def outcomes(of: ManifestOutbox) -> dict[str, str]:
-    return {path: line.outcome for path, line in told(of).items() if line.kind != "d"}
+    return {path: line.outcome for path, line in manifest_lines(of).items() if line.kind != "d"}
 
 
-class TestWhatItSays:
-    async def test_every_file_with_the_digest_of_what_stands_there(self, hosts):
+class TestContent:
+    async def test_digests_match_the_destination(self, hosts):
         (hosts.data / "day 1").mkdir()
         (hosts.data / "day 1/small ü").write_bytes(b"small")
         (hosts.data / "big").write_bytes(os.urandom(RANGE_BYTES + MIB))
@@ -69,7 +69,7 @@ class TestWhatItSays:
         (hosts.data / os.fsdecode(ELSEWHERE)).write_bytes(b"e")
         await hosts.move(hosts.order("/data/", "/archive/"))
 
-        lines = told(hosts.manifests)
+        lines = manifest_lines(hosts.manifests)
 
         kinds = {path: line.kind for path, line in lines.items() if path}
         assert kinds == {
@@ -86,7 +86,7 @@ class TestWhatItSays:
             if line.kind == "f":
                 assert line.digest == digest(hosts.archive / os.fsdecode(line.name))
 
-    async def test_a_name_that_is_not_utf_8_is_there_byte_for_byte(self, hosts):
+    async def test_non_utf_8_name_is_kept_byte_for_byte(self, hosts):
         (hosts.data / os.fsdecode(ELSEWHERE)).touch()
         (hosts.data / "caf\\xe9.mov").touch()  # would look the same
         await hosts.move(hosts.order("/data/", "/archive/"))
@@ -97,7 +97,7 @@ class TestWhatItSays:
         assert {line.name for line in lines} == {ELSEWHERE, b"caf\\xe9.mov"}
         assert [b64decode(line.raw) for line in lines if line.raw] == [ELSEWHERE]
 
-    async def test_what_stood_there_and_what_was_left(self, hosts):
+    async def test_unchanged_and_kept_files(self, hosts):
         for folder in (hosts.data, hosts.archive):
             (folder / "same").write_bytes(b"same")
             os.utime(folder / "same", (1, 1))
@@ -106,29 +106,29 @@ class TestWhatItSays:
         (hosts.archive / "other").write_bytes(b"not to be replaced")
         (hosts.data / "new").touch()
         await hosts.move(hosts.order("/data/", "/archive/", overwrite="never"))
-        said = outcomes(hosts.manifests)
-        assert said["same"] == "unchanged"
-        assert said["other"] == "left"
-        assert said["new"] == "sent"
+        found_outcomes = outcomes(hosts.manifests)
+        assert found_outcomes["same"] == "unchanged"
+        assert found_outcomes["other"] == "left"
+        assert found_outcomes["new"] == "sent"
 
-    async def test_what_was_removed(self, hosts):
+    async def test_removed_files(self, hosts):
         (hosts.data / "new").touch()
         (hosts.archive / "extra").write_bytes(b"xx")
         await hosts.move(hosts.order("/data/", "/archive/", delete_extra=True))
-        line = told(hosts.manifests)["extra"]
+        line = manifest_lines(hosts.manifests)["extra"]
         assert (line.outcome, line.size) == ("removed", 2)
 
-    async def test_what_failed_and_why(self, hosts):
+    async def test_failed_files_and_reasons(self, hosts):
         (hosts.data / "good").write_bytes(b"good")
         (hosts.data / "in the way").write_bytes(b"file")
         (hosts.archive / "in the way").mkdir()
         await hosts.fails(hosts.order("/data/", "/archive/"))
-        lines = told(hosts.manifests)
+        lines = manifest_lines(hosts.manifests)
         assert lines["good"].outcome == "sent"
         assert lines["in the way"].outcome == "failed"
         assert "in the way" in (lines["in the way"].reason or "")
 
-    async def test_a_hop_that_ends_well_after_it_failed_is_told_of_as_it_ended(self, hosts):
+    async def test_retry_replaces_the_manifest(self, hosts):
         (hosts.data / "good").write_bytes(b"good")
         (hosts.data / "in the way").write_bytes(b"file")
         (hosts.archive / "in the way").mkdir()
@@ -138,7 +138,7 @@ class TestWhatItSays:
         await hosts.move(order)
         assert outcomes(hosts.manifests) == {"good": "sent", "in the way": "sent"}
 
-    async def test_a_cancelled_hop_tells_what_it_had_brought(self, hosts):
+    async def test_canceled_hop_lists_what_it_wrote(self, hosts):
         for number in range(3):
             (hosts.data / f"{number}").write_bytes(os.urandom(2 * MIB))
         (hosts.data / "large").write_bytes(os.urandom(64 * MIB))
@@ -147,7 +147,7 @@ class TestWhatItSays:
         await hosts.mover(order).discard(order)
         assert outcomes(hosts.manifests) == dict.fromkeys("012", "sent")
 
-    async def test_whatever_cannot_be_moved_is_told_of_beside_what_arrived(self, hosts):
+    async def test_entries_that_cannot_be_moved_are_listed(self, hosts):
         (hosts.data / "good").write_bytes(b"good")
         os.mkfifo(hosts.data / "pipe")
         (hosts.data / "dangling").symlink_to("nothing")
@@ -157,7 +157,7 @@ class TestWhatItSays:
         listener.bind(str(hosts.data / "socket"))
         listener.close()
         await hosts.fails(hosts.order("/data/", "/archive/", symlinks="follow"))
-        lines = told(hosts.manifests)
+        lines = manifest_lines(hosts.manifests)
         assert lines["good"].outcome == "sent"
         assert lines["round/again"].reason
         odd = {"pipe", "dangling", "socket"}
@@ -165,7 +165,7 @@ class TestWhatItSays:
         assert {lines[path].outcome for path in odd} == {"failed"}
         assert all(lines[path].reason for path in odd)
 
-    def test_a_ledger_of_an_older_agent_with_kinds_of_its_own_is_told(self, tmp_path):
+    def test_kinds_of_older_agents_are_translated(self, tmp_path):
         path = tmp_path / f"{HOP}.1.db"
         book = ledger.Ledger(path)
         book._db.execute("INSERT INTO fates VALUES (CAST('pipe' AS BLOB), '!', -1, 'failed', 'a FIFO', 1e12)")
@@ -178,7 +178,7 @@ class TestWhatItSays:
         assert (found["pipe"].kind, found["pipe"].size, found["pipe"].reason) == ("other", 0, "a FIFO")
         assert found["b"].reason == "why"
 
-    def test_a_line_that_cannot_be_read_says_so_and_the_others_are_told(self, tmp_path):
+    def test_unreadable_row_does_not_affect_the_others(self, tmp_path):
         path = tmp_path / f"{HOP}.1.db"
         book = ledger.Ledger(path)
         book.outcome([FileEntry("f", "b", 3)], "failed", "why")
@@ -191,12 +191,12 @@ class TestWhatItSays:
         assert (found["c"].outcome, found["c"].kind) == ("unfinished", "other")
         assert found["b"].reason == "why"
 
-    async def test_a_dry_run_has_none(self, hosts):
+    async def test_dry_run_has_no_manifest(self, hosts):
         (hosts.data / "a").touch()
         await hosts.move(hosts.order("/data/", "/archive/", dry_run=True))
         assert hosts.manifests.waiting() == []
 
-    def test_a_ledger_of_an_older_agent_can_be_gone_on_with(self, tmp_path):
+    def test_ledger_of_an_older_agent_can_be_resumed(self, tmp_path):
         path = tmp_path / "old.db"
         old = sqlite3.connect(path)
         old.executescript(
@@ -218,7 +218,7 @@ class TestWhatItSays:
 
 
 class Cloud:
-    """Takes manifests, when it is there."""
+    """A control plane that accepts manifests while it is available."""
 
     def __init__(self) -> None:
         self.away = self.refuses = False
@@ -234,13 +234,13 @@ class Cloud:
         self.has[hop_id] = read(manifest)
 
 
-def aside(of: ManifestOutbox, folder: Path, hop_id: str, *names: str) -> None:
+def add_ledger(of: ManifestOutbox, folder: Path, hop_id: str, *names: str) -> None:
     book = ledger.Ledger(ledger.ledger_path(folder, hop_id))
     book.complete_all((FileEntry("f", name), bytes(16)) for name in names)
     of.keep(book, hop_id, goes_on=False)
 
 
-class TestOnItsWay:
+class TestUpload:
     @pytest.fixture
     def waiting(self, tmp_path):
         return ManifestOutbox(tmp_path / "manifests")
@@ -252,48 +252,48 @@ class TestOnItsWay:
         yield cloud
         delivery.cancel()
 
-    async def test_it_is_sent_as_soon_as_it_is_there_and_then_forgotten(self, waiting, cloud, tmp_path):
+    async def test_is_uploaded_at_once_and_removed(self, waiting, cloud, tmp_path):
         await asyncio.sleep(0)
-        aside(waiting, tmp_path, HOP, "a")
+        add_ledger(waiting, tmp_path, HOP, "a")
         await until(lambda: HOP in cloud.has and not list((tmp_path / "manifests").iterdir()))
         assert set(cloud.has[HOP]) == {"a"}
 
-    async def test_an_upload_that_is_cut_is_tried_until_it_goes_through(self, waiting, cloud, tmp_path):
+    async def test_interrupted_upload_is_retried(self, waiting, cloud, tmp_path):
         cloud.away = True
-        aside(waiting, tmp_path, HOP, "a")
+        add_ledger(waiting, tmp_path, HOP, "a")
         await until(lambda: cloud.tries > 2)
         cloud.away = False
         await until(lambda: HOP in cloud.has)
 
-    async def test_what_is_refused_for_good_is_not_tried_again(self, waiting, cloud, tmp_path):
+    async def test_rejected_manifest_is_not_retried(self, waiting, cloud, tmp_path):
         cloud.refuses = True
-        aside(waiting, tmp_path, HOP, "a")
+        add_ledger(waiting, tmp_path, HOP, "a")
         await until(lambda: cloud.tries and not waiting.waiting())
 
-    async def test_a_killed_agent_loses_none(self, waiting, tmp_path):
-        aside(waiting, tmp_path, HOP, "a")
+    async def test_kill_loses_no_manifest(self, waiting, tmp_path):
+        add_ledger(waiting, tmp_path, HOP, "a")
         (tmp_path / "manifests/half.1.part").touch()
         cloud = Cloud()
         again = asyncio.create_task(ManifestUploader(ManifestOutbox(tmp_path / "manifests"), cloud).run())
         await until(lambda: HOP in cloud.has and not list((tmp_path / "manifests").iterdir()))
         again.cancel()
 
-    def test_only_what_a_hop_came_to_last_is_sent(self, waiting, tmp_path):
-        aside(waiting, tmp_path, HOP, "first")
-        aside(waiting, tmp_path, HOP, "first", "second")
-        assert set(told(waiting)) == {"first", "second"}
+    def test_only_the_latest_ledger_of_a_hop_is_sent(self, waiting, tmp_path):
+        add_ledger(waiting, tmp_path, HOP, "first")
+        add_ledger(waiting, tmp_path, HOP, "first", "second")
+        assert set(manifest_lines(waiting)) == {"first", "second"}
 
-    def test_the_disk_is_not_filled_with_them(self, tmp_path):
-        few = ManifestOutbox(tmp_path / "manifests", most=200_000)
+    def test_outbox_size_is_bounded(self, tmp_path):
+        few = ManifestOutbox(tmp_path / "manifests", max_waiting_bytes=200_000)
         for number in range(9):
-            aside(few, tmp_path, f"{TRANSFER}-{number}", *map(str, range(100)))
+            add_ledger(few, tmp_path, f"{TRANSFER}-{number}", *map(str, range(100)))
         kept = [manifest_outbox.hop_of(path) for path in few.waiting()]
         assert 0 < len(kept) < 9
         assert kept[-1] == f"{TRANSFER}-8"
 
-    def test_a_million_files_do_not_stand_in_memory(self, waiting, tmp_path):
-        """As far as ten thousand can show it: it is read a page at a time."""
-        aside(waiting, tmp_path, HOP, *map(str, range(10_000)))
+    def test_large_manifest_is_not_held_in_memory(self, waiting, tmp_path):
+        """Ten thousand files show that the ledger is read in pages."""
+        add_ledger(waiting, tmp_path, HOP, *map(str, range(10_000)))
         [path] = waiting.waiting()
         book = ledger.Ledger(path)
         asked: list[str] = []
@@ -305,8 +305,8 @@ class TestOnItsWay:
         book.close()
 
 
-class TestThePost:
-    """What it says over HTTP."""
+class TestManifestApi:
+    """The HTTP requests of an upload."""
 
     def post(self, answer, manifest: Path) -> None:
         transport = httpx.MockTransport(answer)
@@ -322,7 +322,7 @@ class TestThePost:
         path.write_bytes(b"zipped")
         return path
 
-    def test_it_asks_for_a_place_with_its_key_and_puts_it_there(self, manifest):
+    def test_requests_an_upload_url_and_uploads(self, manifest):
         seen: list[httpx.Request] = []
 
         def answer(request: httpx.Request) -> httpx.Response:
@@ -340,6 +340,6 @@ class TestThePost:
         assert "X-Agent-Key" not in put.headers
 
     @pytest.mark.parametrize(("status", "error"), [(403, RefusedError), (409, OSError), (503, OSError)])
-    def test_what_is_refused_for_good_and_what_is_not(self, manifest, status, error):
+    def test_which_errors_are_permanent(self, manifest, status, error):
         with pytest.raises(error):
             self.post(lambda _: httpx.Response(status), manifest)

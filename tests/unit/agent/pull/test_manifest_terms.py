@@ -1,4 +1,4 @@
-"""What a ledger can hold is what a manifest can say, whatever a source tells of its things."""
+"""Whatever a ledger can hold, a manifest can express, for any listing of a source."""
 
 import os
 from pathlib import Path
@@ -37,7 +37,7 @@ ENTRIES = st.builds(
 REASONS = st.none() | PATHS.map(lambda path: Problem(code="x", message=path).message)
 
 
-def told(ledger: Ledger, ended: float = 0) -> list[ManifestLine]:
+def manifest_lines(ledger: Ledger, ended: float = 0) -> list[ManifestLine]:
     found = [line.model_dump_json() for line in lines(ledger, HOP, ended)]
     return [ManifestLine.model_validate_json(line) for line in found]
 
@@ -47,7 +47,7 @@ MANY = st.lists(ENTRIES, max_size=6, unique_by=lambda entry: entry.path)
 
 @given(MANY, MANY, REASONS, st.floats(allow_nan=True))
 @settings(deadline=None, max_examples=60)
-def test_every_entry_that_a_ledger_takes_is_told(moved, odd, reason, ended):
+def test_every_ledger_entry_has_a_manifest_line(moved, odd, reason, ended):
     moved = [entry for entry in moved if _has_bytes(entry)]
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder, "h.db"))
@@ -61,7 +61,7 @@ def test_every_entry_that_a_ledger_takes_is_told(moved, odd, reason, ended):
             ledger.complete_all((entry, bytes(16)) for entry in moved[::2])
             ledger.add_listed(entry.path for entry in odd)
             ledger.outcome(odd, "failed", reason)
-            names = [line.name for line in told(ledger, ended)]
+            names = [line.name for line in manifest_lines(ledger, ended)]
         finally:
             ledger.close()
     wanted = {os.fsencode(entry.path) for entry in [*moved, *filter(_has_bytes, odd)]}
@@ -69,7 +69,7 @@ def test_every_entry_that_a_ledger_takes_is_told(moved, odd, reason, ended):
 
 
 def _has_bytes(entry: FileEntry) -> bool:
-    """Can a file system have these names?"""
+    """Return whether a file system can have these names."""
     try:
         return bool(os.fsencode(entry.path) and os.fsencode(entry.target))
     except UnicodeEncodeError:
@@ -91,7 +91,7 @@ def _has_bytes(entry: FileEntry) -> bool:
         ]
     ),
 )
-def test_numbers_of_a_store_that_do_not_fit_are_about_that_one_file(size, written):
+def test_out_of_range_numbers_affect_one_file_only(size, written):
     line = f'{{"Path":"odd","Size":{size},"ModTime":"{written}","IsDir":false}}'
     good = '{"Path":"good","Size":1,"ModTime":"2026-11-24T00:31:07Z","IsDir":false}'
     odd, beside = parse_listing([line.encode(), good.encode()])
@@ -99,11 +99,11 @@ def test_numbers_of_a_store_that_do_not_fit_are_about_that_one_file(size, writte
     assert (beside.kind, beside.size) == ("f", 1)
 
 
-def test_every_error_of_a_file_system_is_a_reason(tmp_path):
+def test_every_file_system_error_is_a_valid_reason(tmp_path):
     ledger = Ledger(tmp_path / "h.db")
     for number in range(1, 134):
         path = os.fsdecode(b"\xff%d" % number)
         problem = problem_of(OSError(number, os.strerror(number)), path)
         ledger.outcome([FileEntry("!", path, problem=problem)], "failed", problem.message)
-    assert {(line.kind, line.outcome) for line in told(ledger)} == {("other", "failed")}
+    assert {(line.kind, line.outcome) for line in manifest_lines(ledger)} == {("other", "failed")}
     ledger.close()

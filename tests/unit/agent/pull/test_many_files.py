@@ -1,4 +1,4 @@
-"""A hundred thousand files, more than are ever held in memory."""
+"""A hundred thousand files, more than are held in memory at any time."""
 
 import json
 import subprocess
@@ -8,16 +8,16 @@ from infra.local.demo_files import MIB
 from tests.support.many_files import IN_ONE
 
 COUNT = 100_000
-MOST = 150 * MIB
-"""Of memory, both ends together."""
+MAX_MEMORY_BYTES = 150 * MIB
+"""Bytes of memory of both ends together."""
 
 
-def test_a_hundred_thousand_files_arrive_within_the_memory_of_a_few(tmp_path):
+def test_hundred_thousand_files_in_bounded_memory(tmp_path):
     command = [sys.executable, "-m", "tests.support.many_files", tmp_path, str(COUNT)]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert told.returncode == 0, told.stderr
-    found = json.loads(told.stdout)
+    process = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert process.returncode == 0, process.stderr
+    found = json.loads(process.stdout)
     assert (found["files"], found["unchanged"]) == (COUNT, COUNT)
-    assert found["memory"] < MOST
+    assert found["memory"] < MAX_MEMORY_BYTES
     last = tmp_path / "archive/t" / f"{COUNT // IN_ONE - 1:04}" / f"{COUNT - 1:07}"
     assert last.read_text() == str(COUNT - 1)

@@ -1,5 +1,4 @@
-"""One directory or file in two places by real mounts, in a namespace of the tests' own: what is removed is
-never the only copy."""
+"""One directory or file mounted in two places, in a namespace of its own: the only copy is never removed."""
 
 import asyncio
 import subprocess
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 APART = ("unshare", "-rm")
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 
 
 async def whole(hosts, way, bind, fill):
@@ -19,7 +18,7 @@ async def whole(hosts, way, bind, fill):
 
 
 async def one_directory(hosts, way, bind, fill):
-    """Only a directory below is one; what is beside it moves."""
+    """Only a subdirectory is shared; other files are moved."""
     fill(hosts.data, a="a", sub__b="b")
     (hosts.archive / "sub").mkdir()
     bind(hosts.data / "sub", hosts.archive / "sub")
@@ -27,7 +26,7 @@ async def one_directory(hosts, way, bind, fill):
 
 
 async def one_file(hosts, way, bind, fill):
-    """As a container is given a single file."""
+    """Mount a single file, as into a container."""
     fill(hosts.data, a="a", b="b")
     fill(hosts.archive, b="")
     bind(hosts.data / "b", hosts.archive / "b")
@@ -35,14 +34,14 @@ async def one_file(hosts, way, bind, fill):
 
 
 async def mirrored_around(hosts, way, bind, fill):
-    """As a container is given a directory of the disk that another one has whole."""
+    """Mount a subdirectory of what is mounted completely elsewhere, as in two containers."""
     fill(hosts.archive, sub__b="b", sub__deep__c="c", extra="x")
     bind(hosts.archive / "sub", hosts.data)
     return await hosts.fails(way("/data/", "/archive/", delete_extra=True))
 
 
 async def moved_inside(hosts, way, bind, fill):
-    """Found when the listing comes to it: until then things arrive."""
+    """Move into the source itself: detected only when the listing reaches it."""
     fill(hosts.data, a="a", sub__b="b")
     bind(hosts.data / "sub", hosts.archive)
     return await hosts.fails(way("/data/", "/archive/", move=True))
@@ -60,8 +59,8 @@ CODES = {"one_file": "source-kept"}
 
 @pytest.mark.parametrize("way", ["order", "local"])
 @pytest.mark.parametrize("story", STORIES)
-def test_what_is_mounted_in_two_places_is_kept(tmp_path, story, way):
-    told = subprocess.run(
+def test_files_mounted_in_two_places_are_kept(tmp_path, story, way):
+    process = subprocess.run(
         [*APART, sys.executable, "-m", "tests.unit.agent.pull.test_mounted", str(tmp_path), story, way],
         cwd=REPOSITORY,
         capture_output=True,
@@ -69,10 +68,10 @@ def test_what_is_mounted_in_two_places_is_kept(tmp_path, story, way):
         timeout=120,
         check=False,
     )
-    assert told.returncode == 0, told.stderr
+    assert process.returncode == 0, process.stderr
 
 
-async def tell(folder: Path, story: str, way: str) -> None:
+async def run_story(folder: Path, story: str, way: str) -> None:
     from agent.config import RootConfig
     from tests.support.hosts import Hosts
     from tests.unit.agent.pull.test_pull_options import fill, tree
@@ -100,4 +99,4 @@ async def tell(folder: Path, story: str, way: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(tell(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
+    asyncio.run(run_story(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

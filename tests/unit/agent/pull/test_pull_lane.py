@@ -1,4 +1,4 @@
-"""What a hop over the lane does to files: all of it with two real ends, real TLS and real disks."""
+"""Pulls over the lane, with two real agents, real TLS and real disks."""
 
 import asyncio
 import contextlib
@@ -29,18 +29,18 @@ from tests.support.hosts import Hosts, until
 
 @pytest.fixture(params=["destination", "source"])
 def hosts(tmp_path, request):
-    """Whoever dials, all of this holds."""
+    """Run each test with either agent dialing."""
     hosts = Hosts(tmp_path, dials=request.param)
     yield hosts
     hosts.close()
 
 
-def half_done(folder: Path) -> list[Path]:
+def partial_files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
 
 
 def odd_tree(folder: Path) -> None:
-    """Everything that a directory may hold."""
+    """Create a tree with everything that a directory may contain."""
     write_random(folder / "big.bin", 2 * RANGE_BYTES + 12345)
     write_random(folder / "just over.bin", MIB + 1)
     write_random(folder / "just small.bin", MIB)
@@ -56,15 +56,15 @@ def odd_tree(folder: Path) -> None:
     (folder / "to zero").symlink_to("zero")
 
 
-class TestATree:
-    async def test_arrives_as_it_is(self, hosts):
+class TestTree:
+    async def test_is_transferred_unchanged(self, hosts):
         odd_tree(hosts.data / "tree")
         sent = listing(hosts.data / "tree")
 
         outcome = await hosts.move(hosts.order("/data/tree/", "/archive/there/"))
 
         assert differences(sent, listing(hosts.archive / "there")) == []
-        assert half_done(hosts.archive) == []
+        assert partial_files(hosts.archive) == []
         progress = hosts.progress
         assert progress.bytes_done == progress.bytes_total
         files = sum(kind != "directory" for kind in sent.values())
@@ -102,13 +102,13 @@ class TestATree:
         assert (hosts.archive / "copy.img").stat().st_blocks * 512 < 2 * MIB
 
     @pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1, RANGE_BYTES, RANGE_BYTES + 1])
-    async def test_of_one_file_arrives_under_the_name_it_is_given(self, hosts, size):
+    async def test_of_one_file_gets_the_given_name(self, hosts, size):
         write_random(hosts.data / "one", size)
         await hosts.move(hosts.order("/data/one", "/archive/deep/er/other name"))
         assert (hosts.archive / "deep/er/other name").read_bytes() == (hosts.data / "one").read_bytes()
-        assert half_done(hosts.archive) == []
+        assert partial_files(hosts.archive) == []
 
-    async def test_again_moves_nothing(self, hosts):
+    async def test_second_transfer_moves_nothing(self, hosts):
         odd_tree(hosts.data / "tree")
         await hosts.move(hosts.order("/data/tree/", "/archive/"))
         passed = hosts.line.passed
@@ -119,13 +119,13 @@ class TestATree:
         assert hosts.progress.files_unchanged == hosts.progress.files_total - 2  # but for the links
         assert hosts.progress.bytes_done == hosts.progress.bytes_total == hosts.progress.bytes_unchanged
 
-    async def test_longer_than_memory_is_listed_on_disk(self, hosts, monkeypatch):
+    async def test_long_listing_spills_to_disk(self, hosts, monkeypatch):
         monkeypatch.setattr(spool, "MAX_IN_MEMORY", 7)
         odd_tree(hosts.data / "tree")
         await hosts.move(hosts.order("/data/tree/", "/archive/"))
         assert differences(listing(hosts.data / "tree"), listing(hosts.archive)) == []
 
-    async def test_leaves_no_descriptor_and_no_thread_behind(self, hosts):
+    async def test_leaks_no_descriptor_and_no_thread(self, hosts):
         odd_tree(hosts.data / "tree")
         order = hosts.order("/data/tree/", "/archive/1/")
         await hosts.move(order)
@@ -143,8 +143,8 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-class TestALineThatBreaks:
-    async def test_costs_no_more_than_a_range_for_each_connection(self, hosts):
+class TestBrokenConnection:
+    async def test_repeats_at_most_one_range_per_connection(self, hosts):
         size = 6 * RANGE_BYTES
         write_random(hosts.data / "big", size)
         hosts.line.cut_after = 3 * RANGE_BYTES
@@ -156,7 +156,7 @@ class TestALineThatBreaks:
         assert hosts.line.passed < size * 1.01 + 2 * RANGE_BYTES
         assert hosts.progress.bytes_done == size
 
-    async def test_again_and_again_is_asked_for_less_at_once(self, hosts):
+    async def test_shrinks_the_request_size(self, hosts):
         size = 3 * RANGE_BYTES
         write_random(hosts.data / "t/big", size)
         for number in range(20):
@@ -169,7 +169,7 @@ class TestALineThatBreaks:
         assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
         assert hosts.line.passed < 2 * size
 
-    async def test_is_waited_for(self, hosts):
+    async def test_recovers_after_an_outage(self, hosts):
         write_random(hosts.data / "big", 3 * RANGE_BYTES)
         hosts.line.cut_after = RANGE_BYTES
         order = hosts.order("/data/big", "/archive/big")
@@ -184,7 +184,7 @@ class TestALineThatBreaks:
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
 
-    async def test_for_good_ends_the_attempt_with_what_each_address_said(self, hosts, monkeypatch):
+    async def test_permanent_failure_lists_each_address(self, hosts, monkeypatch):
         monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
@@ -196,7 +196,7 @@ class TestALineThatBreaks:
         assert error.problem.retryable
         assert hosts.line.endpoint in error.problem.message
 
-    async def test_to_another_agent_is_no_line(self, hosts, tmp_path, monkeypatch):
+    async def test_other_agent_at_the_address_is_rejected(self, hosts, tmp_path, monkeypatch):
         monkeypatch.setattr(connector, "DIAL_TIMEOUT_S", 0.5)
         write_random(hosts.data / "x", 10)
         order = hosts.order("/data/x", "/archive/")
@@ -210,8 +210,8 @@ class TestALineThatBreaks:
         assert refusal[hosts.dials] in error.problem.message
 
 
-class TestAPause:
-    async def test_keeps_what_has_arrived(self, hosts):
+class TestPause:
+    async def test_keeps_written_files(self, hosts):
         size = 6 * RANGE_BYTES
         write_random(hosts.data / "big", size)
         order = hosts.order("/data/big", "/archive/big", streams=1)
@@ -225,7 +225,7 @@ class TestAPause:
         assert hosts.line.passed - passed < 3.1 * RANGE_BYTES
         assert hosts.progress.bytes_done == size
 
-    async def test_keeps_a_part_of_a_range_too(self, hosts):
+    async def test_keeps_part_of_a_range(self, hosts):
         write_random(hosts.data / "big", RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big", streams=1, bandwidth_limit=RANGE_BYTES // 2)
         await hosts.moves_until(order, lambda progress: progress.bytes_done > 0.6 * RANGE_BYTES)
@@ -237,11 +237,11 @@ class TestAPause:
         assert hosts.line.passed - passed < 0.7 * RANGE_BYTES
         assert hosts.progress.bytes_done == RANGE_BYTES
 
-    async def test_does_not_trust_what_the_disk_has_lost_meanwhile(self, hosts):
+    async def test_verifies_partial_files_on_resume(self, hosts):
         write_random(hosts.data / "big", 4 * RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big", streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done > 2 * RANGE_BYTES)
-        [part] = half_done(hosts.archive)
+        [part] = partial_files(hosts.archive)
         with part.open("r+b") as file:
             file.seek(RANGE_BYTES // 2)
             file.write(b"\0" * 100)
@@ -250,7 +250,7 @@ class TestAPause:
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
 
-    async def test_starts_a_file_over_that_has_changed_meanwhile(self, hosts):
+    async def test_restarts_a_file_that_has_changed(self, hosts):
         write_random(hosts.data / "big", 3 * RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big", streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done > 2 * RANGE_BYTES)
@@ -260,42 +260,42 @@ class TestAPause:
 
         assert (hosts.archive / "big").read_bytes() == (hosts.data / "big").read_bytes()
 
-    async def test_then_a_cancel_leaves_nothing(self, hosts):
+    async def test_cancel_after_pause_leaves_nothing(self, hosts):
         write_random(hosts.data / "t/big", 3 * RANGE_BYTES)
         order = hosts.order("/data/t/", "/archive/t/", streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE_BYTES)
-        assert half_done(hosts.archive)
+        assert partial_files(hosts.archive)
 
         await hosts.mover(order).discard(order)
 
-        assert half_done(hosts.archive) == []
+        assert partial_files(hosts.archive) == []
         assert list((hosts.state / "hops").iterdir()) == []
 
-    async def test_that_nobody_ends_is_cleared_away_after_weeks(self, hosts):
+    async def test_abandoned_hop_is_discarded_after_weeks(self, hosts):
         write_random(hosts.data / "t/big", 3 * RANGE_BYTES)
         order = hosts.order("/data/t/", "/archive/t/", streams=1)
         await hosts.moves_until(order, lambda progress: progress.bytes_done > RANGE_BYTES)
         [book] = (hosts.state / "hops").glob("*.db")
 
-        pull.discard_abandoned(hosts.roots, hosts.state, held=set())
-        assert half_done(hosts.archive)
+        pull.discard_abandoned(hosts.roots, hosts.state, open_hops=set())
+        assert partial_files(hosts.archive)
         os.utime(book, (0, 0))
-        pull.discard_abandoned(hosts.roots, hosts.state, held={order.hop_id})
-        assert half_done(hosts.archive)
-        pull.discard_abandoned(hosts.roots, hosts.state, held=set())
+        pull.discard_abandoned(hosts.roots, hosts.state, open_hops={order.hop_id})
+        assert partial_files(hosts.archive)
+        pull.discard_abandoned(hosts.roots, hosts.state, open_hops=set())
 
-        assert half_done(hosts.archive) == []
+        assert partial_files(hosts.archive) == []
         assert list((hosts.state / "hops").iterdir()) == []
 
-    async def test_ends_soon_while_the_line_is_held_back(self, hosts):
+    async def test_is_quick_while_bandwidth_is_limited(self, hosts):
         write_random(hosts.data / "big", RANGE_BYTES)
         order = hosts.order("/data/big", "/archive/big", bandwidth_limit=1024)
         async with asyncio.timeout(20):
             await hosts.moves_until(order, lambda progress: progress.bytes_total is not None)
 
 
-class TestAFileThatCannotBeHad:
-    async def test_is_named_and_the_rest_arrives(self, hosts):
+class TestUnavailableFile:
+    async def test_fails_and_the_rest_is_transferred(self, hosts):
         write_random(hosts.data / "t/good", 100)
         os.mkfifo(hosts.data / "t/pipe")
 
@@ -306,16 +306,16 @@ class TestAFileThatCannotBeHad:
         assert "/data/t/pipe" in error.failures[0].message
         assert (hosts.archive / "t/good").exists()
 
-    async def test_since_it_is_not_there(self, hosts):
+    async def test_missing_source(self, hosts):
         error = await hosts.fails(hosts.order("/data/nothing", "/archive/"))
         assert error.problem.code == "source-missing"
         assert not error.problem.retryable
 
     @pytest.mark.parametrize("size", [100, 2 * RANGE_BYTES])
-    async def test_since_it_vanished(self, hosts, monkeypatch, size):
+    async def test_vanished_file(self, hosts, monkeypatch, size):
         write_random(hosts.data / "t/gone", size)
         write_random(hosts.data / "t/good", 100)
-        meanwhile(monkeypatch, (hosts.data / "t/gone").unlink)
+        before_first_read(monkeypatch, (hosts.data / "t/gone").unlink)
 
         error = await hosts.fails(hosts.order("/data/t/", "/archive/t/"))
 
@@ -323,33 +323,33 @@ class TestAFileThatCannotBeHad:
         assert [path.name for path in (hosts.archive / "t").iterdir()] == ["good"]
 
     @pytest.mark.parametrize("size", [100, 2 * RANGE_BYTES])
-    async def test_at_first_since_it_changed_is_tried_again(self, hosts, monkeypatch, size):
+    async def test_changed_file_is_retried(self, hosts, monkeypatch, size):
         write_random(hosts.data / "t/lively", size)
-        meanwhile(monkeypatch, lambda: write_random(hosts.data / "t/lively", size + 7))
+        before_first_read(monkeypatch, lambda: write_random(hosts.data / "t/lively", size + 7))
 
         await hosts.move(hosts.order("/data/t/", "/archive/t/"))
 
         assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
         assert hosts.progress.bytes_done == hosts.progress.bytes_total == size + 7
-        assert half_done(hosts.archive) == []
+        assert partial_files(hosts.archive) == []
 
 
-def meanwhile(monkeypatch, act) -> None:
-    """Do something to the source between its listing and the first bytes."""
-    really, done = worker_context.WorkerConnection.connection, []
+def before_first_read(monkeypatch, act) -> None:
+    """Change the source between its listing and the first request."""
+    really, done = worker_context.WorkerConnection.reader, []
     lock = threading.Lock()
 
-    def connected(self):
+    def open_reader(self):
         with lock:
             if not done:
                 done.append(act())
         return really(self)
 
-    monkeypatch.setattr(worker_context.WorkerConnection, "connection", connected)
+    monkeypatch.setattr(worker_context.WorkerConnection, "reader", open_reader)
 
 
 class TestDamage:
-    async def test_is_repaired_by_asking_again(self, hosts, monkeypatch):
+    async def test_is_repaired_by_a_retry(self, hosts, monkeypatch):
         write_random(hosts.data / "t/big", 2 * RANGE_BYTES)
         write_random(hosts.data / "t/small", 100)
         lying(monkeypatch, times=2)
@@ -359,7 +359,7 @@ class TestDamage:
         assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
         assert hosts.progress.bytes_done == hosts.progress.bytes_total
 
-    async def test_that_stays_is_told_and_nothing_stands_under_the_name(self, hosts, monkeypatch):
+    async def test_permanent_damage_fails_and_writes_nothing(self, hosts, monkeypatch):
         write_random(hosts.data / "t/big", RANGE_BYTES + 1)
         lying(monkeypatch, times=10**6)
 
@@ -368,7 +368,7 @@ class TestDamage:
         assert {one.code for one in error.failures} == {"arrived-damaged"}
         assert list((hosts.archive / "t").iterdir()) == []
 
-    async def test_on_the_disk_is_found_by_reading_back(self, hosts, monkeypatch):
+    async def test_on_disk_is_found_by_reading_back(self, hosts, monkeypatch):
         write_random(hosts.data / "t/a", 5000)
         write_random(hosts.data / "t/b", 2 * MIB)
         order = hosts.order("/data/t/", "/archive/t/", verify="reread")
@@ -391,25 +391,25 @@ class TestDamage:
         assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
 
 
-def test_a_file_that_has_to_come_again_is_waited_for():
-    """Whoever asks for work while the last range is looked at is not told that all is done."""
-    work = JobQueue(10)
-    work.add(FileEntry("f", "a", MIB), tries=1)
-    work.planned()
-    last = work.take()
+def test_workers_wait_for_a_requeued_file():
+    """A worker that waits for a job during the last range is not told that all jobs are done."""
+    jobs = JobQueue(10)
+    jobs.add(FileEntry("f", "a", MIB), tries=1)
+    jobs.planning_done()
+    last = jobs.take()
     assert isinstance(last, RangeJob)
-    assert work.fetched(last)
+    assert jobs.range_done(last)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(work.take)
-        work.add(last.file.entry, tries=2, waits=False)
-        work.finished(brought=True)
+        asked = pool.submit(jobs.take)
+        jobs.add(last.file.entry, tries=2, block=False)
+        jobs.job_done(progressed=True)
         again = asked.result(timeout=60)
     assert isinstance(again, RangeJob)
     assert again.file.tries == 2
 
 
 def lying(monkeypatch, times: int) -> None:
-    """The source says another digest than its bytes have, so many times."""
+    """Make the source send wrong digests, `times` times."""
     from agent.lane import request_handler
 
     really_send, really_digest = request_handler._send, request_handler.digest_of
@@ -423,12 +423,12 @@ def lying(monkeypatch, times: int) -> None:
     monkeypatch.setattr(request_handler, "digest_of", lambda data: wrong(really_digest(data)))
 
 
-class TestWhatStandsThereAlready:
+class TestExistingFile:
     @pytest.mark.parametrize(
         ("overwrite", "older", "stays"),
         [("always", True, False), ("newer", True, False), ("newer", False, True), ("never", True, True)],
     )
-    async def test_is_overwritten_as_asked(self, hosts, overwrite, older, stays):
+    async def test_is_overwritten_by_option(self, hosts, overwrite, older, stays):
         write_random(hosts.data / "x", 100)
         (hosts.archive / "x").write_text("what was there")
         moment = (hosts.data / "x").stat().st_mtime_ns + (-(10**9) if older else 10**9)
@@ -438,20 +438,20 @@ class TestWhatStandsThereAlready:
 
         assert ((hosts.archive / "x").read_bytes() == b"what was there") is stays
 
-    async def test_can_be_a_reason_to_fail(self, hosts):
+    async def test_can_fail_the_hop(self, hosts):
         write_random(hosts.data / "x", 100)
         (hosts.archive / "x").write_text("what was there")
         error = await hosts.fails(hosts.order("/data/x", "/archive/x", overwrite="fail"))
         assert error.problem.code == "destination-exists"
         assert (hosts.archive / "x").read_text() == "what was there"
 
-    async def test_may_be_a_directory_in_the_way(self, hosts):
+    async def test_directory_in_place_of_a_file(self, hosts):
         write_random(hosts.data / "x", 100)
         (hosts.archive / "x").mkdir()
         error = await hosts.fails(hosts.order("/data/x", "/archive/x"))
         assert error.problem.code == "is-a-directory"
 
-    async def test_may_be_a_link_out_of_the_root(self, hosts, tmp_path):
+    async def test_link_out_of_the_root_is_refused(self, hosts, tmp_path):
         write_random(hosts.data / "t/x", 100)
         (tmp_path / "outside").mkdir()
         (hosts.archive / "t").symlink_to(tmp_path / "outside")
@@ -459,7 +459,7 @@ class TestWhatStandsThereAlready:
         assert {one.code for one in error.failures} == {"outside-roots"}
         assert list((tmp_path / "outside").iterdir()) == []
 
-    async def test_a_link_in_a_file_s_place_is_replaced_not_followed(self, hosts, tmp_path):
+    async def test_link_in_place_of_a_file_is_replaced(self, hosts, tmp_path):
         write_random(hosts.data / "t/x", 100)
         (tmp_path / "precious").write_text("keep me")
         (hosts.archive / "t").mkdir()
@@ -469,13 +469,13 @@ class TestWhatStandsThereAlready:
         assert not (hosts.archive / "t/x").is_symlink()
 
 
-async def test_a_path_outside_the_roots_is_refused_here_too(hosts):
+async def test_path_outside_the_roots_is_refused(hosts):
     write_random(hosts.data / "x", 10)
     error = await hosts.fails(hosts.order("/data/x", "/etc/x"))
     assert error.problem.code == "outside-roots"
 
 
-async def test_a_hop_that_is_no_longer_served_ends(hosts, monkeypatch):
+async def test_hop_that_is_no_longer_served_fails(hosts, monkeypatch):
     write_random(hosts.data / "big", 4 * RANGE_BYTES)
     order = hosts.order("/data/big", "/archive/big", bandwidth_limit=RANGE_BYTES)
     moving = asyncio.create_task(hosts.move(order, patience=0.3))
@@ -487,7 +487,7 @@ async def test_a_hop_that_is_no_longer_served_ends(hosts, monkeypatch):
     assert caught.value.problem.code == "source-unreachable"
 
 
-async def test_a_bandwidth_limit_holds(hosts):
+async def test_bandwidth_limit_of_the_hop(hosts):
     write_random(hosts.data / "big", 6 * MIB)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -495,7 +495,7 @@ async def test_a_bandwidth_limit_holds(hosts):
     assert loop.time() - began > 1.0  # 1.5 s less the burst
 
 
-async def test_a_local_reader_can_be_interrupted(hosts):
+async def test_local_reader_can_be_interrupted(hosts):
     write_random(hosts.data / "big", 8 * MIB)
     reader = LocalReader(hosts.sources.tree("/data/big", writing=False))
     reader.interrupt()
@@ -517,20 +517,20 @@ trees = st.dictionaries(
 
 @given(tree=trees)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_tree_arrives(hosts, tree):
+def test_any_tree_is_transferred(hosts, tree):
     name = f"t{next(numbers)}"
     source, destination = hosts.data / name, hosts.archive / name
     source.mkdir()
     for path, size in tree.items():
         with contextlib.suppress(OSError):  # a file where a directory should be, or a name too long
-            plant(source / path, size)
+            create(source / path, size)
     asyncio.run(hosts.move(hosts.order(f"/data/{name}/", f"/archive/{name}/")))
     assert differences(listing(source), listing(destination)) == []
-    assert half_done(destination) == []
+    assert partial_files(destination) == []
 
 
-def plant(place: Path, size: int | None) -> None:
-    """A file of so many bytes, or a directory."""
+def create(place: Path, size: int | None) -> None:
+    """Create a file of `size` bytes, or a directory."""
     if size is None:
         place.mkdir(parents=True)
     else:
@@ -538,7 +538,7 @@ def plant(place: Path, size: int | None) -> None:
         place.write_bytes(os.urandom(size))
 
 
-def test_a_ledger_that_was_begun_for_another_place_is_forgotten(tmp_path):
+def test_ledger_of_another_destination_is_cleared(tmp_path):
     book = ledger.Ledger(tmp_path / "hop.db")
     book.begin("/a")
     book.complete(FileEntry("f", "x", 1, 2), bytes(16))
@@ -550,7 +550,7 @@ def test_a_ledger_that_was_begun_for_another_place_is_forgotten(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_the_limit_of_the_source_s_agent_holds_too(hosts):
+async def test_bandwidth_limit_of_the_source_agent(hosts):
     size = 3 * MIB
     write_random(hosts.data / "t/big", size)
     write_random(hosts.data / "t/small", MIB // 2)

@@ -1,4 +1,4 @@
-"""What a hop's options do to two real trees: filters, mirrors, moves, checksums, dry runs, a full disk."""
+"""The options of a hop on real trees: filters, mirror, move, checksum, dry run, and a full disk."""
 
 import asyncio
 import errno
@@ -38,12 +38,12 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 
 ways = pytest.mark.parametrize("way", ["order", "local"])
-"""Over the lane, and on one host."""
+"""Routes: over the lane, and on one host."""
 
 
 class TestFilters:
     @ways
-    async def test_only_what_is_meant_arrives(self, hosts, way):
+    async def test_only_selected_files_are_transferred(self, hosts, way):
         fill(hosts.data, a="a", raw__b="b", raw__c="c", proxies__raw__d="d", empty__e="e")
         order = getattr(hosts, way)("/data/", "/archive/", include=["raw/"], exclude=["c"])
         await hosts.move(order)
@@ -56,7 +56,7 @@ class TestFilters:
         }
         assert hosts.progress.files_total == 2
 
-    async def test_an_older_source_that_knows_no_filters_is_not_believed(self, hosts, monkeypatch):
+    async def test_listing_of_a_source_without_filters_is_filtered(self, hosts, monkeypatch):
         fill(hosts.data, a="a", b="b")
         monkeypatch.setattr("agent.lane.wire.manifest_request", lambda meant: {"symlinks": meant.symlinks})
         await hosts.move(hosts.order("/data/", "/archive/", exclude=["b"]))
@@ -65,7 +65,7 @@ class TestFilters:
 
 class TestMirror:
     @ways
-    async def test_what_the_source_does_not_have_goes(self, hosts, way):
+    async def test_extra_files_are_removed(self, hosts, way):
         fill(hosts.data, keep="new", sub__a="a")
         fill(hosts.archive, keep="old", extra="x", sub__extra="x", gone__deep__er="x", gone__ü="x")
         (hosts.archive / "link").symlink_to("extra")
@@ -73,14 +73,14 @@ class TestMirror:
         assert tree(hosts.archive) == {"keep": b"new", "sub": None, "sub/a": b"a"}
         assert hosts.progress.files_removed == 5
 
-    async def test_what_the_filters_leave_out_stays(self, hosts):
+    async def test_excluded_files_stay(self, hosts):
         fill(hosts.data, a="a", b__tmp="t")
         fill(hosts.archive, b__tmp="mine", b__x="x", c__tmp="mine")
         await hosts.move(hosts.order("/data/", "/archive/", delete_extra=True, exclude=["tmp"]))
         assert tree(hosts.archive) == {"a": b"a", "b": None, "b/tmp": b"mine", "c": None, "c/tmp": b"mine"}
 
     @pytest.mark.parametrize("folder", ["nothing", "folders"])
-    async def test_an_empty_source_empties_nothing(self, hosts, folder):
+    async def test_empty_source_removes_nothing(self, hosts, folder):
         (hosts.data / "folders/in").mkdir(parents=True)
         (hosts.data / "nothing").mkdir()
         fill(hosts.archive, all_i_have="x")
@@ -88,7 +88,7 @@ class TestMirror:
         assert (error.problem.code, error.problem.retryable) == ("source-empty", False)
         assert (hosts.archive / "all_i_have").read_text() == "x"
 
-    async def test_a_source_that_cannot_be_read_to_its_end_removes_nothing(self, hosts):
+    async def test_unreadable_source_removes_nothing(self, hosts):
         fill(hosts.data, a="a")
         os.mkfifo(hosts.data / "fifo")
         fill(hosts.archive, extra="x")
@@ -96,7 +96,7 @@ class TestMirror:
         assert error.failures[0].code == "special-file"
         assert tree(hosts.archive) == {"a": b"a", "extra": b"x"}
 
-    async def test_a_link_out_of_the_root_is_removed_and_not_followed(self, hosts, tmp_path):
+    async def test_link_out_of_the_root_is_removed_not_followed(self, hosts, tmp_path):
         fill(tmp_path / "outside", precious="p")
         fill(hosts.data, a="a")
         (hosts.archive / "out").symlink_to(tmp_path / "outside")
@@ -104,14 +104,14 @@ class TestMirror:
         assert tree(hosts.archive) == {"a": b"a"}
         assert tree(tmp_path / "outside") == {"precious": b"p"}
 
-    async def test_what_was_not_selected_is_not_extra(self, hosts):
+    async def test_unselected_files_are_not_extra(self, hosts):
         fill(hosts.data, a="a", b="b")
         fill(hosts.archive, b="mine")
         order = hosts.order("/data/", "/archive/", delete_extra=True)
         await hosts.move(order.model_copy(update={"selection": ("a",)}))
         assert tree(hosts.archive) == {"a": b"a", "b": b"mine"}
 
-    async def test_one_file_mirrors_nothing_beside_it(self, hosts):
+    async def test_single_file_removes_nothing_beside_it(self, hosts):
         fill(hosts.data, a="a")
         fill(hosts.archive, beside="b")
         await hosts.move(hosts.order("/data/a", "/archive/a", delete_extra=True))
@@ -120,7 +120,7 @@ class TestMirror:
 
 class TestDryRun:
     @ways
-    async def test_it_tells_what_would_happen_and_nothing_does(self, hosts, way):
+    async def test_reports_what_would_happen_and_writes_nothing(self, hosts, way):
         fill(hosts.data, new="1234", other__differs="longer", same="s")
         fill(hosts.archive, other__differs="old", same="s", extra="xx")
         os.utime(hosts.data / "same", ns=(OLD, OLD))
@@ -138,21 +138,21 @@ class TestDryRun:
         assert preview.examples == {"sent": ("new",), "replaced": ("other/differs",), "removed": ("extra",)}
         assert not list((hosts.state / "hops").glob("*"))
 
-    async def test_that_begins_anew_counts_anew(self, hosts):
+    async def test_restarted_pass_counts_from_zero(self, hosts):
         fill(hosts.data, **{f"file-{number:04}": "x" * 9 for number in range(3000)})
         hosts.line.cut_after = 60_000  # amid the listing
         outcome = await hosts.move(hosts.order("/data/", "/archive/", dry_run=True))
         assert hosts.line.cut_after is None
         assert (outcome.preview.sent.files, outcome.preview.sent.bytes) == (3000, 27_000)
 
-    async def test_that_names_what_would_not_arrive(self, hosts):
+    async def test_names_what_would_fail(self, hosts):
         fill(hosts.data, good="good", taken="new")
         fill(hosts.archive, taken="old one")
         outcome = await hosts.move(hosts.order("/data/", "/archive/", dry_run=True, overwrite="fail"))
         assert (outcome.preview.sent.files, outcome.preview.failed.files) == (1, 1)
         assert "/archive/taken" in outcome.preview.examples["failed"][0]
 
-    async def test_of_a_destination_that_is_not_there_yet(self, hosts):
+    async def test_missing_destination(self, hosts):
         fill(hosts.data, a="a")
         order = hosts.order("/data/", "/archive/to/come/", dry_run=True, delete_extra=True, move=True)
         outcome = await hosts.move(order)
@@ -164,7 +164,7 @@ class TestDryRun:
 
 class TestChecksum:
     @ways
-    async def test_the_same_bytes_under_another_time_do_not_travel(self, hosts, way):
+    async def test_identical_bytes_with_another_time_are_not_sent(self, hosts, way):
         content = os.urandom(BIG)
         fill(hosts.data, big=content, small="small", sub__differs="abc")
         fill(hosts.archive, big=content, small="small", sub__differs="abd")
@@ -178,7 +178,7 @@ class TestChecksum:
         times = [(folder / "big").stat().st_mtime_ns for folder in (hosts.data, hosts.archive)]
         assert times[0] == times[1]
 
-    async def test_other_bytes_under_the_same_time_are_found(self, hosts):
+    async def test_different_bytes_with_the_same_time_are_sent(self, hosts):
         fill(hosts.data, rotten=b"a" * BIG)
         fill(hosts.archive, rotten=b"a" * (BIG - 1) + b"b")
         for folder in (hosts.data, hosts.archive):
@@ -188,7 +188,7 @@ class TestChecksum:
         await hosts.move(hosts.order("/data/", "/archive/", compare="checksum"))
         assert tree(hosts.archive) == tree(hosts.data)
 
-    async def test_many_are_compared_without_any_waiting_for_ever(self, hosts, monkeypatch):
+    async def test_many_comparisons_do_not_deadlock(self, hosts, monkeypatch):
         monkeypatch.setattr("agent.pull.job_queue.MAX_QUEUED_PACKS", 1)
         monkeypatch.setattr("agent.pull.job_queue.MAX_CHECKSUM_FILES", 2)
         for number in range(100):
@@ -198,7 +198,7 @@ class TestChecksum:
         assert tree(hosts.archive) == tree(hosts.data)
         assert hosts.progress.files_unchanged == 50
 
-    async def test_an_existing_file_that_differs_is_kept_if_asked(self, hosts):
+    async def test_different_file_is_kept_by_option(self, hosts):
         fill(hosts.data, a="abc")
         fill(hosts.archive, a="abd")
         await hosts.move(hosts.order("/data/", "/archive/", compare="checksum", overwrite="never"))
@@ -211,7 +211,7 @@ class TestMove:
         hosts.open_source()
 
     @ways
-    async def test_the_source_is_empty_afterwards(self, hosts, way):
+    async def test_source_is_empty_afterwards(self, hosts, way):
         fill(hosts.data, a="a", sub__deep__b=os.urandom(BIG), sub__c="c")
         (hosts.data / "link").symlink_to("a")
         before = tree(hosts.data)
@@ -219,7 +219,7 @@ class TestMove:
         assert tree(hosts.archive) == before
         assert tree(hosts.data) == {}
 
-    async def test_what_stood_there_already_goes_too(self, hosts):
+    async def test_unchanged_files_are_deleted_at_the_source(self, hosts):
         fill(hosts.data, a="a", kept="new")
         fill(hosts.archive, a="a", kept="old")
         for folder in (hosts.data, hosts.archive):
@@ -227,34 +227,34 @@ class TestMove:
         await hosts.move(hosts.order("/data/", "/archive/", move=True, overwrite="never"))
         assert tree(hosts.data) == {"kept": b"new"}
 
-    async def test_a_named_directory_goes_itself(self, hosts):
+    async def test_named_directory_itself_is_deleted(self, hosts):
         fill(hosts.data, sub__a="a", beside="b")
         await hosts.move(hosts.order("/data/sub", "/archive/sub", move=True))
         assert tree(hosts.data) == {"beside": b"b"}
         assert tree(hosts.archive) == {"sub": None, "sub/a": b"a"}
 
-    async def test_what_changed_meanwhile_stays_and_is_named(self, hosts, monkeypatch):
+    async def test_changed_file_stays_and_is_reported(self, hosts, monkeypatch):
         fill(hosts.data, a="a", b="b")
-        settle = "agent.pull.destination.Landing.settle"
-        monkeypatch.setattr(settle, lambda landing: fill(hosts.data, a="newer"))
+        finalize = "agent.pull.destination.Destination.finalize"
+        monkeypatch.setattr(finalize, lambda destination: fill(hosts.data, a="newer"))
         error = await hosts.fails(hosts.order("/data/", "/archive/", move=True))
         assert [one.code for one in error.failures] == ["source-kept"]
         assert tree(hosts.data) == {"a": b"newer"}
         assert tree(hosts.archive) == {"a": b"a", "b": b"b"}
 
-    async def test_a_file_that_did_not_arrive_stays(self, hosts):
+    async def test_failed_file_stays(self, hosts):
         fill(hosts.data, a="a", b="b")
         (hosts.archive / "b").mkdir()
         error = await hosts.fails(hosts.order("/data/", "/archive/", move=True))
         assert error.failures_total == 1
         assert tree(hosts.data) == {"b": b"b"}
 
-    async def test_what_the_filters_leave_out_stays(self, hosts):
+    async def test_excluded_files_stay(self, hosts):
         fill(hosts.data, sub__a="a", sub__b="b")
         await hosts.move(hosts.order("/data/", "/archive/", move=True, exclude=["b"]))
         assert tree(hosts.data) == {"sub": None, "sub/b": b"b"}
 
-    async def test_a_source_that_was_told_to_serve_only_removes_nothing(self, hosts):
+    async def test_read_only_grant_deletes_nothing(self, hosts):
         fill(hosts.data, a="a")
         order = hosts.order("/data/", "/archive/")
         hop = order.model_copy(update={"options": order.options.model_copy(update={"move": True})})
@@ -264,7 +264,7 @@ class TestMove:
 
 
 class TestHardLinks:
-    async def test_a_file_with_several_names_travels_once(self, hosts):
+    async def test_file_with_several_names_is_sent_once(self, hosts):
         content = os.urandom(BIG)
         fill(hosts.data, sub__z=content, small="s")
         (hosts.data / "a").hardlink_to(hosts.data / "sub/z")
@@ -278,7 +278,7 @@ class TestHardLinks:
         assert (hosts.progress.bytes_done, hosts.progress.files_done) == (2 * BIG + 2, 4)
         assert not list(hosts.archive.rglob(".crosshaul-*"))
 
-    async def test_a_name_that_was_added_later_brings_no_bytes(self, hosts):
+    async def test_name_added_later_sends_no_bytes(self, hosts):
         fill(hosts.data, b=os.urandom(BIG))
         await hosts.move(hosts.order("/data/", "/archive/"))
         (hosts.data / "c").hardlink_to(hosts.data / "b")
@@ -291,7 +291,7 @@ class TestHardLinks:
         assert hosts.progress.files_unchanged == 2
 
     @pytest.mark.parametrize("number", [errno.EPERM, errno.EMLINK])
-    async def test_where_files_have_one_name_only_each_has_its_bytes(self, hosts, monkeypatch, number):
+    async def test_copies_without_hard_link_support(self, hosts, monkeypatch, number):
         def refuse(*names, **folders):
             raise OSError(number, os.strerror(number))
 
@@ -302,7 +302,7 @@ class TestHardLinks:
         assert tree(hosts.archive) == tree(hosts.data)
         assert not (hosts.archive / "a").samefile(hosts.archive / "b")
 
-    async def test_a_name_whose_file_did_not_arrive_is_told_of(self, hosts):
+    async def test_hard_link_to_a_failed_file_fails(self, hosts):
         fill(hosts.data, a="a")
         (hosts.data / "b").hardlink_to(hosts.data / "a")
         (hosts.archive / "a").mkdir()
@@ -323,7 +323,7 @@ def full(descriptor: int, size: int) -> None:
 
 
 class TestFullDisk:
-    async def test_the_hop_waits_for_room_and_goes_on(self, hosts, monkeypatch):
+    async def test_hop_waits_for_space_and_resumes(self, hosts, monkeypatch):
         monkeypatch.setattr(pull_attempt, "POLL_INTERVAL_S", 0.01)
         monkeypatch.setattr(pull_attempt, "FULL_DISK_RETRY_S", 0.2)
         fill(hosts.data, a=b"a" * BIG, b=b"b" * BIG)
@@ -336,7 +336,7 @@ class TestFullDisk:
         await moving
         assert tree(hosts.archive) == tree(hosts.data)
 
-    async def test_it_can_be_stopped_while_it_waits(self, hosts, monkeypatch):
+    async def test_can_be_paused_while_waiting(self, hosts, monkeypatch):
         monkeypatch.setattr(destination.disk, "preallocate", full)
         fill(hosts.data, a=b"a" * BIG)
         moving = hosts.begin(hosts.order("/data/", "/archive/"))
@@ -346,11 +346,11 @@ class TestFullDisk:
             await moving
 
 
-def test_a_million_big_files_are_not_remembered_after_their_end():
-    work = JobQueue(512)
-    work.add(FileEntry("f", "big", BIG))
-    work.planned()
-    job = work.take()
+def test_finished_big_files_are_released():
+    jobs = JobQueue(512)
+    jobs.add(FileEntry("f", "big", BIG))
+    jobs.planning_done()
+    job = jobs.take()
     assert job is not None
-    assert work.fetched(job)
-    assert not work._begun
+    assert jobs.range_done(job)
+    assert not jobs._started

@@ -1,4 +1,4 @@
-"""Killed, cut and paused at random, a hop ends with every bit right; a hundred seeds, more by `SEEDS`."""
+"""A hop that is killed, cut and paused at random ends with the right content; `SEEDS` sets how many runs."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from tests.support.hosts import Hosts, until
 
 SEEDS = int(os.environ.get("SEEDS", "100"))
 AT_ONCE = 10
-"""Seeds of one test, so that a failure names few."""
+"""Seeds per test, so that a failure names few."""
 KILLS = 4
 
 
@@ -31,8 +31,8 @@ def hosts(tmp_path, monkeypatch) -> Iterator[Hosts]:
     hosts.close()
 
 
-def grown(folder: Path, dice: random.Random) -> None:
-    """A tree of a few MiB: big files, sparse ones, small ones, links, further names."""
+def random_tree(folder: Path, dice: random.Random) -> None:
+    """Create a tree of a few MiB: big, sparse and small files, links and hard links."""
     folder.mkdir(parents=True)
     for number in range(dice.randrange(1, 3)):
         (folder / f"big{number}").write_bytes(dice.randbytes(dice.randrange(MIB, 3 * MIB)))
@@ -51,8 +51,8 @@ def grown(folder: Path, dice: random.Random) -> None:
 
 async def one(hosts: Hosts, seed: int) -> None:
     dice = random.Random(seed)
-    grown(hosts.data / str(seed), dice)
-    size = sum(path.stat().st_size for path in (hosts.data / str(seed)).rglob("*") if is_plain(path))
+    random_tree(hosts.data / str(seed), dice)
+    size = sum(path.stat().st_size for path in (hosts.data / str(seed)).rglob("*") if is_final_file(path))
     order = hosts.order(f"/data/{seed}/", f"/archive/{seed}/", streams=dice.choice([1, 2, 4]))
     for _ in range(dice.randrange(1, 4)):
         hosts.line.cut_after = hosts.line.passed + dice.randrange(3 * MIB)
@@ -66,12 +66,12 @@ async def one(hosts: Hosts, seed: int) -> None:
     hosts.release(order)
 
 
-def is_plain(path: Path) -> bool:
+def is_final_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
 async def paused(hosts: Hosts, order, at: int) -> None:
-    """Once so many bytes stand, or at its end if that comes first."""
+    """Pause the hop once `at` bytes are written, or return at its end if that comes first."""
     moving = hosts.begin(order)
     await until(lambda: moving.done() or hosts.progress.bytes_done >= at)
     moving.cancel()
@@ -90,7 +90,7 @@ async def test_cut_and_paused_at_random(hosts, first):
 
 
 async def test_killed_at_random(hosts, tmp_path):
-    """SIGKILL of the destination, again and again: what it knows then is what lies on its disk."""
+    """Kill the destination repeatedly with SIGKILL, so that it knows only what is on its disk."""
     dice = random.Random(SEEDS)
     for number in range(60):
         (hosts.data / f"t/d{number % 5}").mkdir(parents=True, exist_ok=True)
@@ -99,14 +99,14 @@ async def test_killed_at_random(hosts, tmp_path):
         (hosts.data / f"t/big{number}").write_bytes(dice.randbytes(40 * MIB))
     order = hosts.order("/data/t/", "/archive/t/", bandwidth_limit=40 * MIB)
     for kill in range(KILLS):
-        process = await begun(tmp_path, order.model_copy(update={"attempt": kill + 1}))
+        process = await start_process(tmp_path, order.model_copy(update={"attempt": kill + 1}))
         passed, more = hosts.line.passed, dice.randrange(1, 30 * MIB)
         await until(lambda: process.returncode is not None or hosts.line.passed >= passed + more)  # noqa: B023
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGKILL)
         assert await process.wait() == -signal.SIGKILL
     free = order.options.model_copy(update={"bandwidth_limit": None})
-    process = await begun(tmp_path, order.model_copy(update={"attempt": KILLS + 1, "options": free}))
+    process = await start_process(tmp_path, order.model_copy(update={"attempt": KILLS + 1, "options": free}))
     assert await process.wait() == 0
     assert differences(listing(hosts.data / "t"), listing(hosts.archive / "t")) == []
     assert not [path for path in hosts.archive.rglob("*") if path.name.startswith(PARTIAL_PREFIX)]
@@ -114,7 +114,7 @@ async def test_killed_at_random(hosts, tmp_path):
     assert hosts.line.passed < 123 * MIB + (KILLS + 1) * 3 * 33 * MIB
 
 
-async def begun(folder: Path, order) -> asyncio.subprocess.Process:
+async def start_process(folder: Path, order) -> asyncio.subprocess.Process:
     command = sys.executable, "-m", "tests.support.mover_process", str(folder)
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)

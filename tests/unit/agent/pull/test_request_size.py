@@ -1,4 +1,4 @@
-"""How much is asked for at once, on lines of every kind."""
+"""The size of requests on fast, slow and unstable connections."""
 
 from agent.files.digests import RANGE_BYTES
 from agent.pull.request_size import INITIAL_BYTES, MAX_REQUEST_S, MIN_BYTES, RequestSize
@@ -6,36 +6,36 @@ from agent.pull.request_size import INITIAL_BYTES, MAX_REQUEST_S, MIN_BYTES, Req
 FAST = MAX_REQUEST_S / 100
 
 
-def test_a_good_line_soon_carries_whole_ranges():
-    stride = RequestSize()
-    asked = []
-    while stride.size < RANGE_BYTES:
-        asked.append(stride.size)
-        stride.on_success(FAST)
-    assert asked == [INITIAL_BYTES, 2 * INITIAL_BYTES, 4 * INITIAL_BYTES]
+def test_grows_to_whole_ranges():
+    request_size = RequestSize()
+    sizes = []
+    while request_size.size < RANGE_BYTES:
+        sizes.append(request_size.size)
+        request_size.on_success(FAST)
+    assert sizes == [INITIAL_BYTES, 2 * INITIAL_BYTES, 4 * INITIAL_BYTES]
 
 
-def test_a_slow_line_is_asked_for_as_much_as_it_brings_in_seconds():
-    stride = RequestSize()
+def test_slow_connection_gets_requests_of_seconds():
+    request_size = RequestSize()
     rate = INITIAL_BYTES / (4 * MAX_REQUEST_S)
     for _ in range(20):
-        stride.on_success(stride.size / rate)
-        assert stride.size / rate <= 2 * MAX_REQUEST_S
-    assert stride.size / rate > MAX_REQUEST_S / 4
+        request_size.on_success(request_size.size / rate)
+        assert request_size.size / rate <= 2 * MAX_REQUEST_S
+    assert request_size.size / rate > MAX_REQUEST_S / 4
 
 
-def test_a_very_slow_one_is_asked_for_little():
-    stride = RequestSize()
+def test_very_slow_connection_gets_minimum_requests():
+    request_size = RequestSize()
     for _ in range(5):
-        stride.on_success(1000 * MAX_REQUEST_S)
-    assert stride.size == MIN_BYTES
+        request_size.on_success(1000 * MAX_REQUEST_S)
+    assert request_size.size == MIN_BYTES
 
 
-def test_what_broke_is_not_asked_for_again_at_once():
-    stride = RequestSize()
+def test_size_after_a_failure_grows_slowly():
+    request_size = RequestSize()
     for _ in range(3):
-        stride.on_success(FAST)
-    stride.on_failure()
-    assert stride.size == RANGE_BYTES // 2
-    stride.on_success(FAST)
-    assert stride.size == RANGE_BYTES // 2 + RANGE_BYTES // 16
+        request_size.on_success(FAST)
+    request_size.on_failure()
+    assert request_size.size == RANGE_BYTES // 2
+    request_size.on_success(FAST)
+    assert request_size.size == RANGE_BYTES // 2 + RANGE_BYTES // 16

@@ -1,5 +1,4 @@
-"""Two names that the destination takes for one: the second is told by name, nothing is lost, the rest goes
-on."""
+"""Two names that the destination's file system treats as one: the second fails, nothing is lost."""
 
 import os
 from pathlib import Path
@@ -21,7 +20,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 async def lost_names(hosts: Hosts, **options: str) -> list[str]:
-    """Which files the hop reports, each with what to do about it."""
+    """Return the failures of the hop, each with its advice."""
     error = await hosts.fails(hosts.order("/data/t/", "/archive/t/", **options))
     assert error.problem.code == "files-failed"
     assert {one.code for one in error.failures} == {"name-collision"}
@@ -30,7 +29,7 @@ async def lost_names(hosts: Hosts, **options: str) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [1000, MIB + 1])
-async def test_the_second_of_two_names_is_reported_and_the_rest_arrives(hosts, monkeypatch, size):
+async def test_second_of_two_equal_names_fails(hosts, monkeypatch, size):
     for name in ("A.txt", "a.txt", "b.txt"):
         write_random(hosts.data / "t" / name, size)
     sent = tree(hosts.data / "t")
@@ -45,7 +44,7 @@ async def test_the_second_of_two_names_is_reported_and_the_rest_arrives(hosts, m
 
 
 @pytest.mark.parametrize("overwrite", ["always", "newer", "never", "fail"])
-async def test_what_stood_there_before_under_another_name_is_not_touched(hosts, monkeypatch, overwrite):
+async def test_existing_file_under_another_spelling_is_untouched(hosts, monkeypatch, overwrite):
     write_random(hosts.data / "t/README", 100)
     write_random(hosts.data / "t/other", 100)
     (hosts.archive / "t").mkdir()
@@ -59,7 +58,7 @@ async def test_what_stood_there_before_under_another_name_is_not_touched(hosts, 
     assert sorted(tree(hosts.archive / "t")) == ["other", "readme"]
 
 
-async def test_directories_of_one_name_do_not_run_together(hosts, monkeypatch):
+async def test_directories_with_equal_names_are_not_merged(hosts, monkeypatch):
     for name in ("Photos/one", "photos/one", "photos/two", "photos/deep/three"):
         write_random(hosts.data / "t" / name, 100)
     sent = tree(hosts.data / "t")
@@ -71,7 +70,7 @@ async def test_directories_of_one_name_do_not_run_together(hosts, monkeypatch):
     assert tree(hosts.archive / "t") == {"Photos/one": sent["Photos/one"]}
 
 
-async def test_a_selection_without_its_directories_is_no_way_around(hosts, monkeypatch):
+async def test_selection_without_directories_is_no_bypass(hosts, monkeypatch):
     for name in ("Photos/one", "photos/one"):
         write_random(hosts.data / "t" / name, 100)
     fold(monkeypatch, hosts.archive)
@@ -85,7 +84,7 @@ async def test_a_selection_without_its_directories_is_no_way_around(hosts, monke
     assert tree(hosts.archive / "t")[kept] == (hosts.data / "t" / kept).read_bytes()
 
 
-async def test_a_single_file_does_not_take_the_place_of_another(hosts, monkeypatch):
+async def test_single_file_does_not_replace_another(hosts, monkeypatch):
     write_random(hosts.data / "a.txt", 100)
     (hosts.archive / "A.txt").write_text("precious")
     fold(monkeypatch, hosts.archive)
@@ -94,7 +93,7 @@ async def test_a_single_file_does_not_take_the_place_of_another(hosts, monkeypat
     assert (hosts.archive / "A.txt").read_text() == "precious"
 
 
-async def test_links_and_further_names_are_told_apart_too(hosts, monkeypatch):
+async def test_symbolic_and_hard_links_are_checked_too(hosts, monkeypatch):
     write_random(hosts.data / "t/File", 100)
     os.link(hosts.data / "t/File", hosts.data / "t/file")
     (hosts.data / "t/Link").symlink_to("File")
@@ -107,7 +106,7 @@ async def test_links_and_further_names_are_told_apart_too(hosts, monkeypatch):
     assert (hosts.archive / "t/Link").readlink() == Path("File")
 
 
-async def test_the_forms_of_unicode_are_names_of_their_own(hosts, monkeypatch):
+async def test_unicode_forms_are_checked(hosts, monkeypatch):
     for name in (NFC, NFD, "other"):
         write_random(hosts.data / "t" / name, 100)
     sent = tree(hosts.data / "t")
@@ -119,8 +118,8 @@ async def test_the_forms_of_unicode_are_names_of_their_own(hosts, monkeypatch):
     assert tree(hosts.archive / "t") == {kept: sent[kept], "other": sent["other"]}
 
 
-async def test_what_was_replaced_goes_on_under_its_name(hosts, monkeypatch):
-    """A disk that folds is as good as any where no two names meet."""
+async def test_replaced_file_keeps_its_name(hosts, monkeypatch):
+    """On a case-insensitive file system, names that do not collide work as on any other."""
     write_random(hosts.data / "t/Deep/File", 100)
     fold(monkeypatch, hosts.archive)
     for size in (100, 200, 200):
@@ -129,7 +128,7 @@ async def test_what_was_replaced_goes_on_under_its_name(hosts, monkeypatch):
         assert tree(hosts.archive / "t") == tree(hosts.data / "t")
 
 
-async def test_an_ordinary_disk_has_them_side_by_side(hosts):
+async def test_case_sensitive_disk_keeps_both(hosts):
     for name in ("A.txt", "a.txt", "Dir/x", "dir/x", NFC, NFD):
         write_random(hosts.data / "t" / name, 100)
     os.link(hosts.data / "t/A.txt", hosts.data / "t/A.TXT")
@@ -138,7 +137,7 @@ async def test_an_ordinary_disk_has_them_side_by_side(hosts):
         assert tree(hosts.archive / "t") == tree(hosts.data / "t")
 
 
-def test_a_directory_is_asked_once_and_not_for_each_of_its_files(tmp_path):
+def test_directory_is_probed_once(tmp_path):
     for number in range(100):
         (tmp_path / f"file{number}").touch()
     folder = os.open(tmp_path, os.O_RDONLY)
@@ -161,5 +160,5 @@ def test_a_directory_is_asked_once_and_not_for_each_of_its_files(tmp_path):
         (os.fsdecode(b"\xff"), set()),
     ],
 )
-def test_other_spellings(name, others):
+def test_spelling_variants(name, others):
     assert folded_names(name) == others

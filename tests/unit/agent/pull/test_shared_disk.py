@@ -1,4 +1,4 @@
-"""Source and destination that are one thing under two names: nothing is removed that is the only copy."""
+"""Source and destination are one directory under two names: the only copy is never removed."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from tests.unit.agent.pull.test_pull_options import BIG, OLD, fill, tree, ways
 
 
 def share(hosts: Hosts, archive: Path) -> None:
-    """server-c's /archive is this directory, which server-b has, too; both agents may write."""
+    """Make this directory, which server-b has too, the /archive of server-c; both agents may write."""
     hosts.open_source()
     hosts.roots.reload([RootConfig(path="/archive", access="rw", directory=archive)])
 
@@ -30,11 +30,11 @@ def marks(folder: Path) -> list[Path]:
 
 
 class TestOnePlace:
-    """Two agents, or two roots of one, share a directory."""
+    """Two agents, or two roots of one agent, share a directory."""
 
     @ways
     @pytest.mark.parametrize("compare", ["time", "checksum"])
-    async def test_moved_onto_itself_is_refused(self, shared, way, compare):
+    async def test_move_onto_itself_is_refused(self, shared, way, compare):
         fill(shared.data, a="a", sub__b=os.urandom(BIG))
         (shared.data / "link").symlink_to("a")
         before = tree(shared.data)
@@ -49,7 +49,7 @@ class TestOnePlace:
         ("source", "destination"),
         [("/data/sub/", "/archive/sub/"), ("/data/sub", "/archive/sub"), ("/data/a", "/archive/a")],
     )
-    async def test_is_found_from_any_name_down(self, shared, way, source, destination):
+    async def test_is_found_at_any_depth(self, shared, way, source, destination):
         fill(shared.data, a="a", sub__b="b")
         before = tree(shared.data)
         error = await shared.fails(getattr(shared, way)(source, destination, move=True))
@@ -58,7 +58,7 @@ class TestOnePlace:
 
     @ways
     @pytest.mark.parametrize("options", [{}, {"move": True}, {"delete_extra": True}])
-    async def test_a_place_inside_its_own_source_is_refused(self, shared, way, options):
+    async def test_destination_inside_its_source_is_refused(self, shared, way, options):
         fill(shared.data, a="a", sub__a="other", sub__c="c")
         before = tree(shared.data)
         for destination in ("/archive/sub/", "/archive/sub/new/", "/archive/new/"):
@@ -68,7 +68,7 @@ class TestOnePlace:
 
     @ways
     @pytest.mark.parametrize("options", [{}, {"move": True}, {"delete_extra": True}])
-    async def test_a_source_inside_its_own_destination_is_refused(self, shared, way, options):
+    async def test_source_inside_its_destination_is_refused(self, shared, way, options):
         fill(shared.data, a="a", sub__deep__a="other")
         before = tree(shared.data)
         error = await shared.fails(getattr(shared, way)("/data/sub/", "/archive/", **options))
@@ -76,14 +76,14 @@ class TestOnePlace:
         assert tree(shared.data) == before
 
     @ways
-    async def test_beside_each_other_they_are_two(self, shared, way):
+    async def test_siblings_are_allowed(self, shared, way):
         fill(shared.data, sub__a="a")
         await shared.move(getattr(shared, way)("/data/sub/", "/archive/other/", move=True))
         assert tree(shared.data) == {"sub": None, "other": None, "other/a": b"a"}
         await shared.move(getattr(shared, way)("/data/other/a", "/archive/other/b", move=True))
         assert tree(shared.data) == {"sub": None, "other": None, "other/b": b"a"}
 
-    async def test_a_link_in_the_root_is_another_name(self, hosts):
+    async def test_link_in_the_root_is_detected(self, hosts):
         hosts.open_source()
         fill(hosts.data, real__a="a")
         (hosts.data / "alias").symlink_to("real")
@@ -94,11 +94,11 @@ class TestOnePlace:
         assert tree(hosts.data / "real") == {"a": b"a"}
 
 
-class TestPartOfIt:
-    """Only some directory below the two places is one."""
+class TestSharedSubdirectory:
+    """Only a subdirectory of source and destination is shared."""
 
     @ways
-    async def test_what_is_one_stays_and_is_named(self, hosts, way):
+    async def test_shared_files_stay_and_are_reported(self, hosts, way):
         share(hosts, hosts.archive)
         fill(hosts.data, a="a")
         fill(hosts.archive, sub__b="b", sub__c="c")
@@ -128,7 +128,7 @@ class TestMarks:
             assert (hosts.archive / folder).stat().st_mtime_ns == OLD
         assert not marks(hosts.archive)
 
-    async def test_restore_the_time_of_a_directory_in_which_nothing_changes(self, hosts):
+    async def test_restore_the_time_of_an_unchanged_directory(self, hosts):
         fill(hosts.data, a="a")
         await hosts.move(hosts.order("/data/", "/archive/"))
         os.utime(hosts.archive, ns=(OLD, OLD))
@@ -138,7 +138,7 @@ class TestMarks:
 
     @ways
     @pytest.mark.parametrize("end", ["goes on", "is cancelled"])
-    async def test_that_a_kill_has_left_go(self, hosts, way, end, monkeypatch):
+    async def test_left_by_a_kill_are_removed(self, hosts, way, end, monkeypatch):
         hosts.open_source()
         fill(hosts.data, sub__a="a")
         order = getattr(hosts, way)("/data/", "/archive/new/", move=True)
@@ -148,7 +148,9 @@ class TestMarks:
                 raise asyncio.CancelledError
 
             killed.setattr("agent.pull.marks.Marks.clear", kill)
-            killed.setattr("agent.pull.pull_attempt.Hauling._sweep", lambda hauling, ledger: None)
+            killed.setattr(
+                "agent.pull.pull_attempt.PullAttempt._clear_old_marks", lambda attempt, ledger: None
+            )
             with pytest.raises(asyncio.CancelledError):
                 await hosts.move(order)
         assert marks(hosts.archive)
@@ -160,7 +162,7 @@ class TestMarks:
         assert not marks(hosts.archive)
 
     @ways
-    async def test_that_cannot_be_made_keep_the_source(self, hosts, way, monkeypatch):
+    async def test_that_cannot_be_created_keep_the_source(self, hosts, way, monkeypatch):
         hosts.open_source()
         fill(hosts.data, a="a", sub__b="b")
         make = os.mknod
@@ -175,7 +177,7 @@ class TestMarks:
         assert {one.code for one in error.failures} == {"source-kept"}
         assert tree(hosts.data) == {"sub": None, "sub/b": b"b"}
 
-    async def test_an_older_source_that_knows_none_removes_nothing(self, hosts, monkeypatch):
+    async def test_older_source_without_marks_deletes_nothing(self, hosts, monkeypatch):
         hosts.open_source()
         fill(hosts.data, a="a")
         verb = HopRequestHandler._verb
@@ -193,7 +195,7 @@ class TestMarks:
     @pytest.mark.parametrize(
         "name", ["etc", "../etc", "", None, ".crosshaul-mark-", f".crosshaul-mark-{'0' * 33}"]
     )
-    async def test_of_no_other_name_is_it_told_whether_it_is_there(self, hosts, name):
+    async def test_only_mark_names_can_be_probed(self, hosts, name):
         fill(hosts.data, etc="x")
         for verb in ("shows", "clear", "manifest"):
             body = {"mark": name, "folders": [""], "gone": [], "name": "", "above": "", "below": ""}
@@ -209,14 +211,14 @@ class TestMarks:
                 }[verb](body)
 
 
-class TestTwins:
-    """A file that stands at the destination with the same size and time."""
+class TestEqualSizeAndTime:
+    """The destination has another file with the same size and time."""
 
     @pytest.fixture(autouse=True)
     def _may_write_at_the_source(self, hosts):
         hosts.open_source()
 
-    def twins(self, hosts: Hosts, size: int = 4) -> tuple[bytes, bytes]:
+    def write_different_files(self, hosts: Hosts, size: int = 4) -> tuple[bytes, bytes]:
         ours, theirs = os.urandom(size), os.urandom(size)
         fill(hosts.data, a=ours)
         fill(hosts.archive, a=theirs)
@@ -226,60 +228,60 @@ class TestTwins:
 
     @ways
     @pytest.mark.parametrize("size", [4, BIG])
-    async def test_other_bytes_are_sent_before_the_source_goes(self, hosts, way, size):
-        ours, _ = self.twins(hosts, size)
+    async def test_different_bytes_are_sent_before_deletion(self, hosts, way, size):
+        ours, _ = self.write_different_files(hosts, size)
         await hosts.move(getattr(hosts, way)("/data/", "/archive/", move=True))
         assert tree(hosts.archive) == {"a": ours}
         assert tree(hosts.data) == {}
 
     @ways
     @pytest.mark.parametrize("overwrite", ["never", "newer"])
-    async def test_other_bytes_that_stay_keep_the_source(self, hosts, way, overwrite):
-        ours, theirs = self.twins(hosts)
+    async def test_kept_different_bytes_keep_the_source(self, hosts, way, overwrite):
+        ours, theirs = self.write_different_files(hosts)
         await hosts.move(getattr(hosts, way)("/data/", "/archive/", move=True, overwrite=overwrite))
         assert (tree(hosts.data), tree(hosts.archive)) == ({"a": ours}, {"a": theirs})
 
     @ways
-    async def test_a_second_name_keeps_when_the_first_one_does(self, hosts, way):
-        ours, theirs = self.twins(hosts)
+    async def test_hard_link_stays_with_its_target(self, hosts, way):
+        ours, theirs = self.write_different_files(hosts)
         (hosts.data / "b").hardlink_to(hosts.data / "a")
         error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True, overwrite="never"))
         assert [one.code for one in error.failures] == ["link-without-file"]
         assert (tree(hosts.data), tree(hosts.archive)) == ({"a": ours, "b": ours}, {"a": theirs})
 
     @ways
-    async def test_a_hard_link_at_both_ends_leaves_the_other_name(self, hosts, way):
+    async def test_hard_link_at_both_ends_keeps_the_other_name(self, hosts, way):
         fill(hosts.data, a="a")
         (hosts.archive / "a").hardlink_to(hosts.data / "a")
         await hosts.move(getattr(hosts, way)("/data/", "/archive/", move=True))
         assert (tree(hosts.data), tree(hosts.archive)) == ({}, {"a": b"a"})
 
     @ways
-    async def test_what_no_longer_stands_as_it_arrived_keeps_the_source(self, hosts, way, monkeypatch):
+    async def test_changed_destination_keeps_the_source(self, hosts, way, monkeypatch):
         fill(hosts.data, a="a", b="b", c="c")
         (hosts.data / "link").symlink_to("a")
 
-        def settle(landing):
+        def finalize(destination):
             (hosts.archive / "a").write_text("another")
             (hosts.archive / "b").unlink()
             (hosts.archive / "link").unlink()
             (hosts.archive / "link").symlink_to("elsewhere")
 
-        monkeypatch.setattr("agent.pull.destination.Destination.finalize", settle)
+        monkeypatch.setattr("agent.pull.destination.Destination.finalize", finalize)
         error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True))
         assert [one.code for one in error.failures] == ["source-kept"] * 3
         assert tree(hosts.data) == {"a": b"a", "b": b"b", "link": b"a"}
 
     @ways
-    async def test_a_link_that_leads_elsewhere_by_now_stays(self, hosts, way, monkeypatch):
+    async def test_changed_link_stays(self, hosts, way, monkeypatch):
         fill(hosts.data, a="a")
         (hosts.data / "link").symlink_to("a")
 
-        def settle(landing):
+        def finalize(destination):
             (hosts.data / "link").unlink()
             (hosts.data / "link").symlink_to("b")
 
-        monkeypatch.setattr("agent.pull.destination.Destination.finalize", settle)
+        monkeypatch.setattr("agent.pull.destination.Destination.finalize", finalize)
         error = await hosts.fails(getattr(hosts, way)("/data/", "/archive/", move=True))
         assert [one.code for one in error.failures] == ["source-kept"]
         assert (hosts.data / "link").readlink() == Path("b")
@@ -287,8 +289,8 @@ class TestTwins:
 
 class TestMirror:
     @ways
-    async def test_the_source_s_own_files_are_not_extra(self, hosts, way):
-        """The source is mounted inside the destination, where nothing tells of the directory above it."""
+    async def test_files_of_the_source_are_not_extra(self, hosts, way):
+        """The source is mounted inside the destination, with no hint in the directory above it."""
         share(hosts, hosts.archive)
         fill(hosts.archive, sub__a="a", extra="x")
         (hosts.data / "in").symlink_to(hosts.archive / "sub")
@@ -303,14 +305,14 @@ class TestMirror:
         assert not marks(hosts.archive)
 
 
-class TestAgain:
+class TestRetry:
     @pytest.fixture(autouse=True)
     def _may_write_at_the_source(self, hosts):
         hosts.open_source()
 
     @ways
     @pytest.mark.parametrize("place", ["sub", "a"])
-    async def test_killed_after_the_source_went_it_succeeds(self, hosts, way, place, monkeypatch):
+    async def test_kill_after_deletion_succeeds_on_retry(self, hosts, way, place, monkeypatch):
         fill(hosts.data, sub__b="b", sub__in__c="c", a="a")
         order = getattr(hosts, way)(f"/data/{place}", f"/archive/{place}", move=True)
         with monkeypatch.context() as killed:
@@ -318,7 +320,7 @@ class TestAgain:
             def kill(host, ledger, order, *, goes_on=False):
                 raise asyncio.CancelledError
 
-            killed.setattr("agent.pull.mover.Host.file_outcomes", kill)
+            killed.setattr("agent.pull.mover.HostResources.account", kill)
             with pytest.raises(asyncio.CancelledError):
                 await hosts.move(order)
         assert not (hosts.data / place).exists()
@@ -326,20 +328,20 @@ class TestAgain:
         assert (hosts.archive / place).exists()
         assert hosts.progress.files_done == (2 if place == "sub" else 1)
 
-    async def test_a_source_that_never_was_is_missing(self, hosts):
+    async def test_missing_source_fails(self, hosts):
         error = await hosts.fails(hosts.order("/data/sub", "/archive/sub", move=True))
         assert error.problem.code == "source-missing"
 
     @ways
-    async def test_what_a_power_cut_left_of_a_file_is_not_taken_for_it(self, hosts, way, monkeypatch):
+    async def test_file_damaged_by_a_power_cut_is_sent_again(self, hosts, way, monkeypatch):
         fill(hosts.data, a="abcd")
         order = getattr(hosts, way)("/data/", "/archive/", move=True)
         with monkeypatch.context() as cut:
 
-            def settle(landing):
+            def finalize(destination):
                 raise asyncio.CancelledError
 
-            cut.setattr("agent.pull.destination.Destination.finalize", settle)
+            cut.setattr("agent.pull.destination.Destination.finalize", finalize)
             with pytest.raises(asyncio.CancelledError):
                 await hosts.move(order)
         found = (hosts.archive / "a").stat()

@@ -1,4 +1,4 @@
-"""How a small file comes to stand: without a name before it is whole, where that is quick and may be."""
+"""Small files are written to unnamed temporary files where that is fast and allowed."""
 
 import asyncio
 import ctypes
@@ -24,31 +24,31 @@ MADE, CLOSED_AFTER_WRITING, MOVED_HERE = 0x100, 0x8, 0x80
 EVENT = struct.Struct("iIII")
 USER, GROUP, OTHERS = 0x1, 0x4, 0x20
 ONLY_MINE = struct.pack("<I" + 3 * "HHI", 2, USER, 7, 2**32 - 1, GROUP, 0, 2**32 - 1, OTHERS, 0, 2**32 - 1)
-"""What is made in a directory with this list is nobody's business: acl(5), as Linux keeps it."""
+"""A default ACL that gives new files no access for others: acl(5), in the format of Linux."""
 OVERRIDE, SEARCH = 1 << 1, 1 << 2
-"""Of capabilities(7): to read and write whatever a mode forbids."""
+"""Bits of capabilities(7) that permit reading and writing against file modes."""
 
 
 @contextmanager
 def watched(folder):
-    """Told of each name: what was heard of it, by inotify(7)."""
-    heard: dict[str, list[int]] = {}
+    """Yield the inotify(7) events by file name."""
+    events: dict[str, list[int]] = {}
     watch = LIBC.inotify_init1(os.O_NONBLOCK)
     LIBC.inotify_add_watch(watch, os.fsencode(folder), MADE | CLOSED_AFTER_WRITING | MOVED_HERE)
     try:
-        yield heard
+        yield events
         told = os.read(watch, 65536)
     finally:
         os.close(watch)
     while told:
         _, mask, _, length = EVENT.unpack_from(told)
         name = told[EVENT.size : EVENT.size + length].rstrip(b"\0").decode()
-        heard.setdefault(name, []).append(mask)
+        events.setdefault(name, []).append(mask)
         told = told[EVENT.size + length :]
 
 
-def part_of(order, name):
-    """What is half-done of this file, in the same directory."""
+def partial_name(order, name):
+    """Return the name of the partial file of this file."""
     return f"{PARTIAL_PREFIX}{order.hop_id}-{digest_of(os.fsencode(name))[:8].hex()}"
 
 
@@ -56,8 +56,8 @@ def modes(folder):
     return {path.relative_to(folder): oct(path.stat().st_mode) for path in folder.rglob("*")}
 
 
-def obey_modes():
-    """From now on for this thread, although it may be root's."""
+def drop_capabilities():
+    """Make this thread obey file modes, even if it runs as root."""
     header, sets = struct.pack("Ii", 0x20080522, 0), ctypes.create_string_buffer(24)
     assert LIBC.capget(header, sets) == 0
     effective, *others = struct.unpack("6I", sets.raw)
@@ -65,7 +65,7 @@ def obey_modes():
 
 
 class Libc:
-    """With another answer to who gives a file without a name its name."""
+    """libc whose `linkat` fails with a given errno."""
 
     def __init__(self, number):
         self._number = number
@@ -78,11 +78,11 @@ class Libc:
         return -1
 
 
-class TestWhereverItIs:
+class TestEveryFileSystem:
     @pytest.fixture(
         params=["a disk", "an older kernel", "a security module", "another file system"], autouse=True
     )
-    def ground(self, request, monkeypatch):
+    def file_system(self, request, monkeypatch):
         match request.param:
             case "an older kernel":  # before 6.10, to all but root
                 monkeypatch.setattr(disk, "_libc", Libc(errno.ENOENT))
@@ -91,7 +91,7 @@ class TestWhereverItIs:
             case "another file system":
                 monkeypatch.setattr(disk, "prefers_tmpfile", lambda _: False)
 
-    async def test_new_ones_replaced_ones_and_modes_that_forbid_to_write_arrive(self, hosts):
+    async def test_new_replaced_and_read_only_files(self, hosts):
         for number in range(60):
             write_random(hosts.data / f"in/{number}", 100 * number)
             (hosts.data / f"in/{number}").chmod([0o644, 0o444, 0o777, 0o600, 0o000][number % 5])
@@ -105,7 +105,7 @@ class TestWhereverItIs:
         assert modes(hosts.archive / "in") == modes(hosts.data / "in")
         assert (hosts.archive / "in/0").stat().st_ino != before
 
-    async def test_modes_arrive_where_directories_lend_others(self, hosts):
+    async def test_modes_with_a_default_acl(self, hosts):
         for path, mode in {"a": 0o644, "in/b": 0o640, "in/c": 0o600}.items():
             write_random(hosts.data / "in" / path, 100)
             (hosts.data / "in" / path).chmod(mode)
@@ -116,41 +116,41 @@ class TestWhereverItIs:
 
         assert modes(hosts.archive / "in") == modes(hosts.data / "in")
 
-    async def test_what_an_earlier_attempt_left_beside_is_replaced(self, hosts):
+    async def test_partial_file_of_an_earlier_attempt_is_replaced(self, hosts):
         write_random(hosts.data / "in/a", 100)
         write_random(hosts.archive / "in/a", 50)
         order = hosts.order("/data/in/", "/archive/in/")
-        (hosts.archive / "in" / part_of(order, "a")).write_text("half of something")
+        (hosts.archive / "in" / partial_name(order, "a")).write_text("half of something")
 
         await hosts.move(order)
 
         assert listing(hosts.archive / "in") == listing(hosts.data / "in")
 
-    async def test_whoever_watches_the_directory_hears_when_a_file_is_whole(self, hosts):
+    async def test_watchers_get_an_event_for_each_complete_file(self, hosts):
         for name in ("new", "replaced", "read-only"):
             write_random(hosts.data / "in" / name, 100)
         (hosts.data / "in/read-only").chmod(0o444)
         write_random(hosts.archive / "in/replaced", 50)
 
-        with watched(hosts.archive / "in") as heard:
+        with watched(hosts.archive / "in") as events:
             await hosts.move(hosts.order("/data/in/", "/archive/in/"))
 
-        assert heard["new"] in ([MADE, CLOSED_AFTER_WRITING], [MOVED_HERE])
-        assert heard["replaced"] == heard["read-only"] == [MOVED_HERE]
+        assert events["new"] in ([MADE, CLOSED_AFTER_WRITING], [MOVED_HERE])
+        assert events["replaced"] == events["read-only"] == [MOVED_HERE]
 
 
-class TestAFileWithoutAName:
+class TestUnnamedTemporaryFile:
     @pytest.fixture
     def folder(self, tmp_path):
         descriptor = os.open(tmp_path, os.O_RDONLY)
         yield descriptor
         os.close(descriptor)
 
-    def test_is_gone_when_it_is_closed(self, tmp_path, folder):
+    def test_disappears_on_close(self, tmp_path, folder):
         os.close(disk.open_tmpfile(folder, 0o600))
         assert list(tmp_path.iterdir()) == []
 
-    def test_does_not_take_a_name_that_is_taken(self, tmp_path, folder):
+    def test_does_not_replace_an_existing_name(self, tmp_path, folder):
         (tmp_path / "taken").symlink_to("nowhere")
         descriptor = disk.open_tmpfile(folder, 0o600)
         assert not disk.link_tmpfile(descriptor, "taken", folder)
@@ -159,18 +159,18 @@ class TestAFileWithoutAName:
         assert (tmp_path / "taken").is_symlink()
         assert (tmp_path / "free").stat().st_nlink == 1
 
-    def test_cannot_be_had_where_the_file_system_has_none(self):
+    def test_is_refused_without_file_system_support(self):
         descriptor = os.open("/sys", os.O_RDONLY)
         assert not disk.prefers_tmpfile(descriptor)
         assert disk.open_tmpfile(descriptor, 0o600) is None
         os.close(descriptor)
 
 
-async def test_what_is_half_done_of_a_file_that_has_become_small_is_gone_with_it(hosts):
-    """Killed in the middle of a long log, which was begun anew meanwhile."""
+async def test_partial_file_of_a_file_that_became_small_is_removed(hosts):
+    """The agent was killed in the middle of a long log, which was rotated since."""
     write_random(hosts.data / "in/log", 100)
     order = hosts.order("/data/in/", "/archive/in/")
-    write_random(hosts.archive / "in" / part_of(order, "log"), MIB)
+    write_random(hosts.archive / "in" / partial_name(order, "log"), MIB)
     with closing(Ledger(ledger_path(hosts.state, order.hop_id))) as ledger:
         ledger.begin("/archive/in/")
         ledger.begin_files([FileEntry("f", "log", 5 * MIB, 1)])
@@ -181,27 +181,27 @@ async def test_what_is_half_done_of_a_file_that_has_become_small_is_gone_with_it
 
 
 @pytest.mark.parametrize("size", [100, 2 * MIB])
-async def test_a_kill_after_a_file_got_a_mode_that_forbids_to_write_it(hosts, size):
+async def test_kill_after_a_file_became_read_only(hosts, size):
     order, entry = hosts.order("/data/in/", "/archive/in/"), FileEntry("f", "file", size, 1, 0o444)
-    half_done = hosts.archive / "in" / part_of(order, "file")
-    write_random(half_done, size)
-    half_done.chmod(0o444)
+    partial = hosts.archive / "in" / partial_name(order, "file")
+    write_random(partial, size)
+    partial.chmod(0o444)
 
-    def goes_on():
-        obey_modes()
+    def resume():
+        drop_capabilities()
         tree = hosts.roots.tree("/archive/in", writing=True)
         with closing(Ledger(ledger_path(hosts.state, order.hop_id))) as ledger:
             ledger.begin_files([entry])
             ledger.start_pass()
-            with closing(Destination(tree, order.hop_id, order.options, ledger)) as landing:
+            with closing(Destination(tree, order.hop_id, order.options, ledger)) as destination:
                 if size == 100:
-                    landing.write_small(entry, memoryview(bytes(size)))
+                    destination.write_small(entry, memoryview(bytes(size)))
                 else:
                     file = BigFile(entry)
-                    landing.open(file)
-                    landing.complete(file, b"")
+                    destination.open(file)
+                    destination.complete(file, b"")
                     file.close()
 
     with ThreadPoolExecutor(1) as thread:
-        await asyncio.wrap_future(thread.submit(goes_on))
+        await asyncio.wrap_future(thread.submit(resume))
     assert modes(hosts.archive / "in") == {Path("file"): "0o100444"}

@@ -1,4 +1,4 @@
-"""Holes of sparse files do not travel: counted on the wire, and bit by bit at the other end."""
+"""Holes of sparse files are not transferred: counted on the wire and compared at the destination."""
 
 import ctypes
 import errno
@@ -21,7 +21,7 @@ GIB = 1024 * MIB
 
 
 def sparse(path: Path, size: int, *islands: tuple[int, int]) -> None:
-    """A file of so many bytes in which only these places, of so many bytes, are written."""
+    """Create a sparse file of `size` bytes with data only in the given parts (start, length)."""
     with path.open("wb") as file:
         file.truncate(size)
         for start, length in islands:
@@ -30,19 +30,19 @@ def sparse(path: Path, size: int, *islands: tuple[int, int]) -> None:
 
 
 def same(one: Path, other: Path) -> bool:
-    """By the digests of their ranges, since a GiB is long to compare."""
+    """Compare by the digests of ranges, since comparing a GiB takes long."""
     with one.open("rb") as a, other.open("rb") as b:
         size = one.stat().st_size
         ends = [range_digest(file.fileno(), 0, size) for file in (a, b)]
     return other.stat().st_size == size and ends[0] == ends[1]
 
 
-def held(path: Path) -> int:
+def allocated_bytes(path: Path) -> int:
     return path.stat().st_blocks * 512
 
 
 @pytest.mark.parametrize("way", ["lane", "local"])
-async def test_a_gib_with_a_mib_in_it_costs_a_mib(hosts, way):
+async def test_sparse_file_sends_only_its_data(hosts, way):
     sparse(hosts.data / "disk.img", GIB, (0, MIB // 2), (700 * MIB + 5, MIB // 2))
     order = (hosts.order if way == "lane" else hosts.local)("/data/disk.img", "/archive/disk.img")
 
@@ -50,20 +50,20 @@ async def test_a_gib_with_a_mib_in_it_costs_a_mib(hosts, way):
 
     assert same(hosts.data / "disk.img", hosts.archive / "disk.img")
     assert hosts.line.passed < 1.2 * MIB
-    assert held(hosts.archive / "disk.img") < 1.2 * MIB
+    assert allocated_bytes(hosts.archive / "disk.img") < 1.2 * MIB
     assert hosts.progress.bytes_done == hosts.progress.bytes_total == GIB
-    assert hosts.tally.moved_now < 1.2 * MIB
+    assert hosts.tally.bytes_moved < 1.2 * MIB
 
 
-async def test_a_file_that_is_one_hole_arrives(hosts):
+async def test_file_that_is_one_hole(hosts):
     sparse(hosts.data / "hole", 3 * RANGE_BYTES + 7)
     await hosts.move(hosts.order("/data/hole", "/archive/hole"))
     assert same(hosts.data / "hole", hosts.archive / "hole")
     assert hosts.line.passed < 20_000
-    assert held(hosts.archive / "hole") == 0
+    assert allocated_bytes(hosts.archive / "hole") == 0
 
 
-async def test_after_a_pause_only_what_is_missing_travels(hosts):
+async def test_resume_sends_only_the_rest(hosts):
     size = 6 * RANGE_BYTES
     islands = [(number * RANGE_BYTES + 5 * MIB, 4 * MIB) for number in range(6)]
     sparse(hosts.data / "img", size, *islands)
@@ -79,11 +79,11 @@ async def test_after_a_pause_only_what_is_missing_travels(hosts):
 
     assert same(hosts.data / "img", hosts.archive / "img")
     assert hosts.line.passed - passed < 3.2 * 4 * MIB
-    assert held(hosts.archive / "img") < 6 * 4.1 * MIB
+    assert allocated_bytes(hosts.archive / "img") < 6 * 4.1 * MIB
     assert hosts.progress.bytes_done == size
 
 
-async def test_a_line_that_breaks_in_the_middle_leaves_every_bit_right(hosts):
+async def test_broken_connection_keeps_the_content_right(hosts):
     random.seed(7)
     islands = [(random.randrange(4 * RANGE_BYTES), random.randrange(1, MIB)) for _ in range(60)]
     sparse(hosts.data / "img", 5 * RANGE_BYTES, *islands)
@@ -92,7 +92,7 @@ async def test_a_line_that_breaks_in_the_middle_leaves_every_bit_right(hosts):
     assert same(hosts.data / "img", hosts.archive / "img")
 
 
-async def test_damage_is_repaired_in_the_middle_of_holes_too(hosts, monkeypatch):
+async def test_damage_between_holes_is_repaired(hosts, monkeypatch):
     sparse(hosts.data / "img", 2 * RANGE_BYTES, (MIB, MIB))
     really, left = request_handler._send, [2]
 
@@ -106,22 +106,22 @@ async def test_damage_is_repaired_in_the_middle_of_holes_too(hosts, monkeypatch)
     assert same(hosts.data / "img", hosts.archive / "img")
 
 
-async def test_a_source_that_knows_of_no_holes_sends_the_zeros(hosts, monkeypatch):
+async def test_source_without_hole_support_sends_zeros(hosts, monkeypatch):
     sparse(hosts.data / "img", RANGE_BYTES, (MIB, MIB))
-    really = request_handler.asked.piece
+    really = request_handler.requests.piece
 
     def older(body):
         body.pop("holes")
         return really(body)
 
-    monkeypatch.setattr(request_handler.asked, "piece", older)
+    monkeypatch.setattr(request_handler.requests, "piece", older)
     await hosts.move(hosts.order("/data/img", "/archive/img"))
     assert hosts.line.passed > RANGE_BYTES
     assert same(hosts.data / "img", hosts.archive / "img")
-    assert held(hosts.archive / "img") < 2.1 * MIB
+    assert allocated_bytes(hosts.archive / "img") < 2.1 * MIB
 
 
-def test_what_is_said_of_a_range(hosts):
+def test_parts_of_a_range(hosts):
     sparse(hosts.data / "img", 8 * MIB, (2 * MIB, 4096), (6 * MIB, 8192))
     hosts.serve(HOP, "/data/")
     asked = {**file_fields(hosts.data / "img", "img"), "start": MIB, "length": 6 * MIB, "holes": True}
@@ -134,7 +134,7 @@ def test_what_is_said_of_a_range(hosts):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "parts",
     [
         [(0, 0)],
         [(0, 10), (5, 10)],
@@ -144,13 +144,13 @@ def test_what_is_said_of_a_range(hosts):
         [(5, 2**64 - 5)],
     ],
 )
-def test_parts_that_lie_elsewhere_are_not_believed(said):
-    raw = sparse_ranges.encode(said)
+def test_parts_outside_the_range_are_rejected(parts):
+    raw = sparse_ranges.encode(parts)
     with pytest.raises(wire.ProtocolError):
         sparse_ranges.decode(taking(raw), 0, 100)
 
 
-def test_nor_more_of_them_than_can_be():
+def test_too_many_parts_are_rejected():
     with pytest.raises(wire.ProtocolError):
         sparse_ranges.decode(taking(struct.pack(">I", 2**32 - 1)), 0, RANGE_BYTES)
     with pytest.raises(ConnectionResetError):
@@ -167,7 +167,7 @@ def taking(raw: bytes):
     return take
 
 
-def test_a_disk_that_knows_of_no_holes_is_all_data(tmp_path, monkeypatch):
+def test_disk_without_hole_support_is_all_data(tmp_path, monkeypatch):
     sparse(tmp_path / "img", MIB)
     descriptor = os.open(tmp_path / "img", os.O_RDWR)
     try:
@@ -193,7 +193,7 @@ def unsupported(*_: object) -> int:
     return -1
 
 
-def test_zeros_are_those_of_a_hole():
+def test_digest_of_zeros_equals_that_of_a_hole():
     for count in (0, 1, MIB, 3 * MIB + 1):
         state = xxhash.xxh3_128()
         update_by_zeros(state, count)

@@ -1,5 +1,7 @@
-"""Whoever may write beneath a root swaps things for links out of it, between the look and the open: nothing
-outside is read, and nothing is written there."""
+"""A user who may write in a root swaps files for links out of it, between the check and the open.
+
+Nothing outside the root is read or written.
+"""
 
 import os
 import threading
@@ -22,7 +24,7 @@ AT_CWD, EXCHANGE = -100, 2
 
 @contextmanager
 def swapping(act: Callable[[], None]) -> Iterator[None]:
-    """Again and again, meanwhile."""
+    """Swap repeatedly while the context runs."""
     over = threading.Event()
 
     def swap() -> None:
@@ -39,7 +41,7 @@ def swapping(act: Callable[[], None]) -> Iterator[None]:
 
 
 def exchange(place: Path, other: Path) -> Callable[[], None]:
-    """The one is what the other was, in one step."""
+    """Exchange two names atomically."""
     one, two = os.fsencode(place), os.fsencode(other)
 
     def act() -> None:
@@ -55,8 +57,8 @@ def everything_in(folder: Path) -> bytes:
 
 @pytest.mark.parametrize("size", [len(SECRET), MIB + len(SECRET)])
 @pytest.mark.parametrize("symlinks", ["keep", "follow"])
-async def test_a_source_s_file_swapped_for_a_link_tells_nothing(hosts, tmp_path, size, symlinks):
-    """Of the same size and the same time, so that nothing else gives it away."""
+async def test_swapped_source_file_leaks_nothing(hosts, tmp_path, size, symlinks):
+    """The target has the same size and time, so that these do not reveal the swap."""
     file, secret = hosts.data / "t/file", tmp_path / "outside"
     write_random(file, size)
     secret.write_bytes((SECRET * (size // len(SECRET) + 1))[:size])
@@ -69,7 +71,7 @@ async def test_a_source_s_file_swapped_for_a_link_tells_nothing(hosts, tmp_path,
     assert SECRET not in everything_in(hosts.archive)
 
 
-async def test_a_source_s_directory_swapped_for_a_link_tells_nothing(hosts, tmp_path):
+async def test_swapped_source_directory_leaks_nothing(hosts, tmp_path):
     write_random(hosts.data / "t/d/file", len(SECRET))
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/file").write_bytes(SECRET)
@@ -84,10 +86,8 @@ async def test_a_source_s_directory_swapped_for_a_link_tells_nothing(hosts, tmp_
 
 @pytest.mark.parametrize("size", [1000, MIB + 1])
 @pytest.mark.parametrize("outside", ["outside", "archive/beside"])
-async def test_a_destination_s_directory_swapped_for_a_link_gets_nothing_there(
-    hosts, tmp_path, size, outside
-):
-    """Neither out of the root nor beside the destination."""
+async def test_swapped_destination_directory_writes_nothing_outside(hosts, tmp_path, size, outside):
+    """Targets: outside the root, and beside the destination."""
     write_random(hosts.data / "t/d/file", size)
     (tmp_path / outside).mkdir()
     (hosts.archive / "t/d").mkdir(parents=True)
@@ -101,7 +101,7 @@ async def test_a_destination_s_directory_swapped_for_a_link_gets_nothing_there(
 
 
 async def moves_or_not(hosts: Hosts, destination: str, **options: str) -> None:
-    """It may fail, with a reason: what is swapped all the time is hardly to be had."""
+    """Let the hop fail with a reason, since the file is swapped all the time."""
     order = hosts.order("/data/t/", destination, **options)
     with suppress(HopError):
         await hosts.move(order, patience=0.5)

@@ -1,0 +1,51 @@
+"""What the attempt, the passes and the finalizer of one pull have in common."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.files.roots import Roots, Tree
+from agent.pull.destination import Destination
+from agent.pull.ledger import Ledger
+from agent.pull.mover import AttemptObserver, HostResources
+from agent.pull.progress import ProgressCounter
+from agent.pull.source import Source
+from events.commands import Move
+from events.locations import AgentLocation
+
+NO_PROGRESS_TIMEOUT_S = 60.0
+"""Seconds without any progress after which a broken connection to the source ends the attempt."""
+
+
+@dataclass(frozen=True)
+class PullContext:
+    """The command of one pull, and where its bytes, its progress and its events go."""
+
+    host: HostResources
+    make_source: Callable[[], Source]
+    """Opens the source, once per attempt. Raises HopError if it cannot be opened at all."""
+    command: Move
+    progress: ProgressCounter
+    observer: AttemptObserver
+    no_progress_timeout_s: float = NO_PROGRESS_TIMEOUT_S
+
+    @property
+    def roots(self) -> Roots:
+        return self.host.roots
+
+    @property
+    def destination_path(self) -> str:
+        """The absolute path on this host to which the hop writes."""
+        if not isinstance(self.command.destination, AgentLocation):
+            raise TypeError(f"the destination of {self.command.hop_id} is not an agent")
+        return self.command.destination.path
+
+    def log_fields(self) -> dict[str, object]:
+        return {"hop_id": self.command.hop_id, "attempt": self.command.attempt}
+
+    def open_tree(self) -> Tree:
+        """Open the destination's directory tree; the caller closes it. Raises HopError."""
+        return self.roots.destination(self.destination_path)
+
+    def open_destination(self, ledger: Ledger) -> Destination:
+        """Open the destination for one thread; the caller closes it. Raises HopError."""
+        return Destination(self.open_tree(), self.command.hop_id, self.command.options, ledger)
