@@ -1,4 +1,4 @@
-"""A chain from S3 over server-b to server-d, of which no hop waits for the whole of the one before."""
+"""A chain from S3 over server-b to server-d, where no hop waits for the whole hop before."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from tests.e2e.conftest import Fleet
 pytestmark = pytest.mark.e2e
 
 SLOW = 4 * MIB
-"""Bytes per second: the big file takes its time, and the small ones are there long before."""
+"""Bandwidth limit in bytes per second, at which the small files arrive long before the big one."""
 FIRST = ["a/first ü.bin", "a/second.bin"]
 
 
 def begun(fleet: Fleet, name: str, folder: Path, **options: Any) -> str:
-    """A chain of two small files and a big one, under way."""
+    """Start a chain of two small files and a big one."""
     for small in FIRST:
         write_random(folder / small, 5000)
     write_random(folder / "z big.bin", 64 * MIB)
@@ -34,14 +34,14 @@ def begun(fleet: Fleet, name: str, folder: Path, **options: Any) -> str:
     )
 
 
-def small_ones_go_on(fleet: Fleet, name: str) -> None:
+def small_files_pass_on(fleet: Fleet, name: str) -> None:
     there = fleet.folder(f"server-d:/backup/{name}")
     until("the small files to go on", lambda: all((there / small).exists() for small in FIRST))
     assert not (fleet.folder(f"server-b:/primary/{name}") / "z big.bin").exists()
 
 
 def everything_arrives(fleet: Fleet, chain: str, name: str, folder: Path) -> dict[str, Any]:
-    ended = fleet.until_ended(chain, patience=180)
+    ended = fleet.until_ended(chain, timeout_s=180)
     assert ended["state"] == "succeeded", ended["problem"]
     for place in ("server-b:/primary", "server-d:/backup"):
         assert differences(listing(folder), listing(fleet.folder(f"{place}/{name}"))) == [], place
@@ -50,7 +50,7 @@ def everything_arrives(fleet: Fleet, chain: str, name: str, folder: Path) -> dic
 
 def test_each_file_goes_on_while_the_others_still_come(fleet: Fleet, tmp_path: Path) -> None:
     chain = begun(fleet, "streamed", tmp_path)
-    small_ones_go_on(fleet, "streamed")
+    small_files_pass_on(fleet, "streamed")
     everything_arrives(fleet, chain, "streamed", tmp_path)
 
 
@@ -65,7 +65,7 @@ def test_a_hop_waits_for_the_whole_one_before_if_asked_to(fleet: Fleet, tmp_path
 def test_an_agent_killed_in_the_middle_of_a_chain_goes_on(fleet: Fleet, tmp_path: Path, victim: str) -> None:
     name = f"chain-killed-{victim}"
     chain = begun(fleet, name, tmp_path)
-    small_ones_go_on(fleet, name)
+    small_files_pass_on(fleet, name)
 
     fleet.agent(victim).kill()
     fleet.start(victim)
@@ -75,7 +75,7 @@ def test_an_agent_killed_in_the_middle_of_a_chain_goes_on(fleet: Fleet, tmp_path
 
 def test_a_cancelled_chain_stops_everywhere(fleet: Fleet, tmp_path: Path) -> None:
     chain = begun(fleet, "chain-cancelled", tmp_path)
-    small_ones_go_on(fleet, "chain-cancelled")
+    small_files_pass_on(fleet, "chain-cancelled")
 
     cancelled = fleet.api.post(f"/transfers/{chain}/cancel")
 
@@ -84,6 +84,6 @@ def test_a_cancelled_chain_stops_everywhere(fleet: Fleet, tmp_path: Path) -> Non
         until(
             "it to hold still",
             lambda name=agent: fleet.api.get(f"/agents/{name}")["running"] == 0,
-            patience=90,
+            timeout_s=90,
         )
     assert not (fleet.folder("server-d:/backup/chain-cancelled") / "z big.bin").exists()

@@ -1,4 +1,4 @@
-"""The console in a real browser: people sign in, add servers, move files, and watch them go."""
+"""The console in a real browser: sign in, add servers, move files and watch them."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ from infra.local.environment import until
 from infra.local.installed import InstalledServer
 from tests.e2e.api import Api
 from tests.e2e.conftest import Fleet
-from tests.e2e.console import PATIENCE, browse, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
+from tests.e2e.console import TIMEOUT_MS, browse, choose, pick, picture, sign_in, slow_transfer, tab_to, visit
 from tests.e2e.publisher import Publisher
 
 pytestmark = pytest.mark.e2e
@@ -66,14 +66,14 @@ def test_agents_are_found_and_shown_with_their_roots(page: Page, fleet: Fleet) -
 
 @pytest.fixture(scope="module")
 def publisher(enrolled: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Publisher:
-    """What the lines fetch can be installed here."""
+    """Return a publisher of kits that install on this machine."""
     published = Publisher(enrolled, tmp_path_factory.mktemp("kits"))
     published.publish()
     return published
 
 
-def shown_line(page: Page) -> tuple[str, str]:
-    """The line to run, and its token."""
+def shown_command(page: Page) -> tuple[str, str]:
+    """Return the install command and its token."""
     line, token = (page.locator("code.command").nth(number).inner_text() for number in (0, 1))
     assert "sha256sum" in shlex.split(line), "the script is checked before it is run"
     assert token not in line
@@ -94,7 +94,7 @@ def test_several_are_added_by_one_token(
     expect(page.get_by_text("Write an absolute path")).to_be_visible()
     page.get_by_role("textbox", name="Path on the server").fill(str(tmp_path))
     page.get_by_role("button", name="Get the install command").click()
-    command, token = shown_line(page)
+    command, token = shown_command(page)
     expect(page.get_by_text("0 of 2 have joined")).to_be_visible()
     file = tmp_path / "crosshaul.token"
     file.write_text(token)
@@ -132,7 +132,7 @@ def test_an_agent_is_added_by_running_the_line_that_is_shown(
     page.get_by_role("button", name="Access read and write").nth(1).click()
     page.get_by_role("option", name="read only").click()
     page.get_by_role("button", name="Get the install command").click()
-    command, token = shown_line(page)
+    command, token = shown_command(page)
 
     server = InstalledServer("server-e", fleet.here.home / "servers/server-e", {})
     publisher.run_line(server, command, token)
@@ -162,7 +162,7 @@ def test_files_are_moved_paused_resumed_and_watched_live(page: Page, fleet: Flee
     expect(page.get_by_text("Paused").first).to_be_visible()
     page.reload()
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=2 * PATIENCE)
+    expect(page.get_by_text("Succeeded").first).to_be_visible(timeout=2 * TIMEOUT_MS)
     sent, arrived = (
         fleet.folder("server-b:/data/browser films"),
         fleet.folder("server-d:/backup/browser films"),
@@ -270,7 +270,7 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
         f"name: from-console\ntrigger: {{bucket: {bucket}, prefix: console/}}\n"
         "destinations:\n  - server-b:/primary/console/\n"
     )
-    event = page.get_by_label("An object's key, or an event")  # tried before it is made
+    event = page.get_by_label("An object's key, or an event")  # tested before it is created
     event.fill("elsewhere/clip.mov")
     expect(page.get_by_text("Its key does not begin with console/")).to_be_visible()
     page.get_by_role("button", name="Create template").click()
@@ -286,7 +286,7 @@ def test_a_template_written_as_yaml_moves_what_is_uploaded(page: Page, fleet: Fl
     s3 = fleet.s3()
     s3.upload_file(str(tmp_path / "clip.mov"), bucket, "console/clip.mov")
 
-    expect(page.get_by_role("table", name="Runs so far")).to_contain_text("Succeeded", timeout=2 * PATIENCE)
+    expect(page.get_by_role("table", name="Runs so far")).to_contain_text("Succeeded", timeout=2 * TIMEOUT_MS)
     assert fleet.folder("server-b:/primary/console/clip.mov").exists()
     fleet.api.delete("/templates/from-console")
 
@@ -324,7 +324,7 @@ def test_an_agent_tells_of_its_clock_and_whom_it_reaches(page: Page, fleet: Flee
     write_random(fleet.folder("server-b:/data/reach") / "one.bin", 1000)
     fleet.until_ended(fleet.copy("server-b:/data/reach/", "server-c:/archive/reach/"))
     fleet.stop("server-c")
-    fleet.start("server-c")  # it says so when it greets
+    fleet.start("server-c")  # its hello reports it
     visit(page, fleet, "agents/server-c")
     expect(page.get_by_text(re.compile("^(in step|[0-9]+ s behind)$"))).to_be_visible()
     met = page.get_by_role("table", name="Reaches").get_by_role("row").filter(has_text="server-b")
@@ -357,7 +357,7 @@ def test_a_frozen_page_hears_the_broker_again(page: Page, fleet: Fleet) -> None:
     session = page.context.new_cdp_session(page)
     session.send("Page.setWebLifecycleState", {"state": "frozen"})
     session.send("Page.setWebLifecycleState", {"state": "active"})
-    with page.expect_websocket():  # the old line may be dead without a word
+    with page.expect_websocket():  # the old connection may be dead without notice
         page.clock.fast_forward("02:00")
     expect(page.get_by_text(re.compile("Caught up after 2 min")).first).to_be_visible()
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
@@ -371,12 +371,12 @@ def test_an_agent_that_hangs_is_shown_as_late_and_one_that_is_killed_as_down(
 ) -> None:
     visit(page, fleet, "overview")
     with fleet.frozen("server-d"):
-        fleet.unheard("server-d")
+        fleet.make_late("server-d")
         expect(page.get_by_role("link", name="server-d: Late")).to_be_visible()
         expect(page.get_by_role("link", name="server-d is late")).to_be_visible()
-    expect(page.get_by_role("link", name="server-d: Online")).to_be_visible(timeout=2 * PATIENCE)
+    expect(page.get_by_role("link", name="server-d: Online")).to_be_visible(timeout=2 * TIMEOUT_MS)
     fleet.agent("server-d").kill()
-    expect(page.get_by_role("link", name="server-d: Offline")).to_be_visible(timeout=2 * PATIENCE)
+    expect(page.get_by_role("link", name="server-d: Offline")).to_be_visible(timeout=2 * TIMEOUT_MS)
     expect(page.get_by_role("link", name="server-d is down")).to_be_visible()
     fleet.start("server-d")
     expect(page.get_by_role("link", name="server-d: Online")).to_be_visible()

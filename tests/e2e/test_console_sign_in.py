@@ -1,4 +1,4 @@
-"""Coming in for the first time, in a real browser."""
+"""First sign-in, in a real browser."""
 
 import boto3
 import pytest
@@ -14,7 +14,7 @@ FOR_ONCE, LASTING = "For-once-and-7-days", "Lasting-for-9-years"
 
 
 def invite(fleet: Fleet, user: str) -> None:
-    """As an administrator does it in Cognito: with a password that is good for the first time only."""
+    """Invite a user like an administrator in Cognito, with a one-time password."""
     boto3.client("cognito-idp", **embedded.client_settings(fleet.here.cloud)).admin_create_user(
         UserPoolId=fleet.here.outputs.user_pool_id,
         Username=user,

@@ -1,4 +1,4 @@
-"""What is interrupted goes on: pause, cancel, absence, a killed agent, a control plane that is away."""
+"""Interrupted transfers resume: pause, cancel, offline agent, killed agent, control plane unavailable."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.e2e.conftest import Fleet
 pytestmark = pytest.mark.e2e
 
 SLOW = 8 * MIB
-"""Bytes per second: slow enough to be caught in the middle."""
+"""Bandwidth limit in bytes per second, slow enough to interrupt a transfer halfway."""
 
 
 def big_file(fleet: Fleet, name: str, size: int = 64 * MIB) -> Path:
@@ -29,7 +29,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def arrived(fleet: Fleet, ended: dict[str, Any], source: Path, place: str) -> None:
-    """Everything is there, and nothing half-done beside it."""
+    """Check that all files arrived and no partial files are left."""
     assert ended["state"] == "succeeded", ended["problem"]
     destination = fleet.folder(place)
     assert differences(listing(source), listing(destination)) == []
@@ -43,7 +43,7 @@ def test_pause_and_resume(fleet: Fleet) -> None:
 
     paused = fleet.api.post(f"/transfers/{moving}/pause")
     assert paused["state"] == "paused"
-    until("the agent to hold still", lambda: fleet.api.get("/agents/server-c")["running"] == 0, patience=90)
+    until("the agent to hold still", lambda: fleet.api.get("/agents/server-c")["running"] == 0, timeout_s=90)
     assert not (fleet.folder("server-c:/archive/pause") / "big file.bin").exists()
 
     fleet.api.post(f"/transfers/{moving}/resume")
@@ -89,7 +89,7 @@ def test_an_agent_killed_in_the_middle_goes_on_when_it_is_back(fleet: Fleet, vic
     fleet.agent(victim).kill()
     fleet.start(victim)
 
-    ended = fleet.until_ended(moving, patience=180)
+    ended = fleet.until_ended(moving, timeout_s=180)
     arrived(fleet, ended, source, f"server-c:/archive/{name}")
 
 
@@ -107,7 +107,7 @@ def test_a_source_that_nobody_can_dial_dials_and_a_kill_changes_nothing(fleet: F
         fleet.agent(victim).kill()
         fleet.start(victim)
 
-        ended = fleet.until_ended(moving, patience=180)
+        ended = fleet.until_ended(moving, timeout_s=180)
     arrived(fleet, ended, source, f"server-c:/archive/{name}")
 
 
@@ -120,12 +120,12 @@ def test_two_agents_that_cannot_dial_each_other_say_so_and_go_on_when_one_can(fl
                 fleet.api.get(f"/agents/{name}")["endpoints"][0] for name in ("server-b", "server-c")
             ]
 
-            def told() -> bool:
+            def both_answered() -> bool:
                 problem = fleet.transfer(moving)["hops"][0]["problem"] or {"message": ""}
                 return all(f"{one}: connection refused" in problem["message"] for one in addresses)
 
-            until("both sides' answers to be told", told)
-        ended = fleet.until_ended(moving, patience=180)
+            until("both sides' answers to be reported", both_answered)
+        ended = fleet.until_ended(moving, timeout_s=180)
     assert ended["state"] == "succeeded", ended["problem"]
     assert differences(listing(source), listing(fleet.folder("server-c:/archive/apart"))) == []
 
@@ -138,9 +138,9 @@ def test_two_agents_that_cannot_dial_each_other_go_by_the_relay_bucket_and_a_kil
     with fleet.walled("server-b"), fleet.walled("server-c"):
         moving = fleet.copy("server-b:/data/relayed/", f"{place}/", relay="allowed", bandwidth_limit=SLOW)
         fleet.until_moving(moving, place)
-        fleet.agent("server-c").kill()  # whose connections nobody ends
+        fleet.agent("server-c").kill()  # its connections stay open
         fleet.start("server-c")
-        ended = fleet.until_ended(moving, patience=180)
+        ended = fleet.until_ended(moving, timeout_s=180)
         arrived(fleet, ended, source, place)
         assert ended["hops"][0]["connection"] == {"kind": "relay", "dialled_by": None, "address": None}
         assert "relay" in fleet.here.operator.try_("show", moving).stdout

@@ -1,6 +1,6 @@
-"""Agents are updated in stages, for real: published kits, IoT Jobs, installing, the trial and the way back.
+"""Agents are updated in stages: published kits, IoT Jobs, installation, trial and rollback.
 
-systemd is the one thing that is not there: `infra.local.installed` starts what its units would start.
+Only systemd is replaced: `infra.local.installed` starts what its units would start.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ ENDED = {"succeeded", "failed", "aborted", "cancelled"}
 
 
 class Hosts:
-    """Servers that were installed by the script."""
+    """Servers that the install script has installed."""
 
     def __init__(self, fleet: Fleet, publisher: Publisher) -> None:
         self.fleet, self.publisher = fleet, publisher
@@ -64,7 +64,7 @@ class Hosts:
             return self.fleet.api.get(f"/updates/{update_id}")["state"] in ENDED
 
         try:
-            until(f"{update_id} to end", ask, patience=280, pause=1)
+            until(f"{update_id} to end", ask, timeout_s=280, interval_s=1)
             return self.shown(update_id)
         except TimeoutError:
             raise AssertionError(self.shown(update_id)) from None
@@ -102,7 +102,7 @@ def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: H
         ("up-3", 2),
     ]
     fleet.minute()
-    until("the canary to be updated", lambda: hosts.versions()["up-1"] == "7.1.0", patience=120)
+    until("the canary to be updated", lambda: hosts.versions()["up-1"] == "7.1.0", timeout_s=120)
     assert {hosts.versions()[name] for name in ("up-2", "up-3")} == {"0.1.0"}
     ended = hosts.until_ended(begun["update_id"])
     assert (ended["state"], ended["counts"]) == ("succeeded", {"succeeded": 3}), ended
@@ -118,7 +118,7 @@ def test_an_update_goes_from_the_canary_to_all_while_a_transfer_goes_on(hosts: H
 
 
 def test_a_power_cut_in_the_middle_costs_nothing_but_time(hosts: Hosts) -> None:
-    """While the new version is installed, and again while it is on trial."""
+    """The power fails while the new version is installed, and again while it is on trial."""
     hosts.publisher.publish("7.1.1")
     begun = hosts.fleet.here.operator.json("agents", "update", "up-2")
     assert begun["version"] == "7.1.1"

@@ -114,7 +114,7 @@ def test_the_token_from_the_environment(register, api, monkeypatch):
 @pytest.mark.parametrize("stdin", ["", "short\n"])
 def test_without_a_token_no_request_is_sent(register, api, stdin):
     error = cli_error(register(stdin=stdin))
-    assert "no enrolment token" in error.what
+    assert "not an enrollment token" in error.what
     assert error.code == Exit.REFUSED
     assert api.requests == []
 

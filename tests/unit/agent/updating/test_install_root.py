@@ -255,7 +255,7 @@ def test_a_package_that_was_changed_on_the_server_is_not_installed(site, root):
     del site.files[wheel]
     installed = root.run(command, CROSSHAUL_TOKEN=token)
     assert installed.returncode != 0
-    assert "is not what was published" in installed.stderr
+    assert "has another digest than the published file" in installed.stderr
     assert own_files(root) == []
 
 

@@ -1,8 +1,8 @@
-"""A run leaves its names on a disk, and nothing in memory."""
+"""A run keeps its names on disk, and nothing in memory."""
 
 import pytest
 
-from tests.bench.ground import clear
+from tests.bench.preparation import clear
 from tests.bench.workloads import files_of, size_of, write
 
 
